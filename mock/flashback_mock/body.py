@@ -1,0 +1,89 @@
+"""A request's body: read within bounds, and nothing but strict JSON."""
+
+import asyncio
+import json
+from typing import Any, NoReturn
+
+from starlette.requests import Request
+
+SECONDS = 10.0  # for a body to arrive; a slower one is refused, so that no request hangs
+
+
+class UnreadError(Exception):
+    """The body was refused before its end; the message says why."""
+
+
+class InvalidError(ValueError):
+    """The body, or what describes it, is not what the contract asks for; the message says why."""
+
+
+async def read(request: Request, limit: int) -> bytes:
+    """The body, of at most `limit` bytes; raises `UnreadError` without reading on."""
+    too_large = UnreadError(f"body: must have at most {limit} bytes")
+    declared = request.headers.get("content-length", "0")
+    if int(declared) > limit:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise too_large
+    except TimeoutError:
+        raise UnreadError(f"body: did not arrive within {SECONDS:.0f} seconds") from None
+    return bytes(body)
+
+
+def judge_headers(request: Request, media_type: str) -> None:
+    """Raise `InvalidError` unless the headers announce a plain body of the media type in UTF-8."""
+    if "content-encoding" in request.headers:
+        raise InvalidError("Content-Encoding: send the body as it is, without this header")
+    # Whatever case, quotes and space: it is compared as what it means.
+    given = [_normal(value) for value in request.headers.getlist("content-type")]
+    if given not in ([media_type], [f"{media_type};charset=utf-8"]):
+        raise InvalidError(
+            f"Content-Type: must be {media_type}, with no parameter but charset=utf-8"
+        )
+
+
+def parse(body: bytes) -> Any:
+    """The value of a JSON text in UTF-8, read as strictly as RFC 8259 allows.
+
+    Raises `InvalidError` also for duplicate keys, `NaN`, lone surrogates and too deep nesting.
+    """
+    if not body:
+        raise InvalidError("body: is empty; send {} to change nothing")
+    try:
+        value = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant
+        )
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate has no bytes
+    except InvalidError:
+        raise
+    except RecursionError:
+        raise InvalidError("body: is nested too deeply") from None
+    except UnicodeError:
+        raise InvalidError("body: is not UTF-8, or has a lone surrogate") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise InvalidError(f"body: is not JSON at {where}") from None
+    except ValueError:  # an integer of thousands of digits
+        raise InvalidError("body: has a number that is too large") from None
+    return value
+
+
+def _normal(content_type: str) -> str:
+    parts = (part.strip(" \t") for part in content_type.lower().split(";"))
+    return ";".join(part.replace('"utf-8"', "utf-8") for part in parts)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise InvalidError("body: has the same key twice")
+    return found
+
+
+def _constant(_name: str) -> NoReturn:
+    raise InvalidError("body: NaN and Infinity are not JSON")

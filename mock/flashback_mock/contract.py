@@ -1,0 +1,155 @@
+"""What the contract says of its operation: path, body, limits and messages."""
+
+import re
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote, unquote_to_bytes
+
+import jsonschema_rs
+import yaml
+
+Json = dict[str, Any]
+
+URN = "urn:contract"
+
+# How a broken rule reads; {} is the rule's own value, which stands in the contract.
+RULES = {
+    "type": "must be of type {}",
+    "enum": "must be one of {}",
+    "minLength": "must have at least {} character(s)",
+    "maxLength": "must have at most {} characters",
+}
+
+
+def default_path() -> Path:
+    """Where the contract lies: beside this file in a wheel, at the root of a checkout."""
+    here = Path(__file__).parent
+    # An editable install leaves a stale copy in site-packages, which is not beside this file.
+    packed = here / "openapi.yaml"
+    return packed if packed.exists() else here.parents[1] / "openapi.yaml"
+
+
+class Contract:
+    """The contract's one operation, as the mock needs it.
+
+    Raises `ValueError` that names the file, what is wrong and the cure.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Read the contract from `path`; by default the one that came with this mock."""
+        path = path or default_path()
+        self._document = _read(path)
+        try:
+            self._read_operation()
+        except (KeyError, TypeError, StopIteration) as missing:
+            raise ValueError(
+                f"{path}: the mock serves one PUT with a path parameter, a JSON body and an "
+                f"example message for every error; this contract lacks {missing}"
+            ) from None
+
+    def _read_operation(self) -> None:
+        paths: dict[str, Json] = self._document["paths"]
+        self.path, item = next((path, item) for path, item in paths.items() if "put" in item)
+        operation, pointer = item["put"], ["paths", self.path, "put"]
+        body = operation["requestBody"]
+        self.media_type, media = next(iter(body["content"].items()))
+        self.max_body_bytes: int = body["x-max-bytes"]
+        self.fields = {
+            name: self._resolve(schema)
+            for name, schema in self._resolve(media["schema"])["properties"].items()
+        }
+        self._body = self._validator(*pointer, "requestBody", "content", self.media_type, "schema")
+        self._id = self._validator(*pointer, "parameters", "0", "schema")
+        self._messages = {
+            int(status): _messages(self._resolve(response))
+            for status, response in operation["responses"].items()
+        }
+        self.examples = {name: example["value"] for name, example in media["examples"].items()}
+
+    @property
+    def credentials(self) -> frozenset[str]:
+        """The fields that no response may carry: those that the contract calls `writeOnly`."""
+        return frozenset(name for name, schema in self.fields.items() if schema.get("writeOnly"))
+
+    def id_of(self, raw_path: bytes) -> bytes | None:
+        """The path parameter's octets after percent-decoding; None for any other path."""
+        given = [unquote_to_bytes(segment) for segment in raw_path.split(b"/")]
+        wanted = self.path.encode().split(b"/")
+        if len(given) != len(wanted):
+            return None
+        found = b""
+        for segment, literal in zip(given, wanted, strict=True):
+            if literal.startswith(b"{"):
+                found = segment
+            elif segment != literal:
+                return None
+        return found
+
+    def message(self, status: int, example: str | None = None) -> str:
+        """The message of a status's named example, or of its first one."""
+        messages = self._messages[status]
+        return messages[example] if example else next(iter(messages.values()))
+
+    def why_not_id(self, value: str) -> str | None:
+        """The rule that an id breaks, without its value; None if it breaks none."""
+        return next((f"id: {_rule(e)}" for e in self._id.iter_errors(value)), None)
+
+    def why_not_body(self, value: object) -> str | None:
+        """The first rule that each field breaks, without any value; None if the body is valid.
+
+        Raises `ValueError` for what is nested deeper than the validator goes.
+        """
+        whys: dict[str, str] = {}
+        for error in self._body.iter_errors(value):
+            field = str(error.instance_path[0]) if error.instance_path else "body"
+            whys.setdefault(field, self._why_not_field(field, error))
+        return "; ".join(f"{field}: {why}" for field, why in whys.items()) or None
+
+    def _why_not_field(self, field: str, error: jsonschema_rs.ValidationError) -> str:
+        if error.kind.name == "additionalProperties":
+            # Its name is the caller's, and could be a credential at the wrong place.
+            return f"has an unknown field; the fields are {', '.join(self.fields)}"
+        described = self.fields.get(field, {}).get("description", "")
+        return _rule(error, described)
+
+    def _resolve(self, node: Json) -> Json:
+        while "$ref" in node:
+            target: Any = self._document
+            for part in node["$ref"].removeprefix("#/").split("/"):
+                target = target[part.replace("~1", "/").replace("~0", "~")]
+            node = target
+        return node
+
+    def _validator(self, *pointer: str) -> jsonschema_rs.Validator:
+        parts = (part.replace("~", "~0").replace("/", "~1") for part in pointer)
+        return jsonschema_rs.validator_for(
+            {"$ref": f"{URN}#/" + "/".join(map(quote, parts))},
+            registry=jsonschema_rs.Registry([(URN, self._document)]),
+            validate_formats=True,
+        )
+
+
+def _read(path: Path) -> Json:
+    try:
+        document = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeError, yaml.YAMLError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not YAML"
+        raise ValueError(f"{path}: cannot be read: {why}; --contract names another") from None
+    if not isinstance(document, dict):
+        raise ValueError(f"{path}: is no OpenAPI document; --contract names another")
+    return cast("Json", document)
+
+
+def _messages(response: Json) -> dict[str, str]:
+    media = next(iter(response["content"].values()))
+    return {name: example["value"]["message"] for name, example in media["examples"].items()}
+
+
+def _rule(error: jsonschema_rs.ValidationError, described: str = "") -> str:
+    """What was asked for, in words, never what was given."""
+    keyword, asked = error.kind.name, error.kind.value
+    if keyword in RULES:
+        return RULES[keyword].format(str(asked).strip("[]").replace("'", ""))
+    # A regular expression explains itself to nobody; the field's description does.
+    words = " ".join(re.sub(r"\*\([^)]*\)\*", "", described).split()).replace(" .", ".")
+    return f"breaks its {keyword}. {words}"
