@@ -1,0 +1,19 @@
+"""What the tests read from the contract, so that no rule of it is typed here again."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FILE = Path(__file__).parents[2] / "openapi.yaml"
+TEXT = FILE.read_text("utf-8")
+DOCUMENT: dict[str, Any] = yaml.safe_load(TEXT)
+
+PATH = "/ai/llm/{id}"
+OPERATION: dict[str, Any] = DOCUMENT["paths"][PATH]["put"]
+MEDIA: dict[str, Any] = OPERATION["requestBody"]["content"]["application/json"]
+EXAMPLES: dict[str, dict[str, str]] = {k: v["value"] for k, v in MEDIA["examples"].items()}
+PROPERTIES: dict[str, Any] = DOCUMENT["components"]["schemas"]["UpdateAiLlmRequest"]["properties"]
+CREDENTIALS = [name for name, schema in PROPERTIES.items() if schema.get("writeOnly")]
+EXAMPLE_ID: str = OPERATION["parameters"][0]["example"]
+STATUSES = {int(status) for status in OPERATION["responses"]}

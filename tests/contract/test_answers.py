@@ -1,0 +1,75 @@
+"""Answers: true to the request, and silent about credentials."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import contract
+import pytest
+from answers import CredentialsStayInside, IdIsTrue, SuccessIsTrue, Watch
+from asking import Asker
+from backend import FOREIGN_ID, READER, STRANGER, Backend, BrokenPromiseError
+
+pytestmark = pytest.mark.last  # they judge every exchange of the run
+
+
+def ask_for_every_status(ask: Asker, backend: Backend) -> set[int]:
+    """Send canary credentials along every documented path that the given tokens can take."""
+    canaries = {name: f"canary-{uuid.uuid4()}" for name in contract.CREDENTIALS}
+    ways: list[dict[str, Any]] = [
+        {},
+        {"body": {**canaries, "name": ""}},
+        {"body": {**canaries, "unknown": "field"}},
+        {"token": None},
+        {"id": str(uuid.uuid4())},
+        *({"token": token} for token in (READER, STRANGER) if token in backend.given),
+        *({"id": backend.given[id]} for id in (FOREIGN_ID,) if id in backend.given),
+    ]
+    for way in ways:
+        way.setdefault("body", canaries)
+    return {ask(**way).status for way in ways}
+
+
+def judge(watch: Watch, backend: Backend) -> None:
+    """Fail with the shortest exchange that broke the rule, if one did."""
+    if watch.broken:
+        backend.last, error = watch.broken
+        raise error
+
+
+@pytest.mark.clause("credentials", "page")
+def test_no_answer_carries_a_credential(
+    ask: Asker, backend: Backend, watches: dict[type[Watch], Watch]
+) -> None:
+    """No credential of a request stands in its answer: not whole, encoded or reversed."""
+    ask_for_every_status(ask, backend)
+    judge(watches[CredentialsStayInside], backend)
+
+
+@pytest.mark.clause("success", "ours")
+def test_success_is_true_to_the_status(
+    ask: Asker, backend: Backend, watches: dict[type[Watch], Watch]
+) -> None:
+    """Every answer has `success`: true in a 200, false in an error."""
+    ask_for_every_status(ask, backend)
+    judge(watches[SuccessIsTrue], backend)
+
+
+@pytest.mark.clause("aiLlmId", "page, ours")
+def test_id_is_the_one_asked_for(
+    ask: Asker, backend: Backend, watches: dict[type[Watch], Watch]
+) -> None:
+    """Every 200 has `aiLlmId`, and it is the id that was asked for."""
+    ask_for_every_status(ask, backend)
+    judge(watches[IdIsTrue], backend)
+
+
+@pytest.mark.clause("responses", "page")
+def test_every_status_was_seen(ask: Asker, backend: Backend, need: Callable[[str], None]) -> None:
+    """Every documented status was seen, but for 500, which no request can ask for."""
+    seen = ask_for_every_status(ask, backend)
+    if 403 not in seen and not {READER, STRANGER, FOREIGN_ID} & backend.given.keys():
+        need(READER)
+    missing = contract.STATUSES - seen - {500}
+    if missing:
+        raise BrokenPromiseError(f"expected each status once, never came: {sorted(missing)}")
