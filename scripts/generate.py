@@ -42,7 +42,9 @@ def main() -> int:
         return 2
     if check and drift:
         print(drift, end="")
-        print("generated/ is not what openapi.yaml and scripts/templates give; mend it with: scripts/generate")
+        print(
+            "generated/ is not what openapi.yaml and scripts/templates give; mend it with: scripts/generate"
+        )
         return 1
     return 0
 
@@ -74,13 +76,13 @@ def read(contract: Path) -> dict[str, Any]:
     except YAMLError as error:
         raise GenerationError(f"{contract.name} is no YAML; mend this:\n{error}") from None
     if not isinstance(document, dict) or not str(document.get("openapi", "")).startswith("3."):
-        raise GenerationError(f"{contract.name} is no OpenAPI 3 document; its first key is `openapi`")
+        raise GenerationError(
+            f"{contract.name} is no OpenAPI 3 document; its first key is `openapi`"
+        )
     return document
 
 
-def render(
-    document: dict[str, Any], contract: Path, output: Path, templates: Path | None
-) -> None:
+def render(document: dict[str, Any], contract: Path, output: Path, templates: Path | None) -> None:
     """Runs the generator; what it merely warns of is an error here."""
     from openapi_python_client import Project
     from openapi_python_client.config import Config, ConfigFile, MetaType
@@ -98,7 +100,9 @@ def render(
         found = project.build()
     if found:
         told = "\n".join(f"{each.header}: {each.detail}" for each in found)
-        raise GenerationError(f"the generator refuses a part of {contract.name}; mend this:\n{told}")
+        raise GenerationError(
+            f"the generator refuses a part of {contract.name}; mend this:\n{told}"
+        )
 
 
 def ruff(*arguments: str) -> None:
@@ -108,7 +112,9 @@ def ruff(*arguments: str) -> None:
         [program, arguments[0], *RUFF, *arguments[1:]], check=False, capture_output=True, text=True
     )
     if done.returncode:
-        raise GenerationError(f"ruff finds the output is no Python; mend the template:\n{done.stderr}")
+        raise GenerationError(
+            f"ruff finds the output is no Python; mend the template:\n{done.stderr}"
+        )
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -127,10 +133,19 @@ def compare(old: Path, new: Path) -> str:
     diffs: list[str] = []
     for name in sorted(before.keys() | after.keys()):
         if before.get(name) != after.get(name):
-            diffs += [f"--- generated/{old.name}/{name}" + ("" if name in before else " (missing)") + "\n"]
-            diffs += [f"+++ fresh/{new.name}/{name}" + ("" if name in after else " (extra: to be deleted)") + "\n"]
+            diffs += [
+                f"--- generated/{old.name}/{name}" + ("" if name in before else " (missing)") + "\n"
+            ]
+            diffs += [
+                f"+++ fresh/{new.name}/{name}"
+                + ("" if name in after else " (extra: to be deleted)")
+                + "\n"
+            ]
             lines = [each.get(name, "").splitlines(keepends=True) for each in (before, after)]
-            diffs += [line if line.endswith("\n") else line + "\n" for line in list(difflib.unified_diff(*lines))[2:]]
+            diffs += [
+                line if line.endswith("\n") else line + "\n"
+                for line in list(difflib.unified_diff(*lines))[2:]
+            ]
     return "".join(diffs)
 
 

@@ -26,7 +26,7 @@ import httpx
 from .api import MAX_ANSWER, Answer, Call, Failure, attempts
 from .api.ai_llm import update_ai_llm
 from .errors import FlashbackError
-from .models.ai_type import AiType, AiTypeText, as_ai_type
+from .models.ai_type import AiType, AiTypeText
 from .models.update_ai_llm_request import UpdateAiLlmRequest
 from .models.update_ai_llm_response import UpdateAiLlmResponse
 from .types import UNSET, Response, Secret, Unset
@@ -72,7 +72,7 @@ def _base_url(value: object, *, allow_http: bool) -> str:
         url = httpx.URL(value)
     except httpx.InvalidURL:
         raise ValueError("base_url cannot be read as a URL") from None
-    if url.scheme not in {"http", "https"} or not url.host:
+    if url.scheme not in {"http", "https"} or not url.host or not 0 < (url.port or 1) < 65536:
         raise ValueError("base_url must be absolute: https://host")
     if url.userinfo or "?" in value or "#" in value or "@" in value:
         raise ValueError("base_url must have no user, query or fragment")
@@ -153,10 +153,13 @@ class _Backend:
 
 class _Body(httpx.SyncByteStream):
     def __init__(self, stream: Iterable[bytes], close: Callable[[], None]) -> None:
-        self._stream, self.close = stream, close
+        self._stream, self._close = stream, close
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._stream
+
+    def close(self) -> None:
+        self._close()
 
 
 class _Transport(httpx.BaseTransport):
@@ -196,9 +199,7 @@ class _Transport(httpx.BaseTransport):
             )
         )
         stream = _Body(cast("Iterable[bytes]", answer.stream), answer.close)
-        return httpx.Response(
-            answer.status, headers=answer.headers, stream=stream, extensions=answer.extensions
-        )
+        return httpx.Response(answer.status, headers=answer.headers, stream=stream)
 
     def close(self) -> None:
         self._pool.close()
@@ -499,7 +500,8 @@ class FlashbackClient(_Base):
     def send(self, call: Call[Any, P]) -> Response[P]:
         """The answer to a call that a function module prepared, whatever its status."""
         deadline = time.monotonic() + self._limit
-        steps, outcome = self._attempts(call, deadline), None
+        steps = self._attempts(call, deadline)
+        outcome: Answer | Failure | Secret | None = None
         while True:
             try:
                 step = steps.send(outcome)
@@ -510,7 +512,8 @@ class FlashbackClient(_Base):
             elif isinstance(step, Secret):
                 outcome = self._attempt(call, step, deadline)
             else:
-                outcome = time.sleep(step)
+                time.sleep(step)
+                outcome = None
 
     def _ask(self) -> Secret:
         return _token(self._token()) if callable(self._token) else self._token
@@ -617,7 +620,7 @@ class FlashbackClient(_Base):
                 id=id,
                 body=UpdateAiLlmRequest(
                     name=name,
-                    ai_type=as_ai_type(ai_type),
+                    ai_type=ai_type,
                     endpoint=endpoint,
                     key=key,
                     secret=secret,
@@ -677,8 +680,11 @@ class AsyncFlashbackClient(_Base):
 
     async def send(self, call: Call[Any, P]) -> Response[P]:
         """The answer to a call that a function module prepared, whatever its status."""
+        import asyncio  # noqa: PLC0415 # not needed by those who block
+
         deadline = time.monotonic() + self._limit
-        steps, outcome = self._attempts(call, deadline), None
+        steps = self._attempts(call, deadline)
+        outcome: Answer | Failure | Secret | None = None
         while True:
             try:
                 step = steps.send(outcome)
@@ -689,11 +695,16 @@ class AsyncFlashbackClient(_Base):
             elif isinstance(step, Secret):
                 outcome = await self._attempt(call, step, deadline)
             else:
-                outcome = await asyncio.sleep(step)
+                await asyncio.sleep(step)
+                outcome = None
 
     async def _ask(self) -> Secret:
-        token = self._token() if callable(self._token) else self._token
-        return _token((await token) if isinstance(token, Awaitable) else token)
+        if not callable(self._token):
+            return self._token
+        token = cast("object", self._token())
+        return _token(
+            await cast("Awaitable[str]", token) if isinstance(token, Awaitable) else token
+        )
 
     async def _attempt(
         self, call: Call[Any, Any], token: Secret, deadline: float
@@ -802,7 +813,7 @@ class AsyncFlashbackClient(_Base):
                 id=id,
                 body=UpdateAiLlmRequest(
                     name=name,
-                    ai_type=as_ai_type(ai_type),
+                    ai_type=ai_type,
                     endpoint=endpoint,
                     key=key,
                     secret=secret,

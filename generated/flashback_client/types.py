@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Final, Generic, Literal, Self, TypeVar, cast, final
+from typing import Any, Final, Generic, Literal, Self, TypeVar, cast, final, overload
 
 import httpx
 from attrs import Attribute, define, field
@@ -50,9 +50,13 @@ class Secret(str):
         return "'**********'"
 
 
-def as_secret(value: T) -> T:
+@overload
+def as_secret(value: Unset) -> Unset: ...
+@overload
+def as_secret(value: str) -> str: ...
+def as_secret(value: str | Unset) -> str | Unset:
     """The same text, hidden; anything else unchanged, for the validator to refuse."""
-    return cast("T", Secret(value)) if isinstance(value, str) else value
+    return Secret(value) if isinstance(value, str) else value
 
 
 class Rule:
@@ -132,7 +136,7 @@ def sealed(cls: type[T]) -> type[T]:
         if error is not None:
             raise error
 
-    cls.__init__ = __init__
+    setattr(cls, "__init__", __init__)
     return cls
 
 

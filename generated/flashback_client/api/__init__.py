@@ -76,7 +76,7 @@ class Failure:
     unsent: bool = False  # there was no connection
 
     @classmethod
-    def of(cls, error: Exception) -> Failure:
+    def of(cls, error: BaseException) -> Failure:
         """What an exception of httpx (or of asyncio, for the deadline) says."""
         late = isinstance(error, (httpx.TimeoutException, TimeoutError))
         unsent = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
@@ -190,7 +190,7 @@ def _judged(
     succeeded = call.succeeded(outcome.status_code)
     if not succeeded:
         outcome = _without(outcome, secrets)
-    parsed, problem = _parsed(call, outcome)
+    parsed, problem = _parsed(call.parse, outcome)
     response = Response(outcome.status_code, outcome.content, outcome.headers, parsed, made)
     if succeeded and problem is not None:
         safe = _without(outcome, secrets)
@@ -200,12 +200,12 @@ def _judged(
     return response
 
 
-def _parsed(call: Call[Any, P], answer: Answer) -> tuple[P | None, str | None]:
+def _parsed(parse: Callable[[Answer], P], answer: Answer) -> tuple[P | None, str | None]:
     """The body as the contract says, or what is wrong with it."""
     if answer.problem is not None:
         return None, answer.problem
     try:
-        return call.parse(answer), None
+        return parse(answer), None
     except (json.JSONDecodeError, UnicodeDecodeError):
         return None, "the body is not JSON"
     except RecursionError:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal, TypeVar, cast
+from typing import Literal, overload
 
 from ..types import Unset
 
@@ -13,7 +13,6 @@ AiTypeText = Literal[
     "AWS",
     "OTHER",
 ]
-_U = TypeVar("_U", bound=Unset)
 
 
 class AiType(StrEnum):
@@ -30,11 +29,15 @@ class AiType(StrEnum):
         raise ValueError("AiType must be one of OPENAI, GOOGLE, ANTHROPIC, AWS, OTHER")
 
 
-def as_ai_type(value: AiType | AiTypeText | _U) -> AiType | _U:
+@overload
+def as_ai_type(value: Unset) -> Unset: ...
+@overload
+def as_ai_type(value: AiType | AiTypeText) -> AiType: ...
+def as_ai_type(value: object) -> AiType | Unset:
     """The member of that text; raises ValueError, and TypeError for what is no text."""
     if isinstance(value, Unset):
         return value
-    if not isinstance(cast("object", value), str):
+    if not isinstance(value, str):
         hint = "; leave it out instead" if value is None else ""
         raise TypeError(f"AiType must be text, not {type(value).__name__}{hint}")
     return AiType(value)

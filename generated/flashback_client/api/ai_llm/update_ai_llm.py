@@ -9,8 +9,6 @@ from .. import Answer, Call, segment
 if TYPE_CHECKING:
     from ...client import AsyncFlashbackClient, FlashbackClient
 
-from typing import cast
-
 from ...models.error_response import ErrorResponse
 from ...models.update_ai_llm_request import UpdateAiLlmRequest
 from ...models.update_ai_llm_response import UpdateAiLlmResponse

@@ -1,0 +1,124 @@
+"""Small servers on loopback that do on the wire what no honest server does."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+Behaviour = Callable[[socket.socket, "Request", int], None]
+
+
+@dataclass
+class Request:
+    """One request as it arrived."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+    connection: int
+
+
+@dataclass
+class Wire:
+    """A listening server: where it is, and what it was asked."""
+
+    url: str = ""
+    requests: list[Request] = field(default_factory=list[Request])
+    connections: int = 0
+
+
+def answer(
+    status: int = 200, body: bytes | dict[str, object] | None = None, **headers: str
+) -> bytes:
+    """An HTTP/1.1 answer; header names are written with `_` for `-`."""
+    if body is None:
+        body = {"success": status < 300, "message": f"answer {status}"}
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    given = {"Content-Type": "application/json", "Content-Length": str(len(content))}
+    given |= {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = [f"HTTP/1.1 {status} Said", *(f"{name}: {value}" for name, value in given.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + content
+
+
+def says(*answers: bytes) -> Behaviour:
+    """Sends these answers in turn, the last one again and again."""
+
+    def behave(connection: socket.socket, _: Request, number: int) -> None:
+        connection.sendall(answers[min(number, len(answers) - 1)])
+
+    return behave
+
+
+def drips(data: bytes, every: float) -> Behaviour:
+    """Sends the data byte by byte."""
+
+    def behave(connection: socket.socket, _: Request, __: int) -> None:
+        for byte in data:
+            time.sleep(every)
+            connection.sendall(bytes([byte]))
+
+    return behave
+
+
+def hangs_up(connection: socket.socket, _: Request, __: int) -> None:
+    """Closes the connection without an answer."""
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def serving(behave: Behaviour) -> Iterator[Wire]:
+    """A server on a free port of 127.0.0.1; `behave` gets every request and its number."""
+    wire, lock, open_ones = Wire(), threading.Lock(), list[socket.socket]()
+    threads: list[threading.Thread] = []
+
+    def converse(connection: socket.socket, name: int) -> None:
+        with connection, connection.makefile("rb") as stream, suppress(OSError, ValueError):
+            while (request := _read(stream, name)) is not None:
+                with lock:
+                    number = len(wire.requests)
+                    wire.requests.append(request)
+                behave(connection, request, number)
+
+    def accept(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                wire.connections += 1
+                open_ones.append(connection)
+                thread = threading.Thread(target=converse, args=(connection, wire.connections))
+                threads.append(thread)
+                thread.start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        wire.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        acceptor = threading.Thread(target=accept, args=(listener,))
+        acceptor.start()
+        try:
+            yield wire
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            acceptor.join()
+            for connection in open_ones:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            for thread in threads:
+                thread.join()
+
+
+def _read(stream: BinaryIO, name: int) -> Request | None:
+    line = stream.readline().decode("latin-1").split()
+    if len(line) != 3:
+        return None
+    headers: dict[str, str] = {}
+    while (header := stream.readline().decode("latin-1").strip()) != "":
+        key, _, value = header.partition(":")
+        headers[key.lower()] = value.strip()
+    body = stream.read(int(headers.get("content-length", "0")))
+    return Request(line[0], line[1], headers, body, name)
