@@ -261,7 +261,7 @@ right = mine("child" if child == 0 else "parent")
 if child == 0:
     os._exit(0 if right else 1)
 _, status = os.waitpid(child, 0)
-used.close()
+getattr(used, "close", bool)()
 sys.exit(0 if right and status == 0 else 1)
 """
 

@@ -1,0 +1,262 @@
+"""The generator: output that only the contract decides, drift that is told, templates that fit."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts import generate
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATES = sorted(each.name for each in generate.TEMPLATES.iterdir())
+
+# A second operation: another method, body, parameters and statuses than the first one has.
+CREATE: dict[str, Any] = {
+    "operationId": "createApiKey",
+    "tags": ["Keys"],
+    "summary": "Create an API key",
+    "parameters": [
+        {"name": "workspaceId", "in": "path", "required": True, "schema": {"type": "string"}},
+        {"name": "dryRun", "in": "query", "schema": {"type": "boolean"}},
+        {"$ref": "#/components/parameters/Days"},
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/NewKey"}}},
+    },
+    "responses": {
+        "201": {
+            "description": "Created.",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Key"}}},
+        },
+        "204": {"description": "Nothing to do."},
+        "409": {"$ref": "#/components/responses/BadRequest"},
+    },
+}
+SCHEMAS: dict[str, Any] = {
+    "Scope": {"type": "string", "enum": ["read", "write-all"]},
+    "Key": {
+        "type": "object",
+        "required": ["kind", "scopes"],
+        "properties": {
+            "kind": {"const": "api-key"},
+            "note": {"const": 7},
+            "scopes": {"type": "array", "items": {"$ref": "#/components/schemas/Scope"}},
+            "owner": {"$ref": "#/components/schemas/Owner"},
+        },
+    },
+    "Owner": {"type": "object", "properties": {"name": {"type": "string"}}},
+    "NewKey": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["label", "passphrase", "scope"],
+        "properties": {
+            "label": {"type": "string", "maxLength": 8},
+            "passphrase": {"type": "string", "writeOnly": True},
+            "scope": {"$ref": "#/components/schemas/Scope"},
+            "tags": {"type": "array", "maxItems": 2, "items": {"type": "string"}},
+            "ratio": {"type": "number", "minimum": 0, "maximum": 1},
+        },
+    },
+}
+CALLS = """
+import httpx, json, pytest
+from flashback_client import FlashbackClient, errors
+from flashback_client.api.keys import create_api_key
+from flashback_client.models import NewKey, Scope
+
+requests, answers = [], []
+def handle(request):
+    requests.append(request)
+    return answers.pop(0)
+client = FlashbackClient("tok", transport=httpx.MockTransport(handle))
+given = dict(label="ci", passphrase="hush", scope="write-all")
+
+answers.append(httpx.Response(201, json={"kind": "api-key", "scopes": ["read"], "owner": {"name": "o"}}))
+key = client.create_api_key("w/1", **given, tags=["a"], ratio=1, dry_run=True, days=3)
+assert (key.kind, key.scopes, key.owner.name) == ("api-key", [Scope.READ], "o")
+sent = requests[-1]
+assert (sent.method, sent.url.raw_path) == ("POST", b"/workspaces/w%2F1/keys?dryRun=true&days=3")
+assert json.loads(sent.content) == {**given, "tags": ["a"], "ratio": 1}
+assert sent.headers["authorization"] == "Bearer tok"
+
+answers.append(httpx.Response(204))
+assert client.create_api_key("w", **given) is None
+answers.append(httpx.Response(409, json={"message": "taken, hush"}))
+with pytest.raises(errors.ConflictError, match=r"409 taken, \\*\\*\\*") as caught:
+    client.create_api_key("w", **given)
+assert caught.value.attempts == 1
+answers.append(httpx.Response(503))  # POST is not idempotent: one attempt
+with pytest.raises(errors.UnexpectedStatusError, match="1 attempt"):
+    client.create_api_key("w", **given)
+for body in ({"kind": "other", "scopes": []}, {"scopes": []}, {"kind": "api-key", "scopes": ["no"]},
+             {"kind": "api-key", "scopes": [], "note": 8}, {"kind": "api-key", "scopes": [], "owner": 1}):
+    answers.append(httpx.Response(201, json=body))
+    with pytest.raises(errors.ResponseDecodeError):
+        client.create_api_key("w", **given)
+for wrong in ({"days": 0}, {"days": 1.5}, {"dry_run": "yes"}, {"label": "too long, this"}, {"tags": ["a"] * 3},
+              {"tags": "a"}, {"ratio": 1.1}, {"scope": "none"}, {"passphrase": 1}):
+    with pytest.raises((ValueError, TypeError)):
+        client.create_api_key("w", **{**given, **wrong})
+answers.append(httpx.Response(201, json={"kind": "api-key", "scopes": []}))
+assert create_api_key.sync("w", client=client, body=NewKey(**given), days=3).kind == "api-key"
+assert "hush" not in repr(NewKey(**given))
+assert client.update_ai_llm and not answers
+"""
+
+
+def second_contract(folder: Path) -> Path:
+    """The contract with one more operation, and security at its root instead of on operations."""
+    contract: Any = yaml.safe_load(generate.CONTRACT.read_text(encoding="utf-8"))
+    contract["paths"]["/workspaces/{workspaceId}/keys"] = {"post": CREATE}
+    contract["components"]["schemas"] |= SCHEMAS
+    days = {"type": "integer", "minimum": 1, "maximum": 30}
+    contract["components"]["parameters"] = {"Days": {"name": "days", "in": "query", "schema": days}}
+    contract["security"] = contract["paths"]["/ai/llm/{id}"]["put"].pop("security")
+    path = folder / "openapi.yaml"
+    path.write_text(yaml.safe_dump(contract), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that holds a client generated from the second contract."""
+    folder = tmp_path_factory.mktemp("second")
+    generate.generate(second_contract(folder), folder / "flashback_client")
+    return folder
+
+
+def test_generated_is_what_the_contract_gives(tmp_path: Path) -> None:
+    """The committed folder is what the contract and the templates give, byte for byte."""
+    assert generate.compare(generate.OUTPUT, generate.generate(generate.CONTRACT, tmp_path / "new" / "flashback_client")) == ""
+
+
+def test_a_second_operation_gets_the_same_client(second: Path) -> None:
+    """Another operation, body, query parameter and a 409 work without a template being touched."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", CALLS],
+        env={"PYTHONPATH": str(second)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("checker", [("mypy", "--strict"), ("basedpyright",)])
+def test_a_second_operation_is_typed(second: Path, checker: tuple[str, ...]) -> None:
+    """Both type checkers accept a client of other operations too, in strict mode."""
+    (second / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
+    program = Path(sys.executable).parent / checker[0]
+    command = [str(program), *checker[1:], "flashback_client"]
+    if checker[0] == "basedpyright":
+        command += ["--pythonpath", sys.executable]
+    done = subprocess.run(command, cwd=second, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_module_is_marked_as_generated() -> None:
+    """The first line says what wrote the file and from what."""
+    firsts = {path.read_text(encoding="utf-8").splitlines()[0] for path in generate.OUTPUT.rglob("*.py")}
+    assert firsts == {generate.MARK.strip()}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_template_overrides_one_of_the_generator(name: str) -> None:
+    """A misspelt override would be ignored in silence, and one that is no longer different is noise."""
+    upstream = files("openapi_python_client") / "templates" / name
+    assert upstream.is_file()
+    ours = (generate.TEMPLATES / name).read_text(encoding="utf-8")
+    assert upstream.read_text(encoding="utf-8").strip() not in ours
+    assert ours.startswith("{# Why: ")
+
+
+def drifted(folder: Path) -> Path:
+    """A copy of the generated folder with a changed, a missing and an extra file."""
+    copied = folder / "flashback_client"
+    shutil.copytree(generate.OUTPUT, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    (copied / "errors.py").write_text("changed\n", encoding="utf-8")
+    (copied / "py.typed").unlink()
+    (copied / "extra.py").write_text("extra\n", encoding="utf-8")
+    return copied
+
+
+def test_drift_is_told_both_ways(tmp_path: Path) -> None:
+    """A changed, a missing and an extra file all show in the diff."""
+    told = generate.compare(drifted(tmp_path), generate.OUTPUT)
+    assert "--- generated/flashback_client/py.typed (missing)" in told
+    assert "+++ fresh/flashback_client/extra.py (extra: to be deleted)\n@@ -1 +0,0 @@\n-extra" in told
+    assert "-changed\n+" in told
+
+
+def test_writing_ends_drift(tmp_path: Path) -> None:
+    """What is copied leaves nothing to tell."""
+    copied = drifted(tmp_path)
+    generate.copy(generate.OUTPUT, copied)
+    assert generate.compare(copied, generate.OUTPUT) == ""
+
+
+def repository(folder: Path) -> Path:
+    """A copy of what the generator reads and writes."""
+    for name in ("scripts", "generated"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "openapi.yaml", folder)
+    return folder
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(folder / "scripts" / "generate.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_check_exits_1_on_drift_and_names_the_cure(tmp_path: Path) -> None:
+    """One line changed in generated/ is a diff, the command that mends it, and status 1."""
+    here = repository(tmp_path)
+    drift = here / "generated" / "flashback_client" / "errors.py"
+    drift.write_text(drift.read_text(encoding="utf-8").replace("404: NotFound", "404: BadRequest"))
+    done = run(here, "--check")
+    assert "-    404: BadRequestError,\n+    404: NotFoundError," in done.stdout
+    assert done.stdout.endswith("mend it with: scripts/generate\n")
+    assert done.returncode == 1
+    assert (run(here).returncode, run(here, "--check").returncode) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("contract", "told"),
+    [
+        (None, "cannot be read"),
+        (b"\xff", "cannot be read"),
+        (b"a: [", "no YAML"),
+        (b"swagger: '2.0'", "no OpenAPI 3 document"),
+        (b"openapi: 3.1.0\ninfo: {title: t, version: '1'}\npaths: {/x: {get: {responses: 7}}}", "Failed to parse"),
+    ],
+)
+def test_an_unreadable_contract_exits_2(tmp_path: Path, contract: bytes | None, told: str) -> None:
+    """A contract that gives no client is one message with the cure and status 2, not a trace."""
+    here = repository(tmp_path)
+    (here / "openapi.yaml").unlink()
+    if contract is not None:
+        (here / "openapi.yaml").write_bytes(contract)
+    done = run(here, "--check")
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 2
+
+
+def test_what_the_generator_only_warns_of_is_an_error(tmp_path: Path) -> None:
+    """An operation that would be left out of the client stops the generation."""
+    contract: Any = yaml.safe_load(second_contract(tmp_path).read_text(encoding="utf-8"))
+    post = contract["paths"]["/workspaces/{workspaceId}/keys"]["post"] = copy.deepcopy(CREATE)
+    post["requestBody"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    (tmp_path / "openapi.yaml").write_text(yaml.safe_dump(contract), encoding="utf-8")
+    with pytest.raises(generate.GenerationError, match="Unsupported content type"):
+        generate.generate(tmp_path / "openapi.yaml", tmp_path / "out")
