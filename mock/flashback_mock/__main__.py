@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ def main() -> int:
         datefmt="%H:%M:%S",
         level=options.log_level.upper(),
     )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # the welcome says what it would say
     try:
         contract = Contract(options.contract)
         listener = listen(options.host, options.port)
@@ -26,9 +28,11 @@ def main() -> int:
         return _cannot_start(str(error))
     except OSError as error:
         where = f"{options.host}:{options.port}"
-        return _cannot_start(f"{where}: {error.strerror}; --port 0 picks a free port")
-    with listener, prepared(listener, contract) as (mock, server):
-        print(_welcome(mock), flush=True)
+        return _cannot_start(
+            f"{where}: {os.strerror(error.errno or 0)}; --port 0 picks a free port"
+        )
+    with listener, prepared(listener, contract) as server:
+        server.when_started = _welcome
         try:
             server.run(sockets=[listener])
         except KeyboardInterrupt:
@@ -57,7 +61,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _welcome(mock: Mock) -> str:
+def _welcome(mock: Mock) -> None:
     access = {m.user: f"{m.access} in {m.workspace}" for m in mock.fixtures.members}
     tokens = [
         f"  {t.value:<16}{access.get(t.user, 'no workspace')}{', expired' if t.expires else ''}"
@@ -66,7 +70,7 @@ def _welcome(mock: Mock) -> str:
     ids = [f"  {c.id}  {c.workspace}, {c.fields['name']}" for c in mock.fixtures.configurations]
     here = f"Flashback mock backend on {mock.base_url} (Ctrl-C stops it)"
     tried = ["Try it", f"  {_curl(mock)}", "", here]
-    return "\n".join(["Tokens", *tokens, "", "Configurations", *ids, "", *tried])
+    print("\n".join(["Tokens", *tokens, "", "Configurations", *ids, "", *tried]), flush=True)
 
 
 def _curl(mock: Mock) -> str:

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from starlette.requests import Request
 
-SECONDS = 10.0  # for a body to arrive; a slower one is refused, so that no request hangs
+SECONDS = 5.0  # for a body to arrive; a slower one is refused, so that no request hangs
 
 
 class UnreadError(Exception):
@@ -19,6 +19,9 @@ class InvalidError(ValueError):
 
 async def read(request: Request, limit: int) -> bytes:
     """The body, of at most `limit` bytes; raises `UnreadError` without reading on."""
+    if "upgrade" in request.headers.get("connection", "").lower():
+        # httptools stops reading at such a head: the body behind it is lost.
+        raise UnreadError("Upgrade: send plain HTTP/1.1, without an offer to upgrade")
     too_large = UnreadError(f"body: must have at most {limit} bytes")
     declared = request.headers.get("content-length", "0")
     if int(declared) > limit:

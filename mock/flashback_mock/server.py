@@ -2,9 +2,9 @@
 
 import socket
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import uvicorn
 
@@ -21,6 +21,7 @@ class Mock:
     base_url: str
     contract: Contract
     fixtures: Fixtures
+    store: Store = field(repr=False)
 
     @property
     def tokens(self) -> dict[str, str]:
@@ -33,6 +34,21 @@ class Mock:
         return {given.role: given.id for given in self.fixtures.configurations}
 
 
+class Server(uvicorn.Server):
+    """Runs a mock, and says so once it does."""
+
+    def __init__(self, config: uvicorn.Config, mock: Mock) -> None:
+        """Run `mock` as `config` says."""
+        super().__init__(config)
+        self.mock = mock
+        self.when_started: Callable[[Mock], None] = lambda _: None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to serve; from here on signals end it in an orderly way."""
+        await super().startup(sockets)
+        self.when_started(self.mock)
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens on host and port (0: a free one); raises `OSError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -40,8 +56,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def prepared(listener: socket.socket, contract: Contract) -> Generator[tuple[Mock, uvicorn.Server]]:
-    """A mock with fresh fixtures on the socket, and the server that is to run it."""
+def prepared(listener: socket.socket, contract: Contract) -> Generator[Server]:
+    """A server for a mock with fresh fixtures on the socket."""
     host, port = listener.getsockname()[:2]
     fixtures = Fixtures.default()
     store = Store(fixtures, contract.credentials)
@@ -59,7 +75,7 @@ def prepared(listener: socket.socket, contract: Contract) -> Generator[tuple[Moc
     )
     try:
         address = f"[{host}]" if ":" in host else host
-        yield Mock(f"http://{address}:{port}", contract, fixtures), uvicorn.Server(config)
+        yield Server(config, Mock(f"http://{address}:{port}", contract, fixtures, store))
     finally:
         store.close()
 
@@ -70,11 +86,11 @@ def running(
 ) -> Generator[Mock]:
     """A mock that serves from a thread of this process until the block ends."""
     listener = listen(host, port)  # listens from now on: whoever connects early is queued
-    with listener, prepared(listener, contract or Contract()) as (mock, server):
+    with listener, prepared(listener, contract or Contract()) as server:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
-            yield mock
+            yield server.mock
         finally:
             server.should_exit = True
             thread.join()

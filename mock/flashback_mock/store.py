@@ -38,6 +38,10 @@ CHANGE = """
 UPDATE configuration SET name = coalesce(?, name), properties = json_patch(properties, ?)
 WHERE number = ?
 """
+STORED = """
+SELECT workspace, sealed FROM credential
+JOIN configuration ON configuration = number WHERE id = ? AND field = ?
+"""
 
 
 class NotFoundError(Exception):
@@ -92,6 +96,23 @@ class Store:
             if access not in ("WRITE", "ADMIN"):
                 raise ForbiddenError
             self._change(number, workspace, configuration, changes)
+
+    def read(self, configuration: str) -> dict[str, str]:
+        """What is stored now, without credentials; raises `NotFoundError`."""
+        row = self._db.execute(
+            "SELECT name, properties FROM configuration WHERE id = ?", (configuration,)
+        ).fetchone()
+        if row is None:
+            raise NotFoundError
+        return {"name": row[0], **json.loads(row[1])}
+
+    def reveals(self, configuration: str, field: str, credential: str) -> bool:
+        """Whether the stored credential is this one: how a test learns that a rotation happened."""
+        row = self._db.execute(STORED, (configuration, field)).fetchone()
+        if row is None:
+            return False
+        stored = self._vault.open(row[1], row[0], configuration, field)
+        return hmac.compare_digest(stored.encode(), credential.encode())
 
     def _change(
         self, number: int, workspace: str, configuration: str, changes: Mapping[str, str]

@@ -1,0 +1,44 @@
+"""Fixtures that more than one folder of tests uses."""
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import flashback_mock
+import httpx
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+# They judge a backend: scripts/contract runs them, and tests/scripts tests that.
+collect_ignore = ["contract"]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def document() -> dict[str, Any]:
+    """The contract."""
+    document: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text("utf-8"))
+    return document
+
+
+@pytest.fixture
+def mock() -> Generator[flashback_mock.Mock]:
+    """A mock on a free port, with its fixtures as they come."""
+    with flashback_mock.running() as mock:
+        yield mock
+
+
+@pytest.fixture
+def http(mock: flashback_mock.Mock) -> Generator[httpx.Client]:
+    """Plain HTTP to the mock, as the owner, on the main configuration unless told otherwise."""
+    authorization = {"Authorization": f"Bearer {mock.tokens['owner']}"}
+    url = f"{mock.base_url}/ai/llm/"
+    with httpx.Client(base_url=url, headers=authorization, timeout=15, trust_env=False) as http:
+        yield http

@@ -1,0 +1,157 @@
+"""The mock as a command: what it says, how it ends, and how it refuses to start."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@contextmanager
+def started(root: Path, *options: str) -> Generator[tuple[subprocess.Popen[str], str]]:
+    """`scripts/mock` on a free port, and all that it said by then."""
+    process = subprocess.Popen(
+        [root / "scripts" / "mock", "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout
+        welcome = ""
+        while "backend on http://" not in welcome and process.poll() is None:
+            welcome += process.stdout.readline()
+        try:
+            yield process, welcome
+        finally:
+            process.kill()
+
+
+def refused(root: Path, *options: str) -> str:
+    """What `scripts/mock` says when it does not start."""
+    done = subprocess.run(
+        [root / "scripts" / "mock", *options], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def curl() -> str:
+    """The curl of this machine."""
+    return shutil.which("curl") or pytest.skip("needs curl: scripts/install --system installs it")
+
+
+@pytest.mark.usefixtures("curl")
+def test_curl_line_works_when_pasted(root: Path, document: dict[str, Any]) -> None:
+    """The curl line that the mock prints gets the contract's 200 answer."""
+    with started(root) as (_, welcome):
+        line = next(line for line in welcome.splitlines() if line.startswith("  curl "))
+        done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=True)
+    examples = document["components"]["responses"]["Updated"]["content"]["application/json"]
+    assert json.loads(done.stdout) == examples["examples"]["updated"]["value"]
+
+
+def test_sample_of_the_services_page_works(root: Path, curl: str) -> None:
+    """The page's curl sample, with its body parameter as --data, gets the page's answer."""
+    body = """{
+      "name": "Updated OpenAI Config",
+      "aiType": "OPENAI",
+      "endpoint": "https://api.openai.com/v2",
+      "key": "new-access-key",
+      "secret": "new-secret-key"
+    }"""
+    with started(root) as (_, welcome):
+        url = welcome.split("backend on ")[1].split()[0]
+        sample = [curl, "-s", "-X", "PUT", f"{url}/ai/llm/550e8400-e29b-41d4-a716-446655440000"]
+        sample += ["-H", "Content-Type: application/json", "-H", "Accept: application/json"]
+        sample += ["-H", "Authorization: Bearer owner-token", "--data", body]
+        done = subprocess.run(sample, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == {
+        "success": True,
+        "aiLlmId": "550e8400-e29b-41d4-a716-446655440000",
+        "message": "AI LLM configuration updated successfully",
+    }
+
+
+def test_every_token_and_id_is_shown(root: Path) -> None:
+    """The welcome shows every token with its access, every id, and the address."""
+    with started(root) as (_, welcome):
+        for shown in (
+            "owner-token     WRITE in acme",
+            "admin-token     ADMIN in acme",
+            "reader-token    READ in acme",
+            "stranger-token  ADMIN in globex",
+            "expired-token   WRITE in acme, expired",
+            "550e8400-e29b-41d4-a716-446655440000  acme",
+            "http://127.0.0.1:",
+        ):
+            assert shown in welcome
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_it_cleanly(root: Path, stop: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM end it at once, without a trace."""
+    with started(root, "--log-level", "warning") as (process, _):
+        process.send_signal(stop)
+        said, complained = process.communicate(timeout=5)
+    assert process.returncode == (0 if stop == signal.SIGINT else -signal.SIGTERM)
+    assert complained == ""
+    assert ("Stopped" in said) == (stop == signal.SIGINT)
+
+
+def test_port_in_use_is_one_line(root: Path) -> None:
+    """A port in use is one line that names the port and the cure."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused(root, "--port", str(port))
+    assert said == (
+        f"flashback_mock: cannot start: 127.0.0.1:{port}: Address already in use; "
+        "--port 0 picks a free port\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        ("{", "cannot be read: it is not YAML"),
+        ("- 1", "is no OpenAPI document"),
+        ("paths: {}", "this contract lacks"),
+        ("paths: {/a: {put: {}}}", "this contract lacks 'requestBody'"),
+    ],
+)
+def test_unusable_contract_is_one_line(
+    root: Path, tmp_path: Path, text: str | None, why: str
+) -> None:
+    """A contract that cannot be served is one line that names the file and what is wrong."""
+    file = tmp_path / "contract.yaml"
+    if text is not None:
+        file.write_text(text)
+    said = refused(root, "--contract", str(file))
+    assert said.startswith(f"flashback_mock: cannot start: {file}: ")
+    assert why in said
+    assert said.count("\n") == 1
+
+
+def test_other_contract_is_served(root: Path, tmp_path: Path) -> None:
+    """--contract serves another contract: its path, limits and messages, not the own ones."""
+    import httpx
+
+    text = (root / "openapi.yaml").read_text("utf-8")
+    other = tmp_path / "other.yaml"
+    other.write_text(text.replace("/ai/llm/{id}:", "/v2/llm/{id}:").replace("[OPENAI,", "[NEW,"))
+    with started(root, "--contract", str(other)) as (_, welcome):
+        url = welcome.split("backend on ")[1].split()[0]
+        path = f"{url}/v2/llm/550e8400-e29b-41d4-a716-446655440000"
+        headers = {"Authorization": "Bearer owner-token"}
+        for kind, status in (("NEW", 200), ("OPENAI", 400)):
+            answer = httpx.put(path, json={"aiType": kind}, headers=headers, trust_env=False)
+            assert answer.status_code == status

@@ -1,0 +1,125 @@
+"""The mock changes what it is asked to change, for those who may, all of it or nothing."""
+
+from typing import Any
+
+import flashback_mock
+import httpx
+import pytest
+
+
+def put(http: httpx.Client, id: str, body: Any, token: str | None = None) -> httpx.Response:
+    """One update; as somebody else with a token."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return http.put(id, json=body, headers=headers)
+
+
+def test_every_field_given_is_stored(http: httpx.Client, mock: flashback_mock.Mock) -> None:
+    """An update with every field stores every field."""
+    example = dict(mock.contract.examples["everything"])
+    assert put(http, mock.ids["main"], example).status_code == 200
+    for credential in mock.contract.credentials:
+        assert mock.store.reveals(mock.ids["main"], credential, example.pop(credential))
+    assert mock.store.read(mock.ids["main"]) == example
+
+
+@pytest.mark.parametrize("field", ["name", "aiType", "endpoint", "key", "secret"])
+def test_only_the_field_given_changes(
+    http: httpx.Client, mock: flashback_mock.Mock, field: str
+) -> None:
+    """An update of one field leaves all others as they were."""
+    main = next(c for c in mock.fixtures.configurations if c.role == "main")
+    given = mock.contract.examples["everything"][field] + ("" if field == "aiType" else "x")
+    put(http, main.id, {field: given})
+    wanted = {**main.fields, field: given}
+    for credential in mock.contract.credentials:
+        assert mock.store.reveals(main.id, credential, wanted.pop(credential))
+    assert mock.store.read(main.id) == wanted
+
+
+def test_empty_object_changes_nothing(http: httpx.Client, mock: flashback_mock.Mock) -> None:
+    """`{}` answers 200 and changes nothing."""
+    before = mock.store.read(mock.ids["main"])
+    assert put(http, mock.ids["main"], {}).status_code == 200
+    assert mock.store.read(mock.ids["main"]) == before
+
+
+def test_other_configurations_stay_as_they_are(
+    http: httpx.Client, mock: flashback_mock.Mock
+) -> None:
+    """An update of one configuration changes no other."""
+    before = mock.store.read(mock.ids["sibling"])
+    put(http, mock.ids["main"], mock.contract.examples["everything"])
+    assert mock.store.read(mock.ids["sibling"]) == before
+    assert mock.store.reveals(mock.ids["sibling"], "key", "made-up-sibling-key")
+
+
+@pytest.mark.parametrize(
+    ("role", "id", "status"),
+    [
+        ("owner", "main", 200),
+        ("admin", "main", 200),
+        ("reader", "main", 403),
+        ("stranger", "main", 403),
+        ("owner", "foreign", 403),
+        ("stranger", "foreign", 200),
+        ("expired", "main", 401),
+    ],
+)
+def test_role_decides(
+    http: httpx.Client, mock: flashback_mock.Mock, role: str, id: str, status: int
+) -> None:
+    """WRITE and ADMIN of the configuration's workspace may update, nobody else."""
+    answer = put(http, mock.ids[id], {"name": "New name"}, mock.tokens[role])
+    assert answer.status_code == status
+    assert (mock.store.read(mock.ids[id])["name"] == "New name") == (status == 200)
+
+
+def test_taken_name_is_refused_whole(http: httpx.Client, mock: flashback_mock.Mock) -> None:
+    """A name that another configuration of the workspace has answers 400, and nothing changes."""
+    before = mock.store.read(mock.ids["main"])
+    taken = mock.store.read(mock.ids["sibling"])["name"]
+    answer = put(http, mock.ids["main"], {"name": taken, "aiType": "OTHER", "key": "not stored"})
+    assert answer.status_code == 400
+    assert answer.json()["message"] == mock.contract.message(400, "nameTaken")
+    assert mock.store.read(mock.ids["main"]) == before
+    assert not mock.store.reveals(mock.ids["main"], "key", "not stored")
+
+
+def test_name_may_be_taken_elsewhere(http: httpx.Client, mock: flashback_mock.Mock) -> None:
+    """A name is unique in its workspace only, and its own name is not taken."""
+    foreign = mock.store.read(mock.ids["foreign"])["name"]
+    assert put(http, mock.ids["main"], {"name": foreign}).status_code == 200
+    assert put(http, mock.ids["main"], {"name": foreign}).status_code == 200
+
+
+def test_names_are_compared_code_point_by_code_point(
+    http: httpx.Client, mock: flashback_mock.Mock
+) -> None:
+    """Names that differ in case or in Unicode normalisation are different names."""
+    for sibling, main in (("Caf\u00e9", "Cafe\u0301"), ("openai", "OpenAI"), ("a", "a ")):
+        assert put(http, mock.ids["sibling"], {"name": sibling}).status_code == 200
+        assert put(http, mock.ids["main"], {"name": main}).status_code == 200
+
+
+def test_stranger_learns_no_names(http: httpx.Client, mock: flashback_mock.Mock) -> None:
+    """Whether a name is taken is told only to those who may update."""
+    taken = mock.store.read(mock.ids["sibling"])["name"]
+    answer = put(http, mock.ids["main"], {"name": taken}, mock.tokens["stranger"])
+    assert answer.status_code == 403
+
+
+def test_answers_are_the_contracts_examples(
+    http: httpx.Client, mock: flashback_mock.Mock, document: dict[str, Any]
+) -> None:
+    """200, 401, 403 and 404 answer what the contract's first example of each says."""
+    responses = document["components"]["responses"]
+    ways: dict[str, tuple[str, str]] = {
+        "Updated": (mock.ids["main"], mock.tokens["owner"]),
+        "Unauthorized": (mock.ids["main"], "wrong"),
+        "Forbidden": (mock.ids["main"], mock.tokens["reader"]),
+        "NotFound": ("unknown", mock.tokens["owner"]),
+    }
+    for name, (id, token) in ways.items():
+        examples = responses[name]["content"]["application/json"]["examples"]
+        wanted = next(iter(examples.values()))["value"]
+        assert put(http, id, {}, token).json() == wanted
