@@ -8,8 +8,11 @@ import shlex
 import sys
 from pathlib import Path
 
-from .contract import Contract
-from .server import Mock, listen, prepared
+try:
+    from .contract import Contract
+    from .server import Mock, listen, prepared
+except ModuleNotFoundError as missing:
+    sys.exit(f"flashback_mock: needs {missing.name}: pip install 'flashback-client[mock]'")
 
 
 def main() -> int:

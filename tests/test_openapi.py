@@ -1,0 +1,232 @@
+"""The contract's own rules: valid, complete, in one style, and its examples true."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from openapi_spec_validator import validate
+
+ORDER = {
+    "document": ["openapi", "info", "servers", "tags", "paths", "components"],
+    "operation": [
+        "operationId",
+        "tags",
+        "summary",
+        "description",
+        "security",
+        "parameters",
+        "requestBody",
+        "responses",
+    ],
+}
+
+
+def walk(node: Any, pointer: str = "#") -> Iterator[tuple[str, Any]]:
+    """Every node with its JSON pointer."""
+    yield pointer, node
+    children: list[tuple[Any, Any]] = []
+    if isinstance(node, dict):
+        children = list(node.items())
+    elif isinstance(node, list):
+        children = list(enumerate(node))
+    for key, child in children:
+        yield from walk(child, f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}")
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every operation with its JSON pointer."""
+    for pointer, node in walk(document["paths"], "#/paths"):
+        if isinstance(node, dict) and "responses" in node:
+            yield pointer, node
+
+
+def string_schemas(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every schema of a string that a request carries, with its JSON pointer."""
+    requests = document["components"]["schemas"]["UpdateAiLlmRequest"]
+    for root in (requests, *(operation for _, operation in operations(document))):
+        for pointer, node in walk(root):
+            if isinstance(node, dict) and node.get("type") == "string":
+                yield pointer, node
+
+
+def test_contract_is_valid_openapi(document: dict[str, Any]) -> None:
+    """The contract is an OpenAPI 3.1 document."""
+    assert document["openapi"].startswith("3.1")
+    validate(document)
+
+
+def test_every_example_is_valid(document: dict[str, Any]) -> None:
+    """Every named example, of requests and answers, is valid against its schema."""
+    urn = "urn:contract"
+    registry = jsonschema_rs.Registry([(urn, document)])
+    tried = 0
+    for pointer, node in walk(document):
+        if not isinstance(node, dict) or "schema" not in node:
+            continue
+        given = {name: e["value"] for name, e in node.get("examples", {}).items()}
+        given |= {"example": node["example"]} if "example" in node else {}
+        reference = re.sub(r"[{}]", lambda brace: f"%{ord(brace[0]):X}", pointer)
+        schema = {"$ref": f"{urn}{reference}/schema"}
+        for name, value in given.items():
+            tried += 1
+            why = [
+                f"{pointer}/examples/{name}{''.join(f'/{p}' for p in error.instance_path)}: "
+                f"{error.message}; mend the example or its schema"
+                for error in jsonschema_rs.iter_errors(
+                    schema, value, registry=registry, validate_formats=True
+                )
+            ]
+            assert not why, why[0]
+    assert tried >= 15
+
+
+def test_every_property_example_is_valid(document: dict[str, Any]) -> None:
+    """Every `examples` entry of a schema is valid against that schema."""
+    tried = 0
+    for pointer, node in walk(document["components"]["schemas"]):
+        if isinstance(node, dict) and isinstance(node.get("examples"), list):
+            for example in node["examples"]:
+                tried += 1
+                valid = jsonschema_rs.is_valid(node, example, validate_formats=True)
+                assert valid, f"{pointer}/examples: {example!r} breaks its schema; mend it"
+    assert tried
+
+
+def test_keys_are_in_the_usual_order(document: dict[str, Any]) -> None:
+    """The document and each operation give their keys in the order that readers expect."""
+    for pointer, node in [("#", document), *operations(document)]:
+        wanted = ORDER["document" if pointer == "#" else "operation"]
+        assert list(node) == [key for key in wanted if key in node], (
+            f"{pointer}: put the keys in this order: {', '.join(wanted)}"
+        )
+
+
+def test_operations_say_all_that_a_caller_needs(document: dict[str, Any]) -> None:
+    """Each operation has a name, a summary, a description, security, and the usual answers."""
+    for pointer, operation in operations(document):
+        assert set(ORDER["operation"][:5]) <= set(operation), f"{pointer}: a key is missing"
+        summary = operation["summary"]
+        assert summary[0].isupper(), f"{pointer}/summary: begin with a capital"
+        assert not summary.endswith("."), f"{pointer}/summary: take the full stop away"
+        assert re.fullmatch("[a-z]+([A-Z][a-z]+)+", operation["operationId"]), (
+            f"{pointer}/operationId: a verb and a noun in lowerCamelCase"
+        )
+        assert {"200", "400", "401", "403", "404", "500"} <= set(operation["responses"]), (
+            f"{pointer}/responses: document every status that can come"
+        )
+
+
+def test_responses_are_shared_and_have_examples(document: dict[str, Any]) -> None:
+    """Each answer is a shared response with an example; all errors have one schema."""
+    for pointer, operation in operations(document):
+        for status, response in operation["responses"].items():
+            where = f"{pointer}/responses/{status}"
+            assert set(response) == {"$ref"}, f"{where}: use a shared response"
+            name = response["$ref"].rpartition("/")[2]
+            media = document["components"]["responses"][name]["content"]["application/json"]
+            assert media["examples"], f"#/components/responses/{name}: add an example"
+            if status != "200":
+                assert media["schema"]["$ref"].endswith("/ErrorResponse"), (
+                    f"#/components/responses/{name}: use ErrorResponse"
+                )
+
+
+def test_everything_shared_is_used(document: dict[str, Any]) -> None:
+    """No component lies idle."""
+    used = {node for pointer, node in walk(document) if pointer.endswith("/$ref")}
+    for kind, components in document["components"].items():
+        for name in components:
+            if kind != "securitySchemes":
+                pointer = f"#/components/{kind}/{name}"
+                assert pointer in used, f"{pointer}: nothing refers to it; delete it"
+
+
+def test_every_field_is_described(document: dict[str, Any]) -> None:
+    """Every property, parameter and header is described."""
+    described = [("#/components/headers", document["components"]["headers"])]
+    for name, schema in document["components"]["schemas"].items():
+        described.append((f"#/components/schemas/{name}/properties", schema.get("properties", {})))
+    for pointer, fields in described:
+        for name, field in fields.items():
+            assert "description" in field or "$ref" in field, f"{pointer}/{name}: describe it"
+
+
+def test_requests_are_closed_and_bounded(document: dict[str, Any]) -> None:
+    """A request's objects refuse unknown fields, and its strings say how long they may be."""
+    for pointer, node in walk(document["components"]["schemas"]["UpdateAiLlmRequest"]):
+        if isinstance(node, dict) and "properties" in node:
+            assert node.get("additionalProperties") is False, (
+                f"{pointer}: say additionalProperties: false"
+            )
+    for pointer, schema in string_schemas(document):
+        assert {"minLength", "maxLength"} <= set(schema), f"{pointer}: say how long it may be"
+
+
+def test_credentials_are_write_only(document: dict[str, Any]) -> None:
+    """`key` and `secret` are passwords that no answer has; nothing else is write-only."""
+    secret = {
+        name
+        for name, schema in document["components"]["schemas"]["UpdateAiLlmRequest"][
+            "properties"
+        ].items()
+        if schema.get("writeOnly") and schema.get("format") == "password"
+    }
+    assert secret == {"key", "secret"}
+    for name in ("UpdateAiLlmResponse", "ErrorResponse"):
+        assert not secret & set(document["components"]["schemas"][name]["properties"])
+
+
+@pytest.mark.parametrize(
+    "forbidden", [r"\s", r"\S", r"\d", r"\w", r"\W", r"\b", r"\A", r"\Z", r"\p", r"\P", "(?", ".*"]
+)
+def test_patterns_mean_the_same_everywhere(document: dict[str, Any], forbidden: str) -> None:
+    """Patterns are anchored and use only what every engine understands alike."""
+    for pointer, node in walk(document):
+        if pointer.endswith("/pattern"):
+            assert re.fullmatch(r"\^.*\$", node), f"{pointer}: anchor it with ^ and $"
+            plain = node.replace("(?:", "(")
+            assert forbidden not in plain, f"{pointer}: {forbidden} differs between engines"
+
+
+SAMPLES = {
+    "name": {
+        True: ["a", " ", "Ünïcödé", "\U0001f600", "\u2028", "\u200f", "a" * 255, "%\"'\\"],
+        False: ["", "a\n", "\n", "a\x00", "\x1f", "\x7f", "\x80", "\x9f"],
+    },
+    "endpoint": {
+        True: [
+            "https://api.openai.com/v2", "http://localhost", "HTTPS://A.B", "hTtP://1.2.3.4:1",
+            "https://a.b:65535/", "https://[::1]:8080/x", "https://a_b.c/~x?y=z&w=%20#f?/",
+            "https://xn--bcher-kva.example./", "https://a?b@c", "https://a/:@!$&'()*+,;=",
+        ],
+        False: [
+            "", "a", "/a", "//a", "https:", "https://", "https:///a", "https://:80", "ftp://a",
+            "javascript:alert(1)", "https://u@a", "https://u:p@a", "https://a b", " https://a",
+            "https://a\n", "https://a/\n", "https://a/\x00", "https://ä.example", "https://a/ä",
+            "https://a:0", "https://a:65536", "https://a:", "https://a/%", "https://a/%zz",
+            "https://-a", "https://a/<b>", 'https://a/"', "https://a/\\", "https://a#b#c",
+            "https://[", "https://[x]",
+        ],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", SAMPLES)
+def test_pattern_accepts_what_it_should(document: dict[str, Any], field: str) -> None:
+    """JSON Schema and Python's fullmatch agree on samples from both sides of each pattern."""
+    schema = document["components"]["schemas"]["UpdateAiLlmRequest"]["properties"][field]
+    bare = {"type": "string", "pattern": schema["pattern"]}
+    for expected, samples in SAMPLES[field].items():
+        for sample in samples:
+            assert (re.fullmatch(schema["pattern"], sample) is not None) == expected, sample
+            assert jsonschema_rs.is_valid(bare, sample) == expected, sample
+
+
+def test_impossible_address_is_no_uri(document: dict[str, Any]) -> None:
+    """What the pattern leaves open inside an IPv6 literal, `format: uri` refuses."""
+    schema = document["components"]["schemas"]["UpdateAiLlmRequest"]["properties"]["endpoint"]
+    for literal in ("[::1]", "[2001:db8::1]", "[:::]", "[1]", "[::1.2.3.400]"):
+        valid = jsonschema_rs.is_valid(schema, f"https://{literal}/", validate_formats=True)
+        assert valid == (literal in ("[::1]", "[2001:db8::1]"))
