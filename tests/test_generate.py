@@ -136,7 +136,13 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_generated_is_what_the_contract_gives(tmp_path: Path) -> None:
     """The committed folder is what the contract and the templates give, byte for byte."""
-    assert generate.compare(generate.OUTPUT, generate.generate(generate.CONTRACT, tmp_path / "new" / "flashback_client")) == ""
+    assert (
+        generate.compare(
+            generate.OUTPUT,
+            generate.generate(generate.CONTRACT, tmp_path / "new" / "flashback_client"),
+        )
+        == ""
+    )
 
 
 def test_a_second_operation_gets_the_same_client(second: Path) -> None:
@@ -166,7 +172,9 @@ def test_a_second_operation_is_typed(second: Path, checker: tuple[str, ...]) -> 
 
 def test_every_module_is_marked_as_generated() -> None:
     """The first line says what wrote the file and from what."""
-    firsts = {path.read_text(encoding="utf-8").splitlines()[0] for path in generate.OUTPUT.rglob("*.py")}
+    firsts = {
+        path.read_text(encoding="utf-8").splitlines()[0] for path in generate.OUTPUT.rglob("*.py")
+    }
     assert firsts == {generate.MARK.strip()}
 
 
@@ -194,7 +202,9 @@ def test_drift_is_told_both_ways(tmp_path: Path) -> None:
     """A changed, a missing and an extra file all show in the diff."""
     told = generate.compare(drifted(tmp_path), generate.OUTPUT)
     assert "--- generated/flashback_client/py.typed (missing)" in told
-    assert "+++ fresh/flashback_client/extra.py (extra: to be deleted)\n@@ -1 +0,0 @@\n-extra" in told
+    assert (
+        "+++ fresh/flashback_client/extra.py (extra: to be deleted)\n@@ -1 +0,0 @@\n-extra" in told
+    )
     assert "-changed\n+" in told
 
 
@@ -237,7 +247,10 @@ def test_check_exits_1_on_drift_and_names_the_cure(tmp_path: Path) -> None:
         (b"\xff", "cannot be read"),
         (b"a: [", "no YAML"),
         (b"swagger: '2.0'", "no OpenAPI 3 document"),
-        (b"openapi: 3.1.0\ninfo: {title: t, version: '1'}\npaths: {/x: {get: {responses: 7}}}", "Failed to parse"),
+        (
+            b"openapi: 3.1.0\ninfo: {title: t, version: '1'}\npaths: {/x: {get: {responses: 7}}}",
+            "Failed to parse",
+        ),
     ],
 )
 def test_an_unreadable_contract_exits_2(tmp_path: Path, contract: bytes | None, told: str) -> None:

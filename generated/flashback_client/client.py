@@ -42,8 +42,6 @@ P = TypeVar("P")
 DEFAULT_BASE_URL: Final = "https://backend.flashback.tech"
 USER_AGENT: Final = "flashback-client/0.1.0"
 _CONNECT_TIMEOUT: Final = 5.0
-_HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE: Final = re.compile(r"[!-~](?:[ -~\t]*[!-~])?|")
 _OURS: Final = frozenset({"authorization", "content-length", "host", "transfer-encoding"})
 
 
@@ -92,9 +90,11 @@ def _loopback(host: str) -> bool:
 def _headers(given: Mapping[str, str] | None) -> dict[str, str]:
     """Headers for every request. Errors name the header, never its value."""
     for key, value in (given or {}).items():
-        if not _HEADER.fullmatch(key) or key.lower() in _OURS:
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", key) or key.lower() in _OURS:
             raise ValueError(f"headers: {key!r} is no header that can be set here")
-        if not isinstance(cast("object", value), str) or not _VALUE.fullmatch(value):
+        if not isinstance(cast("object", value), str) or not re.fullmatch(
+            r"(?:[!-~](?:[ -~\t]*[!-~])?)?", value
+        ):
             raise ValueError(f"headers: the value of {key} must be visible ASCII on one line")
     return dict(given or {})
 
@@ -354,6 +354,7 @@ class _Base:
         if base_url is None:
             base_url = os.environ.get("FLASHBACK_BASE_URL") or DEFAULT_BASE_URL
         self._base_url = _base_url(base_url, allow_http=allow_http)
+        self._host = httpx.URL(self._base_url).netloc.decode()
         self._limit, self._retries = _limit(timeout), _count(max_retries)
         self._given = given
         self._headers = {
@@ -414,11 +415,15 @@ class _Base:
             key: _shorter(limits.get(key), left) for key in ("connect", "read", "write", "pool")
         }
         arguments["extensions"] = {"timeout": timeout}
-        return (
-            httpx.Request(**arguments)
-            if self._given is None
-            else self._given.build_request(**arguments)
-        )
+        if self._given is not None:
+            return self._given.build_request(**arguments)
+        if "content" in arguments:
+            # All headers are there: as a stream httpx adds none, which is most of its work here.
+            arguments["headers"] = {"Host": self._host, **arguments["headers"]}
+            arguments["stream"] = httpx.ByteStream(arguments.pop("content"))
+        request = httpx.Request(**arguments)
+        request.read()
+        return request
 
 
 def _count(max_retries: int) -> int:
@@ -437,7 +442,7 @@ def _outcome(error: BaseException) -> Failure:
     if type(error).__module__.partition(".")[0] in {"httpx", "httpcore"} or isinstance(
         error, TimeoutError
     ):
-        return Failure.of(error)
+        return Failure(error)
     error.__cause__ = error.__context__ = None
     raise error.with_traceback(None)
 

@@ -74,9 +74,13 @@ class Rule:
         maximum: float | None = None,
         const: object = UNSET,
     ) -> None:
-        self.types = (*types, int) if float in types else types
-        self.min_length, self.max_length, self.pattern = min_length, max_length, pattern
-        self.minimum, self.maximum, self.const = minimum, maximum, const
+        self.types: tuple[type, ...] = (*types, int) if float in types else types
+        self.min_length: int = min_length
+        self.max_length: int | None = max_length
+        self.pattern: str | None = pattern
+        self.minimum: float | None = minimum
+        self.maximum: float | None = maximum
+        self.const: object = const
 
     def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
         """Judges a field of a model, as attrs validators do."""

@@ -14,12 +14,11 @@ import time
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from email.utils import parsedate_to_datetime
-from html import escape
 from typing import Any, Final, Generic, TypeVar, cast
 from urllib.parse import quote, quote_plus
 
 import httpx
-from attrs import define, field
+from attrs import define
 
 from .. import errors
 from ..types import UNSET, Response, Rule, Secret
@@ -44,13 +43,13 @@ def segment(name: str, value: object, rule: Rule) -> str:
     return quote(text, safe="")
 
 
-@define
+@define(repr=False, eq=False)
 class Answer:
     """What came back, read to its end and decompressed; or why that was not possible."""
 
     status_code: int
-    headers: httpx.Headers = field(repr=False)
-    content: bytes = field(repr=False)
+    headers: httpx.Headers
+    content: bytes
     problem: str | None = None
 
     @classmethod
@@ -67,48 +66,44 @@ class Answer:
         return json.loads(self.text)
 
 
-@define
 class Failure:
-    """Why no whole answer came back."""
+    """Why no whole answer came back, by what httpx, httpcore or (for the deadline) asyncio raised."""
 
-    text: str
-    late: bool = False  # a limit of time was reached
-    unsent: bool = False  # there was no connection
-
-    @classmethod
-    def of(cls, error: BaseException) -> Failure:
-        """What an exception of httpx (or of asyncio, for the deadline) says."""
-        late = isinstance(error, (httpx.TimeoutException, TimeoutError))
-        unsent = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
-        return cls(f"{type(error).__name__}: {error}".removesuffix(": "), late, unsent)
+    def __init__(self, error: BaseException) -> None:
+        # by name, as httpx and httpcore name theirs alike
+        kinds = {kind.__name__ for kind in type(error).__mro__}
+        self.text: str = f"{type(error).__name__}: {error}".removesuffix(": ")
+        self.late: bool = not kinds.isdisjoint({"TimeoutException", "TimeoutError"})
+        self.unsent: bool = not kinds.isdisjoint({"ConnectError", "ConnectTimeout", "PoolTimeout"})
 
 
-@define
+@define(repr=False, eq=False)
 class Call(Generic[S, P]):
     """One call of one operation: S is what it returns on success, P any documented body."""
 
     method: str
     path: str
     parse: Callable[[Answer], P | None]
-    body: Any = field(default=UNSET, repr=False)
+    secured: bool
+    successes: tuple[tuple[int, int], ...]
+    body: Any = UNSET
     media_type: str = "application/json"
-    params: Mapping[str, Any] | None = field(default=None, repr=False)
-    headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
-    cookies: Mapping[str, str] | None = field(default=None, repr=False)
-    secured: bool = True
-    successes: tuple[tuple[int, int], ...] = ((200, 299),)
+    params: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] | None = None
+    cookies: Mapping[str, str] | None = None
 
     def request(self, base_url: str, headers: Mapping[str, str]) -> dict[str, Any]:
         """The arguments of httpx.Request."""
-        sent = {**headers, **self.headers}
+        sent = {**headers, **(self.headers or {})}
         arguments: dict[str, Any] = {"method": self.method, "url": base_url + self.path}
         if self.params:
             arguments["params"] = self.params
         if self.cookies:
             arguments["cookies"] = self.cookies
         if self.body is not UNSET:
-            sent["Content-Type"] = self.media_type
-            arguments["content"] = _encode(self.body).encode()
+            content = _encode(self.body).encode()
+            sent |= {"Content-Type": self.media_type, "Content-Length": str(len(content))}
+            arguments["content"] = content
         return {**arguments, "headers": sent}
 
     def succeeded(self, status: int) -> bool:
@@ -148,12 +143,11 @@ def attempts(
         told = _masked(str(result), [*_secrets(call.body), *tokens])
         _logger.warning("%s %s: %s, again in %.2f s", call.method, call.path, told, delay)
         yield delay
-    secrets = [*_secrets(call.body), *tokens]
     if _logger.isEnabledFor(logging.DEBUG):
         spent = (time.monotonic() - started) * 1000
-        told = _masked(str(result), secrets)
+        told = _masked(str(result), [*_secrets(call.body), *tokens])
         _logger.debug("%s %s: %s, %.1f ms, attempts: %d", call.method, call.path, told, spent, made)
-    return _judged(call, outcome, made, secrets)
+    return _judged(call, outcome, made, tokens)
 
 
 def _delay(call: Call[Any, Any], outcome: Answer | Failure, retries: int) -> float | None:
@@ -181,18 +175,20 @@ def _retry_after(value: str) -> float | None:
 
 
 def _judged(
-    call: Call[Any, P], outcome: Answer | Failure, made: int, secrets: list[str]
+    call: Call[Any, P], outcome: Answer | Failure, made: int, tokens: list[Secret]
 ) -> Response[P]:
     if isinstance(outcome, Failure):
         late = errors.ApiTimeoutError if outcome.late else errors.ApiConnectionError
-        text = f"{call.method} {call.path}: {_masked(outcome.text, secrets)} ({_times(made)})"
+        told = _masked(outcome.text, [*_secrets(call.body), *tokens])
+        text = f"{call.method} {call.path}: {told} ({_times(made)})"
         raise late(text, method=call.method, path=call.path, attempts=made)
     succeeded = call.succeeded(outcome.status_code)
     if not succeeded:
-        outcome = _without(outcome, secrets)
+        outcome = _without(outcome, [*_secrets(call.body), *tokens])
     parsed, problem = _parsed(call.parse, outcome)
     response = Response(outcome.status_code, outcome.content, outcome.headers, parsed, made)
     if succeeded and problem is not None:
+        secrets = [*_secrets(call.body), *tokens]
         safe = _without(outcome, secrets)
         response.content, response.headers = safe.content, safe.headers
         told = "not what the contract promises: " + _masked(problem, secrets)
@@ -281,6 +277,8 @@ def _secrets(value: object) -> Iterator[str]:
 
 def _masked(text: str, secrets: list[str]) -> str:
     """The text without these secrets, in any of the ways that services and libraries write them."""
+    from html import escape  # noqa: PLC0415 # few calls fail
+
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         plain = str.__str__(secret)
         quoted = {json.dumps(plain)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1]}
