@@ -14,6 +14,15 @@ from settings import Settings
 STYLES = {"kept": "green", "broken": "bold red", "not tested": "yellow"}
 LONGEST = 2000  # characters of a request or an answer that are worth reading
 NO_VERDICT = 2
+# Rich fills it in; long lines wrap, also on a phone.
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Does the backend keep the contract?</title>
+<pre style="font: 14px/1.5 monospace; white-space: pre-wrap; overflow-wrap: anywhere">{code}</pre>
+</html>
+"""
 
 
 @dataclass
@@ -117,7 +126,7 @@ class Verdict:
             self._console.print(line)
         if self._settings.report_dir:
             html = self._settings.report_dir / "verdict.html"
-            self._console.save_html(str(html), inline_styles=True)
+            self._console.save_html(str(html), inline_styles=True, code_format=PAGE)
 
     def _print_family(self, promise: Promise) -> None:
         if [known.family for known in self._promises.values()].count(promise.family) == 1:
@@ -155,10 +164,12 @@ def _first_line(documented: object) -> str:
 
 
 def _line(promise: Promise) -> Text:
-    line = Text(f"  {promise.outcome:<11}", style=STYLES[promise.outcome])
-    line.append(f"{promise.requests:>6}  ", style="dim")
-    line.append(promise.sentence, style="default")
-    line.append(f"  {promise.clause} · {promise.source}", style="dim")
+    line = Text.assemble(
+        (f"  {promise.outcome:<11}", STYLES[promise.outcome]),
+        (f"{promise.requests:>6}  ", "bright_black"),
+        promise.sentence,
+        (f"  {promise.clause} · {promise.source}", "bright_black"),
+    )
     if promise.outcome == "not tested":
         line.append(f"\n{'':21}{promise.detail}", style="yellow")
     return line
