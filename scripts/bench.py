@@ -16,11 +16,14 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+import httpx
+from packaging.requirements import Requirement
 
 from scripts import generate
 
@@ -38,7 +41,8 @@ FIELDS = {("ai_type" if key == "aiType" else key): value for key, value in BODY.
 LIMITS = {"mock transport": 1.25, "loopback": 1.15, "import": 1.2}
 SERVER = """
 import socket, sys, threading
-answer = b"HTTP/1.1 200 OK\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n\\r\\n%s"
+status = b"HTTP/1.1 200 OK\\r\\nContent-Type: application/json\\r\\n"
+answer = status + b"Content-Length: %d\\r\\n\\r\\n%s"
 content = sys.argv[1].encode()
 def converse(connection):
     stream = connection.makefile("rb")
@@ -90,7 +94,6 @@ def cpu(calls: Calls, rounds: int, batch: int = 100) -> dict[str, float]:
 
 def on_mock() -> Calls:
     """One call of each client, answered inside the process."""
-    import httpx
 
     def handle(_: httpx.Request) -> httpx.Response:
         return httpx.Response(200, content=ANSWER, headers={"Content-Type": "application/json"})
@@ -105,8 +108,6 @@ def on_loopback(url: str) -> Calls:
 
 def clients(url: str, transport: Any) -> Calls:
     """The same update by each of the clients."""
-    import httpx
-
     options: dict[str, Any] = {} if transport is None else {"transport": transport}
     raw = httpx.Client(headers={"Authorization": "Bearer token"}, **options)
     plain, operation = plain_client(url, options), "plain_client.api.ai_llm.update_ai_llm"
@@ -138,8 +139,6 @@ def plain_client(url: str, options: dict[str, Any]) -> Any:
 
 def openai_calls(url: str, options: dict[str, Any]) -> Calls:
     """The same PUT by openai's client, if it is installed."""
-    import httpx
-
     try:
         openai: Any = importlib.import_module("openai")
     except ImportError:
@@ -149,8 +148,8 @@ def openai_calls(url: str, options: dict[str, Any]) -> Calls:
 
 
 @contextmanager
-def serving() -> Iterator[str]:
-    """The address of a server in a process of its own, whose work does not count."""
+def serving() -> Generator[str]:
+    """The address of a server in another process, whose work does not count."""
     command = [sys.executable, "-c", SERVER, ANSWER.decode()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None  # noqa: S101 # it is a pipe
@@ -162,8 +161,6 @@ def serving() -> Iterator[str]:
 
 def requirements(*names: str) -> set[str]:
     """These distributions and what they need, without extras."""
-    from packaging.requirements import Requirement
-
     found, left = set[str](), list(names)
     while left:
         if (name := left.pop()) not in found:
@@ -203,10 +200,10 @@ def imports(folder: Path, rounds: int) -> dict[str, float]:
     spent: dict[str, list[float]] = {name: [] for name in ["", *lines]}
     env = {"PYTHONPYCACHEPREFIX": str(folder / "compiled")}  # the first round compiles, for all
     for _ in range(rounds + 1):
-        for name in spent:
+        for name, times in spent.items():
             started = children()
             subprocess.run([python, "-c", lines.get(name, "")], env=env, check=True)
-            spent[name].append((children() - started) * 1000)
+            times.append((children() - started) * 1000)
     middle = {name: statistics.median(each[1:]) for name, each in spent.items()}
     return {name: middle[name] - middle[""] for name in lines}
 
@@ -247,9 +244,7 @@ def show(tables: dict[str, dict[str, float]]) -> int:
     own = sum(path.stat().st_size for path in generate.OUTPUT.rglob("*.py")) / 1e6
     print(f"\npackages: {ours}, httpx and attrs bring {bare}   target: at most {bare + 1}")
     print(f"size: {size('httpx', 'attrs'):.1f} MB, of ours {own:.2f} MB")
-    print(
-        f"\n{os.cpu_count()} cores, Python {sys.version.split()[0]}, {sys.platform}"
-    )
+    print(f"\n{os.cpu_count()} cores, Python {sys.version.split()[0]}, {sys.platform}")
     return int(missed or ours > bare + 1)
 
 

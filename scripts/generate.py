@@ -11,7 +11,7 @@ import sys
 import sysconfig
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACT = ROOT / "openapi.yaml"
@@ -43,7 +43,8 @@ def main() -> int:
     if check and drift:
         print(drift, end="")
         print(
-            "generated/ is not what openapi.yaml and scripts/templates give; mend it with: scripts/generate"
+            "generated/ is not what openapi.yaml and scripts/templates give;"
+            " mend it with: scripts/generate"
         )
         return 1
     return 0
@@ -65,37 +66,42 @@ def generate(contract: Path, output: Path) -> Path:
 
 def read(contract: Path) -> dict[str, Any]:
     """The contract as data, by YAML 1.2 as OpenAPI says."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    from ruamel.yaml import YAML  # noqa: PLC0415
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
 
     try:
-        document = YAML(typ="safe", pure=False).load(contract.read_text(encoding="utf-8"))
+        reader: Any = YAML(typ="safe")
+        document = reader.load(contract.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise GenerationError(f"{contract.name} cannot be read ({error}); restore it") from None
     except YAMLError as error:
         raise GenerationError(f"{contract.name} is no YAML; mend this:\n{error}") from None
-    if not isinstance(document, dict) or not str(document.get("openapi", "")).startswith("3."):
+    known = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+    if not str(known.get("openapi", "")).startswith("3."):
         raise GenerationError(
             f"{contract.name} is no OpenAPI 3 document; its first key is `openapi`"
         )
-    return document
+    return known
 
 
 def render(contract: Path, output: Path, templates: Path | None = None) -> None:
     """Runs the generator, bare without templates; what it merely warns of is an error here."""
-    from openapi_python_client import Project
-    from openapi_python_client.config import Config, ConfigFile, MetaType
-    from openapi_python_client.parser import GeneratorData
-    from openapi_python_client.parser.errors import GeneratorError
+    from openapi_python_client import Project  # noqa: PLC0415
+    from openapi_python_client.config import Config, ConfigFile, MetaType  # noqa: PLC0415
+    from openapi_python_client.parser import GeneratorData  # noqa: PLC0415
+    from openapi_python_client.parser.errors import GeneratorError  # noqa: PLC0415
 
     document = read(contract)
     settings = ConfigFile(package_name_override=OUTPUT.name, post_hooks=[])
-    config = Config.from_sources(settings, MetaType.NONE, contract, "utf-8", False, output)
+    config = Config.from_sources(
+        settings, MetaType.NONE, contract, "utf-8", overwrite=False, output_path=output
+    )
     data = GeneratorData.from_dict(document, config=config)
     if isinstance(data, GeneratorError):
         raise GenerationError(f"{contract.name}: {data.header}\n{data.detail}")
     project = Project(openapi=data, config=config, custom_template_path=templates)
-    project.env.globals["contract"] = document
+    names = cast("dict[str, Any]", project.env.globals)
+    names["contract"] = document
     with contextlib.redirect_stdout(io.StringIO()):
         found = project.build()
     if found:
@@ -141,10 +147,12 @@ def compare(old: Path, new: Path) -> str:
                 + ("" if name in after else " (extra: to be deleted)")
                 + "\n"
             ]
-            lines = [each.get(name, "").splitlines(keepends=True) for each in (before, after)]
+            lines, wanted = (
+                each.get(name, "").splitlines(keepends=True) for each in (before, after)
+            )
             diffs += [
                 line if line.endswith("\n") else line + "\n"
-                for line in list(difflib.unified_diff(*lines))[2:]
+                for line in list(difflib.unified_diff(lines, wanted))[2:]
             ]
     return "".join(diffs)
 

@@ -80,7 +80,8 @@ def handle(request):
 client = FlashbackClient("tok", transport=httpx.MockTransport(handle))
 given = dict(label="ci", passphrase="hush", scope="write-all")
 
-answers.append(httpx.Response(201, json={"kind": "api-key", "scopes": ["read"], "owner": {"name": "o"}}))
+made = {"kind": "api-key", "scopes": ["read"], "owner": {"name": "o"}}
+answers.append(httpx.Response(201, json=made))
 key = client.create_api_key("w/1", **given, tags=["a"], ratio=1, dry_run=True, days=3)
 assert (key.kind, key.scopes, key.owner.name) == ("api-key", [Scope.READ], "o")
 sent = requests[-1]
@@ -97,13 +98,13 @@ assert caught.value.attempts == 1
 answers.append(httpx.Response(503))  # POST is not idempotent: one attempt
 with pytest.raises(errors.UnexpectedStatusError, match="1 attempt"):
     client.create_api_key("w", **given)
-for body in ({"kind": "other", "scopes": []}, {"scopes": []}, {"kind": "api-key", "scopes": ["no"]},
-             {"kind": "api-key", "scopes": [], "note": 8}, {"kind": "api-key", "scopes": [], "owner": 1}):
-    answers.append(httpx.Response(201, json=body))
+for wrong in ({"kind": "other"}, {"scopes": ["no"]}, {"scopes": None}, {"note": 8}, {"owner": 1}):
+    answers.append(httpx.Response(201, json={**made, **wrong}))
     with pytest.raises(errors.ResponseDecodeError):
         client.create_api_key("w", **given)
-for wrong in ({"days": 0}, {"days": 1.5}, {"dry_run": "yes"}, {"label": "too long, this"}, {"tags": ["a"] * 3},
-              {"tags": "a"}, {"ratio": 1.1}, {"scope": "none"}, {"passphrase": 1}):
+for wrong in ({"days": 0}, {"days": 1.5}, {"dry_run": "yes"}, {"label": "too long, this"},
+              {"tags": ["a"] * 3}, {"tags": "a"}, {"ratio": 1.1}, {"scope": "none"},
+              {"passphrase": 1}):
     with pytest.raises((ValueError, TypeError)):
         client.create_api_key("w", **{**given, **wrong})
 answers.append(httpx.Response(201, json={"kind": "api-key", "scopes": []}))
@@ -180,7 +181,7 @@ def test_every_module_is_marked_as_generated() -> None:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_template_overrides_one_of_the_generator(name: str) -> None:
-    """A misspelt override would be ignored in silence, and one that is no longer different is noise."""
+    """A misspelt override is ignored in silence; one that is no longer different is noise."""
     upstream = files("openapi_python_client") / "templates" / name
     assert upstream.is_file()
     ours = (generate.TEMPLATES / name).read_text(encoding="utf-8")
@@ -224,6 +225,7 @@ def repository(folder: Path) -> Path:
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The script as it is run there."""
     command = [sys.executable, str(folder / "scripts" / "generate.py"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import httpx
-
 from flashback_client import AiType, AsyncFlashbackClient, FlashbackClient, FlashbackError, errors
 from flashback_client.api.ai_llm import update_ai_llm
 from flashback_client.models import ErrorResponse, UpdateAiLlmRequest

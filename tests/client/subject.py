@@ -37,14 +37,14 @@ def body(**fields: Any) -> Any:
     return models.UpdateAiLlmRequest(**fields)
 
 
-def update(client: Any, id: Any = ID, **fields: Any) -> Any:  # noqa: A002
+def update(client: Any, id: Any = ID, **fields: Any) -> Any:
     """One blocking call with these fields."""
     if PLAIN:
         return operation.sync(id, client=client, body=body(**fields))
     return client.update_ai_llm(id, **fields)
 
 
-async def aupdate(client: Any, id: Any = ID, **fields: Any) -> Any:  # noqa: A002
+async def aupdate(client: Any, id: Any = ID, **fields: Any) -> Any:
     """One awaited call with these fields."""
     if PLAIN:
         return await operation.asyncio(id, client=client, body=body(**fields))

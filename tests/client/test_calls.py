@@ -12,14 +12,12 @@ import pickle
 import threading
 import time
 import urllib.parse
-from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 import yaml
-
 from flashback_client import (
     UNSET,
     AiType,
@@ -30,21 +28,25 @@ from flashback_client import (
 )
 from flashback_client.api.ai_llm import update_ai_llm
 from flashback_client.models import UpdateAiLlmRequest, UpdateAiLlmResponse
+
 from tests.client.subject import ID, SECRET, TOKEN
 from tests.client.wire import Request, answer, hangs_up, says, serving
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 CONTRACT: Any = yaml.safe_load((Path(__file__).parents[2] / "openapi.yaml").read_text("utf-8"))
 OPERATION = CONTRACT["paths"]["/ai/llm/{id}"]["put"]
-FINE = {"success": True, "aiLlmId": ID, "message": "updated"}
-Given = Iterable[httpx.Response | Exception]
-Update = Callable[..., UpdateAiLlmResponse]
+FINE: dict[str, object] = {"success": True, "aiLlmId": ID, "message": "updated"}
 
 
 class Service(httpx.MockTransport):
     """Answers in turn, and keeps what it was asked."""
 
     def __init__(self, *answers: httpx.Response | Exception) -> None:
-        self.answers, self.requests = list(answers), list[httpx.Request]()
+        """Answers these, then with success."""
+        self.answers: list[httpx.Response | Exception] = list(answers)
+        self.requests: list[httpx.Request] = []
         super().__init__(self._handle)
 
     def _handle(self, request: httpx.Request) -> httpx.Response:
@@ -55,12 +57,19 @@ class Service(httpx.MockTransport):
         return given
 
 
-def blocking(service: Service, *args: Any, options: dict[str, Any] | None = None, **fields: Any) -> Any:
+def blocking(
+    service: Service, *args: Any, options: dict[str, Any] | None = None, **fields: Any
+) -> Any:
+    """One call by the blocking client."""
     with FlashbackClient(TOKEN, transport=service, **(options or {})) as client:
         return client.update_ai_llm(*(args or (ID,)), **fields)
 
 
-def awaited(service: Service, *args: Any, options: dict[str, Any] | None = None, **fields: Any) -> Any:
+def awaited(
+    service: Service, *args: Any, options: dict[str, Any] | None = None, **fields: Any
+) -> Any:
+    """One call by the awaited client."""
+
     async def call() -> UpdateAiLlmResponse:
         async with AsyncFlashbackClient(TOKEN, transport=service, **(options or {})) as client:
             return await client.update_ai_llm(*(args or (ID,)), **fields)
@@ -79,7 +88,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Waiting between attempts takes no time, and is written down."""
     waits: list[float] = []
 
-    async def sleep(seconds: float) -> None:  # noqa: RUF029
+    async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
     monkeypatch.setattr(time, "sleep", waits.append)
@@ -87,15 +96,20 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return waits
 
 
-@pytest.mark.parametrize("name", list(OPERATION["requestBody"]["content"]["application/json"]["examples"]))
+@pytest.mark.parametrize(
+    "name", list(OPERATION["requestBody"]["content"]["application/json"]["examples"])
+)
 def test_the_contracts_examples_are_sent_as_they_stand(update: Any, name: str) -> None:
     """Every example of a request body is what goes over the wire."""
     value = OPERATION["requestBody"]["content"]["application/json"]["examples"][name]["value"]
     service = Service()
     fields = {("ai_type" if key == "aiType" else key): given for key, given in value.items()}
-    assert update(service, **fields) == UpdateAiLlmResponse(True, ID, "updated")
+    assert update(service, **fields) == UpdateAiLlmResponse.from_dict(FINE)
     (request,) = service.requests
-    assert (request.method, str(request.url)) == ("PUT", f"https://backend.flashback.tech/ai/llm/{ID}")
+    assert (request.method, str(request.url)) == (
+        "PUT",
+        f"https://backend.flashback.tech/ai/llm/{ID}",
+    )
     assert json.loads(request.content) == value
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
     assert request.headers["content-type"] == "application/json"
@@ -104,8 +118,14 @@ def test_the_contracts_examples_are_sent_as_they_stand(update: Any, name: str) -
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(400, "BadRequestError"), (401, "AuthenticationError"), (403, "PermissionDeniedError")]
-    + [(404, "NotFoundError"), (500, "InternalServerError"), (418, "UnexpectedStatusError")],
+    [
+        (400, "BadRequestError"),
+        (401, "AuthenticationError"),
+        (403, "PermissionDeniedError"),
+        (404, "NotFoundError"),
+        (500, "InternalServerError"),
+        (418, "UnexpectedStatusError"),
+    ],
 )
 def test_every_status_has_its_error(update: Any, status: int, kind: str) -> None:
     """The error says method, path, status, the service's message, request id and attempts."""
@@ -116,7 +136,11 @@ def test_every_status_has_its_error(update: Any, status: int, kind: str) -> None
     error = caught.value
     assert isinstance(error, errors.ApiStatusError)
     assert type(error).__name__ == kind
-    assert (error.status_code, error.message, error.request_id) == (status, "so it is" if kind != "UnexpectedStatusError" else None, "r-9")
+    assert (error.status_code, error.message, error.request_id) == (
+        status,
+        "so it is" if kind != "UnexpectedStatusError" else None,
+        "r-9",
+    )
     assert str(error).startswith(f"PUT /ai/llm/{ID}: {status}")
     assert str(error).endswith("(1 attempt, request id r-9)")
     assert json.loads(error.body) == body
@@ -162,7 +186,9 @@ def test_retry_after_is_kept_in_both_forms(update: Any, at_once: list[float]) ->
 
 
 @pytest.mark.parametrize("after", ["31", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
-def test_a_wait_beyond_the_deadline_is_not_begun(update: Any, at_once: list[float], after: str) -> None:
+def test_a_wait_beyond_the_deadline_is_not_begun(
+    update: Any, at_once: list[float], after: str
+) -> None:
     """A Retry-After that the deadline forbids raises at once."""
     service = Service(httpx.Response(429, headers={"Retry-After": after}))
     with pytest.raises(errors.UnexpectedStatusError, match="429"):
@@ -171,7 +197,9 @@ def test_a_wait_beyond_the_deadline_is_not_begun(update: Any, at_once: list[floa
 
 
 @pytest.mark.parametrize("after", ["soon", "-1", "", "١"])
-def test_a_garbled_retry_after_is_as_good_as_none(update: Any, at_once: list[float], after: str) -> None:
+def test_a_garbled_retry_after_is_as_good_as_none(
+    update: Any, at_once: list[float], after: str
+) -> None:
     """What is no time at all does not break the retry."""
     service = Service(httpx.Response(429, headers=[(b"Retry-After", after.encode())]))
     assert update(service, name="n").success is True
@@ -184,17 +212,23 @@ def test_a_garbled_retry_after_is_as_good_as_none(update: Any, at_once: list[flo
     [
         pytest.param(str, id="plain"),
         pytest.param(json.dumps, id="json"),
-        pytest.param(lambda text: json.dumps(text, ensure_ascii=False).replace("/", "\\/"), id="php"),
+        pytest.param(
+            lambda text: json.dumps(text, ensure_ascii=False).replace("/", "\\/"), id="php"
+        ),
         pytest.param(html.escape, id="html"),
         pytest.param(urllib.parse.quote_plus, id="form"),
         pytest.param(urllib.parse.quote, id="url"),
     ],
 )
-def test_no_error_repeats_a_credential(update: Any, status: int, written: Callable[[str], str]) -> None:
+def test_no_error_repeats_a_credential(
+    update: Any, status: int, written: Callable[[str], str]
+) -> None:
     """Whatever the service sends back, in text, body or headers, the secrets are masked."""
     secret = 's/cr&t "ü" +'
     said = f"{written(secret)} and {TOKEN}"
-    service = Service(httpx.Response(status, content=said.encode(), headers=[(b"X-Echo", said.encode())]))
+    service = Service(
+        httpx.Response(status, content=said.encode(), headers=[(b"X-Echo", said.encode())])
+    )
     with pytest.raises(FlashbackError) as caught:
         update(service, key=secret, options={"max_retries": 0})
     shown = f"{caught.value} {caught.value!r} {vars(caught.value)}"
@@ -263,7 +297,9 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 def test_http_is_allowed_by_name() -> None:
     """allow_http=True is for those who know that the token is in clear."""
     service = Service()
-    with FlashbackClient(TOKEN, base_url="http://inside", allow_http=True, transport=service) as client:
+    with FlashbackClient(
+        TOKEN, base_url="http://inside", allow_http=True, transport=service
+    ) as client:
         assert client.update_ai_llm(ID).success is True
 
 
@@ -291,16 +327,19 @@ def test_options_are_refused_when_they_make_no_sense() -> None:
     ]
     client = FlashbackClient(TOKEN, transport=Service())
     for options in wrong:
-        with pytest.raises(ValueError, match="timeout|max_retries|headers"):
+        with pytest.raises(ValueError, match=r"timeout|max_retries|headers"):
             FlashbackClient(TOKEN, transport=Service(), **options)
-        with pytest.raises(ValueError, match="timeout|max_retries|headers"):
+        with pytest.raises(ValueError, match=r"timeout|max_retries|headers"):
             client.with_options(**options)
     client.close()
 
 
 def test_with_options_is_cheap_and_shares_connections() -> None:
     """A derived client costs under 0.1 ms, uses the same connection, and closes none."""
-    with serving(says(answer(200, FINE))) as wire, FlashbackClient(TOKEN, base_url=wire.url) as client:
+    with (
+        serving(says(answer(200, FINE))) as wire,
+        FlashbackClient(TOKEN, base_url=wire.url) as client,
+    ):
         client.update_ai_llm(ID)
         started = time.process_time()
         for _ in range(100):
@@ -330,7 +369,11 @@ def test_the_deadline_covers_retries(update: Any) -> None:
 def test_a_slow_service_cannot_hold_an_awaited_call(part: str) -> None:
     """Bytes that drip do not prolong the deadline of the awaited client either."""
     stop = threading.Event()
-    sent = {"head": b"HTTP/1.1 200 OK\r\nX-" + b"x" * 99, "body": answer(200, b" " * 99)[:-90] + b" " * 90, "nothing": b""}
+    sent = {
+        "head": b"HTTP/1.1 200 OK\r\nX-" + b"x" * 99,
+        "body": answer(200, b" " * 99)[:-90] + b" " * 90,
+        "nothing": b"",
+    }
 
     def behave(connection: Any, _: Request, __: int) -> None:
         for byte in sent[part]:
@@ -367,19 +410,29 @@ def test_a_truncated_answer_is_no_answer() -> None:
 
 def test_a_lost_connection_is_an_error_that_names_it() -> None:
     """When every attempt is lost, the error says so in the family's own class."""
-    with serving(hangs_up) as wire, FlashbackClient(TOKEN, base_url=wire.url, max_retries=1) as client:
-        with pytest.raises(errors.ApiConnectionError, match="RemoteProtocolError.*2 attempts"):
-            client.update_ai_llm(ID)
+    with (
+        serving(hangs_up) as wire,
+        FlashbackClient(TOKEN, base_url=wire.url, max_retries=1) as client,
+        pytest.raises(errors.ApiConnectionError, match=r"RemoteProtocolError.*2 attempts"),
+    ):
+        client.update_ai_llm(ID)
 
 
-def test_compressed_answers_are_read_all_the_same(update: Any) -> None:
+def test_compressed_answers_are_read_all_the_same() -> None:
     """A proxy that compresses unasked is understood; an unknown coding is a clear error."""
     packed = gzip.compress(json.dumps(FINE).encode())
-    with serving(says(answer(200, packed, Content_Encoding="gzip"), answer(200, b"x", Content_Encoding="br"))) as wire:
-        with FlashbackClient(TOKEN, base_url=wire.url) as client:
-            assert client.update_ai_llm(ID).message == "updated"
-            with pytest.raises(errors.ResponseDecodeError, match="not asked for"):
-                client.update_ai_llm(ID)
+    with (
+        serving(
+            says(
+                answer(200, packed, Content_Encoding="gzip"),
+                answer(200, b"x", Content_Encoding="br"),
+            )
+        ) as wire,
+        FlashbackClient(TOKEN, base_url=wire.url) as client,
+    ):
+        assert client.update_ai_llm(ID).message == "updated"
+        with pytest.raises(errors.ResponseDecodeError, match="not asked for"):
+            client.update_ai_llm(ID)
 
 
 def test_logs_say_what_happened_and_no_secret(
@@ -401,14 +454,19 @@ def test_logs_say_what_happened_and_no_secret(
 def test_function_modules_parse_instead_of_raising() -> None:
     """The generator's own functions return errors as parsed bodies, on the same core."""
     body = UpdateAiLlmRequest(name="n")
-    service = Service(httpx.Response(404, json={"success": False, "message": "gone"}), httpx.Response(418))
+    service = Service(
+        httpx.Response(404, json={"success": False, "message": "gone"}), httpx.Response(418)
+    )
     with FlashbackClient(TOKEN, transport=service) as client:
         parsed = update_ai_llm.sync(ID, client=client, body=body)
         assert parsed is not None
         assert parsed.message == "gone"
         assert update_ai_llm.sync(ID, client=client, body=body) is None
         detailed = update_ai_llm.sync_detailed(ID, client=client, body=body)
-        assert (detailed.status_code, detailed.parsed) == (200, UpdateAiLlmResponse(True, ID, "updated"))
+        assert (detailed.status_code, detailed.parsed) == (
+            200,
+            UpdateAiLlmResponse.from_dict(FINE),
+        )
 
 
 def test_function_modules_can_be_awaited() -> None:
@@ -429,7 +487,13 @@ def test_function_modules_can_be_awaited() -> None:
 def test_a_handed_in_client_keeps_its_settings() -> None:
     """Its base URL, headers and limits are the caller's, and so is closing it."""
     service = Service()
-    with httpx.Client(transport=service, base_url="https://theirs.test", headers={"X-Theirs": "1"}, timeout=3, auth=("u", "p")) as given:
+    with httpx.Client(
+        transport=service,
+        base_url="https://theirs.test",
+        headers={"X-Theirs": "1"},
+        timeout=3,
+        auth=("u", "p"),
+    ) as given:
         with FlashbackClient(TOKEN, http_client=given) as client:
             client.update_ai_llm(ID)
         assert not given.is_closed
@@ -480,8 +544,7 @@ def test_cancelling_an_awaited_call_shows_no_secret() -> None:
             task.cancel()
             with pytest.raises(asyncio.CancelledError) as caught:
                 await task
-            frames: Awaitable[Any] | Any = caught.traceback
-            assert all("httpx" not in str(frame.path) for frame in frames)
+            assert all("httpx" not in str(frame.path) for frame in caught.traceback)
 
     with serving(wait) as wire:
         asyncio.run(call(wire.url))
@@ -498,7 +561,10 @@ def test_unset_is_one_and_reads_well() -> None:
 
 def test_a_client_cannot_be_pickled() -> None:
     """It holds a token and connections: TypeError, with the advice to make it where it is used."""
-    with FlashbackClient(TOKEN, transport=Service()) as client, pytest.raises(TypeError, match="where it is used"):
+    with (
+        FlashbackClient(TOKEN, transport=Service()) as client,
+        pytest.raises(TypeError, match="where it is used"),
+    ):
         pickle.dumps(client)
 
 
@@ -510,6 +576,9 @@ def test_environment_proxies_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
             assert client.update_ai_llm(ID).success is True
         assert proxy.requests[0].target == f"http://inside.test/ai/llm/{ID}"
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        with serving(says(answer(200, FINE))) as wire, FlashbackClient(TOKEN, base_url=wire.url) as client:
+        with (
+            serving(says(answer(200, FINE))) as wire,
+            FlashbackClient(TOKEN, base_url=wire.url) as client,
+        ):
             assert client.update_ai_llm(ID).success is True
         assert len(proxy.requests) == 1

@@ -28,6 +28,7 @@ FINE = answer(200, {"success": True, "aiLlmId": ID, "message": "updated"})
 
 
 def answering(content: bytes, status: int = 200, **headers: str) -> httpx.MockTransport:
+    """A transport that always answers so."""
     return httpx.MockTransport(lambda _: httpx.Response(status, content=content, headers=headers))
 
 
@@ -127,8 +128,19 @@ def test_05_statuses_that_iana_does_not_know_are_errors_like_others(status: int)
 
 @pytest.mark.parametrize(
     "content",
-    [b"null", b"[" * 100_000, b"\xff", b"[]", b"[[1,2]]", b"", b"<html>", b'{"success":"yes"}']
-    + [b'{"success":true,"aiLlmId":7}', b'"text"', b'{"success":1}'],
+    [
+        b"null",
+        b"[" * 100000,
+        b"\xff",
+        b"[]",
+        b"[[1,2]]",
+        b"",
+        b"<html>",
+        b'{"success":"yes"}',
+        b'{"success":true,"aiLlmId":7}',
+        b'"text"',
+        b'{"success":1}',
+    ],
 )
 def test_06_a_200_that_is_not_what_was_promised_is_one_kind_of_error(content: bytes) -> None:
     """Whatever a body breaks, the error is a ResponseDecodeError with status and body."""
@@ -254,7 +266,8 @@ sys.path.insert(0, {root!r})
 from tests.client.subject import client, update
 used = client({url!r})
 def mine(who):
-    return all(update(used, f"{{who}}-{{n}}", name="n").ai_llm_id == f"{{who}}-{{n}}" for n in range(200))
+    ids = [f"{{who}}-{{n}}" for n in range(200)]
+    return [update(used, each, name="n").ai_llm_id for each in ids] == ids
 update(used, "warm", name="n")
 child = os.fork()
 right = mine("child" if child == 0 else "parent")
@@ -307,9 +320,12 @@ def test_12_a_handed_in_httpx_client_sends_the_token_too() -> None:
     assert seen == [f"Bearer {TOKEN}"]
 
 
-@pytest.mark.parametrize(
-    "again", [copy.deepcopy, copy.copy, lambda it: pickle.loads(pickle.dumps(it))]
-)  # noqa: S301
+def pickled(given: Any) -> Any:
+    """What comes out of a pickle."""
+    return pickle.loads(pickle.dumps(given))  # noqa: S301
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, copy.copy, pickled])
 def test_13_a_copied_body_is_the_same_body(again: Any) -> None:
     """UNSET stays UNSET in copies and pickles, so that a copied body can be sent."""
     made = again(body(secret=SECRET))
@@ -381,16 +397,24 @@ def test_15_a_token_may_change() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["backend.flashback.tech", "https://", "ftp://host", "https://host?x=1", "https://host#x"]
-    + [
+    [
+        "backend.flashback.tech",
+        "https://",
+        "ftp://host",
+        "https://host?x=1",
+        "https://host#x",
         "https://host//",
         "https://host/a//b",
         "https://user:pass@host",
         "https://host/../x",
         "",
         " ",
-    ]
-    + ["https://ho st", "https://host:99999", "https://[::1", "https://host\n", 7],
+        "https://ho st",
+        "https://host:99999",
+        "https://[::1",
+        "https://host\n",
+        7,
+    ],
 )
 def test_16_a_base_url_that_cannot_be_one_is_refused_at_construction(url: Any) -> None:
     """A garbled base URL is told before the first call, and its password is not shown."""
@@ -411,7 +435,7 @@ def test_18_errors_can_be_pickled_and_are_short() -> None:
     transport = answering(b"x" * 5_000_000, 404, **{"x-request-id": "r-1"})
     with pytest.raises(subject.Error) as caught:
         update(client("http://127.0.0.1", transport=transport), name="n")
-    again: Any = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
+    again = pickled(caught.value)
     assert (type(again), str(again)) == (type(caught.value), str(caught.value))
     assert vars(again) == vars(caught.value)
     assert (again.method, again.path, again.attempts) == ("PUT", f"/ai/llm/{ID}", 1)
@@ -432,8 +456,9 @@ def test_19_a_stale_connection_is_tried_again() -> None:
 
     def behave(connection: Any, request: Request, number: int) -> None:
         if number == 1:
-            return hangs_up(connection, request, number)
-        return connection.sendall(FINE)
+            hangs_up(connection, request, number)
+        else:
+            connection.sendall(FINE)
 
     with serving(behave) as wire:
         used = client(wire.url, max_retries=1)
@@ -443,5 +468,5 @@ def test_19_a_stale_connection_is_tried_again() -> None:
 
 
 def test_20_the_package_is_typed() -> None:
-    """mypy and basedpyright find py.typed, without which they look at nothing."""
+    """Mypy and basedpyright find py.typed, without which they look at nothing."""
     assert (Path(subject.package.__file__).parent / "py.typed").exists()

@@ -6,10 +6,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from scripts import bench, generate
+from tests.client.wire import Request, answer, serving
+
+if TYPE_CHECKING:
+    import socket
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
@@ -72,7 +77,9 @@ def test_basedpyright_strict_accepts_package_and_consumer(tmp_path: Path, instal
     """No error, no warning and no ignore, in basedpyright's strict mode."""
     (tmp_path / "consumer.py").write_text((HERE / "consumer.py").read_text("utf-8"))
     (tmp_path / "flashback_client").symlink_to(generate.OUTPUT)
-    config = '{"typeCheckingMode": "strict", "failOnWarnings": true, "venvPath": ".", "venv": "env"}'
+    config = (
+        '{"typeCheckingMode": "strict", "failOnWarnings": true, "venvPath": ".", "venv": "env"}'
+    )
     (tmp_path / "pyrightconfig.json").write_text(config)
     assert "0 errors, 0 warnings" in checked(
         "basedpyright", "consumer.py", "flashback_client", cwd=tmp_path
@@ -117,16 +124,14 @@ def found(name: str) -> str | None:
 @pytest.mark.parametrize("name", pythons())
 def test_the_client_works_on(name: str, tmp_path: Path) -> None:
     """Every Python from 3.11 on that is installed here runs the client, warnings being errors."""
-    from tests.client.wire import Request, answer, serving
-
     program = found(name)
     if program is None:
         pytest.skip(f"{name} is not installed; put one on PATH to have it tested")
     python = bench.environment(tmp_path / "env", generate.OUTPUT, program)
 
-    def behave(connection: object, request: Request, _: int) -> None:
+    def behave(connection: socket.socket, request: Request, _: int) -> None:
         gone = request.target.endswith("gone")
-        getattr(connection, "sendall")(answer(404 if gone else 200, {"success": not gone}))
+        connection.sendall(answer(404 if gone else 200, {"success": not gone}))
 
     with serving(behave) as wire:
         command = [python, "-W", "error", "-c", SMOKE, wire.url]

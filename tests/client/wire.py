@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -73,7 +73,7 @@ def hangs_up(connection: socket.socket, _: Request, __: int) -> None:
 
 
 @contextmanager
-def serving(behave: Behaviour) -> Iterator[Wire]:
+def serving(behave: Behaviour) -> Generator[Wire]:
     """A server on a free port of 127.0.0.1; `behave` gets every request and its number."""
     wire, lock, open_ones = Wire(), threading.Lock(), list[socket.socket]()
     threads: list[threading.Thread] = []
