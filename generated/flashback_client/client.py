@@ -17,7 +17,6 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 from urllib.request import getproxies, proxy_bypass
 
@@ -111,10 +110,15 @@ def _limit(timeout: float | None) -> float:
 _deadline = threading.local()
 
 
+def _shorter(limit: float | None, left: float) -> float | None:
+    if left == float("inf"):
+        return limit
+    return left if limit is None else min(limit, left)
+
+
 def _left(timeout: float | None) -> float | None:
     """The shorter of this limit and what is left of the call; never 0, which means not to block."""
-    left = max(0.001, getattr(_deadline, "at", float("inf")) - time.monotonic())
-    return timeout if left == float("inf") else min(left, left if timeout is None else timeout)
+    return _shorter(timeout, max(0.001, getattr(_deadline, "at", float("inf")) - time.monotonic()))
 
 
 class _Stream:
@@ -165,27 +169,22 @@ class _Body(httpx.SyncByteStream):
 class _Transport(httpx.BaseTransport):
     """httpcore's pool by its public interface, as httpx's own transport takes no network backend."""
 
-    def __init__(self, base_url: str, ssl_context: ssl.SSLContext | None) -> None:
+    def __init__(self, ssl_context: ssl.SSLContext) -> None:
         import httpcore  # noqa: PLC0415 # a third of what importing httpx costs
 
-        settings: dict[str, Any] = {
-            "ssl_context": ssl_context,
-            "max_connections": 100,
-            "max_keepalive_connections": 20,
-            "keepalive_expiry": 5.0,
-            "network_backend": _Backend(httpcore.SyncBackend()),
-        }
-        proxy = _proxy(base_url)
-        if proxy is None:
-            self._pool = httpcore.ConnectionPool(**settings)
-        else:
-            bare = proxy.url.copy_with(username=None, password=None)
-            self._pool = httpcore.HTTPProxy(str(bare), proxy.raw_auth, **settings)
+        backend = cast("httpcore.NetworkBackend", _Backend(httpcore.SyncBackend()))
+        self._pool = httpcore.ConnectionPool(
+            ssl_context,
+            max_connections=100,
+            max_keepalive_connections=20,
+            keepalive_expiry=5.0,
+            network_backend=backend,
+        )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         import httpcore  # noqa: PLC0415
 
-        url = request.url
+        url, body = request.url, cast("httpx.SyncByteStream", request.stream)
         target = httpcore.URL(
             scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
         )
@@ -194,7 +193,7 @@ class _Transport(httpx.BaseTransport):
                 request.method,
                 target,
                 headers=request.headers.raw,
-                content=cast("httpx.SyncByteStream", request.stream),
+                content=body,
                 extensions=request.extensions,
             )
         )
@@ -207,129 +206,120 @@ class _Transport(httpx.BaseTransport):
 
 def _proxy(base_url: str) -> httpx.Proxy | None:
     """The proxy that the environment names for this address (HTTPS_PROXY, NO_PROXY, ...)."""
-    url = httpx.URL(base_url)
-    named = getproxies()
+    url, named = httpx.URL(base_url), getproxies()
     proxy = named.get(url.scheme) or named.get("all")
     if not proxy or proxy_bypass(url.host):
         return None
     return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
 
 
-def _shorter(limit: float | None, left: float) -> float | None:
-    if left == float("inf"):
-        return limit
-    return left if limit is None else min(limit, left)
-
-
-def _in_clear(base_url: str) -> bool:
-    return base_url.startswith("http:")
+def _tls(base_url: str) -> ssl.SSLContext:
+    """One for all connections, as making it costs 18 ms; for http one that trusts nobody."""
+    return (
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if base_url.startswith("http:")
+        else httpx.create_ssl_context()
+    )
 
 
 class _Connections:
-    """The connections that a client and those derived from it share, apart for each process."""
+    """Where requests go: what was handed in, else a transport of ours for each process.
 
-    def __init__(
-        self, base_url: str, given: httpx.Client | None, transport: httpx.BaseTransport | None
-    ) -> None:
-        self.closed, self.given, self._process = False, given, os.getpid()
-        self._fixed = httpx.Client(transport=transport) if given is None and transport else given
-        self._base_url = base_url
-        self._tls = None if self._fixed or _in_clear(base_url) else httpx.create_ssl_context()
-        self._by_process: dict[int, httpx.Client] = {}
-        self.get()
+    Transports and no httpx.Client, which would keep one tenant's cookies for another's calls.
+    """
 
-    def get(self) -> httpx.Client:
-        """The httpx client of this process."""
+    def __init__(self, base_url: str, given: httpx.Client | httpx.BaseTransport | None) -> None:
+        self._closed, self._given, self._home = False, given, os.getpid()
+        self._by_process: dict[int, httpx.BaseTransport] = {}
+        if given is None:
+            self._tls, self._proxy = _tls(base_url), _proxy(base_url)
+            self.get()  # here, so that threads need not agree on who makes it
+
+    def get(self) -> httpx.Client | httpx.BaseTransport:
+        """The transport of this process."""
         process = os.getpid()
-        if self.closed:
+        if self._closed:
             raise FlashbackError("this client is closed; make a new one")
-        if self._fixed is None:
-            # Those of other processes stay referenced: closing them here would end them there.
-            known = self._by_process.get(process)
-            return known or self._by_process.setdefault(process, self._new())
-        if process != self._process:
-            raise FlashbackError(
-                "the httpx client or transport given is of another process; make one after the fork"
-            )
-        return self._fixed
+        if self._given is not None:
+            if process != self._home:
+                raise FlashbackError(
+                    "the httpx client or transport given is another process's; make one after the fork"
+                )
+            return self._given
+        # Those of other processes stay referenced: closing them here would end them there.
+        return self._by_process.get(process) or self._by_process.setdefault(process, self._new())
 
-    def _new(self) -> httpx.Client:
-        return httpx.Client(transport=_Transport(self._base_url, self._tls))
+    def _new(self) -> httpx.BaseTransport:
+        return (
+            httpx.HTTPTransport(self._tls, proxy=self._proxy)
+            if self._proxy
+            else _Transport(self._tls)
+        )
 
     def close(self) -> None:
-        self.closed = True
-        mine = self._by_process.get(os.getpid()) if self._fixed is None else self._fixed
-        if mine is not None and mine is not self.given:
+        self._closed = True
+        mine = self._by_process.get(os.getpid(), self._given)
+        if isinstance(mine, httpx.BaseTransport):
             mine.close()
 
 
 class _AsyncConnections:
-    """The same, apart for each event loop."""
+    """The same, apart for each process and event loop."""
 
     def __init__(
-        self,
-        base_url: str,
-        given: httpx.AsyncClient | None,
-        transport: httpx.AsyncBaseTransport | None,
+        self, base_url: str, given: httpx.AsyncClient | httpx.AsyncBaseTransport | None
     ) -> None:
-        self.closed, self.given = False, given
-        self._fixed = (
-            httpx.AsyncClient(transport=transport) if given is None and transport else given
-        )
+        self._closed, self._given = False, given
         self._home: tuple[int, asyncio.AbstractEventLoop] | None = None
-        # Without certificates, so that nothing can be trusted by it, where no TLS is meant.
-        bare = self._fixed or _in_clear(base_url)
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if bare else httpx.create_ssl_context()
         self._by_loop: dict[tuple[int, asyncio.AbstractEventLoop], _Kept] = {}
+        if given is None:
+            self._tls, self._proxy = _tls(base_url), _proxy(base_url)
 
-    async def get(self) -> httpx.AsyncClient:
-        """The httpx client of this event loop."""
+    async def get(self) -> httpx.AsyncClient | httpx.AsyncBaseTransport:
+        """The transport of this event loop."""
         import asyncio  # noqa: PLC0415 # not needed by those who block
 
         here = os.getpid(), asyncio.get_running_loop()
-        if self.closed:
+        if self._closed:
             raise FlashbackError("this client is closed; make a new one")
-        if self._fixed is not None:
+        if self._given is not None:
             self._home = self._home or here
             if self._home != here:
                 raise FlashbackError(
-                    "the httpx client or transport given is of another event loop; make one in this loop"
+                    "the httpx client or transport given is another event loop's; make one in this loop"
                 )
-            return self._fixed
+            return self._given
         if here not in self._by_loop:
             for process, loop in [*self._by_loop]:
                 if loop.is_closed() and process == here[0]:
                     del self._by_loop[process, loop]
-            kept = self._by_loop.setdefault(here, _Kept(httpx.AsyncClient(verify=self._tls)))
-            await kept.start()
-        return self._by_loop[here].http
+            self._by_loop[here] = _Kept(httpx.AsyncHTTPTransport(self._tls, proxy=self._proxy))
+            await anext(self._by_loop[here].until_the_loop_ends)
+        return self._by_loop[here].transport
 
     async def aclose(self) -> None:
         import asyncio  # noqa: PLC0415
 
-        self.closed = True
+        self._closed = True
         kept = self._by_loop.pop((os.getpid(), asyncio.get_running_loop()), None)
         if kept is not None:
-            await kept.http.aclose()
-        if self._fixed is not None and self._fixed is not self.given:
-            await self._fixed.aclose()
+            await kept.until_the_loop_ends.aclose()
+        elif isinstance(self._given, httpx.AsyncBaseTransport):
+            await self._given.aclose()
 
 
 class _Kept:
-    """An httpx client that the end of its event loop closes: loops close what still iterates."""
+    """A transport that the end of its event loop closes: loops close what still iterates."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self.http, self._iterator = http, self._iterate()
+    def __init__(self, transport: httpx.AsyncHTTPTransport) -> None:
+        self.transport = transport
+        self.until_the_loop_ends = self._iterate()
 
     async def _iterate(self) -> AsyncGenerator[None]:
         try:
             yield
         finally:
-            await self.http.aclose()
-
-    async def start(self) -> None:
-        with suppress(StopAsyncIteration):
-            await anext(self._iterator)
+            await self.transport.aclose()
 
 
 class _Base:
@@ -488,7 +478,9 @@ class FlashbackClient(_Base):
         super().__init__(
             token, base_url, timeout, max_retries, headers, http_client, allow_http=allow_http
         )
-        self._connections = _Connections(self._base_url, http_client, transport)
+        if http_client is not None and transport is not None:
+            raise ValueError("http_client or transport, not both: a client has its own transport")
+        self._connections = _Connections(self._base_url, http_client or transport)
 
     def __enter__(self) -> Self:
         return self
@@ -528,7 +520,10 @@ class FlashbackClient(_Base):
         _deadline.at = deadline
         try:
             request = self._request(call, token, deadline)
-            response = http.send(request, stream=True, auth=None, follow_redirects=False)
+            if isinstance(http, httpx.Client):
+                response = http.send(request, stream=True, auth=None, follow_redirects=False)
+            else:
+                response = http.handle_request(request)
             try:
                 if response.is_stream_consumed:
                     return Answer(response.status_code, response.headers, response.content)
@@ -669,7 +664,9 @@ class AsyncFlashbackClient(_Base):
         super().__init__(
             token, base_url, timeout, max_retries, headers, http_client, allow_http=allow_http
         )
-        self._connections = _AsyncConnections(self._base_url, http_client, transport)
+        if http_client is not None and transport is not None:
+            raise ValueError("http_client or transport, not both: a client has its own transport")
+        self._connections = _AsyncConnections(self._base_url, http_client or transport)
 
     async def __aenter__(self) -> Self:
         return self
@@ -721,7 +718,12 @@ class AsyncFlashbackClient(_Base):
         try:
             async with asyncio.timeout(left):
                 request = self._request(call, token, deadline)
-                response = await http.send(request, stream=True, auth=None, follow_redirects=False)
+                if isinstance(http, httpx.AsyncClient):
+                    response = await http.send(
+                        request, stream=True, auth=None, follow_redirects=False
+                    )
+                else:
+                    response = await http.handle_async_request(request)
                 try:
                     if response.is_stream_consumed:
                         return Answer(response.status_code, response.headers, response.content)

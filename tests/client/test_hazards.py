@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import httpcore
 import httpx
 import pytest
 
@@ -223,17 +224,17 @@ def test_10_http_is_refused_where_the_token_would_be_in_clear(url: str) -> None:
         client(url)
 
 
-def test_11_threads_share_one_httpx_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sixteen threads that use a fresh client at once build one httpx.Client, not sixteen."""
+def test_11_threads_share_one_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen threads that use a fresh client at once build one pool, not sixteen."""
     built: list[int] = []
 
-    class Counted(httpx.Client):
-        def __init__(self, **options: Any) -> None:
+    class Counted(httpcore.ConnectionPool):
+        def __init__(self, *args: Any, **options: Any) -> None:
             built.append(1)
             time.sleep(0.01)
-            super().__init__(**options)
+            super().__init__(*args, **options)
 
-    monkeypatch.setattr(httpx, "Client", Counted)
+    monkeypatch.setattr(httpcore, "ConnectionPool", Counted)
     gate = threading.Barrier(16)
     with serving(says(FINE)) as wire:
         used = client(wire.url)

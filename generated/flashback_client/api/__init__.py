@@ -13,6 +13,7 @@ import random
 import time
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Generic, TypeVar, cast
 from urllib.parse import quote, quote_plus
@@ -115,7 +116,16 @@ class Call(Generic[S, P]):
         if self.succeeded(response.status_code):
             return cast("S", response.parsed)
         kind = errors.STATUS_ERRORS.get(response.status_code, errors.UnexpectedStatusError)
-        raise _answered(kind, self, response, getattr(response.parsed, "message", None))
+        raise _answered(kind, self, response, _message(response))
+
+
+def _message(response: Response[Any]) -> object:
+    """What the service says went wrong, documented or not."""
+    with suppress(ValueError, RecursionError, AttributeError):
+        return getattr(response.parsed, "message", None) or json.loads(response.content).get(
+            "message"
+        )
+    return None
 
 
 def attempts(
