@@ -95,7 +95,7 @@ def _headers(given: Mapping[str, str] | None) -> dict[str, str]:
             r"(?:[!-~](?:[ -~\t]*[!-~])?)?", value
         ):
             raise ValueError(f"headers: the value of {key} must be visible ASCII on one line")
-    return dict(given or {})
+    return {key: Secret(value) for key, value in (given or {}).items()}
 
 
 def _limit(timeout: float | None) -> float:
@@ -581,38 +581,36 @@ class FlashbackClient(_Base):
         overwrite what somebody else stored in between.
 
         Args:
-            id: see the contract
-            name: Human-readable name for the configuration. Unique in its workspace, compared
-                code
-                point by code point: a name that another configuration of the workspace has
-                answers 400 *(vendor)*. 1 to 255 characters, none of them a control character
-                *(ours)*.
+            id: Unique identifier of the AI LLM configuration. Opaque: the example is a
+                UUID, but no format is promised. 1 to 255 characters, compared octet by octet
+                after percent-decoding, so that `%2D` and `-` are the same *(ours)*.
+            name: Human-readable name for the configuration. Unique in its workspace,
+                compared code point by code point: a name that another configuration of the
+                workspace has answers 400 *(vendor)*. 1 to 255 characters, none of them a
+                control character *(ours)*.
             ai_type: Type of AI provider, spelt exactly so.
-            endpoint: API endpoint URL for the AI provider: absolute, `http` or `https`. The format is
-                validated *(vendor)*. ASCII (international names as A-labels), up to 2048
-                characters, without credentials in its authority part (`user:pass@`), the scheme
-                in any case *(ours)*.
-            key: Access key or API key. Encrypted before it is stored, never returned. 1 to 8192
-                characters, any character; an empty key is an unset variable, not a credential,
-                so it answers 400 *(ours)*.
-            secret: Secret key or API secret. Encrypted before it is stored, never returned. 1 to
-                8192 characters, any character; an empty secret answers 400 *(ours)*.
+            endpoint: API endpoint URL for the AI provider: absolute, `http` or `https`. The
+                format is validated *(vendor)*. ASCII (international names as A-labels), up to
+                2048 characters, without credentials in its authority part (`user:pass@`), the
+                scheme in any case *(ours)*.
+            key: Access key or API key. Encrypted before it is stored, never returned. 1 to
+                8192 characters, any character; an empty key is an unset variable, not a
+                credential, so it answers 400 *(ours)*.
+            secret: Secret key or API secret. Encrypted before it is stored, never returned.
+                1 to 8192 characters, any character; an empty secret answers 400 *(ours)*.
 
         Raises:
             ValueError, TypeError: an argument breaks a rule of the contract; nothing was sent.
-            errors.BadRequestError: Validation error: the body, a header or the id breaks a rule, or the name is
-                taken.
-                Nothing was changed.
-            errors.AuthenticationError: The access token is missing, malformed, unknown or expired *(ours: the page
-                demands a
-                token and lists no answer for a bad one; RFC 6750)*.
-            errors.PermissionDeniedError: Insufficient permissions: the user is no member of the configuration's
-                workspace, or
-                may only read there.
+            errors.BadRequestError: Validation error: the body, a header or the id breaks a
+                rule, or the name is taken. Nothing was changed.
+            errors.AuthenticationError: The access token is missing, malformed, unknown or
+                expired *(ours: the page demands a token and lists no answer for a bad one; RFC
+                6750)*.
+            errors.PermissionDeniedError: Insufficient permissions: the user is no member of
+                the configuration's workspace, or may only read there.
             errors.NotFoundError: Configuration not found.
-            errors.InternalServerError: Failed to update configuration. Nothing was changed. Never carries a trace, a
-                query
-                or a value from the request *(ours)*.
+            errors.InternalServerError: Failed to update configuration. Nothing was changed.
+                Never carries a trace, a query or a value from the request *(ours)*.
             errors.FlashbackError: the base of those, and of every other failure.
         """
         try:
@@ -781,38 +779,36 @@ class AsyncFlashbackClient(_Base):
         overwrite what somebody else stored in between.
 
         Args:
-            id: see the contract
-            name: Human-readable name for the configuration. Unique in its workspace, compared
-                code
-                point by code point: a name that another configuration of the workspace has
-                answers 400 *(vendor)*. 1 to 255 characters, none of them a control character
-                *(ours)*.
+            id: Unique identifier of the AI LLM configuration. Opaque: the example is a
+                UUID, but no format is promised. 1 to 255 characters, compared octet by octet
+                after percent-decoding, so that `%2D` and `-` are the same *(ours)*.
+            name: Human-readable name for the configuration. Unique in its workspace,
+                compared code point by code point: a name that another configuration of the
+                workspace has answers 400 *(vendor)*. 1 to 255 characters, none of them a
+                control character *(ours)*.
             ai_type: Type of AI provider, spelt exactly so.
-            endpoint: API endpoint URL for the AI provider: absolute, `http` or `https`. The format is
-                validated *(vendor)*. ASCII (international names as A-labels), up to 2048
-                characters, without credentials in its authority part (`user:pass@`), the scheme
-                in any case *(ours)*.
-            key: Access key or API key. Encrypted before it is stored, never returned. 1 to 8192
-                characters, any character; an empty key is an unset variable, not a credential,
-                so it answers 400 *(ours)*.
-            secret: Secret key or API secret. Encrypted before it is stored, never returned. 1 to
-                8192 characters, any character; an empty secret answers 400 *(ours)*.
+            endpoint: API endpoint URL for the AI provider: absolute, `http` or `https`. The
+                format is validated *(vendor)*. ASCII (international names as A-labels), up to
+                2048 characters, without credentials in its authority part (`user:pass@`), the
+                scheme in any case *(ours)*.
+            key: Access key or API key. Encrypted before it is stored, never returned. 1 to
+                8192 characters, any character; an empty key is an unset variable, not a
+                credential, so it answers 400 *(ours)*.
+            secret: Secret key or API secret. Encrypted before it is stored, never returned.
+                1 to 8192 characters, any character; an empty secret answers 400 *(ours)*.
 
         Raises:
             ValueError, TypeError: an argument breaks a rule of the contract; nothing was sent.
-            errors.BadRequestError: Validation error: the body, a header or the id breaks a rule, or the name is
-                taken.
-                Nothing was changed.
-            errors.AuthenticationError: The access token is missing, malformed, unknown or expired *(ours: the page
-                demands a
-                token and lists no answer for a bad one; RFC 6750)*.
-            errors.PermissionDeniedError: Insufficient permissions: the user is no member of the configuration's
-                workspace, or
-                may only read there.
+            errors.BadRequestError: Validation error: the body, a header or the id breaks a
+                rule, or the name is taken. Nothing was changed.
+            errors.AuthenticationError: The access token is missing, malformed, unknown or
+                expired *(ours: the page demands a token and lists no answer for a bad one; RFC
+                6750)*.
+            errors.PermissionDeniedError: Insufficient permissions: the user is no member of
+                the configuration's workspace, or may only read there.
             errors.NotFoundError: Configuration not found.
-            errors.InternalServerError: Failed to update configuration. Nothing was changed. Never carries a trace, a
-                query
-                or a value from the request *(ours)*.
+            errors.InternalServerError: Failed to update configuration. Nothing was changed.
+                Never carries a trace, a query or a value from the request *(ours)*.
             errors.FlashbackError: the base of those, and of every other failure.
         """
         try:

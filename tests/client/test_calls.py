@@ -615,3 +615,44 @@ def test_only_one_of_client_and_transport_can_be_handed_in() -> None:
     """Both at once is refused: one of them would not be used."""
     with httpx.Client() as given, pytest.raises(ValueError, match="not both"):
         FlashbackClient(TOKEN, http_client=given, transport=Service())
+
+
+def test_closing_ends_the_connections() -> None:
+    """After close() or aclose() no connection is left open."""
+
+    async def call(url: str) -> None:
+        async with AsyncFlashbackClient(TOKEN, base_url=url) as client:
+            await client.update_ai_llm(ID)
+        await asyncio.sleep(0)
+        assert await asyncio.to_thread(wire.all_end)
+
+    with serving(says(answer(200, FINE))) as wire:
+        with FlashbackClient(TOKEN, base_url=wire.url) as client:
+            client.update_ai_llm(ID)
+        assert wire.all_end()
+        asyncio.run(call(wire.url))
+        assert wire.connections == 2
+
+
+def test_an_endless_answer_is_cut_off() -> None:
+    """A body without end is read to the cap and no further, long before the deadline."""
+
+    def behave(connection: Any, _: Request, __: int) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            connection.sendall(b" " * 65536)
+
+    async def call(url: str) -> None:
+        async with AsyncFlashbackClient(TOKEN, base_url=url) as client:
+            await client.update_ai_llm(ID)
+
+    started = time.monotonic()
+    with serving(behave) as wire:
+        with (
+            FlashbackClient(TOKEN, base_url=wire.url) as client,
+            pytest.raises(errors.ResponseDecodeError, match="larger than 1048576"),
+        ):
+            client.update_ai_llm(ID)
+        with pytest.raises(errors.ResponseDecodeError, match="larger than 1048576"):
+            asyncio.run(call(wire.url))
+    assert time.monotonic() - started < 5

@@ -259,6 +259,7 @@ def test_12_a_client_serves_one_event_loop_after_the_other() -> None:
         for _ in range(3):
             assert asyncio.run(aupdate(used, name="n")).success is True
         assert wire.connections == 3
+        assert wire.all_end()
 
 
 FORKING = """
@@ -378,6 +379,7 @@ def test_15_a_token_that_cannot_be_one_is_refused_at_construction(token: Any) ->
     with pytest.raises((ValueError, TypeError), match="token") as caught:
         client("http://127.0.0.1", token)
     shown = str(caught.value).replace("Bearer", "")
+    assert ("the client adds it" in shown) == str(token).lower().startswith("bearer")
     assert not str(token).strip() or str(token) not in shown
 
 

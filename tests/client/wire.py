@@ -32,6 +32,14 @@ class Wire:
     url: str = ""
     requests: list[Request] = field(default_factory=list[Request])
     connections: int = 0
+    ended: int = 0
+
+    def all_end(self) -> bool:
+        """Whether every connection is closed within a second."""
+        until = time.monotonic() + 1
+        while self.ended < self.connections and time.monotonic() < until:
+            time.sleep(0.01)
+        return self.ended == self.connections
 
 
 def answer(
@@ -85,6 +93,8 @@ def serving(behave: Behaviour) -> Generator[Wire]:
                     number = len(wire.requests)
                     wire.requests.append(request)
                 behave(connection, request, number)
+        with lock:
+            wire.ended += 1
 
     def accept(listener: socket.socket) -> None:
         with suppress(OSError):

@@ -1,0 +1,63 @@
+"""The client and the mock backend, over real HTTP: the contract from both sides."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
+
+if TYPE_CHECKING:
+    from flashback_mock import Mock
+
+
+def connected(mock: Mock, role: str) -> FlashbackClient:
+    """A client that is this user."""
+    return FlashbackClient(mock.tokens[role], base_url=mock.base_url, max_retries=0)
+
+
+@pytest.mark.parametrize("role", ["owner", "admin"])
+def test_those_who_may_write_update(mock: Mock, role: str) -> None:
+    """WRITE and ADMIN rotate credentials, and the answer names the configuration."""
+    with connected(mock, role) as client:
+        updated = client.update_ai_llm(mock.ids["main"], ai_type="ANTHROPIC", key="k", secret="s")
+    assert (updated.success, updated.ai_llm_id) == (True, mock.ids["main"])
+
+
+@pytest.mark.parametrize(
+    ("role", "config", "kind"),
+    [
+        ("expired", "main", errors.AuthenticationError),
+        ("reader", "main", errors.PermissionDeniedError),
+        ("stranger", "main", errors.PermissionDeniedError),
+        ("owner", "unknown", errors.NotFoundError),
+    ],
+)
+def test_everybody_else_is_told_why(
+    mock: Mock, role: str, config: str, kind: type[errors.ApiStatusError]
+) -> None:
+    """Each refusal is an error of its own class, with the service's message."""
+    with connected(mock, role) as client, pytest.raises(kind) as caught:
+        client.update_ai_llm(mock.ids.get(config, config), name="n")
+    assert caught.value.message
+
+
+def test_a_name_that_is_taken_is_a_bad_request(mock: Mock) -> None:
+    """What only the service can know comes back as its 400."""
+    taken = "Anthropic in staging"
+    with connected(mock, "owner") as client, pytest.raises(errors.BadRequestError, match="name"):
+        client.update_ai_llm(mock.ids["main"], name=taken)
+
+
+def test_awaited_calls_update_too(mock: Mock) -> None:
+    """The awaited client does the same."""
+
+    async def call() -> None:
+        token = mock.tokens["owner"]
+        async with AsyncFlashbackClient(token, base_url=mock.base_url) as client:
+            ids = [mock.ids["main"], mock.ids["sibling"]]
+            made = await asyncio.gather(*(client.update_ai_llm(each) for each in ids))
+        assert [each.ai_llm_id for each in made] == ids
+
+    asyncio.run(call())
