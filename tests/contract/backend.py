@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 import contract
 import requests
+from wire import Wire
 
 WRITER = "FLASHBACK_TOKEN"
 ADMIN = "FLASHBACK_ADMIN_TOKEN"
@@ -98,6 +99,8 @@ class Backend(requests.Session):
         """
         super().__init__()
         self.trust_env = False  # nothing of the machine (proxies, .netrc) takes part
+        self.mount("http://", Wire())
+        self.mount("https://", Wire())
         self.url, self.id, self.given = url, id, given
         self.seconds, self.pause = seconds, pause
         self.statuses: Counter[int] = Counter()

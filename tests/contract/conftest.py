@@ -73,9 +73,10 @@ def pytest_sessionfinish() -> None:
         request.prepare_body(None, None, json=body)
         try:
             if backend.send(request).status_code == requests.codes.ok:
-                return
+                break
         except (NoVerdictError, BrokenPromiseError):
-            return
+            break
+    backend.close()
 
 
 @pytest.fixture(scope="session")
@@ -97,12 +98,13 @@ def watches(pytestconfig: pytest.Config) -> dict[type[Watch], Watch]:
 
 
 @pytest.fixture
-def need(backend: Backend) -> Callable[[str], None]:
-    """Marks a promise as not tested when a variable is not given, and says which."""
+def need(backend: Backend) -> Callable[[str], str]:
+    """Gives a variable's value; a promise whose variable is not given is not tested."""
 
-    def given(variable: str) -> None:
+    def given(variable: str) -> str:
         if variable not in backend.given:
             pytest.skip(f"set {variable}: {MEANINGS[variable]}")
+        return backend.given[variable]
 
     return given
 

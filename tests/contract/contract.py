@@ -17,3 +17,13 @@ PROPERTIES: dict[str, Any] = DOCUMENT["components"]["schemas"]["UpdateAiLlmReque
 CREDENTIALS = [name for name, schema in PROPERTIES.items() if schema.get("writeOnly")]
 EXAMPLE_ID: str = OPERATION["parameters"][0]["example"]
 STATUSES = {int(status) for status in OPERATION["responses"]}
+
+
+def resolve(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema that `schema` is, or refers to."""
+    while "$ref" in schema:
+        found: Any = DOCUMENT
+        for part in schema["$ref"].removeprefix("#/").split("/"):
+            found = found[part]
+        schema = found
+    return schema

@@ -2,64 +2,101 @@
 
 import uuid
 from collections.abc import Callable
+from typing import Any
 
+import contract
 import pytest
 from asking import Asker
-from backend import ADMIN, FOREIGN_ID, READER, SIBLING_ID, STRANGER, Backend
+from backend import ADMIN, FOREIGN_ID, READER, SIBLING_ID, STRANGER, WRITER, Backend
+
+Need = Callable[[str], str]
+VALID: list[Any] = [*contract.EXAMPLES.values(), *({f: "x"} for f in contract.CREDENTIALS)]
+INVALID: list[Any] = [{"name": ""}, {"unknown": "field"}, {"aiType": None}, b"{", b"", []]
 
 
-@pytest.mark.clause("200", "page")
+def expect_for_any_body(ask: Asker, status: int, **asked: Any) -> None:
+    """Expect a status for every valid body; for an invalid one 400 may come first."""
+    for body in VALID:
+        ask.expect(status, body=body, **asked)
+    for body in INVALID:
+        ask.expect(status, 400, body=body, **asked)
+
+
+@pytest.mark.clause("access levels", "page, vendor, ours")
 def test_writer_may_update(ask: Asker) -> None:
     """A member with WRITE may update the configuration."""
-    ask.expect(200)
+    for body in ({}, contract.EXAMPLES["rotateCredentials"], {"name": str(uuid.uuid4())}):
+        ask.expect(200, body=body)
 
 
 @pytest.mark.clause("access levels", "vendor, ours")
-def test_admin_may_update(ask: Asker, need: Callable[[str], None]) -> None:
+def test_admin_may_update(ask: Asker, need: Need) -> None:
     """A member with ADMIN may update the configuration."""
     need(ADMIN)
-    ask.expect(200, token=ADMIN)
+    for body in ({}, contract.EXAMPLES["rotateCredentials"], {"name": str(uuid.uuid4())}):
+        ask.expect(200, token=ADMIN, body=body)
 
 
 @pytest.mark.clause("403", "vendor, ours")
-def test_reader_may_not_update(ask: Asker, need: Callable[[str], None]) -> None:
-    """A member with READ may not update the configuration, not even with an empty change."""
+def test_reader_may_not_update(ask: Asker, need: Need) -> None:
+    """A member with READ may not update the configuration, whatever the body, not even `{}`."""
     need(READER)
-    for body in ({}, {"key": "canary-of-a-reader"}):
-        ask.expect(403, token=READER, body=body)
+    expect_for_any_body(ask, 403, token=READER)
 
 
 @pytest.mark.clause("403", "page")
-def test_stranger_may_not_update(ask: Asker, need: Callable[[str], None]) -> None:
+def test_stranger_may_not_update(ask: Asker, need: Need) -> None:
     """A user who is no member of the workspace may not update its configuration."""
     need(STRANGER)
-    for body in ({}, {"key": "canary-of-a-stranger"}):
-        ask.expect(403, token=STRANGER, body=body)
+    expect_for_any_body(ask, 403, token=STRANGER)
 
 
 @pytest.mark.clause("403", "page")
-def test_foreign_configuration_may_not_be_updated(
-    ask: Asker, need: Callable[[str], None], backend: Backend
-) -> None:
-    """A configuration of another workspace may not be updated."""
-    need(FOREIGN_ID)
-    ask.expect(403, id=backend.given[FOREIGN_ID])
+def test_foreign_configuration_may_not_be_updated(ask: Asker, need: Need) -> None:
+    """A configuration of another workspace may not be updated, whatever the level in one's own."""
+    id = need(FOREIGN_ID)
+    for token in filter(ask.backend.given.get, (WRITER, ADMIN, READER)):
+        expect_for_any_body(ask, 403, id=id, token=token)
 
 
 @pytest.mark.clause("404", "page")
 def test_unknown_id_answers_404(ask: Asker) -> None:
-    """An id that no configuration has answers 404."""
-    for id in (str(uuid.uuid4()), "unknown"):
-        ask.expect(404, id=id)
+    """An id that no configuration has answers 404 to everybody, whatever the body."""
+    for token in filter(ask.backend.given.get, (WRITER, ADMIN, READER, STRANGER)):
+        expect_for_any_body(ask, 404, id=str(uuid.uuid4()), token=token)
+
+
+@pytest.mark.clause("access", "page")
+def test_access_is_the_same_after_an_update(ask: Asker, backend: Backend) -> None:
+    """Who may and who may not stays so after others have updated the configuration."""
+    for _ in range(3):
+        for token, status in ((WRITER, 200), (READER, 403), (ADMIN, 200), (STRANGER, 403)):
+            if token in backend.given:
+                ask.expect(status, token=token, body=contract.EXAMPLES["rotateCredentials"])
 
 
 @pytest.mark.clause("names in a workspace", "vendor")
-def test_name_is_unique_in_its_workspace(
-    ask: Asker, need: Callable[[str], None], backend: Backend
-) -> None:
+def test_name_is_unique_in_its_workspace(ask: Asker, need: Need) -> None:
     """Renaming to a name that another configuration of the workspace has answers 400."""
-    need(SIBLING_ID)
-    name = f"contract run {uuid.uuid4()}"
+    sibling, name = need(SIBLING_ID), f"contract run {uuid.uuid4()}"
     ask.expect(200, body={"name": name})
-    ask.expect(400, id=backend.given[SIBLING_ID], body={"name": name})
+    ask.expect(400, id=sibling, body={"name": name})
+    ask.expect(400, id=sibling, body={**contract.EXAMPLES["everything"], "name": name})
     ask.expect(200, body={"name": name})  # its own name is not taken
+
+
+@pytest.mark.clause("only what is given changes", "page")
+def test_refused_update_changes_nothing(ask: Asker, need: Need) -> None:
+    """After `{}`, other fields, and updates that were refused, the name is what it was."""
+    sibling, name, other = need(SIBLING_ID), f"kept {uuid.uuid4()}", f"lost {uuid.uuid4()}"
+    ask.expect(200, body={"name": name})
+    ask(body={"name": other, "aiType": "NONE"})
+    ask(body={"name": other, "endpoint": "x"})
+    ask(body={"name": other, "unknown": "x"})
+    ask(token=None, body={"name": other})
+    for token in filter(ask.backend.given.get, (READER, STRANGER)):
+        ask(token=token, body={"name": other})
+    for body in (contract.EXAMPLES["nothing"], contract.EXAMPLES["switchProvider"]):
+        ask.expect(200, body=body)
+    # What can be seen of a name over HTTP: that nobody else may take it.
+    ask.expect(400, id=sibling, body={"name": name})

@@ -65,7 +65,7 @@ def test_id_is_the_one_asked_for(
 
 
 @pytest.mark.clause("responses", "page")
-def test_every_status_was_seen(ask: Asker, backend: Backend, need: Callable[[str], None]) -> None:
+def test_every_status_was_seen(ask: Asker, backend: Backend, need: Callable[[str], str]) -> None:
     """Every documented status was seen, but for 500, which no request can ask for."""
     seen = ask_for_every_status(ask, backend)
     if 403 not in seen and not {READER, STRANGER, FOREIGN_ID} & backend.given.keys():

@@ -45,7 +45,9 @@ class Promise:
         clause = item.get_closest_marker("clause")
         if not clause:
             raise pytest.UsageError(f"{item.nodeid} names no clause: add @pytest.mark.clause")
-        return cls(_first_line(module), _first_line(function), *clause.args)
+        case = getattr(item, "callspec", None)
+        sentence = _first_line(function) + (f" [{case.id}]" if case else "")
+        return cls(_first_line(module), sentence, *clause.args)
 
 
 class Verdict:
