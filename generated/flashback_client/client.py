@@ -28,7 +28,7 @@ from .errors import FlashbackError
 from .models.ai_type import AiType, AiTypeText
 from .models.update_ai_llm_request import UpdateAiLlmRequest
 from .models.update_ai_llm_response import UpdateAiLlmResponse
-from .types import UNSET, Response, Secret, Unset
+from .types import UNSET, Response, Secret, Unset, sealed
 
 if TYPE_CHECKING:
     import asyncio
@@ -50,15 +50,18 @@ def _token(value: object) -> Secret:
         raise TypeError(
             f"token must be text, not {type(value).__name__}; give token= or set FLASHBACK_TOKEN"
         )
+    problem = None
     if not value:
-        raise ValueError("token is empty; give token= or set FLASHBACK_TOKEN")
-    if value.lower().startswith("bearer "):
-        raise ValueError("token must come without the word Bearer: the client adds it")
-    if not re.fullmatch(r"[!-~]+", value):
-        raise ValueError(
-            "token must be visible ASCII characters only: no space, line break or padding"
-        )
-    return Secret(value)
+        problem = "is empty; give token= or set FLASHBACK_TOKEN"
+    elif value.lower().startswith("bearer "):
+        problem = "must come without the word Bearer: the client adds it"
+    elif not re.fullmatch(r"[!-~]+", value):
+        problem = "must be visible ASCII characters only: no space, line break or padding"
+    token = Secret(value)
+    del value  # captured locals must not show it
+    if problem:
+        raise ValueError(f"token {problem}")
+    return token
 
 
 def _base_url(value: object, *, allow_http: bool) -> str:
@@ -95,7 +98,7 @@ def _headers(given: Mapping[str, str] | None) -> dict[str, str]:
             r"(?:[!-~](?:[ -~\t]*[!-~])?)?", value
         ):
             raise ValueError(f"headers: the value of {key} must be visible ASCII on one line")
-    return {key: Secret(value) for key, value in (given or {}).items()}
+    return {key.lower(): Secret(value) for key, value in (given or {}).items()}
 
 
 def _limit(timeout: float | None) -> float:
@@ -348,9 +351,9 @@ class _Base:
         self._limit, self._retries = _limit(timeout), _count(max_retries)
         self._given = given
         self._headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            "User-Agent": USER_AGENT,
+            "accept": "application/json",
+            "accept-encoding": "identity",
+            "user-agent": USER_AGENT,
             **_headers(headers),
         }
         self._closed = self._derived = False
@@ -396,7 +399,7 @@ class _Base:
     def _request(self, call: Call[Any, Any], token: Secret, deadline: float) -> httpx.Request:
         arguments = call.request(self._base_url, self._headers)
         if token:
-            arguments["headers"]["Authorization"] = f"Bearer {token}"
+            arguments["headers"]["authorization"] = f"Bearer {token}"
         limits = (
             {"connect": _CONNECT_TIMEOUT} if self._given is None else self._given.timeout.as_dict()
         )
@@ -409,7 +412,7 @@ class _Base:
             return self._given.build_request(**arguments)
         if "content" in arguments:
             # All headers are there: as a stream httpx adds none, which is most of its work here.
-            arguments["headers"] = {"Host": self._host, **arguments["headers"]}
+            arguments["headers"] = {"host": self._host, **arguments["headers"]}
             arguments["stream"] = httpx.ByteStream(arguments.pop("content"))
         request = httpx.Request(**arguments)
         request.read()
@@ -445,6 +448,7 @@ def _growing(raw: bytearray, chunk: bytes, deadline: float) -> bool:
     return len(raw) <= MAX_ANSWER
 
 
+@sealed
 class FlashbackClient(_Base):
     """Flashback AI LLM API, blocking: one method per operation.
 
@@ -526,7 +530,7 @@ class FlashbackClient(_Base):
                 response = http.handle_request(request)
             try:
                 if response.is_stream_consumed:
-                    return Answer(response.status_code, response.headers, response.content)
+                    return Answer.read(response)
                 for chunk in cast("httpx.SyncByteStream", response.stream):
                     if not _growing(raw, chunk, deadline):
                         break
@@ -629,6 +633,7 @@ class FlashbackClient(_Base):
         return call.result(self.send(call))
 
 
+@sealed
 class AsyncFlashbackClient(_Base):
     """Flashback AI LLM API, awaited: one method per operation.
 
@@ -701,10 +706,13 @@ class AsyncFlashbackClient(_Base):
     async def _ask(self) -> Secret:
         if not callable(self._token):
             return self._token
-        token = cast("object", self._token())
-        return _token(
-            await cast("Awaitable[str]", token) if isinstance(token, Awaitable) else token
-        )
+        given = cast("object", self._token())
+        try:
+            return _token(
+                await cast("Awaitable[str]", given) if isinstance(given, Awaitable) else given
+            )
+        finally:
+            del given  # captured locals must not show it
 
     async def _attempt(
         self, call: Call[Any, Any], token: Secret, deadline: float
@@ -724,7 +732,7 @@ class AsyncFlashbackClient(_Base):
                     response = await http.handle_async_request(request)
                 try:
                     if response.is_stream_consumed:
-                        return Answer(response.status_code, response.headers, response.content)
+                        return Answer.read(response)
                     async for chunk in cast("httpx.AsyncByteStream", response.stream):
                         if not _growing(raw, chunk, deadline):
                             break

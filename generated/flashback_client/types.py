@@ -138,6 +138,7 @@ def sealed(cls: type[T]) -> type[T]:
         finally:
             del args, kwargs
         if error is not None:
+            del self  # half made: its repr would fail in the hands of a crash reporter
             raise error
 
     setattr(cls, "__init__", __init__)

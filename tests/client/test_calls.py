@@ -12,6 +12,7 @@ import os
 import pickle
 import threading
 import time
+import traceback
 import urllib.parse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -215,6 +216,7 @@ def test_a_garbled_retry_after_is_as_good_as_none(
         pytest.param(html.escape, id="html"),
         pytest.param(urllib.parse.quote_plus, id="form"),
         pytest.param(urllib.parse.quote, id="url"),
+        pytest.param(lambda text: urllib.parse.quote(text, safe=""), id="segment"),
     ],
 )
 def test_no_error_repeats_a_credential(
@@ -656,3 +658,45 @@ def test_an_endless_answer_is_cut_off() -> None:
         with pytest.raises(errors.ResponseDecodeError, match="larger than 1048576"):
             asyncio.run(call(wire.url))
     assert time.monotonic() - started < 5
+
+
+def test_a_token_function_that_gives_no_token_is_told_without_showing_it() -> None:
+    """What a callable returns is judged like an argument, and captured locals do not show it."""
+    given = "padded-token "
+    clients: list[tuple[Any, Callable[[Any], Any]]] = [
+        (FlashbackClient(lambda: given, transport=Service()), lambda it: it.update_ai_llm(ID)),
+        (
+            AsyncFlashbackClient(lambda: given, transport=Service()),
+            lambda it: asyncio.run(it.update_ai_llm(ID)),
+        ),
+    ]
+    for client, call in clients:
+        with pytest.raises(ValueError, match="visible ASCII") as caught:
+            call(client)
+        told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+        ours = [frame for frame in told.stack if "flashback_client" in frame.filename]
+        assert ours
+        assert "padded-token" not in str([frame.locals for frame in ours])
+
+
+def test_a_header_given_replaces_the_clients_own_in_any_case() -> None:
+    """`user-agent` is User-Agent: sent once, as given."""
+    service = Service()
+    with FlashbackClient(TOKEN, transport=service, headers={"uSER-aGENT": "mine"}) as client:
+        client.update_ai_llm(ID)
+        assert "mine" not in str(vars(client))
+    assert service.requests[0].headers.get_list("user-agent") == ["mine"]
+
+
+def test_what_a_transport_says_is_masked_and_short(update: Any) -> None:
+    """A credential in the text of a lost connection, or a message of any length, stays out."""
+    service = Service(
+        httpx.ConnectError(f"{TOKEN} {SECRET}"),
+        httpx.Response(400, json={"message": "m" * 100_000}),
+    )
+    with pytest.raises(errors.ApiConnectionError) as lost:
+        update(service, secret=SECRET, options={"max_retries": 0})
+    assert str(lost.value) == f"PUT /ai/llm/{ID}: ConnectError: *** *** (1 attempt)"
+    with pytest.raises(errors.BadRequestError) as refused:
+        update(service, name="n")
+    assert len(str(refused.value)) < 700

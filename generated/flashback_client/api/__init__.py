@@ -54,9 +54,10 @@ class Answer:
     problem: str | None = None
 
     @classmethod
-    def read(cls, response: httpx.Response, raw: bytes) -> Answer:
-        """The answer of a body as it was on the wire."""
-        content, problem = _unpacked(response.headers.get("content-encoding", ""), raw)
+    def read(cls, response: httpx.Response, raw: bytes | None = None) -> Answer:
+        """The answer of a body as it was on the wire, or as a hook or a mock has read it."""
+        encoding = "" if raw is None else response.headers.get("content-encoding", "")
+        content, problem = _unpacked(encoding, response.content if raw is None else raw)
         return cls(response.status_code, response.headers, content, problem)
 
     @property
@@ -103,7 +104,7 @@ class Call(Generic[S, P]):
             arguments["cookies"] = self.cookies
         if self.body is not UNSET:
             content = _encode(self.body).encode()
-            sent |= {"Content-Type": self.media_type, "Content-Length": str(len(content))}
+            sent |= {"content-type": self.media_type, "content-length": str(len(content))}
             arguments["content"] = content
         return {**arguments, "headers": sent}
 
