@@ -51,6 +51,12 @@ def _options() -> argparse.Namespace:
         "--max-time", type=_positive, metavar="S", help="go on generating for S seconds"
     )
     parser.add_argument("--rate-limit", type=_rate, metavar="N/s", help="requests, at most")
+    parser.add_argument(
+        "--timeout", type=_positive, metavar="S", help="longest time to answer, default: 10"
+    )
+    parser.add_argument(
+        "--deviations", type=Path, metavar="FILE", help="known deviations, strict; see its head"
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="repeat the requests of a run")
     parser.add_argument(
         "--report-dir", type=Path, default=Path("reports"), metavar="DIR", help="default: reports"
@@ -119,7 +125,7 @@ def _tests(
     command = [sys.executable, "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
     command += [*arguments, "--report-dir", str(options.report_dir)]
     command += ["--junitxml", str(options.report_dir / "junit.xml")]
-    for name in ("max_examples", "max_time", "rate_limit", "seed"):
+    for name in ("max_examples", "max_time", "rate_limit", "timeout", "deviations", "seed"):
         if (value := getattr(options, name)) is not None:
             command += [f"--{name.replace('_', '-')}", str(value)]
     command += ["-k", options.k] if options.k else []

@@ -194,3 +194,40 @@ def test_given_tokens_are_never_shown(contract: Run, copy: Path, tmp_path: Path)
     for shown in (done.stdout, done.stderr, *reports):
         assert "owner-token" not in shown
     assert "${FLASHBACK_TOKEN}" in done.stdout
+
+
+DEVIATION = """
+127.0.0.1:
+  - promise: test_reader_may_not_update
+    reason: readers may update until the roles are done
+    link: https://tracker.example/1
+    date: 2026-11-23
+"""
+
+
+def test_known_deviation_passes_only_while_it_occurs(
+    contract: Run, copy: Path, tmp_path: Path
+) -> None:
+    """A known deviation does not turn a run red; one that no longer occurs does."""
+    (tmp_path / "known.yaml").write_text(DEVIATION)
+    options = ("-k", "reader", "--deviations", str(tmp_path / "known.yaml"))
+    gone = contract(*options)
+    assert gone.returncode == 1
+    assert "it is gone: take it out" in gone.stdout
+    replace(
+        copy / "mock" / "flashback_mock" / "store.py",
+        'if access not in ("WRITE", "ADMIN"):',
+        'if access not in ("WRITE", "ADMIN", "READ"):',
+    )
+    occurs = contract(*options, tree=copy)
+    assert occurs.returncode == 0, occurs.stdout
+    assert "readers may update until the roles are done" in occurs.stdout
+
+
+def test_unreadable_deviations_give_no_verdict(contract: Run, tmp_path: Path) -> None:
+    """A file of deviations that cannot be read, or lacks a key, exits with 2 and names it."""
+    for text in ("[", "127.0.0.1: [{promise: x}]", "- 1"):
+        (tmp_path / "known.yaml").write_text(text)
+        done = contract("--deviations", str(tmp_path / "known.yaml"))
+        assert done.returncode == 2
+        assert "known.yaml" in done.stderr

@@ -2,13 +2,28 @@
 
 import base64
 import json
-from collections.abc import Iterator
+import re
+import secrets
+import string
+from collections import deque
+from functools import cache
 from urllib.parse import quote
 
 import contract
 from backend import BrokenPromiseError, Exchange, credentials_in
 
 SHORTEST = 8  # characters of a credential that cannot stand in an answer by chance
+PART = 6  # characters of a canary, likewise
+REMEMBERED = 50  # credentials that are looked for in later answers
+LETTERS = string.ascii_letters + string.digits
+CANARY = re.compile("Canary[A-Za-z0-9]{26}")
+URL_SAFE = str.maketrans("+/", "-_")
+INTERNALS = re.compile(
+    r"Traceback|Exception in|\bat [\w.$<>]+ ?\([^)]*:\d+|\bline \d+, in |node_modules"
+    r"|[\w/]+\.(?:py|js|ts|java|go|rb):\d+|site-packages|/(?:usr|home|var|app|srv)/"
+    r"|\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM)\s.+\b(?:FROM|SET|WHERE|VALUES)\b"
+    r"|SQLITE_|sqlite3\.|psycopg|asyncpg|PrismaClient|ECONNREFUSED|stack\""
+)
 
 
 class Watch:
@@ -19,9 +34,7 @@ class Watch:
         self.broken: tuple[Exchange, BrokenPromiseError] | None = None
 
     def __call__(self, exchange: Exchange) -> None:
-        """Judge an exchange of the operation."""
-        if exchange.request.method != "PUT" or exchange.status not in contract.STATUSES:
-            return
+        """Judge an exchange."""
         try:
             self.judge(exchange)
         except BrokenPromiseError as error:
@@ -34,29 +47,50 @@ class Watch:
 
 
 class CredentialsStayInside(Watch):
-    """No answer carries a credential, in any spelling."""
+    """No answer carries a credential of its request, or of one before, in any spelling."""
+
+    def __init__(self) -> None:
+        """No credential was given yet."""
+        super().__init__()
+        self._given: deque[str] = deque(maxlen=REMEMBERED)
 
     def judge(self, exchange: Exchange) -> None:
-        """Look for the credentials of the request in the status line, headers and body."""
+        """Look for credentials in the status line, headers and body."""
+        given = credentials_in(exchange.sent)
+        canaries = CANARY.findall(exchange.sent.decode("latin-1"))
+        # The contract's own words may come back: an answer that has them leaks nothing.
+        fresh = [c for c in (*given, *canaries) if len(c) >= SHORTEST and c not in contract.TEXT]
+        self._given.extend(c for c in fresh if c not in self._given)
         response = exchange.response
         head = [response.reason, *(f"{n}: {v}" for n, v in response.headers.items())]
         answer = "\n".join([*head, response.content.decode("latin-1")])
-        for credential in credentials_in(exchange.sent):
-            # The contract's own words may come back: an answer that has them leaks nothing.
-            if len(credential) < SHORTEST or credential in contract.TEXT:
-                continue
+        for credential in self._given:
             for how, spelling in spellings(credential):
                 if spelling in answer:
+                    whose = "of the request" if credential in fresh else "given before"
                     raise BrokenPromiseError(
-                        f"expected no credential in the answer, came one of the request's, {how}"
+                        f"expected no credential in the answer, came one {whose}, {how}"
                     )
+
+
+class ErrorsAreSilent(Watch):
+    """No error tells how the backend works inside."""
+
+    def judge(self, exchange: Exchange) -> None:
+        """Look for traces, queries and paths of files."""
+        text = exchange.response.content.decode(errors="replace")
+        found = INTERNALS.search(text) if exchange.status >= 400 else None
+        if found:
+            raise BrokenPromiseError(f"expected no internals in an error, came {found[0]!r}")
 
 
 class SuccessIsTrue(Watch):
     """`success` says what the status says."""
 
     def judge(self, exchange: Exchange) -> None:
-        """Compare `success` with the status."""
+        """Compare `success` with the status, in every answer that the operation documents."""
+        if exchange.request.method != "PUT" or exchange.status not in contract.STATUSES:
+            return
         wanted = exchange.status == 200
         came = exchange.field("success")
         if came is not wanted:
@@ -71,16 +105,35 @@ class IdIsTrue(Watch):
     def judge(self, exchange: Exchange) -> None:
         """Compare `aiLlmId` of a 200 with the path's id."""
         came = exchange.field("aiLlmId")
-        if exchange.status == 200 and came != exchange.id:
+        if exchange.request.method == "PUT" and exchange.status == 200 and came != exchange.id:
             raise BrokenPromiseError(f'expected "aiLlmId" to be the id asked for, came {came!r}')
 
 
-def spellings(credential: str) -> Iterator[tuple[str, str]]:
+def canary() -> str:
+    """A credential that cannot be in an answer by chance, not even in part."""
+    return "Canary" + "".join(secrets.choice(LETTERS) for _ in range(26))
+
+
+@cache
+def spellings(credential: str) -> list[tuple[str, str]]:
     """The ways in which a credential may hide in an answer, each with its name."""
     octets = credential.encode()
-    yield "as it is", octets.decode("latin-1")
-    yield "in base64", base64.b64encode(octets).decode().rstrip("=")
-    yield "in hex", octets.hex()
-    yield "percent-encoded", quote(credential, safe="")
-    yield "with JSON escapes", json.dumps(credential)[1:-1]
-    yield "reversed", credential[::-1].encode().decode("latin-1")
+    found = [
+        ("as it is", octets.decode("latin-1")),
+        ("in hex", octets.hex()),
+        ("in hex", octets.hex().upper()),
+        ("percent-encoded", quote(credential, safe="")),
+        ("with JSON escapes", json.dumps(credential)[1:-1]),
+        ("as JSON escapes", "".join(f"\\u{ord(c):04x}" for c in credential)),
+        ("reversed", credential[::-1].encode().decode("latin-1")),
+    ]
+    if len(octets) >= SHORTEST + 4:
+        # Base64 of something around it begins at one of three places.
+        coded = (base64.b64encode(b"x" * lead + octets).decode()[4:-4] for lead in range(3))
+        found += [("in base64", text) for text in coded]
+        found += [("in base64", text.translate(URL_SAFE)) for text in coded]
+    if CANARY.fullmatch(credential):
+        parts = (credential[at : at + PART] for at in range(6, len(credential) - PART + 1))
+        found += [("in part", part) for part in parts]
+        found += [("in other case", credential.lower()), ("in other case", credential.upper())]
+    return found

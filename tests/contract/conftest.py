@@ -7,7 +7,7 @@ import hypothesis
 import pytest
 import requests
 import settings
-from answers import CredentialsStayInside, IdIsTrue, SuccessIsTrue, Watch
+from answers import CredentialsStayInside, ErrorsAreSilent, IdIsTrue, SuccessIsTrue, Watch
 from asking import Asker
 from backend import MEANINGS, Backend, BrokenPromiseError, NoVerdictError
 from contract import EXAMPLES, STATUSES
@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"no verdict: {why}") from None
     settings.begin(current)
     watches: dict[type[Watch], Watch] = {
-        kind: kind() for kind in (CredentialsStayInside, SuccessIsTrue, IdIsTrue)
+        kind: kind() for kind in (CredentialsStayInside, ErrorsAreSilent, SuccessIsTrue, IdIsTrue)
     }
     current.backend.watchers.extend(watches.values())
     config.stash[WATCHES] = watches

@@ -5,10 +5,14 @@ import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
 from backend import MEANINGS, WRITER, Backend, NoVerdictError
 from contract import EXAMPLE_ID
+
+DEVIATIONS = Path(__file__).with_name("deviations.yaml")
 
 
 @dataclass
@@ -20,6 +24,7 @@ class Settings:
     max_examples: int
     ends: float  # time.monotonic() at which no further round of generated requests is begun
     report_dir: Path | None
+    deviations: dict[str, str]  # known ones of this backend: test's name to its reason
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -30,6 +35,8 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--max-examples", type=int, default=100, help="generated requests a property")
     group.addoption("--max-time", type=float, default=0, help="go on generating for S seconds")
     group.addoption("--rate-limit", type=float, default=0, help="requests a second, at most")
+    group.addoption("--timeout", type=float, default=10, help="longest time to answer, in seconds")
+    group.addoption("--deviations", type=Path, default=DEVIATIONS, help="known deviations, YAML")
     group.addoption("--seed", type=int, help="the same seed gives the same requests")
     group.addoption("--report-dir", type=Path, help="where the reports go")
 
@@ -45,6 +52,7 @@ def read(config: pytest.Config) -> Settings:
         option.id,
         given,
         pause=1 / option.rate_limit if option.rate_limit else 0,
+        seconds=option.timeout,
     )
     return Settings(
         backend,
@@ -52,7 +60,26 @@ def read(config: pytest.Config) -> Settings:
         max_examples=option.max_examples,
         ends=time.monotonic() + option.max_time,
         report_dir=option.report_dir,
+        deviations=_known_deviations(option.deviations, urlsplit(backend.url).hostname or ""),
     )
+
+
+def _known_deviations(file: Path, host: str) -> dict[str, str]:
+    """What is known of a host: each promise with its reason, link and date."""
+    try:
+        known = yaml.safe_load(file.read_text("utf-8"))[host]
+        return {
+            entry["promise"]: f"{entry['reason']} ({entry['link']}, {entry['date']})"
+            for entry in known
+        }
+    except KeyError as missing:
+        if missing.args[0] == host:
+            return {}
+        raise NoVerdictError(f"{file}: an entry for {host} lacks {missing}") from None
+    except (OSError, TypeError, yaml.YAMLError):
+        raise NoVerdictError(
+            f"{file}: must be YAML, for each host a list of promise, reason, link, date"
+        ) from None
 
 
 _current: list[Settings] = []

@@ -1,12 +1,13 @@
 """Answers: true to the request, and silent about credentials."""
 
+import json
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 import contract
 import pytest
-from answers import CredentialsStayInside, IdIsTrue, SuccessIsTrue, Watch
+from answers import CredentialsStayInside, ErrorsAreSilent, IdIsTrue, SuccessIsTrue, Watch, canary
 from asking import Asker
 from backend import FOREIGN_ID, READER, STRANGER, Backend, BrokenPromiseError
 
@@ -15,11 +16,21 @@ pytestmark = pytest.mark.last  # they judge every exchange of the run
 
 def ask_for_every_status(ask: Asker, backend: Backend) -> set[int]:
     """Send canary credentials along every documented path that the given tokens can take."""
-    canaries = {name: f"canary-{uuid.uuid4()}" for name in contract.CREDENTIALS}
+    canaries = {name: canary() for name in contract.CREDENTIALS}
+    value = canaries["key"]
     ways: list[dict[str, Any]] = [
         {},
-        {"body": {**canaries, "name": ""}},
-        {"body": {**canaries, "unknown": "field"}},
+        {"body": {}},
+        *({"body": {field: value}} for field in contract.CREDENTIALS),
+        *({"body": {**canaries, field: ""}} for field in contract.PROPERTIES),
+        *({"body": {**canaries, field: [value]}} for field in contract.PROPERTIES),
+        {"body": {"aiType": value, "endpoint": value}},
+        {"body": {**canaries, "unknown": value}},
+        {"body": {**canaries, value: "field"}},
+        {"body": [value]},
+        {"body": json.dumps(canaries)[:-1].encode()},
+        {"body": json.dumps(canaries).encode() + b" " * 300_000},
+        {"headers": {"Content-Type": "text/plain"}},
         {"token": None},
         {"id": str(uuid.uuid4())},
         *({"token": token} for token in (READER, STRANGER) if token in backend.given),
@@ -41,9 +52,18 @@ def judge(watch: Watch, backend: Backend) -> None:
 def test_no_answer_carries_a_credential(
     ask: Asker, backend: Backend, watches: dict[type[Watch], Watch]
 ) -> None:
-    """No credential of a request stands in its answer: not whole, encoded or reversed."""
+    """No answer carries a credential, of its request or one before: whole, in part or encoded."""
     ask_for_every_status(ask, backend)
     judge(watches[CredentialsStayInside], backend)
+
+
+@pytest.mark.clause("500", "ours")
+def test_no_error_tells_internals(
+    ask: Asker, backend: Backend, watches: dict[type[Watch], Watch]
+) -> None:
+    """No error carries a trace, a query or a path of the backend's files."""
+    ask_for_every_status(ask, backend)
+    judge(watches[ErrorsAreSilent], backend)
 
 
 @pytest.mark.clause("success", "ours")

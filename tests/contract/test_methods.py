@@ -43,7 +43,13 @@ def test_neighbouring_path_is_no_door(ask: Asker) -> None:
     path = ask.path_of(ask.backend.id)
     base = path.rpartition("/")[0]
     beside = [path + "/", path + "/x", path + ".json", path + ";v=1", base, base + "/", path + "//"]
-    beside += [path.upper(), f"/api{path}", f"/v1{path}", f"{base}s/{ask.backend.id}", f"{base}//x"]
+    beside += [
+        f"{base.upper()}/{ask.backend.id}",
+        f"/api{path}",
+        f"/v1{path}",
+        f"{base}s/{ask.backend.id}",
+        f"{base}//x",
+    ]
     for other in beside:
         exchange = ask(path=other, body=BODY)
         if exchange.status < 300 or exchange.status >= 500:
