@@ -700,3 +700,12 @@ def test_what_a_transport_says_is_masked_and_short(update: Any) -> None:
     with pytest.raises(errors.BadRequestError) as refused:
         update(service, name="n")
     assert len(str(refused.value)) < 700
+
+
+def test_waits_grow_to_eight_seconds_and_no_further(update: Any, at_once: list[float]) -> None:
+    """However many retries are asked for, one wait is at most eight seconds."""
+    service = Service(*[httpx.Response(503) for _ in range(1500)])
+    options = {"max_retries": 1500, "timeout": None}
+    assert update(service, name="n", options=options).success is True
+    assert len(at_once) == 1500
+    assert 7 < max(at_once) <= 8

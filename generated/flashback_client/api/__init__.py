@@ -3,6 +3,9 @@
 
 `attempts` decides and does no I/O: it yields what is to be done, and a client does it, blocking or
 awaited. What is raised here holds no frame in which a credential could be seen.
+
+No retry library: deadline, Retry-After and the second token would be ours to decide all the same,
+and tenacity would leave no more than the loop, twice, once for each kind of client.
 """
 
 from __future__ import annotations
@@ -172,7 +175,7 @@ def _delay(call: Call[Any, Any], outcome: Answer | Failure, retries: int) -> flo
         return None
     elif (asked := _retry_after(outcome.headers.get("retry-after", ""))) is not None:
         return asked
-    return random.uniform(0, min(8.0, 0.5 * 2**retries))  # noqa: S311 # full jitter
+    return random.uniform(0, 0.5 * 2 ** min(retries, 4))  # noqa: S311 # full jitter
 
 
 def _retry_after(value: str) -> float | None:
