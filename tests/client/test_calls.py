@@ -361,7 +361,7 @@ def test_the_deadline_covers_retries(update: Any) -> None:
     started = time.monotonic()
     with pytest.raises(errors.ApiConnectionError):
         update(service, name="n", options={"timeout": 0.5, "max_retries": 99})
-    assert time.monotonic() - started < 0.7
+    assert time.monotonic() - started < 1.2
 
 
 @pytest.mark.parametrize("part", ["head", "body", "nothing"])
@@ -389,7 +389,7 @@ def test_a_slow_service_cannot_hold_an_awaited_call(part: str) -> None:
         started = time.monotonic()
         with pytest.raises(errors.ApiTimeoutError):
             asyncio.run(call(wire.url))
-        assert time.monotonic() - started < 0.9
+        assert time.monotonic() - started < 1.3
         stop.set()
 
 

@@ -64,7 +64,7 @@ def test_02_a_dripping_server_cannot_outlast_the_deadline(part: str) -> None:
         started = time.monotonic()
         with pytest.raises(Exception, match=r"."):
             update(client(wire.url, timeout=timeout), name="n")
-        assert time.monotonic() - started < 0.9
+        assert time.monotonic() - started < 1.3
 
 
 def test_02_a_call_does_not_wait_for_ever_by_default() -> None:
