@@ -3,8 +3,6 @@
 import base64
 import json
 import re
-import secrets
-import string
 from collections import deque
 from functools import cache
 from urllib.parse import quote
@@ -15,7 +13,6 @@ from backend import BrokenPromiseError, Exchange, credentials_in
 SHORTEST = 8  # characters of a credential that cannot stand in an answer by chance
 PART = 6  # characters of a canary, likewise
 REMEMBERED = 50  # credentials that are looked for in later answers
-LETTERS = string.ascii_letters + string.digits
 CANARY = re.compile("Canary[A-Za-z0-9]{26}")
 URL_SAFE = str.maketrans("+/", "-_")
 INTERNALS = re.compile(
@@ -107,11 +104,6 @@ class IdIsTrue(Watch):
         came = exchange.field("aiLlmId")
         if exchange.request.method == "PUT" and exchange.status == 200 and came != exchange.id:
             raise BrokenPromiseError(f'expected "aiLlmId" to be the id asked for, came {came!r}')
-
-
-def canary() -> str:
-    """A credential that cannot be in an answer by chance, not even in part."""
-    return "Canary" + "".join(secrets.choice(LETTERS) for _ in range(26))
 
 
 @cache

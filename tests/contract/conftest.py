@@ -79,6 +79,11 @@ def pytest_sessionfinish() -> None:
     backend.close()
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let what a promise draws depend on the seed and its name alone."""
+    settings.current().begin_promise(item.name)
+
+
 @pytest.fixture(scope="session")
 def backend() -> Backend:
     """The backend under test."""

@@ -2,7 +2,9 @@
 
 import os
 import random
+import string
 import time
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,6 +14,7 @@ import yaml
 from backend import MEANINGS, WRITER, Backend, NoVerdictError
 from contract import EXAMPLE_ID
 
+LETTERS = string.ascii_letters + string.digits
 DEVIATIONS = Path(__file__).with_name("deviations.yaml")
 
 
@@ -25,6 +28,22 @@ class Settings:
     ends: float  # time.monotonic() at which no further round of generated requests is begun
     report_dir: Path | None
     deviations: dict[str, str]  # known ones of this backend: test's name to its reason
+
+    def __post_init__(self) -> None:
+        """Begin to draw."""
+        self._random = random.Random()  # noqa: S311 - to be repeated, not to be secret
+
+    def begin_promise(self, name: str) -> None:
+        """Draw the same for a promise in every run with the seed, whatever else is run."""
+        self._random.seed(f"{self.seed} {name}")
+
+    def unique(self) -> str:
+        """A UUID that nobody has used."""
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+    def canary(self) -> str:
+        """A credential that cannot be in an answer by chance, not even in part."""
+        return "Canary" + "".join(self._random.choices(LETTERS, k=26))
 
 
 def add_options(parser: pytest.Parser) -> None:

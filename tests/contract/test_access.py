@@ -1,6 +1,5 @@
 """Access: who may update which configuration."""
 
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +7,7 @@ import contract
 import pytest
 from asking import Asker
 from backend import ADMIN, FOREIGN_ID, READER, SIBLING_ID, STRANGER, WRITER, Backend
+from settings import current
 
 Need = Callable[[str], str]
 VALID: list[Any] = [*contract.EXAMPLES.values(), *({f: "x"} for f in contract.CREDENTIALS)]
@@ -25,7 +25,7 @@ def expect_for_any_body(ask: Asker, status: int, **asked: Any) -> None:
 @pytest.mark.clause("access levels", "page, vendor, ours")
 def test_writer_may_update(ask: Asker) -> None:
     """A member with WRITE may update the configuration."""
-    for body in ({}, contract.EXAMPLES["rotateCredentials"], {"name": str(uuid.uuid4())}):
+    for body in ({}, contract.EXAMPLES["rotateCredentials"], {"name": current().unique()}):
         ask.expect(200, body=body)
 
 
@@ -33,7 +33,7 @@ def test_writer_may_update(ask: Asker) -> None:
 def test_admin_may_update(ask: Asker, need: Need) -> None:
     """A member with ADMIN may update the configuration."""
     need(ADMIN)
-    for body in ({}, contract.EXAMPLES["rotateCredentials"], {"name": str(uuid.uuid4())}):
+    for body in ({}, contract.EXAMPLES["rotateCredentials"], {"name": current().unique()}):
         ask.expect(200, token=ADMIN, body=body)
 
 
@@ -63,7 +63,7 @@ def test_foreign_configuration_may_not_be_updated(ask: Asker, need: Need) -> Non
 def test_unknown_id_answers_404(ask: Asker) -> None:
     """An id that no configuration has answers 404 to everybody, whatever the body."""
     for token in filter(ask.backend.given.get, (WRITER, ADMIN, READER, STRANGER)):
-        expect_for_any_body(ask, 404, id=str(uuid.uuid4()), token=token)
+        expect_for_any_body(ask, 404, id=current().unique(), token=token)
 
 
 @pytest.mark.clause("access", "page")
@@ -78,7 +78,7 @@ def test_access_is_the_same_after_an_update(ask: Asker, backend: Backend) -> Non
 @pytest.mark.clause("names in a workspace", "vendor")
 def test_name_is_unique_in_its_workspace(ask: Asker, need: Need) -> None:
     """Renaming to a name that another configuration of the workspace has answers 400."""
-    sibling, name = need(SIBLING_ID), f"contract run {uuid.uuid4()}"
+    sibling, name = need(SIBLING_ID), f"contract run {current().unique()}"
     ask.expect(200, body={"name": name})
     ask.expect(400, id=sibling, body={"name": name})
     ask.expect(400, id=sibling, body={**contract.EXAMPLES["everything"], "name": name})
@@ -88,7 +88,11 @@ def test_name_is_unique_in_its_workspace(ask: Asker, need: Need) -> None:
 @pytest.mark.clause("only what is given changes", "page")
 def test_refused_update_changes_nothing(ask: Asker, need: Need) -> None:
     """After `{}`, other fields, and updates that were refused, the name is what it was."""
-    sibling, name, other = need(SIBLING_ID), f"kept {uuid.uuid4()}", f"lost {uuid.uuid4()}"
+    sibling, name, other = (
+        need(SIBLING_ID),
+        f"kept {current().unique()}",
+        f"lost {current().unique()}",
+    )
     ask.expect(200, body={"name": name})
     ask(body={"name": other, "aiType": "NONE"})
     ask(body={"name": other, "endpoint": "x"})

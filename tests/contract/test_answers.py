@@ -1,22 +1,22 @@
 """Answers: true to the request, and silent about credentials."""
 
 import json
-import uuid
 from collections.abc import Callable
 from typing import Any
 
 import contract
 import pytest
-from answers import CredentialsStayInside, ErrorsAreSilent, IdIsTrue, SuccessIsTrue, Watch, canary
+from answers import CredentialsStayInside, ErrorsAreSilent, IdIsTrue, SuccessIsTrue, Watch
 from asking import Asker
 from backend import FOREIGN_ID, READER, STRANGER, Backend, BrokenPromiseError
+from settings import current
 
 pytestmark = pytest.mark.last  # they judge every exchange of the run
 
 
 def ask_for_every_status(ask: Asker, backend: Backend) -> set[int]:
     """Send canary credentials along every documented path that the given tokens can take."""
-    canaries = {name: canary() for name in contract.CREDENTIALS}
+    canaries = {name: current().canary() for name in contract.CREDENTIALS}
     value = canaries["key"]
     ways: list[dict[str, Any]] = [
         {},
@@ -32,7 +32,7 @@ def ask_for_every_status(ask: Asker, backend: Backend) -> set[int]:
         {"body": json.dumps(canaries).encode() + b" " * 300_000},
         {"headers": {"Content-Type": "text/plain"}},
         {"token": None},
-        {"id": str(uuid.uuid4())},
+        {"id": current().unique()},
         *({"token": token} for token in (READER, STRANGER) if token in backend.given),
         *({"id": backend.given[id]} for id in (FOREIGN_ID,) if id in backend.given),
     ]

@@ -1,12 +1,12 @@
 """Ids: compared octet by octet, after percent-decoding."""
 
-import uuid
 from collections.abc import Iterator
 from urllib.parse import quote
 
 import contract
 import pytest
 from asking import Asker
+from settings import current
 
 
 def near(id: str) -> Iterator[str]:
@@ -52,7 +52,7 @@ def strange(id: str) -> Iterator[str]:
 def test_near_id_answers_404(ask: Asker) -> None:
     """An id that is nearly the configuration's answers 404."""
     id = ask.backend.id
-    for wrong in [str(uuid.uuid4()), *near(id)]:
+    for wrong in [current().unique(), *near(id)]:
         if wrong not in ("", id):
             ask.expect(404, id=wrong)
 

@@ -1,6 +1,5 @@
 """Schema: bodies that the contract allows are accepted, all others are refused."""
 
-import uuid
 from typing import Any
 
 import contract
@@ -42,7 +41,7 @@ def test_valid_body_answers_200(case: Case[Any]) -> None:
     response = case.call(session=UNDER_TEST)
     if response.status_code == 400 and isinstance(case.body, dict) and "name" in case.body:
         # The name may be taken: it is the body's fault only if a fresh one is refused too.
-        case.body = {**case.body, "name": f"contract run {uuid.uuid4()}"}
+        case.body = {**case.body, "name": f"contract run {current().unique()}"}
         response = case.call(session=UNDER_TEST)
     case.validate_response(response, transport_kwargs={"session": UNDER_TEST})
 
@@ -59,7 +58,7 @@ def accepted(ask: Asker, body: dict[str, str]) -> Exchange:
     """Expect 200; a name is given a second chance, since it may be taken."""
     if "name" in body and ask(body=body).status == 400:
         spare = 255 - len(body["name"])
-        body = {**body, "name": body["name"] + str(uuid.uuid4())[: min(8, spare)]}
+        body = {**body, "name": body["name"] + current().unique()[: min(8, spare)]}
     return ask.expect(200, body=body)
 
 

@@ -1,6 +1,5 @@
 """Over time: an answer depends on token, id and body, not on what came before."""
 
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -37,7 +36,7 @@ def expected(token: str | None, id: str, body: Any) -> set[int]:
 @pytest.mark.clause("idempotent", "ours: RFC 9110")
 def test_same_update_twice_answers_200_twice(ask: Asker) -> None:
     """Sending an update again answers as the first time, a rename too."""
-    for body in (GOOD, {"name": str(uuid.uuid4())}, contract.EXAMPLES["switchProvider"]):
+    for body in (GOOD, {"name": current().unique()}, contract.EXAMPLES["switchProvider"]):
         for _ in range(3):
             ask.expect(200, body=body)
 
@@ -69,7 +68,7 @@ def test_answer_does_not_depend_on_what_came_before(
     ids = {"main": backend.id, "foreign": backend.given.get(FOREIGN_ID), "unknown": "unknown"}
     for token, id, body in data.draw(st.lists(STEPS, min_size=2, max_size=8)):
         if (token is None or token in backend.given) and ids[id]:
-            given = {"name": f"run {uuid.uuid4()}"} if body == {"name": "unique"} else body
+            given = {"name": f"run {current().unique()}"} if body == {"name": "unique"} else body
             if not (token == STRANGER and id == "foreign"):  # whose workspace that is, is not known
                 ask.expect(*expected(token, id, body), token=token, id=ids[id], body=given)
 
