@@ -479,11 +479,15 @@ class FlashbackClient(_Base):
         http_client: httpx.Client | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        if http_client is not None and transport is not None:
+            raise ValueError("http_client or transport, not both: a client has its own transport")
+        if not isinstance(cast("object", http_client), (httpx.Client, type(None))):
+            raise TypeError("http_client must be an httpx.Client")
+        if not isinstance(cast("object", transport), (httpx.BaseTransport, type(None))):
+            raise TypeError("transport must be an httpx.BaseTransport")
         super().__init__(
             token, base_url, timeout, max_retries, headers, http_client, allow_http=allow_http
         )
-        if http_client is not None and transport is not None:
-            raise ValueError("http_client or transport, not both: a client has its own transport")
         self._connections = _Connections(self._base_url, http_client or transport)
 
     def __enter__(self) -> Self:
@@ -664,11 +668,15 @@ class AsyncFlashbackClient(_Base):
         http_client: httpx.AsyncClient | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        if http_client is not None and transport is not None:
+            raise ValueError("http_client or transport, not both: a client has its own transport")
+        if not isinstance(cast("object", http_client), (httpx.AsyncClient, type(None))):
+            raise TypeError("http_client must be an httpx.AsyncClient")
+        if not isinstance(cast("object", transport), (httpx.AsyncBaseTransport, type(None))):
+            raise TypeError("transport must be an httpx.AsyncBaseTransport")
         super().__init__(
             token, base_url, timeout, max_retries, headers, http_client, allow_http=allow_http
         )
-        if http_client is not None and transport is not None:
-            raise ValueError("http_client or transport, not both: a client has its own transport")
         self._connections = _AsyncConnections(self._base_url, http_client or transport)
 
     async def __aenter__(self) -> Self:

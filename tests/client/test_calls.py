@@ -709,3 +709,12 @@ def test_waits_grow_to_eight_seconds_and_no_further(update: Any, at_once: list[f
     assert update(service, name="n", options=options).success is True
     assert len(at_once) == 1500
     assert 7 < max(at_once) <= 8
+
+
+def test_what_is_handed_in_must_be_of_the_clients_kind() -> None:
+    """An async httpx client cannot block, nor the other way round: told at construction."""
+    wrong: Any = object()
+    for kind in (FlashbackClient, AsyncFlashbackClient):
+        for options in ({"http_client": wrong}, {"transport": wrong}):
+            with pytest.raises(TypeError, match="must be an httpx"):
+                kind(TOKEN, **options)
