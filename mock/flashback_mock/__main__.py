@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -18,29 +19,42 @@ except ModuleNotFoundError as missing:
 def main() -> int:
     """Run the mock; return its exit status: 0 stopped, 1 cannot start."""
     options = _options()
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%H:%M:%S",
-        level=options.log_level.upper(),
-    )
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # the welcome says what it would say
+    _log_to_stderr(options.log_level)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     try:
         contract = Contract(options.contract)
         listener = listen(options.host, options.port)
     except ValueError as error:
         return _cannot_start(str(error))
     except OSError as error:
-        where = f"{options.host}:{options.port}"
-        return _cannot_start(
-            f"{where}: {os.strerror(error.errno or 0)}; --port 0 picks a free port"
-        )
-    with listener, prepared(listener, contract) as server:
-        server.when_started = _welcome
-        try:
+        return _cannot_start(f"{options.host}, port {options.port}: {_cure(error)}")
+    try:
+        with listener, prepared(listener, contract) as server:
+            server.when_started = _welcome
             server.run(sockets=[listener])
-        except KeyboardInterrupt:
-            print("\nStopped; what was stored in memory is gone.")
+    except KeyboardInterrupt:
+        print("\nStopped; what was stored in memory is gone.")
     return 0
+
+
+def _log_to_stderr(level: str) -> None:
+    form = "%(asctime)s %(levelname)s %(message)s"
+    logging.basicConfig(format=form, datefmt="%H:%M:%S", level=level.upper())
+    # The welcome says what uvicorn would say, and failures are logged by the application.
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+
+
+def _cure(error: OSError) -> str:
+    if (error.errno or 0) < 0:  # of the name, not of the port
+        return "not an address; --host takes an address of this machine, as 127.0.0.1 or ::1"
+    return f"{os.strerror(error.errno or 0)}; --port 0 picks a free port"
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port < 1 << 16:
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return port
 
 
 def _options() -> argparse.Namespace:
@@ -51,7 +65,7 @@ def _options() -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", default=4010, type=int, help="port to listen on; 0: a free one")
+    parser.add_argument("--port", default=4010, type=_port, help="port to listen on; 0: a free one")
     parser.add_argument(
         "--contract", type=Path, metavar="FILE", help="serve this contract instead of its own"
     )

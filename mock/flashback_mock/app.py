@@ -5,6 +5,7 @@ import logging
 import re
 import time
 import traceback
+from contextlib import suppress
 from http import HTTPStatus
 
 from starlette.requests import ClientDisconnect, Request
@@ -18,7 +19,7 @@ from .store import ForbiddenError, NameTakenError, NotFoundError, Store
 log = logging.getLogger("flashback_mock")
 
 BEARER = re.compile("bearer +([0-9A-Za-z._~+/-]+=*)", re.IGNORECASE)  # RFC 6750, section 2.1
-LINGER_SECONDS, LINGER_BYTES = 1.0, 1 << 20
+LINGER_SECONDS = 1.0
 
 
 class App:
@@ -83,7 +84,7 @@ class App:
         except ForbiddenError:
             return self._error(HTTPStatus.FORBIDDEN)
         except NameTakenError:
-            return self._error(HTTPStatus.BAD_REQUEST, self._contract.message(400, "nameTaken"))
+            return self._error(HTTPStatus.BAD_REQUEST, self._contract.name_taken)
         # Only now is it known to be an id, and not a token at the wrong place: it may be logged.
         request.state.about = f"{wanted} ({', '.join(changes) or 'nothing'})"
         message = self._contract.message(200)
@@ -104,7 +105,7 @@ class App:
 
     def _user_of(self, request: Request) -> str | None:
         given = request.headers.getlist("authorization")
-        bearer = BEARER.fullmatch(given[0]) if len(given) == 1 else None
+        bearer = BEARER.fullmatch(given[0].strip(" \t")) if len(given) == 1 else None
         return self._store.user_of(bearer[1]) if bearer else None
 
     def _unauthorized(self) -> JSONResponse:
@@ -120,7 +121,7 @@ class App:
 async def _answer_and_close(response: JSONResponse, receive: Receive, send: Send) -> None:
     """Answer a request whose body was not read to its end, and close the connection.
 
-    What is still on its way is thrown away within bounds first: a connection closed over unread
+    What is still on its way is thrown away first, for a while: a connection closed over unread
     bytes is reset, and the answer lost with it.
     """
     response.headers["Connection"] = "close"
@@ -132,16 +133,10 @@ async def _answer_and_close(response: JSONResponse, receive: Receive, send: Send
 
 
 async def _discard(receive: Receive) -> None:
-    left = LINGER_BYTES
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout(LINGER_SECONDS):
-            while left > 0:
-                message = await receive()
-                left -= len(message.get("body", b""))
-                if not message.get("more_body", False):
-                    return
-    except TimeoutError:
-        return
+            while (await receive()).get("more_body", False):
+                pass
 
 
 def _log_failure(error: Exception) -> None:

@@ -19,12 +19,9 @@ class InvalidError(ValueError):
 
 async def read(request: Request, limit: int) -> bytes:
     """The body, of at most `limit` bytes; raises `UnreadError` without reading on."""
-    if "upgrade" in request.headers.get("connection", "").lower():
-        # httptools stops reading at such a head: the body behind it is lost.
-        raise UnreadError("Upgrade: send plain HTTP/1.1, without an offer to upgrade")
     too_large = UnreadError(f"body: must have at most {limit} bytes")
-    declared = request.headers.get("content-length", "0")
-    if int(declared) > limit:
+    declared = request.headers.get("content-length", "").lstrip("0")
+    if len(declared) > len(str(limit)) or int(declared or 0) > limit:
         raise too_large
     body = bytearray()
     try:
@@ -42,6 +39,8 @@ def judge_headers(request: Request, media_type: str) -> None:
     """Raise `InvalidError` unless the headers announce a plain body of the media type in UTF-8."""
     if "content-encoding" in request.headers:
         raise InvalidError("Content-Encoding: send the body as it is, without this header")
+    if request.headers.get("transfer-encoding", "chunked").lower() != "chunked":
+        raise InvalidError("Transfer-Encoding: must be chunked, or absent")
     # Whatever case, quotes and space: it is compared as what it means.
     given = [_normal(value) for value in request.headers.getlist("content-type")]
     if given not in ([media_type], [f"{media_type};charset=utf-8"]):
@@ -70,7 +69,9 @@ def parse(body: bytes) -> Any:
         raise InvalidError("body: is not UTF-8, or has a lone surrogate") from None
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise InvalidError(f"body: is not JSON at {where}") from None
+        mark = error.doc.startswith("\ufeff") or "\0" in error.doc[:4]
+        hint = "; send UTF-8 without a byte order mark" if mark else ""
+        raise InvalidError(f"body: is not JSON at {where}{hint}") from None
     except ValueError:  # an integer of thousands of digits
         raise InvalidError("body: has a number that is too large") from None
     return value
@@ -78,7 +79,7 @@ def parse(body: bytes) -> Any:
 
 def _normal(content_type: str) -> str:
     parts = (part.strip(" \t") for part in content_type.lower().split(";"))
-    return ";".join(part.replace('"utf-8"', "utf-8") for part in parts)
+    return ";".join(part.replace('"utf-8"', "utf-8") for part in parts if part)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

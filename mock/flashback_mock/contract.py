@@ -1,6 +1,5 @@
 """What the contract says of its operation: path, body, limits and messages."""
 
-import re
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote, unquote_to_bytes
@@ -11,6 +10,8 @@ import yaml
 Json = dict[str, Any]
 
 URN = "urn:contract"
+STATUSES = (200, 400, 401, 403, 404, 500)  # those that the mock answers
+MOST_REFERENCES = 100  # that lead from one to the next
 
 # How a broken rule reads; {} is the rule's own value, which stands in the contract.
 RULES = {
@@ -41,10 +42,11 @@ class Contract:
         self._document = _read(path)
         try:
             self._read_operation()
-        except (KeyError, TypeError, StopIteration) as missing:
+        except Exception as error:  # noqa: BLE001 - a contract can be wrong in any way
+            lacking = f"{type(error).__name__}: {error}".partition("\n")[0]
             raise ValueError(
-                f"{path}: the mock serves one PUT with a path parameter, a JSON body and an "
-                f"example message for every error; this contract lacks {missing}"
+                f"{path}: the mock serves one PUT with a path parameter, a JSON body, its "
+                f"x-max-bytes, and an example message for every error; here: {lacking}"
             ) from None
 
     def _read_operation(self) -> None:
@@ -53,17 +55,20 @@ class Contract:
         operation, pointer = item["put"], ["paths", self.path, "put"]
         body = operation["requestBody"]
         self.media_type, media = next(iter(body["content"].items()))
-        self.max_body_bytes: int = body["x-max-bytes"]
+        self.max_body_bytes = int(body["x-max-bytes"])
         self.fields = {
             name: self._resolve(schema)
             for name, schema in self._resolve(media["schema"])["properties"].items()
         }
         self._body = self._validator(*pointer, "requestBody", "content", self.media_type, "schema")
-        self._id = self._validator(*pointer, "parameters", "0", "schema")
+        places = [self._resolve(parameter)["in"] for parameter in operation["parameters"]]
+        number = str(places.index("path"))
+        self._id = self._validator(*pointer, "parameters", number, "schema")
         self._messages = {
-            int(status): _messages(self._resolve(response))
-            for status, response in operation["responses"].items()
+            status: _messages(self._resolve(operation["responses"][str(status)]))
+            for status in STATUSES
         }
+        self.name_taken: str = self._messages[400]["nameTaken"]
         self.examples = {name: example["value"] for name, example in media["examples"].items()}
 
     @property
@@ -85,10 +90,9 @@ class Contract:
                 return None
         return found
 
-    def message(self, status: int, example: str | None = None) -> str:
-        """The message of a status's named example, or of its first one."""
-        messages = self._messages[status]
-        return messages[example] if example else next(iter(messages.values()))
+    def message(self, status: int) -> str:
+        """The message of a status's first example."""
+        return next(iter(self._messages[status].values()))
 
     def why_not_id(self, value: str) -> str | None:
         """The rule that an id breaks, without its value; None if it breaks none."""
@@ -109,16 +113,17 @@ class Contract:
         if error.kind.name == "additionalProperties":
             # Its name is the caller's, and could be a credential at the wrong place.
             return f"has an unknown field; the fields are {', '.join(self.fields)}"
-        described = self.fields.get(field, {}).get("description", "")
-        return _rule(error, described)
+        return _rule(error, self.fields.get(field, {}).get("x-rule", ""))
 
     def _resolve(self, node: Json) -> Json:
-        while "$ref" in node:
+        for _ in range(MOST_REFERENCES):
+            if "$ref" not in node:
+                return node
             target: Any = self._document
             for part in node["$ref"].removeprefix("#/").split("/"):
                 target = target[part.replace("~1", "/").replace("~0", "~")]
             node = target
-        return node
+        raise ValueError("a $ref leads to itself")
 
     def _validator(self, *pointer: str) -> jsonschema_rs.Validator:
         parts = (part.replace("~", "~0").replace("/", "~1") for part in pointer)
@@ -132,12 +137,15 @@ class Contract:
 def _read(path: Path) -> Json:
     try:
         document = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeError, yaml.YAMLError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not YAML"
-        raise ValueError(f"{path}: cannot be read: {why}; --contract names another") from None
-    if not isinstance(document, dict):
-        raise ValueError(f"{path}: is no OpenAPI document; --contract names another")
-    return cast("Json", document)
+    except OSError as error:
+        why = f"cannot be read: {error.strerror}"
+    except (ValueError, RecursionError, yaml.YAMLError):  # a date that is none is a ValueError
+        why = "cannot be read: it is not YAML in UTF-8"
+    else:
+        if isinstance(document, dict):
+            return cast("Json", document)
+        why = "is no OpenAPI document"
+    raise ValueError(f"{path}: {why}; --contract names another")
 
 
 def _messages(response: Json) -> dict[str, str]:
@@ -145,11 +153,10 @@ def _messages(response: Json) -> dict[str, str]:
     return {name: example["value"]["message"] for name, example in media["examples"].items()}
 
 
-def _rule(error: jsonschema_rs.ValidationError, described: str = "") -> str:
+def _rule(error: jsonschema_rs.ValidationError, in_words: str = "") -> str:
     """What was asked for, in words, never what was given."""
     keyword, asked = error.kind.name, error.kind.value
     if keyword in RULES:
         return RULES[keyword].format(str(asked).strip("[]").replace("'", ""))
-    # A regular expression explains itself to nobody; the field's description does.
-    words = " ".join(re.sub(r"\*\([^)]*\)\*", "", described).split()).replace(" .", ".")
-    return f"breaks its {keyword}. {words}"
+    # A regular expression explains itself to nobody.
+    return in_words or f"breaks its {keyword}"

@@ -11,7 +11,11 @@ import uvicorn
 from .app import App
 from .contract import Contract
 from .fixtures import Fixtures
+from .protocol import Protocol
 from .store import Store
+
+# Listening on every address, it is shown, and found, at the loopback one.
+LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not listened on
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,13 @@ def listen(host: str, port: int) -> socket.socket:
 @contextmanager
 def prepared(listener: socket.socket, contract: Contract) -> Generator[Server]:
     """A server for a mock with fresh fixtures on the socket."""
+    host: str
     host, port = listener.getsockname()[:2]
     fixtures = Fixtures.default()
     store = Store(fixtures, contract.credentials)
     config = uvicorn.Config(
         App(contract, store),
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -71,9 +76,10 @@ def prepared(listener: socket.socket, contract: Contract) -> Generator[Server]:
         server_header=False,
         headers=[("Server", "flashback-mock")],
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=1,
     )
     try:
+        host = LOOPBACK_OF.get(host, host)
         address = f"[{host}]" if ":" in host else host
         yield Server(config, Mock(f"http://{address}:{port}", contract, fixtures, store))
     finally:

@@ -12,23 +12,23 @@ from .fixtures import Fixtures
 from .vault import Vault
 
 SCHEMA = """
-CREATE TABLE token (digest BLOB PRIMARY KEY, user TEXT NOT NULL, expires REAL) STRICT;
+CREATE TABLE token (digest BLOB PRIMARY KEY, user TEXT NOT NULL, expires REAL);
 CREATE TABLE member (
     workspace TEXT NOT NULL, user TEXT NOT NULL,
     access TEXT NOT NULL CHECK (access IN ('READ', 'WRITE', 'ADMIN')),
     PRIMARY KEY (workspace, user)
-) STRICT;
+);
 CREATE TABLE configuration (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, workspace TEXT NOT NULL,
     name TEXT, -- a column, since it is unique in its workspace
     properties TEXT NOT NULL, -- every other field that is no credential: JSON
     UNIQUE (workspace, name)
-) STRICT;
+);
 CREATE TABLE credential (
     configuration INTEGER NOT NULL REFERENCES configuration (number),
     field TEXT NOT NULL, sealed BLOB NOT NULL, -- see vault.py
     PRIMARY KEY (configuration, field)
-) STRICT;
+);
 """
 FIND = """
 SELECT number, configuration.workspace, access FROM configuration
@@ -112,7 +112,7 @@ class Store:
         if row is None:
             return False
         stored = self._vault.open(row[1], row[0], configuration, field)
-        return hmac.compare_digest(stored.encode(), credential.encode())
+        return hmac.compare_digest(stored.encode(), credential.encode(errors="surrogatepass"))
 
     def _change(
         self, number: int, workspace: str, configuration: str, changes: Mapping[str, str]

@@ -22,7 +22,11 @@ class Vault:
     def seal(self, credential: str, *place: str) -> bytes:
         """Encrypt a credential for its place: workspace, configuration, field."""
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, credential.encode(), _bound_to(place))
+        try:
+            octets = credential.encode()
+        except UnicodeEncodeError:  # which would carry the credential along
+            raise ValueError("a credential with a lone surrogate cannot be stored") from None
+        return nonce + self._cipher.encrypt(nonce, octets, _bound_to(place))
 
     def open(self, sealed: bytes, *place: str) -> str:
         """Decrypt a credential; raises `cryptography.exceptions.InvalidTag` at another place."""

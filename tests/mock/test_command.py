@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+SCHEMA = "$ref: '#/components/schemas/UpdateAiLlmRequest'"
+LOOP = "$ref: '#/paths/~1ai~1llm~1{id}/put/requestBody/content/application~1json/schema'"
+
 
 @contextmanager
 def started(root: Path, *options: str) -> Generator[tuple[subprocess.Popen[str], str]]:
@@ -98,13 +101,17 @@ def test_every_token_and_id_is_shown(root: Path) -> None:
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_it_cleanly(root: Path, stop: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM end it at once, without a trace."""
-    with started(root, "--log-level", "warning") as (process, _):
-        process.send_signal(stop)
-        said, complained = process.communicate(timeout=5)
-    assert process.returncode == (0 if stop == signal.SIGINT else -signal.SIGTERM)
-    assert complained == ""
-    assert ("Stopped" in said) == (stop == signal.SIGINT)
+    """Ctrl-C and SIGTERM end it at once, without a trace, also while a body is awaited."""
+    for begun in (b"", b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"):
+        with started(root, "--log-level", "warning") as (process, welcome):
+            port = int(welcome.split("backend on http://127.0.0.1:")[1].split()[0])
+            with socket.create_connection(("127.0.0.1", port)) as waiting:
+                waiting.sendall(begun.replace(b"/ ", b"/ai/llm/x ", 1))
+                process.send_signal(stop)
+                said, complained = process.communicate(timeout=5)
+        assert process.returncode == 0
+        assert complained == ""
+        assert "Stopped" in said
 
 
 def test_port_in_use_is_one_line(root: Path) -> None:
@@ -113,28 +120,47 @@ def test_port_in_use_is_one_line(root: Path) -> None:
         port = taken.getsockname()[1]
         said = refused(root, "--port", str(port))
     assert said == (
-        f"flashback_mock: cannot start: 127.0.0.1:{port}: Address already in use; "
+        f"flashback_mock: cannot start: 127.0.0.1, port {port}: Address already in use; "
         "--port 0 picks a free port\n"
     )
 
 
+@pytest.mark.parametrize("host", ["nope.invalid", "[::1]", "127.0.0.1:80"])
+def test_host_that_is_none_is_one_line(root: Path, host: str) -> None:
+    """A host that cannot be listened on is one line with the cure."""
+    said = refused(root, "--host", host)
+    assert "--host takes an address of this machine" in said
+    assert said.count("\n") == 1
+
+
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("old", "new", "why"),
     [
-        (None, "cannot be read: No such file or directory"),
-        ("{", "cannot be read: it is not YAML"),
-        ("- 1", "is no OpenAPI document"),
-        ("paths: {}", "this contract lacks"),
-        ("paths: {/a: {put: {}}}", "this contract lacks 'requestBody'"),
+        (None, None, "cannot be read: No such file or directory"),
+        (None, "{", "cannot be read: it is not YAML"),
+        (None, "[" * 2000, "cannot be read: it is not YAML"),
+        (None, "a: 2026-13-45", "cannot be read: it is not YAML"),
+        (None, "- 1", "is no OpenAPI document"),
+        (None, "paths: {}", "the mock serves one PUT"),
+        (None, "paths: [x]", "the mock serves one PUT"),
+        (None, "paths: {/a: {put: {}}}", "here: KeyError: 'requestBody'"),
+        ("        x-max-bytes: 262144\n", "", "here: KeyError: 'x-max-bytes'"),
+        ("x-max-bytes: 262144", "x-max-bytes: abc", "here: ValueError"),
+        ("            nameTaken:", "            taken:", "here: KeyError: 'nameTaken'"),
+        ("        '500':", "        '501':", "here: KeyError: '500'"),
+        (SCHEMA, LOOP, "here: ValueError: a $ref leads to itself"),
+        ("maxLength: 8192", "maxLength: many", "the mock serves one PUT"),
     ],
-)
+)  # fmt: skip
 def test_unusable_contract_is_one_line(
-    root: Path, tmp_path: Path, text: str | None, why: str
+    root: Path, tmp_path: Path, old: str | None, new: str | None, why: str
 ) -> None:
     """A contract that cannot be served is one line that names the file and what is wrong."""
     file = tmp_path / "contract.yaml"
-    if text is not None:
-        file.write_text(text)
+    text = (root / "openapi.yaml").read_text("utf-8")
+    if new is not None:
+        assert old is None or old in text
+        file.write_text(text.replace(old, new) if old else new)
     said = refused(root, "--contract", str(file))
     assert said.startswith(f"flashback_mock: cannot start: {file}: ")
     assert why in said

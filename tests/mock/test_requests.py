@@ -1,7 +1,9 @@
 """Whatever arrives gets one of the documented answers, and 400 says why without quoting."""
 
+import http.client as http_client
 import socket
 import threading
+import time
 from collections.abc import Generator, Iterator
 from urllib.parse import quote, urlsplit
 
@@ -163,9 +165,9 @@ def test_message_names_field_and_rule_but_no_value(
     }
     message = http.put(mock.ids["main"], json=body).json()["message"]
     assert canary not in message
-    assert "name: breaks its pattern" in message
+    assert "name: must have no control characters" in message
     assert "aiType: must be one of OPENAI, GOOGLE, ANTHROPIC, AWS, OTHER" in message
-    assert "endpoint: breaks its pattern" in message
+    assert "endpoint: must be an absolute http or https URL" in message
     assert "key: must be of type string" in message
     assert "secret: must have at most 8192 characters" in message
     assert "body: has an unknown field; the fields are name, aiType" in message
@@ -347,13 +349,55 @@ def test_pipelined_requests_are_answered_in_order(
     assert statuses == [b"200", b"400", b"200"]
 
 
-def test_upgrade_is_refused(mock: flashback_mock.Mock, wire: socket.socket) -> None:
-    """An offer to upgrade, as Java's client makes it, answers 400 with the cure, and closes."""
-    offer = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAA")
-    wire.sendall(head(mock, *offer, "Content-Length: 2") + b"{}")
-    received = answers(wire)
-    assert received.startswith(b"HTTP/1.1 400 ")
-    assert b"Upgrade: send plain HTTP/1.1" in received
+OFFER = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAA")
+
+
+def test_offer_to_upgrade_is_ignored(mock: flashback_mock.Mock, wire: socket.socket) -> None:
+    """An offer to upgrade, as Java's client makes it with every request, changes nothing."""
+    for _ in range(3):
+        wire.sendall(head(mock, *OFFER, "Content-Length: 2") + b"{}")
+        assert wire.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("first", ["PUT", "GET", "CONNECT"])
+def test_body_is_never_taken_for_a_request(
+    mock: flashback_mock.Mock, wire: socket.socket, first: str
+) -> None:
+    """A body that looks like a request is not one, whatever its head offers."""
+    inner = head(mock, "Content-Length: 2") + b"{}"
+    outer = head(mock, *OFFER, f"Content-Length: {len(inner)}", "Connection: close")
+    outer = outer.replace(b"PUT", first.encode(), 1)
+    for part in (outer[:20], outer[20:], inner):
+        wire.sendall(part)
+        time.sleep(0.05)
+    assert answers(wire).count(b"HTTP/1.1 ") == 1
+
+
+def test_trailer_is_no_header(mock: flashback_mock.Mock, wire: socket.socket) -> None:
+    """A token in the trailer of a chunked body opens nothing."""
+    token = f"Authorization: Bearer {mock.tokens['owner']}\r\n"
+    first = head(mock, "Transfer-Encoding: chunked", "Connection: close").decode()
+    wire.sendall((first.replace(token, "") + f"2\r\n{{}}\r\n0\r\n{token}\r\n").encode())
+    assert answers(wire).startswith(b"HTTP/1.1 401 ")
+
+
+def test_length_of_any_number_of_digits_is_read(
+    mock: flashback_mock.Mock, wire: socket.socket
+) -> None:
+    """A Content-Length with thousands of zeros before it is a length."""
+    wire.sendall(head(mock, f"Content-Length: {'0' * 5000}2") + b"{}")
+    assert wire.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("size", [5, 50])
+def test_answer_to_a_huge_body_arrives(mock: flashback_mock.Mock, size: int) -> None:
+    """Who sends a huge body without looking up still gets the answer, and no reset."""
+    url = urlsplit(mock.base_url)
+    connection = http_client.HTTPConnection(url.hostname or "", url.port)
+    headers = {**JSON, "Authorization": f"Bearer {mock.tokens['owner']}"}
+    connection.request("PUT", f"/ai/llm/{mock.ids['main']}", b"x" * (size << 20), headers)
+    assert connection.getresponse().status == 400
+    connection.close()
 
 
 def test_twenty_at_once(mock: flashback_mock.Mock, http: httpx.Client) -> None:

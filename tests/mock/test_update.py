@@ -80,7 +80,7 @@ def test_taken_name_is_refused_whole(http: httpx.Client, mock: flashback_mock.Mo
     taken = mock.store.read(mock.ids["sibling"])["name"]
     answer = put(http, mock.ids["main"], {"name": taken, "aiType": "OTHER", "key": "not stored"})
     assert answer.status_code == 400
-    assert answer.json()["message"] == mock.contract.message(400, "nameTaken")
+    assert answer.json()["message"] == mock.contract.name_taken
     assert mock.store.read(mock.ids["main"]) == before
     assert not mock.store.reveals(mock.ids["main"], "key", "not stored")
 
