@@ -307,6 +307,10 @@ def test_12_after_a_fork_nobody_gets_the_other_ones_answer() -> None:
             check=False,
         )
     assert done.returncode == 0
+    used: dict[bool, set[int]] = {True: set(), False: set()}
+    for request in wire.requests:
+        used["child" in request.target].add(request.connection)
+    assert used[True].isdisjoint(used[False])
 
 
 def test_12_a_closed_client_says_so() -> None:
