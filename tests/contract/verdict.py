@@ -164,7 +164,8 @@ class Verdict:
         if self._settings.report_dir:
             yield Text(f"Reports: {self._settings.report_dir}/verdict.html and junit.xml")
         outcomes = [promise.outcome for promise in self._promises.values()]
-        counted = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in STYLES)
+        shown = [outcome for outcome in STYLES if outcome != "known" or outcome in outcomes]
+        counted = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in shown)
         if self._no_verdict:
             yield Text(f"No verdict: {self._no_verdict}", "bold yellow")
         elif "broken" in outcomes:
