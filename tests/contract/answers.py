@@ -12,7 +12,7 @@ from backend import BrokenPromiseError, Exchange, credentials_in
 
 SHORTEST = 8  # characters of a credential that cannot stand in an answer by chance
 PART = 6  # characters of a canary, likewise
-REMEMBERED = 50  # credentials that are looked for in later answers
+REMEMBERED = 50  # canaries that are looked for in later answers
 CANARY = re.compile("Canary[A-Za-z0-9]{26}")
 URL_SAFE = str.maketrans("+/", "-_")
 INTERNALS = re.compile(
@@ -53,15 +53,15 @@ class CredentialsStayInside(Watch):
 
     def judge(self, exchange: Exchange) -> None:
         """Look for credentials in the status line, headers and body."""
-        given = credentials_in(exchange.sent)
         canaries = CANARY.findall(exchange.sent.decode("latin-1"))
-        # The contract's own words may come back: an answer that has them leaks nothing.
-        fresh = [c for c in (*given, *canaries) if len(c) >= SHORTEST and c not in contract.TEXT]
-        self._given.extend(c for c in fresh if c not in self._given)
+        harmless = f"{contract.TEXT} {exchange.id}"  # may come back whatever was sent
+        given = [c for c in credentials_in(exchange.sent) if c not in harmless]
+        fresh = [*canaries, *filter(_telling, given)]
+        self._given.extend(c for c in canaries if c not in self._given)
         response = exchange.response
         head = [response.reason, *(f"{n}: {v}" for n, v in response.headers.items())]
         answer = "\n".join([*head, response.content.decode("latin-1")])
-        for credential in self._given:
+        for credential in dict.fromkeys([*fresh, *self._given]):
             for how, spelling in spellings(credential):
                 if spelling in answer:
                     whose = "of the request" if credential in fresh else "given before"
@@ -104,6 +104,13 @@ class IdIsTrue(Watch):
         came = exchange.field("aiLlmId")
         if exchange.request.method == "PUT" and exchange.status == 200 and came != exchange.id:
             raise BrokenPromiseError(f'expected "aiLlmId" to be the id asked for, came {came!r}')
+
+
+def _telling(credential: str) -> bool:
+    """Whether an answer that has it leaks it: words, and the contract's own, come back anyhow."""
+    return (
+        len(credential) >= SHORTEST and not credential.isalpha() and credential not in contract.TEXT
+    )
 
 
 @cache
