@@ -39,7 +39,8 @@ def _options() -> argparse.Namespace:
         "ID), and, for more promises, FLASHBACK_ADMIN_TOKEN, FLASHBACK_READER_TOKEN (member who "
         "may only read), FLASHBACK_STRANGER_TOKEN (no member), FLASHBACK_EXPIRED_TOKEN, "
         "FLASHBACK_FOREIGN_AI_LLM_ID (in another workspace), FLASHBACK_SIBLING_AI_LLM_ID (another "
-        "one of the same workspace). FLASHBACK_AI_LLM_ID stands in for --id.",
+        "throwaway one of the same workspace, which the run renames). "
+        "FLASHBACK_AI_LLM_ID stands in for --id.",
     )
     parser.add_argument("--backend-url", metavar="URL", help="the backend to test")
     parser.add_argument("--id", help="a throwaway configuration, which the run overwrites")
@@ -79,7 +80,9 @@ def _test_given(options: argparse.Namespace) -> int:
                 f"{url.hostname} is not this machine: name the throwaway configuration that the "
                 "run may overwrite, with --id or FLASHBACK_AI_LLM_ID"
             )
-        print(f"This overwrites every field of configuration {identifier} on {url.hostname}.")
+        sibling = os.environ.get("FLASHBACK_SIBLING_AI_LLM_ID")
+        renamed = f", and renames {sibling}" if sibling else ""
+        print(f"This overwrites all of configuration {identifier} on {url.hostname}{renamed}.")
     arguments = ["--backend-url", address]
     arguments += ["--id", identifier] if identifier else []
     with _tests(options, arguments, dict(os.environ)) as tests:

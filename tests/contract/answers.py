@@ -1,10 +1,12 @@
 """What every answer must keep, whatever was asked: rules that OpenAPI cannot say."""
 
 import base64
+import hashlib
 import json
 import re
 from collections import deque
 from functools import cache
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import contract
@@ -15,6 +17,7 @@ PART = 6  # characters of a canary, likewise
 REMEMBERED = 50  # canaries that are looked for in later answers
 CANARY = re.compile("Canary[A-Za-z0-9]{26}")
 URL_SAFE = str.maketrans("+/", "-_")
+HASHES = ("md5", "sha1", "sha256", "sha512")
 INTERNALS = re.compile(
     r"Traceback|Exception in|\bat [\w.$<>]+ ?\([^)]*:\d+|\bline \d+, in |node_modules"
     r"|[\w/]+\.(?:py|js|ts|java|go|rb):\d+|site-packages|/(?:usr|home|var|app|srv)/"
@@ -44,7 +47,7 @@ class Watch:
 
 
 class CredentialsStayInside(Watch):
-    """No answer carries a credential of its request, or of one before, in any spelling."""
+    """No answer carries a credential or token of its request, or a canary of one before."""
 
     def __init__(self) -> None:
         """No credential was given yet."""
@@ -55,7 +58,8 @@ class CredentialsStayInside(Watch):
         """Look for credentials in the status line, headers and body."""
         canaries = CANARY.findall(exchange.sent.decode("latin-1"))
         harmless = f"{contract.TEXT} {exchange.id}"  # may come back whatever was sent
-        given = [c for c in credentials_in(exchange.sent) if c not in harmless]
+        token = str(exchange.request.headers.get("Authorization", "")).partition(" ")[2]
+        given = [c for c in (token, *credentials_in(exchange.sent)) if c not in harmless]
         fresh = [*canaries, *filter(_telling, given)]
         self._given.extend(c for c in canaries if c not in self._given)
         response = exchange.response
@@ -81,6 +85,24 @@ class ErrorsAreSilent(Watch):
             raise BrokenPromiseError(f"expected no internals in an error, came {found[0]!r}")
 
 
+class AnswersAreJson(Watch):
+    """Every documented answer is one JSON object, in UTF-8, that says each thing once."""
+
+    def judge(self, exchange: Exchange) -> None:
+        """Read the answer as strictly as RFC 8259 allows."""
+        if exchange.request.method != "PUT" or exchange.status not in contract.STATUSES:
+            return
+        try:
+            text = exchange.response.content.decode("utf-8")
+            answer = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+            json.dumps(answer, ensure_ascii=False).encode()
+        except (ValueError, RecursionError) as error:
+            why = type(error).__name__ if isinstance(error, UnicodeError) else str(error)
+            raise BrokenPromiseError(f"expected strict JSON in UTF-8, came: {why}") from None
+        if not isinstance(answer, dict):
+            raise BrokenPromiseError("expected a JSON object in the answer")
+
+
 class SuccessIsTrue(Watch):
     """`success` says what the status says."""
 
@@ -104,6 +126,25 @@ class IdIsTrue(Watch):
         came = exchange.field("aiLlmId")
         if exchange.request.method == "PUT" and exchange.status == 200 and came != exchange.id:
             raise BrokenPromiseError(f'expected "aiLlmId" to be the id asked for, came {came!r}')
+
+
+WATCHES: list[type[Watch]] = [
+    CredentialsStayInside,
+    ErrorsAreSilent,
+    AnswersAreJson,
+    SuccessIsTrue,
+    IdIsTrue,
+]
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a field twice")
+    return dict(pairs)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
 
 
 def _telling(credential: str) -> bool:
@@ -135,4 +176,5 @@ def spellings(credential: str) -> list[tuple[str, str]]:
         parts = (credential[at : at + PART] for at in range(6, len(credential) - PART + 1))
         found += [("in part", part) for part in parts]
         found += [("in other case", credential.lower()), ("in other case", credential.upper())]
+        found += [("hashed", hashlib.new(name, octets).hexdigest()) for name in HASHES]
     return found

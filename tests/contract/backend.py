@@ -29,7 +29,7 @@ MEANINGS = {
     STRANGER: "a token of a user who is no member of the configuration's workspace",
     EXPIRED: "a token that was valid once",
     FOREIGN_ID: "the id of a configuration of another workspace",
-    SIBLING_ID: "the id of another configuration of the same workspace",
+    SIBLING_ID: "the id of another throwaway configuration of the same workspace",
 }
 TOKENS = (WRITER, ADMIN, READER, STRANGER, EXPIRED)
 
@@ -104,6 +104,7 @@ class Backend(requests.Session):
         self.url, self.id, self.given = url, id, given
         self.seconds, self.pause = seconds, pause
         self.statuses: Counter[int] = Counter()
+        self.first: Exchange | None = None
         self.last: Exchange | None = None
         self.watchers: list[Callable[[Exchange], None]] = []
 

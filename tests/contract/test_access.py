@@ -5,6 +5,7 @@ from typing import Any
 
 import contract
 import pytest
+import values
 from asking import Asker
 from backend import ADMIN, FOREIGN_ID, READER, SIBLING_ID, STRANGER, WRITER, Backend
 from settings import current
@@ -75,6 +76,18 @@ def test_access_is_the_same_after_an_update(ask: Asker, backend: Backend) -> Non
                 ask.expect(status, token=token, body=contract.EXAMPLES["rotateCredentials"])
 
 
+@pytest.mark.clause("access", "page")
+def test_no_header_gives_access(ask: Asker, need: Need) -> None:
+    """No header or parameter that names a user, a role or a workspace gives access."""
+    need(READER)
+    others = {"X-Workspace-Id": ask.backend.id, "X-Workspace": "*", "X-Access-Level": "ADMIN"}
+    for name, value in (values.TRUSTED_HEADERS | others).items():
+        ask.expect(403, token=READER, headers={name: value}, body=VALID[-1])
+    for query in ("admin=true", "role=ADMIN", "access=WRITE", "force=true", "debug=1"):
+        path = f"{ask.path_of(ask.backend.id)}?{query}"
+        ask.expect(403, token=READER, path=path, body=VALID[-1])
+
+
 @pytest.mark.clause("names in a workspace", "vendor")
 def test_name_is_unique_in_its_workspace(ask: Asker, need: Need) -> None:
     """Renaming to a name that another configuration of the workspace has answers 400."""
@@ -83,6 +96,28 @@ def test_name_is_unique_in_its_workspace(ask: Asker, need: Need) -> None:
     ask.expect(400, id=sibling, body={"name": name})
     ask.expect(400, id=sibling, body={**contract.EXAMPLES["everything"], "name": name})
     ask.expect(200, body={"name": name})  # its own name is not taken
+
+
+@pytest.mark.clause("names in a workspace", "vendor")
+def test_names_that_differ_are_not_taken(ask: Asker, need: Need) -> None:
+    """Names are compared code point by code point: nothing else makes two of them the same."""
+    sibling, name = need(SIBLING_ID), f"Caf\u00e9 {current().unique()}"
+    ask.expect(200, body={"name": name})
+    alike = [name.lower(), name.upper(), name + " ", " " + name, name.replace(" ", "  ")]
+    alike += [name.replace("\u00e9", "e\u0301"), name.replace("\u00e9", "e"), name + "\u200b"]
+    alike += [name[:-1], name + "1", name.replace("C", "\uff23")]
+    for other in alike:
+        ask.expect(200, id=sibling, body={"name": other})
+
+
+@pytest.mark.clause("names in a workspace", "vendor")
+def test_name_that_was_given_up_is_free(ask: Asker, need: Need) -> None:
+    """A name that its configuration gave up may be taken by another."""
+    sibling, name = need(SIBLING_ID), f"given up {current().unique()}"
+    ask.expect(200, body={"name": name})
+    ask.expect(200, body={"name": f"{name} for this"})
+    ask.expect(200, id=sibling, body={"name": name})
+    ask.expect(400, body={"name": name})
 
 
 @pytest.mark.clause("only what is given changes", "page")

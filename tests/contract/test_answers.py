@@ -6,7 +6,14 @@ from typing import Any
 
 import contract
 import pytest
-from answers import CredentialsStayInside, ErrorsAreSilent, IdIsTrue, SuccessIsTrue, Watch
+from answers import (
+    AnswersAreJson,
+    CredentialsStayInside,
+    ErrorsAreSilent,
+    IdIsTrue,
+    SuccessIsTrue,
+    Watch,
+)
 from asking import Asker
 from backend import FOREIGN_ID, READER, STRANGER, Backend, BrokenPromiseError
 from settings import current
@@ -28,6 +35,8 @@ def ask_for_every_status(ask: Asker, backend: Backend) -> set[int]:
         {"body": {**canaries, "unknown": value}},
         {"body": {**canaries, value: "field"}},
         {"body": [value]},
+        {"body": {"secret": value + " " * 2000, "key": value}},
+        {"body": {**contract.EXAMPLES["switchProvider"], **canaries}},
         {"body": json.dumps(canaries)[:-1].encode()},
         {"body": json.dumps(canaries).encode() + b" " * 300_000},
         {"headers": {"Content-Type": "text/plain"}},
@@ -64,6 +73,15 @@ def test_no_error_tells_internals(
     """No error carries a trace, a query or a path of the backend's files."""
     ask_for_every_status(ask, backend)
     judge(watches[ErrorsAreSilent], backend)
+
+
+@pytest.mark.clause("answers", "page")
+def test_every_answer_is_strict_json(
+    ask: Asker, backend: Backend, watches: dict[type[Watch], Watch]
+) -> None:
+    """Every documented answer is one JSON object in UTF-8 that says each thing once."""
+    ask_for_every_status(ask, backend)
+    judge(watches[AnswersAreJson], backend)
 
 
 @pytest.mark.clause("success", "ours")

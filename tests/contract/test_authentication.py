@@ -8,6 +8,7 @@ from typing import Any
 
 import contract
 import pytest
+import values
 from asking import Asker
 from backend import EXPIRED, FOREIGN_ID, STRANGER, WRITER, Backend
 
@@ -98,6 +99,13 @@ def test_token_elsewhere_answers_401(ask: Asker, backend: Backend) -> None:
     expect_challenge(ask, body={"token": token, "access_token": token})
 
 
+def test_no_header_stands_in_for_a_token(ask: Asker) -> None:
+    """No header that a proxy, a browser or a developer might send stands in for a token."""
+    for name, value in values.TRUSTED_HEADERS.items():
+        expect_challenge(ask, headers={name: value}, body=GOOD)
+        expect_challenge(ask, "Bearer wrong", headers={name: value})
+
+
 @pytest.mark.clause("scheme in any case", "page: RFC 9110")
 def test_scheme_counts_in_any_case(ask: Asker, backend: Backend) -> None:
     """The scheme's name counts in any case."""
@@ -121,7 +129,8 @@ def test_401_comes_before_everything_else(ask: Asker, backend: Backend) -> None:
         for body in bodies:
             for id in filter(None, ids):
                 expect_challenge(ask, authorization, id=id, body=body)
-        expect_challenge(ask, authorization, headers={"Content-Type": "text/plain"})
+        for media_type in (None, "text/plain"):
+            expect_challenge(ask, authorization, headers={"Content-Type": media_type})
         expect_challenge(ask, authorization, headers={"Content-Encoding": "gzip"})
         expect_challenge(ask, authorization, body=b" " * 300_000)
 

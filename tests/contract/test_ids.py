@@ -12,6 +12,18 @@ from settings import current
 def near(id: str) -> Iterator[str]:
     """Ids that are nearly the one given."""
     yield from (id.upper(), id.lower(), id.title(), id[:-1], id[1:], id + "0", "0" + id, id[::-1])
+    for at in (0, len(id) // 2, -1):  # one character is another
+        yield id[:at] + ("1" if id[at] == "0" else "0") + (id[at + 1 :] if at != -1 else "")
+    yield from (
+        id[:8],
+        id[-12:],
+        f"{id}.",
+        f".{id}",
+        f"{id}.json",
+        f"{id}~",
+        f"+{id}",
+        f"0{id[1:]}",
+    )
     yield from (id.replace("-", ""), id.replace("-", "_"), f"{{{id}}}", f"urn:uuid:{id}", id * 2)
     yield from (
         f"{id},{id}",

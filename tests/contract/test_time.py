@@ -33,6 +33,14 @@ def expected(token: str | None, id: str, body: Any) -> set[int]:
     return {200} if valid else {400}
 
 
+@pytest.mark.clause("200", "page")
+def test_first_request_is_answered_like_any(ask: Asker) -> None:
+    """The first request of the run, maybe the first since the start, answers 200."""
+    first = ask.backend.first
+    if first and first.status != 200:
+        ask.broken(first, f"expected 200, came {first.status} to the first request of the run")
+
+
 @pytest.mark.clause("idempotent", "ours: RFC 9110")
 def test_same_update_twice_answers_200_twice(ask: Asker) -> None:
     """Sending an update again answers as the first time, a rename too."""

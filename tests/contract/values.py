@@ -47,7 +47,8 @@ def near_types(members: list[str]) -> Iterator[str]:
         yield from (member.lower(), member.title(), member[:-1], member + "S", f" {member}")
         yield from (member + " ", member + "\n", member + "\x00", f'"{member}"', f"X_{member}")
         yield from (member[0] + "\u200b" + member[1:], f"{member},{member}", f"AiType.{member}")
-    yield from ("", " ", "MISTRAL", "null", "0")
+    yield from ("", " ", "null", "0", "UNKNOWN", "CUSTOM", "OPEN_AI", "AZURE", "BEDROCK", "AMAZON")
+    yield from ("GEMINI", "CLAUDE", "GPT", "MISTRAL", "COHERE", "META", "OLLAMA", "LOCAL", "VERTEX")
 
 
 def near_misses(field: str) -> Iterator[Any]:
@@ -126,6 +127,16 @@ def unreadable_bodies() -> dict[str, bytes]:
         "a form feed between": good.replace(b": ", b":\x0c"),
         "compressed JSON": bytes.fromhex("1f8b08000000000000ffabae05004314a6bf02000000"),
     }
+
+
+# Headers that some backends trust, though anybody can send them.
+TRUSTED_HEADERS = {
+    "X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "Forwarded": "for=127.0.0.1",
+    "X-Forwarded-Host": "localhost", "X-Forwarded-User": "admin", "X-Remote-User": "admin",
+    "X-User": "admin", "X-User-Id": "1", "X-Role": "ADMIN", "X-Admin": "true", "X-Debug": "1",
+    "X-Internal": "true", "X-Test": "true", "X-Original-URL": "/", "Origin": "http://localhost",
+    "Referer": "http://localhost/", "X-Requested-With": "XMLHttpRequest", "X-Impersonate": "admin",
+}  # fmt: skip
 
 
 OTHER_MEDIA_TYPES = [
