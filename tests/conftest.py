@@ -1,5 +1,7 @@
 """Fixtures that more than one folder of tests uses."""
 
+import os
+import shutil
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,16 @@ def document() -> dict[str, Any]:
     """The contract."""
     document: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text("utf-8"))
     return document
+
+
+@pytest.fixture(scope="session")
+def curl() -> str:
+    """The curl of this machine: without it, red in CI and a skip with the cure elsewhere."""
+    found = shutil.which("curl")
+    if not found:
+        give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        give_up("needs curl: scripts/install --system installs it")
+    return found
 
 
 @pytest.fixture

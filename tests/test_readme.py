@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,7 +34,7 @@ def test_client_example_rotates_the_secret(root: Path, mock: flashback_mock.Mock
     assert mock.store.reveals(mock.ids["main"], "secret", "rotated-by-the-readme")
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl: scripts/install --system")
+@pytest.mark.usefixtures("curl")
 def test_curl_sample_updates_the_mock(root: Path, mock: flashback_mock.Mock) -> None:
     """The README's curl line, aimed at the mock's port, answers success."""
     sample = next(text for text in examples(root, "sh") if text.startswith("curl "))

@@ -1,7 +1,6 @@
 """The mock as a command: what it says, how it ends, and how it refuses to start."""
 
 import json
-import shutil
 import signal
 import socket
 import subprocess
@@ -44,12 +43,6 @@ def refused(root: Path, *options: str) -> str:
     assert done.returncode == 1
     assert done.stdout == ""
     return done.stderr
-
-
-@pytest.fixture(scope="module")
-def curl() -> str:
-    """The curl of this machine."""
-    return shutil.which("curl") or pytest.skip("needs curl: scripts/install --system installs it")
 
 
 @pytest.mark.usefixtures("curl")
