@@ -179,6 +179,27 @@ def test_every_module_is_marked_as_generated() -> None:
     assert firsts == {generate.MARK.strip()}
 
 
+def test_docstrings_say_what_the_contract_says() -> None:
+    """A parameter's own description, reflowed, without the marks of where a clause is from."""
+    texts = {path.name: path.read_text("utf-8") for path in generate.OUTPUT.rglob("*.py")}
+    assert [name for name, text in texts.items() if "*(ours" in text] == []
+    assert [name for name, text in texts.items() if text.count('"""') == 0] == []
+    assert "id: Unique identifier of the AI LLM configuration." in texts["client.py"]
+    longest = max(len(line) for line in texts["client.py"].splitlines())
+    assert longest <= 100
+
+
+def test_a_broken_rule_is_told_in_the_contracts_words(tmp_path: Path) -> None:
+    """`x-rule` stands in for the pattern in errors, of fields and of parameters."""
+    contract: Any = yaml.safe_load(generate.CONTRACT.read_text(encoding="utf-8"))
+    schema = contract["paths"]["/ai/llm/{id}"]["put"]["parameters"][0]["schema"]
+    schema |= {"pattern": "^[a-z]+$", "x-rule": "must be lower case"}
+    (tmp_path / "openapi.yaml").write_text(yaml.safe_dump(contract), encoding="utf-8")
+    made = generate.generate(tmp_path / "openapi.yaml", tmp_path / "flashback_client")
+    module = (made / "api" / "ai_llm" / "update_ai_llm.py").read_text("utf-8")
+    assert 'pattern="^[a-z]+$", words="must be lower case"' in module
+
+
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_template_overrides_one_of_the_generator(name: str) -> None:
     """A misspelt override is ignored in silence; one that is no longer different is noise."""

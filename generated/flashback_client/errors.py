@@ -56,8 +56,7 @@ class BadRequestError(ApiStatusError):
 
 
 class AuthenticationError(ApiStatusError):
-    """401: The access token is missing, malformed, unknown or expired *(ours: the page demands a
-    token and lists no answer for a bad one; RFC 6750)*."""
+    """401: The access token is missing, malformed, unknown or expired."""
 
 
 class PermissionDeniedError(ApiStatusError):
@@ -71,7 +70,7 @@ class NotFoundError(ApiStatusError):
 
 class InternalServerError(ApiStatusError):
     """500: Failed to update configuration. Nothing was changed. Never carries a trace, a query
-    or a value from the request *(ours)*."""
+    or a value from the request."""
 
 
 STATUS_ERRORS: dict[int, type[ApiStatusError]] = {
@@ -81,18 +80,3 @@ STATUS_ERRORS: dict[int, type[ApiStatusError]] = {
     404: NotFoundError,
     500: InternalServerError,
 }
-
-__all__ = [
-    "STATUS_ERRORS",
-    "ApiConnectionError",
-    "ApiStatusError",
-    "ApiTimeoutError",
-    "BadRequestError",
-    "AuthenticationError",
-    "PermissionDeniedError",
-    "NotFoundError",
-    "InternalServerError",
-    "FlashbackError",
-    "ResponseDecodeError",
-    "UnexpectedStatusError",
-]
