@@ -100,3 +100,11 @@ def header_names_are_in_title_case(octets: bytes, transport: Any) -> None:
     first, *headers = head.split(b"\r\n")
     named = [b":".join([n.title(), v]) for n, _, v in (h.partition(b":") for h in headers)]
     transport.write(b"\r\n".join([first, *named]) + empty + body if empty else octets)
+
+
+@CORRECT.after(survives="the body of a 404 is judged at paths that are not the operation's, too")
+def what_is_no_operation_answers_a_page(asked: Asked, answer: Answer) -> None:
+    if answer.status == 405 or b"nothing at this path" in answer.body:
+        page = b"" if asked.method == "HEAD" else b"<!DOCTYPE html>Cannot " + asked.method.encode()
+        answer.body = page
+        answer.headers["Content-Type"] = "text/html; charset=utf-8"

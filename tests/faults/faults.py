@@ -63,6 +63,11 @@ FAULTS.asks(
         a.fields.get("access_token") == "owner-token" and a.by().send(b"{}")
     ),
 )
+FAULTS.asks(
+    "test_no_header_stands_in_for_a_token",
+    user_in_a_header_only=lambda a: "x-forwarded-user" in a.headers and a.by(),
+    this_machine_is_trusted_only=lambda a: "127.0.0.1" in a.headers.values() and a.by(),
+)
 FAULTS.answers(
     "test_scheme_counts_in_any_case",
     scheme_counts_in_its_case=lambda a, b: a.authorization[:1] == "b" and b.become(refused(401)),
@@ -130,6 +135,11 @@ FAULTS.asks(
         a.who == "reader" and [*a.fields] == ["secret"] and a.by()
     ),
     reader_is_not_authenticated=lambda a: a.who == "reader" and refused(401),
+)
+FAULTS.asks(
+    "test_no_header_gives_access",
+    role_in_a_header_only=lambda a: a.headers.get("x-role") == "ADMIN" and a.by(),
+    role_in_the_query_only=lambda a: "role=ADMIN" in a.query and a.by(),
 )
 FAULTS.asks(
     "test_stranger_may_not_update",
@@ -200,6 +210,12 @@ FAULTS.answers(
 @FAULTS.before("test_names_that_differ_are_not_taken")
 def names_differ_in_more_than_case(asked: Asked) -> Answer | None:
     owner = asked.memory.setdefault(asked.text("name").lower(), asked.id)
+    return refused(400) if asked.text("name") and owner != asked.id else None
+
+
+@FAULTS.before("test_name_that_was_given_up_is_free")
+def name_that_was_given_up_is_kept(asked: Asked) -> Answer | None:
+    owner = asked.memory.setdefault(asked.text("name"), asked.id)
     return refused(400) if asked.text("name") and owner != asked.id else None
 
 
@@ -538,6 +554,16 @@ FAULTS.answers(
     answer_is_utf_16=lambda _, b: b.become(Answer(b.status, b.body.decode().encode("utf-16"))),
 )
 FAULTS.answers(
+    "test_every_answer_is_strict_json",
+    success_is_there_twice=lambda _, b: b.become(
+        Answer(b.status, b.body.replace(b"{", b'{"success": true, ', 1))
+    ),
+    answer_has_nan_in_400_only=lambda _, b: b.status == 400 and b.set(row=float("nan")),
+    answer_of_403_begins_with_a_mark_only=lambda _, b: (
+        b.status == 403 and b.become(Answer(403, b"\xef\xbb\xbf" + b.body))
+    ),
+)
+FAULTS.answers(
     "test_oversized_body_answers_400",
     oversized_body_gets_a_page_only=lambda a, b: (
         len(a.body) > 262144 and b.head("Content-Type", "text/html")
@@ -765,7 +791,7 @@ async def ten_at_a_time_are_too_many_only(asked: Asked) -> Answer | None:
 @FAULTS.before("test_odd_value_answers_200 and name")
 async def names_with_percent_signs_hang_only(asked: Asked) -> None:
     if "%" in asked.text("name"):
-        await asyncio.sleep(11)
+        await asyncio.sleep(5)
 
 
 @FAULTS.on_the_wire("test_every_status_was_seen or test_unknown_id")

@@ -1,0 +1,56 @@
+# ruff: noqa: T201 - it talks to a person
+"""`python -m tests.faults.matrix`: every fault against every promise, once.
+
+Prints which promises catch which fault, and for each promise the faults that only it catches: they
+are what would survive if it were removed.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+
+from tests.faults.faults import FAULTS
+from tests.faults.harness import Change, Judgement, judge
+
+
+def main() -> int:
+    """Print the matrix; return 1 if a fault that is not known to survive was caught by none."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.matrix", description=__doc__)
+    parser.add_argument("--max-examples", default="20", metavar="N", help="as scripts/contract's")
+    parser.add_argument("--family", default="", help="only faults of families that begin so")
+    options = parser.parse_args()
+    faults = [fault for fault in FAULTS.values() if fault.family.startswith(options.family)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        judged = pool.map(lambda f: judge(f, "--max-examples", options.max_examples), faults)
+        rows = _told(zip(faults, judged, strict=True))
+    promises = list(dict.fromkeys(p for judgement in rows.values() for p in judgement.asked))
+    caught = {name: set(judgement.broken) for name, judgement in rows.items()}
+    print("\nPromises: faults that break it, those that break it alone\n")
+    for promise in promises:
+        breaking = [name for name, broken in caught.items() if promise in broken]
+        alone = [name for name in breaking if len(caught[name]) == 1]
+        print(f"{len(breaking):4} {len(alone):4}  {promise}  {', '.join(alone)}")
+    unneeded = [p for p in promises if not any({p} == broken for broken in caught.values())]
+    print(f"\nWithout these, one at a time, nothing survives: {', '.join(unneeded) or 'none'}")
+    missed = [name for name, broken in caught.items() if not broken]
+    print(f"Caught by none: {', '.join(missed) or 'none'}")
+    return int(any(not FAULTS[name].survives for name in missed))
+
+
+def _told(rows: Iterable[tuple[Change, Judgement]]) -> dict[str, Judgement]:
+    """The rows by name, each printed as it comes."""
+    told: dict[str, Judgement] = {}
+    for family, its in groupby(rows, key=lambda row: row[0].family):
+        print(f"\n{family.capitalize()}\n", flush=True)
+        for fault, judgement in its:
+            told[fault.name] = judgement
+            caught = ", ".join(judgement.broken) or f"- (exit status {judgement.status})"
+            print(f"{len(judgement.broken):4}  {fault.name}: {caught}", flush=True)
+    return told
+
+
+if __name__ == "__main__":
+    sys.exit(main())
