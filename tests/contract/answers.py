@@ -17,6 +17,7 @@ PART = 6  # characters of a canary, likewise
 REMEMBERED = 50  # canaries that are looked for in later answers
 CANARY = re.compile("Canary[A-Za-z0-9]{26}")
 URL_SAFE = str.maketrans("+/", "-_")
+MASKS = "*.…•xX-_#"  # beside the first or last four letters
 HASHES = ("md5", "sha1", "sha256", "sha512")
 INTERNALS = re.compile(
     r"Traceback|Exception in|\bat [\w.$<>]+ ?\([^)]*:\d+|\bline \d+, in |node_modules"
@@ -175,6 +176,8 @@ def spellings(credential: str) -> list[tuple[str, str]]:
     if CANARY.fullmatch(credential):
         parts = (credential[at : at + PART] for at in range(6, len(credential) - PART + 1))
         found += [("in part", part) for part in parts]
+        found += [("masked", mark + credential[-4:]) for mark in MASKS]
+        found += [("masked", credential[:4] + mark) for mark in MASKS]
         found += [("in other case", credential.lower()), ("in other case", credential.upper())]
         found += [("hashed", hashlib.new(name, octets).hexdigest()) for name in HASHES]
     return found

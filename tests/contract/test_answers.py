@@ -15,7 +15,7 @@ from answers import (
     Watch,
 )
 from asking import Asker
-from backend import FOREIGN_ID, READER, STRANGER, Backend, BrokenPromiseError
+from backend import ADMIN, FOREIGN_ID, READER, STRANGER, Backend, BrokenPromiseError
 from settings import current
 
 pytestmark = pytest.mark.last  # they judge every exchange of the run
@@ -42,7 +42,7 @@ def ask_for_every_status(ask: Asker, backend: Backend) -> set[int]:
         {"headers": {"Content-Type": "text/plain"}},
         {"token": None},
         {"id": current().unique()},
-        *({"token": token} for token in (READER, STRANGER) if token in backend.given),
+        *({"token": token} for token in (ADMIN, READER, STRANGER) if token in backend.given),
         *({"id": backend.given[id]} for id in (FOREIGN_ID,) if id in backend.given),
     ]
     for way in ways:

@@ -79,6 +79,17 @@ def test_strange_id_answers_404_or_400(ask: Asker) -> None:
         ask.expect(404, 400, path=contract.PATH.replace("{id}", segment))
 
 
+@pytest.mark.clause("id", "page")
+def test_id_elsewhere_is_ignored(ask: Asker) -> None:
+    """The id is the path's, whatever the query or a header says."""
+    id, wrong = ask.backend.id, current().unique()
+    for name in ("id", "aiLlmId", "ai_llm_id"):
+        ask.expect(404, path=f"{ask.path_of(wrong)}?{name}={id}")
+        ask.expect(200, path=f"{ask.path_of(id)}?{name}={wrong}")
+    for name in ("X-Id", "X-Resource-Id", "X-Original-URL", "X-Rewrite-URL"):
+        ask.expect(404, id=wrong, headers={name: id if "Id" in name else ask.path_of(id)})
+
+
 @pytest.mark.clause("id", "ours")
 def test_percent_encoded_id_is_the_same(ask: Asker) -> None:
     """Percent-encoded letters and hyphens are the same id, and the answer names it decoded."""

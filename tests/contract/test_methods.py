@@ -26,6 +26,14 @@ def test_other_method_answers_405(ask: Asker) -> None:
         expect_405(ask, method, ask.path_of(ask.backend.id))
 
 
+def test_unusual_method_is_no_update(ask: Asker) -> None:
+    """Methods beyond the usual, known to a server or not, lead to no update and to no failure."""
+    for method in ("TRACE", "PROPFIND", "SEARCH", "COPY", "LINK", "PURGE", "LOCK", "UPDATE"):
+        exchange = ask(method=method, path=ask.path_of(ask.backend.id), body=BODY)
+        if exchange.status < 300 or exchange.status == 500:
+            ask.broken(exchange, f"expected 405 or another refusal, came {exchange.status}")
+
+
 def test_method_override_is_ignored(ask: Asker) -> None:
     """No header or parameter turns one method into another."""
     path = ask.path_of(ask.backend.id)

@@ -63,7 +63,7 @@ def test_good_request_works_after_every_bad_one(ask: Asker) -> None:
 @pytest.mark.clause("access", "page")
 @hypothesis.given(data=st.data())
 @hypothesis.settings(
-    max_examples=max(5, current().max_examples // 10),
+    max_examples=max(5, current().max_examples // 3),
     deadline=None,
     database=None,
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
