@@ -1,6 +1,7 @@
 """Runs the contract tests against the mock, or against the backend at --backend-url."""
 
 import argparse
+import logging
 import os
 import subprocess
 import sys
@@ -94,6 +95,7 @@ def _test_mock(options: argparse.Namespace) -> int:
     check = [sys.executable, str(ROOT / "scripts" / "generate.py"), "--check"]
     with subprocess.Popen(check, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as drift:
         contract = flashback_mock.Contract(ROOT / "openapi.yaml")
+        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # hostile requests are the point
         with flashback_mock.running(contract) as mock:
             arguments = ["--backend-url", mock.base_url, "--id", mock.ids["main"]]
             # Both at once: each takes its second, and hardly ever is there a drift.

@@ -29,10 +29,11 @@ ODD = {
 
 NEAR_ENDPOINTS = [
     "", " ", "api.example.com", "//api.example.com", "/v1", "https:", "https://", "https:///v1",
-    "https:api.example.com", "http:/api.example.com", "://api.example.com", "https://:443/",
-    "ftp://api.example.com", "file:///etc/passwd", "javascript:alert(1)", "ws://api.example.com",
-    "httpss://api.example.com", "xhttps://api.example.com", "data:text/plain,x",
-    "https://user@api.example.com", "https://user:pass@api.example.com/", "https://:pass@api.example.com",
+    "https://[::1/v1", "https://[x]/", "https:api.example.com", "http:/api.example.com",
+    "://api.example.com", "https://:443/", "ftp://api.example.com", "file:///etc/passwd",
+    "javascript:alert(1)", "ws://api.example.com", "httpss://api.example.com",
+    "xhttps://api.example.com", "data:text/plain,x", "https://user@api.example.com",
+    "https://user:pass@api.example.com/", "https://:pass@api.example.com",
     "https://api.example.com\n", "https://api.example.com/\n", "\nhttps://api.example.com",
     "https://api.example.com/\x00", "https://api.example.com/\x7f", "https://api\t.example.com",
     "https://bücher.example/", "https://api.example.com/é", "https://api.example.com/\u202e",
