@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import contract
 import pytest
@@ -30,14 +31,8 @@ def near(token: str) -> Iterator[str]:
     yield from (token[:-1], token[1:], token + "x", "x" + token, token[::-1], token * 2, token[0])
     yield from (token.upper(), token.lower(), token.swapcase(), token.title(), f'"{token}"')
     yield from (f"{token},{token}", f"{token} {token}", f"{token} x", f"{token},", f"x {token}")
-    yield from (
-        f"{token}.",
-        f"{token}%00",
-        f"token={token}",
-        f"<{token}>",
-        f"{token};",
-        f"'{token}'",
-    )
+    yield from (f"{token}.", f"{token}%00", f"token={token}", f"<{token}>", f"{token};")
+    yield from (f"'{token}'", f"%{octets[0]:02X}{token[1:]}", quote(token, safe="").lower() + "%20")
     yield from (base64.b64encode(octets).decode(), octets.hex(), hashlib.sha256(octets).hexdigest())
     yield from ("null", "undefined", "true", "0", "*", "%", "admin", "root", "test", "' OR 1=1 --")
     yield from ("x" * 3000, "tök\xe9n", token[:-1] + "\xff", *jwts())
