@@ -6,10 +6,10 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-import flashback_mock
 import httpx
 import pytest
 import yaml
+from flashback_mock import Mock
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,14 +41,13 @@ def curl() -> str:
 
 
 @pytest.fixture
-def mock() -> Generator[flashback_mock.Mock]:
-    """A mock on a free port, with its fixtures as they come."""
-    with flashback_mock.running() as mock:
-        yield mock
+def mock(flashback_mock: Mock) -> Mock:
+    """The plugin's own fixture, as users have it."""
+    return flashback_mock
 
 
 @pytest.fixture
-def http(mock: flashback_mock.Mock) -> Generator[httpx.Client]:
+def http(mock: Mock) -> Generator[httpx.Client]:
     """Plain HTTP to the mock, as the owner, on the main configuration unless told otherwise."""
     authorization = {"Authorization": f"Bearer {mock.tokens['owner']}"}
     url = f"{mock.base_url}/ai/llm/"

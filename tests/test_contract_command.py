@@ -97,8 +97,8 @@ def test_run_leaves_the_contracts_example(contract: Run) -> None:
             FLASHBACK_TOKEN=mock.tokens["owner"],
         )
         example = mock.contract.examples["everything"]
-        assert mock.store.read(mock.ids["main"])["name"] == example["name"]
-        assert mock.store.reveals(mock.ids["main"], "secret", example["secret"])
+        assert mock.configuration(mock.ids["main"])["name"] == example["name"]
+        assert mock.reveals(mock.ids["main"], secret=example["secret"])
 
 
 @pytest.mark.parametrize(

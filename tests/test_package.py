@@ -91,7 +91,7 @@ def test_client_alone_updates_a_configuration(
     install(empty, str(wheel))
     variables = {"FLASHBACK_BASE_URL": mock.base_url, "FLASHBACK_TOKEN": mock.tokens["owner"]}
     assert run(empty, "-c", UPDATE, mock.ids["main"], **variables).strip() == mock.ids["main"]
-    assert mock.store.read(mock.ids["main"])["name"] == "from the wheel"
+    assert mock.configuration(mock.ids["main"])["name"] == "from the wheel"
     with pytest.raises(subprocess.CalledProcessError) as refused:
         run(empty, "-m", "flashback_mock", "--help")
     assert "flashback-client[mock]" in refused.value.stderr

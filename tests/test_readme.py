@@ -31,7 +31,7 @@ def test_client_example_rotates_the_secret(root: Path, mock: flashback_mock.Mock
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert mock.store.reveals(mock.ids["main"], "secret", "rotated-by-the-readme")
+    assert mock.reveals(mock.ids["main"], secret="rotated-by-the-readme")
 
 
 @pytest.mark.usefixtures("curl")
@@ -41,7 +41,7 @@ def test_curl_sample_updates_the_mock(root: Path, mock: flashback_mock.Mock) -> 
     line = sample.replace("http://127.0.0.1:4010", mock.base_url)
     done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=True)
     assert '"success":true' in done.stdout
-    assert mock.store.read(mock.ids["main"])["name"] == "Updated OpenAI Config"
+    assert mock.configuration(mock.ids["main"])["name"] == "Updated OpenAI Config"
 
 
 def test_files_that_the_readme_links_exist(root: Path) -> None:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .contract import Contract
     from .fixtures import Fixtures
-    from .server import Mock, running
+    from .mock import Mock
+    from .server import running
 
 __all__ = ("Contract", "Fixtures", "Mock", "running")
 
-_MODULES = {"Contract": "contract", "Fixtures": "fixtures", "Mock": "server", "running": "server"}
+_MODULES = {"Contract": "contract", "Fixtures": "fixtures", "Mock": "mock", "running": "server"}
 
 
 def __getattr__(name: str) -> Any:

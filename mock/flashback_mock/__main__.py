@@ -1,47 +1,99 @@
-"""`python -m flashback_mock`: run the mock backend until it is interrupted."""
+"""`python -m flashback_mock`: run the mock backend until it is interrupted, or rotate its keys."""
 
 import argparse
+import asyncio
 import json
-import logging
 import os
+import secrets
 import shlex
 import signal
 import sys
 from pathlib import Path
 
 try:
+    from . import logs
     from .contract import Contract
-    from .server import Mock, listen, prepared
+    from .fixtures import DEFAULT, Fixtures
+    from .mock import Mock
+    from .server import listen, mock_at, prepared, store_at
+    from .store import Store, StoreError
 except ModuleNotFoundError as missing:
     sys.exit(f"flashback_mock: needs {missing.name}: pip install 'flashback-client[mock]'")
 
+ADMIN_TOKEN = "FLASHBACK_MOCK_ADMIN_TOKEN"  # noqa: S105 - the name of a variable
+GRACE_SECONDS = 8
+
 
 def main() -> int:
-    """Run the mock; return its exit status: 0 stopped, 1 cannot start."""
+    """Run the command; its exit status: 0 done, 1 it cannot start."""
     options = _options()
-    _log_to_stderr(options.log_level)
+    if options.print_fixtures:
+        print(DEFAULT.read_text("utf-8"), end="")
+        return 0
+    logs.to_stderr(options.log_level, options.log_format)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     try:
-        contract = Contract(options.contract)
-        listener = listen(options.host, options.port)
-    except ValueError as error:
-        return _cannot_start(str(error))
-    except OSError as error:
-        return _cannot_start(f"{options.host}, port {options.port}: {_cure(error)}")
+        return _rotate_keys(options) if options.command else _serve(options)
+    except (ValueError, StoreError) as error:
+        print(f"flashback_mock: cannot start: {error}", file=sys.stderr)
+        return 1
+
+
+def _serve(options: argparse.Namespace) -> int:
+    contract = Contract(options.contract)
+    fixtures = Fixtures.read(contract, options.fixtures)
+    token = _admin_token(options.admin_token)
+    store = store_at(options.store, contract, options.keys)
     try:
-        with listener, prepared(listener, contract) as server:
-            server.when_started = _welcome
+        listener = listen(options.host, options.port)
+    except OSError as error:
+        raise ValueError(f"{options.host}, port {options.port}: {_cure(error)}") from None
+    with listener:
+        mock = mock_at(listener, contract, fixtures, store)
+        server = prepared(listener, mock, token, GRACE_SECONDS)
+        server.when_started = _welcome
+        try:
             server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        print("\nStopped; what was stored in memory is gone.")
+        except KeyboardInterrupt:
+            print(
+                "\nStopped; what was stored", "remains." if options.store else "in memory is gone."
+            )
     return 0
 
 
-def _log_to_stderr(level: str) -> None:
-    form = "%(asctime)s %(levelname)s %(message)s"
-    logging.basicConfig(format=form, datefmt="%H:%M:%S", level=level.upper())
-    # The welcome says what uvicorn would say, and failures are logged by the application.
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+def _rotate_keys(options: argparse.Namespace) -> int:
+    if not options.store:
+        raise ValueError("rotate-keys: needs --store, whose master key is to be replaced")
+    asyncio.run(_rotate(store_at(options.store, Contract(options.contract), options.keys)))
+    return 0
+
+
+async def _rotate(store: Store) -> None:
+    await store.open(None)
+    try:
+        print(f"Rotating the master key of the store {store.where}", flush=True)
+        async for done, of in store.rotate():
+            print(f"  {done} of {of} credentials re-encrypted", flush=True)
+        print("Done; the old keys are destroyed, unless they are yours, in $FLASHBACK_MOCK_KEYS.")
+    finally:
+        await store.close()
+
+
+def _admin_token(given: str | None) -> str | None:
+    """The token of `/__admin`, from a file, a variable, or made now; None: it has none."""
+    if given is None:
+        return None
+    try:
+        token = Path(given).read_text("utf-8").strip() if given else os.environ.get(ADMIN_TOKEN)
+    except OSError as error:
+        raise ValueError(
+            "--admin-token takes a file that holds the token, since everybody can read a command "
+            f"line; this one: {error.strerror}"
+        ) from None
+    if token is None:
+        token = secrets.token_urlsafe()
+        print(f"Token of /__admin\n  {token}\n")
+    return token
 
 
 def _cure(error: OSError) -> str:
@@ -60,48 +112,58 @@ def _port(text: str) -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="flashback_mock",
-        description="A mock of the Flashback AI LLM backend. Its state is in memory: it starts "
-        "with the same fixtures every time, and forgets everything when it stops.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description="A mock of the Flashback AI LLM backend. Without --store its state is in "
+        "memory: it starts with the same fixtures every time, and forgets everything when it "
+        "stops.",
+        epilog="Master keys of a store: $FLASHBACK_MOCK_KEYS holds them (32 bytes in Base64 each, "
+        "the one that seals first), else the file that --keys or $FLASHBACK_MOCK_KEYS_FILE names, "
+        "else a file of the store's own under ~/.local/share/flashback-mock; a file is made when "
+        "the store is new.",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", default=4010, type=_port, help="port to listen on; 0: a free one")
-    parser.add_argument(
-        "--contract", type=Path, metavar="FILE", help="serve this contract instead of its own"
-    )
-    parser.add_argument(
-        "--log-level",
-        default="info",
-        choices=["debug", "info", "warning", "error"],
-        help="verbosity",
-    )
+    command = "rotate-keys: re-encrypt a store with a new master key and destroy the old one"
+    parser.add_argument("command", nargs="?", choices=["rotate-keys"], help=command)
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    add("--port", default=4010, type=_port, help="port, 0: a free one (%(default)s)")
+    add("--store", metavar="WHERE", help="keep the state in this file, or at postgresql://…")
+    add("--keys", type=Path, metavar="FILE", help="the store's master keys")
+    add("--fixtures", type=Path, metavar="FILE", help="start with these, YAML or JSON")
+    add("--print-fixtures", action="store_true", help="print the default fixtures and stop")
+    add("--contract", type=Path, metavar="FILE", help="serve this contract instead of its own")
+    about = f"serve /__admin on any address, to who has the token in FILE, or in ${ADMIN_TOKEN}"
+    add("--admin-token", nargs="?", const="", metavar="FILE", help=about)
+    levels = ["debug", "info", "warning", "error"]
+    add("--log-level", default="info", choices=levels, help="verbosity (%(default)s)")
+    terminal = "text" if sys.stderr.isatty() else "json"
+    about = "for people or for programs (text on a terminal, else json)"
+    add("--log-format", default=terminal, choices=["text", "json"], help=about)
     return parser.parse_args()
 
 
-def _welcome(mock: Mock) -> None:
+def _welcome(mock: Mock, new: bool) -> None:  # noqa: FBT001 - uvicorn's callback
     access = {m.user: f"{m.access} in {m.workspace}" for m in mock.fixtures.members}
     tokens = [
         f"  {t.value:<16}{access.get(t.user, 'no workspace')}{', expired' if t.expires else ''}"
         for t in mock.fixtures.tokens
     ]
-    ids = [f"  {c.id}  {c.workspace}, {c.fields['name']}" for c in mock.fixtures.configurations]
+    ids = [f"  {c.id}  {c.workspace}, {c.fields.get('name')}" for c in mock.fixtures.configurations]
+    where = ["Store", f"  {mock.store.where}"]
+    if not new:
+        where.append("  as it was left: the fixtures below went in when it was made")
+    tried = ["Try it", f"  {_curl(mock)}"]
     here = f"Flashback mock backend on {mock.base_url} (Ctrl-C stops it)"
-    tried = ["Try it", f"  {_curl(mock)}", "", here]
-    print("\n".join(["Tokens", *tokens, "", "Configurations", *ids, "", *tried]), flush=True)
+    lines = [*where, "", "Tokens", *tokens, "", "Configurations", *ids, "", *tried, "", here]
+    print("\n".join(lines), flush=True)
 
 
 def _curl(mock: Mock) -> str:
-    url = mock.base_url + mock.contract.path.replace("{id}", mock.ids["main"])
+    id = next(iter(mock.ids.values()), "ID")
+    url = mock.base_url + mock.contract.path.replace("{id}", id)
     content_type = f"Content-Type: {mock.contract.media_type}"
-    authorization = f"Authorization: Bearer {mock.tokens['owner']}"
+    token = next(iter(mock.tokens.values()), "TOKEN")
     data = json.dumps(mock.contract.examples["everything"])
-    command = ["curl", "-X", "PUT", url, "-H", content_type, "-H", authorization, "--data", data]
-    return shlex.join(command)
-
-
-def _cannot_start(why: str) -> int:
-    print(f"flashback_mock: cannot start: {why}", file=sys.stderr)
-    return 1
+    command = ["curl", "-X", "PUT", url, "-H", content_type, "-H", f"Authorization: Bearer {token}"]
+    return shlex.join([*command, "--data", data])
 
 
 if __name__ == "__main__":

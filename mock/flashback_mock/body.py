@@ -9,12 +9,12 @@ from starlette.requests import Request
 SECONDS = 5.0  # for a body to arrive; a slower one is refused, so that no request hangs
 
 
-class UnreadError(Exception):
-    """The body was refused before its end; the message says why."""
-
-
 class InvalidError(ValueError):
     """The body, or what describes it, is not what the contract asks for; the message says why."""
+
+
+class UnreadError(InvalidError):
+    """The body was refused before its end."""
 
 
 async def read(request: Request, limit: int) -> bytes:

@@ -64,12 +64,13 @@ class Contract:
         places = [self._resolve(parameter)["in"] for parameter in operation["parameters"]]
         number = str(places.index("path"))
         self._id = self._validator(*pointer, "parameters", number, "schema")
-        self._messages = {
-            status: _messages(self._resolve(operation["responses"][str(status)]))
+        self.answers = {
+            status: _examples(self._resolve(operation["responses"][str(status)]))
             for status in STATUSES
         }
-        self.name_taken: str = self._messages[400]["nameTaken"]
+        self.name_taken: str = self.answers[400]["nameTaken"]["message"]
         self.examples = {name: example["value"] for name, example in media["examples"].items()}
+        self.version = str(self._document["info"]["version"])
 
     @property
     def credentials(self) -> frozenset[str]:
@@ -92,11 +93,18 @@ class Contract:
 
     def message(self, status: int) -> str:
         """The message of a status's first example."""
-        return next(iter(self._messages[status].values()))
+        message: str = next(iter(self.answers[status].values()))["message"]
+        return message
+
+    @property
+    def preferences(self) -> str:
+        """What a caller may prefer as an answer, in words."""
+        named = (f"code={status} ({', '.join(its)})" for status, its in self.answers.items())
+        return "there is no such example; there are " + ", ".join(named)
 
     def why_not_id(self, value: str) -> str | None:
         """The rule that an id breaks, without its value; None if it breaks none."""
-        return next((f"id: {_rule(e)}" for e in self._id.iter_errors(value)), None)
+        return next((f"id: {rule(e)}" for e in self._id.iter_errors(value)), None)
 
     def why_not_body(self, value: object) -> str | None:
         """The first rule that each field breaks, without any value; None if the body is valid.
@@ -113,7 +121,7 @@ class Contract:
         if error.kind.name == "additionalProperties":
             # Its name is the caller's, and could be a credential at the wrong place.
             return f"has an unknown field; the fields are {', '.join(self.fields)}"
-        return _rule(error, self.fields.get(field, {}).get("x-rule", ""))
+        return rule(error, self.fields.get(field, {}).get("x-rule", ""))
 
     def _resolve(self, node: Json) -> Json:
         for _ in range(MOST_REFERENCES):
@@ -148,12 +156,14 @@ def _read(path: Path) -> Json:
     raise ValueError(f"{path}: {why}; --contract names another")
 
 
-def _messages(response: Json) -> dict[str, str]:
+def _examples(response: Json) -> dict[str, Json]:
     media = next(iter(response["content"].values()))
-    return {name: example["value"]["message"] for name, example in media["examples"].items()}
+    examples = {name: example["value"] for name, example in media["examples"].items()}
+    _ = [example["message"] for example in examples.values()]  # or it is no contract of ours
+    return examples
 
 
-def _rule(error: jsonschema_rs.ValidationError, in_words: str = "") -> str:
+def rule(error: jsonschema_rs.ValidationError, in_words: str = "") -> str:
     """What was asked for, in words, never what was given."""
     keyword, asked = error.kind.name, error.kind.value
     if keyword in RULES:

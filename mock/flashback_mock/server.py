@@ -1,41 +1,26 @@
 """The mock as a server: one process or one thread, on one socket."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
 
 import uvicorn
 
-from .app import App
+from .admin import Admin
 from .contract import Contract
 from .fixtures import Fixtures
+from .keys import KeySource
+from .mock import Mock
 from .protocol import Protocol
+from .sqlite import Sqlite
 from .store import Store
 
 # Listening on every address, it is shown, and found, at the loopback one.
 LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not listened on
-
-
-@dataclass(frozen=True)
-class Mock:
-    """A mock that is listening, and what it knows."""
-
-    base_url: str
-    contract: Contract
-    fixtures: Fixtures
-    store: Store = field(repr=False)
-
-    @property
-    def tokens(self) -> dict[str, str]:
-        """The bearer tokens by role: owner, admin, reader, stranger, expired."""
-        return {token.user: token.value for token in self.fixtures.tokens}
-
-    @property
-    def ids(self) -> dict[str, str]:
-        """The configurations' ids by role: main, sibling, foreign (another workspace)."""
-        return {given.role: given.id for given in self.fixtures.configurations}
 
 
 class Server(uvicorn.Server):
@@ -45,12 +30,19 @@ class Server(uvicorn.Server):
         """Run `mock` as `config` says."""
         super().__init__(config)
         self.mock = mock
-        self.when_started: Callable[[Mock], None] = lambda _: None
+        self.when_started: Callable[[Mock, bool], None] = lambda _mock, _new: None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to serve; from here on signals end it in an orderly way."""
+        """Start to serve; raises `StoreError`. From here on signals end it in an orderly way."""
+        self.mock.loop = asyncio.get_running_loop()
+        new = await self.mock.store.open(self.mock.fixtures)
         await super().startup(sockets)
-        self.when_started(self.mock)
+        self.when_started(self.mock, new)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what is under way, then let go of the store."""
+        await super().shutdown(sockets)
+        await self.mock.store.close()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -59,15 +51,41 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=2048)
 
 
-@contextmanager
-def prepared(listener: socket.socket, contract: Contract) -> Generator[Server]:
-    """A server for a mock with fresh fixtures on the socket."""
-    host: str
+def store_at(where: str | None, contract: Contract, keys: Path | None = None) -> Store:
+    """The store at a path or a `postgresql://` address, or in memory."""
+    source = KeySource(keys)
+    if where and where.startswith(("postgresql://", "postgres://")):
+        from .postgres import Postgres  # noqa: PLC0415 - needs an extra of its own
+
+        return Postgres(where, contract.credentials, source)
+    return Sqlite(Path(where) if where else None, contract.credentials, source)
+
+
+def mock_at(
+    listener: socket.socket,
+    contract: Contract,
+    fixtures: Fixtures | None = None,
+    store: Store | None = None,
+) -> Mock:
+    """A mock that is to serve on the socket, by default in memory with the default fixtures."""
     host, port = listener.getsockname()[:2]
-    fixtures = Fixtures.default()
-    store = Store(fixtures, contract.credentials)
+    shown = LOOPBACK_OF.get(host, host)
+    base_url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    fixtures = fixtures or Fixtures.read(contract)
+    return Mock(base_url, contract, fixtures, store or store_at(None, contract))
+
+
+def prepared(
+    listener: socket.socket, mock: Mock, admin_token: str | None = None, grace: int = 1
+) -> Server:
+    """A server for the mock.
+
+    `/__admin` is served on loopback, and elsewhere to who has the token. When it stops, it gives
+    what is under way `grace` seconds to finish.
+    """
+    local = ip_address(listener.getsockname()[0]).is_loopback
     config = uvicorn.Config(
-        App(contract, store),
+        Admin(mock, admin_token) if local or admin_token else mock.asgi,
         http=Protocol,
         ws="none",
         lifespan="off",
@@ -76,27 +94,52 @@ def prepared(listener: socket.socket, contract: Contract) -> Generator[Server]:
         server_header=False,
         headers=[("Server", "flashback-mock")],
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=grace,
     )
-    try:
-        host = LOOPBACK_OF.get(host, host)
-        address = f"[{host}]" if ":" in host else host
-        yield Server(config, Mock(f"http://{address}:{port}", contract, fixtures, store))
-    finally:
-        store.close()
+    return Server(config, mock)
 
 
 @contextmanager
 def running(
-    contract: Contract | None = None, host: str = "127.0.0.1", port: int = 0
+    contract: Contract | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    fixtures: Path | None = None,
+    store: str | None = None,
 ) -> Generator[Mock]:
-    """A mock that serves from a thread of this process until the block ends."""
-    listener = listen(host, port)  # listens from now on: whoever connects early is queued
-    with listener, prepared(listener, contract or Contract()) as server:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        try:
+    """A mock that serves from a thread of this process until the block ends.
+
+    Raises `OSError` for a port that is taken, `ValueError` for fixtures with a mistake, and
+    `StoreError` for a store that cannot be opened.
+    """
+    contract = contract or Contract()
+    given = Fixtures.read(contract, fixtures)
+    with listen(host, port) as listener:  # from now on: whoever connects early is queued
+        server = prepared(listener, mock_at(listener, contract, given, store_at(store, contract)))
+        with _in_thread(server, listener):
             yield server.mock
+
+
+@contextmanager
+def _in_thread(server: Server, listener: socket.socket) -> Generator[None]:
+    started, failed = threading.Event(), list[BaseException]()
+    server.when_started = lambda _mock, _new: started.set()
+
+    def run() -> None:
+        try:
+            server.run(sockets=[listener])
+        except BaseException as error:  # noqa: BLE001 - told to who started it
+            failed.append(error)
         finally:
-            server.should_exit = True
-            thread.join()
+            started.set()
+
+    thread = threading.Thread(target=run, name="flashback-mock", daemon=True)
+    thread.start()
+    started.wait()
+    try:
+        if failed:
+            raise failed[0]
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -314,7 +314,8 @@ async def _done(value: Any) -> Any:
 def serving(change: Change) -> Generator[flashback_mock.Mock]:
     """A fresh mock with the change around it, on a free loopback port, until the block ends."""
     listener = server.listen("127.0.0.1", 0)
-    with listener, server.prepared(listener, flashback_mock.Contract()) as uvicorn:
+    with listener:
+        uvicorn = server.prepared(listener, server.mock_at(listener, flashback_mock.Contract()))
         app: Any = uvicorn.config.app
         uvicorn.config.app = ChangedApp(app, uvicorn.mock, change)
         if change.on_the_wire:

@@ -78,12 +78,12 @@ def test_refused_body_answers_400(
     http: httpx.Client, mock: flashback_mock.Mock, body: bytes
 ) -> None:
     """What is no valid body answers 400 with a message, changes nothing, and costs nobody else."""
-    before = mock.store.read(mock.ids["main"])
+    before = mock.configuration(mock.ids["main"])
     answer = http.put(mock.ids["main"], content=body, headers=JSON)
     assert answer.status_code == 400
     assert answer.json()["success"] is False
     assert answer.json()["message"]
-    assert mock.store.read(mock.ids["main"]) == before
+    assert mock.configuration(mock.ids["main"]) == before
     assert http.put(mock.ids["main"], json={}).status_code == 200
 
 
@@ -184,7 +184,7 @@ def test_chunked_body_is_read(http: httpx.Client, mock: flashback_mock.Mock) -> 
     """A body in chunks is a body."""
     answer = http.put(mock.ids["main"], content=iter([b'{"name"', b': "chunks"}']), headers=JSON)
     assert answer.status_code == 200
-    assert mock.store.read(mock.ids["main"])["name"] == "chunks"
+    assert mock.configuration(mock.ids["main"])["name"] == "chunks"
 
 
 @pytest.mark.parametrize("token", ["owner", "wrong"])
@@ -414,5 +414,5 @@ def test_twenty_at_once(mock: flashback_mock.Mock, http: httpx.Client) -> None:
     for thread in threads:
         thread.join()
     assert statuses == [200] * 20
-    stored = mock.store.read(mock.ids["main"])
+    stored = mock.configuration(mock.ids["main"])
     assert stored["endpoint"] == f"https://{stored['name'].split()[1]}.example"

@@ -15,11 +15,9 @@ def put(http: httpx.Client, id: str, body: Any, token: str | None = None) -> htt
 
 def test_every_field_given_is_stored(http: httpx.Client, mock: flashback_mock.Mock) -> None:
     """An update with every field stores every field."""
-    example = dict(mock.contract.examples["everything"])
+    example = mock.contract.examples["everything"]
     assert put(http, mock.ids["main"], example).status_code == 200
-    for credential in mock.contract.credentials:
-        assert mock.store.reveals(mock.ids["main"], credential, example.pop(credential))
-    assert mock.store.read(mock.ids["main"]) == example
+    mock.assert_updated(mock.ids["main"], **example)
 
 
 @pytest.mark.parametrize("field", ["name", "aiType", "endpoint", "key", "secret"])
@@ -30,27 +28,24 @@ def test_only_the_field_given_changes(
     main = next(c for c in mock.fixtures.configurations if c.role == "main")
     given = mock.contract.examples["everything"][field] + ("" if field == "aiType" else "x")
     put(http, main.id, {field: given})
-    wanted = {**main.fields, field: given}
-    for credential in mock.contract.credentials:
-        assert mock.store.reveals(main.id, credential, wanted.pop(credential))
-    assert mock.store.read(main.id) == wanted
+    mock.assert_updated(main.id, **{**main.fields, field: given})
 
 
 def test_empty_object_changes_nothing(http: httpx.Client, mock: flashback_mock.Mock) -> None:
     """`{}` answers 200 and changes nothing."""
-    before = mock.store.read(mock.ids["main"])
+    before = mock.configuration(mock.ids["main"])
     assert put(http, mock.ids["main"], {}).status_code == 200
-    assert mock.store.read(mock.ids["main"]) == before
+    assert mock.configuration(mock.ids["main"]) == before
 
 
 def test_other_configurations_stay_as_they_are(
     http: httpx.Client, mock: flashback_mock.Mock
 ) -> None:
     """An update of one configuration changes no other."""
-    before = mock.store.read(mock.ids["sibling"])
+    before = mock.configuration(mock.ids["sibling"])
     put(http, mock.ids["main"], mock.contract.examples["everything"])
-    assert mock.store.read(mock.ids["sibling"]) == before
-    assert mock.store.reveals(mock.ids["sibling"], "key", "made-up-sibling-key")
+    assert mock.configuration(mock.ids["sibling"]) == before
+    assert mock.reveals(mock.ids["sibling"], key="made-up-sibling-key")
 
 
 @pytest.mark.parametrize(
@@ -71,23 +66,23 @@ def test_role_decides(
     """WRITE and ADMIN of the configuration's workspace may update, nobody else."""
     answer = put(http, mock.ids[id], {"name": "New name"}, mock.tokens[role])
     assert answer.status_code == status
-    assert (mock.store.read(mock.ids[id])["name"] == "New name") == (status == 200)
+    assert (mock.configuration(mock.ids[id])["name"] == "New name") == (status == 200)
 
 
 def test_taken_name_is_refused_whole(http: httpx.Client, mock: flashback_mock.Mock) -> None:
     """A name that another configuration of the workspace has answers 400, and nothing changes."""
-    before = mock.store.read(mock.ids["main"])
-    taken = mock.store.read(mock.ids["sibling"])["name"]
+    before = mock.configuration(mock.ids["main"])
+    taken = mock.configuration(mock.ids["sibling"])["name"]
     answer = put(http, mock.ids["main"], {"name": taken, "aiType": "OTHER", "key": "not stored"})
     assert answer.status_code == 400
     assert answer.json()["message"] == mock.contract.name_taken
-    assert mock.store.read(mock.ids["main"]) == before
-    assert not mock.store.reveals(mock.ids["main"], "key", "not stored")
+    assert mock.configuration(mock.ids["main"]) == before
+    assert not mock.reveals(mock.ids["main"], key="not stored")
 
 
 def test_name_may_be_taken_elsewhere(http: httpx.Client, mock: flashback_mock.Mock) -> None:
     """A name is unique in its workspace only, and its own name is not taken."""
-    foreign = mock.store.read(mock.ids["foreign"])["name"]
+    foreign = mock.configuration(mock.ids["foreign"])["name"]
     assert put(http, mock.ids["main"], {"name": foreign}).status_code == 200
     assert put(http, mock.ids["main"], {"name": foreign}).status_code == 200
 
@@ -103,7 +98,7 @@ def test_names_are_compared_code_point_by_code_point(
 
 def test_stranger_learns_no_names(http: httpx.Client, mock: flashback_mock.Mock) -> None:
     """Whether a name is taken is told only to those who may update."""
-    taken = mock.store.read(mock.ids["sibling"])["name"]
+    taken = mock.configuration(mock.ids["sibling"])["name"]
     answer = put(http, mock.ids["main"], {"name": taken}, mock.tokens["stranger"])
     assert answer.status_code == 403
 

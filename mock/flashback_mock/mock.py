@@ -1,0 +1,160 @@
+"""A mock as Python code sees it: what it knows, what it was asked, what it is to answer."""
+
+import asyncio
+import uuid
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+
+from starlette.types import ASGIApp
+
+from .app import App
+from .contract import Contract
+from .control import Control, Entry
+from .fixtures import Configuration, Fixtures, Member, Token
+from .store import NameTakenError, NotFoundError, Store
+
+T = TypeVar("T")
+SECONDS = 30.0  # for the store to answer a test
+
+
+@dataclass
+class Mock:
+    """A mock that is listening. Its methods are for any thread but the one that it serves in."""
+
+    base_url: str
+    contract: Contract
+    fixtures: Fixtures
+    store: Store = field(repr=False)
+    control: Control = field(init=False, repr=False)
+    loop: asyncio.AbstractEventLoop = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Begin with nothing planned, and an empty journal."""
+        self.control = Control(tuple(self.contract.answers))
+        self.answer_next = self.control.answer_next
+
+    @property
+    def tokens(self) -> dict[str, str]:
+        """The bearer tokens by role: owner, admin, reader, stranger, expired."""
+        return {token.user: token.value for token in self.fixtures.tokens}
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """The configurations' ids by role: main, sibling, foreign (another workspace)."""
+        return {given.role: given.id for given in self.fixtures.configurations}
+
+    @cached_property
+    def asgi(self) -> ASGIApp:
+        """The operation as an ASGI application, for `httpx.ASGITransport`; the same state."""
+        return App(self.contract, self.store, self.control)
+
+    @property
+    def requests(self) -> list[Entry]:
+        """The journal: what was asked so far, the oldest first."""
+        return list(self.control.journal)
+
+    def configuration(self, id: str) -> dict[str, Any]:
+        """What is stored now, of a credential only when it changed; raises `ValueError`."""
+        try:
+            return self._wait(self.store.configuration(id))
+        except NotFoundError:
+            raise ValueError(f"id: no configuration has {id!r}; there are {self.ids}") from None
+
+    def reveals(self, id: str, **credentials: str) -> bool:
+        """Whether these are the stored credentials, as in `reveals(id, secret="…")`."""
+        self.configuration(id)
+        return all(
+            self._wait(self.store.reveals(id, self._field(name), value))
+            for name, value in credentials.items()
+        )
+
+    def add_configuration(self, *, workspace: str = "", id: str = "", **fields: str) -> str:
+        """Add a configuration, by default to the first workspace; its id.
+
+        Raises `ValueError` for what the contract does not allow.
+        """
+        fields = {self._field(name): value for name, value in fields.items()}
+        more = self.new_configuration(fields, workspace, id)
+        self._add(more)
+        return more.configurations[0].id
+
+    def new_configuration(
+        self, fields: dict[str, str], workspace: str = "", id: str = ""
+    ) -> Fixtures:
+        """A configuration to add, by default in the first workspace; raises `ValueError`."""
+        id = id or str(uuid.uuid4())
+        if why := self.contract.why_not_id(id) or self.contract.why_not_body(fields):
+            raise ValueError(why)
+        workspace = workspace or self.fixtures.members[0].workspace
+        return Fixtures(configurations=(Configuration("", workspace, id, fields),))
+
+    def add_member(
+        self, user: str, *, workspace: str = "", access: str = "WRITE", token: str = ""
+    ) -> str:
+        """Add a user to a workspace, by default the first, or change the access; the token."""
+        if access not in (levels := ("READ", "WRITE", "ADMIN")):
+            raise ValueError(f"access: must be one of {', '.join(levels)}")
+        token = token or self.tokens.get(user) or f"{user}-token"
+        member = Member(workspace or self.fixtures.members[0].workspace, user, access)
+        self._add(Fixtures(tokens=(Token(token, user),), members=(member,)))
+        return token
+
+    def reset(self) -> None:
+        """Be as at the start: the fixtures, nothing planned, an empty journal."""
+        self._wait(self.store.reset(self.fixtures))
+        self.control.clear()
+
+    def assert_updated(self, id: str, **fields: str) -> None:
+        """Raise `AssertionError` unless the configuration was updated, and has these fields now.
+
+        It says what there is instead, field by field; a credential only `differs`.
+        """
+        __tracebackhide__ = True
+        stored, wrong = self.configuration(id), list[str]()
+        for given, value in fields.items():
+            name = self._field(given)
+            if name in self.contract.credentials:
+                if not self.reveals(id, **{name: value}):
+                    since = stored.get(name, {}).get("changedAt", "never")
+                    wrong.append(f"{name}: differs; it last changed: {since}")
+            elif stored.get(name) != value:
+                wrong.append(f"{name}: is {stored.get(name)!r}, expected {value!r}")
+        mine = [entry for entry in self.requests if entry.configuration == id]
+        if wrong or not any(entry.status == 200 for entry in mine):
+            asked = [_in_words(entry) for entry in mine] or [
+                "none; of others " + str(len(self.requests))
+            ]
+            what = ["is not as expected", *wrong] if wrong else ["was not updated"]
+            raise AssertionError(
+                f"configuration {id} "
+                + "\n  ".join([*what, "requests for it:"])
+                + "\n    "
+                + "\n    ".join(asked)
+            )
+
+    def _field(self, name: str) -> str:
+        """The contract's name of a field that may be spelt as in the Python client."""
+        plain: dict[str, str] = {field.lower(): field for field in self.contract.fields}
+        try:
+            return plain[name.replace("_", "").lower()]
+        except KeyError:
+            known = ", ".join(self.contract.fields)
+            raise TypeError(f"{name}: is no field; the fields are {known}") from None
+
+    def _add(self, more: Fixtures) -> None:
+        try:
+            self._wait(self.store.add(more))
+        except NameTakenError:
+            raise ValueError(
+                "another configuration has this id, or this name in the workspace"
+            ) from None
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(SECONDS)
+
+
+def _in_words(entry: Entry) -> str:
+    changed = f" ({', '.join(entry.fields)})" if entry.fields else ""
+    return f"{entry.method} {entry.status} {entry.fault} as {entry.user or 'nobody'}{changed}"

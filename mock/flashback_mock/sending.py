@@ -1,0 +1,71 @@
+"""How an answer goes out: whole, before its request has been read, or broken on purpose."""
+
+import asyncio
+import socket
+import struct
+from contextlib import suppress
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import Receive, Send
+
+LINGER_SECONDS = 1.0
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds: closing resets
+
+
+async def and_close(response: Response, receive: Receive, send: Send) -> None:
+    """Answer a request whose body was not read to its end, and close the connection.
+
+    What is still on its way is thrown away first, for a while: a connection closed over unread
+    bytes is reset, and the answer lost with it.
+    """
+    response.headers["Connection"] = "close"
+    await _start(response, send)
+    await send({"type": "http.response.body", "body": bytes(response.body), "more_body": True})
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while (await receive()).get("more_body", False):
+                pass
+    await send({"type": "http.response.body"})
+
+
+async def broken(fault: str, response: Response, receive: Receive, send: Send) -> None:
+    """Break the answer: `reset`, `timeout`, `truncated` within its body, or `malformed` JSON."""
+    half = bytes(response.body)[: len(response.body) // 2]
+    if fault == "malformed":
+        response.headers["Content-Length"] = str(len(half))
+        await _start(response, send)
+        await send({"type": "http.response.body", "body": half})
+        return
+    # uvicorn hands out the connection to nobody; its `send` belongs to who has it.
+    transport: asyncio.Transport | None = getattr(_owner(send), "transport", None)
+    if transport is None:
+        raise _as_httpx(fault)
+    if fault == "timeout":
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    elif fault == "truncated":
+        await _start(response, send)
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+        transport.close()
+    else:
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        transport.abort()
+
+
+def _owner(send: Send) -> Any:
+    return getattr(send, "__self__", None)
+
+
+def _as_httpx(fault: str) -> Exception:
+    """What httpx would raise, where it asks in process: there is no connection to break."""
+    import httpx  # noqa: PLC0415 - only there
+
+    errors = {"reset": httpx.ReadError, "timeout": httpx.ReadTimeout}
+    return errors.get(fault, httpx.RemoteProtocolError)(f"{fault}, as planned")
+
+
+async def _start(response: Response, send: Send) -> None:
+    start = {"status": response.status_code, "headers": response.raw_headers}
+    await send({"type": "http.response.start", **start})
