@@ -6,9 +6,9 @@ import os
 import re
 import time
 import traceback
-from contextlib import suppress
-from dataclasses import dataclass
-from http import HTTPStatus
+from dataclasses import dataclass, field
+from http import HTTPMethod, HTTPStatus
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from . import body, sending
 from .contract import Contract
-from .control import Control, Entry
+from .control import SILENT, Control, Entry, Planned
 from .store import (
     ForbiddenError,
     NotFoundError,
@@ -30,18 +30,24 @@ log = logging.getLogger("flashback_mock")
 
 BEARER = re.compile("bearer +([0-9A-Za-z._~+/-]+=*)", re.IGNORECASE)  # RFC 6750, section 2.1
 REQUEST_ID = re.compile("[0-9A-Za-z._-]{1,64}")
-PREFERRED = re.compile(r"\b(?:__)?(code|example)=\"?([0-9A-Za-z_-]+)")
+# As Prism reads them: `Prefer: code=404, example=notFound`, and `?__code=404&__example=notFound`.
+PREFER = re.compile(r"(?:^|[,;])\s*(code|example)\s*=\s*\"?([^\s\",;]*)", re.IGNORECASE)
+QUERY = re.compile(r"(?:^|&)__(code|example)=([^&]*)")
+METHODS = frozenset(HTTPMethod)
+HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 405: {"Allow": "PUT"}}
 
 
 @dataclass(slots=True)
 class Seen:
     """What is found out about a request while it is answered."""
 
+    request_id: str
     user: str = ""
     configuration: str = ""
     fields: tuple[str, ...] = ()
-    fault: str = ""
+    updated: bool = False
     unread: bool = False
+    planned: Planned = field(default_factory=Planned)
 
 
 class App:
@@ -55,58 +61,74 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        request, seen, started = Request(scope, receive), Seen(), time.perf_counter()
+        request, started = Request(scope, receive), time.perf_counter()
+        seen = Seen(_request_id(request))
         try:
             response = await self._answer(request, seen)
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, 500 is the documented answer
-            _log_failure(error)
+            log.error("request %s failed: %s", seen.request_id, _why(error))  # noqa: TRY400
             response = self._error(HTTPStatus.INTERNAL_SERVER_ERROR)
-        response.headers["X-Request-Id"] = number = _request_id(request)
-        milliseconds = (time.perf_counter() - started) * 1000
-        told = (seen.user, seen.configuration, seen.fields, seen.fault)
-        entry = Entry(number, request.method, response.status_code, milliseconds, *told)
-        self._control.journal.append(entry)
-        log.info(entry)
-        if seen.fault:
-            await sending.broken(seen.fault, response, receive, send)
+        response.headers["X-Request-Id"] = seen.request_id
+        self._note(request, seen, response.status_code, time.perf_counter() - started)
+        if seen.planned.delay:  # only now: who stops waiting finds the request in the journal
+            await asyncio.sleep(seen.planned.delay)
+        if seen.planned.fault:
+            await sending.broken(seen.planned.fault, response, receive, send)
         elif seen.unread:
             await sending.and_close(response, receive, send)
         else:
             await response(scope, receive, send)
+
+    def _note(self, request: Request, seen: Seen, status: int, seconds: float) -> None:
+        """Put the request into the journal and the log."""
+        fault = seen.planned.fault
+        entry = Entry(
+            seen.request_id,
+            request.method if request.method in METHODS else "other",  # it could be a token
+            0 if fault in SILENT else status,
+            round(seconds * 1000, 3),
+            seen.user,
+            seen.configuration,
+            seen.fields,
+            seen.updated,
+            fault,
+        )
+        self._control.journal.append(entry)
+        log.info(entry)
 
     async def _answer(self, request: Request, seen: Seen) -> JSONResponse:
         configuration = self._contract.id_of(request.scope["raw_path"])
         if configuration is None:
             return self._error(HTTPStatus.NOT_FOUND, "There is nothing at this path")
         if request.method != "PUT":
-            return self._error(
-                HTTPStatus.METHOD_NOT_ALLOWED, "Only PUT is allowed here", {"Allow": "PUT"}
-            )
-        planned = self._control.next()
-        await asyncio.sleep(planned.delay) if planned.delay else None
-        seen.fault = planned.fault
-        if (planned.status or planned.fault) and not planned.after_update:
-            with suppress(body.InvalidError):
-                await self._body_of(request, seen)
-            return self._example(planned.status or 200)
+            return self._error(HTTPStatus.METHOD_NOT_ALLOWED, "Only PUT is allowed here")
+        seen.planned = self._control.next()
         response = await self._update(request, seen, configuration)
-        return self._example(planned.status) if planned.status else response
+        return self._example(code=str(seen.planned.status)) if seen.planned.status else response
 
     async def _update(self, request: Request, seen: Seen, configuration: bytes) -> JSONResponse:
-        token = _token_of(request)
+        token = token_of(request)
         try:
             # Read before 401 too: what is left unread costs the connection.
             changes = self._judge(request, configuration, await self._body_of(request, seen))
-            seen.fields, wanted = tuple(changes), configuration.decode()
+            preferred, wanted = self._preferred(request), configuration.decode()
         except body.InvalidError as why:
-            return await self._to_user(token, seen, self._error(HTTPStatus.BAD_REQUEST, str(why)))
+            response = self._error(HTTPStatus.BAD_REQUEST, str(why))
         except UnicodeDecodeError:  # ids are text: other octets name nothing
-            return await self._to_user(token, seen, self._error(HTTPStatus.NOT_FOUND))
-        if preferred := _preferred(request):
-            return await self._to_user(token, seen, self._preferred_example(preferred))
-        return await self._change(token, wanted, changes, seen)
+            response = self._error(HTTPStatus.NOT_FOUND)
+        else:
+            seen.fields = tuple(changes)
+            if not preferred and seen.planned.after_update:
+                response = await self._change(token, wanted, changes, seen)
+                seen.updated = response.status_code == HTTPStatus.OK
+                return response
+            # An update of nothing finds out who asks, and for what.
+            response = await self._change(token, wanted, {}, seen)
+            return preferred if preferred and seen.user else response
+        seen.user = (token and await self._store.user_of(token)) or ""
+        return response if seen.user else self._error(HTTPStatus.UNAUTHORIZED)
 
     async def _change(
         self, token: str, wanted: str, changes: dict[str, str], seen: Seen
@@ -114,7 +136,7 @@ class App:
         try:
             seen.user = await self._store.update(token, wanted, changes)
         except UnauthorizedError:
-            return self._unauthorized()
+            return self._error(HTTPStatus.UNAUTHORIZED)
         except RefusedError as refused:
             seen.user = refused.user
             if isinstance(refused, NotFoundError):
@@ -127,11 +149,6 @@ class App:
         seen.configuration = wanted
         message = self._contract.message(200)
         return JSONResponse({"success": True, "aiLlmId": wanted, "message": message})
-
-    async def _to_user(self, token: str, seen: Seen, response: JSONResponse) -> JSONResponse:
-        """The response, if the token is good, else 401, which comes first."""
-        seen.user = (token and await self._store.user_of(token)) or ""
-        return response if seen.user else self._unauthorized()
 
     async def _body_of(self, request: Request, seen: Seen) -> bytes:
         try:
@@ -153,51 +170,49 @@ class App:
             raise body.InvalidError(why)
         return changes
 
-    def _preferred_example(self, preferred: dict[str, str]) -> JSONResponse:
+    def _preferred(self, request: Request) -> JSONResponse | None:
+        """The example that a request asks for, if it does; raises `InvalidError`."""
+        query, given = request.scope["query_string"], request.headers.getlist("prefer")
+        if not query and not given:
+            return None
+        wanted = QUERY.findall(query.decode("latin-1")) + PREFER.findall(",".join(given))
         try:
-            return self._example(**preferred)
-        except KeyError:
-            return self._error(HTTPStatus.BAD_REQUEST, f"Prefer: {self._contract.preferences}")
+            return (
+                self._example(**{key.lower(): value for key, value in wanted}) if wanted else None
+            )
+        except LookupError:
+            raise body.InvalidError(f"Prefer: {self._contract.preferences}") from None
 
-    def _example(self, code: int | str = 200, example: str = "") -> JSONResponse:
-        """The contract's example of this status and name; raises `KeyError` if it has none."""
-        examples = self._contract.answers[int(code)]
-        headers = {"WWW-Authenticate": "Bearer"} if int(code) == HTTPStatus.UNAUTHORIZED else None
-        return JSONResponse(examples[example or next(iter(examples))], int(code), headers)
+    def _example(self, code: str = "", example: str = "") -> JSONResponse:
+        """The contract's first example of this status and name; raises `LookupError`."""
+        return _respond(*self._contract.example(code, example))
 
-    def _unauthorized(self) -> JSONResponse:
-        return self._error(HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
-
-    def _error(
-        self, status: HTTPStatus, message: str | None = None, headers: dict[str, str] | None = None
-    ) -> JSONResponse:
+    def _error(self, status: HTTPStatus, message: str | None = None) -> JSONResponse:
         message = message or self._contract.message(status)
-        return JSONResponse({"success": False, "message": message}, status, headers)
+        return _respond(status, {"success": False, "message": message})
 
 
-def _token_of(request: Request) -> str:
+def token_of(request: Request) -> str:
     """The bearer token; empty if there is none, or more than one, where it belongs."""
     given = request.headers.getlist("authorization")
     bearer = BEARER.fullmatch(given[0].strip(" \t")) if len(given) == 1 else None
     return bearer[1] if bearer else ""
 
 
-def _preferred(request: Request) -> dict[str, str]:
-    """The `code` and the `example` that `Prefer` or the query ask for, as they do of Prism."""
-    wanted = request.scope["query_string"].decode("latin-1")
-    wanted = wanted + ", " + request.headers["prefer"] if "prefer" in request.headers else wanted
-    return dict(PREFERRED.findall(wanted)) if wanted else {}
+def _respond(status: int, content: dict[str, Any]) -> JSONResponse:
+    return JSONResponse(content, status, HEADERS.get(status))
 
 
 def _request_id(request: Request) -> str:
+    """The caller's, unless it could not be logged; a made one then."""
     given = request.headers.get("x-request-id", "")
-    return given if REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
+    secret = given in request.headers.get("authorization", "")
+    return given if REQUEST_ID.fullmatch(given) and not secret else os.urandom(16).hex()
 
 
-def _log_failure(error: Exception) -> None:
-    """Log where it happened, not what it says: an exception's text may quote a credential."""
+def _why(error: Exception) -> str:
+    """Where it happened, not what it says: an exception's text may quote a credential."""
     if isinstance(error, StoreError):  # whose text is ours
-        log.error("failed to update: %s", error)
-        return
+        return str(error)
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    log.error("failed to update: %s in %s:%s", type(error).__name__, frame.name, frame.lineno)
+    return f"{type(error).__name__} in {frame.name}:{frame.lineno}"

@@ -91,16 +91,24 @@ class Contract:
                 return None
         return found
 
-    def message(self, status: int) -> str:
-        """The message of a status's first example."""
-        message: str = next(iter(self.answers[status].values()))["message"]
-        return message
+    def example(self, code: str = "", name: str = "") -> tuple[int, Json]:
+        """The first example of this status, of this name, or both; raises `LookupError`."""
+        for status, examples in self.answers.items():
+            for its_name, example in examples.items():
+                if code in ("", str(status)) and name in ("", its_name):
+                    return status, example
+        raise LookupError(self.preferences)
 
     @property
     def preferences(self) -> str:
         """What a caller may prefer as an answer, in words."""
         named = (f"code={status} ({', '.join(its)})" for status, its in self.answers.items())
         return "there is no such example; there are " + ", ".join(named)
+
+    def message(self, status: int) -> str:
+        """The message of a status's first example."""
+        message: str = next(iter(self.answers[status].values()))["message"]
+        return message
 
     def why_not_id(self, value: str) -> str | None:
         """The rule that an id breaks, without its value; None if it breaks none."""
@@ -111,11 +119,16 @@ class Contract:
 
         Raises `ValueError` for what is nested deeper than the validator goes.
         """
+        whys = self.whys_not_body(value)
+        return "; ".join(f"{field}: {why}" for field, why in whys.items()) or None
+
+    def whys_not_body(self, value: object) -> dict[str, str]:
+        """The same, by field; what breaks a rule of the whole is the field `body`."""
         whys: dict[str, str] = {}
         for error in self._body.iter_errors(value):
             field = str(error.instance_path[0]) if error.instance_path else "body"
             whys.setdefault(field, self._why_not_field(field, error))
-        return "; ".join(f"{field}: {why}" for field, why in whys.items()) or None
+        return whys
 
     def _why_not_field(self, field: str, error: jsonschema_rs.ValidationError) -> str:
         if error.kind.name == "additionalProperties":

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, get_args
 
 Fault = Literal["reset", "truncated", "malformed", "timeout"]
 FAULTS: tuple[str, ...] = get_args(Fault)
+SILENT = ("reset", "timeout")  # those after which no status is sent
 MOST = 10_000
 LONGEST_DELAY = 3600.0
 
@@ -14,7 +15,9 @@ LONGEST_DELAY = 3600.0
 class Entry(NamedTuple):
     """A request as the journal has it: never a value of a credential or a token.
 
-    `user`, `configuration` and `fields` stay empty for what was refused before they were known.
+    `status` is 0 where a fault swallowed the answer, `fields` are those that the request was to
+    change, and `updated` says whether that was stored. `user`, `configuration` and `fields` stay
+    empty for what was refused before they were known. `milliseconds` leave out a planned delay.
     """
 
     request_id: str
@@ -24,16 +27,17 @@ class Entry(NamedTuple):
     user: str = ""
     configuration: str = ""
     fields: tuple[str, ...] = ()
+    updated: bool = False
     fault: str = ""
 
 
 class Planned(NamedTuple):
-    """An answer that is given instead of the true one, after a delay in seconds."""
+    """How a request is answered, if not truly and at once: see `Control.answer_next`."""
 
-    status: int | None = None
+    status: int = 0
     delay: float = 0
     fault: str = ""
-    after_update: bool = False
+    after_update: bool = True
 
 
 @dataclass
@@ -56,22 +60,23 @@ class Control:
     ) -> None:
         """Have the next requests answered so: by a documented status, late, or by a fault.
 
-        They are not carried out, unless there is nothing but a delay, or `after_update` is true:
-        then an update is stored, and only its answer is another. Raises `ValueError`.
+        What they ask for is not stored, unless there is nothing but a delay (in seconds), or
+        `after_update` is true: then only the answer is another. Raises `ValueError`.
         """
         if status not in (None, *self.statuses):
             raise ValueError(f"status: must be one of {_list(self.statuses)}")
         if fault not in (None, *FAULTS):
             raise ValueError(f"fault: must be one of {_list(FAULTS)}")
-        if not 1 <= times <= MOST:
-            raise ValueError(f"times: must be from 1 to {MOST}")
-        planned = Planned(status, seconds("delay", delay), fault or "", after_update)
-        self.planned.extend([planned] * times)
+        if not 1 <= times <= MOST - len(self.planned):
+            raise ValueError(f"times: must be at least 1, and at most {MOST} may be planned")
+        late = seconds("delay", delay)
+        true = after_update or not (status or fault)
+        self.planned.extend([Planned(status or 0, late, fault or "", true)] * times)
 
     def next(self) -> Planned:
-        """The answer that is planned for this request; nothing special if none is."""
+        """How this request is to be answered."""
         planned = self.planned.popleft() if self.planned else Planned()
-        return planned._replace(delay=planned.delay + self.delay) if self.delay else planned
+        return planned._replace(delay=planned.delay + self.delay)
 
     def clear(self) -> None:
         """Forget all of it."""

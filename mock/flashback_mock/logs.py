@@ -13,7 +13,7 @@ Format = Literal["text", "json"]
 def to_stderr(level: str, form: Format) -> None:
     """Log from `level` on to standard error."""
     handler = logging.StreamHandler()
-    handler.setFormatter(Json() if form == "json" else Text("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(Json() if form == "json" else Text())
     logging.basicConfig(handlers=[handler], level=level.upper())
     # The welcome says what uvicorn would say, and failures are logged by the application.
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
@@ -25,21 +25,13 @@ class Text(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Format one record."""
-        if (entry := _entry(record)) is None:
-            return (
-                f"{self.formatTime(record, self.datefmt)} {record.levelname} {record.getMessage()}"
-            )
-        what = f"{entry.configuration} ({', '.join(entry.fields) or 'nothing'})"
-        told = [
-            self.formatTime(record, self.datefmt),
-            entry.method,
-            str(entry.status),
-            entry.user or "-",
-            what if entry.configuration else "-",
-            *([entry.fault] if entry.fault else []),
-            f"{entry.milliseconds:.1f} ms",
-            entry.request_id,
-        ]
+        time, entry = self.formatTime(record, "%H:%M:%S"), _entry(record)
+        if entry is None:
+            return f"{time}  {record.levelname}  {record.getMessage()}"
+        changed = f"{entry.configuration or '-'} ({', '.join(entry.fields) or 'nothing'})"
+        status = f"{entry.status} {entry.fault}".rstrip()
+        spent = f"{entry.milliseconds:.1f} ms"
+        told = (time, entry.method, status, entry.user or "-", changed, spent, entry.request_id)
         return "  ".join(told)
 
 

@@ -2,10 +2,10 @@
 
 import asyncio
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, TypeVar
+from functools import cached_property, wraps
+from typing import Any, ParamSpec, TypeVar
 
 from starlette.types import ASGIApp
 
@@ -16,7 +16,26 @@ from .fixtures import Configuration, Fixtures, Member, Token
 from .store import NameTakenError, NotFoundError, Store
 
 T = TypeVar("T")
+P = ParamSpec("P")
 SECONDS = 30.0  # for the store to answer a test
+LEVELS = ("READ", "WRITE", "ADMIN")
+
+__tracebackhide__ = True  # pytest shows where a test called, not how it came to be refused
+
+
+def _sealed(method: Callable[P, T]) -> Callable[P, T]:
+    """The method, whose errors hold no frame of ours: `pytest --showlocals` would print it."""
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(*args, **kwargs)
+        except Exception as raised:  # noqa: BLE001 - whatever it is, it is raised again
+            error = raised
+        del args, kwargs
+        raise error.with_traceback(None)
+
+    return call
 
 
 @dataclass
@@ -56,12 +75,16 @@ class Mock:
         return list(self.control.journal)
 
     def configuration(self, id: str) -> dict[str, Any]:
-        """What is stored now, of a credential only when it changed; raises `ValueError`."""
+        """What is stored now, of a credential only that it is set, and when it changed.
+
+        Raises `ValueError` for an id that no configuration has.
+        """
         try:
             return self._wait(self.store.configuration(id))
         except NotFoundError:
             raise ValueError(f"id: no configuration has {id!r}; there are {self.ids}") from None
 
+    @_sealed
     def reveals(self, id: str, **credentials: str) -> bool:
         """Whether these are the stored credentials, as in `reveals(id, secret="…")`."""
         self.configuration(id)
@@ -70,6 +93,7 @@ class Mock:
             for name, value in credentials.items()
         )
 
+    @_sealed
     def add_configuration(self, *, workspace: str = "", id: str = "", **fields: str) -> str:
         """Add a configuration, by default to the first workspace; its id.
 
@@ -87,17 +111,21 @@ class Mock:
         id = id or str(uuid.uuid4())
         if why := self.contract.why_not_id(id) or self.contract.why_not_body(fields):
             raise ValueError(why)
-        workspace = workspace or self.fixtures.members[0].workspace
-        return Fixtures(configurations=(Configuration("", workspace, id, fields),))
+        place = workspace or self.fixtures.first_workspace
+        return Fixtures(configurations=(Configuration("", place, id, fields),))
 
+    @_sealed
     def add_member(
         self, user: str, *, workspace: str = "", access: str = "WRITE", token: str = ""
     ) -> str:
-        """Add a user to a workspace, by default the first, or change the access; the token."""
-        if access not in (levels := ("READ", "WRITE", "ADMIN")):
-            raise ValueError(f"access: must be one of {', '.join(levels)}")
+        """Add a user to a workspace, by default the first, or change the access; the token.
+
+        Raises `ValueError` for another access than READ, WRITE and ADMIN.
+        """
+        if access not in LEVELS:
+            raise ValueError(f"access: must be one of {', '.join(LEVELS)}")
         token = token or self.tokens.get(user) or f"{user}-token"
-        member = Member(workspace or self.fixtures.members[0].workspace, user, access)
+        member = Member(workspace or self.fixtures.first_workspace, user, access)
         self._add(Fixtures(tokens=(Token(token, user),), members=(member,)))
         return token
 
@@ -106,33 +134,34 @@ class Mock:
         self._wait(self.store.reset(self.fixtures))
         self.control.clear()
 
+    @_sealed
     def assert_updated(self, id: str, **fields: str) -> None:
         """Raise `AssertionError` unless the configuration was updated, and has these fields now.
 
         It says what there is instead, field by field; a credential only `differs`.
         """
-        __tracebackhide__ = True
-        stored, wrong = self.configuration(id), list[str]()
-        for given, value in fields.items():
-            name = self._field(given)
-            if name in self.contract.credentials:
-                if not self.reveals(id, **{name: value}):
-                    since = stored.get(name, {}).get("changedAt", "never")
-                    wrong.append(f"{name}: differs; it last changed: {since}")
-            elif stored.get(name) != value:
-                wrong.append(f"{name}: is {stored.get(name)!r}, expected {value!r}")
+        stored = self.configuration(id)
+        wrong = [why for name in fields if (why := self._why_not(id, stored, name, fields[name]))]
         mine = [entry for entry in self.requests if entry.configuration == id]
-        if wrong or not any(entry.status == 200 for entry in mine):
-            asked = [_in_words(entry) for entry in mine] or [
-                "none; of others " + str(len(self.requests))
-            ]
-            what = ["is not as expected", *wrong] if wrong else ["was not updated"]
+        if wrong or not any(entry.updated for entry in mine):
+            what = "is not as expected:" if wrong else "was not updated"
+            others = f"none, and {len(self.requests) - len(mine)} other(s)"
+            asked = [f"  {_in_words(entry)}" for entry in mine] or [f"  {others}"]
             raise AssertionError(
-                f"configuration {id} "
-                + "\n  ".join([*what, "requests for it:"])
-                + "\n    "
-                + "\n    ".join(asked)
+                "\n  ".join([f"configuration {id} {what}", *wrong, "requests for it:", *asked])
             )
+
+    def _why_not(self, id: str, stored: dict[str, Any], given: str, value: str) -> str:
+        """How a field is stored, if not so; of a credential only since when."""
+        name = self._field(given)
+        if name not in self.contract.credentials:
+            is_now = stored.get(name)
+            return "" if is_now == value else f"{name}: is {is_now!r}, expected {value!r}"
+        if name not in stored:
+            return f"{name}: is not set"
+        since = stored[name]["changedAt"]
+        same = self._wait(self.store.reveals(id, name, value))
+        return "" if same else f"{name}: differs; it is what it was set to at {since}"
 
     def _field(self, name: str) -> str:
         """The contract's name of a field that may be spelt as in the Python client."""
@@ -157,4 +186,5 @@ class Mock:
 
 def _in_words(entry: Entry) -> str:
     changed = f" ({', '.join(entry.fields)})" if entry.fields else ""
-    return f"{entry.method} {entry.status} {entry.fault} as {entry.user or 'nobody'}{changed}"
+    fault = f" {entry.fault}" if entry.fault else ""
+    return f"{entry.method} {entry.status}{fault} as {entry.user or 'nobody'}{changed}"

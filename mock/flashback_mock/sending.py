@@ -4,7 +4,6 @@ import asyncio
 import socket
 import struct
 from contextlib import suppress
-from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Send
@@ -20,8 +19,7 @@ async def and_close(response: Response, receive: Receive, send: Send) -> None:
     bytes is reset, and the answer lost with it.
     """
     response.headers["Connection"] = "close"
-    await _start(response, send)
-    await send({"type": "http.response.body", "body": bytes(response.body), "more_body": True})
+    await _begin(response, response.body, send)
     with suppress(TimeoutError):
         async with asyncio.timeout(LINGER_SECONDS):
             while (await receive()).get("more_body", False):
@@ -31,31 +29,32 @@ async def and_close(response: Response, receive: Receive, send: Send) -> None:
 
 async def broken(fault: str, response: Response, receive: Receive, send: Send) -> None:
     """Break the answer: `reset`, `timeout`, `truncated` within its body, or `malformed` JSON."""
-    half = bytes(response.body)[: len(response.body) // 2]
+    half = response.body[: len(response.body) // 2]
     if fault == "malformed":
         response.headers["Content-Length"] = str(len(half))
-        await _start(response, send)
-        await send({"type": "http.response.body", "body": half})
+        await _begin(response, half, send)
+        await send({"type": "http.response.body"})
         return
     # uvicorn hands out the connection to nobody; its `send` belongs to who has it.
-    transport: asyncio.Transport | None = getattr(_owner(send), "transport", None)
+    owner = getattr(send, "__self__", None)
+    transport: asyncio.Transport | None = getattr(owner, "transport", None)
     if transport is None:
         raise _as_httpx(fault)
-    if fault == "timeout":
-        while (await receive())["type"] != "http.disconnect":
-            pass
-    elif fault == "truncated":
-        await _start(response, send)
-        await send({"type": "http.response.body", "body": half, "more_body": True})
+    if fault == "truncated":
+        await _begin(response, half, send)
         transport.close()
-    else:
+    elif fault == "reset":
         connection = transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         transport.abort()
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
-def _owner(send: Send) -> Any:
-    return getattr(send, "__self__", None)
+async def _begin(response: Response, body: bytes | memoryview, send: Send) -> None:
+    start = {"status": response.status_code, "headers": response.raw_headers}
+    await send({"type": "http.response.start", **start})
+    await send({"type": "http.response.body", "body": bytes(body), "more_body": True})
 
 
 def _as_httpx(fault: str) -> Exception:
@@ -64,8 +63,3 @@ def _as_httpx(fault: str) -> Exception:
 
     errors = {"reset": httpx.ReadError, "timeout": httpx.ReadTimeout}
     return errors.get(fault, httpx.RemoteProtocolError)(f"{fault}, as planned")
-
-
-async def _start(response: Response, send: Send) -> None:
-    start = {"status": response.status_code, "headers": response.raw_headers}
-    await send({"type": "http.response.start", **start})
