@@ -1,15 +1,82 @@
-"""HTTP/1.1 on a connection: httptools, which is fast, and h11 where it would lose a body."""
+"""HTTP/1.1 on a connection: httptools, which is fast, and h11 where it would lose a body.
 
+uvicorn bounds how long an idle connection is kept; here is what it leaves open: how long a request
+may be on its way and an answer unread, and how much of a connection is held in memory.
+"""
+
+import asyncio
+import logging
 import re
 from typing import Any
 
+import h11
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+SECONDS = 10.0  # for a request to arrive, and for answers to be taken; a body has less: body.py
+MOST_BYTES = 1 << 17  # of a request that are not its body: line, headers, chunk sizes, trailer
+
 OFFER = re.compile(rb"\r\nupgrade[ \t]*:", re.IGNORECASE)
+# What clients do to a connection is no news; what matters is in the application's log.
+QUIET = logging.getLogger("flashback_mock.http")
+QUIET.setLevel(logging.CRITICAL + 1)
 
 
-class Protocol(HttpToolsProtocol):
+class _Impatient(asyncio.Protocol):
+    """A connection that ends when its client makes it wait."""
+
+    transport: Any
+    logger: Any
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Expect a request."""
+        self.logger = QUIET
+        super().connection_made(transport)
+        self._expect()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Expect nothing any more."""
+        self._settle()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Expect the client to read."""
+        self._expect()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Be content that it does."""
+        self._settle()
+        super().resume_writing()
+
+    def _expect(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(SECONDS, self._give_up)
+
+    def _settle(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        self.transport.abort()  # closing would wait for what the client does not read
+
+
+class _Flow(FlowControl):
+    """Reads no further while requests wait, however often the first of them asks for its body."""
+
+    def __init__(self, protocol: "Protocol") -> None:
+        super().__init__(protocol.transport)
+        self._protocol = protocol
+
+    def resume_reading(self) -> None:
+        if not self._protocol.pipeline:
+            super().resume_reading()
+
+
+class Protocol(_Impatient, HttpToolsProtocol):
     """uvicorn's protocol on httptools, but for what httptools cannot do.
 
     It skips the body of a request that offers to upgrade, and takes what follows for the next
@@ -17,6 +84,12 @@ class Protocol(HttpToolsProtocol):
     """
 
     _idle = True
+    _beside = 0  # bytes of this request that are not its body
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, with a flow control of our own."""
+        super().connection_made(transport)
+        self.flow = _Flow(self)
 
     def on_message_begin(self) -> None:
         """Note that a request has begun."""
@@ -31,18 +104,38 @@ class Protocol(HttpToolsProtocol):
         self.scope["headers"] = list(self.headers)
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body, which has a bound of its own."""
+        self._beside -= len(body)
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """Note that the request has ended."""
-        self._idle = True
+        self._idle, self._beside = True, 0
+        self._settle()
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
-        """Hand the connection over when a request that offers to upgrade begins."""
-        if not self._idle or not OFFER.search(data) or self._answering():
+        """Take data in; hand the connection over when a request that offers to upgrade begins."""
+        if self._beside > MOST_BYTES:
+            self._refuse()
+        elif not self._idle or not OFFER.search(data) or self._answering():
+            self._beside += len(data)
+            self._expect()
             super().data_received(data)
-            return
-        successor = H11Protocol(self.config, self.server_state, self.app_state)
+        else:
+            self._hand_over(data)
+
+    def _refuse(self) -> None:
+        if self._answering():
+            self.transport.abort()
+        elif not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
+
+    def _hand_over(self, data: bytes) -> None:
+        successor = _H11(self.config, self.server_state, self.app_state)
         self.connections.discard(self)
+        self._settle()
         self._unset_keepalive_if_required()
         successor.connection_made(self.transport)
         self.transport.set_protocol(successor)
@@ -51,3 +144,17 @@ class Protocol(HttpToolsProtocol):
     def _answering(self) -> bool:
         cycle: Any = self.cycle  # None until the first request, whatever uvicorn says
         return cycle is not None and not cycle.response_complete
+
+
+class _H11(_Impatient, H11Protocol):
+    """uvicorn's protocol on h11, which bounds the head by itself, and is given only so much."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take data in."""
+        if len(self.conn.trailing_data[0]) > MOST_BYTES:  # requests that wait
+            self.transport.abort()
+            return
+        self._expect()
+        super().data_received(data)
+        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            self._settle()
