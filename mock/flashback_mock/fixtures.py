@@ -1,11 +1,12 @@
 """The workspaces, members, tokens and configurations that the mock starts with."""
 
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import jsonschema_rs
 import yaml
@@ -60,20 +61,11 @@ class Fixtures:
         Raises `ValueError` that names file, line, what is wrong there and the cure.
         """
         judge = path is not None  # ours fit our contract, and another one is served with them too
-        path = path or DEFAULT
-        try:
-            text = path.read_text("utf-8")
-            document, nodes = yaml.load(text, _Strings), yaml.compose(text)  # noqa: S506 - is safe
-        except OSError as error:
-            raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            raise ValueError(f"{path}:{mark and mark.line + 1}: {error.problem}") from None
-        except (ValueError, RecursionError, yaml.YAMLError):
-            raise ValueError(f"{path}: is not YAML or JSON in UTF-8") from None
+        path, lines = path or DEFAULT, dict[Place, int]()
+        document = _parsed(path, lines)
         for where, why in _mistakes(document, contract) if judge else ():
-            place = ".".join(map(str, where)) or "the file"
-            raise ValueError(f"{path}:{_line(nodes, where)}: {place}: {why}")
+            line = next(lines[where[:n]] for n in range(len(where), -1, -1) if where[:n] in lines)
+            raise ValueError(f"{path}:{line}: {'.'.join(where) or 'the file'}: {why}")
         return cls._of(document)
 
     @classmethod
@@ -90,75 +82,116 @@ class Fixtures:
                 for user, access in its.get("members", {}).items()
             ),
             tuple(
-                Configuration(role, workspace, given.pop("id"), given)
+                Configuration(role, workspace, given["id"], _fields(given))
                 for workspace, its in workspaces.items()
                 for role, given in its.get("configurations", {}).items()
             ),
         )
 
-
-class _Strings(yaml.SafeLoader):
-    """Reads times as the strings that they are in JSON."""
-
-
-_Strings.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-Place = Sequence[str | int]
+    @property
+    def first_workspace(self) -> str:
+        """The workspace that the file names first; raises `ValueError` if it has no member."""
+        for member in self.members:
+            return member.workspace
+        raise ValueError("workspace: name it, since no workspace of the fixtures has a member")
 
 
-def _mistakes(document: Any, contract: Contract) -> Iterable[tuple[Place, str]]:
+Place = tuple[str, ...]
+
+
+def _parsed(path: Path, lines: dict[Place, int]) -> Any:
+    """What a file says, and in which line it says what; raises `ValueError`."""
+    try:
+        text = path.read_text("utf-8")
+        if path.suffix == ".json":
+            text = text.replace("\t", " ")  # which indents there, and is no part of a value
+        return _plain(yaml.compose(text, yaml.BaseLoader), (), lines)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+    except yaml.MarkedYAMLError as error:
+        mark, why = error.problem_mark or error.context_mark, error.problem or ""
+        why = re.sub("'.*'", "…", why)  # it could be a credential
+        raise ValueError(f"{path}:{mark and mark.line + 1}: {why}; quote what is no word") from None
+    except (ValueError, RecursionError, yaml.YAMLError):
+        raise ValueError(f"{path}: is not YAML or JSON in UTF-8") from None
+
+
+def _plain(node: yaml.Node | None, place: Place, lines: dict[Place, int]) -> Any:
+    """What a node says, all of it text: `no` and 007 are what they look like."""
+    lines.setdefault(place, node.start_mark.line + 1 if node else 1)
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, place, lines) for item in cast("list[yaml.Node]", node.value)]
+    if not isinstance(node, yaml.MappingNode):
+        # JSON writes what is beyond 16 bits as two escapes.
+        return node and str(node.value).encode("utf-16", "surrogatepass").decode("utf-16")
+    found: dict[str, Any] = {}
+    for key, value in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
+        name = str(key.value)
+        if name in found:
+            why = f"{'.'.join((*place, name))}: stands here twice"
+            raise yaml.MarkedYAMLError(problem=why, problem_mark=key.start_mark)
+        lines[*place, name] = key.start_mark.line + 1
+        found[name] = _plain(value, (*place, name), lines)
+    return found
+
+
+def _mistakes(document: Any, contract: Contract) -> Iterator[tuple[Place, str]]:
     """Where the document is wrong and why, the schema's findings first; no value of a secret."""
     schema: dict[str, Any] = json.loads(SCHEMA.read_text("utf-8"))
     for error in jsonschema_rs.validator_for(schema, validate_formats=True).iter_errors(document):
-        yield error.instance_path, rule(error, _rule_of(schema, error.schema_path))
-    if isinstance(document, dict):
-        yield from _contradictions(document, contract)
-
-
-def _contradictions(document: dict[str, Any], contract: Contract) -> Iterable[tuple[Place, str]]:
-    tokens, ids, roles = set[str](), set[str](), set[str]()
+        place, broken = tuple(map(str, error.instance_path)), schema
+        for part in error.schema_path[:-1]:
+            broken = broken[str(part)]
+        if error.kind.name == "additionalProperties":
+            known = ", ".join(broken["properties"])
+            yield (*place, error.kind.value[0]), f"is unknown here; there may be {known}"
+        elif error.kind.name == "required":
+            yield place, f"has no {error.kind.value}; add it"
+        else:
+            yield place, rule(error, broken.get("x-rule", ""))
     for name, user in document["users"].items():
-        if user["token"] in tokens:
-            yield ("users", name, "token"), "is another user's too; give each its own"
-        tokens.add(user["token"])
+        yield from _mistakes_of_user(("users", name), user, document["users"])
+    yield from _mistakes_of_configurations(document["workspaces"], contract)
     for workspace, its in document["workspaces"].items():
         for user in its.get("members", {}).keys() - document["users"].keys():
             yield ("workspaces", workspace, "members", user), "is no user; add it under users"
-        names = set[str]()
+
+
+def _mistakes_of_user(
+    place: Place, user: dict[str, str], users: dict[str, dict[str, str]]
+) -> Iterator[tuple[Place, str]]:
+    if [other["token"] for other in users.values()].count(user["token"]) > 1:
+        yield (*place, "token"), "is another user's too; give each its own"
+    try:
+        _time(user.get("expires"))
+    except ValueError:  # such as a leap second, which is a time elsewhere
+        yield (*place, "expires"), "is no time that Python knows"
+
+
+def _mistakes_of_configurations(
+    workspaces: dict[str, Any], contract: Contract
+) -> Iterator[tuple[Place, str]]:
+    taken = set[tuple[str | None, ...]]()
+    for workspace, its in workspaces.items():
         for role, given in its.get("configurations", {}).items():
-            where = ("workspaces", workspace, "configurations", role)
-            fields = {key: value for key, value in given.items() if key != "id"}
-            if why := contract.why_not_id(given["id"]) or contract.why_not_body(fields):
-                yield where, why
-            if role in roles or given["id"] in ids or fields.get("name", ids) in names:
-                yield where, "has the role, the id or the name of another; give it its own"
-            roles.add(role)
-            ids.add(given["id"])
-            names.add(fields.get("name", ""))
+            place, fields = ("workspaces", workspace, "configurations", role), _fields(given)
+            if why := contract.why_not_id(given["id"]):
+                yield (*place, "id"), why.removeprefix("id: ")
+            unknown = next((key for key in fields if key not in contract.fields), "")
+            for key, why in contract.whys_not_body(fields).items():
+                yield (*place, unknown if key == "body" else key), why
+            # What has to be unique: roles and ids in the file, names in their workspace.
+            name = fields.get("name")
+            own = {"": (role,), "id": ("", given["id"]), "name": (workspace, "", name)}
+            for key, value in own.items():
+                if value in taken and value[-1] is not None:
+                    where = (*place, key) if key else place
+                    yield where, "is that of another configuration too; give it its own"
+                taken.add(value)
 
 
-def _rule_of(schema: Any, path: Place) -> str:
-    for part in path[:-1]:
-        schema = schema[part]
-    return str(schema.get("x-rule", "")) if isinstance(schema, dict) else ""
-
-
-def _line(node: yaml.Node | None, where: Place) -> int:
-    """The line of the place, or of the nearest that the file has."""
-    line = 1
-    for part in where:
-        if isinstance(node, yaml.MappingNode):
-            found = [pair for pair in node.value if pair[0].value == str(part)]
-        else:
-            found = []
-        if not found:
-            break
-        key, node = found[0]
-        line = key.start_mark.line + 1
-    return line
+def _fields(given: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in given.items() if key != "id"}
 
 
 def _time(text: str | None) -> datetime | None:
