@@ -12,8 +12,9 @@ from pathlib import Path
 
 try:
     from . import logs
+    from .app import BEARER
     from .contract import Contract
-    from .fixtures import DEFAULT, Fixtures
+    from .fixtures import DEFAULT, SCHEMA, Fixtures
     from .mock import Mock
     from .server import listen, mock_at, prepared, store_at
     from .store import Store, StoreError
@@ -28,6 +29,7 @@ def main() -> int:
     """Run the command; its exit status: 0 done, 1 it cannot start."""
     options = _options()
     if options.print_fixtures:
+        print(f"# yaml-language-server: $schema={SCHEMA.as_uri()}")
         print(DEFAULT.read_text("utf-8"), end="")
         return 0
     logs.to_stderr(options.log_level, options.log_format)
@@ -93,6 +95,10 @@ def _admin_token(given: str | None) -> str | None:
     if token is None:
         token = secrets.token_urlsafe()
         print(f"Token of /__admin\n  {token}\n")
+    if not BEARER.fullmatch(f"Bearer {token}"):
+        raise ValueError(
+            "--admin-token: what was given is empty, or no bearer token (letters, digits, -._~+/)"
+        )
     return token
 
 

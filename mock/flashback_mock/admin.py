@@ -1,25 +1,46 @@
 """`/__admin`: the mock's own doors, which no contract has, for people and for other languages."""
 
 import hmac
+import re
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import body
+from .app import token_of
+from .contract import Json
 from .control import Control, Entry, seconds
 from .mock import Mock
-from .store import NameTakenError, NotFoundError
+from .store import NameTakenError, NotFoundError, StoreError
 
 PREFIX = "/__admin"
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
+# A name that resolves to this machine only: any other could be a web page's own (DNS rebinding).
+LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORECASE)
 MOST_BYTES = 1 << 18
+# What a request of the journal may be looked for by.
+KINDS: dict[str, type] = {
+    **dict.fromkeys(Entry._fields, str),
+    "status": int,
+    "milliseconds": float,
+    "fields": list,
+    "updated": bool,
+}
+# What a person is told; a ValueError says it itself.
+ANSWERS: dict[type[Exception], tuple[HTTPStatus, str]] = {
+    NotFoundError: (HTTPStatus.NOT_FOUND, "id: no configuration has it"),
+    NameTakenError: (
+        HTTPStatus.CONFLICT,
+        "another configuration has this id, or this name in the workspace",
+    ),
+    ClientDisconnect: (HTTPStatus.BAD_REQUEST, "the client went away"),
+}
 
 
 class Admin:
@@ -42,7 +63,7 @@ class Admin:
             Route(f"{PREFIX}/configurations", self._configurations, methods=["GET", "POST"]),
             Route(f"{PREFIX}/configurations/{{id:path}}", self._configuration),
         ]
-        errors = dict.fromkeys((HTTPException, ValueError, NotFoundError, NameTakenError), _refused)
+        errors = dict.fromkeys((HTTPException, ValueError, StoreError, *ANSWERS), _refused)
         self._paths = [route.path for route in routes]
         self._app = Starlette(routes=routes, exception_handlers=errors)
 
@@ -53,24 +74,19 @@ class Admin:
         if raw_path == b"/" and _wants_page(Request(scope)):
             app = RedirectResponse(f"{PREFIX}/docs")
         elif raw_path == PREFIX.encode() or raw_path.startswith(PREFIX.encode() + b"/"):
-            why = self._why_not(Request(scope))
-            app = _answer({"message": why}, HTTPStatus.FORBIDDEN) if why else self._app
+            app = self._refusal(Request(scope)) or self._app
         await app(scope, receive, send)
 
-    def _why_not(self, request: Request) -> str | None:
+    def _refusal(self, request: Request) -> Response | None:
         """Why the request may not come in; None if it may."""
-        headers, host = request.headers, request.headers.get("host", "")
         if self._token:
-            given = headers.get("authorization", "")
-            ours = hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode())
-            return None if ours else "needs the token of --admin-token as Authorization: Bearer"
-        if _name(f"//{host}") not in LOOPBACK:
-            return f"Host: must be one of {', '.join(LOOPBACK)}, with the port"
-        if headers.get("origin", f"http://{host}") != f"http://{host}":
-            return "Origin: a page elsewhere may not ask this"
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            return "Sec-Fetch-Site: a page elsewhere may not ask this"
-        return None
+            if hmac.compare_digest(token_of(request), self._token):
+                return None
+            why = "Authorization: needs the bearer token of --admin-token"
+            challenge = {"WWW-Authenticate": "Bearer"}
+            return _answer({"message": why}, HTTPStatus.UNAUTHORIZED, challenge)
+        foreign = _why_foreign(request)
+        return _answer({"message": foreign}, HTTPStatus.FORBIDDEN) if foreign else None
 
     async def _index(self, _: Request) -> Response:
         return _answer({"paths": self._paths})
@@ -86,9 +102,13 @@ class Admin:
 
     async def _count(self, request: Request) -> Response:
         wanted = await _body(request, *Entry._fields)
+        for key, value in wanted.items():
+            if type(value) is not KINDS[key]:
+                raise ValueError(f"{key}: must be of type {KINDS[key].__name__}")
+        if "fields" in wanted:
+            wanted["fields"] = tuple(wanted["fields"])
         entries = [entry._asdict() for entry in self._mock.control.journal]
-        found = [e for e in entries if all(_same(e[key], value) for key, value in wanted.items())]
-        return _answer({"count": len(found)})
+        return _answer({"count": sum(entry | wanted == entry for entry in entries)})
 
     async def _reset(self, _: Request) -> Response:
         await self._mock.store.reset(self._mock.fixtures)
@@ -99,10 +119,10 @@ class Admin:
         control: Control = self._mock.control
         if request.method == "POST":
             given = await _body(request, "fixedDelay", "answerNext")
+            delay = _milliseconds("fixedDelay", given.get("fixedDelay", control.delay * 1000))
             if "answerNext" in given:
                 control.answer_next(**_planned(given["answerNext"]))
-            if "fixedDelay" in given:
-                control.delay = _milliseconds("fixedDelay", given["fixedDelay"])
+            control.delay = delay
         return _answer({"fixedDelay": control.delay * 1000, "planned": len(control.planned)})
 
     async def _configurations(self, request: Request) -> Response:
@@ -120,63 +140,66 @@ class Admin:
     async def _configuration(self, request: Request) -> Response:
         return _answer(await self._shown(request.path_params["id"]))
 
-    async def _shown(self, id: str) -> dict[str, Any]:
+    async def _shown(self, id: str) -> Json:
         return {"id": id, **await self._mock.store.configuration(id)}
 
 
-def _answer(content: dict[str, Any], status: int = 200) -> JSONResponse:
-    return JSONResponse(content, status, {"Cache-Control": "no-store"})
+def _answer(
+    content: Json, status: int = 200, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    return JSONResponse(content, status, {"Cache-Control": "no-store", **(headers or {})})
 
 
 async def _refused(_: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
-        return _answer({"message": error.detail}, error.status_code)
-    if isinstance(error, NotFoundError):
-        return _answer({"message": "id: no configuration has it"}, HTTPStatus.NOT_FOUND)
-    if isinstance(error, NameTakenError):
-        message = "another configuration has this id, or this name in the workspace"
-        return _answer({"message": message}, HTTPStatus.CONFLICT)
-    return _answer({"message": str(error)}, HTTPStatus.BAD_REQUEST)
+        return _answer({"message": error.detail}, error.status_code, error.headers)
+    if isinstance(error, StoreError):
+        status, why = HTTPStatus.INTERNAL_SERVER_ERROR, str(error)
+    else:
+        status, why = ANSWERS.get(type(error), (HTTPStatus.BAD_REQUEST, str(error)))
+    return _answer({"message": why}, status)
 
 
-async def _body(request: Request, *known: str) -> dict[str, Any]:
+def _why_foreign(request: Request) -> str | None:
+    """Why a page elsewhere could have made this request; None if none could."""
+    headers, host = request.headers, request.headers.get("host", "")
+    if not LOOPBACK.fullmatch(host):
+        return "Host: must be localhost, 127.0.0.1 or [::1], with the port"
+    if headers.get("origin", f"http://{host}") != f"http://{host}":
+        return "Origin: a page elsewhere may not ask this"
+    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        return "Sec-Fetch-Site: a page elsewhere may not ask this"
+    return None
+
+
+async def _body(request: Request, *known: str) -> Json:
     """The body, a JSON object with none but these keys; raises `ValueError`."""
     given = body.parse(await body.read(request, MOST_BYTES))
-    if not isinstance(given, dict) or given.keys() - set(known):
+    if not isinstance(given, dict) or (asked := cast("Json", given)).keys() - set(known):
         raise ValueError(f"body: must be a JSON object; it may have {', '.join(known)}")
-    return given
+    return asked
 
 
-def _planned(given: Any) -> dict[str, Any]:
+def _planned(given: Any) -> Json:
     """The arguments of `Control.answer_next`, whose delay here is in milliseconds."""
-    kinds = {"status": int, "times": int, "delay": int, "fault": str, "afterUpdate": bool}
-    if not isinstance(given, dict) or any(
-        type(value) is not kinds.get(key) for key, value in given.items()
-    ):
-        said = ", ".join(f"{key} ({kind.__name__})" for key, kind in kinds.items())
-        raise ValueError(f"answerNext: must be an object; it may have {said}")
-    if "delay" in given:
-        given["delay"] = _milliseconds("delay", given["delay"])
-    if "afterUpdate" in given:
-        given["after_update"] = given.pop("afterUpdate")
-    return given
+    kinds = {"status": int, "times": int, "fault": str, "afterUpdate": bool, "delay": None}
+    if not isinstance(given, dict) or (asked := cast("Json", given)).keys() - kinds.keys():
+        raise ValueError(f"answerNext: must be an object; it may have {', '.join(kinds)}")
+    planned: Json = {}
+    for key, value in asked.items():
+        if (kind := kinds[key]) is None:
+            planned[key] = _milliseconds(key, value)
+        elif type(value) is kind:
+            planned["after_update" if key == "afterUpdate" else key] = value
+        else:
+            raise ValueError(f"answerNext: {key}: must be of type {kind.__name__}")
+    return planned
 
 
 def _milliseconds(name: str, value: Any) -> float:
     if type(value) not in (int, float):
         raise ValueError(f"{name}: must be a number of milliseconds")
     return seconds(name, value / 1000)
-
-
-def _same(value: Any, wanted: Any) -> bool:
-    return bool(list(value) == wanted if isinstance(value, tuple) else value == wanted)
-
-
-def _name(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
 
 
 def _wants_page(request: Request) -> bool:

@@ -30,10 +30,13 @@ def _flashback_mock_of_session() -> Generator["Mock"]:
 def flashback_mock(_flashback_mock_of_session: "Mock", monkeypatch: pytest.MonkeyPatch) -> "Mock":
     """A mock of the Flashback AI LLM backend, as new: fixtures, an empty journal, no faults.
 
-    $FLASHBACK_BASE_URL and $FLASHBACK_TOKEN lead the client there, as the owner, for this test.
+    $FLASHBACK_BASE_URL and $FLASHBACK_TOKEN lead the client there, as the owner, for this test,
+    and $NO_PROXY past any proxy of this machine.
     """
     mock = _flashback_mock_of_session
     mock.reset()
     monkeypatch.setenv("FLASHBACK_BASE_URL", mock.base_url)
     monkeypatch.setenv("FLASHBACK_TOKEN", mock.tokens["owner"])
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1", prepend=",")
     return mock
