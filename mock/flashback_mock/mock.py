@@ -181,6 +181,9 @@ class Mock:
             ) from None
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        if self.loop.is_closed():
+            work.close()
+            raise RuntimeError("the mock has stopped; ask it before its block ends")
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(SECONDS)
 
 
