@@ -109,9 +109,10 @@ def _parsed(path: Path, lines: dict[Place, int]) -> Any:
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
     except yaml.MarkedYAMLError as error:
-        mark, why = error.problem_mark or error.context_mark, error.problem or ""
-        why = re.sub("'.*'", "…", why)  # it could be a credential
-        raise ValueError(f"{path}:{mark and mark.line + 1}: {why}; quote what is no word") from None
+        mark = error.problem_mark or error.context_mark
+        why = re.sub("'.*'", "…", error.problem or "")  # it quotes what could be a credential
+        cure = "" if ";" in why else "; put such a value in quotes, or mend the indentation"
+        raise ValueError(f"{path}:{mark and mark.line + 1}: {why}{cure}") from None
     except (ValueError, RecursionError, yaml.YAMLError):
         raise ValueError(f"{path}: is not YAML or JSON in UTF-8") from None
 
@@ -128,7 +129,7 @@ def _plain(node: yaml.Node | None, place: Place, lines: dict[Place, int]) -> Any
     for key, value in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
         name = str(key.value)
         if name in found:
-            why = f"{'.'.join((*place, name))}: stands here twice"
+            why = f"{'.'.join((*place, name))}: stands here twice; keep one of them"
             raise yaml.MarkedYAMLError(problem=why, problem_mark=key.start_mark)
         lines[*place, name] = key.start_mark.line + 1
         found[name] = _plain(value, (*place, name), lines)
@@ -138,7 +139,9 @@ def _plain(node: yaml.Node | None, place: Place, lines: dict[Place, int]) -> Any
 def _mistakes(document: Any, contract: Contract) -> Iterator[tuple[Place, str]]:
     """Where the document is wrong and why, the schema's findings first; no value of a secret."""
     schema: dict[str, Any] = json.loads(SCHEMA.read_text("utf-8"))
-    for error in jsonschema_rs.validator_for(schema, validate_formats=True).iter_errors(document):
+    errors = jsonschema_rs.validator_for(schema, validate_formats=True).iter_errors(document)
+    # First what is unknown, since what is missing may only be misspelt.
+    for error in sorted(errors, key=lambda error: error.kind.name != "additionalProperties"):
         place, broken = tuple(map(str, error.instance_path)), schema
         for part in error.schema_path[:-1]:
             broken = broken[str(part)]
