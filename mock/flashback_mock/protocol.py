@@ -27,6 +27,7 @@ class _Impatient(asyncio.Protocol):
     """A connection that ends when its client makes it wait."""
 
     transport: Any
+    flow: FlowControl
     logger: Any
     _timer: asyncio.TimerHandle | None = None
 
@@ -38,40 +39,46 @@ class _Impatient(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing any more."""
-        self._settle()
         super().connection_lost(exc)
+        self._settle()
 
     def pause_writing(self) -> None:
         """Expect the client to read."""
-        self._expect()
         super().pause_writing()
+        self._expect()
 
     def resume_writing(self) -> None:
         """Be content that it does."""
-        self._settle()
         super().resume_writing()
+        self._settle()
 
     def _expect(self) -> None:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SECONDS, self._give_up)
 
     def _settle(self) -> None:
-        if self._timer is not None:
+        if self._timer is not None and not self.flow.write_paused:
             self._timer.cancel()
             self._timer = None
 
     def _give_up(self) -> None:
-        self.transport.abort()  # closing would wait for what the client does not read
+        self._timer = None
+        if self.flow.read_paused and not self.flow.write_paused:
+            self._expect()  # it is the client that waits
+        else:
+            self.transport.abort()  # closing would wait for what the client does not read
 
 
 class _Flow(FlowControl):
     """Reads no further while requests wait, however often the first of them asks for its body."""
 
     def __init__(self, protocol: "Protocol") -> None:
+        """Control the connection of `protocol`."""
         super().__init__(protocol.transport)
         self._protocol = protocol
 
     def resume_reading(self) -> None:
+        """Read on, unless requests wait."""
         if not self._protocol.pipeline:
             super().resume_reading()
 
@@ -94,6 +101,7 @@ class Protocol(_Impatient, HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Note that a request has begun."""
         self._idle = False
+        self._expect()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:

@@ -69,7 +69,7 @@ def mock_at(
 ) -> Mock:
     """A mock that is to serve on the socket, by default in memory with the default fixtures."""
     host, port = listener.getsockname()[:2]
-    shown = LOOPBACK_OF.get(host, host)
+    shown = LOOPBACK_OF.get(host, str(host))
     base_url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
     fixtures = fixtures or Fixtures.read(contract)
     return Mock(base_url, contract, fixtures, store or store_at(None, contract))

@@ -162,7 +162,9 @@ MISTAKES: dict[str, tuple[int, str, str, str]] = {
 
 
 @pytest.mark.parametrize("case", MISTAKES.values(), ids=MISTAKES)
-def test_mistake_names_file_line_place_and_cure(tmp_path: Path, case: tuple[str, str, str]) -> None:
+def test_mistake_names_file_line_place_and_cure(
+    tmp_path: Path, case: tuple[int, str, str, str]
+) -> None:
     """A mistake is told with the file, the line, the place and the cure, without any value."""
     line, old, new, why = case
     text = DEFAULT.read_text("utf-8")

@@ -250,7 +250,8 @@ def test_request_id_is_taken_over_or_made(http: httpx.Client, mock: flashback_mo
 
 def test_clients_errors_carry_the_request_id(mock: flashback_mock.Mock) -> None:
     """Every error of an answer has the request's id, as the journal has it, and names it."""
-    for plan in ({"status": 500}, {"fault": "malformed"}):
+    plans: list[dict[str, Any]] = [{"status": 500}, {"fault": "malformed"}]
+    for plan in plans:
         mock.answer_next(**plan)
         with (
             FlashbackClient(max_retries=0) as client,

@@ -1,0 +1,269 @@
+"""The mock as a server: whatever clients do to it, it answers others, and ends in order."""
+
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager, suppress
+from urllib.parse import urlsplit
+
+import flashback_mock
+import httpx
+import pytest
+from flashback_mock import protocol
+
+PATIENCE = 0.5  # seconds, in the place of the ten that a client has
+OFFER = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "SECONDS", PATIENCE)
+
+
+@contextmanager
+def connected(mock: flashback_mock.Mock) -> Generator[socket.socket]:
+    """A bare connection to the mock."""
+    url = urlsplit(mock.base_url)
+    with socket.create_connection((url.hostname or "", url.port or 0), timeout=15) as wire:
+        yield wire
+
+
+def head(mock: flashback_mock.Mock, *lines: str) -> bytes:
+    """The head of a good request."""
+    fixed = f"PUT /ai/llm/{mock.ids['main']} HTTP/1.1\r\nHost: x\r\n"
+    fixed += f"Authorization: Bearer {mock.tokens['owner']}\r\nContent-Type: application/json\r\n"
+    return (fixed + "".join(f"{line}\r\n" for line in lines) + "\r\n").encode()
+
+
+def answers(wire: socket.socket) -> bytes:
+    """All that comes until the connection ends, in whatever way."""
+    received = b""
+    with suppress(ConnectionError):
+        while chunk := wire.recv(1 << 16):
+            received += chunk
+    return received
+
+
+def others_are_answered(http: httpx.Client, mock: flashback_mock.Mock) -> None:
+    """Somebody else's update succeeds, and soon."""
+    begun = time.monotonic()
+    assert http.put(mock.ids["main"], json={}).status_code == 200
+    assert time.monotonic() - begun < 2
+
+
+BEGUN = {
+    "nothing": b"",
+    "a line break": b"\r\n",
+    "half a request line": b"PUT /ai/ll",
+    "half a head": b"PUT /ai/llm/x HTTP/1.1\r\nHost: x\r\nX-Half: ",
+    "half a head of an offer": b"PUT /x HTTP/1.1\r\nHost: x\r\n" + OFFER + b"X-Half: ",
+    "half a second head": b"GET /x HTTP/1.1\r\nHost: x\r\n\r\nGET /x HTTP/1.1\r\nHo",
+    "half a body that nobody reads": b"PUT /x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+    "half a body on h11": b"PUT /x HTTP/1.1\r\n" + OFFER + b"Host: x\r\nContent-Length: 9\r\n\r\n{",
+}
+
+
+@pytest.mark.parametrize("begun", BEGUN.values(), ids=BEGUN)
+def test_half_a_request_ends_in_time(mock: flashback_mock.Mock, begun: bytes) -> None:
+    """A client that goes silent, or drips, anywhere in a request loses its connection in time."""
+    for drip in (b"", b"x" if begun.strip() else b"\r\n"):
+        with connected(mock) as wire:
+            since = time.monotonic()
+            wire.sendall(begun)
+            with suppress(ConnectionError):
+                while drip and time.monotonic() - since < 4 * PATIENCE:
+                    time.sleep(PATIENCE / 10)
+                    wire.sendall(drip)
+            answers(wire)
+            assert time.monotonic() - since < 4 * PATIENCE
+
+
+def test_many_half_requests_cost_nobody_else(mock: flashback_mock.Mock, http: httpx.Client) -> None:
+    """While a hundred clients drip their heads, others are answered."""
+    with ExitStack() as stack:
+        wires = [stack.enter_context(connected(mock)) for _ in range(100)]
+        for wire in wires:
+            wire.sendall(b"PUT /ai/llm/x HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        others_are_answered(http, mock)
+        assert all(answers(wire) == b"" for wire in wires)
+
+
+def test_idle_connection_is_kept(mock: flashback_mock.Mock) -> None:
+    """A connection that has been answered is kept for longer than a request may take."""
+    with connected(mock) as wire:
+        for _ in range(2):
+            wire.sendall(head(mock, "Content-Length: 2") + b"{}")
+            assert wire.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+            time.sleep(1.5 * PATIENCE)
+
+
+def test_answer_may_take_longer_than_the_request(mock: flashback_mock.Mock) -> None:
+    """A planned delay is no fault of the client: it gets its answer."""
+    for offer in ((), ("Connection: Upgrade", "Upgrade: h2c")):
+        mock.answer_next(delay=2 * PATIENCE)
+        with connected(mock) as wire:
+            wire.sendall(head(mock, *offer, "Content-Length: 2") + b"{}")
+            assert wire.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+
+
+def endless(begin: bytes, part: bytes, wire: socket.socket) -> int:
+    """Send without end; how many bytes went out before the connection ended."""
+    sent = wire.send(begin)
+    with suppress(ConnectionError):
+        while sent < 1 << 26:
+            sent += wire.send(part)
+    return sent
+
+
+CHUNKED = b"PUT /ai/llm/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+BOMBS = {
+    "endless request line": (b"PUT /", b"x" * 4096),
+    "endless header": (b"PUT / HTTP/1.1\r\nX: ", b"x" * 4096),
+    "endless headers": (b"PUT / HTTP/1.1\r\nHost: x\r\n", b"X: y\r\n" * 1000),
+    "endless trailer": (CHUNKED + b"\r\n2\r\n{}\r\n0\r\nX: ", b"x" * 4096),
+    "endless trailers": (CHUNKED + b"\r\n2\r\n{}\r\n0\r\n", b"X: y\r\n" * 1000),
+    "endless chunk extension": (CHUNKED + b"\r\n2;x=", b"x" * 4096),
+    "endless headers of an offer": (
+        b"PUT / HTTP/1.1\r\nHost: x\r\n" + OFFER,
+        b"X: y\r\n" * 1000,
+    ),
+    "endless trailers of an offer": (
+        CHUNKED + OFFER + b"\r\n2\r\n{}\r\n0\r\n",
+        b"X: y\r\n" * 1000,
+    ),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
+def test_what_has_no_end_is_cut_off(
+    mock: flashback_mock.Mock, http: httpx.Client, bomb: tuple[bytes, bytes]
+) -> None:
+    """Heads, trailers and chunk sizes are taken up to a bound, and nothing is carried out."""
+    with connected(mock) as wire:
+        assert endless(*bomb, wire) < 1 << 24
+        assert b" 200 " not in answers(wire)
+    assert not any(entry.updated for entry in mock.requests)
+    others_are_answered(http, mock)
+
+
+def test_large_head_is_no_bomb(mock: flashback_mock.Mock) -> None:
+    """A head of a hundred headers, and sixty kilobytes, is answered as any other."""
+    for lines in ([f"X-{number}: y" for number in range(100)], ["X: " + "y" * 60_000]):
+        with connected(mock) as wire:
+            wire.sendall(head(mock, *lines, "Content-Length: 2") + b"{}")
+            assert wire.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+
+
+def test_thousands_of_waiting_requests_are_all_answered(
+    mock: flashback_mock.Mock, http: httpx.Client
+) -> None:
+    """Three thousand requests sent without waiting are answered in order, others in between."""
+    count = 3000
+    request = head(mock, "Content-Length: 2") + b"{}"
+    last = head(mock, "Content-Length: 2", "Connection: close") + b"{]"
+    with connected(mock) as wire:
+        wire.settimeout(0)
+        waiting, received = request * count + last, b""
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            with suppress(BlockingIOError):
+                waiting = waiting[wire.send(waiting[: 1 << 18]) :]
+            with suppress(BlockingIOError):
+                if not (chunk := wire.recv(1 << 18)):
+                    break
+                received += chunk
+        assert received.count(b"HTTP/1.1 200 ") == count
+        assert received.rsplit(b"HTTP/1.1 ", 1)[1].startswith(b"400 ")
+    others_are_answered(http, mock)
+
+
+@pytest.mark.parametrize("offer", [(), ("Connection: Upgrade", "Upgrade: h2c")])
+def test_client_that_never_reads_is_cut_off(
+    mock: flashback_mock.Mock, http: httpx.Client, offer: tuple[str, ...]
+) -> None:
+    """Who sends and sends, and reads no answer, is stopped; what waits stays small."""
+    request = head(mock, *offer, "Content-Length: 2") + b"{}"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with connected(mock) as wire:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        sent, until = 0, time.monotonic() + 20
+        with suppress(ConnectionError):
+            while sent < 1 << 26 and time.monotonic() < until:
+                sent += wire.send(request * 100)
+        assert sent < 1 << 26
+        assert time.monotonic() < until
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB
+    others_are_answered(http, mock)
+
+
+def test_two_thousand_connections(mock: flashback_mock.Mock, http: httpx.Client) -> None:
+    """Two thousand connections are open at once, each is answered, and so are others."""
+    count, (soft, hard) = 2000, resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < 3 * count:
+        if hard < 3 * count:
+            pytest.skip(f"needs {3 * count} open files: ulimit -Hn says {hard}")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3 * count, hard))
+    with ExitStack() as stack:
+        wires = [stack.enter_context(connected(mock)) for _ in range(count)]
+        others_are_answered(http, mock)
+        for wire in wires[::20]:
+            with suppress(ConnectionError):
+                wire.sendall(head(mock, "Content-Length: 2") + b"{}")
+        others_are_answered(http, mock)
+    others_are_answered(http, mock)
+
+
+def test_those_who_vanish_leave_nothing(mock: flashback_mock.Mock, http: httpx.Client) -> None:
+    """Clients that vanish in the middle of a request, or before its answer, cost nothing."""
+    for end in (1, 60, -3, None):
+        for _ in range(20):
+            with connected(mock) as wire:
+                wire.sendall((head(mock, "Content-Length: 2") + b"{}")[:end])
+    others_are_answered(http, mock)
+
+
+def test_sigterm_finishes_what_is_under_way() -> None:
+    """SIGTERM lets a request that is being answered have its answer, then ends with status 0."""
+    command = [sys.executable, "-m", "flashback_mock", "--port", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        welcome = ""
+        while "backend on http://" not in welcome:
+            welcome += process.stdout.readline()
+        url = urlsplit(welcome.split("backend on ")[1].split()[0])
+        base = f"http://{url.netloc}"
+        plan = {"answerNext": {"delay": 1000}}
+        httpx.post(f"{base}/__admin/settings", json=plan, trust_env=False)
+        with flashback_mock.running() as other:  # for its ids and tokens, which are the same
+            request = head(other, "Content-Length: 2") + b"{}"
+        with socket.create_connection((url.hostname or "", url.port or 0), timeout=15) as wire:
+            wire.sendall(request)
+            time.sleep(0.3)
+            process.send_signal(signal.SIGTERM)
+            received = answers(wire)
+        said, complained = process.communicate(timeout=15)
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert process.returncode == 0
+    assert "Stopped" in said
+    assert "Traceback" not in complained
+
+
+def test_a_block_ends_soon_whatever_is_under_way(caplog: pytest.LogCaptureFixture) -> None:
+    """The end of `running()` waits for nobody for long, and logs no trace."""
+    with flashback_mock.running() as mock, ExitStack() as stack:
+        mock.answer_next(delay=60)
+        mock.answer_next(fault="timeout")
+        for body in (b"{}", b"{}", b""):
+            wire = stack.enter_context(connected(mock))
+            wire.sendall(head(mock, "Content-Length: 2") + body)
+        time.sleep(0.2)
+        ended = time.monotonic()
+        stack.pop_all()  # they stay open
+    assert time.monotonic() - ended < 3
+    assert "Traceback" not in caplog.text
