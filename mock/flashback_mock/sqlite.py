@@ -231,7 +231,7 @@ class Sqlite:
             )
         (found,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
-            raise StoreError(f"{self.path}: is damaged ({found}); restore it from a backup")
+            raise StoreError(f"{self.path}: is damaged; restore it from a backup")
 
     def _unlock(self) -> None:
         if self.path is None:
