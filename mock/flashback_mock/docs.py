@@ -1,0 +1,106 @@
+"""The contract as an interactive page: Swagger UI, with the fixtures' ids and tokens to try.
+
+Swagger UI comes with offapi: the one package that ships a current one and needs no framework.
+"""
+
+import html
+import json
+from copy import deepcopy
+from importlib.metadata import distribution
+from mimetypes import guess_type
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from starlette.responses import Response
+
+from .contract import Contract
+from .fixtures import Fixtures
+
+PREFIX = "/__admin/docs"
+OWN = ("page.css", "page.js", "icon.svg")
+BUNDLED = ("swagger_bundle.js", "swagger_style.css")  # as offapi calls them
+UNKNOWN = "00000000-0000-0000-0000-000000000000"
+HEADERS = {
+    # data: is for the arrows and locks in Swagger UI's style sheet.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "Cache-Control": "no-store",  # in a minute another mock may have this port
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Docs:
+    """What is at and below `/__admin/docs`."""
+
+    def __init__(self, contract: Contract, fixtures: Fixtures) -> None:
+        """Show the contract, and offer the fixtures' ids and tokens."""
+        self._contract = contract
+        self._fixtures = fixtures
+
+    def answer(self, path: str) -> Response | None:
+        """The answer to a GET of a path; None if there is nothing at this path."""
+        name = path.removeprefix(PREFIX).removeprefix("/")
+        if not path.startswith(PREFIX) or path not in (PREFIX, f"{PREFIX}/{name}"):
+            return None
+        if name == "openapi.json":
+            # default: YAML has dates, which JSON has not
+            return _response(json.dumps(self._document(), default=str), name)
+        if name in BUNDLED:  # found, not imported: that would read all that it bundles
+            return _response(Path(str(distribution("offapi").locate_file(f"offapi/{name}"))), name)
+        if name in OWN:
+            return _response(_own(name), name)
+        return None if name else _response(self._page(), "index.html")
+
+    def _page(self) -> str:
+        title = html.escape(self._contract.document["info"]["title"])
+        return Template(_own("index.html").read_text("utf-8")).substitute(
+            title=title, scheme=html.escape(self._scheme()), roles=self._roles()
+        )
+
+    def _roles(self) -> str:
+        access: dict[str, list[str]] = {}
+        for member in self._fixtures.members:
+            access.setdefault(member.user, []).append(f"{member.access} in {member.workspace}")
+        return "".join(
+            f'<option value="{html.escape(token.value)}">{html.escape(token.user)}: '
+            f"{html.escape(', '.join(access.get(token.user, ['no workspace'])))}"
+            f"{', expired' if token.expires else ''}</option>"
+            for token in self._fixtures.tokens
+        )
+
+    def _scheme(self) -> str:
+        """The security scheme that a bearer token is for."""
+        schemes: dict[str, Any] = self._contract.document["components"]["securitySchemes"]
+        return next(iter(schemes))
+
+    def _document(self) -> dict[str, Any]:
+        """The contract, with the mock as its only server, and its ids as the examples."""
+        document = deepcopy(self._contract.document)
+        document["servers"] = [{"url": "/", "description": "This mock."}]
+        operation = document["paths"][self._contract.path]["put"]
+        operation["parameters"] = [self._offer(given) for given in self._contract.parameters]
+        return document
+
+    def _offer(self, parameter: dict[str, Any]) -> dict[str, Any]:
+        if parameter["in"] != "path":
+            return parameter
+        offered = {
+            c.role: (c.id, f"{c.role}: {c.fields.get('name', 'no name')}, in {c.workspace}")
+            for c in self._fixtures.configurations
+        }
+        offered["unknown"] = (UNKNOWN, "unknown: no configuration has it")
+        rest = {key: value for key, value in parameter.items() if key != "example"}
+        examples = {role: {"value": v, "summary": s} for role, (v, s) in offered.items()}
+        return {**rest, "examples": examples}
+
+
+def _own(name: str) -> Path:
+    return Path(__file__).with_name("page") / name
+
+
+def _response(content: str | Path, name: str) -> Response:
+    body = content.read_bytes() if isinstance(content, Path) else content
+    return Response(body, media_type=guess_type(name)[0], headers=HEADERS)
