@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import body
 from .control import Control, Entry, seconds
+from .docs import Docs
 from .mock import Mock
 from .store import NameTakenError, NotFoundError
 
@@ -32,8 +33,11 @@ class Admin:
     def __init__(self, mock: Mock, token: str | None = None) -> None:
         """Serve `mock`; with a token, to whom has it."""
         self._mock, self._token = mock, token
+        self._docs = Docs(mock.contract, mock.fixtures)
         routes = [
             Route(PREFIX, self._index),
+            Route(f"{PREFIX}/docs", self._page),
+            Route(f"{PREFIX}/docs/{{name:path}}", self._page),
             Route(f"{PREFIX}/health", self._health),
             Route(f"{PREFIX}/requests", self._requests, methods=["GET", "DELETE"]),
             Route(f"{PREFIX}/requests/count", self._count, methods=["POST"]),
@@ -74,6 +78,12 @@ class Admin:
 
     async def _index(self, _: Request) -> Response:
         return _answer({"paths": self._paths})
+
+    async def _page(self, request: Request) -> Response:
+        answer = self._docs.answer(request.url.path)
+        if answer is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        return answer
 
     async def _health(self, _: Request) -> Response:
         return _answer({"status": "ok", "version": self._mock.contract.version})

@@ -70,7 +70,7 @@ class Contract:
         }
         self.name_taken: str = self.answers[400]["nameTaken"]["message"]
         self.examples = {name: example["value"] for name, example in media["examples"].items()}
-        self.version = str(self._document["info"]["version"])
+        self.version = str(self.document["info"]["version"])
 
     @property
     def credentials(self) -> frozenset[str]:

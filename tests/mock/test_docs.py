@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import flashback_mock
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from flashback_mock import Mock
 from flashback_mock.docs import Docs
 from openapi_spec_validator import validate
 from playwright.sync_api import (
@@ -39,13 +39,6 @@ TOLERATED = {"heading-order", "region"}
 
 
 @pytest.fixture(scope="module")
-def mock() -> Generator[flashback_mock.Mock]:
-    """One mock for all of them: none needs it to be fresh."""
-    with flashback_mock.running() as mock:
-        yield mock
-
-
-@pytest.fixture(scope="module")
 def browser(chromium: str) -> Generator[Browser]:
     """A headless Chromium; without its sandbox, which root cannot have."""
     with (
@@ -70,7 +63,7 @@ def context(browser: Browser, request: pytest.FixtureRequest) -> Generator[Brows
 
 
 @pytest.fixture
-def page(context: BrowserContext, mock: flashback_mock.Mock) -> Generator[Page]:
+def page(context: BrowserContext, mock: Mock) -> Generator[Page]:
     """The page, ready to be used; it says nothing in the console and asks nobody but the mock."""
     said: list[str] = []
     asked: set[str] = set()
@@ -107,15 +100,18 @@ def expect_answer(page: Page, status: int, message: str) -> None:
     expect(shown).to_contain_text(message)
 
 
-def test_update_is_sent_by_clicking(page: Page, mock: flashback_mock.Mock) -> None:
-    """A click sends what was typed, as the owner; the answer is shown, and the name changed."""
+def test_update_is_sent_by_clicking(page: Page, mock: Mock) -> None:
+    """A click sends what was typed, as the owner; the answer is shown, and the journal has it."""
     page.get_by_label("Request body").fill('{"name": "Clicked"}')
     page.get_by_role("button", name="Execute").click()
     expect_answer(page, 200, "AI LLM configuration updated successfully")
-    assert mock.store.read(mock.ids["main"])["name"] == "Clicked"
+    mock.assert_updated(mock.ids["main"], name="Clicked")
+    assert [(entry.method, entry.status, entry.user) for entry in mock.requests] == [
+        ("PUT", 200, "owner")
+    ]
 
 
-def test_ids_and_tokens_are_offered(page: Page, mock: flashback_mock.Mock) -> None:
+def test_ids_and_tokens_are_offered(page: Page, mock: Mock) -> None:
     """Every id and token can be chosen, and so every answer that depends on them be seen."""
     examples(page, 1).select_option("rotateCredentials")
     for who, which, status, message in (
@@ -132,7 +128,7 @@ def test_ids_and_tokens_are_offered(page: Page, mock: flashback_mock.Mock) -> No
         page.get_by_role("button", name="Execute").click()
         expect_answer(page, status, message)
         page.get_by_role("button", name="Clear").click()
-    assert mock.store.reveals(mock.ids["sibling"], "key", "new-access-key")
+    mock.assert_updated(mock.ids["sibling"], key="new-access-key")
 
 
 def test_any_token_can_be_given(page: Page) -> None:
@@ -195,7 +191,7 @@ def test_colours_follow_the_system(page: Page) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "/", *(f"/{asset}" for asset in ASSETS)])
-def test_answers_are_locked_down(mock: flashback_mock.Mock, name: str) -> None:
+def test_answers_are_locked_down(mock: Mock, name: str) -> None:
     """Every part comes with the policy, its exact type, and the request to keep nothing."""
     answer = httpx.get(mock.base_url + PATH + name, trust_env=False)
     assert answer.status_code == 200
@@ -210,15 +206,13 @@ def test_answers_are_locked_down(mock: flashback_mock.Mock, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["x", "/x", "/page.css/", "//", "/../docs.py", "/%2e%2e/docs.py"])
-def test_nothing_else_is_there(mock: flashback_mock.Mock, name: str) -> None:
+def test_nothing_else_is_there(mock: Mock, name: str) -> None:
     """No other file can be read."""
     url = httpx.URL(mock.base_url).copy_with(raw_path=(PATH + name).encode())
     assert httpx.get(url, trust_env=False).status_code == 404
 
 
-def test_contract_is_shown_with_this_mock(
-    mock: flashback_mock.Mock, document: dict[str, Any]
-) -> None:
+def test_contract_is_shown_with_this_mock(mock: Mock, document: dict[str, Any]) -> None:
     """It is the contract, valid, but for its servers and the examples of its id."""
     shown = httpx.get(f"{mock.base_url}{PATH}/openapi.json", trust_env=False).json()
     validate(shown)
@@ -231,7 +225,7 @@ def test_contract_is_shown_with_this_mock(
     assert {**shown, "servers": []} == {**document, "servers": []}
 
 
-def test_fixtures_are_text(mock: flashback_mock.Mock) -> None:
+def test_fixtures_are_text(mock: Mock) -> None:
     """What the fixtures say is shown as text, whatever it is."""
     odd = "\"><script>alert('$scheme')</script>"
     token = replace(mock.fixtures.tokens[0], user=odd, value=odd)
