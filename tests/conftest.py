@@ -47,8 +47,8 @@ def curl() -> str:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The Chromium of this machine, or the Chrome that is made from it."""
-    return program("chromium", "chromium-browser", "google-chrome")
+    """The Chromium of this machine, or its Chrome."""
+    return program("chromium", "google-chrome")
 
 
 @pytest.fixture
