@@ -7,7 +7,6 @@ import html
 import json
 from copy import deepcopy
 from importlib.metadata import distribution
-from mimetypes import guess_type
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -18,8 +17,13 @@ from .contract import Contract
 from .fixtures import Fixtures
 
 PREFIX = "/__admin/docs"
-OWN = ("page.css", "page.js", "icon.svg")
-BUNDLED = ("swagger_bundle.js", "swagger_style.css")  # as offapi calls them
+ASSETS = {  # beside this module, or offapi's
+    "icon.svg": "image/svg+xml",
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "swagger_bundle.js": "text/javascript",
+    "swagger_style.css": "text/css",
+}
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
 HEADERS = {
     # data: is for the arrows and locks in Swagger UI's style sheet.
@@ -43,20 +47,21 @@ class Docs:
     def answer(self, path: str) -> Response | None:
         """The answer to a GET of a path; None if there is nothing at this path."""
         name = path.removeprefix(PREFIX).removeprefix("/")
-        if not path.startswith(PREFIX) or path not in (PREFIX, f"{PREFIX}/{name}"):
+        if path not in (PREFIX, f"{PREFIX}/{name}"):
             return None
+        if not name:
+            return Response(self._page(), media_type="text/html", headers=HEADERS)
         if name == "openapi.json":
             # default: YAML has dates, which JSON has not
-            return _response(json.dumps(self._document(), default=str), name)
-        if name in BUNDLED:  # found, not imported: that would read all that it bundles
-            return _response(Path(str(distribution("offapi").locate_file(f"offapi/{name}"))), name)
-        if name in OWN:
-            return _response(_own(name), name)
-        return None if name else _response(self._page(), "index.html")
+            content = json.dumps(self._document(), default=str)
+            return Response(content, media_type="application/json", headers=HEADERS)
+        if name in ASSETS:
+            return Response(_file(name).read_bytes(), media_type=ASSETS[name], headers=HEADERS)
+        return None
 
     def _page(self) -> str:
         title = html.escape(self._contract.document["info"]["title"])
-        return Template(_own("index.html").read_text("utf-8")).substitute(
+        return Template(_file("index.html").read_text("utf-8")).substitute(
             title=title, scheme=html.escape(self._scheme()), roles=self._roles()
         )
 
@@ -67,7 +72,7 @@ class Docs:
         return "".join(
             f'<option value="{html.escape(token.value)}">{html.escape(token.user)}: '
             f"{html.escape(', '.join(access.get(token.user, ['no workspace'])))}"
-            f"{', expired' if token.expires else ''}</option>"
+            f"{token.expires and f', until {token.expires:%Y-%m-%d}' or ''}</option>"
             for token in self._fixtures.tokens
         )
 
@@ -91,16 +96,14 @@ class Docs:
             c.role: (c.id, f"{c.role}: {c.fields.get('name', 'no name')}, in {c.workspace}")
             for c in self._fixtures.configurations
         }
-        offered["unknown"] = (UNKNOWN, "unknown: no configuration has it")
+        offered.setdefault("unknown", (UNKNOWN, "unknown: no configuration has it"))
         rest = {key: value for key, value in parameter.items() if key != "example"}
         examples = {role: {"value": v, "summary": s} for role, (v, s) in offered.items()}
         return {**rest, "examples": examples}
 
 
-def _own(name: str) -> Path:
+def _file(name: str) -> Path:
+    if name.startswith("swagger_"):
+        # Found, not imported: offapi would read all that it bundles.
+        return Path(str(distribution("offapi").locate_file(f"offapi/{name}")))
     return Path(__file__).with_name("page") / name
-
-
-def _response(content: str | Path, name: str) -> Response:
-    body = content.read_bytes() if isinstance(content, Path) else content
-    return Response(body, media_type=guess_type(name)[0], headers=HEADERS)
