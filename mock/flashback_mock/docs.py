@@ -14,7 +14,7 @@ from typing import Any
 from starlette.responses import Response
 
 from .contract import Contract
-from .fixtures import Fixtures
+from .fixtures import Fixtures, Token
 
 PREFIX = "/__admin/docs"
 ASSETS = {  # beside this module, or offapi's
@@ -66,15 +66,20 @@ class Docs:
         )
 
     def _roles(self) -> str:
-        access: dict[str, list[str]] = {}
-        for member in self._fixtures.members:
-            access.setdefault(member.user, []).append(f"{member.access} in {member.workspace}")
         return "".join(
-            f'<option value="{html.escape(token.value)}">{html.escape(token.user)}: '
-            f"{html.escape(', '.join(access.get(token.user, ['no workspace'])))}"
-            f"{token.expires and f', until {token.expires:%Y-%m-%d}' or ''}</option>"
+            f'<option value="{html.escape(token.value)}">{html.escape(self._who(token))}</option>'
             for token in self._fixtures.tokens
         )
+
+    def _who(self, token: Token) -> str:
+        """Whose token it is, what it opens, and until when."""
+        access = [
+            f"{member.access} in {member.workspace}"
+            for member in self._fixtures.members
+            if member.user == token.user
+        ] or ["no workspace"]
+        until = [f"until {token.expires:%Y-%m-%d}"] if token.expires else []
+        return f"{token.user}: {', '.join(access + until)}"
 
     def _scheme(self) -> str:
         """The security scheme that a bearer token is for."""
