@@ -98,13 +98,19 @@ def test_passing_trouble_goes_unnoticed(flashback_mock: Mock) -> None:
     assert [entry.fault for entry in flashback_mock.requests] == ["reset", "", ""]
 
 
-def test_missing_credential_stops_nothing(
+def test_source_that_fails_stops_nothing(
     flashback_mock: Mock, told: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a source fails nothing is sent, and its words, which may quote, are not repeated."""
-    monkeypatch.delenv("NEW_OPENAI_SECRET")
+    """Without its new credential nothing is sent, and what the source says, a quote, is not told."""
+
+    def issue(name: str) -> str:
+        if name == "NEW_OPENAI_SECRET":
+            raise RuntimeError(f"{NEW[name]} is issued, but not confirmed")
+        return NEW[name]
+
+    monkeypatch.setitem(rotate.SOURCES, "env", issue)
     assert rotate.main([PLAN]) == 1
-    assert "env:NEW_OPENAI_SECRET gives no credential: KeyError" in told()
+    assert "env:NEW_OPENAI_SECRET gives no credential: RuntimeError" in told()
     assert [entry.fields for entry in flashback_mock.requests] == [("key", "secret")]
 
 
