@@ -101,7 +101,7 @@ def test_passing_trouble_goes_unnoticed(flashback_mock: Mock) -> None:
 def test_source_that_fails_stops_nothing(
     flashback_mock: Mock, told: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without its new credential nothing is sent, and what the source says, a quote, is not told."""
+    """Without its new credential nothing is sent; what its source says, a quote, is not told."""
 
     def issue(name: str) -> str:
         if name == "NEW_OPENAI_SECRET":
@@ -114,12 +114,14 @@ def test_source_that_fails_stops_nothing(
     assert [entry.fields for entry in flashback_mock.requests] == [("key", "secret")]
 
 
-@pytest.mark.parametrize("plan", ["[", "", "[[rotation]]\nid = 'x'\nlabel = 'x'\nsecrt = 'env:X'"])
+@pytest.mark.parametrize(
+    "more", ["", "# no credential", "secrt = 'env:X'", "key = 'env:X'\nsecrt = 'env:X'", "["]
+)
 @pytest.mark.usefixtures("flashback_mock")
-def test_unusable_plan_is_one_line(tmp_path: Path, told: Callable[[], str], plan: str) -> None:
+def test_unusable_plan_is_one_line(tmp_path: Path, told: Callable[[], str], more: str) -> None:
     """A plan that cannot be followed is refused before anything is sent."""
     file = tmp_path / "plan.toml"
-    file.write_text(plan)
+    file.write_text(f"[[rotation]]\nid = 'x'\nlabel = 'x'\n{more}\n" if more else "")
     assert rotate.main([str(file)]) == 2
     assert told().count("\n") == 1
 
