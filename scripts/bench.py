@@ -1,7 +1,7 @@
 """Measures the client beside raw httpx, the plain generated client and openai, if it is there.
 
-`scripts/bench mock` measures the mock: see bench_mock.py. Everything runs interleaved in one process, so that a busy machine is busy for all: read the
-ratios, not the microseconds.
+`scripts/bench mock` measures the mock: see bench_mock.py. Everything runs interleaved in one
+process, so that a busy machine is busy for all: read the ratios, not the microseconds.
 """
 
 from __future__ import annotations
