@@ -16,17 +16,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flashback_mock
 from flashback_mock.fixtures import Configuration, Fixtures
 from flashback_mock.server import Server, listen, mock_at, prepared, store_at
 
 from scripts import generate
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
 
 ID = "550e8400-e29b-41d4-a716-446655440000"
 CONNECTIONS = 8

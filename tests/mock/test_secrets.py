@@ -42,9 +42,9 @@ def test_thief_of_files_logs_and_answers_finds_no_secret(tmp_path: Path, form: s
     rotation = [sys.executable, "-m", "flashback_mock", "rotate-keys", *store]
     seen += subprocess.run(rotation, capture_output=True, text=True, check=True).stdout
     assert all(f" {status} " in seen for status in (200, 400, 401, 403, 404, 405, 500))
-    seen = seen.encode() + b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    stolen = seen.encode() + b"".join(file.read_bytes() for file in tmp_path.iterdir())
     for secret in (CANARY, BAD_TOKEN, "owner-token", "reader-token", "made-up-access-key"):
-        assert not any(spelt in seen for spelt in spellings(secret)), secret
+        assert not any(spelt in stolen for spelt in spellings(secret)), secret
 
 
 @contextmanager
