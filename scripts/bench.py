@@ -1,7 +1,7 @@
 """Measures the client beside raw httpx, the plain generated client and openai, if it is there.
 
-Everything runs interleaved in one process, so that a busy machine is busy for all: read the
-ratios, not the microseconds.
+`scripts/bench mock` measures the mock: see bench_mock.py. Everything runs interleaved in one
+process, so that a busy machine is busy for all: read the ratios, not the microseconds.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from typing import Any
 import httpx
 from packaging.requirements import Requirement
 
-from scripts import generate
+from scripts import bench_mock, generate
 
-BENCHES = ("client",)  # `mock` comes with the issue that measures the mock
+BENCHES = ("client", "mock")
 ANSWER = b'{"success": true, "aiLlmId": "550e8400", "message": "updated"}'
 ID = "550e8400-e29b-41d4-a716-446655440000"
 BODY = {
@@ -69,7 +69,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("what", nargs="?", default="client", choices=BENCHES)
     parser.add_argument("--rounds", type=int, default=15, help="repetitions (default: 15)")
-    rounds = parser.parse_args().rounds
+    mock = parser.add_argument_group("mock")
+    mock.add_argument("--seconds", type=float, default=1, help="of each load (default: 1)")
+    mock.add_argument("--most", type=int, default=1_000_000, help="configurations (default: 10^6)")
+    mock.add_argument("--postgres", metavar="URL", help="an empty database to measure")
+    options = parser.parse_args()
+    if options.what == "mock":
+        sizes = [size for size in bench_mock.SIZES if size <= options.most]
+        return bench_mock.measure(options.rounds, options.seconds, sizes, options.postgres)
+    rounds = options.rounds
     with tempfile.TemporaryDirectory() as folder:
         generate.render(generate.CONTRACT, Path(folder) / "plain_client")
         sys.path.insert(0, folder)

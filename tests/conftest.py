@@ -30,14 +30,25 @@ def document() -> dict[str, Any]:
     return document
 
 
-@pytest.fixture(scope="session")
-def curl() -> str:
-    """The curl of this machine: without it, red in CI and a skip with the cure elsewhere."""
-    found = shutil.which("curl")
+def program(*names: str) -> str:
+    """A program of this machine: without it, red in CI and a skip with the cure elsewhere."""
+    found = next(filter(None, map(shutil.which, names)), None)
     if not found:
         give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        give_up("needs curl: scripts/install --system installs it")
+        give_up(f"needs {names[0]}: scripts/install --system installs it")
     return found
+
+
+@pytest.fixture(scope="session")
+def curl() -> str:
+    """The curl of this machine."""
+    return program("curl")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The Chromium of this machine, or its Chrome."""
+    return program("chromium", "google-chrome")
 
 
 @pytest.fixture

@@ -65,7 +65,8 @@ def test_wheel_holds_both_packages_and_the_contract(wheel: Path, root: Path) -> 
     """The wheel holds the client with its type marker, the mock, and the contract's very bytes."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-        assert {"flashback_client/py.typed", "flashback_mock/fixtures.yaml"} <= set(names)
+        wanted = {"flashback_client/py.typed", "flashback_mock/page/index.html"}
+        assert wanted <= set(names)
         assert {name.split("/")[0].split("-")[0] for name in names} == {
             "flashback_client",
             "flashback_mock",

@@ -17,7 +17,7 @@ def examples(root: Path, language: str) -> list[str]:
 
 def test_client_example_rotates_the_secret(root: Path, mock: flashback_mock.Mock) -> None:
     """The README's client example, as it stands, rotates the secret on the mock."""
-    (example,) = examples(root, "python")
+    example = examples(root, "python")[0]
     variables = {
         "FLASHBACK_BASE_URL": mock.base_url,
         "FLASHBACK_TOKEN": mock.tokens["owner"],
@@ -32,6 +32,12 @@ def test_client_example_rotates_the_secret(root: Path, mock: flashback_mock.Mock
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert mock.reveals(mock.ids["main"], secret="rotated-by-the-readme")
+
+
+def test_test_example_is_one_that_runs(root: Path) -> None:
+    """The README's example of a test is, word for word, one of the example's own tests."""
+    tests = (root / "examples" / "rotation" / "test_rotate.py").read_text("utf-8")
+    assert examples(root, "python")[1] in tests
 
 
 @pytest.mark.usefixtures("curl")

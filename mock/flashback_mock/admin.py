@@ -17,6 +17,7 @@ from . import body
 from .app import token_of
 from .contract import Json
 from .control import Control, Entry, seconds
+from .docs import Docs
 from .mock import Mock
 from .store import NameTakenError, NotFoundError, StoreError
 
@@ -53,8 +54,11 @@ class Admin:
     def __init__(self, mock: Mock, token: str | None = None) -> None:
         """Serve `mock`; with a token, to whom has it."""
         self._mock, self._token = mock, token
+        self._docs = Docs(mock.contract, mock.fixtures)
         routes = [
             Route(PREFIX, self._index),
+            Route(f"{PREFIX}/docs", self._page),
+            Route(f"{PREFIX}/docs/{{name:path}}", self._page),
             Route(f"{PREFIX}/health", self._health),
             Route(f"{PREFIX}/requests", self._requests, methods=["GET", "DELETE"]),
             Route(f"{PREFIX}/requests/count", self._count, methods=["POST"]),
@@ -90,6 +94,12 @@ class Admin:
 
     async def _index(self, _: Request) -> Response:
         return _answer({"paths": self._paths})
+
+    async def _page(self, request: Request) -> Response:
+        answer = self._docs.answer(request.url.path)
+        if answer is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        return answer
 
     async def _health(self, _: Request) -> Response:
         return _answer({"status": "ok", "version": self._mock.contract.version})

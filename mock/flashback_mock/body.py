@@ -60,7 +60,8 @@ def parse(body: bytes) -> Any:
         value = json.loads(
             body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant
         )
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate has no bytes
+        if b"\\u" in body:  # it may be a lone surrogate, which has no bytes
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except InvalidError:
         raise
     except RecursionError:

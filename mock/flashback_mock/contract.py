@@ -39,7 +39,7 @@ class Contract:
     def __init__(self, path: Path | None = None) -> None:
         """Read the contract from `path`; by default the one that came with this mock."""
         path = path or default_path()
-        self._document = _read(path)
+        self.document = _read(path)
         try:
             self._read_operation()
         except Exception as error:  # noqa: BLE001 - a contract can be wrong in any way
@@ -50,7 +50,7 @@ class Contract:
             ) from None
 
     def _read_operation(self) -> None:
-        paths: dict[str, Json] = self._document["paths"]
+        paths: dict[str, Json] = self.document["paths"]
         self.path, item = next((path, item) for path, item in paths.items() if "put" in item)
         operation, pointer = item["put"], ["paths", self.path, "put"]
         body = operation["requestBody"]
@@ -61,8 +61,8 @@ class Contract:
             for name, schema in self._resolve(media["schema"])["properties"].items()
         }
         self._body = self._validator(*pointer, "requestBody", "content", self.media_type, "schema")
-        places = [self._resolve(parameter)["in"] for parameter in operation["parameters"]]
-        number = str(places.index("path"))
+        self.parameters = [self._resolve(parameter) for parameter in operation["parameters"]]
+        number = str([parameter["in"] for parameter in self.parameters].index("path"))
         self._id = self._validator(*pointer, "parameters", number, "schema")
         self.answers = {
             status: _examples(self._resolve(operation["responses"][str(status)]))
@@ -70,7 +70,7 @@ class Contract:
         }
         self.name_taken: str = self.answers[400]["nameTaken"]["message"]
         self.examples = {name: example["value"] for name, example in media["examples"].items()}
-        self.version = str(self._document["info"]["version"])
+        self.version = str(self.document["info"]["version"])
 
     @property
     def credentials(self) -> frozenset[str]:
@@ -140,7 +140,7 @@ class Contract:
         for _ in range(MOST_REFERENCES):
             if "$ref" not in node:
                 return node
-            target: Any = self._document
+            target: Any = self.document
             for part in node["$ref"].removeprefix("#/").split("/"):
                 target = target[part.replace("~1", "/").replace("~0", "~")]
             node = target
@@ -150,7 +150,7 @@ class Contract:
         parts = (part.replace("~", "~0").replace("/", "~1") for part in pointer)
         return jsonschema_rs.validator_for(
             {"$ref": f"{URN}#/" + "/".join(map(quote, parts))},
-            registry=jsonschema_rs.Registry([(URN, self._document)]),
+            registry=jsonschema_rs.Registry([(URN, self.document)]),
             validate_formats=True,
         )
 

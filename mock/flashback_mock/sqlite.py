@@ -49,7 +49,7 @@ MIGRATIONS = (
     CREATE TABLE cell (number INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
     CREATE TABLE credential (
         configuration INTEGER NOT NULL, field TEXT NOT NULL, size INTEGER NOT NULL,
-        cell INTEGER NOT NULL,
+        cell INTEGER NOT NULL UNIQUE,
         changed TEXT, -- when; NULL: the credential is in a cell of another size
         PRIMARY KEY (configuration, field, size)
     );
@@ -74,13 +74,10 @@ CHANGE = """
 UPDATE configuration SET name = coalesce(?, name), properties = json_patch(properties, ?)
 WHERE number = ?
 """
-EMPTY = """
-UPDATE cell SET sealed = zeroblob(length(sealed)) WHERE number IN (
-    SELECT cell FROM credential WHERE configuration = ? AND field = ? AND changed IS NOT NULL
-)
+EMPTY = "UPDATE cell SET sealed = zeroblob(length(sealed)) WHERE number = ?"
+CELLS = """
+SELECT size, cell, changed IS NOT NULL FROM credential WHERE configuration = ? AND field = ?
 """
-LEAVE = "UPDATE credential SET changed = NULL WHERE configuration = ? AND field = ?"
-CELL = "SELECT cell FROM credential WHERE configuration = ? AND field = ? AND size = ?"
 STORED = """
 SELECT sealed, workspace, id, field, cell FROM cell
 JOIN credential ON cell = cell.number AND changed IS NOT NULL
@@ -231,7 +228,7 @@ class Sqlite:
             )
         (found,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
-            raise StoreError(f"{self.path}: is damaged ({found}); restore it from a backup")
+            raise StoreError(f"{self.path}: is damaged; restore it from a backup")
 
     def _unlock(self) -> None:
         if self.path is None:
@@ -256,18 +253,22 @@ class Sqlite:
 
     def _put(self, number: int, field: str, sealed: bytes) -> None:
         """Store a credential in its cell of this size; empty the one that held it, if another."""
-        where, size, now = (number, field), len(sealed), datetime.now(UTC).isoformat()
-        row = self._db.execute(CELL, (*where, size)).fetchone()
-        self._db.execute(EMPTY, where)
-        self._db.execute(LEAVE, where)
-        if row:
-            self._db.execute("UPDATE cell SET sealed = ? WHERE number = ?", (sealed, row[0]))
-            cell = row[0]
-        else:
+        now = datetime.now(UTC).isoformat()
+        cells = {
+            size: (cell, used) for size, cell, used in self._db.execute(CELLS, (number, field))
+        }
+        cell, used = cells.pop(len(sealed), (None, False))
+        if cell is None:
             cell = self._db.execute("INSERT INTO cell (sealed) VALUES (?)", (sealed,)).lastrowid
-        self._db.execute(
-            "REPLACE INTO credential VALUES (?, ?, ?, ?, ?)", (*where, size, cell, now)
-        )
+            row = (number, field, len(sealed), cell, now)
+            self._db.execute("INSERT INTO credential VALUES (?, ?, ?, ?, ?)", row)
+        else:
+            self._db.execute("UPDATE cell SET sealed = ? WHERE number = ?", (sealed, cell))
+            self._db.execute("UPDATE credential SET changed = ? WHERE cell = ?", (now, cell))
+        for other, held in cells.values() if not used else ():
+            if held:
+                self._db.execute(EMPTY, (other,))
+                self._db.execute("UPDATE credential SET changed = NULL WHERE cell = ?", (other,))
 
     def _reseal(self, sealed: bytes, workspace: str, id: str, field: str, cell: int) -> None:
         place = (workspace, id, field)

@@ -1,7 +1,13 @@
 """Credentials and tokens stay where they belong."""
 
+import base64
+import resource
 import subprocess
 import sys
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 
 import flashback_mock
 import httpx
@@ -18,26 +24,49 @@ def test_nothing_prints_a_token_or_a_credential(mock: flashback_mock.Mock) -> No
         assert secret not in printed
 
 
-@pytest.mark.parametrize("level", ["debug", "info"])
-def test_no_answer_and_no_log_line_shows_a_secret(level: str) -> None:
-    """Canaries sent along every path come back in no answer, and stand in no log line."""
-    command = [sys.executable, "-m", "flashback_mock", "--port", "0", "--log-level", level]
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_thief_of_files_logs_and_answers_finds_no_secret(tmp_path: Path, form: str) -> None:
+    """Canaries sent along every path are in no answer, log line, file or process list."""
+    store = ["--store", str(tmp_path / "store.db"), "--keys", str(tmp_path / "keys")]
+    with started(*store, "--log-level", "debug", "--log-format", form) as (process, url):
+        seen = send_canaries(url)
+        limit = resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+        seen += send_canaries(url)  # 500 where it was 200
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, limit)
+        with ThreadPoolExecutor(4) as threads:
+            seen += "".join(threads.map(send_canaries, [url] * 4))
+        seen += httpx.get(f"{url}/__admin/requests", trust_env=False).text
+        seen += (Path("/proc") / str(process.pid) / "cmdline").read_text()
+        process.kill()
+        seen += process.communicate()[0]
+    rotation = [sys.executable, "-m", "flashback_mock", "rotate-keys", *store]
+    seen += subprocess.run(rotation, capture_output=True, text=True, check=True).stdout
+    assert all(f" {status} " in seen for status in (200, 400, 401, 403, 404, 405, 500))
+    stolen = seen.encode() + b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    for secret in (CANARY, BAD_TOKEN, "owner-token", "reader-token", "made-up-access-key"):
+        assert not any(spelt in stolen for spelt in spellings(secret)), secret
+
+
+@contextmanager
+def started(*options: str) -> Generator[tuple[subprocess.Popen[str], str]]:
+    """A mock in a process of its own, and its address."""
+    command = [sys.executable, "-m", "flashback_mock", "--port", "0", *options]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         assert process.stdout
-        welcome = ""
-        while "backend on http://" not in welcome:
-            welcome += process.stdout.readline()
-        url = welcome.split("backend on ")[1].split()[0]
-        answers = send_canaries(url)
-        process.terminate()
-        logged = process.stdout.read()
-    assert "PUT" in logged
-    assert "400" in logged
-    for secret in (CANARY, BAD_TOKEN, "owner-token", "reader-token"):
-        assert secret not in logged
-        assert secret not in answers
+        for line in process.stdout:
+            if "backend on http://" in line:
+                break
+        yield process, line.split("backend on ")[1].split()[0]
+        process.kill()
+
+
+def spellings(secret: str) -> list[bytes]:
+    """A secret whole, in hex, and in Base64 wherever in a longer text it begins."""
+    octets = secret.encode()
+    shifted = (base64.b64encode(bytes(at) + octets)[4:-4] for at in range(3))
+    return [octets, octets.hex().encode(), *shifted]
 
 
 def send_canaries(url: str) -> str:
@@ -62,5 +91,5 @@ def send_canaries(url: str) -> str:
         for method, path, token, body in requests:
             headers = {"Authorization": f"Bearer {token}"}
             answer = http.request(method, path, json=body, headers=headers)
-            answers += f"{answer.status_code} {answer.headers} {answer.text}\n"
+            answers += f" {answer.status_code} {answer.headers} {answer.text}\n"
     return answers

@@ -1,0 +1,118 @@
+"""Rotate the credentials of AI providers that Flashback keeps, once or on a schedule.
+
+    python rotate.py plan.toml                  # once
+    python rotate.py plan.toml --every 86400    # every day, until SIGTERM
+
+The token is $FLASHBACK_TOKEN. Exit status 0: everything was rotated the last time. 1: not
+everything. 2: it could not begin.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from flashback_client import UNSET, FlashbackClient, errors
+
+Source = Callable[[str], str]
+
+
+class Rotation(NamedTuple):
+    """A configuration, and for each credential where the new one comes from, as `env:NAME`."""
+
+    id: str
+    label: str
+    origins: dict[str, str]
+
+
+class Outcome(NamedTuple):
+    """What became of a rotation: rotated, failed, or unknown when the answer was lost."""
+
+    result: str
+    label: str
+    detail: str = ""
+
+
+def from_file(path: str) -> str:
+    """The credential in a file, as secret stores mount them."""
+    return Path(path).read_text("utf-8").removesuffix("\n")
+
+
+# Add yours: a secret store, or the provider's own API that issues a new one.
+SOURCES: dict[str, Source] = {"env": os.environ.__getitem__, "file": from_file}
+# It may have happened: keep the old credential valid at the provider, and rotate again.
+UNKNOWN = (errors.ApiConnectionError, errors.ResponseDecodeError, errors.UnexpectedStatusError)
+
+
+def read_plan(path: Path) -> list[Rotation]:
+    """The rotations of a TOML file; raises `OSError` or `ValueError`."""
+    plan: list[Rotation] = []
+    for entry in tomllib.loads(path.read_text("utf-8")).get("rotation", []):
+        origins = {field: entry[field] for field in ("key", "secret") if field in entry}
+        if not origins or entry.keys() - origins.keys() != {"id", "label"}:
+            raise ValueError("each [[rotation]] has an id, a label, and a key, a secret or both")
+        plan.append(Rotation(entry["id"], entry["label"], origins))
+    if not plan:
+        raise ValueError("the plan has no [[rotation]]")
+    return plan
+
+
+def rotate(rotation: Rotation, flashback: FlashbackClient) -> Outcome:
+    """What became of a rotation; raises nothing, so that the others go on."""
+    try:
+        new = {field: _obtain(origin) for field, origin in rotation.origins.items()}
+        key, secret = new.get("key", UNSET), new.get("secret", UNSET)
+        flashback.update_ai_llm(rotation.id, key=key, secret=secret)
+    except UNKNOWN as error:
+        return Outcome("unknown", rotation.label, str(error))
+    except (errors.FlashbackError, LookupError, TypeError, ValueError) as error:
+        return Outcome("failed", rotation.label, str(error))
+    return Outcome("rotated", rotation.label)
+
+
+def _obtain(origin: str) -> str:
+    """The new credential; raises `LookupError`, without the source's words: they may quote it."""
+    kind, _, name = origin.partition(":")
+    try:
+        return SOURCES[kind](name)
+    except Exception as error:  # noqa: BLE001 - a source can fail in any way
+        raise LookupError(f"{origin} gives no credential: {type(error).__name__}") from None
+
+
+def report(outcomes: Sequence[Outcome]) -> str:
+    """The outcomes as a table, with a sum."""
+    width = max((len(outcome.label) for outcome in outcomes), default=0)
+    rows = [f"{o.result:<8} {o.label:<{width}}  {o.detail}".rstrip() for o in outcomes]
+    rotated = sum(outcome.result == "rotated" for outcome in outcomes)
+    return "\n".join([*rows, f"{rotated} of {len(outcomes)} rotated"])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Rotate as the command line says; return the exit status."""
+    parser = argparse.ArgumentParser(description="Rotate credentials of AI providers.")
+    parser.add_argument("plan", type=Path, help="TOML file, as plan.toml")
+    parser.add_argument("--every", type=float, metavar="SECONDS", help="rotate again and again")
+    options = parser.parse_args(arguments)
+    try:
+        plan, flashback = read_plan(options.plan), FlashbackClient()
+    except (OSError, ValueError) as error:
+        print(f"rotate.py: {error}", file=sys.stderr)
+        return 2
+    stopped = threading.Event()
+    if options.every:  # SIGTERM lets the round end
+        signal.signal(signal.SIGTERM, lambda _number, _frame: stopped.set())
+    with flashback:
+        while True:
+            outcomes = [rotate(rotation, flashback) for rotation in plan]
+            print(report(outcomes), flush=True)
+            if not options.every or stopped.wait(options.every):
+                return int(any(outcome.result != "rotated" for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""What rotate.py does when all is well, and with each failure, seen at the mock."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import rotate
+from flashback_client import FlashbackClient
+from flashback_mock import Mock
+from flashback_mock.control import Fault
+
+HERE = Path(__file__).parent
+PLAN = str(HERE / "plan.toml")
+NEW = {
+    "NEW_OPENAI_SECRET": "new-openai-secret",
+    "NEW_ANTHROPIC_KEY": "new-anthropic-key",
+    "NEW_ANTHROPIC_SECRET": "new-anthropic-secret",
+}
+
+
+@pytest.fixture(autouse=True)
+def new_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the plan takes from the environment."""
+    for name, credential in NEW.items():
+        monkeypatch.setenv(name, credential)
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
+    """What was printed and logged since the last time; never a credential."""
+
+    def told() -> str:
+        text = "".join([*capsys.readouterr(), caplog.text])
+        assert not any(credential in text for credential in NEW.values())
+        return text
+
+    return told
+
+
+def test_every_credential_is_rotated(flashback_mock: Mock, told: Callable[[], str]) -> None:
+    """Each configuration has its new credentials, and what else it had."""
+    main, sibling = flashback_mock.ids["main"], flashback_mock.ids["sibling"]
+    assert rotate.main([PLAN]) == 0
+    assert told().endswith("rotated  Anthropic in staging\n2 of 2 rotated\n")
+    flashback_mock.assert_updated(main, name="OpenAI in production", secret="new-openai-secret")
+    flashback_mock.assert_updated(sibling, key="new-anthropic-key", secret="new-anthropic-secret")
+
+
+def test_one_failure_does_not_stop_the_others(
+    flashback_mock: Mock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What may not be rotated is reported; what comes after it is rotated."""
+    flashback_mock.answer_next(status=403)
+    assert rotate.main([PLAN]) == 1
+    assert "403 Insufficient permissions" in capsys.readouterr().out
+    flashback_mock.assert_updated(flashback_mock.ids["sibling"], secret="new-anthropic-secret")
+
+
+@pytest.mark.parametrize(
+    ("status", "attempts", "why"),
+    [
+        (400, 1, "400 endpoint: must be an absolute http or https URL"),
+        (401, 1, "401 Authorization: a valid bearer token is required"),
+        (403, 1, "403 Insufficient permissions"),
+        (404, 1, "404 AI LLM configuration not found"),
+        (500, 3, "500 Failed to update AI LLM configuration (3 attempts"),
+    ],
+)
+def test_refusal_is_a_failure(
+    flashback_mock: Mock, told: Callable[[], str], status: int, attempts: int, why: str
+) -> None:
+    """Each documented error is reported in the service's words."""
+    flashback_mock.answer_next(status=status, times=attempts)
+    assert rotate.main([PLAN]) == 1
+    report = told()
+    assert report.startswith("failed   OpenAI in production")
+    assert why in report
+    assert "1 of 2 rotated" in report
+
+
+@pytest.mark.parametrize("fault", ["timeout", "reset", "truncated", "malformed"])
+def test_lost_answer_leaves_it_unknown(flashback_mock: Mock, fault: Fault) -> None:
+    """An update whose answer is lost may have happened: no failure, and no success either."""
+    flashback_mock.answer_next(fault=fault, after_update=True)
+    with FlashbackClient(timeout=0.5, max_retries=0) as flashback:
+        outcome = rotate.rotate(rotate.read_plan(Path(PLAN))[0], flashback)
+    assert outcome.result == "unknown"
+    assert flashback_mock.reveals(flashback_mock.ids["main"], secret="new-openai-secret")
+
+
+def test_passing_trouble_goes_unnoticed(flashback_mock: Mock) -> None:
+    """The client repeats what failed once."""
+    flashback_mock.answer_next(fault="reset")
+    assert rotate.main([PLAN]) == 0
+    assert [entry.fault for entry in flashback_mock.requests] == ["reset", "", ""]
+
+
+def test_source_that_fails_stops_nothing(
+    flashback_mock: Mock, told: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its new credential nothing is sent; what its source says, a quote, is not told."""
+
+    def issue(name: str) -> str:
+        if name == "NEW_OPENAI_SECRET":
+            raise RuntimeError(f"{NEW[name]} is issued, but not confirmed")
+        return NEW[name]
+
+    monkeypatch.setitem(rotate.SOURCES, "env", issue)
+    assert rotate.main([PLAN]) == 1
+    assert "env:NEW_OPENAI_SECRET gives no credential: RuntimeError" in told()
+    assert [entry.fields for entry in flashback_mock.requests] == [("key", "secret")]
+
+
+@pytest.mark.parametrize(
+    "more", ["", "# no credential", "secrt = 'env:X'", "key = 'env:X'\nsecrt = 'env:X'", "["]
+)
+@pytest.mark.usefixtures("flashback_mock")
+def test_unusable_plan_is_one_line(tmp_path: Path, told: Callable[[], str], more: str) -> None:
+    """A plan that cannot be followed is refused before anything is sent."""
+    file = tmp_path / "plan.toml"
+    file.write_text(f"[[rotation]]\nid = 'x'\nlabel = 'x'\n{more}\n" if more else "")
+    assert rotate.main([str(file)]) == 2
+    assert told().count("\n") == 1
+
+
+def test_schedule_goes_on_until_it_is_stopped(flashback_mock: Mock) -> None:
+    """With --every it rotates again and again; SIGTERM ends it after the round."""
+    command = [sys.executable, str(HERE / "rotate.py"), PLAN, "--every", "0.1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        while len(flashback_mock.requests) < 4 and process.poll() is None:
+            time.sleep(0.05)
+        process.terminate()
+        assert process.communicate(timeout=10)[0].count("2 of 2 rotated") >= 2
+    assert process.returncode == 0
