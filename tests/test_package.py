@@ -20,6 +20,15 @@ print(updated.ai_llm_id)
 """
 
 
+TEST = """
+from flashback_client import FlashbackClient
+
+def test_rotation(flashback_mock):
+    FlashbackClient().update_ai_llm(flashback_mock.ids["main"], secret="rotated")
+    flashback_mock.assert_updated(flashback_mock.ids["main"], secret="rotated", ai_type="AWS")
+"""
+
+
 @pytest.fixture(scope="session")
 def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from the repository."""
@@ -37,13 +46,13 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin" / "python"
 
 
-def install(python: Path, what: str) -> None:
+def install(python: Path, *what: str) -> None:
     """Install into an environment, at the locked versions, as a user of pip would."""
     locked = Path(__file__).parents[1] / "scripts" / "requirements.txt"
     versions = [line.split(" ")[0] for line in locked.read_text().splitlines() if "==" in line]
     constraints = python.parents[1] / "constraints.txt"
     constraints.write_text("\n".join(versions))
-    command = [str(python), "-m", "pip", "-qq", "install", "-c", str(constraints), what]
+    command = [str(python), "-m", "pip", "-qq", "install", "-c", str(constraints), *what]
     subprocess.run(command, check=True, capture_output=True)
 
 
@@ -61,11 +70,25 @@ def run(python: Path, *arguments: str, **variables: str) -> str:
     return done.stdout
 
 
+def run_pytest(python: Path, test: str) -> str:
+    """What pytest says of a test in an empty folder."""
+    folder = python.parents[2] / "test"
+    folder.mkdir(exist_ok=True)
+    (folder / "test_it.py").write_text(test)
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PY", "FLASHBACK_"))}
+    command = [python, "-m", "pytest"]
+    done = subprocess.run(
+        command, cwd=folder, env=inherited, capture_output=True, text=True, check=False
+    )
+    return done.stdout + done.stderr
+
+
 def test_wheel_holds_both_packages_and_the_contract(wheel: Path, root: Path) -> None:
     """The wheel holds the client with its type marker, the mock, and the contract's very bytes."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-        wanted = {"flashback_client/py.typed", "flashback_mock/page/index.html"}
+        wanted = {"flashback_client/py.typed", "flashback_mock/py.typed"}
+        wanted |= {"flashback_mock/page/index.html", "flashback_mock/fixtures.schema.json"}
         assert wanted <= set(names)
         assert {name.split("/")[0].split("-")[0] for name in names} == {
             "flashback_client",
@@ -88,8 +111,11 @@ def test_version_is_the_contracts(wheel: Path, document: dict[str, Any]) -> None
 def test_client_alone_updates_a_configuration(
     wheel: Path, empty: Path, mock: flashback_mock.Mock
 ) -> None:
-    """Installed alone, the client updates a configuration; the mock then needs its extra."""
-    install(empty, str(wheel))
+    """Installed alone, the client updates a configuration; with the extra come mock and fixture.
+
+    Without it both say how to install it.
+    """
+    install(empty, str(wheel), "pytest")
     variables = {"FLASHBACK_BASE_URL": mock.base_url, "FLASHBACK_TOKEN": mock.tokens["owner"]}
     assert run(empty, "-c", UPDATE, mock.ids["main"], **variables).strip() == mock.ids["main"]
     assert mock.configuration(mock.ids["main"])["name"] == "from the wheel"
@@ -97,7 +123,12 @@ def test_client_alone_updates_a_configuration(
         run(empty, "-m", "flashback_mock", "--help")
     assert "flashback-client[mock]" in refused.value.stderr
     assert "Traceback" not in refused.value.stderr
+    missing = run_pytest(empty, TEST)
+    assert "needs" in missing
+    assert "pip install 'flashback-client[mock]'" in missing
     install(empty, f"flashback-client[mock] @ {wheel.as_uri()}")
+    assert "1 passed" in run_pytest(empty, TEST.replace(', ai_type="AWS"', ""))
+    assert "E         aiType: is 'OPENAI', expected 'AWS'" in run_pytest(empty, TEST)
     assert "--port" in run(empty, "-m", "flashback_mock", "--help")
     found = "from flashback_mock.contract import default_path; print(default_path())"
     assert run(empty, "-c", found).strip().endswith("flashback_mock/openapi.yaml")

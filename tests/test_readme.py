@@ -50,6 +50,44 @@ def test_curl_sample_updates_the_mock(root: Path, mock: flashback_mock.Mock) -> 
     assert mock.configuration(mock.ids["main"])["name"] == "Updated OpenAI Config"
 
 
+@pytest.mark.usefixtures("curl")
+def test_admin_samples_do_what_they_say(root: Path, mock: flashback_mock.Mock) -> None:
+    """The README's lines for `/__admin`, aimed at the mock's port, are all carried out."""
+    sample = next(text for text in examples(root, "sh") if text.startswith("mock="))
+    script = sample.replace("http://127.0.0.1:4010", mock.base_url).replace("curl", "curl -sSf")
+    planned, reset, requests, count, added, done = subprocess.run(
+        ["/bin/sh", "-euc", script.replace("\ncurl", "\necho; curl")],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\n")[1:]
+    assert planned == '{"fixedDelay":0.0,"planned":2}'
+    assert reset == '{"fixedDelay":5.0,"planned":3}'
+    assert (requests, count) == ('{"requests":[],"total":0}', '{"count":0}')
+    assert '"name":"One more"' in added
+    assert done == '{"status":"ok"}'
+
+
+def test_fixtures_of_ones_own_are_served_and_kept(root: Path, tmp_path: Path) -> None:
+    """The README's two lines make a file of fixtures, and a mock that serves and stores them."""
+    sample = next(text for text in examples(root, "sh") if "--print-fixtures" in text)
+    script = sample.replace("./scripts/mock", f"exec {root}/scripts/mock --port 0", 2)
+    script = script.replace("exec ", "", 1)
+    variables = {**os.environ, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "data")}
+    command = ["/bin/sh", "-euc", script]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=variables, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        welcome = ""
+        while "backend on http://" not in welcome and process.poll() is None:
+            welcome += process.stdout.readline()
+        process.terminate()
+    assert "state.db" in welcome
+    assert "owner-token" in welcome
+    assert {"fixtures.yaml", "state.db"} <= {file.name for file in tmp_path.iterdir()}
+
+
 def test_files_that_the_readme_links_exist(root: Path) -> None:
     """Every relative link of the README and of .github leads to a file."""
     for page in (root / "README.md", *(root / ".github").glob("*.md")):

@@ -110,6 +110,18 @@ def test_answer_may_take_longer_than_the_request(mock: flashback_mock.Mock) -> N
             assert wire.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
 
 
+def test_who_is_kept_waiting_may_take_time(mock: flashback_mock.Mock) -> None:
+    """While the mock reads no further, half a request behind those that wait is no fault."""
+    mock.answer_next(delay=3 * PATIENCE)
+    request = head(mock, "Content-Length: 2") + b"{}"
+    with connected(mock) as wire:
+        wire.sendall(request * 2 + request[:50])
+        assert wire.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        wire.sendall(request[50:] + head(mock, "Content-Length: 0", "Connection: close"))
+        assert b"HTTP/1.1 400 " in answers(wire)
+    assert [entry.status for entry in mock.requests] == [200, 200, 200, 400]
+
+
 def endless(begin: bytes, part: bytes, wire: socket.socket) -> int:
     """Send without end; how many bytes went out before the connection ended."""
     sent = wire.send(begin)
