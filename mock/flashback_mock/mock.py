@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from starlette.types import ASGIApp
 
-from .app import App
+from .app import BEARER, App
 from .contract import Contract
 from .control import Control, Entry
 from .fixtures import Configuration, Fixtures, Member, Token
@@ -74,6 +74,7 @@ class Mock:
         """The journal: what was asked so far, the oldest first."""
         return list(self.control.journal)
 
+    @_sealed
     def configuration(self, id: str) -> dict[str, Any]:
         """What is stored now, of a credential only that it is set, and when it changed.
 
@@ -82,7 +83,7 @@ class Mock:
         try:
             return self._wait(self.store.configuration(id))
         except NotFoundError:
-            raise ValueError(f"id: no configuration has {id!r}; there are {self.ids}") from None
+            raise ValueError(f"id: no configuration has it; there are {self.ids}") from None
 
     @_sealed
     def reveals(self, id: str, **credentials: str) -> bool:
@@ -120,11 +121,13 @@ class Mock:
     ) -> str:
         """Add a user to a workspace, by default the first, or change the access; the token.
 
-        Raises `ValueError` for another access than READ, WRITE and ADMIN.
+        Raises `ValueError` for another access than READ, WRITE and ADMIN, or what is no token.
         """
         if access not in LEVELS:
             raise ValueError(f"access: must be one of {', '.join(LEVELS)}")
         token = token or self.tokens.get(user) or f"{user}-token"
+        if not BEARER.fullmatch(f"Bearer {token}"):
+            raise ValueError("token: must be a bearer token: letters, digits and -._~+/")
         member = Member(workspace or self.fixtures.first_workspace, user, access)
         self._add(Fixtures(tokens=(Token(token, user),), members=(member,)))
         return token

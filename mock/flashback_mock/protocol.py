@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 import h11
+import uvicorn
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -26,14 +27,17 @@ QUIET.setLevel(logging.CRITICAL + 1)
 class _Impatient(asyncio.Protocol):
     """A connection that ends when its client makes it wait."""
 
-    transport: Any
+    app: Any
+    config: uvicorn.Config
     flow: FlowControl
-    logger: Any
+    logger: logging.Logger
+    transport: Any
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Expect a request."""
-        self.logger = QUIET
+        # Without what uvicorn puts around the application: it would log what it is sent.
+        self.app, self.logger = self.config.app, QUIET
         super().connection_made(transport)
         self._expect()
 

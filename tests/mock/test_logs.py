@@ -125,3 +125,15 @@ def test_a_500_logs_why(
     assert re.fullmatch(f"request r-7 failed: {why}", record.getMessage())
     assert "sec-ret" not in caplog.text
     assert "owner-token" not in caplog.text
+
+
+def test_the_servers_own_log_shows_no_request(caplog: pytest.LogCaptureFixture) -> None:
+    """However much a test logs, the server's own lines hold nothing of a request."""
+    with caplog.at_level(1), flashback_mock.running() as mock:
+        url = f"{mock.base_url}/ai/llm/{mock.ids['main']}?token=sec-ret"
+        mock.answer_next(fault="truncated")
+        with pytest.raises(httpx.RemoteProtocolError):
+            httpx.put(url, json={"secret": "sec-ret"}, trust_env=False)
+    lines = [each.getMessage() for each in caplog.records if not each.name.startswith("http")]
+    assert lines
+    assert "sec-ret" not in "".join(lines)

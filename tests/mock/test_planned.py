@@ -31,8 +31,8 @@ IDS = ["-".join(map(str, plan.values())) for plan, _ in FAULTS]
 @pytest.fixture(params=[{}, OFFER], ids=["httptools", "h11"])
 def client(mock: flashback_mock.Mock, request: pytest.FixtureRequest) -> Generator[FlashbackClient]:
     """A client without retries, on each of the mock's two parsers."""
-    assert mock
-    with FlashbackClient(headers=request.param, max_retries=0, timeout=5) as client:
+    url, headers = mock.base_url, request.param
+    with FlashbackClient(base_url=url, headers=headers, max_retries=0, timeout=5) as client:
         yield client
 
 

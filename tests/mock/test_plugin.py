@@ -91,6 +91,10 @@ def test_add(flashback_mock):
     flashback_mock.add_configuration(name="", secret=stored())
 def test_member(flashback_mock):
     flashback_mock.add_member("dave", access="ROOT", token=stored())
+def test_token(flashback_mock):
+    flashback_mock.add_member("dave", token=stored() + "\u20ac")
+def test_id(flashback_mock):
+    flashback_mock.configuration(stored())
 """
     status, said = run_pytest(tmp_path, test, *options)
     assert status == 1
@@ -101,9 +105,9 @@ def test_member(flashback_mock):
         "E         secret: differs; it is what it was set to at 20"
     ) in said
     assert "E         requests for it:\nE           PUT 200 as owner (endpoint, secret)\n" in said
-    for part in ("id: no configuration has 'unknown'", "secrt: is no field", "name: must have at"):
+    for part in ("id: no configuration has it", "secrt: is no field", "name: must have at"):
         assert part in said
-    assert "5 failed" in said
+    assert "7 failed" in said
     assert SECRET not in said
     assert OTHER not in said
 
