@@ -76,7 +76,7 @@ def run_pytest(python: Path, test: str) -> str:
     folder.mkdir(exist_ok=True)
     (folder / "test_it.py").write_text(test)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PY", "FLASHBACK_"))}
-    command = [python, "-m", "pytest"]
+    command = [str(python), "-m", "pytest"]
     done = subprocess.run(
         command, cwd=folder, env=inherited, capture_output=True, text=True, check=False
     )

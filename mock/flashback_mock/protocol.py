@@ -29,7 +29,7 @@ class _Impatient(asyncio.Protocol):
 
     app: Any
     config: uvicorn.Config
-    flow: FlowControl
+    flow: Any
     logger: logging.Logger
     transport: Any
     _timer: asyncio.TimerHandle | None = None
@@ -159,13 +159,10 @@ class Protocol(_Impatient, HttpToolsProtocol):
 
 
 class _H11(_Impatient, H11Protocol):
-    """uvicorn's protocol on h11, which bounds the head by itself, and is given only so much."""
+    """uvicorn's protocol on h11, which bounds by itself all that is no body."""
 
     def data_received(self, data: bytes) -> None:
         """Take data in."""
-        if len(self.conn.trailing_data[0]) > MOST_BYTES:  # requests that wait
-            self.transport.abort()
-            return
         self._expect()
         super().data_received(data)
         if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):

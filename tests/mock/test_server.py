@@ -1,5 +1,6 @@
 """The mock as a server: whatever clients do to it, it answers others, and ends in order."""
 
+import gc
 import resource
 import signal
 import socket
@@ -11,11 +12,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from urllib.parse import urlsplit
 
 import flashback_mock
+import h11
 import httpx
 import pytest
 from flashback_mock import protocol
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 PATIENCE = 0.5  # seconds, in the place of the ten that a client has
+OFFERS: list[tuple[str, ...]] = [(), ("Connection: Upgrade", "Upgrade: h2c")]  # httptools, h11
 OFFER = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
 
 
@@ -103,7 +107,7 @@ def test_idle_connection_is_kept(mock: flashback_mock.Mock) -> None:
 
 def test_answer_may_take_longer_than_the_request(mock: flashback_mock.Mock) -> None:
     """A planned delay is no fault of the client: it gets its answer."""
-    for offer in ((), ("Connection: Upgrade", "Upgrade: h2c")):
+    for offer in OFFERS:
         mock.answer_next(delay=2 * PATIENCE)
         with connected(mock) as wire:
             wire.sendall(head(mock, *offer, "Content-Length: 2") + b"{}")
@@ -193,12 +197,58 @@ def test_thousands_of_waiting_requests_are_all_answered(
     others_are_answered(http, mock)
 
 
-@pytest.mark.parametrize("offer", [(), ("Connection: Upgrade", "Upgrade: h2c")])
+def held() -> int:
+    """The requests, and bytes of them, that wait in this process."""
+    things = gc.get_objects()
+    begun = sum(isinstance(thing, RequestResponseCycle) for thing in things)
+    return 200 * begun + sum(
+        len(thing.trailing_data[0]) for thing in things if isinstance(thing, h11.Connection)
+    )
+
+
+@pytest.mark.parametrize("offer", OFFERS)
+def test_no_more_is_taken_in_than_is_answered(
+    mock: flashback_mock.Mock, offer: tuple[str, ...]
+) -> None:
+    """Of requests that come faster than answers go, a few hundred kilobytes are held at a time."""
+    request, most = (head(mock, *offer, "Content-Length: 2") + b"{}") * 100, 0
+    with connected(mock) as wire, suppress(ConnectionError):
+        wire.settimeout(0)
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            with suppress(BlockingIOError):
+                for _ in range(200):
+                    wire.send(request)
+            with suppress(BlockingIOError):
+                wire.recv(1 << 18)
+            most = max(most, held())
+    assert 0 < most < 1 << 20
+
+
+@pytest.mark.parametrize("offer", OFFERS)
+def test_who_asks_again_but_does_not_read_is_cut_off(
+    mock: flashback_mock.Mock, offer: tuple[str, ...]
+) -> None:
+    """Another request is no sign that the answer to the last is being read."""
+    page = ("GET /__admin/docs/swagger_bundle.js HTTP/1.1", "Host: 127.0.0.1", *offer, "", "")
+    with connected(mock) as wire:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        for asked in range(9):
+            try:
+                wire.sendall("\r\n".join(page).encode())
+            except ConnectionError:
+                break
+            time.sleep(PATIENCE / 2)
+    assert asked < 8
+
+
+@pytest.mark.parametrize("offer", OFFERS)
 def test_client_that_never_reads_is_cut_off(
     mock: flashback_mock.Mock, http: httpx.Client, offer: tuple[str, ...]
 ) -> None:
     """Who sends and sends, and reads no answer, is stopped; what waits stays small."""
-    request = head(mock, *offer, "Content-Length: 2") + b"{}"
+    page = ("GET /__admin/docs/swagger_bundle.js HTTP/1.1", "Host: 127.0.0.1", *offer, "", "")
+    request = "\r\n".join(page).encode()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with connected(mock) as wire:
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
