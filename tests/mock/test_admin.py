@@ -2,8 +2,11 @@
 
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -326,6 +329,27 @@ def test_off_loopback_the_token_opens_it() -> None:
                     answer.json()["message"]
                     == "Authorization: needs the bearer token of --admin-token"
                 )
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", "--admin-token: what was given is empty, or no bearer token"),
+        ("two words", "--admin-token: what was given is empty, or no bearer token"),
+        (None, "--admin-token takes a file that holds the token"),
+    ],
+)
+def test_token_that_is_none_opens_nothing(tmp_path: Path, content: str | None, why: str) -> None:
+    """The mock does not start with a token that is empty, is none, or is on the command line."""
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_text(content)
+    command = [sys.executable, "-m", "flashback_mock", "--port", "0", "--admin-token", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"flashback_mock: cannot start: {why}")
+    assert done.stderr.count("\n") == 1
+    assert str(content) not in done.stderr or not content
 
 
 def test_no_answer_shows_a_credential_or_a_token(
