@@ -124,8 +124,10 @@ class Verdict:
             session.exitstatus = NO_VERDICT
         for promise in self._promises.values():
             if promise.outcome == "broken":
-                self._console.print(f"\nBroken: {promise.sentence}", style="bold red")
-                self._console.print(f"Promised by: {promise.clause} ({promise.source})")
+                self._console.print(Text(f"\nBroken: {promise.sentence}", "bold red"))
+                self._console.print(
+                    f"Promised by: {promise.clause} ({promise.source})", markup=False
+                )
                 self._console.print(Text(promise.detail))
         self._console.print()
         for line in self._summary():
