@@ -71,10 +71,11 @@ class Exchange:
     @property
     def sent(self) -> bytes:
         """The request's body."""
-        body = self.request.body
+        body: Any = self.request.body or b""
         if isinstance(body, str):
             return body.encode()
-        return body if isinstance(body, bytes) else b""
+        sent: bytes = body if isinstance(body, bytes) else b"".join(body)
+        return sent
 
     @property
     def id(self) -> str | None:
@@ -115,7 +116,7 @@ class Backend(requests.Session):
             time.sleep(self.pause)
             response = self._send_once(request, options)
             if not _busy(response):
-                self._watch(Exchange(request, response))
+                self.watch(Exchange(request, response))
                 return response
             time.sleep(_pause_asked_for(response, attempt))
         raise NoVerdictError(
@@ -174,7 +175,8 @@ class Backend(requests.Session):
                 f"({type(error).__name__}), while the control request still works"
             ) from None
 
-    def _watch(self, exchange: Exchange) -> None:
+    def watch(self, exchange: Exchange) -> None:
+        """Hold the rules for all answers against an exchange."""
         self.last = exchange
         self.statuses[exchange.status] += 1
         for watcher in self.watchers:
