@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from urllib.parse import quote
 
 import contract
-from backend import BrokenPromiseError, Exchange, credentials_in
+from backend import BrokenPromiseError, Exchange
 
 SHORTEST = 8  # characters of a credential that cannot stand in an answer by chance
 CANARY = re.compile("Canary[A-Za-z0-9]{26}")
@@ -63,9 +63,11 @@ class NoCredential:
                 self._look_for_parts(line)
                 self._harmless.add(line)
         answer = "\n".join(lines)
-        harmless = f"{contract.TEXT} {exchange.id}"  # may come back whatever was sent
+        given = exchange.given
+        # What may come back whatever was sent.
+        harmless = f"{contract.TEXT} {exchange.id} {given.get('name', '')}"
         token = str(exchange.request.headers.get("Authorization", "")).partition(" ")[2]
-        for credential in (token, *credentials_in(exchange.sent)):
+        for credential in (token, *(given.get(name, "") for name in contract.CREDENTIALS)):
             # Words come back anyhow.
             if len(credential) < SHORTEST or credential.isalpha() or credential in harmless:
                 continue
@@ -185,7 +187,8 @@ def _rot13(text: str) -> str:
 
 
 def _documented(exchange: Exchange) -> bool:
-    return exchange.request.method == "PUT" and exchange.status in contract.STATUSES
+    asked = exchange.request.method == "PUT" and exchange.id is not None
+    return asked and exchange.status in contract.STATUSES
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -79,7 +79,7 @@ class Asker:
         if method == "PUT" and path is None:
             case = self._operation.Case(path_parameters={"id": self.backend.id})
             case.validate_response(response, checks=CONFORMANCE)
-        return Exchange(request, response)
+        return Exchange(request, response, self.backend.url)
 
     def path_of(self, id: str, escaped: bool = False) -> str:  # noqa: FBT001, FBT002
         """The operation's path for an id."""
