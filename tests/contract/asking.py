@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -13,19 +15,14 @@ from backend import WRITER, Backend, BrokenPromiseError, Exchange
 from schemathesis.checks import not_a_server_error
 from schemathesis.config import SchemathesisConfig
 from schemathesis.schemas import BaseSchema
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
+from schemathesis.specs.openapi import checks
 
 CONFORMANCE = [
     not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
 ]
 
 
@@ -105,6 +102,17 @@ class Asker:
             first = () if status == 401 else (400,)
             for body in values.INVALID:
                 self.expect(status, *first, id=id, body=body, **asked)
+
+    def at_once(self, ways: list[dict[str, Any]]) -> list[Exchange]:
+        """The answers to requests that are sent at the same moment."""
+        start = Barrier(len(ways))
+
+        def ask(way: dict[str, Any]) -> Exchange:
+            start.wait()
+            return self(**way)
+
+        with ThreadPoolExecutor(len(ways)) as pool:
+            return list(pool.map(ask, ways))
 
     def broken(self, exchange: Exchange, why: str) -> NoReturn:
         """Raise `BrokenPromiseError` about an exchange."""

@@ -5,6 +5,7 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
@@ -173,10 +174,9 @@ class Backend(requests.Session):
     def _send_once(
         self, request: requests.PreparedRequest, options: dict[str, Any]
     ) -> requests.Response:
-        try:
+        with suppress(requests.RequestException):
             return super().send(request, **options)
-        except requests.RequestException:
-            self.close()  # what was kept may have been closed meanwhile: once more, anew
+        # The connection that was kept may have been closed meanwhile: once more, on a new one.
         try:
             return super().send(request, **options)
         except requests.RequestException as error:

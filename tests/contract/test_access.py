@@ -1,12 +1,11 @@
 """Access: who may update which configuration."""
 
 from collections.abc import Callable
-from threading import Barrier, Thread
 
 import pytest
 import values
 from asking import Asker
-from backend import ADMIN, FOREIGN_ID, READER, SIBLING_ID, STRANGER, WRITER, Backend, Exchange
+from backend import ADMIN, FOREIGN_ID, READER, SIBLING_ID, STRANGER, WRITER, Backend
 from settings import current
 
 Need = Callable[[str], str]
@@ -99,18 +98,8 @@ def test_name_that_was_given_up_is_free(ask: Asker, need: Need) -> None:
 def test_one_name_is_not_given_twice_at_the_same_moment(ask: Asker, need: Need) -> None:
     """Of two configurations that ask for one name at the same moment, one gets 200, one 400."""
     ids = (ask.backend.id, need(SIBLING_ID))
-    for _ in range(ROUNDS):
-        came, body, start = list[Exchange](), values.fresh(), Barrier(2)
-
-        def take(id: str, body: object = body, start: Barrier = start) -> None:
-            start.wait()
-            came.append(ask(id=id, body=body))  # noqa: B023 - joined before the next round
-
-        takers = [Thread(target=take, args=(id,)) for id in ids]
-        for taker in takers:
-            taker.start()
-        for taker in takers:
-            taker.join()
+    for body in [values.fresh() for _ in range(ROUNDS)]:
+        came = ask.at_once([{"id": id, "body": body} for id in ids])
         if sorted(exchange.status for exchange in came) != [200, 400]:
             ask.broken(came[-1], "expected one 200 and one 400 to two at the same moment")
 

@@ -15,21 +15,12 @@ def ways_to_every_status(backend: Backend) -> list[dict[str, Any]]:
     """Fresh credentials along every documented path that the given tokens can take."""
     fresh = {name: current().canary() for name in contract.CREDENTIALS}
     value = fresh["key"]
-    bodies: list[Any] = [
-        fresh,
-        {},
-        *({field: value} for field in contract.CREDENTIALS),
-        *({**fresh, field: ""} for field in contract.PROPERTIES),
-        *({**fresh, field: [value]} for field in contract.PROPERTIES),
-        {"aiType": value, "endpoint": value},
-        {**fresh, "unknown": value},
-        {**fresh, value: "field"},
-        [value],
-        {"secret": value + " " * 2000, "key": value},
-        {**contract.EXAMPLES["switchProvider"], **fresh},
-        json.dumps(fresh)[:-1].encode(),
-        json.dumps(fresh).encode() + b" " * 300_000,
-    ]
+    bodies: list[Any] = [{}, [value], {**contract.EXAMPLES["switchProvider"], **fresh}, fresh]
+    bodies += [{field: value} for field in contract.CREDENTIALS]
+    bodies += [{**fresh, field: wrong} for field in contract.PROPERTIES for wrong in ("", [value])]
+    bodies += [{"aiType": value, "endpoint": value}, {"secret": value + " " * 2000, "key": value}]
+    bodies += [{**fresh, "unknown": value}, {**fresh, value: "field"}]
+    bodies += [json.dumps(fresh)[:-1].encode(), json.dumps(fresh).encode() + b" " * 300_000]
     ways: list[dict[str, Any]] = [{"body": body} for body in bodies]
     ways += [{"body": fresh, "headers": {"Content-Type": "text/plain"}}]
     ways += [
