@@ -25,6 +25,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from scripts.contract import environment
+
 CONTRACT_TESTS = Path(__file__).parents[1] / "contract"
 SEED = "1"
 KEPT, BROKEN = 0, 1
@@ -443,25 +445,12 @@ def _judge(
     change = (FAULTS if family else CORRECT)[name]
     said, judgement = io.StringIO(), Judgement(promises=promises)
     with serving(change) as mock, redirect_stdout(said), redirect_stderr(said):
-        for variable in [v for v in os.environ if v.startswith(("FLASHBACK_", "PYTEST_"))]:
-            del os.environ[variable]
-        os.environ.update(_variables(mock))
+        given = {k: v for k, v in environment(mock).items() if not k.startswith("PYTEST_")}
+        os.environ.clear()
+        os.environ.update(given)
         which = ["--backend-url", mock.base_url, "--id", mock.ids["main"], "--seed", SEED]
         which += ["-c", str(CONTRACT_TESTS / "pytest.toml"), "--capture=no", "--timeout", "4"]
         judgement.status = int(pytest.main([*which, *options], [judgement]))
         judgement.said, judgement.seconds = said.getvalue(), time.process_time()
         told.send(judgement)
         os._exit(0)  # what is left, a server that listens, goes with the process
-
-
-def _variables(mock: flashback_mock.Mock) -> dict[str, str]:
-    """What scripts/contract gives the contract tests about the mock."""
-    return {
-        "FLASHBACK_TOKEN": mock.tokens["owner"],
-        "FLASHBACK_ADMIN_TOKEN": mock.tokens["admin"],
-        "FLASHBACK_READER_TOKEN": mock.tokens["reader"],
-        "FLASHBACK_STRANGER_TOKEN": mock.tokens["stranger"],
-        "FLASHBACK_EXPIRED_TOKEN": mock.tokens["expired"],
-        "FLASHBACK_FOREIGN_AI_LLM_ID": mock.ids["foreign"],
-        "FLASHBACK_SIBLING_AI_LLM_ID": mock.ids["sibling"],
-    }
