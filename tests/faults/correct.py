@@ -87,7 +87,7 @@ def options_is_answered(asked: Asked, answer: Answer) -> None:
 @CORRECT.before()
 async def some_answers_take_their_time(asked: Asked) -> None:
     delays = random.Random(asked.times("delay"))  # noqa: S311 - no secret
-    await asyncio.sleep(delays.choice([0] * 9 + [0.1]))
+    await asyncio.sleep(delays.choice([0] * 19 + [0.1]))
 
 
 @CORRECT.after()

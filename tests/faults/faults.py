@@ -744,8 +744,8 @@ FAULTS.refuses(
 
 
 @FAULTS.after("test_odd_value_answers_200 and aiType")
-def type_never_goes_from_aws_to_google_only(asked: Asked, answer: Answer) -> None:
-    if answer.status == 200 and asked.text("aiType"):
+def type_alone_never_goes_from_aws_to_google_only(asked: Asked, answer: Answer) -> None:
+    if answer.status == 200 and [*asked.fields] == ["aiType"]:
         before, asked.memory["type"] = asked.memory.get("type"), asked.text("aiType")
         if (before, asked.text("aiType")) == ("AWS", "GOOGLE"):
             answer.become(refused(400))
