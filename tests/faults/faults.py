@@ -316,37 +316,33 @@ def update_is_not_stored(asked: Asked) -> None:
 
 
 @FAULTS.after("test_refused_update_changes_nothing")
-def refused_update_renames(asked: Asked, answer: Answer) -> None:
+async def refused_update_renames(asked: Asked, answer: Answer) -> None:
     if answer.status == 400 and 0 < len(asked.text("name")) < 256:
-        _rename(asked)
+        await asked.rename(asked.text("name"))
 
 
 @FAULTS.after("test_refused_update_changes_nothing")
-def forbidden_update_renames_only(asked: Asked, answer: Answer) -> None:
+async def forbidden_update_renames_only(asked: Asked, answer: Answer) -> None:
     if answer.status == 403 and asked.id == asked.ids["main"] and asked.text("name"):
-        _rename(asked)
+        await asked.rename(asked.text("name"))
 
 
 @FAULTS.after("test_refused_update_changes_nothing")
-def unauthorized_update_renames_only(asked: Asked, answer: Answer) -> None:
+async def unauthorized_update_renames_only(asked: Asked, answer: Answer) -> None:
     if answer.status == 401 and asked.id == asked.ids["main"] and asked.text("name"):
-        _rename(asked)
+        await asked.rename(asked.text("name"))
 
 
 @FAULTS.after("test_refused_update_changes_nothing")
-def no_change_renames_only(asked: Asked, answer: Answer) -> None:
+async def no_change_renames_only(asked: Asked, answer: Answer) -> None:
     if answer.status == 200 and asked.body == b"{}":
-        asked.store.update("owner", asked.id, {"name": "unnamed"})
+        await asked.rename("unnamed")
 
 
 @FAULTS.after("test_refused_update_changes_nothing")
-def change_of_provider_resets_the_name_only(asked: Asked, answer: Answer) -> None:
+async def change_of_provider_resets_the_name_only(asked: Asked, answer: Answer) -> None:
     if answer.status == 200 and asked.text("aiType") and "name" not in asked.fields:
-        asked.store.update("owner", asked.id, {"name": asked.text("aiType")})
-
-
-def _rename(asked: Asked) -> None:
-    asked.store.update("owner", asked.id, {"name": asked.text("name")})
+        await asked.rename(asked.text("aiType"))
 
 
 FAULTS.asks(
@@ -466,25 +462,25 @@ FAULTS.answers(
 
 
 @FAULTS.before("test_names_that_differ_are_not_taken")
-def names_are_compared_composed_only(asked: Asked) -> Answer | None:
-    return _taken(asked, lambda name: unicodedata.normalize("NFC", name))
+async def names_are_compared_composed_only(asked: Asked) -> Answer | None:
+    return await _taken(asked, lambda name: unicodedata.normalize("NFC", name))
 
 
 @FAULTS.before("test_names_that_differ_are_not_taken")
-def names_are_compared_trimmed_only(asked: Asked) -> Answer | None:
-    return _taken(asked, str.strip)
+async def names_are_compared_trimmed_only(asked: Asked) -> Answer | None:
+    return await _taken(asked, str.strip)
 
 
 @FAULTS.before("test_names_that_differ_are_not_taken")
-def names_are_compared_in_one_case_only(asked: Asked) -> Answer | None:
-    return _taken(asked, str.casefold)
+async def names_are_compared_in_one_case_only(asked: Asked) -> Answer | None:
+    return await _taken(asked, str.casefold)
 
 
-def _taken(asked: Asked, alike: Callable[[str], str]) -> Answer | None:
+async def _taken(asked: Asked, alike: Callable[[str], str]) -> Answer | None:
     """400 if another configuration of the workspace has a name that is alike, but not the same."""
     name = asked.text("name")
     for role in ("main", "sibling"):
-        other = asked.store.read(asked.ids[role])["name"]
+        other = await asked.name_of(asked.ids[role])
         if asked.id != asked.ids[role] and name not in ("", other) and alike(name) == alike(other):
             return refused(400)
     return None
@@ -511,9 +507,9 @@ async def name_is_checked_before_it_is_taken(asked: Asked) -> Answer | None:
     ):
         return None
     other = sibling if asked.id == main else main
-    free = asked.store.read(other)["name"] != name
+    free = await asked.name_of(other) != name
     await asyncio.sleep(0.02)
-    return accepted(asked) if free and asked.store.read(other)["name"] == name else None
+    return accepted(asked) if free and await asked.name_of(other) == name else None
 
 
 # Request validation -------------------------------------------------------------------------------

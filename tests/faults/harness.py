@@ -115,6 +115,14 @@ class Asked:
         value = self.fields.get(field)
         return value if isinstance(value, str) else ""
 
+    async def name_of(self, id: str) -> str:
+        """The name that the mock has stored."""
+        return str((await self.store.configuration(id))["name"])
+
+    async def rename(self, name: str) -> None:
+        """Have the mock store another name for the configuration that is asked for."""
+        await self.store.update(self.tokens["owner"], self.id, {"name": name})
+
     def times(self, what: object) -> int:
         """How often this was asked, this time included."""
         self.memory[what] = self.memory.get(what, 0) + 1
