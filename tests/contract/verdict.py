@@ -46,7 +46,9 @@ class Promise:
         if not clause:
             raise pytest.UsageError(f"{item.nodeid} names no clause: add @pytest.mark.clause")
         case = getattr(item, "callspec", None)
-        sentence = _first_line(function) + (f" [{case.id}]" if case else "")
+        sentence = _first_line(function)
+        if case:  # a docstring that does not end is ended by each of its cases
+            sentence += f" [{case.id}]" if sentence.endswith(".") else f" {case.id}."
         return cls(_first_line(module), sentence, *clause.args)
 
 
