@@ -47,7 +47,8 @@ async def app(scope, receive, send):
     while (await receive()).get("more_body"): pass
     await send({"type": "http.response.start", "status": 200, "headers": head})
     await send({"type": "http.response.body", "body": body})
-uvicorn.run(app, port=int(sys.argv[1]), http=Protocol, ws="none", lifespan="off", log_level="critical")
+port = int(sys.argv[1])
+uvicorn.run(app, port=port, http=Protocol, ws="none", lifespan="off", log_level="critical")
 """
 
 
@@ -303,16 +304,13 @@ def measure(rounds: int, seconds: float, sizes: Iterable[int], postgres: str | N
 def show(found: list[Target], disk: float, started: float) -> int:
     """Print the tables and write the plot; 1 if a target is missed."""
     for kind in KINDS:
-        print(
-            f"\n{kind}\n  {'':22} requests/s    p50 ms    p99 ms   µs CPU   beside the bare server"
-        )
+        print(f"\n{kind}\n{'':24} requests/s    p50 ms    p99 ms   µs CPU   beside the bare server")
         bare = statistics.median(found[0].rates[kind])
         for each in found:
             rate, cpu = statistics.median(each.rates[kind]), statistics.median(each.cpu[kind])
-            waits = statistics.quantiles(each.waits[kind], n=100)
-            print(
-                f"  {each.name:22} {rate:10.0f} {waits[49] * 1e3:9.2f} {waits[98] * 1e3:9.2f} {cpu:8.0f}   {rate / bare:.3f}"
-            )
+            waits = [wait * 1e3 for wait in statistics.quantiles(each.waits[kind], n=100)]
+            row = f"{rate:10.0f} {waits[49]:9.2f} {waits[98]:9.2f} {cpu:8.0f}   {rate / bare:.3f}"
+            print(f"  {each.name:22} {row}")
     print("\nmemory, MB: " + ", ".join(f"{each.name} {each.memory():.0f}" for each in found))
     print(f"disk: {disk:.0f} fdatasync of 4 KiB a second; an update of a file store takes four")
     layers(found[1])
@@ -339,9 +337,8 @@ def judge(found: list[Target], started: float) -> int:
         nonlocal kept
         good = value >= limit if least else value <= limit
         kept &= good
-        print(
-            f"  {what:58} {value:7.2f}   at {'least' if least else 'most '} {limit:g}{'' if good else '   MISSED'}"
-        )
+        asked = f"at {'least' if least else 'most '} {limit:g}"
+        print(f"  {what:58} {value:7.2f}   {asked}{'' if good else '   MISSED'}")
 
     print("\ntargets")
     first = by[f"memory, {SIZES[0]:,}"]

@@ -99,7 +99,7 @@ def _test_mock(options: argparse.Namespace) -> int:
         with flashback_mock.running(contract) as mock:
             arguments = ["--backend-url", mock.base_url, "--id", mock.ids["main"]]
             # Both at once: each takes its second, and hardly ever is there a drift.
-            with _tests(options, arguments, _environment(mock)) as tests:
+            with _tests(options, arguments, environment(mock)) as tests:
                 said, _ = drift.communicate()
                 if drift.returncode:
                     tests.kill()
@@ -109,7 +109,7 @@ def _test_mock(options: argparse.Namespace) -> int:
                 return tests.wait()
 
 
-def _environment(mock: flashback_mock.Mock) -> dict[str, str]:
+def environment(mock: flashback_mock.Mock) -> dict[str, str]:
     """The mock's fixtures, and no variable of a live backend: its tokens are never used."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("FLASHBACK_")}
     return environment | {

@@ -1,37 +1,34 @@
 """Requests by hand: schemathesis cases of the operation, each answer held against the contract."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any, NoReturn
 from urllib.parse import quote
 
 import contract
 import requests
 import schemathesis
+import values
 from backend import WRITER, Backend, BrokenPromiseError, Exchange
 from schemathesis.checks import not_a_server_error
 from schemathesis.config import SchemathesisConfig
 from schemathesis.schemas import BaseSchema
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
+from schemathesis.specs.openapi import checks
 
 CONFORMANCE = [
     not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
 ]
 
 
 def load_schema(backend: Backend, **settings: Any) -> BaseSchema:
     """The contract as schemathesis reads it, aimed at the backend."""
-    settings = {"base-url": backend.url, **settings}
-    config = SchemathesisConfig.from_dict(settings)
+    config = SchemathesisConfig.from_dict({"base-url": backend.url, **settings})
     return schemathesis.openapi.from_path(contract.FILE, config=config)
 
 
@@ -48,38 +45,43 @@ class Asker:
         *,
         id: str | None = None,
         token: str | None = WRITER,
-        body: Any = contract.EXAMPLES["nothing"],
+        authorization: str | None = None,
+        body: Any = values.GOOD,
         headers: Mapping[str, str | None] | None = None,
         method: str = "PUT",
         path: str | None = None,
+        query: str = "",
+        escaped: bool = False,
     ) -> Exchange:
         """Ask, and judge what any answer must keep.
 
-        `token` is a variable, or None for no token; `body` a JSON value, octets, or an iterator
-        of chunks; a header that is None is left out; `path` is sent to the letter.
+        `token` is a variable, unless the header `authorization` is given, or None for no token;
+        `body` a JSON value, octets, or a tuple of chunks; a header that is None is left out;
+        `path` is sent to the letter; with `escaped` every octet of the id is percent-encoded.
         """
-        sent: dict[str, str | None] = {"Content-Type": "application/json"}
-        if token is not None:
-            sent["Authorization"] = f"Bearer {self.backend.given[token]}"
+        if authorization is None and token is not None:
+            authorization = f"Bearer {self.backend.given[token]}"
+        sent = {"Content-Type": "application/json", "Authorization": authorization}
         sent |= headers or {}
         request = requests.Request(method, self.backend.url).prepare()
         request.headers.update({name: value for name, value in sent.items() if value is not None})
-        request.url = self.backend.url + (path or self.path_of(id or self.backend.id))
-        request.body = body if isinstance(body, (bytes, Iterator)) else json.dumps(body).encode()
-        if isinstance(request.body, bytes):
-            request.headers["Content-Length"] = str(len(request.body))
-        else:
-            request.headers["Transfer-Encoding"] = "chunked"
-            del request.headers["Content-Length"]
+        request.url = self.backend.url + (path or self.path_of(id or self.backend.id, escaped))
+        request.url += f"?{query}" if query else ""
+        request.body = body if isinstance(body, (bytes, tuple)) else json.dumps(body).encode()
+        request.headers.pop("Content-Length", None)
+        length = isinstance(request.body, bytes) and str(len(request.body))
+        framing = {"Content-Length": length} if length else {"Transfer-Encoding": "chunked"}
+        request.headers.update(framing)
         response = self.backend.send(request)
         if method == "PUT" and path is None:
             case = self._operation.Case(path_parameters={"id": self.backend.id})
             case.validate_response(response, checks=CONFORMANCE)
-        return Exchange(request, response)
+        return Exchange(request, response, self.backend.url)
 
-    def path_of(self, id: str) -> str:
+    def path_of(self, id: str, escaped: bool = False) -> str:  # noqa: FBT001, FBT002
         """The operation's path for an id."""
-        return contract.PATH.replace("{id}", quote(id, safe=""))
+        octets = "".join(f"%{octet:02X}" for octet in id.encode())
+        return contract.PATH.replace("{id}", octets if escaped else quote(id, safe=""))
 
     def expect(self, *statuses: int, **asked: Any) -> Exchange:
         """Ask; raise `BrokenPromiseError` unless the answer has one of the statuses."""
@@ -88,6 +90,29 @@ class Asker:
             wanted = " or ".join(map(str, statuses))
             self.broken(exchange, f"expected {wanted}, came {exchange.status}")
         return exchange
+
+    def expect_always(self, status: int, ids: Iterable[str | None], **asked: Any) -> None:
+        """Expect a status for each id given, in every way to ask, whatever the body.
+
+        For an invalid body 400 may come before 403 and 404, but not before 401.
+        """
+        for id in filter(None, ids):
+            for way in values.ways():
+                self.expect(status, id=id, **asked, **way)
+            first = () if status == 401 else (400,)
+            for body in values.INVALID:
+                self.expect(status, *first, id=id, body=body, **asked)
+
+    def at_once(self, ways: list[dict[str, Any]]) -> list[Exchange]:
+        """The answers to requests that are sent at the same moment."""
+        start = Barrier(len(ways))
+
+        def ask(way: dict[str, Any]) -> Exchange:
+            start.wait()
+            return self(**way)
+
+        with ThreadPoolExecutor(len(ways)) as pool:
+            return list(pool.map(ask, ways))
 
     def broken(self, exchange: Exchange, why: str) -> NoReturn:
         """Raise `BrokenPromiseError` about an exchange."""

@@ -5,9 +5,10 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote_to_bytes
 
 import contract
 import requests
@@ -54,6 +55,7 @@ class Exchange:
 
     request: requests.PreparedRequest
     response: requests.Response
+    base: str  # the backend's URL
 
     @property
     def status(self) -> int:
@@ -71,17 +73,28 @@ class Exchange:
     @property
     def sent(self) -> bytes:
         """The request's body."""
-        body = self.request.body
+        body: Any = self.request.body or b""
         if isinstance(body, str):
             return body.encode()
-        return body if isinstance(body, bytes) else b""
+        sent: bytes = body if isinstance(body, bytes) else b"".join(body)
+        return sent
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The fields that were sent; those only that are text."""
+        try:
+            body: Any = json.loads(self.sent)
+        except (ValueError, RecursionError):
+            return {}
+        fields = body.items() if isinstance(body, dict) else ()
+        return {name: value for name, value in fields if isinstance(value, str)}
 
     @property
     def id(self) -> str | None:
         """The id that was asked for; None on any other path."""
-        path = urlsplit(self.request.url or "").path
-        prefix, _, last = path.rpartition("/")
-        if not prefix.endswith(contract.PATH.rpartition("/")[0]):
+        url = (self.request.url or "").partition("?")[0]
+        prefix, _, last = url.rpartition("/")
+        if not last or prefix != self.base + contract.PATH.rpartition("/")[0]:
             return None
         return unquote_to_bytes(last).decode(errors="replace")
 
@@ -99,8 +112,9 @@ class Backend(requests.Session):
         """
         super().__init__()
         self.trust_env = False  # nothing of the machine (proxies, .netrc) takes part
-        self.mount("http://", Wire())
-        self.mount("https://", Wire())
+        wire = Wire()
+        self.mount("http://", wire)
+        self.mount("https://", wire)
         self.url, self.id, self.given = url, id, given
         self.seconds, self.pause = seconds, pause
         self.statuses: Counter[int] = Counter()
@@ -112,10 +126,11 @@ class Backend(requests.Session):
         """Send a request once the backend has time for it; redirects are never followed."""
         options |= {"allow_redirects": False, "timeout": self.seconds, "stream": False}
         for attempt in range(ATTEMPTS):
-            time.sleep(self.pause)
+            if self.pause:  # to sleep for nothing takes its time, too
+                time.sleep(self.pause)
             response = self._send_once(request, options)
             if not _busy(response):
-                self._watch(Exchange(request, response))
+                self.watch(Exchange(request, response, self.url))
                 return response
             time.sleep(_pause_asked_for(response, attempt))
         raise NoVerdictError(
@@ -159,22 +174,22 @@ class Backend(requests.Session):
     def _send_once(
         self, request: requests.PreparedRequest, options: dict[str, Any]
     ) -> requests.Response:
-        try:
+        with suppress(requests.RequestException):
             return super().send(request, **options)
-        except requests.RequestException:
-            self.close()  # what was kept may have been closed meanwhile: once more, anew
+        # The connection that was kept may have been closed meanwhile: once more, on a new one.
         try:
             return super().send(request, **options)
         except requests.RequestException as error:
             self._make_sure_it_lives()
             what = "no answer in time" if isinstance(error, requests.Timeout) else "no answer"
-            self.last = Exchange(request, requests.Response())
+            self.last = Exchange(request, requests.Response(), self.url)
             raise BrokenPromiseError(
                 f"expected an answer within {self.seconds:g} s, came: {what} "
                 f"({type(error).__name__}), while the control request still works"
             ) from None
 
-    def _watch(self, exchange: Exchange) -> None:
+    def watch(self, exchange: Exchange) -> None:
+        """Hold the rules for all answers against an exchange."""
         self.last = exchange
         self.statuses[exchange.status] += 1
         for watcher in self.watchers:
@@ -223,15 +238,3 @@ def _pause_asked_for(response: requests.Response, attempt: int) -> float:
 
 def _text(value: str | bytes) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else value
-
-
-def credentials_in(body: bytes) -> list[str]:
-    """The credentials that a request's body gives, if it is JSON with such fields."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return []
-    if not isinstance(value, dict):
-        return []
-    given = (value.get(name) for name in contract.CREDENTIALS)
-    return [credential for credential in given if isinstance(credential, str)]

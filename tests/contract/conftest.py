@@ -7,14 +7,14 @@ import hypothesis
 import pytest
 import requests
 import settings
-from answers import WATCHES, Watch
+from answers import RULES, Watch
 from asking import Asker
 from backend import MEANINGS, Backend, BrokenPromiseError, NoVerdictError
 from contract import EXAMPLES
 from schemathesis.pytest.plugin import SchemathesisFunction
 from verdict import Verdict
 
-WATCHED = pytest.StashKey[dict[type[Watch], Watch]]()
+WATCHED = pytest.StashKey[dict[str, Watch]]()
 
 # Statuses at which the control request says that the run was set up wrongly.
 CURES = {
@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     except NoVerdictError as why:
         raise pytest.UsageError(f"no verdict: {why}") from None
     settings.begin(current)
-    watches = {kind: kind() for kind in WATCHES}
+    watches = {rule: Watch(judge()) for rule, (_, _, judge) in RULES.items()}
     current.backend.watchers.extend(watches.values())
     config.stash[WATCHED] = watches
     config.pluginmanager.register(Verdict(current))
@@ -95,7 +95,7 @@ def ask(backend: Backend) -> Asker:
 
 
 @pytest.fixture
-def watches(pytestconfig: pytest.Config) -> dict[type[Watch], Watch]:
+def watches(pytestconfig: pytest.Config) -> dict[str, Watch]:
     """The rules that are held against every exchange of the run."""
     return pytestconfig.stash[WATCHED]
 

@@ -1,31 +1,118 @@
 """Values on both sides of every rule of the contract: odd ones that are valid, near misses."""
 
 import json
-from collections.abc import Iterator
+import string
+import unicodedata
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import Any
 
 import contract
+from settings import current
+
+# Credentials that cannot be in an answer by chance: most requests give them, no answer may.
+GOOD = {"key": "CanaryqX7mZ2vK9sB4nT6wL1pR8dY3h", "secret": "CanaryG5jU0cF8aW2eN7kQ4rM9tV1xSz"}
+EVERYTHING = {**contract.EXAMPLES["everything"], **GOOD}
+TEXT = json.dumps(GOOD, indent=2).encode()
+INVALID: list[Any] = [{"name": ""}, {"unknown": "field"}, {"aiType": None}, b"{", b"", [], b"\xff"]
+
+# One character of every 64 in Unicode, thus one or more of every script in use.
+LETTERS = [
+    letter
+    for letter in map(chr, range(0x21, 0x20000, 0x40))
+    if unicodedata.category(letter) not in ("Cc", "Cn", "Cs")
+]
+LENGTHS = (20, 32, 33, 40, 50, 63, 64, 65, 72, 73, 100, 127, 128, 129, 150, 200, 250, 254, 255)
+LONGER = (256, 257, 500, 512, 1000, 1024, 1025, 2000, 2047, 2048)
 
 ODD = {
     "name": [
         " ", "'", '"', "%", "%s%n%00", "\\", "<b>&amp;</b>", "'; DROP TABLE x; --", "{{7*7}}",
         "null", "0", "Ünïcödé", "名前", "اسم", "שם", "नाम", "имя", "\u202eleft", "e\u0301",
         "\u2028", "\ufeff", "👩\u200d👩\u200d👧", "\U0010ffff", "a" * 255, "\U0001f600" * 255,
+        string.punctuation, " x ",
+        *("".join(LETTERS[at:][:255]) for at in range(0, len(LETTERS), 255)),
     ],
     "endpoint": [
-        "http://localhost", "http://localhost:1", "https://api.example.com:65535/",
-        "HTTPS://API.EXAMPLE.COM/V1", "hTTp://127.0.0.1:8080", "https://[::1]/v1",
+        "http://a", "http://localhost", "http://localhost:1", "https://api.example.com:65535/",
+        "HTTPS://API.EXAMPLE.COM/V1", "hTTp://127.0.0.1:8080", "https://[::1]/v1", "http://10.0.0.1",
         "https://[2001:db8::8:800:200c:417a]:8443/v1", "https://xn--bcher-kva.example/",
         "https://api.example.com/a/../b//c;d=1", "https://api.example.com?x=1&y=a%20b",
         "https://api.example.com/v1?q=https://other.example/@x:y#part", "http://example.com#",
-        "https://api.example.com/~user/!$&'()*+,;=:@/%7Bid%7D",
-        "https://api.example.com/" + "a" * 2024,
+        "https://api.example.com/~user/!$&'()*+,;=:@/%7Bid%7D", "https://example.com./v1",
+        "https://my_host.example.com", "https://1.example.museum:443",
+        *("https://api.example.com/".ljust(length, "a") for length in LENGTHS[1:] + LONGER),
     ],
-    "key": ["x", " ", "\x00", "\n", "\r\n\t", "\x7f", "'\"\\", "%00", "ключ", "🔑", "k" * 8192],
-    "secret": ["0", " x ", "\u0085", "null", "{}", "-----BEGIN KEY-----\nAA==\n",
+    "key": ["x", " ", "\x00", "\n", "\r\n\t", "\x7f", "'\"\\", "%00", "ключ", "🔑", "k" * 8192,
+            string.punctuation, "user:pass", " x", *("k" * length for length in LENGTHS + LONGER)],
+    "secret": ["0", " x ", "x ", "\u0085", "null", "{}", "-----BEGIN KEY-----\nAA==\n",
+               string.punctuation, "".join(LETTERS),
+               *("s" * length for length in (*LENGTHS, *LONGER, 4096, 8191)),
                "\U0001f510" * 8192],
-    "aiType": contract.DOCUMENT["components"]["schemas"]["AiType"]["enum"],
 }  # fmt: skip
+
+
+def fresh() -> dict[str, str]:
+    """A name that nobody has."""
+    return {"name": f"contract run {current().unique()}"}
+
+
+def odd(field: str) -> Iterator[str]:
+    """The oddest values that a field may have; each of an enumeration comes after each other."""
+    if field in ODD:
+        yield from ODD[field]
+    else:
+        yield from every_pair(contract.resolve(contract.PROPERTIES[field])["enum"])
+    if field == "name":
+        yield from ((current().unique() * 8)[:length] for length in LENGTHS)
+
+
+def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
+    """The kinds in an order in which each comes right after each other one, and after itself."""
+    for first in range(len(kinds)):
+        yield kinds[first]
+        for second in range(first + 1, len(kinds)):
+            yield from (kinds[first], kinds[second])
+    yield kinds[0]
+
+
+def bodies() -> Iterator[Any]:
+    """Any fields of the contract together, in any order, and all that JSON lets one write."""
+    everything = {**EVERYTHING, **fresh()}
+    for many in range(len(everything) + 1):
+        for number, fields in enumerate(combinations(everything, many)):
+            yield {field: everything[field] for field in fields[:: -1 if number % 2 else 1]}
+    same = current().unique()
+    yield dict.fromkeys(("name", "key", "secret"), same)
+    longest = {"key": "\U0001f510" * 8192, "secret": "\U0001f511" * 8192}
+    yield {**longest, "name": (same * 8)[:255], "endpoint": ODD["endpoint"][-1]}
+    yield from (b"\n\t " + TEXT + b"\r\n", json.dumps(everything, indent=8).encode())
+    yield b'{"\\u006bey": "\\u0043\\/\\b\\f\\n\\r\\t\\\\\\"\\ud83d\\uDE00"}'
+    yield json.dumps(
+        {"name": f"Ключ 🔑 {same}", "secret": "Ünïcödé 名前"}, ensure_ascii=False
+    ).encode()
+
+
+# What a client may send beside the request's own parts, without a word of it in the contract.
+MANNERS = [
+    {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "User-Agent": "Mozilla/5.0 (X11)"},
+    {"Accept": "*/*", "User-Agent": "curl/8.5.0"},
+    {"Content-Type": "Application/JSON;charset=UTF-8"},
+    {"Accept-Language": "de, *;q=0.5"}, {"Expect": "100-continue"}, {"Connection": "close"},
+]  # fmt: skip
+
+
+def ways() -> Iterator[dict[str, Any]]:
+    """Ways to ask for what the contract allows, so that only token and id decide."""
+    everything = {**EVERYTHING, **fresh()}
+    yield from ({"body": {field: value}} for field, value in everything.items())
+    yield from ({"body": body} for body in ({}, GOOD, everything, dict([*GOOD.items()][::-1])))
+    yield {"body": {**contract.EXAMPLES["switchProvider"], **GOOD}}
+    yield {"body": b"\n " + TEXT.replace(b"key", b"\\u006bey")}
+    yield {"body": (TEXT[:9], TEXT[9:])}
+    yield from ({"escaped": True}, {"query": "admin=true"})
+    yield from ({"headers": headers} for headers in MANNERS)
+
 
 NEAR_ENDPOINTS = [
     "", " ", "api.example.com", "//api.example.com", "/v1", "https:", "https://", "https:///v1",
@@ -37,7 +124,12 @@ NEAR_ENDPOINTS = [
     "https://api.example.com\n", "https://api.example.com/\n", "\nhttps://api.example.com",
     "https://api.example.com/\x00", "https://api.example.com/\x7f", "https://api\t.example.com",
     "https://bücher.example/", "https://api.example.com/é", "https://api.example.com/\u202e",
-    "https://api.example.com/" + "a" * 2025,
+    "https://api.example.com/" + "a" * 2025, "s3://bucket/key", "ssh://example.com",
+    "mailto:a@b.c", "gs://bucket", "grpc://example.com", "unix:/run/x", "tel:1",
+    "blob:https://example.com/x",
+    "wss://example.com", "ldap://example.com", "about:blank", "localhost:8080", "1.2.3.4", "x",
+    "?x", "#x", "./v1", "../v1", "https//example.com", "https;//example.com", "null", "undefined",
+    "https://us%40er:pw@example.com/",
 ]  # fmt: skip
 
 
@@ -59,8 +151,8 @@ def near_misses(field: str) -> Iterator[Any]:
     if "maxLength" in schema:
         yield from ("", "a" * (schema["maxLength"] + 1), "é" * (schema["maxLength"] + 1))
     if field == "name":
-        controls = [*range(0x20), *range(0x7F, 0xA0)]
-        yield from (chr(code) for code in controls)
+        yield from (f"{good}{chr(code)}x" for code in (*range(0x20), *range(0x7F, 0xA0)))
+        yield from (chr(code) for code in (0, 9, 10, 0x7F, 0x80, 0x85))
         yield from (f"{good}{chr(code)}" for code in (0, 9, 10, 13, 0x1B, 0x7F, 0x85, 0x9F))
         yield from (f"{chr(code)}{good}" for code in (0, 10, 0x80))
     elif field == "aiType":
@@ -73,60 +165,43 @@ def unknown_fields() -> Iterator[str]:
     """Names of fields that are not the contract's, but look like them."""
     for name in contract.PROPERTIES:
         yield from (name.upper(), name.title(), name[:-1], name + "s", f" {name}", name + " ")
-        yield from (f"{name}\n", f"{name}\x00", f"_{name}", f"{name}[]", f"data.{name}")
+        yield from (f"{name}\n", f"{name}\x00", f"_{name}", f"{name}[]", f"data.{name}", f"{name}2")
     yield from ("ai_type", "aitype", "id", "aiLlmId", "workspace", "workspaceId", "success", "")
     yield from ("__proto__", "constructor", "$set", "apiKey", "secrt", "url", "type", "message")
+    yield from ("user", "userId", "owner", "role", "access", "createdAt", "updatedAt", "deletedAt")
+    yield from ("accessKey", "secretKey", "api_key", "password", "token", "provider", "model")
+    yield from ("enabled", "default", "options", "metadata", "data", "_method", "k\u0435y", "$ref")
 
 
-def unreadable_bodies() -> dict[str, bytes]:
-    """Octets that are no JSON object a strict parser would read; each has good fields in it."""
-    good = json.dumps(contract.EXAMPLES["rename"]).encode()
-    field, value = good[1:-1].split(b": ", 1)
-    return {
-        "an empty body": b"",
-        "a space": b" ",
-        "an array": b"[" + good + b"]",
-        "an empty array": b"[]",
-        "a string": value,
-        "null": b"null",
-        "true": b"true",
-        "a number": b"1",
-        "a form": b"name=x&key=y",
-        "a trailing comma": good[:-1] + b",}",
-        "a missing brace": good[:-1],
-        "a brace too many": good + b"}",
-        "two objects": good + good,
-        "text after the object": good + b" x",
-        "single quotes": good.replace(b'"', b"'"),
-        "names without quotes": b"{name: " + value + b"}",
-        "a comment": b"/* */" + good,
-        "a comment at the end": good + b"// x",
-        "the same field twice": b"{" + good[1:-1] + b", " + good[1:-1] + b"}",
-        "the same field twice, once escaped": b"{" + good[1:-1] + b', "n\\u0061me": "x"}',
-        "NaN": b"{" + field + b": NaN}",
-        "Infinity": b"{" + field + b": -Infinity}",
-        "a huge number": b"{" + field + b": 1" + b"0" * 5000 + b"}",
-        "a huge exponent": b"{" + field + b": 1e999999999}",
-        "deep arrays": b"[" * 100_000 + b"]" * 100_000,
-        "deep objects": b'{"name":' * 25_000 + b"1" + b"}" * 25_000,
-        "deep arrays in a field": b"{" + field + b": " + b"[" * 5000 + b"]" * 5000 + b"}",
-        "bytes that are no UTF-8": b"{" + field + b': "\xff\xfe"}',
-        "Latin-1": b"{" + field + b': "caf\xe9"}',
-        "an overlong encoding": b"{" + field + b': "\xc0\xaf"}',
-        "a surrogate in UTF-8": b"{" + field + b': "\xed\xa0\x80"}',
-        "a lone surrogate": b"{" + field + b': "\\ud800"}',
-        "a lone surrogate before a letter": b'{"key": "\\udc00x"}',
-        "a byte order mark": b"\xef\xbb\xbf" + good,
-        "UTF-16": good.decode().encode("utf-16"),
-        "UTF-16 without a mark": good.decode().encode("utf-16-le"),
-        "UTF-32": good.decode().encode("utf-32-be"),
-        "a NUL after the object": good + b"\x00",
-        "NULs only": b"\x00" * 8,
-        "a control character in a string": b'{"key": "a\nb"}',
-        "an escape that is none": b'{"key": "\\x41"}',
-        "a form feed between": good.replace(b": ", b":\x0c"),
-        "compressed JSON": bytes.fromhex("1f8b08000000000000ffabae05004314a6bf02000000"),
-    }
+def unreadable_bodies() -> Iterator[bytes]:
+    """Octets that are no JSON object a strict parser would read; most have good fields in them."""
+    good, field, value = json.dumps(GOOD).encode(), b'"key"', json.dumps(GOOD["key"]).encode()
+    yield from (b"", b" ", b"[" + good + b"]", b"[]", value, b"null", b"true", b"1", b"{", b"}")
+    yield from (b"key=x&secret=y", good[:-1] + b",}", good[:-1], good + b"}", good + good)
+    yield from (good + b" x", good + b"\x00", good + b"// x", b"/* */" + good, b"\x00" * 8)
+    yield from (good.replace(b'"', b"'"), b"{key: " + value + b"}", good.replace(b": ", b":\x0c"))
+    for second in (b'"key"', b'"k\\u0065y"', b'"secret"'):  # fields that are there twice
+        yield good[:-1] + b", " + second + b": " + value + b"}"
+    deep = b"[" * 5000 + b"]" * 5000
+    for odd in (
+        b"NaN",
+        b"-Infinity",
+        b"1" + b"0" * 5000,
+        b"1e999999999",
+        deep,
+        b"x",
+        b"'x'",
+        b"01",
+    ):
+        yield good[:-1] + b', "name": ' + odd + b"}"
+    yield from (b"[" * 100_000 + b"]" * 100_000, b'{"name":' * 25_000 + b"1" + b"}" * 25_000)
+    # In a string: no UTF-8, Latin-1, overlong, surrogates, a line break, an escape that is none.
+    odds = (b"\xff\xfe", b"caf\xe9", b"\xc0\xaf", b"\xed\xa0\x80", b"\\ud800", b"\\udc00x", b"a\nb")
+    for odd in (*odds, b"\\x41", b"\\ud800\\u0041"):
+        yield b"{" + field + b': "' + odd + b'", "secret": ' + value + b"}"
+    codecs = ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be")
+    yield from (good.decode().encode(codec) for codec in codecs)
+    yield bytes.fromhex("1f8b08000000000000ffabae05004314a6bf02000000")  # compressed
 
 
 # Headers that some backends trust, though anybody can send them.

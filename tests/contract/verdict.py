@@ -46,7 +46,9 @@ class Promise:
         if not clause:
             raise pytest.UsageError(f"{item.nodeid} names no clause: add @pytest.mark.clause")
         case = getattr(item, "callspec", None)
-        sentence = _first_line(function) + (f" [{case.id}]" if case else "")
+        sentence = _first_line(function)
+        if case:  # a docstring that does not end is ended by each of its cases
+            sentence += f" [{case.id}]" if sentence.endswith(".") else f" {case.id}."
         return cls(_first_line(module), sentence, *clause.args)
 
 
@@ -124,8 +126,10 @@ class Verdict:
             session.exitstatus = NO_VERDICT
         for promise in self._promises.values():
             if promise.outcome == "broken":
-                self._console.print(f"\nBroken: {promise.sentence}", style="bold red")
-                self._console.print(f"Promised by: {promise.clause} ({promise.source})")
+                self._console.print(Text(f"\nBroken: {promise.sentence}", "bold red"))
+                self._console.print(
+                    f"Promised by: {promise.clause} ({promise.source})", markup=False
+                )
                 self._console.print(Text(promise.detail))
         self._console.print()
         for line in self._summary():

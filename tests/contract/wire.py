@@ -4,6 +4,7 @@ import http.client
 import io
 import ssl
 import threading
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -14,6 +15,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 LARGEST_ANSWER = 1 << 20
+GLANCE = 0.05  # seconds between looks at who is late
 
 
 class Wire(HTTPAdapter):
@@ -28,6 +30,8 @@ class Wire(HTTPAdapter):
         super().__init__()
         self._kept = threading.local()
         self._all: list[http.client.HTTPConnection] = []
+        self._due: dict[http.client.HTTPConnection, float] = {}
+        threading.Thread(target=self._interrupt_what_is_late, daemon=True).start()
 
     def send(  # noqa: PLR0913, PLR0917 - the signature is requests'
         self,
@@ -42,23 +46,29 @@ class Wire(HTTPAdapter):
         del stream, verify, cert, proxies  # settings that nobody can give
         url = urlsplit(request.url or "")
         connection = self._connection(url.scheme, url.netloc)
-        late = threading.Event()
-        timer = threading.Timer(timeout, _interrupt, (connection, late))
-        timer.start()
+        due = self._due[connection] = time.monotonic() + timeout
         try:
             return self.build_response(request, _exchange(connection, request))
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._forget()
-            kind = requests.Timeout if late.is_set() else requests.ConnectionError
+            kind = requests.Timeout if time.monotonic() >= due else requests.ConnectionError
             raise kind(type(error).__name__, request=request) from None
         finally:
-            timer.cancel()
+            del self._due[connection]
 
     def close(self) -> None:
         """Let go of every connection."""
         super().close()
         for connection in self._all:
             connection.close()
+
+    def _interrupt_what_is_late(self) -> None:
+        while True:
+            time.sleep(GLANCE)
+            for connection, due in list(self._due.items()):
+                if time.monotonic() >= due:
+                    with suppress(OSError, AttributeError):
+                        connection.sock.shutdown(2)
 
     def _connection(self, scheme: str, netloc: str) -> http.client.HTTPConnection:
         if getattr(self._kept, "server", None) != (scheme, netloc):
@@ -107,9 +117,3 @@ def _exchange(
         preload_content=False,
         enforce_content_length=False,  # an answer to HEAD announces a body that it has not
     )
-
-
-def _interrupt(connection: http.client.HTTPConnection, late: threading.Event) -> None:
-    late.set()
-    with suppress(OSError, AttributeError):
-        connection.sock.shutdown(2)

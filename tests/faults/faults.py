@@ -8,10 +8,15 @@ yet says why it `survives`, and turns red once it is caught after all.
 
 import asyncio
 import base64
+import codecs
+import hashlib
 import json
 import re
+import unicodedata
+import uuid
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from tests.faults.harness import Answer, Asked, Changes, accepted, refused
 
@@ -19,12 +24,20 @@ FAULTS = Changes()
 TYPES = {"OPENAI", "GOOGLE", "ANTHROPIC", "AWS", "OTHER"}
 FIELDS = {"name", "aiType", "endpoint", "key", "secret"}
 
+
+def _basic(asked: Asked) -> str:
+    """The credentials under the Basic scheme, decoded."""
+    try:
+        return base64.b64decode(asked.token).decode() if asked.authorization[:6] == "Basic " else ""
+    except ValueError:
+        return ""
+
+
 # Authentication -----------------------------------------------------------------------------------
 FAULTS.family = "authentication"
 FAULTS.asks(
-    "test_no_token_answers_401",
+    "test_bad_token_comes_first and missing",
     missing_token_is_the_owners=lambda a: "authorization" not in a.headers and a.by(),
-    empty_token_is_the_owners=lambda a: a.authorization in ("Bearer", "Bearer ") and a.by(),
     missing_token_may_change_nothing_only=lambda a: (
         a.authorization == "" and not a.fields and a.by()
     ),
@@ -46,6 +59,7 @@ FAULTS.asks(
 )
 FAULTS.asks(
     "test_other_scheme_answers_401",
+    empty_token_is_the_owners=lambda a: a.authorization in ("Bearer", "Bearer ") and a.by(),
     any_scheme=lambda a: a.token == "owner-token" and a.by(),
     no_scheme=lambda a: a.authorization == "owner-token" and a.by(),
     basic_credentials=lambda a: a.authorization.startswith("Basic b3duZXItdG9rZW46") and a.by(),
@@ -61,7 +75,9 @@ FAULTS.asks(
 )
 FAULTS.asks(
     "test_no_header_stands_in_for_a_token",
-    user_in_a_header_only=lambda a: "x-forwarded-user" in a.headers and a.by(),
+    user_in_a_header_only=lambda a: (
+        not a.authorization and "x-forwarded-user" in a.headers and a.by()
+    ),
     this_machine_is_trusted_only=lambda a: "127.0.0.1" in a.headers.values() and a.by(),
 )
 FAULTS.answers(
@@ -70,22 +86,33 @@ FAULTS.answers(
     scheme_in_capitals_only=lambda a, b: a.authorization[:6] == "BEARER" and b.become(refused(401)),
 )
 FAULTS.asks(
-    "test_expired_token_answers_401",
+    "test_bad_token_comes_first and expired",
     expired_token=lambda a: a.who == "expired" and a.by(),
     expired_token_is_forbidden=lambda a: a.who == "expired" and refused(403),
 )
 FAULTS.asks(
-    "test_401_comes_before_everything_else",
+    "test_bad_token_comes_first",
     body_is_judged_before_the_token=lambda a: not a.who and a.body[:1] != b"{" and refused(400),
-    id_is_judged_before_the_token=lambda a: not a.who and "such" in a.id and refused(404),
+    id_is_judged_before_the_token=lambda a: (
+        not a.who and len(a.id) == 36 and a.id not in a.ids.values() and refused(404)
+    ),
     long_id_is_judged_before_the_token_only=lambda a: len(a.id) > 255 and refused(404),
     size_is_judged_before_the_token_only=lambda a: len(a.body) > 262144 and refused(400),
     coding_is_judged_before_the_token_only=lambda a: (
         "content-encoding" in a.headers and refused(400)
     ),
 )
+FAULTS.asks(
+    "test_bad_token_comes_first and unknown",
+    unknown_token_may_change_nothing_only=lambda a: (
+        a.token and not a.who and a.body == b"{}" and a.by()
+    ),
+    unknown_token_is_told_of_unknown_ids_only=lambda a: (
+        a.token and not a.who and len(a.id) == 36 and a.id not in a.ids.values() and refused(404)
+    ),
+)
 FAULTS.answers(
-    "test_no_token_answers_401 or test_expired_token_answers_401 or test_near_token_answers_401",
+    "test_bad_token_comes_first or test_near_token_answers_401",
     no_challenge=lambda _, b: b.behead("WWW-Authenticate"),
     challenge_of_another_scheme=lambda _, b: (
         b.status == 401 and b.head("WWW-Authenticate", "Basic")
@@ -100,14 +127,14 @@ FAULTS.answers(
 )
 
 
-@FAULTS.before("test_token_is_not_remembered")
+@FAULTS.before("test_answer_does_not_depend_on_what_came_before")
 def connection_remembers_the_token(asked: Asked) -> None:
     who = asked.memory.setdefault(asked.scope["client"], asked.who)
     if who and not asked.authorization:
         asked.by(who)
 
 
-@FAULTS.before("test_token_is_not_remembered")
+@FAULTS.before("test_answer_does_not_depend_on_what_came_before")
 def last_token_counts_for_the_next_request_only(asked: Asked) -> None:
     before, asked.memory["last"] = asked.memory.get("last"), asked.who
     if before and not asked.authorization:
@@ -115,8 +142,73 @@ def last_token_counts_for_the_next_request_only(asked: Asked) -> None:
 
 
 FAULTS.asks(
-    "test_expired_token_answers_401",
+    "test_bad_token_comes_first and expired",
     expired_token_may_rename_only=lambda a: a.who == "expired" and "name" in a.fields and a.by(),
+)
+FAULTS.asks(
+    "test_near_token_answers_401",
+    admin_token_with_a_suffix_only=lambda a: a.token.startswith("admin-token") and a.by("admin"),
+    reader_token_in_other_case_only=lambda a: a.token.lower() == "reader-token" and a.by("reader"),
+    stranger_token_with_a_prefix_only=lambda a: (
+        a.token.endswith("stranger-token") and a.by("stranger")
+    ),
+    expired_token_with_a_suffix_only=lambda a: a.token == "expired-tokenx" and a.by(),
+    token_before_a_dot_only=lambda a: a.token.partition(".")[0] == "owner-token" and a.by(),
+)
+FAULTS.asks(
+    "test_other_scheme_answers_401",
+    basic_with_the_token_as_password=lambda a: _basic(a).endswith(":owner-token") and a.by(),
+    basic_with_no_user_only=lambda a: _basic(a) == ":owner-token" and a.by(),
+    basic_with_the_token_as_user_only=lambda a: _basic(a) == "owner-token:" and a.by(),
+    basic_with_a_user_only=lambda a: _basic(a) == "user:owner-token" and a.by(),
+    basic_with_the_token_alone_only=lambda a: _basic(a) == "owner-token" and a.by(),
+    token_as_a_parameter_only=lambda a: (
+        a.authorization in ("Token token=owner-token", 'Token token="owner-token"') and a.by()
+    ),
+    admin_under_another_scheme_only=lambda a: (
+        a.authorization == "Token admin-token" and a.by("admin")
+    ),
+)
+FAULTS.asks(
+    "test_bad_token_comes_first and missing",
+    missing_token_in_chunks_only=lambda a: (
+        not a.authorization and "transfer-encoding" in a.headers and a.by()
+    ),
+    missing_token_with_an_escaped_id_only=lambda a: (
+        not a.authorization and "%" in a.path and a.by()
+    ),
+    missing_token_at_the_sibling_only=lambda a: (
+        not a.authorization and a.id == a.ids["sibling"] and a.by()
+    ),
+    missing_token_for_the_endpoint_only=lambda a: (
+        not a.authorization and [*a.fields] == ["endpoint"] and a.by()
+    ),
+    missing_token_of_a_browser_is_shown_a_page_only=lambda a: (
+        not a.authorization
+        and "text/html" in a.headers.get("accept", "")
+        and Answer(302, b"", Location="/login")
+    ),
+)
+FAULTS.asks(
+    "test_bad_token_comes_first and expired",
+    expired_token_is_told_of_unknown_ids_only=lambda a: (
+        a.who == "expired" and a.id not in a.ids.values() and refused(404)
+    ),
+    expired_token_is_forbidden_elsewhere_only=lambda a: (
+        a.who == "expired" and a.id == a.ids["foreign"] and refused(403)
+    ),
+    expired_token_may_change_nothing_only=lambda a: (
+        a.who == "expired" and a.body == b"{}" and a.by()
+    ),
+    expired_token_may_update_the_sibling_only=lambda a: (
+        a.who == "expired" and a.id == a.ids["sibling"] and a.by()
+    ),
+    expired_token_is_judged_after_the_body_only=lambda a: (
+        a.who == "expired" and not a.fields and a.body != b"{}" and refused(400)
+    ),
+    expired_token_in_chunks_only=lambda a: (
+        a.who == "expired" and "transfer-encoding" in a.headers and a.by()
+    ),
 )
 
 # Workspace access ---------------------------------------------------------------------------------
@@ -162,18 +254,18 @@ FAULTS.answers(
     ),
 )
 FAULTS.asks(
-    "test_admin_may_update",
+    "test_member_may_update and ADMIN",
     admin_may_not_update=lambda a: a.who == "admin" and a.by("reader"),
     admin_may_not_rename_only=lambda a: a.who == "admin" and "name" in a.fields and refused(403),
 )
 FAULTS.refuses(
-    "test_writer_may_update",
+    "test_member_may_update and WRITE",
     403,
     renames_by_writers=lambda a: a.who == "owner" and "name" in a.fields,
 )
 
 
-@FAULTS.before("test_access_is_the_same_after_an_update")
+@FAULTS.before("test_answer_does_not_depend_on_what_came_before")
 def reader_may_update_after_a_writer(asked: Asked) -> None:
     if asked.who == "owner":
         asked.memory["seen"] = True
@@ -181,7 +273,7 @@ def reader_may_update_after_a_writer(asked: Asked) -> None:
         asked.by()
 
 
-@FAULTS.before("test_access_is_the_same_after_an_update")
+@FAULTS.before("test_answer_does_not_depend_on_what_came_before")
 def writer_may_not_update_after_an_admin(asked: Asked) -> Answer | None:
     asked.memory[asked.who] = True
     return refused(403) if asked.who == "owner" and "admin" in asked.memory else None
@@ -224,37 +316,200 @@ def update_is_not_stored(asked: Asked) -> None:
 
 
 @FAULTS.after("test_refused_update_changes_nothing")
-def refused_update_renames(asked: Asked, answer: Answer) -> None:
+async def refused_update_renames(asked: Asked, answer: Answer) -> None:
     if answer.status == 400 and 0 < len(asked.text("name")) < 256:
-        _rename(asked)
+        await asked.rename(asked.text("name"))
 
 
 @FAULTS.after("test_refused_update_changes_nothing")
-def forbidden_update_renames_only(asked: Asked, answer: Answer) -> None:
+async def forbidden_update_renames_only(asked: Asked, answer: Answer) -> None:
     if answer.status == 403 and asked.id == asked.ids["main"] and asked.text("name"):
-        _rename(asked)
+        await asked.rename(asked.text("name"))
 
 
 @FAULTS.after("test_refused_update_changes_nothing")
-def unauthorized_update_renames_only(asked: Asked, answer: Answer) -> None:
+async def unauthorized_update_renames_only(asked: Asked, answer: Answer) -> None:
     if answer.status == 401 and asked.id == asked.ids["main"] and asked.text("name"):
-        _rename(asked)
+        await asked.rename(asked.text("name"))
 
 
 @FAULTS.after("test_refused_update_changes_nothing")
-def no_change_renames_only(asked: Asked, answer: Answer) -> None:
+async def no_change_renames_only(asked: Asked, answer: Answer) -> None:
     if answer.status == 200 and asked.body == b"{}":
-        asked.store.update("owner", asked.id, {"name": "unnamed"})
+        await asked.rename("unnamed")
 
 
 @FAULTS.after("test_refused_update_changes_nothing")
-def change_of_provider_resets_the_name_only(asked: Asked, answer: Answer) -> None:
+async def change_of_provider_resets_the_name_only(asked: Asked, answer: Answer) -> None:
     if answer.status == 200 and asked.text("aiType") and "name" not in asked.fields:
-        asked.store.update("owner", asked.id, {"name": asked.text("aiType")})
+        await asked.rename(asked.text("aiType"))
 
 
-def _rename(asked: Asked) -> None:
-    asked.store.update("owner", asked.id, {"name": asked.text("name")})
+FAULTS.asks(
+    "test_reader_may_not_update",
+    reader_may_update_the_sibling_only=lambda a: (
+        a.who == "reader" and a.id == a.ids["sibling"] and a.by()
+    ),
+    reader_may_update_in_chunks_only=lambda a: (
+        a.who == "reader" and "transfer-encoding" in a.headers and a.by()
+    ),
+    reader_may_change_the_endpoint_only=lambda a: (
+        a.who == "reader" and [*a.fields] == ["endpoint"] and a.by()
+    ),
+    reader_may_change_the_type_only=lambda a: (
+        a.who == "reader" and [*a.fields] == ["aiType"] and a.by()
+    ),
+    reader_may_update_from_a_browser_only=lambda a: (
+        a.who == "reader" and "Mozilla" in a.headers.get("user-agent", "") and a.by()
+    ),
+    reader_may_update_with_spaces_only=lambda a: (
+        a.who == "reader" and a.fields and a.body[:1].isspace() and a.by()
+    ),
+)
+FAULTS.asks(
+    "test_stranger_may_not_update",
+    stranger_may_update_the_sibling_only=lambda a: (
+        a.who == "stranger" and a.id == a.ids["sibling"] and a.by()
+    ),
+    stranger_may_update_an_escaped_id_only=lambda a: (
+        a.who == "stranger" and "%" in a.path and a.by()
+    ),
+    stranger_may_change_the_endpoint_only=lambda a: (
+        a.who == "stranger" and [*a.fields] == ["endpoint"] and a.by()
+    ),
+    stranger_may_change_the_key_only=lambda a: (
+        a.who == "stranger" and [*a.fields] == ["key"] and a.by()
+    ),
+    stranger_may_change_the_secret_only=lambda a: (
+        a.who == "stranger" and [*a.fields] == ["secret"] and a.by()
+    ),
+    stranger_may_change_the_type_only=lambda a: (
+        a.who == "stranger" and [*a.fields] == ["aiType"] and a.by()
+    ),
+    stranger_may_change_nothing_only=lambda a: a.who == "stranger" and a.body == b"{}" and a.by(),
+    stranger_may_update_in_chunks_only=lambda a: (
+        a.who == "stranger" and "transfer-encoding" in a.headers and a.by()
+    ),
+    stranger_may_add_a_charset_only=lambda a: (
+        a.who == "stranger" and "charset" in a.headers.get("content-type", "") and a.by()
+    ),
+    stranger_may_add_a_query_only=lambda a: a.who == "stranger" and a.query and a.by(),
+)
+FAULTS.asks(
+    "test_foreign_configuration_may_not_be_updated",
+    key_of_foreign_may_be_changed_only=lambda a: (
+        a.id == a.ids["foreign"] and [*a.fields] == ["key"] and a.by("stranger")
+    ),
+    foreign_may_be_updated_in_chunks_only=lambda a: (
+        a.id == a.ids["foreign"] and "transfer-encoding" in a.headers and a.by("stranger")
+    ),
+    escaped_foreign_id_is_not_found_only=lambda a: (
+        a.who == "owner" and a.id == a.ids["foreign"] and "%" in a.path and refused(404)
+    ),
+)
+FAULTS.asks(
+    "test_unknown_id_answers_404",
+    unknown_in_chunks_is_created_only=lambda a: (
+        a.who and a.id not in a.ids.values() and "transfer-encoding" in a.headers and accepted(a)
+    ),
+    unknown_fails_for_types_only=lambda a: (
+        a.who
+        and len(a.id) == 36
+        and a.id not in a.ids.values()
+        and [*a.fields] == ["aiType"]
+        and refused(500)
+    ),
+)
+FAULTS.asks(
+    "test_member_may_update and ADMIN",
+    admin_may_not_switch_only=lambda a: a.who == "admin" and "aiType" in a.fields and refused(403),
+    admin_may_not_update_the_sibling_only=lambda a: (
+        a.who == "admin" and a.id == a.ids["sibling"] and refused(403)
+    ),
+)
+FAULTS.answers(
+    "test_member_may_update and WRITE",
+    writer_may_not_use_a_browser_only=lambda a, b: (
+        a.who == "owner"
+        and "Mozilla" in a.headers.get("user-agent", "")
+        and b.status == 200
+        and b.become(refused(403))
+    ),
+    writer_may_not_rotate_the_siblings_only=lambda a, b: (
+        a.who == "owner"
+        and a.id == a.ids["sibling"]
+        and "key" in a.fields
+        and b.status == 200
+        and b.become(refused(403))
+    ),
+    answers_400_in_chunks_with_a_charset_only=lambda a, b: (
+        "text/html" in a.headers.get("accept", "") and b.status == 200 and b.become(refused(400))
+    ),
+    spaces_before_the_body_only=lambda a, b: (
+        a.body[:1].isspace() and b.status == 200 and b.become(refused(400))
+    ),
+    secret_before_the_key_only=lambda a, b: (
+        a.fields
+        and next(iter(a.fields)) == "secret"
+        and len(a.fields) > 1
+        and b.status == 200
+        and b.become(refused(400))
+    ),
+    escapes_in_field_names_only=lambda a, b: (
+        b"\\u" in a.body.partition(b":")[0] and b.status == 200 and b.become(refused(400))
+    ),
+)
+
+
+@FAULTS.before("test_names_that_differ_are_not_taken")
+async def names_are_compared_composed_only(asked: Asked) -> Answer | None:
+    return await _taken(asked, lambda name: unicodedata.normalize("NFC", name))
+
+
+@FAULTS.before("test_names_that_differ_are_not_taken")
+async def names_are_compared_trimmed_only(asked: Asked) -> Answer | None:
+    return await _taken(asked, str.strip)
+
+
+@FAULTS.before("test_names_that_differ_are_not_taken")
+async def names_are_compared_in_one_case_only(asked: Asked) -> Answer | None:
+    return await _taken(asked, str.casefold)
+
+
+async def _taken(asked: Asked, alike: Callable[[str], str]) -> Answer | None:
+    """400 if another configuration of the workspace has a name that is alike, but not the same."""
+    name = asked.text("name")
+    for role in ("main", "sibling"):
+        other = await asked.name_of(asked.ids[role])
+        if asked.id != asked.ids[role] and name not in ("", other) and alike(name) == alike(other):
+            return refused(400)
+    return None
+
+
+@FAULTS.after("test_name_that_was_given_up_is_free")
+def last_name_of_another_is_kept_only(asked: Asked, answer: Answer) -> None:
+    name, before = asked.text("name"), asked.memory.setdefault("names", {})
+    if answer.status == 200 and name:
+        if name in [last for id, (_, last) in before.items() if id != asked.id]:
+            answer.become(refused(400))
+        else:
+            before[asked.id] = name, before.get(asked.id, ("", ""))[0]
+
+
+@FAULTS.before("test_one_name_is_not_given_twice_at_the_same_moment")
+async def name_is_checked_before_it_is_taken(asked: Asked) -> Answer | None:
+    name, main, sibling = asked.text("name"), asked.ids["main"], asked.ids["sibling"]
+    if (
+        asked.who != "owner"
+        or asked.id not in (main, sibling)
+        or len(asked.fields) != 1
+        or not name
+    ):
+        return None
+    other = sibling if asked.id == main else main
+    free = await asked.name_of(other) != name
+    await asyncio.sleep(0.02)
+    return accepted(asked) if free and await asked.name_of(other) == name else None
 
 
 # Request validation -------------------------------------------------------------------------------
@@ -334,7 +589,7 @@ FAULTS.refuses(
     for_bad_utf_8=lambda a: b"\xff" in a.body,
 )
 FAULTS.accepts(
-    "test_missing_body_answers_400",
+    "test_unreadable_body_answers_400",
     missing_bodies=lambda a: not a.body,
     missing_bodies_without_media_type_only=lambda a: not a.body and "content-type" not in a.headers,
 )
@@ -358,6 +613,7 @@ FAULTS.accepts(
 )
 FAULTS.refuses(
     "test_media_type_counts_in_any_case",
+    media_type_alone_in_capitals_only=lambda a: a.headers.get("content-type") == "APPLICATION/JSON",
     charset_in_capitals_only=lambda a: "UTF-8" in a.headers.get("content-type", ""),
     media_type_in_capitals_only=lambda a: "JSON" in a.headers.get("content-type", ""),
     any_parameter=lambda a: ";" in a.headers.get("content-type", ""),
@@ -368,11 +624,11 @@ FAULTS.accepts(
     coding_identity_only=lambda a: a.headers.get("content-encoding") == "identity",
 )
 FAULTS.refuses(
-    "test_chunked_body_is_a_body",
+    "test_member_may_update and WRITE",
     chunked_bodies=lambda a: "transfer-encoding" in a.headers,
 )
 FAULTS.accepts(
-    "test_chunked_body_is_a_body",
+    "test_unreadable_body_answers_400",
     broken_bodies_in_chunks_only=lambda a: "transfer-encoding" in a.headers,
 )
 FAULTS.refuses(
@@ -406,7 +662,7 @@ FAULTS.refuses(
     type_other_only=lambda a: a.text("aiType") == "OTHER",
 )
 FAULTS.refuses(
-    "test_examples_answer_200",
+    "test_odd_body_answers_200",
     the_empty_object=lambda a: a.body == b"{}",
     key_and_secret_alone_only=lambda a: {*a.fields} == {"key", "secret"},
 )
@@ -435,10 +691,120 @@ FAULTS.refuses(
     survives="a name may be taken, so a refused one is tried again with a suffix",
     name_null_in_letters_only=lambda a: a.text("name") == "null",
 )
+FAULTS.refuses(
+    "test_odd_value_answers_200 and name",
+    names_in_thai_only=lambda a: any("\u0e00" <= c < "\u0e80" for c in a.text("name")),
+    names_in_greek_only=lambda a: any("\u0370" <= c < "\u0400" for c in a.text("name")),
+    names_in_korean_only=lambda a: any("\uac00" <= c < "\ud7b0" for c in a.text("name")),
+    names_in_cherokee_only=lambda a: any("\u13a0" <= c < "\u1400" for c in a.text("name")),
+    names_of_64_characters_only=lambda a: len(a.text("name")) == 64,
+    names_of_129_characters_only=lambda a: len(a.text("name")) == 129,
+    names_with_a_slash_only=lambda a: "/" in a.text("name"),
+    names_with_an_at_sign_only=lambda a: "@" in a.text("name"),
+    names_not_escaped_only=lambda a: not a.body.isascii() and a.text("name"),
+)
+FAULTS.refuses(
+    "test_odd_value_answers_200 and key",
+    keys_of_256_characters_only=lambda a: len(a.text("key")) == 256,
+    keys_with_a_colon_only=lambda a: ":" in a.text("key"),
+    keys_in_markup_only=lambda a: "<" in a.text("key"),
+)
+FAULTS.refuses(
+    "test_odd_value_answers_200 and secret",
+    secrets_over_72_octets_only=lambda a: 72 < len(a.text("secret").encode()) < 100,
+    secrets_of_4096_characters_only=lambda a: len(a.text("secret")) == 4096,
+    secrets_with_a_space_before_only=lambda a: a.text("secret")[:1] == " ",
+    secrets_with_a_space_after_only=lambda a: a.text("secret")[-1:] == " ",
+    secrets_not_escaped_only=lambda a: not a.body.isascii() and a.text("secret"),
+)
+FAULTS.refuses(
+    "test_odd_value_answers_200 and endpoint",
+    endpoints_without_a_dot_only=lambda a: a.text("endpoint") and "." not in a.text("endpoint"),
+    endpoints_with_a_dot_at_the_end_only=lambda a: urlsplit(a.text("endpoint")).netloc.endswith(
+        "."
+    ),
+    endpoints_at_an_address_only=lambda a: "//10." in a.text("endpoint"),
+    endpoints_with_an_underscore_only=lambda a: "_" in urlsplit(a.text("endpoint")).netloc,
+    endpoints_with_the_last_port_only=lambda a: ":65535" in a.text("endpoint"),
+    endpoints_with_a_fragment_only=lambda a: "#" in a.text("endpoint"),
+    endpoints_of_1024_characters_only=lambda a: len(a.text("endpoint")) == 1024,
+)
+FAULTS.refuses(
+    "test_odd_body_answers_200",
+    secret_equal_to_the_key_only=lambda a: a.text("key") and a.text("key") == a.text("secret"),
+    name_equal_to_the_key_only=lambda a: a.text("key") and a.text("key") == a.text("name"),
+    bodies_over_64_kib_only=lambda a: 65536 < len(a.body) < 200_000,
+    slashes_with_escapes_only=lambda a: b"\\/" in a.body,
+    bodies_in_many_lines_only=lambda a: a.body.count(b"\n  ") > 2,
+)
+
+
+@FAULTS.after("test_odd_value_answers_200 and aiType")
+def type_alone_never_goes_from_aws_to_google_only(asked: Asked, answer: Answer) -> None:
+    if answer.status == 200 and [*asked.fields] == ["aiType"]:
+        before, asked.memory["type"] = asked.memory.get("type"), asked.text("aiType")
+        if (before, asked.text("aiType")) == ("AWS", "GOOGLE"):
+            answer.become(refused(400))
+
+
+FAULTS.accepts(
+    "test_near_miss_answers_400 and key",
+    long_keys_outside_ascii_only=lambda a: (
+        len(a.text("key")) > 8192 and not a.text("key").isascii()
+    ),
+    keys_in_a_list_only=lambda a: isinstance(a.fields.get("key"), list) and a.fields["key"],
+)
+FAULTS.accepts(
+    "test_near_miss_answers_400 and secret",
+    long_secrets_outside_ascii_only=lambda a: (
+        len(a.text("secret")) > 8192 and not a.text("secret").isascii()
+    ),
+    secret_null_among_others_only=lambda a: (
+        len(a.fields) > 1 and a.fields.get("secret", "") is None
+    ),
+)
+FAULTS.accepts(
+    "test_near_miss_answers_400 and (name or endpoint or aiType)",
+    endpoint_empty_among_others_only=lambda a: len(a.fields) > 2 and a.fields.get("endpoint") == "",
+    name_null_among_others_only=lambda a: len(a.fields) > 2 and a.fields.get("name", "") is None,
+    types_of_other_providers_among_others_only=lambda a: (
+        len(a.fields) > 1 and a.text("aiType") in ("GEMINI", "CLAUDE")
+    ),
+    endpoint_of_a_bucket_only=lambda a: a.text("endpoint").startswith(("s3:", "ssh:", "gs:")),
+    endpoint_of_a_mailbox_only=lambda a: a.text("endpoint").startswith("mailto:"),
+    type_as_a_number_only=lambda a: type(a.fields.get("aiType")) is int,
+)
+FAULTS.accepts(
+    "test_unknown_field_answers_400",
+    unknown_fields_that_are_null_only=lambda a: (
+        None in [v for k, v in a.fields.items() if k not in FIELDS]
+    ),
+    unknown_objects_only=lambda a: {} in [v for k, v in a.fields.items() if k not in FIELDS],
+    field_of_the_user_only=lambda a: "userId" in a.fields,
+    field_of_the_time_only=lambda a: "updatedAt" in a.fields,
+)
+FAULTS.accepts(
+    "test_unknown_field_answers_400",
+    two_wrong_fields_only=lambda a: (
+        len([v for v in a.fields.values() if not isinstance(v, str)]) > 1
+    ),
+)
+FAULTS.accepts(
+    "test_invalid_body_answers_400",
+    large_numbers_only=lambda a: [
+        v for v in a.fields.values() if type(v) in (int, float) and abs(v) > 2
+    ],
+    long_lists_only=lambda a: [v for v in a.fields.values() if isinstance(v, list) and len(v) > 1],
+)
+FAULTS.accepts(
+    "test_unreadable_body_answers_400",
+    broken_text_in_chunks_only=lambda a: "transfer-encoding" in a.headers and b"\xff" in a.body,
+    missing_bodies_in_chunks_only=lambda a: "transfer-encoding" in a.headers and not a.body,
+)
 
 # Leaked credentials -------------------------------------------------------------------------------
 FAULTS.family = "leaked credentials"
-LEAKS = "test_no_answer_carries_a_credential"
+LEAKS = "test_every_answer and credential"
 FAULTS.answers(
     LEAKS,
     key_in_the_message=lambda a, b: b.set(message=f"stored {a.text('key')}"),
@@ -492,19 +858,111 @@ FAULTS.add(
     on_the_wire=_header_to_status_line,
 )
 FAULTS.answers(
-    "test_no_answer_carries_a_credential or test_near_miss",
+    "test_every_answer and credential or test_near_miss",
     last_four_of_the_key_only=lambda a, b: b.set(hint="****" + a.text("key")[-4:]),
 )
 FAULTS.answers(
-    "test_no_answer_carries_a_credential or test_admin_may_update",
+    "test_every_answer and credential or test_member_may_update and ADMIN",
     key_to_admins_only=lambda a, b: a.who == "admin" and b.set(debug=a.text("key")),
 )
+FAULTS.answers(
+    LEAKS,
+    secret_in_a_link_only=lambda a, b: (
+        a.text("secret").isalnum() and b.head("Link", f"<https://x/{a.text('secret')}>")
+    ),
+    secret_in_base32_only=lambda a, b: b.set(
+        debug=base64.b32encode(a.text("secret").encode()).decode()
+    ),
+    secret_in_base64_twice_only=lambda a, b: b.set(
+        debug=base64.b64encode(base64.b64encode(a.text("secret").encode())).decode()
+    ),
+    half_the_secret_in_base64_only=lambda a, b: b.set(
+        debug=base64.b64encode(a.text("secret")[: len(a.text("secret")) // 2].encode()).decode()
+    ),
+    half_the_secret_in_hex_only=lambda a, b: b.set(
+        debug=a.text("secret")[: len(a.text("secret")) // 2].encode().hex()
+    ),
+    secret_in_rot13_only=lambda a, b: b.set(debug=codecs.encode(a.text("secret"), "rot13")),
+    secret_as_codes_only=lambda a, b: b.set(debug=[ord(c) for c in a.text("secret")[:99]]),
+    secret_spelt_out_only=lambda a, b: b.set(debug=" ".join(a.text("secret")[:99])),
+    secret_with_case_swapped_only=lambda a, b: b.set(debug=a.text("secret").swapcase()),
+    hash_of_the_secret_in_base64_only=lambda a, b: b.set(
+        debug=base64.b64encode(hashlib.sha256(a.text("secret").encode()).digest()).decode()
+    ),
+    key_at_unknown_ids_only=lambda a, b: (
+        b.status == 404 and a.text("key") and b.set(message=a.text("key"))
+    ),
+)
+FAULTS.answers(
+    f"{LEAKS} or test_unreadable_body",
+    broken_text_with_a_mark_only=lambda a, b: (
+        a.body[:3] == b"\xef\xbb\xbf" and b.set(debug=a.body.decode("latin-1"))
+    ),
+)
+FAULTS.answers(
+    f"{LEAKS} or test_content_encoding",
+    key_with_compressed_bodies_only=lambda a, b: (
+        "content-encoding" in a.headers and b.set(debug=a.text("key"))
+    ),
+)
+FAULTS.answers(
+    f"{LEAKS} or test_member_may_update",
+    key_in_chunks_only=lambda a, b: "transfer-encoding" in a.headers and b.set(debug=a.text("key")),
+)
+FAULTS.answers(
+    f"{LEAKS} or test_other_media_type",
+    key_under_other_media_types_only=lambda a, b: (
+        "charset=utf-16" in a.headers.get("content-type", "") and b.set(debug=a.text("key"))
+    ),
+)
+FAULTS.answers(
+    f"{LEAKS} or test_neighbouring_path",
+    key_at_other_paths_only=lambda a, b: (
+        b.status == 404
+        and not a.path.startswith("/ai/llm/")
+        and a.text("key")
+        and b.set(debug=a.text("key"))
+    ),
+)
+FAULTS.answers(
+    f"{LEAKS} or test_other_method",
+    key_at_other_methods_only=lambda a, b: (
+        b.status == 405 and a.text("key").isalnum() and b.head("X-Debug", a.text("key"))
+    ),
+)
+
+
+@FAULTS.after(LEAKS)
+def secret_before_in_404_only(asked: Asked, answer: Answer) -> None:
+    if answer.status == 404 and "secret" in asked.memory:
+        answer.set(message=asked.memory["secret"])
+    asked.memory["secret"] = asked.text("secret") or asked.memory.get("secret", "")
+
+
+@FAULTS.before("test_updates_at_the_same_time_are_all_answered")
+async def user_is_the_last_that_came(asked: Asked) -> None:
+    asked.memory["user"] = asked.authorization
+    await asyncio.sleep(0.005)
+    if asked.memory["user"]:
+        asked.head("Authorization", asked.memory["user"])
+
+
+@FAULTS.before("test_updates_at_the_same_time_are_all_answered or test_every_answer")
+async def id_is_the_last_that_came(asked: Asked) -> None:
+    asked.memory["path"] = asked.path
+    await asyncio.sleep(0.005)
+    asked.path = asked.memory["path"]
+
 
 # Response shape -----------------------------------------------------------------------------------
 FAULTS.family = "response shape"
 FAULTS.answers(
-    "test_success_is_true_to_the_status or test_examples_answer_200",
+    "test_every_answer and success",
     success_is_missing=lambda _, b: b.body and b.drop("success"),
+    success_is_missing_in_404_only=lambda _, b: b.status == 404 and b.drop("success"),
+)
+FAULTS.answers(
+    "test_every_answer and success or test_member_may_update",
     success_is_a_string=lambda _, b: b.status == 200 and b.set(success="true"),
     success_is_one=lambda _, b: b.status == 200 and b.set(success=1),
     success_is_null_in_404_only=lambda _, b: b.status == 404 and b.set(success=None),
@@ -516,8 +974,14 @@ FAULTS.answers(
     ),
 )
 FAULTS.answers(
-    "test_id_is_the_one_asked_for or test_examples_answer_200 or test_admin_may_update",
+    "test_every_answer and asked",
     id_is_missing=lambda _, b: b.status == 200 and b.drop("aiLlmId"),
+    id_is_missing_for_fields_alone_only=lambda a, b: (
+        b.status == 200 and len(a.fields) == 1 and b.drop("aiLlmId")
+    ),
+)
+FAULTS.answers(
+    "test_every_answer and asked or test_member_may_update",
     id_is_named_id=lambda a, b: b.status == 200 and b.drop("aiLlmId").set(id=a.id),
     id_is_in_upper_case=lambda a, b: b.status == 200 and b.set(aiLlmId=a.id.upper()),
     id_is_the_siblings=lambda a, b: b.status == 200 and b.set(aiLlmId=a.ids["sibling"]),
@@ -534,7 +998,7 @@ FAULTS.answers(
     id_is_not_decoded_only=lambda a, b: b.status == 200 and b.set(aiLlmId=a.path[8:]),
 )
 FAULTS.answers(
-    "test_examples_answer_200 or test_every_status_was_seen",
+    "test_member_may_update and WRITE or test_every_answer",
     message_is_a_number=lambda _, b: b.body and b.set(message=b.status),
     message_is_a_list_in_400_only=lambda _, b: b.status == 400 and b.set(message=["no"]),
     message_is_an_object_in_404_only=lambda _, b: b.status == 404 and b.set(message={"en": "no"}),
@@ -550,7 +1014,7 @@ FAULTS.answers(
     answer_is_utf_16=lambda _, b: b.become(Answer(b.status, b.body.decode().encode("utf-16"))),
 )
 FAULTS.answers(
-    "test_every_answer_is_strict_json",
+    "test_every_answer and JSON",
     success_is_there_twice=lambda _, b: b.become(
         Answer(b.status, b.body.replace(b"{", b'{"success": true, ', 1))
     ),
@@ -566,7 +1030,7 @@ FAULTS.answers(
     ),
 )
 FAULTS.answers(
-    "test_no_error_tells_internals",
+    "test_every_answer and trace",
     trace_in_400_only=lambda _, b: (
         b.status == 400 and b.set(stack='File "/srv/app/main.py", line 3, in put')
     ),
@@ -575,24 +1039,43 @@ FAULTS.answers(
     ),
 )
 FAULTS.answers(
-    "test_name_is_unique or test_no_error_tells_internals",
+    "test_name_is_unique or test_every_answer and trace",
     query_for_a_taken_name_only=lambda _, b: (
         b"another" in b.body and b.set(message="sqlite3.IntegrityError: UNIQUE constraint failed")
     ),
 )
 
 
-@FAULTS.on_the_wire("test_examples_answer_200")
+@FAULTS.on_the_wire("test_member_may_update and WRITE")
 def answer_is_cut(octets: bytes, transport: Any) -> None:
     transport.write(octets[:-1] if octets.startswith(b"{") else octets)
     if octets.startswith(b"{"):
         transport.close()
 
 
+FAULTS.answers(
+    "test_every_answer and asked or test_member_may_update",
+    id_is_missing_in_chunks_only=lambda a, b: (
+        b.status == 200 and "transfer-encoding" in a.headers and b.drop("aiLlmId")
+    ),
+    id_is_as_it_was_spelt_only=lambda a, b: (
+        b.status == 200 and "%" in a.path and b.set(aiLlmId=a.path.rpartition("/")[2])
+    ),
+)
+FAULTS.answers(
+    "test_member_may_update or test_reader_may_not_update",
+    answer_for_browsers_is_a_page_only=lambda a, b: (
+        "text/html" in a.headers.get("accept", "") and b.head("Content-Type", "text/html")
+    ),
+    answer_for_old_clients_is_plain_text_only=lambda a, b: (
+        "curl" in a.headers.get("user-agent", "") and b.head("Content-Type", "text/plain")
+    ),
+)
+
 # Status codes -------------------------------------------------------------------------------------
 FAULTS.family = "status codes"
 FAULTS.answers(
-    "test_examples_answer_200 or test_valid_body",
+    "test_member_may_update and WRITE or test_valid_body",
     update_answers_202_for_secrets_only=lambda a, b: (
         b.status == 200 and "secret" in a.fields and b.say(202)
     ),
@@ -613,20 +1096,35 @@ FAULTS.refuses(
     for_the_media_type=lambda a: a.headers.get("content-type") != "application/json",
 )
 FAULTS.answers(
-    "test_unknown_id_answers_404 or test_every_status_was_seen",
+    "test_unknown_id_answers_404 or test_every_answer",
     unknown_answers_410=lambda _, b: b.status == 404 and b.become(refused(410)),
     unknown_answers_400=lambda _, b: b.status == 404 and b.become(refused(400)),
-    forbidden_answers_404=lambda _, b: b.status == 403 and b.become(refused(404)),
     unknown_answers_500_for_credentials_only=lambda a, b: (
         b.status == 404 and "key" in a.fields and b.become(refused(500))
     ),
 )
 FAULTS.answers(
-    "test_examples_answer_200",
+    "test_reader_may_not_update",
+    forbidden_answers_404=lambda _, b: b.status == 403 and b.become(refused(404)),
+)
+FAULTS.answers(
+    "test_member_may_update and WRITE",
     update_answers_201=lambda _, b: b.status == 200 and b.say(201),
     update_answers_204=lambda _, b: b.status == 200 and b.become(Answer(204, b"")),
     update_redirects=lambda a, b: b.status == 200 and b.become(Answer(303, b"", Location=a.path)),
     no_change_answers_304_only=lambda a, b: a.body == b"{}" and b.become(Answer(304, b"")),
+)
+FAULTS.answers(
+    "test_member_may_update",
+    update_of_the_sibling_answers_201_only=lambda a, b: (
+        b.status == 200 and a.id == a.ids["sibling"] and b.say(201)
+    ),
+    update_in_chunks_answers_202_only=lambda a, b: (
+        b.status == 200 and "transfer-encoding" in a.headers and b.say(202)
+    ),
+    expectation_fails_only=lambda a, b: (
+        "expect" in a.headers and b.status == 200 and b.become(refused(500))
+    ),
 )
 
 # Methods ------------------------------------------------------------------------------------------
@@ -669,6 +1167,12 @@ FAULTS.asks(
     "test_unusual_method_is_no_update",
     unknown_method_fails_only=lambda a: a.method == "PROPFIND" and refused(500),
 )
+FAULTS.asks(
+    "test_other_method_answers_405",
+    delete_by_admins_only=lambda a: a.method == "DELETE" and a.who == "admin" and Answer(204, b""),
+    get_by_readers_only=lambda a: a.method == "GET" and a.who == "reader" and accepted(a),
+    get_without_a_token_only=lambda a: a.method == "GET" and not a.who and accepted(a),
+)
 
 # Ids ----------------------------------------------------------------------------------------------
 FAULTS.family = "ids"
@@ -705,11 +1209,30 @@ FAULTS.asks(
     "test_id_elsewhere_is_ignored",
     id_in_the_query_counts_only=lambda a: "id=" in a.query and a.at(a.ids["sibling"]),
 )
+FAULTS.asks(
+    "test_near_id_answers_404",
+    id_with_another_letter_at_21_only=lambda a: (
+        a.id[:20] + a.id[21:] == a.ids["main"][:20] + a.ids["main"][21:] and a.at(a.ids["main"])
+    ),
+    id_with_any_hyphens_only=lambda a: (
+        a.id.replace("-", "") == a.ids["main"].replace("-", "") and a.at(a.ids["main"])
+    ),
+    id_as_a_number_only=lambda a: a.id == str(uuid.UUID(a.ids["main"]).int) and a.at(a.ids["main"]),
+    siblings_id_in_other_case_only=lambda a: (
+        a.id.lower() == a.ids["sibling"] and a.at(a.ids["sibling"])
+    ),
+)
+FAULTS.asks(
+    "test_id_elsewhere_is_ignored",
+    id_in_a_header_counts_only=lambda a: (
+        "x-resource-id" in a.headers and a.at(a.headers["x-resource-id"])
+    ),
+)
 
 # Behaviour over time ------------------------------------------------------------------------------
 FAULTS.family = "behaviour over time"
 FAULTS.answers(
-    "test_same_update_twice_answers_200_twice",
+    "test_same_update_again_and_again_answers_200",
     second_same_update_conflicts=lambda a, b: (
         a.fields and a.times(a.body) == 2 and b.become(refused(409))
     ),
@@ -718,7 +1241,7 @@ FAULTS.answers(
     ),
 )
 FAULTS.asks(
-    "test_long_run_on_one_connection",
+    "test_same_update_again_and_again_answers_200",
     hundredth_request_fails_only=lambda a: a.times("any") == 100 and refused(500),
     connection_gets_fifty_answers=lambda a: a.times(a.scope["client"]) > 50 and refused(400),
 )
@@ -727,7 +1250,7 @@ FAULTS.asks(
     first_request_fails_only=lambda a: a.times("any") == 1 and refused(500),
 )
 FAULTS.answers(
-    "test_token_is_not_remembered or test_near_token",
+    "test_answer_does_not_depend_on_what_came_before or test_near_token",
     ten_bad_tokens_lock_the_door=lambda a, b: (
         b.status == 401 and a.times("bad") > 10 and b.become(refused(403))
     ),
@@ -770,10 +1293,10 @@ async def two_at_a_time_fail(asked: Asked) -> Answer | None:
     return None
 
 
-@FAULTS.before("test_updates_at_the_same_time_are_all_answered and 20")
+@FAULTS.before("test_updates_at_the_same_time_are_all_answered")
 async def ten_at_a_time_are_too_many_only(asked: Asked) -> Answer | None:
     asked.memory["now"] = asked.memory.get("now", 0) + 1
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.01)
     asked.memory["now"] -= 1
     return refused(500) if asked.memory["now"] >= 10 else None
 
@@ -784,9 +1307,43 @@ async def names_with_percent_signs_hang_only(asked: Asked) -> None:
         await asyncio.sleep(5)
 
 
-@FAULTS.on_the_wire("test_every_status_was_seen or test_unknown_id")
+@FAULTS.on_the_wire("test_every_answer or test_unknown_id")
 def not_found_resets_the_connection(octets: bytes, transport: Any) -> None:
     if b" 404 " in octets:
         transport.abort()
     else:
         transport.write(octets)
+
+
+FAULTS.answers(
+    "test_same_update_again_and_again_answers_200",
+    fiftieth_same_update_fails_only=lambda a, b: (
+        _in_a_row(a) == 50 and b.status == 200 and b.become(refused(500))
+    ),
+)
+
+
+def _in_a_row(asked: Asked) -> int:
+    before, count = asked.memory.get("row", (b"", 0))
+    asked.memory["row"] = asked.body, count + 1 if before == asked.body else 1
+    return int(asked.memory["row"][1])
+
+
+@FAULTS.before("test_stranger_may_not_update")
+def stranger_gets_in_at_the_twentieth_try_only(asked: Asked) -> None:
+    if asked.who == "stranger" and asked.times("strange") % 20 == 0:
+        asked.by()
+
+
+@FAULTS.before("test_answer_does_not_depend_on_what_came_before")
+def reader_may_update_right_after_a_stranger_only(asked: Asked) -> None:
+    before, asked.memory["who"] = asked.memory.get("who"), asked.who
+    if before == "stranger" and asked.who == "reader":
+        asked.by()
+
+
+@FAULTS.before("test_answer_does_not_depend_on_what_came_before")
+def stranger_may_update_right_after_the_admin_only(asked: Asked) -> None:
+    before, asked.memory["who"] = asked.memory.get("who"), asked.who
+    if before == "admin" and asked.who == "stranger":
+        asked.by()

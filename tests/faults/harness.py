@@ -1,5 +1,6 @@
 """Serves the mock with one thing changed from outside, and has the contract tests judge it."""
 
+import gc
 import inspect
 import io
 import json
@@ -8,7 +9,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Generator, MutableMapping
+from collections.abc import Callable, Generator, Iterable, MutableMapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -23,6 +24,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from scripts.contract import environment
 
 CONTRACT_TESTS = Path(__file__).parents[1] / "contract"
 SEED = "1"
@@ -112,6 +115,14 @@ class Asked:
         value = self.fields.get(field)
         return value if isinstance(value, str) else ""
 
+    async def name_of(self, id: str) -> str:
+        """The name that the mock has stored."""
+        return str((await self.store.configuration(id))["name"])
+
+    async def rename(self, name: str) -> None:
+        """Have the mock store another name for the configuration that is asked for."""
+        await self.store.update(self.tokens["owner"], self.id, {"name": name})
+
     def times(self, what: object) -> int:
         """How often this was asked, this time included."""
         self.memory[what] = self.memory.get(what, 0) + 1
@@ -186,7 +197,10 @@ OnTheWire = Callable[[bytes, Any], None]  # octets, and the transport to write t
 
 @dataclass(frozen=True)
 class Change:
-    """How one backend differs from the mock, and which promises are to be asked about it."""
+    """How one backend differs from the mock, and which promises are to be asked about it.
+
+    One that names a single promise is there to show that this promise is needed.
+    """
 
     name: str
     family: str
@@ -195,6 +209,11 @@ class Change:
     before: Before | None = None
     after: After | None = None
     on_the_wire: OnTheWire | None = None
+
+    def named(self, promises: Iterable[str]) -> list[str]:
+        """Those of the promises that are named, as pytest's `-k` would choose them."""
+        choice = re.sub(r"\b(?!(?:and|or|not)\b)\w+", r"('\g<0>'.lower() in p)", self.promises)
+        return [promise for promise in promises if eval(choice, {"p": promise.lower()})]  # noqa: S307
 
 
 class Changes(dict[str, Change]):
@@ -355,9 +374,9 @@ class Judgement:
     status: int = -1
     broken: list[str] = field(default_factory=list[str])
     asked: list[str] = field(default_factory=list[str])
+    found: list[str] = field(default_factory=list[str])  # by node id, asked or not
     said: str = ""
-    seconds: float = 0
-
+    seconds: float = 0  # of a processor's time, the backend's included
     promises: str = ""
 
     @pytest.hookimpl(tryfirst=True)
@@ -367,6 +386,10 @@ class Judgement:
         if not spared or any(name in collector.name for name in _names(self.promises)):
             return None
         return pytest.CollectReport(collector.nodeid, "passed", None, [])
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Take down which promises there are."""
+        self.found.append(item.nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take down which promises are broken: this is the plugin of its own run."""
@@ -389,16 +412,24 @@ def judge(change: Change, *options: str, promises: str = "") -> Judgement:
     )
     process.start()
     there.close()
-    try:
+    with here:
         judgement: Judgement = here.recv()
-    finally:
-        process.join()
-        here.close()
+    process.join()
     return judgement
 
 
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["schemathesis.pytest.plugin", "flashback_mock.server", "rich.text"])
+_forks.set_forkserver_preload(
+    [
+        "schemathesis.pytest.plugin",
+        "schemathesis.specs.openapi.checks",
+        "schemathesis.specs.openapi.schemas",
+        "flashback_mock.server",
+        "rich.text",
+        "tests.faults.faults",
+        "tests.faults.correct",
+    ]
+)
 
 
 def _files(promises: str) -> list[str]:
@@ -418,36 +449,16 @@ def _judge(
     from tests.faults.correct import CORRECT
     from tests.faults.faults import FAULTS
 
+    gc.freeze()  # pytest collects garbage twice; what was forked is none
     change = (FAULTS if family else CORRECT)[name]
-    said, judgement, started = io.StringIO(), Judgement(promises=promises), time.monotonic()
+    said, judgement = io.StringIO(), Judgement(promises=promises)
     with serving(change) as mock, redirect_stdout(said), redirect_stderr(said):
-        for variable in [v for v in os.environ if v.startswith(("FLASHBACK_", "PYTEST_"))]:
-            del os.environ[variable]
-        os.environ.update(_variables(mock))
-        where = ["-c", str(CONTRACT_TESTS / "pytest.toml"), "--capture=no"]
-        which = [
-            "--backend-url",
-            mock.base_url,
-            "--id",
-            mock.ids["main"],
-            "--seed",
-            SEED,
-            "--timeout",
-            "4",
-        ]
-        judgement.status = int(pytest.main([*where, *which, *options], [judgement]))
-    judgement.said, judgement.seconds = said.getvalue(), time.monotonic() - started
-    told.send(judgement)
-
-
-def _variables(mock: flashback_mock.Mock) -> dict[str, str]:
-    """What scripts/contract gives the contract tests about the mock."""
-    return {
-        "FLASHBACK_TOKEN": mock.tokens["owner"],
-        "FLASHBACK_ADMIN_TOKEN": mock.tokens["admin"],
-        "FLASHBACK_READER_TOKEN": mock.tokens["reader"],
-        "FLASHBACK_STRANGER_TOKEN": mock.tokens["stranger"],
-        "FLASHBACK_EXPIRED_TOKEN": mock.tokens["expired"],
-        "FLASHBACK_FOREIGN_AI_LLM_ID": mock.ids["foreign"],
-        "FLASHBACK_SIBLING_AI_LLM_ID": mock.ids["sibling"],
-    }
+        given = {k: v for k, v in environment(mock).items() if not k.startswith("PYTEST_")}
+        os.environ.clear()
+        os.environ.update(given)
+        which = ["--backend-url", mock.base_url, "--id", mock.ids["main"], "--seed", SEED]
+        which += ["-c", str(CONTRACT_TESTS / "pytest.toml"), "--capture=no", "--timeout", "4"]
+        judgement.status = int(pytest.main([*which, *options], [judgement]))
+        judgement.said, judgement.seconds = said.getvalue(), time.process_time()
+        told.send(judgement)
+        os._exit(0)  # what is left, a server that listens, goes with the process

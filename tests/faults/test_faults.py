@@ -19,7 +19,7 @@ def _known(survives: str) -> list[pytest.MarkDecorator]:
 @pytest.mark.parametrize("fault", cases(FAULTS))
 def test_fault_breaks_a_promise(fault: Change) -> None:
     """A backend with one fault breaks one of the promises that are named for it."""
-    judgement = judge(fault, promises=fault.promises)
+    judgement = judge(fault, "--maxfail=1", promises=fault.promises)
     assert judgement.status == BROKEN, judgement.said
 
 
@@ -28,3 +28,11 @@ def test_correct_backend_breaks_none(change: Change) -> None:
     """A backend that differs in what the contract leaves open keeps every promise."""
     judgement = judge(change, "--max-examples", "5")
     assert judgement.status == KEPT, judgement.said
+
+
+def test_every_promise_has_a_fault_of_its_own() -> None:
+    """Every promise is the only one that some fault names; `matrix --alone` says if rightly."""
+    found = judge(CORRECT["the_mock_itself"], "--collect-only").found
+    named = [fault.named(found) for fault in FAULTS.values() if not fault.survives]
+    assert {*found} - {promises[0] for promises in named if len(promises) == 1} == set()
+    assert all(named)
