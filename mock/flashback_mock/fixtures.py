@@ -12,6 +12,7 @@ import jsonschema_rs
 import yaml
 
 from .contract import Contract, rule
+from .sealing import sealed
 
 HERE = Path(__file__)
 DEFAULT = HERE.with_name("fixtures.yaml")
@@ -55,6 +56,7 @@ class Fixtures:
     configurations: tuple[Configuration, ...] = ()
 
     @classmethod
+    @sealed
     def read(cls, contract: Contract, path: Path | None = None) -> Self:
         """The fixtures of a YAML or JSON file, by default those that come with the mock.
 

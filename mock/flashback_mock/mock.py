@@ -2,10 +2,10 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from functools import cached_property, wraps
-from typing import Any, ParamSpec, TypeVar
+from functools import cached_property
+from typing import Any, TypeVar
 
 from starlette.types import ASGIApp
 
@@ -13,29 +13,12 @@ from .app import BEARER, App
 from .contract import Contract
 from .control import Control, Entry
 from .fixtures import Configuration, Fixtures, Member, Token
+from .sealing import sealed
 from .store import NameTakenError, NotFoundError, Store
 
 T = TypeVar("T")
-P = ParamSpec("P")
 SECONDS = 30.0  # for the store to answer a test
 LEVELS = ("READ", "WRITE", "ADMIN")
-
-__tracebackhide__ = True  # pytest shows where a test called, not how it came to be refused
-
-
-def _sealed(method: Callable[P, T]) -> Callable[P, T]:
-    """The method, whose errors hold no frame of ours: `pytest --showlocals` would print it."""
-
-    @wraps(method)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return method(*args, **kwargs)
-        except Exception as raised:  # noqa: BLE001 - whatever it is, it is raised again
-            error = raised
-        del args, kwargs
-        raise error.with_traceback(None)
-
-    return call
 
 
 @dataclass
@@ -74,7 +57,7 @@ class Mock:
         """The journal: what was asked so far, the oldest first."""
         return list(self.control.journal)
 
-    @_sealed
+    @sealed
     def configuration(self, id: str) -> dict[str, Any]:
         """What is stored now, of a credential only that it is set, and when it changed.
 
@@ -85,7 +68,7 @@ class Mock:
         except NotFoundError:
             raise ValueError(f"id: no configuration has it; there are {self.ids}") from None
 
-    @_sealed
+    @sealed
     def reveals(self, id: str, **credentials: str) -> bool:
         """Whether these are the stored credentials, as in `reveals(id, secret="…")`."""
         self.configuration(id)
@@ -94,7 +77,7 @@ class Mock:
             for name, value in credentials.items()
         )
 
-    @_sealed
+    @sealed
     def add_configuration(self, *, workspace: str = "", id: str = "", **fields: str) -> str:
         """Add a configuration, by default to the first workspace; its id.
 
@@ -115,7 +98,7 @@ class Mock:
         place = workspace or self.fixtures.first_workspace
         return Fixtures(configurations=(Configuration("", place, id, fields),))
 
-    @_sealed
+    @sealed
     def add_member(
         self, user: str, *, workspace: str = "", access: str = "WRITE", token: str = ""
     ) -> str:
@@ -137,7 +120,7 @@ class Mock:
         self._wait(self.store.reset(self.fixtures))
         self.control.clear()
 
-    @_sealed
+    @sealed
     def assert_updated(self, id: str, **fields: str) -> None:
         """Raise `AssertionError` unless the configuration was updated, and has these fields now.
 

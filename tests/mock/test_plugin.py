@@ -91,6 +91,14 @@ def test_add(flashback_mock):
     flashback_mock.add_configuration(name="", secret=stored())
 def test_member(flashback_mock):
     flashback_mock.add_member("dave", access="ROOT", token=stored())
+def test_fixtures(tmp_path):
+    import flashback_mock, pathlib
+    mistake = "{{one: {{id: a, name: '', secret: " + stored() + "}}}}"
+    text = "users: {{me: {{token: a}}}}\\nworkspaces: {{w: {{configurations: " + mistake + "}}}}"
+    (tmp_path / "f.yaml").write_text(text)
+    del mistake, text
+    with flashback_mock.running(fixtures=tmp_path / "f.yaml"):
+        pass
 def test_token(flashback_mock):
     flashback_mock.add_member("dave", token=stored() + "\u20ac")
 def test_id(flashback_mock):
@@ -107,7 +115,7 @@ def test_id(flashback_mock):
     assert "E         requests for it:\nE           PUT 200 as owner (endpoint, secret)\n" in said
     for part in ("id: no configuration has it", "secrt: is no field", "name: must have at"):
         assert part in said
-    assert "7 failed" in said
+    assert "8 failed" in said
     assert SECRET not in said
     assert OTHER not in said
 
