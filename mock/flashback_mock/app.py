@@ -120,13 +120,13 @@ class App:
             response = self._error(HTTPStatus.NOT_FOUND)
         else:
             seen.fields = tuple(changes)
-            if not preferred and seen.planned.after_update:
-                response = await self._change(token, wanted, changes, seen)
-                seen.updated = response.status_code == HTTPStatus.OK
-                return response
-            # An update of nothing finds out who asks, and for what.
-            response = await self._change(token, wanted, {}, seen)
-            return preferred if preferred and seen.user else response
+            if preferred or not seen.planned.after_update:
+                # An update of nothing finds out who asks, and for what.
+                response = await self._change(token, wanted, {}, seen)
+                return preferred if preferred and seen.user else response
+            response = await self._change(token, wanted, changes, seen)
+            seen.updated = response.status_code == HTTPStatus.OK
+            return response
         seen.user = (token and await self._store.user_of(token)) or ""
         return response if seen.user else self._error(HTTPStatus.UNAUTHORIZED)
 

@@ -140,6 +140,16 @@ def _plain(node: yaml.Node | None, place: Place, lines: dict[Place, int]) -> Any
 
 def _mistakes(document: Any, contract: Contract) -> Iterator[tuple[Place, str]]:
     """Where the document is wrong and why, the schema's findings first; no value of a secret."""
+    yield from _mistakes_of_form(document)
+    for name, user in document["users"].items():
+        yield from _mistakes_of_user(("users", name), user, document["users"])
+    yield from _mistakes_of_configurations(document["workspaces"], contract)
+    for workspace, its in document["workspaces"].items():
+        for user in its.get("members", {}).keys() - document["users"].keys():
+            yield ("workspaces", workspace, "members", user), "is no user; add it under users"
+
+
+def _mistakes_of_form(document: Any) -> Iterator[tuple[Place, str]]:
     schema: dict[str, Any] = json.loads(SCHEMA.read_text("utf-8"))
     errors = jsonschema_rs.validator_for(schema, validate_formats=True).iter_errors(document)
     # First what is unknown, since what is missing may only be misspelt.
@@ -154,12 +164,6 @@ def _mistakes(document: Any, contract: Contract) -> Iterator[tuple[Place, str]]:
             yield place, f"has no {error.kind.value}; add it"
         else:
             yield place, rule(error, broken.get("x-rule", ""))
-    for name, user in document["users"].items():
-        yield from _mistakes_of_user(("users", name), user, document["users"])
-    yield from _mistakes_of_configurations(document["workspaces"], contract)
-    for workspace, its in document["workspaces"].items():
-        for user in its.get("members", {}).keys() - document["users"].keys():
-            yield ("workspaces", workspace, "members", user), "is no user; add it under users"
 
 
 def _mistakes_of_user(

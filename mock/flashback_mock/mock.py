@@ -26,8 +26,8 @@ class Mock:
     """A mock that is listening. Its methods are for any thread but the one that it serves in."""
 
     base_url: str
-    contract: Contract
-    fixtures: Fixtures
+    contract: Contract = field(repr=False)
+    fixtures: Fixtures = field(repr=False)
     store: Store = field(repr=False)
     control: Control = field(init=False, repr=False)
     loop: asyncio.AbstractEventLoop = field(init=False, repr=False)

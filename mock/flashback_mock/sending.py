@@ -30,25 +30,29 @@ async def and_close(response: Response, receive: Receive, send: Send) -> None:
 async def broken(fault: str, response: Response, receive: Receive, send: Send) -> None:
     """Break the answer: `reset`, `timeout`, `truncated` within its body, or `malformed` JSON."""
     half = response.body[: len(response.body) // 2]
+    # uvicorn hands out the connection to nobody; its `send` belongs to who has it.
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
     if fault == "malformed":
         response.headers["Content-Length"] = str(len(half))
         await _begin(response, half, send)
         await send({"type": "http.response.body"})
-        return
-    # uvicorn hands out the connection to nobody; its `send` belongs to who has it.
-    owner = getattr(send, "__self__", None)
-    transport: asyncio.Transport | None = getattr(owner, "transport", None)
-    if transport is None:
+    elif transport is None:
         raise _as_httpx(fault)
+    else:
+        if fault == "truncated":
+            await _begin(response, half, send)
+        _end(transport, fault)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+def _end(transport: asyncio.Transport, fault: str) -> None:
     if fault == "truncated":
-        await _begin(response, half, send)
         transport.close()
     elif fault == "reset":
         connection = transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         transport.abort()
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _begin(response: Response, body: bytes | memoryview, send: Send) -> None:
