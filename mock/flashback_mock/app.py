@@ -1,11 +1,11 @@
 """The operation over HTTP: who asks, for what, and which of the documented answers that is."""
 
-import asyncio
 import logging
 import os
 import re
 import time
 import traceback
+from asyncio import sleep  # bound here: tests replace `asyncio.sleep`, to wait for nothing
 from dataclasses import dataclass, field
 from http import HTTPMethod, HTTPStatus
 from typing import Any
@@ -73,7 +73,7 @@ class App:
         response.headers["X-Request-Id"] = seen.request_id
         self._note(request, seen, response.status_code, time.perf_counter() - started)
         if seen.planned.delay:  # only now: who stops waiting finds the request in the journal
-            await asyncio.sleep(seen.planned.delay)
+            await sleep(seen.planned.delay)
         if seen.planned.fault:
             await sending.broken(seen.planned.fault, response, receive, send)
         elif seen.unread:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+from asyncio import sleep  # bound here: tests replace `asyncio.sleep`, to wait for nothing
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from ipaddress import ip_address
@@ -38,6 +39,13 @@ class Server(uvicorn.Server):
         new = await self.mock.store.open(self.mock.fixtures)
         await super().startup(sockets)
         self.when_started(self.mock, new)
+
+    async def main_loop(self) -> None:
+        """As uvicorn's, which would stand still where a test has replaced `asyncio.sleep`."""
+        ticks = 0
+        while not await self.on_tick(ticks):
+            await sleep(0.1)
+            ticks += 1
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish what is under way, then let go of the store."""

@@ -5,6 +5,7 @@ import inspect
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,24 @@ def test_a_proxy_of_this_machine_is_passed_by(tmp_path: Path) -> None:
     proxied = "os.environ['HTTP_PROXY'] = os.environ['http_proxy'] = 'http://127.0.0.1:9'\n"
     status, said = run_pytest(tmp_path, proxied + THREE_LINES)
     assert status == 0, said
+
+
+def test_sleep_that_a_test_replaces_is_its_own(
+    mock: flashback_mock.Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a test replaces `asyncio.sleep`, the mock goes on as before, delays included."""
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", wait)
+    mock.answer_next(delay=0.3)
+    begun = time.monotonic()
+    with FlashbackClient() as client:
+        client.update_ai_llm(mock.ids["main"])
+    assert time.monotonic() - begun >= 0.3
+    assert waits == []
 
 
 def test_reveals_says_whether_a_value_is_stored(mock: flashback_mock.Mock) -> None:
