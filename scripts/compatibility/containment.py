@@ -1,0 +1,163 @@
+"""Whether everything that one schema admits is admitted by another, with a witness where not."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING, Any, cast
+
+import jsonschema_rs
+from hypothesis import HealthCheck, find, settings
+from hypothesis.errors import HypothesisException
+from jsonschema_rs.canonical import CanonicalizationError, Containment, Satisfiability
+
+from scripts.compatibility.candidates import Candidates, Hints, validator
+from scripts.compatibility.documents import CannotCompareError
+from scripts.compatibility.domains import TEXTS
+from scripts.compatibility.shrink import smallest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from scripts.compatibility.domains import Domain
+    from scripts.compatibility.schemas import Closed, Schema
+
+DRAFT = jsonschema_rs.Draft202012
+CANDIDATES = 30_000
+SEARCH = settings(
+    database=None,
+    deadline=None,
+    derandomize=True,
+    max_examples=150,
+    suppress_health_check=list(HealthCheck),
+)
+Canonical = jsonschema_rs.CanonicalSchema
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What came out: it holds, it does not and this value shows it, or nobody knows."""
+
+    holds: bool | None
+    witness: Any = None
+
+
+HOLDS = Proof(holds=True)
+UNKNOWN = Proof(holds=None)
+
+
+def contained(inner: Closed, outer: Closed, domain: Domain) -> Proof:
+    """Whether every value that can be sent and that `inner` admits is admitted by `outer`.
+
+    jsonschema_rs proves; a value that both validators were asked about disproves. What is neither
+    proved nor disproved is unknown. A proof is held against values at the edges all the same.
+    """
+    if inner.text == outer.text:
+        return HOLDS
+    if inner.opaque or outer.opaque:
+        return UNKNOWN
+    small, large = domain.narrowed(inner.schema), domain.narrowed(outer.schema)
+    proved = covers(large, small) or (domain.is_text and _covers_as_text(large, small))
+    search = _Search(small, large, domain)
+    search.hints.values += [*inner.examples, *outer.examples]
+    found = search.edges() or (None if proved else search.generated())
+    if found is not None:
+        return Proof(holds=False, witness=smallest(found.value, search.is_witness))
+    return HOLDS if proved else UNKNOWN
+
+
+def covers(large: Schema, small: Schema) -> bool:
+    """Whether jsonschema_rs proves that `large` admits whatever `small` admits."""
+    return canonical(large).covers(canonical(small)) == Containment.YES
+
+
+def admits_nothing(schema: Schema) -> bool:
+    """Whether jsonschema_rs proves that no value is admitted."""
+    return canonical(schema).satisfiability() == Satisfiability.NO
+
+
+def canonical(schema: Schema) -> Canonical:
+    """The canonical form; raises CannotCompareError where the schema is none."""
+    try:
+        return jsonschema_rs.canonicalize(schema, draft=DRAFT, validate_formats=True)
+    except (jsonschema_rs.ValidationError, CanonicalizationError, ValueError) as error:
+        what = str(error).partition("\n")[0]
+        raise CannotCompareError(f"a schema is no JSON Schema 2020-12: {what}; mend it") from None
+
+
+def _covers_as_text(large: Schema, small: Schema) -> bool:
+    """The same type by type, where a type may be covered as the texts that spell it."""
+    definitions = small.get("$defs", {}) if isinstance(small, dict) else {}
+    for name in (*TEXTS, "string", "array", "object"):
+        part: Schema = {"allOf": [small, {"type": name}], "$defs": definitions}
+        if covers(large, part) or admits_nothing(part):
+            continue
+        if name not in TEXTS or not covers(large, TEXTS[name]):
+            return False
+    return True
+
+
+@dataclass(frozen=True)
+class _Found:
+    value: Any
+
+
+class _Search:
+    """A search for a value that one schema admits and the other one refuses."""
+
+    def __init__(self, small: Schema, large: Schema, domain: Domain) -> None:
+        self.small, self.large, self.domain = canonical(small), canonical(large), domain
+        self.admits, self.refuses = validator(small, {}), validator(large, {})
+        self.hints = Hints()
+        for schema in (small, large, self.small.to_json_schema()):
+            self.hints.read(schema)
+
+    def is_witness(self, value: Any) -> bool:
+        """Whether the value can be sent, the one validator says yes, and the other one no."""
+        if not self.domain.can_carry(value):
+            return False
+        readings = self.domain.readings(value)
+        return any(map(self.admits.is_valid, readings)) and not any(map(self.refuses.is_valid, readings))
+
+    def difference(self) -> Any:
+        """A schema of what only the one admits; None where it cannot be said."""
+        try:
+            return self.small.subtract(self.large).to_json_schema()
+        except ValueError:
+            return None
+
+    def edges(self) -> _Found | None:
+        """The first witness among the values at the edges."""
+        for schema in (self.difference(), self.small.to_json_schema()):
+            if schema is None:
+                continue
+            values = Candidates(schema, self.hints).values(schema)
+            for each in islice(values, CANDIDATES):
+                if self.is_witness(each):
+                    return _Found(each)
+        return None
+
+    def generated(self) -> _Found | None:
+        """A witness by generating from the difference, else from the one and the other side."""
+        for schema in (self.difference(), self.small.to_json_schema(), self.large.to_json_schema()):
+            try:
+                strategy = None if schema is None else _values(schema)
+                if strategy is not None:
+                    return _Found(find(strategy, self.is_witness, settings=SEARCH, random=random.Random(0)))  # noqa: S311
+            except (HypothesisException, ValueError):
+                continue
+        return None
+
+
+def _values(schema: Any) -> Any:
+    """The strategy that schemathesis makes of a schema; raises ValueError where it makes none."""
+    from schemathesis.core.errors import SchemathesisError  # noqa: PLC0415 # slow, and seldom needed
+    from schemathesis.generation.jsonschema import builder  # noqa: PLC0415
+    from schemathesis.specs.openapi import formats  # noqa: PLC0415
+
+    try:
+        return builder.build(schema, draft=DRAFT, formats=formats.get_default_format_strategies())
+    except SchemathesisError as error:
+        raise ValueError(str(error)) from None

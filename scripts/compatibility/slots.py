@@ -1,0 +1,157 @@
+"""One schema that became another: what that means for requests, and what for answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from scripts.compatibility.containment import contained
+from scripts.compatibility.domains import Domain
+from scripts.compatibility.findings import Change, Findings, told
+from scripts.compatibility.schemas import close
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from scripts.compatibility.operations import Operation
+    from scripts.compatibility.schemas import Closed, Mark
+
+BODY = Domain("body")
+# Marks that say nothing to the one who sends, or to the one who receives.
+IDLE = {"request": {"writeOnly"}, "answer": {"readOnly"}}
+
+
+@dataclass
+class Pair:
+    """An operation in both contracts, and where its findings go."""
+
+    base: Operation
+    head: Operation
+    findings: Findings
+
+    @property
+    def name(self) -> str:
+        """As callers of the base know it."""
+        return self.base.name
+
+    def place(self, part: str) -> str:
+        """The name of a part of it."""
+        return f"{self.name}, {part}"
+
+    def versions(self) -> tuple[str, str]:
+        """Of the base and of the head; told apart where they are the same."""
+        old, new = (each.references.contract.version for each in (self.base, self.head))
+        return old, new if new != old else f"the new {new}"
+
+
+def request_schema(
+    pair: Pair, place: str, old: Any, new: Any, domain: Domain, show: Callable[[Any], list[str]]
+) -> None:
+    """Whatever was valid must be valid still."""
+    base, head = close(pair.base.references, old), close(pair.head.references, new)
+    versions, changed = pair.versions(), changes(base.schema, head.schema)
+    proof = contained(base, head, domain)
+    sides = (base.text, head.text)
+    if proof.holds is False:
+        said = f"This request was valid in {versions[0]}, {versions[1]} {refusal(pair.head)}:"
+        shown = (said, *show(proof.witness))
+        what = f"refuses what was valid{changed}"
+        pair.findings.add(
+            Change.BREAKING, place, what, witness=proof.witness, shown=shown, sides=sides
+        )
+    elif proof.holds is None:
+        what = f"may refuse what was valid{changed}"
+        pair.findings.add(Change.UNDECIDED, place, what, sides=sides)
+    elif not contained(head, base, domain).holds:
+        pair.findings.add(Change.ADDITION, place, f"takes more than before{changed}", sides=sides)
+    _marks(pair, place, base, head, "request")
+
+
+def answer_schema(pair: Pair, place: str, old: Any, new: Any, domain: Domain = BODY) -> None:
+    """Whatever may be answered now must have been told of before."""
+    base, head = close(pair.base.references, old), close(pair.head.references, new)
+    versions, changed = pair.versions(), changes(base.schema, head.schema)
+    proof = contained(head, base, domain)
+    sides = (base.text, head.text)
+    if proof.holds is False:
+        said = f"{versions[1]} may answer this, {versions[0]} never told of it:"
+        what = f"may be what nobody was told of{changed}"
+        shown = (said[0].upper() + said[1:], brief(proof.witness))
+        pair.findings.add(
+            Change.BREAKING, place, what, witness=proof.witness, shown=shown, sides=sides
+        )
+    elif proof.holds is None:
+        what = f"may be what nobody was told of, which is not proved{changed}"
+        pair.findings.add(Change.UNDECIDED, place, what, sides=sides)
+    elif not contained(base, head, domain).holds:
+        pair.findings.add(Change.ADDITION, place, f"promises more than before{changed}", sides=sides)
+    _marks(pair, place, base, head, "answer")
+
+
+def refusal(operation: Operation) -> str:
+    """How the operation says no to a request that is not valid."""
+    for status in ("400", "422", "4XX", "default"):
+        if status in operation.responses:
+            return f"answers {status}" if status.isdigit() else "refuses it"
+    return "refuses it"
+
+
+def _marks(pair: Pair, place: str, base: Closed, head: Closed, side: str) -> None:
+    """What annotates the parts that both have; what cannot be judged is undecided."""
+    both = base.places & head.places
+    for mark in sorted(base.marks.keys() | head.marks.keys()):
+        where, keyword = mark
+        old, new = base.marks.get(mark, []), head.marks.get(mark, [])
+        if where in both and set(old) != set(new) and keyword not in IDLE[side]:
+            what = f"{keyword} of {where.lstrip('.') or 'it'}: {_side(old)} → {_side(new)}"
+            change = _weight(keyword, side, old, new)
+            pair.findings.add(change, place, what, sides=(told(old), told(new)))
+
+
+def _weight(keyword: str, side: str, old: list[str], new: list[str]) -> Change:
+    if keyword == "deprecated":
+        return Change.ADDITION if new else Change.WORDS
+    if (keyword == "default" and not old) or (keyword == "readOnly" and side == "request" and not new):
+        return Change.ADDITION
+    return Change.UNDECIDED
+
+
+def _side(values: list[str]) -> str:
+    return ", ".join(dict.fromkeys(values)) or "none"
+
+
+def changes(old: Any, new: Any) -> str:
+    """The keywords that changed, for people: ` (name.maxLength: 255 → 100)`."""
+    found = list(_changes(old, new, ""))
+    more = f"; and {len(found) - 3} more" if len(found) > 3 else ""  # noqa: PLR2004 # one line
+    return f" ({'; '.join(found[:3])}{more})" if found else ""
+
+
+def _changes(old: Any, new: Any, where: str) -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        before, after = cast("dict[str, Any]", old), cast("dict[str, Any]", new)
+        for key in dict.fromkeys((*before, *after)):
+            step = where if key == "properties" else f"{where}.{key}"
+            yield from _changes(before.get(key), after.get(key), step)
+    elif told(old) != told(new):
+        yield f"{where.lstrip('.')}: {_short(old)} → {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    written = "none" if value is None else told(value)
+    return written if len(written) <= 60 else written[:57] + "…"  # noqa: PLR2004 # one line
+
+
+def brief(value: Any) -> str:
+    """JSON for people: a long run of one letter is told as such."""
+    if isinstance(value, dict):
+        known = cast("dict[str, Any]", value).items()
+        return "{" + ", ".join(f"{brief(name)}: {brief(each)}" for name, each in known) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(brief, cast("list[Any]", value))) + "]"
+    if isinstance(value, str) and len(value) > 40:  # noqa: PLR2004 # a line
+        tail = value[-1] * (len(value) - len(value.rstrip(value[-1])))
+        start = value[: len(value) - len(tail)]
+        if len(tail) > len(value) // 2:
+            return (f"{told(start)} + " if start else "") + f"{told(value[-1])} × {len(tail)}"
+    return told(value)
