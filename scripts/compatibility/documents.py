@@ -31,7 +31,7 @@ class Contract:
     document: dict[str, Any]
     source: str
     text: str
-    released: bool = True  # False: only a commit, or a file of the working tree
+    released: bool = True  # False: a commit that nobody named a release
 
     @property
     def version(self) -> str:
@@ -73,7 +73,7 @@ def find(given: str) -> Contract:
 def from_file(path: Path) -> Contract:
     """The contract in that file; raises CannotCompareError."""
     try:
-        return parse(path.read_text(encoding="utf-8"), str(path), released=False)
+        return parse(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise CannotCompareError(f"{path} cannot be read ({error}); restore it") from None
 
