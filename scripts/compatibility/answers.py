@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 HEADER = Domain("header")
 Response = dict[str, Any]
+# What the rules below understand of an answer, a header, and content; `links` for one they do not.
+RESPONSE = {"headers", "content"}
+HEADER_KEYS = {"required", "schema", "explode", "style", "content", "deprecated"}
+CONTENT = {"schema"}
 
 
 def answers(pair: Pair) -> None:
@@ -56,10 +60,9 @@ def _entry(responses: dict[str, Any], status: str) -> str | None:
 
 
 def _compare(pair: Pair, place: str, old: Response, new: Response) -> None:
+    pair.findings.leftovers(place, RESPONSE, old, new)
     _headers(pair, place, old, new)
     _contents(pair, place, media.contents(old.get("content")), media.contents(new.get("content")))
-    links = "has other links"
-    pair.findings.differing(Change.UNDECIDED, place, links, old.get("links"), new.get("links"))
 
 
 def _contents(pair: Pair, place: str, before: dict[str, Any], after: dict[str, Any]) -> None:
@@ -79,6 +82,7 @@ def _contents(pair: Pair, place: str, before: dict[str, Any], after: dict[str, A
 
 def _content(pair: Pair, place: str, name: str, old: Response, new: Response) -> None:
     old_schema, new_schema = old.get("schema", True), new.get("schema", True)
+    pair.findings.leftovers(place, CONTENT, old, new)
     if media.is_json(name):
         answer_schema(pair, f"{place}, body", old_schema, new_schema)
         return
@@ -107,6 +111,7 @@ def _headers(pair: Pair, place: str, old: Response, new: Response) -> None:
 
 def _header(pair: Pair, place: str, old: dict[str, Any], new: dict[str, Any]) -> None:
     sides = (told(old), told(new))
+    pair.findings.leftovers(place, HEADER_KEYS, old, new)
     if old.get("required") and not new.get("required"):
         pair.findings.add(Change.BREAKING, place, "may be missing now", sides=sides)
     if new.get("required") and not old.get("required"):

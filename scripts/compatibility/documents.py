@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import tempfile
@@ -87,8 +88,12 @@ def parse(text: str, source: str, *, released: bool = True) -> Contract:
             document = read(copied)
         except GenerationError as error:
             raise CannotCompareError(str(error).replace(copied.name, source, 1)) from None
-    _must_be_comparable(document, source)
-    return Contract(document, source, text, released)
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(document, default=str))
+    except (ValueError, RecursionError):
+        raise CannotCompareError(f"{source} holds itself by a YAML alias; use $ref") from None
+    _must_be_comparable(plain, source)
+    return Contract(plain, source, text, released)
 
 
 def _must_be_comparable(document: dict[str, Any], source: str) -> None:

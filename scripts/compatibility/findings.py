@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
+
+
+# Keys that only people read, wherever they stand.
+WORDS = {
+    *("summary", "description", "tags", "operationId", "externalDocs", "jsonSchemaDialect"),
+    *("example", "examples", "$ref", "x-rule"),
+}
 
 
 class Change(IntEnum):
@@ -32,6 +39,7 @@ class Finding:
     place: str
     what: str
     part: str = "wire"
+    also: tuple[str, ...] = ()  # other places of the very same change
     witness: Any = None  # the value that shows it
     shown: tuple[str, ...] = ()  # the same, as lines for people
     sides: tuple[str, str] = ("", "")  # what stands in either contract, as text
@@ -60,10 +68,31 @@ class Findings:
         finding = Finding(change, place, what, **details)
         self.found.setdefault(finding.id, finding)
 
+    def leftovers(self, place: str, known: set[str], old: Any, new: Any) -> None:
+        """What no rule understands is undecided where it changed; prose is words."""
+        for key in sorted((old.keys() | new.keys()) - known - WORDS):
+            sides = [each.get(key) for each in (old, new)]
+            if not (key.startswith("x-") and all(each is None or is_prose(each) for each in sides)):
+                self.differing(Change.UNDECIDED, place, f"{key} changed, and is not understood", *sides)
+
+    def merged(self) -> list[Finding]:
+        """All of them; the same change at several places is one finding."""
+        made: dict[str, Finding] = {}
+        for each in self.found.values():
+            key = told([each.change, each.what, each.part, each.sides, each.witness])
+            first = made.get(key)
+            made[key] = replace(first, also=(*first.also, each.place)) if first else each
+        return list(made.values())
+
     def differing(self, change: Change, place: str, what: str, old: Any, new: Any) -> None:
         """Keeps one more where the two sides differ."""
         if old != new:
             self.add(change, place, what, sides=(told(old), told(new)))
+
+
+def is_prose(value: object) -> bool:
+    """Whether a value of an extension is a sentence, which no program reads."""
+    return isinstance(value, str) and " " in value.strip()
 
 
 def told(value: Any) -> str:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from scripts.compatibility import media
-from scripts.compatibility.candidates import Candidates, Hints
+from scripts.compatibility.candidates import Candidates, Hints, validator
 from scripts.compatibility.containment import admits_nothing, canonical, contained
 from scripts.compatibility.domains import Domain, text
 from scripts.compatibility.findings import Change, told
 from scripts.compatibility.operations import VARIABLE
-from scripts.compatibility.schemas import Closed, close
+from scripts.compatibility.schemas import close
 from scripts.compatibility.slots import BODY, brief, refusal, request_schema
 
 if TYPE_CHECKING:
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 STYLES = {"path": "simple", "header": "simple", "query": "form", "cookie": "form"}
 LIMIT = "x-max-bytes"
 NO_BODY = object()
+# What the rules below understand of a parameter, a body, and its content.
+PARAMETER = {
+    *("name", "in", "required", "deprecated", "schema", "content", "style", "explode"),
+    *("allowReserved", "allowEmptyValue"),
+}
+REQUEST_BODY = {"required", "content", LIMIT}
+CONTENT = {"schema", "encoding"}
 
 
 def parameters(pair: Pair) -> None:
@@ -52,7 +59,7 @@ def _added(pair: Pair, key: tuple[str, str], new: dict[str, Any]) -> None:
 
 
 def _removed(pair: Pair, key: tuple[str, str], old: dict[str, Any]) -> None:
-    value = _any(pair.base, _schema(old), Domain(key[0]))
+    value = _any(pair.base, _schema(old), Domain(key[0]), _examples(pair.base, old))
     shown = _shown(pair, "knows no such parameter", request(pair.base, key, value))
     what, sides = "is gone", (told(old), "")
     pair.findings.add(Change.BREAKING, _place(pair, key, old), what, shown=shown, sides=sides)
@@ -72,6 +79,7 @@ def _changed(pair: Pair, key: tuple[str, str], old: dict[str, Any], new: dict[st
         pair.findings.add(Change.ADDITION, place, "is optional now", sides=sides)
     if new.get("deprecated") and not old.get("deprecated"):
         pair.findings.add(Change.ADDITION, place, "is deprecated now", sides=sides)
+    pair.findings.leftovers(place, PARAMETER, old, new)
     _spelling(pair, place, key[0], old, new)
     content = [media.contents(each.get("content")) for each in (old, new)]
     if list(content[0]) != list(content[1]):
@@ -129,6 +137,7 @@ def body(pair: Pair) -> None:
         pair.findings.add(Change.BREAKING, place, "is required now", shown=shown, sides=sides)
     if old.get("required") and not new.get("required"):
         pair.findings.add(Change.ADDITION, place, "is optional now", sides=sides)
+    pair.findings.leftovers(place, REQUEST_BODY, old, new)
     _limit(pair, place, old.get(LIMIT), new.get(LIMIT))
     _contents(pair, media.contents(old.get("content")), media.contents(new.get("content")))
 
@@ -177,6 +186,7 @@ def _contents(pair: Pair, before: dict[str, Any], after: dict[str, Any]) -> None
 
 def _content(pair: Pair, place: str, name: str, old: dict[str, Any], new: dict[str, Any]) -> None:
     old_schema, new_schema = old.get("schema", True), new.get("schema", True)
+    pair.findings.leftovers(place, CONTENT, old, new)
     pair.findings.differing(
         Change.UNDECIDED, place, "has another encoding", old.get("encoding"), new.get("encoding")
     )
@@ -198,7 +208,7 @@ def request(
 ) -> list[str]:
     """The least request that the operation takes, with one parameter or the body given."""
     given = {
-        (where, name): _any(operation, _schema(each), Domain(where))
+        (where, name): _any(operation, _schema(each), Domain(where), _examples(operation, each))
         for (where, name), each in operation.parameters.items()
         if each.get("required") or where == "path"
     }
@@ -213,7 +223,8 @@ def request(
     if body is None and told_body.get("required"):
         content = media.contents(told_body.get("content"))
         name = next(iter(content), "")
-        body = _any(operation, content[name].get("schema", True), BODY) if media.is_json(name) else None
+        if media.is_json(name):
+            body = _any(operation, content[name].get("schema", True), BODY, [])
     return lines if body is None or body is NO_BODY else [*lines, brief(body)]
 
 
@@ -233,11 +244,21 @@ def _plain(value: Any) -> str:
     return _long(value if isinstance(value, str) else json.dumps(value))
 
 
-def _any(operation: Operation, schema: Any, domain: Domain) -> Any:
-    """The first value that the schema admits: one that it shows, else a small one."""
-    closed: Closed = close(operation.references, schema)
+def _examples(operation: Operation, parameter: dict[str, Any]) -> list[Any]:
+    """The values that the contract shows of a parameter."""
+    named = operation.mapping(parameter.get("examples")).values()
+    shown = [operation.mapping(each).get("value") for each in named]
+    return [*([parameter["example"]] if "example" in parameter else []), *shown]
+
+
+def _any(operation: Operation, schema: Any, domain: Domain, examples: list[Any]) -> Any:
+    """A value that the schema admits: one that the contract shows, else a small one."""
+    closed = close(operation.references, schema)
     form = canonical(closed.schema).to_json_schema()
-    hints = Hints(values=[each for each in closed.examples if domain.can_carry(each)])
+    hints = Hints()
     hints.read(form)
-    found = [each for each in Candidates(form, hints).admitted(form, 0) if domain.can_carry(each)]
-    return found[0] if found else "a"
+    judge, candidates = validator(form, {}), Candidates(form, hints)
+    for each in (*examples, *closed.examples, *candidates.admitted(form, 0)):
+        if judge.is_valid(each) and domain.can_carry(each):
+            return each
+    return "a"

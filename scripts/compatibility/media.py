@@ -25,7 +25,7 @@ def is_json(name: str) -> bool:
 
 def covers(wide: str, narrow: str) -> bool:
     """Whether the one, which may be a range, is or includes the other."""
-    if wide == narrow or wide == "*/*":
+    if wide in {narrow, narrow.partition(";")[0], "*/*"}:
         return True
     kind, _, sub = wide.partition("/")
     return sub == "*" and narrow.partition("/")[0] == kind

@@ -71,6 +71,7 @@ def _as_data(finding: Finding) -> dict[str, object]:
         "part": finding.part,
         "change": finding.change.word,
         "place": finding.place,
+        "also": list(finding.also),
         "what": finding.what,
         "witness": finding.witness,
         "shown": list(finding.shown),
@@ -92,7 +93,14 @@ def _grouped(judgement: Judgement) -> Iterator[tuple[Change, list[Finding]]]:
 
 def _sentence(finding: Finding) -> str:
     part = "Python: " if finding.part == "python" else ""
-    return f"{part}{finding.place}: {finding.what}"
+    return f"{part}{finding.place}: {finding.what}{_also(finding)}"
+
+
+def _also(finding: Finding) -> str:
+    """The other places, without what they have in common with the first one."""
+    operation = finding.place.partition(", ")[0] + ", "
+    places = [each.removeprefix(operation) for each in finding.also]
+    return f"; the same at {'; '.join(places)}" if places else ""
 
 
 def _more(finding: Finding) -> Iterator[str]:

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+from scripts.compatibility.findings import is_prose
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -77,11 +79,6 @@ def close(references: References, schema: Any) -> Closed:
     return closing.closed
 
 
-def is_prose(value: object) -> bool:
-    """Whether a value of an extension is a sentence, which no program reads."""
-    return isinstance(value, str) and " " in value.strip()
-
-
 class _Closing:
     def __init__(self, references: References) -> None:
         self.references = references
@@ -117,7 +114,9 @@ class _Closing:
         if keyword in MANY:
             return [self.close(each, place + _step(keyword, str(i))) for i, each in _listed(value)]
         if keyword in NAMED:
-            items = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+            if not isinstance(value, dict):
+                raise self.references.wrong(f"{keyword} {str(value)[:40]!r} is no mapping; mend it")
+            items = cast("dict[str, Any]", value)
             return {name: self.close(each, place + _step(keyword, name)) for name, each in items.items()}
         return value
 

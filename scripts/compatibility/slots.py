@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from scripts.compatibility.containment import contained
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from scripts.compatibility.operations import Operation
-    from scripts.compatibility.schemas import Closed, Mark
+    from scripts.compatibility.schemas import Closed, Schema
 
 BODY = Domain("body")
 # Marks that say nothing to the one who sends, or to the one who receives.
@@ -49,6 +49,14 @@ def request_schema(
 ) -> None:
     """Whatever was valid must be valid still."""
     base, head = close(pair.base.references, old), close(pair.head.references, new)
+    for field, part in parts(base, head):
+        _request(pair, place + field, base, part, domain, show)
+    _marks(pair, place, base, head, "request")
+
+
+def _request(
+    pair: Pair, place: str, base: Closed, head: Closed, domain: Domain, show: Callable[[Any], list[str]]
+) -> None:
     versions, changed = pair.versions(), changes(base.schema, head.schema)
     proof = contained(base, head, domain)
     sides = (base.text, head.text)
@@ -64,12 +72,17 @@ def request_schema(
         pair.findings.add(Change.UNDECIDED, place, what, sides=sides)
     elif not contained(head, base, domain).holds:
         pair.findings.add(Change.ADDITION, place, f"takes more than before{changed}", sides=sides)
-    _marks(pair, place, base, head, "request")
 
 
 def answer_schema(pair: Pair, place: str, old: Any, new: Any, domain: Domain = BODY) -> None:
     """Whatever may be answered now must have been told of before."""
     base, head = close(pair.base.references, old), close(pair.head.references, new)
+    for field, part in parts(base, head):
+        _answer(pair, place + field, base, part, domain)
+    _marks(pair, place, base, head, "answer")
+
+
+def _answer(pair: Pair, place: str, base: Closed, head: Closed, domain: Domain) -> None:
     versions, changed = pair.versions(), changes(base.schema, head.schema)
     proof = contained(head, base, domain)
     sides = (base.text, head.text)
@@ -85,7 +98,42 @@ def answer_schema(pair: Pair, place: str, old: Any, new: Any, domain: Domain = B
         pair.findings.add(Change.UNDECIDED, place, what, sides=sides)
     elif not contained(base, head, domain).holds:
         pair.findings.add(Change.ADDITION, place, f"promises more than before{changed}", sides=sides)
-    _marks(pair, place, base, head, "answer")
+
+
+def parts(base: Closed, head: Closed) -> list[tuple[str, Closed]]:
+    """One step from base to head for each field that changed, where nothing else did; else one.
+
+    An object whose rules differ in single fields only admits what each of these steps admits.
+    """
+    if base.text == head.text:
+        return []
+    steps = list(_steps(base.schema, head.schema, ""))
+    if len(steps) == 1 and not steps[0][0]:
+        return [("", head)]
+    return [(f", field {where}", replace(head, schema=schema)) for where, schema in steps]
+
+
+def _steps(old: Schema, new: Schema, where: str) -> Iterator[tuple[str, Schema]]:
+    """Each schema that is the old one but for one field."""
+    if not (isinstance(old, dict) and isinstance(new, dict)) or _rules(old) != _rules(new):
+        yield where, new
+        return
+    before, after = old.get("properties", {}), new.get("properties", {})
+    for name in dict.fromkeys((*before, *after)):
+        if name not in after or name not in before:
+            kept = {key: each for key, each in before.items() if key != name}
+            added = {name: after[name]} if name in after else {}
+            yield f"{where}.{name}".lstrip("."), {**old, "properties": {**kept, **added}}
+        elif told(before[name]) != told(after[name]):
+            for inner, schema in _steps(before[name], after[name], f"{where}.{name}".lstrip(".")):
+                yield inner, {**old, "properties": {**before, name: schema}}
+
+
+def _rules(schema: dict[str, Any]) -> str | None:
+    """All but the fields of an object; nothing that is equal to itself where there are none."""
+    if "properties" not in schema:
+        return str(id(schema))
+    return told({key: value for key, value in schema.items() if key != "properties"})
 
 
 def refusal(operation: Operation) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scripts.compatibility.access import security, servers
 from scripts.compatibility.answers import answers
 from scripts.compatibility.findings import Change, Findings, told
 from scripts.compatibility.inputs import body, parameters, request
 from scripts.compatibility.operations import METHODS, operations
-from scripts.compatibility.schemas import is_prose
 from scripts.compatibility.slots import Pair
 
 if TYPE_CHECKING:
@@ -19,10 +18,9 @@ if TYPE_CHECKING:
 
 RULED = {
     "operation": {"parameters", "requestBody", "responses", "servers", "security", "deprecated"},
-    "item": {"parameters", "servers", "$ref", *METHODS},
+    "item": {"parameters", "servers", *METHODS},
     "document": {"openapi", "info", "servers", "paths", "components", "security"},
 }
-WORDS = {"summary", "description", "tags", "operationId", "externalDocs", "jsonSchemaDialect"}
 
 
 def compare(base: Contract, head: Contract) -> list[Finding]:
@@ -37,8 +35,8 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
             _pair(Pair(old, new, findings))
     for key in after.keys() - before.keys():
         _new(findings, after[key], before)
-    _leftovers(findings, "the contract", "document", base.document, head.document)
-    return list(findings.found.values())
+    findings.leftovers("the contract", RULED["document"], base.document, head.document)
+    return findings.merged()
 
 
 def _pair(pair: Pair) -> None:
@@ -47,8 +45,8 @@ def _pair(pair: Pair) -> None:
     old, new = pair.base.raw, pair.head.raw
     if new.get("deprecated") and not old.get("deprecated"):
         pair.findings.add(Change.ADDITION, pair.name, "is deprecated now", sides=("", "deprecated"))
-    _leftovers(pair.findings, pair.name, "operation", old, new)
-    _leftovers(pair.findings, pair.base.path, "item", pair.base.item, pair.head.item)
+    pair.findings.leftovers(pair.name, RULED["operation"], old, new)
+    pair.findings.leftovers(pair.base.path, RULED["item"], pair.base.item, pair.head.item)
 
 
 def _gone(findings: Findings, old: Operation, head: Contract) -> None:
@@ -77,13 +75,3 @@ def _hides(new: str, old: str, before: dict[tuple[str, str], Operation], by: Ope
         part for part, other in zip(*parts, strict=True) if "{" not in other and part != other
     ) and all(part == other or "{" in other for part, other in zip(*parts, strict=True))
 
-
-def _leftovers(
-    findings: Findings, place: str, kind: str, old: dict[str, Any], new: dict[str, Any]
-) -> None:
-    """What no rule understands is undecided where it changed."""
-    for key in sorted((old.keys() | new.keys()) - RULED[kind] - WORDS):
-        sides = [each.get(key) for each in (old, new)]
-        if not (key.startswith("x-") and all(each is None or is_prose(each) for each in sides)):
-            what = f"{key} changed, and is not understood"
-            findings.differing(Change.UNDECIDED, place, what, *sides)
