@@ -95,8 +95,11 @@ class Candidates:
         self.hints = hints
         self.firsts: dict[str, list[Any]] = {}
 
-    def values(self, schema: Any, depth: int = 0) -> Iterator[Any]:
-        """Values that the schema may admit; who wants only such as it does admit asks it."""
+    def values(self, schema: Any, depth: int = 0, other: Any = None) -> Iterator[Any]:
+        """Values that the schema may admit; who wants only such as it does admit asks it.
+
+        Parts that are the same in the `other` schema are not varied: no witness differs there.
+        """
         if not isinstance(schema, dict) or depth > 4:  # noqa: PLR2004 # deep enough for any body
             yield from () if schema is False else self.anything()
             return
@@ -108,8 +111,19 @@ class Candidates:
             for branch in known.get(keyword, ()):
                 yield from islice(self.values({**_without(known, keyword), **branch}, depth + 1), MANY)
         types = known.get("type", TYPES)
+        beside = cast("dict[str, Any]", other) if isinstance(other, dict) else {}
         for each in [types] if isinstance(types, str) else types:
-            yield from getattr(self, each)(known, depth)
+            if each in {"array", "object"}:
+                yield from getattr(self, each)(known, depth, beside)
+            else:
+                yield from getattr(self, each)(known, depth)
+
+    def varied(self, inner: Any, other: Any, depth: int) -> Iterator[Any]:
+        """Many values of a part that the other schema has otherwise, a few of one that is the same."""
+        if inner == other:
+            yield from self.admitted(inner, depth + 1)
+        else:
+            yield from islice(self.values(inner, depth + 1, other), 10 * MANY)
 
     def anything(self) -> Iterator[Any]:
         """One value of each type."""
@@ -166,18 +180,22 @@ class Candidates:
             yield from (seed[:-1] + letter for letter in CHARACTERS)
             yield from (letter + seed[1:] for letter in CHARACTERS)
 
-    def array(self, schema: dict[str, Any], depth: int) -> Iterator[list[Any]]:
+    def array(self, schema: dict[str, Any], depth: int, other: dict[str, Any]) -> Iterator[list[Any]]:
         """No item, each item alone, and as many as are mentioned, equal and different."""
         yield []
         fixed = [self.admitted(each, depth + 1)[:1] for each in schema.get("prefixItems", ())]
         start = [each for found in fixed for each in found]
         yield start
+        beside = dict(enumerate(other.get("prefixItems", ())))
         for i, inner in enumerate(schema.get("prefixItems", ())):
-            for each in islice(self.values(inner, depth + 1), MANY):
+            for each in self.varied(inner, beside.get(i), depth):
                 yield [*start[:i], each, *start[i + 1 :]]
-        items = list(islice(self.values(schema.get("items", True), depth + 1), MANY))
-        for each in [*items, *self.needed(schema, depth)]:
+        fewest = max(schema.get("minItems", 1) - len(start), 1)
+        for each in self.varied(schema.get("items", True), other.get("items", True), depth):
+            yield [*start, *[each] * fewest]
+        for each in self.needed(schema, depth):
             yield [*start, each]
+        items = list(islice(self.values(schema.get("items", True), depth + 1), MANY))
         plain = self.admitted(schema.get("items", True), depth + 1)
         for size in sorted(each for each in self.hints.sizes if each <= MANY):
             yield from (([*start, *[each] * size])[:size] for each in plain)
@@ -190,7 +208,7 @@ class Candidates:
         if "contains" in schema:
             yield from self.admitted(schema["contains"], depth + 1)
 
-    def object(self, schema: dict[str, Any], depth: int) -> Iterator[dict[str, Any]]:
+    def object(self, schema: dict[str, Any], depth: int, other: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The least object, each field at each edge, each one missing, and one too many."""
         fields: dict[str, Any] = schema.get("properties", {})
         rest = schema.get("additionalProperties", True)
@@ -199,8 +217,9 @@ class Candidates:
             least |= {name: each for each in self.admitted(fields.get(name, rest), depth + 1)[:1]}
         yield least
         yield {}
+        beside = other.get("properties", {})
         for name, inner in fields.items():
-            for each in islice(self.values(inner, depth + 1), 3 * MANY):
+            for each in self.varied(inner, beside.get(name, other.get("additionalProperties", True)), depth):
                 yield {**least, name: each}
         for name in sorted(self.hints.names | set(_named(schema))):
             inner = fields.get(name, rest)

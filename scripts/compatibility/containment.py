@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,22 +14,23 @@ from jsonschema_rs.canonical import CanonicalizationError, Containment, Satisfia
 
 from scripts.compatibility.candidates import Candidates, Hints, validator
 from scripts.compatibility.documents import CannotCompareError
-from scripts.compatibility.domains import TEXTS
+from scripts.compatibility.domains import TEXTS, Domain
+from scripts.compatibility.findings import told
+from scripts.compatibility.schemas import MANY, NAMED, ONE
 from scripts.compatibility.shrink import smallest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from scripts.compatibility.domains import Domain
     from scripts.compatibility.schemas import Closed, Schema
 
 DRAFT = jsonschema_rs.Draft202012
-CANDIDATES = 30_000
+# How many values at the edges are tried to disprove what is open, and what seems to be proved.
+CANDIDATES = 20_000
+DOUBTS = 1_000
 SEARCH = settings(
     database=None,
     deadline=None,
     derandomize=True,
-    max_examples=150,
+    max_examples=100,
     suppress_health_check=list(HealthCheck),
 )
 Canonical = jsonschema_rs.CanonicalSchema
@@ -48,12 +48,22 @@ HOLDS = Proof(holds=True)
 UNKNOWN = Proof(holds=None)
 
 
+_KNOWN: dict[tuple[str, str, Domain], Proof] = {}
+
+
 def contained(inner: Closed, outer: Closed, domain: Domain) -> Proof:
     """Whether every value that can be sent and that `inner` admits is admitted by `outer`.
 
     jsonschema_rs proves; a value that both validators were asked about disproves. What is neither
     proved nor disproved is unknown. A proof is held against values at the edges all the same.
     """
+    key = (inner.text, outer.text, domain)
+    if key not in _KNOWN:
+        _KNOWN[key] = _contained(inner, outer, domain)
+    return _KNOWN[key]
+
+
+def _contained(inner: Closed, outer: Closed, domain: Domain) -> Proof:
     if inner.text == outer.text:
         return HOLDS
     if inner.opaque or outer.opaque:
@@ -62,7 +72,7 @@ def contained(inner: Closed, outer: Closed, domain: Domain) -> Proof:
     proved = covers(large, small) or (domain.is_text and _covers_as_text(large, small))
     search = _Search(small, large, domain)
     search.hints.values += [*inner.examples, *outer.examples]
-    found = search.edges() or (None if proved else search.generated())
+    found = search.edges(DOUBTS if proved else CANDIDATES) or (None if proved else search.inner())
     if found is not None:
         return Proof(holds=False, witness=smallest(found.value, search.is_witness))
     return HOLDS if proved else UNKNOWN
@@ -116,10 +126,10 @@ class _Search:
 
     def is_witness(self, value: Any) -> bool:
         """Whether the value can be sent, the one validator says yes, and the other one no."""
-        if not self.domain.can_carry(value):
-            return False
         readings = self.domain.readings(value)
-        return any(map(self.admits.is_valid, readings)) and not any(map(self.refuses.is_valid, readings))
+        if any(map(self.refuses.is_valid, readings)) or not any(map(self.admits.is_valid, readings)):
+            return False
+        return self.domain.can_carry(value)
 
     def difference(self) -> Any:
         """A schema of what only the one admits; None where it cannot be said."""
@@ -128,16 +138,26 @@ class _Search:
         except ValueError:
             return None
 
-    def edges(self) -> _Found | None:
+    def edges(self, most: int) -> _Found | None:
         """The first witness among the values at the edges."""
         for schema in (self.difference(), self.small.to_json_schema()):
             if schema is None:
                 continue
-            values = Candidates(schema, self.hints).values(schema)
-            for each in islice(values, CANDIDATES):
+            values = Candidates(schema, self.hints).values(schema, 0, self.large.to_json_schema())
+            for each in islice(values, most):
                 if self.is_witness(each):
                     return _Found(each)
         return None
+
+    def inner(self) -> _Found | None:
+        """A witness made around one that was generated for the only part that differs."""
+        small, large = _innermost(self.small.to_json_schema(), self.large.to_json_schema())
+        part = _Search(small, large, self.domain)
+        found = part.generated()
+        if found is None or self.is_witness(found.value):
+            return found
+        self.hints.values.insert(0, found.value)
+        return self.edges(CANDIDATES)
 
     def generated(self) -> _Found | None:
         """A witness by generating from the difference, else from the one and the other side."""
@@ -149,6 +169,43 @@ class _Search:
             except (HypothesisException, ValueError):
                 continue
         return None
+
+
+def _innermost(small: Any, large: Any) -> tuple[Any, Any]:
+    """The two parts that differ where only one part does, else the whole."""
+    definitions = [each.get("$defs", {}) if isinstance(each, dict) else {} for each in (small, large)]
+    one, other = small, large
+    while (pair := _only(one, other)) is not None:
+        one, other = pair
+    made = [
+        {**part, "$defs": named} if isinstance(part, dict) and named else part
+        for part, named in zip((one, other), definitions, strict=True)
+    ]
+    return made[0], made[1]
+
+
+def _only(small: Any, large: Any) -> tuple[Any, Any] | None:
+    """The only schema inside either in which the two differ, if that is all."""
+    keyword = _differing(small, large)
+    if keyword is None:
+        return None
+    one, other = small[keyword], large[keyword]
+    if keyword in ONE:
+        return one, other
+    if keyword in NAMED | MANY | {"$defs"}:
+        held = [dict(enumerate(each)) if isinstance(each, list) else each for each in (one, other)]
+        name = _differing(*held)
+        return None if name is None else (held[0][name], held[1][name])
+    return None
+
+
+def _differing(small: Any, large: Any) -> Any:
+    """The only key at which two mappings differ, where both have it."""
+    if not (isinstance(small, dict) and isinstance(large, dict)):
+        return None
+    one, other = cast("dict[Any, Any]", small), cast("dict[Any, Any]", large)
+    found = [key for key in one.keys() | other.keys() if told(one.get(key)) != told(other.get(key))]
+    return found[0] if len(found) == 1 and found[0] in one and found[0] in other else None
 
 
 def _values(schema: Any) -> Any:
