@@ -77,7 +77,9 @@ def _compare(options: argparse.Namespace) -> int:
 def _nothing(why: str, form: str) -> None:
     """Says that there is no base, in the form that was asked for."""
     told = f"Nothing to compare {NAME} with: {why}."
-    print(json.dumps({"compared": False, "in_order": True, "why": told}) if form == "json" else told)
+    print(
+        json.dumps({"compared": False, "in_order": True, "why": told}) if form == "json" else told
+    )
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What scripts/compat is made of: contracts read, requests and answers compared, versions judged."""
+"""What scripts/compat is made of: contracts are read, compared, and judged."""

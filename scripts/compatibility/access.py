@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.findings import Change, told
+from scripts.compatibility.shapes import mapping
 
 if TYPE_CHECKING:
     from scripts.compatibility.operations import Operation
@@ -23,7 +24,10 @@ def security(pair: Pair) -> None:
         if not any(_is_enough(other, each) for _, other in after):
             old, new = pair.versions()
             what = f"{name} is not enough any more"
-            shown = (f"This request was valid in {old}, {new} answers 401:", f"{pair.name}, with {name}")
+            shown = (
+                f"This request was valid in {old}, {new} answers 401:",
+                f"{pair.name}, with {name}",
+            )
             pair.findings.add(Change.BREAKING, place, what, shown=shown, sides=sides)
     for name, each in after:
         if not any(_is_enough(other, each) for _, other in before):
@@ -34,8 +38,13 @@ def _alternatives(operation: Operation) -> list[tuple[str, Alternative]]:
     """Each alternative by its name for people; a scheme is what it says, whatever its name."""
     found: list[tuple[str, Alternative]] = []
     for each in operation.security:
-        known = {_meaning(operation, name): frozenset(map(str, scopes or ())) for name, scopes in each.items()}
-        found.append((" and ".join(_named(*item) for item in each.items()) or "no credential", known))
+        known = {
+            _meaning(operation, name): frozenset(map(str, scopes or ()))
+            for name, scopes in each.items()
+        }
+        found.append(
+            (" and ".join(_named(*item) for item in each.items()) or "no credential", known)
+        )
     return found
 
 
@@ -69,7 +78,9 @@ def servers(pair: Pair) -> None:
     place = "servers" if shared else pair.place("servers")
     for url, old in before.items():
         if url not in after:
-            pair.findings.add(Change.BREAKING, place, f"{url} is gone", sides=(url, told(list(after))))
+            pair.findings.add(
+                Change.BREAKING, place, f"{url} is gone", sides=(url, told(list(after)))
+            )
         elif old != after[url]:
             what = f"{url} has other variables"
             pair.findings.add(Change.UNDECIDED, place, what, sides=(told(old), told(after[url])))
@@ -82,7 +93,7 @@ def _addresses(operation: Operation) -> dict[str, Any]:
     return {
         str(each.get("url", "")).rstrip("/") or "/": {
             name: {key: value for key, value in variable.items() if key != "description"}
-            for name, variable in (each.get("variables") or {}).items()
+            for name, variable in mapping(each, "variables").items()
         }
         for each in operation.servers
     }

@@ -39,6 +39,8 @@ def _is(one: ast.expr, other: ast.expr) -> bool:
         return (one.id, other.id) == ("int", "float")
     if not (isinstance(one, ast.Subscript) and isinstance(other, ast.Subscript)):
         return False
-    inner = [each.elts if isinstance(each, ast.Tuple) else [each] for each in (one.slice, other.slice)]
+    inner = [
+        each.elts if isinstance(each, ast.Tuple) else [each] for each in (one.slice, other.slice)
+    ]
     same = ast.dump(one.value) == ast.dump(other.value) and len(inner[0]) == len(inner[1])
     return same and all(_within(a, b) for a, b in zip(*inner, strict=True))

@@ -73,7 +73,9 @@ def _contents(pair: Pair, place: str, before: dict[str, Any], after: dict[str, A
         if best is None:
             what = f"may be {name}, which nobody was told of"
             pair.findings.add(Change.BREAKING, place, what, sides=sides)
-        for each in dict.fromkeys([*([best] if best else []), *chosen]):
+        if best is not None and best not in chosen:
+            chosen.append(best)
+        for each in chosen:
             _content(pair, place, name, before[each], new)
     for name in before:
         if media.best(after, name) is None and not any(media.covers(name, each) for each in after):
@@ -87,7 +89,9 @@ def _content(pair: Pair, place: str, name: str, old: Response, new: Response) ->
         answer_schema(pair, f"{place}, body", old_schema, new_schema)
         return
     closed = close(pair.base.references, old_schema), close(pair.head.references, new_schema)
-    if not (contained(closed[0], closed[1], BODY).holds and contained(closed[1], closed[0], BODY).holds):
+    if not (
+        contained(closed[0], closed[1], BODY).holds and contained(closed[1], closed[0], BODY).holds
+    ):
         what = f"as {name} has another schema, and only JSON is understood"
         pair.findings.differing(Change.UNDECIDED, place, what, closed[0].text, closed[1].text)
 
@@ -116,6 +120,8 @@ def _header(pair: Pair, place: str, old: dict[str, Any], new: dict[str, Any]) ->
         pair.findings.add(Change.BREAKING, place, "may be missing now", sides=sides)
     if new.get("required") and not old.get("required"):
         pair.findings.add(Change.ADDITION, place, "is always there now", sides=sides)
-    spelling = [(bool(each.get("explode")), sorted(each.get("content") or ())) for each in (old, new)]
+    spelling = [
+        (bool(each.get("explode")), sorted(each.get("content") or ())) for each in (old, new)
+    ]
     pair.findings.differing(Change.UNDECIDED, place, "is spelt otherwise", *spelling)
     answer_schema(pair, place, old.get("schema", True), new.get("schema", True), HEADER)

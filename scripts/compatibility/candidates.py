@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import islice
-from typing import TYPE_CHECKING, Any, cast
+from itertools import combinations, islice
+from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from scripts.compatibility.shapes import is_mapping, listed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from scripts.compatibility.hints import Hints
 
 TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
 FORMATS = {
@@ -37,7 +40,6 @@ FORMATS = {
 }
 # One of each kind that patterns tell apart: letters, digits, spaces, controls, beyond ASCII.
 CHARACTERS = [*map(chr, range(0x180)), "\u2028", "\u3000", "\ufeff", "\U0001f600"]
-LONGEST = 300_000
 MANY = 400
 QUIET = settings(
     database=None,
@@ -45,45 +47,8 @@ QUIET = settings(
     derandomize=True,
     max_examples=40,
     phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-
-
-@dataclass
-class Hints:
-    """What both schemas mention: the edges between them are among these."""
-
-    sizes: set[int] = field(default_factory=lambda: {0, 1})
-    numbers: set[float] = field(default_factory=lambda: {0})
-    names: set[str] = field(default_factory=lambda: {"extra"})
-    values: list[Any] = field(default_factory=list)
-    patterns: set[str] = field(default_factory=set)
-
-    def read(self, schema: Any) -> None:
-        """Adds what a schema mentions, at any depth."""
-        if isinstance(schema, list):
-            for each in cast("list[Any]", schema):
-                self.read(each)
-        if not isinstance(schema, dict):
-            return
-        for keyword, value in cast("dict[str, Any]", schema).items():
-            self._keep(keyword, value)
-            if keyword not in {"enum", "const"}:
-                self.read(value)
-
-    def _keep(self, keyword: str, value: Any) -> None:
-        if keyword in {"enum", "const"}:
-            self.values += value if keyword == "enum" and isinstance(value, list) else [value]
-        elif keyword == "pattern" and isinstance(value, str):
-            self.patterns.add(value)
-        elif keyword in {"properties", "dependentRequired", "patternProperties"}:
-            self.names |= set(value)
-        elif keyword == "required" and isinstance(value, list):
-            self.names |= set(cast("list[str]", value))
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            self.numbers.add(value)
-            if isinstance(value, int) and 0 <= value <= LONGEST:
-                self.sizes |= {max(0, value - 1), value, value + 1}
 
 
 class Candidates:
@@ -91,7 +56,7 @@ class Candidates:
 
     def __init__(self, root: Any, hints: Hints) -> None:
         """Keeps what the parts refer to."""
-        self.definitions: dict[str, Any] = root.get("$defs", {}) if isinstance(root, dict) else {}
+        self.definitions: dict[str, Any] = root.get("$defs", {}) if is_mapping(root) else {}
         self.hints = hints
         self.firsts: dict[str, list[Any]] = {}
 
@@ -100,18 +65,22 @@ class Candidates:
 
         Parts that are the same in the `other` schema are not varied: no witness differs there.
         """
-        if not isinstance(schema, dict) or depth > 4:  # noqa: PLR2004 # deep enough for any body
+        if not is_mapping(schema) or depth > 4:  # deep enough for any body
             yield from () if schema is False else self.anything()
             return
-        known = cast("dict[str, Any]", schema)
+        known = schema
         if "$ref" in known:
-            yield from self.values(self.definitions.get(known["$ref"].rpartition("/")[2]), depth + 1)
+            yield from self.values(
+                self.definitions.get(known["$ref"].rpartition("/")[2]), depth + 1
+            )
         yield from [known["const"]] if "const" in known else known.get("enum", ())
         for keyword in ("anyOf", "oneOf", "allOf"):
             for branch in known.get(keyword, ()):
-                yield from islice(self.values({**_without(known, keyword), **branch}, depth + 1), MANY)
+                yield from islice(
+                    self.values({**_without(known, keyword), **branch}, depth + 1), MANY
+                )
         types = known.get("type", TYPES)
-        beside = cast("dict[str, Any]", other) if isinstance(other, dict) else {}
+        beside = other if is_mapping(other) else {}
         for each in [types] if isinstance(types, str) else types:
             if each in {"array", "object"}:
                 yield from getattr(self, each)(known, depth, beside)
@@ -119,7 +88,7 @@ class Candidates:
                 yield from getattr(self, each)(known, depth)
 
     def varied(self, inner: Any, other: Any, depth: int) -> Iterator[Any]:
-        """Many values of a part that the other schema has otherwise, a few of one that is the same."""
+        """Many values of a part that the other schema has otherwise, else a few."""
         if inner == other:
             yield from self.admitted(inner, depth + 1)
         else:
@@ -136,7 +105,11 @@ class Candidates:
         if key not in self.firsts:
             self.firsts[key] = []
             judge = validator(schema, self.definitions)
-            found = (each for each in islice(self.values(schema, depth), 4 * MANY) if judge.is_valid(each))
+            found = (
+                each
+                for each in islice(self.values(schema, depth), 4 * MANY)
+                if judge.is_valid(each)
+            )
             self.firsts[key] = list(islice(found, 3))
         return self.firsts[key]
 
@@ -174,19 +147,23 @@ class Candidates:
             samples += matching(pattern)
         yield from sorted(samples, key=len)
         for seed in (*shown, *sorted(samples, key=len)[:8]):
-            yield from (seed + (seed[-1:] or "a") * (size - len(seed)) for size in sizes if size > len(seed))
+            yield from (
+                seed + (seed[-1:] or "a") * (size - len(seed)) for size in sizes if size > len(seed)
+            )
             yield from (seed[:size] for size in sizes if size < len(seed))
         for seed in (*shown[:1], *sorted(samples, key=len)[:1], "aa"):
             yield from (seed[:-1] + letter for letter in CHARACTERS)
             yield from (letter + seed[1:] for letter in CHARACTERS)
 
-    def array(self, schema: dict[str, Any], depth: int, other: dict[str, Any]) -> Iterator[list[Any]]:
+    def array(
+        self, schema: dict[str, Any], depth: int, other: dict[str, Any]
+    ) -> Iterator[list[Any]]:
         """No item, each item alone, and as many as are mentioned, equal and different."""
         yield []
         fixed = [self.admitted(each, depth + 1)[:1] for each in schema.get("prefixItems", ())]
         start = [each for found in fixed for each in found]
         yield start
-        beside = dict(enumerate(other.get("prefixItems", ())))
+        beside: dict[int, Any] = dict(enumerate(listed(other, "prefixItems")))
         for i, inner in enumerate(schema.get("prefixItems", ())):
             for each in self.varied(inner, beside.get(i), depth):
                 yield [*start[:i], each, *start[i + 1 :]]
@@ -208,38 +185,44 @@ class Candidates:
         if "contains" in schema:
             yield from self.admitted(schema["contains"], depth + 1)
 
-    def object(self, schema: dict[str, Any], depth: int, other: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def object(
+        self, schema: dict[str, Any], depth: int, other: dict[str, Any]
+    ) -> Iterator[dict[str, Any]]:
         """The least object, each field at each edge, each one missing, and one too many."""
         fields: dict[str, Any] = schema.get("properties", {})
         rest = schema.get("additionalProperties", True)
-        least: dict[str, Any] = {}
-        for name in schema.get("required", ()):
-            least |= {name: each for each in self.admitted(fields.get(name, rest), depth + 1)[:1]}
-        yield least
-        yield {}
-        beside = other.get("properties", {})
+        least = self.filled(
+            {each: fields.get(each, rest) for each in schema.get("required", ())}, depth
+        )
+        yield from (least, {})
+        beside, others = other.get("properties", {}), other.get("additionalProperties", True)
         for name, inner in fields.items():
-            for each in self.varied(inner, beside.get(name, other.get("additionalProperties", True)), depth):
-                yield {**least, name: each}
+            values = self.varied(inner, beside.get(name, others), depth)
+            yield from (least | {name: each} for each in values)
         for name in sorted(self.hints.names | set(_named(schema))):
-            inner = fields.get(name, rest)
-            for each in (*self.admitted(inner, depth + 1), *islice(self.anything(), 12)):
-                yield {**least, name: each}
-        full = {**least, **{n: each for n, inner in fields.items() for each in self.admitted(inner, depth + 1)[:1]}}
-        yield full
-        for name in full:
-            yield _without(full, name)
+            plain = (
+                *self.admitted(fields.get(name, rest), depth + 1),
+                *islice(self.anything(), 12),
+            )
+            yield from (least | {name: each} for each in plain)
+        full = least | self.filled(fields, depth)
+        yield from (full, *(_without(full, name) for name in full))
         for size in sorted(each for each in self.hints.sizes if each <= MANY):
-            more = {f"extra{i}": each for i in range(size) for each in self.admitted(rest, depth + 1)[:1]}
+            more = self.filled({f"extra{i}": rest for i in range(size)}, depth)
             yield dict(islice({**full, **more}.items(), size))
-        for name in full:
-            yield from ({**least, name: full[name], other: full[other]} for other in full)
+        for one, two in combinations(full, 2):
+            yield least | {one: full[one], two: full[two]}
+
+    def filled(self, fields: dict[str, Any], depth: int) -> dict[str, Any]:
+        """An object with one value for each field that can have any."""
+        values = {name: self.admitted(inner, depth + 1) for name, inner in fields.items()}
+        return {name: each[0] for name, each in values.items() if each}
 
 
 def validator(schema: Any, definitions: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
     """The real validator, formats included."""
-    if isinstance(schema, dict) and definitions:
-        schema = {**cast("dict[str, Any]", schema), "$defs": definitions}
+    if is_mapping(schema) and definitions:
+        schema = {**schema, "$defs": definitions}
     return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
 
 

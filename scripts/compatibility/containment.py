@@ -5,21 +5,25 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 from hypothesis import HealthCheck, find, settings
 from hypothesis.errors import HypothesisException
 from jsonschema_rs.canonical import CanonicalizationError, Containment, Satisfiability
 
-from scripts.compatibility.candidates import Candidates, Hints, validator
+from scripts.compatibility.candidates import Candidates, validator
 from scripts.compatibility.documents import CannotCompareError
 from scripts.compatibility.domains import TEXTS, Domain
 from scripts.compatibility.findings import told
+from scripts.compatibility.hints import Hints
 from scripts.compatibility.schemas import MANY, NAMED, ONE
+from scripts.compatibility.shapes import is_list, is_mapping, mapping
 from scripts.compatibility.shrink import smallest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scripts.compatibility.schemas import Closed, Schema
 
 DRAFT = jsonschema_rs.Draft202012
@@ -31,7 +35,7 @@ SEARCH = settings(
     deadline=None,
     derandomize=True,
     max_examples=100,
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 Canonical = jsonschema_rs.CanonicalSchema
 
@@ -99,7 +103,7 @@ def canonical(schema: Schema) -> Canonical:
 
 def _covers_as_text(large: Schema, small: Schema) -> bool:
     """The same type by type, where a type may be covered as the texts that spell it."""
-    definitions = small.get("$defs", {}) if isinstance(small, dict) else {}
+    definitions = mapping(small, "$defs")
     for name in (*TEXTS, "string", "array", "object"):
         part: Schema = {"allOf": [small, {"type": name}], "$defs": definitions}
         if covers(large, part) or admits_nothing(part):
@@ -127,7 +131,9 @@ class _Search:
     def is_witness(self, value: Any) -> bool:
         """Whether the value can be sent, the one validator says yes, and the other one no."""
         readings = self.domain.readings(value)
-        if any(map(self.refuses.is_valid, readings)) or not any(map(self.admits.is_valid, readings)):
+        if any(map(self.refuses.is_valid, readings)) or not any(
+            map(self.admits.is_valid, readings)
+        ):
             return False
         return self.domain.can_carry(value)
 
@@ -163,22 +169,27 @@ class _Search:
         """A witness by generating from the difference, else from the one and the other side."""
         for schema in (self.difference(), self.small.to_json_schema(), self.large.to_json_schema()):
             try:
-                strategy = None if schema is None else _values(schema)
-                if strategy is not None:
-                    return _Found(find(strategy, self.is_witness, settings=SEARCH, random=random.Random(0)))  # noqa: S311
+                if schema is not None:
+                    return _Found(_generated(schema, self.is_witness))
             except (HypothesisException, ValueError):
                 continue
         return None
 
 
+def _generated(schema: Any, wanted: Callable[[Any], bool]) -> Any:
+    """A small value that is wanted; the same one in every run."""
+    same = random.Random(0)  # noqa: S311 # chance that is the same in every run is meant
+    return find(_values(schema), wanted, settings=SEARCH, random=same)
+
+
 def _innermost(small: Any, large: Any) -> tuple[Any, Any]:
     """The two parts that differ where only one part does, else the whole."""
-    definitions = [each.get("$defs", {}) if isinstance(each, dict) else {} for each in (small, large)]
+    definitions = [mapping(each, "$defs") for each in (small, large)]
     one, other = small, large
     while (pair := _only(one, other)) is not None:
         one, other = pair
-    made = [
-        {**part, "$defs": named} if isinstance(part, dict) and named else part
+    made: list[Any] = [
+        {**part, "$defs": named} if is_mapping(part) and named else part
         for part, named in zip((one, other), definitions, strict=True)
     ]
     return made[0], made[1]
@@ -193,7 +204,7 @@ def _only(small: Any, large: Any) -> tuple[Any, Any] | None:
     if keyword in ONE:
         return one, other
     if keyword in NAMED | MANY | {"$defs"}:
-        held = [dict(enumerate(each)) if isinstance(each, list) else each for each in (one, other)]
+        held = [dict(enumerate(each)) if is_list(each) else each for each in (one, other)]
         name = _differing(*held)
         return None if name is None else (held[0][name], held[1][name])
     return None
@@ -201,9 +212,9 @@ def _only(small: Any, large: Any) -> tuple[Any, Any] | None:
 
 def _differing(small: Any, large: Any) -> Any:
     """The only key at which two mappings differ, where both have it."""
-    if not (isinstance(small, dict) and isinstance(large, dict)):
+    if not (is_mapping(small) and is_mapping(large)):
         return None
-    one, other = cast("dict[Any, Any]", small), cast("dict[Any, Any]", large)
+    one, other = small, large
     found = [key for key in one.keys() | other.keys() if told(one.get(key)) != told(other.get(key))]
     return found[0] if len(found) == 1 and found[0] in one and found[0] in other else None
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.compatibility.shapes import is_mapping
 from scripts.generate import GenerationError, read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,7 +102,7 @@ def _must_be_comparable(document: dict[str, Any], source: str) -> None:
     if not stated.startswith("3.1"):
         raise CannotCompareError(f"{source} is OpenAPI {stated}; convert it to 3.1 first")
     info = document.get("info")
-    if not isinstance(info, dict) or not isinstance(info.get("version"), str | int | float):
+    if not is_mapping(info) or not isinstance(info.get("version"), str | int | float):
         raise CannotCompareError(f"{source} has no info.version; say which version it is")
     dialect = document.get("jsonSchemaDialect", DIALECTS[0])
     if dialect not in DIALECTS:
@@ -109,7 +110,7 @@ def _must_be_comparable(document: dict[str, Any], source: str) -> None:
             f"{source} has schemas of the dialect {dialect}; only JSON Schema 2020-12 is understood"
         )
     for key in ("paths", "components", "webhooks"):
-        if not isinstance(document.get(key, {}), dict):
+        if not is_mapping(document.get(key, {})):
             raise CannotCompareError(f"{source}: {key} is no mapping; mend it")
 
 
@@ -121,7 +122,11 @@ def default_base() -> Contract | str:
 def newest_release() -> Contract | None:
     """The contract of the newest release tag in this history, if there is one."""
     tags = (git("tag", "--merged", "HEAD") or "").split()
-    releases = [(tuple(map(int, found.groups())), found[0]) for found in map(RELEASE.fullmatch, tags) if found]
+    releases = [
+        (tuple(map(int, found.groups())), found[0])
+        for found in map(RELEASE.fullmatch, tags)
+        if found
+    ]
     for _, tag in sorted(releases, reverse=True):
         text = git("show", f"{tag}:{NAME}")
         if text is not None:

@@ -6,7 +6,9 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
+
+from scripts.compatibility.shapes import is_list, is_mapping, mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +40,7 @@ class Domain:
         """The schema without what can never be sent: a segment of a path is not empty."""
         if self.where != "path":
             return schema
-        definitions = schema.get("$defs", {}) if isinstance(schema, dict) else {}
+        definitions = mapping(schema, "$defs")
         return {"allOf": [schema, {"not": {"const": ""}}], "$defs": definitions}
 
     def can_carry(self, value: Any) -> bool:
@@ -58,27 +60,31 @@ class Domain:
         """The values that a receiver may take it for."""
         if not self.is_text:
             return [value]
-        if isinstance(value, dict):
-            known = cast("dict[str, Any]", value)
+        if is_mapping(value):
+            known = value
             return [
                 {name: text(each) for name, each in known.items()},
                 {name: parsed(each) for name, each in known.items()},
             ]
-        if isinstance(value, list):
-            known_list = cast("list[Any]", value)
+        if is_list(value):
+            known_list = value
             single = self.readings(known_list[0]) if len(known_list) == 1 else []
-            return [[text(each) for each in known_list], [parsed(each) for each in known_list], *single]
+            return [
+                [text(each) for each in known_list],
+                [parsed(each) for each in known_list],
+                *single,
+            ]
         return [text(value), parsed(value), [text(value)], [parsed(value)]]
 
 
 def leaves(value: Any) -> Iterator[Any]:
     """Every scalar in a value, names of fields included."""
-    if isinstance(value, dict):
-        for name, each in cast("dict[str, Any]", value).items():
+    if is_mapping(value):
+        for name, each in value.items():
             yield name
             yield from leaves(each)
-    elif isinstance(value, list):
-        for each in cast("list[Any]", value):
+    elif is_list(value):
+        for each in value:
             yield from leaves(each)
     else:
         yield value

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
-
 # Keys that only people read, wherever they stand.
 WORDS = {
     *("summary", "description", "tags", "operationId", "externalDocs", "jsonSchemaDialect"),
@@ -73,7 +72,9 @@ class Findings:
         for key in sorted((old.keys() | new.keys()) - known - WORDS):
             sides = [each.get(key) for each in (old, new)]
             if not (key.startswith("x-") and all(each is None or is_prose(each) for each in sides)):
-                self.differing(Change.UNDECIDED, place, f"{key} changed, and is not understood", *sides)
+                self.differing(
+                    Change.UNDECIDED, place, f"{key} changed, and is not understood", *sides
+                )
 
     def merged(self) -> list[Finding]:
         """All of them; the same change at several places is one finding."""

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from scripts.compatibility import media
-from scripts.compatibility.candidates import Candidates, Hints, validator
-from scripts.compatibility.containment import admits_nothing, canonical, contained
-from scripts.compatibility.domains import Domain, text
+from scripts.compatibility.containment import admits_nothing, contained
+from scripts.compatibility.domains import Domain
 from scripts.compatibility.findings import Change, told
-from scripts.compatibility.operations import VARIABLE
+from scripts.compatibility.operations import parameter_schema
+from scripts.compatibility.samples import BODY, NO_BODY, examples, request, sample
 from scripts.compatibility.schemas import close
-from scripts.compatibility.slots import BODY, brief, refusal, request_schema
+from scripts.compatibility.slots import Slot, refusal, request_schema
 
 if TYPE_CHECKING:
-    from scripts.compatibility.operations import Operation
     from scripts.compatibility.slots import Pair
 
 STYLES = {"path": "simple", "header": "simple", "query": "form", "cookie": "form"}
 LIMIT = "x-max-bytes"
-NO_BODY = object()
 # What the rules below understand of a parameter, a body, and its content.
 PARAMETER = {
     *("name", "in", "required", "deprecated", "schema", "content", "style", "explode"),
@@ -59,7 +55,7 @@ def _added(pair: Pair, key: tuple[str, str], new: dict[str, Any]) -> None:
 
 
 def _removed(pair: Pair, key: tuple[str, str], old: dict[str, Any]) -> None:
-    value = _any(pair.base, _schema(old), Domain(key[0]), _examples(pair.base, old))
+    value = sample(pair.base, parameter_schema(old), Domain(key[0]), examples(pair.base, old))
     shown = _shown(pair, "knows no such parameter", request(pair.base, key, value))
     what, sides = "is gone", (told(old), "")
     pair.findings.add(Change.BREAKING, _place(pair, key, old), what, shown=shown, sides=sides)
@@ -88,20 +84,14 @@ def _changed(pair: Pair, key: tuple[str, str], old: dict[str, Any], new: dict[st
         return
     domain = BODY if any(map(media.is_json, content[0])) else Domain(key[0])
     show = partial(request, pair.base, key)
-    request_schema(pair, place, _schema(old), _schema(new), domain, show)
-
-
-def _schema(parameter: dict[str, Any]) -> Any:
-    """The parameter's schema; an empty value that is allowed is one of its values."""
-    content = media.contents(parameter.get("content"))
-    schema = next(iter(content.values()), parameter).get("schema", True)
-    return {"anyOf": [schema, {"const": ""}]} if parameter.get("allowEmptyValue") else schema
+    slot = Slot(pair, place, domain, show)
+    request_schema(slot, parameter_schema(old), parameter_schema(new))
 
 
 def _spelling(pair: Pair, place: str, where: str, old: dict[str, Any], new: dict[str, Any]) -> None:
     """How arrays and objects become text; a single value is spelt alike by most styles."""
     before, after = _style(where, old), _style(where, new)
-    composed = {"allOf": [_schema(old), {"type": ["array", "object"]}]}
+    composed = {"allOf": [parameter_schema(old), {"type": ["array", "object"]}]}
     closed = close(pair.base.references, composed).schema
     if before[0] in {"label", "matrix"} or after[0] in {"label", "matrix"}:
         pair.findings.differing(Change.BREAKING, place, "is spelt in another style", before, after)
@@ -175,13 +165,19 @@ def _contents(pair: Pair, before: dict[str, Any], after: dict[str, Any]) -> None
         if chosen is None:
             shown = _shown(pair, refusal(pair.head), [pair.name, f"Content-Type: {name}"])
             what = f"is taken as {name} no more"
-            pair.findings.add(Change.BREAKING, place, what, shown=shown, sides=(name, told(list(after))))
-        for each in dict.fromkeys([*([chosen] if chosen else []), *inner]):
+            pair.findings.add(
+                Change.BREAKING, place, what, shown=shown, sides=(name, told(list(after)))
+            )
+        if chosen is not None and chosen not in inner:
+            inner.append(chosen)
+        for each in inner:
             _content(pair, place, each, old, after[each])
     for name in after:
         if media.best(before, name) is None:
             what = f"is taken as {name} too"
-            pair.findings.add(Change.ADDITION, pair.place("body"), what, sides=(told(list(before)), name))
+            pair.findings.add(
+                Change.ADDITION, pair.place("body"), what, sides=(told(list(before)), name)
+            )
 
 
 def _content(pair: Pair, place: str, name: str, old: dict[str, Any], new: dict[str, Any]) -> None:
@@ -191,74 +187,12 @@ def _content(pair: Pair, place: str, name: str, old: dict[str, Any], new: dict[s
         Change.UNDECIDED, place, "has another encoding", old.get("encoding"), new.get("encoding")
     )
     if media.is_json(name):
-        show = partial(request, pair.base, None)
-        request_schema(pair, place, old_schema, new_schema, BODY, lambda value: show(None, value))
+        slot = Slot(pair, place, BODY, lambda value: request(pair.base, body=value))
+        request_schema(slot, old_schema, new_schema)
         return
     closed = close(pair.base.references, old_schema), close(pair.head.references, new_schema)
-    if not (contained(closed[0], closed[1], BODY).holds and contained(closed[1], closed[0], BODY).holds):
+    if not (
+        contained(closed[0], closed[1], BODY).holds and contained(closed[1], closed[0], BODY).holds
+    ):
         what = "has another schema, and only JSON is understood"
         pair.findings.differing(Change.UNDECIDED, place, what, closed[0].text, closed[1].text)
-
-
-def request(
-    operation: Operation,
-    key: tuple[str, str] | None = None,
-    value: Any = None,
-    body: Any = None,
-) -> list[str]:
-    """The least request that the operation takes, with one parameter or the body given."""
-    given = {
-        (where, name): _any(operation, _schema(each), Domain(where), _examples(operation, each))
-        for (where, name), each in operation.parameters.items()
-        if each.get("required") or where == "path"
-    }
-    if key is not None:
-        given[key] = value
-    path = _path(operation.path, [text(given.get(("path", str(i)), "a")) for i in range(9)])
-    query = "&".join(f"{n}={quote(_plain(v))}" for (w, n), v in given.items() if w == "query")
-    lines = [f"{operation.method.upper()} {path}{'?' if query else ''}{query}"]
-    lines += [f"{n}: {_plain(v)}" for (w, n), v in given.items() if w == "header"]
-    lines += [f"Cookie: {n}={_plain(v)}" for (w, n), v in given.items() if w == "cookie"]
-    told_body = operation.body or {}
-    if body is None and told_body.get("required"):
-        content = media.contents(told_body.get("content"))
-        name = next(iter(content), "")
-        if media.is_json(name):
-            body = _any(operation, content[name].get("schema", True), BODY, [])
-    return lines if body is None or body is NO_BODY else [*lines, brief(body)]
-
-
-def _path(template: str, values: list[str]) -> str:
-    left = iter(values)
-    return VARIABLE.sub(lambda _: _long(quote(next(left), safe="")), template)
-
-
-def _long(value: str) -> str:
-    return value if len(value) <= 80 else f"{value[:20]}…({len(value)} characters)"  # noqa: PLR2004
-
-
-def _plain(value: Any) -> str:
-    """The value as text; lists with commas, objects as JSON."""
-    if isinstance(value, list):
-        return ",".join(map(text, value))
-    return _long(value if isinstance(value, str) else json.dumps(value))
-
-
-def _examples(operation: Operation, parameter: dict[str, Any]) -> list[Any]:
-    """The values that the contract shows of a parameter."""
-    named = operation.mapping(parameter.get("examples")).values()
-    shown = [operation.mapping(each).get("value") for each in named]
-    return [*([parameter["example"]] if "example" in parameter else []), *shown]
-
-
-def _any(operation: Operation, schema: Any, domain: Domain, examples: list[Any]) -> Any:
-    """A value that the schema admits: one that the contract shows, else a small one."""
-    closed = close(operation.references, schema)
-    form = canonical(closed.schema).to_json_schema()
-    hints = Hints()
-    hints.read(form)
-    judge, candidates = validator(form, {}), Candidates(form, hints)
-    for each in (*examples, *closed.examples, *candidates.admitted(form, 0)):
-        if judge.is_valid(each) and domain.can_carry(each):
-            return each
-    return "a"

@@ -29,7 +29,9 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
     """What changed for Python callers."""
     findings = Findings()
     with tempfile.TemporaryDirectory() as folder:
-        before, after = (_load(each, Path(folder) / side) for each, side in ((base, "base"), (head, "head")))
+        before, after = (
+            _load(each, Path(folder) / side) for each, side in ((base, "base"), (head, "head"))
+        )
         if isinstance(before, str) or isinstance(after, str):
             _without(findings, before, after)
         else:
@@ -54,7 +56,12 @@ def _load(contract: Contract, folder: Path) -> Object | str:
 def _without(findings: Findings, before: Object | str, after: Object | str) -> None:
     """At least one contract gives no client."""
     if isinstance(after, str) and isinstance(before, str):
-        findings.add(Change.NONE, "client", f"cannot be generated from either contract: {after}", part="python")
+        findings.add(
+            Change.NONE,
+            "client",
+            f"cannot be generated from either contract: {after}",
+            part="python",
+        )
     elif isinstance(after, str):
         findings.add(Change.UNDECIDED, "client", f"cannot be generated: {after}", part="python")
     else:
@@ -118,9 +125,16 @@ class _Comparison:
                 needed = parameter.required and parameter.kind not in _VARIADIC
                 change = Change.BREAKING if needed else Change.ADDITION
                 self.add(change, path, f"{'needs' if needed else 'takes'} {name}, which is new")
-        places = [[each.name for each in side.values() if each.kind == _POSITIONAL] for side in (before, after)]
+        places = [
+            [each.name for each in side.values() if each.kind == _POSITIONAL]
+            for side in (before, after)
+        ]
         if places[1][: len(places[0])] != places[0] and set(places[0]) <= set(places[1]):
-            self.add(Change.BREAKING, path, f"takes its arguments in another order: {', '.join(places[1])}")
+            self.add(
+                Change.BREAKING,
+                path,
+                f"takes its arguments in another order: {', '.join(places[1])}",
+            )
         self.returned(path, str(old.returns), str(new.returns))
 
     def parameter(self, path: str, old: griffe.Parameter, new: griffe.Parameter) -> None:
@@ -132,7 +146,9 @@ class _Comparison:
         elif str(old.default) != str(new.default):
             self.add(Change.UNDECIDED, path, f"default of {name}: {old.default} → {new.default}")
         if old.kind != new.kind and old.kind == _POSITIONAL:
-            self.add(Change.BREAKING, path, f"takes {name} as {new.kind.value if new.kind else 'other'}")
+            self.add(
+                Change.BREAKING, path, f"takes {name} as {new.kind.value if new.kind else 'other'}"
+            )
         self.taken_type(path, name, str(old.annotation), str(new.annotation))
 
     def taken_type(self, path: str, name: str, old: str, new: str) -> None:
@@ -174,7 +190,9 @@ _VARIADIC = {griffe.ParameterKind.var_positional, griffe.ParameterKind.var_keywo
 def _default(attribute: griffe.Attribute) -> str:
     """What a field of a model is when it is not given."""
     value = str(attribute.value)
-    has_none = attribute.value is None or (value.startswith("field(") and "default" not in value and "factory" not in value)
+    has_none = attribute.value is None or (
+        value.startswith("field(") and "default" not in value and "factory" not in value
+    )
     return REQUIRED if has_none and "init=False" not in value else value
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility import interface, wire, words
 from scripts.compatibility.documents import CannotCompareError
 from scripts.compatibility.findings import Change, Finding, told
+from scripts.compatibility.shapes import is_list, is_mapping
+from scripts.compatibility.validity import must_be_valid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,11 +77,16 @@ class Judgement:
         return order.index(self.step) >= order.index(self.due)
 
 
-def judge(base: Contract, head: Contract, said: list[dict[str, Any]], *, python: bool = True) -> Judgement:
+def judge(
+    base: Contract, head: Contract, said: list[dict[str, Any]], *, python: bool = True
+) -> Judgement:
     """Both contracts compared, and what humans said of it heard; raises CannotCompareError."""
-    _core(base), _core(head)
     made = Judgement(base, head)
+    for each in (base, head):
+        _core(each)
     if told(base.document) != told(head.document):
+        for each in (base, head):
+            must_be_valid(each)
         made.findings = wire.compare(base, head)
         made.findings += words.compare(base, head, changed=bool(made.findings))
         made.findings += interface.compare(base, head) if python else []
@@ -107,20 +114,22 @@ def said_in(path: Path) -> list[dict[str, Any]]:
     import yaml  # noqa: PLC0415 # only where there is something to read
 
     try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else []
+        entries: Any = yaml.safe_load(path.read_text("utf-8")) if path.exists() else []
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CannotCompareError(f"{path} cannot be read ({error}); mend it") from None
-    for each in entries if isinstance(entries, list) else [entries]:
-        if each is not None:
-            _must_be_a_word(path, each)
-    return cast("list[dict[str, Any]]", entries or [])
+    said = entries if is_list(entries) else [entries] if entries else []
+    for each in said:
+        _must_be_a_word(path, each)
+    return said
 
 
 def _must_be_a_word(path: Path, entry: Any) -> None:
-    known = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
+    known = entry if is_mapping(entry) else {}
     if set(known) != WORD:
-        raise CannotCompareError(f"{path}: an entry has finding, verdict, reason and date: {entry}")
+        raise CannotCompareError(
+            f"{path}: an entry has finding, verdict, reason and date, not {entry}"
+        )
     if known["verdict"] not in VERDICTS:
         raise CannotCompareError(f"{path}: verdict is one of {', '.join(VERDICTS)}: {entry}")
-    if not str(known["reason"] or "").strip() or not isinstance(known["date"], datetime.date):
+    if not str(known["reason"] or "").strip() or not isinstance(known["date"], dt.date):
         raise CannotCompareError(f"{path}: a reason, and a date as 2026-01-31, are needed: {entry}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
+
+from scripts.compatibility.shapes import is_mapping
 
 
 def normal(name: str) -> str:
@@ -13,7 +15,7 @@ def normal(name: str) -> str:
 
 def contents(told: Any) -> dict[str, dict[str, Any]]:
     """The content by media type."""
-    known = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+    known = told if is_mapping(told) else {}
     return {normal(name): each or {} for name, each in known.items()}
 
 

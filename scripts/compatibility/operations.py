@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from scripts.compatibility import media
 from scripts.compatibility.references import References
+from scripts.compatibility.shapes import is_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,9 +49,11 @@ class Operation:
 
     def many(self, value: Any, what: str) -> list[Any]:
         """The list that stands there; raises CannotCompareError where it is none."""
-        if not isinstance(value, list | None):
+        if is_list(value):
+            return value
+        if value is not None:
             raise self.references.wrong(f"{what} of {self.name} is no list; mend it")
-        return cast("list[Any]", value or [])
+        return []
 
     def mapping(self, value: Any) -> dict[str, Any]:
         """The mapping that stands there, references followed."""
@@ -110,6 +114,13 @@ class Operation:
         """The security schemes of the contract."""
         components = self.mapping(self.document.get("components"))
         return self.mapping(components.get("securitySchemes"))
+
+
+def parameter_schema(parameter: dict[str, Any]) -> Any:
+    """The parameter's schema; an empty value that is allowed is one of its values."""
+    content = media.contents(parameter.get("content"))
+    schema = next(iter(content.values()), parameter).get("schema", True)
+    return {"anyOf": [schema, {"const": ""}]} if parameter.get("allowEmptyValue") else schema
 
 
 def shape(path: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from scripts.compatibility.documents import CannotCompareError
+from scripts.compatibility.shapes import is_list, is_mapping
 
 if TYPE_CHECKING:
     from scripts.compatibility.documents import Contract
@@ -25,12 +26,14 @@ class References:
     def target(self, reference: object) -> Any:
         """What stands at a reference; raises CannotCompareError where nothing does."""
         if not isinstance(reference, str) or not reference.startswith("#/"):
-            raise self.wrong(f"$ref {reference!r} leads out of the document; bundle it into one file")
+            raise self.wrong(
+                f"$ref {reference!r} leads out of the document; bundle it into one file"
+            )
         found: Any = self.contract.document
         for part in reference[2:].split("/"):
             key = unquote(part).replace("~1", "/").replace("~0", "~")
             try:
-                found = found[int(key)] if isinstance(found, list) else found[key]
+                found = found[int(key)] if is_list(found) else found[key]
             except (KeyError, TypeError, ValueError, IndexError):
                 raise self.wrong(f"$ref {reference!r} leads nowhere; mend it or add it") from None
         return found
@@ -38,13 +41,13 @@ class References:
     def follow(self, thing: Any) -> dict[str, Any]:
         """The mapping that is meant, through any chain of references."""
         seen: list[object] = []
-        while isinstance(thing, dict) and "$ref" in thing:
-            reference = cast("dict[str, Any]", thing)["$ref"]
+        while is_mapping(thing) and "$ref" in thing:
+            reference = thing["$ref"]
             if reference in seen:
                 raise self.wrong(f"$ref {reference!r} leads in a circle; one must say what it is")
             seen.append(reference)
             thing = self.target(reference)
-        if not isinstance(thing, dict):
+        if not is_mapping(thing):
             where = f"$ref {seen[-1]!r} leads to" if seen else "there stands"
             raise self.wrong(f"{where} {str(thing)[:40]!r}, which is no mapping; mend it")
-        return cast("dict[str, Any]", thing)
+        return thing

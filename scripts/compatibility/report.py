@@ -133,7 +133,8 @@ def _weighed(judgement: Judgement) -> str:
 def _version(judgement: Judgement) -> str:
     old, new, due = judgement.base.version, judgement.head.version, judgement.due
     if judgement.step == "backwards":
-        return f"Not in order: info.version went backwards, {old} → {new}; set it to {judgement.least} or later."
+        least = judgement.least
+        return f"Not in order: info.version goes back, {old} → {new}; set it to {least} or later."
     step = f"a {judgement.step} step" if judgement.step != "none" else "no step"
     if due == "none":
         waits = judgement.weight() == Change.WORDS
@@ -149,6 +150,6 @@ def _version(judgement: Judgement) -> str:
 
 def _stale(judgement: Judgement) -> list[str]:
     return [
-        f"Not in order: compat.yaml speaks of finding {each}, which is none any more; delete the entry."
+        f"Not in order: compat.yaml speaks of {each}, which is no finding any more; delete it."
         for each in judgement.stale
     ]

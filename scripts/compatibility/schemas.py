@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.findings import is_prose
+from scripts.compatibility.shapes import is_list, is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,9 +90,9 @@ class _Closing:
     def close(self, schema: Any, place: str) -> Schema:
         if isinstance(schema, bool):
             return schema
-        if not isinstance(schema, dict):
+        if not is_mapping(schema):
             raise self.references.wrong(f"{str(schema)[:40]!r} is no schema; mend it")
-        known = cast("dict[str, Any]", schema)
+        known = schema
         self.closed.places.add(place)
         made = {
             keyword: self.part(keyword, value, place)
@@ -114,10 +115,12 @@ class _Closing:
         if keyword in MANY:
             return [self.close(each, place + _step(keyword, str(i))) for i, each in _listed(value)]
         if keyword in NAMED:
-            if not isinstance(value, dict):
+            if not is_mapping(value):
                 raise self.references.wrong(f"{keyword} {str(value)[:40]!r} is no mapping; mend it")
-            items = cast("dict[str, Any]", value)
-            return {name: self.close(each, place + _step(keyword, name)) for name, each in items.items()}
+            items = value
+            return {
+                name: self.close(each, place + _step(keyword, name)) for name, each in items.items()
+            }
         return value
 
     def reference(self, reference: str, place: str) -> Schema:
@@ -136,7 +139,7 @@ class _Closing:
     def mark(self, keyword: str, value: Any, place: str) -> None:
         """Keeps what annotates or is not understood; values that are shown become examples."""
         if keyword in {"examples", "default", "example"}:
-            shown = cast("list[Any]", value) if keyword == "examples" and isinstance(value, list) else [value]
+            shown = value if keyword == "examples" and is_list(value) else [value]
             self.closed.examples += shown
         if keyword.startswith("$") and keyword not in WORDS | {"$ref"}:
             self.closed.opaque = True
@@ -168,11 +171,11 @@ def _step(keyword: str, name: str) -> str:
 
 
 def _listed(value: Any) -> list[tuple[int, Any]]:
-    return list(enumerate(cast("list[Any]", value))) if isinstance(value, list) else []
+    return list(enumerate(value)) if is_list(value) else []
 
 
 def _reached(references: References, schema: Any, *, in_place: bool = False) -> set[str]:
-    """Every reference that is met from here; with `in_place`, without going into a value's parts."""
+    """Every reference that is met from here; with `in_place`, not in the parts of a value."""
     met: set[str] = set()
     waiting = [schema]
     while waiting:
@@ -186,9 +189,9 @@ def _reached(references: References, schema: Any, *, in_place: bool = False) -> 
 
 
 def _next(schema: Any, *, in_place: bool) -> Iterator[tuple[str | None, Any]]:
-    if not isinstance(schema, dict):
+    if not is_mapping(schema):
         return
-    for keyword, value in cast("dict[str, Any]", schema).items():
+    for keyword, value in schema.items():
         if keyword == "$ref":
             yield value, None
         elif in_place and keyword not in IN_PLACE:
@@ -197,5 +200,5 @@ def _next(schema: Any, *, in_place: bool) -> Iterator[tuple[str | None, Any]]:
             yield None, value
         elif keyword in MANY:
             yield from ((None, each) for _, each in _listed(value))
-        elif keyword in NAMED and isinstance(value, dict):
-            yield from ((None, each) for each in cast("dict[str, Any]", value).values())
+        elif keyword in NAMED and is_mapping(value):
+            yield from ((None, each) for each in value.values())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
+
+from scripts.compatibility.shapes import is_list, is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,14 +37,14 @@ def _size(value: Any) -> tuple[int, str]:
 
 def simplifications(value: Any) -> Iterator[Any]:
     """Values that are a step simpler."""
-    if isinstance(value, dict):
-        known = cast("dict[str, Any]", value)
+    if is_mapping(value):
+        known = value
         for name in known:
             yield {key: each for key, each in known.items() if key != name}
         for name, inner in known.items():
             yield from ({**known, name: each} for each in simplifications(inner))
-    elif isinstance(value, list):
-        items = cast("list[Any]", value)
+    elif is_list(value):
+        items = value
         yield items[: len(items) // 2]
         for i, inner in enumerate(items):
             yield [*items[:i], *items[i + 1 :]]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.containment import contained
 from scripts.compatibility.domains import Domain
 from scripts.compatibility.findings import Change, Findings, told
 from scripts.compatibility.schemas import close
+from scripts.compatibility.shapes import is_mapping
+from scripts.compatibility.spelling import brief, changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,33 +46,44 @@ class Pair:
         return old, new if new != old else f"the new {new}"
 
 
-def request_schema(
-    pair: Pair, place: str, old: Any, new: Any, domain: Domain, show: Callable[[Any], list[str]]
-) -> None:
+@dataclass(frozen=True)
+class Slot:
+    """A place for a value in the requests of a pair, and how a request with a value is shown."""
+
+    pair: Pair
+    place: str
+    domain: Domain
+    show: Callable[[Any], list[str]]
+
+
+def request_schema(slot: Slot, old: Any, new: Any) -> None:
     """Whatever was valid must be valid still."""
+    pair = slot.pair
     base, head = close(pair.base.references, old), close(pair.head.references, new)
     for field, part in parts(base, head):
-        _request(pair, place + field, base, part, domain, show)
-    _marks(pair, place, base, head, "request")
+        _request(replace(slot, place=slot.place + field), base, part)
+    _marks(pair, slot.place, base, head, "request")
 
 
-def _request(
-    pair: Pair, place: str, base: Closed, head: Closed, domain: Domain, show: Callable[[Any], list[str]]
-) -> None:
-    versions, changed = pair.versions(), changes(base.schema, head.schema)
-    proof = contained(base, head, domain)
+def _request(slot: Slot, base: Closed, head: Closed) -> None:
+    pair, place, changed = slot.pair, slot.place, changes(base.schema, head.schema)
+    proof = contained(base, head, slot.domain)
     sides = (base.text, head.text)
     if proof.holds is False:
-        said = f"This request was valid in {versions[0]}, {versions[1]} {refusal(pair.head)}:"
-        shown = (said, *show(proof.witness))
-        what = f"refuses what was valid{changed}"
+        old, new = pair.versions()
+        said = f"This request was valid in {old}, {new} {refusal(pair.head)}:"
         pair.findings.add(
-            Change.BREAKING, place, what, witness=proof.witness, shown=shown, sides=sides
+            Change.BREAKING,
+            place,
+            f"refuses what was valid{changed}",
+            witness=proof.witness,
+            shown=(said, *slot.show(proof.witness)),
+            sides=sides,
         )
     elif proof.holds is None:
         what = f"may refuse what was valid{changed}"
         pair.findings.add(Change.UNDECIDED, place, what, sides=sides)
-    elif not contained(head, base, domain).holds:
+    elif not contained(head, base, slot.domain).holds:
         pair.findings.add(Change.ADDITION, place, f"takes more than before{changed}", sides=sides)
 
 
@@ -97,7 +110,9 @@ def _answer(pair: Pair, place: str, base: Closed, head: Closed, domain: Domain) 
         what = f"may be what nobody was told of, which is not proved{changed}"
         pair.findings.add(Change.UNDECIDED, place, what, sides=sides)
     elif not contained(base, head, domain).holds:
-        pair.findings.add(Change.ADDITION, place, f"promises more than before{changed}", sides=sides)
+        pair.findings.add(
+            Change.ADDITION, place, f"promises more than before{changed}", sides=sides
+        )
 
 
 def parts(base: Closed, head: Closed) -> list[tuple[str, Closed]]:
@@ -115,7 +130,7 @@ def parts(base: Closed, head: Closed) -> list[tuple[str, Closed]]:
 
 def _steps(old: Schema, new: Schema, where: str) -> Iterator[tuple[str, Schema]]:
     """Each schema that is the old one but for one field."""
-    if not (isinstance(old, dict) and isinstance(new, dict)) or _rules(old) != _rules(new):
+    if not (is_mapping(old) and is_mapping(new)) or _rules(old) != _rules(new):
         yield where, new
         return
     before, after = old.get("properties", {}), new.get("properties", {})
@@ -159,47 +174,12 @@ def _marks(pair: Pair, place: str, base: Closed, head: Closed, side: str) -> Non
 def _weight(keyword: str, side: str, old: list[str], new: list[str]) -> Change:
     if keyword == "deprecated":
         return Change.ADDITION if new else Change.WORDS
-    if (keyword == "default" and not old) or (keyword == "readOnly" and side == "request" and not new):
+    if (keyword == "default" and not old) or (
+        keyword == "readOnly" and side == "request" and not new
+    ):
         return Change.ADDITION
     return Change.UNDECIDED
 
 
 def _side(values: list[str]) -> str:
     return ", ".join(dict.fromkeys(values)) or "none"
-
-
-def changes(old: Any, new: Any) -> str:
-    """The keywords that changed, for people: ` (name.maxLength: 255 → 100)`."""
-    found = list(_changes(old, new, ""))
-    more = f"; and {len(found) - 3} more" if len(found) > 3 else ""  # noqa: PLR2004 # one line
-    return f" ({'; '.join(found[:3])}{more})" if found else ""
-
-
-def _changes(old: Any, new: Any, where: str) -> Iterator[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        before, after = cast("dict[str, Any]", old), cast("dict[str, Any]", new)
-        for key in dict.fromkeys((*before, *after)):
-            step = where if key == "properties" else f"{where}.{key}"
-            yield from _changes(before.get(key), after.get(key), step)
-    elif told(old) != told(new):
-        yield f"{where.lstrip('.')}: {_short(old)} → {_short(new)}"
-
-
-def _short(value: Any) -> str:
-    written = "none" if value is None else told(value)
-    return written if len(written) <= 60 else written[:57] + "…"  # noqa: PLR2004 # one line
-
-
-def brief(value: Any) -> str:
-    """JSON for people: a long run of one letter is told as such."""
-    if isinstance(value, dict):
-        known = cast("dict[str, Any]", value).items()
-        return "{" + ", ".join(f"{brief(name)}: {brief(each)}" for name, each in known) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(brief, cast("list[Any]", value))) + "]"
-    if isinstance(value, str) and len(value) > 40:  # noqa: PLR2004 # a line
-        tail = value[-1] * (len(value) - len(value.rstrip(value[-1])))
-        start = value[: len(value) - len(tail)]
-        if len(tail) > len(value) // 2:
-            return (f"{told(start)} + " if start else "") + f"{told(value[-1])} × {len(tail)}"
-    return told(value)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from scripts.compatibility.access import security, servers
 from scripts.compatibility.answers import answers
 from scripts.compatibility.findings import Change, Findings, told
-from scripts.compatibility.inputs import body, parameters, request
+from scripts.compatibility.inputs import body, parameters
 from scripts.compatibility.operations import METHODS, operations
+from scripts.compatibility.samples import request
 from scripts.compatibility.slots import Pair
 
 if TYPE_CHECKING:
@@ -71,7 +72,11 @@ def _hides(new: str, old: str, before: dict[tuple[str, str], Operation], by: Ope
     if any(key[0] == by.key[0] for key in before):
         return False
     parts = new.split("/"), old.split("/")
-    return len(parts[0]) == len(parts[1]) and "{" not in "".join(
-        part for part, other in zip(*parts, strict=True) if "{" not in other and part != other
-    ) and all(part == other or "{" in other for part, other in zip(*parts, strict=True))
-
+    return (
+        len(parts[0]) == len(parts[1])
+        and "{"
+        not in "".join(
+            part for part, other in zip(*parts, strict=True) if "{" not in other and part != other
+        )
+        and all(part == other or "{" in other for part, other in zip(*parts, strict=True))
+    )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.findings import Change, Finding, told
+from scripts.compatibility.shapes import is_list, is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +16,15 @@ WORDS = {
     *("description", "summary", "title", "example", "examples", "externalDocs", "contact"),
     *("license", "termsOfService", "tags", "operationId", "$comment", "bearerFormat", "xml"),
 }
-NAMES = {"properties", "schemas", "responses", "parameters", "headers", "patternProperties", "$defs"}
+NAMES = {
+    "properties",
+    "schemas",
+    "responses",
+    "parameters",
+    "headers",
+    "patternProperties",
+    "$defs",
+}
 
 
 def compare(base: Contract, head: Contract, *, changed: bool) -> list[Finding]:
@@ -32,8 +41,10 @@ def compare(base: Contract, head: Contract, *, changed: bool) -> list[Finding]:
 
 
 def _finding(what: str, places: list[str]) -> Finding:
-    more = f", and {len(places) - 3} more" if len(places) > 3 else ""  # noqa: PLR2004 # one line
-    return Finding(Change.WORDS, "words", f"{what}: {', '.join(places[:3])}{more}", sides=(told(places), ""))
+    more = f", and {len(places) - 3} more" if len(places) > 3 else ""  # one line
+    return Finding(
+        Change.WORDS, "words", f"{what}: {', '.join(places[:3])}{more}", sides=(told(places), "")
+    )
 
 
 def is_words(place: tuple[str, ...]) -> bool:
@@ -47,15 +58,15 @@ def is_words(place: tuple[str, ...]) -> bool:
 
 def differences(old: Any, new: Any, place: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Every place where the two documents differ, as deep as can be."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        before, after = cast("dict[Any, Any]", old), cast("dict[Any, Any]", new)
+    if is_mapping(old) and is_mapping(new):
+        before, after = old, new
         for key in dict.fromkeys((*before, *after)):
             if key in before and key in after:
                 yield from differences(before[key], after[key], (*place, str(key)))
             else:
                 yield (*place, str(key))
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):  # pyright: ignore[reportUnknownArgumentType]
-        for i, pair in enumerate(zip(cast("list[Any]", old), cast("list[Any]", new), strict=True)):
+    elif is_list(old) and is_list(new) and len(old) == len(new):  # pyright: ignore[reportUnknownArgumentType]
+        for i, pair in enumerate(zip(old, new, strict=True)):
             yield from differences(*pair, (*place, str(i)))
     elif told(old) != told(new):
         yield place
