@@ -75,7 +75,8 @@ def find(given: str) -> Contract:
 def from_file(path: Path) -> Contract:
     """The contract in that file; raises CannotCompareError."""
     try:
-        return parse(path.read_text(encoding="utf-8"), str(path))
+        name = NAME if path == ROOT / NAME else str(path)
+        return parse(path.read_text(encoding="utf-8"), name)
     except (OSError, UnicodeDecodeError) as error:
         raise CannotCompareError(f"{path} cannot be read ({error}); restore it") from None
 

@@ -110,7 +110,7 @@ def _core(contract: Contract) -> tuple[int, int, int]:
 
 
 def said_in(path: Path) -> list[dict[str, Any]]:
-    """What humans said of findings, from the file beside the contract; raises CannotCompareError."""
+    """What humans said of findings, in that file; raises CannotCompareError."""
     import yaml  # noqa: PLC0415 # only where there is something to read
 
     try:

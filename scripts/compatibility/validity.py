@@ -20,7 +20,6 @@ VALUES = {"example", "examples", "default", "enum", "const"}
 
 def must_be_valid(contract: Contract) -> None:
     """Raises CannotCompareError, with the place and the cure, where the contract is not valid."""
-
     references = References(contract)
     for each in _references(contract.document):
         references.target(each)

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # no stubs
 from schemathesis.generation.jsonschema import builder
 
 from scripts.compatibility import wire
@@ -32,19 +32,34 @@ SEVERAL = settings(
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+
+
+def text(**rules: Any) -> dict[str, Any]:
+    """The schema of a text."""
+    return {"type": "string", **rules}
+
+
+def integer(**rules: Any) -> dict[str, Any]:
+    """The schema of an integer."""
+    return {"type": "integer", **rules}
+
+
 SMALL = st.integers(0, 12)
 KINDS = ["string", "integer", "null", "boolean", "array", "object"]
+VALUES = st.lists(st.sampled_from(["a", "b", 1, None, True]), min_size=1, unique_by=repr)
 SCHEMAS = st.one_of(
-    st.builds(lambda low, more: {"type": "string", "minLength": low, "maxLength": low + more}, SMALL, SMALL),
-    st.builds(lambda kinds: {"type": kinds}, st.lists(st.sampled_from(KINDS), min_size=1, max_size=3, unique=True)),
-    st.builds(lambda low, high: {"type": "integer", "minimum": low, "exclusiveMaximum": high}, SMALL, SMALL),
-    st.builds(lambda step: {"type": "number", "multipleOf": step}, st.sampled_from([1, 2, 3, 0.5])),
-    st.builds(lambda values: {"enum": values}, st.lists(st.sampled_from(["a", "b", 1, None, True]), min_size=1, unique_by=repr)),
-    st.builds(lambda values: {"anyOf": [{"const": each} for each in values]}, st.lists(st.sampled_from(["a", "b", 1, None]), min_size=1, unique_by=repr)),
-    st.builds(lambda size: {"type": "array", "items": {"type": "string"}, "maxItems": size}, SMALL),
-    st.builds(lambda pattern: {"type": "string", "pattern": pattern}, st.sampled_from(["^a*$", "^[ab]*$", "^b?$", ""])),
+    st.builds(lambda least, more: text(minLength=least, maxLength=least + more), SMALL, SMALL),
     st.builds(lambda size: {"allOf": [{"type": "string"}, {"maxLength": size}]}, SMALL),
-    st.builds(lambda name: {"type": "object", "required": [name], "properties": {name: {"type": "string"}}}, st.sampled_from("ab")),
+    st.builds(lambda pattern: text(pattern=pattern), st.sampled_from(["^a*$", "^[ab]*$", "^b?$"])),
+    st.builds(lambda kinds: {"type": kinds}, st.sets(st.sampled_from(KINDS), min_size=1).map(list)),
+    st.builds(lambda least, end: integer(minimum=least, exclusiveMaximum=end), SMALL, SMALL),
+    st.builds(lambda step: {"type": "number", "multipleOf": step}, st.sampled_from([1, 2, 0.5])),
+    st.builds(lambda values: {"enum": values}, VALUES),
+    st.builds(lambda values: {"anyOf": [{"const": each} for each in values]}, VALUES),
+    st.builds(lambda most: {"type": "array", "items": text(), "maxItems": most}, SMALL),
+    st.builds(
+        lambda name: {"required": [name], "properties": {name: text()}}, st.sampled_from("ab")
+    ),
 )
 
 
