@@ -31,6 +31,12 @@ def main() -> int:
     except CannotCompareError as error:
         print(f"scripts/compat: {error}", file=sys.stderr)
         return NOT_COMPARED
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        what = f"{type(error).__name__}: {str(error)[:200]}"
+        print(
+            f"scripts/compat: a contract is beyond it ({what}); please report it", file=sys.stderr
+        )
+        return NOT_COMPARED
     except KeyboardInterrupt:
         print("\nscripts/compat: interrupted", file=sys.stderr)
         return NOT_COMPARED

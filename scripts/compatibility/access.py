@@ -84,7 +84,7 @@ def servers(pair: Pair) -> None:
         elif old != after[url]:
             what = f"{url} has other variables"
             pair.findings.add(Change.UNDECIDED, place, what, sides=(told(old), told(after[url])))
-    for url in after.keys() - before.keys():
+    for url in sorted(after.keys() - before.keys()):
         pair.findings.add(Change.ADDITION, place, f"{url} is new", sides=(told(list(before)), url))
 
 

@@ -14,11 +14,11 @@ from jsonschema_rs.canonical import CanonicalizationError, Containment, Satisfia
 
 from scripts.compatibility.candidates import Candidates, validator
 from scripts.compatibility.documents import CannotCompareError
-from scripts.compatibility.domains import TEXTS, Domain
+from scripts.compatibility.domains import TEXTS, Domain, parsed
 from scripts.compatibility.findings import told
 from scripts.compatibility.hints import Hints
 from scripts.compatibility.schemas import MANY, NAMED, ONE
-from scripts.compatibility.shapes import is_list, is_mapping, mapping
+from scripts.compatibility.shapes import is_list, is_mapping, listed, mapping
 from scripts.compatibility.shrink import smallest
 
 if TYPE_CHECKING:
@@ -108,9 +108,19 @@ def _covers_as_text(large: Schema, small: Schema) -> bool:
         part: Schema = {"allOf": [small, {"type": name}], "$defs": definitions}
         if covers(large, part) or admits_nothing(part):
             continue
-        if name not in TEXTS or not covers(large, TEXTS[name]):
+        texts = TEXTS.get(name) or _spelt(part)
+        if texts is None or not covers(large, texts):
             return False
     return True
+
+
+def _spelt(part: Schema) -> Schema | None:
+    """The few texts that a schema admits, as what each of them may be read as, if it is few."""
+    form = canonical(part).to_json_schema()
+    values = listed(form, "enum") or (
+        [form["const"]] if is_mapping(form) and "const" in form else []
+    )
+    return {"enum": [parsed(each) for each in values]} if values else None
 
 
 @dataclass(frozen=True)
@@ -171,7 +181,7 @@ class _Search:
             try:
                 if schema is not None:
                     return _Found(_generated(schema, self.is_witness))
-            except (HypothesisException, ValueError):
+            except (HypothesisException, ValueError, OverflowError, RecursionError):
                 continue
         return None
 

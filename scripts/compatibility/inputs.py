@@ -31,7 +31,7 @@ CONTENT = {"schema", "encoding"}
 def parameters(pair: Pair) -> None:
     """Parameters that were added, removed, or changed."""
     before, after = pair.base.parameters, pair.head.parameters
-    for key in before.keys() | after.keys():
+    for key in sorted(before.keys() | after.keys()):
         old, new = before.get(key), after.get(key)
         if old is None and new is not None:
             _added(pair, key, new)

@@ -154,7 +154,7 @@ class _Comparison:
     def taken_type(self, path: str, name: str, old: str, new: str) -> None:
         if old != new:
             change = Change.ADDITION if takes_in(new, old) else Change.BREAKING
-            self.add(change, path, f"type of {name}: {old} → {new}")
+            self.add(change, path, f"type of {name}: {_difference(old, new)}")
 
     def returned(self, path: str, old: str, new: str) -> None:
         if old != new:
@@ -185,6 +185,15 @@ class _Comparison:
 
 _POSITIONAL = griffe.ParameterKind.positional_or_keyword
 _VARIADIC = {griffe.ParameterKind.var_positional, griffe.ParameterKind.var_keyword}
+
+
+def _difference(old: str, new: str) -> str:
+    """What a Literal has more and less; any other type whole."""
+    if not old.startswith("Literal[") or not new.startswith("Literal["):
+        return f"{old} → {new}"
+    before, after = (set(each[8:-1].split(", ")) for each in (old, new))
+    less, more = sorted(before - after), sorted(after - before)
+    return ", ".join((*(f"without {each}" for each in less), *(f"with {each}" for each in more)))
 
 
 def _default(attribute: griffe.Attribute) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from scripts.compatibility.findings import Change
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from scripts.compatibility.findings import Finding
     from scripts.compatibility.judgement import Judgement
 
+ANSWER = re.compile(r"(.*, )answer (\w+)(.*)")
 TITLES = {
     Change.BREAKING: "Breaking",
     Change.UNDECIDED: "Undecided, which counts as breaking",
@@ -98,9 +100,21 @@ def _sentence(finding: Finding) -> str:
 
 def _also(finding: Finding) -> str:
     """The other places, without what they have in common with the first one."""
-    operation = finding.place.partition(", ")[0] + ", "
-    places = [each.removeprefix(operation) for each in finding.also]
-    return f"; the same at {'; '.join(places)}" if places else ""
+    answer = ANSWER.match(finding.place)
+    places = [
+        each for each in finding.also if not answer or answer[1] + answer[3] not in _parts(each)
+    ]
+    statuses = [
+        found[2] for each in finding.also if each not in places and (found := ANSWER.match(each))
+    ]
+    alike = [f"answer {', '.join(statuses)}"] if statuses else []
+    return f"; the same in {'; '.join((*alike, *places))}" if finding.also else ""
+
+
+def _parts(place: str) -> tuple[str, ...]:
+    """A place in an answer without its status."""
+    found = ANSWER.match(place)
+    return (found[1] + found[3],) if found else ()
 
 
 def _more(finding: Finding) -> Iterator[str]:

@@ -42,13 +42,16 @@ RANGES = {
     "int32": {"minimum": -(2**31), "maximum": 2**31 - 1},
     "int64": {"minimum": -(2**63), "maximum": 2**63 - 1},
 }
-# What is a URI is a URI reference too, and so on; `password` only asks for stars on a screen.
+# What is a URI is a URI reference too, and so on. `password` only asks for stars on a screen;
+# `float` and `double` say how a number is kept, not which one it may be.
 IMPLIED = {
     "uri": ("uri", "uri-reference", "iri", "iri-reference"),
     "uri-reference": ("uri-reference", "iri-reference"),
     "iri": ("iri", "iri-reference"),
     "email": ("email", "idn-email"),
     "password": (),
+    "float": (),
+    "double": (),
 }
 Schema = dict[str, Any] | bool
 Mark = tuple[str, str]  # where in the value, and the keyword

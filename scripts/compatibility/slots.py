@@ -66,7 +66,8 @@ def request_schema(slot: Slot, old: Any, new: Any) -> None:
 
 
 def _request(slot: Slot, base: Closed, head: Closed) -> None:
-    pair, place, changed = slot.pair, slot.place, changes(base.schema, head.schema)
+    pair, place = slot.pair, slot.place
+    changed = changes(base.schema, head.schema, place.rpartition(", field ")[2])
     proof = contained(base, head, slot.domain)
     sides = (base.text, head.text)
     if proof.holds is False:
@@ -96,7 +97,8 @@ def answer_schema(pair: Pair, place: str, old: Any, new: Any, domain: Domain = B
 
 
 def _answer(pair: Pair, place: str, base: Closed, head: Closed, domain: Domain) -> None:
-    versions, changed = pair.versions(), changes(base.schema, head.schema)
+    versions = pair.versions()
+    changed = changes(base.schema, head.schema, place.rpartition(", field ")[2])
     proof = contained(head, base, domain)
     sides = (base.text, head.text)
     if proof.holds is False:

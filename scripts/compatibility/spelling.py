@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def changes(old: Any, new: Any) -> str:
+def changes(old: Any, new: Any, field: str = "") -> str:
     """The keywords that changed, for people: ` (name.maxLength: 255 → 100)`."""
-    found = list(_changes(old, new, ""))
+    found = [each.removeprefix(f"{field}.") for each in _changes(old, new, "")]
     more = f"; and {len(found) - 3} more" if len(found) > 3 else ""  # one line
     return f" ({'; '.join(found[:3])}{more})" if found else ""
 
@@ -24,8 +24,18 @@ def _changes(old: Any, new: Any, where: str) -> Iterator[str]:
         for key in dict.fromkeys((*before, *after)):
             step = where if key == "properties" else f"{where}.{key}"
             yield from _changes(before.get(key), after.get(key), step)
+    elif is_list(old) and is_list(new) and (lists := _lists(old, new)):
+        yield f"{where.lstrip('.')}: {lists}"
     elif told(old) != told(new):
         yield f"{where.lstrip('.')}: {_short(old)} → {_short(new)}"
+
+
+def _lists(old: list[Any], new: list[Any]) -> str:
+    """What one list of scalars has more, and less, than the other one."""
+    before, after = ([told(each) for each in side] for side in (old, new))
+    gone = [f"without {each}" for each in before if each not in after]
+    come = [f"with {each}" for each in after if each not in before]
+    return ", ".join((*gone, *come)) if not any("{" in each for each in (*before, *after)) else ""
 
 
 def _short(value: Any) -> str:

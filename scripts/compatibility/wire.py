@@ -34,7 +34,7 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
             _gone(findings, old, head)
         else:
             _pair(Pair(old, new, findings))
-    for key in after.keys() - before.keys():
+    for key in sorted(after.keys() - before.keys()):
         _new(findings, after[key], before)
     findings.leftovers("the contract", RULED["document"], base.document, head.document)
     return findings.merged()

@@ -41,10 +41,10 @@ def compare(base: Contract, head: Contract, *, changed: bool) -> list[Finding]:
 
 
 def _finding(what: str, places: list[str]) -> Finding:
-    more = f", and {len(places) - 3} more" if len(places) > 3 else ""  # one line
-    return Finding(
-        Change.WORDS, "words", f"{what}: {', '.join(places[:3])}{more}", sides=(told(places), "")
-    )
+    shown = ["/".join(each.split("/")[-3:]) for each in places[:3]]
+    more = f" and {len(places) - 3} more" if len(places) > 3 else ""  # one line
+    said = f"{what}: {', '.join(shown)}{more}"
+    return Finding(Change.WORDS, "contract", said, sides=(told(places), ""))
 
 
 def is_words(place: tuple[str, ...]) -> bool:
