@@ -59,6 +59,11 @@ def _meaning(operation: Operation, name: str) -> str:
         )
     scheme = operation.mapping(operation.schemes[name])
     told_of = {key: value for key, value in scheme.items() if key not in WORDS}
+    if "flows" in told_of:  # which scopes there are is said by those that are asked for
+        told_of["flows"] = {
+            name: {key: value for key, value in flow.items() if key != "scopes"}
+            for name, flow in mapping(scheme, "flows").items()
+        }
     if isinstance(told_of.get("scheme"), str):
         told_of["scheme"] = told_of["scheme"].lower()
     if told_of.get("in") == "header" and isinstance(told_of.get("name"), str):

@@ -8,6 +8,7 @@ from scripts.compatibility import media
 from scripts.compatibility.containment import contained
 from scripts.compatibility.domains import Domain
 from scripts.compatibility.findings import Change, told
+from scripts.compatibility.operations import parameter_schema
 from scripts.compatibility.schemas import close
 from scripts.compatibility.slots import BODY, answer_schema
 
@@ -60,7 +61,11 @@ def _entry(responses: dict[str, Any], status: str) -> str | None:
 
 
 def _compare(pair: Pair, place: str, old: Response, new: Response) -> None:
-    pair.findings.leftovers(place, RESPONSE, old, new)
+    sides = [
+        {key: each.references.inlined(told_of[key]) for key in told_of.keys() - RESPONSE}
+        for each, told_of in ((pair.base, old), (pair.head, new))
+    ]
+    pair.findings.leftovers(place, RESPONSE, *sides)
     _headers(pair, place, old, new)
     _contents(pair, place, media.contents(old.get("content")), media.contents(new.get("content")))
 
@@ -124,4 +129,4 @@ def _header(pair: Pair, place: str, old: dict[str, Any], new: dict[str, Any]) ->
         (bool(each.get("explode")), sorted(each.get("content") or ())) for each in (old, new)
     ]
     pair.findings.differing(Change.UNDECIDED, place, "is spelt otherwise", *spelling)
-    answer_schema(pair, place, old.get("schema", True), new.get("schema", True), HEADER)
+    answer_schema(pair, place, parameter_schema(old), parameter_schema(new), HEADER)

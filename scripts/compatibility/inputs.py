@@ -183,9 +183,11 @@ def _contents(pair: Pair, before: dict[str, Any], after: dict[str, Any]) -> None
 def _content(pair: Pair, place: str, name: str, old: dict[str, Any], new: dict[str, Any]) -> None:
     old_schema, new_schema = old.get("schema", True), new.get("schema", True)
     pair.findings.leftovers(place, CONTENT, old, new)
-    pair.findings.differing(
-        Change.UNDECIDED, place, "has another encoding", old.get("encoding"), new.get("encoding")
-    )
+    encodings = [
+        each.references.inlined(told_of.get("encoding"))
+        for each, told_of in ((pair.base, old), (pair.head, new))
+    ]
+    pair.findings.differing(Change.UNDECIDED, place, "has another encoding", *encodings)
     if media.is_json(name):
         slot = Slot(pair, place, BODY, lambda value: request(pair.base, body=value))
         request_schema(slot, old_schema, new_schema)

@@ -38,6 +38,21 @@ class References:
                 raise self.wrong(f"$ref {reference!r} leads nowhere; mend it or add it") from None
         return found
 
+    def inlined(self, part: Any, inside: tuple[str, ...] = ()) -> Any:
+        """The part with every reference in it followed but those to what it stands in; no words."""
+        if is_list(part):
+            return [self.inlined(each, inside) for each in part]
+        if not is_mapping(part):
+            return part
+        reference = part.get("$ref")
+        if isinstance(reference, str) and reference not in inside:
+            return self.inlined(self.target(reference), (*inside, reference))
+        return {
+            key: self.inlined(each, inside)
+            for key, each in part.items()
+            if key not in {"description", "summary"} or not isinstance(each, str)
+        }
+
     def follow(self, thing: Any) -> dict[str, Any]:
         """The mapping that is meant, through any chain of references."""
         seen: list[object] = []

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from scripts.compatibility.documents import DIALECTS
 from scripts.compatibility.findings import is_prose
 from scripts.compatibility.shapes import is_list, is_mapping
 
@@ -65,12 +66,14 @@ class Closed:
     marks: dict[Mark, list[str]] = field(default_factory=dict)
     places: set[str] = field(default_factory=set)
     examples: list[Any] = field(default_factory=list)
-    opaque: bool = False  # it uses keywords that are not understood and decide validity
+    opaque: list[str] = field(default_factory=list)  # what decides validity, not understood
 
     @property
     def text(self) -> str:
-        """The schema as canonical JSON."""
-        return json.dumps(self.schema, sort_keys=True)
+        """The schema as canonical JSON, with what is not understood."""
+        return json.dumps(
+            [self.schema, *self.opaque] if self.opaque else self.schema, sort_keys=True
+        )
 
 
 def close(references: References, schema: Any) -> Closed:
@@ -144,8 +147,9 @@ class _Closing:
         if keyword in {"examples", "default", "example"}:
             shown = value if keyword == "examples" and is_list(value) else [value]
             self.closed.examples += shown
-        if keyword.startswith("$") and keyword not in WORDS | {"$ref"}:
-            self.closed.opaque = True
+        odd = keyword == "$schema" and value not in DIALECTS
+        if odd or (keyword.startswith("$") and keyword not in WORDS | {"$ref"}):
+            self.closed.opaque.append(f"{place} {keyword} {value}")
         if keyword in ASSERTIONS | ONE | MANY | NAMED | WORDS | {"$ref"}:
             return
         if value is not False and not (keyword.startswith("x-") and is_prose(value)):

@@ -124,6 +124,8 @@ def parts(base: Closed, head: Closed) -> list[tuple[str, Closed]]:
     """
     if base.text == head.text:
         return []
+    if base.opaque or head.opaque:
+        return [("", head)]
     steps = list(_steps(base.schema, head.schema, ""))
     if len(steps) == 1 and not steps[0][0]:
         return [("", head)]

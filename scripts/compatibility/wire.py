@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.access import security, servers
 from scripts.compatibility.answers import answers
 from scripts.compatibility.findings import Change, Findings, told
 from scripts.compatibility.inputs import body, parameters
 from scripts.compatibility.operations import METHODS, operations
+from scripts.compatibility.references import References
 from scripts.compatibility.samples import request
 from scripts.compatibility.slots import Pair
 
@@ -36,7 +37,9 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
             _pair(Pair(old, new, findings))
     for key in sorted(after.keys() - before.keys()):
         _new(findings, after[key], before)
-    findings.leftovers("the contract", RULED["document"], base.document, head.document)
+    _leftovers(
+        findings, "the contract", "document", [(each, each.document) for each in (base, head)]
+    )
     return findings.merged()
 
 
@@ -46,8 +49,21 @@ def _pair(pair: Pair) -> None:
     old, new = pair.base.raw, pair.head.raw
     if new.get("deprecated") and not old.get("deprecated"):
         pair.findings.add(Change.ADDITION, pair.name, "is deprecated now", sides=("", "deprecated"))
-    pair.findings.leftovers(pair.name, RULED["operation"], old, new)
-    pair.findings.leftovers(pair.base.path, RULED["item"], pair.base.item, pair.head.item)
+    sides = [each.references.contract for each in (pair.base, pair.head)]
+    items = [pair.base.item, pair.head.item]
+    _leftovers(pair.findings, pair.name, "operation", list(zip(sides, (old, new), strict=True)))
+    _leftovers(pair.findings, pair.base.path, "item", list(zip(sides, items, strict=True)))
+
+
+def _leftovers(
+    findings: Findings, place: str, kind: str, sides: list[tuple[Contract, dict[str, Any]]]
+) -> None:
+    """What no rule understands, with what it refers to: it is undecided where that changed."""
+    made = [
+        {key: References(contract).inlined(part[key]) for key in part.keys() - RULED[kind]}
+        for contract, part in sides
+    ]
+    findings.leftovers(place, RULED[kind], *made)
 
 
 def _gone(findings: Findings, old: Operation, head: Contract) -> None:
