@@ -152,12 +152,12 @@ class _Comparison:
         self.taken_type(path, name, str(old.annotation), str(new.annotation))
 
     def taken_type(self, path: str, name: str, old: str, new: str) -> None:
-        if old != new:
+        if not (takes_in(new, old) and takes_in(old, new)):
             change = Change.ADDITION if takes_in(new, old) else Change.BREAKING
             self.add(change, path, f"type of {name}: {_difference(old, new)}")
 
     def returned(self, path: str, old: str, new: str) -> None:
-        if old != new:
+        if not (takes_in(new, old) and takes_in(old, new)):
             change = Change.ADDITION if takes_in(old, new) else Change.BREAKING
             self.add(change, path, f"returns {new}, was {old}")
 

@@ -86,6 +86,7 @@ CASES: list[tuple[str, Callable[[dict[str, Any]], Any], str, str, str]] = [
         "breaking",
         "MISTRAL",
     ),
+    ("order", lambda c: model(c, "AiType")["enum"].reverse(), "none", "none", ""),
     (
         "answer",
         lambda c: model(c, "UpdateAiLlmResponse").update(required=["success"]),
