@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import jsonschema_rs
+
 from scripts.compatibility.documents import DIALECTS
 from scripts.compatibility.findings import is_prose
 from scripts.compatibility.shapes import is_list, is_mapping
@@ -82,6 +84,11 @@ def close(references: References, schema: Any) -> Closed:
     made = closing.close(schema, "")
     if closing.definitions:
         made = {"allOf": [made], "$defs": closing.definitions}
+    try:
+        jsonschema_rs.Draft202012Validator(made, validate_formats=True)
+    except (jsonschema_rs.ValidationError, ValueError) as error:
+        what = str(error).partition("\n")[0]
+        raise references.wrong(f"a schema is no JSON Schema 2020-12 ({what}); mend it") from None
     closing.closed.schema = made
     return closing.closed
 

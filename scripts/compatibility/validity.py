@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.documents import CannotCompareError
 from scripts.compatibility.references import References
 from scripts.compatibility.shapes import is_list, is_mapping
 
@@ -19,7 +18,7 @@ VALUES = {"example", "examples", "default", "enum", "const"}
 
 
 def must_be_valid(contract: Contract) -> None:
-    """Raises CannotCompareError, with the place and the cure, where the contract is not valid."""
+    """Raises CannotCompareError, with the place and the cure, where it is not valid."""
     references = References(contract)
     for each in _references(contract.document):
         references.target(each)
@@ -27,8 +26,8 @@ def must_be_valid(contract: Contract) -> None:
     validator: Any = import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
     for error in validator.iter_errors(contract.document):
         place = "/".join(map(str, error.absolute_path)) or "the document"
-        what = f"{place} is not as OpenAPI 3.1 has it ({error.message[:200]}); mend it"
-        raise CannotCompareError(f"{contract.source}: {what}")
+        what = error.message.partition("\n")[0][:200]
+        raise references.wrong(f"{place} is not as OpenAPI 3.1 has it ({what}); mend it")
 
 
 def _references(part: Any) -> Iterator[Any]:
