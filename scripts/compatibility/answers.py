@@ -81,7 +81,8 @@ def _contents(pair: Pair, place: str, before: dict[str, Any], after: dict[str, A
         if best is not None and best not in chosen:
             chosen.append(best)
         for each in chosen:
-            _content(pair, place, name, before[each], new)
+            special = each if "*" in name else name  # what is answered is what both tell of
+            _content(pair, place, special, before[each], new)
     for name in before:
         if media.best(after, name) is None and not any(media.covers(name, each) for each in after):
             pair.findings.add(Change.BREAKING, place, f"is {name} no more", sides=sides)

@@ -171,7 +171,8 @@ def _contents(pair: Pair, before: dict[str, Any], after: dict[str, Any]) -> None
         if chosen is not None and chosen not in inner:
             inner.append(chosen)
         for each in inner:
-            _content(pair, place, each, old, after[each])
+            special = each if "*" in name else name  # what is sent is what both tell of
+            _content(pair, place, special, old, after[each])
     for name in after:
         if media.best(before, name) is None:
             what = f"is taken as {name} too"
