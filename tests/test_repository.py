@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPTS = ["bench", "check", "contract", "generate", "install", "mock", "test"]
+SCRIPTS = ["bench", "check", "compat", "contract", "generate", "install", "mock", "test"]
 
 
 def tracked(root: Path) -> list[Path]:
@@ -19,7 +19,7 @@ def tracked(root: Path) -> list[Path]:
 
 
 def test_checks_pass(root: Path) -> None:
-    """Lint, format, types and drift: scripts/check finds nothing."""
+    """Lint, format, types, drift and version: scripts/check finds nothing."""
     done = subprocess.run([root / "scripts" / "check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

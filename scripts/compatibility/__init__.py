@@ -1,0 +1,1 @@
+"""What scripts/compat is made of: contracts are read, compared, and judged."""
