@@ -1,7 +1,6 @@
 """Credentials at rest: AES-256-GCM, each bound to the place where it is stored."""
 
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from typing import Self
@@ -103,4 +102,4 @@ def _padded(octets: bytes) -> bytes:
 
 
 def _bound(header: bytes, place: tuple[str, ...]) -> bytes:
-    return header + json.dumps(place).encode()  # unlike a joined string, says where each part ends
+    return header + "".join(f"{len(part)}:{part}" for part in place).encode()
