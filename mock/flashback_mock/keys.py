@@ -84,7 +84,7 @@ class KeySource:
 
 
 def _keys(text: str, where: str) -> list[bytes]:
-    keys = []
+    keys = list[bytes]()
     for number, line in enumerate(text.replace(",", "\n").split(), 1):
         try:
             key = base64.b64decode(line, validate=True)

@@ -55,10 +55,8 @@ def started(*options: str) -> Generator[tuple[subprocess.Popen[str], str]]:
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         assert process.stdout
-        for line in process.stdout:
-            if "backend on http://" in line:
-                break
-        yield process, line.split("backend on ")[1].split()[0]
+        here = next(line for line in process.stdout if "backend on http://" in line)
+        yield process, here.split("backend on ")[1].split()[0]
         process.kill()
 
 
