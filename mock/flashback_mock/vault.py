@@ -49,6 +49,10 @@ class Vault:
         vault.open(proof, store)
         return vault
 
+    def sealing_with(self, key: bytes) -> Self:
+        """The same keys, but the one with this id seals."""
+        return type(self)(sorted(self._keys, key=lambda other: key_id(other) != key))
+
     def proof(self, store: str) -> bytes:
         """What shows, when it opens, that these are the keys of the store."""
         return self.seal("", store)
