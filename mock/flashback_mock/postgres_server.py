@@ -58,14 +58,14 @@ class Server:
 
     async def open(self) -> None:
         """Be ready for requests."""
-        limits = dict.fromkeys(("lock_timeout", "statement_timeout"), f"{SECONDS}s")
+        limits = {"lock_timeout": f"{SECONDS}s", "statement_timeout": f"{SECONDS + 1}s"}
         with self._guarded():
             self._pool = await asyncpg.create_pool(
                 self._url,
                 min_size=1,
                 max_size=CONNECTIONS,
                 timeout=SECONDS,
-                command_timeout=2 * SECONDS,  # for a server that says nothing any more
+                command_timeout=SECONDS + 2,  # for a server that says nothing any more
                 server_settings=SETTINGS | limits,
                 reset=_nothing,
             )

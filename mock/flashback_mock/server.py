@@ -1,6 +1,7 @@
 """The mock as a server: one process or one thread, on one socket."""
 
 import asyncio
+import re
 import socket
 import threading
 from asyncio import sleep  # bound here: tests replace `asyncio.sleep`, to wait for nothing
@@ -20,6 +21,7 @@ from .protocol import Protocol
 from .sqlite import Sqlite
 from .store import Store
 
+SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 # Listening on every address, it is shown, and found, at the loopback one.
 LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not listened on
 
@@ -60,12 +62,14 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def store_at(where: str | None, contract: Contract, keys: Path | None = None) -> Store:
-    """The store at a path or a `postgresql://` address, or in memory."""
+    """The store at a path or a `postgresql://` address, or in memory; raises `ValueError`."""
     source = KeySource(keys)
     if where and where.startswith(("postgresql://", "postgres://")):
         from .postgres import Postgres  # noqa: PLC0415 - needs an extra of its own
 
         return Postgres(where, contract.credentials, source)
+    if where and SCHEME.match(where):  # as a path it would be shown, password and all
+        raise ValueError("--store: takes a path or postgresql://user:password@host:port/database")
     return Sqlite(Path(where) if where else None, contract.credentials, source)
 
 

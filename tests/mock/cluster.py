@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ class Cluster:
         self.port = _free_port()
         make = ["initdb", "--no-sync", "--encoding=UTF8", "--locale=C", f"--username={USER}"]
         self._run(*make, "--auth=scram-sha-256", f"--pwfile={password}", folder / "data")
+        self._offer_tls()
 
     def start(self) -> None:
         """Serve, as it did before if it did."""
@@ -52,16 +54,6 @@ class Cluster:
     def stop(self, mode: str = "fast") -> None:
         """Stop serving; `immediate` is as a crash."""
         self._control("stop", "-m", mode)
-
-    def configure(self, *lines: str) -> None:
-        """Have these settings from the next start on."""
-        with (self.folder / "data" / "postgresql.conf").open("a") as file:
-            file.write("\n".join(("", *lines)))
-
-    def own(self, path: Path) -> None:
-        """Give a file to the server."""
-        if self._as:
-            shutil.chown(path, **self._as)
 
     def url(self, parameters: str = "", password: str = f":{PASSWORD}", user: str = USER) -> str:
         """The URL of its one database."""
@@ -88,6 +80,13 @@ class Cluster:
                 await db.close()
 
         return asyncio.run(said())
+
+    def _offer_tls(self) -> None:
+        key, root = certificate(self.folder)
+        if self._as:
+            shutil.chown(key, "postgres", "postgres")
+        with (self.folder / "data" / "postgresql.conf").open("a") as file:
+            file.write(f"\nssl = on\nssl_key_file = '{key}'\nssl_cert_file = '{root}'\n")
 
     def _control(self, verb: str, *options: object) -> None:
         self._run("pg_ctl", verb, "--wait", "-D", self.folder / "data", *options)
@@ -120,6 +119,36 @@ def running(programs: Path) -> Generator[Cluster]:
             yield cluster
         finally:
             cluster.stop("immediate")
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A new key, and a certificate for localhost that it signs itself."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    files = folder / "root.key", folder / "root.crt"
+    files[0].write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    files[1].write_bytes(signed.public_bytes(pem))
+    files[0].chmod(0o600)
+    return files
 
 
 def _version(path: Path) -> float:
