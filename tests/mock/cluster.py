@@ -35,9 +35,9 @@ class Cluster:
         """A new server in an empty folder, not started yet."""
         self._programs, self.folder, self._schemas = programs, folder, 0
         # Whom initdb refuses runs it as the user whom the package brings.
-        self._as: Any = {} if os.getuid() else {"user": "postgres", "group": "postgres"}
-        if self._as:
-            shutil.chown(folder, "postgres", "postgres")
+        postgres: Any = {"user": "postgres", "group": "postgres", "extra_groups": ()}
+        self._as = {} if os.getuid() else postgres
+        self._give(folder)
         password = folder / "password"
         password.write_text(PASSWORD.replace("%40", "@"))
         password.chmod(0o644)
@@ -83,10 +83,13 @@ class Cluster:
 
     def _offer_tls(self) -> None:
         key, root = certificate(self.folder)
-        if self._as:
-            shutil.chown(key, "postgres", "postgres")
+        self._give(key)
         with (self.folder / "data" / "postgresql.conf").open("a") as file:
             file.write(f"\nssl = on\nssl_key_file = '{key}'\nssl_cert_file = '{root}'\n")
+
+    def _give(self, path: Path) -> None:
+        if self._as:
+            shutil.chown(path, "postgres", "postgres")
 
     def _control(self, verb: str, *options: object) -> None:
         self._run("pg_ctl", verb, "--wait", "-D", self.folder / "data", *options)
@@ -96,13 +99,7 @@ class Cluster:
         # Not a pipe: the server would keep it open.
         with (self.folder / "said").open("w+") as said:
             done = subprocess.run(
-                command,
-                stdout=said,
-                stderr=said,
-                cwd="/",
-                check=False,
-                **self._as,
-                **({"extra_groups": []} if self._as else {}),
+                command, stdout=said, stderr=said, cwd="/", check=False, **self._as
             )
             said.seek(0)
             assert done.returncode == 0, said.read()

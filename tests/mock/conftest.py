@@ -40,9 +40,7 @@ def schema(cluster: Cluster) -> str:
 @pytest.fixture
 def run() -> Generator[Run]:
     """Runs coroutines, all in one event loop."""
-    import uvloop
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner() as runner:  # uvloop's would hang on a TLS connection that is left open
         yield runner.run
 
 
@@ -66,9 +64,9 @@ class Place:
         (file,) = self.home.glob("flashback-mock/*.keys")
         return file
 
-    def store(self, option: Path | None = None, **environment: str) -> Store:
-        """The store, not yet open; with other keys if they are given."""
-        keys = KeySource(option, {"XDG_DATA_HOME": str(self.home), **environment})
+    def store(self, **environment: str) -> Store:
+        """The store, not yet open; with other keys if the environment has them."""
+        keys = KeySource(None, {"XDG_DATA_HOME": str(self.home), **environment})
         if self.cluster:
             from flashback_mock.postgres import Postgres
 

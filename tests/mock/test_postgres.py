@@ -1,20 +1,20 @@
 """A store in PostgreSQL: shared by processes, restarted, locked, and what its files keep."""
 
 import asyncio
-import logging
 import os
 import re
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+import asyncpg
 import flashback_mock
 import httpx
 import pytest
@@ -188,9 +188,9 @@ def test_rotation_waits_for_updates_that_are_under_way(place: Place) -> None:
         assert mock.put(MAIN, secret="before") == 200
         with locked(place):
             update = threads.submit(mock.put, MAIN, secret="late")
-            until(place, "Lock", "active")  # the update waits for the row
+            until(place, 1)  # the update waits for the row
             rotation = command(place, "rotate-keys")
-            until(place, "Lock", "active", 2)  # the rotation for the update
+            until(place, 2)  # the rotation for the update
         assert update.result() == 200
         assert "Done" in rotation.communicate()[0]
     assert asyncio.run(opened(place))[MAIN] == "late"
@@ -200,7 +200,7 @@ def test_rotation_waits_for_updates_that_are_under_way(place: Place) -> None:
 def locked(place: Place) -> Generator[None]:
     """Another session has the row of a configuration, until the block ends."""
     with asyncio.Runner() as runner:
-        db = runner.run(postgres_server.asyncpg.connect(place.where))
+        db = runner.run(asyncpg.connect(place.where))
         try:
             runner.run(db.execute("BEGIN"))
             runner.run(db.execute("SELECT FROM configuration WHERE number = 1 FOR UPDATE"))
@@ -209,18 +209,17 @@ def locked(place: Place) -> Generator[None]:
             runner.run(db.close())
 
 
-def until(place: Place, *event: object) -> None:
-    """Wait until as many sessions of mocks as are wanted, one unless said, wait for this."""
-    kind, state, wanted = (*event, 1)[:3]
+def until(place: Place, wanted: int) -> None:
+    """Wait until as many sessions of mocks wait for a lock."""
     query = (
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'flashback-mock' "
-        f"AND wait_event_type = '{kind}' AND state = '{state}'"
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE application_name = 'flashback-mock' AND wait_event_type = 'Lock'"
     )
     for _ in range(100):
         if place.sql(query)[0][0] == wanted:
             return
         time.sleep(0.05)
-    pytest.fail(f"no {wanted} sessions wait for a {kind}")
+    pytest.fail(f"no {wanted} sessions wait for a lock")
 
 
 def test_one_rotation_at_a_time(place: Place, run: Run) -> None:
@@ -230,13 +229,13 @@ def test_one_rotation_at_a_time(place: Place, run: Run) -> None:
     run(one.add(Fixtures()))
     run(other.open(None))
     under_way = one.rotate()
-    run(anext(under_way))
+    run(next_of(under_way))
     keys = place.key_file.read_text()
     with pytest.raises(StoreError, match="another process rotates its keys; wait for it"):
-        run(anext(other.rotate()))
+        run(next_of(other.rotate()))
     assert place.key_file.read_text() == keys
     with pytest.raises(StopAsyncIteration):
-        run(anext(under_way))
+        run(next_of(under_way))
     run(one.close())
     run(other.close())
 
@@ -261,6 +260,11 @@ def test_process_without_the_new_key_changes_nothing(place: Place, run: Run) -> 
     run(rotating.close())
 
 
+async def next_of(rotation: AsyncIterator[tuple[int, int]]) -> tuple[int, int]:
+    """The next that a rotation tells."""
+    return await anext(rotation)
+
+
 async def rotated(store: Store) -> None:
     """Rotate, all of it."""
     async for _ in store.rotate():
@@ -268,8 +272,9 @@ async def rotated(store: Store) -> None:
 
 
 def test_restart_of_the_server_is_survived(place: Place, cluster: Cluster) -> None:
-    """While the server is away, updates answer the documented 500 and the log says why; after it,
-    200 again, and everything that was acknowledged is there, though the server crashed.
+    """While the server is away, updates answer the documented 500, and the log says why.
+
+    When it is back they answer 200, and all that was acknowledged is there, though it crashed.
     """
     told = dict[str, str]()
     with served(place) as (mock,):
@@ -357,7 +362,7 @@ def recovered(cluster: Cluster, keys: list[bytes]) -> set[str]:
 def test_schema_of_another_program_is_refused(place: Place, run: Run) -> None:
     """Tables of the same names that are not ours are refused, by a cure, and left as they are."""
     place.sql("CREATE TABLE token (mine text)")
-    with pytest.raises(StoreError, match="has tables of another program; give .* CREATE SCHEMA"):
+    with pytest.raises(StoreError, match=r"has tables of another program; give .* CREATE SCHEMA"):
         run(place.store().open(place.fixtures))
     tables = place.sql(
         "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace "
@@ -391,12 +396,12 @@ def test_stores_share_a_database(cluster: Cluster, tmp_path: Path, run: Run) -> 
     ],
 )
 def test_tls_is_as_the_url_says(
-    schema: str, cluster: Cluster, tmp_path: Path, run: Run, parameters: str, why: str | None
+    place: Place, cluster: Cluster, run: Run, parameters: str, why: str | None
 ) -> None:
     """`sslmode=require` encrypts, `verify-full` refuses a certificate that is not the server's."""
-    _, other = certificate(tmp_path)
+    _, other = certificate(place.home)
     given = parameters.format(root=cluster.folder / "root.crt", other=other)
-    place = Place(schema.replace("sslmode=disable", given), tmp_path, cluster)
+    place.where = (place.where or "").replace("sslmode=disable", given)
     store = place.store()
     if why:
         with pytest.raises(StoreError, match=re.escape(why)) as error:
@@ -408,8 +413,8 @@ def test_tls_is_as_the_url_says(
         "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
         "WHERE application_name = 'flashback-mock'"
     )
-    assert [row[0] for row in sessions] == [True]
     run(store.close())
+    assert [row[0] for row in sessions] == [True]
 
 
 @pytest.mark.parametrize(
@@ -500,7 +505,8 @@ def test_password_may_stay_out_of_the_url(
     for name, value in (("PGPASSFILE", str(passfile)), ("PGPASSWORD", password)):
         with monkeypatch.context() as changed:
             changed.setenv(name, value)
-            run((store := place.store()).open(place.fixtures))
+            store = place.store()
+            run(store.open(place.fixtures))
             run(store.close())
 
 

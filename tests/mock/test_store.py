@@ -9,8 +9,6 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
 from flashback_mock.fixtures import Configuration, Fixtures, Member, Token
@@ -23,7 +21,6 @@ from flashback_mock.store import (
     StoreError,
     UnauthorizedError,
 )
-from flashback_mock.vault import Vault
 
 from tests.mock.conftest import Place, Run
 
@@ -91,28 +88,28 @@ def test_every_credential_is_kept_as_it_is(store: Store, run: Run, value: str) -
 
 
 @pytest.mark.parametrize(
-    ("token", "id", "changes", "refusal", "user"),
+    ("asked", "refusal"),
     [
-        ("unknown", MAIN, {"key": "new"}, UnauthorizedError, None),
-        ("expired-token", MAIN, {"key": "new"}, UnauthorizedError, None),
-        (OWNER, "unknown", {"key": "new"}, NotFoundError, "owner"),
-        (OWNER, f"{MAIN}\0", {"key": "new"}, NotFoundError, "owner"),
-        (OWNER, MAIN.upper(), {"key": "new"}, NotFoundError, "owner"),
-        ("reader-token", MAIN, {"key": "new"}, ForbiddenError, "reader"),
-        ("stranger-token", MAIN, {"key": "new"}, ForbiddenError, "stranger"),
-        ("reader-token", MAIN, {}, ForbiddenError, "reader"),
-        ("admin-token", MAIN, {"name": "Anthropic in staging", "key": "new"}, NameTakenError, "admin"),
+        (("unknown", MAIN, {"key": "new"}), UnauthorizedError),
+        (("expired-token", MAIN, {"key": "new"}), UnauthorizedError),
+        ((OWNER, "unknown", {"key": "new"}), NotFoundError),
+        ((OWNER, f"{MAIN}\0", {"key": "new"}), NotFoundError),
+        ((OWNER, MAIN.upper(), {"key": "new"}), NotFoundError),
+        (("reader-token", MAIN, {"key": "new"}), ForbiddenError),
+        (("stranger-token", MAIN, {"key": "new"}), ForbiddenError),
+        (("reader-token", MAIN, {}), ForbiddenError),
+        (("admin-token", MAIN, {"name": "Anthropic in staging", "key": "new"}), NameTakenError),
     ],
-)  # fmt: skip
+)
 def test_refused_update_changes_nothing(
-    store: Store, run: Run, token: str, id: str, changes: dict[str, str], refusal: type, user: str
+    store: Store, run: Run, asked: tuple[str, str, dict[str, str]], refusal: type[Exception]
 ) -> None:
     """Whoever may not, or asks for what is not there or taken, is refused by name, all of it."""
     before = run(store.configuration(MAIN))
     with pytest.raises(refusal) as refused:
-        run(store.update(token, id, changes))
+        run(store.update(*asked))
     if isinstance(refused.value, RefusedError):
-        assert refused.value.user == user
+        assert refused.value.user == asked[0].removesuffix("-token")
     assert run(store.configuration(MAIN)) == before
     assert run(store.reveals(MAIN, "key", "made-up-access-key"))
 
@@ -217,7 +214,8 @@ def test_store_that_is_not_there_is_not_made_by_chance(place: Place, run: Run) -
     with pytest.raises(StoreError):
         run(place.store().open(None))
     assert not place.home.exists()
-    assert run((store := place.store()).open(place.fixtures))
+    store = place.store()
+    assert run(store.open(place.fixtures))
     run(store.close())
 
 
@@ -275,7 +273,7 @@ def test_newer_schema_is_refused(place: Place, store: Store, run: Run) -> None:
     """A store of a newer mock is refused, by version, and left as it is."""
     run(store.close())
     place.sql("UPDATE store SET version = 9" if place.cluster else "PRAGMA user_version = 9")
-    with pytest.raises(StoreError, match="newer mock.*schema 9, this one knows 1"):
+    with pytest.raises(StoreError, match=r"newer mock.*schema 9, this one knows 1"):
         run(place.store().open(place.fixtures))
 
 
