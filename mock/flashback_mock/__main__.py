@@ -124,7 +124,8 @@ def _options() -> argparse.Namespace:
         epilog="Master keys of a store: $FLASHBACK_MOCK_KEYS holds them (32 bytes in Base64 each, "
         "the one that seals first), else the file that --keys or $FLASHBACK_MOCK_KEYS_FILE names, "
         "else a file of the store's own under ~/.local/share/flashback-mock; a file is made when "
-        "the store is new.",
+        "the store is new. Everybody on this machine can read a command line: the password of a "
+        "postgresql:// URL belongs into $PGPASSWORD or ~/.pgpass.",
     )
     command = "rotate-keys: re-encrypt a store with a new master key and destroy the old one"
     parser.add_argument("command", nargs="?", choices=["rotate-keys"], help=command)
