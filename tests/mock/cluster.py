@@ -51,9 +51,18 @@ class Cluster:
         options = f"-c listen_addresses=127.0.0.1 -p {self.port} -k {self.folder}"
         self._control("start", "-l", self.folder / "log", "-o", options)
 
-    def stop(self, mode: str = "fast") -> None:
-        """Stop serving; `immediate` is as a crash."""
+    def stop(self) -> None:
+        """Stop serving, as fast as a crash."""
+        self._control("stop", "-m", "immediate")
+
+    @contextmanager
+    def stopped(self, mode: str = "fast") -> Generator[None]:
+        """Not serving until the block ends; `immediate` is as a crash."""
         self._control("stop", "-m", mode)
+        try:
+            yield
+        finally:
+            self.start()
 
     def url(self, parameters: str = "", password: str = f":{PASSWORD}", user: str = USER) -> str:
         """The URL of its one database."""
@@ -115,7 +124,7 @@ def running(programs: Path) -> Generator[Cluster]:
         try:
             yield cluster
         finally:
-            cluster.stop("immediate")
+            cluster.stop()
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
