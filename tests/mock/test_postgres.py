@@ -1,6 +1,7 @@
 """A store in PostgreSQL: shared by processes, restarted, locked, and what its files keep."""
 
 import asyncio
+import base64
 import os
 import re
 import subprocess
@@ -10,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import pytest
 from flashback_mock import postgres_server, server
 from flashback_mock.fixtures import Configuration, Fixtures
 from flashback_mock.keys import KeySource
-from flashback_mock.store import Store, StoreError
+from flashback_mock.store import ForbiddenError, Store, StoreError
 from flashback_mock.vault import SIZES, VERSION, Vault, key_id, sealed_by
 
 from tests.mock.cluster import PASSWORD, Cluster, certificate
@@ -222,6 +223,35 @@ def test_update_that_waits_for_a_rotation_sees_its_key(place: Place, run: Run) -
     run(store.close())
     sealed = place.sql("SELECT sealed FROM credential WHERE field = 'secret' AND configuration = 1")
     assert sealed_by(sealed[0][0]) == vault.key_ids[0]
+
+
+def test_new_key_seals_nothing_before_the_rotation(place: Place, run: Run) -> None:
+    """A process that is given the new key in advance seals with the one that all others have."""
+    old, new = (base64.b64encode(os.urandom(32)).decode() for _ in range(2))
+    before = place.store(FLASHBACK_MOCK_KEYS=old)
+    in_advance = place.store(FLASHBACK_MOCK_KEYS=f"{new} {old}")
+    run(before.open(place.fixtures))
+    run(in_advance.open(None))
+    run(in_advance.update("owner-token", MAIN, {"secret": "shared"}))
+    assert run(before.reveals(MAIN, "secret", "shared"))
+    run(before.close())
+    run(in_advance.close())
+
+
+def test_configuration_that_moved_is_sealed_for_its_new_place(place: Place, run: Run) -> None:
+    """A process that remembers another workspace of a configuration seals for the true one."""
+    one, other = place.store(), place.store()
+    run(one.open(place.fixtures))
+    run(other.open(None))
+    run(one.update("owner-token", MAIN, {"secret": "in acme"}))
+    moved = Configuration("", "globex", MAIN, {})
+    run(other.reset(replace(place.fixtures, configurations=(moved,))))
+    with pytest.raises(ForbiddenError):
+        run(one.update("owner-token", MAIN, {"secret": "by a stranger"}))
+    run(one.update("stranger-token", MAIN, {"secret": "in globex"}))
+    assert run(other.reveals(MAIN, "secret", "in globex"))
+    run(one.close())
+    run(other.close())
 
 
 @contextmanager
