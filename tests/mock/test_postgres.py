@@ -294,6 +294,7 @@ def test_one_rotation_at_a_time(place: Place, run: Run) -> None:
     assert place.key_file.read_text() == keys
     with pytest.raises(StopAsyncIteration):
         run(next_of(under_way))
+    assert run(other.reveals(MAIN, "secret", "made-up-secret-key"))
     run(one.close())
     run(other.close())
 

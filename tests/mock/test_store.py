@@ -105,6 +105,7 @@ def test_refused_update_changes_nothing(
     store: Store, run: Run, asked: tuple[str, str, dict[str, str]], refusal: type[Exception]
 ) -> None:
     """Whoever may not, or asks for what is not there or taken, is refused by name, all of it."""
+    run(store.update(OWNER, MAIN, {"aiType": "OTHER"}))  # a store may remember what it has seen
     before = run(store.configuration(MAIN))
     with pytest.raises(refusal) as refused:
         run(store.update(*asked))
