@@ -29,13 +29,12 @@ SIBLING = "6ba7b810-9dad-41d1-80b4-00c04fd430c8"
 OWNER = "owner-token"
 
 durable = pytest.mark.parametrize("place", ["file", "postgresql"], indirect=True)
-# A change of the database behind the store's back, the same for both kinds but for a column.
+# Which sealed credential takes the place of a secret.
+SECRET = "configuration = 1 AND field = 'secret'"
 MOVED = {
-    "another field": "UPDATE credential SET {0} = (SELECT {0} FROM credential "
-    "WHERE configuration = 1 AND field = 'key') WHERE configuration = 1 AND field = 'secret'",
-    "another row": "UPDATE credential SET {0} = (SELECT {0} FROM credential "
-    "WHERE configuration = 2 AND field = 'key') WHERE configuration = 1 AND field = 'secret'",
-    "another workspace": "UPDATE configuration SET workspace = 'globex' WHERE number = 1",
+    "from another field": "configuration = 1 AND field = 'key'",
+    "from another row": "configuration = 2 AND field = 'key'",
+    "to another workspace": None,
 }
 
 
@@ -256,17 +255,29 @@ def test_key_file_that_others_read_is_refused(place: Place, store: Store, run: R
 
 
 @durable
-@pytest.mark.parametrize("to", MOVED)
-def test_moved_credential_does_not_open(place: Place, store: Store, run: Run, to: str) -> None:
+@pytest.mark.parametrize("moved", MOVED)
+def test_moved_credential_does_not_open(place: Place, store: Store, run: Run, moved: str) -> None:
     """A sealed credential that is moved in the database opens at no other place."""
     run(store.close())
-    place.sql(MOVED[to].format("sealed" if place.cluster else "cell"))
+    place.sql(moving(place, MOVED[moved]))
     with opened(place, run) as again:
         with pytest.raises(StoreError, match="does not open: it was damaged, or moved"):
             run(again.reveals(MAIN, "secret", "made-up-secret-key"))
-        token = "stranger-token" if "workspace" in to else OWNER
+        token = OWNER if MOVED[moved] else "stranger-token"
         run(again.update(token, MAIN, {"secret": "new"}))
         assert run(again.reveals(MAIN, "secret", "new"))
+
+
+def moving(place: Place, source: str | None) -> str:
+    """The statement that puts a sealed credential in the secret's place."""
+    if source is None:
+        return "UPDATE configuration SET workspace = 'globex' WHERE number = 1"
+    table, of = "credential", f"WHERE {SECRET}"
+    if not place.cluster:
+        table = "cell JOIN credential ON cell = cell.number"
+        of = f"WHERE number = (SELECT cell FROM credential WHERE {SECRET})"  # noqa: S608 - our own
+    sealed = f"(SELECT sealed FROM {table} WHERE {source})"  # noqa: S608 - the same
+    return f"UPDATE {table.split()[0]} SET sealed = {sealed} {of}"
 
 
 @durable
