@@ -277,7 +277,7 @@ def moving(place: Place, source: str | None) -> str:
         table = "cell JOIN credential ON cell = cell.number"
         of = f"WHERE number = (SELECT cell FROM credential WHERE {SECRET})"  # noqa: S608 - our own
     sealed = f"(SELECT sealed FROM {table} WHERE {source})"  # noqa: S608 - the same
-    return f"UPDATE {table.split()[0]} SET sealed = {sealed} {of}"
+    return f"UPDATE {table.split()[0]} SET sealed = {sealed} {of}"  # noqa: S608
 
 
 @durable
