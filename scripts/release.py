@@ -13,14 +13,17 @@ import tarfile
 import tempfile
 import tomllib
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.metadata import Metadata
 
-from scripts.release_base import DIST, ROOT, Release, ReleaseError, attempt, git, run, say
+from scripts.release_base import DIST, Release, ReleaseError, git, run, say
 from scripts.release_supplies import supplied
 from scripts.release_trial import tested
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 WANTED = (
     *("summary", "description", "author", "license_expression", "license_files"),
@@ -69,13 +72,7 @@ def committed(release: Release) -> Iterator[str]:
     if changed := git("status", "--porcelain").decode().rstrip():
         yield f"the working tree is not clean: commit these, or put them away:\n{changed}"
     yield from unlogged((release.tree / "CHANGELOG.md").read_text("utf-8"), release.version)
-    if not (tag := tagged(release.version)):
-        print(f"  note: there is no tag v{release.version} yet; HEAD stands in for it")
-    elif tag != git("rev-parse", "HEAD").decode().strip():
-        yield (
-            f"the tag v{release.version} is at {tag[:9]}, HEAD is not: check the tag out,"
-            " or raise info.version in openapi.yaml"
-        )
+    yield from mistagged(release.version)
 
 
 def unlogged(changelog: str, version: str) -> Iterator[str]:
@@ -88,12 +85,27 @@ def unlogged(changelog: str, version: str) -> Iterator[str]:
         )
 
 
+def mistagged(version: str) -> Iterator[str]:
+    """A finding if the version's tag is elsewhere, or another version's tag is here."""
+    own, here = f"v{version}", git("tag", "--points-at", "HEAD", "v*").decode().split()
+    for other in sorted({*here} - {own}):
+        yield (
+            f"HEAD is tagged {other}, but info.version in openapi.yaml says {version}:"
+            " mend the version, or delete the tag"
+        )
+    if not (tag := tagged(version)):
+        print(f"  note: there is no tag v{version} yet; HEAD stands in for it")
+    elif own not in here:
+        yield (
+            f"the tag v{version} is at {tag[:9]}, HEAD is not: check the tag out,"
+            " or raise info.version in openapi.yaml"
+        )
+
+
 def tagged(version: str) -> str:
     """The commit that the version's tag is at, or nothing."""
-    name = f"refs/tags/v{version}^{{commit}}"
-    return (
-        attempt("git", "rev-parse", "--quiet", "--verify", name, cwd=ROOT).stdout.decode().strip()
-    )
+    tags = git("for-each-ref", "--format=%(refname:strip=2)", f"refs/tags/v{version}").decode()
+    return git("rev-parse", f"refs/tags/v{version}^{{commit}}").decode().strip() if tags else ""
 
 
 def built(release: Release) -> Iterator[str]:
@@ -115,8 +127,7 @@ def built(release: Release) -> Iterator[str]:
 def build(tree: Path, output: Path, *targets: str, **variables: str) -> None:
     """Builds with the locked hatchling, so without fetching one."""
     wanted = [word for target in targets for word in ("-t", target)]
-    command = (sys.executable, "-m", "hatchling", "build", "-d", output, *wanted)
-    run(*command, cwd=tree, **variables)
+    run(sys.executable, "-m", "hatchling", "build", "-d", output, *wanted, cwd=tree, **variables)
 
 
 def aged(tree: Path) -> Path:
@@ -146,7 +157,7 @@ def misdescribed(release: Release) -> Iterator[str]:
 
 
 def summary(version: str, found: list[str]) -> str:
-    """What lies in dist/, with its hashes, then what is wrong; the hashes are in a file there too."""
+    """What lies in dist/, with hashes, which a file there has too; then what is wrong."""
     files = sorted(file for file in DIST.iterdir() if file.name != "SHA256SUMS")
     hashes = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}" for file in files]
     (DIST / "SHA256SUMS").write_text("\n".join(hashes) + "\n", "utf-8")

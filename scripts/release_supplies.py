@@ -6,14 +6,16 @@ import hashlib
 import json
 import re
 import sysconfig
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
 from scripts.release_base import DIST, PROJECT, Release, attempt, environment, run, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def supplied(release: Release) -> Iterator[str]:
@@ -78,11 +80,11 @@ def licences(site: Path, rules: dict[str, Any]) -> dict[str, str]:
 
 def declared(package: metadata.Distribution) -> str:
     """Its SPDX expression, else its classifiers, else the first line of its old License field."""
-    facts = package.metadata
-    classifiers = facts.get_all("Classifier") or []
-    named = [each.split(" :: ")[-1] for each in classifiers if each.startswith("License :: ")]
-    old = (facts.get("License") or "not said").splitlines()[0]
-    return facts.get("License-Expression") or " AND ".join(named) or old
+    facts: dict[str, Any] = dict(package.metadata.json)
+    classifiers = [each for each in facts.get("classifier", []) if each.startswith("License :: ")]
+    named = " AND ".join(each.split(" :: ")[-1] for each in classifiers)
+    said: str = facts.get("license_expression") or named or facts.get("license") or "not said"
+    return said.strip().splitlines()[0]
 
 
 def refused(found: dict[str, str], rules: dict[str, Any]) -> Iterator[str]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from scripts.release_base import PROJECT, Release, attempt, run, say
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
 
 TESTS = ("tests/client", "tests/mock", "examples")
 SOURCES = ("generated", "mock")
@@ -25,15 +28,15 @@ def tested(release: Release) -> Iterator[str]:
     floating = {canonicalize_name(each.name) for each in direct}
     pins = release.room / "pins.txt"
     pins.write_text("\n".join(others(release.lock.read_text("utf-8"), floating)), "utf-8")
-    lowest = ("--resolution", "lowest-direct", "-c", pins, *map(str, direct))
-    yield from tried(release, "lowest", lowest)
+    floors = tuple(map(str, direct))
+    yield from tried(release, "lowest", ("--resolution", "lowest-direct", "-c", pins, *floors))
     yield from unreachable(direct, installed(release.room / "lowest" / ".venv"))
 
 
 def tried(release: Release, name: str, using: tuple[str | Path, ...]) -> Iterator[str]:
     """What the tests find in an environment of that name."""
     say(f"Testing the wheel on the {name} dependencies (some minutes)")
-    copy = bench(release, name, using)
+    copy = without_sources(release, name, using)
     python = copy / ".venv" / "bin" / "python"
     where = "import flashback_client as c, flashback_mock as m; print(c.__file__, m.__file__)"
     for file in run(python, "-c", where, cwd=copy).decode().split():
@@ -48,7 +51,7 @@ def tried(release: Release, name: str, using: tuple[str | Path, ...]) -> Iterato
         yield f"the wheel fails on the {name} dependencies; mend it, or pyproject.toml:\n{said}"
 
 
-def bench(release: Release, name: str, using: tuple[str | Path, ...]) -> Path:
+def without_sources(release: Release, name: str, using: tuple[str | Path, ...]) -> Path:
     """A copy of the repository without its sources, whose .venv has the wheel instead."""
     copy = release.room / name
     shutil.copytree(release.tree, copy)
@@ -71,7 +74,7 @@ def needed(release: Release) -> list[Requirement]:
     return [each for each in map(Requirement, lines) if each.name != PROJECT]
 
 
-def others(lock: str, names: set[str]) -> list[str]:
+def others(lock: str, names: Collection[str]) -> list[str]:
     """The lock's pins of everything but these, so that only these go down."""
     pins = re.findall(r"(?m)^([a-z0-9._-]+)(==[^\\\n]+)", lock)
     return [name + pin for name, pin in pins if name not in names]
