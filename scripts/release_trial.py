@@ -27,7 +27,7 @@ def tested(release: Release) -> Iterator[str]:
     direct = needed(release)
     floating = {canonicalize_name(each.name) for each in direct}
     pins = release.room / "pins.txt"
-    pins.write_text("\n".join(others(release.lock.read_text("utf-8"), floating)), "utf-8")
+    pins.write_text(others(release.lock.read_text("utf-8"), floating), "utf-8")
     floors = tuple(map(str, direct))
     yield from tried(release, "lowest", ("--resolution", "lowest-direct", "-c", pins, *floors))
     yield from unreachable(direct, installed(release.room / "lowest" / ".venv"))
@@ -74,10 +74,10 @@ def needed(release: Release) -> list[Requirement]:
     return [each for each in map(Requirement, lines) if each.name != PROJECT]
 
 
-def others(lock: str, names: Collection[str]) -> list[str]:
-    """The lock's pins of everything but these, so that only these go down."""
-    pins = re.findall(r"(?m)^([a-z0-9._-]+)(==[^\\\n]+)", lock)
-    return [name + pin for name, pin in pins if name not in names]
+def others(lock: str, names: Collection[str]) -> str:
+    """The lock without these, so that only these go down."""
+    entries = re.split(r"(?m)^(?=[a-z0-9])", lock)
+    return "".join(each for each in entries if each.split("==")[0] not in names)
 
 
 def installed(where: Path) -> dict[str, Version]:
