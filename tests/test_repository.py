@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-SCRIPTS = "bench check compat contract generate install mock release test".split()
+SCRIPTS = [
+    *("bench", "check", "compat", "contract", "generate"),
+    *("install", "mock", "release", "test"),
+]
 
 
 def tracked(root: Path) -> list[Path]:
