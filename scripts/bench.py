@@ -72,11 +72,10 @@ def main() -> int:
     mock = parser.add_argument_group("mock")
     mock.add_argument("--seconds", type=float, default=1, help="of each load (default: 1)")
     mock.add_argument("--most", type=int, default=1_000_000, help="configurations (default: 10^6)")
-    mock.add_argument("--postgres", metavar="URL", help="an empty database to measure")
     options = parser.parse_args()
     if options.what == "mock":
         sizes = [size for size in bench_mock.SIZES if size <= options.most]
-        return bench_mock.measure(options.rounds, options.seconds, sizes, options.postgres)
+        return bench_mock.measure(options.rounds, options.seconds, sizes)
     rounds = options.rounds
     with tempfile.TemporaryDirectory() as folder:
         generate.render(generate.CONTRACT, Path(folder) / "plain_client")

@@ -26,6 +26,7 @@ from flashback_mock.fixtures import Configuration, Fixtures
 from flashback_mock.server import Server, listen, mock_at, prepared, store_at
 
 from scripts import generate
+from tests.mock import cluster
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -143,8 +144,9 @@ async def ask(port: int, octets: bytes, status: int, seconds: float) -> list[flo
     return waits
 
 
-def serve(count: str, where: str, port: str) -> None:
+def serve(count: str, port: str) -> None:
     """Serve a mock that holds `count` configurations, a thousand of them with credentials."""
+    where = os.environ["BENCH_STORE"]  # a URL may hold a password, and a command line is public
     contract = flashback_mock.Contract()
     with listen("127.0.0.1", int(port)) as listener:
         store = store_at(where or None, contract)
@@ -182,14 +184,8 @@ def free_port() -> int:
 @contextmanager
 def running(name: str, *command: str, **options: Any) -> Generator[Target]:
     """A server in a process of its own; it gets its port as the last argument."""
-    port = free_port()
-    with subprocess.Popen(
-        [*command, str(port)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        **options,
-    ) as process:
+    port, streams = free_port(), {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([*command, str(port)], text=True, **{**streams, **options}) as process:
         try:
             yield Target(name, process, port)
         finally:
@@ -200,8 +196,10 @@ def running(name: str, *command: str, **options: Any) -> Generator[Target]:
 def mock(name: str, count: int, where: str, folder: Path) -> Generator[Target]:
     """A mock of so many configurations that is ready."""
     code = "import sys; from scripts.bench_mock import serve; serve(*sys.argv[1:])"
-    keys = {**os.environ, "FLASHBACK_MOCK_KEYS_FILE": str(folder / "keys")}
-    with running(name, sys.executable, "-c", code, str(count), where, env=keys) as target:
+    keys = {"FLASHBACK_MOCK_KEYS_FILE": str(folder / f"{name}.keys"), "BENCH_STORE": where}
+    with running(
+        name, sys.executable, "-c", code, str(count), env=os.environ | keys, stdout=subprocess.PIPE
+    ) as target:
         assert target.process.stdout  # noqa: S101 - it is a pipe
         if target.process.stdout.readline() != "ready\n":
             raise SystemExit(f"{name}: did not start")
@@ -221,20 +219,17 @@ def wait_for(target: Target, octets: bytes, status: int) -> Target:
     raise SystemExit(f"{target.name}: does not answer")
 
 
-def targets(
-    stack: ExitStack, folder: Path, sizes: Iterable[int], postgres: str | None
-) -> list[Target]:
+def targets(stack: ExitStack, folder: Path, sizes: Iterable[int]) -> list[Target]:
     """All servers, ready: the ceiling first."""
     octets, _ = KINDS["200, every field"]
-    found = [
-        wait_for(
-            stack.enter_context(running("bare server", sys.executable, "-c", HELLO)), octets, 200
-        )
-    ]
+    bare = stack.enter_context(running("bare server", sys.executable, "-c", HELLO))
+    found = [wait_for(bare, octets, 200)]
+    postgres = cluster.programs()
+    database = stack.enter_context(cluster.running(postgres)) if postgres else None
     for count in sizes:
         stores = {"memory": "", "file": str(folder / f"{count}.db")}
-        if postgres and count < max(SIZES):
-            stores["PostgreSQL"] = postgres
+        if database:
+            stores["PostgreSQL"] = database.schema()
         for store, where in stores.items():
             print(f"filling {store} with {count:,} ...", file=sys.stderr)
             found.append(stack.enter_context(mock(f"{store}, {count:,}", count, where, folder)))
@@ -242,15 +237,12 @@ def targets(
 
 
 def prism(stack: ExitStack) -> list[Target]:
-    """Prism with its default log and silent, if npx has it."""
-    npx = shutil.which("npx")
-    here = npx and subprocess.run(
-        [npx, "--no-install", PRISM, "--version"], capture_output=True, check=False
-    )
-    if not npx or not here or here.returncode:
-        print("Prism is not measured: npx has it not; npm install -g " + PRISM, file=sys.stderr)
+    """Prism with its default log and silent, if it is installed."""
+    found = shutil.which("prism")  # npx would stand between it and its CPU time
+    if not found:
+        print(f"Prism is not measured; npm install -g {PRISM}", file=sys.stderr)
         return []
-    command = [npx, "--no-install", PRISM, "mock", str(generate.CONTRACT)]
+    command = [found, "mock", str(generate.CONTRACT)]
     return [
         stack.enter_context(running(name, *command, *options, "-p"))
         for name, options in {"Prism": [], "Prism silent": ["-v", "silent"]}.items()
@@ -280,13 +272,13 @@ def syncs(folder: Path, count: int = 200) -> float:
         return count / (time.perf_counter() - started)
 
 
-def measure(rounds: int, seconds: float, sizes: Iterable[int], postgres: str | None) -> int:
+def measure(rounds: int, seconds: float, sizes: Iterable[int]) -> int:
     """Measure all of it, show it, and draw it; exit status 1 if a target is missed."""
     folder = Path(tempfile.mkdtemp(dir=generate.ROOT, prefix=".bench-"))  # on the disk that counts
     disk = list[float]()
     try:
         with ExitStack() as stack:
-            found = targets(stack, folder, sizes, postgres)
+            found = targets(stack, folder, sizes)
             for number in range(rounds):
                 print(f"round {number + 1} of {rounds} ...", file=sys.stderr)
                 disk.append(syncs(folder))
