@@ -2,7 +2,6 @@
 
 import base64
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -103,13 +102,10 @@ def _keys(text: str, where: str) -> list[bytes]:
 def _replace(file: Path, content: bytes) -> None:
     """Put the content in the file's place at once and for good; what was there is overwritten."""
     old = os.open(file, os.O_RDWR) if file.exists() else None
-    descriptor, name = tempfile.mkstemp(dir=file.parent)  # mode 0600
-    try:
-        _write(descriptor, content)
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink()
-        raise
+    # Always the same name: what a killed process left there is overwritten too.
+    new = file.with_name(f"{file.name}.new")
+    _write(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), content)
+    new.replace(file)
     folder = os.open(file.parent, os.O_RDONLY)
     os.fsync(folder)
     os.close(folder)
