@@ -77,6 +77,8 @@ async def _rotate(store: Store) -> None:
         async for done, of in store.rotate():
             print(f"  {done} of {of} credentials re-encrypted", flush=True)
         print("Done; the old keys are destroyed, unless they are yours, in $FLASHBACK_MOCK_KEYS.")
+    except asyncio.CancelledError:  # by Ctrl-C
+        print("Stopped; the same command goes on from here.")
     finally:
         await store.close()
 
@@ -156,7 +158,9 @@ def _welcome(mock: Mock, new: bool) -> None:  # noqa: FBT001 - uvicorn's callbac
     ids = [f"  {c.id}  {c.workspace}, {c.fields.get('name')}" for c in mock.fixtures.configurations]
     where = ["Store", f"  {mock.store.where}"]
     if not new:
-        where.append("  as it was left: the fixtures below went in when it was made")
+        where.append(
+            "  as it was left; fixtures went in when it was made, and these may be others:"
+        )
     tried = ["Try it", f"  {_curl(mock)}"]
     here = f"Flashback mock backend on {mock.base_url} (Ctrl-C stops it)"
     lines = [*where, "", "Tokens", *tokens, "", "Configurations", *ids, "", *tried, "", here]

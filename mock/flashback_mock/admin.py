@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from . import body
 from .app import token_of
 from .contract import Json
-from .control import Control, Entry, seconds
+from .control import LONGEST_DELAY, Control, Entry
 from .docs import Docs
 from .mock import Mock
 from .store import NameTakenError, NotFoundError, StoreError
@@ -75,7 +75,7 @@ class Admin:
         """Answer one request."""
         raw_path: bytes = scope["raw_path"]
         app: ASGIApp = self._mock.asgi
-        if raw_path == b"/" and _wants_page(Request(scope)):
+        if raw_path == b"/" and not self._token and _wants_page(Request(scope)):
             app = RedirectResponse(f"{PREFIX}/docs")
         elif raw_path == PREFIX.encode() or raw_path.startswith(PREFIX.encode() + b"/"):
             app = self._refusal(Request(scope)) or self._app
@@ -209,7 +209,9 @@ def _planned(given: Any) -> Json:
 def _milliseconds(name: str, value: Any) -> float:
     if type(value) not in (int, float):
         raise ValueError(f"{name}: must be a number of milliseconds")
-    return seconds(name, value / 1000)
+    if not 0 <= value <= LONGEST_DELAY * 1000:
+        raise ValueError(f"{name}: must be from 0 to {LONGEST_DELAY * 1000:.0f} milliseconds")
+    return float(value / 1000)
 
 
 def _wants_page(request: Request) -> bool:

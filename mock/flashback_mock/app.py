@@ -112,7 +112,10 @@ class App:
         token = token_of(request)
         try:
             # Read before 401 too: what is left unread costs the connection.
-            changes = self._judge(request, configuration, await self._body_of(request, seen))
+            given = await self._body_of(request, seen)
+            if seen.request_id.encode() in given:  # it could be a credential
+                seen.request_id = _new_id()
+            changes = self._judge(request, configuration, given)
             preferred, wanted = self._preferred(request), configuration.decode()
         except body.InvalidError as why:
             response = self._error(HTTPStatus.BAD_REQUEST, str(why))
@@ -120,6 +123,9 @@ class App:
             response = self._error(HTTPStatus.NOT_FOUND)
         else:
             seen.fields = tuple(changes)
+            credentials = self._contract.credentials & changes.keys()
+            if any(changes[field] in seen.request_id for field in credentials):
+                seen.request_id = _new_id()
             if preferred or not seen.planned.after_update:
                 # An update of nothing finds out who asks, and for what.
                 response = await self._change(token, wanted, {}, seen)
@@ -205,9 +211,13 @@ def _respond(status: int, content: dict[str, Any]) -> JSONResponse:
 
 def _request_id(request: Request) -> str:
     """The caller's, unless it could not be logged; a made one then."""
-    given = request.headers.get("x-request-id", "")
-    secret = given in request.headers.get("authorization", "")
-    return given if REQUEST_ID.fullmatch(given) and not secret else os.urandom(16).hex()
+    given, token = request.headers.get("x-request-id", ""), token_of(request)
+    secret = given in request.headers.get("authorization", "") or (token and token in given)
+    return given if REQUEST_ID.fullmatch(given) and not secret else _new_id()
+
+
+def _new_id() -> str:
+    return os.urandom(16).hex()
 
 
 def _why(error: Exception) -> str:

@@ -9,16 +9,21 @@ from .store import StoreError
 
 KEYS, KEYS_FILE = "FLASHBACK_MOCK_KEYS", "FLASHBACK_MOCK_KEYS_FILE"
 KEY_BYTES = 32
+MARK = "# Master keys of the store "
 
 
 class KeySource:
-    """Master keys of one store: 32 bytes in Base64, one a line, the one that seals first."""
+    """Master keys of one store: 32 bytes in Base64, one a line, the one that seals first.
+
+    A file names its store in its first line: two stores cannot share it, since a rotation of one
+    would destroy what the other needs.
+    """
 
     def __init__(self, option: Path | None, environment: Mapping[str, str] = os.environ) -> None:
         """Read them from the file `option`, else as the environment says, else in their place."""
         self._text = None if option else environment.get(KEYS)
         named = option or environment.get(KEYS_FILE)
-        self._file = Path(named) if named else None
+        self._file = Path(named).resolve() if named else None  # a link stays one
         home = environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
         self._folder = Path(home) / "flashback-mock"
 
@@ -38,20 +43,27 @@ class KeySource:
         try:
             if file.stat().st_mode & 0o077:
                 raise StoreError(f"{file}: others may read these keys; chmod 600 {file}")
-            return _keys(file.read_text("ascii", "replace"), str(file))
+            text = file.read_text("ascii", "replace")
         except OSError as error:
             raise StoreError(
                 f"{file}: the store's master keys cannot be read: {error.strerror}; "
                 f"name their file with --keys, or give them in ${KEYS}"
             ) from None
+        mark, _, keys = text.partition("\n")
+        if not mark.startswith(MARK):
+            return _keys(text, str(file))
+        if mark != MARK + store:
+            raise StoreError(f"{file}: holds the keys of another store; --keys names another file")
+        return _keys(keys, str(file))
 
     def make(self, store: str) -> list[bytes]:
         """The keys for a new store: those that are given, else one that is made now."""
         file = self.file(store)
-        if file is None or file.exists():
-            return self.load(store)
-        self.save(store, [new := os.urandom(KEY_BYTES)])
-        return [new]
+        given = file is None or file.exists()
+        keys = self.load(store) if given else [os.urandom(KEY_BYTES)]
+        if file:  # from now on the keys of this store alone, which rotates them
+            self.save(store, keys)
+        return keys
 
     def begin_rotation(self, store: str) -> list[bytes]:
         """The keys with a new one first; as they are while a rotation is unfinished.
@@ -76,7 +88,8 @@ class KeySource:
             raise StoreError(f"${KEYS}: put the new key before the one that it is to replace")
         try:
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _replace(file, "".join(f"{base64.b64encode(key).decode()}\n" for key in keys).encode())
+            lines = [MARK + store, *(base64.b64encode(key).decode() for key in keys), ""]
+            _replace(file, "\n".join(lines).encode())
         except OSError as error:
             raise StoreError(f"{file}: cannot be written: {error.strerror}") from None
 

@@ -28,7 +28,8 @@ class Text(logging.Formatter):
         time, entry = self.formatTime(record, "%H:%M:%S"), _entry(record)
         if entry is None:
             return f"{time}  {record.levelname}  {record.getMessage()}"
-        changed = f"{entry.configuration or '-'} ({', '.join(entry.fields) or 'nothing'})"
+        id = entry.configuration.encode("unicode_escape").decode() or "-"  # it is a caller's
+        changed = f"{id} ({', '.join(entry.fields) or 'nothing'})"
         status = f"{entry.status} {entry.fault}".rstrip()
         spent = f"{entry.milliseconds:.1f} ms"
         told = (time, entry.method, status, entry.user or "-", changed, spent, entry.request_id)

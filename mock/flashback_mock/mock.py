@@ -124,11 +124,15 @@ class Mock:
     def assert_updated(self, id: str, **fields: str) -> None:
         """Raise `AssertionError` unless the configuration was updated, and has these fields now.
 
-        It says what there is instead, field by field; a credential only `differs`.
+        Credentials must have been sent, too. It says what there is instead, field by field; of a
+        credential only that it `differs`.
         """
         stored = self.configuration(id)
         wrong = [why for name in fields if (why := self._why_not(id, stored, name, fields[name]))]
         mine = [entry for entry in self.requests if entry.configuration == id]
+        sent = {field for entry in mine if entry.updated for field in entry.fields}
+        secrets = self.contract.credentials & {self._field(name) for name in fields}
+        wrong += [f"{name}: was not sent" for name in sorted(secrets - sent)]
         if wrong or not any(entry.updated for entry in mine):
             what = "is not as expected:" if wrong else "was not updated"
             others = f"none, and {len(self.requests) - len(mine)} other(s)"

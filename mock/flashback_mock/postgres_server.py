@@ -23,6 +23,8 @@ SETTINGS = {
     "application_name": "flashback-mock",
     # Each statement sees what was committed when its locks were granted: see `Postgres.rotate`.
     "default_transaction_isolation": "read committed",
+    # What is answered is on the disk; and no key is destroyed before what it sealed is replaced.
+    "synchronous_commit": "on",
 }
 FORM = "postgresql://user:password@host:port/database"
 HOST = r"(?:[^\s:@/,\[\]]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?"

@@ -106,14 +106,15 @@ class Sqlite:
 
     async def open(self, fixtures: Fixtures | None) -> bool:
         """See `Store`: other files than a store's own are refused, and left as they are."""
-        if self.path:
-            _judge_file(self.path, new=fixtures is not None)
+        made = self.path is not None and _judge_file(self.path, new=fixtures is not None)
         self._db = _connect(self.path)
         try:
             with self._guarded():
-                return self._prepare(fixtures or Fixtures())
+                return self._prepare(fixtures)
         except BaseException:
             self._db.close()
+            if made and self.path:
+                self.path.unlink()
             raise
 
     async def close(self) -> None:
@@ -204,12 +205,14 @@ class Sqlite:
                 yield first + len(batch), len(old)
             self._keys.end_rotation(self._id, keys)
 
-    def _prepare(self, fixtures: Fixtures) -> bool:
+    def _prepare(self, fixtures: Fixtures | None) -> bool:
         for pragma in PRAGMAS.strip().split("\n"):
             self._db.execute(pragma)
         with self._transaction("EXCLUSIVE"):  # in this mode the lock is kept from here on
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             self._judge_content(version)
+            if version == 0 and fixtures is None:
+                raise StoreError(f"{self.path}: is empty; there is no store in it yet")
             for script in MIGRATIONS[version:]:
                 for statement in script.split(";\n"):
                     self._db.execute(statement)
@@ -217,7 +220,7 @@ class Sqlite:
             self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             self._unlock()
             if version == 0:
-                self._load(fixtures)
+                self._load(fixtures or Fixtures())
         return bool(version == 0)
 
     def _judge_content(self, version: int) -> None:
@@ -226,8 +229,9 @@ class Sqlite:
                 f"{self.path}: was written by a newer mock (schema {version}, this one knows "
                 f"{len(MIGRATIONS)}); install that one"
             )
+        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         (found,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
-        if found != "ok":
+        if found != "ok" or (tables and not version):
             raise StoreError(f"{self.path}: is damaged; restore it from a backup")
 
     def _unlock(self) -> None:
@@ -323,17 +327,25 @@ def _connect(path: Path | None) -> sqlite3.Connection:
     )
 
 
-def _judge_file(path: Path, *, new: bool) -> None:
-    """Make the file if it may be new, for its owner only; raise `StoreError` if it is another's."""
+def _judge_file(path: Path, *, new: bool) -> bool:
+    """Make the file if it may be new, for its owner only; whether it was made.
+
+    Raises `StoreError` for one that is no store's, and leaves it as it is.
+    """
+    there = path.exists()
+    if there and not path.is_file():
+        raise StoreError(f"{path}: cannot be opened: it is no file")
     try:
         descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if new else 0), 0o600)
         with os.fdopen(descriptor, "rb") as file:
             head = file.read(100)
+            ours = head[:16] == MAGIC and head[68:72] == APPLICATION_ID.to_bytes(4, "big")
+            if ours or not head:
+                os.fchmod(descriptor, 0o600)
+                return not there
     except OSError as error:
         raise StoreError(f"{path}: cannot be opened: {error.strerror}") from None
-    ours = head[:16] == MAGIC and head[68:72] == APPLICATION_ID.to_bytes(4, "big")
-    if head and not ours:
-        raise StoreError(f"{path}: is no store of this mock; --store names a new file, or its own")
+    raise StoreError(f"{path}: is no store of this mock; --store names a new file, or its own")
 
 
 def _why(error: sqlite3.Error) -> str:

@@ -76,13 +76,14 @@ class Vault:
         """Decrypt a credential; raises `StoreError` at another place, or without its key."""
         header, key = sealed[:HEADER_BYTES], sealed_by(sealed)
         if not sealed.startswith(VERSION) or key not in self._ciphers:
-            raise StoreError(f"a credential is sealed by key {key.hex()}, which is not given")
+            raise StoreError(f"{_said(place)} is sealed by key {key.hex()}, which is not given")
         nonce = header[-NONCE_BYTES:]
         try:
             padded = self._ciphers[key].decrypt(nonce, sealed[HEADER_BYTES:], _bound(header, place))
         except InvalidTag:
             raise StoreError(
-                "a credential does not open: it was damaged, or moved from another place"
+                f"{_said(place)} does not open: it was damaged, or moved from another place; "
+                "an update of it puts that right"
             ) from None
         length = int.from_bytes(padded[:LENGTH_BYTES], "big")
         return padded[LENGTH_BYTES : LENGTH_BYTES + length].decode()
@@ -103,6 +104,10 @@ def _padded(octets: bytes) -> bytes:
     needed = overhead + LENGTH_BYTES + len(octets)
     size = next((size for size in SIZES if size >= needed), -(-needed // SIZES[-1]) * SIZES[-1])
     return (len(octets).to_bytes(LENGTH_BYTES, "big") + octets).ljust(size - overhead, b"\0")
+
+
+def _said(place: tuple[str, ...]) -> str:
+    return " of ".join(["the credential", *reversed(place)])
 
 
 def _bound(header: bytes, place: tuple[str, ...]) -> bytes:

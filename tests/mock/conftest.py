@@ -64,6 +64,10 @@ class Place:
         (file,) = self.home.glob("flashback-mock/*.keys")
         return file
 
+    def keys(self) -> list[bytes]:
+        """Its master keys."""
+        return KeySource(self.key_file).load(self.key_file.stem)
+
     def store(self, **environment: str) -> Store:
         """The store, not yet open; with other keys if the environment has them."""
         keys = KeySource(None, {"XDG_DATA_HOME": str(self.home), **environment})

@@ -140,7 +140,7 @@ REFUSED: list[tuple[str, object, int, str]] = [
     ("settings", {"delay": 1}, 400, "it may have fixedDelay, answerNext"),
     ("settings", {"fixedDelay": "1"}, 400, "fixedDelay: must be a number of milliseconds"),
     ("settings", {"fixedDelay": True}, 400, "fixedDelay: must be a number of milliseconds"),
-    ("settings", {"fixedDelay": -1}, 400, "fixedDelay: must be from 0 to 3600 seconds"),
+    ("settings", {"fixedDelay": -1}, 400, "fixedDelay: must be from 0 to 3600000 milliseconds"),
     ("settings", {"answerNext": 500}, 400, "answerNext: must be an object; it may have status"),
     ("settings", {"answerNext": {"code": 1}}, 400, "answerNext: must be an object; it may have"),
     ("settings", {"answerNext": {"status": "500"}}, 400, "answerNext: status: must be of type int"),

@@ -28,7 +28,13 @@ def test_only_the_field_given_changes(
     main = next(c for c in mock.fixtures.configurations if c.role == "main")
     given = mock.contract.examples["everything"][field] + ("" if field == "aiType" else "x")
     put(http, main.id, {field: given})
-    mock.assert_updated(main.id, **{**main.fields, field: given})
+    mock.assert_updated(main.id, **{field: given})
+    stored = mock.configuration(main.id)
+    for name, value in {**main.fields, field: given}.items():
+        if name in mock.contract.credentials:
+            assert mock.reveals(main.id, **{name: value})
+        else:
+            assert stored[name] == value
 
 
 def test_empty_object_changes_nothing(http: httpx.Client, mock: flashback_mock.Mock) -> None:
