@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from urllib.parse import quote
 
 import contract
-from backend import BrokenPromiseError, Exchange
+from exchange import Exchange
 
 SHORTEST = 8  # characters of a credential that cannot stand in an answer by chance
 CANARY = re.compile("Canary[A-Za-z0-9]{26}")
@@ -26,25 +26,16 @@ INTERNALS = re.compile(
 )
 
 
-class Watch:
-    """One rule held against every exchange of the run; keeps the shortest one that broke it."""
-
-    def __init__(self, rule: Callable[[Exchange], None]) -> None:
-        """Nothing is broken yet."""
-        self._rule = rule
-        self.broken: tuple[Exchange, BrokenPromiseError] | None = None
-
-    def __call__(self, exchange: Exchange) -> None:
-        """Judge an exchange."""
-        try:
-            self._rule(exchange)
-        except BrokenPromiseError as error:
-            if self.broken is None or len(exchange.sent) < len(self.broken[0].sent):
-                self.broken = exchange, error
+def judge(exchange: Exchange) -> None:
+    """Hold every rule against an exchange; `BROKEN` keeps the shortest that broke it."""
+    for rule, (_, _, finding) in RULES.items():
+        why = finding(exchange)
+        if why and (rule not in BROKEN or len(exchange.sent) < len(BROKEN[rule][0].sent)):
+            BROKEN[rule] = exchange, why
 
 
-class NoCredential:
-    """No answer has a credential or token of its request, or a canary of any: not even a part."""
+class Credentials:
+    """Finds credentials and the token of the request, and canaries of any, even in part."""
 
     def __init__(self) -> None:
         """No credential was given yet."""
@@ -52,28 +43,15 @@ class NoCredential:
         self._parts: dict[int, dict[str, str]] = {}  # by length: a canary's parts, how spelt
         self._harmless: set[str] = set()  # lines of answers that have none of the parts
 
-    def __call__(self, exchange: Exchange) -> None:
-        """Look for credentials in the status line, headers and body."""
+    def __call__(self, exchange: Exchange) -> str | None:
+        """Which credential the status line, headers and body have."""
         self._learn(set(CANARY.findall(exchange.sent.decode("latin-1"))) - self._known)
         response = exchange.response
         lines = [response.reason, *(f"{n}: {v}" for n, v in response.headers.items())]
         lines.append(response.content.decode("latin-1"))
-        for line in lines:
-            if line not in self._harmless:
-                self._look_for_parts(line)
-                self._harmless.add(line)
-        answer = "\n".join(lines)
-        given = exchange.given
-        # What may come back whatever was sent.
-        harmless = f"{contract.TEXT} {exchange.id} {given.get('name', '')}"
-        token = str(exchange.request.headers.get("Authorization", "")).partition(" ")[2]
-        for credential in (token, *(given.get(name, "") for name in contract.CREDENTIALS)):
-            # Words come back anyhow.
-            if len(credential) < SHORTEST or credential.isalpha() or credential in harmless:
-                continue
-            for how, spelling in spellings(credential):
-                if spelling in answer:
-                    raise _leak(f"one of the request, {how}")
+        how = next(filter(None, map(self._part_in, lines)), None)
+        how = f"given in this run, {how}" if how else _own("\n".join(lines), exchange)
+        return f"expected no credential in the answer, came one {how}" if how else None
 
     def _learn(self, canaries: set[str]) -> None:
         for canary in canaries:
@@ -83,85 +61,31 @@ class NoCredential:
             self._known.add(canary)
             self._harmless.clear()
 
-    def _look_for_parts(self, line: str) -> None:
+    def _part_in(self, line: str) -> str | None:
+        if line in self._harmless:
+            return None
         for text in (line, re.sub("[^0-9A-Za-z]", "", line)):  # the latter if it is spelt out
             for size, parts in self._parts.items():
                 for at in range(len(text) - size + 1):
                     if text[at : at + size] in parts:
-                        raise _leak(f"one given in this run, {parts[text[at : at + size]]}")
+                        return parts[text[at : at + size]]
+        self._harmless.add(line)
+        return None
 
 
-def codings(canary: str) -> Iterator[tuple[str, str, int]]:
-    """How, as what text a canary may hide in an answer, and how much of it gives it away."""
-    secret = canary[6:]
-    octets = secret.encode()
-    yield from (("as it is", secret, 6), ("reversed", secret[::-1], 8))
-    yield from (("in other case", text, 8) for text in (secret.lower(), secret.upper()))
-    yield from (("in other case", secret.swapcase(), 8), ("in rot13", _rot13(secret), 8))
-    yield from (("in hex", text, 12) for text in (octets.hex(), octets.hex().upper()))
-    yield from (("in octets", "".join(map(str, octets)), 12),)
-    yield from (("in JSON escapes", "".join(f"u{octet:04x}" for octet in octets), 20),)
-    # Where it begins in what is encoded decides how it comes out.
-    for coded in {base64.b64encode(b"x" * lead + octets)[4:-4] for lead in range(3)}:
-        twice = [base64.b64encode(b"x" * lead + coded)[4:-4] for lead in range(3)]
-        for text in (coded.decode(), *(text.decode() for text in twice)):
-            yield from (("in base64", way, 8) for way in (text, text.translate(URL_SAFE)))
-    for lead in range(5):
-        yield "in base32", base64.b32encode(b"x" * lead + octets).decode()[8:-8], 10
-    for text in (canary, secret):
-        yield from (("masked", f"{mark}{text[-4:]}", 5) for mark in MASKS)
-        yield from (("masked", f"{text[:4]}{mark}", 5) for mark in MASKS)
-    for digest in (hashlib.new(name, canary.encode()) for name in HASHES):
-        yield "hashed", digest.hexdigest(), 16
-        yield "hashed", base64.b64encode(digest.digest()).decode(), 16
-
-
-def no_internals(exchange: Exchange) -> None:
-    """Look for traces, queries and paths of files in an error."""
-    text = exchange.response.content.decode(errors="replace")
-    found = INTERNALS.search(text) if exchange.status >= 400 else None
-    if found:
-        raise BrokenPromiseError(f"expected no internals in an error, came {found[0]!r}")
-
-
-def strict_json(exchange: Exchange) -> None:
-    """Read a documented answer as strictly as RFC 8259 allows."""
-    if not _documented(exchange):
-        return
-    try:
-        text = exchange.response.content.decode("utf-8")
-        answer = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
-        json.dumps(answer, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        why = type(error).__name__ if isinstance(error, UnicodeError) else str(error)
-        raise BrokenPromiseError(f"expected strict JSON in UTF-8, came: {why}") from None
-    if not isinstance(answer, dict):
-        raise BrokenPromiseError("expected a JSON object in the answer")
-
-
-def true_success(exchange: Exchange) -> None:
-    """Compare `success` with the status."""
-    wanted, came = exchange.status == 200, exchange.field("success")
-    if _documented(exchange) and came is not wanted:
-        wish = f'"success": {json.dumps(wanted)} in a {exchange.status}'
-        raise BrokenPromiseError(f"expected {wish}, came {came!r}")
-
-
-def true_id(exchange: Exchange) -> None:
-    """Compare `aiLlmId` of a 200 with the path's id."""
-    came = exchange.field("aiLlmId")
-    if exchange.request.method == "PUT" and exchange.status == 200 and came != exchange.id:
-        raise BrokenPromiseError(f'expected "aiLlmId" to be the id asked for, came {came!r}')
-
-
-# What each is called in the verdict, the clause that says it and its source, and who judges it.
-RULES: dict[str, tuple[str, str, Callable[[], Callable[[Exchange], None]]]] = {
-    "carries no credential, in part or encoded": ("credentials", "page", NoCredential),
-    "tells no trace, query or file in an error": ("500", "ours", lambda: no_internals),
-    "is strict JSON": ("answers", "page", lambda: strict_json),
-    "has a success true to its status": ("success", "ours", lambda: true_success),
-    "has the id asked for in a 200": ("aiLlmId", "page, ours", lambda: true_id),
-}
+def _own(answer: str, exchange: Exchange) -> str | None:
+    """How the answer spells a credential or the token of its request."""
+    given = exchange.given
+    harmless = f"{contract.TEXT} {exchange.id} {given.get('name', '')}"  # comes back anyhow
+    token = str(exchange.request.headers.get("Authorization", "")).partition(" ")[2]
+    for credential in (token, *(given.get(name, "") for name in contract.CREDENTIALS)):
+        # Words come back, too.
+        if len(credential) < SHORTEST or credential.isalpha() or credential in harmless:
+            continue
+        for how, spelling in spellings(credential):
+            if spelling in answer:
+                return f"of the request, {how}"
+    return None
 
 
 @cache
@@ -178,17 +102,78 @@ def spellings(credential: str) -> list[tuple[str, str]]:
     ]
 
 
-def _leak(what: str) -> BrokenPromiseError:
-    return BrokenPromiseError(f"expected no credential in the answer, came {what}")
+def codings(canary: str) -> Iterator[tuple[str, str, int]]:
+    """How, as what text a canary may hide in an answer, and how much of it gives it away."""
+    secret = canary[6:]
+    octets = secret.encode()
+    yield from (("as it is", secret, 6), ("reversed", secret[::-1], 8))
+    cases = (secret.lower(), secret.upper(), secret.swapcase())
+    yield from (("in other case", text, 8) for text in cases)
+    yield from (("in hex", text, 12) for text in (octets.hex(), octets.hex().upper()))
+    yield "in rot13", codecs.encode(secret, "rot13"), 8
+    yield "in octets", "".join(map(str, octets)), 12
+    yield "in JSON escapes", "".join(f"u{octet:04x}" for octet in octets), 20
+    # Where it begins in what is encoded decides how it comes out.
+    once = [base64.b64encode(b"x" * lead + octets)[4:-4] for lead in range(3)]
+    twice = [base64.b64encode(b"x" * lead + coded)[4:-4] for lead in range(3) for coded in once]
+    for text in (coded.decode() for coded in (*once, *twice)):
+        yield from (("in base64", way, 8) for way in (text, text.translate(URL_SAFE)))
+    for lead in range(5):
+        yield "in base32", base64.b32encode(b"x" * lead + octets).decode()[8:-8], 10
+    for mark in MASKS:
+        for text in (canary, secret):
+            yield from (("masked", f"{mark}{text[-4:]}", 5), ("masked", f"{text[:4]}{mark}", 5))
+    for digest in (hashlib.new(name, canary.encode()) for name in HASHES):
+        yield "hashed", digest.hexdigest(), 16
+        yield "hashed", base64.b64encode(digest.digest()).decode(), 16
 
 
-def _rot13(text: str) -> str:
-    return codecs.encode(text, "rot13")
+def internals(exchange: Exchange) -> str | None:
+    """Which trace, query or path of a file an error has."""
+    text = exchange.response.content.decode(errors="replace")
+    found = INTERNALS.search(text) if exchange.status >= 400 else None
+    return f"expected no internals in an error, came {found[0]!r}" if found else None
 
 
-def _documented(exchange: Exchange) -> bool:
-    asked = exchange.request.method == "PUT" and exchange.id is not None
-    return asked and exchange.status in contract.STATUSES
+def lax_json(exchange: Exchange) -> str | None:
+    """Why a documented answer is no JSON object, read as strictly as RFC 8259 allows."""
+    if not exchange.of_operation:
+        return None
+    try:
+        text = exchange.response.content.decode("utf-8")
+        answer = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        json.dumps(answer, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        why = type(error).__name__ if isinstance(error, UnicodeError) else str(error)
+        return f"expected strict JSON in UTF-8, came: {why}"
+    return None if isinstance(answer, dict) else "expected a JSON object in the answer"
+
+
+def false_success(exchange: Exchange) -> str | None:
+    """How `success` contradicts the status."""
+    wanted, came = exchange.status == 200, exchange.field("success")
+    if not exchange.of_operation or came is wanted:
+        return None
+    return f'expected "success": {json.dumps(wanted)} in a {exchange.status}, came {came!r}'
+
+
+def false_id(exchange: Exchange) -> str | None:
+    """How `aiLlmId` of a 200 differs from the path's id."""
+    came = exchange.field("aiLlmId")
+    if exchange.request.method != "PUT" or exchange.status != 200 or came == exchange.id:
+        return None
+    return f'expected "aiLlmId" to be the id asked for, came {came!r}'
+
+
+# What each is called in the verdict, the clause that says it and its source, and what finds fault.
+RULES: dict[str, tuple[str, str, Callable[[Exchange], str | None]]] = {
+    "carries no credential, in part or encoded": ("credentials", "page", Credentials()),
+    "tells no trace, query or file in an error": ("500", "ours", internals),
+    "is strict JSON": ("answers", "page", lax_json),
+    "has a success true to its status": ("success", "ours", false_success),
+    "has the id asked for in a 200": ("aiLlmId", "page, ours", false_id),
+}
+BROKEN: dict[str, tuple[Exchange, str]] = {}
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,20 +1,25 @@
 """Sets the contract tests up against one backend: options, order, rounds, fixtures."""
 
+import os
+import random
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
+from pathlib import Path
+from urllib.parse import urlsplit
 
+import backend
 import hypothesis
 import pytest
-import requests
-import settings
-from answers import RULES, Watch
+import values
+import yaml
 from asking import Asker
-from backend import MEANINGS, Backend, BrokenPromiseError, NoVerdictError
-from contract import EXAMPLES
+from backend import MEANINGS, WRITER, Backend
+from contract import EXAMPLE_ID, EXAMPLES
+from exchange import BrokenPromiseError, NoVerdictError
 from schemathesis.pytest.plugin import SchemathesisFunction
 from verdict import Verdict
 
-WATCHED = pytest.StashKey[dict[str, Watch]]()
+DEVIATIONS = Path(__file__).with_name("deviations.yaml")
 
 # Statuses at which the control request says that the run was set up wrongly.
 CURES = {
@@ -26,21 +31,33 @@ CURES = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options that scripts/contract passes on."""
-    settings.add_options(parser)
+    add = parser.getgroup("contract").addoption
+    add("--backend-url", help="the backend to test")
+    add("--id", default=EXAMPLE_ID, help="the configuration that the run overwrites")
+    add("--max-examples", type=int, default=100, help="generated requests a property")
+    add("--max-time", type=float, default=0, help="go on generating for S seconds")
+    add("--rate-limit", type=float, default=0, help="requests a second, at most")
+    add("--timeout", type=float, default=10, help="longest time to answer, in seconds")
+    add("--deviations", type=Path, default=DEVIATIONS, help="known deviations, YAML")
+    add("--seed", type=int, help="the same seed gives the same requests")
+    add("--report-dir", type=Path, help="where the reports go")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make sure that the backend can be judged at all, before anything is collected."""
+    option = config.option
+    if option.seed is None:
+        option.seed = random.SystemRandom().randrange(10**9)
+    given = {name: os.environ[name] for name in MEANINGS if os.environ.get(name)}
+    if not option.backend_url or WRITER not in given:
+        raise pytest.UsageError(f"name a backend: --backend-url, and {WRITER}: {MEANINGS[WRITER]}")
+    backend.under_test = Backend(option, given)
     try:
-        current = settings.read(config)
-        _make_sure_control_works(current.backend)
+        known = _known_deviations(option.deviations, urlsplit(option.backend_url).hostname or "")
+        _make_sure_control_works(backend.under_test)
     except NoVerdictError as why:
         raise pytest.UsageError(f"no verdict: {why}") from None
-    settings.begin(current)
-    watches = {rule: Watch(judge()) for rule, (_, _, judge) in RULES.items()}
-    current.backend.watchers.extend(watches.values())
-    config.stash[WATCHED] = watches
-    config.pluginmanager.register(Verdict(current))
+    config.pluginmanager.register(Verdict(backend.under_test, known))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,65 +68,39 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """After the first round, go on with new seeds until the time is up or a promise is broken."""
+    option, started = session.config.option, time.monotonic()
     result = yield
-    current = settings.current()
     generated = [item for item in session.items if isinstance(item, SchemathesisFunction)]
-    while generated and time.monotonic() < current.ends and not session.testsfailed:
-        current.seed += 1
+    ends = started + option.max_time
+    while generated and time.monotonic() < ends and not session.testsfailed:
+        option.seed += 1
         for item in generated:
-            hypothesis.seed(current.seed)(item.obj)
+            hypothesis.seed(option.seed)(item.obj)
             item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
     return result
 
 
 def pytest_sessionfinish() -> None:
     """Leave the configuration as the contract's example says, whatever the run made of it."""
-    backend = settings.current().backend
     example = EXAMPLES["everything"]
-    for body in (example, {k: v for k, v in example.items() if k != "name"}):
-        request = backend.control()
-        request.prepare_body(None, None, json=body)
-        try:
-            if backend.send(request).status_code == requests.codes.ok:
+    try:
+        for body in (example, {k: v for k, v in example.items() if k != "name"}):
+            if backend.under_test.send(backend.under_test.control(body)).status_code == 200:
                 break
-        except (NoVerdictError, BrokenPromiseError):
-            break
-    backend.close()
+    except (NoVerdictError, BrokenPromiseError):
+        pass
+    backend.under_test.close()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Let what a promise draws depend on the seed and its name alone."""
-    settings.current().begin_promise(item.name)
+    values.RANDOM.seed(f"{item.config.option.seed} {item.name}")
 
 
 @pytest.fixture(scope="session")
-def backend() -> Backend:
-    """The backend under test."""
-    return settings.current().backend
-
-
-@pytest.fixture(scope="session")
-def ask(backend: Backend) -> Asker:
+def ask() -> Asker:
     """Asks the backend."""
-    return Asker(backend)
-
-
-@pytest.fixture
-def watches(pytestconfig: pytest.Config) -> dict[str, Watch]:
-    """The rules that are held against every exchange of the run."""
-    return pytestconfig.stash[WATCHED]
-
-
-@pytest.fixture
-def need(backend: Backend) -> Callable[[str], str]:
-    """Gives a variable's value; a promise whose variable is not given is not tested."""
-
-    def given(variable: str) -> str:
-        if variable not in backend.given:
-            pytest.skip(f"set {variable}: {MEANINGS[variable]}")
-        return backend.given[variable]
-
-    return given
+    return Asker(backend.under_test)
 
 
 def _make_sure_control_works(backend: Backend) -> None:
@@ -119,3 +110,15 @@ def _make_sure_control_works(backend: Backend) -> None:
     status = backend.send(backend.control()).status_code
     if status in CURES:
         raise NoVerdictError(f"the control request was answered {status}: {CURES[status]}")
+
+
+def _known_deviations(file: Path, host: str) -> dict[str, str]:
+    """What is known of a host: each promise with its reason, link and date."""
+    try:
+        entries = yaml.safe_load(file.read_text("utf-8")).get(host, [])
+        return {e["promise"]: f"{e['reason']} ({e['link']}, {e['date']})" for e in entries}
+    except (OSError, AttributeError, LookupError, TypeError, yaml.YAMLError) as error:
+        raise NoVerdictError(
+            f"{file}: must be YAML, for each host a list of promise, reason, link, date; "
+            f"{type(error).__name__}: {error}"
+        ) from None

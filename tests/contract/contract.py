@@ -13,17 +13,11 @@ PATH = "/ai/llm/{id}"
 OPERATION: dict[str, Any] = DOCUMENT["paths"][PATH]["put"]
 MEDIA: dict[str, Any] = OPERATION["requestBody"]["content"]["application/json"]
 EXAMPLES: dict[str, dict[str, str]] = {k: v["value"] for k, v in MEDIA["examples"].items()}
-PROPERTIES: dict[str, Any] = DOCUMENT["components"]["schemas"]["UpdateAiLlmRequest"]["properties"]
+SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+PROPERTIES: dict[str, Any] = {
+    name: SCHEMAS[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    for name, schema in SCHEMAS["UpdateAiLlmRequest"]["properties"].items()
+}
 CREDENTIALS = [name for name, schema in PROPERTIES.items() if schema.get("writeOnly")]
 EXAMPLE_ID: str = OPERATION["parameters"][0]["example"]
 STATUSES = {int(status) for status in OPERATION["responses"]}
-
-
-def resolve(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema that `schema` is, or refers to."""
-    while "$ref" in schema:
-        found: Any = DOCUMENT
-        for part in schema["$ref"].removeprefix("#/").split("/"):
-            found = found[part]
-        schema = found
-    return schema

@@ -1,61 +1,57 @@
 """Access: who may update which configuration."""
 
-from collections.abc import Callable
-
 import pytest
 import values
 from asking import Asker
-from backend import ADMIN, FOREIGN_ID, READER, SIBLING_ID, STRANGER, WRITER, Backend
-from settings import current
+from backend import ADMIN, FOREIGN_ID, READER, SIBLING_ID, STRANGER, WRITER
 
-Need = Callable[[str], str]
 ROUNDS = 10  # of a race that even a wrong backend may lose
 
 
 @pytest.mark.clause("access levels", "page, vendor, ours")
 @pytest.mark.parametrize("token", [WRITER, ADMIN], ids=["WRITE", "ADMIN"])
-def test_member_may_update(ask: Asker, need: Need, token: str) -> None:
+def test_member_may_update(ask: Asker, token: str) -> None:
     """A member of this level may update any configuration of the workspace, however asked."""
-    need(token)
-    for id in filter(None, (ask.backend.id, ask.backend.given.get(SIBLING_ID))):
+    ask.need(token)
+    for id in ask.backend.own_ids:
         for way in values.ways():
             ask.expect(200, token=token, id=id, **way)
 
 
 @pytest.mark.clause("403", "vendor, ours")
-def test_reader_may_not_update(ask: Asker, need: Need) -> None:
+def test_reader_may_not_update(ask: Asker) -> None:
     """A member with READ may not update the configuration, whatever the body, not even `{}`."""
-    need(READER)
-    ask.expect_always(403, (ask.backend.id, ask.backend.given.get(SIBLING_ID)), token=READER)
+    ask.need(READER)
+    ask.expect_always(403, ask.backend.own_ids, token=READER)
 
 
 @pytest.mark.clause("403", "page")
-def test_stranger_may_not_update(ask: Asker, need: Need) -> None:
+def test_stranger_may_not_update(ask: Asker) -> None:
     """A user who is no member of the workspace may not update its configurations."""
-    need(STRANGER)
-    ask.expect_always(403, (ask.backend.id, ask.backend.given.get(SIBLING_ID)), token=STRANGER)
+    ask.need(STRANGER)
+    ask.expect_always(403, ask.backend.own_ids, token=STRANGER)
 
 
 @pytest.mark.clause("403", "page")
-def test_foreign_configuration_may_not_be_updated(ask: Asker, need: Need) -> None:
+def test_foreign_configuration_may_not_be_updated(ask: Asker) -> None:
     """A configuration of another workspace may not be updated, whatever the level in one's own."""
-    id = need(FOREIGN_ID)
-    for token in filter(ask.backend.given.get, (WRITER, ADMIN, READER)):
+    id = ask.need(FOREIGN_ID)
+    for token in filter(ask.given.get, (WRITER, ADMIN, READER)):
         ask.expect_always(403, [id], token=token)
 
 
 @pytest.mark.clause("404", "page")
 def test_unknown_id_answers_404(ask: Asker) -> None:
     """An id that no configuration has answers 404 to everybody, whatever the body."""
-    for token in filter(ask.backend.given.get, (WRITER, ADMIN, READER, STRANGER)):
-        ask.expect_always(404, [current().unique()], token=token)
+    for token in filter(ask.given.get, (WRITER, ADMIN, READER, STRANGER)):
+        ask.expect_always(404, [values.unique()], token=token)
 
 
 @pytest.mark.clause("access", "page")
-def test_no_header_gives_access(ask: Asker, need: Need) -> None:
+def test_no_header_gives_access(ask: Asker) -> None:
     """No header or parameter that names a user, a role or a workspace gives access."""
-    need(READER)
-    others = {"X-Workspace-Id": ask.backend.id, "X-Workspace": "*", "X-Access-Level": "ADMIN"}
+    ask.need(READER)
+    others = {"X-Workspace-Id": ask.id, "X-Workspace": "*", "X-Access-Level": "ADMIN"}
     for name, value in (values.TRUSTED_HEADERS | others).items():
         ask.expect(403, token=READER, headers={name: value})
     for query in ("admin=true", "role=ADMIN", "access=WRITE", "force=true", "debug=1"):
@@ -63,9 +59,9 @@ def test_no_header_gives_access(ask: Asker, need: Need) -> None:
 
 
 @pytest.mark.clause("names in a workspace", "vendor")
-def test_name_is_unique_in_its_workspace(ask: Asker, need: Need) -> None:
+def test_name_is_unique_in_its_workspace(ask: Asker) -> None:
     """Renaming to a name that another configuration of the workspace has answers 400."""
-    sibling, body = need(SIBLING_ID), values.fresh()
+    sibling, body = ask.need(SIBLING_ID), values.fresh()
     ask.expect(200, body=body)
     ask.expect(400, id=sibling, body=body)
     ask.expect(400, id=sibling, body={**values.EVERYTHING, **body})
@@ -73,9 +69,9 @@ def test_name_is_unique_in_its_workspace(ask: Asker, need: Need) -> None:
 
 
 @pytest.mark.clause("names in a workspace", "vendor")
-def test_names_that_differ_are_not_taken(ask: Asker, need: Need) -> None:
+def test_names_that_differ_are_not_taken(ask: Asker) -> None:
     """Names are compared code point by code point: nothing else makes two of them the same."""
-    sibling, name = need(SIBLING_ID), f"Caf\u00e9 {current().unique()}"
+    sibling, name = ask.need(SIBLING_ID), f"Caf\u00e9 {values.unique()}"
     ask.expect(200, body={"name": name})
     alike = [name.lower(), name.upper(), name + " ", " " + name, name.replace(" ", "  ")]
     alike += [name.replace("\u00e9", "e\u0301"), name.replace("\u00e9", "e"), name + "\u200b"]
@@ -85,9 +81,9 @@ def test_names_that_differ_are_not_taken(ask: Asker, need: Need) -> None:
 
 
 @pytest.mark.clause("names in a workspace", "vendor")
-def test_name_that_was_given_up_is_free(ask: Asker, need: Need) -> None:
+def test_name_that_was_given_up_is_free(ask: Asker) -> None:
     """A name that its configuration gave up may be taken by another."""
-    sibling, body = need(SIBLING_ID), values.fresh()
+    sibling, body = ask.need(SIBLING_ID), values.fresh()
     ask.expect(200, body=body)
     ask.expect(200, body=values.fresh())
     ask.expect(200, id=sibling, body=body)
@@ -95,9 +91,9 @@ def test_name_that_was_given_up_is_free(ask: Asker, need: Need) -> None:
 
 
 @pytest.mark.clause("names in a workspace", "vendor")
-def test_one_name_is_not_given_twice_at_the_same_moment(ask: Asker, need: Need) -> None:
+def test_one_name_is_not_given_twice_at_the_same_moment(ask: Asker) -> None:
     """Of two configurations that ask for one name at the same moment, one gets 200, one 400."""
-    ids = (ask.backend.id, need(SIBLING_ID))
+    ids = (ask.id, ask.need(SIBLING_ID))
     for body in [values.fresh() for _ in range(ROUNDS)]:
         came = ask.at_once([{"id": id, "body": body} for id in ids])
         if sorted(exchange.status for exchange in came) != [200, 400]:
@@ -105,14 +101,14 @@ def test_one_name_is_not_given_twice_at_the_same_moment(ask: Asker, need: Need) 
 
 
 @pytest.mark.clause("only what is given changes", "page")
-def test_refused_update_changes_nothing(ask: Asker, backend: Backend, need: Need) -> None:
+def test_refused_update_changes_nothing(ask: Asker) -> None:
     """After `{}`, other fields, and updates that were refused, the name is what it was."""
-    sibling, kept, other = need(SIBLING_ID), values.fresh(), values.fresh()
+    sibling, kept, other = ask.need(SIBLING_ID), values.fresh(), values.fresh()
     ask.expect(200, body=kept)
     for wrong in ({"aiType": "NONE"}, {"endpoint": "x"}, {"unknown": "x"}, {"key": ""}):
         ask(body={**other, **wrong})
     ask(body=other, headers={"Content-Type": "text/plain"})
-    for token in (None, *filter(backend.given.get, (READER, STRANGER))):
+    for token in (None, *filter(ask.given.get, (READER, STRANGER))):
         ask(token=token, body=other)
     for body in ({}, values.GOOD, {"aiType": "OTHER"}, {"endpoint": "https://example.com"}):
         ask.expect(200, body=body)

@@ -7,9 +7,8 @@ from urllib.parse import quote
 
 import contract
 import pytest
+import values
 from asking import Asker
-from backend import SIBLING_ID
-from settings import current
 
 
 def near(id: str) -> Iterator[str]:
@@ -41,26 +40,26 @@ def strange(id: str) -> Iterator[str]:
 @pytest.mark.clause("404", "page, ours")
 def test_near_id_answers_404(ask: Asker) -> None:
     """An id that is nearly the configuration's answers 404."""
-    ids = [ask.backend.id, ask.backend.given.get(SIBLING_ID, "")]
-    for wrong in (wrong for id in filter(None, ids) for wrong in near(id)):
-        if wrong not in ("", *ids, *ask.backend.given.values()):
+    ids = ask.backend.own_ids
+    for wrong in (wrong for id in ids for wrong in near(id)):
+        if wrong not in ("", *ids, *ask.given.values()):
             ask.expect(404, id=wrong)
 
 
 @pytest.mark.clause("id", "ours")
 def test_strange_id_answers_404_or_400(ask: Asker) -> None:
     """An id with odd octets, or of any length, answers 404, or 400 where it cannot be an id."""
-    for wrong in strange(ask.backend.id):
+    for wrong in strange(ask.id):
         ask.expect(404, 400, id=wrong)
-    twice = quote(ask.path_of(ask.backend.id, escaped=True).rpartition("/")[2], safe="")
-    for segment in (twice, "%FF", "%C3%28", f"{ask.backend.id}%FF", "%ED%A0%80"):
+    twice = quote(ask.path_of(ask.id, escaped=True).rpartition("/")[2], safe="")
+    for segment in (twice, "%FF", "%C3%28", f"{ask.id}%FF", "%ED%A0%80"):
         ask.expect(404, 400, path=contract.PATH.replace("{id}", segment))
 
 
 @pytest.mark.clause("id", "page")
 def test_id_elsewhere_is_ignored(ask: Asker) -> None:
     """The id is the path's, whatever the query or a header says."""
-    id, wrong = ask.backend.id, current().unique()
+    id, wrong = ask.id, values.unique()
     for name in ("id", "aiLlmId", "ai_llm_id"):
         ask.expect(404, id=wrong, query=f"{name}={id}")
         ask.expect(200, query=f"{name}={wrong}")
@@ -71,7 +70,7 @@ def test_id_elsewhere_is_ignored(ask: Asker) -> None:
 @pytest.mark.clause("id", "ours")
 def test_percent_encoded_id_is_the_same(ask: Asker) -> None:
     """Percent-encoded letters and hyphens are the same id, and the answer names it decoded."""
-    id = ask.backend.id
+    id = ask.id
     whole, plain = ask.path_of(id, escaped=True).rpartition("/")[2], quote(id, safe="")
     mixed = whole[:3] + quote(id[1:], safe="")
     small = "".join(c.lower() for c in whole)

@@ -22,7 +22,7 @@ def test_other_method_answers_405(ask: Asker) -> None:
     """Every other method answers 405 and names PUT; OPTIONS may answer 200 or 204 instead."""
     for method in METHODS:
         expect_405(ask, method)
-        for token in (None, *filter(ask.backend.given.get, (ADMIN, READER, STRANGER))):
+        for token in (None, *filter(ask.given.get, (ADMIN, READER, STRANGER))):
             exchange = ask(method=method, token=token)
             if exchange.status not in (401, 403, 405) and method != "OPTIONS":
                 ask.broken(exchange, f"expected 405, or 401, or 403, came {exchange.status}")
@@ -50,7 +50,7 @@ def test_method_override_is_ignored(ask: Asker) -> None:
 @pytest.mark.clause("where", "page")
 def test_neighbouring_path_is_no_door(ask: Asker) -> None:
     """Paths beside the operation's lead to no update and to no failure."""
-    id, path = ask.backend.id, ask.path_of(ask.backend.id)
+    id, path = ask.id, ask.path_of(ask.id)
     base = path.rpartition("/")[0]
     beside = [path + end for end in ("/", "/x", ".json", ";v=1", "//", "%20", "%2F", "/update")]
     beside += [before + path for before in ("/api", "/v1", "/v2", "/internal", "/admin", "/test")]

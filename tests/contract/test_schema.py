@@ -7,22 +7,22 @@ import contract
 import pytest
 import values
 from asking import Asker, load_schema
-from backend import WRITER
+from backend import WRITER, under_test
 from schemathesis import Case
 from schemathesis.specs.openapi.checks import ignored_auth
-from settings import current
-
-SETTINGS = current()
-UNDER_TEST = SETTINGS.backend
 
 
 def settings(mode: str) -> dict[str, Any]:
     """Generation for one mode: the id pinned to the configuration, exact statuses expected."""
     return {
-        "seed": SETTINGS.seed,
-        "headers": {"Authorization": f"Bearer {UNDER_TEST.given[WRITER]}"},
-        "parameters": {"path.id": UNDER_TEST.id},
-        "generation": {"mode": mode, "max-examples": SETTINGS.max_examples, "database": "none"},
+        "seed": under_test.settings.seed,
+        "headers": {"Authorization": f"Bearer {under_test.given[WRITER]}"},
+        "parameters": {"path.id": under_test.id},
+        "generation": {
+            "mode": mode,
+            "max-examples": under_test.settings.max_examples,
+            "database": "none",
+        },
         "phases": {"stateful": {"enabled": False}},
         "checks": {
             "positive_data_acceptance": {"expected-statuses": ["200"]},
@@ -33,19 +33,19 @@ def settings(mode: str) -> dict[str, Any]:
 
 
 # `ignored_auth` sends requests of its own, past the session; every token is judged elsewhere.
-VALID = load_schema(UNDER_TEST, **settings("positive"))
-INVALID = load_schema(UNDER_TEST, **settings("negative"))
+VALID = load_schema(under_test, **settings("positive"))
+INVALID = load_schema(under_test, **settings("negative"))
 
 
 @VALID.parametrize()
 @pytest.mark.clause("requestBody, 200", "page")
 def test_valid_body_answers_200(case: Case[Any]) -> None:
     """Every body that the contract allows answers 200."""
-    response = case.call(session=UNDER_TEST)
+    response = case.call(session=under_test)
     if response.status_code == 400 and isinstance(case.body, dict) and "name" in case.body:
         # The name may be taken: it is the body's fault only if a fresh one is refused too.
-        case.body = {**case.body, "name": f"contract run {current().unique()}"}
-        response = case.call(session=UNDER_TEST)
+        case.body = {**case.body, "name": f"contract run {values.unique()}"}
+        response = case.call(session=under_test)
     case.validate_response(response, excluded_checks=[ignored_auth])
 
 
@@ -53,14 +53,14 @@ def test_valid_body_answers_200(case: Case[Any]) -> None:
 @pytest.mark.clause("requestBody, 400", "page")
 def test_invalid_body_answers_400(case: Case[Any]) -> None:
     """Every body that the contract does not allow answers 400, every other method 405."""
-    response = case.call(session=UNDER_TEST)
+    response = case.call(session=under_test)
     case.validate_response(response, excluded_checks=[ignored_auth])
 
 
 def accepted(ask: Asker, body: dict[str, str]) -> dict[str, str]:
     """Expect 200; a name is given a second chance, since it may be taken: what was accepted."""
     if "name" in body and ask(body=body).status == 400:
-        name, other = body["name"], current().unique()[:8]
+        name, other = body["name"], values.unique()[:8]
         if len(name) < 248:  # as long as before, unless nothing of it would be left
             body = {**body, "name": (name[:-8] if len(name) > 15 else name) + other}
     ask.expect(200, body=body)

@@ -7,9 +7,8 @@ import hypothesis
 import pytest
 import values
 from asking import Asker
-from backend import ADMIN, FOREIGN_ID, READER, SIBLING_ID, STRANGER, WRITER, Backend
+from backend import ADMIN, FOREIGN_ID, READER, SIBLING_ID, STRANGER, WRITER, under_test
 from hypothesis import strategies as st
-from settings import current
 
 Step = tuple[str | None, str, Any]  # token, id, body
 IDS = {"foreign": FOREIGN_ID, "sibling": SIBLING_ID}
@@ -38,16 +37,17 @@ def expected(token: str | None, id: str, body: Any) -> set[int]:
     return {status} if valid else {400, status}
 
 
-def arguments(backend: Backend, steps: list[Step]) -> list[tuple[set[int], dict[str, Any]]]:
+def arguments(steps: list[Step]) -> list[tuple[set[int], dict[str, Any]]]:
     """What each step expects and asks; none whose token or id is not given."""
-    ids = {"main": backend.id, "unknown": "unknown"}
-    ids |= {name: id for name in IDS if (id := backend.given.get(IDS[name]))}
+    given = under_test.given
+    ids = {"main": under_test.id, "unknown": "unknown"}
+    ids |= {name: given[variable] for name, variable in IDS.items() if variable in given}
     return [
         (expected(*step), {"token": step[0], "id": ids[step[1]], "body": step[2]})
         for step in steps
         # Whether a stranger may update the foreign configuration is not known.
         if step[:2] != (STRANGER, "foreign")
-        and (step[0] is None or step[0] in backend.given)
+        and (step[0] is None or step[0] in given)
         and step[1] in ids
     ]
 
@@ -83,27 +83,25 @@ def test_good_request_works_after_every_bad_one(ask: Asker) -> None:
 @hypothesis.given(steps=st.lists(STEPS, min_size=2, max_size=8))
 @hypothesis.example(steps=list(values.every_pair(KINDS)))
 @hypothesis.settings(
-    max_examples=max(5, current().max_examples // 3),
+    max_examples=max(5, under_test.settings.max_examples // 3),
     deadline=None,
     database=None,
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
 )
-@hypothesis.seed(current().seed)
-def test_answer_does_not_depend_on_what_came_before(
-    ask: Asker, backend: Backend, steps: list[Step]
-) -> None:
+@hypothesis.seed(under_test.settings.seed)
+def test_answer_does_not_depend_on_what_came_before(ask: Asker, steps: list[Step]) -> None:
     """In any sequence of requests by several users, each gets the answer it would get alone."""
-    for statuses, asked in arguments(backend, steps):
+    for statuses, asked in arguments(steps):
         fresh = values.fresh() if asked["body"] == {"name": "fresh"} else asked["body"]
         ask.expect(*statuses, **asked | {"body": fresh})
 
 
 @pytest.mark.clause("200", "page")
-def test_updates_at_the_same_time_are_all_answered(ask: Asker, backend: Backend) -> None:
+def test_updates_at_the_same_time_are_all_answered(ask: Asker) -> None:
     """Twenty requests at the same time are each answered as they would be alone."""
-    steps = (arguments(backend, [kind for kind in KINDS if kind[2] != {"name": "fresh"}]) * 3)[:20]
+    steps = (arguments([kind for kind in KINDS if kind[2] != {"name": "fresh"}]) * 3)[:20]
     came = ask.at_once([way for _, way in steps])
     for (statuses, _), exchange in zip(steps, came, strict=True):
-        backend.watch(exchange)  # once more: now the credentials of the others are known, too
+        ask.backend.watch(exchange)  # once more: now the credentials of the others are known, too
         if exchange.status not in statuses:
             ask.broken(exchange, f"expected {statuses} also among {len(steps)} at once")

@@ -1,14 +1,15 @@
 """Values on both sides of every rule of the contract: odd ones that are valid, near misses."""
 
 import json
+import random
 import string
 import unicodedata
+import uuid
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
 import contract
-from settings import current
 
 # Credentials that cannot be in an answer by chance: most requests give them, no answer may.
 GOOD = {"key": "CanaryqX7mZ2vK9sB4nT6wL1pR8dY3h", "secret": "CanaryG5jU0cF8aW2eN7kQ4rM9tV1xSz"}
@@ -52,9 +53,22 @@ ODD = {
 }  # fmt: skip
 
 
+RANDOM = random.Random()  # noqa: S311 - seeded for each promise, not to be secret
+
+
+def unique() -> str:
+    """A UUID that nobody has used."""
+    return str(uuid.UUID(int=RANDOM.getrandbits(128), version=4))
+
+
+def canary() -> str:
+    """A credential that cannot be in an answer by chance, not even in part."""
+    return "Canary" + "".join(RANDOM.choices(string.ascii_letters + string.digits, k=26))
+
+
 def fresh() -> dict[str, str]:
     """A name that nobody has."""
-    return {"name": f"contract run {current().unique()}"}
+    return {"name": f"contract run {unique()}"}
 
 
 def odd(field: str) -> Iterator[str]:
@@ -62,9 +76,9 @@ def odd(field: str) -> Iterator[str]:
     if field in ODD:
         yield from ODD[field]
     else:
-        yield from every_pair(contract.resolve(contract.PROPERTIES[field])["enum"])
+        yield from every_pair(contract.PROPERTIES[field]["enum"])
     if field == "name":
-        yield from ((current().unique() * 8)[:length] for length in LENGTHS)
+        yield from ((unique() * 8)[:length] for length in LENGTHS)
 
 
 def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
@@ -82,7 +96,7 @@ def bodies() -> Iterator[Any]:
     for many in range(len(everything) + 1):
         for number, fields in enumerate(combinations(everything, many)):
             yield {field: everything[field] for field in fields[:: -1 if number % 2 else 1]}
-    same = current().unique()
+    same = unique()
     yield dict.fromkeys(("name", "key", "secret"), same)
     longest = {"key": "\U0001f510" * 8192, "secret": "\U0001f511" * 8192}
     yield {**longest, "name": (same * 8)[:255], "endpoint": ODD["endpoint"][-1]}
@@ -145,7 +159,7 @@ def near_types(members: list[str]) -> Iterator[str]:
 
 def near_misses(field: str) -> Iterator[Any]:
     """Values for a field that the contract nearly, but not quite, allows."""
-    schema = contract.resolve(contract.PROPERTIES[field])
+    schema = contract.PROPERTIES[field]
     good = contract.EXAMPLES["everything"][field]
     yield from (None, True, False, 0, 1, -1.5, [], [good], {}, {"value": good})
     if "maxLength" in schema:

@@ -1,15 +1,16 @@
 """The verdict: each promise with its outcome, told as it falls, and kept as HTML."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
-from backend import Exchange, NoVerdictError
+from backend import Backend
+from exchange import Exchange, NoVerdictError
 from rich.console import Console
 from rich.text import Text
 from schemathesis.core.failures import Failure, FailureGroup
-from settings import Settings
 
 STYLES = {"kept": "green", "broken": "bold red", "known": "magenta", "not tested": "yellow"}
 LONGEST = 2000  # characters of a request or an answer that are worth reading
@@ -38,48 +39,59 @@ class Promise:
     detail: str = ""  # why it was not tested, or what was expected, what came, how to see it
 
     @classmethod
-    def of(cls, item: pytest.Item) -> "Promise":
+    def of(cls, item: Any) -> "Promise":
         """The promise that a test tells in its docstring and its `clause` mark."""
-        function = getattr(item, "function", None)
-        module = getattr(item, "module", None)
         clause = item.get_closest_marker("clause")
         if not clause:
             raise pytest.UsageError(f"{item.nodeid} names no clause: add @pytest.mark.clause")
+        family, sentence = (
+            told.__doc__.partition("\n")[0] for told in (item.module, item.function)
+        )
         case = getattr(item, "callspec", None)
-        sentence = _first_line(function)
         if case:  # a docstring that does not end is ended by each of its cases
             sentence += f" [{case.id}]" if sentence.endswith(".") else f" {case.id}."
-        return cls(_first_line(module), sentence, *clause.args)
+        return cls(family, sentence, *clause.args)
+
+    def line(self) -> Text:
+        """The promise and its outcome in one line, or two if there is a reason."""
+        style = STYLES[self.outcome]
+        line = Text.assemble(
+            (f"  {self.outcome:<11}", style),
+            (f"{self.requests:>6}  ", "bright_black"),
+            self.sentence,
+            (f"  {self.clause} · {self.source}", "bright_black"),
+        )
+        reason = f"\n{'':21}{self.detail}" if self.outcome in ("known", "not tested") else ""
+        return line.append(reason, style)
 
 
 class Verdict:
     """A pytest plugin that turns outcomes of tests into promises kept, broken or not tested."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Begin a verdict on the settings' backend."""
-        self._settings, self._backend = settings, settings.backend
-        self._console = Console(record=True, highlight=False, soft_wrap=True)
+    def __init__(self, backend: Backend, deviations: Mapping[str, str]) -> None:
+        """Begin a verdict on the backend, of which deviations are known: promise to reason."""
+        self._backend, self._deviations = backend, deviations
+        self._console = Console(
+            record=True, highlight=False, markup=False, emoji=False, soft_wrap=True
+        )
         self._promises: dict[str, Promise] = {}
         self._started = time.monotonic()
         self._no_verdict = ""
-        self._console.print(f"Testing {settings.backend.url}, configuration {settings.backend.id}")
+        self._console.print(f"Testing {backend.url}, configuration {backend.id}")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """Show which promise is being tested, then what became of it."""
-        again = item.nodeid in self._promises
-        promise = self._promises.setdefault(item.nodeid, Promise.of(item))
-        if not again:
-            self._print_family(promise)
+        promise = self._promises.get(item.nodeid) or Promise.of(item)
+        if promise.family not in [known.family for known in self._promises.values()]:
+            self._console.print(f"\n{promise.family}", style="bold")
+        self._promises[item.nodeid] = promise
         before, known = self._backend.statuses.total(), promise.outcome
-        if self._console.is_terminal:
-            with self._console.status(promise.sentence):
-                result = yield
-        else:
+        with self._console.status(Text(promise.sentence)):
             result = yield
         promise.requests += self._backend.statuses.total() - before
         if promise.outcome != known:  # a further round says nothing unless it found something
-            self._console.print(_line(promise))
+            self._console.print(promise.line())
         return result
 
     @pytest.hookimpl(wrapper=True)
@@ -99,8 +111,10 @@ class Verdict:
             promise.outcome, promise.detail = "not tested", str(error)
         elif report.when == "call":
             promise.outcome = "kept"
-        if report.when == "call":
-            self._excuse(promise, report, self._settings.deviations.get(_name(item)))
+        # As a file of deviations calls it: without the operation that schemathesis appends.
+        known = self._deviations.get(item.name.partition("[PUT ")[0])
+        if report.when == "call" and known:
+            _excuse(promise, report, known)
         if report.failed:
             report.longrepr = promise.detail
         report.sections.clear()
@@ -118,37 +132,21 @@ class Verdict:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Explain what is broken, sum up, write the HTML report, and set the exit status."""
-        if not any(
-            promise.outcome in ("kept", "broken", "known") for promise in self._promises.values()
-        ):
+        if not {"kept", "broken", "known"} & {p.outcome for p in self._promises.values()}:
             self._no_verdict = self._no_verdict or "no promise was tested; -k may match none"
         if self._no_verdict:
             session.exitstatus = NO_VERDICT
         for promise in self._promises.values():
             if promise.outcome == "broken":
-                self._console.print(Text(f"\nBroken: {promise.sentence}", "bold red"))
-                self._console.print(
-                    f"Promised by: {promise.clause} ({promise.source})", markup=False
-                )
-                self._console.print(Text(promise.detail))
+                self._console.print(f"\nBroken: {promise.sentence}", style="bold red")
+                self._console.print(f"Promised by: {promise.clause} ({promise.source})")
+                self._console.print(promise.detail)
         self._console.print()
-        for line in self._summary():
-            self._console.print(line)
-        if self._settings.report_dir:
-            html = self._settings.report_dir / "verdict.html"
-            self._console.save_html(str(html), inline_styles=True, code_format=PAGE)
-
-    def _excuse(self, promise: Promise, report: pytest.TestReport, known: str | None) -> None:
-        """Let a known deviation pass, and none that no longer occurs."""
-        if known and promise.outcome == "broken":
-            promise.outcome, promise.detail, report.outcome = "known", known, "passed"
-        elif known and promise.outcome == "kept":
-            promise.outcome, report.outcome = "broken", "failed"
-            promise.detail = f"expected the known deviation ({known}); it is gone: take it out"
-
-    def _print_family(self, promise: Promise) -> None:
-        if [known.family for known in self._promises.values()].count(promise.family) == 1:
-            self._console.print(Text(f"\n{promise.family}", style="bold"))
+        reports = self._backend.settings.report_dir
+        self._sum_up(f"Reports: {reports}/verdict.html and junit.xml" if reports else "")
+        if reports:
+            html = str(reports / "verdict.html")
+            self._console.save_html(html, inline_styles=True, code_format=PAGE)
 
     def _explain(self, error: BaseException) -> str:
         """What was expected, what came, and the curl line that shows it; no given token."""
@@ -159,44 +157,32 @@ class Verdict:
             lines += ["Came:", *(f"  {line}" for line in _answer(exchange))]
         return self._backend.redact("\n".join(lines))
 
-    def _summary(self) -> Iterator[Text]:
-        statuses = sorted(self._backend.statuses.items())
-        seconds = time.monotonic() - self._started
-        total = self._backend.statuses.total()
-        yield Text(f"{total} requests in {seconds:.1f} s, seed {self._settings.seed}")
-        yield Text("Statuses: " + ", ".join(f"{status} ×{count}" for status, count in statuses))
-        if self._settings.report_dir:
-            yield Text(f"Reports: {self._settings.report_dir}/verdict.html and junit.xml")
+    def _sum_up(self, reports: str) -> None:
+        statuses, seconds = self._backend.statuses, time.monotonic() - self._started
+        seed = self._backend.settings.seed
+        self._console.print(f"{statuses.total()} requests in {seconds:.1f} s, seed {seed}")
+        counts = (f"{status} ×{count}" for status, count in sorted(statuses.items()))
+        self._console.print("Statuses: " + ", ".join(counts))
+        if reports:
+            self._console.print(reports)
         outcomes = [promise.outcome for promise in self._promises.values()]
         shown = [outcome for outcome in STYLES if outcome != "known" or outcome in outcomes]
         counted = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in shown)
         if self._no_verdict:
-            yield Text(f"No verdict: {self._no_verdict}", "bold yellow")
+            self._console.print(f"No verdict: {self._no_verdict}", style="bold yellow")
         elif "broken" in outcomes:
-            yield Text(f"The contract is broken: {counted}.", "bold red")
+            self._console.print(f"The contract is broken: {counted}.", style="bold red")
         else:
-            yield Text(f"The contract is kept: {counted}.", "bold green")
+            self._console.print(f"The contract is kept: {counted}.", style="bold green")
 
 
-def _name(item: pytest.Item) -> str:
-    """The promise's name, as a file of deviations calls it."""
-    return item.name.partition("[PUT ")[0]
-
-
-def _first_line(documented: object) -> str:
-    return (getattr(documented, "__doc__", None) or "").partition("\n")[0]
-
-
-def _line(promise: Promise) -> Text:
-    line = Text.assemble(
-        (f"  {promise.outcome:<11}", STYLES[promise.outcome]),
-        (f"{promise.requests:>6}  ", "bright_black"),
-        promise.sentence,
-        (f"  {promise.clause} · {promise.source}", "bright_black"),
-    )
-    if promise.outcome in ("known", "not tested"):
-        line.append(f"\n{'':21}{promise.detail}", style=STYLES[promise.outcome])
-    return line
+def _excuse(promise: Promise, report: pytest.TestReport, known: str) -> None:
+    """Let a known deviation pass, and none that no longer occurs."""
+    if promise.outcome == "broken":
+        promise.outcome, promise.detail, report.outcome = "known", known, "passed"
+    elif promise.outcome == "kept":
+        promise.outcome, report.outcome = "broken", "failed"
+        promise.detail = f"expected the known deviation ({known}); it is gone: take it out"
 
 
 def _findings(error: BaseException) -> Iterator[str]:
