@@ -18,12 +18,10 @@ SCHEMES = "Basic", "Token", "Digest", "ApiKey", "JWT", "OAuth", "Bearers", "Bear
 def near(token: str) -> Iterator[str]:
     """Tokens that are made from a good one, and others that some backend might take."""
     octets = token.encode()
-    yield from (token[:-1], token[1:], token + "x", "x" + token, token[::-1], token * 2, token[0])
-    yield from (token.upper(), token.lower(), token.swapcase(), token.title(), f'"{token}"')
-    yield from (f"{token},{token}", f"{token} {token}", f"{token} x", f"{token},", f"x {token}")
-    yield from (token + end for end in (".", "%00", ";", ".x"))
-    yield from (f"token={token}", f"<{token}>")
-    yield from (f"'{token}'", f"%{octets[0]:02X}{token[1:]}", quote(token, safe="").lower() + "%20")
+    yield from (token[:-1], token[1:], token[::-1], token[0], f"{token} {token}", f"{token} x")
+    yield from (token.upper(), token.lower(), token.swapcase(), token.title(), f"x {token}")
+    yield from values.spelt("@x x@ @@ \"@\" '@' @,@ @, @. @%00 token=@ <@> @; @.x", token)
+    yield from (f"%{octets[0]:02X}{token[1:]}", quote(token, safe="").lower() + "%20")
     yield from (base64.b64encode(octets).decode(), octets.hex(), hashlib.sha256(octets).hexdigest())
 
 

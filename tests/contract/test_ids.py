@@ -10,19 +10,20 @@ import pytest
 import values
 from asking import Asker
 
+NEAR = """
+    @0 0@ @. .@ @.json @~ +@ @@ {@} urn:uuid:@ @,@ @|@ "@" '@' id=@ @' @* * % null undefined 0 1 -1
+    true me self current latest default all new @\u200b @é {id} :id \u202e@
+    """
+
 
 def near(id: str) -> Iterator[str]:
     """Ids that are nearly the one given."""
-    yield from (id.upper(), id.lower(), id.title(), id[:-1], id[1:], id + "0", "0" + id, id[::-1])
+    yield from (id.upper(), id.lower(), id.title(), id[:-1], id[1:], id[::-1], id[:8], id[-12:])
     for at, octet in enumerate(id):  # one character is another
         yield id[:at] + ("1" if octet == "0" else "0") + id[at + 1 :]
-    yield from (id[:8], id[-12:], f"{id}.", f".{id}", f"{id}.json", f"{id}~", f"+{id}", id * 2)
-    yield from (id.replace("-", ""), id.replace("-", "_"), id.replace("-", "", 1), f"{{{id}}}")
-    yield from (f"urn:uuid:{id}", f"{id},{id}", f"{id}|{id}", f'"{id}"', f"'{id}'", f"id={id}")
-    yield from (f"{id}'", f"{id}*", f"{id[:-1]}%", f"{id[:-1]}_", f"{id[:-1]}?", f"{id[:-1]}.")
-    yield from (f"{id}' OR '1'='1", "' OR 1=1 --", "*", "%", "_" * len(id), "null", "undefined")
-    yield from ("0", "1", "-1", "true", "me", "self", "current", "latest", "default", "all", "new")
-    yield from (f"{id}\u200b", f"{id}é", "{id}", ":id", "[object Object]", "\u202e" + id)
+    yield from (id.replace("-", ""), id.replace("-", "_"), id.replace("-", "", 1), "_" * len(id))
+    yield from (id[:-1] + wildcard for wildcard in "%_?.")
+    yield from (f"{id}' OR '1'='1", "' OR 1=1 --", "[object Object]", *values.spelt(NEAR, id))
     yield from ("".join(map(_full_width, id)), base64.urlsafe_b64encode(id.encode()).decode())
     digits = id.replace("-", "")
     if all(digit in "0123456789abcdefABCDEF" for digit in digits):  # as a UUID is

@@ -71,14 +71,17 @@ def fresh() -> dict[str, str]:
     return {"name": f"contract run {unique()}"}
 
 
-def odd(field: str) -> Iterator[str]:
+def spelt(spellings: str, word: str) -> list[str]:
+    """Each of the spellings, in which `@` stands for the word."""
+    return [spelling.replace("@", word) for spelling in spellings.split()]
+
+
+def odd(field: str) -> list[Any]:
     """The oddest values that a field may have; each of an enumeration comes after each other."""
-    if field in ODD:
-        yield from ODD[field]
-    else:
-        yield from every_pair(contract.PROPERTIES[field]["enum"])
-    if field == "name":
-        yield from ((unique() * 8)[:length] for length in LENGTHS)
+    if field not in ODD:
+        return list(every_pair(contract.PROPERTIES[field]["enum"]))
+    names = [(unique() * 8)[:length] for length in LENGTHS] if field == "name" else []
+    return ODD[field] + names
 
 
 def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
@@ -102,9 +105,8 @@ def bodies() -> Iterator[Any]:
     yield {**longest, "name": (same * 8)[:255], "endpoint": ODD["endpoint"][-1]}
     yield from (b"\n\t " + TEXT + b"\r\n", json.dumps(everything, indent=8).encode())
     yield b'{"\\u006bey": "\\u0043\\/\\b\\f\\n\\r\\t\\\\\\"\\ud83d\\uDE00"}'
-    yield json.dumps(
-        {"name": f"Ключ 🔑 {same}", "secret": "Ünïcödé 名前"}, ensure_ascii=False
-    ).encode()
+    spelt_out = {"name": f"Ключ 🔑 {same}", "secret": "Ünïcödé 名前"}
+    yield json.dumps(spelt_out, ensure_ascii=False).encode()
 
 
 # What a client may send beside the request's own parts, without a word of it in the contract.
@@ -129,32 +131,32 @@ def ways() -> Iterator[dict[str, Any]]:
 
 
 NEAR_ENDPOINTS = [
-    "", " ", "api.example.com", "//api.example.com", "/v1", "https:", "https://", "https:///v1",
-    "https://[::1/v1", "https://[x]/", "https:api.example.com", "http:/api.example.com",
-    "://api.example.com", "https://:443/", "ftp://api.example.com", "file:///etc/passwd",
-    "javascript:alert(1)", "ws://api.example.com", "httpss://api.example.com",
-    "xhttps://api.example.com", "data:text/plain,x", "https://user@api.example.com",
-    "https://user:pass@api.example.com/", "https://:pass@api.example.com",
-    "https://api.example.com\n", "https://api.example.com/\n", "\nhttps://api.example.com",
+    "", " ", "https://api.example.com\n", "https://api.example.com/\n", "\nhttps://api.example.com",
     "https://api.example.com/\x00", "https://api.example.com/\x7f", "https://api\t.example.com",
-    "https://bücher.example/", "https://api.example.com/é", "https://api.example.com/\u202e",
-    "https://api.example.com/" + "a" * 2025, "s3://bucket/key", "ssh://example.com",
-    "mailto:a@b.c", "gs://bucket", "grpc://example.com", "unix:/run/x", "tel:1",
-    "blob:https://example.com/x",
-    "wss://example.com", "ldap://example.com", "about:blank", "localhost:8080", "1.2.3.4", "x",
-    "?x", "#x", "./v1", "../v1", "https//example.com", "https;//example.com", "null", "undefined",
-    "https://us%40er:pw@example.com/",
+    "https://api.example.com/\u202e", "https://api.example.com/" + "a" * 2025,
 ]  # fmt: skip
+NEAR_URLS = """
+    api.example.com //api.example.com /v1 https: https:// https:///v1 https://[::1/v1 https://[x]/
+    https:api.example.com http:/api.example.com ://api.example.com https://:443/ javascript:alert(1)
+    ftp://api.example.com file:///etc/passwd ws://api.example.com httpss://api.example.com
+    xhttps://api.example.com data:text/plain,x https://user@api.example.com x ?x #x ./v1 ../v1 tel:1
+    https://user:pass@api.example.com/ https://:pass@api.example.com https://bücher.example/
+    https://api.example.com/é https://us%40er:pw@example.com/ s3://bucket/key ssh://example.com
+    mailto:a@b.c gs://bucket grpc://example.com unix:/run/x blob:https://example.com/x
+    wss://example.com ldap://example.com about:blank localhost:8080 1.2.3.4 https//example.com
+    https;//example.com null undefined
+    """
+NEAR_TYPES = """null 0 UNKNOWN CUSTOM OPEN_AI AZURE BEDROCK AMAZON GEMINI CLAUDE GPT MISTRAL COHERE
+    META OLLAMA LOCAL VERTEX"""
 
 
 def near_types(members: list[str]) -> Iterator[str]:
     """Spellings of an enumeration's members that are not members."""
     for member in members:
-        yield from (member.lower(), member.title(), member[:-1], member + "S", f" {member}")
-        yield from (member + " ", member + "\n", member + "\x00", f'"{member}"', f"X_{member}")
-        yield from (member[0] + "\u200b" + member[1:], f"{member},{member}", f"AiType.{member}")
-    yield from ("", " ", "null", "0", "UNKNOWN", "CUSTOM", "OPEN_AI", "AZURE", "BEDROCK", "AMAZON")
-    yield from ("GEMINI", "CLAUDE", "GPT", "MISTRAL", "COHERE", "META", "OLLAMA", "LOCAL", "VERTEX")
+        yield from (member.lower(), member.title(), member[:-1], member[0] + "\u200b" + member[1:])
+        yield from (f" {member}", f"{member} ", f"{member}\n", f"{member}\x00")
+        yield from spelt('@S "@" X_@ @,@ AiType.@', member)
+    yield from ("", " ", *NEAR_TYPES.split())
 
 
 def near_misses(field: str) -> Iterator[Any]:
@@ -163,58 +165,52 @@ def near_misses(field: str) -> Iterator[Any]:
     good = contract.EXAMPLES["everything"][field]
     yield from (None, True, False, 0, 1, -1.5, [], [good], {}, {"value": good})
     if "maxLength" in schema:
-        yield from ("", "a" * (schema["maxLength"] + 1), "é" * (schema["maxLength"] + 1))
+        yield from ("", *(letter * (schema["maxLength"] + 1) for letter in "aé"))
     if field == "name":
-        yield from (f"{good}{chr(code)}x" for code in (*range(0x20), *range(0x7F, 0xA0)))
-        yield from (chr(code) for code in (0, 9, 10, 0x7F, 0x80, 0x85))
-        yield from (f"{good}{chr(code)}" for code in (0, 9, 10, 13, 0x1B, 0x7F, 0x85, 0x9F))
-        yield from (f"{chr(code)}{good}" for code in (0, 10, 0x80))
+        for control in map(chr, (*range(0x20), *range(0x7F, 0xA0))):
+            yield f"{good}{control}x"
+        for control in "\x00\t\n\r\x1b\x7f\x80\x85\x9f":
+            yield from (control, f"{good}{control}", f"{control}{good}")
     elif field == "aiType":
         yield from near_types(schema["enum"])
     elif field == "endpoint":
-        yield from NEAR_ENDPOINTS
+        yield from (*NEAR_ENDPOINTS, *NEAR_URLS.split())
+
+
+OTHER_FIELDS = """
+    ai_type aitype id aiLlmId workspace workspaceId success __proto__ constructor $set apiKey secrt
+    url type message user userId owner role access createdAt updatedAt deletedAt accessKey secretKey
+    api_key password token provider model enabled default options metadata data _method $ref
+    k\u0435y"""
 
 
 def unknown_fields() -> Iterator[str]:
     """Names of fields that are not the contract's, but look like them."""
     for name in contract.PROPERTIES:
-        yield from (name.upper(), name.title(), name[:-1], name + "s", f" {name}", name + " ")
-        yield from (f"{name}\n", f"{name}\x00", f"_{name}", f"{name}[]", f"data.{name}", f"{name}2")
-    yield from ("ai_type", "aitype", "id", "aiLlmId", "workspace", "workspaceId", "success", "")
-    yield from ("__proto__", "constructor", "$set", "apiKey", "secrt", "url", "type", "message")
-    yield from ("user", "userId", "owner", "role", "access", "createdAt", "updatedAt", "deletedAt")
-    yield from ("accessKey", "secretKey", "api_key", "password", "token", "provider", "model")
-    yield from ("enabled", "default", "options", "metadata", "data", "_method", "k\u0435y", "$ref")
+        yield from (name.upper(), name.title(), name[:-1], f" {name}", f"{name} ", f"{name}\n")
+        yield from (f"{name}\x00", *spelt("@s _@ @[] data.@ @2", name))
+    yield from ("", *OTHER_FIELDS.split())
 
 
 def unreadable_bodies() -> Iterator[bytes]:
     """Octets that are no JSON object a strict parser would read; most have good fields in them."""
-    good, field, value = json.dumps(GOOD).encode(), b'"key"', json.dumps(GOOD["key"]).encode()
+    good, value = json.dumps(GOOD).encode(), json.dumps(GOOD["key"]).encode()
     yield from (b"", b" ", b"[" + good + b"]", b"[]", value, b"null", b"true", b"1", b"{", b"}")
     yield from (b"key=x&secret=y", good[:-1] + b",}", good[:-1], good + b"}", good + good)
     yield from (good + b" x", good + b"\x00", good + b"// x", b"/* */" + good, b"\x00" * 8)
     yield from (good.replace(b'"', b"'"), b"{key: " + value + b"}", good.replace(b": ", b":\x0c"))
     for second in (b'"key"', b'"k\\u0065y"', b'"secret"'):  # fields that are there twice
         yield good[:-1] + b", " + second + b": " + value + b"}"
-    deep = b"[" * 5000 + b"]" * 5000
-    for odd in (
-        b"NaN",
-        b"-Infinity",
-        b"1" + b"0" * 5000,
-        b"1e999999999",
-        deep,
-        b"x",
-        b"'x'",
-        b"01",
-    ):
+    deep, many = b"[" * 5000 + b"]" * 5000, b"1" + b"0" * 5000
+    for odd in (b"NaN", b"-Infinity", many, b"1e999999999", deep, b"x", b"'x'", b"01"):
         yield good[:-1] + b', "name": ' + odd + b"}"
     yield from (b"[" * 100_000 + b"]" * 100_000, b'{"name":' * 25_000 + b"1" + b"}" * 25_000)
     # In a string: no UTF-8, Latin-1, overlong, surrogates, a line break, an escape that is none.
     odds = (b"\xff\xfe", b"caf\xe9", b"\xc0\xaf", b"\xed\xa0\x80", b"\\ud800", b"\\udc00x", b"a\nb")
     for odd in (*odds, b"\\x41", b"\\ud800\\u0041"):
-        yield b"{" + field + b': "' + odd + b'", "secret": ' + value + b"}"
-    codecs = ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be")
-    yield from (good.decode().encode(codec) for codec in codecs)
+        yield b'{"key": "' + odd + b'", "secret": ' + value + b"}"
+    for codec in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"):
+        yield good.decode().encode(codec)
     yield bytes.fromhex("1f8b08000000000000ffabae05004314a6bf02000000")  # compressed
 
 
