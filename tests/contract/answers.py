@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import quote
 
 import contract
@@ -141,8 +141,8 @@ def lax_json(exchange: Exchange) -> str | None:
         return None
     try:
         text = exchange.response.content.decode("utf-8")
-        answer = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
-        json.dumps(answer, ensure_ascii=False).encode()
+        answer = json.loads(text, object_pairs_hook=_once)
+        json.dumps(answer, ensure_ascii=False, allow_nan=False).encode()  # no lone surrogates
     except (ValueError, RecursionError) as error:
         why = type(error).__name__ if isinstance(error, UnicodeError) else str(error)
         return f"expected strict JSON in UTF-8, came: {why}"
@@ -180,7 +180,3 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(dict(pairs)) != len(pairs):
         raise ValueError("a field twice")
     return dict(pairs)
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)

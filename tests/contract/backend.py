@@ -7,7 +7,6 @@ from argparse import Namespace
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 import answers
 import contract
@@ -36,7 +35,6 @@ MEANINGS = {
 }
 
 ATTEMPTS = 4  # at a request that the backend, or a proxy before it, is too busy to answer
-LONGEST_PAUSE = 10.0  # seconds, whatever Retry-After says
 
 
 class Backend(requests.Session):
@@ -58,14 +56,18 @@ class Backend(requests.Session):
         self._token = re.compile("|".join(map(re.escape, longest_first)))
 
     def send(self, request: requests.PreparedRequest, **_options: Any) -> requests.Response:
-        """The answer, once the backend has time for one; redirects are never followed."""
+        """The answer, as schemathesis asks for it; redirects are never followed."""
+        return self.exchange(request).response
+
+    def exchange(self, request: requests.PreparedRequest) -> Exchange:
+        """The request and its answer, once the backend has time for one."""
         for attempt in range(ATTEMPTS):
             time.sleep(1 / self.settings.rate_limit if self.settings.rate_limit else 0)
-            response = self._send_once(request)
-            if not _busy(response):
-                self.watch(Exchange(request, response, self.url))
-                return response
-            time.sleep(_pause_asked_for(response, attempt))
+            exchange = Exchange(request, self._send_once(request), self.url)
+            if not exchange.busy:
+                self.watch(exchange)
+                return exchange
+            time.sleep(exchange.pause_asked_for(0.5 * 2**attempt))
         raise NoVerdictError(
             f"the backend, or a proxy before it, was too busy {ATTEMPTS} times in a row; "
             "run again when it has time, or slower with --rate-limit"
@@ -79,10 +81,9 @@ class Backend(requests.Session):
 
     def control(self, body: Mapping[str, str] | None = None) -> requests.PreparedRequest:
         """The request that must always work: by default, change nothing, as the writer."""
-        url = self.url + contract.PATH.replace("{id}", quote(self.id, safe=""))
+        url = self.url + contract.path_of(self.id)
         headers = {"Authorization": f"Bearer {self.given[WRITER]}"}
-        json = body or contract.EXAMPLES["nothing"]
-        return self.prepare_request(requests.Request("PUT", url, headers, json=json))
+        return self.prepare_request(requests.Request("PUT", url, headers, json=body or {}))
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -96,11 +97,11 @@ class Backend(requests.Session):
         """A command line that repeats the request, with given tokens as shell expressions."""
         request, sent = exchange.request, exchange.sent
         defaults = {*self.headers, "Content-Length", "X-Schemathesis-TestCaseId"}
-        headers = {n: v for n, v in request.headers.items() if n not in defaults}
+        headers = {n: str(v) for n, v in request.headers.items() if n not in defaults}
         if sent and "Content-Type" not in headers:
             headers["Content-Type"] = ""  # or curl would add its own
         words = ["curl -i", f"-X {request.method}", self._word(request.url or "")]
-        words += [f"-H {self._word(f'{name}: {_text(value)}')}" for name, value in headers.items()]
+        words += [f"-H {self._word(f'{name}: {value}')}" for name, value in headers.items()]
         if not sent:
             return " ".join(words)
         text = sent.decode(errors="replace")
@@ -143,21 +144,3 @@ class Backend(requests.Session):
 
 
 under_test: Backend  # set by conftest.py; test modules need it as they are collected
-
-
-def _busy(response: requests.Response) -> bool:
-    gateway = response.status_code in (502, 503, 504)
-    a_proxys = gateway and "json" not in response.headers.get("Content-Type", "")
-    return response.status_code == 429 or a_proxys
-
-
-def _pause_asked_for(response: requests.Response, attempt: int) -> float:
-    try:
-        asked = float(response.headers.get("Retry-After", ""))
-    except ValueError:
-        asked = 0.5 * 2**attempt
-    return min(max(asked, 0.0), LONGEST_PAUSE)
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value

@@ -12,7 +12,6 @@ import hypothesis
 import pytest
 import values
 import yaml
-from asking import Asker
 from backend import MEANINGS, WRITER, Backend
 from contract import EXAMPLE_ID, EXAMPLES
 from exchange import BrokenPromiseError, NoVerdictError
@@ -85,7 +84,7 @@ def pytest_sessionfinish() -> None:
     example = EXAMPLES["everything"]
     try:
         for body in (example, {k: v for k, v in example.items() if k != "name"}):
-            if backend.under_test.send(backend.under_test.control(body)).status_code == 200:
+            if backend.under_test.exchange(backend.under_test.control(body)).status == 200:
                 break
     except (NoVerdictError, BrokenPromiseError):
         pass
@@ -97,17 +96,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     values.RANDOM.seed(f"{item.config.option.seed} {item.name}")
 
 
-@pytest.fixture(scope="session")
-def ask() -> Asker:
-    """Asks the backend."""
-    return Asker(backend.under_test)
-
-
 def _make_sure_control_works(backend: Backend) -> None:
     """Ask twice: what the first request of all gets is a promise of its own."""
-    backend.send(backend.control())
-    backend.first = backend.last
-    status = backend.send(backend.control()).status_code
+    backend.first = backend.exchange(backend.control())
+    status = backend.exchange(backend.control()).status
     if status in CURES:
         raise NoVerdictError(f"the control request was answered {status}: {CURES[status]}")
 

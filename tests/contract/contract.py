@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
@@ -21,3 +22,9 @@ PROPERTIES: dict[str, Any] = {
 CREDENTIALS = [name for name, schema in PROPERTIES.items() if schema.get("writeOnly")]
 EXAMPLE_ID: str = OPERATION["parameters"][0]["example"]
 STATUSES = {int(status) for status in OPERATION["responses"]}
+
+
+def path_of(id: str, *, escaped: bool = False) -> str:
+    """The operation's path for an id, of which every octet may be percent-encoded."""
+    octets = "".join(f"%{octet:02X}" for octet in id.encode())
+    return PATH.replace("{id}", octets if escaped else quote(id, safe=""))

@@ -8,6 +8,8 @@ from urllib.parse import unquote_to_bytes
 import contract
 import requests
 
+LONGEST_PAUSE = 10.0  # seconds, whatever Retry-After says
+
 
 class NoVerdictError(BaseException):
     """The backend cannot be judged; the message names the cure.
@@ -43,11 +45,8 @@ class Exchange:
     @property
     def sent(self) -> bytes:
         """The request's body."""
-        body: Any = self.request.body or b""
-        if isinstance(body, str):
-            return body.encode()
-        sent: bytes = body if isinstance(body, bytes) else b"".join(body)
-        return sent
+        body: Any = self.request.body or b""  # or a tuple of chunks
+        return bytes(body if isinstance(body, bytes) else b"".join(body))
 
     @property
     def given(self) -> dict[str, str]:
@@ -65,6 +64,21 @@ class Exchange:
         if not last or prefix != self.base + contract.PATH.rpartition("/")[0]:
             return None
         return unquote_to_bytes(last).decode(errors="replace")
+
+    @property
+    def busy(self) -> bool:
+        """Whether the backend, or a proxy before it, had no time for the request."""
+        no_backend = self.status in (502, 503, 504)
+        json = "json" in self.response.headers.get("Content-Type", "")
+        return self.status == 429 or (no_backend and not json)
+
+    def pause_asked_for(self, default: float) -> float:
+        """How many seconds to wait before asking again."""
+        try:
+            asked = float(self.response.headers.get("Retry-After", ""))
+        except ValueError:
+            asked = default
+        return min(max(asked, 0.0), LONGEST_PAUSE)
 
     @property
     def of_operation(self) -> bool:

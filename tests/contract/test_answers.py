@@ -8,8 +8,8 @@ import contract
 import pytest
 import values
 from answers import BROKEN, RULES
-from asking import Asker
-from backend import ADMIN, FOREIGN_ID, READER, STRANGER
+from asking import ask, broken
+from backend import ADMIN, FOREIGN_ID, READER, STRANGER, under_test
 
 
 def ways_to_every_status(given: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -34,9 +34,9 @@ def ways_to_every_status(given: Mapping[str, str]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     "rule", [pytest.param(rule, marks=pytest.mark.clause(*RULES[rule][:2])) for rule in RULES]
 )
-def test_every_answer(ask: Asker, rule: str) -> None:
+def test_every_answer(rule: str) -> None:
     """Every answer of the run"""  # noqa: D400, D415 - what it does follows
-    for way in ways_to_every_status(ask.given):
+    for way in ways_to_every_status(under_test.given):
         ask(**way)
     if rule in BROKEN:
-        ask.broken(*BROKEN[rule])
+        broken(*BROKEN[rule])

@@ -8,7 +8,8 @@ from urllib.parse import quote
 import contract
 import pytest
 import values
-from asking import Asker
+from asking import broken, expect
+from backend import under_test
 
 NEAR = """
     @0 0@ @. .@ @.json @~ +@ @@ {@} urn:uuid:@ @,@ @|@ "@" '@' id=@ @' @* * % null undefined 0 1 -1
@@ -39,46 +40,46 @@ def strange(id: str) -> Iterator[str]:
 
 
 @pytest.mark.clause("404", "page, ours")
-def test_near_id_answers_404(ask: Asker) -> None:
+def test_near_id_answers_404() -> None:
     """An id that is nearly the configuration's answers 404."""
-    ids = ask.backend.own_ids
+    ids = under_test.own_ids
     for wrong in (wrong for id in ids for wrong in near(id)):
-        if wrong not in ("", *ids, *ask.given.values()):
-            ask.expect(404, id=wrong)
+        if wrong not in ("", *ids, *under_test.given.values()):
+            expect(404, id=wrong)
 
 
 @pytest.mark.clause("id", "ours")
-def test_strange_id_answers_404_or_400(ask: Asker) -> None:
+def test_strange_id_answers_404_or_400() -> None:
     """An id with odd octets, or of any length, answers 404, or 400 where it cannot be an id."""
-    for wrong in strange(ask.id):
-        ask.expect(404, 400, id=wrong)
-    twice = quote(ask.path_of(ask.id, escaped=True).rpartition("/")[2], safe="")
-    for segment in (twice, "%FF", "%C3%28", f"{ask.id}%FF", "%ED%A0%80"):
-        ask.expect(404, 400, path=contract.PATH.replace("{id}", segment))
+    for wrong in strange(under_test.id):
+        expect(404, 400, id=wrong)
+    twice = quote(contract.path_of(under_test.id, escaped=True).rpartition("/")[2], safe="")
+    for segment in (twice, "%FF", "%C3%28", f"{under_test.id}%FF", "%ED%A0%80"):
+        expect(404, 400, path=contract.PATH.replace("{id}", segment))
 
 
 @pytest.mark.clause("id", "page")
-def test_id_elsewhere_is_ignored(ask: Asker) -> None:
+def test_id_elsewhere_is_ignored() -> None:
     """The id is the path's, whatever the query or a header says."""
-    id, wrong = ask.id, values.unique()
+    id, wrong = under_test.id, values.unique()
     for name in ("id", "aiLlmId", "ai_llm_id"):
-        ask.expect(404, id=wrong, query=f"{name}={id}")
-        ask.expect(200, query=f"{name}={wrong}")
+        expect(404, id=wrong, query=f"{name}={id}")
+        expect(200, query=f"{name}={wrong}")
     for name in ("X-Id", "X-Resource-Id", "X-Original-URL", "X-Rewrite-URL"):
-        ask.expect(404, id=wrong, headers={name: id if "Id" in name else ask.path_of(id)})
+        expect(404, id=wrong, headers={name: id if "Id" in name else contract.path_of(id)})
 
 
 @pytest.mark.clause("id", "ours")
-def test_percent_encoded_id_is_the_same(ask: Asker) -> None:
+def test_percent_encoded_id_is_the_same() -> None:
     """Percent-encoded letters and hyphens are the same id, and the answer names it decoded."""
-    id = ask.id
-    whole, plain = ask.path_of(id, escaped=True).rpartition("/")[2], quote(id, safe="")
+    id = under_test.id
+    whole, plain = contract.path_of(id, escaped=True).rpartition("/")[2], quote(id, safe="")
     mixed = whole[:3] + quote(id[1:], safe="")
     small = "".join(c.lower() for c in whole)
     for segment in (whole, small, plain.replace("-", "%2D"), plain.replace("-", "%2d"), mixed):
-        exchange = ask.expect(200, path=contract.PATH.replace("{id}", segment))
+        exchange = expect(200, path=contract.PATH.replace("{id}", segment))
         if exchange.field("aiLlmId") != id:
-            ask.broken(exchange, 'expected "aiLlmId" to be the decoded id')
+            broken(exchange, 'expected "aiLlmId" to be the decoded id')
 
 
 def _full_width(character: str) -> str:

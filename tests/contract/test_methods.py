@@ -1,56 +1,57 @@
 """Methods and paths: there is one door."""
 
+import contract
 import pytest
-from asking import Asker
-from backend import ADMIN, READER, STRANGER, WRITER
+from asking import ask, broken, expect
+from backend import ADMIN, READER, STRANGER, WRITER, under_test
 
 pytestmark = pytest.mark.clause("other methods", "ours: RFC 9110")
 METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
 
 
-def expect_405(ask: Asker, method: str, query: str = "", **headers: str) -> None:
+def expect_405(method: str, query: str = "", **headers: str) -> None:
     """Expect that the method is refused, and that Allow names PUT instead."""
     exchange = ask(method=method, query=query, headers=headers)
     allowed = {m.strip() for m in exchange.response.headers.get("Allow", "").split(",")}
     wanted = (405, 200, 204) if method == "OPTIONS" else (405,)
     if exchange.status not in wanted or "PUT" not in allowed or method in allowed - {"OPTIONS"}:
         came = f"came {exchange.status}, Allow {allowed}"
-        ask.broken(exchange, f"expected {wanted[0]} with Allow: PUT, {came}")
+        broken(exchange, f"expected {wanted[0]} with Allow: PUT, {came}")
 
 
-def test_other_method_answers_405(ask: Asker) -> None:
+def test_other_method_answers_405() -> None:
     """Every other method answers 405 and names PUT; OPTIONS may answer 200 or 204 instead."""
     for method in METHODS:
-        expect_405(ask, method)
-        for token in (None, *filter(ask.given.get, (ADMIN, READER, STRANGER))):
+        expect_405(method)
+        for token in (None, *filter(under_test.given.get, (ADMIN, READER, STRANGER))):
             exchange = ask(method=method, token=token)
             if exchange.status not in (401, 403, 405) and method != "OPTIONS":
-                ask.broken(exchange, f"expected 405, or 401, or 403, came {exchange.status}")
+                broken(exchange, f"expected 405, or 401, or 403, came {exchange.status}")
 
 
-def test_unusual_method_is_no_update(ask: Asker) -> None:
+def test_unusual_method_is_no_update() -> None:
     """Methods beyond the usual, known to a server or not, lead to no update and to no failure."""
     for method in ("TRACE", "PROPFIND", "SEARCH", "COPY", "LINK", "PURGE", "LOCK", "UPDATE"):
         exchange = ask(method=method)
         if exchange.status < 300 or exchange.status == 500:
-            ask.broken(exchange, f"expected 405 or another refusal, came {exchange.status}")
+            broken(exchange, f"expected 405 or another refusal, came {exchange.status}")
 
 
-def test_method_override_is_ignored(ask: Asker) -> None:
+def test_method_override_is_ignored() -> None:
     """No header or parameter turns one method into another."""
     for header in ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"):
-        expect_405(ask, "POST", **{header: "PUT"})
+        expect_405("POST", **{header: "PUT"})
         for method in ("DELETE", "PATCH", "GET"):
-            ask.expect(200, token=WRITER, headers={header: method})
+            expect(200, token=WRITER, headers={header: method})
     for name in ("_method", "method", "http_method"):
-        expect_405(ask, "POST", query=f"{name}=PUT")
-        ask.expect(200, query=f"{name}=GET")
+        expect_405("POST", query=f"{name}=PUT")
+        expect(200, query=f"{name}=GET")
 
 
 @pytest.mark.clause("where", "page")
-def test_neighbouring_path_is_no_door(ask: Asker) -> None:
+def test_neighbouring_path_is_no_door() -> None:
     """Paths beside the operation's lead to no update and to no failure."""
-    id, path = ask.id, ask.path_of(ask.id)
+    id, path = under_test.id, contract.path_of(under_test.id)
     base = path.rpartition("/")[0]
     beside = [path + end for end in ("/", "/x", ".json", ";v=1", "//", "%20", "%2F", "/update")]
     beside += [before + path for before in ("/api", "/v1", "/v2", "/internal", "/admin", "/test")]
@@ -58,4 +59,4 @@ def test_neighbouring_path_is_no_door(ask: Asker) -> None:
     for other in beside:
         exchange = ask(path=other)
         if exchange.status < 300 or exchange.status >= 500:
-            ask.broken(exchange, f"expected no door at this path, came {exchange.status}")
+            broken(exchange, f"expected no door at this path, came {exchange.status}")

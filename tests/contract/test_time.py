@@ -6,7 +6,7 @@ from typing import Any
 import hypothesis
 import pytest
 import values
-from asking import Asker
+from asking import ask, at_once, broken, expect
 from backend import ADMIN, FOREIGN_ID, READER, SIBLING_ID, STRANGER, WRITER, under_test
 from hypothesis import strategies as st
 
@@ -53,55 +53,52 @@ def arguments(steps: list[Step]) -> list[tuple[set[int], dict[str, Any]]]:
 
 
 @pytest.mark.clause("200", "page")
-def test_first_request_is_answered_like_any(ask: Asker) -> None:
+def test_first_request_is_answered_like_any() -> None:
     """The first request of the run, maybe the first since the start, answers 200."""
-    first = ask.backend.first
+    first = under_test.first
     if first and first.status != 200:
-        ask.broken(first, f"expected 200, came {first.status} to the first request of the run")
+        broken(first, f"expected 200, came {first.status} to the first request of the run")
 
 
 @pytest.mark.clause("idempotent", "ours: RFC 9110")
-def test_same_update_again_and_again_answers_200(ask: Asker) -> None:
+def test_same_update_again_and_again_answers_200() -> None:
     """Sending an update again, on one connection a hundred times, answers as the first time."""
     everything = {**values.EVERYTHING, **values.fresh()}
     for body in (*[values.GOOD] * 100, *[values.fresh()] * 3, *[everything] * 3):
-        ask.expect(200, body=body)
+        expect(200, body=body)
 
 
 @pytest.mark.clause("order of answers", "ours")
-def test_good_request_works_after_every_bad_one(ask: Asker) -> None:
+def test_good_request_works_after_every_bad_one() -> None:
     """After every kind of refused request, the next good one works."""
     bad: list[dict[str, Any]] = [{"body": body} for body in values.unreadable_bodies()]
     bad += [{"token": None}, {"id": "unknown"}, {"body": {"name": ""}}, {"method": "POST"}]
     bad += [{"headers": {"Content-Type": "text/plain"}}, {"headers": {"Content-Encoding": "gzip"}}]
     for asked in bad:
         ask(**asked)
-        ask.expect(200)
+        expect(200)
 
 
 @pytest.mark.clause("access", "page")
 @hypothesis.given(steps=st.lists(STEPS, min_size=2, max_size=8))
 @hypothesis.example(steps=list(values.every_pair(KINDS)))
 @hypothesis.settings(
-    max_examples=max(5, under_test.settings.max_examples // 3),
-    deadline=None,
-    database=None,
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+    max_examples=max(5, under_test.settings.max_examples // 3), deadline=None, database=None
 )
 @hypothesis.seed(under_test.settings.seed)
-def test_answer_does_not_depend_on_what_came_before(ask: Asker, steps: list[Step]) -> None:
+def test_answer_does_not_depend_on_what_came_before(steps: list[Step]) -> None:
     """In any sequence of requests by several users, each gets the answer it would get alone."""
     for statuses, asked in arguments(steps):
         fresh = values.fresh() if asked["body"] == {"name": "fresh"} else asked["body"]
-        ask.expect(*statuses, **asked | {"body": fresh})
+        expect(*statuses, **asked | {"body": fresh})
 
 
 @pytest.mark.clause("200", "page")
-def test_updates_at_the_same_time_are_all_answered(ask: Asker) -> None:
+def test_updates_at_the_same_time_are_all_answered() -> None:
     """Twenty requests at the same time are each answered as they would be alone."""
     steps = (arguments([kind for kind in KINDS if kind[2] != {"name": "fresh"}]) * 3)[:20]
-    came = ask.at_once([way for _, way in steps])
+    came = at_once([way for _, way in steps])
     for (statuses, _), exchange in zip(steps, came, strict=True):
-        ask.backend.watch(exchange)  # once more: now the credentials of the others are known, too
+        under_test.watch(exchange)  # once more: now the credentials of the others are known, too
         if exchange.status not in statuses:
-            ask.broken(exchange, f"expected {statuses} also among {len(steps)} at once")
+            broken(exchange, f"expected {statuses} also among {len(steps)} at once")

@@ -41,16 +41,13 @@ class Promise:
     @classmethod
     def of(cls, item: Any) -> "Promise":
         """The promise that a test tells in its docstring and its `clause` mark."""
-        clause = item.get_closest_marker("clause")
-        if not clause:
-            raise pytest.UsageError(f"{item.nodeid} names no clause: add @pytest.mark.clause")
         family, sentence = (
             told.__doc__.partition("\n")[0] for told in (item.module, item.function)
         )
         case = getattr(item, "callspec", None)
         if case:  # a docstring that does not end is ended by each of its cases
             sentence += f" [{case.id}]" if sentence.endswith(".") else f" {case.id}."
-        return cls(family, sentence, *clause.args)
+        return cls(family, sentence, *item.get_closest_marker("clause").args)
 
     def line(self) -> Text:
         """The promise and its outcome in one line, or two if there is a reason."""

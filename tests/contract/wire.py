@@ -3,7 +3,6 @@
 import http.client
 import io
 import socket
-import ssl
 import threading
 import time
 from collections import defaultdict
@@ -47,10 +46,9 @@ class Wire:
             connection.close()
 
     def _new(self) -> http.client.HTTPConnection:
-        if self._url.scheme == "http":
-            return http.client.HTTPConnection(self._url.netloc, timeout=self._seconds)
-        context = ssl.create_default_context()
-        return http.client.HTTPSConnection(self._url.netloc, timeout=self._seconds, context=context)
+        secure = self._url.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        return kind(self._url.netloc, timeout=self._seconds)
 
     def _exchange(
         self, connection: http.client.HTTPConnection, request: requests.PreparedRequest
