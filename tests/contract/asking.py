@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import Any, NoReturn
+from typing import Any
 
 import contract
 import pytest
@@ -85,9 +85,7 @@ def ask(  # noqa: PLR0913 - each is a part of a request
 def expect(*statuses: int, **asked: Any) -> Exchange:
     """Ask; raise `BrokenPromiseError` unless the answer has one of the statuses."""
     exchange = ask(**asked)
-    if exchange.status not in statuses:
-        wanted = " or ".join(map(str, statuses))
-        broken(exchange, f"expected {wanted}, came {exchange.status}")
+    require(exchange.status in statuses, exchange, " or ".join(map(str, statuses)))
     return exchange
 
 
@@ -116,7 +114,8 @@ def at_once(ways: list[dict[str, Any]]) -> list[Exchange]:
         return list(pool.map(ask_together, ways))
 
 
-def broken(exchange: Exchange, why: str) -> NoReturn:
-    """Raise `BrokenPromiseError` about an exchange."""
-    under_test.last = exchange
-    raise BrokenPromiseError(why)
+def require(good: object, exchange: Exchange, wanted: str, came: object = None) -> None:
+    """Raise `BrokenPromiseError` about an exchange unless it is good: what was wanted and came."""
+    if not good:
+        under_test.last = exchange
+        raise BrokenPromiseError(f"expected {wanted}, came {came or exchange.status}")

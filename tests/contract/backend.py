@@ -14,25 +14,18 @@ import requests
 from exchange import BrokenPromiseError, Exchange, NoVerdictError
 from wire import Wire
 
-WRITER = "FLASHBACK_TOKEN"
-ADMIN = "FLASHBACK_ADMIN_TOKEN"
-READER = "FLASHBACK_READER_TOKEN"
-STRANGER = "FLASHBACK_STRANGER_TOKEN"
-EXPIRED = "FLASHBACK_EXPIRED_TOKEN"
-FOREIGN_ID = "FLASHBACK_FOREIGN_AI_LLM_ID"
-SIBLING_ID = "FLASHBACK_SIBLING_AI_LLM_ID"
-TOKENS = (WRITER, ADMIN, READER, STRANGER, EXPIRED)
-
 # What the run needs each variable for: shown for every promise that could not be tested.
 MEANINGS = {
-    WRITER: "a token that may update the configuration",
-    ADMIN: "a token of an ADMIN of the configuration's workspace",
-    READER: "a token of a member of the configuration's workspace who may only read",
-    STRANGER: "a token of a user who is no member of the configuration's workspace",
-    EXPIRED: "a token that was valid once",
-    FOREIGN_ID: "the id of a configuration of another workspace",
-    SIBLING_ID: "the id of another throwaway configuration of the same workspace",
+    "FLASHBACK_TOKEN": "a token that may update the configuration",
+    "FLASHBACK_ADMIN_TOKEN": "a token of an ADMIN of the id's workspace",
+    "FLASHBACK_READER_TOKEN": "a token of a member of the id's workspace who may only read",
+    "FLASHBACK_STRANGER_TOKEN": "a token of a user who is no member of the id's workspace",
+    "FLASHBACK_EXPIRED_TOKEN": "a token that was valid once",
+    "FLASHBACK_FOREIGN_AI_LLM_ID": "the id of a configuration of another workspace",
+    "FLASHBACK_SIBLING_AI_LLM_ID": "the id of another throwaway configuration of its workspace",
 }
+WRITER, ADMIN, READER, STRANGER, EXPIRED, FOREIGN_ID, SIBLING_ID = MEANINGS
+TOKENS = (WRITER, ADMIN, READER, STRANGER, EXPIRED)
 
 ATTEMPTS = 4  # at a request that the backend, or a proxy before it, is too busy to answer
 

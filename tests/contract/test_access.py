@@ -2,7 +2,7 @@
 
 import pytest
 import values
-from asking import ask, at_once, broken, expect, expect_always, need
+from asking import ask, at_once, expect, expect_always, need, require
 from backend import ADMIN, FOREIGN_ID, READER, SIBLING_ID, STRANGER, WRITER, under_test
 
 ROUNDS = 10  # of a race that even a wrong backend may lose
@@ -96,8 +96,8 @@ def test_one_name_is_not_given_twice_at_the_same_moment() -> None:
     ids = (under_test.id, need(SIBLING_ID))
     for body in [values.fresh() for _ in range(ROUNDS)]:
         came = at_once([{"id": id, "body": body} for id in ids])
-        if sorted(exchange.status for exchange in came) != [200, 400]:
-            broken(came[-1], "expected one 200 and one 400 to two at the same moment")
+        statuses = sorted(exchange.status for exchange in came)
+        require(statuses == [200, 400], came[-1], "one 200 and one 400 to two at once", statuses)
 
 
 @pytest.mark.clause("only what is given changes", "page")

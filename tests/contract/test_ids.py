@@ -8,7 +8,7 @@ from urllib.parse import quote
 import contract
 import pytest
 import values
-from asking import broken, expect
+from asking import expect, require
 from backend import under_test
 
 NEAR = """
@@ -78,8 +78,8 @@ def test_percent_encoded_id_is_the_same() -> None:
     small = "".join(c.lower() for c in whole)
     for segment in (whole, small, plain.replace("-", "%2D"), plain.replace("-", "%2d"), mixed):
         exchange = expect(200, path=contract.PATH.replace("{id}", segment))
-        if exchange.field("aiLlmId") != id:
-            broken(exchange, 'expected "aiLlmId" to be the decoded id')
+        came = exchange.field("aiLlmId")
+        require(came == id, exchange, '"aiLlmId" to be the decoded id', repr(came))
 
 
 def _full_width(character: str) -> str:
