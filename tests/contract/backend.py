@@ -90,7 +90,7 @@ class Backend(requests.Session):
         """A command line that repeats the request, with given tokens as shell expressions."""
         request, sent = exchange.request, exchange.sent
         defaults = {*self.headers, "Content-Length", "X-Schemathesis-TestCaseId"}
-        headers = {n: str(v) for n, v in request.headers.items() if n not in defaults}
+        headers = {n: _text(v) for n, v in request.headers.items() if n not in defaults}
         if sent and "Content-Type" not in headers:
             headers["Content-Type"] = ""  # or curl would add its own
         words = ["curl -i", f"-X {request.method}", self._word(request.url or "")]
@@ -137,3 +137,7 @@ class Backend(requests.Session):
 
 
 under_test: Backend  # set by conftest.py; test modules need it as they are collected
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value

@@ -14,15 +14,12 @@ from schemathesis.specs.openapi.checks import ignored_auth
 
 def settings(mode: str) -> dict[str, Any]:
     """Generation for one mode: the id pinned to the configuration, exact statuses expected."""
+    run = under_test.settings
     return {
-        "seed": under_test.settings.seed,
+        "seed": run.seed,
         "headers": {"Authorization": f"Bearer {under_test.given[WRITER]}"},
         "parameters": {"path.id": under_test.id},
-        "generation": {
-            "mode": mode,
-            "max-examples": under_test.settings.max_examples,
-            "database": "none",
-        },
+        "generation": {"mode": mode, "max-examples": run.max_examples, "database": "none"},
         "phases": {"stateful": {"enabled": False}},
         "checks": {
             "positive_data_acceptance": {"expected-statuses": ["200"]},

@@ -10,6 +10,7 @@ from asking import ask, at_once, expect, require
 from backend import ADMIN, FOREIGN_ID, READER, SIBLING_ID, STRANGER, WRITER, under_test
 from hypothesis import strategies as st
 
+EXAMPLES = max(5, under_test.settings.max_examples // 3)
 Step = tuple[str | None, str, Any]  # token, id, body
 IDS = {"foreign": FOREIGN_ID, "sibling": SIBLING_ID}
 TOKENS = (WRITER, ADMIN, READER, STRANGER, None)
@@ -82,9 +83,7 @@ def test_good_request_works_after_every_bad_one() -> None:
 @pytest.mark.clause("access", "page")
 @hypothesis.given(steps=st.lists(STEPS, min_size=2, max_size=8))
 @hypothesis.example(steps=list(values.every_pair(KINDS)))
-@hypothesis.settings(
-    max_examples=max(5, under_test.settings.max_examples // 3), deadline=None, database=None
-)
+@hypothesis.settings(max_examples=EXAMPLES, deadline=None, database=None)
 @hypothesis.seed(under_test.settings.seed)
 def test_answer_does_not_depend_on_what_came_before(steps: list[Step]) -> None:
     """In any sequence of requests by several users, each gets the answer it would get alone."""

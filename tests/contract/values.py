@@ -3,11 +3,11 @@
 import json
 import random
 import string
-import unicodedata
 import uuid
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
+from unicodedata import category
 
 import contract
 
@@ -18,11 +18,8 @@ TEXT = json.dumps(GOOD, indent=2).encode()
 INVALID: list[Any] = [{"name": ""}, {"unknown": "field"}, {"aiType": None}, b"{", b"", [], b"\xff"]
 
 # One character of every 64 in Unicode, thus one or more of every script in use.
-LETTERS = [
-    letter
-    for letter in map(chr, range(0x21, 0x20000, 0x40))
-    if unicodedata.category(letter) not in ("Cc", "Cn", "Cs")
-]
+NO_LETTERS = ("Cc", "Cn", "Cs")  # controls, what is not assigned, surrogates
+LETTERS = [c for c in map(chr, range(0x21, 0x20000, 0x40)) if category(c) not in NO_LETTERS]
 LENGTHS = (20, 32, 33, 40, 50, 63, 64, 65, 72, 73, 100, 127, 128, 129, 150, 200, 250, 254, 255)
 LONGER = (256, 257, 500, 512, 1000, 1024, 1025, 2000, 2047, 2048)
 
@@ -51,7 +48,6 @@ ODD = {
                *("s" * length for length in (*LENGTHS, *LONGER, 4096, 8191)),
                "\U0001f510" * 8192],
 }  # fmt: skip
-
 
 RANDOM = random.Random()  # noqa: S311 - seeded for each promise, not to be secret
 

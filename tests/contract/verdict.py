@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import requests
 from backend import Backend
-from exchange import Exchange, NoVerdictError
+from exchange import NoVerdictError
 from rich.console import Console
 from rich.text import Text
 from schemathesis.core.failures import Failure, FailureGroup
@@ -151,7 +152,7 @@ class Verdict:
         exchange = self._backend.last
         if exchange:
             lines += ["See it:", f"  {_shortened(self._backend.curl(exchange))}"]
-            lines += ["Came:", *(f"  {line}" for line in _answer(exchange))]
+            lines += ["Came:", *(f"  {line}" for line in _answer(exchange.response))]
         return self._backend.redact("\n".join(lines))
 
     def _sum_up(self, reports: str) -> None:
@@ -191,14 +192,12 @@ def _findings(error: BaseException) -> Iterator[str]:
             yield str(failure).partition("\n")[0] or type(failure).__name__
 
 
-def _answer(exchange: Exchange) -> Iterator[str]:
-    response = exchange.response
+def _answer(response: requests.Response) -> list[str]:
     if not response.status_code:
-        yield "nothing"
-        return
-    yield f"{response.status_code} {response.reason}"
-    yield from (f"{name}: {value}" for name, value in response.headers.items())
-    yield _shortened(response.content.decode(errors="replace"))
+        return ["nothing"]
+    headers = [f"{name}: {value}" for name, value in response.headers.items()]
+    body = _shortened(response.content.decode(errors="replace"))
+    return [f"{response.status_code} {response.reason}", *headers, body]
 
 
 def _shortened(text: str) -> str:

@@ -35,8 +35,8 @@ class Wire:
             return HTTPAdapter().build_response(request, self._exchange(connection, request))
         except (OSError, http.client.HTTPException, ValueError) as error:
             connection.close()  # and it opens itself again
-            late = " in time" if time.monotonic() >= due else ""
-            raise OSError(f"no answer{late} ({type(error).__name__})") from None
+            why = "in time" if time.monotonic() >= due else f"({type(error).__name__})"
+            raise OSError(f"no answer {why}") from None
         finally:
             timer.cancel()
 
