@@ -50,17 +50,12 @@ def pytest_configure(config: pytest.Config) -> None:
     given = {name: os.environ[name] for name in MEANINGS if os.environ.get(name)}
     if not option.backend_url or WRITER not in given:
         raise pytest.UsageError(f"name a backend: --backend-url, and {WRITER}: {MEANINGS[WRITER]}")
-    known = _known_deviations(option.deviations, urlsplit(option.backend_url).hostname or "")
     backend.under_test = Backend(option, given)
-    try:  # twice: what the first request of all gets is a promise of its own
-        backend.under_test.first = backend.under_test.exchange(backend.under_test.control())
-        status = backend.under_test.exchange(backend.under_test.control()).status
+    try:
+        known = _known_deviations(option.deviations, urlsplit(option.backend_url).hostname or "")
+        _make_sure_control_works(backend.under_test)
     except NoVerdictError as why:
         raise pytest.UsageError(f"no verdict: {why}") from None
-    if status in CURES:
-        raise pytest.UsageError(
-            f"no verdict: the control request was answered {status}: {CURES[status]}"
-        )
     config.pluginmanager.register(Verdict(backend.under_test, known))
 
 
@@ -101,13 +96,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     values.RANDOM.seed(f"{item.config.option.seed} {item.name}")
 
 
+def _make_sure_control_works(backend: Backend) -> None:
+    """Ask twice: what the first request of all gets is a promise of its own."""
+    backend.first = backend.exchange(backend.control())
+    status = backend.exchange(backend.control()).status
+    if status in CURES:
+        raise NoVerdictError(f"the control request was answered {status}: {CURES[status]}")
+
+
 def _known_deviations(file: Path, host: str) -> dict[str, str]:
     """What is known of a host: each promise with its reason, link and date."""
     try:
         entries = yaml.safe_load(file.read_text("utf-8")).get(host, [])
         return {e["promise"]: f"{e['reason']} ({e['link']}, {e['date']})" for e in entries}
     except (OSError, AttributeError, LookupError, TypeError, yaml.YAMLError) as error:
-        raise pytest.UsageError(
-            f"no verdict: {file} must be YAML, for each host a list of promise, reason, link, "
-            f"date; {type(error).__name__}: {error}"
+        raise NoVerdictError(
+            f"{file} must be YAML, for each host a list of promise, reason, link, date; "
+            f"{type(error).__name__}: {error}"
         ) from None

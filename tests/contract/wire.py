@@ -32,7 +32,8 @@ class Wire:
         timer = threading.Timer(self._seconds, _interrupt, [connection])  # however it drips
         timer.start()
         try:
-            return HTTPAdapter().build_response(request, self._exchange(connection, request))
+            _write(connection, request)
+            return HTTPAdapter().build_response(request, _read(connection))
         except (OSError, http.client.HTTPException, ValueError) as error:
             connection.close()  # and it opens itself again
             why = "in time" if time.monotonic() >= due else f"({type(error).__name__})"
@@ -50,32 +51,33 @@ class Wire:
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         return kind(self._url.netloc, timeout=self._seconds)
 
-    def _exchange(
-        self, connection: http.client.HTTPConnection, request: requests.PreparedRequest
-    ) -> urllib3.HTTPResponse:
-        target = "/" + "".join((request.url or "").split("/", 3)[3:])
-        method, body = request.method or "", request.body
-        connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
-        connection.putheader("Host", self._url.netloc)
-        for name, value in request.headers.items():
-            connection.putheader(name, value)
-        # A server may answer, and close, before it has read a body to its end.
-        with suppress(BrokenPipeError, ConnectionResetError):
-            chunks: Any = body
-            connection.endheaders(chunks, encode_chunked=isinstance(body, tuple))
-        answer = connection.getresponse()
-        content = answer.read(LARGEST_ANSWER)
-        if answer.read(1):
-            raise ValueError("the answer is larger than anybody would read")
-        return urllib3.HTTPResponse(
-            io.BytesIO(content),
-            urllib3.HTTPHeaderDict(answer.getheaders()),
-            answer.status,
-            answer.version,
-            reason=answer.reason,
-            preload_content=False,
-            enforce_content_length=False,  # an answer to HEAD announces a body that it has not
-        )
+
+def _write(connection: http.client.HTTPConnection, request: requests.PreparedRequest) -> None:
+    _, _, host, *target = (request.url or "").split("/", 3)
+    method, body = request.method or "", request.body
+    connection.putrequest(method, f"/{''.join(target)}", skip_host=True, skip_accept_encoding=True)
+    for name, value in {"Host": host, **request.headers}.items():
+        connection.putheader(name, value)
+    # A server may answer, and close, before it has read a body to its end.
+    with suppress(BrokenPipeError, ConnectionResetError):
+        chunks: Any = body
+        connection.endheaders(chunks, encode_chunked=isinstance(body, tuple))
+
+
+def _read(connection: http.client.HTTPConnection) -> urllib3.HTTPResponse:
+    answer = connection.getresponse()
+    content = answer.read(LARGEST_ANSWER)
+    if answer.read(1):
+        raise ValueError("the answer is larger than anybody would read")
+    return urllib3.HTTPResponse(
+        io.BytesIO(content),
+        urllib3.HTTPHeaderDict(answer.getheaders()),
+        answer.status,
+        answer.version,
+        reason=answer.reason,
+        preload_content=False,
+        enforce_content_length=False,  # an answer to HEAD announces a body that it has not
+    )
 
 
 def _interrupt(connection: http.client.HTTPConnection) -> None:
