@@ -55,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
         known = _known_deviations(option.deviations, urlsplit(option.backend_url).hostname or "")
         _make_sure_control_works(backend.under_test)
     except NoVerdictError as why:
+        backend.under_test.close()
         raise pytest.UsageError(f"no verdict: {why}") from None
     config.pluginmanager.register(Verdict(backend.under_test, known))
 
