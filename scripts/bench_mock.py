@@ -184,8 +184,9 @@ def free_port() -> int:
 @contextmanager
 def running(name: str, *command: str, **options: Any) -> Generator[Target]:
     """A server in a process of its own; it gets its port as the last argument."""
-    port, streams = free_port(), {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([*command, str(port)], text=True, **{**streams, **options}) as process:
+    port = free_port()
+    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options}
+    with subprocess.Popen([*command, str(port)], text=True, **options) as process:
         try:
             yield Target(name, process, port)
         finally:
