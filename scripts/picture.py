@@ -18,7 +18,7 @@ from tests.faults.harness import serving
 
 FAULT = "anybody_may_update_foreign"
 PROMISES = "foreign_configuration or reader or stranger or member or id_and_token"
-WIDTH = 150
+WIDTH = 106
 
 
 def main() -> int:
@@ -41,7 +41,8 @@ def main() -> int:
         )
     text = re.sub(r"\x1b\[(\?25[hl]|1A|2K)", "", done.stdout).replace(reports, "reports")
     text = re.sub(r"(?m)^\x1b\[32m[\u2800-\u28ff].*\n|\r", "", text)  # what moved, and is gone
-    text = re.sub(r"\n\n(?=\x1b\[[\d;]*m  (kept|broken) )", "\n", text)
+    text = re.sub(r"(?m)^  (date|server|content-length|x-request-id): .*\n", "", text)
+    text = re.sub(r"\n(?:\s|\x1b\[0m)*\n(?=\x1b\[[\d;]*m  (kept|broken) )", "\n", text)
     console = Console(record=True, width=WIDTH, file=io.StringIO())
     console.print(Text("$ ./scripts/contract --backend-url … --id …\n", "bold"))
     console.print(Text.from_ansi(text.strip()))
