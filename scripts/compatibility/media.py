@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from fnmatch import fnmatchcase
 from typing import Any
 
 from scripts.compatibility.shapes import is_mapping
 
 
 def normal(name: str) -> str:
-    """The media type in lower case, parameters sorted, without spaces."""
-    kind, *parameters = (part.strip() for part in name.lower().split(";"))
+    """The media type in lower case, parameters sorted, without spaces and needless quotes."""
+    plain = re.sub(r'="([\w!#$%&*+.^`|~-]+)"', r"=\1", name.lower())
+    kind, *parameters = (part.strip() for part in plain.split(";"))
     return ";".join([kind, *sorted(filter(None, parameters))])
 
 
@@ -26,14 +29,11 @@ def is_json(name: str) -> bool:
 
 
 def covers(wide: str, narrow: str) -> bool:
-    """Whether the one, which may be a range, is or includes the other."""
-    if wide in {narrow, narrow.partition(";")[0], "*/*"}:
-        return True
-    kind, _, sub = wide.partition("/")
-    return sub == "*" and narrow.partition("/")[0] == kind
+    """Whether the one, which may be a range as `application/*+json`, is or includes the other."""
+    return wide == narrow or fnmatchcase(narrow.partition(";")[0], wide)
 
 
 def best(names: list[str] | dict[str, Any], wanted: str) -> str | None:
     """The most special of the names that covers the wanted one."""
     found = [name for name in names if covers(name, wanted)]
-    return min(found, key=lambda name: name.count("*"), default=None)
+    return min(found, key=lambda name: (name.count("*"), -len(name)), default=None)
