@@ -11,20 +11,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TRIES = 3000
+LETTERS = 4_000_000  # of all that is tried, as JSON: a large value is tried less often
 
 
 def smallest(value: Any, holds: Callable[[Any], bool]) -> Any:
     """A value that no single simplification makes smaller while `holds` stays true of it."""
-    tries = 0
-    going = True
+    tries = letters = 0
+    going, size = True, _size(value)
     while going:
         going = False
         for simpler in simplifications(value):
-            tries += 1
-            if tries > TRIES:
+            least = _size(simpler)
+            tries, letters = tries + 1, letters + least[0]
+            if tries > TRIES or letters > LETTERS:
                 return value
-            if _size(simpler) < _size(value) and holds(simpler):
-                value, going = simpler, True
+            if least < size and holds(simpler):
+                value, size, going = simpler, least, True
                 break
     return value
 
