@@ -107,7 +107,7 @@ class Candidates:
             judge = validator(schema, self.definitions)
             found = (
                 each
-                for each in islice(self.values(schema, depth), 4 * MANY)
+                for each in islice(self.values(schema, min(depth, 3)), 4 * MANY)  # a level more
                 if judge.is_valid(each)
             )
             self.firsts[key] = list(islice(found, 3))
