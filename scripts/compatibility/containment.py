@@ -20,6 +20,7 @@ from scripts.compatibility.hints import Hints
 from scripts.compatibility.schemas import MANY, NAMED, ONE
 from scripts.compatibility.shapes import is_list, is_mapping, listed, mapping
 from scripts.compatibility.shrink import smallest
+from scripts.compatibility.trees import proofs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +74,9 @@ def _contained(inner: Closed, outer: Closed, domain: Domain) -> Proof:
     if inner.opaque or outer.opaque:
         return UNKNOWN
     small, large = domain.narrowed(inner.schema), domain.narrowed(outer.schema)
-    proved = covers(large, small) or (domain.is_text and _covers_as_text(large, small))
+    proved = covers(large, small) or (
+        _covers_as_text(large, small) if domain.is_text else covers_as_tree(large, small)
+    )
     search = _Search(small, large, domain)
     search.hints.values += [*inner.examples, *outer.examples]
     found = search.edges(DOUBTS if proved else CANDIDATES) or (None if proved else search.inner())
@@ -85,6 +88,11 @@ def _contained(inner: Closed, outer: Closed, domain: Domain) -> Proof:
 def covers(large: Schema, small: Schema) -> bool:
     """Whether jsonschema_rs proves that `large` admits whatever `small` admits."""
     return canonical(large).covers(canonical(small)) == Containment.YES
+
+
+def covers_as_tree(large: Schema, small: Schema) -> bool:
+    """The same by induction, for schemas that hold themselves."""
+    return any(all(covers(*each) for each in steps) for steps in proofs(large, small))
 
 
 def admits_nothing(schema: Schema) -> bool:
