@@ -46,8 +46,9 @@ def _load(contract: Contract, folder: Path) -> Object | str:
     source.write_text(contract.text, encoding="utf-8")
     try:
         generate(source, folder / OUTPUT.name)
-    except GenerationError as error:
-        return " ".join(str(error).split())[:200]
+    except Exception as error:  # noqa: BLE001 # generator and templates were made for our contract
+        name = "" if isinstance(error, GenerationError) else f"{type(error).__name__}: "
+        return " ".join(f"{name}{error}".replace(f"{folder}/", "").split())[:200]
     loaded = griffe.load(OUTPUT.name, search_paths=[folder], allow_inspection=False)
     assert isinstance(loaded, Object)  # noqa: S101 # a package that was just written is no alias
     return loaded

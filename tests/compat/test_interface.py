@@ -134,6 +134,29 @@ def test_a_contract_that_gives_no_client_is_undecided() -> None:
     assert compared(refused, refused)[0] == "none"
 
 
+def test_what_a_contract_may_leave_out_is_no_trouble() -> None:
+    """A contract without servers, and operations without a name, give a client all the same."""
+    head = copy.deepcopy(CONTRACT)
+    head["paths"]["/new/of-them"] = {"get": {"responses": {"200": {"description": "New."}}}}
+    assert compared(CONTRACT, head)[0] == "addition"
+    del head["servers"]
+    verdict, found = compared(CONTRACT, head)
+    assert verdict == "breaking"
+    assert "DEFAULT_BASE_URL" in found
+
+
+def test_a_crash_of_the_generator_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was made for other contracts: what it says is told, without names of temporary files."""
+
+    def crash(source: Path, _output: Path) -> Path:
+        raise KeyError(str(source))
+
+    monkeypatch.setattr(interface, "generate", crash)
+    verdict, found = compared(CONTRACT, CONTRACT)
+    assert verdict == "none"
+    assert "either contract: KeyError: 'openapi.yaml'" in found
+
+
 @pytest.mark.parametrize(
     ("wide", "narrow", "holds"),
     [
