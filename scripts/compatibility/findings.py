@@ -68,9 +68,9 @@ class Findings:
         self.found.setdefault(finding.id, finding)
 
     def leftovers(self, place: str, known: set[str], old: Any, new: Any) -> None:
-        """What no rule understands is undecided where it changed; prose is words."""
+        """What no rule understands is undecided where it changed; prose is words, empty is none."""
         for key in sorted((old.keys() | new.keys()) - known - WORDS):
-            sides = [each.get(key) for each in (old, new)]
+            sides = [None if each.get(key) in ({}, []) else each.get(key) for each in (old, new)]
             if not (key.startswith("x-") and all(each is None or is_prose(each) for each in sides)):
                 self.differing(
                     Change.UNDECIDED, place, f"{key} changed, and is not understood", *sides
