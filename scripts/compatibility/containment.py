@@ -31,6 +31,8 @@ DRAFT = jsonschema_rs.Draft202012
 # How many values at the edges are tried to disprove what is open, and what seems to be proved.
 CANDIDATES = 20_000
 DOUBTS = 1_000
+# The longest schemas, as JSON, that are subtracted: a hundred fields take seconds, more a minute.
+LARGE = 8_000
 SEARCH = settings(
     database=None,
     deadline=None,
@@ -141,6 +143,7 @@ class _Search:
 
     def __init__(self, small: Schema, large: Schema, domain: Domain) -> None:
         self.small, self.large, self.domain = canonical(small), canonical(large), domain
+        self.admitted, self.refused = small, large
         self.admits, self.refuses = validator(small, {}), validator(large, {})
         self.hints = Hints()
         for schema in (small, large, self.small.to_json_schema()):
@@ -156,7 +159,9 @@ class _Search:
         return self.domain.can_carry(value)
 
     def difference(self) -> Any:
-        """A schema of what only the one admits; None where it cannot be said."""
+        """A schema of what only the one admits; None where it cannot be said, or takes long."""
+        if len(told([self.admitted, self.refused])) > LARGE:
+            return None
         try:
             return self.small.subtract(self.large).to_json_schema()
         except ValueError:
