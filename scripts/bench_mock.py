@@ -89,7 +89,7 @@ LAYERS = {
         200,
         "encryption, its cell",
     ),
-    "200, every field": (request(VALID), 200, "a second credential, two plain fields"),
+    "200, all fields": (request(VALID), 200, "a second credential, two plain fields"),
 }
 
 

@@ -211,7 +211,10 @@ def _respond(status: int, content: dict[str, Any]) -> JSONResponse:
 
 def _request_id(request: Request) -> str:
     """The caller's, unless it could not be logged; a made one then."""
-    given, token = request.headers.get("x-request-id", ""), token_of(request)
+    given = request.headers.get("x-request-id")
+    if given is None:
+        return _new_id()
+    token = token_of(request)
     secret = given in request.headers.get("authorization", "") or (token and token in given)
     return given if REQUEST_ID.fullmatch(given) and not secret else _new_id()
 

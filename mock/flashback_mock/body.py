@@ -57,9 +57,7 @@ def parse(body: bytes) -> Any:
     if not body:
         raise InvalidError("body: is empty; send {} to change nothing")
     try:
-        value = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant
-        )
+        value = STRICT.decode(body.decode("utf-8"))
         if b"\\u" in body:  # it may be a lone surrogate, which has no bytes
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except InvalidError:
@@ -92,3 +90,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(_name: str) -> NoReturn:
     raise InvalidError("body: NaN and Infinity are not JSON")
+
+
+STRICT = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)

@@ -1,5 +1,6 @@
 """What the contract says of its operation: path, body, limits and messages."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote, unquote_to_bytes
@@ -52,6 +53,7 @@ class Contract:
     def _read_operation(self) -> None:
         paths: dict[str, Json] = self.document["paths"]
         self.path, item = next((path, item) for path, item in paths.items() if "put" in item)
+        self._segments = self.path.encode().split(b"/")
         operation, pointer = item["put"], ["paths", self.path, "put"]
         body = operation["requestBody"]
         self.media_type, media = next(iter(body["content"].items()))
@@ -72,15 +74,16 @@ class Contract:
         self.examples = {name: example["value"] for name, example in media["examples"].items()}
         self.version = str(self.document["info"]["version"])
 
-    @property
+    @cached_property
     def credentials(self) -> frozenset[str]:
         """The fields that no response may carry: those that the contract calls `writeOnly`."""
         return frozenset(name for name, schema in self.fields.items() if schema.get("writeOnly"))
 
     def id_of(self, raw_path: bytes) -> bytes | None:
         """The path parameter's octets after percent-decoding; None for any other path."""
-        given = [unquote_to_bytes(segment) for segment in raw_path.split(b"/")]
-        wanted = self.path.encode().split(b"/")
+        given, wanted = raw_path.split(b"/"), self._segments
+        if b"%" in raw_path:
+            given = [unquote_to_bytes(segment) for segment in given]
         if len(given) != len(wanted):
             return None
         found = b""

@@ -131,7 +131,7 @@ class Protocol(_Impatient, HttpToolsProtocol):
         """Take data in; hand the connection over when a request that offers to upgrade begins."""
         if self._beside > MOST_BYTES:
             self._refuse()
-        elif not self._idle or not OFFER.search(data) or self._answering():
+        elif not self._idle or not _offers(data) or self._answering():
             self._beside += len(data)
             self._expect()
             super().data_received(data)
@@ -156,6 +156,11 @@ class Protocol(_Impatient, HttpToolsProtocol):
     def _answering(self) -> bool:
         cycle: Any = self.cycle  # None until the first request, whatever uvicorn says
         return cycle is not None and not cycle.response_complete
+
+
+def _offers(data: bytes) -> bool:
+    """Whether a request offers to upgrade."""
+    return b"upgrade" in data.lower() and OFFER.search(data) is not None  # most: seen at once
 
 
 class _H11(_Impatient, H11Protocol):
