@@ -91,3 +91,15 @@ def send_canaries(url: str) -> str:
             answer = http.request(method, path, json=body, headers=headers)
             answers += f" {answer.status_code} {answer.headers} {answer.text}\n"
     return answers
+
+
+@pytest.mark.parametrize("id", [CANARY, f"x-{CANARY}", "x-owner-token", "owner-token"])
+def test_request_id_that_holds_a_secret_is_not_told(
+    http: httpx.Client, mock: flashback_mock.Mock, id: str
+) -> None:
+    """A request id that is, or holds, a credential or the token is neither returned nor kept."""
+    for body in ({"secret": CANARY}, {"secret": CANARY, "key": 1}, {}):
+        answer = http.put(mock.ids["main"], json=body, headers={"X-Request-Id": id})
+        if "owner" in id or (body and id == CANARY) or (answer.status_code == 200 and body):
+            assert id not in answer.headers["X-Request-Id"]
+            assert id != mock.requests[-1].request_id
