@@ -942,7 +942,7 @@ def secret_before_in_404_only(asked: Asked, answer: Answer) -> None:
 @FAULTS.before("test_updates_at_the_same_time_are_all_answered")
 async def user_is_the_last_that_came(asked: Asked) -> None:
     asked.memory["user"] = asked.authorization
-    await asyncio.sleep(0.005)
+    await asyncio.sleep(0.05)
     if asked.memory["user"]:
         asked.head("Authorization", asked.memory["user"])
 
@@ -950,7 +950,7 @@ async def user_is_the_last_that_came(asked: Asked) -> None:
 @FAULTS.before("test_updates_at_the_same_time_are_all_answered or test_every_answer")
 async def id_is_the_last_that_came(asked: Asked) -> None:
     asked.memory["path"] = asked.path
-    await asyncio.sleep(0.005)
+    await asyncio.sleep(0.05)
     asked.path = asked.memory["path"]
 
 
