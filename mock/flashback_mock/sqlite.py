@@ -106,15 +106,14 @@ class Sqlite:
 
     async def open(self, fixtures: Fixtures | None) -> bool:
         """See `Store`: other files than a store's own are refused, and left as they are."""
-        made = self.path is not None and _judge_file(self.path, new=fixtures is not None)
+        if self.path:
+            _judge_file(self.path, new=fixtures is not None)
         self._db = _connect(self.path)
         try:
             with self._guarded():
                 return self._prepare(fixtures)
         except BaseException:
             self._db.close()
-            if made and self.path:
-                self.path.unlink()
             raise
 
     async def close(self) -> None:
@@ -327,13 +326,13 @@ def _connect(path: Path | None) -> sqlite3.Connection:
     )
 
 
-def _judge_file(path: Path, *, new: bool) -> bool:
-    """Make the file if it may be new, for its owner only; whether it was made.
+def _judge_file(path: Path, *, new: bool) -> None:
+    """Make the file if it may be new, for its owner only.
 
-    Raises `StoreError` for one that is no store's, and leaves it as it is.
+    Raises `StoreError` for one that is no store's, and leaves it as it is. What was made stays,
+    empty, where the start fails later: another process may have opened it by then.
     """
-    there = path.exists()
-    if there and not path.is_file():
+    if path.exists() and not path.is_file():
         raise StoreError(f"{path}: cannot be opened: it is no file")
     try:
         descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if new else 0), 0o600)
@@ -342,7 +341,7 @@ def _judge_file(path: Path, *, new: bool) -> bool:
             ours = head[:16] == MAGIC and head[68:72] == APPLICATION_ID.to_bytes(4, "big")
             if ours or not head:
                 os.fchmod(descriptor, 0o600)
-                return not there
+                return
     except OSError as error:
         raise StoreError(f"{path}: cannot be opened: {error.strerror}") from None
     raise StoreError(f"{path}: is no store of this mock; --store names a new file, or its own")
