@@ -19,7 +19,7 @@ from .contract import Json
 from .control import LONGEST_DELAY, Control, Entry
 from .docs import Docs
 from .mock import Mock
-from .store import NameTakenError, NotFoundError, StoreError
+from .store import TAKEN, NameTakenError, NotFoundError, StoreError
 
 PREFIX = "/__admin"
 # A name that resolves to this machine only: any other could be a web page's own (DNS rebinding).
@@ -36,10 +36,7 @@ KINDS: dict[str, type] = {
 # What a person is told; a ValueError says it itself.
 ANSWERS: dict[type[Exception], tuple[HTTPStatus, str]] = {
     NotFoundError: (HTTPStatus.NOT_FOUND, "id: no configuration has it"),
-    NameTakenError: (
-        HTTPStatus.CONFLICT,
-        "another configuration has this id, or this name in the workspace",
-    ),
+    NameTakenError: (HTTPStatus.CONFLICT, TAKEN),
     ClientDisconnect: (HTTPStatus.BAD_REQUEST, "the client went away"),
 }
 

@@ -12,7 +12,7 @@ import jsonschema_rs
 import yaml
 
 from .contract import Contract, rule
-from .sealing import sealed
+from .tracebacks import without_frames
 
 HERE = Path(__file__)
 DEFAULT = HERE.with_name("fixtures.yaml")
@@ -56,7 +56,7 @@ class Fixtures:
     configurations: tuple[Configuration, ...] = ()
 
     @classmethod
-    @sealed
+    @without_frames
     def read(cls, contract: Contract, path: Path | None = None) -> Self:
         """The fixtures of a YAML or JSON file, by default those that come with the mock.
 

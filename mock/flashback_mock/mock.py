@@ -13,12 +13,11 @@ from .app import BEARER, App
 from .contract import Contract
 from .control import Control, Entry
 from .fixtures import Configuration, Fixtures, Member, Token
-from .sealing import sealed
-from .store import NameTakenError, NotFoundError, Store
+from .store import LEVELS, TAKEN, NameTakenError, NotFoundError, Store
+from .tracebacks import without_frames
 
 T = TypeVar("T")
 SECONDS = 30.0  # for the store to answer a test
-LEVELS = ("READ", "WRITE", "ADMIN")
 
 
 @dataclass
@@ -57,7 +56,7 @@ class Mock:
         """The journal: what was asked so far, the oldest first."""
         return list(self.control.journal)
 
-    @sealed
+    @without_frames
     def configuration(self, id: str) -> dict[str, Any]:
         """What is stored now, of a credential only that it is set, and when it changed.
 
@@ -68,7 +67,7 @@ class Mock:
         except NotFoundError:
             raise ValueError(f"id: no configuration has it; there are {self.ids}") from None
 
-    @sealed
+    @without_frames
     def reveals(self, id: str, **credentials: str) -> bool:
         """Whether these are the stored credentials, as in `reveals(id, secret="…")`."""
         self.configuration(id)
@@ -77,7 +76,7 @@ class Mock:
             for name, value in credentials.items()
         )
 
-    @sealed
+    @without_frames
     def add_configuration(self, *, workspace: str = "", id: str = "", **fields: str) -> str:
         """Add a configuration, by default to the first workspace; its id.
 
@@ -98,7 +97,7 @@ class Mock:
         place = workspace or self.fixtures.first_workspace
         return Fixtures(configurations=(Configuration("", place, id, fields),))
 
-    @sealed
+    @without_frames
     def add_member(
         self, user: str, *, workspace: str = "", access: str = "WRITE", token: str = ""
     ) -> str:
@@ -120,7 +119,7 @@ class Mock:
         self._wait(self.store.reset(self.fixtures))
         self.control.clear()
 
-    @sealed
+    @without_frames
     def assert_updated(self, id: str, **fields: str) -> None:
         """Raise `AssertionError` unless the configuration was updated, and has these fields now.
 
@@ -166,9 +165,7 @@ class Mock:
         try:
             self._wait(self.store.add(more))
         except NameTakenError:
-            raise ValueError(
-                "another configuration has this id, or this name in the workspace"
-            ) from None
+            raise ValueError(TAKEN) from None
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         if self.loop.is_closed():

@@ -1,5 +1,7 @@
 """The tables of a store in PostgreSQL, and what is asked of them."""
 
+from .store import LEVELS
+
 MARK = "flashback-mock"  # the comment of a `store` table that is ours
 TABLES = ("store", "token", "member", "configuration", "credential")
 # Each script brings the schema one version further, and store.version with it.
@@ -11,7 +13,7 @@ MIGRATIONS = (
     CREATE TABLE token (digest bytea PRIMARY KEY, holder text NOT NULL, expires timestamptz);
     CREATE TABLE member (
         workspace text COLLATE "C", holder text COLLATE "C",
-        access text NOT NULL CHECK (access IN ('READ', 'WRITE', 'ADMIN')),
+        access text NOT NULL CHECK (access IN {LEVELS}),
         PRIMARY KEY (workspace, holder)
     );
     CREATE TABLE configuration (

@@ -15,6 +15,7 @@ from typing import Any
 from .fixtures import Fixtures
 from .keys import KeySource
 from .store import (
+    LEVELS,
     MAY_UPDATE,
     ForbiddenError,
     NameTakenError,
@@ -29,13 +30,13 @@ MAGIC = b"SQLite format 3\0"
 APPLICATION_ID = 0x666C6D6B  # "flmk", at offset 68 of the file; the schema's version is at 60
 # Each script brings the schema one version further.
 MIGRATIONS = (
-    """
+    f"""
     -- One row; see vault.py for the proof.
     CREATE TABLE store (id TEXT NOT NULL, proof BLOB NOT NULL);
     CREATE TABLE token (digest BLOB PRIMARY KEY, user TEXT NOT NULL, expires REAL);
     CREATE TABLE member (
         workspace TEXT NOT NULL, user TEXT NOT NULL,
-        access TEXT NOT NULL CHECK (access IN ('READ', 'WRITE', 'ADMIN')),
+        access TEXT NOT NULL CHECK (access IN {LEVELS}),
         PRIMARY KEY (workspace, user)
     );
     CREATE TABLE configuration (

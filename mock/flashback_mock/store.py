@@ -6,7 +6,9 @@ from typing import Any, Protocol
 
 from .fixtures import Fixtures
 
+LEVELS = ("READ", "WRITE", "ADMIN")
 MAY_UPDATE = ("WRITE", "ADMIN")
+TAKEN = "another configuration has this id, or this name in the workspace"
 
 
 class StoreError(Exception):

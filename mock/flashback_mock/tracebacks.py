@@ -10,7 +10,7 @@ T = TypeVar("T")
 __tracebackhide__ = True  # pytest shows where a test called, not how it came to be refused
 
 
-def sealed(function: Callable[P, T]) -> Callable[P, T]:
+def without_frames(function: Callable[P, T]) -> Callable[P, T]:
     """The function, whose errors keep no frame of ours: `pytest --showlocals` would print it."""
 
     @wraps(function)
