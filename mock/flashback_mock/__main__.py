@@ -37,7 +37,8 @@ def main() -> int:
     try:
         return _rotate_keys(options) if options.command else _serve(options)
     except (ValueError, StoreError) as error:
-        print(f"flashback_mock: cannot start: {error}", file=sys.stderr)
+        failed = "cannot rotate the key" if options.command else "cannot start"
+        print(f"flashback_mock: {failed}: {error}", file=sys.stderr)
         return 1
 
 
@@ -65,8 +66,13 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _rotate_keys(options: argparse.Namespace) -> int:
     if not options.store:
-        raise ValueError("rotate-keys: needs --store, whose master key is to be replaced")
-    asyncio.run(_rotate(store_at(options.store, Contract(options.contract), options.keys)))
+        raise ValueError("rotate-keys needs --store, whose master key is to be replaced")
+    store = store_at(options.store, Contract(options.contract), options.keys)
+    try:
+        asyncio.run(_rotate(store))
+    except KeyboardInterrupt:
+        print("\nStopped; the same command goes on from here.")
+        return 1
     return 0
 
 
@@ -77,8 +83,6 @@ async def _rotate(store: Store) -> None:
         async for done, of in store.rotate():
             print(f"  {done} of {of} credentials re-encrypted", flush=True)
         print("Done; the old keys are destroyed, unless they are yours, in $FLASHBACK_MOCK_KEYS.")
-    except asyncio.CancelledError:  # by Ctrl-C
-        print("Stopped; the same command goes on from here.")
     finally:
         await store.close()
 

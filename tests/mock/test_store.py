@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from flashback_mock.fixtures import Configuration, Fixtures, Member, Token
@@ -323,6 +324,25 @@ def test_keys_in_the_environment_rotate(place: Place, run: Run) -> None:
         assert run(again.reveals(MAIN, "secret", "made-up-secret-key"))
     with pytest.raises(StoreError, match=r"\$FLASHBACK_MOCK_KEYS: holds the keys of another store"):
         run(place.store(FLASHBACK_MOCK_KEYS=old).open(place.fixtures))
+
+
+@durable
+def test_rotation_that_is_stopped_says_how_to_go_on(place: Place, store: Store, run: Run) -> None:
+    """SIGTERM ends a rotation with a line that says what to do, and no trace."""
+    run(store.add(configurations(1500)))
+    run(store.close())
+    command = [sys.executable, "-m", "flashback_mock", "rotate-keys", "--store", str(place.where)]
+    environment = {**os.environ, "XDG_DATA_HOME": str(place.home)}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, **pipes) as process:
+        assert process.stdout
+        while "100 of 3005" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        said, complained = process.communicate(timeout=20)
+    assert (process.returncode, complained) == (1, "")
+    assert said.endswith("\nStopped; the same command goes on from here.\n")
+    assert len(place.keys()) == 2
 
 
 @durable
