@@ -27,13 +27,12 @@ class Text(logging.Formatter):
         """Format one record."""
         time, entry = self.formatTime(record, "%H:%M:%S"), _entry(record)
         if entry is None:
-            return f"{time}  {record.levelname}  {record.getMessage()}"
-        id = entry.configuration.encode("unicode_escape").decode() or "-"  # it is a caller's
-        changed = f"{id} ({', '.join(entry.fields) or 'nothing'})"
+            return _printable(f"{time}  {record.levelname}  {record.getMessage()}")
+        changed = f"{entry.configuration or '-'} ({', '.join(entry.fields) or 'nothing'})"
         status = f"{entry.status} {entry.fault}".rstrip()
         spent = f"{entry.milliseconds:.1f} ms"
         told = (time, entry.method, status, entry.user or "-", changed, spent, entry.request_id)
-        return "  ".join(told)
+        return _printable("  ".join(told))
 
 
 class Json(logging.Formatter):
@@ -45,6 +44,11 @@ class Json(logging.Formatter):
         entry = _entry(record)
         told = {"message": record.getMessage()} if entry is None else entry._asdict()
         return json.dumps({"time": time, "level": record.levelname.lower(), **told})
+
+
+def _printable(line: str) -> str:
+    """The line with escapes for what would make it two, or move the cursor: ids are callers'."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def _entry(record: logging.LogRecord) -> Entry | None:
