@@ -338,6 +338,23 @@ async def rotated(store: Store) -> None:
         pass
 
 
+def test_answered_update_survives_a_crash(place: Place, cluster: Cluster, run: Run) -> None:
+    """What was answered is on the disk, whatever the URL or the server would have preferred."""
+    cluster.sql("ALTER SYSTEM SET wal_writer_delay = '10s'", "SELECT pg_reload_conf()")
+    place.where = f"{place.where}&synchronous_commit=off"
+    store = place.store()
+    run(store.open(place.fixtures))
+    run(store.update("owner-token", MAIN, {"secret": "answered"}))
+    with cluster.stopped("immediate"):
+        pass
+    cluster.sql("ALTER SYSTEM RESET wal_writer_delay", "SELECT pg_reload_conf()")
+    run(store.close())
+    again = place.store()
+    run(again.open(None))
+    assert run(again.reveals(MAIN, "secret", "answered"))
+    run(again.close())
+
+
 def test_restart_of_the_server_is_survived(place: Place, cluster: Cluster) -> None:
     """While the server is away, updates answer the documented 500, and the log says why.
 
