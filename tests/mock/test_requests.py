@@ -11,6 +11,8 @@ import flashback_mock
 import httpx
 import pytest
 
+from tests.mock.wire import connected, head
+
 
 @pytest.fixture(scope="module")
 def mock() -> Generator[flashback_mock.Mock]:
@@ -298,16 +300,8 @@ def test_other_method_answers_405(
 @pytest.fixture
 def wire(mock: flashback_mock.Mock) -> Generator[socket.socket]:
     """A bare connection to the mock."""
-    url = urlsplit(mock.base_url)
-    with socket.create_connection((url.hostname or "", url.port or 0), timeout=20) as wire:
+    with connected(mock) as wire:
         yield wire
-
-
-def head(mock: flashback_mock.Mock, *lines: str) -> bytes:
-    """The head of a good request, with more header lines."""
-    first = f"PUT /ai/llm/{mock.ids['main']} HTTP/1.1"
-    fixed = (first, "Host: x", f"Authorization: Bearer {mock.tokens['owner']}")
-    return "\r\n".join([*fixed, "Content-Type: application/json", *lines, "", ""]).encode()
 
 
 def answers(wire: socket.socket) -> bytes:

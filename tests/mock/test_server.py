@@ -7,8 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
 import flashback_mock
@@ -18,6 +17,8 @@ import pytest
 from flashback_mock import protocol
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from tests.mock.wire import connected, head
+
 PATIENCE = 0.5  # seconds, in the place of the ten that a client has
 OFFERS: list[tuple[str, ...]] = [(), ("Connection: Upgrade", "Upgrade: h2c")]  # httptools, h11
 OFFER = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
@@ -26,21 +27,6 @@ OFFER = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "SECONDS", PATIENCE)
-
-
-@contextmanager
-def connected(mock: flashback_mock.Mock) -> Generator[socket.socket]:
-    """A bare connection to the mock."""
-    url = urlsplit(mock.base_url)
-    with socket.create_connection((url.hostname or "", url.port or 0), timeout=15) as wire:
-        yield wire
-
-
-def head(mock: flashback_mock.Mock, *lines: str) -> bytes:
-    """The head of a good request."""
-    fixed = f"PUT /ai/llm/{mock.ids['main']} HTTP/1.1\r\nHost: x\r\n"
-    fixed += f"Authorization: Bearer {mock.tokens['owner']}\r\nContent-Type: application/json\r\n"
-    return (fixed + "".join(f"{line}\r\n" for line in lines) + "\r\n").encode()
 
 
 def answers(wire: socket.socket) -> bytes:
