@@ -63,13 +63,7 @@ def request(body: object, token: str = "owner-token", id: str = ID) -> bytes:  #
     return head.encode() + content
 
 
-VALID = {
-    "name": "Updated OpenAI Config",
-    "aiType": "OPENAI",
-    "endpoint": "https://api.openai.com/v2",
-    "key": "new-access-key",
-    "secret": "new-secret-key",
-}
+VALID = flashback_mock.Contract().examples["everything"]
 KINDS = {
     "200, every field": (request(VALID), 200),
     "400, wrong type": (request({**VALID, "aiType": "openai"}), 400),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 
-WRAPPERS = {"Final", "ClassVar"}
-
 
 def takes_in(wide: str, narrow: str) -> bool:
     """Whether every member of the one union is a member of the other, inside brackets too."""
