@@ -16,6 +16,7 @@ from .admin import Admin
 from .contract import Contract
 from .fixtures import Fixtures
 from .keys import KeySource
+from .memory import Memory
 from .mock import Mock
 from .protocol import Protocol
 from .sqlite import Sqlite
@@ -63,14 +64,16 @@ def listen(host: str, port: int) -> socket.socket:
 
 def store_at(where: str | None, contract: Contract, keys: Path | None = None) -> Store:
     """The store at a path or a `postgresql://` address, or in memory; raises `ValueError`."""
+    if not where:
+        return Memory(contract.credentials)
     source = KeySource(keys)
-    if where and where.startswith(("postgresql://", "postgres://")):
+    if where.startswith(("postgresql://", "postgres://")):
         from .postgres import Postgres  # noqa: PLC0415 - needs an extra of its own
 
         return Postgres(where, contract.credentials, source)
-    if where and SCHEME.match(where):  # as a path it would be shown, password and all
+    if SCHEME.match(where):  # as a path it would be shown, password and all
         raise ValueError("--store: takes a path or postgresql://user:password@host:port/database")
-    return Sqlite(Path(where) if where else None, contract.credentials, source)
+    return Sqlite(Path(where), contract.credentials, source)
 
 
 def mock_at(

@@ -1,4 +1,4 @@
-"""A store in SQLite: in memory, or in a file that one process has open at a time."""
+"""A store in a SQLite file, which one process has open at a time."""
 
 import json
 import os
@@ -6,8 +6,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Collection, Generator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from .store import (
 from .vault import Vault, sealed_by
 
 MAGIC = b"SQLite format 3\0"
+MICROSECONDS = 1_000_000  # a second
 APPLICATION_ID = 0x666C6D6B  # "flmk", at offset 68 of the file; the schema's version is at 60
 # Each script brings the schema one version further.
 MIGRATIONS = (
@@ -55,6 +55,25 @@ MIGRATIONS = (
         PRIMARY KEY (configuration, field, size)
     );
     """,
+    """
+    ALTER TABLE credential RENAME TO held;
+    -- A row each field and size class. Rows are appended, never deleted, and overwritten by others
+    -- of the same size only: a page that is rebalanced, or a row that grows, would leave copies of
+    -- what they held.
+    CREATE TABLE credential (
+        number INTEGER PRIMARY KEY,
+        configuration INTEGER NOT NULL, field TEXT NOT NULL, size INTEGER NOT NULL,
+        changed INTEGER NOT NULL, -- when, in microseconds since 1970, which take eight bytes
+        sealed BLOB NOT NULL, -- its first octet is 1; in a row that holds nothing all are 0
+        UNIQUE (configuration, field, size)
+    );
+    INSERT INTO credential SELECT
+        cell.number, configuration, field, size,
+        1000000 * strftime('%s', coalesce(changed, 'now')), sealed
+    FROM held JOIN cell ON cell.number = cell;
+    DROP TABLE held;
+    DROP TABLE cell;
+    """,
 )
 # A rollback journal that is truncated after each transaction keeps what is replaced no longer
 # than that, where a write-ahead log would have to be checkpointed for it.
@@ -65,6 +84,7 @@ PRAGMA synchronous = FULL;
 PRAGMA secure_delete = ON;
 PRAGMA temp_store = MEMORY;
 """
+BEGIN = "BEGIN IMMEDIATE"  # what `with` a connection ends
 BATCH = 100  # credentials that are re-encrypted in one transaction
 FIND = """
 SELECT user, number, configuration.workspace, access
@@ -75,43 +95,45 @@ CHANGE = """
 UPDATE configuration SET name = coalesce(?, name), properties = json_patch(properties, ?)
 WHERE number = ?
 """
-EMPTY = "UPDATE cell SET sealed = zeroblob(length(sealed)) WHERE number = ?"
-CELLS = """
-SELECT size, cell, changed IS NOT NULL FROM credential WHERE configuration = ? AND field = ?
+PUT = """
+INSERT INTO credential (configuration, field, size, changed, sealed) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET changed = excluded.changed, sealed = excluded.sealed
+"""
+EMPTY_OTHERS = """
+UPDATE credential SET sealed = zeroblob(size)
+WHERE configuration = ? AND field = ? AND size <> ? AND sealed > x'01'
 """
 STORED = """
-SELECT sealed, workspace, id, field, cell FROM cell
-JOIN credential ON cell = cell.number AND changed IS NOT NULL
-JOIN configuration ON configuration = configuration.number
+SELECT sealed, workspace, id, field, credential.number
+FROM credential JOIN configuration ON configuration = configuration.number AND sealed > x'01'
 """
 
 
 class Sqlite:
     """A `Store` in SQLite. It may be used from several threads, though not for long by one."""
 
-    def __init__(self, path: Path | None, credentials: Collection[str], keys: KeySource) -> None:
-        """A store in the file, or in memory; `credentials` are the secret fields."""
+    def __init__(self, path: Path, credentials: Collection[str], keys: KeySource) -> None:
+        """A store in the file; `credentials` are the secret fields."""
         self.path, self._keys = path, keys
         self._credentials = frozenset(credentials)
-        self._lock = threading.RLock()
+        self._guarded = _Guard(path)
         self._db: sqlite3.Connection
-        self._vault = Vault()  # unless the store has master keys of its own
+        self._vault: Vault
         self._id = ""
 
     @property
     def where(self) -> str:
         """See `Store`."""
-        if self.path is None:
-            return "in memory, which forgets everything when it stops"
         return f"{self.path}, its master keys in {self._keys.where(self._id)}"
 
     async def open(self, fixtures: Fixtures | None) -> bool:
         """See `Store`: other files than a store's own are refused, and left as they are."""
-        if self.path:
-            _judge_file(self.path, new=fixtures is not None)
-        self._db = _connect(self.path)
+        _judge_file(self.path, new=fixtures is not None)
+        self._db = sqlite3.connect(
+            self.path, timeout=0, isolation_level=None, check_same_thread=False
+        )
         try:
-            with self._guarded():
+            with self._guarded:
                 return self._prepare(fixtures)
         except BaseException:
             self._db.close()
@@ -119,18 +141,18 @@ class Sqlite:
 
     async def close(self) -> None:
         """See `Store`."""
-        with self._lock:
+        with self._guarded:
             self._db.close()
 
     async def user_of(self, token: str) -> str | None:
         """See `Store`."""
-        with self._guarded():
+        with self._guarded:
             row = self._db.execute(FIND, ("", digest_of(token), time.time())).fetchone()
         return row and str(row[0])
 
     async def update(self, token: str, configuration: str, changes: Mapping[str, str]) -> str:
         """See `Store`."""
-        with self._guarded():
+        with self._guarded:
             asked = (configuration, digest_of(token), time.time())
             row = self._db.execute(FIND, asked).fetchone()
             if row is None:
@@ -142,7 +164,8 @@ class Sqlite:
                 raise ForbiddenError(user)
             if changes:  # a transaction that changes nothing would be synced all the same
                 try:
-                    with self._transaction():
+                    with self._db:
+                        self._db.execute(BEGIN)
                         self._change(number, workspace, configuration, changes)
                 except sqlite3.IntegrityError:
                     raise NameTakenError(user) from None
@@ -150,7 +173,7 @@ class Sqlite:
 
     async def configuration(self, id: str) -> dict[str, Any]:
         """See `Store`."""
-        with self._guarded():
+        with self._guarded:
             row = self._db.execute(
                 "SELECT number, workspace, name, properties FROM configuration WHERE id = ?", (id,)
             ).fetchone()
@@ -158,40 +181,45 @@ class Sqlite:
                 raise NotFoundError
             changed = self._db.execute(
                 "SELECT field, changed FROM credential "
-                "WHERE configuration = ? AND changed IS NOT NULL ORDER BY field",
+                "WHERE configuration = ? AND sealed > x'01' ORDER BY field",
                 (row[0],),
             ).fetchall()
         plain = {"workspace": row[1], "name": row[2], **json.loads(row[3])}
-        return plain | {field: {"set": True, "changedAt": when} for field, when in changed}
+        when = {field: datetime.fromtimestamp(at / MICROSECONDS, UTC) for field, at in changed}
+        return plain | {
+            field: {"set": True, "changedAt": at.isoformat()} for field, at in when.items()
+        }
 
     async def configurations(self) -> dict[str, str]:
         """See `Store`."""
-        with self._guarded():
+        with self._guarded:
             query = "SELECT id, workspace FROM configuration ORDER BY number LIMIT 1000"
             return dict(self._db.execute(query).fetchall())
 
     async def reveals(self, id: str, field: str, credential: str) -> bool:
         """See `Store`."""
-        with self._guarded():
+        with self._guarded:
             row = self._db.execute(f"{STORED} WHERE id = ? AND field = ?", (id, field)).fetchone()
             return row is not None and bool(self._vault.open(*row[:4]) == credential)
 
     async def add(self, more: Fixtures) -> None:
         """See `Store`."""
-        with self._guarded(), self._transaction():
+        with self._guarded, self._db:
+            self._db.execute(BEGIN)
             self._load(more)
 
     async def reset(self, fixtures: Fixtures) -> None:
         """See `Store`."""
-        with self._guarded(), self._transaction():
-            self._db.execute("UPDATE cell SET sealed = zeroblob(length(sealed))")
-            for table in ("token", "member", "configuration", "cell", "credential"):
+        with self._guarded, self._db:
+            self._db.execute(BEGIN)
+            self._db.execute("UPDATE credential SET sealed = zeroblob(size)")
+            for table in ("token", "member", "configuration", "credential"):
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
             self._load(fixtures)
 
     async def rotate(self) -> AsyncIterator[tuple[int, int]]:
         """See `Store`: killed at any instant, it goes on where it was when it is called again."""
-        with self._guarded():
+        with self._guarded:
             keys = self._keys.begin_rotation(self._id)
             self._vault = Vault(keys)
             self._db.execute("UPDATE store SET proof = ?", (self._vault.proof(self._id),))
@@ -199,7 +227,8 @@ class Sqlite:
             old = [row for row in rows if sealed_by(row[0]) != self._vault.key_ids[0]]
             for first in range(0, len(old), BATCH):
                 batch = old[first : first + BATCH]
-                with self._transaction():
+                with self._db:
+                    self._db.execute(BEGIN)
                     for row in batch:
                         self._reseal(*row)
                 yield first + len(batch), len(old)
@@ -208,7 +237,8 @@ class Sqlite:
     def _prepare(self, fixtures: Fixtures | None) -> bool:
         for pragma in PRAGMAS.strip().split("\n"):
             self._db.execute(pragma)
-        with self._transaction("EXCLUSIVE"):  # in this mode the lock is kept from here on
+        with self._db:
+            self._db.execute("BEGIN EXCLUSIVE")  # in this mode the lock is kept from here on
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             self._judge_content(version)
             if version == 0 and fixtures is None:
@@ -235,8 +265,6 @@ class Sqlite:
             raise StoreError(f"{self.path}: is damaged; restore it from a backup")
 
     def _unlock(self) -> None:
-        if self.path is None:
-            return
         row = self._db.execute("SELECT id, proof FROM store").fetchone()
         self._id, proof = row or (secrets.token_hex(8), None)
         self._vault = Vault.of_store(self._keys, self._id, proof)
@@ -251,33 +279,20 @@ class Sqlite:
         name = plain.pop("name", None)
         if name is not None or plain:
             self._db.execute(CHANGE, (name, json.dumps(plain), number))
-        for field in self._credentials & changes.keys():
-            place = (workspace, configuration, field)
-            self._put(number, field, self._vault.seal(changes[field], *place))
-
-    def _put(self, number: int, field: str, sealed: bytes) -> None:
-        """Store a credential in its cell of this size; empty the one that held it, if another."""
-        now = datetime.now(UTC).isoformat()
-        cells = {
-            size: (cell, used) for size, cell, used in self._db.execute(CELLS, (number, field))
+        sealed = {
+            field: self._vault.seal(changes[field], workspace, configuration, field)
+            for field in self._credentials & changes.keys()
         }
-        cell, used = cells.pop(len(sealed), (None, False))
-        if cell is None:
-            cell = self._db.execute("INSERT INTO cell (sealed) VALUES (?)", (sealed,)).lastrowid
-            row = (number, field, len(sealed), cell, now)
-            self._db.execute("INSERT INTO credential VALUES (?, ?, ?, ?, ?)", row)
-        else:
-            self._db.execute("UPDATE cell SET sealed = ? WHERE number = ?", (sealed, cell))
-            self._db.execute("UPDATE credential SET changed = ? WHERE cell = ?", (now, cell))
-        for other, held in cells.values() if not used else ():
-            if held:
-                self._db.execute(EMPTY, (other,))
-                self._db.execute("UPDATE credential SET changed = NULL WHERE cell = ?", (other,))
+        if sealed:
+            now = int(time.time() * MICROSECONDS)
+            rows = [(number, field, len(value), now, value) for field, value in sealed.items()]
+            self._db.executemany(PUT, rows)
+            self._db.executemany(EMPTY_OTHERS, [row[:3] for row in rows])
 
-    def _reseal(self, sealed: bytes, workspace: str, id: str, field: str, cell: int) -> None:
+    def _reseal(self, sealed: bytes, workspace: str, id: str, field: str, number: int) -> None:
         place = (workspace, id, field)
         again = self._vault.seal(self._vault.open(sealed, *place), *place)
-        self._db.execute("UPDATE cell SET sealed = ? WHERE number = ?", (again, cell))
+        self._db.execute("UPDATE credential SET sealed = ? WHERE number = ?", (again, number))
 
     def _load(self, fixtures: Fixtures) -> None:
         self._db.executemany(
@@ -298,33 +313,25 @@ class Sqlite:
             ).lastrowid
             self._change(number or 0, given.workspace, given.id, given.fields)
 
-    @contextmanager
-    def _guarded(self) -> Generator[None]:
-        """One user at a time; the database's own words do not get out, they might quote a value."""
-        with self._lock:
-            try:
-                yield
-            except sqlite3.IntegrityError:
-                raise NameTakenError from None
-            except sqlite3.Error as error:
-                raise StoreError(f"{self.path}: {_why(error)}") from None
 
-    @contextmanager
-    def _transaction(self, kind: str = "IMMEDIATE") -> Generator[None]:
-        self._db.execute(f"BEGIN {kind}")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):  # a failing disk has rolled back by itself
-                self._db.execute("ROLLBACK")
-            raise
+class _Guard:
+    """One user at a time; the database's own words do not get out, they might quote a value."""
 
+    def __init__(self, path: Path) -> None:
+        """Guard the database at the path."""
+        self._path, self._lock = path, threading.RLock()
 
-def _connect(path: Path | None) -> sqlite3.Connection:
-    return sqlite3.connect(
-        path or ":memory:", timeout=0, isolation_level=None, check_same_thread=False
-    )
+    def __enter__(self) -> None:
+        """Wait for who uses it now."""
+        self._lock.acquire()
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Let the next one in; raise `NameTakenError` or `StoreError` for the database's errors."""
+        self._lock.release()
+        if isinstance(error, sqlite3.IntegrityError):
+            raise NameTakenError from None
+        if isinstance(error, sqlite3.Error):
+            raise StoreError(f"{self._path}: {_why(error)}") from None
 
 
 def _judge_file(path: Path, *, new: bool) -> None:

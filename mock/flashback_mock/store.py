@@ -1,4 +1,4 @@
-"""What a store of configurations promises, whatever holds them: see `sqlite` and `postgres`."""
+"""What a store of configurations promises, whatever holds them."""
 
 import hashlib
 from collections.abc import AsyncIterator, Mapping

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Self
 
@@ -34,6 +35,7 @@ class Vault:
         """Hold the master keys; without any, one that is lost with the process."""
         self._keys = keys or [AESGCM.generate_key(256)]
         self._ciphers = {key_id(key): AESGCM(key) for key in self._keys}
+        self.key_ids = list(self._ciphers)  # that of the one which seals first
 
     @classmethod
     def of_store(cls, keys: KeySource, store: str, proof: bytes | None) -> Self:
@@ -56,11 +58,6 @@ class Vault:
     def proof(self, store: str) -> bytes:
         """What shows, when it opens, that these are the keys of the store."""
         return self.seal("", store)
-
-    @property
-    def key_ids(self) -> list[bytes]:
-        """The ids of the keys, that of the one which seals first."""
-        return list(self._ciphers)
 
     def seal(self, credential: str, *place: str) -> bytes:
         """Encrypt a credential for its place: workspace, configuration, field."""
@@ -102,7 +99,8 @@ def sealed_by(sealed: bytes) -> bytes:
 def _padded(octets: bytes) -> bytes:
     overhead = HEADER_BYTES + TAG_BYTES
     needed = overhead + LENGTH_BYTES + len(octets)
-    size = next((size for size in SIZES if size >= needed), -(-needed // SIZES[-1]) * SIZES[-1])
+    larger = bisect_left(SIZES, needed)
+    size = SIZES[larger] if larger < len(SIZES) else -(-needed // SIZES[-1]) * SIZES[-1]
     return (len(octets).to_bytes(LENGTH_BYTES, "big") + octets).ljust(size - overhead, b"\0")
 
 
@@ -111,4 +109,4 @@ def _said(place: tuple[str, ...]) -> str:
 
 
 def _bound(header: bytes, place: tuple[str, ...]) -> bytes:
-    return header + "".join(f"{len(part)}:{part}" for part in place).encode()
+    return header + "".join([f"{len(part)}:{part}" for part in place]).encode()

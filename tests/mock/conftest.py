@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from flashback_mock import Contract, Fixtures
 from flashback_mock.keys import KeySource
+from flashback_mock.memory import Memory
 from flashback_mock.sqlite import Sqlite
 from flashback_mock.store import Store
 
@@ -75,7 +76,9 @@ class Place:
             from flashback_mock.postgres import Postgres
 
             return Postgres(self.where or "", self.contract.credentials, keys)
-        return Sqlite(Path(self.where) if self.where else None, self.contract.credentials, keys)
+        if self.where is None:
+            return Memory(self.contract.credentials)
+        return Sqlite(Path(self.where), self.contract.credentials, keys)
 
     def sql(self, statement: str) -> list[Any]:
         """What is said of the database behind the store's back."""

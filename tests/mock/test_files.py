@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from flashback_mock import Contract, Fixtures
 from flashback_mock.keys import KeySource
-from flashback_mock.sqlite import APPLICATION_ID, Sqlite
-from flashback_mock.store import StoreError
+from flashback_mock.sqlite import APPLICATION_ID, MIGRATIONS, Sqlite
+from flashback_mock.store import StoreError, digest_of
+from flashback_mock.vault import Vault
 
 CONTRACT = Contract()
 FIXTURES = Fixtures.read(CONTRACT)
@@ -130,3 +131,36 @@ def test_store_is_open_in_one_process_at_a_time(tmp_path: Path) -> None:
     db.execute("BEGIN EXCLUSIVE")
     refused(store_in(tmp_path), "store.db: is open in another process; stop it")
     db.close()
+
+
+def test_store_of_the_first_schema_is_migrated(tmp_path: Path) -> None:
+    """A store that an older mock made keeps its credentials, and no copy of them."""
+    keys, now = KeySource(tmp_path / "keys", {}), "2026-11-23T18:37:52.5+00:00"
+    vault = Vault(keys.make("id"))
+    sealed, small, large = vault.seal("é" * 999, "w", "c", "key"), 256, 2048
+    db = sqlite3.connect(tmp_path / "store.db")
+    db.executescript(MIGRATIONS[0])
+    db.executescript(f"PRAGMA user_version = 1; PRAGMA application_id = {APPLICATION_ID}")
+    db.execute("INSERT INTO store VALUES ('id', ?)", (vault.proof("id"),))
+    db.execute("INSERT INTO token VALUES (?, 'u', NULL)", (digest_of("t"),))
+    db.execute("INSERT INTO member VALUES ('w', 'u', 'WRITE')")
+    db.execute("INSERT INTO configuration VALUES (1, 'c', 'w', 'name', '{}')")
+    db.execute("INSERT INTO cell VALUES (1, zeroblob(256)), (2, ?)", (sealed,))
+    held = [(1, "key", small, 1, None), (1, "key", large, 2, now)]
+    db.executemany("INSERT INTO credential VALUES (?, ?, ?, ?, ?)", held)
+    db.commit()
+    db.close()
+
+    async def judged() -> None:
+        store = store_in(tmp_path)
+        assert not await store.open(FIXTURES)
+        assert await store.reveals("c", "key", "é" * 999)
+        shown = await store.configuration("c")
+        assert shown["key"] == {"set": True, "changedAt": "2026-11-23T18:37:52+00:00"}
+        assert (tmp_path / "store.db").read_bytes().count(sealed[:1000]) == 1
+        await store.update("t", "c", {"key": "small"})
+        assert await store.reveals("c", "key", "small")
+        assert sealed[5:50] not in (tmp_path / "store.db").read_bytes()
+        await store.close()
+
+    asyncio.run(judged())

@@ -11,7 +11,7 @@ from typing import Any
 import flashback_mock
 import httpx
 import pytest
-from flashback_mock.sqlite import Sqlite
+from flashback_mock.memory import Memory
 from flashback_mock.store import StoreError
 
 MAIN = "550e8400-e29b-41d4-a716-446655440000"
@@ -113,7 +113,7 @@ def test_a_500_logs_why(
     async def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(Sqlite, "update", fail)
+    monkeypatch.setattr(Memory, "update", fail)
     with flashback_mock.running() as mock:
         headers = {"Authorization": f"Bearer {mock.tokens['owner']}", "X-Request-Id": "r-7"}
         url = f"{mock.base_url}/ai/llm/{mock.ids['main']}"

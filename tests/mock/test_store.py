@@ -260,7 +260,7 @@ def test_key_file_that_others_read_is_refused(place: Place, store: Store, run: R
 def test_moved_credential_does_not_open(place: Place, store: Store, run: Run, moved: str) -> None:
     """A sealed credential that is moved in the database opens at no other place."""
     run(store.close())
-    place.sql(moving(place, MOVED[moved]))
+    place.sql(moving(MOVED[moved]))
     with opened(place, run) as again:
         with pytest.raises(StoreError, match="does not open: it was damaged, or moved"):
             run(again.reveals(MAIN, "secret", "made-up-secret-key"))
@@ -269,16 +269,12 @@ def test_moved_credential_does_not_open(place: Place, store: Store, run: Run, mo
         assert run(again.reveals(MAIN, "secret", "new"))
 
 
-def moving(place: Place, source: str | None) -> str:
+def moving(source: str | None) -> str:
     """The statement that puts a sealed credential in the secret's place."""
     if source is None:
         return "UPDATE configuration SET workspace = 'globex' WHERE number = 1"
-    table, of = "credential", f"WHERE {SECRET}"
-    if not place.cluster:
-        table = "cell JOIN credential ON cell = cell.number"
-        of = f"WHERE number = (SELECT cell FROM credential WHERE {SECRET})"  # noqa: S608 - our own
-    sealed = f"(SELECT sealed FROM {table} WHERE {source})"  # noqa: S608 - the same
-    return f"UPDATE {table.split()[0]} SET sealed = {sealed} {of}"  # noqa: S608
+    sealed = f"(SELECT sealed FROM credential WHERE {source})"  # noqa: S608 - our own words
+    return f"UPDATE credential SET sealed = {sealed} WHERE {SECRET}"  # noqa: S608 - the same
 
 
 @durable
@@ -286,7 +282,7 @@ def test_newer_schema_is_refused(place: Place, store: Store, run: Run) -> None:
     """A store of a newer mock is refused, by version, and left as it is."""
     run(store.close())
     place.sql("UPDATE store SET version = 9" if place.cluster else "PRAGMA user_version = 9")
-    with pytest.raises(StoreError, match=r"newer mock.*schema 9, this one knows 1"):
+    with pytest.raises(StoreError, match=r"newer mock.*schema 9, this one knows \d"):
         run(place.store().open(place.fixtures))
 
 
