@@ -14,7 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import body
-from .app import token_of
+from .app import headers_of, token_of
 from .contract import Json
 from .control import LONGEST_DELAY, Control, Entry
 from .docs import Docs
@@ -81,7 +81,7 @@ class Admin:
     def _refusal(self, request: Request) -> Response | None:
         """Why the request may not come in; None if it may."""
         if self._token:
-            if hmac.compare_digest(token_of(request), self._token):
+            if hmac.compare_digest(token_of(headers_of(request.scope)), self._token):
                 return None
             why = "Authorization: needs the bearer token of --admin-token"
             challenge = {"WWW-Authenticate": "Bearer"}
@@ -181,7 +181,7 @@ def _why_foreign(request: Request) -> str | None:
 
 async def _body(request: Request, *known: str) -> Json:
     """The body, a JSON object with none but these keys; raises `ValueError`."""
-    given = body.parse(await body.read(request, MOST_BYTES))
+    given = body.parse(await body.read(request.receive, headers_of(request.scope), MOST_BYTES))
     if not isinstance(given, dict) or (asked := cast("Json", given)).keys() - set(known):
         raise ValueError(f"body: must be a JSON object; it may have {', '.join(known)}")
     return asked

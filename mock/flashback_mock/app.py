@@ -1,22 +1,24 @@
 """The operation over HTTP: who asks, for what, and which of the documented answers that is."""
 
+import json
 import logging
 import os
 import re
 import time
 import traceback
 from asyncio import sleep  # bound here: tests replace `asyncio.sleep`, to wait for nothing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPMethod, HTTPStatus
 from typing import Any
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from . import body, sending
+from .body import Headers
 from .contract import Contract
-from .control import SILENT, Control, Entry, Planned
+from .control import AS_IT_IS, SILENT, Control, Entry, Planned
 from .store import (
     ForbiddenError,
     NotFoundError,
@@ -35,19 +37,29 @@ PREFER = re.compile(r"(?:^|[,;])\s*(code|example)\s*=\s*\"?([^\s\",;]*)", re.IGN
 QUERY = re.compile(r"(?:^|&)__(code|example)=([^&]*)")
 METHODS = frozenset(HTTPMethod)
 HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 405: {"Allow": "PUT"}}
+ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+class Answer(JSONResponse):
+    """JSON, from an encoder that is made once."""
+
+    def render(self, content: Any) -> bytes:
+        """The octets of the content."""
+        return ENCODER.encode(content).encode()
 
 
 @dataclass(slots=True)
 class Seen:
     """What is found out about a request while it is answered."""
 
+    headers: Headers
     request_id: str
     user: str = ""
     configuration: str = ""
     fields: tuple[str, ...] = ()
     updated: bool = False
     unread: bool = False
-    planned: Planned = field(default_factory=Planned)
+    planned: Planned = AS_IT_IS
 
 
 class App:
@@ -61,17 +73,17 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        request, started = Request(scope, receive), time.perf_counter()
-        seen = Seen(_request_id(request))
+        started, headers = time.perf_counter(), headers_of(scope)
+        seen = Seen(headers, _request_id(headers))
         try:
-            response = await self._answer(request, seen)
+            response = await self._answer(scope, receive, seen)
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, 500 is the documented answer
             log.error("request %s failed: %s", seen.request_id, _why(error))  # noqa: TRY400
             response = self._error(HTTPStatus.INTERNAL_SERVER_ERROR)
-        response.headers["X-Request-Id"] = seen.request_id
-        self._note(request, seen, response.status_code, time.perf_counter() - started)
+        response.raw_headers.append((b"x-request-id", seen.request_id.encode()))
+        self._note(scope["method"], seen, response.status_code, time.perf_counter() - started)
         if seen.planned.delay:  # only now: who stops waiting finds the request in the journal
             await sleep(seen.planned.delay)
         if seen.planned.fault:
@@ -81,12 +93,12 @@ class App:
         else:
             await response(scope, receive, send)
 
-    def _note(self, request: Request, seen: Seen, status: int, seconds: float) -> None:
+    def _note(self, method: str, seen: Seen, status: int, seconds: float) -> None:
         """Put the request into the journal and the log."""
         fault = seen.planned.fault
         entry = Entry(
             seen.request_id,
-            request.method if request.method in METHODS else "other",  # it could be a token
+            method if method in METHODS else "other",  # it could be a token
             0 if fault in SILENT else status,
             round(seconds * 1000, 3),
             seen.user,
@@ -98,25 +110,27 @@ class App:
         self._control.journal.append(entry)
         log.info(entry)
 
-    async def _answer(self, request: Request, seen: Seen) -> JSONResponse:
-        configuration = self._contract.id_of(request.scope["raw_path"])
+    async def _answer(self, scope: Scope, receive: Receive, seen: Seen) -> Answer:
+        configuration = self._contract.id_of(scope["raw_path"])
         if configuration is None:
             return self._error(HTTPStatus.NOT_FOUND, "There is nothing at this path")
-        if request.method != "PUT":
+        if scope["method"] != "PUT":
             return self._error(HTTPStatus.METHOD_NOT_ALLOWED, "Only PUT is allowed here")
         seen.planned = self._control.next()
-        response = await self._update(request, seen, configuration)
+        response = await self._update(scope, receive, seen, configuration)
         return self._example(code=str(seen.planned.status)) if seen.planned.status else response
 
-    async def _update(self, request: Request, seen: Seen, configuration: bytes) -> JSONResponse:
-        token = token_of(request)
+    async def _update(
+        self, scope: Scope, receive: Receive, seen: Seen, configuration: bytes
+    ) -> Answer:
+        token = token_of(seen.headers)
         try:
             # Read before 401 too: what is left unread costs the connection.
-            given = await self._body_of(request, seen)
+            given = await self._body_of(receive, seen)
             if seen.request_id.encode() in given:  # it could be a credential
                 seen.request_id = _new_id()
-            changes = self._judge(request, configuration, given)
-            preferred, wanted = self._preferred(request), configuration.decode()
+            changes = self._judge(seen.headers, configuration, given)
+            preferred, wanted = self._preferred(scope, seen.headers), configuration.decode()
         except body.InvalidError as why:
             response = self._error(HTTPStatus.BAD_REQUEST, str(why))
         except UnicodeDecodeError:  # ids are text: other octets name nothing
@@ -136,9 +150,7 @@ class App:
         seen.user = (token and await self._store.user_of(token)) or ""
         return response if seen.user else self._error(HTTPStatus.UNAUTHORIZED)
 
-    async def _change(
-        self, token: str, wanted: str, changes: dict[str, str], seen: Seen
-    ) -> JSONResponse:
+    async def _change(self, token: str, wanted: str, changes: dict[str, str], seen: Seen) -> Answer:
         try:
             seen.user = await self._store.update(token, wanted, changes)
         except UnauthorizedError:
@@ -154,18 +166,18 @@ class App:
             return self._error(HTTPStatus.BAD_REQUEST, self._contract.name_taken)
         seen.configuration = wanted
         message = self._contract.message(200)
-        return JSONResponse({"success": True, "aiLlmId": wanted, "message": message})
+        return Answer({"success": True, "aiLlmId": wanted, "message": message})
 
-    async def _body_of(self, request: Request, seen: Seen) -> bytes:
+    async def _body_of(self, receive: Receive, seen: Seen) -> bytes:
         try:
-            return await body.read(request, self._contract.max_body_bytes)
+            return await body.read(receive, seen.headers, self._contract.max_body_bytes)
         except body.UnreadError:
             seen.unread = True
             raise
 
-    def _judge(self, request: Request, configuration: bytes, given: bytes) -> dict[str, str]:
+    def _judge(self, headers: Headers, configuration: bytes, given: bytes) -> dict[str, str]:
         """The valid changes that a request asks for; raises `InvalidError` that says why not."""
-        body.judge_headers(request, self._contract.media_type)
+        body.judge_headers(headers, self._contract.media_type)
         changes: dict[str, str] = body.parse(given)
         try:
             why = self._contract.why_not_body(changes)
@@ -176,9 +188,9 @@ class App:
             raise body.InvalidError(why)
         return changes
 
-    def _preferred(self, request: Request) -> JSONResponse | None:
+    def _preferred(self, scope: Scope, headers: Headers) -> Answer | None:
         """The example that a request asks for, if it does; raises `InvalidError`."""
-        query, given = request.scope["query_string"], request.headers.getlist("prefer")
+        query, given = scope["query_string"], headers.get("prefer", [])
         if not query and not given:
             return None
         wanted = QUERY.findall(query.decode("latin-1")) + PREFER.findall(",".join(given))
@@ -189,33 +201,40 @@ class App:
         except LookupError:
             raise body.InvalidError(f"Prefer: {self._contract.preferences}") from None
 
-    def _example(self, code: str = "", example: str = "") -> JSONResponse:
+    def _example(self, code: str = "", example: str = "") -> Answer:
         """The contract's first example of this status and name; raises `LookupError`."""
         return _respond(*self._contract.example(code, example))
 
-    def _error(self, status: HTTPStatus, message: str | None = None) -> JSONResponse:
+    def _error(self, status: HTTPStatus, message: str | None = None) -> Answer:
         message = message or self._contract.message(status)
         return _respond(status, {"success": False, "message": message})
 
 
-def token_of(request: Request) -> str:
+def headers_of(scope: Scope) -> Headers:
+    """The header fields' values by name: read once, where Starlette would search for each."""
+    found: Headers = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+    return found
+
+
+def token_of(headers: Headers) -> str:
     """The bearer token; empty if there is none, or more than one, where it belongs."""
-    given = request.headers.getlist("authorization")
+    given = headers.get("authorization", [])
     bearer = BEARER.fullmatch(given[0].strip(" \t")) if len(given) == 1 else None
     return bearer[1] if bearer else ""
 
 
-def _respond(status: int, content: dict[str, Any]) -> JSONResponse:
-    return JSONResponse(content, status, HEADERS.get(status))
+def _respond(status: int, content: dict[str, Any]) -> Answer:
+    return Answer(content, status, HEADERS.get(status))
 
 
-def _request_id(request: Request) -> str:
+def _request_id(headers: Headers) -> str:
     """The caller's, unless it could not be logged; a made one then."""
-    given = request.headers.get("x-request-id")
-    if given is None:
+    if "x-request-id" not in headers:
         return _new_id()
-    token = token_of(request)
-    secret = given in request.headers.get("authorization", "") or (token and token in given)
+    given, token = headers["x-request-id"][0], token_of(headers)
+    secret = given in "".join(headers.get("authorization", [])) or (token and token in given)
     return given if REQUEST_ID.fullmatch(given) and not secret else _new_id()
 
 

@@ -1,12 +1,12 @@
 """A request's body: read within bounds, and nothing but strict JSON."""
 
-import asyncio
 import json
 from typing import Any, NoReturn
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
-SECONDS = 5.0  # for a body to arrive; a slower one is refused, so that no request hangs
+Headers = dict[str, list[str]]  # values by name, in lower case
 
 
 class InvalidError(ValueError):
@@ -17,32 +17,35 @@ class UnreadError(InvalidError):
     """The body was refused before its end."""
 
 
-async def read(request: Request, limit: int) -> bytes:
-    """The body, of at most `limit` bytes; raises `UnreadError` without reading on."""
+async def read(receive: Receive, headers: Headers, limit: int) -> bytes:
+    """The body, of at most `limit` bytes; raises `UnreadError` without reading on.
+
+    How long it may be on its way is the connection's business: see protocol.py.
+    """
     too_large = UnreadError(f"body: must have at most {limit} bytes")
-    declared = request.headers.get("content-length", "").lstrip("0")
+    declared = headers.get("content-length", [""])[0].lstrip("0")
     if len(declared) > len(str(limit)) or int(declared or 0) > limit:
         raise too_large
-    body = bytearray()
-    try:
-        async with asyncio.timeout(SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    raise too_large
-    except TimeoutError:
-        raise UnreadError(f"body: did not arrive within {SECONDS:.0f} seconds") from None
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise too_large
+        more = message.get("more_body", False)
     return bytes(body)
 
 
-def judge_headers(request: Request, media_type: str) -> None:
+def judge_headers(headers: Headers, media_type: str) -> None:
     """Raise `InvalidError` unless the headers announce a plain body of the media type in UTF-8."""
-    if "content-encoding" in request.headers:
+    if "content-encoding" in headers:
         raise InvalidError("Content-Encoding: send the body as it is, without this header")
-    if request.headers.get("transfer-encoding", "chunked").lower() != "chunked":
+    if any(value.lower() != "chunked" for value in headers.get("transfer-encoding", [])):
         raise InvalidError("Transfer-Encoding: must be chunked, or absent")
     # Whatever case, quotes and space: it is compared as what it means.
-    given = [_normal(value) for value in request.headers.getlist("content-type")]
+    given = [_normal(value) for value in headers.get("content-type", [])]
     if given not in ([media_type], [f"{media_type};charset=utf-8"]):
         raise InvalidError(
             f"Content-Type: must be {media_type}, with no parameter but charset=utf-8"

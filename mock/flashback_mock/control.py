@@ -40,6 +40,9 @@ class Planned(NamedTuple):
     after_update: bool = True
 
 
+AS_IT_IS = Planned()
+
+
 @dataclass
 class Control:
     """Planned answers, the delay of every answer in seconds, and the journal of requests."""
@@ -75,8 +78,8 @@ class Control:
 
     def next(self) -> Planned:
         """How this request is to be answered."""
-        planned = self.planned.popleft() if self.planned else Planned()
-        return planned._replace(delay=planned.delay + self.delay)
+        planned = self.planned.popleft() if self.planned else AS_IT_IS
+        return planned._replace(delay=planned.delay + self.delay) if self.delay else planned
 
     def clear(self) -> None:
         """Forget all of it."""

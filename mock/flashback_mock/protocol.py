@@ -7,7 +7,8 @@ may be on its way and an answer unread, and how much of a connection is held in 
 import asyncio
 import logging
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import h11
 import uvicorn
@@ -15,7 +16,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-SECONDS = 10.0  # for a request to arrive, and for answers to be taken; a body has less: body.py
+SECONDS = 10.0  # for a request to arrive, and for answers to be taken
 MOST_BYTES = 1 << 17  # of a request that are not its body: line, headers, chunk sizes, trailer
 
 OFFER = re.compile(rb"\r\nupgrade[ \t]*:", re.IGNORECASE)
@@ -24,13 +25,49 @@ QUIET = logging.getLogger("flashback_mock.http")
 QUIET.setLevel(logging.CRITICAL + 1)
 
 
+class _Whole:
+    """A transport that sends what is written at a time as one piece.
+
+    uvicorn writes an answer's head and its body apart; each would be a packet, for which the
+    client wakes up.
+    """
+
+    def __init__(self, transport: asyncio.BaseTransport) -> None:
+        """Send through `transport`."""
+        self._transport: Any = transport
+        self._parts = list[bytes]()
+        self._soon = asyncio.get_running_loop().call_soon
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the transport's."""
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send this with all else that is written before the loop goes on."""
+        if not self._parts:
+            self._soon(self._send)
+        self._parts.append(data)
+
+    def close(self) -> None:
+        """Send what was written, and close."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._parts and not self._transport.is_closing():
+            self._transport.write(b"".join(self._parts))
+        self._parts.clear()
+
+
 class _Impatient(asyncio.Protocol):
     """A connection that ends when its client makes it wait."""
 
     app: Any
     config: uvicorn.Config
+    cycle: Any  # of the newest request; None until the first, whatever uvicorn says
     flow: Any
     logger: logging.Logger
+    send_400_response: Callable[[str], None]
     transport: Any
     _timer: asyncio.TimerHandle | None = None
 
@@ -38,7 +75,7 @@ class _Impatient(asyncio.Protocol):
         """Expect a request."""
         # Without what uvicorn puts around the application: it would log what it is sent.
         self.app, self.logger = self.config.app, QUIET
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.BaseTransport", _Whole(transport)))
         self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -67,10 +104,14 @@ class _Impatient(asyncio.Protocol):
 
     def _give_up(self) -> None:
         self._timer = None
-        if self.flow.read_paused and not self.flow.write_paused:
-            self._expect()  # it is the client that waits
-        else:
+        if self.flow.write_paused:
             self.transport.abort()  # closing would wait for what the client does not read
+        elif self.flow.read_paused:
+            self._expect()  # it is the client that waits
+        elif self.cycle and self.cycle.more_body and not self.cycle.response_started:
+            self.send_400_response(f"The body did not arrive within {SECONDS:g} seconds.")
+        else:
+            self.transport.abort()
 
 
 class _Flow(FlowControl):
@@ -154,8 +195,7 @@ class Protocol(_Impatient, HttpToolsProtocol):
         successor.data_received(data)
 
     def _answering(self) -> bool:
-        cycle: Any = self.cycle  # None until the first request, whatever uvicorn says
-        return cycle is not None and not cycle.response_complete
+        return self.cycle is not None and not self.cycle.response_complete
 
 
 def _offers(data: bytes) -> bool:

@@ -72,6 +72,31 @@ def test_half_a_request_ends_in_time(mock: flashback_mock.Mock, begun: bytes) ->
             assert time.monotonic() - since < 4 * PATIENCE
 
 
+@pytest.mark.parametrize("offer", OFFERS, ids=["httptools", "h11"])
+def test_body_that_does_not_arrive_is_refused_in_time(
+    mock: flashback_mock.Mock, http: httpx.Client, offer: tuple[str, ...]
+) -> None:
+    """A body that does not arrive is answered 400 in time, and changes nothing."""
+    for begun in (b"", b'{"name": "half'):
+        with connected(mock) as wire:
+            wire.sendall(head(mock, *offer, "Content-Length: 99") + begun)
+            received = answers(wire)
+        assert received.startswith(b"HTTP/1.1 400 ")
+        assert b"\r\nThe body did not arrive within 0.5 seconds." in received
+    assert mock.requests == []
+    others_are_answered(http, mock)
+
+
+def test_half_a_request_does_not_answer_another(mock: flashback_mock.Mock) -> None:
+    """Half a request behind one that is being answered ends the connection, with no answer."""
+    mock.answer_next(delay=3 * PATIENCE)
+    with connected(mock) as wire:
+        wire.sendall(head(mock, "Content-Length: 2") + b"{}")
+        time.sleep(PATIENCE / 5)
+        wire.sendall(b"PUT /ai/llm/x HTTP/1.1\r\nHo")
+        assert answers(wire) == b""
+
+
 def test_many_half_requests_cost_nobody_else(mock: flashback_mock.Mock, http: httpx.Client) -> None:
     """While a hundred clients drip their heads, others are answered."""
     with ExitStack() as stack:
