@@ -77,11 +77,13 @@ def _rotate_keys(options: argparse.Namespace) -> int:
 
 
 async def _rotate(store: Store) -> None:
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # asyncio's: it cancels this
     await store.open(None)
     try:
         print(f"Rotating the master key of the store {store.where}", flush=True)
         async for done, of in store.rotate():
             print(f"  {done} of {of} credentials re-encrypted", flush=True)
+            await asyncio.sleep(0)  # here a store in a file can be stopped
         print("Done; the old keys are destroyed, unless they are yours, in $FLASHBACK_MOCK_KEYS.")
     finally:
         await store.close()
