@@ -50,8 +50,10 @@ class Answer(JSONResponse):
 
 @dataclass(slots=True)
 class Seen:
-    """What is found out about a request while it is answered."""
+    """A request, and what is found out about it while it is answered."""
 
+    scope: Scope
+    receive: Receive
     headers: Headers
     request_id: str
     user: str = ""
@@ -74,16 +76,16 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         started, headers = time.perf_counter(), headers_of(scope)
-        seen = Seen(headers, _request_id(headers))
+        seen = Seen(scope, receive, headers, _request_id(headers))
         try:
-            response = await self._answer(scope, receive, seen)
+            response = await self._answer(seen)
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, 500 is the documented answer
             log.error("request %s failed: %s", seen.request_id, _why(error))  # noqa: TRY400
             response = self._error(HTTPStatus.INTERNAL_SERVER_ERROR)
         response.raw_headers.append((b"x-request-id", seen.request_id.encode()))
-        self._note(scope["method"], seen, response.status_code, time.perf_counter() - started)
+        self._note(seen, response.status_code, time.perf_counter() - started)
         if seen.planned.delay:  # only now: who stops waiting finds the request in the journal
             await sleep(seen.planned.delay)
         if seen.planned.fault:
@@ -93,9 +95,9 @@ class App:
         else:
             await response(scope, receive, send)
 
-    def _note(self, method: str, seen: Seen, status: int, seconds: float) -> None:
+    def _note(self, seen: Seen, status: int, seconds: float) -> None:
         """Put the request into the journal and the log."""
-        fault = seen.planned.fault
+        method, fault = seen.scope["method"], seen.planned.fault
         entry = Entry(
             seen.request_id,
             method if method in METHODS else "other",  # it could be a token
@@ -110,27 +112,25 @@ class App:
         self._control.journal.append(entry)
         log.info(entry)
 
-    async def _answer(self, scope: Scope, receive: Receive, seen: Seen) -> Answer:
-        configuration = self._contract.id_of(scope["raw_path"])
+    async def _answer(self, seen: Seen) -> Answer:
+        configuration = self._contract.id_of(seen.scope["raw_path"])
         if configuration is None:
             return self._error(HTTPStatus.NOT_FOUND, "There is nothing at this path")
-        if scope["method"] != "PUT":
+        if seen.scope["method"] != "PUT":
             return self._error(HTTPStatus.METHOD_NOT_ALLOWED, "Only PUT is allowed here")
         seen.planned = self._control.next()
-        response = await self._update(scope, receive, seen, configuration)
+        response = await self._update(seen, configuration)
         return self._example(code=str(seen.planned.status)) if seen.planned.status else response
 
-    async def _update(
-        self, scope: Scope, receive: Receive, seen: Seen, configuration: bytes
-    ) -> Answer:
+    async def _update(self, seen: Seen, configuration: bytes) -> Answer:
         token = token_of(seen.headers)
         try:
             # Read before 401 too: what is left unread costs the connection.
-            given = await self._body_of(receive, seen)
+            given = await self._body_of(seen)
             if seen.request_id.encode() in given:  # it could be a credential
                 seen.request_id = _new_id()
             changes = self._judge(seen.headers, configuration, given)
-            preferred, wanted = self._preferred(scope, seen.headers), configuration.decode()
+            preferred, wanted = self._preferred(seen), configuration.decode()
         except body.InvalidError as why:
             response = self._error(HTTPStatus.BAD_REQUEST, str(why))
         except UnicodeDecodeError:  # ids are text: other octets name nothing
@@ -168,9 +168,9 @@ class App:
         message = self._contract.message(200)
         return Answer({"success": True, "aiLlmId": wanted, "message": message})
 
-    async def _body_of(self, receive: Receive, seen: Seen) -> bytes:
+    async def _body_of(self, seen: Seen) -> bytes:
         try:
-            return await body.read(receive, seen.headers, self._contract.max_body_bytes)
+            return await body.read(seen.receive, seen.headers, self._contract.max_body_bytes)
         except body.UnreadError:
             seen.unread = True
             raise
@@ -188,9 +188,9 @@ class App:
             raise body.InvalidError(why)
         return changes
 
-    def _preferred(self, scope: Scope, headers: Headers) -> Answer | None:
+    def _preferred(self, seen: Seen) -> Answer | None:
         """The example that a request asks for, if it does; raises `InvalidError`."""
-        query, given = scope["query_string"], headers.get("prefer", [])
+        query, given = seen.scope["query_string"], seen.headers.get("prefer", [])
         if not query and not given:
             return None
         wanted = QUERY.findall(query.decode("latin-1")) + PREFER.findall(",".join(given))
