@@ -26,18 +26,11 @@ import httpx
 from packaging.requirements import Requirement
 
 from scripts import bench_mock, generate
+from scripts.bench_mock import ID, VALID
 
 BENCHES = ("client", "mock")
 ANSWER = b'{"success": true, "aiLlmId": "550e8400", "message": "updated"}'
-ID = "550e8400-e29b-41d4-a716-446655440000"
-BODY = {
-    "name": "Updated OpenAI Config",
-    "aiType": "OPENAI",
-    "endpoint": "https://api.openai.com/v2",
-    "key": "new-access-key",
-    "secret": "new-secret-key",
-}
-FIELDS = {("ai_type" if key == "aiType" else key): value for key, value in BODY.items()}
+FIELDS = {("ai_type" if key == "aiType" else key): value for key, value in VALID.items()}
 LIMITS = {"mock transport": 1.25, "loopback": 1.15, "import": 1.2}
 SERVER = """
 import socket, sys, threading
@@ -131,7 +124,7 @@ def clients(url: str, transport: Any) -> Calls:
         return update.sync(ID, client=plain, body=body)
 
     calls: Calls = {
-        "raw httpx": lambda: raw.put(f"{url}/ai/llm/{ID}", json=BODY).json(),
+        "raw httpx": lambda: raw.put(f"{url}/ai/llm/{ID}", json=VALID).json(),
         "plain generated": plainly,
         "flashback_client": lambda: ours.update_ai_llm(ID, **FIELDS),
     }
@@ -151,7 +144,7 @@ def openai_calls(url: str, options: dict[str, Any]) -> Calls:
     except ImportError:
         return {}
     client = openai.OpenAI(api_key="token", base_url=url, http_client=httpx.Client(**options))
-    return {"openai": lambda: client.put(f"/ai/llm/{ID}", cast_to=dict, body=BODY)}
+    return {"openai": lambda: client.put(f"/ai/llm/{ID}", cast_to=dict, body=VALID)}
 
 
 @contextmanager

@@ -9,15 +9,7 @@ from itertools import islice
 from typing import Any
 
 from .fixtures import Fixtures, Token
-from .store import (
-    MAY_UPDATE,
-    ForbiddenError,
-    NameTakenError,
-    NotFoundError,
-    StoreError,
-    UnauthorizedError,
-    digest_of,
-)
+from .store import NameTakenError, NotFoundError, StoreError, digest_of, judged
 from .vault import Vault
 
 
@@ -62,14 +54,9 @@ class Memory:
     async def update(self, token: str, configuration: str, changes: Mapping[str, str]) -> str:
         """See `Store`."""
         with self._lock:
-            user = self._user_of(token)
-            if user is None:
-                raise UnauthorizedError
-            stored = self._configurations.get(configuration)
-            if stored is None:
-                raise NotFoundError(user)
-            if self._access.get((stored.workspace, user)) not in MAY_UPDATE:
-                raise ForbiddenError(user)
+            holder, found = self._user_of(token), self._configurations.get(configuration)
+            access = self._access.get((found.workspace, holder or "")) if found else None
+            user, stored = judged(holder, found, access)
             if "name" in changes:
                 named = self._names.get((stored.workspace, changes["name"]), configuration)
                 if named != configuration:

@@ -8,15 +8,7 @@ from typing import Any
 from . import postgres_sql as sql
 from .fixtures import Configuration, Fixtures
 from .keys import KeySource
-from .store import (
-    MAY_UPDATE,
-    ForbiddenError,
-    NameTakenError,
-    NotFoundError,
-    StoreError,
-    UnauthorizedError,
-    digest_of,
-)
+from .store import MAY_UPDATE, NameTakenError, NotFoundError, StoreError, digest_of, judged
 from .vault import Vault, sealed_by
 
 try:
@@ -24,6 +16,7 @@ try:
 except ModuleNotFoundError:
     raise StoreError("needs asyncpg: pip install 'flashback-client[postgres]'") from None
 
+NOBODY: dict[str, Any] = dict.fromkeys(("holder", "number", "access"))
 ATTEMPTS = 5  # at an update whose workspace or key turned out to be another
 MOST_WORKSPACES = 100_000  # that are remembered
 
@@ -65,9 +58,11 @@ class Postgres:
         for _ in range(ATTEMPTS):
             # {} changes nothing, and neither does who does not know the workspace yet.
             workspace = self._workspaces.get(configuration) if changes else None
-            found = _judged(await self._ask(token, configuration, workspace, changes))
+            rows = await self._ask(token, configuration, workspace, changes)
+            found = rows[0] if rows else NOBODY
+            user, _ = judged(found["holder"], found["number"], found["access"])
             if found["done"] or not changes:
-                return str(found["holder"])
+                return user
             if not found["current"]:
                 await self._reload()
             if len(self._workspaces) >= MOST_WORKSPACES:
@@ -250,18 +245,6 @@ class Postgres:
 
     def _error(self, why: str) -> StoreError:
         return StoreError(f"{self._server.shown}: {why}")
-
-
-def _judged(rows: Rows) -> Record:
-    """The row of a user who may update; raises what refuses all others."""
-    if not rows:
-        raise UnauthorizedError
-    found = rows[0]
-    if found["number"] is None:
-        raise NotFoundError(found["holder"])
-    if found["access"] not in MAY_UPDATE:
-        raise ForbiddenError(found["holder"])
-    return found
 
 
 def _stored(row: Record) -> tuple[bytes, str, str, str]:

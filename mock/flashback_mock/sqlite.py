@@ -13,16 +13,7 @@ from typing import Any
 
 from .fixtures import Fixtures
 from .keys import KeySource
-from .store import (
-    LEVELS,
-    MAY_UPDATE,
-    ForbiddenError,
-    NameTakenError,
-    NotFoundError,
-    StoreError,
-    UnauthorizedError,
-    digest_of,
-)
+from .store import LEVELS, NameTakenError, NotFoundError, StoreError, digest_of, judged
 from .vault import Vault, sealed_by
 
 MAGIC = b"SQLite format 3\0"
@@ -91,6 +82,7 @@ SELECT user, number, configuration.workspace, access
 FROM token LEFT JOIN configuration ON id = ? LEFT JOIN member USING (workspace, user)
 WHERE digest = ? AND coalesce(expires > ?, TRUE)
 """
+NOBODY: tuple[Any, ...] = (None, None, None, None)
 CHANGE = """
 UPDATE configuration SET name = coalesce(?, name), properties = json_patch(properties, ?)
 WHERE number = ?
@@ -154,14 +146,8 @@ class Sqlite:
         """See `Store`."""
         with self._guarded:
             asked = (configuration, digest_of(token), time.time())
-            row = self._db.execute(FIND, asked).fetchone()
-            if row is None:
-                raise UnauthorizedError
-            user, number, workspace, access = row
-            if number is None:
-                raise NotFoundError(user)
-            if access not in MAY_UPDATE:
-                raise ForbiddenError(user)
+            holder, found, workspace, access = self._db.execute(FIND, asked).fetchone() or NOBODY
+            user, number = judged(holder, found, access)
             if changes:  # a transaction that changes nothing would be synced all the same
                 try:
                     with self._db:
@@ -169,7 +155,7 @@ class Sqlite:
                         self._change(number, workspace, configuration, changes)
                 except sqlite3.IntegrityError:
                     raise NameTakenError(user) from None
-        return str(user)
+        return user
 
     async def configuration(self, id: str) -> dict[str, Any]:
         """See `Store`."""

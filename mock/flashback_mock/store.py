@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from .fixtures import Fixtures
+
+T = TypeVar("T")
 
 LEVELS = ("READ", "WRITE", "ADMIN")
 MAY_UPDATE = ("WRITE", "ADMIN")
@@ -38,6 +40,20 @@ class ForbiddenError(RefusedError):
 
 class NameTakenError(RefusedError):
     """Another configuration of the workspace has this name."""
+
+
+def judged(user: str | None, found: T | None, access: str | None) -> tuple[str, T]:
+    """A user who may update, and the configuration that was found; raises what refuses others.
+
+    In the contract's order: 401, 404, 403.
+    """
+    if user is None:
+        raise UnauthorizedError
+    if found is None:
+        raise NotFoundError(user)
+    if access not in MAY_UPDATE:
+        raise ForbiddenError(user)
+    return user, found
 
 
 class Store(Protocol):
