@@ -9,6 +9,7 @@ import shlex
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 try:
     from . import logs
@@ -39,7 +40,9 @@ def main() -> int:
     except (ValueError, StoreError) as error:
         failed = "cannot rotate the key" if options.command else "cannot start"
         print(f"flashback_mock: {failed}: {error}", file=sys.stderr)
-        return 1
+    except KeyboardInterrupt:
+        print("\nStopped before it began.")
+    return 1
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -70,14 +73,15 @@ def _rotate_keys(options: argparse.Namespace) -> int:
     store = store_at(options.store, Contract(options.contract), options.keys)
     try:
         asyncio.run(_rotate(store))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         print("\nStopped; the same command goes on from here.")
         return 1
     return 0
 
 
 async def _rotate(store: Store) -> None:
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # asyncio's: it cancels this
+    this: Any = asyncio.current_task()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     await store.open(None)
     try:
         print(f"Rotating the master key of the store {store.where}", flush=True)

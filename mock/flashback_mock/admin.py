@@ -181,7 +181,8 @@ def _why_foreign(request: Request) -> str | None:
 
 async def _body(request: Request, *known: str) -> Json:
     """The body, a JSON object with none but these keys; raises `ValueError`."""
-    given = body.parse(await body.read(request.receive, headers_of(request.scope), MOST_BYTES))
+    scope = request.scope
+    given = body.parse(await body.read(scope, request.receive, headers_of(scope), MOST_BYTES))
     if not isinstance(given, dict) or (asked := cast("Json", given)).keys() - set(known):
         raise ValueError(f"body: must be a JSON object; it may have {', '.join(known)}")
     return asked

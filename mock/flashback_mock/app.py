@@ -7,7 +7,7 @@ import re
 import time
 import traceback
 from asyncio import sleep  # bound here: tests replace `asyncio.sleep`, to wait for nothing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPMethod, HTTPStatus
 from typing import Any
 
@@ -55,7 +55,7 @@ class Seen:
     scope: Scope
     receive: Receive
     headers: Headers
-    request_id: str
+    request_id: str = field(default_factory=lambda: os.urandom(16).hex())
     user: str = ""
     configuration: str = ""
     fields: tuple[str, ...] = ()
@@ -75,8 +75,8 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        started, headers = time.perf_counter(), headers_of(scope)
-        seen = Seen(scope, receive, headers, _request_id(headers))
+        started = time.perf_counter()
+        seen = Seen(scope, receive, headers_of(scope))
         try:
             response = await self._answer(seen)
         except ClientDisconnect:
@@ -127,8 +127,6 @@ class App:
         try:
             # Read before 401 too: what is left unread costs the connection.
             given = await self._body_of(seen)
-            if seen.request_id.encode() in given:  # it could be a credential
-                seen.request_id = _new_id()
             changes = self._judge(seen.headers, configuration, given)
             preferred, wanted = self._preferred(seen), configuration.decode()
         except body.InvalidError as why:
@@ -137,9 +135,8 @@ class App:
             response = self._error(HTTPStatus.NOT_FOUND)
         else:
             seen.fields = tuple(changes)
-            credentials = self._contract.credentials & changes.keys()
-            if any(changes[field] in seen.request_id for field in credentials):
-                seen.request_id = _new_id()
+            if "x-request-id" in seen.headers:
+                self._name(seen, changes)
             if preferred or not seen.planned.after_update:
                 # An update of nothing finds out who asks, and for what.
                 response = await self._change(token, wanted, {}, seen)
@@ -149,6 +146,14 @@ class App:
             return response
         seen.user = (token and await self._store.user_of(token)) or ""
         return response if seen.user else self._error(HTTPStatus.UNAUTHORIZED)
+
+    def _name(self, seen: Seen, changes: dict[str, str]) -> None:
+        """Call a valid request as its caller does, unless that name gives a secret away."""
+        given = seen.headers["x-request-id"][0]
+        secrets = " ".join(seen.headers.get("authorization", [])).split()
+        secrets += (changes[field] for field in self._contract.credentials & changes.keys())
+        if REQUEST_ID.fullmatch(given) and not any(s in given or given in s for s in secrets):
+            seen.request_id = given
 
     async def _change(self, token: str, wanted: str, changes: dict[str, str], seen: Seen) -> Answer:
         try:
@@ -170,7 +175,9 @@ class App:
 
     async def _body_of(self, seen: Seen) -> bytes:
         try:
-            return await body.read(seen.receive, seen.headers, self._contract.max_body_bytes)
+            return await body.read(
+                seen.scope, seen.receive, seen.headers, self._contract.max_body_bytes
+            )
         except body.UnreadError:
             seen.unread = True
             raise
@@ -227,19 +234,6 @@ def token_of(headers: Headers) -> str:
 
 def _respond(status: int, content: dict[str, Any]) -> Answer:
     return Answer(content, status, HEADERS.get(status))
-
-
-def _request_id(headers: Headers) -> str:
-    """The caller's, unless it could not be logged; a made one then."""
-    if "x-request-id" not in headers:
-        return _new_id()
-    given, token = headers["x-request-id"][0], token_of(headers)
-    secret = given in "".join(headers.get("authorization", [])) or (token and token in given)
-    return given if REQUEST_ID.fullmatch(given) and not secret else _new_id()
-
-
-def _new_id() -> str:
-    return os.urandom(16).hex()
 
 
 def _why(error: Exception) -> str:

@@ -4,7 +4,7 @@ import json
 from typing import Any, NoReturn
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
 Headers = dict[str, list[str]]  # values by name, in lower case
 
@@ -17,14 +17,14 @@ class UnreadError(InvalidError):
     """The body was refused before its end."""
 
 
-async def read(receive: Receive, headers: Headers, limit: int) -> bytes:
+async def read(scope: Scope, receive: Receive, headers: Headers, limit: int) -> bytes:
     """The body, of at most `limit` bytes; raises `UnreadError` without reading on.
 
-    How long it may be on its way is the connection's business: see protocol.py.
+    How long it may be on its way is the connection's business, which says when it is late.
     """
     too_large = UnreadError(f"body: must have at most {limit} bytes")
     declared = headers.get("content-length", [""])[0].lstrip("0")
-    if len(declared) > len(str(limit)) or int(declared or 0) > limit:
+    if declared.isdecimal() and (len(declared) > len(str(limit)) or int(declared) > limit):
         raise too_large
     body, more = bytearray(), True
     while more:
@@ -35,6 +35,8 @@ async def read(receive: Receive, headers: Headers, limit: int) -> bytes:
         if len(body) > limit:
             raise too_large
         more = message.get("more_body", False)
+        if more and "late" in scope:
+            raise UnreadError("body: did not arrive in time")
     return bytes(body)
 
 

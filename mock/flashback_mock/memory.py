@@ -13,7 +13,7 @@ from .store import NameTakenError, NotFoundError, StoreError, digest_of, judged
 from .vault import Vault
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, frozen=True)
 class _Stored:
     """A configuration: its plain fields, and each credential, sealed, with when it changed."""
 
@@ -49,7 +49,8 @@ class Memory:
 
     async def user_of(self, token: str) -> str | None:
         """See `Store`."""
-        return self._user_of(token)
+        with self._lock:
+            return self._user_of(token)
 
     async def update(self, token: str, configuration: str, changes: Mapping[str, str]) -> str:
         """See `Store`."""
@@ -57,17 +58,22 @@ class Memory:
             holder, found = self._user_of(token), self._configurations.get(configuration)
             access = self._access.get((found.workspace, holder or "")) if found else None
             user, stored = judged(holder, found, access)
+            changed = self._changed(stored, configuration, changes)
             if "name" in changes:
-                named = self._names.get((stored.workspace, changes["name"]), configuration)
-                if named != configuration:
+                name = (stored.workspace, changes["name"])
+                if self._names.get(name, configuration) != configuration:
                     raise NameTakenError(user)
-            self._change(configuration, stored, changes)
+                self._names.pop((stored.workspace, stored.plain.get("name", "")), None)
+                self._names[name] = configuration
+            self._configurations[configuration] = changed
         return user
 
     async def configuration(self, id: str) -> dict[str, Any]:
         """See `Store`."""
         with self._lock:
-            stored = self._stored(id)
+            stored = self._configurations.get(id)
+            if stored is None:
+                raise NotFoundError
             shown = {
                 name: {"set": True, "changedAt": changed.isoformat()}
                 for name, (_, changed) in stored.sealed.items()
@@ -83,8 +89,8 @@ class Memory:
     async def reveals(self, id: str, field: str, credential: str) -> bool:
         """See `Store`."""
         with self._lock:
-            stored = self._stored(id)
-            if field not in stored.sealed:
+            stored = self._configurations.get(id)
+            if stored is None or field not in stored.sealed:
                 return False
             sealed, _ = stored.sealed[field]
             return self._vault.open(sealed, stored.workspace, id, field) == credential
@@ -111,32 +117,24 @@ class Memory:
             return None
         return known.user
 
-    def _stored(self, id: str) -> _Stored:
-        try:
-            return self._configurations[id]
-        except KeyError:
-            raise NotFoundError from None
-
     def _load(self, more: Fixtures) -> None:
-        ids = [given.id for given in more.configurations]
-        names = [(c.workspace, c.fields["name"]) for c in more.configurations if "name" in c.fields]
-        for new, old in ((ids, self._configurations), (names, self._names)):
-            if len(set(new)) < len(new) or not old.keys().isdisjoint(new):
-                raise NameTakenError
+        given = more.configurations
+        names = {(c.workspace, c.fields["name"]): c.id for c in given if "name" in c.fields}
+        new = {c.id: self._changed(_Stored(c.workspace), c.id, c.fields) for c in given}
+        twice = len(new) < len(given) or len(names) < sum("name" in c.fields for c in given)
+        if twice or new.keys() & self._configurations.keys() or names.keys() & self._names.keys():
+            raise NameTakenError
         self._tokens.update((digest_of(token.value), token) for token in more.tokens)
         self._access.update(((m.workspace, m.user), m.access) for m in more.members)
-        for given in more.configurations:
-            stored = self._configurations[given.id] = _Stored(given.workspace)
-            self._change(given.id, stored, given.fields)
+        self._configurations.update(new)
+        self._names.update(names)
 
-    def _change(self, id: str, stored: _Stored, changes: Mapping[str, str]) -> None:
+    def _changed(self, stored: _Stored, id: str, changes: Mapping[str, str]) -> _Stored:
+        """The configuration with the changes, its credentials sealed."""
         now = datetime.now(UTC)
-        sealed = {  # first, since it may fail
+        sealed = {
             name: (self._vault.seal(changes[name], stored.workspace, id, name), now)
             for name in self._credentials & changes.keys()
         }
-        if "name" in changes:
-            self._names.pop((stored.workspace, stored.plain.get("name", "")), None)
-            self._names[stored.workspace, changes["name"]] = id
-        stored.sealed.update(sealed)
-        stored.plain.update((k, v) for k, v in changes.items() if k not in sealed)
+        plain = {name: value for name, value in changes.items() if name not in sealed}
+        return _Stored(stored.workspace, stored.plain | plain, stored.sealed | sealed)

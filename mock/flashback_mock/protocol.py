@@ -7,7 +7,6 @@ may be on its way and an answer unread, and how much of a connection is held in 
 import asyncio
 import logging
 import re
-from collections.abc import Callable
 from typing import Any, cast
 
 import h11
@@ -45,18 +44,24 @@ class _Whole:
     def write(self, data: bytes) -> None:
         """Send this with all else that is written before the loop goes on."""
         if not self._parts:
-            self._soon(self._send)
+            self._soon(self.flush)
         self._parts.append(data)
 
-    def close(self) -> None:
-        """Send what was written, and close."""
-        self._send()
-        self._transport.close()
-
-    def _send(self) -> None:
+    def flush(self) -> None:
+        """Send what was written."""
         if self._parts and not self._transport.is_closing():
             self._transport.write(b"".join(self._parts))
         self._parts.clear()
+
+    def close(self) -> None:
+        """Send what was written, and close."""
+        self.flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Send what was written, as far as the client takes it at once, and close."""
+        self.flush()
+        self._transport.abort()
 
 
 class _Impatient(asyncio.Protocol):
@@ -67,7 +72,6 @@ class _Impatient(asyncio.Protocol):
     cycle: Any  # of the newest request; None until the first, whatever uvicorn says
     flow: Any
     logger: logging.Logger
-    send_400_response: Callable[[str], None]
     transport: Any
     _timer: asyncio.TimerHandle | None = None
 
@@ -75,8 +79,16 @@ class _Impatient(asyncio.Protocol):
         """Expect a request."""
         # Without what uvicorn puts around the application: it would log what it is sent.
         self.app, self.logger = self.config.app, QUIET
-        super().connection_made(cast("asyncio.BaseTransport", _Whole(transport)))
+        whole = transport if isinstance(transport, _Whole) else _Whole(transport)
+        super().connection_made(cast("asyncio.BaseTransport", whole))
         self._expect()
+
+    def eof_received(self) -> Any:  # uvicorn says None, asyncio takes a bool
+        """Answer what was asked, and close then: the client sends no more, but it may read."""
+        self.transport.flush()
+        if owed := self._answering() and not self.cycle.more_body:
+            self.cycle.keep_alive = False
+        return owed
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing any more."""
@@ -104,14 +116,19 @@ class _Impatient(asyncio.Protocol):
 
     def _give_up(self) -> None:
         self._timer = None
+        answering = self._answering()
         if self.flow.write_paused:
             self.transport.abort()  # closing would wait for what the client does not read
-        elif self.flow.read_paused:
+        elif self.flow.read_paused or (answering and not self.cycle.more_body):
             self._expect()  # it is the client that waits
-        elif self.cycle and self.cycle.more_body and not self.cycle.response_started:
-            self.send_400_response(f"The body did not arrive within {SECONDS:g} seconds.")
+        elif answering and not self.cycle.response_started:
+            self.cycle.scope["late"] = True  # see body.py
+            self.cycle.message_event.set()
         else:
             self.transport.abort()
+
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
 
 class _Flow(FlowControl):
@@ -179,6 +196,13 @@ class Protocol(_Impatient, HttpToolsProtocol):
         else:
             self._hand_over(data)
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what cannot be parsed; behind a request, its answer goes out instead."""
+        if self._answering() and not self.cycle.more_body:
+            self.cycle.keep_alive = False
+        else:
+            super().send_400_response(msg)
+
     def _refuse(self) -> None:
         if self._answering():
             self.transport.abort()
@@ -193,9 +217,6 @@ class Protocol(_Impatient, HttpToolsProtocol):
         successor.connection_made(self.transport)
         self.transport.set_protocol(successor)
         successor.data_received(data)
-
-    def _answering(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
 
 
 def _offers(data: bytes) -> bool:

@@ -99,6 +99,8 @@ def send_canaries(url: str) -> str:
         (CANARY, {"secret": CANARY}),
         (CANARY, {"secret": CANARY, "unknown": 1}),
         (f"x-{CANARY}", {"secret": CANARY}),
+        (f"x-{CANARY}", {"secret": CANARY, "aiType": "BAD"}),
+        (f"x-{CANARY}", {"secret": CANARY, "name": "x" * (1 << 18)}),
         ("owner-token", {}),
         ("x-owner-token", {}),
     ],
