@@ -3,11 +3,13 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import flashback_mock
 import pytest
@@ -150,6 +152,35 @@ def test_broken_contract_is_drift(contract: Run, copy: Path) -> None:
     assert done.returncode == 2
     assert "MISTRAL" in done.stderr
     assert "mend it with: scripts/generate" in done.stderr
+
+
+def test_new_field_needs_values_of_its_own(contract: Run, copy: Path) -> None:
+    """A field that is new to the contract gives no verdict, but says what the tests lack."""
+    field = "        region:\n          type: string\n          maxLength: 64\n"
+    replace(copy / "openapi.yaml", "\n        endpoint:\n", f"\n{field}        endpoint:\n")
+    subprocess.run([sys.executable, copy / "scripts" / "generate.py"], check=True)
+    done = contract(tree=copy)
+    assert done.returncode == 2
+    assert "the example `everything` has no region" in done.stderr
+    assert "ODD has no values of region" in done.stderr
+
+
+def test_interrupted_run_gives_no_verdict(root: Path, tmp_path: Path) -> None:
+    """A run that is stopped half-way says so, in its report too."""
+    reports = tmp_path / "reports"
+    command = [sys.executable, str(root / "scripts" / "contract.py"), "--report-dir", str(reports)]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, start_new_session=True, **pipes) as run:
+        assert run.stdout
+        while "kept" not in run.stdout.readline():
+            assert run.poll() is None
+        os.killpg(run.pid, signal.SIGINT)  # as a terminal does
+        said, complained = run.communicate(timeout=20)
+    assert run.returncode == 2
+    for text in (said, (reports / "verdict.html").read_text("utf-8")):
+        assert "No verdict: interrupted" in text
+        assert "is kept" not in text
+    assert "Traceback" not in said + complained
 
 
 def test_edited_client_is_drift(contract: Run, copy: Path) -> None:

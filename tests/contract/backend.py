@@ -123,15 +123,19 @@ class Backend(requests.Session):
             ) from None
 
     def _make_sure_it_lives(self) -> None:
+        why = ""
         for attempt in range(ATTEMPTS):
             try:
                 self._wire.send(self.control())
-            except OSError:
+            except OSError as error:
+                why = str(error)
                 time.sleep(0.5 * attempt)
             else:
                 return
+        if not self.first:
+            raise NoVerdictError(f"{self.url} does not answer ({why}); see --backend-url")
         raise NoVerdictError(
-            f"{self.url} does not answer any more, the control request included; "
+            f"{self.url} does not answer any more ({why}), the control request included; "
             "see whether the backend still runs, then run again"
         )
 

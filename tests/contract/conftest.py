@@ -48,6 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if option.seed is None:
         option.seed = random.SystemRandom().randrange(10**9)
     given = {name: os.environ[name] for name in MEANINGS if os.environ.get(name)}
+    if lacking := "; ".join(values.lacking()):
+        raise pytest.UsageError(f"no verdict: {lacking}")
     if not option.backend_url or WRITER not in given:
         raise pytest.UsageError(f"name a backend: --backend-url, and {WRITER}: {MEANINGS[WRITER]}")
     backend.under_test = Backend(option, given)

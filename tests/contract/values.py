@@ -21,15 +21,22 @@ INVALID: list[Any] = [{"name": ""}, {"unknown": "field"}, {"aiType": None}, b"{"
 NO_LETTERS = ("Cc", "Cn", "Cs")  # controls, what is not assigned, surrogates
 LETTERS = [c for c in map(chr, range(0x21, 0x20000, 0x40)) if category(c) not in NO_LETTERS]
 LENGTHS = (20, 32, 33, 40, 50, 63, 64, 65, 72, 73, 100, 127, 128, 129, 150, 200, 250, 254, 255)
+URL = "https://api.example.com/"
 LONGER = (256, 257, 500, 512, 1000, 1024, 1025, 2000, 2047, 2048)
+
+
+def most(field: str) -> int:
+    """How many characters a field may have."""
+    return int(contract.PROPERTIES.get(field, {}).get("maxLength", max(LONGER)))
+
 
 ODD = {
     "name": [
         " ", "'", '"', "%", "%s%n%00", "\\", "<b>&amp;</b>", "'; DROP TABLE x; --", "{{7*7}}",
         "null", "0", "Ünïcödé", "名前", "اسم", "שם", "नाम", "имя", "\u202eleft", "e\u0301",
-        "\u2028", "\ufeff", "👩\u200d👩\u200d👧", "\U0010ffff", "a" * 255, "\U0001f600" * 255,
-        string.punctuation, " x ",
-        *("".join(LETTERS[at:][:255]) for at in range(0, len(LETTERS), 255)),
+        "\u2028", "\ufeff", "👩\u200d👩\u200d👧", "\U0010ffff", string.punctuation, " x ",
+        *(letter * most("name") for letter in "a\U0001f600"),
+        *("".join(LETTERS[at:][:most("name")]) for at in range(0, len(LETTERS), most("name"))),
     ],
     "endpoint": [
         "http://a", "http://localhost", "http://localhost:1", "https://api.example.com:65535/",
@@ -39,14 +46,15 @@ ODD = {
         "https://api.example.com/v1?q=https://other.example/@x:y#part", "http://example.com#",
         "https://api.example.com/~user/!$&'()*+,;=:@/%7Bid%7D", "https://example.com./v1",
         "https://my_host.example.com", "https://1.example.museum:443",
-        *("https://api.example.com/".ljust(length, "a") for length in LENGTHS[1:] + LONGER),
+        *(URL.ljust(length, "a") for length in (*LENGTHS[1:], *LONGER, most("endpoint"))),
     ],
-    "key": ["x", " ", "\x00", "\n", "\r\n\t", "\x7f", "'\"\\", "%00", "ключ", "🔑", "k" * 8192,
-            string.punctuation, "user:pass", " x", *("k" * length for length in LENGTHS + LONGER)],
+    "key": ["x", " ", "\x00", "\n", "\r\n\t", "\x7f", "'\"\\", "%00", "ключ", "🔑",
+            string.punctuation, "user:pass", " x",
+            *("k" * length for length in (*LENGTHS, *LONGER, most("key")))],
     "secret": ["0", " x ", "x ", "\u0085", "null", "{}", "-----BEGIN KEY-----\nAA==\n",
                string.punctuation, "".join(LETTERS),
-               *("s" * length for length in (*LENGTHS, *LONGER, 4096, 8191)),
-               "\U0001f510" * 8192],
+               *("s" * length for length in (*LENGTHS, *LONGER, 4096, most("secret") - 1)),
+               "\U0001f510" * most("secret")],
 }  # fmt: skip
 
 RANDOM = random.Random()  # noqa: S311 - seeded for each promise, not to be secret
@@ -74,10 +82,19 @@ def spelt(spellings: str, word: str) -> list[str]:
 
 def odd(field: str) -> list[Any]:
     """The oddest values that a field may have; each of an enumeration comes after each other."""
-    if field not in ODD:
+    if "enum" in contract.PROPERTIES[field]:
         return list(every_pair(contract.PROPERTIES[field]["enum"]))
     names = [(unique() * 8)[:length] for length in LENGTHS] if field == "name" else []
-    return ODD[field] + names
+    return [value for value in ODD[field] + names if len(value) <= most(field)]
+
+
+def lacking() -> Iterator[str]:
+    """What a change of the contract has left out, without which nothing can be judged."""
+    for field, schema in contract.PROPERTIES.items():
+        if field not in contract.EXAMPLES["everything"]:
+            yield f"openapi.yaml: the example `everything` has no {field}; give it one"
+        if "enum" not in schema and field not in ODD:
+            yield f"tests/contract/values.py: ODD has no values of {field}; give it odd ones"
 
 
 def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
@@ -97,8 +114,8 @@ def bodies() -> Iterator[Any]:
             yield {field: everything[field] for field in fields[:: -1 if number % 2 else 1]}
     same = unique()
     yield dict.fromkeys(("name", "key", "secret"), same)
-    longest = {"key": "\U0001f510" * 8192, "secret": "\U0001f511" * 8192}
-    yield {**longest, "name": (same * 8)[:255], "endpoint": ODD["endpoint"][-1]}
+    longest = {field: "\U0001f510" * most(field) for field in contract.CREDENTIALS}
+    yield {**longest, "name": (same * 8)[: most("name")], "endpoint": ODD["endpoint"][-1]}
     yield from (b"\n\t " + TEXT + b"\r\n", json.dumps(everything, indent=8).encode())
     yield b'{"\\u006bey": "\\u0043\\/\\b\\f\\n\\r\\t\\\\\\"\\ud83d\\uDE00"}'
     spelt_out = {"name": f"Ключ 🔑 {same}", "secret": "Ünïcödé 名前"}
@@ -129,7 +146,7 @@ def ways() -> Iterator[dict[str, Any]]:
 NEAR_ENDPOINTS = [
     "", " ", "https://api.example.com\n", "https://api.example.com/\n", "\nhttps://api.example.com",
     "https://api.example.com/\x00", "https://api.example.com/\x7f", "https://api\t.example.com",
-    "https://api.example.com/\u202e", "https://api.example.com/" + "a" * 2025,
+    "https://api.example.com/\u202e", URL.ljust(most("endpoint") + 1, "a"),
 ]  # fmt: skip
 NEAR_URLS = """
     api.example.com //api.example.com /v1 https: https:// https:///v1 https://[::1/v1 https://[x]/

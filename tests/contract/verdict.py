@@ -72,6 +72,7 @@ class Verdict:
         self._console = Console(
             record=True, highlight=False, markup=False, emoji=False, soft_wrap=True
         )
+        self._progress = Console()  # of which nothing is kept
         self._promises: dict[str, Promise] = {}
         self._started = time.monotonic()
         self._no_verdict = ""
@@ -85,7 +86,7 @@ class Verdict:
             self._console.print(f"\n{promise.family}", style="bold")
         self._promises[item.nodeid] = promise
         before, known = self._backend.statuses.total(), promise.outcome
-        with self._console.status(Text(promise.sentence)):
+        with self._progress.status(Text(promise.sentence)):
             result = yield
         promise.requests += self._backend.statuses.total() - before
         if promise.outcome != known:  # a further round says nothing unless it found something
@@ -118,6 +119,10 @@ class Verdict:
         report.sections.clear()
         return report
 
+    def pytest_keyboard_interrupt(self) -> None:
+        """Have no verdict on a contract of which a part was looked at."""
+        self._no_verdict = "interrupted"
+
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Say that the tests themselves failed; pytest prints where, after this."""
         self._no_verdict = f"a fault of the contract tests, not of the backend: {excinfo.typename}"
@@ -141,7 +146,9 @@ class Verdict:
                 self._console.print(promise.detail)
         self._console.print()
         reports = self._backend.settings.report_dir
-        self._sum_up(f"Reports: {reports}/verdict.html and junit.xml" if reports else "")
+        picked = session.config.option.keyword
+        subject = f"What -k {picked!r} picks of the contract" if picked else "The contract"
+        self._sum_up(subject, f"Reports: {reports}/verdict.html and junit.xml" if reports else "")
         if reports:
             html = str(reports / "verdict.html")
             self._console.save_html(html, inline_styles=True, code_format=PAGE)
@@ -155,7 +162,7 @@ class Verdict:
             lines += ["Came:", *(f"  {line}" for line in _answer(exchange.response))]
         return self._backend.redact("\n".join(lines))
 
-    def _sum_up(self, reports: str) -> None:
+    def _sum_up(self, subject: str, reports: str) -> None:
         statuses, seconds = self._backend.statuses, time.monotonic() - self._started
         seed = self._backend.settings.seed
         self._console.print(f"{statuses.total()} requests in {seconds:.1f} s, seed {seed}")
@@ -169,9 +176,9 @@ class Verdict:
         if self._no_verdict:
             self._console.print(f"No verdict: {self._no_verdict}", style="bold yellow")
         elif "broken" in outcomes:
-            self._console.print(f"The contract is broken: {counted}.", style="bold red")
+            self._console.print(f"{subject} is broken: {counted}.", style="bold red")
         else:
-            self._console.print(f"The contract is kept: {counted}.", style="bold green")
+            self._console.print(f"{subject} is kept: {counted}.", style="bold green")
 
 
 def _excuse(promise: Promise, report: pytest.TestReport, known: str) -> None:
