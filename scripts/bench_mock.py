@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import flashback_mock
 from flashback_mock.fixtures import Configuration, Fixtures
-from flashback_mock.server import Server, listen, mock_at, prepared, store_at
+from flashback_mock.server import Server, listen, mock_at, store_at
 
 from scripts import generate
 from tests.mock import cluster
@@ -147,7 +147,7 @@ def serve(count: str, port: str) -> None:
     contract = flashback_mock.Contract()
     with listen("127.0.0.1", int(port)) as listener:
         store = store_at(where or None, contract)
-        server = prepared(listener, mock_at(listener, contract, store=store))
+        server = Server(listener, mock_at(listener, contract, store=store))
         filled: list[asyncio.Task[None]] = []
         server.when_started = lambda _mock, new: filled.append(
             asyncio.ensure_future(fill(server, int(count) if new else 0))

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import pytest
@@ -30,13 +30,15 @@ def document() -> dict[str, Any]:
     return document
 
 
+def lacking(what: str) -> NoReturn:
+    """Without a program of this machine: red in CI, and a skip with the cure elsewhere."""
+    give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+    give_up(f"needs {what}: scripts/install --system installs it")
+
+
 def program(*names: str) -> str:
-    """A program of this machine: without it, red in CI and a skip with the cure elsewhere."""
-    found = next(filter(None, map(shutil.which, names)), None)
-    if not found:
-        give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        give_up(f"needs {names[0]}: scripts/install --system installs it")
-    return found
+    """A program of this machine."""
+    return next(filter(None, map(shutil.which, names)), None) or lacking(names[0])
 
 
 @pytest.fixture(scope="session")

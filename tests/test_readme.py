@@ -9,6 +9,8 @@ from pathlib import Path
 import flashback_mock
 import pytest
 
+from tests.mock.wire import welcome_of
+
 
 def examples(root: Path, language: str) -> list[str]:
     """The README's examples in a language."""
@@ -78,10 +80,7 @@ def test_fixtures_of_ones_own_are_served_and_kept(root: Path, tmp_path: Path) ->
     with subprocess.Popen(
         command, cwd=tmp_path, env=variables, stdout=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout
-        welcome = ""
-        while "backend on http://" not in welcome and process.poll() is None:
-            welcome += process.stdout.readline()
+        welcome = welcome_of(process)
         process.terminate()
     assert "state.db" in welcome
     assert "owner-token" in welcome

@@ -17,7 +17,7 @@ try:
     from .contract import Contract
     from .fixtures import DEFAULT, SCHEMA, Fixtures
     from .mock import Mock
-    from .server import listen, mock_at, prepared, store_at
+    from .server import Server, listen, mock_at, store_at
     from .store import Store, StoreError
 except ModuleNotFoundError as missing:
     sys.exit(f"flashback_mock: needs {missing.name}: pip install 'flashback-client[mock]'")
@@ -56,7 +56,7 @@ def _serve(options: argparse.Namespace) -> int:
         raise ValueError(f"{options.host}, port {options.port}: {_cure(error)}") from None
     with listener:
         mock = mock_at(listener, contract, fixtures, store)
-        server = prepared(listener, mock, token, GRACE_SECONDS)
+        server = Server(listener, mock, token, GRACE_SECONDS)
         server.when_started = _welcome
         try:
             server.run(sockets=[listener])
@@ -160,11 +160,7 @@ def _options() -> argparse.Namespace:
 
 
 def _welcome(mock: Mock, new: bool) -> None:  # noqa: FBT001 - uvicorn's callback
-    access = {m.user: f"{m.access} in {m.workspace}" for m in mock.fixtures.members}
-    tokens = [
-        f"  {t.value:<16}{access.get(t.user, 'no workspace')}{', expired' if t.expires else ''}"
-        for t in mock.fixtures.tokens
-    ]
+    tokens = [f"  {t.value:<16}{mock.fixtures.told(t)}" for t in mock.fixtures.tokens]
     ids = [f"  {c.id}  {c.workspace}, {c.fields.get('name')}" for c in mock.fixtures.configurations]
     where = ["Store", f"  {mock.store.where}"]
     if not new:

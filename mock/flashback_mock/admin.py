@@ -93,10 +93,7 @@ class Admin:
         return _answer({"paths": self._paths})
 
     async def _page(self, request: Request) -> Response:
-        answer = self._docs.answer(request.url.path)
-        if answer is None:
-            raise HTTPException(HTTPStatus.NOT_FOUND)
-        return answer
+        return self._docs.answer(**request.path_params)
 
     async def _health(self, _: Request) -> Response:
         return _answer({"status": "ok", "version": self._mock.contract.version})

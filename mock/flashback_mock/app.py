@@ -126,10 +126,13 @@ class App:
         token = token_of(seen.headers)
         try:
             # Read before 401 too: what is left unread costs the connection.
-            given = await self._body_of(seen)
+            given = await body.read(
+                seen.scope, seen.receive, seen.headers, self._contract.max_body_bytes
+            )
             changes = self._judge(seen.headers, configuration, given)
             preferred, wanted = self._preferred(seen), configuration.decode()
         except body.InvalidError as why:
+            seen.unread = isinstance(why, body.UnreadError)
             response = self._error(HTTPStatus.BAD_REQUEST, str(why))
         except UnicodeDecodeError:  # ids are text: other octets name nothing
             response = self._error(HTTPStatus.NOT_FOUND)
@@ -173,25 +176,12 @@ class App:
         message = self._contract.message(200)
         return Answer({"success": True, "aiLlmId": wanted, "message": message})
 
-    async def _body_of(self, seen: Seen) -> bytes:
-        try:
-            return await body.read(
-                seen.scope, seen.receive, seen.headers, self._contract.max_body_bytes
-            )
-        except body.UnreadError:
-            seen.unread = True
-            raise
-
     def _judge(self, headers: Headers, configuration: bytes, given: bytes) -> dict[str, str]:
         """The valid changes that a request asks for; raises `InvalidError` that says why not."""
         body.judge_headers(headers, self._contract.media_type)
         changes: dict[str, str] = body.parse(given)
-        try:
-            why = self._contract.why_not_body(changes)
-        except ValueError:
-            why = "body: is nested too deeply"
-        why = why or self._contract.why_not_id(configuration.decode(errors="replace"))
-        if why:
+        why = self._contract.why_not_body(changes)
+        if why := why or self._contract.why_not_id(configuration.decode(errors="replace")):
             raise body.InvalidError(why)
         return changes
 
@@ -202,11 +192,10 @@ class App:
             return None
         wanted = QUERY.findall(query.decode("latin-1")) + PREFER.findall(",".join(given))
         try:
-            return (
-                self._example(**{key.lower(): value for key, value in wanted}) if wanted else None
-            )
-        except LookupError:
-            raise body.InvalidError(f"Prefer: {self._contract.preferences}") from None
+            asked = {key.lower(): value for key, value in wanted}
+            return self._example(**asked) if asked else None
+        except LookupError as why:
+            raise body.InvalidError(f"Prefer: {why}") from None
 
     def _example(self, code: str = "", example: str = "") -> Answer:
         """The contract's first example of this status and name; raises `LookupError`."""

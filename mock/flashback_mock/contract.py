@@ -95,18 +95,16 @@ class Contract:
         return found
 
     def example(self, code: str = "", name: str = "") -> tuple[int, Json]:
-        """The first example of this status, of this name, or both; raises `LookupError`."""
+        """The first example of this status, of this name, or both.
+
+        Raises `LookupError` that names those that there are.
+        """
         for status, examples in self.answers.items():
             for its_name, example in examples.items():
                 if code in ("", str(status)) and name in ("", its_name):
                     return status, example
-        raise LookupError(self.preferences)
-
-    @property
-    def preferences(self) -> str:
-        """What a caller may prefer as an answer, in words."""
         named = (f"code={status} ({', '.join(its)})" for status, its in self.answers.items())
-        return "there is no such example; there are " + ", ".join(named)
+        raise LookupError("there is no such example; there are " + ", ".join(named))
 
     def message(self, status: int) -> str:
         """The message of a status's first example."""
@@ -118,17 +116,18 @@ class Contract:
         return next((f"id: {rule(e)}" for e in self._id.iter_errors(value)), None)
 
     def why_not_body(self, value: object) -> str | None:
-        """The first rule that each field breaks, without any value; None if the body is valid.
-
-        Raises `ValueError` for what is nested deeper than the validator goes.
-        """
+        """The first rule that each field breaks, without any value; None if the body is valid."""
         whys = self.whys_not_body(value)
         return "; ".join(f"{field}: {why}" for field, why in whys.items()) or None
 
     def whys_not_body(self, value: object) -> dict[str, str]:
         """The same, by field; what breaks a rule of the whole is the field `body`."""
         whys: dict[str, str] = {}
-        for error in self._body.iter_errors(value):
+        try:
+            errors = list(self._body.iter_errors(value))
+        except ValueError:  # nested deeper than the validator goes
+            return {"body": "is nested too deeply"}
+        for error in errors:
             field = str(error.instance_path[0]) if error.instance_path else "body"
             whys.setdefault(field, self._why_not_field(field, error))
         return whys

@@ -72,9 +72,10 @@ class Control:
             raise ValueError(f"fault: must be one of {_list(FAULTS)}")
         if not 1 <= times <= MOST - len(self.planned):
             raise ValueError(f"times: must be at least 1, and at most {MOST} may be planned")
-        late = seconds("delay", delay)
+        if not 0 <= delay <= LONGEST_DELAY:
+            raise ValueError(f"delay: must be from 0 to {LONGEST_DELAY:.0f} seconds")
         true = after_update or not (status or fault)
-        self.planned.extend([Planned(status or 0, late, fault or "", true)] * times)
+        self.planned.extend([Planned(status or 0, delay, fault or "", true)] * times)
 
     def next(self) -> Planned:
         """How this request is to be answered."""
@@ -86,13 +87,6 @@ class Control:
         self.delay = 0
         self.planned.clear()
         self.journal.clear()
-
-
-def seconds(name: str, value: float) -> float:
-    """The value, if it is a delay; raises `ValueError`."""
-    if not 0 <= value <= LONGEST_DELAY:
-        raise ValueError(f"{name}: must be from 0 to {LONGEST_DELAY:.0f} seconds")
-    return value
 
 
 def _list(values: Iterable[object]) -> str:

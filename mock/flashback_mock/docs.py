@@ -11,12 +11,12 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from .contract import Contract
-from .fixtures import Fixtures, Token
+from .fixtures import Fixtures
 
-PREFIX = "/__admin/docs"
 ASSETS = {  # beside this module, or offapi's
     "icon.svg": "image/svg+xml",
     "page.css": "text/css",
@@ -44,11 +44,8 @@ class Docs:
         self._contract = contract
         self._fixtures = fixtures
 
-    def answer(self, path: str) -> Response | None:
-        """The answer to a GET of a path; None if there is nothing at this path."""
-        name = path.removeprefix(PREFIX).removeprefix("/")
-        if path not in (PREFIX, f"{PREFIX}/{name}"):
-            return None
+    def answer(self, name: str = "") -> Response:
+        """The page, or what it consists of by name; raises `HTTPException` where there is none."""
         if not name:
             return Response(self._page(), media_type="text/html", headers=HEADERS)
         if name == "openapi.json":
@@ -57,7 +54,7 @@ class Docs:
             return Response(content, media_type="application/json", headers=HEADERS)
         if name in ASSETS:
             return Response(_file(name).read_bytes(), media_type=ASSETS[name], headers=HEADERS)
-        return None
+        raise HTTPException(404)
 
     def _page(self) -> str:
         title = html.escape(self._contract.document["info"]["title"])
@@ -66,20 +63,11 @@ class Docs:
         )
 
     def _roles(self) -> str:
+        told = {t.value: f"{t.user}: {self._fixtures.told(t)}" for t in self._fixtures.tokens}
         return "".join(
-            f'<option value="{html.escape(token.value)}">{html.escape(self._who(token))}</option>'
-            for token in self._fixtures.tokens
+            f'<option value="{html.escape(token)}">{html.escape(who)}</option>'
+            for token, who in told.items()
         )
-
-    def _who(self, token: Token) -> str:
-        """Whose token it is, what it opens, and until when."""
-        access = [
-            f"{member.access} in {member.workspace}"
-            for member in self._fixtures.members
-            if member.user == token.user
-        ] or ["no workspace"]
-        until = [f"until {token.expires:%Y-%m-%d}"] if token.expires else []
-        return f"{token.user}: {', '.join(access + until)}"
 
     def _scheme(self) -> str:
         """The security scheme that a bearer token is for."""

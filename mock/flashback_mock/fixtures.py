@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -26,6 +26,11 @@ class Token:
     value: str = field(repr=False)
     user: str
     expires: datetime | None = None
+
+    @property
+    def expired(self) -> bool:
+        """Whether it has ended by now."""
+        return self.expires is not None and self.expires <= datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,14 @@ class Fixtures:
                 for role, given in its.get("configurations", {}).items()
             ),
         )
+
+    def told(self, token: Token) -> str:
+        """What a token opens, and until when, in words."""
+        told = [f"{m.access} in {m.workspace}" for m in self.members if m.user == token.user]
+        told = told or ["no workspace"]
+        if token.expires:
+            told.append("expired" if token.expired else f"until {token.expires:%Y-%m-%d}")
+        return ", ".join(told)
 
     @property
     def first_workspace(self) -> str:
@@ -180,7 +193,7 @@ def _mistakes_of_user(
 def _mistakes_of_configurations(
     workspaces: dict[str, Any], contract: Contract
 ) -> Iterator[tuple[Place, str]]:
-    taken = set[tuple[str | None, ...]]()
+    taken = set[tuple[str, str, str]]()
     for workspace, its in workspaces.items():
         for role, given in its.get("configurations", {}).items():
             place, fields = ("workspaces", workspace, "configurations", role), _fields(given)
@@ -190,11 +203,11 @@ def _mistakes_of_configurations(
             for key, why in contract.whys_not_body(fields).items():
                 yield (*place, unknown if key == "body" else key), why
             # What has to be unique: roles and ids in the file, names in their workspace.
-            name = fields.get("name")
-            own = {"": (role,), "id": ("", given["id"]), "name": (workspace, "", name)}
-            for key, value in own.items():
-                if value in taken and value[-1] is not None:
-                    where = (*place, key) if key else place
+            own = {place: ("role", "", role), (*place, "id"): ("id", "", given["id"])}
+            if "name" in fields:
+                own[*place, "name"] = ("name", workspace, fields["name"])
+            for where, value in own.items():
+                if value in taken:
                     yield where, "is that of another configuration too; give it its own"
                 taken.add(value)
 

@@ -1,7 +1,6 @@
 """A store in memory: plain dictionaries, which are forgotten when the process ends."""
 
 import threading
-import time
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -113,9 +112,7 @@ class Memory:
 
     def _user_of(self, token: str) -> str | None:
         known = self._tokens.get(digest_of(token))
-        if known is None or (known.expires and known.expires.timestamp() <= time.time()):
-            return None
-        return known.user
+        return None if known is None or known.expired else known.user
 
     def _load(self, more: Fixtures) -> None:
         given = more.configurations

@@ -171,10 +171,9 @@ class Postgres:
         await self._load(db, fixtures)
 
     def _unlock(self, store: Rows) -> None:
-        """Have the keys that the store wants, the one that it names first; raises `StoreError`."""
+        """Have the keys that the store wants; raises `StoreError`."""
         id, proof = store[0]
-        vault = Vault.of_store(self._keys, id, proof)
-        self._vault = vault.sealing_with(sealed_by(proof))
+        self._vault = Vault.of_store(self._keys, id, proof)
         self._id, self._proof = id, proof
 
     async def _reload(self) -> None:

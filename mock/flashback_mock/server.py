@@ -28,10 +28,28 @@ LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not listened
 
 
 class Server(uvicorn.Server):
-    """Runs a mock, and says so once it does."""
+    """Runs a mock on a socket, and says so once it does."""
 
-    def __init__(self, config: uvicorn.Config, mock: Mock) -> None:
-        """Run `mock` as `config` says."""
+    def __init__(
+        self, listener: socket.socket, mock: Mock, admin_token: str | None = None, grace: int = 1
+    ) -> None:
+        """Serve `/__admin` too, on loopback, and elsewhere to who has the token.
+
+        When it stops, it gives what is under way `grace` seconds to finish.
+        """
+        local = ip_address(listener.getsockname()[0]).is_loopback
+        config = uvicorn.Config(
+            Admin(mock, admin_token) if local or admin_token else mock.asgi,
+            http=Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,  # it would log query strings, and with them tokens at the wrong place
+            server_header=False,
+            headers=[("Server", "flashback-mock")],
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=grace,
+        )
         super().__init__(config)
         self.mock = mock
         self.when_started: Callable[[Mock, bool], None] = lambda _mock, _new: None
@@ -90,30 +108,6 @@ def mock_at(
     return Mock(base_url, contract, fixtures, store or store_at(None, contract))
 
 
-def prepared(
-    listener: socket.socket, mock: Mock, admin_token: str | None = None, grace: int = 1
-) -> Server:
-    """A server for the mock.
-
-    `/__admin` is served on loopback, and elsewhere to who has the token. When it stops, it gives
-    what is under way `grace` seconds to finish.
-    """
-    local = ip_address(listener.getsockname()[0]).is_loopback
-    config = uvicorn.Config(
-        Admin(mock, admin_token) if local or admin_token else mock.asgi,
-        http=Protocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,  # it would log query strings, and with them tokens at the wrong place
-        server_header=False,
-        headers=[("Server", "flashback-mock")],
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=grace,
-    )
-    return Server(config, mock)
-
-
 @contextmanager
 def running(
     contract: Contract | None = None,
@@ -130,13 +124,14 @@ def running(
     contract = contract or Contract()
     given = Fixtures.read(contract, fixtures)
     with listen(host, port) as listener:  # from now on: whoever connects early is queued
-        server = prepared(listener, mock_at(listener, contract, given, store_at(store, contract)))
-        with _in_thread(server, listener):
+        server = Server(listener, mock_at(listener, contract, given, store_at(store, contract)))
+        with in_thread(server, listener):
             yield server.mock
 
 
 @contextmanager
-def _in_thread(server: Server, listener: socket.socket) -> Generator[None]:
+def in_thread(server: Server, listener: socket.socket) -> Generator[None]:
+    """The server serves on the socket, from a thread, until the block ends."""
     started, failed = threading.Event(), list[BaseException]()
     server.when_started = lambda _mock, _new: started.set()
 

@@ -6,7 +6,8 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Generator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,6 @@ PRAGMA synchronous = FULL;
 PRAGMA secure_delete = ON;
 PRAGMA temp_store = MEMORY;
 """
-BEGIN = "BEGIN IMMEDIATE"  # what `with` a connection ends
 BATCH = 100  # credentials that are re-encrypted in one transaction
 FIND = """
 SELECT user, number, configuration.workspace, access
@@ -108,7 +108,7 @@ class Sqlite:
         """A store in the file; `credentials` are the secret fields."""
         self.path, self._keys = path, keys
         self._credentials = frozenset(credentials)
-        self._guarded = _Guard(path)
+        self._lock = threading.RLock()  # `close` may find it with a rotation that was stopped
         self._db: sqlite3.Connection
         self._vault: Vault
         self._id = ""
@@ -121,11 +121,12 @@ class Sqlite:
     async def open(self, fixtures: Fixtures | None) -> bool:
         """See `Store`: other files than a store's own are refused, and left as they are."""
         _judge_file(self.path, new=fixtures is not None)
+        # The first change begins a transaction, which `with self._db` ends.
         self._db = sqlite3.connect(
-            self.path, timeout=0, isolation_level=None, check_same_thread=False
+            self.path, timeout=0, isolation_level="IMMEDIATE", check_same_thread=False
         )
         try:
-            with self._guarded:
+            with self._guarded():
                 return self._prepare(fixtures)
         except BaseException:
             self._db.close()
@@ -133,33 +134,31 @@ class Sqlite:
 
     async def close(self) -> None:
         """See `Store`."""
-        with self._guarded:
+        with self._guarded():
             self._db.close()
 
     async def user_of(self, token: str) -> str | None:
         """See `Store`."""
-        with self._guarded:
+        with self._guarded():
             row = self._db.execute(FIND, ("", digest_of(token), time.time())).fetchone()
         return row and str(row[0])
 
     async def update(self, token: str, configuration: str, changes: Mapping[str, str]) -> str:
         """See `Store`."""
-        with self._guarded:
+        with self._guarded():
             asked = (configuration, digest_of(token), time.time())
             holder, found, workspace, access = self._db.execute(FIND, asked).fetchone() or NOBODY
             user, number = judged(holder, found, access)
-            if changes:  # a transaction that changes nothing would be synced all the same
-                try:
-                    with self._db:
-                        self._db.execute(BEGIN)
-                        self._change(number, workspace, configuration, changes)
-                except sqlite3.IntegrityError:
-                    raise NameTakenError(user) from None
+            try:
+                with self._db:
+                    self._change(number, workspace, configuration, changes)
+            except sqlite3.IntegrityError:
+                raise NameTakenError(user) from None
         return user
 
     async def configuration(self, id: str) -> dict[str, Any]:
         """See `Store`."""
-        with self._guarded:
+        with self._guarded():
             row = self._db.execute(
                 "SELECT number, workspace, name, properties FROM configuration WHERE id = ?", (id,)
             ).fetchone()
@@ -178,26 +177,24 @@ class Sqlite:
 
     async def configurations(self) -> dict[str, str]:
         """See `Store`."""
-        with self._guarded:
+        with self._guarded():
             query = "SELECT id, workspace FROM configuration ORDER BY number LIMIT 1000"
             return dict(self._db.execute(query).fetchall())
 
     async def reveals(self, id: str, field: str, credential: str) -> bool:
         """See `Store`."""
-        with self._guarded:
+        with self._guarded():
             row = self._db.execute(f"{STORED} WHERE id = ? AND field = ?", (id, field)).fetchone()
             return row is not None and bool(self._vault.open(*row[:4]) == credential)
 
     async def add(self, more: Fixtures) -> None:
         """See `Store`."""
-        with self._guarded, self._db:
-            self._db.execute(BEGIN)
+        with self._guarded(), self._db:
             self._load(more)
 
     async def reset(self, fixtures: Fixtures) -> None:
         """See `Store`."""
-        with self._guarded, self._db:
-            self._db.execute(BEGIN)
+        with self._guarded(), self._db:
             self._db.execute("UPDATE credential SET sealed = zeroblob(size)")
             for table in ("token", "member", "configuration", "credential"):
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
@@ -205,24 +202,34 @@ class Sqlite:
 
     async def rotate(self) -> AsyncIterator[tuple[int, int]]:
         """See `Store`: killed at any instant, it goes on where it was when it is called again."""
-        with self._guarded:
+        with self._guarded():
             keys = self._keys.begin_rotation(self._id)
             self._vault = Vault(keys)
-            self._db.execute("UPDATE store SET proof = ?", (self._vault.proof(self._id),))
+            with self._db:
+                self._db.execute("UPDATE store SET proof = ?", (self._vault.proof(self._id),))
             rows = self._db.execute(STORED).fetchall()
             old = [row for row in rows if sealed_by(row[0]) != self._vault.key_ids[0]]
             for first in range(0, len(old), BATCH):
                 batch = old[first : first + BATCH]
                 with self._db:
-                    self._db.execute(BEGIN)
                     for row in batch:
                         self._reseal(*row)
                 yield first + len(batch), len(old)
             self._keys.end_rotation(self._id, keys)
 
+    @contextmanager
+    def _guarded(self) -> Generator[None]:
+        """One user at a time; the database's own words do not get out, they might quote a value."""
+        with self._lock:
+            try:
+                yield
+            except sqlite3.IntegrityError:
+                raise NameTakenError from None
+            except sqlite3.Error as error:
+                raise StoreError(f"{self.path}: {_why(error)}") from None
+
     def _prepare(self, fixtures: Fixtures | None) -> bool:
-        for pragma in PRAGMAS.strip().split("\n"):
-            self._db.execute(pragma)
+        self._db.executescript(PRAGMAS)
         with self._db:
             self._db.execute("BEGIN EXCLUSIVE")  # in this mode the lock is kept from here on
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
@@ -298,26 +305,6 @@ class Sqlite:
                 (given.id, given.workspace),
             ).lastrowid
             self._change(number or 0, given.workspace, given.id, given.fields)
-
-
-class _Guard:
-    """One user at a time; the database's own words do not get out, they might quote a value."""
-
-    def __init__(self, path: Path) -> None:
-        """Guard the database at the path."""
-        self._path, self._lock = path, threading.RLock()
-
-    def __enter__(self) -> None:
-        """Wait for who uses it now."""
-        self._lock.acquire()
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        """Let the next one in; raise `NameTakenError` or `StoreError` for the database's errors."""
-        self._lock.release()
-        if isinstance(error, sqlite3.IntegrityError):
-            raise NameTakenError from None
-        if isinstance(error, sqlite3.Error):
-            raise StoreError(f"{self._path}: {_why(error)}") from None
 
 
 def _judge_file(path: Path, *, new: bool) -> None:

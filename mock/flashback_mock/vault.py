@@ -33,27 +33,27 @@ class Vault:
 
     def __init__(self, keys: Sequence[bytes] = ()) -> None:
         """Hold the master keys; without any, one that is lost with the process."""
-        self._keys = keys or [AESGCM.generate_key(256)]
-        self._ciphers = {key_id(key): AESGCM(key) for key in self._keys}
+        keys = keys or [AESGCM.generate_key(256)]
+        self._ciphers = {key_id(key): AESGCM(key) for key in keys}
         self.key_ids = list(self._ciphers)  # that of the one which seals first
 
     @classmethod
     def of_store(cls, keys: KeySource, store: str, proof: bytes | None) -> Self:
-        """The vault of a store, made for a new one (no `proof` yet); raises `StoreError`."""
+        """The vault of a store, made for a new one (no `proof` yet); raises `StoreError`.
+
+        The key of the proof seals, whichever is given first: only a rotation changes it.
+        """
         if proof is None:
             return cls(keys.make(store))
-        vault = cls(keys.load(store))
-        if sealed_by(proof) not in vault.key_ids:
+        wanted = sealed_by(proof)
+        vault = cls(sorted(keys.load(store), key=lambda key: key_id(key) != wanted))
+        if vault.key_ids[0] != wanted:
             raise StoreError(
                 f"{keys.where(store)}: holds the keys of another store; "
-                f"this one wants key {sealed_by(proof).hex()}"
+                f"this one wants key {wanted.hex()}"
             )
         vault.open(proof, store)
         return vault
-
-    def sealing_with(self, key: bytes) -> Self:
-        """The same keys, but the one with this id seals."""
-        return type(self)(sorted(self._keys, key=lambda other: key_id(other) != key))
 
     def proof(self, store: str) -> bytes:
         """What shows, when it opens, that these are the keys of the store."""

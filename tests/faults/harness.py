@@ -7,7 +7,6 @@ import json
 import multiprocessing
 import os
 import re
-import threading
 import time
 from collections.abc import Callable, Generator, Iterable, MutableMapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -334,18 +333,13 @@ def serving(change: Change) -> Generator[flashback_mock.Mock]:
     """A fresh mock with the change around it, on a free loopback port, until the block ends."""
     listener = server.listen("127.0.0.1", 0)
     with listener:
-        uvicorn = server.prepared(listener, server.mock_at(listener, flashback_mock.Contract()))
+        uvicorn = server.Server(listener, server.mock_at(listener, flashback_mock.Contract()))
         app: Any = uvicorn.config.app
         uvicorn.config.app = ChangedApp(app, uvicorn.mock, change)
         if change.on_the_wire:
             uvicorn.config.http = _protocol(change.on_the_wire)
-        thread = threading.Thread(target=uvicorn.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        try:
+        with server.in_thread(uvicorn, listener):
             yield uvicorn.mock
-        finally:
-            uvicorn.should_exit = True
-            thread.join()
 
 
 def _protocol(change: OnTheWire) -> type[HttpToolsProtocol]:

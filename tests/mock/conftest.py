@@ -1,7 +1,6 @@
 """Stores of every kind, and a PostgreSQL server of the tests' own."""
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from flashback_mock.memory import Memory
 from flashback_mock.sqlite import Sqlite
 from flashback_mock.store import Store
 
+from tests.conftest import lacking
 from tests.mock.cluster import Cluster, programs, running
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -22,14 +22,9 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 @pytest.fixture(scope="session")
 def cluster() -> Generator[Cluster]:
-    """A PostgreSQL server: without one, red in CI and a skip with the cure elsewhere."""
-    found = programs()
-    if found is None:
-        give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        give_up("needs PostgreSQL: scripts/install --system installs it")
-    else:
-        with running(found) as cluster:
-            yield cluster
+    """A PostgreSQL server."""
+    with running(programs() or lacking("PostgreSQL")) as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -289,7 +289,7 @@ def open_to_all(token: str | None) -> Generator[flashback_mock.Mock]:
     listener = server.listen("0.0.0.0", 0)  # noqa: S104 - that is what is tested
     with listener:
         mock = server.mock_at(listener, flashback_mock.Contract())
-        with server._in_thread(server.prepared(listener, mock, token), listener):  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        with server.in_thread(server.Server(listener, mock, token), listener):
             yield mock
 
 

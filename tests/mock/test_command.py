@@ -8,8 +8,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+
+from tests.mock.wire import url_in, welcome_of
 
 SCHEMA = "$ref: '#/components/schemas/UpdateAiLlmRequest'"
 LOOP = "$ref: '#/paths/~1ai~1llm~1{id}/put/requestBody/content/application~1json/schema'"
@@ -25,12 +28,8 @@ def started(root: Path, *options: str) -> Generator[tuple[subprocess.Popen[str],
         text=True,
     )
     with process:
-        assert process.stdout
-        welcome = ""
-        while "backend on http://" not in welcome and process.poll() is None:
-            welcome += process.stdout.readline()
         try:
-            yield process, welcome
+            yield process, welcome_of(process)
         finally:
             process.kill()
 
@@ -65,7 +64,7 @@ def test_sample_of_the_services_page_works(root: Path, curl: str) -> None:
       "secret": "new-secret-key"
     }"""
     with started(root) as (_, welcome):
-        url = welcome.split("backend on ")[1].split()[0]
+        url = url_in(welcome)
         sample = [curl, "-s", "-X", "PUT", f"{url}/ai/llm/550e8400-e29b-41d4-a716-446655440000"]
         sample += ["-H", "Content-Type: application/json", "-H", "Accept: application/json"]
         sample += ["-H", "Authorization: Bearer owner-token", "--data", body]
@@ -97,7 +96,7 @@ def test_ctrl_c_ends_it_cleanly(root: Path, stop: signal.Signals) -> None:
     """Ctrl-C and SIGTERM end it without a trace, a body that is awaited not later than it may."""
     for begun in (b"", b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"):
         with started(root, "--log-level", "warning") as (process, welcome):
-            port = int(welcome.split("backend on http://127.0.0.1:")[1].split()[0])
+            port = urlsplit(url_in(welcome)).port
             with socket.create_connection(("127.0.0.1", port)) as waiting:
                 waiting.sendall(begun.replace(b"/ ", b"/ai/llm/x ", 1))
                 process.send_signal(stop)
@@ -168,7 +167,7 @@ def test_other_contract_is_served(root: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.yaml"
     other.write_text(text.replace("/ai/llm/{id}:", "/v2/llm/{id}:").replace("[OPENAI,", "[NEW,"))
     with started(root, "--contract", str(other)) as (_, welcome):
-        url = welcome.split("backend on ")[1].split()[0]
+        url = url_in(welcome)
         path = f"{url}/v2/llm/550e8400-e29b-41d4-a716-446655440000"
         headers = {"Authorization": "Bearer owner-token"}
         for kind, status in (("NEW", 200), ("OPENAI", 400)):

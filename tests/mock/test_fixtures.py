@@ -265,6 +265,18 @@ def test_schema_describes_the_default_file() -> None:
     jsonschema_rs.validate(schema, document, validate_formats=True)
 
 
+def test_tokens_are_told_in_words(tmp_path: Path) -> None:
+    """A token is told with every workspace that it opens, and with its end before and after it."""
+    users = "{many: {token: a}, none: {token: b}, later: {token: c, expires: 2999-01-01T00:00:00Z}}"
+    members = "x: {members: {many: READ, later: ADMIN}}, y: {members: {many: WRITE}}"
+    fixtures = read(tmp_path, f"users: {users}\nworkspaces: {{{members}}}")
+    assert [fixtures.told(token) for token in fixtures.tokens] == [
+        "READ in x, WRITE in y",
+        "no workspace",
+        "ADMIN in x, until 2999-01-01",
+    ]
+
+
 def test_fixtures_of_a_file_are_served(tmp_path: Path) -> None:
     """The mock starts with the file's users and configurations, and with no others."""
     text = "users: {me: {token: my-token}}\nworkspaces: {w: {configurations: {one: {id: a}}}}"

@@ -14,6 +14,8 @@ import pytest
 from flashback_mock.memory import Memory
 from flashback_mock.store import StoreError
 
+from tests.mock.wire import url_in, welcome_of
+
 MAIN = "550e8400-e29b-41d4-a716-446655440000"
 
 
@@ -21,11 +23,8 @@ def logged(*options: str, stderr: int = subprocess.PIPE) -> tuple[str, str]:
     """What the command logs of a few requests; its whole standard output."""
     command = [sys.executable, "-m", "flashback_mock", "--port", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process:
-        assert process.stdout
-        welcome = ""
-        while "backend on http://" not in welcome:
-            welcome += process.stdout.readline()
-        ask(welcome.split("backend on ")[1].split()[0])
+        welcome = welcome_of(process)
+        ask(url_in(welcome))
         process.terminate()
         said, complained = process.communicate()
     assert process.returncode == 0

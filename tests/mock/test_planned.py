@@ -1,7 +1,6 @@
 """Answers that fail on purpose, as the client of a service under test meets them."""
 
 import asyncio
-import socket
 import time
 from collections.abc import Generator
 from typing import Any
@@ -11,6 +10,8 @@ import httpx
 import pytest
 from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
 from flashback_mock import control
+
+from tests.mock.wire import connected, head
 
 OFFER = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAEAA"}
 FAULTS: list[tuple[dict[str, Any], type[errors.FlashbackError]]] = [
@@ -80,9 +81,8 @@ def test_every_failure_reaches_who_asks_in_process(
 def test_reset_is_a_reset(mock: flashback_mock.Mock) -> None:
     """`reset` is a reset of the connection, and no orderly end."""
     mock.answer_next(fault="reset")
-    host, port = mock.base_url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port))) as wire:
-        wire.sendall(f"PUT /ai/llm/{mock.ids['main']} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    with connected(mock) as wire:
+        wire.sendall(head(mock))
         with pytest.raises(ConnectionResetError):
             wire.recv(100)
 

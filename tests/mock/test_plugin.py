@@ -1,15 +1,12 @@
 """The pytest plugin, as somebody has it who tests a service in a folder of their own."""
 
 import asyncio
-import inspect
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
-import flashback_client
 import flashback_mock
 import httpx
 import pytest
@@ -291,12 +288,3 @@ def test_fixture_without_the_extra_says_what_to_install(tmp_path: Path) -> None:
     wanted = "the mock needs jsonschema_rs: pip install 'flashback-client[mock]'"
     assert f"E   Failed: {wanted}" in said or f"\n{wanted}\n" in said
     assert "Traceback" not in said
-
-
-def test_every_public_name_is_documented() -> None:
-    """Whatever a test may use of a mock says what it does."""
-    things: list[Any] = [flashback_mock.Mock, flashback_mock.running]
-    things += [thing for name, thing in vars(flashback_mock.Mock).items() if name[0] != "_"]
-    documented = [getattr(thing, "func", thing) for thing in things]
-    assert all(inspect.getdoc(thing) for thing in documented if not isinstance(thing, str))
-    assert flashback_client.__doc__

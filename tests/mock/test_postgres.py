@@ -27,6 +27,7 @@ from flashback_mock.vault import SIZES, VERSION, Vault, key_id, sealed_by
 
 from tests.mock.cluster import PASSWORD, Cluster, certificate
 from tests.mock.conftest import Place, Run
+from tests.mock.wire import url_in, welcome_of
 
 MAIN = "550e8400-e29b-41d4-a716-446655440000"
 SIBLING = "6ba7b810-9dad-41d1-80b4-00c04fd430c8"
@@ -49,13 +50,7 @@ class Served:
 
     def __post_init__(self) -> None:
         """Wait until it serves."""
-        assert self.process.stdout
-        welcome = ""
-        while "backend on http://" not in welcome:
-            line = self.process.stdout.readline()
-            assert line, self.log
-            welcome += line
-        url = welcome.split("backend on ")[1].split()[0]
+        url = url_in(welcome_of(self.process))
         self.http = httpx.Client(base_url=url, headers=OWNER, trust_env=False, timeout=20)
 
     @property
@@ -174,7 +169,7 @@ async def added(place: Place, number: int) -> None:
 
 async def opened(place: Place) -> dict[str, str]:
     """Every secret, opened with the keys that are left."""
-    vault = Vault(KeySource(place.key_file).load(place.key_file.stem))
+    vault = Vault(place.keys())
     rows = await asyncio.to_thread(
         place.sql,
         "SELECT sealed, workspace, id, field FROM credential "
@@ -418,12 +413,12 @@ def test_replaced_credential_is_readable_until_the_key_is_destroyed(
         run(store.update("owner-token", MAIN, {"secret": f"replaced-{number}"}))
     run(store.update("owner-token", MAIN, {"secret": "live"}))
     with cluster.stopped():
-        found = recovered(cluster, KeySource(place.key_file).load(place.key_file.stem))
+        found = recovered(cluster, place.keys())
     assert found >= {"live", *(f"replaced-{number}" for number in range(5))}
     run(rotated(store))
     run(store.close())
     with cluster.stopped():
-        assert recovered(cluster, KeySource(place.key_file).load(place.key_file.stem)) == {"live"}
+        assert recovered(cluster, place.keys()) == {"live"}
 
 
 def recovered(cluster: Cluster, keys: list[bytes]) -> set[str]:

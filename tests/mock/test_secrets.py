@@ -13,6 +13,8 @@ import flashback_mock
 import httpx
 import pytest
 
+from tests.mock.wire import url_in, welcome_of
+
 CANARY = "canary-3f9c1e77"
 BAD_TOKEN = "token-5d2b8a90"
 
@@ -54,9 +56,7 @@ def started(*options: str) -> Generator[tuple[subprocess.Popen[str], str]]:
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
-        assert process.stdout
-        here = next(line for line in process.stdout if "backend on http://" in line)
-        yield process, here.split("backend on ")[1].split()[0]
+        yield process, url_in(welcome_of(process))
         process.kill()
 
 

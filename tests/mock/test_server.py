@@ -17,7 +17,7 @@ import pytest
 from flashback_mock import protocol
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from tests.mock.wire import connected, head
+from tests.mock.wire import connected, head, url_in, welcome_of
 
 PATIENCE = 0.5  # seconds, in the place of the ten that a client has
 OFFERS: list[tuple[str, ...]] = [(), ("Connection: Upgrade", "Upgrade: h2c")]  # httptools, h11
@@ -335,11 +335,7 @@ def test_sigterm_finishes_what_is_under_way() -> None:
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout
-        welcome = ""
-        while "backend on http://" not in welcome:
-            welcome += process.stdout.readline()
-        url = urlsplit(welcome.split("backend on ")[1].split()[0])
+        url = urlsplit(url_in(welcome_of(process)))
         base = f"http://{url.netloc}"
         plan = {"answerNext": {"delay": 1000}}
         httpx.post(f"{base}/__admin/settings", json=plan, trust_env=False)

@@ -93,15 +93,6 @@ def test_name_may_be_taken_elsewhere(http: httpx.Client, mock: flashback_mock.Mo
     assert put(http, mock.ids["main"], {"name": foreign}).status_code == 200
 
 
-def test_names_are_compared_code_point_by_code_point(
-    http: httpx.Client, mock: flashback_mock.Mock
-) -> None:
-    """Names that differ in case or in Unicode normalisation are different names."""
-    for sibling, main in (("Caf\u00e9", "Cafe\u0301"), ("openai", "OpenAI"), ("a", "a ")):
-        assert put(http, mock.ids["sibling"], {"name": sibling}).status_code == 200
-        assert put(http, mock.ids["main"], {"name": main}).status_code == 200
-
-
 def test_stranger_learns_no_names(http: httpx.Client, mock: flashback_mock.Mock) -> None:
     """Whether a name is taken is told only to those who may update."""
     taken = mock.configuration(mock.ids["sibling"])["name"]

@@ -1,6 +1,7 @@
-"""Bare connections to a mock, for what no client sends."""
+"""Bare connections to a mock, for what no client sends, and mocks in processes of their own."""
 
 import socket
+import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -21,3 +22,19 @@ def head(mock: Mock, *lines: str) -> bytes:
     first = f"PUT /ai/llm/{mock.ids['main']} HTTP/1.1"
     fixed = (first, "Host: x", f"Authorization: Bearer {mock.tokens['owner']}")
     return "\r\n".join([*fixed, "Content-Type: application/json", *lines, "", ""]).encode()
+
+
+def welcome_of(process: subprocess.Popen[str]) -> str:
+    """What a mock that was started says until it serves; it fails if that does not happen."""
+    assert process.stdout
+    said = ""
+    while "backend on http://" not in said:
+        line = process.stdout.readline()
+        assert line, f"it serves nothing: {said}"
+        said += line
+    return said
+
+
+def url_in(welcome: str) -> str:
+    """Where a mock that says this serves."""
+    return welcome.partition("backend on ")[2].split(maxsplit=1)[0]
