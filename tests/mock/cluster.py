@@ -41,7 +41,7 @@ class Cluster:
         password = folder / "password"
         password.write_text(PASSWORD.replace("%40", "@"))
         password.chmod(0o644)
-        self.port = _free_port()
+        self.port = free_port()
         make = ["initdb", "--no-sync", "--encoding=UTF8", "--locale=C", f"--username={USER}"]
         self._run(*make, "--auth=scram-sha-256", f"--pwfile={password}", folder / "data")
         self._offer_tls()
@@ -161,6 +161,7 @@ def _version(path: Path) -> float:
     return float(path.parts[-3])
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
