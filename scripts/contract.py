@@ -92,6 +92,8 @@ def _test_given(options: argparse.Namespace) -> int:
 
 def _test_mock(options: argparse.Namespace) -> int:
     """Test a fresh mock; no verdict if generated/ turns out not to be what the contract gives."""
+    if options.id:
+        raise ValueError("--id goes with --backend-url; the mock has a configuration of its own")
     check = [sys.executable, str(ROOT / "scripts" / "generate.py"), "--check"]
     with subprocess.Popen(check, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as drift:
         contract = flashback_mock.Contract(ROOT / "openapi.yaml")

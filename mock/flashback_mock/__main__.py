@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import errno
 import json
 import os
 import secrets
@@ -115,7 +116,7 @@ def _admin_token(given: str | None) -> str | None:
 
 
 def _cure(error: OSError) -> str:
-    if (error.errno or 0) < 0:  # of the name, not of the port
+    if (error.errno or 0) < 0 or error.errno == errno.EADDRNOTAVAIL:  # not of the port
         return "not an address; --host takes an address of this machine, as 127.0.0.1 or ::1"
     return f"{os.strerror(error.errno or 0)}; --port 0 picks a free port"
 
@@ -165,7 +166,8 @@ def _welcome(mock: Mock, new: bool) -> None:  # noqa: FBT001 - uvicorn's callbac
     where = ["Store", f"  {mock.store.where}"]
     if not new:
         where.append(
-            "  as it was left; fixtures went in when it was made, and these may be others:"
+            "  as it was left, with the fixtures that it was made with. If these are others, "
+            "POST /__admin/reset\n  empties it and puts them in:"
         )
     tried = ["Try it", f"  {_curl(mock)}"]
     here = f"Flashback mock backend on {mock.base_url} (Ctrl-C stops it)"

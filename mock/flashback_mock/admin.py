@@ -181,7 +181,7 @@ async def _body(request: Request, *known: str) -> Json:
     scope = request.scope
     given = body.parse(await body.read(scope, request.receive, headers_of(scope), MOST_BYTES))
     if not isinstance(given, dict) or (asked := cast("Json", given)).keys() - set(known):
-        raise ValueError(f"body: must be a JSON object; it may have {', '.join(known)}")
+        raise ValueError(f"body: must be a JSON object with nothing but {', '.join(known)}")
     return asked
 
 
@@ -189,7 +189,7 @@ def _planned(given: Any) -> Json:
     """The arguments of `Control.answer_next`, whose delay here is in milliseconds."""
     kinds = {"status": int, "times": int, "fault": str, "afterUpdate": bool, "delay": None}
     if not isinstance(given, dict) or (asked := cast("Json", given)).keys() - kinds.keys():
-        raise ValueError(f"answerNext: must be an object; it may have {', '.join(kinds)}")
+        raise ValueError(f"answerNext: must be an object with nothing but {', '.join(kinds)}")
     planned: Json = {}
     for key, value in asked.items():
         if (kind := kinds[key]) is None:

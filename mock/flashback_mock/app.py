@@ -33,8 +33,8 @@ log = logging.getLogger("flashback_mock")
 BEARER = re.compile("bearer +([0-9A-Za-z._~+/-]+=*)", re.IGNORECASE)  # RFC 6750, section 2.1
 REQUEST_ID = re.compile("[0-9A-Za-z._-]{1,64}")
 # As Prism reads them: `Prefer: code=404, example=notFound`, and `?__code=404&__example=notFound`.
-PREFER = re.compile(r"(?:^|[,;])\s*(code|example)\s*=\s*\"?([^\s\",;]*)", re.IGNORECASE)
-QUERY = re.compile(r"(?:^|&)__(code|example)=([^&]*)")
+PREFER = re.compile(r"(?:^|[,;])\s*(code|example)\s*=\s*\"?([^\s\",;]+)", re.IGNORECASE)
+QUERY = re.compile(r"(?:^|&)__(code|example)=([^&]+)")
 METHODS = frozenset(HTTPMethod)
 HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 405: {"Allow": "PUT"}}
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))

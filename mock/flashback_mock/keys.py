@@ -9,6 +9,10 @@ from .store import StoreError
 
 KEYS, KEYS_FILE = "FLASHBACK_MOCK_KEYS", "FLASHBACK_MOCK_KEYS_FILE"
 KEY_BYTES = 32
+CURE = (
+    f"a new store takes what openssl rand -base64 {KEY_BYTES} prints, one that is there opens with "
+    "its own keys alone: restore them from a backup, or begin with another store"
+)
 MARK = "# Master keys of the store "
 
 
@@ -23,13 +27,19 @@ class KeySource:
         """Read them from the file `option`, else as the environment says, else in their place."""
         self._text = None if option else environment.get(KEYS)
         named = option or environment.get(KEYS_FILE)
-        self._file = Path(named).resolve() if named else None  # a link stays one
-        home = environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-        self._folder = Path(home) / "flashback-mock"
+        # A link stays one.
+        self._file = Path(named).resolve() if named and self._text is None else None
+        self._home = environment.get("XDG_DATA_HOME")
 
     def file(self, store: str) -> Path | None:
         """The file that holds the keys of the store with this id; None: they are in a variable."""
-        return None if self._text is not None else self._file or self._folder / f"{store}.keys"
+        if self._text is not None or self._file:
+            return self._file
+        try:
+            home = Path(self._home or Path.home() / ".local" / "share")
+        except RuntimeError:  # of a user whom the system does not know
+            raise StoreError(f"there is no home for the master keys; set ${KEYS_FILE}") from None
+        return home / "flashback-mock" / f"{store}.keys"
 
     def where(self, store: str) -> str:
         """Where the keys of the store are, in words."""
@@ -102,13 +112,10 @@ def _keys(text: str, where: str) -> list[bytes]:
         except ValueError:  # of letters that are not ASCII too
             key = b""
         if len(key) != KEY_BYTES:
-            raise StoreError(
-                f"{where}: key {number} is not {KEY_BYTES} bytes in Base64; "
-                f"make one with: openssl rand -base64 {KEY_BYTES}"
-            )
+            raise StoreError(f"{where}: key {number} is not {KEY_BYTES} bytes in Base64; {CURE}")
         keys.append(key)
     if not keys:
-        raise StoreError(f"{where}: there is no key; make one with: openssl rand -base64 32")
+        raise StoreError(f"{where}: there is no key; {CURE}")
     return keys
 
 

@@ -36,7 +36,7 @@ class Memory:
         self._tokens = dict[bytes, Token]()  # by digest
         self._access = dict[tuple[str, str], str]()  # by workspace and user
         self._configurations = dict[str, _Stored]()  # by id
-        self._names = dict[tuple[str, str], str]()  # ids by workspace and name
+        self._names = dict[tuple[str, str | None], str]()  # ids by workspace and name
 
     async def open(self, fixtures: Fixtures | None) -> bool:
         """See `Store`."""
@@ -62,7 +62,7 @@ class Memory:
                 name = (stored.workspace, changes["name"])
                 if self._names.get(name, configuration) != configuration:
                     raise NameTakenError(user)
-                self._names.pop((stored.workspace, stored.plain.get("name", "")), None)
+                self._names.pop((stored.workspace, stored.plain.get("name")), None)
                 self._names[name] = configuration
             self._configurations[configuration] = changed
         return user
@@ -116,7 +116,9 @@ class Memory:
 
     def _load(self, more: Fixtures) -> None:
         given = more.configurations
-        names = {(c.workspace, c.fields["name"]): c.id for c in given if "name" in c.fields}
+        names: dict[tuple[str, str | None], str] = {
+            (c.workspace, c.fields["name"]): c.id for c in given if "name" in c.fields
+        }
         new = {c.id: self._changed(_Stored(c.workspace), c.id, c.fields) for c in given}
         twice = len(new) < len(given) or len(names) < sum("name" in c.fields for c in given)
         if twice or new.keys() & self._configurations.keys() or names.keys() & self._names.keys():

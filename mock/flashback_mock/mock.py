@@ -48,7 +48,10 @@ class Mock:
 
     @cached_property
     def asgi(self) -> ASGIApp:
-        """The operation as an ASGI application, for `httpx.ASGITransport`; the same state."""
+        """The operation as an ASGI application, for `httpx.ASGITransport`; the same state.
+
+        With a store in PostgreSQL it works in the loop alone that serves.
+        """
         return App(self.contract, self.store, self.control)
 
     @property
@@ -71,10 +74,10 @@ class Mock:
     def reveals(self, id: str, **credentials: str) -> bool:
         """Whether these are the stored credentials, as in `reveals(id, secret="…")`."""
         self.configuration(id)
-        return all(
-            self._wait(self.store.reveals(id, self._field(name), value))
-            for name, value in credentials.items()
-        )
+        fields = {self._field(name): value for name, value in credentials.items()}
+        if plain := fields.keys() - self.contract.credentials:
+            raise TypeError(f"{', '.join(plain)}: is no credential; configuration(id) shows it")
+        return all(self._wait(self.store.reveals(id, *given)) for given in fields.items())
 
     @without_frames
     def add_configuration(self, *, workspace: str = "", id: str = "", **fields: str) -> str:

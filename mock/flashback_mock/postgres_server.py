@@ -16,7 +16,9 @@ Connection = asyncpg.Connection
 Record = asyncpg.Record
 Rows = list[asyncpg.Record]
 
-SECONDS = 5  # a request waits no longer for a lock, a statement or a connection
+# A request waits so long for a connection, and then for a lock; a statement has a second more, a
+# server that says nothing two: 12 seconds in all.
+SECONDS = 5
 PATIENT_SECONDS = 20  # everything else, for a lock
 CONNECTIONS = 8  # of a process
 SETTINGS = {

@@ -82,8 +82,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 def store_at(where: str | None, contract: Contract, keys: Path | None = None) -> Store:
     """The store at a path or a `postgresql://` address, or in memory; raises `ValueError`."""
-    if not where:
+    if where is None:
         return Memory(contract.credentials)
+    if not where:
+        raise ValueError("--store: is empty; without it the state is in memory")
     source = KeySource(keys)
     if where.startswith(("postgresql://", "postgres://")):
         from .postgres import Postgres  # noqa: PLC0415 - needs an extra of its own

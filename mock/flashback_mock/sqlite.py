@@ -82,6 +82,7 @@ SELECT user, number, configuration.workspace, access
 FROM token LEFT JOIN configuration ON id = ? LEFT JOIN member USING (workspace, user)
 WHERE digest = ? AND coalesce(expires > ?, TRUE)
 """
+OPEN = set[tuple[int, int]]()  # files that this process has open, by device and inode
 NOBODY: tuple[Any, ...] = (None, None, None, None)
 CHANGE = """
 UPDATE configuration SET name = coalesce(?, name), properties = json_patch(properties, ?)
@@ -127,15 +128,18 @@ class Sqlite:
         )
         try:
             with self._guarded():
-                return self._prepare(fixtures)
+                new = self._prepare(fixtures)
         except BaseException:
             self._db.close()
             raise
+        OPEN.add(_inode(self.path))
+        return new
 
     async def close(self) -> None:
         """See `Store`."""
         with self._guarded():
             self._db.close()
+        OPEN.discard(_inode(self.path))
 
     async def user_of(self, token: str) -> str | None:
         """See `Store`."""
@@ -307,6 +311,11 @@ class Sqlite:
             self._change(number or 0, given.workspace, given.id, given.fields)
 
 
+def _inode(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino
+
+
 def _judge_file(path: Path, *, new: bool) -> None:
     """Make the file if it may be new, for its owner only.
 
@@ -315,6 +324,8 @@ def _judge_file(path: Path, *, new: bool) -> None:
     """
     if path.exists() and not path.is_file():
         raise StoreError(f"{path}: cannot be opened: it is no file")
+    if path.exists() and _inode(path) in OPEN:  # looking at it would end SQLite's lock of it
+        raise StoreError(f"{path}: is open in this process already")
     try:
         descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if new else 0), 0o600)
         with os.fdopen(descriptor, "rb") as file:

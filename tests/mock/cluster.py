@@ -6,6 +6,7 @@ that is root.
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -63,6 +64,20 @@ class Cluster:
             yield
         finally:
             self.start()
+
+    @contextmanager
+    def silent(self) -> Generator[None]:
+        """There, and saying nothing, until the block ends."""
+        first = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        processes = [first, *map(int, children)]
+        try:
+            for process in processes:
+                os.kill(process, signal.SIGSTOP)
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
 
     def url(self, parameters: str = "", password: str = f":{PASSWORD}", user: str = USER) -> str:
         """The URL of its one database."""

@@ -1,9 +1,14 @@
 """The files of a store: whose they are, who may read them, and what is left alone."""
 
 import asyncio
+import base64
 import os
+import re
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flashback_mock import Contract, Fixtures
@@ -12,6 +17,9 @@ from flashback_mock.sqlite import APPLICATION_ID, MIGRATIONS, Sqlite
 from flashback_mock.store import StoreError, digest_of
 from flashback_mock.vault import Vault
 
+from tests.mock.wire import welcome_of
+
+KEY = base64.b64encode(bytes(range(32))).decode()
 CONTRACT = Contract()
 FIXTURES = Fixtures.read(CONTRACT)
 
@@ -131,6 +139,93 @@ def test_store_is_open_in_one_process_at_a_time(tmp_path: Path) -> None:
     db.execute("BEGIN EXCLUSIVE")
     refused(store_in(tmp_path), "store.db: is open in another process; stop it")
     db.close()
+
+
+def test_refused_second_store_leaves_the_first_its_lock(tmp_path: Path) -> None:
+    """A store that is opened twice in one process is refused, and stays closed to all others."""
+
+    async def both() -> None:
+        first = store_in(tmp_path)
+        await first.open(FIXTURES)
+        with pytest.raises(StoreError, match="is open in this process already"):
+            await store_in(tmp_path).open(FIXTURES)
+        script = (
+            "import sqlite3, sys; sqlite3.connect(sys.argv[1], 0).execute('SELECT 1 FROM store')"
+        )
+        third = [sys.executable, "-c", script, str(tmp_path / "store.db")]
+        done = await asyncio.to_thread(subprocess.run, third, capture_output=True, check=False)
+        assert b"database is locked" in done.stderr
+        await first.close()
+
+    asyncio.run(both())
+    opened(store_in(tmp_path))
+
+
+def test_what_is_answered_is_synced_and_what_is_replaced_is_wiped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite syncs fully, wipes what is freed, truncates its journal, and shares with nobody."""
+    connections, connect = list[sqlite3.Connection](), sqlite3.connect
+
+    def recorded(*args: Any, **options: Any) -> sqlite3.Connection:
+        connections.append(connect(*args, **options))
+        return connections[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", recorded)
+    store = store_in(tmp_path)
+    asyncio.run(store.open(FIXTURES))
+    (db,) = connections
+    names = ("synchronous", "secure_delete", "journal_mode", "locking_mode")
+    found = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+    asyncio.run(store.close())
+    assert found == [2, 1, "truncate", "exclusive"]
+
+
+def test_replaced_key_file_is_wiped(tmp_path: Path) -> None:
+    """What a rotation leaves of the old key file on the disk is zeros."""
+    opened(store_in(tmp_path))
+
+    async def rotated() -> None:
+        store = store_in(tmp_path)
+        await store.open(None)
+        async for _ in store.rotate():
+            pass
+        await store.close()
+
+    with (tmp_path / "keys").open("rb") as old:
+        assert old.read().strip(b"\0")
+        asyncio.run(rotated())
+        old.seek(0)
+        assert old.read().strip(b"\0") == b""
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "place"),
+    [
+        ([], {}, "data/flashback-mock/{id}.keys"),
+        ([], {"FLASHBACK_MOCK_KEYS_FILE": "named"}, "named"),
+        (["--keys", "option"], {"FLASHBACK_MOCK_KEYS_FILE": "named"}, "option"),
+        (["--keys", "option"], {"FLASHBACK_MOCK_KEYS": "!"}, "option"),
+        ([], {"FLASHBACK_MOCK_KEYS": KEY, "FLASHBACK_MOCK_KEYS_FILE": "n"}, "$FLASHBACK_MOCK_KEYS"),
+    ],
+)
+def test_place_of_the_keys_is_said_at_start(
+    tmp_path: Path, options: list[str], variables: dict[str, str], place: str
+) -> None:
+    """Keys lie where the option says, else a variable, else apart from the store; it is said."""
+    command = [sys.executable, "-m", "flashback_mock", "--port", "0", "--store", "s.db", *options]
+    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path / "data"), **variables}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        welcome = welcome_of(process)
+        process.terminate()
+    where = re.search("its master keys in (.*)", welcome)
+    assert where
+    (id,) = sqlite3.connect(tmp_path / "s.db").execute("SELECT id FROM store").fetchone()
+    expected = place.format(id=id)
+    assert where[1] == (expected if "$" in place else str(tmp_path / expected))
+    assert "$" in place or (tmp_path / expected).stat().st_mode & 0o777 == 0o600
 
 
 def test_store_of_the_first_schema_is_migrated(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import flashback_mock
@@ -110,6 +111,8 @@ def test_processes_share_what_is_stored(place: Place) -> None:
                 secret = threads.submit(other.put, MAIN, endpoint="https://both.example")
                 assert (name.result(), secret.result()) == (200, 200)
         assert one.name(MAIN) == "Both"
+        both = one.http.get(f"/__admin/configurations/{MAIN}").json()
+        assert both["endpoint"] == "https://both.example"
 
 
 def test_rotation_beside_processes_that_update(place: Place, run: Run) -> None:
@@ -395,6 +398,62 @@ def test_locked_row_is_not_waited_for_forever(
         assert httpx.put(url, json={"name": "n"}, headers=OWNER, trust_env=False).is_success
 
 
+def test_update_is_one_statement(place: Place, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a process has seen a configuration, an update is one round trip to the server."""
+    asked, rows = list[str](), postgres_server.Server.rows
+
+    async def counted(server: Any, query: str, *arguments: object) -> Any:
+        asked.append(query)
+        return await rows(server, query, *arguments)
+
+    store = place.store()
+    run(store.open(place.fixtures))
+    run(store.update("owner-token", MAIN, {"name": "seen"}))
+    monkeypatch.setattr(postgres_server.Server, "rows", counted)
+    run(store.update("owner-token", MAIN, place.contract.examples["everything"]))
+    run(store.close())
+    assert len(asked) == 1
+
+
+SLOW = """
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_sleep(30); RETURN NEW; END $$
+"""
+TRIGGER = "CREATE TRIGGER slow BEFORE UPDATE ON configuration FOR EACH ROW EXECUTE FUNCTION slow()"
+
+
+def test_slow_statement_is_not_waited_for_forever(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A statement that takes too long is ended by the server, and answers 500."""
+    monkeypatch.setattr(postgres_server, "SECONDS", 1)
+    with in_process(place, monkeypatch) as mock:
+        url = f"{mock.base_url}/ai/llm/{MAIN}"
+        place.sql(SLOW)
+        place.sql(TRIGGER)
+        answer = httpx.put(url, json={"name": "n"}, headers=OWNER, trust_env=False, timeout=20)
+    assert answer.status_code == 500
+    assert "a statement took too long" in caplog.text
+
+
+def test_silent_server_is_not_waited_for_forever(
+    place: Place,
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A server that says nothing any more answers 500 in time, and 200 when it speaks again."""
+    monkeypatch.setattr(postgres_server, "SECONDS", 1)
+    with in_process(place, monkeypatch) as mock:
+        url = f"{mock.base_url}/ai/llm/{MAIN}"
+        asked: dict[str, Any] = {"headers": OWNER, "trust_env": False, "timeout": 20}
+        assert httpx.put(url, json={"name": "n"}, **asked).is_success
+        with cluster.silent():
+            assert httpx.put(url, json={"name": "n"}, **asked).status_code == 500
+        assert "does not answer in time" in caplog.text
+        assert httpx.put(url, json={"name": "n"}, **asked).is_success
+
+
 @contextmanager
 def in_process(place: Place, monkeypatch: pytest.MonkeyPatch) -> Generator[flashback_mock.Mock]:
     """A mock in this process on the store."""
@@ -484,12 +543,25 @@ def test_tls_is_as_the_url_says(
         assert PASSWORD.replace("%40", "@") not in str(error.value)
         return
     run(store.open(place.fixtures))
+    rotation: Any = store.rotate()
+    run(anext(rotation))  # on a connection of its own
     sessions = cluster.sql(
-        "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
+        "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
         "WHERE application_name = 'flashback-mock'"
     )
+    run(rotation.aclose())
     run(store.close())
-    assert [row[0] for row in sessions] == [True]
+    assert [row[0] for row in sessions] == [True, True]
+
+
+def test_verified_server_is_accepted(place: Place, cluster: Cluster, run: Run) -> None:
+    """`sslmode=verify-full` takes the server whose certificate has the name in the URL."""
+    given = f"sslmode=verify-full&sslrootcert={cluster.folder / 'root.crt'}"
+    url = (place.where or "").replace("sslmode=disable", given)
+    place.where = url.replace("127.0.0.1", "localhost")
+    store = place.store()
+    assert run(store.open(place.fixtures))
+    run(store.close())
 
 
 @pytest.mark.parametrize(

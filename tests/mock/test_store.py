@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -282,8 +283,10 @@ def test_newer_schema_is_refused(place: Place, store: Store, run: Run) -> None:
     """A store of a newer mock is refused, by version, and left as it is."""
     run(store.close())
     place.sql("UPDATE store SET version = 9" if place.cluster else "PRAGMA user_version = 9")
+    before = None if place.cluster else Path(place.where or "").read_bytes()
     with pytest.raises(StoreError, match=r"newer mock.*schema 9, this one knows \d"):
         run(place.store().open(place.fixtures))
+    assert before == (None if place.cluster else Path(place.where or "").read_bytes())
 
 
 @durable
@@ -323,11 +326,15 @@ def test_keys_in_the_environment_rotate(place: Place, run: Run) -> None:
 
 
 @durable
-def test_rotation_that_is_stopped_says_how_to_go_on(place: Place, store: Store, run: Run) -> None:
+@pytest.mark.parametrize("signals", ["", 'trap "" INT;'], ids=["", "in the background"])
+def test_rotation_that_is_stopped_says_how_to_go_on(
+    place: Place, store: Store, run: Run, signals: str
+) -> None:
     """SIGTERM ends a rotation with a line that says what to do, and no trace."""
     run(store.add(configurations(1500)))
     run(store.close())
     command = [sys.executable, "-m", "flashback_mock", "rotate-keys", "--store", str(place.where)]
+    command = ["/bin/sh", "-c", f'{signals} exec "$@"', "sh", *command]
     environment = {**os.environ, "XDG_DATA_HOME": str(place.home)}
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=environment, **pipes) as process:
