@@ -202,6 +202,8 @@ def test_reveals_says_whether_a_value_is_stored(mock: flashback_mock.Mock) -> No
     assert mock.reveals(main, key="made-up-access-key", secret="made-up-secret-key")
     assert not mock.reveals(main, key="made-up-access-key", secret="x")
     assert not mock.reveals(sibling, secret="never set")
+    with pytest.raises(TypeError, match="name: is no credential"):  # and not just False
+        mock.reveals(main, name="OpenAI in production")
     shown = mock.configuration(main)
     assert shown["secret"].keys() == {"set", "changedAt"}
     assert "made-up" not in str(shown)

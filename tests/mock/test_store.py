@@ -116,6 +116,27 @@ def test_refused_update_changes_nothing(
     assert run(store.reveals(MAIN, "key", "made-up-access-key"))
 
 
+@pytest.mark.parametrize(
+    "second",
+    [
+        Configuration("", "acme", "new", {}),
+        Configuration("", "acme", "other", {"name": "new"}),
+        Configuration("", "acme", "other", {"name": "Anthropic in staging"}),
+        Configuration("", "acme", "other", {"secret": "\ud800"}),
+    ],
+    ids=["its id is new too", "its name is new too", "its name is taken", "it cannot be stored"],
+)
+def test_configurations_are_added_all_or_none(
+    store: Store, run: Run, second: Configuration
+) -> None:
+    """Where one of several cannot be added, none is."""
+    before = run(store.configurations())
+    first = Configuration("", "acme", "new", {"name": "new"})
+    with pytest.raises((NameTakenError, ValueError)):
+        run(store.add(Fixtures(configurations=(first, second))))
+    assert run(store.configurations()) == before
+
+
 def test_empty_update_changes_nothing(store: Store, run: Run) -> None:
     """`{}` is an update that changes nothing."""
     before = run(store.configuration(MAIN))
