@@ -147,7 +147,10 @@ def _is_loopback(host: str) -> bool:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be a number") from None
     if not value > 0:
         raise argparse.ArgumentTypeError("must be more than 0")
     return value

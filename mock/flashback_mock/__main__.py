@@ -117,15 +117,14 @@ def _admin_token(given: str | None) -> str | None:
 
 def _cure(error: OSError) -> str:
     if (error.errno or 0) < 0 or error.errno == errno.EADDRNOTAVAIL:  # not of the port
-        return "not an address; --host takes an address of this machine, as 127.0.0.1 or ::1"
+        return "not an address of this machine; --host takes one, such as 127.0.0.1 or ::1"
     return f"{os.strerror(error.errno or 0)}; --port 0 picks a free port"
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port < 1 << 16:
+    if not text.isdecimal() or not 0 <= int(text) < 1 << 16:
         raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
-    return port
+    return int(text)
 
 
 def _options() -> argparse.Namespace:

@@ -133,7 +133,7 @@ class Backend(requests.Session):
             else:
                 return
         if not self.first:
-            raise NoVerdictError(f"{self.url} does not answer ({why}); see --backend-url")
+            raise NoVerdictError(f"{self.url} does not answer: {why}; see --backend-url")
         raise NoVerdictError(
             f"{self.url} does not answer any more ({why}), the control request included; "
             "see whether the backend still runs, then run again"

@@ -117,11 +117,11 @@ def test_port_in_use_is_one_line(root: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("host", ["nope.invalid", "[::1]", "127.0.0.1:80"])
+@pytest.mark.parametrize("host", ["nope.invalid", "[::1]", "127.0.0.1:80", "192.0.2.1"])
 def test_host_that_is_none_is_one_line(root: Path, host: str) -> None:
     """A host that cannot be listened on is one line with the cure."""
     said = refused(root, "--host", host)
-    assert "--host takes an address of this machine" in said
+    assert "not an address of this machine; --host takes one" in said
     assert said.count("\n") == 1
 
 
