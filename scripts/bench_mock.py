@@ -298,7 +298,10 @@ def show(found: list[Target], disk: float, started: float) -> int:
             row = f"{rate:10.0f} {waits[49]:9.2f} {waits[98]:9.2f} {cpu:8.0f}   {rate / bare:.3f}"
             print(f"  {each.name:22} {row}")
     print("\nmemory, MB: " + ", ".join(f"{each.name} {each.memory():.0f}" for each in found))
-    print(f"disk: {disk:.0f} fdatasync of 4 KiB a second; an update of a file store takes four")
+    print(
+        f"disk: {disk:.0f} fdatasync of 4 KiB a second; an update of a file store takes four, "
+        f"so {disk / 4:.0f} updates at most"
+    )
     layers(named(found, FIRST))
     draw(found)
     return judge(found, started)
