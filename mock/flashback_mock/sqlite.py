@@ -90,7 +90,8 @@ WHERE number = ?
 """
 PUT = """
 INSERT INTO credential (configuration, field, size, changed, sealed) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET changed = excluded.changed, sealed = excluded.sealed
+ON CONFLICT (configuration, field, size)
+DO UPDATE SET changed = excluded.changed, sealed = excluded.sealed
 """
 EMPTY_OTHERS = """
 UPDATE credential SET sealed = zeroblob(size)
@@ -112,7 +113,7 @@ class Sqlite:
         self._lock = threading.RLock()  # `close` may find it with a rotation that was stopped
         self._db: sqlite3.Connection
         self._vault: Vault
-        self._id = ""
+        self._id, self._file = "", (0, 0)
 
     @property
     def where(self) -> str:
@@ -132,14 +133,15 @@ class Sqlite:
         except BaseException:
             self._db.close()
             raise
-        OPEN.add(_inode(self.path))
+        self._file = _inode(self.path)
+        OPEN.add(self._file)
         return new
 
     async def close(self) -> None:
         """See `Store`."""
         with self._guarded():
             self._db.close()
-        OPEN.discard(_inode(self.path))
+        OPEN.discard(self._file)
 
     async def user_of(self, token: str) -> str | None:
         """See `Store`."""
