@@ -84,10 +84,14 @@ class _Impatient(asyncio.Protocol):
         self._expect()
 
     def eof_received(self) -> Any:  # uvicorn says None, asyncio takes a bool
-        """Answer what was asked, and close then: the client sends no more, but it may read."""
+        """Answer what was asked, and close then: the client sends no more, but it may read.
+
+        It may be gone, too, which only an answer would show: none is waited for without end.
+        """
         self.transport.flush()
         if owed := self._answering() and not self.cycle.more_body:
             self.cycle.keep_alive = False
+            asyncio.get_running_loop().call_later(SECONDS, self.transport.abort)
         return owed
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -88,7 +88,7 @@ def test_body_that_does_not_arrive_is_refused_in_time(
 
 
 @pytest.mark.parametrize("offer", OFFERS, ids=["httptools", "h11"])
-@pytest.mark.parametrize("delay", [0, PATIENCE])
+@pytest.mark.parametrize("delay", [0, PATIENCE / 2])
 def test_client_that_sends_no_more_is_answered(
     mock: flashback_mock.Mock, offer: tuple[str, ...], delay: float
 ) -> None:
@@ -99,6 +99,18 @@ def test_client_that_sends_no_more_is_answered(
             wire.sendall(head(mock, *offer, "Content-Length: 2") + b"{}")
             wire.shutdown(socket.SHUT_WR)
             assert answers(wire).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("offer", OFFERS, ids=["httptools", "h11"])
+def test_client_that_is_gone_is_not_kept(mock: flashback_mock.Mock, offer: tuple[str, ...]) -> None:
+    """Where an answer never comes, as planned, a client that sends no more is let go in time."""
+    mock.answer_next(fault="timeout")
+    with connected(mock) as wire:
+        wire.sendall(head(mock, *offer, "Content-Length: 2") + b"{}")
+        wire.shutdown(socket.SHUT_WR)
+        since = time.monotonic()
+        assert answers(wire) == b""
+        assert time.monotonic() - since < 3 * PATIENCE
 
 
 @pytest.mark.parametrize("delay", [0, PATIENCE])
