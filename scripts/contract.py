@@ -3,11 +3,12 @@
 import argparse
 import logging
 import os
+import signal
 import subprocess
 import sys
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import flashback_mock
 
@@ -70,7 +71,7 @@ def _test_given(options: argparse.Namespace) -> int:
     """Test the backend at the URL, once it is sure that its owner wants the id overwritten."""
     address: str = options.backend_url
     url = urlsplit(address)
-    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.username:
+    if not _is_http(url) or not url.hostname:
         raise ValueError("--backend-url: give an http or https URL such as https://host:8443")
     identifier = options.id or os.environ.get("FLASHBACK_AI_LLM_ID")
     if not os.environ.get("FLASHBACK_TOKEN"):
@@ -87,7 +88,7 @@ def _test_given(options: argparse.Namespace) -> int:
     arguments = ["--backend-url", address]
     arguments += ["--id", identifier] if identifier else []
     with _tests(options, arguments, dict(os.environ)) as tests:
-        return tests.wait()
+        return _status(tests)
 
 
 def _test_mock(options: argparse.Namespace) -> int:
@@ -108,7 +109,20 @@ def _test_mock(options: argparse.Namespace) -> int:
                     raise ValueError(
                         f"generated/ is not what the contract gives\n{said.decode().rstrip()}"
                     )
-                return tests.wait()
+                return _status(tests)
+
+
+def _status(tests: subprocess.Popen[bytes]) -> int:
+    """The exit status of the tests, which say themselves that they were interrupted."""
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        tests.send_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        return tests.wait()
+    except KeyboardInterrupt:  # a terminal interrupts them too
+        return tests.wait()
 
 
 def environment(mock: flashback_mock.Mock) -> dict[str, str]:
@@ -137,6 +151,14 @@ def _tests(
             command += [f"--{name.replace('_', '-')}", str(value)]
     command += ["-k", options.k] if options.k else []
     return subprocess.Popen(command, env=environment)
+
+
+def _is_http(url: SplitResult) -> bool:
+    try:
+        shown = "@" not in url.netloc and url.port != 0  # what is before an @ would be a secret
+    except ValueError:  # of a port that is none
+        return False
+    return shown and url.scheme in ("http", "https") and not url.query
 
 
 def _is_loopback(host: str) -> bool:

@@ -107,7 +107,10 @@ def test_run_leaves_the_contracts_example(contract: Run) -> None:
     ("options", "variables", "cure"),
     [
         (["--backend-url", "127.0.0.1:1"], {}, "give an http or https URL"),
+        (["--backend-url", "http://127.0.0.1:port"], {}, "give an http or https URL"),
+        (["--backend-url", f"http://:{TOKEN}@127.0.0.1:1"], {}, "give an http or https URL"),
         (["--backend-url", "http://127.0.0.1:1"], {}, "set FLASHBACK_TOKEN"),
+        (["--backend-url", "http://127.0.0.1:1"], {"FLASHBACK_TOKEN": f"{TOKEN}\n"}, "no token"),
         (["--backend-url", "https://backend.example"], {"FLASHBACK_TOKEN": TOKEN}, "--id"),
         (["--backend-url", "http://127.0.0.1:1"], {"FLASHBACK_TOKEN": TOKEN}, "does not answer"),
         (["--max-examples", "0"], {}, "must be more than 0"),
@@ -165,8 +168,9 @@ def test_new_field_needs_values_of_its_own(contract: Run, copy: Path) -> None:
     assert "ODD has no values of region" in done.stderr
 
 
-def test_interrupted_run_gives_no_verdict(root: Path, tmp_path: Path) -> None:
-    """A run that is stopped half-way says so, in its report too."""
+@pytest.mark.parametrize("interrupt", ["by a terminal", "by SIGTERM"])
+def test_interrupted_run_gives_no_verdict(root: Path, tmp_path: Path, interrupt: str) -> None:
+    """A run that is stopped half-way says so, in its report too, and sends nothing more."""
     reports = tmp_path / "reports"
     command = [sys.executable, str(root / "scripts" / "contract.py"), "--report-dir", str(reports)]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -174,7 +178,10 @@ def test_interrupted_run_gives_no_verdict(root: Path, tmp_path: Path) -> None:
         assert run.stdout
         while "kept" not in run.stdout.readline():
             assert run.poll() is None
-        os.killpg(run.pid, signal.SIGINT)  # as a terminal does
+        if interrupt == "by SIGTERM":
+            run.terminate()
+        else:
+            os.killpg(run.pid, signal.SIGINT)
         said, complained = run.communicate(timeout=20)
     assert run.returncode == 2
     for text in (said, (reports / "verdict.html").read_text("utf-8")):

@@ -138,24 +138,26 @@ class App:
             response = self._error(HTTPStatus.NOT_FOUND)
         else:
             seen.fields = tuple(changes)
-            if "x-request-id" in seen.headers:
-                self._name(seen, changes)
             if preferred or not seen.planned.after_update:
                 # An update of nothing finds out who asks, and for what.
                 response = await self._change(token, wanted, {}, seen)
-                return preferred if preferred and seen.user else response
-            response = await self._change(token, wanted, changes, seen)
-            seen.updated = response.status_code == HTTPStatus.OK
+                response = preferred if preferred and seen.user else response
+            else:
+                response = await self._change(token, wanted, changes, seen)
+                seen.updated = response.status_code == HTTPStatus.OK
+            if seen.user and "x-request-id" in seen.headers:
+                await self._name(seen, changes)
             return response
         seen.user = (token and await self._store.user_of(token)) or ""
         return response if seen.user else self._error(HTTPStatus.UNAUTHORIZED)
 
-    def _name(self, seen: Seen, changes: dict[str, str]) -> None:
-        """Call a valid request as its caller does, unless that name gives a secret away."""
+    async def _name(self, seen: Seen, changes: dict[str, str]) -> None:
+        """Call a user's valid request as its caller does, unless that gives a secret away."""
         given = seen.headers["x-request-id"][0]
         secrets = " ".join(seen.headers.get("authorization", [])).split()
         secrets += (changes[field] for field in self._contract.credentials & changes.keys())
-        if REQUEST_ID.fullmatch(given) and not any(s in given or given in s for s in secrets):
+        secret = any(s in given or given in s for s in secrets) or await self._store.user_of(given)
+        if REQUEST_ID.fullmatch(given) and not secret:
             seen.request_id = given
 
     async def _change(self, token: str, wanted: str, changes: dict[str, str], seen: Seen) -> Answer:

@@ -108,6 +108,8 @@ class _Impatient(asyncio.Protocol):
         """Be content that it does."""
         super().resume_writing()
         self._settle()
+        if self._lacks():
+            self._expect()
 
     def _expect(self) -> None:
         if self._timer is None:
@@ -133,6 +135,10 @@ class _Impatient(asyncio.Protocol):
 
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
+
+    def _lacks(self) -> bool:
+        """Whether a request is on its way, and not here to its end."""
+        raise NotImplementedError
 
 
 class _Flow(FlowControl):
@@ -187,6 +193,8 @@ class Protocol(_Impatient, HttpToolsProtocol):
         """Note that the request has ended."""
         self._idle, self._beside = True, 0
         self._settle()
+        if not self._answering():  # it was answered before; uvicorn waits no more for the next one
+            self._expect()
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
@@ -202,15 +210,21 @@ class Protocol(_Impatient, HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be parsed; behind a request, its answer goes out instead."""
+        its_own = self.cycle and self.cycle.scope is self.scope and not self._idle
         if self._answering() and not self.cycle.more_body:
             self.cycle.keep_alive = False
-        else:
+        elif self.pipeline or (its_own and self.cycle.response_started):
+            self.transport.abort()  # this would be taken for the answer of another, or a second one
+        elif not self.transport.is_closing():
             super().send_400_response(msg)
 
+    def _lacks(self) -> bool:
+        return not self._idle
+
     def _refuse(self) -> None:
-        if self._answering():
+        if self._answering() and self.cycle.more_body:
             self.transport.abort()
-        elif not self.transport.is_closing():
+        else:
             self.send_400_response("The head of the request is too large.")
 
     def _hand_over(self, data: bytes) -> None:
@@ -235,5 +249,21 @@ class _H11(_Impatient, H11Protocol):
         """Take data in."""
         self._expect()
         super().data_received(data)
-        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+        if not self._lacks():
             self._settle()
+
+    def on_response_complete(self) -> None:
+        """Expect the rest of a request that came behind this one."""
+        super().on_response_complete()
+        if self._lacks():
+            self._expect()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what cannot be parsed, unless an answer is out already."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
+    def _lacks(self) -> bool:
+        return self.conn.their_state is h11.SEND_BODY or bool(self.conn.trailing_data[0])

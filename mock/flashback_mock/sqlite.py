@@ -68,13 +68,15 @@ MIGRATIONS = (
     """,
 )
 # A rollback journal that is truncated after each transaction keeps what is replaced no longer
-# than that, where a write-ahead log would have to be checkpointed for it.
+# than that, where a write-ahead log would have to be checkpointed for it. Without spilling, the
+# head of a file, which says whose it is, is written before all that follows.
 PRAGMAS = """
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = TRUNCATE;
 PRAGMA synchronous = FULL;
 PRAGMA secure_delete = ON;
 PRAGMA temp_store = MEMORY;
+PRAGMA cache_spill = OFF;
 """
 BATCH = 100  # credentials that are re-encrypted in one transaction
 FIND = """
@@ -142,6 +144,7 @@ class Sqlite:
         with self._guarded():
             self._db.close()
         OPEN.discard(self._file)
+        self._file = (0, 0)  # from here on it may be another's
 
     async def user_of(self, token: str) -> str | None:
         """See `Store`."""

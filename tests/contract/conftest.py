@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -12,7 +13,7 @@ import hypothesis
 import pytest
 import values
 import yaml
-from backend import MEANINGS, WRITER, Backend
+from backend import MEANINGS, TOKENS, WRITER, Backend
 from contract import EXAMPLE_ID, EXAMPLES
 from exchange import BrokenPromiseError, NoVerdictError
 from schemathesis.pytest.plugin import SchemathesisFunction
@@ -52,6 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"no verdict: {lacking}")
     if not option.backend_url or WRITER not in given:
         raise pytest.UsageError(f"name a backend: --backend-url, and {WRITER}: {MEANINGS[WRITER]}")
+    for name in TOKENS:
+        if not re.fullmatch("[!-~]*", given.get(name, "")):
+            raise pytest.UsageError(f"no verdict: {name} has a character that no token has")
     backend.under_test = Backend(option, given)
     try:
         known = _known_deviations(option.deviations, urlsplit(option.backend_url).hostname or "")
@@ -101,7 +105,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def _make_sure_control_works(backend: Backend) -> None:
     """Ask twice: what the first request of all gets is a promise of its own."""
-    backend.first = backend.exchange(backend.control())
+    try:
+        backend.first = backend.exchange(backend.control())
+    except BrokenPromiseError:  # such as a reset
+        backend.first = backend.last
     status = backend.exchange(backend.control()).status
     if status in CURES:
         raise NoVerdictError(f"the control request was answered {status}: {CURES[status]}")

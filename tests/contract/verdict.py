@@ -121,7 +121,7 @@ class Verdict:
 
     def pytest_keyboard_interrupt(self) -> None:
         """Have no verdict on a contract of which a part was looked at."""
-        self._no_verdict = "interrupted"
+        self._no_verdict = self._no_verdict or "interrupted"
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Say that the tests themselves failed; pytest prints where, after this."""

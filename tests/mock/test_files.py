@@ -156,6 +156,12 @@ def test_refused_second_store_leaves_the_first_its_lock(tmp_path: Path) -> None:
         done = await asyncio.to_thread(subprocess.run, third, capture_output=True, check=False)
         assert b"database is locked" in done.stderr
         await first.close()
+        second = store_in(tmp_path)
+        await second.open(FIXTURES)
+        await first.close()  # again: it is not its own any more
+        with pytest.raises(StoreError, match="is open in this process already"):
+            await store_in(tmp_path).open(FIXTURES)
+        await second.close()
 
     asyncio.run(both())
     opened(store_in(tmp_path))

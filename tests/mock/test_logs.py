@@ -24,8 +24,10 @@ def logged(*options: str, stderr: int = subprocess.PIPE) -> tuple[str, str]:
     command = [sys.executable, "-m", "flashback_mock", "--port", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process:
         welcome = welcome_of(process)
-        ask(url_in(welcome))
-        process.terminate()
+        try:
+            ask(url_in(welcome))
+        finally:
+            process.terminate()
         said, complained = process.communicate()
     assert process.returncode == 0
     return complained or "", welcome + said
@@ -121,7 +123,7 @@ def test_a_500_logs_why(
     assert answer.json()["message"] == mock.contract.message(500)
     (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
     assert record.name == "flashback_mock"
-    assert re.fullmatch(f"request r-7 failed: {why}", record.getMessage())
+    assert re.fullmatch(rf"request [0-9a-f]{{32}} failed: {why}", record.getMessage())
     assert "sec-ret" not in caplog.text
     assert "owner-token" not in caplog.text
 

@@ -169,6 +169,7 @@ def send_canaries(url: str) -> str:
         (f"x-{CANARY}", {"secret": CANARY, "name": "x" * (1 << 18)}),
         ("owner-token", {}),
         ("x-owner-token", {}),
+        ("admin-token", {}),
     ],
 )
 def test_request_id_that_holds_a_secret_is_not_told(

@@ -102,6 +102,52 @@ def test_client_that_sends_no_more_is_answered(
 
 
 @pytest.mark.parametrize("offer", OFFERS, ids=["httptools", "h11"])
+@pytest.mark.parametrize("behind", ["Content-Length: 5", ""])
+def test_half_a_request_behind_another_ends_in_time(
+    mock: flashback_mock.Mock, offer: tuple[str, ...], behind: str
+) -> None:
+    """What comes with a good request, and is none to its end, has no more time than any other."""
+    half = head(mock, behind) if behind else head(mock)[:40]
+    with connected(mock) as wire:
+        since = time.monotonic()
+        wire.sendall(head(mock, *offer, "Content-Length: 2") + b"{}" + half)
+        received = answers(wire)
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert received.count(b"HTTP/1.1 400 ") == bool(behind)
+    assert time.monotonic() - since < 4 * PATIENCE
+
+
+def test_body_that_nobody_waited_for_keeps_no_connection(mock: flashback_mock.Mock) -> None:
+    """A request that was answered ahead of its body is followed by another one, or by the end."""
+    with connected(mock) as wire:
+        wire.sendall(b"PUT /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+        assert wire.recv(1 << 16).startswith(b"HTTP/1.1 404 ")
+        wire.sendall(b"{}" + head(mock, "Content-Length: 2") + b"{}")
+        assert wire.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+    with connected(mock) as wire:
+        wire.sendall(b"PUT /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+        assert wire.recv(1 << 16).startswith(b"HTTP/1.1 404 ")
+        wire.sendall(b"{}")
+        since = time.monotonic()
+        assert answers(wire) == b""
+        assert time.monotonic() - since < 3 * PATIENCE
+
+
+@pytest.mark.parametrize("offer", OFFERS, ids=["httptools", "h11"])
+def test_broken_body_behind_an_answer_gets_no_second_one(
+    mock: flashback_mock.Mock, caplog: pytest.LogCaptureFixture, offer: tuple[str, ...]
+) -> None:
+    """A body that turns out broken after its request was answered ends the connection."""
+    chunked = "\r\n".join(["PUT /nope HTTP/1.1", "Host: x", *offer, "Transfer-Encoding: chunked"])
+    with connected(mock) as wire:
+        wire.sendall(chunked.encode() + b"\r\n\r\n")
+        assert wire.recv(1 << 16).startswith(b"HTTP/1.1 404 ")
+        wire.sendall(b"zz\r\n")
+        assert answers(wire) == b""
+    assert "Fatal" not in caplog.text
+
+
+@pytest.mark.parametrize("offer", OFFERS, ids=["httptools", "h11"])
 def test_client_that_is_gone_is_not_kept(mock: flashback_mock.Mock, offer: tuple[str, ...]) -> None:
     """Where an answer never comes, as planned, a client that sends no more is let go in time."""
     mock.answer_next(fault="timeout")
@@ -111,6 +157,15 @@ def test_client_that_is_gone_is_not_kept(mock: flashback_mock.Mock, offer: tuple
         since = time.monotonic()
         assert answers(wire) == b""
         assert time.monotonic() - since < 3 * PATIENCE
+
+
+def test_broken_request_on_a_connection_that_was_used_is_refused(mock: flashback_mock.Mock) -> None:
+    """What cannot be parsed, after a request that was answered, is answered 400."""
+    with connected(mock) as wire:
+        wire.sendall(head(mock, "Content-Length: 2") + b"{}")
+        assert wire.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        wire.sendall(b"NONSENSE / HTTP/1.1\r\n\r\n")
+        assert answers(wire).startswith(b"HTTP/1.1 400 ")
 
 
 @pytest.mark.parametrize("delay", [0, PATIENCE])
