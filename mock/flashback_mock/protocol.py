@@ -1,7 +1,8 @@
 """HTTP/1.1 on a connection: httptools, which is fast, and h11 where it would lose a body.
 
 uvicorn bounds how long an idle connection is kept; here is what it leaves open: how long a request
-may be on its way and an answer unread, and how much of a connection is held in memory.
+may be on its way and an answer unread, how much of a connection is held in memory, and that every
+answer goes out whole, to the request that it belongs to.
 """
 
 import asyncio
