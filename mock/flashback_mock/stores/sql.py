@@ -195,9 +195,10 @@ class SqlStore(ABC):
         if stored.proof != self._proof:  # another process has rotated the keys
             self._unlock(connection)
         plain = self._plain(changes)
-        if plain:
-            name = plain.pop("name", stored.name)
-            change = {"key": stored.id, "name": name, "properties": stored.properties | plain}
+        name = plain.pop("name", stored.name)
+        properties = stored.properties | plain
+        if (name, properties) != (stored.name, stored.properties):
+            change = {"key": id.encode(), "name": name, "properties": properties}
             try:
                 connection.execute(schema.CHANGE, change)
             except IntegrityError:
