@@ -1,6 +1,5 @@
 """Master keys, and what they seal."""
 
-import os
 import re
 from pathlib import Path
 
@@ -96,7 +95,7 @@ def test_replaced_key_file_is_wiped(place: Place, run: Run) -> None:
 
 def test_key_file_in_the_folder_of_the_store_is_refused(tmp_path: Path) -> None:
     """A copy of the store's folder must not contain its keys."""
-    with pytest.raises(ValueError, match="--keys: .*keys is in the folder of the store"):
+    with pytest.raises(ValueError, match=r"--keys: .*keys is in the folder of the store"):
         store_at(str(tmp_path / "s.db"), CONTRACT.credentials, tmp_path / "keys")
     assert not list(tmp_path.iterdir())
 
@@ -124,4 +123,4 @@ def test_location_of_the_keys_is_printed_at_start(
     ((id,),) = place.sql("SELECT id FROM flashback_mock_store")
     path = expected.format(id=id)
     assert printed[1] == (path if "$" in path else str(tmp_path / path))
-    assert "$" in path or os.stat(tmp_path / path).st_mode & 0o777 == 0o600
+    assert "$" in path or (tmp_path / path).stat().st_mode & 0o777 == 0o600

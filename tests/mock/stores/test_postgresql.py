@@ -64,12 +64,13 @@ def served(place: Place, processes: int = 1) -> Generator[list[Served]]:
     options = ("--port", "0", "--log-level", "error")
     with place.home.joinpath("log").open("a") as log:  # not a pipe, which fills up
         started = [place.command(*options, stderr=log) for _ in range(processes)]
+    mocks = list[Served]()
     try:
-        mocks = [Served(process) for process in started]
+        mocks.extend(Served(process) for process in started)
         yield mocks
+    finally:
         for mock in mocks:
             mock.http.close()
-    finally:
         for process in started:
             process.terminate()
             process.communicate()
@@ -108,6 +109,14 @@ async def add(place: Place, number: int) -> None:
     await store.open(None)
     given = (Configuration("", "acme", f"id-{n}", {"secret": f"{n}"}) for n in range(number))
     await store.add(Fixtures(configurations=tuple(given)))
+    await store.close()
+
+
+async def reopen_and_rotate(place: Place) -> None:
+    """Rotate the keys of the store that exists."""
+    store = place.store()
+    await store.open(None)
+    await rotate(store)
     await store.close()
 
 
@@ -194,7 +203,7 @@ def test_rotation_waits_for_updates_under_way(place: Place) -> None:
         with locked(place, LOCK_ROW):
             update = threads.submit(mock.put, MAIN, secret="late")
             wait_for_locks(place, 1)
-            rotation = threads.submit(place.command("rotate-keys").communicate)
+            rotation = threads.submit(asyncio.run, reopen_and_rotate(place))
             wait_for_locks(place, 2)
         assert update.result() == 200
         rotation.result()
@@ -368,11 +377,11 @@ def test_time_for_an_update_is_bounded(
 
 
 def assert_fails_in_time(store: Store, run: Run, reason: str) -> None:
-    """Assert that an update fails for this reason within 4 seconds."""
+    """Assert that an update fails for this reason within 6 seconds."""
     started = time.monotonic()
     with pytest.raises(StoreError, match=reason):
         run(store.update(OWNER, MAIN, {"name": "in vain"}))
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 6
 
 
 def test_replaced_credential_is_readable_until_the_key_is_destroyed(

@@ -59,29 +59,29 @@ def test_credentials_are_kept_unchanged(store: Store, run: Run, value: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("token", "id", "changes", "refusal"),
+    ("arguments", "refusal"),
     [
-        ("unknown", MAIN, {"key": "new"}, UnauthorizedError),
-        ("expired-token", MAIN, {"key": "new"}, UnauthorizedError),
-        ("unknown", "unknown", {"key": "new"}, UnauthorizedError),
-        (OWNER, "unknown", {"key": "new"}, NotFoundError),
-        (OWNER, f"{MAIN}\0", {"key": "new"}, NotFoundError),
-        (OWNER, MAIN.upper(), {"key": "new"}, NotFoundError),
-        ("reader-token", MAIN, {"key": "new"}, ForbiddenError),
-        ("stranger-token", MAIN, {"key": "new"}, ForbiddenError),
-        ("reader-token", MAIN, {}, ForbiddenError),
-        ("admin-token", MAIN, {"name": "Anthropic in staging", "key": "new"}, NameTakenError),
+        (("unknown", MAIN, {"key": "new"}), UnauthorizedError),
+        (("expired-token", MAIN, {"key": "new"}), UnauthorizedError),
+        (("unknown", "unknown", {"key": "new"}), UnauthorizedError),
+        ((OWNER, "unknown", {"key": "new"}), NotFoundError),
+        ((OWNER, f"{MAIN}\0", {"key": "new"}), NotFoundError),
+        ((OWNER, MAIN.upper(), {"key": "new"}), NotFoundError),
+        (("reader-token", MAIN, {"key": "new"}), ForbiddenError),
+        (("stranger-token", MAIN, {"key": "new"}), ForbiddenError),
+        (("reader-token", MAIN, {}), ForbiddenError),
+        (("admin-token", MAIN, {"name": "Anthropic in staging", "key": "new"}), NameTakenError),
     ],
 )
 def test_refused_update_changes_nothing(
-    store: Store, run: Run, token: str, id: str, changes: dict[str, str], refusal: type[Exception]
+    store: Store, run: Run, arguments: tuple[str, str, dict[str, str]], refusal: type[Exception]
 ) -> None:
     """A refused update raises the error of its reason, names the user, and changes no field."""
     before = run(store.configuration(MAIN))
     with pytest.raises(refusal) as refused:
-        run(store.update(token, id, changes))
+        run(store.update(*arguments))
     if isinstance(refused.value, RefusedError):
-        assert refused.value.user == token.removesuffix("-token")
+        assert refused.value.user == arguments[0].removesuffix("-token")
     assert run(store.configuration(MAIN)) == before
     assert run(store.reveals(MAIN, "key", "made-up-access-key"))
 
