@@ -94,8 +94,8 @@ class PostgresqlStore(SqlStore):
         self, function: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
         with self._errors():
-            async with self._pooled.connect() as connection:
-                return await connection.run_sync(_in_transaction, function, *args, **kwargs)
+            async with self._pooled.begin() as connection:
+                return await connection.run_sync(function, *args, **kwargs)
 
     async def _run_alone(
         self, function: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
@@ -141,17 +141,6 @@ class PostgresqlStore(SqlStore):
             OSError,
         ) as error:
             raise StoreError(f"{self._name}: {_reason(error)}") from None
-
-
-def _in_transaction(
-    connection: Connection,
-    function: Callable[Concatenate[Connection, P], R],
-    /,
-    *args: P.args,
-    **kwargs: P.kwargs,
-) -> R:
-    with connection.begin():  # cheaper than `AsyncEngine.begin`
-        return function(connection, *args, **kwargs)
 
 
 def _discard_closed(connection: Any, record: Any, _proxy: Any) -> None:
