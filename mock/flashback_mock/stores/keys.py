@@ -87,10 +87,10 @@ class KeySource:
             self.save(store, keys)
         return keys
 
-    def end_rotation(self, store: str, keys: Sequence[bytes]) -> None:
+    def end_rotation(self, store: str) -> None:
         """Destroy all keys but the first; those in the environment are left to their owner."""
         if self.file(store):
-            self.save(store, keys[:1])
+            self.save(store, self.load(store)[:1])
 
     def save(self, store: str, keys: Sequence[bytes]) -> None:
         """Replace the key file, readable by its owner only, and wipe the previous one."""

@@ -1,26 +1,21 @@
 """A store in PostgreSQL, which several processes may have open at a time."""
 
-import re
 import ssl
-from collections.abc import AsyncGenerator, Callable, Collection, Generator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Concatenate
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Callable, Collection
+from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 from sqlalchemy import Connection, NullPool, event, exc, func, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from flashback_mock.fixtures import Fixtures
-
 from .keys import KeySource
-from .schema import CONFIGURATION
-from .sql import P, R, SqlStore
-from .store import NameTakenError, StoreError
+from .sql import R, SqlStore
 
+MALFORMED = "expected a URL of the form postgresql://user:password@host:port/database"
 # A request waits this long for a connection, and then for a lock; a statement may take a second
-# more, and a server that stopped answering two: 12 seconds in all.
+# more, and a server that stopped answering two, and closing its connection two: 14 seconds in all.
 SECONDS = 5
 PATIENT_SECONDS = 20  # everything else, for a lock
 CONNECTIONS = 8  # of a process
@@ -31,9 +26,6 @@ SETTINGS = {
     # Answers are durable, and no key is destroyed before what it sealed is replaced.
     "synchronous_commit": "on",
 }
-FORM = "postgresql://user:password@host:port/database"
-HOST = r"(?:[^\s:@/,\[\]]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?"
-HOSTS = re.compile(rf"{HOST}(?:,{HOST})*")
 # By SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
 REASONS = {
     "22021": "a value contains U+0000, which PostgreSQL cannot store",
@@ -48,10 +40,10 @@ REASONS = {
     "55P03": "another session held a lock for too long",
     "57014": "a statement took too long",
 }
-# Advisory locks of the schema: one for changes of many rows, one for rotations.
-_SCHEMA = "flashback-mock " + func.current_schema()
-LOCK = select(func.pg_advisory_xact_lock(func.hashtextextended(_SCHEMA, 0)))
-TRY_ROTATION_LOCK = select(func.pg_try_advisory_lock(func.hashtextextended(_SCHEMA, 1)))
+# Of the schema.
+LOCK = select(
+    func.pg_advisory_xact_lock(func.hashtextextended("flashback-mock " + func.current_schema(), 0))
+)
 
 
 class PostgresqlStore(SqlStore):
@@ -63,7 +55,12 @@ class PostgresqlStore(SqlStore):
         Parameters of the URL that asyncpg does not know are settings of the session, such as
         `search_path`.
         """
-        super().__init__(_redacted(url), credentials, keys, postgresql.insert)
+        try:
+            host = urlsplit(url).hostname
+        except ValueError:  # whose text may quote the password
+            raise ValueError(f"--store: {MALFORMED}") from None
+        name = f"PostgreSQL on {host}" if host else "PostgreSQL"
+        super().__init__(name, credentials, keys, postgresql.insert)
         self._url = url
         self._pooled = self._engine(
             {"lock_timeout": f"{SECONDS}s", "statement_timeout": f"{SECONDS + 1}s"},
@@ -76,11 +73,19 @@ class PostgresqlStore(SqlStore):
         patience = {"lock_timeout": f"{PATIENT_SECONDS}s", "statement_timeout": "0"}
         self._patient = self._engine(patience, {}, poolclass=NullPool)
 
-    def _engine(self, settings: dict[str, str], limits: dict[str, Any], **pool: Any) -> AsyncEngine:
+    def _engine(self, settings: dict[str, str], limits: Any, **pool: Any) -> AsyncEngine:
         async def connect(*_: Any, **__: Any) -> asyncpg.Connection:
-            return await asyncpg.connect(
-                self._url, timeout=SECONDS, server_settings=SETTINGS | settings, **limits
-            )
+            server_settings = SETTINGS | settings
+            try:
+                return await asyncpg.connect(
+                    self._url, timeout=SECONDS, server_settings=server_settings, **limits
+                )
+            except OSError:  # some are a ValueError too
+                raise
+            except asyncpg.ClientConfigurationError as error:  # about the URL's parameters
+                raise self.error(f"cannot be used: {error}") from None
+            except ValueError:  # of a part of the URL, which it may quote
+                raise self.error(MALFORMED) from None
 
         return create_async_engine(
             "postgresql+asyncpg://", async_creator=connect, hide_parameters=True, **pool
@@ -90,94 +95,43 @@ class PostgresqlStore(SqlStore):
         """See `Store`."""
         await self._pooled.dispose()
 
-    async def _run(
-        self, function: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
-    ) -> R:
-        with self._errors():
-            async with self._pooled.begin() as connection:
-                return await connection.run_sync(function, *args, **kwargs)
-
-    async def _run_alone(
-        self, function: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
-    ) -> R:
-        with self._errors():
-            async with self._patient.begin() as connection:
-                await connection.execute(LOCK)
-                return await connection.run_sync(function, *args, **kwargs)
-
-    @asynccontextmanager
-    async def _rotating(self) -> AsyncGenerator[None]:
-        with self._errors():
-            async with self._patient.connect() as connection:  # closing it releases the lock
-                if not await connection.scalar(TRY_ROTATION_LOCK):
-                    raise StoreError(f"{self._name}: another process rotates its keys; wait for it")
-                await connection.commit()
-                yield
-
-    def _lock_updates(self, connection: Connection) -> None:
-        # An update locks this table before it reads which key to use.
-        connection.exec_driver_sql(f"LOCK TABLE {CONFIGURATION.name} IN EXCLUSIVE MODE")
-
-    def _open(self, connection: Connection, fixtures: Fixtures | None) -> bool:
-        if connection.exec_driver_sql("SHOW server_encoding").scalar_one() != "UTF8":
-            raise StoreError(
-                f"{self._name}: its encoding is not UTF8; create it with: "
-                "createdb --encoding UTF8 -T template0"
-            )
-        return super()._open(connection, fixtures)
-
-    @contextmanager
-    def _errors(self) -> Generator[None]:
-        """Translate errors; the server's own words are hidden, since they may quote a value."""
+    async def run(self, work: Callable[[Connection], R], *, alone: bool) -> R:
+        """See `SqlStore`."""
+        engine = self._patient if alone else self._pooled
         try:
-            yield
-        except exc.IntegrityError:
-            raise NameTakenError from None
-        except (
-            exc.SQLAlchemyError,
+            async with engine.begin() as connection:
+                if alone:
+                    await connection.execute(LOCK)
+                return await connection.run_sync(work)
+        except (  # before there is a connection, they are not SQLAlchemy's
             asyncpg.PostgresError,
             asyncpg.InterfaceError,
             asyncpg.InternalClientError,
+            exc.TimeoutError,
             OSError,
         ) as error:
-            raise StoreError(f"{self._name}: {_reason(error)}") from None
+            raise self.error(self._reason(error)) from None
+
+    def _check(self, db: Connection) -> None:
+        if db.exec_driver_sql("SHOW server_encoding").scalar_one() != "UTF8":
+            raise self.error(
+                "its encoding is not UTF8; create it with: createdb --encoding UTF8 -T template0"
+            )
+
+    def _reason(self, error: BaseException) -> str:
+        error = error.__cause__ or error  # asyncpg's own
+        if state := getattr(error, "sqlstate", None):
+            return REASONS.get(state, f"fails ({type(error).__name__}, {state})")
+        if isinstance(error, TimeoutError | exc.TimeoutError):
+            return "does not answer in time"
+        if isinstance(error, ssl.SSLError):
+            return f"TLS: {getattr(error, 'verify_message', '') or error.reason}"
+        if isinstance(error, OSError):
+            return f"cannot be reached: {error.strerror or type(error).__name__}; is it running?"
+        return f"the connection is lost ({type(error).__name__})"
 
 
-def _discard_closed(connection: Any, record: Any, _proxy: Any) -> None:
+def _discard_closed(_connection: Any, record: Any, _proxy: Any) -> None:
     """Let the pool reconnect when the server has closed a connection."""
-    del connection
     if record.driver_connection.is_closed():
         raise exc.DisconnectionError
-
-
-def _redacted(url: str) -> str:
-    """Return the URL without user, password and parameters; raise `ValueError`."""
-    try:
-        parts = urlsplit(url)
-        parse_qs(parts.query, strict_parsing=bool(parts.query))
-    except ValueError:  # whose text may quote the password
-        raise ValueError(f"--store: expected a URL of the form {FORM}") from None
-    user, _, hosts = parts.netloc.rpartition("@")
-    if "@" in user + parts.path + parts.query + parts.fragment or not HOSTS.fullmatch(hosts):
-        raise ValueError(
-            f"--store: expected a URL of the form {FORM}; percent-encode user, password and "
-            "parameters (@ is %40)"
-        )
-    return f"postgresql://{hosts}{parts.path}"
-
-
-def _reason(error: BaseException) -> str:
-    """Return what went wrong, and what to do."""
-    if isinstance(error, exc.DBAPIError) and error.orig:
-        error = error.orig.__cause__ or error.orig  # asyncpg's own
-    if isinstance(error, asyncpg.ClientConfigurationError):  # about the URL's parameters
-        return f"cannot be used: {error}"
-    if state := getattr(error, "sqlstate", None):
-        return REASONS.get(state, f"fails ({type(error).__name__}, {state})")
-    if isinstance(error, TimeoutError | exc.TimeoutError):
-        return "does not answer in time"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {getattr(error, 'verify_message', '') or error.reason}"
-    if isinstance(error, OSError):
-        return f"cannot be reached: {error.strerror or type(error).__name__}; is it running?"
-    return f"the connection is lost ({type(error).__name__})"

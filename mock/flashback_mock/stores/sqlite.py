@@ -3,30 +3,18 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Generator
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Concatenate
 
-from sqlalchemy import (
-    Connection,
-    StaticPool,
-    bindparam,
-    create_engine,
-    false,
-    func,
-    inspect,
-    update,
-)
+from sqlalchemy import Connection, StaticPool, create_engine, inspect
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from flashback_mock.fixtures import Fixtures
 
 from .keys import KeySource
-from .schema import CREDENTIAL, STORE
-from .sql import P, R, Row, SqlStore, execute_each, key_of
-from .store import NameTakenError, StoreError
+from .schema import STORE
+from .sql import R, SqlStore
+from .store import StoreError
 
 MAGIC = b"SQLite format 3\0"
 APPLICATION_ID = 0x666C6D73  # "flms", at offset 68 of the file
@@ -48,14 +36,6 @@ REASONS = {
     "SQLITE_CORRUPT": "is damaged; restore it from a backup",
     "SQLITE_NOTADB": "is damaged; restore it from a backup",
 }
-EMPTY = (
-    update(CREDENTIAL)
-    .where(CREDENTIAL.c.configuration == bindparam("of"), CREDENTIAL.c.held)
-    .values(held=false(), sealed=func.zeroblob(CREDENTIAL.c.size))
-)
-EMPTY_OTHERS = EMPTY.where(
-    CREDENTIAL.c.field == bindparam("named"), CREDENTIAL.c.size != bindparam("sized")
-)
 _open_files = set[tuple[int, int]]()  # of this process, by device and inode
 
 
@@ -77,7 +57,7 @@ class SqliteStore(SqlStore):
         """See `Store`: files of other programs are refused and left unchanged."""
         _check_file(self._path, create=fixtures is not None)
         try:
-            with self._errors():
+            with self.errors():
                 self._connection = self._engine.connect()
             is_new = await super().open(fixtures)
         except BaseException:
@@ -89,46 +69,26 @@ class SqliteStore(SqlStore):
 
     async def close(self) -> None:
         """See `Store`."""
-        with self._lock, self._errors():
+        with self._lock, self.errors():
             self._connection.close()
             self._engine.dispose()
         _open_files.discard(self._file)
         self._file = (0, 0)  # another store may open it now
 
-    async def _run(
-        self, function: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
-    ) -> R:
+    async def run(self, work: Callable[[Connection], R], *, alone: bool) -> R:
+        """See `SqlStore`; the lock makes every transaction run alone."""
+        del alone
         # The first change begins a transaction in SQLite: see `isolation_level` of sqlite3.
-        with self._lock, self._errors(), self._connection.begin():
-            return function(self._connection, *args, **kwargs)
+        with self._lock, self._connection.begin():
+            return work(self._connection)
 
-    _run_alone = _run
-
-    def _rotating(self) -> AbstractAsyncContextManager[None]:
-        return nullcontext()  # the file is open in one process only
-
-    def _lock_updates(self, connection: Connection) -> None:
-        """Do nothing: the lock of this store suffices."""
-
-    def _size(self, sealed: bytes) -> int:
-        return len(sealed)
-
-    def _put_credentials(self, connection: Connection, rows: list[Row]) -> None:
-        super()._put_credentials(connection, rows)
-        execute_each(connection, EMPTY_OTHERS, [key_of(row) for row in rows])
-
-    def _erase_credentials(self, connection: Connection, id: str) -> None:
-        connection.execute(EMPTY, {"of": id.encode()})
-
-    def _open(self, connection: Connection, fixtures: Fixtures | None) -> bool:
-        connection.exec_driver_sql("BEGIN EXCLUSIVE")  # in this mode the lock is kept from now on
-        if connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one() != "ok":
-            raise StoreError(f"{self._path}: is damaged; restore it from a backup")
-        application_id = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
-        if application_id and not inspect(connection).has_table(STORE.name):
-            raise StoreError(f"{self._path}: is damaged; restore it from a backup")
-        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
-        return super()._open(connection, fixtures)
+    def _check(self, db: Connection) -> None:
+        db.exec_driver_sql("BEGIN EXCLUSIVE")  # in this mode the lock is kept from now on
+        intact = db.exec_driver_sql("PRAGMA quick_check(1)").scalar_one() == "ok"
+        is_store = db.exec_driver_sql("PRAGMA application_id").scalar_one() == APPLICATION_ID
+        if not intact or is_store != inspect(db).has_table(STORE.name):
+            raise self.error(REASONS["SQLITE_CORRUPT"])
+        db.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -137,18 +97,9 @@ class SqliteStore(SqlStore):
         connection.executescript(PRAGMAS)
         return connection
 
-    @contextmanager
-    def _errors(self) -> Generator[None]:
-        """Translate errors; SQLite's own words are hidden, since they may quote a value."""
-        try:
-            yield
-        except IntegrityError:
-            raise NameTakenError from None
-        except (DBAPIError, sqlite3.Error) as error:
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            name = getattr(cause, "sqlite_errorname", type(cause).__name__)
-            reason = REASONS.get(name, f"the disk fails ({name})")
-            raise StoreError(f"{self._path}: {reason}") from None
+    def _reason(self, error: BaseException) -> str:
+        name = getattr(error, "sqlite_errorname", type(error).__name__)
+        return REASONS.get(name, f"the disk fails ({name})")
 
 
 def _inode(path: Path) -> tuple[int, int]:
