@@ -12,6 +12,7 @@ import sys
 import tempfile
 import tomllib
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +101,7 @@ class Release:
         self.sources: list[str] = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
         extras: dict[str, list[str]] = project["project"]["optional-dependencies"]
         self.requirement = f"flashback-client[{','.join(extras)}] @ {wheel.as_uri()}"
-        direct = [*project["project"]["dependencies"], *sum(extras.values(), [])]
+        direct = chain(project["project"]["dependencies"], *extras.values())
         self.direct = [item for item in map(Requirement, direct) if item.name != "flashback-client"]
 
     def write_sbom(self) -> None:
