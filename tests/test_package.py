@@ -48,7 +48,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def install(python: Path, *what: str) -> None:
     """Install into an environment, at the locked versions, as a user of pip would."""
-    locked = Path(__file__).parents[1] / "scripts" / "requirements.txt"
+    locked = Path(__file__).parents[1] / "scripts" / "locks" / "dev.txt"
     versions = [line.split(" ")[0] for line in locked.read_text().splitlines() if "==" in line]
     constraints = python.parents[1] / "constraints.txt"
     constraints.write_text("\n".join(versions))
