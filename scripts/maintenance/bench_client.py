@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import resource
 import statistics
 import subprocess
@@ -17,6 +16,7 @@ from typing import Any
 import httpx
 
 from scripts import generate
+from scripts.maintenance import environments
 from scripts.maintenance.bench_servers import ANSWER, BODY, ID, running
 
 CALLS_PER_ROUND = 100
@@ -93,12 +93,14 @@ def time_calls(calls: Calls, rounds: int) -> dict[str, float]:
 
 def time_imports(folder: str, rounds: int) -> dict[str, float]:
     """Return each import's milliseconds of CPU in a new process, less that of Python alone."""
+    python = environments.create(Path(folder) / "env")
+    # The first round compiles, for all.
+    env = {"PYTHONPATH": folder, "PYTHONPYCACHEPREFIX": f"{folder}/compiled"}
     spent: dict[str, list[float]] = {name: [] for name in ["", *IMPORTS]}
     for _ in range(rounds + 1):
         for name, times in spent.items():
             started = children_cpu()
-            command = [sys.executable, "-c", IMPORTS.get(name, "")]
-            subprocess.run(command, env={**os.environ, "PYTHONPATH": folder}, check=True)
+            subprocess.run([python, "-c", IMPORTS.get(name, "")], env=env, check=True)
             times.append((children_cpu() - started) * 1000)
     medians = {name: statistics.median(times[1:]) for name, times in spent.items()}
     return {name: medians[name] - medians[""] for name in IMPORTS}

@@ -128,7 +128,9 @@ class Release:
         python = self.test("lowest", others, "--resolution", "lowest-direct")
         sites = map(str, python.parents[1].glob("lib/python*/site-packages"))
         packages = metadata.distributions(path=list(sites))
-        installed = {canonicalize_name(item.name): Version(item.version) for item in packages}
+        installed: dict[str, Version] = {}
+        for package in packages:
+            installed[canonicalize_name(package.name)] = Version(package.version)
         if wrong := list(unreachable(self.direct, installed)):
             raise ReleaseError("\n".join(wrong))
 
