@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -109,8 +110,13 @@ class Release:
         print("Writing the SBOM ...", flush=True)
         python = self.environment(self.room / "sbom", "--constraint", LOCK)
         output = self.wheel.with_suffix(".cdx.json")
-        options = ("--output-reproducible", "--pyproject", ROOT / "pyproject.toml")
-        run(BIN / "cyclonedx-py", "environment", *options, "--output-file", output, python)
+        options = ("--output-reproducible", "--mc-type", "library")
+        subject = ("--pyproject", ROOT / "pyproject.toml")
+        written = run(BIN / "cyclonedx-py", "environment", *options, *subject, python)
+        document = json.loads(written)
+        # pyproject.toml does not have the version: openapi.yaml has it.
+        document["metadata"]["component"]["version"] = contract_version(ROOT)
+        output.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
 
     def environment(self, folder: Path, *options: str | Path) -> Path:
         """Return the Python of a new environment with the wheel and all extras."""
