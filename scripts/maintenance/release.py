@@ -131,7 +131,9 @@ class Release:
         names = {canonicalize_name(requirement.name) for requirement in self.direct}
         others = self.room / "others.txt"
         others.write_text(without(LOCK.read_text("utf-8"), names), "utf-8")
-        python = self.test("lowest", others, "--resolution", "lowest-direct")
+        # uv lowers only what the command line names, not what the wheel needs.
+        direct = map(str, self.direct)
+        python = self.test("lowest", others, "--resolution", "lowest-direct", *direct)
         sites = map(str, python.parents[1].glob("lib/python*/site-packages"))
         packages = metadata.distributions(path=list(sites))
         installed: dict[str, Version] = {}
