@@ -1,56 +1,45 @@
-"""`python -m scripts.picture`: draws the verdict on a faulty mock, which the README shows."""
+"""`python -m scripts.maintenance.picture`: draw the README's picture of a verdict."""
 
 from __future__ import annotations
 
-import io
-import os
-import re
+import shutil
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
+import flashback_mock
+from playwright.sync_api import sync_playwright
 
 from scripts.contract import ROOT, environment
-from tests.faults.faults import FAULTS
-from tests.faults.harness import serving
 
-FAULT = "anybody_may_update_foreign"
-PROMISES = "foreign_configuration or reader or stranger or member or id_and_token"
-WIDTH = 106
+PICTURE = ROOT / ".github" / "verdict.png"
+PORT = 4010  # the mock's default, so that the picture is the same each time
+WIDTH, HEIGHT = 960, 1000
 
 
 def main() -> int:
-    """Write the picture."""
-    with serving(FAULTS[FAULT]) as mock, tempfile.TemporaryDirectory() as reports:
-        options = [
-            "--backend-url",
-            mock.base_url,
-            "--id",
-            mock.ids["main"],
-            "--report-dir",
-            reports,
-        ]
-        done = subprocess.run(
-            [ROOT / "scripts" / "contract", "-k", PROMISES, "--max-examples", "5", *options],
-            env={**os.environ, **environment(mock), "FORCE_COLOR": "1", "COLUMNS": str(WIDTH)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    text = re.sub(r"\x1b\[(\?25[hl]|1A|2K)", "", done.stdout).replace(reports, "reports")
-    text = re.sub(r"(?m)^\x1b\[32m[\u2800-\u28ff].*\n|\r", "", text)  # what moved, and is gone
-    text = re.sub(r"(?m)^  (date|server|content-length|x-request-id): .*\n", "", text)
-    text = re.sub(r"\n(?:\s|\x1b\[0m)*\n(?=\x1b\[[\d;]*m  (kept|broken) )", "\n", text)
-    console = Console(record=True, width=WIDTH, file=io.StringIO())
-    console.print(Text("$ ./scripts/contract --backend-url … --id …\n", "bold"))
-    console.print(Text.from_ansi(text.strip()))
-    # Without its fonts, which would be fetched from elsewhere.
-    picture = console.export_svg(title="Does the backend keep the contract?")
-    picture = re.sub(r"(?s)@font-face \{.*?\n    \}\n", "", picture)
-    (ROOT / ".github" / "verdict.svg").write_text(picture, "utf-8")
+    """Test a mock that gives two members too much, and draw the report."""
+    with tempfile.TemporaryDirectory() as reports:
+        with flashback_mock.running(port=PORT) as mock:
+            mock.set_access("reader", "WRITE")
+            mock.set_access("stranger", "WRITE", workspace="acme")
+            options = ("--backend-url", mock.base_url, "--id", mock.ids["main"], "--seed", "1")
+            command = [ROOT / "scripts" / "contract", *options, "--report-dir", reports]
+            subprocess.run(command, env=environment(mock), check=False)
+        draw(Path(reports) / "verdict.html")
     return 0
+
+
+def draw(report: Path) -> None:
+    """Write the top of the report as a picture."""
+    with sync_playwright() as playwright:
+        program = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        page.goto(report.as_uri())
+        page.screenshot(path=PICTURE)
+        browser.close()
 
 
 if __name__ == "__main__":
