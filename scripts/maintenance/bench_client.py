@@ -57,12 +57,6 @@ def clients(url: str = "http://127.0.0.1", **httpx_options: Any) -> Calls:
     fields = {**BODY, "ai_type": BODY["aiType"]}
     del fields["aiType"]
     calls["flashback_client"] = lambda: ours.update_ai_llm(ID, **fields)
-    try:
-        openai: Any = importlib.import_module("openai")
-    except ImportError:
-        return calls
-    client = openai.OpenAI(api_key="token", base_url=url, http_client=httpx.Client(**httpx_options))
-    calls["openai"] = lambda: client.put(f"/ai/llm/{ID}", cast_to=dict, body=BODY)
     return calls
 
 
