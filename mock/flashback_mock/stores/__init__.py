@@ -39,8 +39,8 @@ def store_at(
 ) -> Store:
     """Return the store at a path or a `postgresql://` URL, or in memory.
 
-    `credentials` are the names of the secret fields. Raise `ValueError` for a location or key file
-    that cannot be used, and `StoreError` if the extra `store` is not installed.
+    `credentials` are the names of the secret fields. Raise `ValueError` for a malformed
+    location, and `StoreError` if the extra `store` is not installed.
     """
     if location is None:
         return MemoryStore(credentials)
@@ -61,10 +61,4 @@ def store_at(
         raise ValueError(
             "--store: expected a path or postgresql://user:password@host:port/database"
         )
-    path = Path(location)
-    if key_file and key_file.resolve().parent == path.resolve().parent:
-        raise ValueError(
-            f"--keys: {key_file} is in the folder of the store, so a copy of the folder could be "
-            "decrypted; choose another folder"
-        )
-    return SqliteStore(path, credentials, keys)
+    return SqliteStore(Path(location), credentials, keys)

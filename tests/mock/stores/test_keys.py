@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
-from flashback_mock.stores import StoreError, store_at
+from flashback_mock.stores import StoreError
 from flashback_mock.stores.keys import KEYS, KEYS_FILE, KeySource
 from flashback_mock.stores.vault import HEADER_BYTES, LENGTH_BYTES, SIZES, TAG_BYTES, Vault
 
-from tests.mock.stores.conftest import CONTRACT, FIXTURES, Place, Run, rotate
+from tests.mock.stores.conftest import FIXTURES, Place, Run, rotate
 from tests.mock.wire import welcome_of
 
 OVERHEAD = HEADER_BYTES + LENGTH_BYTES + TAG_BYTES
@@ -91,13 +91,6 @@ def test_replaced_key_file_is_wiped(place: Place, run: Run) -> None:
         old.seek(0)
         assert old.read().strip(b"\0") == b""
     run(store.close())
-
-
-def test_key_file_in_the_folder_of_the_store_is_refused(tmp_path: Path) -> None:
-    """A copy of the store's folder must not contain its keys."""
-    with pytest.raises(ValueError, match=r"--keys: .*keys is in the folder of the store"):
-        store_at(str(tmp_path / "s.db"), CONTRACT.credentials, tmp_path / "keys")
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
