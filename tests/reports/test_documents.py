@@ -14,10 +14,12 @@ import jsonschema_rs
 import pytest
 import reports
 from markdown_it import MarkdownIt
-from reports import github, junit, markdown
+from reports import github
+from reports.rendering import render
 
 from tests.reports.samples import ALL, Verdict, broken, no_verdict, not_tested
 
+FILES = ("junit.xml", "verdict.html", "verdict.json", "verdict.md")
 HOSTILE = "a\x1b[2J\x00 \ud800 \u202e |`<img src=x>` ``` [x](http://x) @octocat #1\n::error::x %0A"
 
 
@@ -61,14 +63,14 @@ def test_all_files_are_written(tmp_path: Path, make: Callable[[], Verdict]) -> N
     """Every verdict gives all files; the JSON holds it unchanged."""
     reports.write(make(), tmp_path / "reports")
     written = {file.name for file in (tmp_path / "reports").iterdir()}
-    assert written == set(reports.FILES)
+    assert written == set(FILES)
     assert json.loads((tmp_path / "reports" / "verdict.json").read_text("utf-8")) == make()
 
 
 def test_hostile_texts_can_be_written(tmp_path: Path, hostile: Verdict) -> None:
     """Lone surrogates and control characters are escaped, so that every file can be read."""
     reports.write(hostile, tmp_path)
-    for name in reports.FILES:
+    for name in FILES:
         text = (tmp_path / name).read_text("utf-8")
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", text), name
     ET.parse(tmp_path / "junit.xml")  # noqa: S314 - our own
@@ -76,7 +78,7 @@ def test_hostile_texts_can_be_written(tmp_path: Path, hostile: Verdict) -> None:
 
 def suite_of(verdict: Verdict) -> ET.Element:
     """Return the test suite of the verdict's JUnit report."""
-    return ET.fromstring(junit.render(verdict))[0]  # noqa: S314 - our own
+    return ET.fromstring(render("junit.xml", verdict))[0]  # noqa: S314 - our own
 
 
 def test_junit_has_a_case_for_each_promise() -> None:
@@ -183,7 +185,7 @@ def test_annotations_as_a_command(root: Path, tmp_path: Path) -> None:
 
 def test_markdown_shows_findings_as_cards() -> None:
     """The summary has the result, a table of sources, and each finding with its curl line."""
-    html = MarkdownIt().enable("table").render(markdown.render(broken()))
+    html = MarkdownIt().enable("table").render(render("verdict.md", broken()))
     assert "<h2>The contract is broken</h2>" in html
     assert html.count("<h3>") == len(broken()["findings"])
     assert html.count("<pre><code>curl") == 6
@@ -193,16 +195,16 @@ def test_markdown_shows_findings_as_cards() -> None:
 
 def test_markdown_of_every_verdict_has_its_result() -> None:
     """No verdict, missing variables and reasons are in the summary."""
-    html = MarkdownIt().render(markdown.render(not_tested()))
+    html = MarkdownIt().render(render("verdict.md", not_tested()))
     assert "<h2>Not all promises were tested</h2>" in html
     assert "<code>FLASHBACK_READER_TOKEN</code>: a token of a member with READ" in html
-    html = MarkdownIt().render(markdown.render(no_verdict()))
+    html = MarkdownIt().render(render("verdict.md", no_verdict()))
     assert "<h2>No verdict</h2>" in html
     assert "Give the URL of the API itself with --backend-url." in html
 
 
 def test_markdown_of_a_backend_is_text(hostile: Verdict) -> None:
     """No link, image, mention, table or HTML comes from a text of the backend."""
-    html = MarkdownIt().enable("table").render(markdown.render(hostile))
+    html = MarkdownIt().enable("table").render(render("verdict.md", hostile))
     assert not re.search("<(img|a|script)\\b", html)
-    assert "\\@octocat" in markdown.render(hostile)
+    assert "\\@octocat" in render("verdict.md", hostile)

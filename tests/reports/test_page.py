@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from reports import page as report
+from reports import rendering
 
 from tests.reports.samples import ALL, Verdict, accepted, broken, kept, not_tested
 
@@ -48,7 +48,7 @@ def show(context: BrowserContext, tmp_path: Path) -> Generator[Open]:
 
     def show(verdict: Verdict) -> Page:
         file = tmp_path / "verdict.html"
-        file.write_text(report.render(verdict), "utf-8")
+        file.write_text(rendering.page(verdict), "utf-8")
         page = context.new_page()
         page.on("console", lambda message: logged.append(message.text))
         page.on("pageerror", lambda error: logged.append(str(error)))
@@ -185,7 +185,7 @@ def test_text_of_the_backend_is_text(show: Open) -> None:
 def test_page_works_without_scripts(browser: Browser, tmp_path: Path) -> None:
     """Without JavaScript all is there, but for buttons and the filter."""
     file = tmp_path / "verdict.html"
-    file.write_text(report.render(broken()), "utf-8")
+    file.write_text(rendering.page(broken()), "utf-8")
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(file.as_uri())
@@ -199,7 +199,7 @@ def test_page_works_without_scripts(browser: Browser, tmp_path: Path) -> None:
 def test_policy_allows_nothing_else(context: BrowserContext, tmp_path: Path) -> None:
     """A script that got into the page would not run: the page's own is allowed by its hash."""
     file = tmp_path / "verdict.html"
-    text = report.render(kept()).replace("</main>", "<script>document.title = 'x'</script></main>")
+    text = rendering.page(kept()).replace("</main>", "<script>document.title = 'x'</script></main>")
     file.write_text(text, "utf-8")
     page = context.new_page()
     page.goto(file.as_uri())

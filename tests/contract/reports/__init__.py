@@ -3,20 +3,18 @@
 import json
 from pathlib import Path
 
-from reports import junit, markdown, page
+from reports.rendering import page, render
 from reports.words import Verdict
-
-FILES = ("verdict.html", "verdict.json", "verdict.md", "junit.xml")
 
 
 def write(verdict: Verdict, folder: Path) -> None:
     """Write the verdict into the folder, as JSON, HTML, Markdown and JUnit XML."""
+    texts = {
+        "verdict.json": json.dumps(verdict, indent=2) + "\n",
+        "verdict.html": page(verdict),
+        "verdict.md": render("verdict.md", verdict),
+        "junit.xml": render("junit.xml", verdict),
+    }
     folder.mkdir(parents=True, exist_ok=True)
-    texts = (
-        page.render(verdict),
-        json.dumps(verdict, indent=2) + "\n",
-        markdown.render(verdict),
-        junit.render(verdict),
-    )
-    for name, text in zip(FILES, texts, strict=True):
+    for name, text in texts.items():
         (folder / name).write_text(text, "utf-8")

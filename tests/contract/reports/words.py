@@ -85,6 +85,16 @@ def untested(verdict: Verdict) -> dict[str, list[Promise]]:
     return _grouped(promises, "reason")
 
 
+def by_again(verdict: Verdict) -> dict[str, list[Promise]]:
+    """Return the promises that `--again` repeated, by what became of them."""
+    return _grouped([promise for promise in verdict["promises"] if promise["again"]], "again")
+
+
+def names_variable(verdict: Verdict, reason: str) -> bool:
+    """Return whether a promise was not tested for lack of a variable."""
+    return any(variable["name"] in reason for variable in verdict["missing_variables"])
+
+
 def _grouped(promises: Iterable[Promise], key: str) -> dict[str, list[Promise]]:
     groups: dict[str, list[Promise]] = {}
     for promise in promises:

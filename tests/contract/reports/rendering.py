@@ -1,28 +1,52 @@
-"""The templates of the reports that are documents, and the filters that they use."""
+"""The templates of the reports, and the filters with which they show a backend's text as text."""
 
+import base64
+import hashlib
 import re
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from markupsafe import Markup, escape
 
-FOLDER = Path(__file__).parent
+from reports import words
+from reports.words import Verdict
+
+FOLDER = Path(__file__).parent / "templates"
 CODE = re.compile(r"`([^`\n]+)`")
 # What Markdown or GitHub would take for markup, a link, a mention or an issue.
 SPECIAL = re.compile(r"([\\`*_\[\]<>#|~@&$])")
 
 
-def environment(*, html: bool) -> jinja2.Environment:
-    """Return an environment that fails on a name that the verdict does not have."""
+def render(template: str, verdict: Verdict, **context: Any) -> str:
+    """Return the report that the template makes of the verdict."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=html,  # noqa: S701 - Markdown escapes by its own filters
+        autoescape=template.endswith((".html", ".xml")),  # the others have filters of their own
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"code_html": code_html, "prose": prose, "code": code, "block": block}
-    return environment
+    verdict = words.readable(verdict)
+    return environment.get_template(template).render(verdict=verdict, words=words, **context)
+
+
+def page(verdict: Verdict) -> str:
+    """Return the HTML page; its policy allows its own style and script by hash, and no other."""
+    style = (FOLDER / "page.css").read_text("utf-8")
+    script = (FOLDER / "page.js").read_text("utf-8")
+    policy = (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    # Both are files of this package, so they need no escaping.
+    parts = {"style": Markup(style), "script": Markup(script)}  # noqa: S704
+    return render("verdict.html", verdict, policy=policy, **parts)
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def code_html(text: str) -> Markup:
