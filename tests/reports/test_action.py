@@ -119,7 +119,7 @@ def inputs_for(mock: flashback_mock.Mock) -> dict[str, str]:
 
 
 def test_nothing_is_pasted_into_a_script(action: Values) -> None:
-    """Inputs reach scripts as environment variables: an expression in a script could inject code."""
+    """Inputs reach scripts as variables: an expression in a script could inject code."""
     scripts = [step["run"] for step in action["runs"]["steps"] if "run" in step]
     assert len(scripts) == 3
     assert not any("${{" in script for script in scripts)
@@ -133,7 +133,7 @@ def test_other_actions_are_pinned(root: Path) -> None:
 
 
 def test_example_gives_every_secret(root: Path, action: Values) -> None:
-    """The job to copy passes inputs that exist, and all tokens and ids, from variables and secrets."""
+    """The job to copy passes inputs that exist, with all ids, and all tokens from secrets."""
     text = (root / "examples" / "backend-ci" / "contract.yml").read_text("utf-8")
     (step,) = yaml.safe_load(text)["jobs"]["contract"]["steps"]
     assert set(step["with"]) <= set(action["inputs"])
@@ -188,7 +188,7 @@ def test_text_of_the_backend_is_no_command(job: Job) -> None:
     ids=["a fork", "a pull request from a fork", "Dependabot"],
 )
 def test_job_without_secrets_is_skipped_visibly(job: Job, event: Any) -> None:
-    """Where GitHub gives no secrets the job is green, and says in two places that it tested nothing."""
+    """Where GitHub gives no secrets the job is green, and says twice that it tested nothing."""
     if event == "dependabot":
         job.context["github"]["actor"] = "dependabot[bot]"
     else:
