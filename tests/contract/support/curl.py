@@ -33,6 +33,10 @@ class Redactor:
         """Return the text without any secret."""
         return self._pattern.sub(lambda found: self._expressions[found[0]], text)
 
+    def redact_bytes(self, octets: bytes) -> bytes:
+        """Return the octets without any secret."""
+        return self.redact(octets.decode("latin-1")).encode("latin-1")
+
     def quote(self, text: str) -> str:
         """Return one word of a shell command that stands for the text."""
         words: list[str] = []

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from support import contract
 from support.deviations import Deviation
 from support.exchange import Exchange
-from support.rules import Breach
+from support.rules import Breach, finding_id
 
 MOST_EXAMPLES = 3
 
@@ -127,11 +127,11 @@ class Findings(dict[str, Finding]):
         """Return whether there is such a finding, and nobody accepted it."""
         return id in self and self[id].severity != "accepted"
 
-    def stale(self) -> list[Deviation]:
-        """Return accepted deviations that were judged and did not occur."""
-        judged = {"/".join(pair) for pair in self.judged}
+    def stale(self, *, is_whole: bool) -> list[Deviation]:
+        """Return accepted deviations that were judged and did not occur; in a whole run, all."""
+        kinds = {finding_id(*pair) for pair in self.judged}
         return [
             deviation
             for id, deviation in self._deviations.items()
-            if id not in self and id.rpartition("/")[0] in judged
+            if id not in self and (is_whole or id.rpartition("/")[0] in kinds)
         ]

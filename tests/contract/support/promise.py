@@ -13,7 +13,7 @@ from support import contract, controls, rules, values
 from support.backend import MEANINGS, NOBODY, USERS, WRITER, Backend
 from support.exchange import Exchange, Place, Request, User
 from support.expectation import Expectation, expectation_of
-from support.findings import Finding, Findings
+from support.findings import OPEN_DOOR, Finding, Findings
 from support.leaks import Credentials
 
 AFTER_A_FINDING = 3.0  # seconds that a promise may go on once it is broken
@@ -167,7 +167,6 @@ class Promise:
         """Hold an exchange against the rules; return whether it broke none."""
         run = self.run
         self._confirm(exchange, expectation)
-        run.findings.judged.add((expectation.clause, expectation.kind))
         leaked = rules.leaks(exchange, run.credentials, expectation.words)
         kept = not any([self.record(breach, exchange) for breach in leaked])
         open_door = rules.access(exchange, expectation)
@@ -180,6 +179,7 @@ class Promise:
                 self.held += not breach.is_basic
                 return False
         self.held += 1
+        run.findings.judged.add((expectation.clause, expectation.kind))
         return kept
 
     def record(self, breach: rules.Breach, exchange: Exchange) -> bool:
@@ -187,7 +187,9 @@ class Promise:
         findings = self.run.findings
         clause = contract.CLAUSES[breach.clause]
         findings.judged.add((breach.clause, breach.kind))
-        if not findings.is_selected(clause.source) and clause.source != "open":
+        is_open_door = (breach.clause, breach.kind) in OPEN_DOOR
+        is_selected = findings.is_selected(clause.source) or clause.source == "open"
+        if not is_selected and not is_open_door:
             return False
         finding = findings.add(breach, exchange, self.name)
         hides = finding.severity != "accepted"

@@ -44,9 +44,9 @@ class Breach:
         return [finding_id(self.clause, kind, self.outcome) for kind in self.explained_by]
 
 
-def finding_id(clause: str, kind: str, outcome: str) -> str:
-    """Return an id such as `lengths/name-minLength/200`."""
-    return "/".join(re.sub(r"[^\w.]+", "-", part).strip("-") for part in (clause, kind, outcome))
+def finding_id(*parts: str) -> str:
+    """Return an id such as `lengths/name-minLength/200`, of clause, kind and outcome."""
+    return "/".join(re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts)
 
 
 @dataclass(frozen=True)
