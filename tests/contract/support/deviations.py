@@ -32,8 +32,9 @@ class Deviation:
     date: str
 
 
-def load(file: Path, url: str) -> dict[str, Deviation]:
+def load(given: Path | None, url: str) -> dict[str, Deviation]:
     """Return the backend's accepted findings by id; raise `NoVerdictError` if the file is wrong."""
+    file = given or DEFAULT
     try:
         hosts = yaml.safe_load(file.read_text("utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -44,7 +45,7 @@ def load(file: Path, url: str) -> dict[str, Deviation]:
         if not isinstance(entries, list):
             raise _wrong(file, f"{host}: must be a list of accepted findings")
     matching = [host for host in hosts if str(host) in _names_of(url)]
-    if not matching and file != DEFAULT:
+    if given and not matching:
         known = ", ".join(str(host) for host in hosts) or "no host"
         wanted = " or ".join(sorted(_names_of(url)))
         raise _wrong(file, f"has no entry for this backend ({wanted}); it has {known}")
