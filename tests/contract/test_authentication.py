@@ -150,16 +150,22 @@ def test_two_tokens_give_no_more_than_one(promise: Promise) -> None:
     """Two `Authorization` headers answer 400 or 401, or as one of them alone would be."""
     backend = promise.backend
     good = f"Bearer {backend.given[WRITER]}"
-    weak = [f"Bearer {backend.given[name]}" for name in backend.users(READER, STRANGER)]
     wrong = "Bearer wrong"
     cases: list[tuple[tuple[str, ...], set[int]]] = [
         ((wrong, "Bearer x"), {400, 401}),
         ((good, wrong), {200, 400, 401}),
         ((wrong, good), {200, 400, 401}),
     ]
-    cases += [((token, wrong), {400, 401, 403}) for token in weak]
+    allowed = {400, 401, 403}
+    weak: list[str] = []
+    for variable in backend.users(READER, STRANGER):
+        weak.append(f"Bearer {backend.given[variable]}")
+        alone = promise.ask(token=variable, body={})
+        if alone:
+            allowed = allowed | {alone.status}
+        cases.append(((weak[-1], wrong), allowed))
     if len(weak) > 1:
-        cases.append((tuple(weak), {400, 401, 403}))
+        cases.append((tuple(weak), allowed))
     user = User("two-tokens", "with two tokens", is_valid=False)
     for authorization, allowed in cases:
         promise.expect(

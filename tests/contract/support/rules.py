@@ -159,13 +159,14 @@ def _from_a_proxy(exchange: Exchange, expectation: Expectation) -> Breach:
 
 
 def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
-    clause, kind = expectation.clause, expectation.kind
-    if expectation.reasons:
-        clause, kind = expectation.reasons[0].clause, expectation.reasons[0].kind
-    if clause in ("unreadable-body", "json-open"):
+    clause, kind, words = expectation.clause, expectation.kind, expectation.words
+    parsing = ("unreadable-body", "json-open")
+    in_parsing = [reason for reason in expectation.reasons if reason.clause in parsing]
+    for reason in [*in_parsing, *expectation.reasons][:1]:
+        clause, kind, words = reason.clause, reason.kind, reason.words
+    if clause in parsing:
         clause, kind = "unreadable-body", "server-error"
     expected = f"{expectation.expected}, never 5xx"
-    words = expectation.words
     return Breach(clause, kind, exchange.got, expected, exchange.got, words, is_basic=True)
 
 

@@ -238,7 +238,7 @@ OTHER_FIELDS = """
 def unknown_fields() -> Iterator[tuple[str, object]]:
     """Yield fields that the contract does not know, with a value that a lax backend may take."""
     good = EVERYTHING | fresh()
-    yield from (("", "value"), ("unknown", "value"))
+    yield from (("unknown", "value"), ("", "value"))
     for name in OTHER_FIELDS.split():
         yield name, "value"
     for name, value in good.items():
