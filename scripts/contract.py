@@ -63,7 +63,8 @@ def _options() -> argparse.Namespace:
 
 def _test_given(options: argparse.Namespace) -> int:
     """Test the backend at the URL, once it is clear that its owner wants the id overwritten."""
-    url = urlsplit(options.backend_url)
+    address: str = options.backend_url
+    url = urlsplit(address)
     if not _is_http(url) or not url.hostname:
         raise ValueError("--backend-url: give an http or https URL such as https://host:8443")
     identifier = options.id or os.environ.get("FLASHBACK_AI_LLM_ID")
@@ -78,8 +79,8 @@ def _test_given(options: argparse.Namespace) -> int:
         sibling = os.environ.get("FLASHBACK_SIBLING_AI_LLM_ID")
         renamed = f", and renames {sibling}" if sibling else ""
         print(
-            f"This overwrites every field of configuration {identifier} on {url.hostname}{renamed}. "
-            "Nothing is deleted, and nothing else is changed.",
+            f"This overwrites all of configuration {identifier} on {url.hostname}{renamed}. "
+            "It deletes nothing, and changes nothing else.",
             flush=True,
         )
     arguments = ["--id", identifier] if identifier else []

@@ -11,7 +11,16 @@ from typing import Any
 import pytest
 from schemathesis.schemas import BaseSchema
 from support import contract, controls, deviations, generation, rules, values
-from support.backend import MEANINGS, NOBODY, SIBLING_ID, TOKENS, WRITER, Backend, Settings, unusable
+from support.backend import (
+    MEANINGS,
+    NOBODY,
+    SIBLING_ID,
+    TOKENS,
+    WRITER,
+    Backend,
+    Settings,
+    unusable,
+)
 from support.exchange import NoVerdictError
 from support.expectation import expectation_of
 from support.findings import Findings
@@ -67,13 +76,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _earlier_verdict(file: Path) -> dict[str, Any]:
     try:
-        verdict = json.loads(file.read_text("utf-8"))
-        names = [promise["name"] for promise in verdict["promises"]]
+        verdict: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        seed, promises = verdict["seed"], verdict["promises"]
     except (OSError, ValueError, LookupError, TypeError):
-        names = []
-    if not names:
-        raise pytest.UsageError(f"no verdict: --again {file}: must be a verdict.json of a run")
-    return dict(verdict)
+        raise pytest.UsageError(
+            f"no verdict: --again {file}: must be the verdict.json of a run"
+        ) from None
+    return {"seed": seed, "promises": promises}
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -172,7 +181,7 @@ def promise(request: pytest.FixtureRequest, run: Run) -> Promise:
     """Return the promise under test."""
     item = request.node
     # schemathesis 4.32 reads and writes this attribute, which pytest 9.2 no longer has.
-    item._nodeid = item.nodeid
+    item._nodeid = item.nodeid  # noqa: SLF001
     promise = Promise(item.name, clause_of(item), run)
     request.config.stash[VERDICT].begin(promise)
     return promise
@@ -185,8 +194,7 @@ def unique_names(run: Run) -> None:
         pytest.skip(f"set {SIBLING_ID}: {MEANINGS[SIBLING_ID]}")
     body = values.fresh()
     statuses = [
-        run.backend.exchange(run.backend.control(body, id=id)).status
-        for id in run.backend.own_ids
+        run.backend.exchange(run.backend.control(body, id=id)).status for id in run.backend.own_ids
     ]
     if statuses != [200, 400]:
         pytest.skip("names are not unique on this backend, so that no effect shows over HTTP")

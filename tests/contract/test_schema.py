@@ -60,7 +60,8 @@ def test_unknown_field_answers_400(promise: Promise) -> None:
     for number, (name, value) in enumerate(values.unknown_fields()):
         promise.ask(body={**values.GOOD, name: odd[number % 4]})
         promise.ask(body={name: value})
-    for wrong in (True, 0, [], {}, ""):
+    several: list[object] = [True, 0, [], {}, ""]
+    for wrong in several:
         promise.ask(body=dict.fromkeys(contract.PROPERTIES, wrong))
 
 

@@ -61,8 +61,8 @@ def _of_body(request: Request) -> Iterator[Reason]:
         return
     if not request.body:
         in_chunks = " in chunks" if request.chunks is not None else ""
-        words = f"an empty body{in_chunks}"
-        yield Reason("body", f"empty{in_chunks.replace(' ', '-')}", words, UNREADABLE, False, True)
+        kind = "empty-in-chunks" if in_chunks else "empty"
+        yield Reason("body", kind, f"an empty body{in_chunks}", UNREADABLE, precedes_token=True)
         return
     parsed = _Parser(request.body)
     yield from parsed.reasons

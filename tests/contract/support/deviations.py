@@ -1,9 +1,9 @@
 """deviations.yaml: findings on named backends that somebody accepted, each with a reason."""
 
-import datetime
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -76,10 +76,10 @@ def _read(file: Path, host: str, entry: Any) -> Deviation:
     if clause == "authentication" and rest.startswith(("no-token/", "unknown-token/")):
         raise _wrong(file, f"{where}{id}: an open backend cannot be accepted; remove the entry")
     try:
-        date = datetime.date.fromisoformat(str(entry["date"]))
+        accepted = date.fromisoformat(str(entry["date"]))
     except ValueError:
         raise _wrong(file, f"{where}{id}: date must be a date such as 2026-11-26") from None
-    return Deviation(id, str(entry["reason"]), str(entry["link"]), date.isoformat())
+    return Deviation(id, str(entry["reason"]), str(entry["link"]), accepted.isoformat())
 
 
 def _wrong(file: Path, why: str) -> NoVerdictError:

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from support import contract
@@ -133,9 +134,7 @@ def ordinary(exchange: Exchange, expectation: Expectation, shape: Shape) -> Iter
 def _breach(expectation: Expectation, outcome: str, expected: str, got: str) -> Breach:
     clause, kind = expectation.clause, expectation.kind
     broader = _broader_kinds(clause, kind)
-    return Breach(
-        clause, kind, outcome, expected, got, expectation.words, explained_by=broader
-    )
+    return Breach(clause, kind, outcome, expected, got, expectation.words, explained_by=broader)
 
 
 def _broader_kinds(clause: str, kind: str) -> tuple[str, ...]:
@@ -170,8 +169,7 @@ def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
     return Breach(clause, kind, exchange.got, expected, exchange.got, words, is_basic=True)
 
 
-def _basic(clause: str, kind: str, outcome: str, expected: str, got: str, words: str) -> Breach:
-    return Breach(clause, kind, outcome, expected, got, words, is_basic=True)
+_basic = partial(Breach, is_basic=True)
 
 
 def _documented_status(exchange: Exchange) -> Iterator[Breach]:
@@ -251,7 +249,8 @@ def _success(exchange: Exchange) -> Iterator[Breach]:
         expected = f"`success`: {json.dumps(wanted)}"
         got = f"`success`: {of_value(came)}"
         words = f"`success` of a {exchange.got}"
-        yield _basic(clause, "success", "missing" if came is None else "other", expected, got, words)
+        outcome = "missing" if came is None else "other"
+        yield _basic(clause, "success", outcome, expected, got, words)
 
 
 def _id(exchange: Exchange) -> Iterator[Breach]:

@@ -185,7 +185,7 @@ NEAR_URLS = """
     """
 NEAR_TYPES = """null 0 UNKNOWN CUSTOM OPEN_AI AZURE BEDROCK AMAZON GEMINI CLAUDE GPT MISTRAL COHERE
     META OLLAMA LOCAL VERTEX"""
-HOMOGLYPHS = str.maketrans("AEOPCTHI", "АЕОРСТНІ")  # noqa: RUF001 - Cyrillic, which look the same
+HOMOGLYPHS = str.maketrans("AEOPCTHI", "АЕОРСТНІ")  # Cyrillic, which look the same
 
 
 def near_types(members: list[str]) -> Iterator[str]:
