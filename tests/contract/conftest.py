@@ -95,14 +95,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Let what judges the whole run come last; with --again, select what broke."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
     if config.option.again:
-        broke = {
-            promise["name"]
-            for promise in _earlier_verdict(config.option.again)["promises"]
-            if promise["outcome"] == "broken" or promise["findings"]
-        }
-        deselected = [item for item in items if item.name not in broke]
-        items[:] = [item for item in items if item.name in broke]
-        config.hook.pytest_deselected(items=deselected)
+        promises = _earlier_verdict(config.option.again)["promises"]
+        broken = {promise["name"] for promise in promises if promise["outcome"] == "broken"}
+        met = {promise["name"] for promise in promises if promise["findings"]}
+        items[:] = [item for item in items if item.name in broken | met]
+        config.stash[VERDICT].broken_before = broken
 
 
 @pytest.hookimpl(wrapper=True)
@@ -115,8 +112,9 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     result = yield
     verdict = session.config.stash[VERDICT]
     if option.again:
+        verdict.broken_at_once = verdict.broken()
         for item in session.items:
-            if not verdict.is_broken(item.name) and not session.shouldstop:
+            if item.name not in verdict.broken_at_once and not session.shouldstop:
                 item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
     generated = [item for item in session.items if item.get_closest_marker("generated")]
     while generated and time.monotonic() - started < option.max_time:
@@ -172,7 +170,7 @@ def _probe_open_door(run: Run, verdict: Verdict) -> None:
         exchange = promise.exchange(request)
         breach = rules.access(exchange, expectation_of(request))
         if breach:
-            promise.record(breach, exchange)
+            promise.record(breach, exchange, expectation_of(request).words)
             verdict.begin(promise)
 
 

@@ -6,6 +6,7 @@ from support.backend import ADMIN, READER, STRANGER, WRITER
 from support.exchange import Place
 from support.expectation import REFUSALS, Expectation
 from support.promise import Promise
+from support.rules import Breach
 
 pytestmark = pytest.mark.clause("other-methods")
 
@@ -33,19 +34,14 @@ def ask(promise: Promise, method: str, **parts: object) -> None:
         return
     if promise.backend.shape.differs(exchange.response) or method == "TRACE":
         return
+    promise.run.findings.judged.add(("other-methods", "Allow"))
     allowed = exchange.response.header("Allow")
-    methods = {name.strip().upper() for name in (allowed or "").split(",")}
-    if "PUT" not in methods:
-        got = f"`Allow: {allowed}`" if allowed is not None else "no `Allow`"
-        promise.find(
-            exchange,
-            clause="other-methods",
-            kind="Allow",
-            outcome="missing" if allowed is None else "without-PUT",
-            expected="`Allow` with `PUT`",
-            got=got,
-            words="the header `Allow` of a 405",
-        )
+    if allowed is None or "PUT" not in allowed.upper():
+        outcome = "missing" if allowed is None else "without-PUT"
+        got = "no `Allow`" if allowed is None else f"`Allow: {allowed}`"
+        subject = "the header `Allow` of a 405"
+        breach = Breach("other-methods", "Allow", outcome, "`Allow` with `PUT`", got, subject)
+        promise.record(breach, exchange, expectation.words)
 
 
 def test_other_method_is_no_update(promise: Promise) -> None:

@@ -27,7 +27,7 @@ class BrokenPromiseError(AssertionError):
 class Example:
     """One exchange that showed a finding."""
 
-    words: str
+    sent: str  # in words
     exchange: Exchange
 
     @property
@@ -77,14 +77,15 @@ class Finding:
     @property
     def title(self) -> str:
         """The finding in one line."""
-        return f"{self.breach.words}: got {self.breach.got}"
+        subject = self.breach.subject or (self.examples[0].sent if self.examples else self.id)
+        return f"{subject}: got {self.breach.got}"
 
-    def show(self, exchange: Exchange, words: str) -> None:
-        """Count an exchange; keep the shortest as examples, each with other words."""
+    def show(self, exchange: Exchange, sent: str) -> None:
+        """Count an exchange; keep the shortest as examples, each of them different in words."""
         self.count += 1
-        others = [example for example in self.examples if example.words != words]
-        same = [example for example in self.examples if example.words == words]
-        candidates = [*same, Example(words, exchange)]
+        others = [example for example in self.examples if example.sent != sent]
+        same = [example for example in self.examples if example.sent == sent]
+        candidates = [*same, Example(sent, exchange)]
         others.append(min(candidates, key=lambda example: example.size))
         self.examples = sorted(others, key=lambda example: example.size)[:MOST_EXAMPLES]
 
@@ -108,12 +109,12 @@ class Findings(dict[str, Finding]):
         """Return whether `--source` selects rules of the source."""
         return not self._sources or source in self._sources
 
-    def add(self, breach: Breach, exchange: Exchange, promise: str) -> Finding:
+    def add(self, breach: Breach, exchange: Exchange, sent: str, promise: str) -> Finding:
         """Count the breach under the finding of its cause, a new one if there is none."""
         id = next((cause for cause in breach.causes if self._is_open(cause)), breach.id)
         if id not in self:
             self[id] = Finding(breach, promise, self._deviations.get(id))
-        self[id].show(exchange, breach.words)
+        self[id].show(exchange, sent)
         return self[id]
 
     def decides(self, finding: Finding) -> bool:

@@ -61,6 +61,8 @@ class Verdict:
         self._skipped: dict[str, str] = {}
         self._started, self._clock = datetime.now(UTC), time.monotonic()
         self._reason = self._cure = ""
+        self.broken_before: set[str] = set()  # with --again, in the earlier run
+        self.broken_at_once: set[str] = set()  # with --again, in the first round
         self._console = Console(highlight=False, markup=False, emoji=False)
         self._progress = Progress(self._console, 0)
 
@@ -73,9 +75,10 @@ class Verdict:
         self._reason, self._cure = error.reason, error.cure
         pytest.exit(error.reason, NO_VERDICT)
 
-    def is_broken(self, name: str) -> bool:
-        """Return whether the promise met a finding that decides."""
-        return any(self._decisive(promise) for promise in self._promises.get(name, []))
+    def broken(self) -> set[str]:
+        """Return the names of the promises that are broken so far."""
+        findings = self.run.findings.values()
+        return {self._owner(each) for each in findings if self.run.findings.decides(each)}
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Take down which promises are to be tested."""
@@ -224,7 +227,7 @@ class Verdict:
             row.reason = f"hidden by {', '.join(sorted(hiding))}" if hiding else "not judged"
         elif rounds:
             row.outcome, row.reason = "accepted" if "accepted" in severities else "kept", ""
-        if self._selection.again and rounds:
-            broke_at_once = bool(self._decisive(rounds[0]))
-            row.again = "flaky" if self.is_broken(row.name) else "fixed"
-            row.again = "still broken" if broke_at_once else row.again
+        if row.name in self.broken_at_once:
+            row.again = "still broken"
+        elif row.name in self.broken_before:
+            row.again = "flaky" if row.outcome == "broken" else "fixed"

@@ -147,10 +147,6 @@ class Promise:
         alone = replace(expectation, statuses=statuses, clause="alone", kind=kind, words=words)
         return self.hold(exchange, alone)
 
-    def find(self, exchange: Exchange, **breach: str) -> None:
-        """Record a breach of a rule that only this test knows."""
-        self.record(rules.Breach(**breach), exchange)  # type: ignore[arg-type]
-
     def ask_at_once(self, requests: list[Request]) -> list[Exchange]:
         """Return the exchanges of requests that are sent at the same moment, in their order."""
         start = Barrier(len(requests))
@@ -167,24 +163,24 @@ class Promise:
         """Hold an exchange against the rules; return whether it broke none."""
         run = self.run
         self._confirm(exchange, expectation)
-        leaked = rules.leaks(exchange, run.credentials, expectation.words)
+        sent = expectation.words
         kept = True
-        for breach in leaked:
-            kept = not self.record(breach, exchange) and kept
+        for breach in rules.leaks(exchange, run.credentials):
+            kept = not self.record(breach, exchange, sent) and kept
         open_door = rules.access(exchange, expectation)
         if open_door:
             self.held += 1
-            self.record(open_door, exchange)
+            self.record(open_door, exchange, sent)
             return False
         for breach in rules.ordinary(exchange, expectation, self.backend.shape):
-            if self.record(breach, exchange):
+            if self.record(breach, exchange, sent):
                 self.held += not breach.is_basic
                 return False
         self.held += 1
         run.findings.judged.add((expectation.clause, expectation.kind))
         return kept
 
-    def record(self, breach: rules.Breach, exchange: Exchange) -> bool:
+    def record(self, breach: rules.Breach, exchange: Exchange, sent: str) -> bool:
         """Add a breach to the findings; return whether it hides what comes after it."""
         findings = self.run.findings
         clause = contract.CLAUSES[breach.clause]
@@ -193,7 +189,7 @@ class Promise:
         is_selected = findings.is_selected(clause.source) or clause.source == "open"
         if not is_selected and not is_open_door:
             return False
-        finding = findings.add(breach, exchange, self.name)
+        finding = findings.add(breach, exchange, sent, self.name)
         hides = finding.severity != "accepted"
         if hides and breach.is_basic:
             self.hiding[finding.id] = finding
@@ -237,11 +233,9 @@ class Promise:
         if controls.confirm(self.backend, exchange):
             return
         self.run.crashed = True
-        words = f"{expectation.words}; the backend is gone since"
-        breach = rules.Breach(
-            expectation.clause, expectation.kind, "crash", "a response", exchange.failure, words
-        )
-        self.record(breach, exchange)
+        got = f"{exchange.failure}, and the backend is gone since"
+        breach = rules.Breach(expectation.clause, expectation.kind, "crash", "a response", got)
+        self.record(breach, exchange, expectation.words)
         raise OverBudget
 
 

@@ -29,7 +29,7 @@ class Breach:
     outcome: str  # what came, in a stable word
     expected: str
     got: str
-    words: str
+    subject: str = ""  # what the finding is about, unless it is what was sent
     is_basic: bool = False  # a rule for every response: it hides what comes after it
     severity: Severity = "broken"
     explained_by: tuple[str, ...] = ()  # kinds of which a finding would be the same cause
@@ -96,21 +96,29 @@ def access(exchange: Exchange, expectation: Expectation) -> Breach | None:
         exchange.got,
         f"{expectation.expected}, and no update",
         f"{exchange.got}: the update was accepted",
-        expectation.words,
         explained_by=_broader_kinds(reason.clause, reason.kind),
     )
 
 
-def leaks(exchange: Exchange, credentials: Credentials, words: str) -> Iterator[Breach]:
+def leaks(exchange: Exchange, credentials: Credentials) -> Iterator[Breach]:
     """Judge whether the response returns a credential or anything internal."""
     how = credentials.how_returned(exchange)
     if how:
         expected = "no credential in the response"
-        yield Breach("credentials", how, "returned", expected, f"one, {how}", words)
+        yield Breach(
+            "credentials",
+            how,
+            "returned",
+            expected,
+            f"one, {how}",
+            f"a credential in a {exchange.got}",
+        )
     internal = internals(exchange.response) if exchange.response else None
     if internal:
         expected = "nothing internal in an error"
-        yield Breach("internals", "error", "returned", expected, of_value(internal), words)
+        yield Breach(
+            "internals", "error", "returned", expected, of_value(internal), f"a {exchange.got}"
+        )
 
 
 def ordinary(exchange: Exchange, expectation: Expectation, shape: Shape) -> Iterator[Breach]:
@@ -134,7 +142,7 @@ def ordinary(exchange: Exchange, expectation: Expectation, shape: Shape) -> Iter
 def _breach(expectation: Expectation, outcome: str, expected: str, got: str) -> Breach:
     clause, kind = expectation.clause, expectation.kind
     broader = _broader_kinds(clause, kind)
-    return Breach(clause, kind, outcome, expected, got, expectation.words, explained_by=broader)
+    return Breach(clause, kind, outcome, expected, got, explained_by=broader)
 
 
 def _broader_kinds(clause: str, kind: str) -> tuple[str, ...]:
@@ -152,21 +160,21 @@ def _from_a_proxy(exchange: Exchange, expectation: Expectation) -> Breach:
         return _breach(expectation, outcome, expectation.expected, got)
     expected = "a refusal, by the backend or before it"
     return Breach(
-        "before-the-application", "refused", outcome, expected, got, expectation.words,
+        "before-the-application", "refused", outcome, expected, got,
         is_basic=True, severity="note",
     )  # fmt: skip
 
 
 def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
-    clause, kind, words = expectation.clause, expectation.kind, expectation.words
+    clause, kind, subject = expectation.clause, expectation.kind, ""
     parsing = ("unreadable-body", "json-open")
     in_parsing = [reason for reason in expectation.reasons if reason.clause in parsing]
     for reason in [*in_parsing, *expectation.reasons][:1]:
-        clause, kind, words = reason.clause, reason.kind, reason.words
+        clause, kind, subject = reason.clause, reason.kind, reason.words
     if clause in parsing:
         clause, kind = "unreadable-body", "server-error"
     expected = f"{expectation.expected}, never 5xx"
-    return Breach(clause, kind, exchange.got, expected, exchange.got, words, is_basic=True)
+    return _basic(clause, kind, exchange.got, expected, exchange.got, subject)
 
 
 _basic = partial(Breach, is_basic=True)
@@ -175,9 +183,9 @@ _basic = partial(Breach, is_basic=True)
 def _documented_status(exchange: Exchange) -> Iterator[Breach]:
     if exchange.status not in contract.STATUSES:
         documented = ", ".join(str(status) for status in contract.STATUSES)
-        words = "a status that the contract does not document"
+        subject = "a status that the contract does not document"
         expected = f"one of {documented}"
-        yield _basic("statuses", "undocumented", exchange.got, expected, exchange.got, words)
+        yield _basic("statuses", "undocumented", exchange.got, expected, exchange.got, subject)
 
 
 def _form_clause(exchange: Exchange) -> str:
@@ -188,26 +196,26 @@ def _media_type(exchange: Exchange) -> Iterator[Breach]:
     assert exchange.response
     came = exchange.response.media_type
     if came != "application/json":
-        words = f"the media type of a {exchange.got}"
+        subject = f"the media type of a {exchange.got}"
         clause = _form_clause(exchange)
         got = came or "no Content-Type"
-        yield _basic(clause, "media-type", got, "application/json", got, words)
+        yield _basic(clause, "media-type", got, "application/json", got, subject)
 
 
 def _strict_json(exchange: Exchange) -> Iterator[Breach]:
     assert exchange.response
     clause = _form_clause(exchange)
-    words = f"the body of a {exchange.got}"
+    subject = f"the body of a {exchange.got}"
     try:
         text = exchange.response.body.decode("utf-8")
         value = json.loads(text, object_pairs_hook=_fields_once)
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # no lone surrogates
     except (ValueError, RecursionError) as error:
         why = "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-        yield _basic(clause, "json", "not-strict", "strict JSON in UTF-8", why, words)
+        yield _basic(clause, "json", "not-strict", "strict JSON in UTF-8", why, subject)
         return
     if not isinstance(value, dict):
-        yield _basic(clause, "json", "no-object", "a JSON object", of_value(value), words)
+        yield _basic(clause, "json", "no-object", "a JSON object", of_value(value), subject)
 
 
 def _fields_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -222,9 +230,9 @@ def _schema(exchange: Exchange) -> Iterator[Breach]:
     for error in contract.STATUSES[exchange.status].schema.iter_errors(value):
         field = str(error.instance_path[-1]) if error.instance_path else "body"
         kind = f"{field}-{error.kind.name}"
-        words = f"`{field}` of a {exchange.got}"
+        subject = f"`{field}` of a {exchange.got}"
         clause = _form_clause(exchange)
-        yield _basic(clause, kind, "invalid", "what the schema says", str(error.message), words)
+        yield _basic(clause, kind, "invalid", "what the schema says", str(error.message), subject)
 
 
 def _required_headers(exchange: Exchange) -> Iterator[Breach]:
@@ -235,9 +243,9 @@ def _required_headers(exchange: Exchange) -> Iterator[Breach]:
             clause = "challenge" if exchange.status == 401 else "error-response"
             outcome = "missing" if came is None else "other"
             got = "no such header" if came is None else f"`{name}: {came}`"
-            words = f"the header `{name}` of a {exchange.got}"
+            subject = f"the header `{name}` of a {exchange.got}"
             expected = f"`{name}: Bearer`" if clause == "challenge" else f"`{name}`"
-            yield _basic(clause, name, outcome, expected, got, words)
+            yield _basic(clause, name, outcome, expected, got, subject)
 
 
 def _success(exchange: Exchange) -> Iterator[Breach]:
@@ -248,9 +256,9 @@ def _success(exchange: Exchange) -> Iterator[Breach]:
         clause = "success-fields" if wanted else "error-response"
         expected = f"`success`: {json.dumps(wanted)}"
         got = f"`success`: {of_value(came)}"
-        words = f"`success` of a {exchange.got}"
+        subject = f"`success` of a {exchange.got}"
         outcome = "missing" if came is None else "other"
-        yield _basic(clause, "success", outcome, expected, got, words)
+        yield _basic(clause, "success", outcome, expected, got, subject)
 
 
 def _id(exchange: Exchange) -> Iterator[Breach]:
@@ -282,10 +290,9 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
         clause = "order"
     expected, got = expectation.expected, exchange.got
     broader = _broader_kinds(clause, kind)
-    words = expectation.words
     if exchange.succeeded and expectation.reasons and request.user.is_valid:
         got = f"{exchange.got}: it was accepted"
-    return Breach(clause, kind, exchange.got, expected, got, words, explained_by=broader)
+    return Breach(clause, kind, exchange.got, expected, got, explained_by=broader)
 
 
 def _answers_something_else(exchange: Exchange, expectation: Expectation) -> bool:

@@ -171,7 +171,7 @@ class Outcome:
         body = None if curl.needs_file(request) else request.body.decode()
         relative = str(file.relative_to(self.report_dir)) if self.report_dir and file else None
         return {
-            "sent": example.words,
+            "sent": example.sent,
             "curl": curl.command(request, url, self.backend.redactor, file),
             "request": {
                 "method": request.method,
