@@ -130,12 +130,16 @@ def ordinary(exchange: Exchange, expectation: Expectation, shape: Shape) -> Iter
     if shape.differs(response):
         yield _from_a_proxy(exchange, expectation)
         return
-    if response.status >= 500:
+    if response.status >= 500 and response.status not in expectation.statuses:
         yield _server_error(exchange, expectation)
+        return  # if that was accepted, its status was, too
     if expectation.has_documented_form:
         for rule in FORM:
             yield from rule(exchange)
-    if response.status not in expectation.statuses:
+    # An undocumented 4xx that was accepted replaces 400, and nothing else.
+    is_undocumented = 400 <= response.status < 500 and response.status not in contract.STATUSES
+    status = 400 if is_undocumented and expectation.has_documented_form else response.status
+    if status not in expectation.statuses:
         yield _wrong_status(exchange, expectation)
 
 
