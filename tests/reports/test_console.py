@@ -22,7 +22,8 @@ def test_findings_come_first_and_the_result_last() -> None:
     """The first line is the first finding, the last one the result with its counts."""
     lines = printed(broken()).strip().splitlines()
     assert lines[0] == "1. A member with READ updated the configuration"
-    assert lines[-1] == "The contract is broken: 11 kept, 6 broken."
+    findings = "6 findings (1 page, 1 vendor, 4 ours)"
+    assert lines[-1] == f"The contract is broken: {findings}; promises: 11 kept, 6 broken."
 
 
 def test_finding_says_all_that_is_needed() -> None:

@@ -8,6 +8,7 @@ Finding = dict[str, Any]
 Promise = dict[str, Any]
 
 OUTCOMES = ("kept", "broken", "accepted", "not tested")
+SOURCES = ("page", "vendor", "ours", "open")
 
 
 def readable(value: Any) -> Any:
@@ -67,6 +68,19 @@ def tally(promises: Iterable[Promise]) -> str:
     outcomes = [promise["outcome"] for promise in promises]
     counted = [(outcomes.count(outcome), outcome) for outcome in OUTCOMES]
     return ", ".join(f"{number} {outcome}" for number, outcome in counted if number)
+
+
+def summary(verdict: Verdict) -> str:
+    """Return the result in one line, with the findings by source and the promises by outcome."""
+    parts = []
+    findings = with_severity(verdict, "broken")
+    if findings:
+        sources = [finding["source"] for finding in findings]
+        counted = [f"{sources.count(source)} {source}" for source in SOURCES if source in sources]
+        parts.append(f"{plural(len(findings), 'finding')} ({', '.join(counted)})")
+    if verdict["promises"]:
+        parts.append(f"promises: {tally(verdict['promises'])}")
+    return f"{headline(verdict)}{': ' if parts else ''}{'; '.join(parts)}."
 
 
 def with_severity(verdict: Verdict, severity: str) -> list[Finding]:
