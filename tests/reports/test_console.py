@@ -72,9 +72,10 @@ def test_headline_names_exceptions_and_limits() -> None:
     assert words.headline(accepted()) == "The contract is kept except for 1 accepted deviation"
     untested = not_tested() | {"exit_status": 0}
     assert words.headline(untested) == "The contract is kept, as far as it was tested"
-    verdict = kept()
-    verdict["selection"]["keyword"] = "access"
-    assert words.headline(verdict) == "What was selected of the contract is kept"
+    for name, value in {"keyword": "access", "sources": ["page"], "again": True}.items():
+        verdict = kept()
+        verdict["selection"][name] = value
+        assert words.headline(verdict) == "The selected part of the contract is kept"
 
 
 def test_result_of_again_is_counted() -> None:

@@ -41,8 +41,9 @@ def headline(verdict: Verdict) -> str:
     """Return the result in one sentence, which never claims more than was tested."""
     if verdict["result"] == "no verdict":
         return "No verdict"
-    selected = verdict["selection"]["keyword"] or verdict["selection"]["again"]
-    subject = "What was selected of the contract" if selected else "The contract"
+    selection = verdict["selection"]
+    is_partial = selection["keyword"] or selection["sources"] or selection["again"]
+    subject = "The selected part of the contract" if is_partial else "The contract"
     if verdict["result"] == "broken":
         return f"{subject} is broken"
     if verdict["exit_status"] == 1:
