@@ -207,7 +207,7 @@ def finding(  # noqa: PLR0913, PLR0917 - each is a part of a finding
 
 
 OK = (200, "OK", '{"success": true, "aiLlmId": "550e8400-e29b-41d4-a716-446655440000"}')
-LONG = "k" * 8193
+LONG = "k" * 300
 
 
 def findings() -> list[dict[str, Any]]:
@@ -263,7 +263,7 @@ def findings() -> list[dict[str, Any]]:
                     "`key`: 8,193 characters, `maxLength` is 8,192",
                     curl("--data-binary @reports/bodies/lengths-key-1.json"),
                     None,
-                    OK,
+                    (200, "OK", LONG),
                     body_file="bodies/lengths-key-1.json",
                 )
             ],

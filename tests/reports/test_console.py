@@ -22,7 +22,8 @@ def test_findings_come_first_and_the_result_last() -> None:
     """The first line is the first finding, the last one the result with its counts."""
     lines = printed(broken()).strip().splitlines()
     assert lines[0] == "1. A member with READ updated the configuration"
-    assert lines[-1] == "The contract is broken: 11 kept, 6 broken."
+    findings = "6 findings (1 page, 1 vendor, 4 ours)"
+    assert lines[-1] == f"The contract is broken: {findings}; promises: 11 kept, 6 broken."
 
 
 def test_finding_says_all_that_is_needed() -> None:
@@ -71,9 +72,10 @@ def test_headline_names_exceptions_and_limits() -> None:
     assert words.headline(accepted()) == "The contract is kept except for 1 accepted deviation"
     untested = not_tested() | {"exit_status": 0}
     assert words.headline(untested) == "The contract is kept, as far as it was tested"
-    verdict = kept()
-    verdict["selection"]["keyword"] = "access"
-    assert words.headline(verdict) == "What was selected of the contract is kept"
+    for name, value in {"keyword": "access", "sources": ["page"], "again": True}.items():
+        verdict = kept()
+        verdict["selection"][name] = value
+        assert words.headline(verdict) == "The selected part of the contract is kept"
 
 
 def test_result_of_again_is_counted() -> None:

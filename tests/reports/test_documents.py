@@ -20,7 +20,10 @@ from reports.rendering import render
 from tests.reports.samples import ALL, Verdict, broken, no_verdict, not_tested
 
 FILES = ("junit.xml", "verdict.html", "verdict.json", "verdict.md")
-HOSTILE = "a\x1b[2J\x00 \ud800 \u202e |`<img src=x>` ``` [x](http://x) @octocat #1\n::error::x %0A"
+HOSTILE = (
+    "@octocat\x1b[2J\x00 \ud800 \u202e |`<img src=x>` [x](http://x) ``` #1\n"
+    "::error::x %0A\n```\n<img>"
+)
 
 
 @pytest.fixture

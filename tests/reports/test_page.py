@@ -78,8 +78,8 @@ def test_result_is_on_the_first_screen(show: Open) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("The contract is broken")
     counts = page.locator(".counts > div").all_inner_texts()
     shown = [" ".join(count.split()) for count in counts]
-    assert shown[:4] == ["kept 11", "broken 6", "accepted 0", "not tested 0"]
-    assert shown[4:] == ["duration 8.2 s", "requests 1,234"]
+    assert shown[:3] == ["findings 6", "promises kept 11", "broken 6"]
+    assert shown[3:] == ["duration 8.2 s", "requests 1,234"]
     table = page.get_by_role("table", name="Findings by source")
     expect(table.get_by_role("row", name="ours")).to_have_text("ours400")
     expect(table).to_be_in_viewport()

@@ -8,6 +8,7 @@ Finding = dict[str, Any]
 Promise = dict[str, Any]
 
 OUTCOMES = ("kept", "broken", "accepted", "not tested")
+SOURCES = ("page", "vendor", "ours", "open")
 
 
 def readable(value: Any) -> Any:
@@ -40,8 +41,9 @@ def headline(verdict: Verdict) -> str:
     """Return the result in one sentence, which never claims more than was tested."""
     if verdict["result"] == "no verdict":
         return "No verdict"
-    selected = verdict["selection"]["keyword"] or verdict["selection"]["again"]
-    subject = "What was selected of the contract" if selected else "The contract"
+    selection = verdict["selection"]
+    is_partial = selection["keyword"] or selection["sources"] or selection["again"]
+    subject = "The selected part of the contract" if is_partial else "The contract"
     if verdict["result"] == "broken":
         return f"{subject} is broken"
     if verdict["exit_status"] == 1:
@@ -67,6 +69,19 @@ def tally(promises: Iterable[Promise]) -> str:
     outcomes = [promise["outcome"] for promise in promises]
     counted = [(outcomes.count(outcome), outcome) for outcome in OUTCOMES]
     return ", ".join(f"{number} {outcome}" for number, outcome in counted if number)
+
+
+def summary(verdict: Verdict) -> str:
+    """Return the result in one line, with the findings by source and the promises by outcome."""
+    parts = []
+    findings = with_severity(verdict, "broken")
+    if findings:
+        sources = [finding["source"] for finding in findings]
+        counted = [f"{sources.count(source)} {source}" for source in SOURCES if source in sources]
+        parts.append(f"{plural(len(findings), 'finding')} ({', '.join(counted)})")
+    if verdict["promises"]:
+        parts.append(f"promises: {tally(verdict['promises'])}")
+    return f"{headline(verdict)}{': ' if parts else ''}{'; '.join(parts)}."
 
 
 def with_severity(verdict: Verdict, severity: str) -> list[Finding]:
