@@ -8,58 +8,69 @@ import random
 import re
 from typing import Any
 
-from tests.faults.harness import Answer, Asked, Changes, refused
+from tests.faults.backend import Answer, Request, refused
+from tests.faults.changes import Changes
 
-CORRECT = Changes()
+CORRECT = Changes("correct")
 
 
 @CORRECT.before()
-def the_mock_itself(_: Asked) -> None:
+def the_mock_itself(_: Request) -> None:
     pass
 
 
 @CORRECT.after()
-def messages_are_others(_: Asked, answer: Answer) -> None:
+def messages_are_others(_: Request, answer: Answer) -> None:
     if answer.body:
-        answer.set(message="☂ " + json.dumps({"why": "none of your business"}))
+        answer.set_fields(message="☂ " + json.dumps({"why": "none of your business"}))
 
 
 @CORRECT.after()
-def messages_are_missing(_: Asked, answer: Answer) -> None:
+def messages_are_missing(_: Request, answer: Answer) -> None:
     if answer.body:
-        answer.drop("message")
+        answer.drop_field("message")
 
 
 @CORRECT.after()
-def answers_have_more_fields_and_headers(asked: Asked, answer: Answer) -> None:
+def answers_have_more_fields_and_headers(request: Request, answer: Answer) -> None:
     if answer.body:
-        answer.set(code=7, errors=[{"field": "name"}], timestamp="2026-11-23T08:00:00Z", data=None)
-    answer.headers["X-Request-Id"] = f"{asked.times('request'):032x}"
+        answer.set_fields(
+            code=7, errors=[{"field": "name"}], timestamp="2026-11-23T08:00:00Z", data=None
+        )
+    answer.headers["X-Request-Id"] = f"{request.count('request'):032x}"
     answer.headers["Set-Cookie"] = "session=; Path=/; HttpOnly"
     answer.headers["Strict-Transport-Security"] = "max-age=1"
 
 
 @CORRECT.after()
-def media_type_and_challenge_have_parameters(_: Asked, answer: Answer) -> None:
+def media_type_and_challenge_have_parameters(_: Request, answer: Answer) -> None:
     answer.headers["Content-Type"] = "application/json; charset=utf-8"
     if answer.status == 401:
         answer.headers["WWW-Authenticate"] = 'Bearer realm="x", error="invalid_token"'
 
 
 @CORRECT.before()
-def access_is_judged_before_the_body(asked: Asked) -> Answer | None:
+def access_is_judged_before_the_body(request: Request) -> Answer | None:
     may = {"owner": ("main", "sibling"), "admin": ("main", "sibling"), "stranger": ("foreign",)}
-    if asked.method != "PUT" or asked.who in ("", "expired") or len(asked.path.split("/")) != 4:
+    if (
+        request.method != "PUT"
+        or request.role in ("", "expired")
+        or len(request.path.split("/")) != 4
+    ):
         return None
-    if asked.id not in asked.ids.values():
+    if request.id not in request.ids.values():
         return refused(404)
-    allowed = [asked.ids[role] for role in may.get(asked.who, ())]
-    return None if asked.id in allowed else refused(403)
+    allowed = [request.ids[role] for role in may.get(request.role, ())]
+    return None if request.id in allowed else refused(403)
 
 
 @CORRECT.before()
-def the_id_is_looked_up_last(asked: Asked) -> Answer | None:
-    if asked.method == "PUT" and asked.who == "stranger" and asked.id in asked.ids.values():
+def the_id_is_looked_up_last(request: Request) -> Answer | None:
+    if (
+        request.method == "PUT"
+        and request.role == "stranger"
+        and request.id in request.ids.values()
+    ):
         return refused(403)
     return None
 
@@ -72,28 +83,28 @@ def http_1_0_without_keep_alive(octets: bytes, transport: Any) -> None:
 
 
 @CORRECT.after()
-def every_connection_is_closed(_: Asked, answer: Answer) -> None:
+def every_connection_is_closed(_: Request, answer: Answer) -> None:
     answer.headers["Connection"] = "close"
 
 
 @CORRECT.after()
-def options_is_answered(asked: Asked, answer: Answer) -> None:
-    if asked.method == "OPTIONS":
-        answer.become(Answer(204, b"", Allow="OPTIONS, PUT"))
+def options_is_answered(request: Request, answer: Answer) -> None:
+    if request.method == "OPTIONS":
+        answer.replace_with(Answer(204, b"", Allow="OPTIONS, PUT"))
     elif answer.status == 405:
         answer.headers["Allow"] = "PUT, OPTIONS"
 
 
 @CORRECT.before()
-async def some_answers_take_their_time(asked: Asked) -> None:
-    delays = random.Random(asked.times("delay"))  # noqa: S311 - no secret
+async def some_answers_take_their_time(request: Request) -> None:
+    delays = random.Random(request.count("delay"))  # noqa: S311 - no secret
     await asyncio.sleep(delays.choice([0] * 19 + [0.1]))
 
 
 @CORRECT.after()
-def what_cannot_be_an_id_is_not_found(asked: Asked, answer: Answer) -> None:
-    if answer.status == 400 and len(asked.id) > 255:
-        answer.become(refused(404))
+def what_cannot_be_an_id_is_not_found(request: Request, answer: Answer) -> None:
+    if answer.status == 400 and len(request.id) > 255:
+        answer.replace_with(refused(404))
 
 
 @CORRECT.on_the_wire()
@@ -105,31 +116,33 @@ def header_names_are_in_title_case(octets: bytes, transport: Any) -> None:
 
 
 @CORRECT.after()
-def what_is_no_operation_answers_a_page(asked: Asked, answer: Answer) -> None:
+def what_is_no_operation_answers_a_page(request: Request, answer: Answer) -> None:
     if answer.status == 405 or b"nothing at this path" in answer.body:
-        page = b"" if asked.method == "HEAD" else b"<!DOCTYPE html>Cannot " + asked.method.encode()
+        page = (
+            b"" if request.method == "HEAD" else b"<!DOCTYPE html>Cannot " + request.method.encode()
+        )
         answer.body = page
         answer.headers["Content-Type"] = "text/html; charset=utf-8"
 
 
 @CORRECT.after()
-def answers_have_numbers_by_chance(asked: Asked, answer: Answer) -> None:
-    chance = random.Random(asked.times("chance"))  # noqa: S311 - no secret
+def answers_have_numbers_by_chance(request: Request, answer: Answer) -> None:
+    chance = random.Random(request.count("chance"))  # noqa: S311 - no secret
     answer.headers["X-Trace"] = base64.b64encode(chance.randbytes(64)).decode()
     answer.headers["X-Digest"] = base64.b32encode(chance.randbytes(20)).decode()
     if answer.body:
-        answer.set(traceId=chance.randbytes(32).hex(), at=chance.getrandbits(62))
+        answer.set_fields(traceId=chance.randbytes(32).hex(), at=chance.getrandbits(62))
 
 
 @CORRECT.before()
-def busy_now_and_then(asked: Asked) -> Answer | None:
-    return refused(429, **{"Retry-After": "0"}) if asked.times("any") % 40 == 39 else None
+def busy_now_and_then(request: Request) -> Answer | None:
+    return refused(429, **{"Retry-After": "0"}) if request.count("any") % 40 == 39 else None
 
 
 @CORRECT.before()
-def proxy_has_no_backend_now_and_then(asked: Asked) -> Answer | None:
+def proxy_has_no_backend_now_and_then(request: Request) -> Answer | None:
     page = Answer(503, b"<h1>Service Unavailable</h1>", **{"Retry-After": "0"})
-    return page.head("Content-Type", "text/html") if asked.times("any") % 50 == 49 else None
+    return page.set_header("Content-Type", "text/html") if request.count("any") % 50 == 49 else None
 
 
 @CORRECT.on_the_wire()
@@ -153,24 +166,26 @@ def connections_end_without_notice(octets: bytes, transport: Any) -> None:
 
 
 @CORRECT.before()
-def who_asks_is_judged_before_the_method(asked: Asked) -> Answer | None:
-    if asked.method == "PUT" or asked.who in ("owner", "admin"):
+def who_asks_is_judged_before_the_method(request: Request) -> Answer | None:
+    if request.method == "PUT" or request.role in ("owner", "admin"):
         return None
-    answer = refused(403 if asked.who in ("reader", "stranger") else 401)
-    answer.body = b"" if asked.method == "HEAD" else answer.body
+    answer = refused(403 if request.role in ("reader", "stranger") else 401)
+    answer.body = b"" if request.method == "HEAD" else answer.body
     return answer
 
 
 @CORRECT.after()
-def messages_tell_the_name(asked: Asked, answer: Answer) -> None:
-    name = asked.text("name")
+def messages_tell_the_name(request: Request, answer: Answer) -> None:
+    name = request.text("name")
     if answer.status == 200 and name:
-        answer.set(message=f"{name} was updated; no longer {name[:3]}***")
+        answer.set_fields(message=f"{name} was updated; no longer {name[:3]}***")
     elif answer.status == 400 and name:
-        answer.set(message=f"{name[:2]}***{name[-2:]} cannot be the name")
+        answer.set_fields(message=f"{name[:2]}***{name[-2:]} cannot be the name")
 
 
 @CORRECT.after()
-def bodies_are_described_on_success(asked: Asked, answer: Answer) -> None:
+def bodies_are_described_on_success(request: Request, answer: Answer) -> None:
     if answer.status == 200:
-        answer.set(updated=sorted(asked.fields), aiType=asked.text("aiType") or None, key="***")
+        answer.set_fields(
+            updated=sorted(request.fields), aiType=request.text("aiType") or None, key="***"
+        )

@@ -1,0 +1,265 @@
+# ruff: noqa: D103 - the name says what is wrong
+"""Backends that let the wrong tokens in, or refuse the right ones."""
+
+import base64
+from urllib.parse import unquote
+
+from tests.faults.backend import Answer, Request, refused
+from tests.faults.changes import Changes
+
+FAULTS = Changes("authentication")
+
+
+def _basic(request: Request) -> str:
+    """The credentials under the Basic scheme, decoded."""
+    try:
+        return (
+            base64.b64decode(request.token).decode()
+            if request.authorization[:6] == "Basic "
+            else ""
+        )
+    except ValueError:
+        return ""
+
+
+FAULTS.changes_request(
+    "test_bad_token_comes_first and missing",
+    missing_token_is_the_owners=lambda request: (
+        "authorization" not in request.headers and request.as_user()
+    ),
+    missing_token_may_change_nothing_only=lambda request: (
+        request.authorization == "" and not request.fields and request.as_user()
+    ),
+)
+FAULTS.changes_request(
+    "test_near_token_answers_401",
+    token_with_a_suffix=lambda request: (
+        request.token.startswith("owner-token") and request.as_user()
+    ),
+    token_with_a_prefix=lambda request: request.token.endswith("owner-token") and request.as_user(),
+    token_in_other_case=lambda request: (
+        request.token.lower() == "owner-token" and request.as_user()
+    ),
+    token_in_upper_case_only=lambda request: request.token == "OWNER-TOKEN" and request.as_user(),
+    token_without_its_last_letter_only=lambda request: (
+        request.token == "owner-toke" and request.as_user()
+    ),
+    token_in_base64=lambda request: (
+        request.token == base64.b64encode(b"owner-token").decode() and request.as_user()
+    ),
+    unsigned_json_web_token=lambda request: (
+        request.token.count(".") == 2 and request.token.endswith(".") and request.as_user()
+    ),
+    two_tokens_in_one=lambda request: (
+        "owner-token" in request.token.split(",") and request.as_user()
+    ),
+    long_token_fails=lambda request: len(request.token) > 1000 and refused(500),
+    token_not_in_ascii_fails=lambda request: not request.token.isascii() and refused(500),
+    unknown_token_is_a_stranger=lambda request: (
+        request.token and not request.role and request.as_user("stranger")
+    ),
+    token_with_percent_escapes=lambda request: (
+        unquote(request.token) == "owner-token" and request.as_user()
+    ),
+)
+FAULTS.changes_request(
+    "test_other_scheme_answers_401",
+    empty_token_is_the_owners=lambda request: (
+        request.authorization in ("Bearer", "Bearer ") and request.as_user()
+    ),
+    any_scheme=lambda request: request.token == "owner-token" and request.as_user(),
+    no_scheme=lambda request: request.authorization == "owner-token" and request.as_user(),
+    basic_credentials=lambda request: (
+        request.authorization.startswith("Basic b3duZXItdG9rZW46") and request.as_user()
+    ),
+)
+FAULTS.changes_request(
+    "test_token_elsewhere_answers_401",
+    token_in_the_query=lambda request: (
+        "access_token=owner-token" in request.query and request.as_user()
+    ),
+    token_in_a_cookie=lambda request: (
+        "token=owner-token" in request.headers.get("cookie", "") and request.as_user()
+    ),
+    token_as_api_key=lambda request: (
+        request.headers.get("x-api-key") == "owner-token" and request.as_user()
+    ),
+    token_in_the_body=lambda request: (
+        request.fields.get("access_token") == "owner-token" and request.as_user().set_body(b"{}")
+    ),
+)
+FAULTS.changes_request(
+    "test_no_header_stands_in_for_a_token",
+    user_in_a_header_only=lambda request: (
+        not request.authorization and "x-forwarded-user" in request.headers and request.as_user()
+    ),
+    this_machine_is_trusted_only=lambda request: (
+        "127.0.0.1" in request.headers.values() and request.as_user()
+    ),
+)
+FAULTS.changes_answer(
+    "test_scheme_counts_in_any_case",
+    scheme_counts_in_its_case=lambda request, answer: (
+        request.authorization[:1] == "b" and answer.replace_with(refused(401))
+    ),
+    scheme_in_capitals_only=lambda request, answer: (
+        request.authorization[:6] == "BEARER" and answer.replace_with(refused(401))
+    ),
+)
+FAULTS.changes_request(
+    "test_bad_token_comes_first and expired",
+    expired_token=lambda request: request.role == "expired" and request.as_user(),
+    expired_token_is_forbidden=lambda request: request.role == "expired" and refused(403),
+)
+FAULTS.changes_request(
+    "test_bad_token_comes_first",
+    body_is_judged_before_the_token=lambda request: (
+        not request.role and request.body[:1] != b"{" and refused(400)
+    ),
+    id_is_judged_before_the_token=lambda request: (
+        not request.role
+        and len(request.id) == 36
+        and request.id not in request.ids.values()
+        and refused(404)
+    ),
+    long_id_is_judged_before_the_token_only=lambda request: len(request.id) > 255 and refused(404),
+    size_is_judged_before_the_token_only=lambda request: (
+        len(request.body) > 262144 and refused(400)
+    ),
+    coding_is_judged_before_the_token_only=lambda request: (
+        "content-encoding" in request.headers and refused(400)
+    ),
+)
+FAULTS.changes_request(
+    "test_bad_token_comes_first and unknown",
+    unknown_token_may_change_nothing_only=lambda request: (
+        request.token and not request.role and request.body == b"{}" and request.as_user()
+    ),
+    unknown_token_is_told_of_unknown_ids_only=lambda request: (
+        request.token
+        and not request.role
+        and len(request.id) == 36
+        and request.id not in request.ids.values()
+        and refused(404)
+    ),
+)
+FAULTS.changes_answer(
+    "test_bad_token_comes_first or test_near_token_answers_401",
+    no_challenge=lambda _, answer: answer.drop_header("WWW-Authenticate"),
+    challenge_of_another_scheme=lambda _, answer: (
+        answer.status == 401 and answer.set_header("WWW-Authenticate", "Basic")
+    ),
+    bad_token_answers_403=lambda _, answer: (
+        answer.status == 401 and answer.replace_with(refused(403))
+    ),
+    bad_token_answers_a_page=lambda request, answer: (
+        answer.status == 401 and request.token and answer.set_header("Content-Type", "text/html")
+    ),
+    expired_token_gets_no_challenge_only=lambda request, answer: (
+        request.role == "expired" and answer.drop_header("WWW-Authenticate")
+    ),
+)
+
+
+@FAULTS.before("test_answer_does_not_depend_on_what_came_before")
+def connection_remembers_the_token(request: Request) -> None:
+    who = request.memory.setdefault(request.connection, request.role)
+    if who and not request.authorization:
+        request.as_user(who)
+
+
+@FAULTS.before("test_answer_does_not_depend_on_what_came_before")
+def last_token_counts_for_the_next_request_only(request: Request) -> None:
+    before, request.memory["last"] = request.memory.get("last"), request.role
+    if before and not request.authorization:
+        request.as_user(before)
+
+
+FAULTS.changes_request(
+    "test_bad_token_comes_first and expired",
+    expired_token_may_rename_only=lambda request: (
+        request.role == "expired" and "name" in request.fields and request.as_user()
+    ),
+)
+FAULTS.changes_request(
+    "test_near_token_answers_401",
+    admin_token_with_a_suffix_only=lambda request: (
+        request.token.startswith("admin-token") and request.as_user("admin")
+    ),
+    reader_token_in_other_case_only=lambda request: (
+        request.token.lower() == "reader-token" and request.as_user("reader")
+    ),
+    stranger_token_with_a_prefix_only=lambda request: (
+        request.token.endswith("stranger-token") and request.as_user("stranger")
+    ),
+    expired_token_with_a_suffix_only=lambda request: (
+        request.token == "expired-tokenx" and request.as_user()
+    ),
+    token_before_a_dot_only=lambda request: (
+        request.token.partition(".")[0] == "owner-token" and request.as_user()
+    ),
+)
+FAULTS.changes_request(
+    "test_other_scheme_answers_401",
+    basic_with_the_token_as_password=lambda request: (
+        _basic(request).endswith(":owner-token") and request.as_user()
+    ),
+    basic_with_no_user_only=lambda request: _basic(request) == ":owner-token" and request.as_user(),
+    basic_with_the_token_as_user_only=lambda request: (
+        _basic(request) == "owner-token:" and request.as_user()
+    ),
+    basic_with_a_user_only=lambda request: (
+        _basic(request) == "user:owner-token" and request.as_user()
+    ),
+    basic_with_the_token_alone_only=lambda request: (
+        _basic(request) == "owner-token" and request.as_user()
+    ),
+    token_as_a_parameter_only=lambda request: (
+        request.authorization in ("Token token=owner-token", 'Token token="owner-token"')
+        and request.as_user()
+    ),
+    admin_under_another_scheme_only=lambda request: (
+        request.authorization == "Token admin-token" and request.as_user("admin")
+    ),
+)
+FAULTS.changes_request(
+    "test_bad_token_comes_first and missing",
+    missing_token_in_chunks_only=lambda request: (
+        not request.authorization and request.is_chunked and request.as_user()
+    ),
+    missing_token_with_an_escaped_id_only=lambda request: (
+        not request.authorization and "%" in request.path and request.as_user()
+    ),
+    missing_token_at_the_sibling_only=lambda request: (
+        not request.authorization and request.id == request.ids["sibling"] and request.as_user()
+    ),
+    missing_token_for_the_endpoint_only=lambda request: (
+        not request.authorization and [*request.fields] == ["endpoint"] and request.as_user()
+    ),
+    missing_token_of_a_browser_is_shown_a_page_only=lambda request: (
+        not request.authorization
+        and "text/html" in request.headers.get("accept", "")
+        and Answer(302, b"", Location="/login")
+    ),
+)
+FAULTS.changes_request(
+    "test_bad_token_comes_first and expired",
+    expired_token_is_told_of_unknown_ids_only=lambda request: (
+        request.role == "expired" and request.id not in request.ids.values() and refused(404)
+    ),
+    expired_token_is_forbidden_elsewhere_only=lambda request: (
+        request.role == "expired" and request.id == request.ids["foreign"] and refused(403)
+    ),
+    expired_token_may_change_nothing_only=lambda request: (
+        request.role == "expired" and request.body == b"{}" and request.as_user()
+    ),
+    expired_token_may_update_the_sibling_only=lambda request: (
+        request.role == "expired" and request.id == request.ids["sibling"] and request.as_user()
+    ),
+    expired_token_is_judged_after_the_body_only=lambda request: (
+        request.role == "expired" and not request.fields and request.body != b"{}" and refused(400)
+    ),
+    expired_token_in_chunks_only=lambda request: (
+        request.role == "expired" and request.is_chunked and request.as_user()
+    ),
+)
