@@ -22,6 +22,10 @@ def _basic(request: Request) -> str:
         return ""
 
 
+def _has_a_wrong_type(request: Request) -> bool:
+    return any(not isinstance(value, str) for value in request.fields.values())
+
+
 FAULTS.changes_request(
     "test_bad_token_comes_first and missing",
     missing_token_is_the_owners=lambda request: (
@@ -113,8 +117,11 @@ FAULTS.changes_request(
 )
 FAULTS.changes_request(
     "test_bad_token_comes_first",
-    body_is_judged_before_the_token=lambda request: (
-        not request.role and request.body[:1] != b"{" and refused(400)
+    parsed_body_is_judged_before_the_token=lambda request: (
+        not request.role and request.is_json and request.body[:1] != b"{" and refused(400)
+    ),
+    types_are_judged_before_the_token_only=lambda request: (
+        not request.role and _has_a_wrong_type(request) and refused(400)
     ),
     id_is_judged_before_the_token=lambda request: (
         not request.role
@@ -123,12 +130,6 @@ FAULTS.changes_request(
         and refused(404)
     ),
     long_id_is_judged_before_the_token_only=lambda request: len(request.id) > 255 and refused(404),
-    size_is_judged_before_the_token_only=lambda request: (
-        len(request.body) > 262144 and refused(400)
-    ),
-    coding_is_judged_before_the_token_only=lambda request: (
-        "content-encoding" in request.headers and refused(400)
-    ),
 )
 FAULTS.changes_request(
     "test_bad_token_comes_first and unknown",
@@ -256,10 +257,20 @@ FAULTS.changes_request(
     expired_token_may_update_the_sibling_only=lambda request: (
         request.role == "expired" and request.id == request.ids["sibling"] and request.as_user()
     ),
-    expired_token_is_judged_after_the_body_only=lambda request: (
-        request.role == "expired" and not request.fields and request.body != b"{}" and refused(400)
+    expired_token_is_judged_after_the_types_only=lambda request: (
+        request.role == "expired" and _has_a_wrong_type(request) and refused(400)
     ),
     expired_token_in_chunks_only=lambda request: (
         request.role == "expired" and request.is_chunked and request.as_user()
     ),
+)
+FAULTS.changes_request(
+    "test_two_tokens",
+    two_tokens_are_the_owners=lambda request: len(request.authorizations) > 1 and request.as_user(),
+    second_token_counts_after_a_check_of_the_first=lambda request: (
+        len(request.authorizations) > 1
+        and request.authorizations[0] == f"Bearer {request.tokens['reader']}"
+        and request.as_user()
+    ),
+    two_tokens_fail_only=lambda request: len(request.authorizations) > 1 and refused(500),
 )

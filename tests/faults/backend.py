@@ -69,6 +69,11 @@ class Request:
         return self.headers.get("Authorization", "")
 
     @property
+    def authorizations(self) -> list[str]:
+        """Return the values of all headers `Authorization`."""
+        return self.headers.getlist("Authorization")
+
+    @property
     def token(self) -> str:
         """Return what follows the authentication scheme."""
         return self.authorization.partition(" ")[2]
@@ -99,6 +104,15 @@ class Request:
         except (ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
+
+    @property
+    def is_json(self) -> bool:
+        """Return whether the body is JSON, of any type."""
+        try:
+            json.loads(self.body)
+        except (ValueError, RecursionError):
+            return False
+        return True
 
     def text(self, field: str) -> str:
         """Return a field of the body; an empty string if it is missing or not a string."""

@@ -1,22 +1,17 @@
+# ruff: noqa: D103 - the name says what is wrong
 """Backends that take one id for another."""
 
+import posixpath
 import uuid
 from urllib.parse import quote, unquote
 
-from tests.faults.backend import accepted, refused
+from tests.faults.backend import Answer, Request, refused
 from tests.faults.changes import Changes
 
 FAULTS = Changes("ids")
 
 FAULTS.changes_request(
     "test_near_id_answers_404",
-    id_in_any_case=lambda request: request.for_id(request.id.lower()),
-    id_without_hyphens_only=lambda request: (
-        request.id == request.ids["main"].replace("-", "") and accepted(request)
-    ),
-    id_in_braces_only=lambda request: (
-        request.id.startswith("{") and request.for_id(request.id.strip("{}"))
-    ),
     id_with_a_suffix=lambda request: (
         request.id.startswith(request.ids["main"]) and request.for_id(request.ids["main"])
     ),
@@ -31,7 +26,6 @@ FAULTS.changes_request(
     id_in_full_width_only=lambda request: (
         request.id[:1] == "\uff15" and request.for_id(request.ids["main"])
     ),
-    id_that_is_no_uuid_is_refused=lambda request: len(request.id) != 36 and refused(400),
 )
 FAULTS.changes_request(
     "test_strange_id_answers_404_or_400",
@@ -71,16 +65,9 @@ FAULTS.changes_request(
         request.id[:20] + request.id[21:] == request.ids["main"][:20] + request.ids["main"][21:]
         and request.for_id(request.ids["main"])
     ),
-    id_with_any_hyphens_only=lambda request: (
-        request.id.replace("-", "") == request.ids["main"].replace("-", "")
-        and request.for_id(request.ids["main"])
-    ),
     id_as_a_number_only=lambda request: (
         request.id == str(uuid.UUID(request.ids["main"]).int)
         and request.for_id(request.ids["main"])
-    ),
-    siblings_id_in_other_case_only=lambda request: (
-        request.id.lower() == request.ids["sibling"] and request.for_id(request.ids["sibling"])
     ),
 )
 FAULTS.changes_request(
@@ -89,3 +76,20 @@ FAULTS.changes_request(
         "x-resource-id" in request.headers and request.for_id(request.headers["x-resource-id"])
     ),
 )
+
+
+@FAULTS.before("test_strange_id")
+def slashes_in_ids_are_resolved_behind_a_proxy(request: Request) -> Answer | None:
+    """Refuse `%00` as nginx does, and let `x%2F..%2FMAIN` name MAIN."""
+    if "%00" in request.path:
+        page = Answer(400, b"<html><title>400</title></html>", Server="nginx")
+        return page.set_header("Content-Type", "text/html")
+    if "%2f" in request.path.lower():
+        request.path = posixpath.normpath(unquote(request.path))
+    return None
+
+
+@FAULTS.before("test_strange_id")
+def slash_before_an_id_is_dropped_only(request: Request) -> None:
+    if request.path.lower().startswith("/ai/llm/%2f"):
+        request.path = "/ai/llm/" + request.path[len("/ai/llm/%2f") :]

@@ -1,25 +1,39 @@
-"""Run the contract tests against a backend, in a forked process."""
+"""Run the contract tests against a backend, in a process that is forked for it."""
 
 import gc
 import io
+import json
 import multiprocessing
 import os
 import re
-import time
-from contextlib import redirect_stderr, redirect_stdout
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from scripts.contract import environment
 from tests.faults.backend import serving
 from tests.faults.changes import NamedChange
 
 CONTRACT_TESTS = Path(__file__).parents[1] / "contract"
 SEED = "1"
 KEPT, BROKEN, NO_VERDICT = 0, 1, 2
+VARIABLES = {
+    "FLASHBACK_ADMIN_TOKEN": "admin",
+    "FLASHBACK_READER_TOKEN": "reader",
+    "FLASHBACK_STRANGER_TOKEN": "stranger",
+    "FLASHBACK_EXPIRED_TOKEN": "expired",
+    "FLASHBACK_TOKEN": "owner",
+}
+ID_VARIABLES = {
+    "FLASHBACK_FOREIGN_AI_LLM_ID": "foreign",
+    "FLASHBACK_SIBLING_AI_LLM_ID": "sibling",
+    "FLASHBACK_AI_LLM_ID": "main",
+}
 
 
 @dataclass
@@ -27,43 +41,63 @@ class Judgement:
     """What the contract tests say about a backend."""
 
     status: int = -1
-    broken: list[str] = field(default_factory=list[str])
-    tested: list[str] = field(default_factory=list[str])
-    collected: list[str] = field(default_factory=list[str])
     output: str = ""
-    seconds: float = 0  # of processor time, the backend's included
-    promises: str = ""
+    verdict: dict[str, Any] = field(default_factory=dict[str, Any])  # see docs/verdict.schema.json
+    collected: list[str] = field(default_factory=list[str])  # names of promises
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_make_collect_report(self, collector: pytest.Collector) -> object:
-        """Skip the collection of promises that are not selected: it generates requests."""
-        is_test = collector.name.startswith("test_") and collector.name.isidentifier()
-        if not is_test or any(name in collector.name for name in _names(self.promises)):
-            return None
-        return pytest.CollectReport(collector.nodeid, "passed", None, [])
+    @property
+    def broken(self) -> list[str]:
+        """Return the names of the broken promises."""
+        promises = self.verdict.get("promises", [])
+        return [promise["name"] for promise in promises if promise["outcome"] == "broken"]
 
-    def pytest_itemcollected(self, item: pytest.Item) -> None:
-        """Record which promises there are."""
-        self.collected.append(item.nodeid)
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """Return the findings that are against the contract; none of the notes."""
+        findings = self.verdict.get("findings", [])
+        return [finding for finding in findings if finding["severity"] == "broken"]
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Record which promises are broken: this object is a plugin of its own run."""
-        name = report.nodeid.rpartition("::")[2]
-        if report.failed:
-            self.broken.append(name)
-        if report.when == "call":
-            self.tested.append(name)
+    @property
+    def ids(self) -> list[str]:
+        """Return the ids of the findings."""
+        return sorted(finding["id"] for finding in self.findings)
+
+
+def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that tell the contract tests tokens and ids, by role."""
+    variables = {variable: tokens[role] for variable, role in VARIABLES.items()}
+    return variables | {variable: ids[role] for variable, role in ID_VARIABLES.items()}
 
 
 def judge(change: NamedChange, *options: str, promises: str = "") -> Judgement:
     """Return the contract tests' judgement of the mock with a change.
 
-    `promises` selects some of them, as `-k` does. The process is forked from one that has
-    imported schemathesis, which saves a second.
+    `promises` selects some of them, as `-k` does.
     """
-    options = (*_files(promises), "-k", promises, *options)
+    return _in_a_fork(_Run(change.name, "", {}, promises, options))
+
+
+def judge_url(
+    url: str, variables: Mapping[str, str], *options: str, promises: str = ""
+) -> Judgement:
+    """Return the contract tests' judgement of the backend at a URL."""
+    return _in_a_fork(_Run("", url, dict(variables), promises, options))
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the forked process is to do: serve the change, or else test the URL."""
+
+    change: str
+    url: str
+    variables: dict[str, str]
+    promises: str
+    options: tuple[str, ...]
+
+
+def _in_a_fork(run: _Run) -> Judgement:
     here, there = _forks.Pipe(duplex=False)
-    process = _forks.Process(target=_judge, args=(change.name, promises, options, there))
+    process = _forks.Process(target=_test, args=(run, there))
     process.start()
     there.close()
     with here:
@@ -72,18 +106,50 @@ def judge(change: NamedChange, *options: str, promises: str = "") -> Judgement:
     return judgement
 
 
+# The server forks processes that have imported everything, which saves a second for each.
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(
     [
         "schemathesis.pytest.plugin",
         "schemathesis.specs.openapi.checks",
         "schemathesis.specs.openapi.schemas",
-        "flashback_mock.server",
         "rich.text",
         "tests.faults.faults",
         "tests.faults.correct",
     ]
 )
+
+
+def _test(run: _Run, result: Connection) -> None:
+    gc.freeze()  # pytest collects garbage twice; nothing that was forked is garbage
+    with ExitStack() as stack:
+        url, variables = run.url, run.variables
+        if run.change:
+            mock = stack.enter_context(serving(_changes()[run.change]))
+            url, variables = mock.base_url, environment(mock.tokens, mock.ids)
+        os.environ.clear()
+        os.environ.update(variables)
+        judgement = Judgement()
+        reports = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        output = stack.enter_context(io.StringIO())
+        arguments = [*_files(run.promises), "-k", run.promises, "--backend-url", url]
+        arguments += ["--seed", SEED, "--timeout", "4", "--report-dir", str(reports)]
+        arguments += ["-c", str(CONTRACT_TESTS / "pytest.toml"), "--capture=no", *run.options]
+        with redirect_stdout(output), redirect_stderr(output):
+            judgement.status = int(pytest.main(arguments, [_Collector(judgement, run.promises)]))
+        judgement.output = output.getvalue()
+        if (verdict := reports / "verdict.json").exists():
+            judgement.verdict = json.loads(verdict.read_text("utf-8"))
+        result.send(judgement)
+    os._exit(0)  # a server that still listens ends with the process
+
+
+def _changes() -> dict[str, NamedChange]:
+    from tests.faults.causes import CAUSES
+    from tests.faults.correct import CORRECT
+    from tests.faults.faults import FAULTS
+
+    return {**FAULTS, **CORRECT, **CAUSES}
 
 
 def _files(promises: str) -> list[str]:
@@ -97,23 +163,21 @@ def _names(promises: str) -> list[str]:
     return re.findall(r"test_\w+", promises) or ["test_"]
 
 
-def _judge(name: str, promises: str, options: tuple[str, ...], result: Connection) -> None:
-    from tests.faults.correct import CORRECT
-    from tests.faults.faults import FAULTS
+@dataclass
+class _Collector:
+    """A pytest plugin that records which promises there are."""
 
-    gc.freeze()  # pytest collects garbage twice; nothing that was forked is garbage
-    change = {**FAULTS, **CORRECT}[name]
-    output = io.StringIO()
-    judgement = Judgement(promises=promises)
-    with serving(change) as mock, redirect_stdout(output), redirect_stderr(output):
-        variables = environment(mock).items()
-        given = {name: value for name, value in variables if not name.startswith("PYTEST_")}
-        os.environ.clear()
-        os.environ.update(given)
-        arguments = ["--backend-url", mock.base_url, "--id", mock.ids["main"], "--seed", SEED]
-        arguments += ["-c", str(CONTRACT_TESTS / "pytest.toml"), "--capture=no", "--timeout", "4"]
-        judgement.status = int(pytest.main([*arguments, *options], [judgement]))
-        judgement.output = output.getvalue()
-        judgement.seconds = time.process_time()
-        result.send(judgement)
-        os._exit(0)  # the server that still listens ends with the process
+    judgement: Judgement
+    promises: str
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> object:
+        """Skip the collection of promises that are not selected: it generates requests."""
+        is_test = collector.name.startswith("test_") and collector.name.isidentifier()
+        if not is_test or any(name in collector.name for name in _names(self.promises)):
+            return None
+        return pytest.CollectReport(collector.nodeid, "passed", None, [])
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Record the promise."""
+        self.judgement.collected.append(item.nodeid.rpartition("::")[2])

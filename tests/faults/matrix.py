@@ -49,7 +49,7 @@ def _is_needed(promise: str, found: list[str]) -> bool:
 
 
 def _print_summary(rows: dict[str, Judgement]) -> int:
-    promises = list(dict.fromkeys(p for judgement in rows.values() for p in judgement.tested))
+    promises = list(dict.fromkeys(p for judgement in rows.values() for p in judgement.collected))
     caught = {name: set(judgement.broken) for name, judgement in rows.items()}
     print("\nPromises: faults that break it, those that break it alone\n")
     for promise in promises:

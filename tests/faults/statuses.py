@@ -30,9 +30,9 @@ FAULTS.changes_answer(
     ),
 )
 FAULTS.refuses(
-    "test_other_media_type_answers_400",
+    "test_media_type_counts_in_any_case",
     415,
-    for_the_media_type=lambda request: request.headers.get("content-type") != "application/json",
+    for_a_charset=lambda request: request.headers.get("content-type") != "application/json",
 )
 FAULTS.changes_answer(
     "test_unknown_id_answers_404 or test_every_answer",

@@ -1,6 +1,7 @@
 # ruff: noqa: D103 - the name says what is wrong
 """Backends that accept what the contract refuses, or refuse what it accepts."""
 
+import unicodedata
 from urllib.parse import urlsplit
 
 from tests.faults.backend import Answer, Request, refused
@@ -10,10 +11,26 @@ FAULTS = Changes("request validation")
 TYPES = {"OPENAI", "GOOGLE", "ANTHROPIC", "AWS", "OTHER"}
 FIELDS = {"name", "aiType", "endpoint", "key", "secret"}
 
+
+def _rename_field(request: Request, wrong: str, right: str) -> None:
+    """Read a field under another name, too."""
+    if wrong in request.fields:
+        renamed = {
+            right if name == wrong else name: request.fields[name] for name in request.fields
+        }
+        request.set_fields(renamed)
+
+
 FAULTS.accepts(
     "test_near_miss_answers_400 and aiType",
     types_in_lower_case=lambda request: request.text("aiType").upper() in TYPES,
     types_in_title_case_only=lambda request: request.text("aiType") in ("Openai", "Aws", "Other"),
+    types_in_full_width_only=lambda request: (
+        unicodedata.normalize("NFKC", request.text("aiType")) in TYPES
+    ),
+    types_with_homoglyphs_only=lambda request: (
+        request.text("aiType").replace("\u041e", "O").replace("\u0410", "A") in TYPES
+    ),
     types_with_spaces=lambda request: request.text("aiType").strip(" ") in TYPES,
     types_with_a_line_break_only=lambda request: request.text("aiType").removesuffix("\n") in TYPES,
     any_type=lambda request: request.text("aiType"),
@@ -47,7 +64,6 @@ FAULTS.accepts(
     ),
     endpoints_with_credentials=lambda request: "@" in request.text("endpoint"),
     endpoints_with_a_line_break_only=lambda request: request.text("endpoint").endswith("com\n"),
-    endpoints_outside_ascii=lambda request: not request.text("endpoint").isascii(),
     long_endpoints=lambda request: len(request.text("endpoint")) > 2048,
 )
 FAULTS.accepts(
@@ -56,7 +72,13 @@ FAULTS.accepts(
     empty_secrets_only=lambda request: request.fields.get("secret") == "",
     long_keys=lambda request: len(request.text("key")) > 8192,
     long_secrets_only=lambda request: len(request.text("secret")) > 8192,
-    secret_null_only=lambda request: request.fields.get("secret", "") is None,
+)
+FAULTS.changes_request(
+    "test_unknown_field_answers_400",
+    fields_in_snake_case_are_read=lambda request: _rename_field(request, "ai_type", "aiType"),
+    fields_with_spaces_are_read_only=lambda request: _rename_field(request, "name ", "name"),
+    fields_in_upper_case_are_read_only=lambda request: _rename_field(request, "KEY", "key"),
+    fields_in_full_width_are_read_only=lambda request: _rename_field(request, "k\u0435y", "key"),
 )
 FAULTS.accepts(
     "test_unknown_field_answers_400",
@@ -73,15 +95,12 @@ FAULTS.accepts(
 )
 FAULTS.accepts(
     "test_unreadable_body_answers_400",
-    repeated_fields=lambda request: request.fields and {*request.fields} <= FIELDS,
     trailing_commas=lambda request: request.body.endswith(b",}"),
     comments_only=lambda request: b"/*" in request.body or b"//" in request.body,
     text_after_the_object=lambda request: (
         request.body.startswith(b"{") and request.body.endswith(b"} x")
     ),
     latin_1=lambda request: b"caf\xe9" in request.body,
-    lone_surrogates=lambda request: b"\\ud8" in request.body or b"\\udc" in request.body,
-    byte_order_mark_only=lambda request: request.body.startswith(b"\xef\xbb\xbf"),
     utf_16=lambda request: request.body.startswith(b"\xff\xfe"),
     utf_32_only=lambda request: request.body.startswith(b"\x00\x00\x00{"),
     nul_at_the_end_only=lambda request: request.body.endswith(b"}\x00"),
@@ -116,8 +135,6 @@ FAULTS.accepts(
     any_media_type=lambda request: request.fields,
     plain_text_only=lambda request: request.headers.get("content-type") == "text/plain",
     suffixed_media_types_only=lambda request: "+json" in request.media_type,
-    any_charset=lambda request: request.media_type.startswith("application/json;"),
-    charset_latin_1_only=lambda request: "iso-8859-1" in request.media_type,
 )
 FAULTS.refuses(
     "test_media_type_counts_in_any_case",
@@ -128,10 +145,18 @@ FAULTS.refuses(
     media_type_in_capitals_only=lambda request: "JSON" in request.media_type,
     any_parameter=lambda request: ";" in request.media_type,
 )
-FAULTS.accepts(
-    "test_content_encoding_answers_400",
+FAULTS.refuses(
+    "test_content_encoding",
+    500,
     any_coding=lambda request: "content-encoding" in request.headers,
     coding_identity_only=lambda request: request.headers.get("content-encoding") == "identity",
+)
+FAULTS.refuses(
+    "test_unreadable_body",
+    500,
+    for_duplicate_keys_only=lambda request: request.body.count(b'"key"') > 1,
+    for_lone_surrogates_only=lambda request: b"\\ud800" in request.body,
+    for_a_byte_order_mark_only=lambda request: request.body.startswith(b"\xef\xbb\xbf"),
 )
 FAULTS.refuses(
     "test_member_may_update and WRITE",
@@ -162,7 +187,6 @@ FAULTS.refuses(
     plain_http=lambda request: request.text("endpoint").startswith("http:"),
     endpoints_with_a_port_only=lambda request: ":1" in request.text("endpoint"),
     endpoints_with_a_query_only=lambda request: "?" in request.text("endpoint"),
-    endpoints_at_an_ipv6_address_only=lambda request: "//[" in request.text("endpoint"),
     endpoints_in_capitals_only=lambda request: request.text("endpoint").startswith("HTTPS"),
     endpoints_of_2048_characters_only=lambda request: len(request.text("endpoint")) == 2048,
 )
@@ -196,26 +220,9 @@ FAULTS.refuses(
 )
 FAULTS.accepts(
     "test_near_miss_answers_400 and endpoint",
-    survives="such ports, escapes and backslashes pass many URL parsers: left open",
-    endpoints_with_a_huge_port_only=lambda request: (
-        request.text("endpoint").rstrip("/").endswith(":65536")
-    ),
-    endpoints_with_port_zero_only=lambda request: (
-        request.text("endpoint").rstrip("/").endswith(":0")
-    ),
-    endpoints_with_half_an_escape_only=lambda request: request.text("endpoint").endswith("%2"),
-    endpoints_with_a_backslash_only=lambda request: "\\" in request.text("endpoint"),
-)
-FAULTS.accepts(
-    "test_near_miss_answers_400 and endpoint",
     endpoints_with_half_an_address_only=lambda request: request.text("endpoint").startswith(
         "https://[::1/"
     ),
-)
-FAULTS.refuses(
-    "test_odd_value_answers_200 and name",
-    survives="a name may be taken, so a refused one is tried again with a suffix",
-    name_null_in_letters_only=lambda request: request.text("name") == "null",
 )
 FAULTS.refuses(
     "test_odd_value_answers_200 and name",
@@ -249,13 +256,9 @@ FAULTS.refuses(
 )
 FAULTS.refuses(
     "test_odd_value_answers_200 and endpoint",
-    endpoints_without_a_dot_only=lambda request: (
-        request.text("endpoint") and "." not in request.text("endpoint")
-    ),
     endpoints_with_a_dot_at_the_end_only=lambda request: urlsplit(
         request.text("endpoint")
     ).netloc.endswith("."),
-    endpoints_at_an_address_only=lambda request: "//10." in request.text("endpoint"),
     endpoints_with_an_underscore_only=lambda request: (
         "_" in urlsplit(request.text("endpoint")).netloc
     ),
@@ -298,9 +301,6 @@ FAULTS.accepts(
     "test_near_miss_answers_400 and secret",
     long_secrets_outside_ascii_only=lambda request: (
         len(request.text("secret")) > 8192 and not request.text("secret").isascii()
-    ),
-    secret_null_among_others_only=lambda request: (
-        len(request.fields) > 1 and request.fields.get("secret", "") is None
     ),
 )
 FAULTS.accepts(
