@@ -6,9 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
+from flask import Flask
 from waitress.server import create_server
 
 from tests.backends import fastapi_fixed, fastapi_naive, flask_fixed, flask_naive
@@ -19,20 +22,27 @@ FLASK = {"flask_naive": flask_naive.create_app, "flask_fixed": flask_fixed.creat
 
 
 @contextmanager
-def serving(name: str, store: Store) -> Generator[str]:
-    """Serve the backend of this name until the block ends; yield its URL."""
+def serving(name: str, store: Store, certificate: Path | None = None) -> Generator[str]:
+    """Serve the backend of this name until the block ends; yield its URL.
+
+    With a certificate (PEM, with its key; FastAPI only) it is served by TLS.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        start = _start_uvicorn if name in FASTAPI else _start_waitress
-        apps: dict[str, Callable[[Store], Any]] = {**FASTAPI, **FLASK}
-        stop = start(apps[name](store), listener)
+        if name in FASTAPI:
+            stop = _start_uvicorn(FASTAPI[name](store), listener, certificate)
+        else:
+            stop = _start_waitress(FLASK[name](store), listener)
+        scheme = "https" if certificate else "http"
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             stop()
 
 
-def _start_uvicorn(app: Any, listener: socket.socket) -> Callable[[], None]:
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
+def _start_uvicorn(
+    app: FastAPI, listener: socket.socket, certificate: Path | None
+) -> Callable[[], None]:
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ssl_certfile=certificate))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     while not server.started:
@@ -45,7 +55,7 @@ def _start_uvicorn(app: Any, listener: socket.socket) -> Callable[[], None]:
     return stop
 
 
-def _start_waitress(app: Any, listener: socket.socket) -> Callable[[], None]:
+def _start_waitress(app: Flask, listener: socket.socket) -> Callable[[], None]:
     channels: dict[int, Any] = {}
     server: Any = create_server(app, sockets=[listener], threads=24, map=channels)
     thread = threading.Thread(target=server.run)

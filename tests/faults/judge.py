@@ -148,8 +148,9 @@ def _changes() -> dict[str, NamedChange]:
     from tests.faults.causes import CAUSES
     from tests.faults.correct import CORRECT
     from tests.faults.faults import FAULTS
+    from tests.faults.unusable import UNUSABLE
 
-    return {**FAULTS, **CORRECT, **CAUSES}
+    return {**FAULTS, **CORRECT, **CAUSES, **UNUSABLE}
 
 
 def _files(promises: str) -> list[str]:
