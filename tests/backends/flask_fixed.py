@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, abort, jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import UnicodeConverter
 
 from tests.backends.store import NameTakenError, Store
 
@@ -19,13 +18,6 @@ LARGEST_BODY = 262144  # bytes
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 HOST = r"(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])"
 ENDPOINT = re.compile(rf"https?://{HOST}(?::[0-9]{{1,5}})?(?:[/?#][!-~]*)?", re.IGNORECASE)
-
-
-class AnySegment(UnicodeConverter):
-    """One segment of the path: werkzeug has decoded it, so it may contain a slash."""
-
-    regex = r"[\s\S]+"
-    part_isolating = False
 
 
 def rules(field: str, value: str) -> Iterator[tuple[bool, str]]:
@@ -74,7 +66,6 @@ def create_app(store: Store) -> Flask:  # noqa: C901 - Flask registers its views
     """Return the application on a store."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
-    app.url_map.converters["segment"] = AnySegment
     app.url_map.merge_slashes = False
 
     def current_user() -> str | None:
@@ -94,7 +85,7 @@ def create_app(store: Store) -> Flask:  # noqa: C901 - Flask registers its views
     def write_journal() -> None:
         store.requests[request.method, current_user(), request.path] += 1
 
-    @app.put("/ai/llm/<segment:id>")
+    @app.put("/ai/llm/<id>")
     def update(id: str) -> ResponseReturnValue:
         authorize(id, "WRITE", "ADMIN")
         if request.mimetype != "application/json" or "Content-Encoding" in request.headers:
@@ -110,14 +101,14 @@ def create_app(store: Store) -> Flask:  # noqa: C901 - Flask registers its views
         message = "AI LLM configuration updated successfully"
         return jsonify(success=True, aiLlmId=id, message=message)
 
-    @app.get("/ai/llm/<segment:id>")
+    @app.get("/ai/llm/<id>")
     def read(id: str) -> ResponseReturnValue:
         authorize(id, "READ", "WRITE", "ADMIN")
         fields = store.configurations[id].fields
         shown = {name: fields.get(name) for name in ("name", "aiType", "endpoint")}
         return jsonify(success=True, aiLlm={"id": id, **shown})
 
-    @app.delete("/ai/llm/<segment:id>")
+    @app.delete("/ai/llm/<id>")
     def delete(id: str) -> ResponseReturnValue:
         authorize(id, "ADMIN", "WRITE")
         store.delete(id)
