@@ -10,67 +10,133 @@ from tests.faults.changes import Changes
 
 FAULTS = Changes("workspace access")
 
-FAULTS.changes_request(
+FAULTS.grants(
     "test_reader_may_not_update",
-    reader_may_update=lambda request: request.role == "reader" and request.as_user(),
+    reader_may_update=lambda request: request.role == "reader",
     reader_may_change_nothing_only=lambda request: (
-        request.role == "reader" and request.body == b"{}" and request.as_user()
+        request.role == "reader" and request.body == b"{}"
     ),
     reader_may_rename_only=lambda request: (
-        request.role == "reader" and [*request.fields] == ["name"] and request.as_user()
+        request.role == "reader" and [*request.fields] == ["name"]
     ),
     reader_may_change_the_secret_only=lambda request: (
-        request.role == "reader" and [*request.fields] == ["secret"] and request.as_user()
+        request.role == "reader" and [*request.fields] == ["secret"]
     ),
-    reader_is_not_authenticated=lambda request: request.role == "reader" and refused(401),
+    reader_may_update_the_sibling_only=lambda request: (
+        request.role == "reader" and request.id == request.ids["sibling"]
+    ),
+    reader_may_update_in_chunks_only=lambda request: (
+        request.role == "reader" and request.is_chunked
+    ),
+    reader_may_change_the_endpoint_only=lambda request: (
+        request.role == "reader" and [*request.fields] == ["endpoint"]
+    ),
+    reader_may_change_the_type_only=lambda request: (
+        request.role == "reader" and [*request.fields] == ["aiType"]
+    ),
+    reader_may_update_from_a_browser_only=lambda request: (
+        request.role == "reader" and "Mozilla" in request.headers.get("user-agent", "")
+    ),
+    reader_may_update_with_spaces_only=lambda request: (
+        request.role == "reader" and request.fields and request.body[:1].isspace()
+    ),
 )
-FAULTS.changes_request(
+FAULTS.answers(
+    "test_reader_may_not_update",
+    401,
+    reader_is_not_authenticated=lambda request: request.role == "reader",
+)
+FAULTS.grants(
     "test_no_header_gives_access",
-    role_in_a_header_only=lambda request: (
-        request.headers.get("x-role") == "ADMIN" and request.as_user()
-    ),
-    role_in_the_query_only=lambda request: "role=ADMIN" in request.query and request.as_user(),
+    role_in_a_header_only=lambda request: request.headers.get("x-role") == "ADMIN",
+    role_in_the_query_only=lambda request: "role=ADMIN" in request.query,
 )
-FAULTS.changes_request(
+FAULTS.grants(
     "test_stranger_may_not_update",
-    stranger_may_update=lambda request: request.role == "stranger" and request.as_user(),
-    stranger_may_rotate_only=lambda request: (
-        request.role == "stranger" and "key" in request.fields and request.as_user()
+    stranger_may_update=lambda request: request.role == "stranger",
+    stranger_may_rotate_only=lambda request: request.role == "stranger" and "key" in request.fields,
+    stranger_may_update_the_sibling_only=lambda request: (
+        request.role == "stranger" and request.id == request.ids["sibling"]
     ),
-    stranger_is_told_404=lambda request: request.role == "stranger" and refused(404),
+    stranger_may_update_an_escaped_id_only=lambda request: (
+        request.role == "stranger" and "%" in request.path
+    ),
+    stranger_may_change_the_endpoint_only=lambda request: (
+        request.role == "stranger" and [*request.fields] == ["endpoint"]
+    ),
+    stranger_may_change_the_key_only=lambda request: (
+        request.role == "stranger" and [*request.fields] == ["key"]
+    ),
+    stranger_may_change_the_secret_only=lambda request: (
+        request.role == "stranger" and [*request.fields] == ["secret"]
+    ),
+    stranger_may_change_the_type_only=lambda request: (
+        request.role == "stranger" and [*request.fields] == ["aiType"]
+    ),
+    stranger_may_change_nothing_only=lambda request: (
+        request.role == "stranger" and request.body == b"{}"
+    ),
+    stranger_may_update_in_chunks_only=lambda request: (
+        request.role == "stranger" and request.is_chunked
+    ),
+    stranger_may_add_a_charset_only=lambda request: (
+        request.role == "stranger" and "charset" in request.media_type
+    ),
+    stranger_may_add_a_query_only=lambda request: request.role == "stranger" and request.query,
 )
-FAULTS.changes_request(
+FAULTS.answers(
+    "test_stranger_may_not_update",
+    404,
+    stranger_is_told_404=lambda request: request.role == "stranger",
+)
+FAULTS.grants(
     "test_foreign_configuration_may_not_be_updated",
-    anybody_may_update_foreign=lambda request: (
-        request.id == request.ids["foreign"] and request.as_user("stranger")
-    ),
+    "stranger",
+    anybody_may_update_foreign=lambda request: request.id == request.ids["foreign"],
     admin_may_update_everywhere_only=lambda request: (
-        request.role == "admin"
-        and request.id == request.ids["foreign"]
-        and request.as_user("stranger")
+        request.role == "admin" and request.id == request.ids["foreign"]
     ),
-    foreign_is_not_found=lambda request: request.id == request.ids["foreign"] and refused(404),
+    key_of_foreign_may_be_changed_only=lambda request: (
+        request.id == request.ids["foreign"] and [*request.fields] == ["key"]
+    ),
+    foreign_may_be_updated_in_chunks_only=lambda request: (
+        request.id == request.ids["foreign"] and request.is_chunked
+    ),
+)
+FAULTS.answers(
+    "test_foreign_configuration_may_not_be_updated",
+    404,
+    foreign_is_not_found=lambda request: request.id == request.ids["foreign"],
+    escaped_foreign_id_is_not_found_only=lambda request: (
+        request.role == "owner" and request.id == request.ids["foreign"] and "%" in request.path
+    ),
 )
 FAULTS.changes_answer(
     "test_unknown_id_answers_404",
-    unknown_is_forbidden=lambda _, answer: (
-        answer.status == 404 and answer.replace_with(refused(403))
-    ),
-    unknown_is_created=lambda request, answer: (
-        answer.status == 404 and answer.replace_with(accepted(request))
-    ),
+    404,
+    unknown_is_forbidden=lambda _, answer: answer.replace_with(refused(403)),
+    unknown_is_created=lambda request, answer: answer.replace_with(accepted(request)),
     unknown_is_forbidden_to_strangers_only=lambda request, answer: (
-        answer.status == 404 and request.role == "stranger" and answer.replace_with(refused(403))
+        request.role == "stranger" and answer.replace_with(refused(403))
     ),
     unknown_is_fine_for_no_change_only=lambda request, answer: (
-        answer.status == 404 and request.body == b"{}" and answer.replace_with(accepted(request))
+        request.body == b"{}" and answer.replace_with(accepted(request))
     ),
 )
-FAULTS.changes_request(
+FAULTS.grants(
     "test_member_may_update and ADMIN",
-    admin_may_not_update=lambda request: request.role == "admin" and request.as_user("reader"),
-    admin_may_not_rename_only=lambda request: (
-        request.role == "admin" and "name" in request.fields and refused(403)
+    "reader",
+    admin_may_not_update=lambda request: request.role == "admin",
+)
+FAULTS.answers(
+    "test_member_may_update and ADMIN",
+    403,
+    admin_may_not_rename_only=lambda request: request.role == "admin" and "name" in request.fields,
+    admin_may_not_switch_only=lambda request: (
+        request.role == "admin" and "aiType" in request.fields
+    ),
+    admin_may_not_update_the_sibling_only=lambda request: (
+        request.role == "admin" and request.id == request.ids["sibling"]
     ),
 )
 FAULTS.refuses(
@@ -96,11 +162,13 @@ def writer_may_not_update_after_an_admin(request: Request) -> Answer | None:
 
 FAULTS.changes_answer(
     "test_name_is_unique_in_its_workspace",
+    400,
     names_may_be_the_same=lambda request, answer: (
-        answer.status == 400
-        and request.id == request.ids["sibling"]
-        and answer.replace_with(accepted(request))
+        request.id == request.ids["sibling"] and answer.replace_with(accepted(request))
     ),
+)
+FAULTS.changes_answer(
+    "test_name_is_unique_in_its_workspace",
     taken_name_conflicts=lambda _, answer: (
         b"another" in answer.body and answer.replace_with(refused(409))
     ),
@@ -166,141 +234,51 @@ async def change_of_provider_resets_the_name_only(request: Request, answer: Answ
         await request.rename(request.text("aiType"))
 
 
-FAULTS.changes_request(
-    "test_reader_may_not_update",
-    reader_may_update_the_sibling_only=lambda request: (
-        request.role == "reader" and request.id == request.ids["sibling"] and request.as_user()
-    ),
-    reader_may_update_in_chunks_only=lambda request: (
-        request.role == "reader" and request.is_chunked and request.as_user()
-    ),
-    reader_may_change_the_endpoint_only=lambda request: (
-        request.role == "reader" and [*request.fields] == ["endpoint"] and request.as_user()
-    ),
-    reader_may_change_the_type_only=lambda request: (
-        request.role == "reader" and [*request.fields] == ["aiType"] and request.as_user()
-    ),
-    reader_may_update_from_a_browser_only=lambda request: (
-        request.role == "reader"
-        and "Mozilla" in request.headers.get("user-agent", "")
-        and request.as_user()
-    ),
-    reader_may_update_with_spaces_only=lambda request: (
-        request.role == "reader"
-        and request.fields
-        and request.body[:1].isspace()
-        and request.as_user()
-    ),
-)
-FAULTS.changes_request(
-    "test_stranger_may_not_update",
-    stranger_may_update_the_sibling_only=lambda request: (
-        request.role == "stranger" and request.id == request.ids["sibling"] and request.as_user()
-    ),
-    stranger_may_update_an_escaped_id_only=lambda request: (
-        request.role == "stranger" and "%" in request.path and request.as_user()
-    ),
-    stranger_may_change_the_endpoint_only=lambda request: (
-        request.role == "stranger" and [*request.fields] == ["endpoint"] and request.as_user()
-    ),
-    stranger_may_change_the_key_only=lambda request: (
-        request.role == "stranger" and [*request.fields] == ["key"] and request.as_user()
-    ),
-    stranger_may_change_the_secret_only=lambda request: (
-        request.role == "stranger" and [*request.fields] == ["secret"] and request.as_user()
-    ),
-    stranger_may_change_the_type_only=lambda request: (
-        request.role == "stranger" and [*request.fields] == ["aiType"] and request.as_user()
-    ),
-    stranger_may_change_nothing_only=lambda request: (
-        request.role == "stranger" and request.body == b"{}" and request.as_user()
-    ),
-    stranger_may_update_in_chunks_only=lambda request: (
-        request.role == "stranger" and request.is_chunked and request.as_user()
-    ),
-    stranger_may_add_a_charset_only=lambda request: (
-        request.role == "stranger" and "charset" in request.media_type and request.as_user()
-    ),
-    stranger_may_add_a_query_only=lambda request: (
-        request.role == "stranger" and request.query and request.as_user()
-    ),
-)
-FAULTS.changes_request(
-    "test_foreign_configuration_may_not_be_updated",
-    key_of_foreign_may_be_changed_only=lambda request: (
-        request.id == request.ids["foreign"]
-        and [*request.fields] == ["key"]
-        and request.as_user("stranger")
-    ),
-    foreign_may_be_updated_in_chunks_only=lambda request: (
-        request.id == request.ids["foreign"] and request.is_chunked and request.as_user("stranger")
-    ),
-    escaped_foreign_id_is_not_found_only=lambda request: (
-        request.role == "owner"
-        and request.id == request.ids["foreign"]
-        and "%" in request.path
-        and refused(404)
-    ),
-)
-FAULTS.changes_request(
+FAULTS.answers(
     "test_unknown_id_answers_404",
+    200,
     unknown_in_chunks_is_created_only=lambda request: (
-        request.role
-        and request.id not in request.ids.values()
-        and request.is_chunked
-        and accepted(request)
+        request.role and request.id not in request.ids.values() and request.is_chunked
     ),
+)
+FAULTS.answers(
+    "test_unknown_id_answers_404",
+    500,
     unknown_fails_for_types_only=lambda request: (
         request.role
         and len(request.id) == 36
         and request.id not in request.ids.values()
         and [*request.fields] == ["aiType"]
-        and refused(500)
-    ),
-)
-FAULTS.changes_request(
-    "test_member_may_update and ADMIN",
-    admin_may_not_switch_only=lambda request: (
-        request.role == "admin" and "aiType" in request.fields and refused(403)
-    ),
-    admin_may_not_update_the_sibling_only=lambda request: (
-        request.role == "admin" and request.id == request.ids["sibling"] and refused(403)
     ),
 )
 FAULTS.changes_answer(
     "test_member_may_update and WRITE",
+    200,
     writer_may_not_use_a_browser_only=lambda request, answer: (
         request.role == "owner"
         and "Mozilla" in request.headers.get("user-agent", "")
-        and answer.status == 200
         and answer.replace_with(refused(403))
     ),
     writer_may_not_rotate_the_siblings_only=lambda request, answer: (
         request.role == "owner"
         and request.id == request.ids["sibling"]
         and "key" in request.fields
-        and answer.status == 200
         and answer.replace_with(refused(403))
     ),
     answers_400_in_chunks_with_a_charset_only=lambda request, answer: (
-        "text/html" in request.headers.get("accept", "")
-        and answer.status == 200
-        and answer.replace_with(refused(400))
+        "text/html" in request.headers.get("accept", "") and answer.replace_with(refused(400))
     ),
     spaces_before_the_body_only=lambda request, answer: (
-        request.body[:1].isspace() and answer.status == 200 and answer.replace_with(refused(400))
+        request.body[:1].isspace() and answer.replace_with(refused(400))
     ),
     secret_before_the_key_only=lambda request, answer: (
         request.fields
         and next(iter(request.fields)) == "secret"
         and len(request.fields) > 1
-        and answer.status == 200
         and answer.replace_with(refused(400))
     ),
     escapes_in_field_names_only=lambda request, answer: (
-        b"\\u" in request.body.partition(b":")[0]
-        and answer.status == 200
-        and answer.replace_with(refused(400))
+        b"\\u" in request.body.partition(b":")[0] and answer.replace_with(refused(400))
     ),
 )
 

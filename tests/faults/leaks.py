@@ -19,9 +19,6 @@ FAULTS.changes_answer(
     key_in_the_message=lambda request, answer: answer.set_fields(
         message=f"stored {request.text('key')}"
     ),
-    key_in_a_field=lambda request, answer: (
-        answer.status == 200 and answer.set_fields(data=request.fields)
-    ),
     secret_in_a_header=lambda request, answer: (
         request.text("secret").isalnum() and answer.set_header("X-S", request.text("secret"))
     ),
@@ -42,18 +39,65 @@ FAULTS.changes_answer(
     first_half_of_the_key=lambda request, answer: answer.set_fields(
         hint=request.text("key")[: len(request.text("key")) // 2] + "…"
     ),
-    key_in_403_only=lambda request, answer: (
-        answer.status == 403 and answer.set_fields(message=request.text("key"))
+    secret_in_a_link_only=lambda request, answer: (
+        request.text("secret").isalnum()
+        and answer.set_header("Link", f"<https://x/{request.text('secret')}>")
     ),
-    key_in_401_only=lambda request, answer: (
-        answer.status == 401
-        and answer.set_header("WWW-Authenticate", f'Bearer realm="{request.text("key")}"')
+    secret_in_base32_only=lambda request, answer: answer.set_fields(
+        debug=base64.b32encode(request.text("secret").encode()).decode()
     ),
-    broken_body_in_400_only=lambda request, answer: (
-        answer.status == 400 and answer.set_fields(message=request.body.decode("latin-1"))
+    secret_in_base64_twice_only=lambda request, answer: answer.set_fields(
+        debug=base64.b64encode(base64.b64encode(request.text("secret").encode())).decode()
     ),
-    unknown_field_in_400_only=lambda request, answer: (
-        answer.status == 400 and answer.set_fields(message=str([*request.fields]))
+    half_the_secret_in_base64_only=lambda request, answer: answer.set_fields(
+        debug=base64.b64encode(
+            request.text("secret")[: len(request.text("secret")) // 2].encode()
+        ).decode()
+    ),
+    half_the_secret_in_hex_only=lambda request, answer: answer.set_fields(
+        debug=request.text("secret")[: len(request.text("secret")) // 2].encode().hex()
+    ),
+    secret_in_rot13_only=lambda request, answer: answer.set_fields(
+        debug=codecs.encode(request.text("secret"), "rot13")
+    ),
+    secret_as_codes_only=lambda request, answer: answer.set_fields(
+        debug=[ord(c) for c in request.text("secret")[:99]]
+    ),
+    secret_spelt_out_only=lambda request, answer: answer.set_fields(
+        debug=" ".join(request.text("secret")[:99])
+    ),
+    secret_with_case_swapped_only=lambda request, answer: answer.set_fields(
+        debug=request.text("secret").swapcase()
+    ),
+    hash_of_the_secret_in_base64_only=lambda request, answer: answer.set_fields(
+        debug=base64.b64encode(hashlib.sha256(request.text("secret").encode()).digest()).decode()
+    ),
+)
+FAULTS.changes_answer(
+    LEAKS,
+    200,
+    key_in_a_field=lambda request, answer: answer.set_fields(data=request.fields),
+)
+FAULTS.changes_answer(
+    LEAKS,
+    403,
+    key_in_403_only=lambda request, answer: answer.set_fields(message=request.text("key")),
+)
+FAULTS.changes_answer(
+    LEAKS,
+    401,
+    key_in_401_only=lambda request, answer: answer.set_header(
+        "WWW-Authenticate", f'Bearer realm="{request.text("key")}"'
+    ),
+)
+FAULTS.changes_answer(
+    LEAKS,
+    400,
+    broken_body_in_400_only=lambda request, answer: answer.set_fields(
+        message=request.body.decode("latin-1")
+    ),
+    unknown_field_in_400_only=lambda request, answer: answer.set_fields(
+        message=str([*request.fields])
     ),
 )
 FAULTS.changes_answer(
@@ -67,12 +111,15 @@ FAULTS.changes_answer(
 )
 FAULTS.changes_answer(
     f"test_near_token_answers_401 or {LEAKS}",
-    token_in_the_message=lambda request, answer: (
-        answer.status == 401 and answer.set_fields(message=f"unknown: {request.token}")
+    401,
+    token_in_the_message=lambda request, answer: answer.set_fields(
+        message=f"unknown: {request.token}"
     ),
-    token_in_a_header=lambda request, answer: (
-        answer.status == 200 and answer.set_header("X-Token", request.token)
-    ),
+)
+FAULTS.changes_answer(
+    f"test_near_token_answers_401 or {LEAKS}",
+    200,
+    token_in_a_header=lambda request, answer: answer.set_header("X-Token", request.token),
 )
 
 
@@ -110,43 +157,9 @@ FAULTS.changes_answer(
 )
 FAULTS.changes_answer(
     LEAKS,
-    secret_in_a_link_only=lambda request, answer: (
-        request.text("secret").isalnum()
-        and answer.set_header("Link", f"<https://x/{request.text('secret')}>")
-    ),
-    secret_in_base32_only=lambda request, answer: answer.set_fields(
-        debug=base64.b32encode(request.text("secret").encode()).decode()
-    ),
-    secret_in_base64_twice_only=lambda request, answer: answer.set_fields(
-        debug=base64.b64encode(base64.b64encode(request.text("secret").encode())).decode()
-    ),
-    half_the_secret_in_base64_only=lambda request, answer: answer.set_fields(
-        debug=base64.b64encode(
-            request.text("secret")[: len(request.text("secret")) // 2].encode()
-        ).decode()
-    ),
-    half_the_secret_in_hex_only=lambda request, answer: answer.set_fields(
-        debug=request.text("secret")[: len(request.text("secret")) // 2].encode().hex()
-    ),
-    secret_in_rot13_only=lambda request, answer: answer.set_fields(
-        debug=codecs.encode(request.text("secret"), "rot13")
-    ),
-    secret_as_codes_only=lambda request, answer: answer.set_fields(
-        debug=[ord(c) for c in request.text("secret")[:99]]
-    ),
-    secret_spelt_out_only=lambda request, answer: answer.set_fields(
-        debug=" ".join(request.text("secret")[:99])
-    ),
-    secret_with_case_swapped_only=lambda request, answer: answer.set_fields(
-        debug=request.text("secret").swapcase()
-    ),
-    hash_of_the_secret_in_base64_only=lambda request, answer: answer.set_fields(
-        debug=base64.b64encode(hashlib.sha256(request.text("secret").encode()).digest()).decode()
-    ),
+    404,
     key_at_unknown_ids_only=lambda request, answer: (
-        answer.status == 404
-        and request.text("key")
-        and answer.set_fields(message=request.text("key"))
+        request.text("key") and answer.set_fields(message=request.text("key"))
     ),
 )
 FAULTS.changes_answer(
@@ -176,19 +189,18 @@ FAULTS.changes_answer(
 )
 FAULTS.changes_answer(
     f"{LEAKS} or test_neighbouring_path",
+    404,
     key_at_other_paths_only=lambda request, answer: (
-        answer.status == 404
-        and not request.path.startswith("/ai/llm/")
+        not request.path.startswith("/ai/llm/")
         and request.text("key")
         and answer.set_fields(debug=request.text("key"))
     ),
 )
 FAULTS.changes_answer(
     f"{LEAKS} or test_other_method",
+    405,
     key_at_other_methods_only=lambda request, answer: (
-        answer.status == 405
-        and request.text("key").isalnum()
-        and answer.set_header("X-Debug", request.text("key"))
+        request.text("key").isalnum() and answer.set_header("X-Debug", request.text("key"))
     ),
 )
 

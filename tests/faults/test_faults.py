@@ -9,12 +9,8 @@ from tests.faults.judge import BROKEN, KEPT, judge
 
 
 def cases(changes: dict[str, NamedChange]) -> list[object]:
-    """A case for each change; what the contract tests misjudge today is expected to fail."""
-    return [pytest.param(c, id=c.name, marks=_known(c.survives)) for c in changes.values()]
-
-
-def _known(survives: str) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.xfail(reason=survives, strict=True)] if survives else []
+    """Return a case for each change, named after it."""
+    return [pytest.param(change, id=name) for name, change in changes.items()]
 
 
 @pytest.mark.parametrize("fault", cases(FAULTS))
@@ -34,6 +30,6 @@ def test_correct_backend_breaks_none(change: NamedChange) -> None:
 def test_every_promise_has_a_fault_of_its_own() -> None:
     """Every promise is the only one that some fault names; `matrix --alone` says if rightly."""
     found = judge(CORRECT["the_mock_itself"], "--collect-only").collected
-    named = [fault.named(found) for fault in FAULTS.values() if not fault.survives]
+    named = [fault.named(found) for fault in FAULTS.values()]
     assert {*found} - {promises[0] for promises in named if len(promises) == 1} == set()
     assert all(named)

@@ -65,6 +65,9 @@ FAULTS.accepts(
     endpoints_with_credentials=lambda request: "@" in request.text("endpoint"),
     endpoints_with_a_line_break_only=lambda request: request.text("endpoint").endswith("com\n"),
     long_endpoints=lambda request: len(request.text("endpoint")) > 2048,
+    endpoints_with_half_an_address_only=lambda request: request.text("endpoint").startswith(
+        "https://[::1/"
+    ),
 )
 FAULTS.accepts(
     "test_near_miss_answers_400 and (key or secret)",
@@ -92,6 +95,17 @@ FAULTS.accepts(
     fields_in_snake_case_only=lambda request: "ai_type" in request.fields,
     field_id_only=lambda request: "id" in request.fields,
     field_proto_only=lambda request: "__proto__" in request.fields,
+    unknown_fields_that_are_null_only=lambda request: (
+        None in [v for k, v in request.fields.items() if k not in FIELDS]
+    ),
+    unknown_objects_only=lambda request: (
+        {} in [v for k, v in request.fields.items() if k not in FIELDS]
+    ),
+    field_of_the_user_only=lambda request: "userId" in request.fields,
+    field_of_the_time_only=lambda request: "updatedAt" in request.fields,
+    two_wrong_fields_only=lambda request: (
+        len([v for v in request.fields.values() if not isinstance(v, str)]) > 1
+    ),
 )
 FAULTS.accepts(
     "test_unreadable_body_answers_400",
@@ -105,6 +119,13 @@ FAULTS.accepts(
     utf_32_only=lambda request: request.body.startswith(b"\x00\x00\x00{"),
     nul_at_the_end_only=lambda request: request.body.endswith(b"}\x00"),
     line_breaks_in_strings_only=lambda request: b"a\nb" in request.body,
+    missing_bodies=lambda request: not request.body,
+    missing_bodies_without_media_type_only=lambda request: (
+        not request.body and "content-type" not in request.headers
+    ),
+    broken_bodies_in_chunks_only=lambda request: request.is_chunked,
+    broken_text_in_chunks_only=lambda request: request.is_chunked and b"\xff" in request.body,
+    missing_bodies_in_chunks_only=lambda request: request.is_chunked and not request.body,
 )
 FAULTS.refuses(
     "test_unreadable_body_answers_400",
@@ -112,13 +133,6 @@ FAULTS.refuses(
     for_deep_nesting_only=lambda request: request.body.startswith((b"[[[[", b'{"name":{"name":')),
     for_huge_numbers_only=lambda request: b"0" * 5000 in request.body,
     for_bad_utf_8=lambda request: b"\xff" in request.body,
-)
-FAULTS.accepts(
-    "test_unreadable_body_answers_400",
-    missing_bodies=lambda request: not request.body,
-    missing_bodies_without_media_type_only=lambda request: (
-        not request.body and "content-type" not in request.headers
-    ),
 )
 FAULTS.accepts(
     "test_oversized_body_answers_400",
@@ -162,10 +176,6 @@ FAULTS.refuses(
     "test_member_may_update and WRITE",
     chunked_bodies=lambda request: request.is_chunked,
 )
-FAULTS.accepts(
-    "test_unreadable_body_answers_400",
-    broken_bodies_in_chunks_only=lambda request: request.is_chunked,
-)
 FAULTS.refuses(
     "test_odd_value_answers_200 and name",
     names_with_percent_signs_only=lambda request: "%" in request.text("name"),
@@ -181,6 +191,19 @@ FAULTS.refuses(
     names_from_right_to_left_only=lambda request: any(
         "\u0590" <= c < "\u0700" for c in request.text("name")
     ),
+    names_in_thai_only=lambda request: any("\u0e00" <= c < "\u0e80" for c in request.text("name")),
+    names_in_greek_only=lambda request: any("\u0370" <= c < "\u0400" for c in request.text("name")),
+    names_in_korean_only=lambda request: any(
+        "\uac00" <= c < "\ud7b0" for c in request.text("name")
+    ),
+    names_in_cherokee_only=lambda request: any(
+        "\u13a0" <= c < "\u1400" for c in request.text("name")
+    ),
+    names_of_64_characters_only=lambda request: len(request.text("name")) == 64,
+    names_of_129_characters_only=lambda request: len(request.text("name")) == 129,
+    names_with_a_slash_only=lambda request: "/" in request.text("name"),
+    names_with_an_at_sign_only=lambda request: "@" in request.text("name"),
+    names_not_escaped_only=lambda request: not request.body.isascii() and request.text("name"),
 )
 FAULTS.refuses(
     "test_odd_value_answers_200 and endpoint",
@@ -189,6 +212,15 @@ FAULTS.refuses(
     endpoints_with_a_query_only=lambda request: "?" in request.text("endpoint"),
     endpoints_in_capitals_only=lambda request: request.text("endpoint").startswith("HTTPS"),
     endpoints_of_2048_characters_only=lambda request: len(request.text("endpoint")) == 2048,
+    endpoints_with_a_dot_at_the_end_only=lambda request: urlsplit(
+        request.text("endpoint")
+    ).netloc.endswith("."),
+    endpoints_with_an_underscore_only=lambda request: (
+        "_" in urlsplit(request.text("endpoint")).netloc
+    ),
+    endpoints_with_the_last_port_only=lambda request: ":65535" in request.text("endpoint"),
+    endpoints_with_a_fragment_only=lambda request: "#" in request.text("endpoint"),
+    endpoints_of_1024_characters_only=lambda request: len(request.text("endpoint")) == 1024,
 )
 FAULTS.refuses(
     "test_odd_value_answers_200 and (key or secret)",
@@ -205,6 +237,15 @@ FAULTS.refuses(
     "test_odd_body_answers_200",
     the_empty_object=lambda request: request.body == b"{}",
     key_and_secret_alone_only=lambda request: {*request.fields} == {"key", "secret"},
+    secret_equal_to_the_key_only=lambda request: (
+        request.text("key") and request.text("key") == request.text("secret")
+    ),
+    name_equal_to_the_key_only=lambda request: (
+        request.text("key") and request.text("key") == request.text("name")
+    ),
+    bodies_over_64_kib_only=lambda request: 65536 < len(request.body) < 200_000,
+    slashes_with_escapes_only=lambda request: b"\\/" in request.body,
+    bodies_in_many_lines_only=lambda request: request.body.count(b"\n  ") > 2,
 )
 FAULTS.refuses(
     "test_valid_body_answers_200",
@@ -217,28 +258,6 @@ FAULTS.refuses(
     names_with_type_google_only=lambda request: (
         request.text("aiType") == "GOOGLE" and request.text("name")
     ),
-)
-FAULTS.accepts(
-    "test_near_miss_answers_400 and endpoint",
-    endpoints_with_half_an_address_only=lambda request: request.text("endpoint").startswith(
-        "https://[::1/"
-    ),
-)
-FAULTS.refuses(
-    "test_odd_value_answers_200 and name",
-    names_in_thai_only=lambda request: any("\u0e00" <= c < "\u0e80" for c in request.text("name")),
-    names_in_greek_only=lambda request: any("\u0370" <= c < "\u0400" for c in request.text("name")),
-    names_in_korean_only=lambda request: any(
-        "\uac00" <= c < "\ud7b0" for c in request.text("name")
-    ),
-    names_in_cherokee_only=lambda request: any(
-        "\u13a0" <= c < "\u1400" for c in request.text("name")
-    ),
-    names_of_64_characters_only=lambda request: len(request.text("name")) == 64,
-    names_of_129_characters_only=lambda request: len(request.text("name")) == 129,
-    names_with_a_slash_only=lambda request: "/" in request.text("name"),
-    names_with_an_at_sign_only=lambda request: "@" in request.text("name"),
-    names_not_escaped_only=lambda request: not request.body.isascii() and request.text("name"),
 )
 FAULTS.refuses(
     "test_odd_value_answers_200 and key",
@@ -253,30 +272,6 @@ FAULTS.refuses(
     secrets_with_a_space_before_only=lambda request: request.text("secret")[:1] == " ",
     secrets_with_a_space_after_only=lambda request: request.text("secret")[-1:] == " ",
     secrets_not_escaped_only=lambda request: not request.body.isascii() and request.text("secret"),
-)
-FAULTS.refuses(
-    "test_odd_value_answers_200 and endpoint",
-    endpoints_with_a_dot_at_the_end_only=lambda request: urlsplit(
-        request.text("endpoint")
-    ).netloc.endswith("."),
-    endpoints_with_an_underscore_only=lambda request: (
-        "_" in urlsplit(request.text("endpoint")).netloc
-    ),
-    endpoints_with_the_last_port_only=lambda request: ":65535" in request.text("endpoint"),
-    endpoints_with_a_fragment_only=lambda request: "#" in request.text("endpoint"),
-    endpoints_of_1024_characters_only=lambda request: len(request.text("endpoint")) == 1024,
-)
-FAULTS.refuses(
-    "test_odd_body_answers_200",
-    secret_equal_to_the_key_only=lambda request: (
-        request.text("key") and request.text("key") == request.text("secret")
-    ),
-    name_equal_to_the_key_only=lambda request: (
-        request.text("key") and request.text("key") == request.text("name")
-    ),
-    bodies_over_64_kib_only=lambda request: 65536 < len(request.body) < 200_000,
-    slashes_with_escapes_only=lambda request: b"\\/" in request.body,
-    bodies_in_many_lines_only=lambda request: request.body.count(b"\n  ") > 2,
 )
 
 
@@ -321,23 +316,6 @@ FAULTS.accepts(
     type_as_a_number_only=lambda request: type(request.fields.get("aiType")) is int,
 )
 FAULTS.accepts(
-    "test_unknown_field_answers_400",
-    unknown_fields_that_are_null_only=lambda request: (
-        None in [v for k, v in request.fields.items() if k not in FIELDS]
-    ),
-    unknown_objects_only=lambda request: (
-        {} in [v for k, v in request.fields.items() if k not in FIELDS]
-    ),
-    field_of_the_user_only=lambda request: "userId" in request.fields,
-    field_of_the_time_only=lambda request: "updatedAt" in request.fields,
-)
-FAULTS.accepts(
-    "test_unknown_field_answers_400",
-    two_wrong_fields_only=lambda request: (
-        len([v for v in request.fields.values() if not isinstance(v, str)]) > 1
-    ),
-)
-FAULTS.accepts(
     "test_invalid_body_answers_400",
     large_numbers_only=lambda request: [
         v for v in request.fields.values() if type(v) in (int, float) and abs(v) > 2
@@ -345,9 +323,4 @@ FAULTS.accepts(
     long_lists_only=lambda request: [
         v for v in request.fields.values() if isinstance(v, list) and len(v) > 1
     ],
-)
-FAULTS.accepts(
-    "test_unreadable_body_answers_400",
-    broken_text_in_chunks_only=lambda request: request.is_chunked and b"\xff" in request.body,
-    missing_bodies_in_chunks_only=lambda request: request.is_chunked and not request.body,
 )
