@@ -7,7 +7,7 @@ from .errors import FlashbackError
 from .models import AiType
 from .types import UNSET, Unset
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = (
     "UNSET",
     "AiType",

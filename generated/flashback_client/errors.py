@@ -51,26 +51,39 @@ class UnexpectedStatusError(ApiStatusError):
 
 
 class BadRequestError(ApiStatusError):
-    """400: Validation error: the body, a header or the id breaks a rule, or the name is taken.
-    Nothing was changed."""
+    """400: Validation error: the body, a header or the id breaks a rule, the name is taken, or
+    the user is not validated. Nothing was changed."""
 
 
 class AuthenticationError(ApiStatusError):
-    """401: The access token is missing, malformed, unknown or expired."""
+    """401: The access token is missing, malformed, unknown or expired. Nothing was changed."""
 
 
 class PermissionDeniedError(ApiStatusError):
-    """403: Insufficient permissions: the user is no member of the configuration's workspace, or
-    may only read there."""
+    """403: Insufficient permissions: the user is not a member of the configuration's workspace,
+    or may only read it. Nothing was changed."""
 
 
 class NotFoundError(ApiStatusError):
     """404: Configuration not found."""
 
 
+class ContentTooLargeError(ApiStatusError):
+    """413: The request body is too large. Nothing was changed. A backend may answer 400."""
+
+
+class UnsupportedMediaTypeError(ApiStatusError):
+    """415: The body's media type or content coding is not supported. Nothing was changed. A
+    backend may answer 400."""
+
+
+class TooManyRequestsError(ApiStatusError):
+    """429: Too many requests. Nothing was changed; try again later."""
+
+
 class InternalServerError(ApiStatusError):
-    """500: Failed to update configuration. Nothing was changed. Never carries a trace, a query
-    or a value from the request."""
+    """500: Failed to update configuration. Nothing was changed. Never contains a stack trace, a
+    database query or a value from the request."""
 
 
 STATUS_ERRORS: dict[int, type[ApiStatusError]] = {
@@ -78,5 +91,8 @@ STATUS_ERRORS: dict[int, type[ApiStatusError]] = {
     401: AuthenticationError,
     403: PermissionDeniedError,
     404: NotFoundError,
+    413: ContentTooLargeError,
+    415: UnsupportedMediaTypeError,
+    429: TooManyRequestsError,
     500: InternalServerError,
 }
