@@ -222,13 +222,13 @@ async def unauthorized_update_renames_only(request: Request, answer: Answer) -> 
         await request.rename(request.text("name"))
 
 
-@FAULTS.after("test_refused_update_changes_nothing")
+@FAULTS.after("test_other_fields_do_not_change_the_name")
 async def no_change_renames_only(request: Request, answer: Answer) -> None:
     if answer.status == 200 and request.body == b"{}":
         await request.rename("unnamed")
 
 
-@FAULTS.after("test_refused_update_changes_nothing")
+@FAULTS.after("test_other_fields_do_not_change_the_name")
 async def change_of_provider_resets_the_name_only(request: Request, answer: Answer) -> None:
     if answer.status == 200 and request.text("aiType") and "name" not in request.fields:
         await request.rename(request.text("aiType"))
@@ -338,13 +338,13 @@ async def name_is_checked_before_it_is_taken(request: Request) -> Answer | None:
     return accepted(request) if free and await request.name_of(other) == name else None
 
 
-@FAULTS.before("test_refused_update_changes_nothing or test_chunked")
+@FAULTS.before("test_chunked_update_takes_effect")
 def chunked_body_is_not_read(request: Request) -> None:
     if request.is_chunked and request.fields:
         request.set_body(b"{}")
 
 
-@FAULTS.before("test_refused_update_changes_nothing or test_chunked")
+@FAULTS.before("test_chunked_update_takes_effect")
 def chunked_name_is_not_stored_only(request: Request) -> None:
     if request.is_chunked and request.text("name"):
         others = {name: value for name, value in request.fields.items() if name != "name"}

@@ -27,7 +27,7 @@ def _has_a_wrong_type(request: Request) -> bool:
 
 
 FAULTS.grants(
-    "test_bad_token_comes_first and missing",
+    "test_bad_token_answers_401 and missing",
     missing_token_is_the_owners=lambda request: "authorization" not in request.headers,
     missing_token_may_change_nothing_only=lambda request: (
         request.authorization == "" and not request.fields
@@ -99,7 +99,7 @@ FAULTS.changes_request(
     ),
 )
 FAULTS.grants(
-    "test_no_header_stands_in_for_a_token",
+    "test_no_header_replaces_a_token",
     user_in_a_header_only=lambda request: (
         not request.authorization and "x-forwarded-user" in request.headers
     ),
@@ -115,7 +115,7 @@ FAULTS.changes_answer(
     ),
 )
 FAULTS.grants(
-    "test_bad_token_comes_first and expired",
+    "test_bad_token_answers_401 and expired",
     expired_token=lambda request: request.role == "expired",
     expired_token_may_rename_only=lambda request: (
         request.role == "expired" and "name" in request.fields
@@ -129,7 +129,7 @@ FAULTS.grants(
     expired_token_in_chunks_only=lambda request: request.role == "expired" and request.is_chunked,
 )
 FAULTS.answers(
-    "test_bad_token_comes_first and expired",
+    "test_bad_token_answers_401 and expired",
     403,
     expired_token_is_forbidden=lambda request: request.role == "expired",
     expired_token_is_forbidden_elsewhere_only=lambda request: (
@@ -137,7 +137,7 @@ FAULTS.answers(
     ),
 )
 FAULTS.answers(
-    "test_bad_token_comes_first",
+    "test_bad_token_answers_401",
     400,
     parsed_body_is_judged_before_the_token=lambda request: (
         not request.role and request.is_json and request.body[:1] != b"{"
@@ -147,7 +147,7 @@ FAULTS.answers(
     ),
 )
 FAULTS.answers(
-    "test_bad_token_comes_first",
+    "test_bad_token_answers_401",
     404,
     id_is_judged_before_the_token=lambda request: (
         not request.role and len(request.id) == 36 and request.id not in request.ids.values()
@@ -155,13 +155,13 @@ FAULTS.answers(
     long_id_is_judged_before_the_token_only=lambda request: len(request.id) > 255,
 )
 FAULTS.grants(
-    "test_bad_token_comes_first and unknown",
+    "test_bad_token_answers_401 and unknown",
     unknown_token_may_change_nothing_only=lambda request: (
         request.token and not request.role and request.body == b"{}"
     ),
 )
 FAULTS.answers(
-    "test_bad_token_comes_first and unknown",
+    "test_bad_token_answers_401 and unknown",
     404,
     unknown_token_is_told_of_unknown_ids_only=lambda request: (
         request.token
@@ -171,14 +171,14 @@ FAULTS.answers(
     ),
 )
 FAULTS.changes_answer(
-    "test_bad_token_comes_first or test_near_token_answers_401",
+    "test_bad_token_answers_401 or test_near_token_answers_401",
     no_challenge=lambda _, answer: answer.drop_header("WWW-Authenticate"),
     expired_token_gets_no_challenge_only=lambda request, answer: (
         request.role == "expired" and answer.drop_header("WWW-Authenticate")
     ),
 )
 FAULTS.changes_answer(
-    "test_bad_token_comes_first or test_near_token_answers_401",
+    "test_bad_token_answers_401 or test_near_token_answers_401",
     401,
     challenge_of_another_scheme=lambda _, answer: answer.set_header("WWW-Authenticate", "Basic"),
     bad_token_answers_403=lambda _, answer: answer.replace_with(refused(403)),
@@ -218,7 +218,7 @@ FAULTS.grants(
     admin_under_another_scheme_only=lambda request: request.authorization == "Token admin-token",
 )
 FAULTS.changes_request(
-    "test_bad_token_comes_first and missing",
+    "test_bad_token_answers_401 and missing",
     missing_token_of_a_browser_is_shown_a_page_only=lambda request: (
         not request.authorization
         and "text/html" in request.headers.get("accept", "")
@@ -226,21 +226,21 @@ FAULTS.changes_request(
     ),
 )
 FAULTS.answers(
-    "test_bad_token_comes_first and expired",
+    "test_bad_token_answers_401 and expired",
     404,
     expired_token_is_told_of_unknown_ids_only=lambda request: (
         request.role == "expired" and request.id not in request.ids.values()
     ),
 )
 FAULTS.answers(
-    "test_bad_token_comes_first and expired",
+    "test_bad_token_answers_401 and expired",
     400,
     expired_token_is_judged_after_the_types_only=lambda request: (
         request.role == "expired" and _has_a_wrong_type(request)
     ),
 )
 FAULTS.grants(
-    "test_two_tokens",
+    "test_two_tokens_give_no_more_than_one",
     two_tokens_are_the_owners=lambda request: len(request.authorizations) > 1,
     second_token_counts_after_a_check_of_the_first=lambda request: (
         len(request.authorizations) > 1
@@ -248,7 +248,7 @@ FAULTS.grants(
     ),
 )
 FAULTS.answers(
-    "test_two_tokens",
+    "test_two_tokens_give_no_more_than_one",
     500,
     two_tokens_fail_only=lambda request: len(request.authorizations) > 1,
 )

@@ -31,7 +31,7 @@ class NamedChange(Change):
 
     def named(self, promises: Iterable[str]) -> list[str]:
         """Return those of the promises that `-k` would select."""
-        choice = re.sub(r"\b(?!(?:and|or|not)\b)\w+", r"('\g<0>'.lower() in p)", self.promises)
+        choice = re.sub(r"\b(?!(?:and|or|not)\b)[\w-]+", r"('\g<0>'.lower() in p)", self.promises)
         return [promise for promise in promises if eval(choice, {"p": promise.lower()})]  # noqa: S307
 
 

@@ -11,7 +11,7 @@ from tests.faults.changes import Changes
 FAULTS = Changes("ids")
 
 FAULTS.takes_id_for(
-    "test_near_id_answers_404",
+    "test_near_id_is_refused",
     "main",
     id_with_a_suffix=lambda request: request.id.startswith(request.ids["main"]),
     id_short_of_a_letter=lambda request: request.id == request.ids["main"][:-1],
@@ -24,12 +24,12 @@ FAULTS.takes_id_for(
     id_as_a_number_only=lambda request: request.id == str(uuid.UUID(request.ids["main"]).int),
 )
 FAULTS.answers(
-    "test_near_id_answers_404",
+    "test_near_id_is_refused",
     500,
     id_with_a_quote_fails_only=lambda request: "'" in request.id,
 )
 FAULTS.changes_request(
-    "test_strange_id_answers_404_or_400",
+    "test_strange_id_is_refused",
     padded_id=lambda request: request.for_id(quote(request.id.strip(), safe="")),
     id_with_nul_is_cut_only=lambda request: request.for_id(
         quote(request.id.split("\0")[0], safe="")
@@ -42,12 +42,12 @@ FAULTS.changes_request(
     ),
 )
 FAULTS.takes_id_for(
-    "test_strange_id_answers_404_or_400",
+    "test_strange_id_is_refused",
     "main",
     id_with_a_line_break_only=lambda request: request.id.endswith("\n"),
 )
 FAULTS.answers(
-    "test_strange_id_answers_404_or_400",
+    "test_strange_id_is_refused",
     500,
     id_with_nul_fails_only=lambda request: "\0" in request.id,
     long_id_fails_only=lambda request: len(request.id) > 255,
@@ -72,7 +72,7 @@ FAULTS.changes_request(
 )
 
 
-@FAULTS.before("test_strange_id")
+@FAULTS.before("test_rewritten_id_is_no_update")
 def slashes_in_ids_are_resolved_behind_a_proxy(request: Request) -> Answer | None:
     """Refuse `%00` as nginx does, and let `x%2F..%2FMAIN` name MAIN."""
     if "%00" in request.path:
@@ -83,7 +83,7 @@ def slashes_in_ids_are_resolved_behind_a_proxy(request: Request) -> Answer | Non
     return None
 
 
-@FAULTS.before("test_strange_id")
+@FAULTS.before("test_rewritten_id_is_no_update")
 def slash_before_an_id_is_dropped_only(request: Request) -> None:
     if request.path.lower().startswith("/ai/llm/%2f"):
         request.path = "/ai/llm/" + request.path[len("/ai/llm/%2f") :]

@@ -2,11 +2,9 @@
 
 import gc
 import io
-import json
 import multiprocessing
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -130,16 +128,13 @@ def _test(run: _Run, result: Connection) -> None:
         os.environ.clear()
         os.environ.update(variables)
         judgement = Judgement()
-        reports = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         output = stack.enter_context(io.StringIO())
         arguments = [*_files(run.promises), "-k", run.promises, "--backend-url", url]
-        arguments += ["--seed", SEED, "--timeout", "4", "--report-dir", str(reports)]
+        arguments += ["--seed", SEED, "--timeout", "4"]
         arguments += ["-c", str(CONTRACT_TESTS / "pytest.toml"), "--capture=no", *run.options]
         with redirect_stdout(output), redirect_stderr(output):
             judgement.status = int(pytest.main(arguments, [_Collector(judgement, run.promises)]))
         judgement.output = output.getvalue()
-        if (verdict := reports / "verdict.json").exists():
-            judgement.verdict = json.loads(verdict.read_text("utf-8"))
         result.send(judgement)
     os._exit(0)  # a server that still listens ends with the process
 
@@ -166,7 +161,7 @@ def _names(promises: str) -> list[str]:
 
 @dataclass
 class _Collector:
-    """A pytest plugin that records which promises there are."""
+    """A pytest plugin that takes the verdict, and records which promises there are."""
 
     judgement: Judgement
     promises: str
@@ -178,6 +173,10 @@ class _Collector:
         if not is_test or any(name in collector.name for name in _names(self.promises)):
             return None
         return pytest.CollectReport(collector.nodeid, "passed", None, [])
+
+    def pytest_contract_verdict(self, verdict: dict[str, Any]) -> None:
+        """Take the verdict."""
+        self.judgement.verdict = verdict
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Record the promise."""

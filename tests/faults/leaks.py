@@ -13,7 +13,7 @@ from tests.faults.changes import Changes
 
 FAULTS = Changes("leaked credentials")
 
-LEAKS = "test_every_answer and credential"
+LEAKS = "test_every_response and credentials"
 FAULTS.changes_answer(
     LEAKS,
     key_in_the_message=lambda request, answer: answer.set_fields(
@@ -101,7 +101,7 @@ FAULTS.changes_answer(
     ),
 )
 FAULTS.changes_answer(
-    f"test_odd_value_answers_200 or {LEAKS}",
+    f"test_unusual_value_answers_200 or {LEAKS}",
     long_secret_only=lambda request, answer: (
         len(request.text("secret")) > 1000 and answer.set_fields(debug=request.text("secret"))
     ),
@@ -144,13 +144,13 @@ FAULTS.add(
     on_the_wire=_header_to_status_line,
 )
 FAULTS.changes_answer(
-    "test_every_answer and credential or test_near_miss",
+    "test_every_response and credentials or test_near_miss_answers_400",
     last_four_of_the_key_only=lambda request, answer: answer.set_fields(
         hint="****" + request.text("key")[-4:]
     ),
 )
 FAULTS.changes_answer(
-    "test_every_answer and credential or test_member_may_update and ADMIN",
+    "test_every_response and credentials or test_member_may_update and ADMIN",
     key_to_admins_only=lambda request, answer: (
         request.role == "admin" and answer.set_fields(debug=request.text("key"))
     ),
@@ -163,14 +163,14 @@ FAULTS.changes_answer(
     ),
 )
 FAULTS.changes_answer(
-    f"{LEAKS} or test_unreadable_body",
+    f"{LEAKS} or test_unreadable_body_is_refused",
     broken_text_with_a_mark_only=lambda request, answer: (
         request.body[:3] == b"\xef\xbb\xbf"
         and answer.set_fields(debug=request.body.decode("latin-1"))
     ),
 )
 FAULTS.changes_answer(
-    f"{LEAKS} or test_content_encoding",
+    f"{LEAKS} or test_what_is_left_open_does_not_fail",
     key_with_compressed_bodies_only=lambda request, answer: (
         "content-encoding" in request.headers and answer.set_fields(debug=request.text("key"))
     ),
@@ -182,13 +182,13 @@ FAULTS.changes_answer(
     ),
 )
 FAULTS.changes_answer(
-    f"{LEAKS} or test_other_media_type",
+    f"{LEAKS} or test_other_media_type_is_refused",
     key_under_other_media_types_only=lambda request, answer: (
         "charset=utf-16" in request.media_type and answer.set_fields(debug=request.text("key"))
     ),
 )
 FAULTS.changes_answer(
-    f"{LEAKS} or test_neighbouring_path",
+    f"{LEAKS} or test_nearby_path_has_the_same_checks",
     404,
     key_at_other_paths_only=lambda request, answer: (
         not request.path.startswith("/ai/llm/")
@@ -197,7 +197,7 @@ FAULTS.changes_answer(
     ),
 )
 FAULTS.changes_answer(
-    f"{LEAKS} or test_other_method",
+    f"{LEAKS} or test_other_method_is_no_update",
     405,
     key_at_other_methods_only=lambda request, answer: (
         request.text("key").isalnum() and answer.set_header("X-Debug", request.text("key"))
@@ -212,7 +212,7 @@ def secret_before_in_404_only(request: Request, answer: Answer) -> None:
     request.memory["secret"] = request.text("secret") or request.memory.get("secret", "")
 
 
-@FAULTS.before("test_updates_at_the_same_time_are_all_answered")
+@FAULTS.before("test_requests_at_the_same_time_are_answered_as_alone")
 async def user_is_the_last_that_came(request: Request) -> None:
     request.memory["user"] = request.authorization or request.memory.get("user", "")
     await asyncio.sleep(0.05)
@@ -220,7 +220,7 @@ async def user_is_the_last_that_came(request: Request) -> None:
         request.set_header("Authorization", request.memory["user"])
 
 
-@FAULTS.before("test_updates_at_the_same_time_are_all_answered or test_every_answer")
+@FAULTS.before("test_requests_at_the_same_time_are_answered_as_alone or test_every_response")
 async def id_is_the_last_that_came(request: Request) -> None:
     request.memory["path"] = request.path
     await asyncio.sleep(0.05)

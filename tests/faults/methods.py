@@ -7,24 +7,24 @@ from tests.faults.changes import Changes
 FAULTS = Changes("methods")
 
 FAULTS.answers(
-    "test_other_method_answers_405",
+    "test_other_method_is_no_update",
     200,
     post_updates=lambda request: request.method == "POST",
     patch_updates=lambda request: request.method == "PATCH",
 )
 FAULTS.changes_answer(
-    "test_other_method_answers_405",
+    "test_other_method_is_no_update",
     405,
     not_allowed_without_allow=lambda _, answer: answer.drop_header("Allow"),
 )
 FAULTS.changes_answer(
-    "test_other_method_answers_405",
+    "test_other_method_is_no_update",
     not_allowed_for_head_without_allow_only=lambda request, answer: (
         request.method == "HEAD" and answer.drop_header("Allow")
     ),
 )
 FAULTS.changes_request(
-    "test_other_method or test_invalid_body",
+    "test_unusual_method_is_no_update",
     trace_echoes=lambda request: (
         request.method == "TRACE" and Answer(200, request.authorization.encode())
     ),
@@ -36,7 +36,7 @@ FAULTS.answers(
     override_in_the_query=lambda request: "_method=PUT" in request.query,
 )
 FAULTS.answers(
-    "test_neighbouring_path_is_no_door",
+    "test_nearby_path_has_the_same_checks",
     500,
     path_of_the_collection_fails=lambda request: request.path == "/ai/llm",
 )
@@ -54,7 +54,7 @@ def _update_by(request: Request, method: str) -> None:
 
 
 FAULTS.changes_request(
-    "test_other_method",
+    "test_other_method_is_no_update",
     get_updates=lambda request: _update_by(request, "GET"),
     head_updates=lambda request: _update_by(request, "HEAD"),
     options_updates_only=lambda request: _update_by(request, "OPTIONS"),
@@ -62,19 +62,19 @@ FAULTS.changes_request(
     patch_updates_in_deed=lambda request: _update_by(request, "PATCH"),
 )
 FAULTS.answers(
-    "test_other_method",
+    "test_other_method_is_no_update",
     200,
     post_by_readers_updates_only=lambda request: (
         request.method == "POST" and request.role == "reader"
     ),
 )
 FAULTS.answers(
-    "test_other_method",
+    "test_other_method_is_no_update",
     500,
     get_fails_only=lambda request: request.method == "GET",
 )
 FAULTS.answers(
-    "test_neighbouring_path",
+    "test_nearby_path_has_the_same_checks",
     200,
     path_with_a_slash_needs_no_token=lambda request: request.path.endswith("/"),
     path_in_capitals_needs_no_token=lambda request: request.path.startswith("/AI"),
@@ -83,7 +83,7 @@ FAULTS.answers(
 )
 
 
-@FAULTS.before("test_neighbouring_path")
+@FAULTS.before("test_nearby_path_has_the_same_checks")
 def path_with_a_slash_lets_readers_update_only(request: Request) -> None:
     if request.path.endswith("/"):
         request.path = request.path.removesuffix("/")

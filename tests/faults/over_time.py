@@ -34,7 +34,7 @@ FAULTS.answers(
     first_request_fails_only=lambda request: request.count("any") == 1,
 )
 FAULTS.changes_answer(
-    "test_answer_does_not_depend_on_what_came_before or test_near_token",
+    "test_answer_does_not_depend_on_what_came_before or test_near_token_answers_401",
     401,
     ten_bad_tokens_lock_the_door=lambda request, answer: (
         request.count("bad") > 10 and answer.replace_with(refused(403))
@@ -42,21 +42,21 @@ FAULTS.changes_answer(
 )
 
 
-@FAULTS.after("test_good_request_works_after_every_bad_one")
+@FAULTS.after("test_valid_request_works_after_every_refused_one")
 def good_request_fails_after_a_bad_one(request: Request, answer: Answer) -> None:
     before, request.memory["status"] = request.memory.get("status"), answer.status
     if answer.status == 200 and before == 400:
         answer.replace_with(refused(500))
 
 
-@FAULTS.after("test_good_request_works_after_every_bad_one")
+@FAULTS.after("test_valid_request_works_after_every_refused_one")
 def good_request_fails_after_bad_utf_8_only(request: Request, answer: Answer) -> None:
     before, request.memory["body"] = request.memory.get("body", b""), request.body
     if answer.status == 200 and b"\xff" in before:
         answer.replace_with(refused(500))
 
 
-@FAULTS.after("test_answer_does_not_depend_on_what_came_before or test_good_request")
+@FAULTS.after("test_answer_does_not_depend_on_what_came_before or test_valid_request_works")
 def answer_is_the_one_before_for_the_same_body(request: Request, answer: Answer) -> None:
     answer.replace_with(request.memory.setdefault((request.token, request.body), answer))
 
@@ -68,7 +68,7 @@ def writer_is_forbidden_after_a_foreign_id_only(request: Request, answer: Answer
         answer.replace_with(refused(403))
 
 
-@FAULTS.before("test_updates_at_the_same_time_are_all_answered")
+@FAULTS.before("test_requests_at_the_same_time_are_answered_as_alone")
 async def two_at_a_time_fail(request: Request) -> Answer | None:
     if request.memory.get("busy"):
         return refused(500)
@@ -78,7 +78,7 @@ async def two_at_a_time_fail(request: Request) -> Answer | None:
     return None
 
 
-@FAULTS.before("test_updates_at_the_same_time_are_all_answered")
+@FAULTS.before("test_requests_at_the_same_time_are_answered_as_alone")
 async def ten_at_a_time_are_too_many_only(request: Request) -> Answer | None:
     request.memory["now"] = request.memory.get("now", 0) + 1
     await asyncio.sleep(0.01)
@@ -86,13 +86,13 @@ async def ten_at_a_time_are_too_many_only(request: Request) -> Answer | None:
     return refused(500) if request.memory["now"] >= 10 else None
 
 
-@FAULTS.before("test_odd_value_answers_200 and name")
+@FAULTS.before("test_unusual_value_answers_200 and name")
 async def names_with_percent_signs_hang_only(request: Request) -> None:
     if "%" in request.text("name"):
         await asyncio.sleep(5)
 
 
-@FAULTS.on_the_wire("test_every_answer or test_unknown_id")
+@FAULTS.on_the_wire("test_every_response or test_unknown_id_answers_404")
 def not_found_resets_the_connection(octets: bytes, transport: Any) -> None:
     if b" 404 " in octets:
         transport.abort()

@@ -10,44 +10,44 @@ from tests.faults.changes import Changes
 FAULTS = Changes("response shape")
 
 FAULTS.changes_answer(
-    "test_every_answer and success",
+    "test_every_response and error-response",
     success_is_missing=lambda _, answer: answer.body and answer.drop_field("success"),
 )
 FAULTS.changes_answer(
-    "test_every_answer and success",
+    "test_every_response and error-response",
     404,
     success_is_missing_in_404_only=lambda _, answer: answer.drop_field("success"),
 )
 FAULTS.changes_answer(
-    "test_every_answer and success or test_member_may_update",
+    "test_every_response and success-fields",
     200,
     success_is_a_string=lambda _, answer: answer.set_fields(success="true"),
     success_is_one=lambda _, answer: answer.set_fields(success=1),
     success_is_false_in_200=lambda _, answer: answer.set_fields(success=False),
 )
 FAULTS.changes_answer(
-    "test_every_answer and success or test_member_may_update",
+    "test_every_response and error-response",
     404,
     success_is_null_in_404_only=lambda _, answer: answer.set_fields(success=None),
 )
 FAULTS.changes_answer(
-    "test_every_answer and success or test_member_may_update",
+    "test_every_response and error-response",
     400,
     success_is_true_in_400_only=lambda _, answer: answer.set_fields(success=True),
 )
 FAULTS.changes_answer(
-    "test_every_answer and success or test_member_may_update",
+    "test_every_response and error-response",
     403,
     success_is_missing_in_403_only=lambda _, answer: answer.drop_field("success"),
 )
 FAULTS.changes_answer(
-    "test_every_answer and success or test_member_may_update",
+    "test_every_response and error-response",
     answer_is_wrapped=lambda _, answer: answer.replace_with(
         Answer(answer.status, json.dumps({"data": answer.json}).encode())
     ),
 )
 FAULTS.changes_answer(
-    "test_every_answer and asked",
+    "test_every_response and success-fields",
     200,
     id_is_missing=lambda _, answer: answer.drop_field("aiLlmId"),
     id_is_missing_for_fields_alone_only=lambda request, answer: (
@@ -55,7 +55,7 @@ FAULTS.changes_answer(
     ),
 )
 FAULTS.changes_answer(
-    "test_every_answer and asked or test_member_may_update",
+    "test_every_response and success-fields or test_member_may_update",
     200,
     id_is_named_id=lambda request, answer: answer.drop_field("aiLlmId").set_fields(id=request.id),
     id_is_in_upper_case=lambda request, answer: answer.set_fields(aiLlmId=request.id.upper()),
@@ -80,7 +80,7 @@ FAULTS.changes_answer(
     id_is_not_decoded_only=lambda request, answer: answer.set_fields(aiLlmId=request.path[8:]),
 )
 FAULTS.changes_answer(
-    "test_member_may_update and WRITE or test_every_answer",
+    "test_member_may_update and WRITE or test_every_response",
     message_is_a_number=lambda _, answer: answer.body and answer.set_fields(message=answer.status),
     answer_is_html=lambda _, answer: answer.set_header("Content-Type", "text/html"),
     answer_has_no_media_type=lambda _, answer: answer.drop_header("Content-Type"),
@@ -98,63 +98,63 @@ FAULTS.changes_answer(
     ),
 )
 FAULTS.changes_answer(
-    "test_member_may_update and WRITE or test_every_answer",
+    "test_every_response and error-response",
     400,
     message_is_a_list_in_400_only=lambda _, answer: answer.set_fields(message=["no"]),
 )
 FAULTS.changes_answer(
-    "test_member_may_update and WRITE or test_every_answer",
+    "test_every_response and error-response",
     404,
     message_is_an_object_in_404_only=lambda _, answer: answer.set_fields(message={"en": "no"}),
     answer_of_404_is_empty_only=lambda _, answer: answer.replace_with(Answer(404, b"")),
 )
 FAULTS.changes_answer(
-    "test_member_may_update and WRITE or test_every_answer",
+    "test_every_response and error-response",
     403,
     answer_of_403_is_plain_text_only=lambda _, answer: answer.set_header(
         "Content-Type", "text/plain"
     ),
 )
 FAULTS.changes_answer(
-    "test_every_answer and JSON",
+    "test_every_response and (success-response or error-response)",
     success_is_there_twice=lambda _, answer: answer.replace_with(
         Answer(answer.status, answer.body.replace(b"{", b'{"success": true, ', 1))
     ),
 )
 FAULTS.changes_answer(
-    "test_every_answer and JSON",
+    "test_every_response and error-response",
     400,
     answer_has_nan_in_400_only=lambda _, answer: answer.set_fields(row=float("nan")),
 )
 FAULTS.changes_answer(
-    "test_every_answer and JSON",
+    "test_every_response and error-response",
     403,
     answer_of_403_begins_with_a_mark_only=lambda _, answer: answer.replace_with(
         Answer(403, b"\xef\xbb\xbf" + answer.body)
     ),
 )
 FAULTS.changes_answer(
-    "test_oversized_body_answers_400",
+    "test_body_over_the_limit_is_refused",
     oversized_body_gets_a_page_only=lambda request, answer: (
         len(request.body) > 262144 and answer.set_header("Content-Type", "text/html")
     ),
 )
 FAULTS.changes_answer(
-    "test_every_answer and trace",
+    "test_every_response and internals",
     400,
     trace_in_400_only=lambda _, answer: answer.set_fields(
         stack='File "/srv/app/main.py", line 3, in put'
     ),
 )
 FAULTS.changes_answer(
-    "test_every_answer and trace",
+    "test_every_response and internals",
     404,
     query_in_404_only=lambda _, answer: answer.set_fields(
         message="SELECT * FROM llm WHERE id = $1: no rows"
     ),
 )
 FAULTS.changes_answer(
-    "test_name_is_unique or test_every_answer and trace",
+    "test_name_is_unique_in_its_workspace or test_every_response and internals",
     query_for_a_taken_name_only=lambda _, answer: (
         b"another" in answer.body
         and answer.set_fields(message="sqlite3.IntegrityError: UNIQUE constraint failed")

@@ -6,14 +6,14 @@ from tests.faults.changes import Changes
 FAULTS = Changes("status codes")
 
 FAULTS.changes_answer(
-    "test_member_may_update and WRITE or test_valid_body",
+    "test_member_may_update and WRITE or test_valid_body_answers_200",
     200,
     update_answers_202_for_secrets_only=lambda request, answer: (
         "secret" in request.fields and answer.set_status(202)
     ),
 )
 FAULTS.changes_answer(
-    "test_near_miss_answers_400 or test_invalid_body",
+    "test_near_miss_answers_400 or test_invalid_body_answers_400",
     400,
     invalid_body_answers_422=lambda _, answer: answer.replace_with(refused(422)),
     invalid_type_answers_422_only=lambda request, answer: (
@@ -23,7 +23,7 @@ FAULTS.changes_answer(
     invalid_body_answers_200_without_success=lambda _, answer: answer.set_status(200),
 )
 FAULTS.changes_answer(
-    "test_near_miss_answers_400 or test_invalid_body",
+    "test_near_miss_answers_400 or test_invalid_body_answers_400",
     null_answers_500_only=lambda request, answer: (
         None in request.fields.values() and answer.replace_with(refused(500))
     ),
@@ -34,7 +34,7 @@ FAULTS.refuses(
     for_a_charset=lambda request: request.headers.get("content-type") != "application/json",
 )
 FAULTS.changes_answer(
-    "test_unknown_id_answers_404 or test_every_answer",
+    "test_unknown_id_answers_404 or test_every_response",
     404,
     unknown_answers_410=lambda _, answer: answer.replace_with(refused(410)),
     unknown_answers_400=lambda _, answer: answer.replace_with(refused(400)),
