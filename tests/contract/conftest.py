@@ -11,10 +11,20 @@ from typing import Any
 import pytest
 from schemathesis.schemas import BaseSchema
 from support import contract, controls, deviations, generation, rules, values
-from support.backend import MEANINGS, NOBODY, SIBLING_ID, TOKENS, WRITER, Backend, Settings, unusable
+from support.backend import (
+    MEANINGS,
+    NOBODY,
+    SIBLING_ID,
+    TOKENS,
+    WRITER,
+    Backend,
+    Settings,
+    unusable,
+)
 from support.exchange import NoVerdictError
 from support.expectation import expectation_of
 from support.findings import Findings
+from support.options import add_options
 from support.plugin import Hooks, Verdict, clause_of, row_of
 from support.promise import Promise, Run
 from support.verdict import Selection
@@ -26,31 +36,7 @@ OPEN_DOOR = {"missing": (NOBODY, ()), "unknown": (UNKNOWN, "Bearer wrong")}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options; scripts/contract passes them on."""
-    add = parser.getgroup("contract").addoption
-    add("--backend-url", help="the backend to test")
-    add("--id", default=contract.EXAMPLE_ID, help="the configuration that the run overwrites")
-    add("--max-examples", type=int, default=100, help="generated requests per promise")
-    add("--max-time", type=float, default=0, help="go on generating for S seconds")
-    add("--rate-limit", type=float, default=0, help="requests per second, at most")
-    add("--timeout", type=float, default=10, help="longest time to answer, in seconds")
-    add("--ca", type=Path, help="certificate of the CA that signed the backend's")
-    add("--source", type=_sources, default=[], help="send values of these sources only")
-    add("--fail-on", type=_sources, default=[], help="findings of these sources decide")
-    add("--require-all", action="store_true", help="an untested promise fails the run")
-    add("--deviations", type=Path, default=deviations.DEFAULT, help="accepted findings, YAML")
-    add("--write-deviations", type=Path, help="write findings as entries to fill in")
-    add("--again", type=Path, help="repeat only what broke in this verdict.json")
-    add("--list", action="store_true", help="print all promises and send nothing")
-    add("--seed", type=int, help="the same seed gives the same requests")
-    add("--report-dir", type=Path, help="where the reports go")
-
-
-def _sources(text: str) -> list[str]:
-    sources = [source.strip() for source in text.split(",")]
-    for source in sources:
-        if source not in contract.SOURCES:
-            raise ValueError(f"must be of {', '.join(contract.SOURCES)}, not {source}")
-    return sources
+    add_options(parser.getgroup("contract").addoption)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -78,9 +64,8 @@ def pytest_configure(config: pytest.Config) -> None:
         accepted = deviations.load(option.deviations, option.backend_url)
     except NoVerdictError as error:
         raise pytest.UsageError(f"no verdict: {error.reason}; {error.cure}") from None
-    settings = Settings(
-        option.backend_url, option.id, option.rate_limit, option.timeout, option.ca
-    )
+    id = option.id or contract.EXAMPLE_ID
+    settings = Settings(option.backend_url, id, option.rate_limit, option.timeout, option.ca)
     run = Run(Backend(settings, given), Findings(accepted, option.source, option.fail_on))
     selection = Selection(
         option.keyword, option.source, option.fail_on, option.require_all, bool(option.again)
@@ -91,13 +76,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _earlier_verdict(file: Path) -> dict[str, Any]:
     try:
-        verdict = json.loads(file.read_text("utf-8"))
-        names = [promise["name"] for promise in verdict["promises"]]
+        verdict: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        seed, promises = verdict["seed"], verdict["promises"]
     except (OSError, ValueError, LookupError, TypeError):
-        names = []
-    if not names:
-        raise pytest.UsageError(f"no verdict: --again {file}: must be a verdict.json of a run")
-    return dict(verdict)
+        raise pytest.UsageError(
+            f"no verdict: --again {file}: must be the verdict.json of a run"
+        ) from None
+    return {"seed": seed, "promises": promises}
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -144,14 +129,15 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
 
 def _print_promises(items: list[pytest.Item]) -> None:
+    lines: list[str] = []
     family = ""
-    for item in items:
-        row = row_of(item)
+    for row in map(row_of, items):
         if row.family != family:
             family = row.family
-            print(f"\n{family}")  # noqa: T201
+            lines.append(f"\n{family}")
         source = contract.CLAUSES[row.clause].source
-        print(f"  {row.name}  {row.clause} ({source})\n      {row.sentence}")  # noqa: T201
+        lines += [f"  {row.name}  {row.clause} ({source})", f"      {row.sentence}"]
+    print("\n".join(lines))  # noqa: T201
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -195,7 +181,7 @@ def promise(request: pytest.FixtureRequest, run: Run) -> Promise:
     """Return the promise under test."""
     item = request.node
     # schemathesis 4.32 reads and writes this attribute, which pytest 9.2 no longer has.
-    item._nodeid = item.nodeid
+    item._nodeid = item.nodeid  # noqa: SLF001
     promise = Promise(item.name, clause_of(item), run)
     request.config.stash[VERDICT].begin(promise)
     return promise
@@ -208,8 +194,7 @@ def unique_names(run: Run) -> None:
         pytest.skip(f"set {SIBLING_ID}: {MEANINGS[SIBLING_ID]}")
     body = values.fresh()
     statuses = [
-        run.backend.exchange(run.backend.control(body, id=id)).status
-        for id in run.backend.own_ids
+        run.backend.exchange(run.backend.control(body, id=id)).status for id in run.backend.own_ids
     ]
     if statuses != [200, 400]:
         pytest.skip("names are not unique on this backend, so that no effect shows over HTTP")

@@ -95,7 +95,8 @@ def test_percent_encoded_id_is_the_same(promise: Promise) -> None:
     whole = contract.path_of(id, escaped=True).rpartition("/")[2]
     plain = quote(id, safe="")
     mixed = whole[:3] + quote(id[1:], safe="")
-    for segment in (whole, whole.lower(), plain.replace("-", "%2D"), plain.replace("-", "%2d"), mixed):
+    hyphens = (plain.replace("-", "%2D"), plain.replace("-", "%2d"))
+    for segment in (whole, whole.lower(), *hyphens, mixed):
         promise.expect(
             200,
             clause="id-encoding",

@@ -22,9 +22,7 @@ def expectation_of_method(method: str) -> Expectation:
     if method in READING:
         statuses |= READS
     words = f"the method `{method}`"
-    return Expectation(
-        statuses, "other-methods", method, words, has_documented_form=False
-    )
+    return Expectation(statuses, "other-methods", method, words, has_documented_form=False)
 
 
 def ask(promise: Promise, method: str, **parts: object) -> None:

@@ -1,7 +1,7 @@
 """Names and effects: a name is unique in its workspace, which is all that HTTP shows of updates."""
 
 import pytest
-from support import values
+from support import contract, values
 from support.backend import READER, SIBLING_ID, STRANGER
 from support.exchange import Exchange, Request
 from support.promise import Promise
@@ -70,8 +70,8 @@ def refused_updates(promise: Promise, name: dict[str, str]) -> list[Request]:
     wrong = ({"aiType": "NONE"}, {"endpoint": "x"}, {"unknown": "x"}, {"key": ""})
     requests = [promise.request(body={**name, **field}) for field in wrong]
     requests.append(promise.request(body=name, headers={"Content-Type": "text/plain"}))
-    for token in (None, *promise.backend.users(READER, STRANGER)):
-        requests.append(promise.request(token=token, body=name))
+    tokens = (None, *promise.backend.users(READER, STRANGER))
+    requests += [promise.request(token=token, body=name) for token in tokens]
     return requests
 
 
@@ -129,7 +129,7 @@ def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
 def test_chunked_update_takes_effect(promise: Promise) -> None:
     """A rename that is sent in chunks and answers 200 has happened."""
     name = values.fresh()
-    text = values.contract.to_json(name)
+    text = contract.to_json(name)
     exchange = promise.ask(body=(text[:5], text[5:20], text[20:]))
     if exchange and exchange.succeeded:
         taken, shown = is_taken(promise, name)

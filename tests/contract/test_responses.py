@@ -25,10 +25,10 @@ def ways_to_every_status(given: Mapping[str, str]) -> list[dict[str, Any]]:
     bodies += [json.dumps(fresh)[:-1].encode(), json.dumps(fresh).encode() + b" " * 300_000]
     ways: list[dict[str, Any]] = [{"body": body} for body in bodies]
     ways.append({"body": fresh, "headers": {"Content-Type": "text/plain"}})
-    for id in filter(None, (values.unique(), given.get(FOREIGN_ID))):
-        ways.append({"body": fresh, "id": id})
-    for token in (None, *filter(given.get, (ADMIN, READER, STRANGER))):
-        ways.append({"body": fresh, "token": token})
+    ids = filter(None, (values.unique(), given.get(FOREIGN_ID)))
+    ways += [{"body": fresh, "id": id} for id in ids]
+    tokens = (None, *filter(given.get, (ADMIN, READER, STRANGER)))
+    ways += [{"body": fresh, "token": token} for token in tokens]
     return ways
 
 

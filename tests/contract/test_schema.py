@@ -15,42 +15,6 @@ VALID = schemathesis.pytest.from_fixture("valid_requests")
 INVALID = schemathesis.pytest.from_fixture("invalid_requests")
 
 
-def judge(promise: Promise, case: Case[Any]) -> None:
-    """Judge a generated request; where it breaks a rule, each of its fields alone."""
-    request = request_of(case, promise)
-    if request is None or promise.is_over_budget():
-        return
-    expectation = expectation_of(request)
-    if not promise.run.findings.is_selected(expectation.source):
-        return
-    exchange = promise.exchange(request)
-    name = request.fields.get("name")
-    if exchange.status == 400 and expectation.must_succeed and isinstance(name, str):
-        request = promise.request(body=values.renamed(request.fields))  # it may be taken
-        exchange = promise.exchange(request)
-    fields = request.fields
-    wrong = exchange.status < 500 and exchange.status not in expectation.statuses
-    if wrong and len(fields) > 1 and promise.judge_alone(fields):
-        return
-    promise.hold(exchange, expectation)
-
-
-@VALID.include(operation_id=contract.OPERATION_ID).parametrize()
-@pytest.mark.clause("update")
-@pytest.mark.generated
-def test_valid_body_answers_200(case: Case[Any], promise: Promise) -> None:
-    """Every body that the contract allows answers 200."""
-    judge(promise, case)
-
-
-@INVALID.include(operation_id=contract.OPERATION_ID).parametrize()
-@pytest.mark.clause("types")
-@pytest.mark.generated
-def test_invalid_body_answers_400(case: Case[Any], promise: Promise) -> None:
-    """Every body that the contract does not allow is refused."""
-    judge(promise, case)
-
-
 def accept(promise: Promise, body: dict[str, str]) -> dict[str, str]:
     """Ask for a valid update, under another name if its name is taken; return what was asked."""
     exchange = None
@@ -96,5 +60,42 @@ def test_unknown_field_answers_400(promise: Promise) -> None:
     for number, (name, value) in enumerate(values.unknown_fields()):
         promise.ask(body={**values.GOOD, name: odd[number % 4]})
         promise.ask(body={name: value})
-    for wrong in (True, 0, [], {}, ""):
+    several: list[object] = [True, 0, [], {}, ""]
+    for wrong in several:
         promise.ask(body=dict.fromkeys(contract.PROPERTIES, wrong))
+
+
+def judge(promise: Promise, case: Case[Any]) -> None:
+    """Judge a generated request; where it breaks a rule, each of its fields alone."""
+    request = request_of(case, promise)
+    if request is None or promise.is_over_budget():
+        return
+    expectation = expectation_of(request)
+    if not promise.run.findings.is_selected(expectation.source):
+        return
+    exchange = promise.exchange(request)
+    name = request.fields.get("name")
+    if exchange.status == 400 and expectation.must_succeed and isinstance(name, str):
+        request = promise.request(body=values.renamed(request.fields))  # it may be taken
+        exchange = promise.exchange(request)
+    fields = request.fields
+    wrong = exchange.status < 500 and exchange.status not in expectation.statuses
+    if wrong and len(fields) > 1 and promise.judge_alone(fields):
+        return
+    promise.hold(exchange, expectation)
+
+
+@VALID.include(operation_id=contract.OPERATION_ID).parametrize()
+@pytest.mark.clause("update")
+@pytest.mark.generated
+def test_valid_body_answers_200(case: Case[Any], promise: Promise) -> None:
+    """Every body that the contract allows answers 200."""
+    judge(promise, case)
+
+
+@INVALID.include(operation_id=contract.OPERATION_ID).parametrize()
+@pytest.mark.clause("types")
+@pytest.mark.generated
+def test_invalid_body_answers_400(case: Case[Any], promise: Promise) -> None:
+    """Every body that the contract does not allow is refused."""
+    judge(promise, case)

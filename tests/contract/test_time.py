@@ -102,7 +102,8 @@ def test_answer_does_not_depend_on_what_came_before(promise: Promise) -> None:
         expectation = expectation_of(request)
         exchange = promise.exchange(request)
         words = f"{expectation.words}, after {before}"
-        promise.hold_like(exchange, alone[repr(step)], expectation, kind="after-others", words=words)
+        status = alone[repr(step)]
+        promise.hold_like(exchange, status, expectation, kind="after-others", words=words)
         before = expectation.words
 
 

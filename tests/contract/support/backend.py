@@ -29,9 +29,7 @@ TOKENS = (WRITER, ADMIN, READER, STRANGER, EXPIRED)
 USERS = {
     WRITER: User("WRITE", "with a token that may update"),
     ADMIN: User("ADMIN", "with the token of an ADMIN"),
-    READER: User(
-        "READ", "with the token of a reader", may_update=False, clause="access-levels"
-    ),
+    READER: User("READ", "with the token of a reader", may_update=False, clause="access-levels"),
     STRANGER: User(
         "stranger", "with the token of a stranger", may_update=False, clause="workspace-access"
     ),
@@ -99,8 +97,7 @@ class Backend:
                 return exchange
             time.sleep(response.pause(0.5 * 2**attempt))
         raise self.give_up(
-            f"the backend, or a proxy before it, was too busy {ATTEMPTS} times in a row "
-            f"({exchange.got})",
+            f"the backend, or a proxy before it, was too busy {ATTEMPTS} times in a row",
             "run again when it has time, or slower with --rate-limit",
         )
 

@@ -9,6 +9,7 @@ from support import contract, urls
 from support.exchange import Request
 from support.words import of_length, of_value
 
+LONGEST_NUMBER = 100  # digits; RFC 8259 lets a parser refuse numbers that are too large
 UNREADABLE = frozenset({400, 413, 415})
 
 
@@ -60,8 +61,8 @@ def _of_body(request: Request) -> Iterator[Reason]:
         return
     if not request.body:
         in_chunks = " in chunks" if request.chunks is not None else ""
-        words = f"an empty body{in_chunks}"
-        yield Reason("body", f"empty{in_chunks.replace(' ', '-')}", words, UNREADABLE, False, True)
+        kind = "empty-in-chunks" if in_chunks else "empty"
+        yield Reason("body", kind, f"an empty body{in_chunks}", UNREADABLE, precedes_token=True)
         return
     parsed = _Parser(request.body)
     yield from parsed.reasons
@@ -79,6 +80,9 @@ class _Parser:
         if body.startswith(b"\xef\xbb\xbf"):
             self._leave_open("byte-order-mark", "a byte order mark")
             body = body[3:]
+        if b"\x00" in body[:4] and body.strip(b"\x00"):
+            self._refuse("not-utf-8", "a body in UTF-16 or UTF-32")
+            return
         try:
             text = body.decode("utf-8")
         except UnicodeDecodeError:
@@ -89,8 +93,8 @@ class _Parser:
                 text,
                 object_pairs_hook=self._object,
                 parse_constant=self._constant,
-                parse_int=_small,
-                parse_float=_small,
+                parse_int=self._number,
+                parse_float=self._number,
             )
         except RecursionError:
             self._refuse("nested", "a deeply nested body")
@@ -137,13 +141,15 @@ class _Parser:
             self._leave_open("duplicate-key", "a field twice")
         return value
 
+    def _number(self, digits: str) -> float:
+        """Return a number of the same type: no field takes any, and some are too large to read."""
+        exponent = digits.lower().partition("e")[2].strip("+-")
+        if len(digits) > LONGEST_NUMBER or len(exponent) > 3:
+            self._leave_open("number", "a number that is too large")
+        return 0 if digits.lstrip("-").isdigit() else 0.5
+
     def _constant(self, name: str) -> None:
         raise ValueError(f"constant {name}")
-
-
-def _small(digits: str) -> float:
-    """Stand in for a number, which no field takes: some are too large to be read."""
-    return 0 if digits.lstrip("-").isdigit() else 0.5
 
 
 def _without_surrogates(value: Any) -> Any:

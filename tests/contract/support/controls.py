@@ -11,7 +11,7 @@ SET_UP_WRONGLY = {
     403: ("does not let the token update the id", "give a token with WRITE, or another --id"),
     404: (
         "has no configuration with the id, or no API at this URL",
-        "give the id of a throwaway configuration with --id; see whether --backend-url lacks a path",
+        "give the id of a throwaway configuration with --id, or add a path to --backend-url",
     ),
     405: ("does not take PUT here", "see whether --backend-url lacks a path"),
 }

@@ -1,9 +1,9 @@
 """deviations.yaml: findings on named backends that somebody accepted, each with a reason."""
 
-import datetime
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -32,8 +32,9 @@ class Deviation:
     date: str
 
 
-def load(file: Path, url: str) -> dict[str, Deviation]:
+def load(given: Path | None, url: str) -> dict[str, Deviation]:
     """Return the backend's accepted findings by id; raise `NoVerdictError` if the file is wrong."""
+    file = given or DEFAULT
     try:
         hosts = yaml.safe_load(file.read_text("utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -44,7 +45,7 @@ def load(file: Path, url: str) -> dict[str, Deviation]:
         if not isinstance(entries, list):
             raise _wrong(file, f"{host}: must be a list of accepted findings")
     matching = [host for host in hosts if str(host) in _names_of(url)]
-    if not matching and file != DEFAULT:
+    if given and not matching:
         known = ", ".join(str(host) for host in hosts) or "no host"
         wanted = " or ".join(sorted(_names_of(url)))
         raise _wrong(file, f"has no entry for this backend ({wanted}); it has {known}")
@@ -75,10 +76,10 @@ def _read(file: Path, host: str, entry: Any) -> Deviation:
     if clause == "authentication" and rest.startswith(("no-token/", "unknown-token/")):
         raise _wrong(file, f"{where}{id}: an open backend cannot be accepted; remove the entry")
     try:
-        date = datetime.date.fromisoformat(str(entry["date"]))
+        accepted = date.fromisoformat(str(entry["date"]))
     except ValueError:
         raise _wrong(file, f"{where}{id}: date must be a date such as 2026-11-26") from None
-    return Deviation(id, str(entry["reason"]), str(entry["link"]), date.isoformat())
+    return Deviation(id, str(entry["reason"]), str(entry["link"]), accepted.isoformat())
 
 
 def _wrong(file: Path, why: str) -> NoVerdictError:

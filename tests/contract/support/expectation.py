@@ -25,7 +25,7 @@ class Expectation:
     @property
     def must_succeed(self) -> bool:
         """Whether only a 200 is right."""
-        return self.statuses == {200}
+        return self.statuses == frozenset({200})
 
     @property
     def is_refusal(self) -> bool:
@@ -135,25 +135,23 @@ def character_of(name: str, value: str) -> str:
         return _character_of_url(value)
     if not value.strip():
         return "blank"
-    if any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in value):
-        return "control"
-    if any(ord(character) > 0xFFFF for character in value):
-        return "astral"
-    if not value.isascii():
-        return "non-ascii"
-    if value != value.strip():
-        return "padded"
-    return "plain" if value.replace(" ", "").replace("-", "").isalnum() else "punctuation"
+    special = {
+        "control": any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in value),
+        "astral": any(ord(char) > 0xFFFF for char in value),
+        "non-ascii": not value.isascii(),
+        "padded": value != value.strip(),
+        "punctuation": not value.replace(" ", "").replace("-", "").isalnum(),
+    }
+    return next((word for word, is_so in special.items() if is_so), "plain")
 
 
 def _character_of_url(value: str) -> str:
     host = value.split("/", 3)[2] if value.count("/") > 1 else ""
-    if value.partition(":")[0] not in ("http", "https"):
-        return "scheme-case"
-    if ":" in host:
-        return "port"
-    if "?" in value or "#" in value:
-        return "query"
-    if "_" in host or host.endswith(".") or host != host.lower():
-        return "host"
-    return "path" if value.partition("//")[2].count("/") else "plain"
+    special = {
+        "scheme-case": value.partition(":")[0] not in ("http", "https"),
+        "port": ":" in host,
+        "query": "?" in value or "#" in value,
+        "host": "_" in host or host.endswith(".") or host != host.lower(),
+        "path": "/" in value.partition("//")[2],
+    }
+    return next((word for word, is_so in special.items() if is_so), "plain")

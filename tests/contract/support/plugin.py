@@ -3,7 +3,6 @@
 import time
 from collections.abc import Generator, Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -164,7 +163,7 @@ class Verdict:
         if not self._reason:
             self._add_stale_deviations()
         self._fill_rows()
-        folder: Path | None = self._option.report_dir
+        folder = self._option.report_dir
         seconds = time.monotonic() - self._clock
         outcome = Outcome(
             self.run.backend, self.run.findings, list(self._rows.values()), self._selection,
@@ -222,7 +221,7 @@ class Verdict:
         elif row.name in self._skipped:
             row.reason = self._skipped[row.name]
         elif rounds and not any(promise.held for promise in rounds):
-            row.reason = f"hidden by {', '.join(sorted(hiding))}" if hiding else "nothing was judged"
+            row.reason = f"hidden by {', '.join(sorted(hiding))}" if hiding else "not judged"
         elif rounds:
             row.outcome, row.reason = "accepted" if "accepted" in severities else "kept", ""
         if self._selection.again and rounds:

@@ -1,4 +1,4 @@
-"""A promise under test: sends requests, holds each exchange against the rules, keeps the findings."""
+"""A promise under test: sends requests, and holds each exchange against the rules."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ AFTER_A_FINDING = 3.0  # seconds that a promise may go on once it is broken
 IN_ALL = 30.0  # seconds that all broken promises may go on
 
 
-class OverBudget(BaseException):  # noqa: N818 - not an error
+class OverBudget(BaseException):
     """The promise is broken, and more examples of it would take too long."""
 
 
@@ -168,7 +168,9 @@ class Promise:
         run = self.run
         self._confirm(exchange, expectation)
         leaked = rules.leaks(exchange, run.credentials, expectation.words)
-        kept = not any([self.record(breach, exchange) for breach in leaked])
+        kept = True
+        for breach in leaked:
+            kept = not self.record(breach, exchange) and kept
         open_door = rules.access(exchange, expectation)
         if open_door:
             self.held += 1
@@ -243,7 +245,6 @@ class Promise:
         raise OverBudget
 
 
-
 def _special(
     request: Request, statuses: Iterable[int], clause: str, kind: str, words: str
 ) -> Expectation:
@@ -255,6 +256,4 @@ def _special(
         access = None
     elif access:
         access = replace(access, clause=clause, kind=kind)
-    return replace(
-        usual, statuses=allowed, clause=clause, kind=kind, words=words, access=access
-    )
+    return replace(usual, statuses=allowed, clause=clause, kind=kind, words=words, access=access)

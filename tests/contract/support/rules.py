@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from support import contract
@@ -133,9 +134,7 @@ def ordinary(exchange: Exchange, expectation: Expectation, shape: Shape) -> Iter
 def _breach(expectation: Expectation, outcome: str, expected: str, got: str) -> Breach:
     clause, kind = expectation.clause, expectation.kind
     broader = _broader_kinds(clause, kind)
-    return Breach(
-        clause, kind, outcome, expected, got, expectation.words, explained_by=broader
-    )
+    return Breach(clause, kind, outcome, expected, got, expectation.words, explained_by=broader)
 
 
 def _broader_kinds(clause: str, kind: str) -> tuple[str, ...]:
@@ -159,18 +158,18 @@ def _from_a_proxy(exchange: Exchange, expectation: Expectation) -> Breach:
 
 
 def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
-    clause, kind = expectation.clause, expectation.kind
-    if expectation.reasons:
-        clause, kind = expectation.reasons[0].clause, expectation.reasons[0].kind
-    if clause in ("unreadable-body", "json-open"):
+    clause, kind, words = expectation.clause, expectation.kind, expectation.words
+    parsing = ("unreadable-body", "json-open")
+    in_parsing = [reason for reason in expectation.reasons if reason.clause in parsing]
+    for reason in [*in_parsing, *expectation.reasons][:1]:
+        clause, kind, words = reason.clause, reason.kind, reason.words
+    if clause in parsing:
         clause, kind = "unreadable-body", "server-error"
     expected = f"{expectation.expected}, never 5xx"
-    words = expectation.words
     return Breach(clause, kind, exchange.got, expected, exchange.got, words, is_basic=True)
 
 
-def _basic(clause: str, kind: str, outcome: str, expected: str, got: str, words: str) -> Breach:
-    return Breach(clause, kind, outcome, expected, got, words, is_basic=True)
+_basic = partial(Breach, is_basic=True)
 
 
 def _documented_status(exchange: Exchange) -> Iterator[Breach]:
@@ -250,7 +249,8 @@ def _success(exchange: Exchange) -> Iterator[Breach]:
         expected = f"`success`: {json.dumps(wanted)}"
         got = f"`success`: {of_value(came)}"
         words = f"`success` of a {exchange.got}"
-        yield _basic(clause, "success", "missing" if came is None else "other", expected, got, words)
+        outcome = "missing" if came is None else "other"
+        yield _basic(clause, "success", outcome, expected, got, words)
 
 
 def _id(exchange: Exchange) -> Iterator[Breach]:

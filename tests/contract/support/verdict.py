@@ -169,6 +169,7 @@ class Outcome:
             file.write_bytes(self.backend.redactor.redact_bytes(request.body))
         url = self.backend.url_of(request)
         body = None if curl.needs_file(request) else request.body.decode()
+        relative = str(file.relative_to(self.report_dir)) if self.report_dir and file else None
         return {
             "sent": example.words,
             "curl": curl.command(request, url, self.backend.redactor, file),
@@ -177,7 +178,7 @@ class Outcome:
                 "url": url,
                 "headers": [list(header) for header in request.headers],
                 "body": body,
-                "body_file": str(file.relative_to(self.report_dir)) if self.report_dir and file else None,
+                "body_file": relative,
             },
             "response": _response(example.exchange),
         }
