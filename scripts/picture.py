@@ -14,7 +14,7 @@ from rich.text import Text
 
 from scripts.contract import ROOT, environment
 from tests.faults.faults import FAULTS
-from tests.faults.harness import serving
+from tests.faults.backend import serving
 
 FAULT = "anybody_may_update_foreign"
 PROMISES = "foreign_configuration or reader or stranger or member or id_and_token"

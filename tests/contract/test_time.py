@@ -78,7 +78,7 @@ def test_same_update_again_and_again_answers_200(promise: Promise) -> None:
 def test_valid_request_works_after_every_refused_one(promise: Promise) -> None:
     """After every kind of refused request, the next valid one works."""
     refused: list[dict[str, Any]] = [{"body": body} for body in values.unreadable_bodies()]
-    refused += [{"token": None}, {"id": "unknown"}, {"body": {"name": ""}}]
+    refused += [{"token": None}, {"id": values.unique()}, {"body": {"name": ""}}]
     refused += [{"headers": {"Content-Type": "text/plain"}}]
     refused += [{"headers": {"Content-Encoding": "gzip"}}]
     for parts in refused:
