@@ -33,7 +33,7 @@ USERS = {
     STRANGER: User(
         "stranger", "with the token of a stranger", may_update=False, clause="workspace-access"
     ),
-    EXPIRED: User("expired-token", "with an expired token", is_valid=False),
+    EXPIRED: User("expired", "with an expired token", is_valid=False),
 }
 NOBODY = User("no-token", "without a token", is_valid=False)
 

@@ -74,7 +74,8 @@ def _wrong_setup(backend: Backend, exchange: Exchange) -> NoVerdictError:
     if "HTTPS port" in exchange.response.text:
         return backend.give_up(f"{got}: the port speaks TLS", "use https:// in --backend-url")
     cure = "see whether --backend-url names the API, and lacks no path"
-    return backend.give_up(f"{got}, a page and not the API", cure)
+    what = exchange.response.media_type or "no media type"
+    return backend.give_up(f"{got}, a page ({what}) and not the API", cure)
 
 
 def _unreachable(backend: Backend, exchange: Exchange) -> NoVerdictError:

@@ -111,11 +111,18 @@ class Findings(dict[str, Finding]):
 
     def add(self, breach: Breach, exchange: Exchange, sent: str, promise: str) -> Finding:
         """Count the breach under the finding of its cause, a new one if there is none."""
-        id = next((cause for cause in breach.causes if self._is_open(cause)), breach.id)
+        id = self._id_of(breach)
         if id not in self:
             self[id] = Finding(breach, promise, self._deviations.get(id))
         self[id].show(exchange, sent)
         return self[id]
+
+    def is_new(self, breach: Breach) -> bool:
+        """Return whether there is no finding of the breach's cause yet."""
+        return self._id_of(breach) not in self
+
+    def _id_of(self, breach: Breach) -> str:
+        return next((cause for cause in breach.causes if self._is_open(cause)), breach.id)
 
     def decides(self, finding: Finding) -> bool:
         """Return whether the finding turns the run red."""

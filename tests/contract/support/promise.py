@@ -18,6 +18,7 @@ from support.leaks import Credentials
 
 AFTER_A_FINDING = 3.0  # seconds that a promise may go on once it is broken
 IN_ALL = 30.0  # seconds that all broken promises may go on
+SUSPICIOUS = (0, 401, 403, 404, 405)  # statuses, as 5xx, that the backend may answer to all
 
 
 class OverBudget(BaseException):
@@ -162,7 +163,6 @@ class Promise:
     def hold(self, exchange: Exchange, expectation: Expectation) -> bool:
         """Hold an exchange against the rules; return whether it broke none."""
         run = self.run
-        self._confirm(exchange, expectation)
         sent = expectation.words
         kept = True
         for breach in rules.leaks(exchange, run.credentials):
@@ -189,6 +189,8 @@ class Promise:
         is_selected = findings.is_selected(clause.source) or clause.source == "open"
         if not is_selected and not is_open_door:
             return False
+        if findings.is_new(breach):
+            self._confirm(exchange, breach, sent)
         finding = findings.add(breach, exchange, sent, self.name)
         hides = finding.severity != "accepted"
         if hides and breach.is_basic:
@@ -225,17 +227,17 @@ class Promise:
         if self.broken_since is not None:
             self.run.spent += time.monotonic() - self.broken_since
 
-    def _confirm(self, exchange: Exchange, expectation: Expectation) -> None:
-        """Make sure that the backend still works when a request suddenly fails."""
-        unexpected = expectation.must_succeed and not exchange.succeeded and exchange.status != 400
-        if exchange.response is not None and not unexpected:
+    def _confirm(self, exchange: Exchange, breach: rules.Breach, sent: str) -> None:
+        """Make sure that the backend still works before a failure becomes a finding."""
+        if exchange.status not in SUSPICIOUS and exchange.status < 500:
             return
         if controls.confirm(self.backend, exchange):
             return
         self.run.crashed = True
         got = f"{exchange.failure}, and the backend is gone since"
-        breach = rules.Breach(expectation.clause, expectation.kind, "crash", "a response", got)
-        self.record(breach, exchange, expectation.words)
+        crash = replace(breach, outcome="crash", got=got, explained_by=())
+        finding = self.run.findings.add(crash, exchange, sent, self.name)
+        self.found[finding.id] = finding
         raise OverBudget
 
 
