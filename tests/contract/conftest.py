@@ -25,7 +25,7 @@ from support.exchange import NoVerdictError
 from support.expectation import expectation_of
 from support.findings import Findings
 from support.options import add_options
-from support.plugin import Hooks, Verdict, clause_of, row_of
+from support.plugin import Hooks, Listing, Verdict, clause_of, row_of
 from support.promise import Promise, Run
 from support.verdict import Selection
 from test_authentication import UNKNOWN
@@ -47,6 +47,8 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Make the run's parts; nothing is sent before the first promise."""
     option = config.option
+    if option.list:
+        config.pluginmanager.register(Listing())
     if option.list or option.collectonly:
         return
     earlier = _earlier_verdict(option.again) if option.again else {}
@@ -106,12 +108,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """After the first round, go on: with new seeds for --max-time, once more for --again."""
     option, started = session.config.option, time.monotonic()
-    if option.list:
-        _print_promises(session.items)
-        return True
     result = yield
-    verdict = session.config.stash[VERDICT]
     if option.again:
+        verdict = session.config.stash[VERDICT]
         verdict.broken_at_once = verdict.broken()
         for item in session.items:
             if item.name not in verdict.broken_at_once and not session.shouldstop:
@@ -124,18 +123,6 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         for item in generated:
             item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
     return result
-
-
-def _print_promises(items: list[pytest.Item]) -> None:
-    lines: list[str] = []
-    family = ""
-    for row in map(row_of, items):
-        if row.family != family:
-            family = row.family
-            lines.append(f"\n{family}")
-        source = contract.CLAUSES[row.clause].source
-        lines += [f"  {row.name}  {row.clause} ({source})", f"      {row.sentence}"]
-    print("\n".join(lines))  # noqa: T201
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

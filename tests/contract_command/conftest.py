@@ -25,12 +25,7 @@ class Done:
     output: str
     errors: str
     reports: Path
-
-    @property
-    def verdict(self) -> dict[str, Any]:
-        """Return reports/verdict.json."""
-        verdict: dict[str, Any] = json.loads((self.reports / "verdict.json").read_text("utf-8"))
-        return verdict
+    verdict: dict[str, Any]
 
     @property
     def broken(self) -> set[str]:
@@ -68,7 +63,9 @@ def contract(root: Path, tmp_path: Path) -> Contract:
             timeout=240,
         )
         assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
-        return Done(done.returncode, done.stdout, done.stderr, reports)
+        file = reports / "verdict.json"
+        verdict = json.loads(file.read_text("utf-8")) if file.exists() else {}
+        return Done(done.returncode, done.stdout, done.stderr, reports, verdict)
 
     return run
 

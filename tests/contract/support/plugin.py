@@ -49,6 +49,24 @@ def row_of(item: pytest.Item) -> Row:
     return Row(item.name, family, sentence, clause_of(item))
 
 
+class Listing:
+    """Prints the promises in place of testing them."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Print every promise with its name, clause and source."""
+        lines: list[str] = []
+        family = ""
+        for row in map(row_of, session.items):
+            if row.family != family:
+                family = row.family
+                lines.append(f"\n{family}")
+            source = contract.CLAUSES[row.clause].source
+            lines += [f"  {row.name}  {row.clause} ({source})", f"      {row.sentence}"]
+        print("\n".join(lines))  # noqa: T201
+        return True
+
+
 class Verdict:
     """Follows a run from its collection to its verdict."""
 

@@ -21,7 +21,7 @@ NOT_SHOWN_BY_HTTP = [
     "old values of `key` and `secret` are securely replaced",
 ]
 KEPT, BROKEN, NO_VERDICT = 0, 1, 2
-OUR_NAMES = ("id", "name", "promise", "findings")  # made of words, which may look like a token
+OUR_NAMES = ("id", "name", "promise")  # made of words, which may look like a token
 
 
 @dataclass
@@ -231,7 +231,7 @@ def _redacted(value: Any, backend: Backend) -> Any:
         return [_redacted(item, backend) for item in value]
     if isinstance(value, dict):
         return {
-            key: item if key in OUR_NAMES else _redacted(item, backend)
+            key: item if key in OUR_NAMES and isinstance(item, str) else _redacted(item, backend)
             for key, item in value.items()
         }
     return value

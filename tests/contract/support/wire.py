@@ -52,8 +52,10 @@ class Wire:
         except WireError as error:
             if isinstance(error.cause, TimeoutError):
                 raise
-            # The server may have closed an idle connection.
-            return self._exchange(self._connect(), request)
+            try:  # the server may have closed an idle connection
+                return self._exchange(self._connect(), request)
+            except WireError as second:
+                raise error if second.never_sent else second from None
 
     def close(self) -> None:
         """Close every connection."""
