@@ -165,7 +165,8 @@ class Verdict:
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Have no verdict on a contract that was tested in part."""
-        if isinstance(excinfo.value, KeyboardInterrupt):
+        exits = (pytest.Session.Interrupted, pytest.exit.Exception)  # of the run's own
+        if not isinstance(excinfo.value, exits):
             self._reason = self._reason or "interrupted"
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
