@@ -130,6 +130,7 @@ def _test(run: _Run, result: Connection) -> None:
         judgement = Judgement()
         output = stack.enter_context(io.StringIO())
         arguments = [*_files(run.promises), "-k", run.promises, "--backend-url", url]
+        arguments += ["--id", variables["FLASHBACK_AI_LLM_ID"]]
         arguments += ["--seed", SEED, "--timeout", "4"]
         arguments += ["-c", str(CONTRACT_TESTS / "pytest.toml"), "--capture=no", *run.options]
         with redirect_stdout(output), redirect_stderr(output):
