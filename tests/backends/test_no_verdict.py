@@ -19,7 +19,7 @@ CURES = {
     "always_500_page": "500",
     "always_405": "405",
     "always_302": "/login",
-    "always_a_page": "text/html",
+    "always_a_page": "a page",
     "always_401": "FLASHBACK_TOKEN",
     "always_403": "WRITE",
     "always_404": "--id",

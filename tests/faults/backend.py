@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Generator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self
 from urllib.parse import unquote
 
@@ -253,11 +254,11 @@ class ChangedApp:
             request = Request(scope, await StarletteRequest(scope, receive).body(), self)
         except ClientDisconnect:
             return
-        answer = await _result(self._change.before(request)) if self._change.before else None
+        answer = await result(self._change.before(request)) if self._change.before else None
         if not isinstance(answer, Answer):
             answer = await self._ask_mock(request)
         if self._change.after:
-            await _result(self._change.after(request, answer))
+            await result(self._change.after(request, answer))
         answer.headers["Content-Length"] = str(len(answer.body))
         start = {"status": answer.status, "headers": answer.headers.raw}
         await send({"type": "http.response.start", **start})
@@ -279,8 +280,15 @@ class ChangedApp:
         return answer
 
 
-async def _result(value: Any) -> Any:
+async def result(value: Any) -> Any:
+    """Return what a function or a coroutine function returned."""
     return await value if inspect.isawaitable(value) else value
+
+
+@cache
+def contract() -> flashback_mock.Contract:
+    """Return the contract, which takes a tenth of a second to read."""
+    return flashback_mock.Contract()
 
 
 @contextmanager
@@ -288,7 +296,7 @@ def serving(change: Change) -> Generator[flashback_mock.Mock]:
     """Serve a fresh mock with the change around it, on a free loopback port."""
     listener = server.listen("127.0.0.1", 0)
     with listener:
-        uvicorn = server.Server(listener, server.mock_at(listener, flashback_mock.Contract()))
+        uvicorn = server.Server(listener, server.mock_at(listener, contract()))
         app: Any = uvicorn.config.app
         uvicorn.config.app = ChangedApp(app, uvicorn.mock, change)
         if change.on_the_wire:

@@ -14,6 +14,7 @@ from tests.faults.backend import (
     Request,
     accepted,
     refused,
+    result,
 )
 
 Condition = Callable[[Request], Any]
@@ -135,3 +136,23 @@ class Changes(dict[str, NamedChange]):
             return change
 
         return add
+
+
+def together(changes: Changes) -> NamedChange:
+    """Return one change that makes all of the changes, in their order."""
+
+    async def before(request: Request) -> Answer | None:
+        for change in changes.values():
+            answer = await result(change.before(request)) if change.before else None
+            if isinstance(answer, Answer):
+                return answer
+        return None
+
+    async def after(request: Request, answer: Answer) -> None:
+        for change in changes.values():
+            if change.after:
+                await result(change.after(request, answer))
+
+    on_the_wire = [change.on_the_wire for change in changes.values() if change.on_the_wire]
+    assert len(on_the_wire) <= 1, f"{changes.family}: at most one change on the wire"
+    return NamedChange(before, after, next(iter(on_the_wire), None), name=changes.family)

@@ -67,12 +67,14 @@ def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, 
     return variables | {variable: ids[role] for variable, role in ID_VARIABLES.items()}
 
 
-def judge(change: NamedChange, *options: str, promises: str = "") -> Judgement:
+def judge(
+    change: NamedChange, *options: str, promises: str = "", is_brief: bool = False
+) -> Judgement:
     """Return the contract tests' judgement of the mock with a change.
 
-    `promises` selects some of them, as `-k` does.
+    `promises` selects some of them, as `-k` does; a brief run ends at the first finding.
     """
-    return _in_a_fork(_Run(change.name, "", {}, promises, options))
+    return _in_a_fork(_Run(change.name, "", {}, promises, options, is_brief))
 
 
 def judge_url(
@@ -91,6 +93,7 @@ class _Run:
     variables: dict[str, str]
     promises: str
     options: tuple[str, ...]
+    is_brief: bool = False
 
 
 def _in_a_fork(run: _Run) -> Judgement:
@@ -106,16 +109,7 @@ def _in_a_fork(run: _Run) -> Judgement:
 
 # The server forks processes that have imported everything, which saves a second for each.
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(
-    [
-        "schemathesis.pytest.plugin",
-        "schemathesis.specs.openapi.checks",
-        "schemathesis.specs.openapi.schemas",
-        "rich.text",
-        "tests.faults.faults",
-        "tests.faults.correct",
-    ]
-)
+_forks.set_forkserver_preload(["tests.faults.preload"])
 
 
 def _test(run: _Run, result: Connection) -> None:
@@ -127,11 +121,17 @@ def _test(run: _Run, result: Connection) -> None:
             url, variables = mock.base_url, environment(mock.tokens, mock.ids)
         os.environ.clear()
         os.environ.update(variables)
+        if run.is_brief:
+            from support import promise
+
+            promise.AFTER_A_FINDING = 0.0
         judgement = Judgement()
         output = stack.enter_context(io.StringIO())
         arguments = [*_files(run.promises), "-k", run.promises, "--backend-url", url]
-        arguments += ["--seed", SEED, "--timeout", "4"]
+        arguments += ["--id", variables["FLASHBACK_AI_LLM_ID"]]
+        arguments += ["--seed", SEED, "--timeout", "4", "--tb=no"]
         arguments += ["-c", str(CONTRACT_TESTS / "pytest.toml"), "--capture=no", *run.options]
+        arguments += ["--maxfail=1"] if run.is_brief else []
         with redirect_stdout(output), redirect_stderr(output):
             judgement.status = int(pytest.main(arguments, [_Collector(judgement, run.promises)]))
         judgement.output = output.getvalue()

@@ -28,7 +28,7 @@ def main() -> int:
     options = parser.parse_args()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         if options.alone is not None:
-            found = judge(CORRECT["the_mock_itself"], "--collect-only").collected
+            found = judge(CORRECT["plain"], "--collect-only").collected
             wanted = [promise for promise in found if options.alone in promise]
             return int(not all([*pool.map(lambda p: _is_needed(p, found), wanted)]))
         faults = [fault for fault in FAULTS.values() if fault.family.startswith(options.family)]

@@ -16,7 +16,7 @@ def cases(changes: dict[str, NamedChange]) -> list[object]:
 @pytest.mark.parametrize("fault", cases(FAULTS))
 def test_fault_breaks_a_promise(fault: NamedChange) -> None:
     """A backend with one fault breaks one of the promises that are named for it."""
-    judgement = judge(fault, "--maxfail=1", promises=fault.promises)
+    judgement = judge(fault, promises=fault.promises, is_brief=True)
     assert judgement.status == BROKEN, judgement.output
 
 
@@ -24,12 +24,13 @@ def test_fault_breaks_a_promise(fault: NamedChange) -> None:
 def test_correct_backend_breaks_none(change: NamedChange) -> None:
     """A backend that differs in what the contract leaves open keeps every promise."""
     judgement = judge(change, "--max-examples", "5")
+    assert judgement.ids == [], judgement.output
     assert judgement.status == KEPT, judgement.output
 
 
 def test_every_promise_has_a_fault_of_its_own() -> None:
     """Every promise is the only one that some fault names; `matrix --alone` says if rightly."""
-    found = judge(CORRECT["the_mock_itself"], "--collect-only").collected
+    found = judge(CORRECT["plain"], "--collect-only").collected
     named = [fault.named(found) for fault in FAULTS.values()]
     assert {*found} - {promises[0] for promises in named if len(promises) == 1} == set()
     assert all(named)

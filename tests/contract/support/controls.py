@@ -85,7 +85,9 @@ def _unreachable(backend: Backend, exchange: Exchange) -> NoVerdictError:
     if "TLS failed" in failure:
         plain = "WRONG_VERSION" in failure or "RECORD_LAYER" in failure
         cure = "use http:// in --backend-url: the port does not speak TLS" if plain else IN_TLS
-    elif not is_secure and not exchange.never_sent:
+    elif is_secure:
+        cure = f"use http:// in --backend-url if the port does not speak TLS; else {cure}"
+    elif not exchange.never_sent:
         cure = "use https:// in --backend-url if the port speaks TLS; else see the backend's log"
     return backend.give_up(f"{backend.url} does not answer: {failure}", cure)
 
