@@ -17,6 +17,7 @@ from .tracebacks import without_frames
 HERE = Path(__file__)
 DEFAULT = HERE.with_name("fixtures.yaml")
 SCHEMA = HERE.with_name("fixtures.schema.json")
+BEARER_TOKEN = re.compile("[0-9A-Za-z._~+/-]+=*")  # RFC 6750, section 2.1
 
 
 @dataclass(frozen=True)
@@ -95,13 +96,19 @@ class Fixtures:
             ),
         )
 
-    def told(self, token: Token) -> str:
-        """What a token opens, and until when, in words."""
-        told = [f"{m.access} in {m.workspace}" for m in self.members if m.user == token.user]
-        told = told or ["no workspace"]
-        if token.expires:
-            told.append("expired" if token.expired else f"until {token.expires:%Y-%m-%d}")
-        return ", ".join(told)
+    def describe(self, token: Token) -> str:
+        """Return which access a token's user has, and until when, for people."""
+        parts = [
+            f"{member.access} in {member.workspace}"
+            for member in self.members
+            if member.user == token.user
+        ]
+        parts = parts or ["no workspace"]
+        if token.expired:
+            parts.append("expired")
+        elif token.expires:
+            parts.append(f"until {token.expires:%Y-%m-%d}")
+        return ", ".join(parts)
 
     @property
     def first_workspace(self) -> str:
@@ -109,6 +116,11 @@ class Fixtures:
         for member in self.members:
             return member.workspace
         raise ValueError("workspace: name it, since no workspace of the fixtures has a member")
+
+
+def is_bearer_token(text: str) -> bool:
+    """Return whether a text can be sent as a bearer token."""
+    return BEARER_TOKEN.fullmatch(text) is not None
 
 
 Place = tuple[str, ...]
@@ -197,10 +209,10 @@ def _mistakes_of_configurations(
     for workspace, its in workspaces.items():
         for role, given in its.get("configurations", {}).items():
             place, fields = ("workspaces", workspace, "configurations", role), _fields(given)
-            if why := contract.why_not_id(given["id"]):
+            if why := contract.id_error(given["id"]):
                 yield (*place, "id"), why.removeprefix("id: ")
             unknown = next((key for key in fields if key not in contract.fields), "")
-            for key, why in contract.whys_not_body(fields).items():
+            for key, why in contract.body_errors(fields).items():
                 yield (*place, unknown if key == "body" else key), why
             # What has to be unique: roles and ids in the file, names in their workspace.
             own = {place: ("role", "", role), (*place, "id"): ("id", "", given["id"])}
