@@ -26,7 +26,15 @@ from flashback_mock.stores import (
 )
 
 from . import body
-from .messages import Answer, HttpError, Request, error_answer, json_answer
+from .messages import (
+    ENCODER,
+    JSON_TYPE,
+    Answer,
+    HttpError,
+    Request,
+    error_answer,
+    json_answer,
+)
 from .routes import Routes
 
 log = logging.getLogger("flashback_mock")
@@ -65,7 +73,8 @@ class App:
         self._contract = backend.contract
         self._backend = backend
         self._origins = frozenset(cors_origins)
-        self._updated = self._contract.message(200)
+        message = ENCODER.encode(self._contract.message(200))
+        self._updated = f'{{"success":true,"aiLlmId":%s,"message":{message.replace("%", "%%")}}}'
         self.routes = Routes()
         self.routes.add("PUT", self._contract.path, self._put)
         if cors_origins:
@@ -143,11 +152,14 @@ class App:
                 return self._error(400, self._contract.name_taken)
             raise
         exchange.configuration = id or ""
-        return json_answer(200, {"success": True, "aiLlmId": id, "message": self._updated})
+        body = self._updated % ENCODER.encode(id)
+        return Answer(200, body.encode(), CIMultiDict({"Content-Type": JSON_TYPE}))
 
     def _valid_changes(self, request: Request, id: str | None) -> dict[str, str]:
         """Return the valid changes of a request; raise `HttpError`, which says what is invalid."""
         body.check_complete(request, self._contract.max_body_bytes)
+        if not request.body:
+            raise HttpError(400, "body: is empty; send {} to change nothing")
         body.check_headers(request.headers, self._contract.media_type)
         changes: dict[str, str] = body.parse(request.body)
         error = self._contract.body_error(changes)

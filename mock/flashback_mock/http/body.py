@@ -44,7 +44,7 @@ def parse(body: bytes) -> Any:
     nesting that is too deep.
     """
     if not body:
-        raise HttpError(400, "body: is empty; send {} to change nothing")
+        raise HttpError(400, "body: is empty")
     try:
         value = DECODER.decode(body.decode("utf-8"))
         if b"\\u" in body:  # it may be a lone surrogate, which has no bytes

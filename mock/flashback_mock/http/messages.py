@@ -3,7 +3,8 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Literal
 
 from multidict import CIMultiDict
 
@@ -82,5 +83,12 @@ def json_answer(
 
 def error_answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
     """Return an error in the contract's form."""
-    content: dict[str, Any] = {"success": False, "message": message}
-    return json_answer(status, content, headers)
+    fields = CIMultiDict({"Content-Type": JSON_TYPE})
+    if headers:
+        fields.update(headers)
+    return Answer(status, _error_body(message), fields)
+
+
+@lru_cache(maxsize=256)
+def _error_body(message: str) -> bytes:
+    return ENCODER.encode({"success": False, "message": message}).encode()
