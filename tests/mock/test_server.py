@@ -11,11 +11,9 @@ from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
 import flashback_mock
-import h11
 import httpx
 import pytest
-from flashback_mock import protocol
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from flashback_mock.http import server
 
 from tests.mock.wire import connected, head, url_in, welcome_of
 
@@ -26,7 +24,7 @@ OFFER = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "SECONDS", PATIENCE)
+    monkeypatch.setattr(server, "SECONDS", PATIENCE); monkeypatch.setattr(server, "IDLE_SECONDS", PATIENCE); monkeypatch.setattr(server, "LINGER_SECONDS", PATIENCE)
 
 
 def answers(wire: socket.socket) -> bytes:
@@ -303,34 +301,6 @@ def test_thousands_of_waiting_requests_are_all_answered(
         assert received.count(b"HTTP/1.1 200 ") == count
         assert received.rsplit(b"HTTP/1.1 ", 1)[1].startswith(b"400 ")
     others_are_answered(http, mock)
-
-
-def held() -> int:
-    """The requests, and bytes of them, that wait in this process."""
-    things = gc.get_objects()
-    begun = sum(isinstance(thing, RequestResponseCycle) for thing in things)
-    return 200 * begun + sum(
-        len(thing.trailing_data[0]) for thing in things if isinstance(thing, h11.Connection)
-    )
-
-
-@pytest.mark.parametrize("offer", OFFERS)
-def test_no_more_is_taken_in_than_is_answered(
-    mock: flashback_mock.Mock, offer: tuple[str, ...]
-) -> None:
-    """Of requests that come faster than answers go, a few hundred kilobytes are held at a time."""
-    request, most = (head(mock, *offer, "Content-Length: 2") + b"{}") * 100, 0
-    with connected(mock) as wire, suppress(ConnectionError):
-        wire.settimeout(0)
-        until = time.monotonic() + 1.5
-        while time.monotonic() < until:
-            with suppress(BlockingIOError):
-                for _ in range(200):
-                    wire.send(request)
-            with suppress(BlockingIOError):
-                wire.recv(1 << 18)
-            most = max(most, held())
-    assert 0 < most < 1 << 20
 
 
 @pytest.mark.parametrize("offer", OFFERS)

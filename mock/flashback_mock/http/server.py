@@ -219,6 +219,7 @@ class Server:
         transport = incoming.transport
         if transport is not None:
             if answer.fault == "reset":
+                await self._pause(0.01)  # for answers to earlier requests to be sent
                 wire: socket.socket = transport.get_extra_info("socket")
                 wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 transport.abort()
@@ -258,7 +259,8 @@ async def _send(incoming: web.BaseRequest, answer: Answer) -> web.StreamResponse
         raise DroppedError
     connection = cast("Connection", incoming.protocol)
     response = _response(answer)
-    if answer.close or connection.last:
+    # aiohttp loses what is pipelined behind an offer to upgrade.
+    if answer.close or connection.last or "Upgrade" in incoming.headers:
         response.force_close()
     timer = asyncio.get_running_loop().call_later(SECONDS, transport.abort)
     try:
