@@ -16,13 +16,17 @@ Cut = Literal["", "size", "time", "syntax"]
 
 @dataclass(slots=True)
 class Request:
-    """A request as it was received; `cut` says why the body is incomplete, if it is."""
+    """A request as it was received.
+
+    `cut` says why the body is incomplete, if it is; `peer` is the client's address.
+    """
 
     method: str
     target: str
     headers: CIMultiDict[str]
     body: bytes = b""
     cut: Cut = ""
+    peer: object = None
 
     @property
     def path(self) -> str:

@@ -153,6 +153,7 @@ class Server:
         connection.body = incoming.content
         try:
             request = Request(incoming.method, incoming.raw_path, incoming.headers.copy())
+            request.peer = connection.peername
             if incoming.body_exists:
                 await self._read_body(incoming, request)
             answer = await self._handler(request)
