@@ -64,8 +64,8 @@ def _addresses(base_url: str) -> list[str]:
     port = urlsplit(base_url).port
     return [
         "From other machines and containers",
-        f"  http://{socket.gethostname()}:{port}, or the service's name in Compose; the Python "
-        "client needs\n  FLASHBACK_ALLOW_HTTP=1 there",
+        f"  http://{socket.gethostname()}:{port}, or the service's name in Compose;",
+        "  the Python client needs FLASHBACK_ALLOW_HTTP=1 there",
         "",
     ]
 

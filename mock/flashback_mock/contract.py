@@ -3,7 +3,7 @@
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
 import jsonschema_rs
 import yaml

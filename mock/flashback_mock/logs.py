@@ -33,7 +33,9 @@ class StderrHandler(logging.Handler):
         """Write one line, and before it how many were dropped."""
         try:
             line = self.format(record)
-            if self._dropped and self._write(f"{self._dropped} log lines dropped: not read in time"):
+            if self._dropped and self._write(
+                f"{self._dropped} log lines dropped: not read in time"
+            ):
                 self._dropped = 0
             if self._dropped or not self._write(line):
                 self._dropped += 1

@@ -139,7 +139,7 @@ class _Thread:
         try:
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
                 runner.run(self._serve())
-        except BaseException as error:  # noqa: BLE001 - raised where the thread was started
+        except BaseException as error:
             if self._started.done():
                 raise
             self._started.set_exception(error)

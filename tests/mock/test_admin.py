@@ -343,7 +343,9 @@ def test_no_answer_shows_a_credential_or_a_token(
     paths = ["configurations", "settings", "members", "tokens/expire", "requests/count"]
     texts += [admin.post(path, json=content).text for content in wrong for path in paths]
     main = f"configurations/{mock.ids['main']}"
-    texts += [admin.post(f"{main}/{verb}", json={"secret": "x"}).text for verb in ("reveals", "updated")]
+    texts += [
+        admin.post(f"{main}/{verb}", json={"secret": "x"}).text for verb in ("reveals", "updated")
+    ]
     texts += [admin.get(path).text for path in ("", "requests", "settings", "fixtures", main)]
     texts.append(repr(mock.requests))
     everything = "".join(texts).lower()

@@ -38,7 +38,7 @@ def refused(*options: str) -> str:
 @pytest.mark.usefixtures("curl")
 def test_printed_curl_line_works_when_pasted(root: Path, document: dict[str, Any]) -> None:
     """`scripts/mock` prints a curl line that gets the contract's 200 answer."""
-    line = [root / "scripts" / "mock", "--port", "0"]
+    line = [str(root / "scripts" / "mock"), "--port", "0"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
         banner = welcome_of(process)
         pasted = next(line for line in banner.splitlines() if line.startswith("  curl "))
@@ -83,7 +83,7 @@ def test_banner_shows_tokens_ids_and_address() -> None:
 
 
 def test_banner_and_warning_tell_where_keys_belong(tmp_path: Path) -> None:
-    """With a store the banner says that keys need a volume; keys next to the store are warned of."""
+    """A store's keys belong on another volume: the banner says so, and a warning."""
     options = ["--store", str(tmp_path / "store.db"), "--keys", str(tmp_path / "keys")]
     with command(*options) as (process, banner, _):
         process.terminate()
@@ -93,7 +93,9 @@ def test_banner_and_warning_tell_where_keys_belong(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("begin", [b"", b"PUT /ai/llm/x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"])
+@pytest.mark.parametrize(
+    "begin", [b"", b"PUT /ai/llm/x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"]
+)
 def test_signal_ends_it_cleanly(stop: signal.Signals, begin: bytes) -> None:
     """Ctrl-C and SIGTERM end it with status 0 and without a traceback."""
     with command("--log-level", "warning") as (process, _, url):

@@ -71,7 +71,9 @@ def test_failed_assertion_says_what_was_requested_instead(http: httpx.Client, mo
     assert lines[2].startswith("secret: differs; last changed at 20")
     assert lines[3:5] == ["secret: was not sent", "requests for it, in order:"]
     assert "PUT 400 as owner: body: has an unknown field" in lines[5]
-    assert lines[6].endswith("PUT 401 as nobody (name): Authorization: the token is unknown or expired")
+    assert lines[6].endswith(
+        "PUT 401 as nobody (name): Authorization: the token is unknown or expired"
+    )
     assert lines[7] == "other requests:"
     assert lines[8].endswith(f"PUT 200 as owner (name) (id {mock.ids['sibling']})")
     assert lines[9].endswith("PUT 404 as owner (name): AI LLM configuration not found (id unknown)")

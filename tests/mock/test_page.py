@@ -129,7 +129,7 @@ def test_empty_body_is_visibly_invalid(page: Page, mock: Mock) -> None:
     assert mock.requests == []
 
 
-def test_answers_are_planned_on_the_page(page: Page, mock: Mock) -> None:
+def test_answers_are_planned_on_the_page(page: Page) -> None:
     """A planned answer is listed, comes once, and its request is in the log with the reason."""
     page.get_by_role("combobox", name="Answer", exact=True).select_option("503")
     page.get_by_role("button", name="Plan").click()
@@ -165,7 +165,9 @@ def test_link_on_another_site_opens_the_page(context: BrowserContext, mock: Mock
     page = context.new_page()
     elsewhere = mock.base_url.replace("127.0.0.1", "localhost")
     link = f'<a href="{mock.base_url}/__admin/docs">mock</a>'
-    page.route(f"{elsewhere}/wiki", lambda route: route.fulfill(body=link, content_type="text/html"))
+    page.route(
+        f"{elsewhere}/wiki", lambda route: route.fulfill(body=link, content_type="text/html")
+    )
     page.goto(f"{elsewhere}/wiki")
     page.get_by_role("link", name="mock").click()
     expect(page.get_by_role("button", name="Execute")).to_be_visible()

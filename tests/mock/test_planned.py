@@ -126,7 +126,9 @@ def test_plan_for_one_id_is_for_no_other(http: httpx.Client, mock: Mock) -> None
     """A plan with an id waits for a request for this id."""
     mock.answer_next(500, id=mock.ids["sibling"])
     mock.answer_next(403)
-    statuses = [http.put(mock.ids[role], json={}).status_code for role in ("main", "main", "sibling")]
+    statuses = [
+        http.put(mock.ids[role], json={}).status_code for role in ("main", "main", "sibling")
+    ]
     assert statuses == [403, 200, 500]
 
 

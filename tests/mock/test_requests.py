@@ -112,7 +112,11 @@ def test_media_type_must_be_json(http: httpx.Client, mock: Mock, media_type: str
 
 @pytest.mark.parametrize(
     ("headers", "status"),
-    [({}, 415), ({**JSON, "Content-Encoding": "gzip"}, 415), ({**JSON, "Content-Encoding": "identity"}, 415)],
+    [
+        ({}, 415),
+        ({**JSON, "Content-Encoding": "gzip"}, 415),
+        ({**JSON, "Content-Encoding": "identity"}, 415),
+    ],
 )
 def test_body_must_be_declared(
     http: httpx.Client, mock: Mock, headers: dict[str, str], status: int
@@ -154,9 +158,7 @@ def chunks(count: int, size: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize(("token", "status"), [("owner", 413), ("wrong", 401)])
-def test_oversized_body_is_refused(
-    http: httpx.Client, mock: Mock, token: str, status: int
-) -> None:
+def test_oversized_body_is_refused(http: httpx.Client, mock: Mock, token: str, status: int) -> None:
     """A body over the limit is answered before its end, whether its length is declared or not."""
     headers = {**JSON, "Authorization": f"Bearer {mock.tokens.get(token, token)}"}
     for content in (b"x" * (mock.contract.max_body_bytes + 1), chunks(64, 65536)):
@@ -196,7 +198,10 @@ def test_reason_of_a_401_is_logged(http: httpx.Client, mock: Mock) -> None:
         ([], "is missing"),
         ([("Authorization", "Basic x")], "is not a bearer token"),
         ([("Authorization", f"Bearer {mock.tokens['owner']}")] * 2, "is there more than once"),
-        ([("Authorization", f"Bearer {mock.tokens['expired']}")], "the token is unknown or expired"),
+        (
+            [("Authorization", f"Bearer {mock.tokens['expired']}")],
+            "the token is unknown or expired",
+        ),
     ]
     url = f"{mock.base_url}/ai/llm/{mock.ids['main']}"
     for headers, reason in given:
@@ -228,8 +233,10 @@ def test_target_may_have_any_form(mock: Mock, form: str) -> None:
         assert received(wire).startswith(b"HTTP/1.1 200 ")
 
 
-UNKNOWN_IDS = ["unknown", "%00", "%FF", "a%2Fb", "%2e%2e", "'", "%0d%0a", "%25", "%zz", "x" * 255]
-UNKNOWN_IDS += [quote("ü" * 255), "550E8400-E29B-41D4-A716-446655440000", "{id}", "%F0%9F%98%80"]
+UNKNOWN_IDS = [
+    *("unknown", "%00", "%FF", "a%2Fb", "%2e%2e", "'", "%0d%0a", "%25", "%zz", "x" * 255),
+    *(quote("ü" * 255), "550E8400-E29B-41D4-A716-446655440000", "{id}", "%F0%9F%98%80"),
+]
 
 
 @pytest.mark.parametrize("id", UNKNOWN_IDS)

@@ -21,9 +21,7 @@ def test_every_field_given_is_stored(http: httpx.Client, mock: Mock) -> None:
 
 
 @pytest.mark.parametrize("field", ["name", "aiType", "endpoint", "key", "secret"])
-def test_only_the_field_given_changes(
-    http: httpx.Client, mock: Mock, field: str
-) -> None:
+def test_only_the_field_given_changes(http: httpx.Client, mock: Mock, field: str) -> None:
     """An update of one field leaves all others as they were."""
     main = next(c for c in mock.fixtures.configurations if c.role == "main")
     given = mock.contract.examples["everything"][field] + ("" if field == "aiType" else "x")
@@ -44,9 +42,7 @@ def test_empty_object_changes_nothing(http: httpx.Client, mock: Mock) -> None:
     assert mock.configuration(mock.ids["main"]) == before
 
 
-def test_other_configurations_stay_as_they_are(
-    http: httpx.Client, mock: Mock
-) -> None:
+def test_other_configurations_stay_as_they_are(http: httpx.Client, mock: Mock) -> None:
     """An update of one configuration changes no other."""
     before = mock.configuration(mock.ids["sibling"])
     put(http, mock.ids["main"], mock.contract.examples["everything"])
@@ -66,9 +62,7 @@ def test_other_configurations_stay_as_they_are(
         ("expired", "main", 401),
     ],
 )
-def test_role_decides(
-    http: httpx.Client, mock: Mock, role: str, id: str, status: int
-) -> None:
+def test_role_decides(http: httpx.Client, mock: Mock, role: str, id: str, status: int) -> None:
     """Users with WRITE or ADMIN in the configuration's workspace may update, nobody else."""
     answer = put(http, mock.ids[id], {"name": "New name"}, mock.tokens[role])
     assert answer.status_code == status

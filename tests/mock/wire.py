@@ -12,6 +12,7 @@ import httpx
 from flashback_mock import Mock
 
 JSON = {"Content-Type": "application/json"}
+OWNER = "owner-token"
 UPGRADE = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAA")
 
 
@@ -73,7 +74,7 @@ def url_in(banner: str) -> str:
     return banner.partition("backend on ")[2].split(maxsplit=1)[0]
 
 
-def put(url: str, id: str, body: object, token: str = "owner-token", **more: Any) -> httpx.Response:
+def put(url: str, id: str, body: object, token: str = OWNER) -> httpx.Response:
     """Send one update on a connection of its own."""
-    headers = {"Authorization": f"Bearer {token}", **more}
+    headers = {"Authorization": f"Bearer {token}"}
     return httpx.put(f"{url}/ai/llm/{id}", json=body, headers=headers, trust_env=False, timeout=15)

@@ -125,7 +125,9 @@ class Backend:
     async def reveals(self, id: str, credentials: Mapping[str, str]) -> bool:
         """Return whether all of these are the stored credentials; raise `NotFoundError`."""
         if plain := credentials.keys() - self.contract.credentials:
-            raise ValueError(f"{_known(plain, self.contract)}: not a credential; read the configuration")
+            raise ValueError(
+                f"{_known(plain, self.contract)}: not a credential; read the configuration"
+            )
         await self.store.configuration(id)
         for field, value in credentials.items():
             if not await self.store.reveals(id, field, value):

@@ -40,7 +40,9 @@ class Entry(NamedTuple):
         fault = f" {self.fault}" if self.fault else ""
         reason = f": {self.reason}" if self.reason else ""
         user = self.user or "nobody"
-        return f"{self.time:%H:%M:%S.%f} {self.method} {self.status}{fault} as {user}{fields}{reason}"
+        return (
+            f"{self.time:%H:%M:%S.%f} {self.method} {self.status}{fault} as {user}{fields}{reason}"
+        )
 
 
 CRITERIA: dict[str, type] = {
@@ -89,7 +91,10 @@ class Journal:
         ]
 
     async def wait_for(
-        self, count: int, timeout: float, criteria: Mapping[str, Any]  # noqa: ASYNC109
+        self,
+        count: int,
+        timeout: float,
+        criteria: Mapping[str, Any],
     ) -> list[Entry]:
         """Return the matching entries once there are `count`.
 
@@ -114,7 +119,9 @@ class Journal:
     def _missing(self, count: int, timeout: float, criteria: Mapping[str, Any]) -> str:
         wanted = ", ".join(f"{name}={value!r}" for name, value in criteria.items())
         found = len(self.matching(criteria))
-        lines = [f"expected {count} request(s) with {wanted or 'anything'} in {timeout:g} s, got {found}"]
+        lines = [
+            f"expected {count} request(s) with {wanted or 'anything'} in {timeout:g} s, got {found}"
+        ]
         lines += [f"  {entry}" for entry in self.entries[-10:]]
         return "\n".join(lines)
 

@@ -128,7 +128,7 @@ def _plans_of(contract: Contract, **step: Unpack[Step]) -> list[Plan]:
 
 
 def _check_status(contract: Contract, status: int, example: str) -> None:
-    if status and status != 200 and not 400 <= status <= 599:  # noqa: PLR2004
+    if status and status != 200 and not 400 <= status <= 599:
         raise ValueError("status: must be 200, or from 400 to 599")
     if example:
         try:
@@ -144,13 +144,19 @@ def _check_combination(step: Step) -> None:
     if not content and not fault and "delay" not in given:
         raise ValueError("nothing planned; give status, example, headers, delay or fault")
     if fault in WITHOUT_STATUS and content:
-        raise ValueError(f"fault: {fault} sends no answer, so it has no {', '.join(sorted(content))}")
+        raise ValueError(
+            f"fault: {fault} sends no answer, so it has no {', '.join(sorted(content))}"
+        )
     if fault == "timeout" and "delay" in given:
         raise ValueError("fault: timeout never answers, so it has no delay")
     if fault == "refused":
-        more = given & {"delay", "id", "after_update"} | ({"times"} if step.get("times", 1) > 1 else set())
+        more = given & {"delay", "id", "after_update"} | (
+            {"times"} if step.get("times", 1) > 1 else set()
+        )
         if more:
-            raise ValueError(f"fault: refused closes the port, so it has no {', '.join(sorted(more))}")
+            raise ValueError(
+                f"fault: refused closes the port, so it has no {', '.join(sorted(more))}"
+            )
         checked_seconds("duration", step.get("duration") or 0)
         if "duration" not in given:
             raise ValueError("duration: how long the port is closed is missing")

@@ -235,7 +235,7 @@ def _checked(name: str, value: Any, kinds: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"{name}: must be a JSON object with nothing but {', '.join(kinds)}")
     for key, given in fields.items():
         kind = kinds[key]
-        if isinstance(given, bool) and kind is not bool or not isinstance(given, kind):
+        if (isinstance(given, bool) and kind is not bool) or not isinstance(given, kind):
             raise ValueError(f"{key}: must be of type {_type_name(kind)}")
     return fields
 

@@ -240,7 +240,9 @@ class App:
     async def _preflight(self, request: Request, _raw_id: str) -> Answer:
         """Answer a browser that asks whether a page may send its update."""
         if "Access-Control-Request-Method" not in request.headers or not self._origin(request):
-            return self.refuse(request, HttpError(405, "Only PUT is allowed here", {"Allow": "PUT"}))
+            return self.refuse(
+                request, HttpError(405, "Only PUT is allowed here", {"Allow": "PUT"})
+            )
         headers = CIMultiDict(
             {
                 "Allow": "PUT",

@@ -1,4 +1,4 @@
-"""Who may use `/__admin`: programs of this machine, the mock's own page, or whoever has the token."""
+"""Who may use `/__admin`: programs of this machine, its page, or whoever has the token."""
 
 import hmac
 import re

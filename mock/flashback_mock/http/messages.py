@@ -65,9 +65,7 @@ Handler = Callable[[Request], Awaitable[Answer]]
 class HttpError(Exception):
     """A request is refused with this status; the message contains no value of the request."""
 
-    def __init__(
-        self, status: int, message: str, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         """Refuse with `status`, and say why."""
         super().__init__(message)
         self.status = status
@@ -75,9 +73,7 @@ class HttpError(Exception):
         self.headers = headers or {}
 
 
-def json_answer(
-    status: int, content: object, headers: Mapping[str, str] | None = None
-) -> Answer:
+def json_answer(status: int, content: object, headers: Mapping[str, str] | None = None) -> Answer:
     """Return an answer whose body is `content` as JSON."""
     fields = CIMultiDict({"Content-Type": JSON_TYPE})
     if headers:

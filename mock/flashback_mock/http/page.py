@@ -99,7 +99,9 @@ class Page:
         document = deepcopy(self._contract.document)
         document["servers"] = [{"url": "/", "description": "This mock."}]
         operation = document["paths"][self._contract.path]["put"]
-        operation["parameters"] = [self._with_ids(parameter) for parameter in self._contract.parameters]
+        operation["parameters"] = [
+            self._with_ids(parameter) for parameter in self._contract.parameters
+        ]
         return document
 
     def _with_ids(self, parameter: dict[str, Any]) -> dict[str, Any]:

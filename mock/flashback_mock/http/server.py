@@ -7,7 +7,7 @@ import struct
 from asyncio import sleep  # bound here: tests may replace asyncio.sleep
 from collections.abc import Callable
 from contextlib import suppress
-from typing import cast
+from typing import Any, cast
 
 from aiohttp import StreamReader, web
 from multidict import CIMultiDict
@@ -55,10 +55,10 @@ class Connection(web.RequestHandler):
 
     def handle_error(
         self,
-        request: web.BaseRequest,
-        status: int = 500,
+        request: web.BaseRequest,  # noqa: ARG002 - aiohttp's signature
+        status: int = 500,  # noqa: ARG002
         exc: BaseException | None = None,
-        message: str | None = None,
+        message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
         """Answer what cannot be parsed; aiohttp's own answer would echo it."""
         if isinstance(exc, DroppedError):
@@ -125,18 +125,17 @@ class Server:
         return [cast("Connection", connection) for connection in self._manager.connections]
 
     def _connect(self) -> Connection:
-        connection = Connection(
-            self._manager,
-            loop=asyncio.get_running_loop(),
-            access_log=None,  # it would contain query strings, and misplaced tokens in them
-            logger=QUIET,
-            auto_decompress=False,
-            keepalive_timeout=IDLE_SECONDS,
-            lingering_time=LINGER_SECONDS,
-            max_line_size=MAX_HEAD_BYTES,
-            max_field_size=MAX_HEAD_BYTES,
-            max_headers=MAX_HEADERS,
-        )
+        options: dict[str, Any] = {
+            "access_log": None,  # it would contain query strings, and misplaced tokens in them
+            "logger": QUIET,
+            "auto_decompress": False,
+            "keepalive_timeout": IDLE_SECONDS,
+            "lingering_time": LINGER_SECONDS,
+            "max_line_size": MAX_HEAD_BYTES,
+            "max_field_size": MAX_HEAD_BYTES,
+            "max_headers": MAX_HEADERS,
+        }
+        connection = Connection(self._manager, loop=asyncio.get_running_loop(), **options)
         connection.refuse = self._refuse_unparsable
         return connection
 
