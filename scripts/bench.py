@@ -187,8 +187,8 @@ def environment(folder: Path, package: Path, python: str | None = None) -> str:
     for name in requirements("httpx", "attrs"):
         for top in {each.parts[0] for each in metadata.files(name) or []} - {"..", "__pycache__"}:
             (site / top).symlink_to(Path(str(metadata.distribution(name).locate_file(top))))
-    for folder in (package, generate.ROOT / "runtime" / "flashback_runtime"):
-        (site / folder.name).symlink_to(folder)
+    for path in (package, generate.ROOT / "runtime" / "flashback_runtime"):
+        (site / path.name).symlink_to(path)
     return str(folder / "bin" / "python")
 
 

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, ClassVar, Self, TypeVar
 
-import attrs
-
 from .calls import Call, Response
 from .connections import CLOSED, Connections
 from .errors import ArgumentError, ArgumentTypeError, FlashbackError
@@ -17,6 +15,7 @@ from .secrets import Secret, box
 from .settings import (
     Service,
     Settings,
+    address,
     base_url_from,
     boxed_headers,
     checked_allow_http,
@@ -24,7 +23,6 @@ from .settings import (
     checked_headers,
     checked_retries,
     checked_seconds,
-    route_to,
     token_from,
 )
 from .unset import UNSET, Unset
@@ -65,9 +63,8 @@ class BaseClient:
         return Settings(
             service=service,
             token=token_from(token, service),
-            base_url=url,
             allow_http=allowed,
-            route=route_to(url),
+            **address(url),
             timeout=checked_seconds("timeout", timeout),
             attempt_timeout=checked_seconds("attempt_timeout", attempt_timeout),
             max_retries=checked_retries(max_retries),
@@ -75,7 +72,9 @@ class BaseClient:
         )
 
     def __repr__(self) -> str:
-        settings = self._settings
+        settings = getattr(self, "_settings", None)
+        if settings is None:  # a crash reporter looks at a constructor that failed
+            return f"{type(self).__name__}(...)"
         timeout = None if settings.timeout == float("inf") else settings.timeout
         shown = f"base_url={settings.base_url!r}, timeout={timeout}"
         return f"{type(self).__name__}({shown}, max_retries={settings.max_retries})"
@@ -108,7 +107,7 @@ class BaseClient:
             changes["token"] = token_from(token, self._service)
         if not isinstance(base_url, Unset):
             url = checked_base_url(base_url, allow_http=old.allow_http)
-            changes |= {"base_url": url, "route": route_to(url)}
+            changes |= address(url)
         if not isinstance(timeout, Unset):
             changes["timeout"] = checked_seconds("timeout", timeout)
         if not isinstance(attempt_timeout, Unset):
@@ -119,7 +118,7 @@ class BaseClient:
             changes["headers"] = {**old.headers, **checked_headers(headers)}
         other = object.__new__(type(self))
         vars(other).update(vars(self))
-        other._settings = attrs.evolve(old, **changes)
+        other._settings = old._replace(**changes)
         other._is_derived = True
         return other
 

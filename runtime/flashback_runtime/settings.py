@@ -9,8 +9,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
-from attrs import frozen
-
 from .errors import ArgumentError, ArgumentTypeError
 from .http import httpx
 from .proxies import Proxy, is_loopback, proxy_for
@@ -40,13 +38,13 @@ class Route(NamedTuple):
     proxy: Proxy | None
 
 
-@frozen
-class Settings:
-    """Validated settings of one client; `attrs.evolve` makes those of a derived client."""
+class Settings(NamedTuple):
+    """Validated settings of one client; `_replace` makes those of a derived client."""
 
     service: Service
     token: Secret | Callable[[], Any]
     base_url: str
+    host: str  # as the Host header has it
     allow_http: bool
     route: Route
     timeout: float
@@ -109,12 +107,13 @@ def checked_base_url(value: object, *, allow_http: bool) -> str:
     return str(url).rstrip("/")
 
 
-def route_to(base_url: str) -> Route:
-    """Return the route to this base URL: its scheme, and the environment's proxy."""
+def address(base_url: str) -> dict[str, Any]:
+    """Return the settings that follow from a base URL: it, its host, and the route to it."""
     url = httpx.URL(base_url)
     is_tls = url.scheme == "https"
     port = url.port or (443 if is_tls else 80)
-    return Route(is_tls, proxy_for(url.scheme, url.host, port))
+    route = Route(is_tls, proxy_for(url.scheme, url.host, port))
+    return {"base_url": base_url, "host": url.netloc.decode(), "route": route}
 
 
 def checked_allow_http(value: object, service: Service) -> bool:

@@ -363,7 +363,7 @@ def test_14_the_text_of_an_enum_is_as_good_as_its_member() -> None:
         ("name", "n" * 256, "at most 255"),
         ("name", "line\n", "must have no control characters"),
         ("name", "\ud800", "surrogate"),
-        ("name", 7, "must be str"),
+        ("name", 7, "must be of type str"),
         ("ai_type", "OPENAPI", "OPENAI, GOOGLE, ANTHROPIC, AWS, OTHER"),
         ("ai_type", None, "leave it out"),
         ("endpoint", "api.openai.com", "must be an absolute http or https URL"),
@@ -372,7 +372,7 @@ def test_14_the_text_of_an_enum_is_as_good_as_its_member() -> None:
         ("key", "", "at least 1"),
         ("secret", SECRET * 1000, "at most 8192"),
         ("secret", SECRET + "\ud800", "surrogate"),
-        ("secret", SECRET.encode(), "must be str"),
+        ("secret", SECRET.encode(), "must be of type str"),
     ],
 )
 def test_14_arguments_are_judged_by_the_contract(field: str, value: Any, told: str) -> None:
@@ -381,7 +381,7 @@ def test_14_arguments_are_judged_by_the_contract(field: str, value: Any, told: s
     with pytest.raises((ValueError, TypeError), match=told) as caught:
         update(used, **{field: value})
     assert SECRET not in str(caught.value)
-    assert field.replace("ai_type", "AiType") in str(caught.value)
+    assert field in str(caught.value)
 
 
 @pytest.mark.parametrize(
