@@ -80,6 +80,11 @@ def hangs_up(connection: socket.socket, _: Request, __: int) -> None:
     connection.shutdown(socket.SHUT_RDWR)
 
 
+def waits_for_close(connection: socket.socket, _: Request, __: int) -> None:
+    """Never answers, until the client goes."""
+    connection.recv(1)
+
+
 @contextmanager
 def serving(behave: Behaviour) -> Generator[Wire]:
     """A server on a free port of 127.0.0.1; `behave` gets every request and its number."""
