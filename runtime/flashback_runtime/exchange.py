@@ -22,7 +22,7 @@ from .unset import UNSET
 
 _CONNECT_TIMEOUT: Final = 5.0
 # Connecting gives up a little before the attempt, so that the error says nothing was sent.
-_CONNECT_SHARE: Final = 0.95
+_CONNECT_SHARE: Final = 0.9
 _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _LIBRARY_ERRORS: Final = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL)
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode

@@ -14,7 +14,7 @@ from .secrets import Secret, box
 
 # Everything up to the last @ is the login, since passwords with # or / are often not encoded.
 _PROXY: Final = re.compile(
-    r"(?:(?P<scheme>https?|socks5h?)://)?(?:(?P<user>[^:]*)(?::(?P<password>.*))?@)?"
+    r"(?:(?P<scheme>https?|socks5h?)://)?(?!\w+://)(?:(?P<user>[^:]*)(?::(?P<password>.*))?@)?"
     r"(?P<host>[^@/?#:\[\]\s]+|\[[0-9a-f:.]+\])(?::(?P<port>\d{1,5}))?/?",
     re.IGNORECASE | re.DOTALL,
 )
@@ -97,8 +97,7 @@ def _covers(entry: str, scheme: str, host: str, port: int) -> bool:
         return False
     name = found[1].strip("[]").removeprefix("*").strip(".")
     host = host.strip("[]").rstrip(".")
-    is_address = _address(host) is not None
-    return host == name or (not is_address and host.endswith(f".{name}"))
+    return host == name or host.endswith(f".{name}")
 
 
 def _in_network(network: str, host: str) -> bool:
