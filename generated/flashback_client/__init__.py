@@ -9,7 +9,7 @@ from .models import AiType
 from .models.ai_type import AiTypeText
 from .types import UNSET, Response, Secret, Unset
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = (
     "UNSET",
     "AiType",

@@ -23,7 +23,7 @@ _LOGGER.addHandler(logging.NullHandler())
 _SERVICE: Final = Service(
     name="FLASHBACK",
     base_url="https://backend.flashback.tech",
-    user_agent="flashback-client/0.1.0",
+    user_agent="flashback-client/0.2.0",
     logger=_LOGGER,
 )
 
@@ -52,59 +52,50 @@ class FlashbackClient(Client):
         Rename a configuration, switch its provider or endpoint, or rotate its `key` and
         `secret`.
 
-        **Partial.** Only the fields given change, all of them or none; leaving a field out
-        keeps it. `{}` is valid and changes nothing. An empty or missing body answers 400.
-        `null` is not a way to keep or clear a field: it is not a string, so it answers 400.
+        **Partial.** Only the fields you send change, all of them or none. `{}` is valid and
+        changes nothing. An empty or missing body is refused.
 
-        **Idempotent.** Sending the same body twice leaves what sending it once leaves, so a
-        request may be repeated when its answer was lost. A late repetition overwrites what
-        somebody else stored in between.
+        **Idempotent.** You may repeat a request whose response was lost. A late repetition
+        overwrites what somebody else stored in between.
 
-        **Access.** Only users with access to the configuration's workspace may update it.
-        Members have `READ`, `WRITE` or `ADMIN`; updating needs `WRITE` or `ADMIN`.
+        **Access.** You need `WRITE` or `ADMIN` access to the configuration's workspace.
 
-        **Credentials.** `key` and `secret` are encrypted before they are stored, stay encrypted
-        in storage, and are never returned by any response. On update, the old values are
-        securely replaced.
-
-        **Order of answers**. 401 comes first. Then 400 for what the request alone shows, 404,
-        403, and last 400 for a name that is taken, so that a stranger cannot learn names. Only
-        401 first is binding: where two of 400, 403 and 404 apply, either may be answered.
-
-        **Other methods** on this path answer 405 with `Allow: PUT`; `OPTIONS` may answer 200 or
-        204 with `Allow` instead.
+        **Credentials.** `key` and `secret` are encrypted before they are stored and are never
+        returned by any response. On update, the old values are securely replaced.
 
         Retried when a response is lost, at most `max_retries` times: a late retry can overwrite
         what somebody else stored in between.
 
         Args:
             id: Unique identifier of the AI LLM configuration. Opaque: the example is a UUID,
-                but no format is promised. 1 to 255 characters, compared octet by octet after
-                percent-decoding, so that `%2D` and `-` are the same.
-            name: Human-readable name for the configuration. Unique in its workspace, compared
-                code point by code point: a name that another configuration of the workspace has
-                answers 400. 1 to 255 characters, none of them a control character.
-            ai_type: Type of AI provider, spelt exactly so.
-            endpoint: API endpoint URL for the AI provider: absolute, `http` or `https`. The
-                format is validated. ASCII (international names as A-labels), up to 2048 characters,
-                without credentials in its authority part (`user:pass@`), the scheme in any case.
-            key: Access key or API key. Encrypted before it is stored, never returned. 1 to 8192
-                characters, any character; an empty key is an unset variable, not a credential, so
-                it answers 400.
-            secret: Secret key or API secret. Encrypted before it is stored, never returned. 1
-                to 8192 characters, any character; an empty secret answers 400.
+                but no format is promised.
+            name: Human-readable name for the configuration: 1 to 255 characters, no control
+                characters, unique in its workspace.
+            ai_type: Type of AI provider, exactly as written here.
+            endpoint: API endpoint URL for the AI provider: absolute, `http` or `https`, at most
+                2048 ASCII characters (international host names as A-labels), without credentials
+                (`user:pass@`). A backend may refuse private and loopback hosts.
+            key: Access key or API key, 1 to 8192 characters. Encrypted before it is stored,
+                never returned. An empty key is refused: it is an unset variable, not a credential.
+            secret: Secret key or API secret, 1 to 8192 characters. Encrypted before it is
+                stored, never returned. An empty secret is refused: it is an unset variable.
 
         Raises:
             errors.ArgumentError: an argument breaks a rule of the contract; nothing was sent.
             errors.BadRequestError: Validation error: the body, a header or the id breaks a
-                rule, or the name is taken. Nothing was changed.
+                rule, the name is taken, or the user is not validated. Nothing was changed.
             errors.AuthenticationError: The access token is missing, malformed, unknown or
-                expired.
-            errors.PermissionDeniedError: Insufficient permissions: the user is no member of the
-                configuration's workspace, or may only read there.
+                expired. Nothing was changed.
+            errors.PermissionDeniedError: Insufficient permissions: the user is not a member of
+                the configuration's workspace, or may only read it. Nothing was changed.
             errors.NotFoundError: Configuration not found.
+            errors.ContentTooLargeError: The request body is too large. Nothing was changed. A
+                backend may answer 400.
+            errors.UnsupportedMediaTypeError: The body's media type or content coding is not
+                supported. Nothing was changed. A backend may answer 400.
+            errors.RateLimitError: Too many requests. Nothing was changed; try again later.
             errors.InternalServerError: Failed to update configuration. Nothing was changed.
-                Never carries a trace, a query or a value from the request.
+                Never contains a stack trace, a database query or a value from the request.
             errors.FlashbackError: the base of those, and of every other failure.
         """
         key = box(key)

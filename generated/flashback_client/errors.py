@@ -19,21 +19,21 @@ from flashback_runtime.errors import (
 
 
 class BadRequestError(ApiStatusError):
-    """400: Validation error: the body, a header or the id breaks a rule, or the name is taken.
-    Nothing was changed."""
+    """400: Validation error: the body, a header or the id breaks a rule, the name is taken, or
+    the user is not validated. Nothing was changed."""
 
     _default_status = 400
 
 
 class AuthenticationError(ApiStatusError):
-    """401: The access token is missing, malformed, unknown or expired."""
+    """401: The access token is missing, malformed, unknown or expired. Nothing was changed."""
 
     _default_status = 401
 
 
 class PermissionDeniedError(ApiStatusError):
-    """403: Insufficient permissions: the user is no member of the configuration's workspace, or
-    may only read there."""
+    """403: Insufficient permissions: the user is not a member of the configuration's workspace,
+    or may only read it. Nothing was changed."""
 
     _default_status = 403
 
@@ -44,9 +44,28 @@ class NotFoundError(ApiStatusError):
     _default_status = 404
 
 
+class ContentTooLargeError(ApiStatusError):
+    """413: The request body is too large. Nothing was changed. A backend may answer 400."""
+
+    _default_status = 413
+
+
+class UnsupportedMediaTypeError(ApiStatusError):
+    """415: The body's media type or content coding is not supported. Nothing was changed. A
+    backend may answer 400."""
+
+    _default_status = 415
+
+
+class RateLimitError(ApiStatusError):
+    """429: Too many requests. Nothing was changed; try again later."""
+
+    _default_status = 429
+
+
 class InternalServerError(ServerError):
-    """500: Failed to update configuration. Nothing was changed. Never carries a trace, a query
-    or a value from the request."""
+    """500: Failed to update configuration. Nothing was changed. Never contains a stack trace, a
+    database query or a value from the request."""
 
     _default_status = 500
 
@@ -56,6 +75,9 @@ STATUS_ERRORS: dict[int, type[ApiStatusError]] = {
     401: AuthenticationError,
     403: PermissionDeniedError,
     404: NotFoundError,
+    413: ContentTooLargeError,
+    415: UnsupportedMediaTypeError,
+    429: RateLimitError,
     500: InternalServerError,
 }
 __all__ = (
@@ -75,5 +97,8 @@ __all__ = (
     "AuthenticationError",
     "PermissionDeniedError",
     "NotFoundError",
+    "ContentTooLargeError",
+    "UnsupportedMediaTypeError",
+    "RateLimitError",
     "InternalServerError",
 )

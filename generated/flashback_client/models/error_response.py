@@ -13,12 +13,15 @@ from ..types import UNSET, Rule, Unset
 
 @define(kw_only=True)
 class ErrorResponse:
-    """What went wrong. Never carries a credential, a trace, a query or a value from the request."""
+    """What went wrong. Never contains a credential or anything internal (a stack trace, a
+    database query)."""
 
     success: bool | Unset = field(default=UNSET, validator=Rule(bool, const=False))
-    """Operation success status; always `false` in an error."""
+    """Operation success status; `false` in an error."""
     message: str | Unset = field(default=UNSET, validator=Rule(str))
-    """What went wrong, for people; its text is not promised."""
+    """What went wrong, for people; its text may change."""
+    error_code: Any | Unset = field(default=UNSET, validator=Rule())
+    """A code for programs, where the service gives one."""
     additional_properties: dict[str, Any] = field(init=False, factory=dict[str, Any])
     """Fields that the contract does not know."""
 
@@ -29,6 +32,8 @@ class ErrorResponse:
             fields["success"] = self.success
         if not isinstance(self.message, Unset):
             fields["message"] = self.message
+        if not isinstance(self.error_code, Unset):
+            fields["error_code"] = self.error_code
         return fields
 
     @classmethod
@@ -39,9 +44,11 @@ class ErrorResponse:
         d = dict(src_dict)
         success = d.pop("success", UNSET)
         message = d.pop("message", UNSET)
+        error_code = d.pop("error_code", UNSET)
         self = cls(
             success=success,
             message=message,
+            error_code=error_code,
         )
         self.additional_properties = d
         return self

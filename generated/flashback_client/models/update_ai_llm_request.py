@@ -15,8 +15,9 @@ from .ai_type import AiTypeText, as_ai_type
 
 @define(kw_only=True)
 class UpdateAiLlmRequest:
-    """What to change; every field is optional. Unknown fields answer 400: a misspelt `secrt`
-    that answered 200 would be a rotation that never happened."""
+    """The properties to change; every field is optional. Unknown fields are refused: a
+    misspelled `secrt` that was ignored would be a rotation that never happened. `null` is not
+    a string, so it neither keeps nor clears a field."""
 
     name: str | Unset = field(
         default=UNSET,
@@ -28,11 +29,10 @@ class UpdateAiLlmRequest:
             words="must have no control characters",
         ),
     )
-    """Human-readable name for the configuration. Unique in its workspace, compared code point by
-    code point: a name that another configuration of the workspace has answers 400. 1 to 255
-    characters, none of them a control character."""
+    """Human-readable name for the configuration: 1 to 255 characters, no control characters,
+    unique in its workspace."""
     ai_type: AiType | Unset = field(default=UNSET, converter=as_ai_type, validator=Rule(AiType))
-    """Type of AI provider, spelt exactly so."""
+    """Type of AI provider, exactly as written here."""
     endpoint: str | Unset = field(
         default=UNSET,
         validator=Rule(
@@ -43,20 +43,19 @@ class UpdateAiLlmRequest:
             words="must be an absolute http or https URL, in ASCII, without credentials",
         ),
     )
-    """API endpoint URL for the AI provider: absolute, `http` or `https`. The format is
-    validated. ASCII (international names as A-labels), up to 2048 characters, without
-    credentials in its authority part (`user:pass@`), the scheme in any case."""
+    """API endpoint URL for the AI provider: absolute, `http` or `https`, at most 2048 ASCII
+    characters (international host names as A-labels), without credentials (`user:pass@`). A
+    backend may refuse private and loopback hosts."""
     key: Secret | Unset = field(
         default=UNSET, converter=box, validator=Rule(str, min_length=1, max_length=8192)
     )
-    """Access key or API key. Encrypted before it is stored, never returned. 1 to 8192
-    characters, any character; an empty key is an unset variable, not a credential, so it
-    answers 400."""
+    """Access key or API key, 1 to 8192 characters. Encrypted before it is stored, never
+    returned. An empty key is refused: it is an unset variable, not a credential."""
     secret: Secret | Unset = field(
         default=UNSET, converter=box, validator=Rule(str, min_length=1, max_length=8192)
     )
-    """Secret key or API secret. Encrypted before it is stored, never returned. 1 to 8192
-    characters, any character; an empty secret answers 400."""
+    """Secret key or API secret, 1 to 8192 characters. Encrypted before it is stored, never
+    returned. An empty secret is refused: it is an unset variable."""
 
     def __init__(
         self,

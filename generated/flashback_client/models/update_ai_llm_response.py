@@ -17,11 +17,11 @@ class UpdateAiLlmResponse:
     is missing."""
 
     success: bool | Unset = field(default=UNSET, validator=Rule(bool, const=True))
-    """Operation success status; always `true` in a 200."""
+    """Operation success status; `true` in a 200."""
     ai_llm_id: str | Unset = field(default=UNSET, validator=Rule(str))
-    """Unique identifier of the updated configuration, as it was asked for."""
+    """Unique identifier of the updated configuration, as in the request."""
     message: str | Unset = field(default=UNSET, validator=Rule(str))
-    """Success message, for people; its text is not promised."""
+    """Success message for people; its text may change."""
     additional_properties: dict[str, Any] = field(init=False, factory=dict[str, Any])
     """Fields that the contract does not know."""
 

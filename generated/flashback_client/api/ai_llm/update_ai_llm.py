@@ -48,7 +48,7 @@ def _parse(response: Response[Any]) -> ErrorResponse | UpdateAiLlmResponse | Non
 
         return response_200
 
-    if response.status_code in {400, 401, 403, 404, 500}:
+    if response.status_code in {400, 401, 403, 404, 413, 415, 429, 500}:
         response_500 = ErrorResponse.from_dict(response.json())
 
         return response_500
