@@ -64,8 +64,8 @@ class Rule:
         if isinstance(value, (int, float)):
             return self._broken_number(value)
         if isinstance(value, (str, list)):
-            length = len(cast("str", value))
-            return self._broken_length(length) or self._broken_text(value)
+            text = cast("str", value)
+            return self._broken_length(len(text)) or self._broken_text(text)
         return None
 
     def _wrong_member(self, value: object, kind: type[Enum]) -> str | None:

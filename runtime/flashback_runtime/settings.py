@@ -17,7 +17,9 @@ from .secrets import Secret, box, box_values
 _BASE_URL: Final = re.compile(
     r"https?://[^/?#@\\\s]+(/(?!\.\.?(/|$))[^/?#@\\\s]+)*/?", re.IGNORECASE
 )
-_HOST: Final = re.compile(r"(?:[^.:%]{1,63}\.)*[^.:%]{1,63}\.?|[0-9a-f:.]*:[0-9a-f:.]*", re.IGNORECASE)
+_HOST: Final = re.compile(
+    r"(?:[^.:%]{1,63}\.)*[^.:%]{1,63}\.?|[0-9a-f:.]*:[0-9a-f:.]*", re.IGNORECASE
+)
 _RESERVED: Final = frozenset({"authorization", "content-length", "host", "transfer-encoding"})
 _SWITCH: Final = {"": False, "0": False, "false": False, "1": True, "true": True}
 

@@ -39,7 +39,8 @@ class Service(httpx.MockTransport):
 
 def blocking(transport: httpx.BaseTransport | None = None, **options: Any) -> FlashbackClient:
     """A blocking client, without retries unless the test asks for them."""
-    return FlashbackClient(TOKEN, transport=transport, **{"max_retries": 0, **options})
+    options.setdefault("max_retries", 0)
+    return FlashbackClient(TOKEN, transport=transport, **options)
 
 
 def update_blocking(service: httpx.BaseTransport | None, id_: str = ID, **fields: Any) -> Any:

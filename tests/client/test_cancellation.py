@@ -115,8 +115,7 @@ def test_cancelled_call_ends_at_once_and_shows_no_request() -> None:
     async def call(url: str) -> None:
         async with AsyncFlashbackClient(TOKEN, base_url=url) as client:
             task = asyncio.create_task(client.update_ai_llm(ID, secret=SECRET))
-            while not wire.requests:
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(wire.wait_for_request)
             task.cancel()
             with pytest.raises(asyncio.CancelledError) as caught:
                 await task
@@ -135,6 +134,7 @@ def test_cancelled_call_stops_sending() -> None:
 
     def behave(_: socket.socket, request: Request, __: int) -> None:
         received.append(len(request.body))
+        stop.wait(5)
 
     async def call(url: str) -> None:
         client = AsyncFlashbackClient(TOKEN, base_url=url)
@@ -145,7 +145,7 @@ def test_cancelled_call_stops_sending() -> None:
         assert left == []
         await client.aclose()
 
-    with serving(lambda c, r, n: (behave(c, r, n), stop.wait(5)) and None) as wire:
+    with serving(behave) as wire:
         asyncio.run(call(wire.url))
         assert len(received) == 1
 
@@ -162,13 +162,18 @@ def test_timeouts_of_asyncio_nest() -> None:
             assert task is not None
             assert task.cancelling() == 0
             with pytest.raises(ExceptionGroup):
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(client.update_ai_llm(ID))
-                    await asyncio.sleep(0.05)
-                    raise LookupError
+                await in_group(client)
 
     with serving(waits_for_close) as wire:
         asyncio.run(call(wire.url))
+
+
+async def in_group(client: AsyncFlashbackClient) -> None:
+    """A task group that fails during a call of one of its tasks."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(client.update_ai_llm(ID))
+        await asyncio.sleep(0.05)
+        raise LookupError
 
 
 def test_under_trio_one_sentence_says_what_to_do() -> None:

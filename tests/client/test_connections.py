@@ -16,7 +16,6 @@ import httpcore
 import httpx
 import pytest
 from flashback_client import AsyncFlashbackClient, FlashbackClient, FlashbackError, errors
-
 from flashback_runtime.proxies import proxy_for
 
 from tests.client.support import ID, TOKEN, UPDATED, Service, blocking
@@ -24,6 +23,7 @@ from tests.client.wire import Request, answer, says, serving
 
 if TYPE_CHECKING:
     import socket
+    import ssl
 
 FINE = answer(200, UPDATED)
 
@@ -212,9 +212,14 @@ def test_unusable_ca_file_is_named(
 
 def test_changed_ca_file_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new client sees a file that was replaced; an unchanged one is read once."""
-    made: list[int] = []
+    made: list[ssl.SSLContext] = []
     create = httpx.create_ssl_context
-    monkeypatch.setattr(httpx, "create_ssl_context", lambda: made.append(1) or create())
+
+    def counted() -> ssl.SSLContext:
+        made.append(create())
+        return made[-1]
+
+    monkeypatch.setattr(httpx, "create_ssl_context", counted)
     file = tmp_path / "ca.pem"
     file.write_bytes(Path(certifi.where()).read_bytes())
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
@@ -266,16 +271,12 @@ NO_PROXY = [
 ]
 
 
-@pytest.mark.parametrize(("no_proxy", "scheme", "host", "port", "is_covered"), NO_PROXY)
+@pytest.mark.parametrize("case", NO_PROXY, ids=str)
 def test_no_proxy_is_read_as_curl_and_httpx_do(
-    no_proxy: str,
-    scheme: str,
-    host: str,
-    port: int,
-    is_covered: bool,  # noqa: FBT001 - a parameter
-    monkeypatch: pytest.MonkeyPatch,
+    case: tuple[str, str, str, int, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Names, suffixes, ports, schemes, networks and * of NO_PROXY are honored."""
+    no_proxy, scheme, host, port, is_covered = case
     monkeypatch.setenv("http_proxy", "http://proxy.test:3128")
     monkeypatch.setenv("https_proxy", "http://proxy.test:3128")
     monkeypatch.setenv("no_proxy", no_proxy)

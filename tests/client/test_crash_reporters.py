@@ -10,21 +10,23 @@ import logging
 import threading
 import traceback
 import zlib
-from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import elasticapm
 import httpx
 import pytest
 import rollbar
 import sentry_sdk
-from sentry_sdk.utils import event_from_exception
 from flashback_client import AsyncFlashbackClient, FlashbackClient, FlashbackError
+from sentry_sdk.utils import event_from_exception
 
 from tests.client.support import ID
 from tests.client.wire import Behaviour, answer, hangs_up, says, serving, waits_for_close
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
 
 TOKEN = "the-token-that-nobody-may-see"
 KEY = "the-key-that-nobody-may-see"
@@ -54,7 +56,7 @@ def intake() -> Generator[Intake]:
     """A server that accepts any report."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+        def do_POST(self) -> None:
             length = self.headers.get("content-length")
             content = self.rfile.read(int(length)) if length else _chunked(self.rfile)
             found.keep(content)
@@ -63,7 +65,7 @@ def intake() -> Generator[Intake]:
             self.end_headers()
             self.wfile.write(b"{}")
 
-        def do_GET(self) -> None:  # noqa: N802 - Elastic asks for the server's version
+        def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("content-length", "2")
             self.end_headers()
@@ -98,7 +100,7 @@ def by_rollbar(error: BaseException) -> str:
         rollbar.init("access-token", endpoint=f"{found.url}/api/1/", handler="blocking")
         rollbar.report_exc_info((type(error), error, error.__traceback__))
         found.arrived.wait(10)
-    rollbar._initialized = False  # noqa: SLF001 - it can be initialized once otherwise
+    setattr(rollbar, "_initialized", False)  # noqa: B010 - it can be initialized once otherwise
     return "".join(found.reports)
 
 
@@ -113,7 +115,8 @@ def by_elastic_apm(error: BaseException) -> str:
             central_config=False,
             metrics_interval="0s",
         )
-        client.capture_exception((type(error), error, error.__traceback__))
+        exc_info = (type(error), error, error.__traceback__)
+        client.capture_exception(exc_info)  # type: ignore[no-untyped-call]
         client.close()
         found.arrived.wait(10)
     return "".join(found.reports)
@@ -149,7 +152,8 @@ class Credentials:
 def hook_that_fails(request: httpx.Request) -> None:
     """A hook of the caller that has a bug."""
     del request
-    {}["missing"]
+    missing: dict[str, str] = {}
+    missing["missing"]
 
 
 def failing_blocking(url: str, **options: Any) -> BaseException:

@@ -168,7 +168,7 @@ def test_deadline_covers_the_wait_for_a_connection(update: Any) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         fillers = [socket.socket() for _ in range(4)]
         for filler in fillers:
-            filler.setblocking(False)
+            filler.settimeout(0)
             with suppress(BlockingIOError):
                 filler.connect(listener.getsockname())
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"

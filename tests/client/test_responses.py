@@ -268,7 +268,7 @@ def test_function_modules_return_any_status() -> None:
         assert update_ai_llm.sync(ID, client=client, body=body) is None
         refused = update_ai_llm.sync_detailed(ID, client=client, body=body)
         assert (refused.status_code, refused.request_id, refused.attempts) == (404, "r-1", 1)
-        with pytest.raises(errors.NotFoundError, match="404 gone .*request id r-1"):
+        with pytest.raises(errors.NotFoundError, match=r"404 gone .*request id r-1"):
             refused.raise_for_status()
         updated = update_ai_llm.sync_detailed(ID, client=client, body=body)
         assert updated.raise_for_status() is updated

@@ -212,7 +212,7 @@ def test_error_of_a_token_function_passes_unchanged(update: Any) -> None:
 
 
 def test_raise_for_status_hook_is_judged_by_its_response() -> None:
-    """httpx's own recipe changes neither the class of an error nor what is retried."""
+    """It changes neither the class of an error nor what is retried."""
 
     def check(response: httpx.Response) -> None:
         response.read()
@@ -230,12 +230,12 @@ def test_raise_for_status_hook_is_judged_by_its_response() -> None:
     url = "https://backend.flashback.tech"
     with (
         httpx.Client(base_url=url, transport=service, event_hooks={"response": [check]}) as given,
-        pytest.raises(errors.NotFoundError, match="404 gone .1 attempt"),
+        pytest.raises(errors.NotFoundError, match=r"404 gone .1 attempt"),
     ):
         FlashbackClient(TOKEN, http_client=given).update_ai_llm(ID)
     hooks: dict[str, list[Any]] = {"response": [check_awaited]}
     awaited = httpx.AsyncClient(base_url=url, transport=service, event_hooks=hooks)
-    with pytest.raises(errors.NotFoundError, match="404 gone .1 attempt"):
+    with pytest.raises(errors.NotFoundError, match=r"404 gone .1 attempt"):
         asyncio.run(call(awaited))
     assert len(service.requests) == 2
 
@@ -277,7 +277,7 @@ def test_connection_error_has_reason_and_cause(update: Any) -> None:
             update(None, name="n", options=options)
     assert isinstance(lost.value.__cause__, httpx.RemoteProtocolError)
     with pytest.raises(
-        errors.ApiConnectionError, match="Connection refused|Connect call failed"
+        errors.ApiConnectionError, match=r"Connection refused|Connect call failed"
     ) as refused:
         update(None, name="n", options={**options, "max_retries": 0})
     assert isinstance(refused.value.__cause__, httpx.ConnectError)
@@ -291,11 +291,14 @@ def test_alarm_of_the_caller_is_the_callers() -> None:
     def ring(_: int, __: FrameType | None) -> None:
         raise TimeoutError("the caller's alarm")
 
-    previous = signal.signal(signal.SIGALRM, ring)
+    def hang(_: socket.socket, __: Request, ___: int) -> None:
+        stop.wait(5)
+
     stop = threading.Event()
+    previous = signal.signal(signal.SIGALRM, ring)
     try:
         with (
-            serving(lambda *_: stop.wait(5) and None) as wire,
+            serving(hang) as wire,
             blocking(base_url=wire.url, max_retries=2) as client,
         ):
             signal.setitimer(signal.ITIMER_REAL, 0.2)
@@ -318,7 +321,12 @@ def test_closing_during_a_call_is_a_connection_error() -> None:
 
     with serving(behave) as wire:
         client = blocking(base_url=wire.url, max_retries=2)
-        closer = threading.Thread(target=lambda: (sent.wait(5), client.close()))
+
+        def close() -> None:
+            sent.wait(5)
+            client.close()
+
+        closer = threading.Thread(target=close)
         closer.start()
         with pytest.raises(errors.ApiConnectionError, match="closed during the call") as caught:
             client.update_ai_llm(ID, name="n")
@@ -335,8 +343,7 @@ def test_closing_during_an_awaited_call_is_a_connection_error() -> None:
     async def call(url: str) -> None:
         client = AsyncFlashbackClient(TOKEN, base_url=url)
         task = asyncio.create_task(client.update_ai_llm(ID, name="n"))
-        while not wire.requests:
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(wire.wait_for_request)
         await client.aclose()
         with pytest.raises(errors.ApiConnectionError, match="closed during the call") as caught:
             await task

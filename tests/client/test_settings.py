@@ -100,9 +100,11 @@ SETTINGS: list[tuple[dict[str, Any], str]] = [
 def test_wrong_setting_is_named(kind: Any, options: dict[str, Any], problem: str) -> None:
     """The constructor and with_options say which argument is wrong, and how."""
     (field,) = options
-    for make in (lambda: kind(TOKEN, **options), lambda: kind(TOKEN).with_options(**options)):
+    derive: Any = kind(TOKEN).with_options
+    makers: list[tuple[Any, tuple[str, ...]]] = [(kind, (TOKEN,)), (derive, ())]
+    for make, arguments in makers:
         with pytest.raises(errors.ArgumentError) as caught:
-            make()
+            make(*arguments, **options)
         assert problem in str(caught.value)
         assert caught.value.field == field
 

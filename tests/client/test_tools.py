@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,6 @@ import httpx
 import pytest
 import respx
 import sentry_sdk
-import vcr
 from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_httpx import HTTPXMock
+
+vcr: Any = importlib.import_module("vcr")  # it has no type hints
 
 
 def test_pytest_httpx_mocks_the_call(update: Any, httpx_mock: HTTPXMock) -> None:

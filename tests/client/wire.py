@@ -34,6 +34,11 @@ class Wire:
     connections: int = 0
     ended: int = 0
 
+    def wait_for_request(self) -> None:
+        """Return when a request has arrived."""
+        while not self.requests:
+            time.sleep(0.01)
+
     def all_end(self) -> bool:
         """Whether every connection is closed within a second."""
         until = time.monotonic() + 1
