@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import httpcore
@@ -27,6 +29,9 @@ class DeadlineStream(httpcore.NetworkStream):
             self._stream.write(buffer[start : start + _CHUNK], _limit(timeout))
 
     def close(self) -> None:
+        # Another thread may be reading, which closing alone does not end.
+        with suppress(OSError):
+            self._stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         self._stream.close()
 
     def start_tls(
