@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .fixtures import Fixtures
+from flashback_mock.fixtures import Fixtures
+
 from .keys import KeySource
-from .store import LEVELS, NameTakenError, NotFoundError, StoreError, digest_of, judged
+from .store import LEVELS, NameTakenError, NotFoundError, StoreError, authorize, token_digest
 from .vault import Vault, sealed_by
 
 MAGIC = b"SQLite format 3\0"
@@ -118,7 +119,7 @@ class Sqlite:
         self._id, self._file = "", (0, 0)
 
     @property
-    def where(self) -> str:
+    def location(self) -> str:
         """See `Store`."""
         return f"{self.path}, its master keys in {self._keys.where(self._id)}"
 
@@ -149,15 +150,15 @@ class Sqlite:
     async def user_of(self, token: str) -> str | None:
         """See `Store`."""
         with self._guarded():
-            row = self._db.execute(FIND, ("", digest_of(token), time.time())).fetchone()
+            row = self._db.execute(FIND, ("", token_digest(token), time.time())).fetchone()
         return row and str(row[0])
 
     async def update(self, token: str, configuration: str, changes: Mapping[str, str]) -> str:
         """See `Store`."""
         with self._guarded():
-            asked = (configuration, digest_of(token), time.time())
+            asked = (configuration, token_digest(token), time.time())
             holder, found, workspace, access = self._db.execute(FIND, asked).fetchone() or NOBODY
-            user, number = judged(holder, found, access)
+            user, number = authorize(holder, found, access)
             try:
                 with self._db:
                     self._change(number, workspace, configuration, changes)
@@ -300,7 +301,7 @@ class Sqlite:
         self._db.executemany(
             "REPLACE INTO token VALUES (?, ?, ?)",
             (
-                (digest_of(t.value), t.user, t.expires and t.expires.timestamp())
+                (token_digest(t.value), t.user, t.expires and t.expires.timestamp())
                 for t in fixtures.tokens
             ),
         )

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from flashback_mock import Contract, Fixtures
-from flashback_mock.keys import KeySource
-from flashback_mock.memory import Memory
-from flashback_mock.sqlite import Sqlite
-from flashback_mock.store import Store
+from flashback_mock.stores.keys import KeySource
+from flashback_mock.stores.memory import MemoryStore
+from flashback_mock.stores.sqlite import Sqlite
+from flashback_mock.stores.store import Store
 
 from tests.conftest import lacking
-from tests.mock.cluster import Cluster, programs, running
+from tests.mock.stores.cluster import Cluster, programs, running
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -68,11 +68,11 @@ class Place:
         """The store, not yet open; with other keys if the environment has them."""
         keys = KeySource(None, {"XDG_DATA_HOME": str(self.home), **environment})
         if self.cluster:
-            from flashback_mock.postgres import Postgres
+            from flashback_mock.stores.postgres import Postgres
 
             return Postgres(self.where or "", self.contract.credentials, keys)
         if self.where is None:
-            return Memory(self.contract.credentials)
+            return MemoryStore(self.contract.credentials)
         return Sqlite(Path(self.where), self.contract.credentials, keys)
 
     def sql(self, statement: str) -> list[Any]:

@@ -5,10 +5,11 @@ import secrets
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 
+from flashback_mock.fixtures import Configuration, Fixtures
+
 from . import postgres_sql as sql
-from .fixtures import Configuration, Fixtures
 from .keys import KeySource
-from .store import MAY_UPDATE, NameTakenError, NotFoundError, StoreError, digest_of, judged
+from .store import MAY_UPDATE, NameTakenError, NotFoundError, StoreError, authorize, token_digest
 from .vault import Vault, sealed_by
 
 try:
@@ -33,7 +34,7 @@ class Postgres:
         self._workspaces = dict[str, str]()  # of configurations that were updated
 
     @property
-    def where(self) -> str:
+    def location(self) -> str:
         """See `Store`."""
         return f"{self._server.shown}, its master keys in {self._keys.where(self._id)}"
 
@@ -50,7 +51,7 @@ class Postgres:
 
     async def user_of(self, token: str) -> str | None:
         """See `Store`."""
-        rows = await self._server.rows(sql.USER, digest_of(token))
+        rows = await self._server.rows(sql.USER, token_digest(token))
         return str(rows[0]["holder"]) if rows else None
 
     async def update(self, token: str, configuration: str, changes: Mapping[str, str]) -> str:
@@ -60,7 +61,7 @@ class Postgres:
             workspace = self._workspaces.get(configuration) if changes else None
             rows = await self._ask(token, configuration, workspace, changes)
             found = rows[0] if rows else NOBODY
-            user, _ = judged(found["holder"], found["number"], found["access"])
+            user, _ = authorize(found["holder"], found["number"], found["access"])
             if found["done"] or not changes:
                 return user
             if not found["current"]:
@@ -184,7 +185,7 @@ class Postgres:
         self, token: str, configuration: str, workspace: str | None, changes: Mapping[str, str]
     ) -> Rows:
         plain = {k: v for k, v in changes.items() if k not in self._credentials}
-        asked = (digest_of(token), configuration.encode(), plain.pop("name", None))
+        asked = (token_digest(token), configuration.encode(), plain.pop("name", None))
         sealed = [] if workspace is None else self._sealed(workspace, configuration, changes)
         told = ([field for field, _ in sealed], [value for _, value in sealed], MAY_UPDATE)
         try:
@@ -204,7 +205,7 @@ class Postgres:
         ]
 
     async def _load(self, db: Connection, fixtures: Fixtures) -> None:
-        tokens = [(digest_of(t.value), t.user, t.expires) for t in fixtures.tokens]
+        tokens = [(token_digest(t.value), t.user, t.expires) for t in fixtures.tokens]
         await db.executemany(sql.ADD_BEARER, tokens)
         members = [(m.workspace, m.user, m.access) for m in fixtures.members]
         await db.executemany(sql.ADD_MEMBER, members)

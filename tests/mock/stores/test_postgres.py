@@ -20,14 +20,15 @@ import asyncpg
 import flashback_mock
 import httpx
 import pytest
-from flashback_mock import postgres_server, server
+from flashback_mock import stores
 from flashback_mock.fixtures import Configuration, Fixtures
-from flashback_mock.keys import KeySource
-from flashback_mock.store import ForbiddenError, Store, StoreError
-from flashback_mock.vault import SIZES, VERSION, Vault, key_id, sealed_by
+from flashback_mock.stores import postgres_server
+from flashback_mock.stores.keys import KeySource
+from flashback_mock.stores.store import ForbiddenError, Store, StoreError
+from flashback_mock.stores.vault import SIZES, VERSION, Vault, key_id, sealed_by
 
-from tests.mock.cluster import PASSWORD, Cluster, certificate
-from tests.mock.conftest import Place, Run
+from tests.mock.stores.cluster import PASSWORD, Cluster, certificate
+from tests.mock.stores.conftest import Place, Run
 from tests.mock.wire import url_in, welcome_of
 
 MAIN = "550e8400-e29b-41d4-a716-446655440000"
@@ -585,7 +586,7 @@ def test_verified_server_is_accepted(place: Place, cluster: Cluster, run: Run) -
 def test_url_that_is_none_is_refused_without_its_password(url: str) -> None:
     """A URL that does not say what its writer meant is refused; the error does not quote it."""
     with pytest.raises(ValueError, match="postgresql://user:password@host:port/database") as error:
-        server.store_at(url, flashback_mock.Contract())
+        stores.store_at(url, flashback_mock.Contract().credentials)
     assert "hush" not in str(error.value)
 
 
@@ -614,7 +615,7 @@ def test_server_that_refuses_is_a_clear_error(
     store = place.store()
     with pytest.raises(StoreError, match=re.escape(why)) as error:
         run(store.open(place.fixtures))
-    for said in (str(error.value), repr(store), store.where):
+    for said in (str(error.value), repr(store), store.location):
         assert "hush" not in said
         assert PASSWORD.replace("%40", "@") not in said
         assert PASSWORD not in said

@@ -18,9 +18,9 @@ from typing import Any
 import flashback_mock
 import pytest
 from flashback_mock.fixtures import Configuration, Fixtures, Member, Token
-from flashback_mock.server import store_at
-from flashback_mock.store import Store
-from flashback_mock.vault import Vault
+from flashback_mock.stores import store_at
+from flashback_mock.stores.store import Store
+from flashback_mock.stores.vault import Vault
 
 KILLS = 50
 ROTATIONS = 1000
@@ -32,7 +32,7 @@ FORKS.set_forkserver_preload(["flashback_mock.server"])
 
 def store_in(folder: Path) -> Store:
     """The store in a folder, with its key file beside it, for want of a better place."""
-    return store_at(str(folder / "store.db"), CONTRACT, folder / "keys")
+    return store_at(str(folder / "store.db"), CONTRACT.credentials, folder / "keys")
 
 
 def serve(folder: Path, told: Connection) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from flashback_mock import Contract, Fixtures
-from flashback_mock.keys import KeySource
-from flashback_mock.sqlite import APPLICATION_ID, MIGRATIONS, Sqlite
-from flashback_mock.store import StoreError, digest_of
-from flashback_mock.vault import Vault
+from flashback_mock.stores.keys import KeySource
+from flashback_mock.stores.sqlite import APPLICATION_ID, MIGRATIONS, Sqlite
+from flashback_mock.stores.store import StoreError, token_digest
+from flashback_mock.stores.vault import Vault
 
 from tests.mock.wire import welcome_of
 
@@ -243,7 +243,7 @@ def test_store_of_the_first_schema_is_migrated(tmp_path: Path) -> None:
     db.executescript(MIGRATIONS[0])
     db.executescript(f"PRAGMA user_version = 1; PRAGMA application_id = {APPLICATION_ID}")
     db.execute("INSERT INTO store VALUES ('id', ?)", (vault.proof("id"),))
-    db.execute("INSERT INTO token VALUES (?, 'u', NULL)", (digest_of("t"),))
+    db.execute("INSERT INTO token VALUES (?, 'u', NULL)", (token_digest("t"),))
     db.execute("INSERT INTO member VALUES ('w', 'u', 'WRITE')")
     db.execute("INSERT INTO configuration VALUES (1, 'c', 'w', 'name', '{}')")
     db.execute("INSERT INTO cell VALUES (1, zeroblob(256)), (2, ?)", (sealed,))

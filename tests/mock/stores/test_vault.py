@@ -1,8 +1,8 @@
 """What is stored of a credential: its size class, and nothing else."""
 
 import pytest
-from flashback_mock.store import StoreError
-from flashback_mock.vault import HEADER_BYTES, LENGTH_BYTES, SIZES, TAG_BYTES, Vault
+from flashback_mock.stores.store import StoreError
+from flashback_mock.stores.vault import HEADER_BYTES, LENGTH_BYTES, SIZES, TAG_BYTES, Vault
 
 OVERHEAD = HEADER_BYTES + LENGTH_BYTES + TAG_BYTES
 PLACE = ("acme", "id", "secret")

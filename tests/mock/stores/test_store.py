@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from flashback_mock.fixtures import Configuration, Fixtures, Member, Token
-from flashback_mock.store import (
+from flashback_mock.stores.store import (
     ForbiddenError,
     NameTakenError,
     NotFoundError,
@@ -24,7 +24,7 @@ from flashback_mock.store import (
     UnauthorizedError,
 )
 
-from tests.mock.conftest import Place, Run
+from tests.mock.stores.conftest import Place, Run
 
 MAIN = "550e8400-e29b-41d4-a716-446655440000"
 SIBLING = "6ba7b810-9dad-41d1-80b4-00c04fd430c8"

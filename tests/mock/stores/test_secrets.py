@@ -15,7 +15,7 @@ import flashback_mock
 import httpx
 import pytest
 
-from tests.mock.cluster import Cluster
+from tests.mock.stores.cluster import Cluster
 from tests.mock.wire import url_in, welcome_of
 
 MAIN = "550e8400-e29b-41d4-a716-446655440000"
