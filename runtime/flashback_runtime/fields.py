@@ -51,6 +51,10 @@ class Rule:
             raise ArgumentTypeError.about(name, problem)
         raise ArgumentError.about(name, problem)
 
+    def kind_only(self, name: str, value: object) -> None:
+        """Raise ArgumentTypeError when the value has a wrong type."""
+        Rule(self.kind).check(name, value)
+
     def _problem(self, value: object) -> str | None:
         kind = self.kind
         if issubclass(kind, Enum):
@@ -77,7 +81,8 @@ class Rule:
 
     def _wrong_type(self, value: object) -> str:
         hint = "; leave it out instead" if value is None else ""
-        return f"{_WRONG_TYPE} {self.kind.__name__}, not {type(value).__name__}{hint}"
+        kind = "number" if self.kind is float else self.kind.__name__
+        return f"{_WRONG_TYPE} {kind}, not {type(value).__name__}{hint}"
 
     def _broken_length(self, length: int) -> str | None:
         if length < self.min_length:

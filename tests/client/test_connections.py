@@ -259,14 +259,13 @@ NO_PROXY = [
     *((entry, "http", "inside.test", 8080, True) for entry in ("test", "a.test, INSIDE.test.")),
     ("inside.test:8080", "http", "inside.test", 8080, True),
     ("https://inside.test", "https", "inside.test", 443, True),
-    ("10.0.0.0/8", "http", "10.1.2.3", 80, True),
+    ("*.test", "http", "inside.test", 8080, True),
     ("10.1.2.3", "http", "10.1.2.3", 80, True),
     ("[fd00::1]", "http", "fd00::1", 80, True),
     ("[fd00::1]:81", "http", "fd00::1", 80, False),
     ("inside.test:80", "http", "inside.test", 8080, False),
     ("https://inside.test", "http", "inside.test", 8080, False),
     *((entry, "http", "inside.test", 8080, False) for entry in ("side.test", "a.inside.test")),
-    ("10.0.0.0/8", "http", "11.1.2.3", 80, False),
     ("", "http", "inside.test", 8080, False),
 ]
 
@@ -275,7 +274,7 @@ NO_PROXY = [
 def test_no_proxy_is_read_as_curl_and_httpx_do(
     case: tuple[str, str, str, int, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Names, suffixes, ports, schemes, networks and * of NO_PROXY are honored."""
+    """Names, suffixes, ports, schemes, addresses and * of NO_PROXY are honored."""
     no_proxy, scheme, host, port, is_covered = case
     monkeypatch.setenv("http_proxy", "http://proxy.test:3128")
     monkeypatch.setenv("https_proxy", "http://proxy.test:3128")

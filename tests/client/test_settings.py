@@ -60,6 +60,8 @@ def test_http_can_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLASHBACK_ALLOW_HTTP", "perhaps")
     with pytest.raises(errors.ArgumentError, match="FLASHBACK_ALLOW_HTTP must be 1 or 0"):
         blocking(Service())
+    with pytest.raises(errors.ArgumentError, match="allow_http must be of type bool, not str"):
+        blocking(Service(), allow_http="false")
 
 
 BASE_URLS = [
@@ -80,18 +82,18 @@ def test_unusable_base_url_is_refused(url: Any) -> None:
 
 
 SETTINGS: list[tuple[dict[str, Any], str]] = [
-    ({"timeout": "30"}, "timeout must be a number of seconds or None, not str"),
-    ({"timeout": httpx.Timeout(3)}, "timeout must be a number of seconds or None, not Timeout"),
-    ({"timeout": (1, 2)}, "timeout must be a number of seconds or None, not tuple"),
-    ({"timeout": float("nan")}, "timeout must be a number"),
-    ({"attempt_timeout": True}, "attempt_timeout must be a number of seconds or None, not bool"),
-    ({"max_retries": -1}, "max_retries must be 0 or more"),
-    ({"max_retries": 1.5}, "max_retries must be a whole number, not float"),
-    ({"headers": {"Authorization": "Bearer x"}}, "headers cannot set 'Authorization'"),
-    ({"headers": {"a b": "x"}}, "headers cannot set 'a b'"),
-    ({"headers": {"a": "x\r\nb: y"}}, "headers must be visible ASCII on one line: a is not"),
-    ({"headers": {"X": 5}}, "headers must be text: X is int"),
-    ({"headers": ["X"]}, "headers must be a mapping"),
+    ({"timeout": "30"}, "timeout must be of type number, not str"),
+    ({"timeout": httpx.Timeout(3)}, "timeout must be of type number, not Timeout"),
+    ({"timeout": (1, 2)}, "timeout must be of type number, not tuple"),
+    ({"attempt_timeout": True}, "attempt_timeout must be of type number, not bool"),
+    ({"max_retries": -1}, "max_retries must be at least 0"),
+    ({"max_retries": 1.5}, "max_retries must be of type int, not float"),
+    ({"headers": {"Authorization": "Bearer x"}}, "headers['Authorization'] cannot be set"),
+    ({"headers": {"a b": "x"}}, "headers['a b'] cannot be set"),
+    ({"headers": {"a": "x\r\nb: y"}}, "headers['a'] must be visible ASCII on one line"),
+    ({"headers": {"X": 5}}, "headers['X'] must be of type str, not int"),
+    ({"headers": {5: "x"}}, "headers[5] must be of type str, not int"),
+    ({"headers": ["X"]}, "headers must be of type Mapping, not list"),
 ]
 
 
@@ -106,7 +108,7 @@ def test_wrong_setting_is_named(kind: Any, options: dict[str, Any], problem: str
         with pytest.raises(errors.ArgumentError) as caught:
             make(*arguments, **options)
         assert problem in str(caught.value)
-        assert caught.value.field == field
+        assert caught.value.field.partition("[")[0] == field
 
 
 @pytest.mark.parametrize("kind", [FlashbackClient, AsyncFlashbackClient])
