@@ -1,0 +1,140 @@
+"""Two contracts compared: operation by operation, then whatever no rule understands, then words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scripts.compatibility.access import addresses, compare_security, compare_servers
+from scripts.compatibility.carriers import Carrier
+from scripts.compatibility.containment import attempt
+from scripts.compatibility.edges import validator
+from scripts.compatibility.findings import Change, Finding, Findings
+from scripts.compatibility.json_values import canonical_json, is_mapping
+from scripts.compatibility.operations import (
+    METHODS,
+    VARIABLE,
+    Operation,
+    Pair,
+    operations,
+)
+from scripts.compatibility.payloads import leftovers
+from scripts.compatibility.requests import compare_body, compare_parameters
+from scripts.compatibility.responses import compare_responses
+from scripts.compatibility.schemas import close, view
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scripts.compatibility.documents import Contract
+
+# The keys that the rules compare.
+OPERATION = {*("parameters", "requestBody", "responses", "servers", "security", "deprecated")}
+PATH_ITEM = {"parameters", "servers", *METHODS}
+DOCUMENT = {*("openapi", "info", "servers", "paths", "components", "security")}
+DOCUMENT |= {"jsonSchemaDialect"}
+SHOWN = 3  # places in one line
+
+
+def compare(base: Contract, head: Contract) -> list[Finding]:
+    """Return what changed on the wire, and in words; raise CannotCompareError."""
+    findings = Findings()
+    before = list(operations(base))
+    after = list(operations(head))
+    old_addresses = {address for operation in before for address in addresses(operation)}
+    new_addresses = {address for operation in after for address in addresses(operation)}
+    paired: set[tuple[str, str]] = set()
+    for old in before:
+        matches = _matches(old, after)
+        if not matches:
+            findings.add(Change.BREAKING, old.name, "is removed", old.raw)
+        for new in matches:
+            paired.add(new.key)
+            pair = Pair(old, new, findings)
+            compare_servers(pair, old_addresses, new_addresses)
+            _compare_pair(pair)
+    for new in after:
+        if new.key not in paired:
+            _add_operation(findings, new, before)
+    contract = (
+        Operation(base, "", "", {}, base.document),
+        Operation(head, "", "", {}, head.document),
+    )
+    leftovers(Pair(*contract, findings), "contract", DOCUMENT, base.document, head.document)
+    found = findings.merged()
+    return found or list(_words(base, head))
+
+
+def _matches(old: Operation, after: list[Operation]) -> list[Operation]:
+    """Return the operations at the same URLs, else the one of the same path and method."""
+    same = [new for new in after if addresses(new) & addresses(old)]
+    return same or [new for new in after if new.key == old.key]
+
+
+def _compare_pair(pair: Pair) -> None:
+    for rule in (compare_security, compare_parameters, compare_body, compare_responses):
+        rule(pair)
+    old = pair.base
+    new = pair.head
+    if new.raw.get("deprecated") and not old.raw.get("deprecated"):
+        pair.findings.add(Change.ADDITION, old.name, "is deprecated now")
+    leftovers(pair, old.name, OPERATION, old.raw, new.raw)
+    leftovers(pair, old.path, PATH_ITEM, old.item, new.item)
+
+
+def _add_operation(findings: Findings, new: Operation, before: list[Operation]) -> None:
+    hidden = [old.name for old in before if _hides(new, old, before)]
+    if hidden:
+        what = f"is new, and takes requests that {hidden[0]} took"
+        findings.add(Change.UNDECIDED, new.name, what, new=new.raw)
+    else:
+        findings.add(Change.ADDITION, new.name, "is new", new=new.raw)
+
+
+def _hides(new: Operation, old: Operation, before: list[Operation]) -> bool:
+    """Return whether a new path is also a value of a parameter in an old path."""
+    new_parts = new.path.split("/")
+    old_parts = old.path.split("/")
+    if any(known.key[0] == new.key[0] for known in before) or len(new_parts) != len(old_parts):
+        return False
+    return all(
+        _takes(old, old_part, new_part)
+        for old_part, new_part in zip(old_parts, new_parts, strict=True)
+    )
+
+
+def _takes(operation: Operation, part: str, other: str) -> bool:
+    """Return whether a part of a path may be the other one, which is more specific."""
+    if VARIABLE.sub("{}", part) == VARIABLE.sub("{}", other):
+        return True
+    if not VARIABLE.search(part):
+        return False
+    if not VARIABLE.fullmatch(part) or VARIABLE.search(other):
+        return True
+    index = VARIABLE.findall(operation.path).index(part[1:-1])
+    parameter = operation.parameters.get(("path", str(index)), {})
+    closed = close(operation.contract, parameter.get("schema", True), operation.name)
+    accepts = validator(view(closed.schema, "", sending=True), {}).is_valid
+    readings = Carrier("path").readings(other)
+    return bool(closed.opaque) or attempt(lambda: any(map(accepts, readings)), True)  # noqa: FBT003
+
+
+def _words(base: Contract, head: Contract) -> Iterator[Finding]:
+    """Yield where the contracts differ, if no rule says that it matters."""
+    places = [place for place in _differences(base.document, head.document, "")]
+    places = [place for place in places if place != "info/version"]
+    if places:
+        shown = ["/".join(place.split("/")[-3:]) for place in places[:SHOWN]]
+        more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+        what = f"only words differ, or the same is said in another way: {', '.join(shown)}{more}"
+        sides = (canonical_json(places), "")
+        yield Finding(Change.WORDS, "contract", what, sides=sides)
+
+
+def _differences(old: Any, new: Any, place: str) -> Iterator[str]:
+    """Yield every place where two documents differ, as deep as possible."""
+    if is_mapping(old) and is_mapping(new):
+        for key in dict.fromkeys((*old, *new)):
+            if canonical_json(old.get(key)) != canonical_json(new.get(key)):
+                yield from _differences(old.get(key), new.get(key), f"{place}/{key}".lstrip("/"))
+    else:
+        yield place
