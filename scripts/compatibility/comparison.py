@@ -46,7 +46,8 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
     for old in before:
         matches = _matches(old, after)
         if not matches:
-            findings.add(Change.BREAKING, old.name, "is removed", old.raw)
+            said = f"Valid in {base.version}, but the new contract has no such operation:"
+            findings.add(Change.BREAKING, old.name, "is removed", old.raw, shown=(said, old.name))
         for new in matches:
             paired.add(new.key)
             pair = Pair(old, new, findings)

@@ -35,8 +35,7 @@ def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
         before = _load(base, Path(folder) / "base")
         after = _load(head, Path(folder) / "head")
         if isinstance(after, griffe.Object) and isinstance(before, griffe.Object):
-            _compare(findings, before, after)
-            return list(findings.found.values()), ""
+            return compare_packages(before, after), ""
     if isinstance(after, griffe.Object):
         findings.add(Change.ADDITION, "client", "can be generated now", part="python")
         return list(findings.found.values()), f"no client of the old contract: {before}"
@@ -56,6 +55,11 @@ def _load(contract: Contract, folder: Path) -> griffe.Object | str:
     except Exception as error:  # noqa: BLE001 # the generator is made for contracts like ours
         text = f"{type(error).__name__}: {error}".replace(f"{folder}/", "")
         return ADDRESS.sub("", " ".join(text.split()))[:200]
+    return load_package(folder)
+
+
+def load_package(folder: Path) -> griffe.Object:
+    """Return the client in a folder, with what it takes from the runtime."""
     loader = griffe.GriffeLoader(search_paths=[folder, RUNTIME], allow_inspection=False)
     for runtime in sorted(RUNTIME.glob("*/__init__.py")):
         loader.load(runtime.parent.name)
@@ -65,7 +69,10 @@ def _load(contract: Contract, folder: Path) -> griffe.Object | str:
     return package
 
 
-def _compare(findings: Findings, before: griffe.Object, after: griffe.Object) -> None:
+def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Finding]:
+    """Return what griffe finds, and what it does not compare."""
+    findings = Findings()
+
     def add(change: Change, path: str, what: str) -> None:
         findings.add(change, path.removeprefix(f"{PACKAGE}."), what, part="python")
 
@@ -84,6 +91,7 @@ def _compare(findings: Findings, before: griffe.Object, after: griffe.Object) ->
                 add(change, path, what)
         elif old is None and path.rpartition(".")[0] in olds:
             add(Change.ADDITION, path, "is new")
+    return list(findings.found.values())
 
 
 def _text(value: object) -> str:

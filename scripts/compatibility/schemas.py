@@ -199,9 +199,12 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
                 made[keyword] = [name for name in value if name not in names]
             elif keyword not in HIDDEN:
                 made[keyword] = mapped(keyword, value, see_part)
+        is_closed = made.get("additionalProperties") is False and "patternProperties" not in made
         for name, inner in mapping_at(schema, "properties").items():
             if is_hidden(inner, hidden):
                 made["properties"][name] = not sending
+                if sending and is_closed:  # the same, but easier to compare
+                    del made["properties"][name]
         implied = list(_implied_formats(made))
         return {**made, "allOf": [*made.get("allOf", []), *implied]} if implied else made
 
