@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 # The keys that the rules compare.
 OPERATION = {*("parameters", "requestBody", "responses", "servers", "security", "deprecated")}
 PATH_ITEM = {"parameters", "servers", *METHODS}
-DOCUMENT = {*("openapi", "info", "servers", "paths", "components", "security")}
-DOCUMENT |= {"jsonSchemaDialect"}
+DOCUMENT = {
+    *("openapi", "info", "servers", "paths", "components", "security", "jsonSchemaDialect"),
+}
 SHOWN = 3  # places in one line
 
 
@@ -121,8 +122,8 @@ def _takes(operation: Operation, part: str, other: str) -> bool:
 
 def _words(base: Contract, head: Contract) -> Iterator[Finding]:
     """Yield where the contracts differ, if no rule says that it matters."""
-    places = [place for place in _differences(base.document, head.document, "")]
-    places = [place for place in places if place != "info/version"]
+    found = _differences(base.document, head.document, "")
+    places = [place for place in found if place != "info/version"]
     if places:
         shown = ["/".join(place.split("/")[-3:]) for place in places[:SHOWN]]
         more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""

@@ -12,7 +12,7 @@ import jsonschema_rs
 from jsonschema_rs.canonical import Containment, Satisfiability
 
 from scripts.compatibility.carriers import TEXTS, Carrier
-from scripts.compatibility.edges import Edges, Hints, validator
+from scripts.compatibility.edges import Edges, validator
 from scripts.compatibility.json_values import canonical_json, is_list, is_mapping, mapping_at
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ CANDIDATES = 5_000  # values tried to disprove what is not proved
 DOUBTS = 1_000  # and what is: the library may err
 LARGE = 8_000  # characters of schemas that are not subtracted: it takes minutes
 SECONDS = 1.0  # of CPU for one search
-STEPS = 3_000  # of one simplification, and its characters in all
-LETTERS = 4_000_000
+LETTERS = 4_000_000  # of all simplifications that are tried for one witness
+COST = 1_000  # letters that a try is worth
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,12 @@ def canonical(schema: Schema) -> jsonschema_rs.CanonicalSchema:
     return jsonschema_rs.canonicalize(schema, draft=DRAFT, validate_formats=True)
 
 
+def _plain_form(schema: Schema) -> Any:
+    """Return the canonical form as a schema; the schema itself if there is none."""
+    form: Any = attempt(lambda: canonical(schema).to_json_schema(), None)
+    return schema if form is None else form
+
+
 def _covers_as_text(large: Schema, small: Schema, carrier: Carrier) -> bool:
     """Return whether each type is covered, as it is or as the texts that are sent for it."""
     definitions = mapping_at(small, "$defs")
@@ -106,28 +112,20 @@ def _covers_as_text(large: Schema, small: Schema, carrier: Carrier) -> bool:
         part: Schema = {"allOf": [small, {"type": name}], "$defs": definitions}
         if covers(large, part) or admits_nothing(part):
             continue
-        values = _few_values(part)
-        if values:
-            if not all(_is_accepted(large, value, carrier) for value in values):
-                return False
-        elif name not in TEXTS or not covers(large, TEXTS[name]):
+        form = mapping_at({"form": _plain_form(part)}, "form")
+        values: list[Any] = form.get("enum", [form["const"]] if "const" in form else [])
+        if not (values and all(_is_accepted(large, value, carrier) for value in values)) and not (
+            name in TEXTS and covers(large, TEXTS[name])
+        ):
             return False
     return True
 
 
-def _few_values(part: Schema) -> list[Any]:
-    """Return the values that a schema admits, if they are few."""
-    form = attempt(lambda: canonical(part).to_json_schema(), None)
-    if not is_mapping(form):
-        return []
-    return form.get("enum", [form["const"]] if "const" in form else [])
-
-
 def _is_accepted(large: Schema, value: Any, carrier: Carrier) -> bool:
+    is_composed = is_list(value) or is_mapping(value)
+    readings = [value] if is_composed else carrier.readings(value)
     is_valid = validator(large, {}).is_valid
-    if is_list(value) or is_mapping(value):
-        return is_valid(value)
-    return any(map(is_valid, carrier.readings(value)))
+    return any(map(is_valid, readings))
 
 
 class _Search:
@@ -136,78 +134,55 @@ class _Search:
     def __init__(
         self, small: Schema, large: Schema, carrier: Carrier, examples: tuple[Any, ...]
     ) -> None:
-        self.small = small
-        self.large = large
         self.carrier = carrier
-        self.admits = validator(small, {})
-        self.accepts = validator(large, {})
         self.declared = canonical_json(small)
-        self.hints = Hints()
-        for schema in (small, large, self.form(small)):
-            self.hints.read(schema)
-        self.hints.values += examples
+        self.admits = validator(small, {}).is_valid
+        self.accepts = validator(large, {}).is_valid
+        self.forms = [_plain_form(small)]
+        self.other = _plain_form(large)
+        if len(self.declared) + len(canonical_json(large)) < LARGE:
+            difference = attempt(lambda: canonical(small).subtract(canonical(large)), None)
+            if difference is not None:
+                self.forms.insert(0, difference.to_json_schema())
+        self.edges = Edges([small, large, *self.forms], examples)
 
     def is_witness(self, value: Any) -> bool:
         """Return whether the value can be sent, is admitted, and is refused however it is read."""
         return attempt(lambda: self._is_witness(value), False)  # noqa: FBT003
 
     def _is_witness(self, value: Any) -> bool:
-        if not self.admits.is_valid(value) or self.accepts.is_valid(value):
+        if not self.admits(value) or self.accepts(value) or not self.carrier.can_carry(value):
             return False
-        if not self.carrier.can_carry(value) or not self.is_meant(value):
-            return False
-        readings = self.carrier.readings(value)
-        return bool(readings) and not any(map(self.accepts.is_valid, readings))
-
-    def is_meant(self, value: Any) -> bool:
-        """Return whether the type is declared: text without a type is just text."""
-        if not self.carrier.is_text or isinstance(value, str):
-            return True
-        if is_list(value):
-            return '"array"' in self.declared
-        return any(word in self.declared for word in ('"enum"', '"const"', '"type"'))
-
-    def form(self, schema: Schema) -> Any:
-        return attempt(lambda: canonical(schema).to_json_schema(), schema)
-
-    def difference(self) -> Any:
-        """Return a schema of what only the one admits, or None."""
-        if len(self.declared) + len(canonical_json(self.large)) > LARGE:
-            return None
-        return attempt(
-            lambda: canonical(self.small).subtract(canonical(self.large)).to_json_schema(), None
-        )
+        if self.carrier.is_text and not isinstance(value, str):  # without a type, text is a string
+            words = ['"array"'] if is_list(value) else ['"type"', '"enum"', '"const"']
+            if not any(word in self.declared for word in words):
+                return False
+        return not any(map(self.accepts, self.carrier.readings(value)))
 
     def values(self, most: int) -> Iterator[Any]:
         """Yield values at the edges, until the time is over."""
-        yield from self.hints.values
+        yield from self.edges.mentioned
         end = time.process_time() + SECONDS
-        other = self.form(self.large)
-        for schema in (self.difference(), self.form(self.small)):
-            if schema is not None:
-                for value in islice(Edges(schema, self.hints).values(schema, 0, other), most):
-                    yield value
-                    if time.process_time() > end:
-                        return
+        for form in self.forms:
+            for value in islice(self.edges.values(form, 0, self.other), most):
+                yield value
+                if time.process_time() > end:
+                    return
 
 
 def smallest(value: Any, holds: Callable[[Any], bool]) -> Any:
     """Return a value that no single simplification makes smaller while `holds` is true of it."""
-    size = _size(value)
-    steps = letters = 0
-    improved = True
-    while improved:
-        improved = False
+    letters = LETTERS
+    is_smaller = True
+    while is_smaller and letters > 0:
+        is_smaller = False
         for simpler in simplifications(value):
-            simpler_size = _size(simpler)
-            steps += 1
-            letters += simpler_size[0]
-            if steps > STEPS or letters > LETTERS:
-                return value
-            if simpler_size < size and holds(simpler):
+            letters -= len(json.dumps(simpler)) + COST
+            if letters < 0:
+                break
+            if _size(simpler) < _size(value) and holds(simpler):
                 value = simpler
-                size = simpler_size
-                improved = True
+                is_smaller = True
                 break
     return value
 
@@ -242,12 +217,9 @@ def _simpler_texts(value: str) -> Iterator[str]:
     yield from ("", "a", value[: len(value) // 2])
     for size in (64, 8, 1):
         if len(value) > size:
-            yield value[:-size]
-            yield value[size:]
+            yield from (value[:-size], value[size:])
     yield "a" * len(value)
     for i, letter in enumerate(value[:40]):
         if letter not in "a0":
-            rest = value[i + 1 :]
-            yield f"{value[:i]}a{rest}"
-            yield f"{value[:i]}0{rest}"
-            yield value[:i] + rest
+            for simpler in ("", "a", "0"):
+                yield value[:i] + simpler + value[i + 1 :]

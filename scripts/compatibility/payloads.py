@@ -216,7 +216,7 @@ def compare_texts(payload: Payload, old: dict[str, Any], new: dict[str, Any]) ->
 def _is_single(operation: Operation, parameter: dict[str, Any]) -> bool:
     """Return whether it is proved that the value is neither a list nor an object."""
     schema = close(operation.contract, parameter.get("schema", True), operation.name).schema
-    composed: Schema = {"allOf": [schema, {"type": ["array", "object"]}]}
+    composed = {"allOf": [schema, {"type": ["array", "object"]}]}
     return admits_nothing({**composed, "$defs": mapping_at(schema, "$defs")})
 
 

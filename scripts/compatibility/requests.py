@@ -40,7 +40,9 @@ def compare_parameters(pair: Pair) -> None:
             _compare_parameter(pair, name, Carrier(key[0]), old, new)
 
 
-def _compare_presence(pair: Pair, part: str, old: Any, new: Any) -> None:
+def _compare_presence(
+    pair: Pair, part: str, old: dict[str, Any] | None, new: dict[str, Any] | None
+) -> None:
     """Compare whether a parameter or body exists, and whether it is required."""
     place = pair.place(part)
     without = (pair.base.name, f"without {part}")

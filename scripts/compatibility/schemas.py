@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scripts.compatibility.documents import Contract
 
 Schema = dict[str, Any] | bool
+Mark = tuple[str, str]  # a place in the value, and a keyword
 ONE = frozenset(
     {
         *("additionalProperties", "contains", "else", "if", "items", "not", "propertyNames"),
@@ -128,18 +129,13 @@ class _Closing:
 
     def part(self, keyword: str, value: Any, place: str) -> Any:
         """Return a keyword's value with the schemas in it closed."""
-        if (keyword in MANY and not is_list(value)) or (keyword in NAMED and not is_mapping(value)):
+        is_named = keyword in NAMED
+        if (keyword in MANY and not is_list(value)) or (is_named and not is_mapping(value)):
             raise self.error(f"{keyword} {str(value)[:40]!r} has the wrong type; fix it")
         self.depth += keyword not in IN_PLACE
-        made: Any
-        if keyword in ONE:
-            made = self.close(value, place + _step(keyword, "*"))
-        elif keyword in MANY:
-            made = [
-                self.close(item, place + _step(keyword, str(i))) for i, item in enumerate(value)
-            ]
-        else:
-            made = {n: self.close(item, place + _step(keyword, n)) for n, item in value.items()}
+        names: Any = value if is_named else range(len(value)) if keyword in MANY else "*"
+        steps = iter([place + _step(keyword, str(name)) for name in names])
+        made = mapped(keyword, value, lambda schema: self.close(schema, next(steps)))
         self.depth -= keyword not in IN_PLACE
         return made
 
@@ -199,12 +195,7 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
                 made[keyword] = [name for name in value if name not in names]
             elif keyword not in HIDDEN:
                 made[keyword] = mapped(keyword, value, see_part)
-        is_closed = made.get("additionalProperties") is False and "patternProperties" not in made
-        for name, inner in mapping_at(schema, "properties").items():
-            if is_hidden(inner, hidden):
-                made["properties"][name] = not sending
-                if sending and is_closed:  # the same, but easier to compare
-                    del made["properties"][name]
+        _hide_fields(schema, made, hidden, sending=sending)
         implied = list(_implied_formats(made))
         return {**made, "allOf": [*made.get("allOf", []), *implied]} if implied else made
 
@@ -212,6 +203,17 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
         return see(part, _hidden_fields(part, hidden))
 
     return see_part(schema)
+
+
+def _hide_fields(
+    schema: dict[str, Any], made: dict[str, Any], hidden: str, *, sending: bool
+) -> None:
+    for name, inner in mapping_at(schema, "properties").items():
+        if is_hidden(inner, hidden):
+            made["properties"][name] = not sending
+    if made.get("additionalProperties") is False and "patternProperties" not in made:
+        fields = mapping_at(made, "properties")  # false or not declared: the same
+        made["properties"] = {name: part for name, part in fields.items() if part is not False}
 
 
 def mapped(keyword: str, value: Any, change: Callable[[Schema], Schema]) -> Any:

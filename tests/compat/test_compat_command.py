@@ -131,7 +131,7 @@ def write(folder: Path, *edits: tuple[str, str]) -> str:
         ([NARROW], "0.2.3", "1.0.0", ("breaking", True)),
     ],
 )
-def test_version_steps_as_semver_says(
+def test_version_steps_as_semver_says(  # noqa: PLR0913, PLR0917 # columns of a table
     tmp_path: Path, compat: Compat, edits: Edit, old: str, new: str, expected: tuple[str, bool]
 ) -> None:
     """From 1.0 on breaks are major and additions minor; before, they are minor and patch."""
@@ -329,35 +329,28 @@ def test_an_unusable_contract_is_named_with_the_cure(
     ("arguments", "message"),
     [
         (["--base", "no-such-thing"], "neither a file nor a git reference"),
-        (["--base", "--help-me"], "expected one argument"),
+        (["--base=--output=no-such-file"], "neither a file nor a git reference"),
         (["--base", "HEAD:pyproject.toml"], "not"),
         (["--head", "no-such-file.yaml"], "cannot be read"),
     ],
 )
-def test_a_missing_contract_is_named(
-    compat: Compat, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
-) -> None:
+def test_a_missing_contract_is_named(compat: Compat, arguments: list[str], message: str) -> None:
     """A file or reference that does not exist is no comparison."""
-    try:
-        done = compat(*arguments)
-    except SystemExit as stopped:
-        assert stopped.code == 2
-        assert message in capsys.readouterr().err
-    else:
-        assert message in done.stderr
-        assert done.returncode == 2
+    done = compat(*arguments)
+    assert message in done.stderr
+    assert done.returncode == 2
 
 
 def test_six_breaks_take_less_than_four_seconds(tmp_path: Path, compat: Compat) -> None:
     """Breaks in parameter, fields, enum, response and security are found without delay."""
     edits = [
         NARROW,
-        ("            maxLength: 255\n          example", "            maxLength: 9\n          example"),
+        ("maxLength: 255\n          example", "maxLength: 9\n          example"),
         ("          maxLength: 2048", "          maxLength: 99"),
         ("enum: [OPENAI, ", "enum: ["),
         ("          const: true", "          const: false"),
         ("      scheme: bearer", "      scheme: basic"),
-    ]  # fmt: skip
+    ]
     started = time.process_time()
     done = compat("--base", "openapi.yaml", "--head", write(tmp_path, *edits), "--format", "json")
     wire = [found for found in json.loads(done.stdout)["findings"] if found["part"] == "wire"]
