@@ -24,7 +24,7 @@ DRAFT = jsonschema_rs.Draft202012
 CANDIDATES = 5_000  # values tried to disprove what is not proved
 DOUBTS = 1_000  # and what is: the library may err
 LARGE = 8_000  # characters of schemas that are not subtracted: it takes minutes
-SECONDS = 1.0  # of CPU for one search
+SECONDS = 0.6  # of CPU for one search
 LETTERS = 4_000_000  # of all simplifications that are tried for one witness
 COST = 1_000  # letters that a try is worth
 

@@ -37,6 +37,7 @@ ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 MANY = 400  # values of a part
 LONGEST = 300_000  # characters or items
 DEPTH = 4
+PATTERNS = 8  # of other parts: it takes a tenth of a second to match one
 
 
 class Edges:
@@ -60,7 +61,7 @@ class Edges:
             self._read(part)
         for keyword, value in schema.items() if is_mapping(schema) else ():
             if keyword in {"enum", "const"}:
-                self.mentioned += value if is_list(value) else [value]
+                self.mentioned += value if keyword == "enum" and is_list(value) else [value]
             elif isinstance(value, int | float) and not isinstance(value, bool):
                 self._read_number(value)
             elif keyword == "pattern" and isinstance(value, str):
@@ -139,7 +140,9 @@ class Edges:
             yield from (letter * size for size in sizes)
         formats = [part.get("format", "") for part in (schema, *schema.get("allOf", ()))]
         samples = [text for name in formats for text in FORMATS.get(name, ())]
-        samples += [text for pattern in sorted(self.patterns) for text in matching(pattern)]
+        patterns = [schema["pattern"]] if "pattern" in schema else []
+        for pattern in dict.fromkeys([*patterns, *sorted(self.patterns)[:PATTERNS]]):
+            samples += matching(pattern)
         samples.sort(key=len)
         yield from samples
         for seed in (*mentioned, *samples[:8]):
@@ -182,7 +185,8 @@ class Edges:
         for name, part in fields.items():
             for value in self.varied(part, others.get(name), depth):
                 yield {**least, name: value}
-        samples = [text for pattern in sorted(self.patterns) for text in matching(pattern)[:3]]
+        patterns = sorted(self.patterns)[:PATTERNS]
+        samples = [text for pattern in patterns for text in matching(pattern)[:3]]
         for name in sorted(self.names | set(samples)):
             for value in (*self.admitted(fields.get(name, rest), depth + 1), *ANYTHING):
                 yield {**least, name: value}
