@@ -55,7 +55,8 @@ class Carrier:
         if not self.is_text:
             return all(map(_is_usable, leaves(value)))
         if is_list(value):
-            is_sent = self.where == "query" and 0 < len(value) <= ITEMS
+            is_short = len(value) <= ITEMS or value == value[:1] * len(value)
+            is_sent = self.where == "query" and bool(value) and is_short
             return is_sent and all(not is_list(item) and self.can_carry(item) for item in value)
         if value is None or is_mapping(value) or not _is_usable(value):
             return False
@@ -70,6 +71,8 @@ class Carrier:
         if not self.is_text:
             return [value]
         items = value if is_list(value) else [value]
+        if len(items) > ITEMS:  # all the same, and read alike
+            return [[reading] * len(items) for reading in _both(text(items[0]))]
         lists = [list(choice) for choice in product(*(_both(text(item)) for item in items))]
         single = [choice[0] for choice in lists if len(choice) == 1]
         return [*single, *lists]

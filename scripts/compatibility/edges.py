@@ -36,7 +36,8 @@ CHARACTERS = [*map(chr, range(0x180)), "\u2028", "\u3000", "\ufeff", "\U0001f600
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 MANY = 400  # values of a part
 LONGEST = 300_000  # characters or items
-DEPTH = 4
+DIGITS = 18  # of a number: its text may be too long
+DEPTH = 8
 PATTERNS = 8  # of other parts: it takes a tenth of a second to match one
 
 
@@ -128,6 +129,7 @@ class Edges:
         near = {int(number) + step for number in self.numbers for step in (-1, 0, 1)}
         yield from sorted(near, key=lambda number: (abs(number), number < 0))
         yield from (schema.get("multipleOf", 1) * factor for factor in (1, 2, 3, -1))
+        yield from (10**size for size in sorted(self.sizes) if size < DIGITS)
         for number in sorted(self.numbers, key=abs) if name == "number" else ():
             yield from (number, number + 0.5, number - 0.5, number / 2, number + 0.001)
 
