@@ -5,14 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.access import addresses, compare_security, compare_servers
-from scripts.compatibility.carriers import Carrier
-from scripts.compatibility.containment import attempt
-from scripts.compatibility.edges import validator
 from scripts.compatibility.findings import Change, Finding, Findings
 from scripts.compatibility.json_values import canonical_json, is_mapping
 from scripts.compatibility.operations import (
     METHODS,
-    VARIABLE,
     Operation,
     Pair,
     operations,
@@ -20,7 +16,6 @@ from scripts.compatibility.operations import (
 from scripts.compatibility.payloads import leftovers
 from scripts.compatibility.requests import compare_body, compare_parameters
 from scripts.compatibility.responses import compare_responses
-from scripts.compatibility.schemas import close, view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,31 +88,13 @@ def _add_operation(findings: Findings, new: Operation, before: list[Operation]) 
 
 
 def _hides(new: Operation, old: Operation, before: list[Operation]) -> bool:
-    """Return whether a new path is also a value of a parameter in an old path."""
-    new_parts = new.path.split("/")
-    old_parts = old.path.split("/")
-    if any(known.key[0] == new.key[0] for known in before) or len(new_parts) != len(old_parts):
+    """Return whether a new path may also be a value of a parameter in an old path."""
+    if any(known.key[0] == new.key[0] for known in before):
         return False
-    return all(
-        _takes(old, old_part, new_part)
-        for old_part, new_part in zip(old_parts, new_parts, strict=True)
+    parts = old.key[0].split("/"), new.key[0].split("/")
+    return len(parts[0]) == len(parts[1]) and all(
+        old_part == new_part or "{}" in old_part for old_part, new_part in zip(*parts, strict=True)
     )
-
-
-def _takes(operation: Operation, part: str, other: str) -> bool:
-    """Return whether a part of a path may be the other one, which is more specific."""
-    if VARIABLE.sub("{}", part) == VARIABLE.sub("{}", other):
-        return True
-    if not VARIABLE.search(part):
-        return False
-    if not VARIABLE.fullmatch(part) or VARIABLE.search(other):
-        return True
-    index = VARIABLE.findall(operation.path).index(part[1:-1])
-    parameter = operation.parameters.get(("path", str(index)), {})
-    closed = close(operation.contract, parameter.get("schema", True), operation.name)
-    accepts = validator(view(closed.schema, "", sending=True), {}).is_valid
-    readings = Carrier("path").readings(other)
-    return bool(closed.opaque) or attempt(lambda: any(map(accepts, readings)), True)  # noqa: FBT003
 
 
 def _words(base: Contract, head: Contract) -> Iterator[Finding]:

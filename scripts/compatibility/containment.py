@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from itertools import islice
@@ -26,6 +25,7 @@ DOUBTS = 1_000  # and what is: the library may err
 LARGE = 8_000  # characters of schemas that are not subtracted: it takes minutes
 SECONDS = 0.6  # of CPU for one search
 LETTERS = 4_000_000  # of all simplifications that are tried for one witness
+SHORT = 40  # letters of a text that are simplified one by one
 COST = 1_000  # letters that a try is worth
 
 
@@ -173,53 +173,40 @@ class _Search:
 def smallest(value: Any, holds: Callable[[Any], bool]) -> Any:
     """Return a value that no single simplification makes smaller while `holds` is true of it."""
     letters = LETTERS
-    is_smaller = True
-    while is_smaller and letters > 0:
-        is_smaller = False
+    found: Any = value
+    while letters > 0:
+        value = found
         for simpler in simplifications(value):
-            letters -= len(json.dumps(simpler)) + COST
-            if letters < 0:
+            letters -= len(canonical_json(simpler)) + COST
+            if letters < 0 or (_size(simpler) < _size(value) and holds(simpler)):
+                found = simpler if letters > 0 else value
                 break
-            if _size(simpler) < _size(value) and holds(simpler):
-                value = simpler
-                is_smaller = True
-                break
+        else:
+            return value
     return value
 
 
 def _size(value: Any) -> tuple[int, str]:
     """Order short values before long ones, and lower case before upper case."""
-    written = json.dumps(value)
+    written = canonical_json(value)
     return len(written), written.swapcase()
 
 
 def simplifications(value: Any) -> Iterator[Any]:
     """Yield values that are one step simpler."""
     if is_mapping(value):
-        for name in value:
-            yield {key: inner for key, inner in value.items() if key != name}
         for name, inner in value.items():
+            yield {key: part for key, part in value.items() if key != name}
             yield from ({**value, name: simpler} for simpler in simplifications(inner))
     elif is_list(value):
         yield value[: len(value) // 2]
         for i, item in enumerate(value):
-            rest = value[i + 1 :]
-            yield [*value[:i], *rest]
-            yield from ([*value[:i], simpler, *rest] for simpler in simplifications(item))
+            yield value[:i] + value[i + 1 :]
+            for simpler in simplifications(item):
+                yield [*value[:i], simpler, *value[i + 1 :]]
     elif isinstance(value, str):
-        yield from _simpler_texts(value)
+        yield from ("", "a", value[: len(value) // 2], value[1:], value[:-1], "a" * len(value))
+        for i in range(min(len(value), SHORT)):
+            yield from (value[:i] + letter + value[i + 1 :] for letter in ("", "a", "0"))
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield from (0, 1, int(value), round(value, 1))
-
-
-def _simpler_texts(value: str) -> Iterator[str]:
-    """Yield shorter texts, halves first, then plain letters."""
-    yield from ("", "a", value[: len(value) // 2])
-    for size in (64, 8, 1):
-        if len(value) > size:
-            yield from (value[:-size], value[size:])
-    yield "a" * len(value)
-    for i, letter in enumerate(value[:40]):
-        if letter not in "a0":
-            for simpler in ("", "a", "0"):
-                yield value[:i] + simpler + value[i + 1 :]

@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.carriers import Carrier
-from scripts.compatibility.containment import HOLDS, UNKNOWN, admits_nothing, contained, proved
+from scripts.compatibility.containment import HOLDS, UNKNOWN, contained, proved
 from scripts.compatibility.findings import Change
 from scripts.compatibility.json_values import (
     brief,
     canonical_json,
     explain,
     is_mapping,
-    mapping_at,
 )
 from scripts.compatibility.operations import has_default_style, is_json
 from scripts.compatibility.schemas import close, is_ambiguous, view
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from scripts.compatibility.containment import Proof
-    from scripts.compatibility.operations import Operation, Pair
+    from scripts.compatibility.operations import Pair
     from scripts.compatibility.schemas import Closed, Schema
 
 BODY = Carrier("body")
@@ -195,29 +194,13 @@ def _weight(keyword: str, side: str, old: list[str], new: list[str]) -> Change:
 
 
 def compare_texts(payload: Payload, old: dict[str, Any], new: dict[str, Any]) -> None:
-    """Compare a parameter or header in both contracts, in its default style.
-
-    A single value has the same text whether its style is exploded or not.
-    """
+    """Compare a parameter or header in both contracts, in its default style."""
     pair = payload.pair
-    where = payload.carrier.where
-    schemas = old.get("schema", True), new.get("schema", True)
-    is_default = has_default_style(where, old) and has_default_style(where, new)
-    if not is_default and _is_single(pair.base, old) and _is_single(pair.head, new):
-        plain = [{**side, "explode": where in {"query", "cookie"}} for side in (old, new)]
-        is_default = all(has_default_style(where, side) for side in plain)
-    if is_default:
-        compare_schemas(payload, *schemas)
+    if all(has_default_style(payload.carrier.where, side) for side in (old, new)):
+        compare_schemas(payload, old.get("schema", True), new.get("schema", True))
         return
     sides = [pair.base.contract.inlined(old), pair.head.contract.inlined(new)]
     pair.findings.undecided(payload.place, "changed, and its style is not compared", *sides)
-
-
-def _is_single(operation: Operation, parameter: dict[str, Any]) -> bool:
-    """Return whether it is proved that the value is neither a list nor an object."""
-    schema = close(operation.contract, parameter.get("schema", True), operation.name).schema
-    composed = {"allOf": [schema, {"type": ["array", "object"]}]}
-    return admits_nothing({**composed, "$defs": mapping_at(schema, "$defs")})
 
 
 def compare_content(

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from scripts.compatibility.findings import Finding
     from scripts.compatibility.verdict import Verdict
 
-RESPONSE = re.compile(r"(.*, )response (\w+)(.*)")
 MARKUP = re.compile(r"([\\`*_{}\[\]<>#|@~])")
 TITLES = {
     Change.BREAKING: "Breaking",
@@ -135,15 +134,9 @@ def _place(finding: Finding) -> str:
 
 
 def _also(finding: Finding) -> str:
-    """Return the other places, shortened: the statuses alone if only these differ."""
-    own = RESPONSE.fullmatch(finding.place)
-    places: list[str] = []
-    for place in finding.also:
-        other = RESPONSE.fullmatch(place)
-        is_same = own and other and own.group(1, 3) == other.group(1, 3)
-        places.append(f"response {other[2]}" if is_same and other else place)
-    more = f", and {len(places) - PLACES} more" if len(places) > PLACES else ""
-    return f"; also in {', '.join(places[:PLACES])}{more}" if places else ""
+    """Return the other places of the same change."""
+    more = f", and {len(finding.also) - PLACES} more" if len(finding.also) > PLACES else ""
+    return f"; also in {', '.join(finding.also[:PLACES])}{more}" if finding.also else ""
 
 
 def _more(finding: Finding) -> Iterator[str]:

@@ -11,7 +11,7 @@ from scripts.compatibility.documents import DIALECTS
 from scripts.compatibility.json_values import canonical_json, is_list, is_mapping, mapping_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from scripts.compatibility.documents import Contract
 
@@ -27,7 +27,7 @@ MANY = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 NAMED = frozenset({"$defs", "dependentSchemas", "patternProperties", "properties"})
 # Keywords whose schemas apply to the same value, not to a part of it.
 IN_PLACE = frozenset({"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"})
-CONDITIONS = (IN_PLACE - {"allOf"}) | {"dependentRequired"}
+CONDITIONS = IN_PLACE | {"dependentRequired", "patternProperties"}
 ASSERTIONS = frozenset(
     {
         *("type", "enum", "const", "multipleOf", "maximum", "exclusiveMaximum", "minimum"),
@@ -49,16 +49,8 @@ RANGES = {
     "int32": {"minimum": -(2**31), "maximum": 2**31 - 1},
     "int64": {"minimum": -(2**63), "maximum": 2**63 - 1},
 }
-# A URI is also a URI reference, and so on. The last three restrict no value.
-IMPLIED = {
-    "uri": ("uri", "uri-reference", "iri", "iri-reference"),
-    "uri-reference": ("uri-reference", "iri-reference"),
-    "iri": ("iri", "iri-reference"),
-    "email": ("email", "idn-email"),
-    "password": (),
-    "float": (),
-    "double": (),
-}
+# These say how a value is shown or stored, not which values there are.
+NO_ASSERTIONS = {"password", "float", "double"}
 
 
 @dataclass
@@ -183,37 +175,25 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
     A field with the mark `hidden` (readOnly in requests, writeOnly in responses) is never sent,
     and never required: the sender's schema refuses it, the receiver's accepts anything.
     """
-
-    def see(schema: Schema, names: set[str]) -> Schema:
-        if not is_mapping(schema):
-            return schema
-        made: dict[str, Any] = {}
-        for keyword, value in schema.items():
-            if keyword == "allOf":  # applies to the same fields
-                made[keyword] = [see(branch, names) for branch in value]
-            elif keyword == "required":
-                made[keyword] = [name for name in value if name not in names]
-            elif keyword not in HIDDEN:
-                made[keyword] = mapped(keyword, value, see_part)
-        _hide_fields(schema, made, hidden, sending=sending)
-        implied = list(_implied_formats(made))
-        return {**made, "allOf": [*made.get("allOf", []), *implied]} if implied else made
-
-    def see_part(part: Schema) -> Schema:
-        return see(part, _hidden_fields(part, hidden))
-
-    return see_part(schema)
-
-
-def _hide_fields(
-    schema: dict[str, Any], made: dict[str, Any], hidden: str, *, sending: bool
-) -> None:
-    for name, inner in mapping_at(schema, "properties").items():
-        if is_hidden(inner, hidden):
-            made["properties"][name] = not sending
-    if made.get("additionalProperties") is False and "patternProperties" not in made:
-        fields = mapping_at(made, "properties")  # false or not declared: the same
-        made["properties"] = {name: part for name, part in fields.items() if part is not False}
+    if not is_mapping(schema):
+        return schema
+    names = _hidden_fields(schema, hidden)
+    made: dict[str, Any] = {}
+    for keyword, value in schema.items():
+        if keyword not in HIDDEN:
+            made[keyword] = mapped(keyword, value, lambda part: view(part, hidden, sending=sending))
+    if "required" in made:
+        made["required"] = [name for name in made["required"] if name not in names]
+    for name in names:
+        made["properties"][name] = not sending
+        if sending and made.get("additionalProperties") is False:
+            del made["properties"][name]  # the same, and easier to compare
+    if made.get("format") in RANGES:
+        bounds = {"anyOf": [{"not": {"type": "integer"}}, RANGES[made.pop("format")]]}
+        made["allOf"] = [*made.get("allOf", []), bounds]
+    elif made.get("format") in NO_ASSERTIONS:
+        del made["format"]
+    return made
 
 
 def mapped(keyword: str, value: Any, change: Callable[[Schema], Schema]) -> Any:
@@ -227,30 +207,9 @@ def mapped(keyword: str, value: Any, change: Callable[[Schema], Schema]) -> Any:
     return value
 
 
-def is_hidden(schema: Schema, hidden: str) -> bool:
-    """Return whether a field's schema has the mark, in allOf too."""
-    if not is_mapping(schema):
-        return False
-    return schema.get(hidden) is True or any(
-        is_hidden(branch, hidden) for branch in schema.get("allOf", ())
-    )
-
-
-def _conjuncts(schema: Schema) -> Iterator[dict[str, Any]]:
-    """Yield the schema and its allOf, at any depth."""
-    if is_mapping(schema):
-        yield schema
-        for branch in schema.get("allOf", ()):
-            yield from _conjuncts(branch)
-
-
-def _hidden_fields(schema: Schema, hidden: str) -> set[str]:
-    return {
-        name
-        for conjunct in _conjuncts(schema)
-        for name, inner in mapping_at(conjunct, "properties").items()
-        if is_hidden(inner, hidden)
-    }
+def _hidden_fields(schema: dict[str, Any], hidden: str) -> set[str]:
+    fields = mapping_at(schema, "properties")
+    return {name for name in fields if mapping_at(fields, name).get(hidden)}
 
 
 def is_ambiguous(part: Any, hidden: str) -> bool:
@@ -259,20 +218,7 @@ def is_ambiguous(part: Any, hidden: str) -> bool:
         return any(is_ambiguous(item, hidden) for item in part)
     if not is_mapping(part):
         return False
-    if part.keys() & {*CONDITIONS, "allOf"}:
-        text = canonical_json(part)
-        has_conditions = any(f'"{keyword}": ' in text for keyword in CONDITIONS)
-        if has_conditions and f'"{hidden}": true' in text:
-            return True
+    combined = [part[keyword] for keyword in part.keys() & CONDITIONS]
+    if combined and (_hidden_fields(part, hidden) or f'"{hidden}": ' in canonical_json(combined)):
+        return True
     return any(is_ambiguous(inner, hidden) for inner in part.values())
-
-
-def _implied_formats(made: dict[str, Any]) -> Iterator[Schema]:
-    """Yield what a format implies; remove the format itself."""
-    name = made.get("format")
-    if name in RANGES:
-        del made["format"]
-        yield {"anyOf": [{"not": {"type": "integer"}}, RANGES[name]]}
-    elif name in IMPLIED:
-        del made["format"]
-        yield from ({"format": other} for other in IMPLIED[name])
