@@ -151,8 +151,9 @@ def contents(thing: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the content of a request body or response by media type."""
     made: dict[str, dict[str, Any]] = {}
     for name, content in mapping_at(thing, "content").items():
+        known = content if is_mapping(content) else {}
         key = _normal_media_type(name)
-        made[name if key in made else key] = content if is_mapping(content) else {}
+        made[key if made.get(key, known) == known else name] = known
     return made
 
 

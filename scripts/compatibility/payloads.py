@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.compatibility.carriers import Carrier
 from scripts.compatibility.containment import HOLDS, UNKNOWN, contained, proved
 from scripts.compatibility.findings import Change
-from scripts.compatibility.json_values import (
-    brief,
-    canonical_json,
-    explain,
-    is_mapping,
-)
+from scripts.compatibility.json_values import brief, canonical_json, explain, is_mapping
 from scripts.compatibility.operations import has_default_style, is_json
 from scripts.compatibility.schemas import close, is_ambiguous, view
 
@@ -29,7 +24,6 @@ HIDDEN = {"request": "readOnly", "response": "writeOnly"}
 CONTENT = {"schema", "encoding"}
 WORDS = {*("tags", "operationId", "externalDocs", "examples", "example", "description", "summary")}
 SHOWN = 3  # changed keywords in one line
-Fields = dict[str, "Schema"]
 
 
 @dataclass(frozen=True)
@@ -94,7 +88,7 @@ def _proofs(sent: Closed, received: Closed, payload: Payload) -> Iterator[tuple[
         yield field, found.get(field, HOLDS), back.get(field, True)
 
 
-def steps(small: Schema, large: Schema) -> Fields:
+def steps(small: Schema, large: Schema) -> dict[str, Schema]:
     """Return `small` with one field as `large` has it, for each field that differs.
 
     If `small` is contained in each step, it is contained in `large`: a step is an object whose
@@ -199,8 +193,7 @@ def compare_texts(payload: Payload, old: dict[str, Any], new: dict[str, Any]) ->
     if all(has_default_style(payload.carrier.where, side) for side in (old, new)):
         compare_schemas(payload, old.get("schema", True), new.get("schema", True))
         return
-    sides = [pair.base.contract.inlined(old), pair.head.contract.inlined(new)]
-    pair.findings.undecided(payload.place, "changed, and its style is not compared", *sides)
+    _not_compared(pair, payload.place, "changed, and its style is not compared", old, new)
 
 
 def compare_content(
@@ -211,10 +204,9 @@ def compare_content(
     if is_json(media_type):
         leftovers(pair, payload.place, CONTENT, old, new)
         compare_schemas(payload, old.get("schema", True), new.get("schema", True))
-        return
-    sides = [pair.base.contract.inlined(old), pair.head.contract.inlined(new)]
-    what = f"as {media_type} changed, and only JSON is compared"
-    pair.findings.undecided(payload.place, what, *sides)
+    else:
+        what = f"as {media_type} changed, and only JSON is compared"
+        _not_compared(pair, payload.place, what, old, new)
 
 
 def leftovers(
@@ -223,6 +215,11 @@ def leftovers(
     """Add what no rule compares as undecided if it changed; an empty part is no part."""
     for key in sorted((old.keys() | new.keys()) - known - WORDS):
         if not key.startswith("x-"):
-            before = pair.base.contract.inlined(old.get(key)) or None
-            after = pair.head.contract.inlined(new.get(key)) or None
-            pair.findings.undecided(place, f"{key} changed, and is not compared", before, after)
+            what = f"{key} changed, and is not compared"
+            _not_compared(pair, place, what, old.get(key), new.get(key))
+
+
+def _not_compared(pair: Pair, place: str, what: str, old: Any, new: Any) -> None:
+    before = pair.base.contract.inlined(old) or None
+    after = pair.head.contract.inlined(new) or None
+    pair.findings.undecided(place, what, before, after)

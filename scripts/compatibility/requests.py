@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scripts.compatibility.operations import Pair
 
 LIMIT = "x-max-bytes"
+ITEMS = 12  # of a list in one line
 LONGEST = 80  # characters of a parameter in one line
 # The keys that the rules below compare.
 PARAMETER = {*("name", "in", "required", "deprecated", "schema", "content", "style", "explode")}
@@ -73,8 +74,11 @@ def _compare_parameter(
 
 def _shown(carrier: Carrier, name: str, value: Any) -> str:
     """Return a parameter as it is sent."""
-    items = [quote(text(item), safe=" ") for item in (value if is_list(value) else [value])]
+    values = value if is_list(value) else [value]
+    items = [quote(text(item), safe=" ") for item in values[:ITEMS]]
     items = [item if len(item) <= LONGEST else f"{item[:20]}…({len(item)})" for item in items]
+    if len(values) > ITEMS:
+        items.append(f"… ({len(values)} items)")
     if carrier.where == "query":
         return "?" + "&".join(f"{name}={item}" for item in items)
     separator = ": " if carrier.where == "header" else "="

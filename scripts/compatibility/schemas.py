@@ -58,9 +58,7 @@ class Closed:
     """A schema without references, with the annotations of its parts."""
 
     schema: Schema
-    marks: dict[tuple[str, str], list[str]] = field(
-        default_factory=dict[tuple[str, str], list[str]]
-    )
+    marks: dict[Mark, list[str]] = field(default_factory=dict[Mark, list[str]])
     places: set[str] = field(default_factory=set[str])
     examples: list[Any] = field(default_factory=list[Any])
     opaque: list[str] = field(default_factory=list[str])  # assertions that are not understood
@@ -182,7 +180,7 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
     for keyword, value in schema.items():
         if keyword not in HIDDEN:
             made[keyword] = mapped(keyword, value, lambda part: view(part, hidden, sending=sending))
-    if "required" in made:
+    if names and "required" in made:
         made["required"] = [name for name in made["required"] if name not in names]
     for name in names:
         made["properties"][name] = not sending
