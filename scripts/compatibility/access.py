@@ -35,7 +35,7 @@ def compare_security(pair: Pair) -> None:
             what = f"{name} may not be sufficient any more"
             pair.findings.add(Change.UNDECIDED, place, what, *sides)
         elif level == NO:
-            shown = pair.shown("answers 401", f"{pair.base.name}, with {name}")
+            shown = pair.shown(f"{pair.base.name}, with {name}")
             what = f"{name} is not sufficient any more"
             pair.findings.add(Change.BREAKING, place, what, *sides, shown=shown)
     for name, given in after.items():

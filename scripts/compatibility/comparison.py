@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scripts.compatibility.access import addresses, compare_security, compare_servers
 from scripts.compatibility.findings import Change, Finding, Findings
-from scripts.compatibility.json_values import canonical_json, is_mapping
+from scripts.compatibility.json_values import explain
 from scripts.compatibility.operations import (
     METHODS,
     Operation,
@@ -18,8 +18,6 @@ from scripts.compatibility.requests import compare_body, compare_parameters
 from scripts.compatibility.responses import compare_responses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from scripts.compatibility.documents import Contract
 
 # The keys that the rules compare.
@@ -42,7 +40,7 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
     for old in before:
         matches = _matches(old, after)
         if not matches:
-            said = f"Valid in {base.version}, but the new contract has no such operation:"
+            said = f"Valid in {base.version}, removed in {head.version}:"
             findings.add(Change.BREAKING, old.name, "is removed", old.raw, shown=(said, old.name))
         for new in matches:
             paired.add(new.key)
@@ -58,7 +56,7 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
     )
     leftovers(Pair(*contract, findings), "contract", DOCUMENT, base.document, head.document)
     found = findings.merged()
-    return found or list(_words(base, head))
+    return found or _words(base, head)
 
 
 def _matches(old: Operation, after: list[Operation]) -> list[Operation]:
@@ -97,23 +95,13 @@ def _hides(new: Operation, old: Operation, before: list[Operation]) -> bool:
     )
 
 
-def _words(base: Contract, head: Contract) -> Iterator[Finding]:
-    """Yield where the contracts differ, if no rule says that it matters."""
-    found = _differences(base.document, head.document, "")
-    places = [place for place in found if place != "info/version"]
-    if places:
-        shown = ["/".join(place.split("/")[-3:]) for place in places[:SHOWN]]
-        more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
-        what = f"only words differ, or the same is said in another way: {', '.join(shown)}{more}"
-        sides = (canonical_json(places), "")
-        yield Finding(Change.WORDS, "contract", what, sides=sides)
-
-
-def _differences(old: Any, new: Any, place: str) -> Iterator[str]:
-    """Yield every place where two documents differ, as deep as possible."""
-    if is_mapping(old) and is_mapping(new):
-        for key in dict.fromkeys((*old, *new)):
-            if canonical_json(old.get(key)) != canonical_json(new.get(key)):
-                yield from _differences(old.get(key), new.get(key), f"{place}/{key}".lstrip("/"))
-    else:
-        yield place
+def _words(base: Contract, head: Contract) -> list[Finding]:
+    """Return where the contracts differ, if no rule says that it matters."""
+    found = explain(base.document, head.document)
+    places = [place for place in found if not place.startswith("info.version:")]
+    if not places:
+        return []
+    more = f"; and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+    places_shown = "; ".join(places[:SHOWN])
+    what = f"only words differ, or the same is said in another way ({places_shown}{more})"
+    return [Finding(Change.WORDS, "contract", what)]

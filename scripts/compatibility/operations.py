@@ -118,22 +118,17 @@ class Pair:
         """Return the name of a part of the operation."""
         return f"{self.base.name}, {part}"
 
-    def shown(self, then: str, *lines: str) -> tuple[str, ...]:
+    def shown(self, *lines: str) -> tuple[str, ...]:
         """Return the lines that show a request that is not valid any more."""
+        old, new = self.versions
+        return (f"Valid in {old}, refused in {new}:", *lines)
+
+    @property
+    def versions(self) -> tuple[str, str]:
+        """Return both versions, distinguishable if they are equal."""
         old = self.base.contract.version
-        return (f"Valid in {old}, but {self.new_version} {then}:", *lines)
-
-    @property
-    def new_version(self) -> str:
-        """Return the version of the head, distinguishable from the one of the base."""
-        version = self.head.contract.version
-        return version if version != self.base.contract.version else f"the new {version}"
-
-    @property
-    def refusal(self) -> str:
-        """Return how the head refuses an invalid request."""
-        statuses = (status for status in ("400", "422") if status in self.head.responses)
-        return f"answers {next(statuses, '4XX')}"
+        new = self.head.contract.version
+        return old, new if new != old else f"the new {new}"
 
 
 def operations(contract: Contract) -> Iterator[Operation]:

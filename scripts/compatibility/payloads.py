@@ -149,12 +149,12 @@ def _add(payload: Payload, proof: Proof, details: str, sides: list[str], *, is_s
     elif not proof.holds and payload.show:
         change = Change.BREAKING
         what = "refuses values that were valid"
-        shown = pair.shown(pair.refusal, pair.base.name, *payload.show(proof.witness))
+        shown = pair.shown(pair.base.name, *payload.show(proof.witness))
     elif not proof.holds:
         change = Change.BREAKING
         what = "may be a value that was not documented"
-        old = pair.base.contract.version
-        shown = (f"Possible in {pair.new_version}, not in {old}:", brief(proof.witness))
+        old, new = pair.versions
+        shown = (f"Possible in {new}, not documented in {old}:", brief(proof.witness))
     more = {"witness": proof.witness, "shown": shown}
     pair.findings.add(change, payload.place, what + details, *sides, **more)
 

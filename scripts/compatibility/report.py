@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -63,18 +64,24 @@ def as_markdown(verdict: Verdict) -> str:
 def as_github(verdict: Verdict) -> str:
     """Return workflow commands: an error or warning for each break, and the result."""
     level = "warning" if verdict.in_order else "error"
-    file = verdict.head.source
     lines: list[str] = []
     for _, findings in _grouped(verdict):
         for finding in findings:
             kind = level if finding.weight >= Change.UNDECIDED else "notice"
             text = "\n".join([f"{finding.what}{_also(finding)}", *_more(finding)])
             title = f"{finding.change.word}: {_place(finding)}"
-            lines.append(f"::{kind} {_property('file', file)},{_property('title', title)}::"
-                         f"{_data(text)}")  # fmt: skip
+            lines.append(_command(kind, verdict, title, text))
     kind = "notice" if verdict.in_order else "error"
-    result = _data("\n".join(_result(verdict)))
-    return "\n".join([*lines, f"::{kind} {_property('file', file)}::{result}"]) + "\n"
+    lines.append(_command(kind, verdict, "version", "\n".join(_result(verdict))))
+    return "\n".join(lines) + "\n"
+
+
+def _command(kind: str, verdict: Verdict, title: str, text: str) -> str:
+    """Return a workflow command; percent signs and separators are encoded."""
+    parts = [verdict.head.source, title, text]
+    file, title, text = (part.replace("%", "%25").replace("\n", "%0A") for part in parts)
+    file, title = (part.replace(":", "%3A").replace(",", "%2C") for part in (file, title))
+    return f"::{kind} file={file},title={title}::{text}"
 
 
 def as_json(verdict: Verdict) -> str:
@@ -92,23 +99,12 @@ def as_json(verdict: Verdict) -> str:
         "step": verdict.step,
         "least_version": verdict.least,
         "stale": verdict.stale,
-        "findings": [_as_data(finding) for finding in verdict.findings],
+        "findings": [
+            {"id": finding.id, **asdict(finding), "change": finding.change.word}
+            for finding in verdict.findings
+        ],
     }
     return json.dumps(made, indent=2, ensure_ascii=False, default=str) + "\n"
-
-
-def _as_data(finding: Finding) -> dict[str, object]:
-    return {
-        "id": finding.id,
-        "part": finding.part,
-        "change": finding.change.word,
-        "place": finding.place,
-        "also": list(finding.also),
-        "what": finding.what,
-        "witness": finding.witness,
-        "shown": list(finding.shown),
-        "decision": finding.decision,
-    }
 
 
 def _compared(verdict: Verdict) -> str:
@@ -190,11 +186,3 @@ def _code(text: str) -> str:
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     space = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{space}{text}{space}{fence}"
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(name: str, text: str) -> str:
-    return f"{name}={_data(text).replace(':', '%3A').replace(',', '%2C')}"

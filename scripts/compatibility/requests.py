@@ -48,11 +48,11 @@ def _compare_presence(
     place = pair.place(part)
     without = (pair.base.name, f"without {part}")
     if new is None:
-        shown = pair.shown(f"has no {part}", pair.base.name, f"with {part}")
+        shown = pair.shown(pair.base.name, f"with {part}")
         pair.findings.add(Change.BREAKING, place, "is removed", old, new, shown=shown)
     elif new.get("required") and not (old or {}).get("required"):
         what = "is required now" if old else "is new and required"
-        shown = pair.shown(pair.refusal, *without)
+        shown = pair.shown(*without)
         pair.findings.add(Change.BREAKING, place, what, old, new, shown=shown)
     elif old is None:
         pair.findings.add(Change.ADDITION, place, "is new and optional", old, new)
@@ -107,7 +107,7 @@ def compare_body(pair: Pair) -> None:
             what = "has another range of media types, which is not compared"
             pair.findings.undecided(place, what, sorted(before), sorted(after))
         elif name in before:
-            shown = pair.shown(pair.refusal, pair.base.name, f"Content-Type: {name}")
+            shown = pair.shown(pair.base.name, f"Content-Type: {name}")
             what = f"is not accepted as {name} any more"
             sides = sorted(before), sorted(after)
             pair.findings.add(Change.BREAKING, place, what, *sides, shown=shown)
@@ -125,6 +125,6 @@ def _compare_limit(pair: Pair, old: Any, new: Any) -> None:
     if new is None or (old is not None and new > old):
         pair.findings.add(Change.ADDITION, place, f"may be larger ({change})", old, new)
     else:
-        shown = pair.shown(pair.refusal, pair.base.name, f"with a body of {new + 1} bytes")
+        shown = pair.shown(pair.base.name, f"with a body of {new + 1} bytes")
         what = f"must be smaller ({change})"
         pair.findings.add(Change.BREAKING, place, what, old, new, shown=shown)

@@ -150,7 +150,7 @@ def test_text_shows_the_request_that_breaks_and_the_cure(tmp_path: Path, compat:
     done = compat("--base", "openapi.yaml", "--head", head)
     assert done.stdout.startswith(f"{VERSION} (openapi.yaml) → 0.0.1 (")
     assert "field name: refuses values that were valid (maxLength: 255 → 100)" in done.stdout
-    assert f"Valid in {VERSION}, but 0.0.1 answers 400:\n      PUT /ai/llm/{{id}}\n" in done.stdout
+    assert f"Valid in {VERSION}, refused in 0.0.1:\n      PUT /ai/llm/{{id}}\n" in done.stdout
     assert '      {"name": "a" × 101}' in done.stdout
     assert "Version too low" in done.stdout
 
