@@ -206,7 +206,8 @@ def simplifications(value: Any) -> Iterator[Any]:
                 yield [*value[:i], simpler, *value[i + 1 :]]
     elif isinstance(value, str):
         yield from ("", "a", value[: len(value) // 2], value[1:], value[:-1], "a" * len(value))
-        for i in range(min(len(value), SHORT)):
-            yield from (value[:i] + letter + value[i + 1 :] for letter in ("", "a", "0"))
+        for i, letter in enumerate(value[:SHORT]):
+            if letter not in "a0":
+                yield from (value[:i] + plain + value[i + 1 :] for plain in ("", "a", "0"))
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield from (0, 1, int(value), round(value, 1))

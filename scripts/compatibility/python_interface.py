@@ -32,8 +32,8 @@ def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
     """Return what changed for Python callers, and why that was not compared, if so."""
     findings = Findings()
     with tempfile.TemporaryDirectory() as folder:
-        before = _load(base, Path(folder) / "base")
-        after = _load(head, Path(folder) / "head")
+        before = load_client(base, Path(folder) / "base")
+        after = load_client(head, Path(folder) / "head")
         if isinstance(after, griffe.Object) and isinstance(before, griffe.Object):
             return compare_packages(before, after), ""
     if isinstance(after, griffe.Object):
@@ -45,7 +45,7 @@ def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
     return list(findings.found.values()), f"no client of the new contract: {after}"
 
 
-def _load(contract: Contract, folder: Path) -> griffe.Object | str:
+def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
     """Return the package generated from a contract, read and not run; or why there is none."""
     folder.mkdir()
     source = folder / "openapi.yaml"
