@@ -119,6 +119,7 @@ def test_edit_means_this_to_python_callers(  # noqa: PLR0913, PLR0917 # columns 
     edit(document)
     contract = Contract(document, "made", yaml.safe_dump(document))
     head = python_interface.load_client(contract, tmp_path / "head")
+    assert isinstance(head, griffe.Object)
     assert (_weight(client, head), _weight(head, client)) == (there, back)
     findings = python_interface.compare_packages(client, head)
     assert (
