@@ -26,7 +26,7 @@ from tests.mock.stores.conftest import CONTRACT, MAIN, SIBLING
 KILLS = 50
 ROTATIONS = 1000
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["flashback_mock.server", "flashback_mock.stores.sqlite"])
+FORKS.set_forkserver_preload(["flashback_mock.serving", "flashback_mock.stores.sqlite"])
 
 
 def store_in(folder: Path) -> Store:
