@@ -29,11 +29,18 @@ def locked(root: Path, name: str) -> dict[str, str]:
     return {entry.split("==")[0]: entry for entry in entries}
 
 
-@pytest.mark.slow
 def test_checks_pass(root: Path) -> None:
     """scripts/check finds nothing."""
     done = subprocess.run([root / "scripts" / "check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_fast_run_leaves_out_what_exists(root: Path) -> None:
+    """Every path that scripts/test --fast leaves out is there."""
+    script = (root / "scripts" / "test").read_text("utf-8")
+    paths = script.partition('slow="')[2].partition('"')[0].split()
+    assert paths
+    assert [path for path in paths if not (root / path).exists()] == []
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
