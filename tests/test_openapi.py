@@ -1,4 +1,4 @@
-"""The contract's own rules: valid, complete, in one style, and its examples true."""
+"""The contract is valid and complete, follows one style, and its examples are true."""
 
 import re
 from collections.abc import Iterator
@@ -19,12 +19,13 @@ ORDER = {
         "parameters",
         "requestBody",
         "responses",
+        "x-clauses",
     ],
 }
 
 
 def walk(node: Any, pointer: str = "#") -> Iterator[tuple[str, Any]]:
-    """Every node with its JSON pointer."""
+    """Yield every node with its JSON pointer."""
     yield pointer, node
     children: list[tuple[Any, Any]] = []
     if isinstance(node, dict):
@@ -36,14 +37,14 @@ def walk(node: Any, pointer: str = "#") -> Iterator[tuple[str, Any]]:
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every operation with its JSON pointer."""
+    """Yield every operation with its JSON pointer."""
     for pointer, node in walk(document["paths"], "#/paths"):
         if isinstance(node, dict) and "responses" in node:
             yield pointer, node
 
 
 def string_schemas(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every schema of a string that a request carries, with its JSON pointer."""
+    """Yield the schema of every string in a request, with its JSON pointer."""
     requests = document["components"]["schemas"]["UpdateAiLlmRequest"]
     for root in (requests, *(operation for _, operation in operations(document))):
         for pointer, node in walk(root):
@@ -58,7 +59,7 @@ def test_contract_is_valid_openapi(document: dict[str, Any]) -> None:
 
 
 def test_every_example_is_valid(document: dict[str, Any]) -> None:
-    """Every named example, of requests and answers, is valid against its schema."""
+    """Every named example of a request or response is valid against its schema."""
     urn = "urn:contract"
     registry = jsonschema_rs.Registry([(urn, document)])
     tried = 0
@@ -73,7 +74,7 @@ def test_every_example_is_valid(document: dict[str, Any]) -> None:
             tried += 1
             why = [
                 f"{pointer}/examples/{name}{''.join(f'/{p}' for p in error.instance_path)}: "
-                f"{error.message}; mend the example or its schema"
+                f"{error.message}; correct the example or its schema"
                 for error in jsonschema_rs.iter_errors(
                     schema, value, registry=registry, validate_formats=True
                 )
@@ -90,12 +91,12 @@ def test_every_property_example_is_valid(document: dict[str, Any]) -> None:
             for example in node["examples"]:
                 tried += 1
                 valid = jsonschema_rs.is_valid(node, example, validate_formats=True)
-                assert valid, f"{pointer}/examples: {example!r} breaks its schema; mend it"
+                assert valid, f"{pointer}/examples: {example!r} violates its schema; correct it"
     assert tried
 
 
 def test_keys_are_in_the_usual_order(document: dict[str, Any]) -> None:
-    """The document and each operation give their keys in the order that readers expect."""
+    """The document and each operation have their keys in the usual order."""
     for pointer, node in [("#", document), *operations(document)]:
         wanted = ORDER["document" if pointer == "#" else "operation"]
         assert list(node) == [key for key in wanted if key in node], (
@@ -103,23 +104,23 @@ def test_keys_are_in_the_usual_order(document: dict[str, Any]) -> None:
         )
 
 
-def test_operations_say_all_that_a_caller_needs(document: dict[str, Any]) -> None:
-    """Each operation has a name, a summary, a description, security, and the usual answers."""
+def test_operations_are_completely_described(document: dict[str, Any]) -> None:
+    """Each operation has a name, summary, description, security and the usual responses."""
     for pointer, operation in operations(document):
         assert set(ORDER["operation"][:5]) <= set(operation), f"{pointer}: a key is missing"
         summary = operation["summary"]
         assert summary[0].isupper(), f"{pointer}/summary: begin with a capital"
-        assert not summary.endswith("."), f"{pointer}/summary: take the full stop away"
+        assert not summary.endswith("."), f"{pointer}/summary: remove the full stop"
         assert re.fullmatch("[a-z]+([A-Z][a-z]+)+", operation["operationId"]), (
-            f"{pointer}/operationId: a verb and a noun in lowerCamelCase"
+            f"{pointer}/operationId: use a verb and a noun in lowerCamelCase"
         )
         assert {"200", "400", "401", "403", "404", "500"} <= set(operation["responses"]), (
-            f"{pointer}/responses: document every status that can come"
+            f"{pointer}/responses: document the usual statuses"
         )
 
 
 def test_responses_are_shared_and_have_examples(document: dict[str, Any]) -> None:
-    """Each answer is a shared response with an example; all errors have one schema."""
+    """Each response is shared and has an example; all errors have one schema."""
     for pointer, operation in operations(document):
         for status, response in operation["responses"].items():
             where = f"{pointer}/responses/{status}"
@@ -133,14 +134,14 @@ def test_responses_are_shared_and_have_examples(document: dict[str, Any]) -> Non
                 )
 
 
-def test_everything_shared_is_used(document: dict[str, Any]) -> None:
-    """No component lies idle."""
+def test_every_component_is_used(document: dict[str, Any]) -> None:
+    """Every component is referenced."""
     used = {node for pointer, node in walk(document) if pointer.endswith("/$ref")}
     for kind, components in document["components"].items():
         for name in components:
             if kind != "securitySchemes":
                 pointer = f"#/components/{kind}/{name}"
-                assert pointer in used, f"{pointer}: nothing refers to it; delete it"
+                assert pointer in used, f"{pointer}: nothing references it; delete it"
 
 
 def test_every_field_is_described(document: dict[str, Any]) -> None:
@@ -154,18 +155,18 @@ def test_every_field_is_described(document: dict[str, Any]) -> None:
 
 
 def test_requests_are_closed_and_bounded(document: dict[str, Any]) -> None:
-    """A request's objects refuse unknown fields, and its strings say how long they may be."""
+    """Request objects refuse unknown fields; request strings have length limits."""
     for pointer, node in walk(document["components"]["schemas"]["UpdateAiLlmRequest"]):
-        if isinstance(node, dict) and "properties" in node:
+        if isinstance(node, dict) and "properties" in node and "x-left-open" not in pointer:
             assert node.get("additionalProperties") is False, (
-                f"{pointer}: say additionalProperties: false"
+                f"{pointer}: set additionalProperties: false"
             )
     for pointer, schema in string_schemas(document):
-        assert {"minLength", "maxLength"} <= set(schema), f"{pointer}: say how long it may be"
+        assert {"minLength", "maxLength"} <= set(schema), f"{pointer}: set minLength and maxLength"
 
 
 def test_credentials_are_write_only(document: dict[str, Any]) -> None:
-    """`key` and `secret` are passwords that no answer has; nothing else is write-only."""
+    """`key` and `secret` are write-only passwords, and no response has them."""
     secret = {
         name
         for name, schema in document["components"]["schemas"]["UpdateAiLlmRequest"][
@@ -182,12 +183,60 @@ def test_credentials_are_write_only(document: dict[str, Any]) -> None:
     "forbidden", [r"\s", r"\S", r"\d", r"\w", r"\W", r"\b", r"\A", r"\Z", r"\p", r"\P", "(?", ".*"]
 )
 def test_patterns_mean_the_same_everywhere(document: dict[str, Any], forbidden: str) -> None:
-    """Patterns are anchored and use only what every engine understands alike."""
+    """Patterns are anchored and use only syntax that all engines agree on."""
     for pointer, node in walk(document):
         if pointer.endswith("/pattern"):
             assert re.fullmatch(r"\^.*\$", node), f"{pointer}: anchor it with ^ and $"
             plain = node.replace("(?:", "(")
             assert forbidden not in plain, f"{pointer}: {forbidden} differs between engines"
+
+
+def clauses(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every clause of every operation with its JSON pointer."""
+    for pointer, operation in operations(document):
+        for name, clause in operation["x-clauses"].items():
+            yield f"{pointer}/x-clauses/{name}", clause
+
+
+def test_every_clause_has_an_id_a_source_and_a_text(document: dict[str, Any]) -> None:
+    """Clause ids are kebab-case; each clause has a known source and a sentence."""
+    for pointer, clause in clauses(document):
+        name = pointer.rpartition("/")[2]
+        assert re.fullmatch("[a-z]+(-[a-z]+)*", name), f"{pointer}: use kebab-case"
+        assert clause["source"] in {"page", "vendor", "ours", "open"}, f"{pointer}/source"
+        assert clause["text"].strip().endswith((".", ".)")), f"{pointer}/text: end with a full stop"
+        unknown = clause.keys() - {"source", "text", "standard", "keywords", "fields"}
+        assert not unknown, f"{pointer}: unknown keys {unknown}"
+
+
+def test_every_rule_of_a_field_belongs_to_one_clause(document: dict[str, Any]) -> None:
+    """Each keyword that can be violated in the request schema belongs to exactly one clause."""
+    schemas = document["components"]["schemas"]
+    properties = schemas["UpdateAiLlmRequest"]["properties"]
+    judged = {"type", "enum", "format", "pattern", "minLength", "maxLength"}
+    for field, schema in properties.items():
+        resolved = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+        for keyword in judged & resolved.keys():
+            if (keyword, resolved.get("format")) == ("format", "password"):
+                continue  # an annotation: every string is a valid password
+            owners = [
+                pointer
+                for pointer, clause in clauses(document)
+                if keyword in clause.get("keywords", [])
+                and field in clause.get("fields", properties)
+            ]
+            assert len(owners) == 1, f"{field}: {keyword} belongs to {owners}"
+
+
+def test_what_is_left_open_extends_the_schema(document: dict[str, Any]) -> None:
+    """`x-left-open` admits values that the strict schema refuses, and changes no other rule."""
+    request = document["components"]["schemas"]["UpdateAiLlmRequest"]
+    relaxed = request["x-left-open"]
+    assert relaxed.keys() == {"properties"}
+    for field, schema in relaxed["properties"].items():
+        strict = request["properties"].get(field, False)
+        assert jsonschema_rs.is_valid(schema, None), f"x-left-open/{field}"
+        assert not jsonschema_rs.is_valid(strict, None), f"x-left-open/{field}: already allowed"
 
 
 SAMPLES = {
@@ -224,8 +273,8 @@ def test_pattern_accepts_what_it_should(document: dict[str, Any], field: str) ->
             assert jsonschema_rs.is_valid(bare, sample) == expected, sample
 
 
-def test_impossible_address_is_no_uri(document: dict[str, Any]) -> None:
-    """What the pattern leaves open inside an IPv6 literal, `format: uri` refuses."""
+def test_format_refuses_impossible_ipv6_literals(document: dict[str, Any]) -> None:
+    """`format: uri` checks IPv6 literals, which the pattern leaves open."""
     schema = document["components"]["schemas"]["UpdateAiLlmRequest"]["properties"]["endpoint"]
     for literal in ("[::1]", "[2001:db8::1]", "[:::]", "[1]", "[::1.2.3.400]"):
         valid = jsonschema_rs.is_valid(schema, f"https://{literal}/", validate_formats=True)

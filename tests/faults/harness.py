@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 import flashback_mock
 import pytest
-from flashback_mock import server, store
+from flashback_mock import server, stores
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -289,7 +289,7 @@ class ChangedApp:
     def __init__(self, app: ASGIApp, mock: flashback_mock.Mock, change: Change) -> None:
         """Put `change` around `app`."""
         self._app, self._change = app, change
-        self.store: store.Store = mock.store
+        self.store: stores.Store = mock.store
         self.tokens, self.ids = mock.tokens, mock.ids
         self.memory: dict[object, Any] = {}
 
