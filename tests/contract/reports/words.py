@@ -77,10 +77,11 @@ def summary(verdict: Verdict) -> str:
     findings = with_severity(verdict, "broken")
     if findings:
         sources = [finding["source"] for finding in findings]
-        counted = [f"{sources.count(source)} {source}" for source in SOURCES if source in sources]
-        parts.append(f"{plural(len(findings), 'finding')} ({', '.join(counted)})")
+        by_source = [f"{sources.count(source)} {source}" for source in SOURCES if source in sources]
+        parts.append(f"{plural(len(findings), 'finding')} ({', '.join(by_source)})")
     if verdict["promises"]:
-        parts.append(f"promises: {tally(verdict['promises'])}")
+        counted = tally(verdict["promises"])
+        parts.append(f"promises: {counted}" if findings else counted)
     return f"{headline(verdict)}{': ' if parts else ''}{'; '.join(parts)}."
 
 
