@@ -31,10 +31,10 @@ class Example:
     exchange: Exchange
 
     @property
-    def size(self) -> int:
-        """How much there is to read."""
+    def size(self) -> tuple[int, int]:
+        """How much there is to read, in the request and in words."""
         request = self.exchange.request
-        return len(request.target) + len(request.body)
+        return len(request.target) + len(request.body), len(self.sent)
 
 
 @dataclass
