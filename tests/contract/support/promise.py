@@ -16,8 +16,8 @@ from support.expectation import Expectation, expectation_of
 from support.findings import OPEN_DOOR, Finding, Findings
 from support.leaks import Credentials
 
-AFTER_A_FINDING = 3.0  # seconds that a promise may go on once it is broken
-IN_ALL = 30.0  # seconds that all broken promises may go on
+AFTER_A_FINDING = 2.0  # seconds that a promise may go on once it is broken
+IN_ALL = 20.0  # seconds that all broken promises may go on
 SUSPICIOUS = (0, 401, 403, 404, 405)  # statuses, as 5xx, that the backend may answer to all
 
 
@@ -94,8 +94,10 @@ class Promise:
         named: dict[str, str | None] = {"Content-Type": "application/json", **(headers or {})}
         sent = [(name, value) for name, value in named.items() if value is not None]
         sent += [("Authorization", value) for value in shown]
-        length = ("Content-Length", str(len(content)))
-        sent.append(("Transfer-Encoding", "chunked") if chunks is not None else length)
+        if chunks is not None:
+            sent.append(("Transfer-Encoding", "chunked"))
+        elif content or method == "PUT":
+            sent.append(("Content-Length", str(len(content))))
         target = path or contract.path_of(id, escaped=escaped)
         return Request(
             method=method,
