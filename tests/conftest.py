@@ -19,37 +19,43 @@ collect_ignore = ["contract"]
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """The repository."""
+    """Return the root of the repository."""
     return ROOT
 
 
 @pytest.fixture(scope="session")
 def document() -> dict[str, Any]:
-    """The contract."""
+    """Return the contract."""
     document: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text("utf-8"))
     return document
 
 
 def lacking(what: str) -> NoReturn:
-    """Without a program of this machine: red in CI, and a skip with the cure elsewhere."""
+    """Skip the test and say how to install what it needs; in CI, fail it."""
     give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
     give_up(f"needs {what}: scripts/install --system installs it")
 
 
 def program(*names: str) -> str:
-    """A program of this machine."""
+    """Return the path of the first of these programs that is installed."""
     return next(filter(None, map(shutil.which, names)), None) or lacking(names[0])
 
 
 @pytest.fixture(scope="session")
 def curl() -> str:
-    """The curl of this machine."""
+    """Return curl."""
     return program("curl")
 
 
 @pytest.fixture(scope="session")
+def node() -> str:
+    """Return Node."""
+    return program("node", "nodejs")
+
+
+@pytest.fixture(scope="session")
 def chromium() -> str:
-    """The Chromium of this machine, or its Chrome."""
+    """Return Chromium or Chrome."""
     return program("chromium", "google-chrome")
 
 

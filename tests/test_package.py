@@ -1,4 +1,4 @@
-"""The wheel, alone in an empty environment, is the client, and with its extra the mock."""
+"""The wheel, installed in an empty environment, is the client, and with its extra the mock."""
 
 import os
 import subprocess
@@ -11,6 +11,8 @@ from typing import Any
 import flashback_mock
 import pytest
 
+pytestmark = pytest.mark.slow
+
 UPDATE = """
 import sys
 from flashback_client import AiType, FlashbackClient
@@ -18,8 +20,6 @@ with FlashbackClient() as flashback:
     updated = flashback.update_ai_llm(sys.argv[1], ai_type=AiType.AWS, name="from the wheel")
 print(updated.ai_llm_id)
 """
-
-
 TEST = """
 from flashback_client import FlashbackClient
 
@@ -29,106 +29,116 @@ def test_rotation(flashback_mock):
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from the repository."""
+    """Return the wheel, built from the repository."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=root, check=True, capture_output=True)
     return next(folder.glob("*.whl"))
 
 
-@pytest.fixture(scope="session")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an empty environment."""
-    folder = tmp_path_factory.mktemp("empty") / "venv"
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    return folder / "bin" / "python"
+@pytest.fixture(scope="module")
+def alone(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the Python of an environment with the wheel and pytest."""
+    return environment(tmp_path_factory.mktemp("alone"), str(wheel))
 
 
-def install(python: Path, *what: str) -> None:
-    """Install into an environment, at the locked versions, as a user of pip would."""
-    locked = Path(__file__).parents[1] / "scripts" / "requirements.txt"
-    versions = [line.split(" ")[0] for line in locked.read_text().splitlines() if "==" in line]
-    constraints = python.parents[1] / "constraints.txt"
-    constraints.write_text("\n".join(versions))
-    command = [str(python), "-m", "pip", "-qq", "install", "-c", str(constraints), *what]
-    subprocess.run(command, check=True, capture_output=True)
+@pytest.fixture(scope="module")
+def with_mock(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the Python of an environment with the wheel, its extra mock and pytest."""
+    requirement = f"flashback-client[mock] @ {wheel.as_uri()}"
+    return environment(tmp_path_factory.mktemp("mock"), requirement)
+
+
+def environment(folder: Path, requirement: str) -> Path:
+    """Return the Python of a new environment with this and pytest, at the locked versions."""
+    uv = str(Path(sys.executable).parent / "uv")
+    python = folder / "venv" / "bin" / "python"
+    locked = Path(__file__).parents[1] / "scripts" / "locks" / "dev.txt"
+    install = [uv, "pip", "install", "--python", str(python), "--constraint", str(locked)]
+    for command in (
+        [uv, "venv", "--no-project", "--python", sys.executable, str(folder / "venv")],
+        [*install, requirement, "pytest"],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    return python
 
 
 def run(python: Path, *arguments: str, **variables: str) -> str:
-    """What Python prints, with nothing of this repository within its reach."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("FLASHBACK_", "PYTHON"))}
+    """Return what Python prints, with nothing of this repository within its reach."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("FLASHBACK_", "PY"))}
     done = subprocess.run(
         [python, "-I", *arguments],
         env={**inherited, **variables},
         cwd=python.parent,
         capture_output=True,
         text=True,
-        check=True,
-    )
-    return done.stdout
-
-
-def run_pytest(python: Path, test: str) -> str:
-    """What pytest says of a test in an empty folder."""
-    folder = python.parents[2] / "test"
-    folder.mkdir(exist_ok=True)
-    (folder / "test_it.py").write_text(test)
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PY", "FLASHBACK_"))}
-    command = [str(python), "-m", "pytest"]
-    done = subprocess.run(
-        command, cwd=folder, env=inherited, capture_output=True, text=True, check=False
+        check=False,
     )
     return done.stdout + done.stderr
 
 
-def test_wheel_holds_both_packages_and_the_contract(wheel: Path, root: Path) -> None:
-    """The wheel holds the client with its type marker, the mock, and the contract's very bytes."""
-    with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
-        wanted = {"flashback_client/py.typed", "flashback_mock/py.typed"}
-        wanted |= {"flashback_mock/page/index.html", "flashback_mock/fixtures.schema.json"}
-        assert wanted <= set(names)
-        assert {name.split("/")[0].split("-")[0] for name in names} == {
-            "flashback_client",
-            "flashback_mock",
-        }
-        assert archive.read("flashback_mock/openapi.yaml") == (root / "openapi.yaml").read_bytes()
+def run_pytest(python: Path, folder: Path, test: str) -> str:
+    """Return what pytest prints for a test in an empty folder."""
+    (folder / "test_it.py").write_text(test)
+    return run(python, "-m", "pytest", "-p", "no:cacheprovider", str(folder))
 
 
-def test_version_is_the_contracts(wheel: Path, document: dict[str, Any]) -> None:
-    """The package's version is info.version; its dependencies are httpx, attrs, and one more."""
+def test_wheel_holds_the_packages_and_the_contract(wheel: Path, root: Path) -> None:
+    """The wheel holds client, runtime and mock with their type markers, and the contract."""
+    packages = {"flashback_client", "flashback_runtime", "flashback_mock"}
     with zipfile.ZipFile(wheel) as archive:
-        name = next(n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        names = set(archive.namelist())
+        contract = archive.read("flashback_mock/openapi.yaml")
+    assert {f"{package}/py.typed" for package in packages} <= names
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == packages
+    assert contract == (root / "openapi.yaml").read_bytes()
+
+
+def test_wheel_holds_every_file_of_the_mock(wheel: Path, root: Path) -> None:
+    """What the mock reads at run time is in the wheel."""
+    mock = root / "mock"
+    files = [path for path in mock.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert {path.relative_to(mock).as_posix() for path in files} <= names
+
+
+def test_version_is_that_of_the_contract(wheel: Path, document: dict[str, Any]) -> None:
+    """The version is info.version; without extras, httpx's own dependencies and attrs come."""
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = message_from_bytes(archive.read(name))
     assert metadata["Version"] == document["info"]["version"]
-    needed = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
-    assert len(needed) <= 3
-    assert {line.split(">")[0].split("<")[0] for line in needed} >= {"httpx", "attrs"}
+    lines = metadata.get_all("Requires-Dist", [])
+    needed = {line.split(">")[0].split("<")[0] for line in lines if "extra ==" not in line}
+    assert needed == {"anyio", "attrs", "httpcore", "httpx"}
 
 
-def test_client_alone_updates_a_configuration(
-    wheel: Path, empty: Path, mock: flashback_mock.Mock
-) -> None:
-    """Installed alone, the client updates a configuration; with the extra come mock and fixture.
-
-    Without it both say how to install it.
-    """
-    install(empty, str(wheel), "pytest")
+def test_client_alone_updates_a_configuration(alone: Path, mock: flashback_mock.Mock) -> None:
+    """Installed without extras, the client updates a configuration."""
     variables = {"FLASHBACK_BASE_URL": mock.base_url, "FLASHBACK_TOKEN": mock.tokens["owner"]}
-    assert run(empty, "-c", UPDATE, mock.ids["main"], **variables).strip() == mock.ids["main"]
+    assert run(alone, "-c", UPDATE, mock.ids["main"], **variables).strip() == mock.ids["main"]
     assert mock.configuration(mock.ids["main"])["name"] == "from the wheel"
-    with pytest.raises(subprocess.CalledProcessError) as refused:
-        run(empty, "-m", "flashback_mock", "--help")
-    assert "flashback-client[mock]" in refused.value.stderr
-    assert "Traceback" not in refused.value.stderr
-    missing = run_pytest(empty, TEST)
-    assert "needs" in missing
-    assert "pip install 'flashback-client[mock]'" in missing
-    install(empty, f"flashback-client[mock] @ {wheel.as_uri()}")
-    assert "1 passed" in run_pytest(empty, TEST.replace(', ai_type="AWS"', ""))
-    assert "E         aiType: is 'OPENAI', expected 'AWS'" in run_pytest(empty, TEST)
-    assert "--port" in run(empty, "-m", "flashback_mock", "--help")
+
+
+def test_mock_without_its_extra_says_how_to_install_it(alone: Path, tmp_path: Path) -> None:
+    """The command and the pytest fixture name the missing package and the install line."""
+    for printed in (
+        run(alone, "-m", "flashback_mock", "--help"),
+        run_pytest(alone, tmp_path, TEST),
+    ):
+        assert "needs" in printed
+        assert "pip install 'flashback-client[mock]'" in printed
+    assert "Traceback" not in run(alone, "-m", "flashback_mock", "--help")
+
+
+def test_mock_with_its_extra_runs(with_mock: Path, tmp_path: Path) -> None:
+    """With the extra, the command, the contract and the pytest fixture work."""
+    assert "--port" in run(with_mock, "-m", "flashback_mock", "--help")
     found = "from flashback_mock.contract import default_path; print(default_path())"
-    assert run(empty, "-c", found).strip().endswith("flashback_mock/openapi.yaml")
+    assert run(with_mock, "-c", found).strip().endswith("flashback_mock/openapi.yaml")
+    assert "1 passed" in run_pytest(with_mock, tmp_path, TEST.replace(', ai_type="AWS"', ""))
+    assert "aiType: is 'OPENAI', expected 'AWS'" in run_pytest(with_mock, tmp_path, TEST)

@@ -1,19 +1,22 @@
-"""The repository keeps its own rules: checks pass, scripts help, nothing of a machine is in it."""
+"""The repository keeps its own rules: checks pass, scripts help, dependencies are locked."""
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 SCRIPTS = [
     *("bench", "check", "compat", "contract", "generate"),
     *("install", "mock", "release", "test"),
 ]
+LOCKS = ["contract", "dev", "generate", "mock", "release"]
 
 
 def tracked(root: Path) -> list[Path]:
-    """The files that are, or are about to be, committed."""
+    """Return the files that are, or are about to be, committed."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     listed = subprocess.run(command, cwd=root, capture_output=True, check=False, text=True)
     if listed.returncode:
@@ -21,30 +24,43 @@ def tracked(root: Path) -> list[Path]:
     return [root / name for name in listed.stdout.split("\0") if name and (root / name).exists()]
 
 
+def locked(root: Path, name: str) -> dict[str, str]:
+    """Return the entries of a lock file by package, with version, marker and hashes."""
+    text = (root / "scripts" / "locks" / f"{name}.txt").read_text("utf-8")
+    entries = re.split(r"\n(?=\S)", re.sub(r"^ *#.*\n", "", text, flags=re.MULTILINE))
+    return {entry.split("==")[0]: entry for entry in entries}
+
+
+@pytest.mark.slow
 def test_checks_pass(root: Path) -> None:
-    """Lint, format, types, drift and version: scripts/check finds nothing."""
+    """scripts/check finds nothing."""
     done = subprocess.run([root / "scripts" / "check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_script_helps(root: Path, name: str) -> None:
-    """Every script says with --help what it does, and exits with 0."""
+def test_script_helps(root: Path, name: str, tmp_path: Path) -> None:
+    """Every script prints its usage for --help, from any folder."""
     done = subprocess.run(
-        [root / "scripts" / name, "--help"], capture_output=True, text=True, check=False
+        [root / "scripts" / name, "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "usage:" in done.stdout
 
 
 def test_install_is_quick_when_there_is_nothing_to_do(root: Path) -> None:
-    """scripts/install says nothing and changes nothing when all is there."""
-    before = (root / ".venv" / "packages").stat().st_mtime_ns
+    """scripts/install prints nothing and changes nothing if everything is installed."""
+    record = root / ".venv" / "project"
+    before = record.stat().st_mtime_ns
     done = subprocess.run(
         [root / "scripts" / "install"], capture_output=True, text=True, check=True
     )
     assert done.stdout + done.stderr == ""
-    assert (root / ".venv" / "packages").stat().st_mtime_ns == before
+    assert record.stat().st_mtime_ns == before
 
 
 def test_nothing_names_a_registry_or_a_machine(root: Path) -> None:
@@ -57,20 +73,45 @@ def test_nothing_names_a_registry_or_a_machine(root: Path) -> None:
             assert forbidden not in text, f"{file.relative_to(root)} names {forbidden}"
 
 
-def test_dependencies_are_locked_with_hashes(root: Path) -> None:
-    """Every locked package has an exact version and hashes."""
-    text = (root / "scripts" / "requirements.txt").read_text("utf-8")
-    packages = re.split(r"\n(?=\S)", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE))
-    assert len(packages) > 50
-    for package in packages:
-        assert re.match(r"[a-z0-9.-]+==\S+", package), package
-        assert "--hash=sha256:" in package, package
+@pytest.mark.parametrize("name", LOCKS)
+def test_dependencies_are_locked_with_hashes(root: Path, name: str) -> None:
+    """Every locked package has an exact version and hashes, the same in all lock files."""
+    everything = locked(root, "release")
+    entries = locked(root, name)
+    assert len(entries) > 20
+    for package, entry in entries.items():
+        assert re.match(r"[a-z0-9.-]+==\S+", entry)
+        assert "--hash=sha256:" in entry
+        assert version_of(entry) == version_of(everything[package])
+
+
+def test_locks_fit_pyproject(root: Path) -> None:
+    """Every requirement of pyproject.toml is locked at a version that it allows."""
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    lines = [*project["project"]["dependencies"]]
+    for extra in project["project"]["optional-dependencies"].values():
+        lines += extra
+    for group in project["dependency-groups"].values():
+        lines += [line for line in group if isinstance(line, str)]
+    entries = locked(root, "release")
+    for requirement in map(Requirement, lines):
+        if requirement.name == project["project"]["name"]:
+            continue
+        entry = entries.get(requirement.name.lower())
+        assert entry, f"{requirement} is not locked; run scripts/install --lock"
+        fits = requirement.specifier.contains(version_of(entry), prereleases=True)
+        assert fits, f"{requirement} does not allow the lock; run scripts/install --lock"
+
+
+def version_of(entry: str) -> str:
+    """Return the version that an entry of a lock file pins."""
+    return entry.split("==")[1].split(maxsplit=1)[0]
 
 
 def test_changelog_begins_with_this_version(root: Path) -> None:
-    """The changelog's top entry is the contract's version."""
+    """The changelog's first entry is the contract's version."""
     version = re.search(r"(?m)^  version: (\S+)$", (root / "openapi.yaml").read_text("utf-8"))
-    top = re.search(r"(?m)^## (\S+)", (root / "CHANGELOG.md").read_text("utf-8"))
+    first = re.search(r"(?m)^## (\S+)", (root / "CHANGELOG.md").read_text("utf-8"))
     assert version
-    assert top
-    assert top[1] == version[1]
+    assert first
+    assert first[1] == version[1]

@@ -18,8 +18,8 @@ try:
     from .contract import Contract
     from .fixtures import DEFAULT, SCHEMA, Fixtures
     from .mock import Mock
-    from .server import Server, listen, mock_at, store_at
-    from .store import Store, StoreError
+    from .server import Server, listen, mock_at
+    from .stores import Store, StoreError, store_at
 except ModuleNotFoundError as missing:
     sys.exit(f"flashback_mock: needs {missing.name}: pip install 'flashback-client[mock]'")
 
@@ -50,7 +50,7 @@ def _serve(options: argparse.Namespace) -> int:
     contract = Contract(options.contract)
     fixtures = Fixtures.read(contract, options.fixtures)
     token = _admin_token(options.admin_token)
-    store = store_at(options.store, contract, options.keys)
+    store = store_at(options.store, contract.credentials, options.keys)
     try:
         listener = listen(options.host, options.port)
     except OSError as error:
@@ -71,7 +71,7 @@ def _serve(options: argparse.Namespace) -> int:
 def _rotate_keys(options: argparse.Namespace) -> int:
     if not options.store:
         raise ValueError("rotate-keys needs --store, whose master key is to be replaced")
-    store = store_at(options.store, Contract(options.contract), options.keys)
+    store = store_at(options.store, Contract(options.contract).credentials, options.keys)
     try:
         asyncio.run(_rotate(store))
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -85,7 +85,7 @@ async def _rotate(store: Store) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     await store.open(None)
     try:
-        print(f"Rotating the master key of the store {store.where}", flush=True)
+        print(f"Rotating the master key of the store {store.location}", flush=True)
         async for done, of in store.rotate():
             print(f"  {done} of {of} credentials re-encrypted", flush=True)
             await asyncio.sleep(0)  # here a store in a file can be stopped
@@ -162,7 +162,7 @@ def _options() -> argparse.Namespace:
 def _welcome(mock: Mock, new: bool) -> None:  # noqa: FBT001 - uvicorn's callback
     tokens = [f"  {t.value:<16}{mock.fixtures.told(t)}" for t in mock.fixtures.tokens]
     ids = [f"  {c.id}  {c.workspace}, {c.fields.get('name')}" for c in mock.fixtures.configurations]
-    where = ["Store", f"  {mock.store.where}"]
+    where = ["Store", f"  {mock.store.location}"]
     if not new:
         where.append(
             "  as it was left, with the fixtures that it was made with. If these are others, "

@@ -19,7 +19,7 @@ from .contract import Json
 from .control import LONGEST_DELAY, Control, Entry
 from .docs import Docs
 from .mock import Mock
-from .store import TAKEN, NameTakenError, NotFoundError, StoreError
+from .stores import NAME_TAKEN, NameTakenError, NotFoundError, StoreError
 
 PREFIX = "/__admin"
 # A name that resolves to this machine only: any other could be a web page's own (DNS rebinding).
@@ -36,7 +36,7 @@ KINDS: dict[str, type] = {
 # What a person is told; a ValueError says it itself.
 ANSWERS: dict[type[Exception], tuple[HTTPStatus, str]] = {
     NotFoundError: (HTTPStatus.NOT_FOUND, "id: no configuration has it"),
-    NameTakenError: (HTTPStatus.CONFLICT, TAKEN),
+    NameTakenError: (HTTPStatus.CONFLICT, NAME_TAKEN),
     ClientDisconnect: (HTTPStatus.BAD_REQUEST, "the client went away"),
 }
 

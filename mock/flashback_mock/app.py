@@ -19,7 +19,7 @@ from . import body, sending
 from .body import Headers
 from .contract import Contract
 from .control import AS_IT_IS, SILENT, Control, Entry, Planned
-from .store import (
+from .stores import (
     ForbiddenError,
     NotFoundError,
     RefusedError,

@@ -13,7 +13,7 @@ from .app import BEARER, App
 from .contract import Contract
 from .control import Control, Entry
 from .fixtures import Configuration, Fixtures, Member, Token
-from .store import LEVELS, TAKEN, NameTakenError, NotFoundError, Store
+from .stores import LEVELS, NAME_TAKEN, NameTakenError, NotFoundError, Store
 from .tracebacks import without_frames
 
 T = TypeVar("T")
@@ -168,7 +168,7 @@ class Mock:
         try:
             self._wait(self.store.add(more))
         except NameTakenError:
-            raise ValueError(TAKEN) from None
+            raise ValueError(NAME_TAKEN) from None
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         if self.loop.is_closed():

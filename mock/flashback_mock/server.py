@@ -1,7 +1,6 @@
 """The mock as a server: one process or one thread, on one socket."""
 
 import asyncio
-import re
 import socket
 import threading
 from asyncio import sleep  # bound here: tests replace `asyncio.sleep`, to wait for nothing
@@ -15,14 +14,10 @@ import uvicorn
 from .admin import Admin
 from .contract import Contract
 from .fixtures import Fixtures
-from .keys import KeySource
-from .memory import Memory
 from .mock import Mock
 from .protocol import Protocol
-from .sqlite import Sqlite
-from .store import Store
+from .stores import Store, store_at
 
-SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 # Listening on every address, it is shown, and found, at the loopback one.
 LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not listened on
 
@@ -80,22 +75,6 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=2048)
 
 
-def store_at(where: str | None, contract: Contract, keys: Path | None = None) -> Store:
-    """The store at a path or a `postgresql://` address, or in memory; raises `ValueError`."""
-    if where is None:
-        return Memory(contract.credentials)
-    if not where:
-        raise ValueError("--store: is empty; without it the state is in memory")
-    source = KeySource(keys)
-    if where.startswith(("postgresql://", "postgres://")):
-        from .postgres import Postgres  # noqa: PLC0415 - needs an extra of its own
-
-        return Postgres(where, contract.credentials, source)
-    if SCHEME.match(where):  # as a path it would be shown, password and all
-        raise ValueError("--store: takes a path or postgresql://user:password@host:port/database")
-    return Sqlite(Path(where), contract.credentials, source)
-
-
 def mock_at(
     listener: socket.socket,
     contract: Contract,
@@ -107,7 +86,7 @@ def mock_at(
     shown = LOOPBACK_OF.get(host, str(host))
     base_url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
     fixtures = fixtures or Fixtures.read(contract)
-    return Mock(base_url, contract, fixtures, store or store_at(None, contract))
+    return Mock(base_url, contract, fixtures, store or store_at(None, contract.credentials))
 
 
 @contextmanager
@@ -126,7 +105,9 @@ def running(
     contract = contract or Contract()
     given = Fixtures.read(contract, fixtures)
     with listen(host, port) as listener:  # from now on: whoever connects early is queued
-        server = Server(listener, mock_at(listener, contract, given, store_at(store, contract)))
+        server = Server(
+            listener, mock_at(listener, contract, given, store_at(store, contract.credentials))
+        )
         with in_thread(server, listener):
             yield server.mock
 

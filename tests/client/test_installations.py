@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts import bench, generate
+from scripts import generate
+from scripts.maintenance import environments
 from tests.client.wire import Request, answer, serving
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ print(sys.version_info[:2])
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
     """An environment with the package and what it needs, and nothing else."""
-    bench.environment(tmp_path / "env", generate.OUTPUT)
+    environments.create(tmp_path / "env")
     return tmp_path / "env"
 
 
@@ -127,7 +128,7 @@ def test_the_client_works_on(name: str, tmp_path: Path) -> None:
     program = found(name)
     if program is None:
         pytest.skip(f"{name} is not installed; put one on PATH to have it tested")
-    python = bench.environment(tmp_path / "env", generate.OUTPUT, program)
+    python = environments.create(tmp_path / "env", program)
 
     def behave(connection: socket.socket, request: Request, _: int) -> None:
         gone = request.target.endswith("gone")

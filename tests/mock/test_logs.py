@@ -11,8 +11,8 @@ from typing import Any
 import flashback_mock
 import httpx
 import pytest
-from flashback_mock.memory import Memory
-from flashback_mock.store import StoreError
+from flashback_mock.stores.memory import MemoryStore
+from flashback_mock.stores.store import StoreError
 
 from tests.mock.wire import url_in, welcome_of
 
@@ -114,7 +114,7 @@ def test_a_500_logs_why(
     async def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(Memory, "update", fail)
+    monkeypatch.setattr(MemoryStore, "update", fail)
     with flashback_mock.running() as mock:
         headers = {"Authorization": f"Bearer {mock.tokens['owner']}", "X-Request-Id": "r-7"}
         url = f"{mock.base_url}/ai/llm/{mock.ids['main']}"

@@ -1,0 +1,185 @@
+"""A store in memory: dictionaries that are forgotten when the process ends."""
+
+import threading
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from flashback_mock.fixtures import Configuration, Fixtures, Token
+
+from .store import (
+    NameTakenError,
+    NotFoundError,
+    StoreError,
+    UnauthorizedError,
+    authorize,
+    token_digest,
+)
+from .vault import Vault
+
+
+@dataclass(slots=True, frozen=True)
+class _Stored:
+    """A configuration: its plain fields, and each credential, sealed, with its time of change."""
+
+    workspace: str
+    plain: dict[str, str] = field(default_factory=dict[str, str])
+    sealed: dict[str, tuple[bytes, datetime]] = field(
+        default_factory=dict[str, tuple[bytes, datetime]]
+    )
+
+
+class MemoryStore:
+    """A `Store` in memory. Several threads may use it."""
+
+    location = "in memory; everything is forgotten when the mock stops"
+
+    def __init__(self, credentials: Collection[str]) -> None:
+        """Create an empty store; `credentials` are the names of the secret fields."""
+        self._credentials = frozenset(credentials)
+        self._vault = Vault()
+        self._lock = threading.Lock()
+        self._tokens = dict[bytes, Token]()  # by digest
+        self._access = dict[tuple[str, str], str]()  # by workspace and user
+        self._configurations = dict[str, _Stored]()  # by id
+        self._names = dict[tuple[str, str], str]()  # ids by workspace and name
+
+    async def open(self, fixtures: Fixtures | None) -> bool:
+        """See `Store`."""
+        await self.reset(fixtures or Fixtures())
+        return True
+
+    async def close(self) -> None:
+        """See `Store`."""
+
+    async def user_of(self, token: str) -> str | None:
+        """See `Store`."""
+        with self._lock:
+            return self._user_of(token)
+
+    async def update(self, token: str, id: str, changes: Mapping[str, str]) -> str:
+        """See `Store`."""
+        with self._lock:
+            holder = self._user_of(token)
+            found = self._configurations.get(id)
+            access = self._access.get((found.workspace, holder or "")) if found else None
+            user, stored = authorize(holder, found, access)
+            changed = self._changed(stored, id, changes)
+            if "name" in changes:
+                name = (stored.workspace, changes["name"])
+                if self._names.get(name, id) != id:
+                    raise NameTakenError(user)
+                self._forget_name(stored)
+                self._names[name] = id
+            self._configurations[id] = changed
+        return user
+
+    async def configuration(self, id: str) -> dict[str, Any]:
+        """See `Store`."""
+        with self._lock:
+            stored = self._configurations.get(id)
+        if stored is None:
+            raise NotFoundError
+        credentials = {
+            name: {"set": True, "changedAt": changed.isoformat()}
+            for name, (_, changed) in stored.sealed.items()
+        }
+        return {"workspace": stored.workspace, "name": None, **stored.plain, **credentials}
+
+    async def configurations(self) -> dict[str, str]:
+        """See `Store`."""
+        with self._lock:
+            first = islice(self._configurations.items(), 1000)
+            return {id: stored.workspace for id, stored in first}
+
+    async def reveals(self, id: str, field: str, credential: str) -> bool:
+        """See `Store`."""
+        with self._lock:
+            stored = self._configurations.get(id)
+        if stored is None or field not in stored.sealed:
+            return False
+        sealed, _ = stored.sealed[field]
+        return self._vault.open(sealed, stored.workspace, id, field) == credential
+
+    async def add(self, more: Fixtures) -> None:
+        """See `Store`."""
+        with self._lock:
+            self._load(more)
+
+    async def expire_token(self, token: str) -> None:
+        """See `Store`."""
+        with self._lock:
+            digest = self._known_digest(token)
+            self._tokens[digest] = replace(self._tokens[digest], expires=datetime.now(UTC))
+
+    async def revoke_token(self, token: str) -> None:
+        """See `Store`."""
+        with self._lock:
+            del self._tokens[self._known_digest(token)]
+
+    async def delete_configuration(self, id: str) -> None:
+        """See `Store`."""
+        with self._lock:
+            if id not in self._configurations:
+                raise NotFoundError
+            self._forget_name(self._configurations.pop(id))
+
+    async def reset(self, fixtures: Fixtures) -> None:
+        """See `Store`."""
+        with self._lock:
+            for state in (self._tokens, self._access, self._configurations, self._names):
+                state.clear()
+            self._load(fixtures)
+
+    def rotate(self) -> AsyncIterator[tuple[int, int]]:
+        """See `Store`."""
+        raise StoreError("a store in memory has no master key to rotate")
+
+    def _user_of(self, token: str) -> str | None:
+        known = self._tokens.get(token_digest(token))
+        return None if known is None or known.expired else known.user
+
+    def _known_digest(self, token: str) -> bytes:
+        digest = token_digest(token)
+        if digest not in self._tokens:
+            raise UnauthorizedError
+        return digest
+
+    def _forget_name(self, stored: _Stored) -> None:
+        if "name" in stored.plain:
+            del self._names[stored.workspace, stored.plain["name"]]
+
+    def _load(self, more: Fixtures) -> None:
+        new = dict[str, _Stored]()
+        names = dict[tuple[str, str], str]()
+        for given in more.configurations:
+            self._load_configuration(given, new, names)
+        self._tokens.update((token_digest(token.value), token) for token in more.tokens)
+        self._access.update(((m.workspace, m.user), m.access) for m in more.members)
+        self._configurations.update(new)
+        self._names.update(names)
+
+    def _load_configuration(
+        self, given: Configuration, new: dict[str, _Stored], names: dict[tuple[str, str], str]
+    ) -> None:
+        """Put a configuration into `new` and its name into `names`; raise `NameTakenError`."""
+        if given.id in new or given.id in self._configurations:
+            raise NameTakenError
+        new[given.id] = self._changed(_Stored(given.workspace), given.id, given.fields)
+        if "name" in given.fields:
+            name = (given.workspace, given.fields["name"])
+            if name in names or name in self._names:
+                raise NameTakenError
+            names[name] = given.id
+
+    def _changed(self, stored: _Stored, id: str, changes: Mapping[str, str]) -> _Stored:
+        """Return the configuration with the changes, its credentials sealed."""
+        now = datetime.now(UTC)
+        sealed = {
+            name: (self._vault.seal(changes[name], stored.workspace, id, name), now)
+            for name in self._credentials & changes.keys()
+        }
+        plain = {name: value for name, value in changes.items() if name not in sealed}
+        return _Stored(stored.workspace, stored.plain | plain, stored.sealed | sealed)

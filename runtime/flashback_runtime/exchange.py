@@ -1,0 +1,231 @@
+"""One attempt: build the request, send it, read the response.
+
+Frames of this module hold requests in clear; `tracebacks` cuts them from every exception.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import zlib
+from typing import Any, Final, cast
+
+from . import deadlines
+from .calls import MAX_BODY, Call, Response
+from .errors import FlashbackError
+from .http import httpx
+from .retry import Attempt, Failure
+from .secrets import redact, secrets_in
+from .settings import Settings
+from .tracebacks import chain, cut_frames, passes_user_code, root_cause
+from .unset import UNSET
+
+_CONNECT_TIMEOUT: Final = 5.0
+# Connecting gives up a little before the attempt, so that the error says nothing was sent.
+_CONNECT_SHARE: Final = 0.95
+_UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_LIBRARY_ERRORS: Final = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL)
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+BlockingHttp = httpx.Client | httpx.BaseTransport
+AsyncHttp = httpx.AsyncClient | httpx.AsyncBaseTransport
+
+
+def send(
+    http: BlockingHttp, call: Call[Any, Any], settings: Settings, attempt: Attempt
+) -> Response[Any]:
+    """Return the response to one blocking attempt; raise what httpx and its hooks raise."""
+    deadlines.attempt.ends_at = attempt.ends_at
+    if isinstance(http, httpx.Client):
+        request = _request(call, settings, attempt, http)
+        response = http.send(request, stream=True, auth=None, follow_redirects=False)
+    else:
+        request = _request(call, settings, attempt, None)
+        response = http.handle_request(request)
+    stream = cast("httpx.SyncByteStream", response.stream)
+    body = bytearray()
+    try:
+        if response.is_stream_consumed:  # by a hook or a mock
+            return _response(call, request, response, response.content, "")
+        for chunk in stream:
+            body += chunk
+            if not _goes_on(body, attempt):
+                break
+    finally:
+        stream.close()
+    encoding = response.headers.get("content-encoding", "")
+    return _response(call, request, response, bytes(body), encoding)
+
+
+async def send_async(
+    http: AsyncHttp, call: Call[Any, Any], settings: Settings, attempt: Attempt
+) -> Response[Any]:
+    """Return the response to one awaited attempt; raise what httpx and its hooks raise."""
+    if isinstance(http, httpx.AsyncClient):
+        request = _request(call, settings, attempt, http)
+        response = await http.send(request, stream=True, auth=None, follow_redirects=False)
+    else:
+        request = _request(call, settings, attempt, None)
+        response = await http.handle_async_request(request)
+    stream = cast("httpx.AsyncByteStream", response.stream)
+    body = bytearray()
+    try:
+        if response.is_stream_consumed:  # by a hook or a mock
+            return _response(call, request, response, response.content, "")
+        async for chunk in stream:
+            body += chunk
+            if not _goes_on(body, attempt):
+                break
+    finally:
+        await stream.aclose()
+    encoding = response.headers.get("content-encoding", "")
+    return _response(call, request, response, bytes(body), encoding)
+
+
+def outcome_of(
+    error: BaseException, call: Call[Any, Any], attempt: Attempt, *, closed: bool
+) -> Response[Any] | Failure | None:
+    """Return what an attempt that raised means for the call; None if the error is not about it.
+
+    Whatever happens to the error next, no frame in it shows a credential.
+    """
+    cut_frames(error)
+    if isinstance(error, deadlines.LimitPassedError):
+        error = httpx.ReadTimeout("no complete response within the time limit")
+    if isinstance(error, httpx.HTTPStatusError):  # raised by a hook, raise_for_status
+        return _hooked_response(call, error.response)
+    root = root_cause(error)
+    if isinstance(root, OSError) and root is not error and passes_user_code(root):
+        return None  # a signal handler's TimeoutError, which httpcore took for its own
+    is_library_error = isinstance(error, _LIBRARY_ERRORS)
+    is_system_error = isinstance(error, OSError) and not passes_user_code(error)
+    is_closing = closed and isinstance(error, Exception) and not passes_user_code(error)
+    if not isinstance(error, Exception) or not (is_library_error or is_system_error or is_closing):
+        return None
+    _redact_chain(error, call, attempt)
+    return Failure(
+        "the client was closed during the call" if closed else _in_words(error, root),
+        error,
+        timed_out=isinstance(error, httpx.TimeoutException),
+        sent=not isinstance(error, (*_UNSENT, FlashbackError)),
+        final=closed,
+    )
+
+
+def error_to_raise(error: BaseException) -> BaseException:
+    """Return the error to raise again: a signal handler's, not what httpx made of it."""
+    root = root_cause(error)
+    return root if isinstance(error, _LIBRARY_ERRORS) else error
+
+
+def _request(
+    call: Call[Any, Any],
+    settings: Settings,
+    attempt: Attempt,
+    client: httpx.Client | httpx.AsyncClient | None,
+) -> httpx.Request:
+    """Return the request of one attempt, with the time left as its limits."""
+    headers = {name: value.reveal() for name, value in settings.headers.items()}
+    headers.update(call.headers or {})
+    if attempt.token is not None:
+        headers["authorization"] = f"Bearer {attempt.token.reveal()}"
+    content = None
+    if call.body is not UNSET:
+        headers["content-type"] = call.media_type
+        value = call.body.to_dict() if hasattr(call.body, "to_dict") else call.body
+        content = _encode(value).encode()
+    build = httpx.Request if client is None else client.build_request
+    return build(
+        call.method,
+        settings.base_url + call.path,
+        params=call.params,
+        headers=headers,
+        cookies=call.cookies,
+        content=content,
+        extensions={"timeout": _limits(attempt, client)},
+    )
+
+
+def _limits(
+    attempt: Attempt, client: httpx.Client | httpx.AsyncClient | None
+) -> dict[str, float | None]:
+    """Return httpx's limits of each phase: those of a client handed in, within the time left."""
+    given: dict[str, float | None] = {"connect": _CONNECT_TIMEOUT}
+    if client is not None:
+        given = client.timeout.as_dict()
+    whole = attempt.ends_at
+    early = time.monotonic() + deadlines.left(whole) * _CONNECT_SHARE
+    return {
+        "connect": deadlines.within(early, given.get("connect")),
+        "pool": deadlines.within(early, given.get("pool")),
+        "read": deadlines.within(whole, given.get("read")),
+        "write": deadlines.within(whole, given.get("write")),
+    }
+
+
+def _goes_on(body: bytearray, attempt: Attempt) -> bool:
+    """Return whether to read on; raise when the time is over."""
+    if time.monotonic() > attempt.ends_at:
+        raise httpx.ReadTimeout("the time limit passed while the body was read")
+    return len(body) <= MAX_BODY
+
+
+def _response(
+    call: Call[Any, Any],
+    request: httpx.Request,
+    response: httpx.Response,
+    raw: bytes,
+    encoding: str,
+) -> Response[Any]:
+    """Return the response with its Content-Encoding undone, cut off after MAX_BODY bytes."""
+    content = raw
+    problem = None
+    if encoding.lower() in {"gzip", "x-gzip", "deflate"}:
+        try:
+            content = zlib.decompressobj(wbits=47).decompress(raw, MAX_BODY + 1)
+        except zlib.error:
+            content = b""
+            problem = f"the body is not {encoding}"
+    elif encoding.lower() not in {"", "identity"}:
+        content = b""
+        problem = "a Content-Encoding that was not asked for"
+    if len(content) > MAX_BODY:
+        content = content[:MAX_BODY]
+        problem = f"the body is larger than {MAX_BODY} bytes"
+    return Response(
+        status_code=response.status_code,
+        content=content,
+        raw_headers=response.headers.raw,
+        call=call,
+        url=str(request.url),
+        problem=problem,
+    )
+
+
+def _hooked_response(call: Call[Any, Any], response: httpx.Response) -> Response[Any]:
+    """Return the response that a hook raised an error of; its body if the hook read it."""
+    content = b""
+    if response.is_stream_consumed:
+        content = response.content
+    return _response(call, response.request, response, content, "")
+
+
+def _redact_chain(error: BaseException, call: Call[Any, Any], attempt: Attempt) -> None:
+    """Mask credentials in the texts of these errors, and drop the requests that they carry."""
+    secrets = list(secrets_in(call.body))
+    if attempt.token is not None:
+        secrets.append(attempt.token)
+    for member in chain(error):
+        member.args = tuple(
+            redact(argument, secrets) if isinstance(argument, str) else argument
+            for argument in member.args
+        )
+        if isinstance(member, httpx.RequestError):
+            member.request = httpx.Request(call.method, "/")
+
+
+def _in_words(error: BaseException, root: BaseException) -> str:
+    """Return the error's name and text, with the system's reason where it says none."""
+    text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    reason = str(root)
+    return text if reason in text else f"{text} ({reason})"

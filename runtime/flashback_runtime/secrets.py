@@ -1,0 +1,105 @@
+"""Credentials: the box that holds them, and their redaction from text that others wrote.
+
+Crash reporters keep the `str` values of captured locals as they are, so a credential must not be
+a `str` in any frame that an exception can pass. Only `redact` and the request builder open a box.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, cast, final, overload
+from urllib.parse import quote, quote_plus
+
+from .unset import Unset
+
+MASK: Final = "**********"
+
+
+@final
+class Secret:
+    """An opaque box: `repr`, `str` and `format` show asterisks, `reveal()` returns the text."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        """Box the text."""
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text; keep it out of variables of frames that may raise."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK!r})"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+@overload
+def box(value: Unset) -> Unset: ...
+@overload
+def box(value: str | Secret) -> Secret: ...
+@overload
+def box(value: str | Secret | Unset) -> Secret | Unset: ...
+def box(value: str | Secret | Unset) -> Secret | Unset:
+    """Return the value in a box; UNSET and boxes stay as they are.
+
+    A value of a wrong type is boxed as well: it may be a credential all the same.
+    """
+    return value if isinstance(value, (Secret, Unset)) else Secret(value)
+
+
+def box_values(mapping: Mapping[str, Any], names: Iterable[str] | None = None) -> dict[str, Any]:
+    """Return a copy with the values of these names in boxes, or with all of them."""
+    boxed = dict(mapping)
+    for name in boxed if names is None else boxed.keys() & set(names):
+        boxed[name] = box(boxed[name])
+    return boxed
+
+
+def secrets_in(value: object) -> Iterator[Secret]:
+    """Yield every box in a model, mapping or list, nested ones included."""
+    if isinstance(value, Secret):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in cast("list[object]", value):
+            yield from secrets_in(item)
+    elif isinstance(value, Mapping):
+        yield from secrets_in(list(cast("Mapping[str, object]", value).values()))
+    else:
+        for attribute in getattr(type(value), "__attrs_attrs__", ()):
+            yield from secrets_in(getattr(value, attribute.name))
+
+
+def redact(text: str, secrets: Iterable[Secret]) -> str:
+    """Return the text without these secrets, in any form that services and libraries write."""
+    known = {secret.reveal() for secret in secrets}
+    for secret in sorted(known - {""}, key=len, reverse=True):
+        for form in sorted(_forms(secret), key=len, reverse=True):
+            text = text.replace(form, "***")
+    return text
+
+
+def _forms(plain: str) -> set[str]:
+    """Return the plain text, and as JSON, HTML, URL, form and Python source have it."""
+    quoted = {json.dumps(plain)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1]}
+    slashed = {text.replace("/", "\\/") for text in quoted}
+    encoded = {quote(plain), quote(plain, safe=""), quote_plus(plain)}
+    return {plain, _html(plain), repr(plain)[1:-1]} | quoted | slashed | encoded
+
+
+def _html(text: str) -> str:
+    """Escape as `html.escape` does, whose import fails when no file can be opened any more."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return text.replace('"', "&quot;").replace("'", "&#x27;")

@@ -1,0 +1,44 @@
+"""Small virtual environments that hold the client and what it needs, for any Python."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+
+from scripts import generate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RUNTIME = generate.ROOT / "runtime" / "flashback_runtime"
+
+
+def create(folder: Path, python: str = sys.executable) -> str:
+    """Return the Python of a new environment with the checkout's client and its dependencies.
+
+    They are pure Python, so links to this environment's packages serve every version.
+    """
+    subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
+    site = next(folder.glob("lib/python*/site-packages"))
+    for package in (generate.OUTPUT, RUNTIME):
+        (site / package.name).symlink_to(package)
+    for name in dependencies("flashback-client") - {"flashback-client"}:
+        for path in metadata.files(name) or []:
+            top = path.parts[0]
+            if top not in {"..", "__pycache__"} and not (site / top).exists():
+                (site / top).symlink_to(str(metadata.distribution(name).locate_file(top)))
+    return str(folder / "bin" / "python")
+
+
+def dependencies(name: str) -> set[str]:
+    """Return the distribution and everything that it needs without extras."""
+    found = {name}
+    for requirement in map(Requirement, metadata.requires(name) or []):
+        marker = requirement.marker
+        if not marker or marker.evaluate({"extra": ""}):
+            found |= dependencies(requirement.name)
+    return found

@@ -1,0 +1,46 @@
+"""`python -m scripts.maintenance.picture`: draw the README's picture of a verdict."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import flashback_mock
+from playwright.sync_api import sync_playwright
+
+from scripts.contract import ROOT, environment
+
+PICTURE = ROOT / ".github" / "verdict.png"
+PORT = 4010  # the mock's default, so that the picture is the same each time
+WIDTH, HEIGHT = 960, 1000
+
+
+def main() -> int:
+    """Test a mock that gives two members too much, and draw the report."""
+    with tempfile.TemporaryDirectory() as reports:
+        with flashback_mock.running(port=PORT) as mock:
+            mock.set_access("reader", "WRITE")
+            mock.set_access("stranger", "WRITE", workspace="acme")
+            options = ("--backend-url", mock.base_url, "--id", mock.ids["main"], "--seed", "1")
+            command = [ROOT / "scripts" / "contract", *options, "--report-dir", reports]
+            subprocess.run(command, env=environment(mock), check=False)
+        draw(Path(reports) / "verdict.html")
+    return 0
+
+
+def draw(report: Path) -> None:
+    """Write the top of the report as a picture."""
+    with sync_playwright() as playwright:
+        program = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        page.goto(report.as_uri())
+        page.screenshot(path=PICTURE)
+        browser.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
