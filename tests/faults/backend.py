@@ -1,63 +1,51 @@
 """The mock with one thing changed from outside: the only module that knows how the mock serves."""
 
+import asyncio
 import inspect
 import json
-from collections.abc import Callable, Generator, MutableMapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+import re
+import threading
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Self
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import flashback_mock
-from flashback_mock import server
-from starlette.datastructures import MutableHeaders
-from starlette.requests import ClientDisconnect
-from starlette.requests import Request as StarletteRequest
-from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from flashback_mock.http import messages
+from multidict import CIMultiDict
 
 
 class Request:
     """A request on its way to the mock; a change may modify it."""
 
-    def __init__(self, scope: Scope, body: bytes, app: "ChangedApp") -> None:
+    def __init__(self, received: messages.Request, app: "ChangedApp") -> None:
         """Hold the request as it was received, with its whole body."""
-        self.scope = scope
-        self.body = body
-        self.headers = MutableHeaders(scope=scope)
+        self._received = received
+        self.method = received.method
+        self.path = received.path
+        self.query = received.query
+        self.headers = received.headers
+        self.body = received.body
         self.memory = app.memory  # shared by all requests of one backend
-        self.tokens = app.tokens
-        self.ids = app.ids
-        self._store = app.store
+        self.tokens = app.mock.tokens
+        self.ids = app.mock.ids
+        self._store = app.mock.store
 
-    @property
-    def method(self) -> str:
-        """Return the method."""
-        return str(self.scope["method"])
-
-    @method.setter
-    def method(self, method: str) -> None:
-        self.scope["method"] = method
-
-    @property
-    def path(self) -> str:
-        """Return the path as it was sent."""
-        return str(self.scope["raw_path"].decode("latin-1"))
-
-    @path.setter
-    def path(self, path: str) -> None:
-        self.scope["raw_path"] = path.encode("latin-1")
-
-    @property
-    def query(self) -> str:
-        """Return the query string, without its `?`."""
-        return str(self.scope["query_string"].decode("latin-1"))
+    def changed(self) -> messages.Request:
+        """Return the request as the mock gets it."""
+        target = f"{self.path}?{self.query}" if self.query else self.path
+        received = self._received
+        return replace(
+            received, method=self.method, target=target, headers=self.headers, body=self.body
+        )
 
     @property
     def connection(self) -> object:
         """Return what identifies the connection."""
-        return self.scope["client"]
+        return self._received.peer
 
     @property
     def id(self) -> str:
@@ -72,7 +60,7 @@ class Request:
     @property
     def authorizations(self) -> list[str]:
         """Return the values of all headers `Authorization`."""
-        return self.headers.getlist("Authorization")
+        return self.headers.getall("Authorization", [])
 
     @property
     def token(self) -> str:
@@ -164,7 +152,7 @@ class Answer:
         """Hold an answer in JSON with these headers."""
         self.status = status
         self.body = body
-        self.headers = MutableHeaders({"Content-Type": "application/json", **headers})
+        self.headers = CIMultiDict({"Content-Type": "application/json", **headers})
 
     @property
     def json(self) -> dict[str, Any]:
@@ -193,7 +181,7 @@ class Answer:
 
     def drop_header(self, name: str) -> Self:
         """Remove a header."""
-        del self.headers[name]
+        self.headers.popall(name, None)
         return self
 
     def set_status(self, status: int) -> Self:
@@ -237,47 +225,32 @@ class Change:
 
 
 class ChangedApp:
-    """The mock's application with a change around it."""
+    """The mock's handler with a change around it."""
 
-    def __init__(self, app: ASGIApp, mock: flashback_mock.Mock, change: Change) -> None:
-        """Put `change` around `app`."""
-        self._app = app
+    mock: flashback_mock.Mock  # once it serves
+
+    def __init__(self, change: Change) -> None:
+        """Put `change` around the handler that `wrap` gets."""
         self._change = change
-        self.store = mock.store
-        self.tokens = mock.tokens
-        self.ids = mock.ids
         self.memory: dict[object, Any] = {}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request as the mock would, but for the change."""
-        try:
-            request = Request(scope, await StarletteRequest(scope, receive).body(), self)
-        except ClientDisconnect:
-            return
-        answer = await result(self._change.before(request)) if self._change.before else None
-        if not isinstance(answer, Answer):
-            answer = await self._ask_mock(request)
-        if self._change.after:
-            await result(self._change.after(request, answer))
-        answer.headers["Content-Length"] = str(len(answer.body))
-        start = {"status": answer.status, "headers": answer.headers.raw}
-        await send({"type": "http.response.start", **start})
-        await send({"type": "http.response.body", "body": answer.body})
+    def wrap(self, handler: messages.Handler) -> messages.Handler:
+        """Return a handler that answers as the mock would, but for the change."""
 
-    async def _ask_mock(self, request: Request) -> Answer:
-        answer = Answer(500, b"")
-        messages = iter([{"type": "http.request", "body": request.body}])
+        async def changed(received: messages.Request) -> messages.Answer:
+            request = Request(received, self)
+            answer = await result(self._change.before(request)) if self._change.before else None
+            if not isinstance(answer, Answer):
+                real = await handler(request.changed())
+                answer = Answer(real.status, real.body)
+                answer.headers = real.headers
+            if self._change.after:
+                await result(self._change.after(request, answer))
+            answer.headers.popall("Content-Length", None)
+            close = bool(received.cut)
+            return messages.Answer(answer.status, answer.body, answer.headers, close=close)
 
-        async def receive() -> MutableMapping[str, Any]:
-            return next(messages, {"type": "http.disconnect"})
-
-        async def send(message: MutableMapping[str, Any]) -> None:
-            answer.status = message.get("status", answer.status)
-            answer.headers = MutableHeaders(raw=message.get("headers", answer.headers.raw))
-            answer.body += message.get("body", b"")
-
-        await self._app(request.scope, receive, send)
-        return answer
+        return changed
 
 
 async def result(value: Any) -> Any:
@@ -294,31 +267,62 @@ def contract() -> flashback_mock.Contract:
 @contextmanager
 def serving(change: Change) -> Generator[flashback_mock.Mock]:
     """Serve a fresh mock with the change around it, on a free loopback port."""
-    listener = server.listen("127.0.0.1", 0)
-    with listener:
-        uvicorn = server.Server(listener, server.mock_at(listener, contract()))
-        app: Any = uvicorn.config.app
-        uvicorn.config.app = ChangedApp(app, uvicorn.mock, change)
+    app = ChangedApp(change)
+    with ExitStack() as stack:
+        app.mock = mock = stack.enter_context(flashback_mock.running(contract(), wrap=app.wrap))
         if change.on_the_wire:
-            uvicorn.config.http = _protocol(change.on_the_wire)
-        with server.in_thread(uvicorn, listener):
-            yield uvicorn.mock
+            mock.base_url = stack.enter_context(relay(mock.base_url, change.on_the_wire))
+        yield mock
 
 
-def _protocol(change: OnTheWire) -> type[HttpToolsProtocol]:
-    class Transport:
-        def __init__(self, transport: Any) -> None:
-            self._transport = transport
+@contextmanager
+def relay(url: str, change: OnTheWire) -> Generator[str]:
+    """Forward connections to the mock at `url`, and change what it sends; yield the relay's URL."""
+    loop = asyncio.new_event_loop()
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._transport, name)
+    async def connected(reader: StreamReader, writer: StreamWriter) -> None:
+        address = urlsplit(url)
+        mock_reader, mock_writer = await asyncio.open_connection(address.hostname, address.port)
+        forwarding = asyncio.ensure_future(_forward(reader, mock_writer))
+        with suppress(ConnectionError):
+            while data := await mock_reader.read(1 << 18):
+                for part in _heads_and_bodies(data):
+                    if not writer.transport.is_closing():
+                        change(part, writer.transport)
+                if writer.transport.is_closing():
+                    break
+        forwarding.cancel()
+        mock_writer.close()
+        writer.close()
 
-        def write(self, data: bytes) -> None:
-            change(data, self._transport)
+    server = loop.run_until_complete(asyncio.start_server(connected, "127.0.0.1", 0))
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        server.close()
+        loop.close()
 
-    class Protocol(HttpToolsProtocol):
-        def connection_made(self, transport: Any) -> None:
-            changed: Any = Transport(transport)
-            super().connection_made(changed)
 
-    return Protocol
+async def _forward(reader: StreamReader, writer: StreamWriter) -> None:
+    """Send what a client sends to the mock."""
+    with suppress(ConnectionError):
+        while data := await reader.read(1 << 18):
+            writer.write(data)
+            await writer.drain()
+        writer.write_eof()
+
+
+def _heads_and_bodies(data: bytes) -> Iterator[bytes]:
+    """Yield each answer's head and body apart; the mock sends an answer in one piece."""
+    while data:
+        head, empty, data = data.partition(b"\r\n\r\n")
+        yield head + empty
+        length = re.search(rb"(?i)content-length: (\d+)", head)
+        body = data[: int(length[1])] if length else b""
+        if body and not body.startswith(b"HTTP/1"):  # an answer to HEAD has none
+            yield body
+            data = data[len(body) :]
