@@ -17,7 +17,7 @@ from tests.faults.judge import environment
 def paste(line: str, variables: dict[str, str], folder: str) -> str:
     """Return the status that a curl line gets when it is pasted into bash."""
     done = subprocess.run(
-        ["bash", "-c", line],
+        ["/bin/bash", "-c", line],
         env={**os.environ, **variables},
         cwd=folder,
         capture_output=True,
