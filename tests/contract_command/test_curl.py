@@ -21,7 +21,7 @@ def paste(line: str, variables: dict[str, str], folder: str) -> str:
         env={**os.environ, **variables},
         cwd=folder,
         capture_output=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     first_line = done.stdout.decode(errors="replace").partition("\r\n")[0]
