@@ -31,7 +31,7 @@ class Rotation(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a rotation: rotated, failed, or unknown when the answer was lost."""
+    """The result of a rotation: rotated, failed, or unknown when it may have been applied."""
 
     result: str
     label: str
@@ -39,18 +39,16 @@ class Outcome(NamedTuple):
 
 
 def from_file(path: str) -> str:
-    """The credential in a file, as secret stores mount them."""
+    """Return the credential in a file, as secret stores mount them."""
     return Path(path).read_text("utf-8").removesuffix("\n")
 
 
 # Add yours: a secret store, or the provider's own API that issues a new one.
 SOURCES: dict[str, Source] = {"env": os.environ.__getitem__, "file": from_file}
-# It may have happened: keep the old credential valid at the provider, and rotate again.
-UNKNOWN = (errors.ApiConnectionError, errors.ResponseDecodeError, errors.UnexpectedStatusError)
 
 
 def read_plan(path: Path) -> list[Rotation]:
-    """The rotations of a TOML file; raises `OSError` or `ValueError`."""
+    """Return the rotations of a TOML file; raise `OSError` or `ValueError`."""
     plan: list[Rotation] = []
     for entry in tomllib.loads(path.read_text("utf-8")).get("rotation", []):
         origins = {field: entry[field] for field in ("key", "secret") if field in entry}
@@ -63,20 +61,23 @@ def read_plan(path: Path) -> list[Rotation]:
 
 
 def rotate(rotation: Rotation, flashback: FlashbackClient) -> Outcome:
-    """What became of a rotation; raises nothing, so that the others go on."""
+    """Rotate, and return the result; raise nothing, so that the other rotations go on."""
     try:
         new = {field: _obtain(origin) for field, origin in rotation.origins.items()}
-        key, secret = new.get("key", UNSET), new.get("secret", UNSET)
+        key = new.get("key", UNSET)
+        secret = new.get("secret", UNSET)
         flashback.update_ai_llm(rotation.id, key=key, secret=secret)
-    except UNKNOWN as error:
-        return Outcome("unknown", rotation.label, str(error))
-    except (errors.FlashbackError, LookupError, TypeError, ValueError) as error:
+    except errors.FlashbackError as error:
+        # Unknown: keep the old credential valid at the provider, and rotate again.
+        result = "unknown" if error.maybe_applied else "failed"
+        return Outcome(result, rotation.label, str(error))
+    except LookupError as error:
         return Outcome("failed", rotation.label, str(error))
     return Outcome("rotated", rotation.label)
 
 
 def _obtain(origin: str) -> str:
-    """The new credential; raises `LookupError`, without the source's words: they may quote it."""
+    """Return the new credential; raise `LookupError` without quoting the source."""
     kind, _, name = origin.partition(":")
     try:
         return SOURCES[kind](name)
@@ -85,7 +86,7 @@ def _obtain(origin: str) -> str:
 
 
 def report(outcomes: Sequence[Outcome]) -> str:
-    """The outcomes as a table, with a sum."""
+    """Return the outcomes as a table, with a sum."""
     width = max((len(outcome.label) for outcome in outcomes), default=0)
     rows = [f"{o.result:<8} {o.label:<{width}}  {o.detail}".rstrip() for o in outcomes]
     rotated = sum(outcome.result == "rotated" for outcome in outcomes)
@@ -99,7 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--every", type=float, metavar="SECONDS", help="rotate again and again")
     options = parser.parse_args(arguments)
     try:
-        plan, flashback = read_plan(options.plan), FlashbackClient()
+        plan = read_plan(options.plan)
+        flashback = FlashbackClient()
     except (OSError, ValueError) as error:
         print(f"rotate.py: {error}", file=sys.stderr)
         return 2

@@ -31,8 +31,8 @@ _SERVICE: Final = Service(
 class FlashbackClient(Client):
     """Flashback AI LLM API, blocking: one method per operation.
 
-    Success is returned, everything else raised. Defaults: $FLASHBACK_TOKEN, $FLASHBACK_BASE_URL (else
-    https://backend.flashback.tech) and $FLASHBACK_ALLOW_HTTP.
+    Success is returned, everything else raised. Defaults of the settings: $FLASHBACK_TOKEN,
+    $FLASHBACK_BASE_URL (else https://backend.flashback.tech), $FLASHBACK_ALLOW_HTTP.
     """
 
     _service = _SERVICE

@@ -22,7 +22,7 @@ from .unset import UNSET
 
 _CONNECT_TIMEOUT: Final = 5.0
 # Connecting gives up a little before the attempt, so that the error says nothing was sent.
-_CONNECT_SHARE: Final = 0.95
+_CONNECT_SHARE: Final = 0.9
 _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _LIBRARY_ERRORS: Final = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL)
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -129,21 +129,28 @@ def _request(
     headers.update(call.headers or {})
     if attempt.token is not None:
         headers["authorization"] = f"Bearer {attempt.token.reveal()}"
+    options: dict[str, Any] = {
+        "params": call.params,
+        "headers": headers,
+        "cookies": call.cookies,
+        "extensions": {"timeout": _limits(attempt, client)},
+    }
+    url = settings.base_url + call.path
     content = None
     if call.body is not UNSET:
         headers["content-type"] = call.media_type
         value = call.body.to_dict() if hasattr(call.body, "to_dict") else call.body
         content = _encode(value).encode()
-    build = httpx.Request if client is None else client.build_request
-    return build(
-        call.method,
-        settings.base_url + call.path,
-        params=call.params,
-        headers=headers,
-        cookies=call.cookies,
-        content=content,
-        extensions={"timeout": _limits(attempt, client)},
-    )
+    if client is not None:
+        return client.build_request(call.method, url, content=content, **options)
+    if content is None:
+        return httpx.Request(call.method, url, **options)
+    # A stream with its headers set: httpx would build the headers twice, a tenth of a call.
+    headers["host"] = settings.host
+    headers["content-length"] = str(len(content))
+    request = httpx.Request(call.method, url, stream=httpx.ByteStream(content), **options)
+    request.read()  # for transports and tools that look at `request.content`
+    return request
 
 
 def _limits(

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from attrs import Attribute
 
 
+_WRONG_TYPE = "must be of type"
+
+
 @frozen
 class Rule:
     """What the contract says about one value. Its errors name the rule, never the value."""
@@ -39,38 +42,47 @@ class Rule:
     def check(self, name: str, value: object) -> None:
         """Raise ArgumentError when the value breaks the rule.
 
-        No frame that raises holds what was in a box.
+        The frame that raises does not hold what was in a box.
         """
-        if problem := self._wrong_kind(value):
+        problem = self._problem(value.reveal() if isinstance(value, Secret) else value)
+        if problem is None:
+            return
+        if problem.startswith(_WRONG_TYPE):
             raise ArgumentTypeError.about(name, problem)
-        if problem := self._broken_rule(value):
-            raise ArgumentError.about(name, problem)
+        raise ArgumentError.about(name, problem)
 
-    def _wrong_kind(self, value: object) -> str | None:
-        opened = _opened(value)
-        kinds = (int, float) if self.kind is float else self.kind
-        is_bool_for_number = isinstance(opened, bool) and self.kind in (int, float)
-        if isinstance(opened, kinds) and not is_bool_for_number:
-            return None
-        if isinstance(opened, str) and issubclass(self.kind, Enum):
-            return None  # a text that is not a member is a broken rule
-        hint = "; leave it out instead" if opened is None else ""
-        return f"must be {self.kind.__name__}, not {type(opened).__name__}{hint}"
+    def kind_only(self, name: str, value: object) -> None:
+        """Raise ArgumentTypeError when the value has a wrong type."""
+        Rule(self.kind).check(name, value)
 
-    def _broken_rule(self, value: object) -> str | None:
-        opened = _opened(value)
-        if issubclass(self.kind, Enum):
-            members = ", ".join(str(member.value) for member in self.kind)
-            return None if isinstance(opened, self.kind) else f"must be one of {members}"
-        if self.const is not UNSET and (type(opened), opened) != (type(self.const), self.const):
+    def _problem(self, value: object) -> str | None:
+        kind = self.kind
+        if issubclass(kind, Enum):
+            return self._wrong_member(value, kind)
+        kinds = (int, float) if kind is float else kind
+        is_bool_for_number = isinstance(value, bool) and kind in {int, float}
+        if not isinstance(value, kinds) or is_bool_for_number:
+            return self._wrong_type(value)
+        if self.const is not UNSET and (type(value), value) != (type(self.const), self.const):
             return f"must be {self.const!r}"
-        if isinstance(opened, str):
-            return self._broken_length(len(opened)) or self._broken_text(opened)
-        if isinstance(opened, list):
-            return self._broken_length(len(cast("list[object]", opened)))
-        if isinstance(opened, (int, float)):
-            return self._broken_number(opened)
+        if isinstance(value, (int, float)):
+            return self._broken_number(value)
+        if isinstance(value, (str, list)):
+            text = cast("str", value)
+            return self._broken_length(len(text)) or self._broken_text(text)
         return None
+
+    def _wrong_member(self, value: object, kind: type[Enum]) -> str | None:
+        if isinstance(value, kind):
+            return None
+        if not isinstance(value, str):
+            return self._wrong_type(value)
+        return f"must be one of {', '.join(str(member.value) for member in kind)}"
+
+    def _wrong_type(self, value: object) -> str:
+        hint = "; leave it out instead" if value is None else ""
+        kind = "number" if self.kind is float else self.kind.__name__
+        return f"{_WRONG_TYPE} {kind}, not {type(value).__name__}{hint}"
 
     def _broken_length(self, length: int) -> str | None:
         if length < self.min_length:
@@ -79,7 +91,9 @@ class Rule:
             return f"must be at most {self.max_length} long, not {length}"
         return None
 
-    def _broken_text(self, text: str) -> str | None:
+    def _broken_text(self, text: object) -> str | None:
+        if not isinstance(text, str):
+            return None
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
         # fullmatch, since `$` accepts a line break at the end
@@ -93,10 +107,6 @@ class Rule:
         if number > self.maximum:
             return f"must be at most {self.maximum}"
         return None
-
-
-def _opened(value: object) -> object:
-    return value.reveal() if isinstance(value, Secret) else value
 
 
 def segment(name: str, value: object, rule: Rule) -> str:

@@ -14,7 +14,7 @@ from .secrets import Secret, box
 
 # Everything up to the last @ is the login, since passwords with # or / are often not encoded.
 _PROXY: Final = re.compile(
-    r"(?:(?P<scheme>https?|socks5h?)://)?(?:(?P<user>[^:]*)(?::(?P<password>.*))?@)?"
+    r"(?:(?P<scheme>https?|socks5h?)://)?(?!\w+://)(?:(?P<user>[^:]*)(?::(?P<password>.*))?@)?"
     r"(?P<host>[^@/?#:\[\]\s]+|\[[0-9a-f:.]+\])(?::(?P<port>\d{1,5}))?/?",
     re.IGNORECASE | re.DOTALL,
 )
@@ -37,7 +37,7 @@ def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
     variable = scheme if scheme in named else "all"
     if variable not in named or is_loopback(host):
         return None
-    if proxy_bypass(host) or _listed(named.get("no", Secret("")).reveal(), scheme, host, port):
+    if _is_exempt(named.get("no", Secret("")).reveal(), scheme, host.rstrip("."), port):
         return None
     proxy = _parsed(named[variable])
     name = f"{variable}_proxy".upper()
@@ -53,16 +53,11 @@ def is_loopback(host: str) -> bool:
     """Return whether the host is this machine, by its name or address."""
     if host.rstrip(".").lower() == "localhost":
         return True
-    address = _address(host)
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return mapped is not None and mapped.is_loopback
-
-
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(host.strip("[]"))
+        address = ipaddress.ip_address(host)
     except ValueError:
-        return None
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _parsed(text: Secret) -> Proxy | None:
@@ -78,32 +73,13 @@ def _parsed(text: Secret) -> Proxy | None:
     return Proxy(scheme, found["host"].strip("[]"), port, user, password)
 
 
-def _listed(no_proxy: str, scheme: str, host: str, port: int) -> bool:
+def _is_exempt(no_proxy: str, scheme: str, host: str, port: int) -> bool:
     """Return whether NO_PROXY has an entry for the address, as curl and httpx read it."""
-    entries = [entry.strip().lower() for entry in no_proxy.split(",")]
-    return any(_covers(entry, scheme, host.lower(), port) for entry in entries if entry)
-
-
-def _covers(entry: str, scheme: str, host: str, port: int) -> bool:
-    wanted_scheme, _, rest = entry.rpartition("://")
-    if rest == "*":
-        return True
-    if wanted_scheme not in {"", scheme}:
-        return False
-    if "/" in rest.rstrip("/"):
-        return _in_network(rest, host)
-    found = re.fullmatch(r"(\[[^]]*\]|[^:]*|.*:.*:.*?)(?::(\d+))?/?", rest)
-    if found is None or found[2] not in {None, str(port)}:
-        return False
-    name = found[1].strip("[]").removeprefix("*").strip(".")
-    host = host.strip("[]").rstrip(".")
-    is_address = _address(host) is not None
-    return host == name or (not is_address and host.endswith(f".{name}"))
-
-
-def _in_network(network: str, host: str) -> bool:
-    address = _address(host)
-    try:
-        return address is not None and address in ipaddress.ip_network(network, strict=False)
-    except ValueError:
-        return False
+    shown = f"[{host}]" if ":" in host else host.lower()
+    names = (f".{shown}", f".{shown}:{port}")
+    for entry in no_proxy.lower().split(","):
+        plain = entry.strip().removeprefix(f"{scheme}://").rstrip("/.")
+        suffix = plain.lstrip("*.")
+        if plain == "*" or (suffix and any(name.endswith(f".{suffix}") for name in names)):
+            return True
+    return bool(proxy_bypass(host))

@@ -8,13 +8,12 @@ here, and a library would leave little more than the loop, twice.
 from __future__ import annotations
 
 import json
+import logging
 import random
 import time
 from collections.abc import Generator
 from math import inf
 from typing import Any, Final, NamedTuple, TypeVar
-
-from attrs import define, field
 
 from .calls import Call, Response, attempts_in_words, printable
 from .errors import ApiConnectionError, ApiTimeoutError, ResponseDecodeError
@@ -66,22 +65,25 @@ Step = AskToken | Attempt | Sleep
 Outcome = Response[Any] | Failure
 
 
-@define(eq=False)
 class _Progress:
     """What is known of a call while it runs."""
 
-    call: Call[Any, Any]
-    settings: Settings
-    deadline: float
-    url: str
-    tokens: list[Secret] = field(factory=list[Secret])
-    attempts: int = 0
-    retries: int = 0
-    maybe_applied: bool = False
-    started: float = field(factory=time.monotonic)
+    def __init__(self, call: Call[Any, Any], settings: Settings, deadline: float) -> None:
+        self.call = call
+        self.settings = settings
+        self.deadline = deadline
+        self.url = settings.base_url + call.path
+        self.tokens: list[Secret] = []
+        self.attempts = 0
+        self.retries = 0
+        self.maybe_applied = False
+        self.started = time.monotonic()
+
+    def secrets(self) -> list[Secret]:
+        return [*self.tokens, *secrets_in(self.call.body)]
 
     def redact(self, text: str) -> str:
-        return redact(text, [*self.tokens, *secrets_in(self.call.body)])
+        return redact(text, self.secrets())
 
     def know(self, token: Secret | None) -> None:
         if token is not None:
@@ -109,7 +111,7 @@ def steps(
     Lost connections, 408, 429 and 5xx are retried if the operation is idempotent or the request
     was not sent; a 401 is, once, if the token is a function that returns another one then.
     """
-    progress = _Progress(call, settings, deadline, settings.base_url + call.path)
+    progress = _Progress(call, settings, deadline)
     token: Secret | None = None
     renewable = call.secured and callable(settings.token)
     if call.secured:
@@ -169,12 +171,12 @@ def _finished(progress: _Progress, response: Response[P]) -> Response[P]:
     response.attempts = progress.attempts
     response.maybe_applied = progress.maybe_applied
     is_success = response.status_code in progress.call.successes
-    secrets = [*progress.tokens, *secrets_in(progress.call.body)] if not is_success else []
-    response.redact(secrets)
+    if not is_success:
+        response.redact(progress.secrets())
     if response.problem is None:
         response.parsed, response.problem = _parsed(response)
     if is_success and response.problem is not None:
-        response.redact([*progress.tokens, *secrets_in(progress.call.body)])
+        response.redact(progress.secrets())
         response.maybe_applied = True
         problem = printable(progress.redact(response.problem))
         raise response.error(ResponseDecodeError, f"not what the contract documents: {problem}")
@@ -224,7 +226,10 @@ def _log_retry(progress: _Progress, outcome: Outcome, delay: float) -> None:
 
 
 def _log_end(progress: _Progress, outcome: Outcome) -> None:
-    progress.settings.service.logger.debug(
+    logger = progress.settings.service.logger
+    if not logger.isEnabledFor(logging.DEBUG):
+        return
+    logger.debug(
         "%s %s: %s, %.1f ms, attempts: %d",
         progress.call.method,
         progress.url,

@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
-import re
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any, Final, NamedTuple, cast
 
-from attrs import frozen
-
-from .errors import ArgumentError, ArgumentTypeError
+from .errors import ArgumentError
+from .fields import Rule
 from .http import httpx
 from .proxies import Proxy, is_loopback, proxy_for
-from .secrets import Secret, box, box_values
+from .secrets import Secret, box
 
-_BASE_URL: Final = re.compile(
-    r"https?://[^/?#@\\\s]+(/(?!\.\.?(/|$))[^/?#@\\\s]+)*/?", re.IGNORECASE
+_TOKEN: Final = Rule(
+    str,
+    pattern=r"[!-~]+",
+    words="must be visible ASCII characters only: no space, line break or padding",
 )
-_HOST: Final = re.compile(r"(?:[^.:%]{1,63}\.)*[^.:%]{1,63}\.?|[0-9a-f:.]+", re.IGNORECASE)
-_RESERVED: Final = frozenset({"authorization", "content-length", "host", "transfer-encoding"})
+_BASE_URL: Final = Rule(
+    str,
+    pattern=r"[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\\s\x80-\U0010ffff]+(/(?!\.\.?(/|$))[^/?#@\\\s]+)*/?",
+    words="must be like https://host/path: absolute, in ASCII, with no spaces, user, query,"
+    " fragment, empty or dot segments",
+)
+_HOST: Final = Rule(
+    str,
+    max_length=254,
+    pattern=r"([^.:%]{1,63}\.)*[^.:%]{1,63}\.?|[0-9a-f:.]*:[0-9a-f:.]*",
+    words="must name a host whose labels have 1 to 63 characters",
+)
+_HEADER_NAME: Final = Rule(
+    str,
+    pattern=r"(?i)(?!(authorization|content-length|host|transfer-encoding)$)[!#$%&'*+.^_`|~0-9a-z-]+",
+    words="cannot be set: it is reserved, or not the name of a header",
+)
+_HEADER_VALUE: Final = Rule(
+    str, pattern=r"([!-~]([ -~\t]*[!-~])?)?", words="must be visible ASCII on one line"
+)
+_SECONDS: Final = Rule(float)
+_RETRIES: Final = Rule(int, minimum=0)
 _SWITCH: Final = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
@@ -32,6 +52,10 @@ class Service(NamedTuple):
     user_agent: str
     logger: logging.Logger
 
+    def variable(self, name: str) -> str:
+        """Return an environment variable of this service, empty if it is not set."""
+        return os.environ.get(f"{self.name}_{name}", "")
+
 
 class Route(NamedTuple):
     """What decides which pool of connections a request uses."""
@@ -40,13 +64,13 @@ class Route(NamedTuple):
     proxy: Proxy | None
 
 
-@frozen
-class Settings:
-    """Validated settings of one client; `attrs.evolve` makes those of a derived client."""
+class Settings(NamedTuple):
+    """Validated settings of one client; `_replace` makes those of a derived client."""
 
     service: Service
     token: Secret | Callable[[], Any]
     base_url: str
+    host: str  # as the Host header has it
     allow_http: bool
     route: Route
     timeout: float
@@ -55,133 +79,76 @@ class Settings:
     headers: Mapping[str, Secret]
 
 
-def token_from(value: object, service: Service) -> Secret | Callable[[], Any]:
-    """Return the token, the function that returns it, or that of the environment."""
-    if callable(value):
-        return cast("Callable[[], Any]", value)
-    if value is None:
-        return checked_token(Secret(os.environ.get(f"{service.name}_TOKEN", "")), service)
-    return checked_token(box(cast("str", value)), service)
-
-
-def checked_token(token: Secret, service: Service) -> Secret:
-    """Return the token; raise ArgumentError when it cannot be one, without showing it."""
-    where = f"give token= or set {service.name}_TOKEN"
-    kind = type(cast("object", token.reveal()))
-    if kind is not str:
-        raise ArgumentTypeError.about("token", f"must be text, not {kind.__name__}; {where}")
-    if not token:
-        raise ArgumentError.about("token", f"is empty; {where}")
-    if token.reveal().lower().startswith("bearer "):
-        raise ArgumentError.about("token", "must come without the word Bearer: the client adds it")
-    if not re.fullmatch(r"[!-~]+", token.reveal()):
-        problem = "must be visible ASCII characters only: no space, line break or padding"
+def checked_token(token: object, service: Service) -> Secret | Callable[[], Any]:
+    """Return the token or the function that returns it; raise ArgumentError."""
+    if callable(token):
+        return cast("Callable[[], Any]", token)
+    boxed = box(cast("str", token))
+    _TOKEN.kind_only("token", boxed)
+    if not boxed:
+        problem = f"is empty; give token= or set {service.name}_TOKEN"
         raise ArgumentError.about("token", problem)
-    return token
-
-
-def base_url_from(value: object, given: str | None, service: Service) -> object:
-    """Return the argument, else what an httpx client was given, else that of the environment."""
-    if value is not None:
-        return value
-    return given or os.environ.get(f"{service.name}_BASE_URL") or service.base_url
-
-
-def checked_base_url(value: object, *, allow_http: bool) -> str:
-    """Return the base URL without its last slash; errors do not quote it or its password."""
-    if not isinstance(value, str) or not value.isascii() or not _BASE_URL.fullmatch(value):
-        problem = (
-            "must be like https://host/path: absolute, in ASCII, with no spaces, user, query,"
-            " fragment, empty or dot segments"
-        )
-        raise ArgumentError.about("base_url", problem)
-    try:
-        url = httpx.URL(value)
-        host = url.host
-    except (httpx.InvalidURL, ValueError):
-        raise ArgumentError.about("base_url", "has a host or port that is not valid") from None
-    if not _HOST.fullmatch(host) or len(host) > 254 or not 0 < (url.port or 1) < 65536:
-        problem = "must name a host with labels of 1 to 63 characters, and a port from 1 to 65535"
-        raise ArgumentError.about("base_url", problem)
-    if url.scheme == "http" and not allow_http and not is_loopback(host):
-        problem = "is http: the token would travel in clear; use https, or allow_http=True"
-        raise ArgumentError.about("base_url", problem)
-    return str(url).rstrip("/")
-
-
-def route_to(base_url: str) -> Route:
-    """Return the route to this base URL: its scheme, and the environment's proxy."""
-    url = httpx.URL(base_url)
-    is_tls = url.scheme == "https"
-    port = url.port or (443 if is_tls else 80)
-    return Route(is_tls, proxy_for(url.scheme, url.host, port))
-
-
-def checked_allow_http(value: object, service: Service) -> bool:
-    """Return the argument, else the environment's switch."""
-    if isinstance(value, bool):
-        return value
-    variable = f"{service.name}_ALLOW_HTTP"
-    switch = _SWITCH.get(os.environ.get(variable, "").strip().lower())
-    if value is not None:
-        raise ArgumentTypeError.about("allow_http", "must be True, False or None")
-    if switch is None:
-        raise ArgumentError.about(variable, "must be 1 or 0")
-    return switch
-
-
-def boxed_headers(headers: Mapping[str, str | Secret]) -> Mapping[str, Secret]:
-    """Return the headers with their values in boxes; anything else as it is, to be refused."""
-    if not isinstance(cast("object", headers), Mapping):
-        return cast("Mapping[str, Secret]", headers)
-    return box_values(headers)
-
-
-def checked_headers(given: object) -> dict[str, Secret]:
-    """Return headers for every request; errors name the header, never its value."""
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        raise ArgumentTypeError.about("headers", "must be a mapping of names to texts")
-    boxed: dict[str, Secret] = {}
-    for name, value in cast("Mapping[object, str]", given).items():
-        boxed[_checked_name(name)] = _checked_value(name, box(value))
+    if boxed.reveal().lower().startswith("bearer "):
+        raise ArgumentError.about("token", "must come without the word Bearer: the client adds it")
+    _TOKEN.check("token", boxed)
     return boxed
 
 
-def _checked_name(name: object) -> str:
-    is_name = isinstance(name, str) and re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name)
-    if not is_name or str(name).lower() in _RESERVED:
-        raise ArgumentError.about("headers", f"cannot set {name!r}: reserved, or not a header name")
-    return str(name).lower()
+def address(value: object, *, allow_http: bool) -> dict[str, Any]:
+    """Return the settings that follow from a base URL: it, its host, and the route to it.
+
+    Errors do not quote it, as it may hold a password.
+    """
+    _BASE_URL.check("base_url", value)
+    try:
+        url = httpx.URL(str(value))
+        host = url.host
+    except (httpx.InvalidURL, ValueError):
+        raise ArgumentError.about("base_url", "has a host or port that is not valid") from None
+    _HOST.check("base_url", host)
+    is_tls = url.scheme == "https"
+    port = url.port or (443 if is_tls else 80)
+    if not 0 < port < 65536:
+        raise ArgumentError.about("base_url", "must have a port from 1 to 65535, if any")
+    if not is_tls and not allow_http and not is_loopback(host):
+        problem = "is http: the token would travel in clear; use https, or allow_http=True"
+        raise ArgumentError.about("base_url", problem)
+    route = Route(is_tls, proxy_for(url.scheme, host, port))
+    return {"base_url": str(url).rstrip("/"), "host": url.netloc.decode(), "route": route}
 
 
-def _checked_value(name: object, value: Secret) -> Secret:
-    kind = type(cast("object", value.reveal()))
-    if kind is not str:
-        raise ArgumentTypeError.about("headers", f"must be text: {name} is {kind.__name__}")
-    if not re.fullmatch(r"(?:[!-~](?:[ -~\t]*[!-~])?)?", value.reveal()):
-        raise ArgumentError.about("headers", f"must be visible ASCII on one line: {name} is not")
+def checked_allow_http(*, value: bool | None, service: Service) -> bool:
+    """Return the argument, else the environment's switch."""
+    if value is not None:
+        Rule(bool).check("allow_http", value)
+        return value
+    switch = _SWITCH.get(service.variable("ALLOW_HTTP").strip().lower())
+    if switch is None:
+        raise ArgumentError.about(f"{service.name}_ALLOW_HTTP", "must be 1 or 0")
+    return switch
+
+
+def checked_headers(headers: object) -> dict[str, Secret]:
+    """Return headers for every request; errors name the header, never its value."""
+    Rule(Mapping).check("headers", headers)
+    checked: dict[str, Secret] = {}
+    for name, value in cast("Mapping[str, str]", headers).items():
+        boxed = box(value)
+        _HEADER_NAME.check(f"headers[{name!r}]", name)
+        _HEADER_VALUE.check(f"headers[{name!r}]", boxed)
+        checked[name.lower()] = boxed
+    return checked
+
+
+def checked_seconds(name: str, value: float | None) -> float:
+    """Return the seconds, infinity for None. A limit of 0 or less has passed already."""
+    if value is None:
+        return inf
+    _SECONDS.check(name, value)
     return value
 
 
-def checked_seconds(name: str, value: object) -> float:
-    """Return the seconds, infinity for None. A limit of 0 or less has passed already."""
-    if value is None:
-        return math.inf
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        problem = f"must be a number of seconds or None, not {type(value).__name__}"
-        raise ArgumentTypeError.about(name, problem)
-    if math.isnan(value):
-        raise ArgumentError.about(name, "must be a number of seconds or None, not NaN")
-    return float(value)
-
-
-def checked_retries(value: object) -> int:
+def checked_retries(value: int) -> int:
     """Return the number of retries."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        problem = f"must be a whole number, not {type(value).__name__}"
-        raise ArgumentTypeError.about("max_retries", problem)
-    if value < 0:
-        raise ArgumentError.about("max_retries", "must be 0 or more")
+    _RETRIES.check("max_retries", value)
     return value

@@ -1,23 +1,28 @@
-"""Blocking connections whose reads share one deadline; httpcore limits each read by itself."""
+"""Blocking connections whose reads share one deadline; httpcore limits each read by itself.
+
+They have the methods of httpcore's NetworkStream and NetworkBackend.
+"""
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Iterable
-from typing import Any
-
-import httpcore
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from . import deadlines
+
+if TYPE_CHECKING:
+    import httpcore
 
 _CHUNK = 16384  # bytes; a slow reader must not hold one write longer than the deadline
 
 
-class DeadlineStream(httpcore.NetworkStream):
+class DeadlineStream:
     """A connection that gives up when the attempt's time is over."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
+        self.get_extra_info = stream.get_extra_info
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._stream.read(max_bytes, _limit(timeout))
@@ -27,39 +32,23 @@ class DeadlineStream(httpcore.NetworkStream):
             self._stream.write(buffer[start : start + _CHUNK], _limit(timeout))
 
     def close(self) -> None:
+        # Another thread may be reading, which closing alone does not end.
+        with suppress(OSError):
+            self._stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         self._stream.close()
 
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        secured = self._stream.start_tls(ssl_context, server_hostname, _limit(timeout))
-        return DeadlineStream(secured)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
+    def start_tls(self, timeout: float | None = None, **options: Any) -> DeadlineStream:
+        return DeadlineStream(self._stream.start_tls(timeout=_limit(timeout), **options))
 
 
-class DeadlineBackend(httpcore.NetworkBackend):
+class DeadlineBackend:
     """Opens such connections."""
 
-    def __init__(self) -> None:
-        self._backend = httpcore.SyncBackend()
+    def __init__(self, backend: httpcore.NetworkBackend) -> None:
+        self._backend = backend
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        stream = self._backend.connect_tcp(
-            host, port, _limit(timeout), local_address, socket_options
-        )
-        return DeadlineStream(stream)
+    def connect_tcp(self, timeout: float | None = None, **options: Any) -> DeadlineStream:
+        return DeadlineStream(self._backend.connect_tcp(timeout=_limit(timeout), **options))
 
 
 def _limit(timeout: float | None) -> float | None:

@@ -13,6 +13,7 @@ from .errors import ArgumentError
 from .http import httpx
 from .proxies import Proxy
 from .settings import Route
+from .streams import DeadlineBackend
 
 _LIMITS: Final[dict[str, Any]] = {
     "max_connections": 100,
@@ -35,12 +36,11 @@ class BlockingTransport(httpx.HTTPTransport):
     def __init__(self, route: Route) -> None:
         import httpcore  # noqa: PLC0415 - a third of what importing httpx costs
 
-        from .streams import DeadlineBackend  # noqa: PLC0415 - imports httpcore
-
+        backend: Any = DeadlineBackend(httpcore.SyncBackend())
         self._pool = httpcore.ConnectionPool(
             tls_context() if route.is_tls else None,
             proxy=_proxy(route.proxy),
-            network_backend=DeadlineBackend(),
+            network_backend=backend,
             **_LIMITS,
         )
 

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import sys
+import time
+from typing import Any
 
 import pytest
 
-if under_test := os.environ.get("CLIENT_UNDER_TEST"):
-    sys.path.insert(0, under_test)
+from tests.client.support import update_awaited, update_blocking
 
 
 @pytest.fixture(autouse=True)
-def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name.startswith("FLASHBACK_") or name.lower().endswith("_proxy"):
+        if name.startswith(("FLASHBACK_", "SSL_CERT")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(params=[update_blocking, update_awaited], ids=["blocking", "awaited"])
+def update(request: pytest.FixtureRequest) -> Any:
+    """One call by either client."""
+    return request.param
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Waits between attempts, which take no time."""
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(time, "sleep", waits.append)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    return waits

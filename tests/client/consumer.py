@@ -3,34 +3,55 @@
 from __future__ import annotations
 
 import httpx
-from flashback_client import AiType, AsyncFlashbackClient, FlashbackClient, FlashbackError, errors
+from flashback_client import (
+    UNSET,
+    AiType,
+    AiTypeText,
+    AsyncFlashbackClient,
+    FlashbackClient,
+    FlashbackError,
+    Response,
+    Secret,
+    errors,
+)
 from flashback_client.api.ai_llm import update_ai_llm
-from flashback_client.models import ErrorResponse, UpdateAiLlmRequest
-from flashback_client.types import UNSET, Response
+from flashback_client.models import ErrorResponse, UpdateAiLlmRequest, UpdateAiLlmResponse
 
 
 def rotate(flashback: FlashbackClient, config: str, secret: str) -> str | None:
     """The service's message, or what went wrong."""
     try:
         updated = flashback.with_options(timeout=5).update_ai_llm(config, secret=secret)
+    except errors.ArgumentError as error:
+        return error.field
+    except errors.RateLimitError as error:
+        return f"in {error.retry_after or 0} s"
     except errors.ApiStatusError as error:
-        return error.message if error.status_code == 404 else str(error.headers.get("date"))
+        return error.message if error.status_code == 404 else error.headers["date"]
+    except errors.ApiConnectionError as error:
+        return "cut" if isinstance(error.__cause__, httpx.ReadError) else "lost"
     except FlashbackError as error:
-        return f"{error.method} {error.path} {error.attempts}"
+        return f"{error.method} {error.url} {error.attempts} {error.maybe_applied}"
     return updated.message or None
 
 
-async def switch(flashback: AsyncFlashbackClient, config: str) -> bool:
+async def switch(flashback: AsyncFlashbackClient, config: str, provider: AiTypeText) -> bool:
     """Whether the provider was switched."""
-    await flashback.update_ai_llm(config, ai_type="ANTHROPIC", endpoint="https://api.anthropic.com")
-    updated = await flashback.update_ai_llm(config, ai_type=AiType.OTHER, name=UNSET)
+    await flashback.update_ai_llm(config, ai_type=provider, endpoint="https://api.anthropic.com")
+    updated = await flashback.update_ai_llm(config, ai_type=AiType("OTHER"), name=UNSET)
     return updated.success is True
 
 
+def for_tenant(flashback: FlashbackClient, token: Secret, url: str) -> FlashbackClient:
+    """A client of another tenant on the same pool."""
+    return flashback.with_options(token=token, base_url=url, headers={"X-Tenant": "two"})
+
+
 def by_module(config: str) -> str:
-    """The generator's own manner."""
+    """The generator's own style."""
     with FlashbackClient(lambda: "token", http_client=httpx.Client(), max_retries=0) as client:
-        body = UpdateAiLlmRequest(ai_type="AWS", key="k")
-        response = update_ai_llm.sync_detailed(config, client=client, body=body)
-        parsed: Response[object] | ErrorResponse | object = response.parsed
-        return f"{response.status_code} {parsed}"
+        body = UpdateAiLlmRequest(ai_type="AWS", key="k", secret=Secret("s"))
+        response: Response[ErrorResponse | UpdateAiLlmResponse] = update_ai_llm.sync_detailed(
+            config, client=client, body=body
+        )
+        return f"{response.raise_for_status().request_id} {response.attempts} {response.parsed}"

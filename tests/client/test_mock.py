@@ -1,4 +1,4 @@
-"""The client and the mock backend, over real HTTP: the contract from both sides."""
+"""The client against the mock backend, over real HTTP."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def connected(mock: Mock, role: str) -> FlashbackClient:
 
 
 @pytest.mark.parametrize("role", ["owner", "admin"])
-def test_those_who_may_write_update(mock: Mock, role: str) -> None:
-    """WRITE and ADMIN rotate credentials, and the answer names the configuration."""
+def test_writers_and_admins_may_update(mock: Mock, role: str) -> None:
+    """WRITE and ADMIN rotate credentials, and the response names the configuration."""
     with connected(mock, role) as client:
         updated = client.update_ai_llm(mock.ids["main"], ai_type="ANTHROPIC", key="k", secret="s")
     assert (updated.success, updated.ai_llm_id) == (True, mock.ids["main"])
@@ -34,7 +34,7 @@ def test_those_who_may_write_update(mock: Mock, role: str) -> None:
         ("owner", "unknown", errors.NotFoundError),
     ],
 )
-def test_everybody_else_is_told_why(
+def test_everybody_else_is_refused(
     mock: Mock, role: str, config: str, kind: type[errors.ApiStatusError]
 ) -> None:
     """Each refusal is an error of its own class, with the service's message."""
@@ -43,7 +43,7 @@ def test_everybody_else_is_told_why(
     assert caught.value.message
 
 
-def test_a_name_that_is_taken_is_a_bad_request(mock: Mock) -> None:
+def test_taken_name_is_a_bad_request(mock: Mock) -> None:
     """What only the service can know comes back as its 400."""
     taken = "Anthropic in staging"
     with connected(mock, "owner") as client, pytest.raises(errors.BadRequestError, match="name"):
@@ -57,7 +57,7 @@ def test_awaited_calls_update_too(mock: Mock) -> None:
         token = mock.tokens["owner"]
         async with AsyncFlashbackClient(token, base_url=mock.base_url) as client:
             ids = [mock.ids["main"], mock.ids["sibling"]]
-            made = await asyncio.gather(*(client.update_ai_llm(each) for each in ids))
-        assert [each.ai_llm_id for each in made] == ids
+            made = await asyncio.gather(*(client.update_ai_llm(id_) for id_ in ids))
+        assert [updated.ai_llm_id for updated in made] == ids
 
     asyncio.run(call())

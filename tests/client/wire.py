@@ -34,6 +34,11 @@ class Wire:
     connections: int = 0
     ended: int = 0
 
+    def wait_for_request(self) -> None:
+        """Return when a request has arrived."""
+        while not self.requests:
+            time.sleep(0.01)
+
     def all_end(self) -> bool:
         """Whether every connection is closed within a second."""
         until = time.monotonic() + 1
@@ -78,6 +83,11 @@ def drips(data: bytes, every: float) -> Behaviour:
 def hangs_up(connection: socket.socket, _: Request, __: int) -> None:
     """Closes the connection without an answer."""
     connection.shutdown(socket.SHUT_RDWR)
+
+
+def waits_for_close(connection: socket.socket, _: Request, __: int) -> None:
+    """Never answers, until the client goes."""
+    connection.recv(1)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Credentials and tokens stay where they belong."""
+"""Secrets are in no answer, log, process list or file, whatever a client sends."""
 
 import base64
 import resource
@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import flashback_mock
 import httpx
 import pytest
 
@@ -23,42 +22,35 @@ CANARY = "canary-3f9c1e77"
 BAD_TOKEN = "token-5d2b8a90"
 
 
-def test_nothing_prints_a_token_or_a_credential(mock: flashback_mock.Mock) -> None:
-    """The reprs of a running mock and of its fixtures show neither."""
-    printed = repr(mock) + repr(mock.fixtures) + repr(mock.store)
-    for secret in (*mock.tokens.values(), "made-up"):
-        assert secret not in printed
-
-
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_thief_of_files_logs_and_answers_finds_no_secret(tmp_path: Path, form: str) -> None:
-    """Canaries sent along every path are in no answer, log line, file or process list."""
-    store = ["--store", str(tmp_path / "store.db"), "--keys", str(tmp_path / "keys")]
+def test_thief_of_a_file_finds_no_secret(tmp_path: Path, form: str) -> None:
+    """Secrets sent in every place are in no answer, log line, file or process list."""
+    store = ["--store", str(tmp_path / "store.db"), "--keys", str(tmp_path / "keys" / "file")]
     with started(*store, "--log-level", "debug", "--log-format", form) as (process, url):
         seen = sent_while(url, full_disk(process))
         assert "the disk fails" in finished(process, seen)
-    stolen(store, seen, tmp_path)
+    assert_no_secret(store, seen, tmp_path)
 
 
 def test_thief_of_a_server_finds_no_secret(cluster: Cluster, tmp_path: Path) -> None:
-    """Canaries are in no file of a PostgreSQL server either, its log and its WAL included."""
+    """Secrets are in no file of a PostgreSQL server either, including its log and its WAL."""
     store = ["--store", cluster.schema(), "--keys", str(tmp_path / "keys")]
     with started(*store, "--log-level", "debug") as (process, url):
         seen = sent_while(url, cluster.stopped("immediate"))
         assert "is it running?" in finished(process, seen)
-    stolen(store, seen, tmp_path, cluster.folder)
+    assert_no_secret(store, seen, tmp_path, cluster.folder)
 
 
 @contextmanager
 def full_disk(process: subprocess.Popen[str]) -> Generator[None]:
-    """No file of the process grows until the block ends."""
+    """The disk is full for this process until the block ends."""
     limit = resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
     yield
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, limit)
 
 
 def sent_while(url: str, failing: AbstractContextManager[None]) -> list[str]:
-    """All that comes back for canaries: while all is well, while the store fails, and at once."""
+    """Return all answers: while the store works, while it fails, and to concurrent requests."""
     seen = [send_canaries(url), send_broken_canaries(url)]
     with failing:
         seen.append(send_canaries(url))  # 500 where it was 200
@@ -69,27 +61,27 @@ def sent_while(url: str, failing: AbstractContextManager[None]) -> list[str]:
 
 
 def finished(process: subprocess.Popen[str], seen: list[str]) -> str:
-    """What a mock has logged until it is killed; that is seen too, as is what the system shows."""
+    """Kill the mock and return its log; add it and the process list to what was seen."""
     seen += (Path(f"/proc/{process.pid}/{name}").read_text() for name in ("cmdline", "environ"))
     process.kill()
     seen.append(process.communicate()[0])
     return seen[-1]
 
 
-def stolen(store: list[str], seen: list[str], *folders: Path) -> None:
-    """Rotate the keys, and assert that no secret is in what was seen, nor in any file."""
+def assert_no_secret(store: list[str], seen: list[str], *folders: Path) -> None:
+    """Rotate the keys, and assert that no secret is in what was seen or in any file."""
     rotation = [sys.executable, "-m", "flashback_mock", "rotate-keys", *store]
     seen.append(subprocess.run(rotation, capture_output=True, text=True, check=True).stdout)
     assert all(f" {status} " in "".join(seen) for status in (200, 400, 401, 403, 404, 405, 500))
     files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
     stolen = "".join(seen).encode() + b"".join(file.read_bytes() for file in files)
     for secret in (CANARY, BAD_TOKEN, "owner-token", "reader-token", "made-up-access-key"):
-        assert not any(spelt in stolen for spelt in spellings(secret)), secret
+        assert not any(form in stolen for form in encodings(secret)), secret
 
 
 @contextmanager
 def started(*options: str) -> Generator[tuple[subprocess.Popen[str], str]]:
-    """A mock in a process of its own, and its address."""
+    """A mock in its own process, and its address."""
     command = [sys.executable, "-m", "flashback_mock", "--port", "0", *options]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -98,15 +90,15 @@ def started(*options: str) -> Generator[tuple[subprocess.Popen[str], str]]:
         process.kill()
 
 
-def spellings(secret: str) -> list[bytes]:
-    """A secret whole, in hex, and in Base64 wherever in a longer text it begins."""
-    octets = secret.encode()
-    shifted = (base64.b64encode(bytes(at) + octets)[4:-4] for at in range(3))
-    return [octets, octets.hex().encode(), *shifted]
+def encodings(secret: str) -> list[bytes]:
+    """Return a secret as it is, in hex, and in Base64 at each offset in a longer text."""
+    plain = secret.encode()
+    shifted = (base64.b64encode(bytes(at) + plain)[4:-4] for at in range(3))
+    return [plain, plain.hex().encode(), *shifted]
 
 
 def send_broken_canaries(url: str) -> str:
-    """All that comes back for canaries in what is no good request, or no request at all."""
+    """Return all answers to malformed requests that contain secrets."""
     start = f"PUT /ai/llm/{MAIN} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer owner-token\r\n"
     length = "Content-Type: application/json\r\nContent-Length: "
     chunked = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -134,7 +126,7 @@ def send_broken_canaries(url: str) -> str:
 
 
 def send_canaries(url: str) -> str:
-    """All that comes back, heads included, for canaries in bodies, tokens, ids and queries."""
+    """Return all answers, heads included, to secrets in bodies, tokens, ids and queries."""
     id = MAIN
     good = {"key": CANARY, "secret": CANARY}
     requests: list[tuple[str, str, str, object]] = [
@@ -157,25 +149,3 @@ def send_canaries(url: str) -> str:
             answer = http.request(method, path, json=body, headers=headers)
             answers += f" {answer.status_code} {answer.headers} {answer.text}\n"
     return answers
-
-
-@pytest.mark.parametrize(
-    ("id", "body"),
-    [
-        (CANARY, {"secret": CANARY}),
-        (CANARY, {"secret": CANARY, "unknown": 1}),
-        (f"x-{CANARY}", {"secret": CANARY}),
-        (f"x-{CANARY}", {"secret": CANARY, "aiType": "BAD"}),
-        (f"x-{CANARY}", {"secret": CANARY, "name": "x" * (1 << 18)}),
-        ("owner-token", {}),
-        ("x-owner-token", {}),
-        ("admin-token", {}),
-    ],
-)
-def test_request_id_that_holds_a_secret_is_not_told(
-    http: httpx.Client, mock: flashback_mock.Mock, id: str, body: dict[str, object]
-) -> None:
-    """A request id that is, or holds, a credential or the token is neither returned nor kept."""
-    answer = http.put(mock.ids["main"], json=body, headers={"X-Request-Id": id})
-    assert id not in answer.headers["X-Request-Id"]
-    assert id not in mock.requests[-1].request_id

@@ -1,0 +1,126 @@
+"""Arguments are checked by the contract's rules before anything is sent."""
+
+from __future__ import annotations
+
+import typing
+import urllib.parse
+from typing import Any
+
+import httpx
+import pytest
+from flashback_client import UNSET, AiType, FlashbackError, errors, models
+from flashback_client.api.ai_llm import update_ai_llm
+from flashback_client.models import UpdateAiLlmRequest
+
+from tests.client.support import ID, SECRET, Service, blocking, update_blocking
+
+MEMBERS = ", ".join(member.value for member in AiType)
+WRONG: list[tuple[str, Any, str]] = [
+    ("name", None, "must be of type str, not NoneType; leave it out"),
+    ("name", "", "at least 1"),
+    ("name", "n" * 256, "at most 255"),
+    ("name", "line\n", "must have no control characters"),
+    ("name", "\ud800", "surrogate"),
+    ("name", 7, "must be of type str, not int"),
+    ("ai_type", "ZZ_MEMBER", f"must be one of {MEMBERS}"),
+    ("ai_type", None, "leave it out"),
+    ("endpoint", "api.openai.com", "must be an absolute http or https URL"),
+    ("endpoint", "https://user:pass@host/", "must be an absolute http or https URL"),
+    ("endpoint", "https://host/\n", "must be an absolute http or https URL"),
+    ("key", "", "at least 1"),
+    ("secret", SECRET * 1000, "at most 8192"),
+    ("secret", SECRET + "\ud800", "surrogate"),
+    ("secret", SECRET.encode(), "must be of type str, not bytes"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "problem"), WRONG)
+def test_wrong_field_names_the_rule(update: Any, field: str, value: Any, problem: str) -> None:
+    """An ArgumentError has the field and its rule, quotes no value, and nothing is sent."""
+    service = Service()
+    with pytest.raises(errors.ArgumentError, match=problem) as caught:
+        update(service, **{field: value})
+    error = caught.value
+    assert isinstance(error, FlashbackError)
+    assert isinstance(error, ValueError)
+    assert isinstance(error, TypeError) == ("of type" in str(error))
+    assert (error.field, error.maybe_applied, error.attempts) == (field, False, 0)
+    assert str(error).startswith(f"{field} must ")
+    assert SECRET not in str(error)
+    assert service.requests == []
+
+
+@pytest.mark.parametrize("id_", ["..", ".", "", None, 7, "x" * 256, "\ud800"])
+def test_unusable_id_is_refused(update: Any, id_: Any) -> None:
+    """Ids that would be another path, or break the contract's rule, never reach the wire."""
+    service = Service()
+    with pytest.raises(errors.ArgumentError, match="id must") as caught:
+        update(service, id_, name="n")
+    assert caught.value.field == "id"
+    assert service.requests == []
+
+
+@pytest.mark.parametrize("id_", ["a/b", "%2e%2e", "?x", "#x", "ü", "\x00", "...", " "])
+def test_any_other_id_is_one_segment(id_: str) -> None:
+    """An opaque id reaches the service unchanged, whichever characters are in it."""
+    service = Service()
+    update_blocking(service, id_)
+    path = service.requests[0].url.raw_path.decode()
+    assert urllib.parse.unquote(path.removeprefix("/ai/llm/")) == id_
+    assert path.count("/") == 3
+
+
+def test_text_of_an_enum_is_as_good_as_its_member(update: Any) -> None:
+    """`ai_type="OPENAI"` is sent as AiType.OPENAI is."""
+    service = Service()
+    update(service, ai_type="OPENAI")
+    update(service, ai_type=AiType.OPENAI)
+    assert service.requests[0].content == service.requests[1].content == b'{"aiType":"OPENAI"}'
+
+
+def test_text_of_a_config_file_becomes_a_member() -> None:
+    """AiType(text) raises a ValueError that lists the members."""
+    assert AiType("OPENAI") is AiType.OPENAI
+    with pytest.raises(ValueError, match=f"AiType must be one of {MEMBERS}"):
+        AiType("ZZ_MEMBER")
+
+
+def test_unset_is_one_and_reads_well() -> None:
+    """UNSET is the only one of its kind, false, and prints its name."""
+    assert type(UNSET)() is UNSET
+    assert not UNSET
+    assert "name=UNSET" in repr(UpdateAiLlmRequest())
+
+
+def test_fields_are_keyword_only() -> None:
+    """A field added to the middle of the contract breaks no caller."""
+    make: Any = UpdateAiLlmRequest
+    with pytest.raises(TypeError, match="positional"):
+        make("n")
+
+
+def test_function_modules_check_the_body() -> None:
+    """A body of another type is an ArgumentError before anything is sent."""
+    wrong: Any = {"name": "n"}
+    with blocking(Service()) as client, pytest.raises(errors.ArgumentError, match="body must be"):
+        update_ai_llm.sync(ID, client=client, body=wrong)
+
+
+def test_type_hints_can_be_read() -> None:
+    """typing.get_type_hints works for methods, function modules and models."""
+    for function in (update_ai_llm.sync_detailed, update_ai_llm.asyncio):
+        assert "client" in typing.get_type_hints(function)
+    assert "secret" in typing.get_type_hints(type(blocking(Service())).update_ai_llm)
+    for name in models.__all__:
+        assert typing.get_type_hints(getattr(models, name)) is not None
+
+
+def test_bug_of_a_transport_is_not_an_argument_error() -> None:
+    """A ValueError that a hook raises passes as it is."""
+
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug") as caught:
+        update_blocking(httpx.MockTransport(fail), name="n")
+    assert not isinstance(caught.value, FlashbackError)

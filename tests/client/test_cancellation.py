@@ -1,0 +1,188 @@
+"""Late and cancelled calls leave nothing in the pool, and nothing is sent after them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from flashback_client import AsyncFlashbackClient, errors
+
+from tests.client.support import ID, SECRET, TOKEN, UPDATED
+from tests.client.wire import answer, serving, waits_for_close
+
+if TYPE_CHECKING:
+    import socket
+
+    from tests.client.wire import Request
+
+CALLERS = 60
+SECONDS = 2.5
+Leave = Callable[[AsyncFlashbackClient, float], Coroutine[Any, Any, None]]
+
+
+@contextmanager
+def slow_server() -> Generator[str]:
+    """A server in a thread of its own that answers after 20 to 200 ms."""
+    content = answer(200, UPDATED)
+    started = threading.Event()
+    loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+    urls: list[str] = []
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                length = head.partition(b"content-length:")[2].partition(b"\r")[0]
+                await reader.readexactly(int(length))
+                await asyncio.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - no cryptography
+                writer.write(content)
+        writer.close()
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        server = await asyncio.start_server(converse, "127.0.0.1", 0)
+        urls.append(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        loops.append((asyncio.get_running_loop(), stop))
+        started.set()
+        await stop.wait()
+        server.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    started.wait(10)
+    try:
+        yield urls[0]
+    finally:
+        loop, stop = loops[0]
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+
+
+async def by_deadline(client: AsyncFlashbackClient, limit: float) -> None:
+    """One call that has so much time."""
+    with suppress(errors.ApiTimeoutError):
+        await client.with_options(timeout=limit).update_ai_llm(ID, secret=SECRET)
+
+
+async def by_caller(client: AsyncFlashbackClient, limit: float) -> None:
+    """One call that its caller cancels after that time."""
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(client.update_ai_llm(ID, secret=SECRET), limit)
+
+
+@pytest.mark.parametrize("leave", [by_deadline, by_caller])
+def test_late_calls_leave_the_pool_empty(leave: Leave) -> None:
+    """60 callers with 50 to 250 ms against 20 to 200 ms: afterwards no connection is busy."""
+
+    async def load(url: str) -> None:
+        async with AsyncFlashbackClient(TOKEN, base_url=url, max_retries=0) as client:
+            until = time.monotonic() + SECONDS
+
+            async def caller() -> None:
+                while time.monotonic() < until:
+                    await leave(client, random.uniform(0.05, 0.25))  # noqa: S311 - a load
+
+            await asyncio.gather(*(caller() for _ in range(CALLERS)))
+            left = [connection for pool in pools() for connection in pool.connections]
+            assert [connection for connection in left if not connection.is_idle()] == []
+            assert len(left) <= 20
+            updated = await client.with_options(timeout=10).update_ai_llm(ID)
+            assert updated.success is True
+
+    with slow_server() as url:
+        asyncio.run(load(url))
+
+
+def pools() -> list[Any]:
+    """The async pools of this process, found as the garbage collector does."""
+    import gc
+
+    import httpcore
+
+    return [found for found in gc.get_objects() if type(found) is httpcore.AsyncConnectionPool]
+
+
+def test_cancelled_call_ends_at_once_and_shows_no_request() -> None:
+    """The caller's cancellation passes, without a frame of httpx, and the connection closes."""
+
+    async def call(url: str) -> None:
+        async with AsyncFlashbackClient(TOKEN, base_url=url) as client:
+            task = asyncio.create_task(client.update_ai_llm(ID, secret=SECRET))
+            await asyncio.to_thread(wire.wait_for_request)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await task
+            assert [frame for frame in caught.traceback if "httpx" in str(frame.path)] == []
+            assert await asyncio.to_thread(wire.all_end)
+
+    with serving(waits_for_close) as wire:
+        asyncio.run(call(wire.url))
+        assert len(wire.requests) == 1
+
+
+def test_cancelled_call_stops_sending() -> None:
+    """A body that the server does not read is not sent on in the background."""
+    received: list[int] = []
+    stop = threading.Event()
+
+    def behave(_: socket.socket, request: Request, __: int) -> None:
+        received.append(len(request.body))
+        stop.wait(5)
+
+    async def call(url: str) -> None:
+        client = AsyncFlashbackClient(TOKEN, base_url=url)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(client.update_ai_llm(ID, key="k" * 8192), 0.2)
+        stop.set()
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        assert left == []
+        await client.aclose()
+
+    with serving(behave) as wire:
+        asyncio.run(call(wire.url))
+        assert len(received) == 1
+
+
+def test_timeouts_of_asyncio_nest() -> None:
+    """asyncio.timeout around a call works, and a cancelled task group cancels it."""
+
+    async def call(url: str) -> None:
+        async with AsyncFlashbackClient(TOKEN, base_url=url) as client:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await client.update_ai_llm(ID)
+            task = asyncio.current_task()
+            assert task is not None
+            assert task.cancelling() == 0
+            with pytest.raises(ExceptionGroup):
+                await in_group(client)
+
+    with serving(waits_for_close) as wire:
+        asyncio.run(call(wire.url))
+
+
+async def in_group(client: AsyncFlashbackClient) -> None:
+    """A task group that fails during a call of one of its tasks."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(client.update_ai_llm(ID))
+        await asyncio.sleep(0.05)
+        raise LookupError
+
+
+def test_under_trio_one_sentence_says_what_to_do() -> None:
+    """The async client needs asyncio; the error names the blocking client."""
+    trio = pytest.importorskip("trio")
+
+    async def call() -> None:
+        await AsyncFlashbackClient(TOKEN, base_url="http://127.0.0.1:1").update_ai_llm(ID)
+
+    with pytest.raises(errors.FlashbackError, match=r"needs asyncio.*trio\.to_thread\.run_sync"):
+        trio.run(call)
+    assert "trio" in sys.modules

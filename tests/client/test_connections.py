@@ -1,0 +1,305 @@
+"""Connections of threads, event loops, processes and proxies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import certifi
+import httpcore
+import httpx
+import pytest
+from flashback_client import AsyncFlashbackClient, FlashbackClient, FlashbackError, errors
+from flashback_runtime.proxies import proxy_for
+
+from tests.client.support import ID, TOKEN, UPDATED, Service, blocking
+from tests.client.wire import Request, answer, says, serving
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+
+FINE = answer(200, UPDATED)
+
+
+def echo(connection: socket.socket, request: Request, _: int) -> None:
+    """Answer with the id that was asked for."""
+    connection.sendall(answer(200, {"success": True, "aiLlmId": request.target[8:]}))
+
+
+async def call(client: AsyncFlashbackClient) -> Any:
+    """One awaited call."""
+    return await client.update_ai_llm(ID)
+
+
+def test_threads_share_one_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen threads that use a fresh client at once build one pool, not sixteen."""
+    built: list[int] = []
+
+    class Counted(httpcore.ConnectionPool):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            built.append(1)
+            time.sleep(0.01)
+            super().__init__(*args, **options)
+
+    monkeypatch.setattr(httpcore, "ConnectionPool", Counted)
+    gate = threading.Barrier(16)
+    with serving(says(FINE)) as wire:
+        client = blocking(base_url=wire.url)
+
+        def work() -> None:
+            gate.wait()
+            client.update_ai_llm(ID, name="n")
+
+        threads = [threading.Thread(target=work) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (len(built), len(wire.requests)) == (1, 16)
+        client.close()
+
+
+def test_tasks_share_one_client() -> None:
+    """Fifty awaited calls at once each get their own response."""
+
+    async def many(url: str) -> list[Any]:
+        async with AsyncFlashbackClient(TOKEN, base_url=url) as client:
+            calls = [client.update_ai_llm(str(number)) for number in range(50)]
+            return [updated.ai_llm_id for updated in await asyncio.gather(*calls)]
+
+    with serving(echo) as wire:
+        assert asyncio.run(many(wire.url)) == [str(number) for number in range(50)]
+
+
+def test_client_serves_one_event_loop_after_the_other() -> None:
+    """A second asyncio.run gets its own connections, and the first leaves none open."""
+    with serving(says(FINE)) as wire:
+        client = AsyncFlashbackClient(TOKEN, base_url=wire.url)
+        for _ in range(3):
+            assert asyncio.run(call(client)).success is True
+        assert wire.connections == 3
+        assert wire.all_end()
+
+
+def test_transport_in_memory_belongs_to_no_loop() -> None:
+    """A module-level client on a MockTransport works in every test of pytest-asyncio."""
+    client = AsyncFlashbackClient(TOKEN, transport=Service())
+    for _ in range(3):
+        assert asyncio.run(call(client)).success is True
+
+
+def test_httpx_client_handed_in_belongs_to_one_loop() -> None:
+    """In another event loop it is a clear error, not somebody else's response."""
+    given = httpx.AsyncClient(transport=Service())
+    client = AsyncFlashbackClient(TOKEN, http_client=given)
+    asyncio.run(call(client))
+    with pytest.raises(FlashbackError, match="another event loop"):
+        asyncio.run(call(client))
+
+
+def test_httpx_client_handed_in_belongs_to_one_process() -> None:
+    """In a forked child it is a clear error, not a response to the parent."""
+    with httpx.Client(transport=Service()) as given:
+        client = FlashbackClient(TOKEN, http_client=given)
+        client.update_ai_llm(ID)
+        child = os.fork()
+        if child == 0:
+            try:
+                client.update_ai_llm(ID)
+            except FlashbackError as error:
+                os._exit(0 if "after the fork" in str(error) else 2)
+            os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+
+
+FORKING = """
+import os, sys
+from flashback_client import FlashbackClient
+client = FlashbackClient("tok", base_url=sys.argv[1], max_retries=0)
+def all_are_mine(who):
+    ids = [f"{who}-{number}" for number in range(200)]
+    return [client.update_ai_llm(id_, name="n").ai_llm_id for id_ in ids] == ids
+client.update_ai_llm("warm", name="n")
+child = os.fork()
+right = all_are_mine("child" if child == 0 else "parent")
+if child == 0:
+    os._exit(0 if right else 1)
+_, status = os.waitpid(child, 0)
+client.close()
+sys.exit(0 if right and status == 0 else 1)
+"""
+
+
+def test_forked_child_uses_its_own_connections() -> None:
+    """Parent and child make two hundred calls at the same time, and swap no response."""
+    with serving(echo) as wire:
+        command = [sys.executable, "-c", FORKING, wire.url]
+        assert subprocess.run(command, timeout=60, check=False).returncode == 0
+    parents = {r.connection for r in wire.requests if "child" not in r.target}
+    children = {r.connection for r in wire.requests if "child" in r.target}
+    assert parents.isdisjoint(children)
+
+
+def test_closing_ends_the_connections() -> None:
+    """After close() or aclose() no connection is left open."""
+
+    async def close(url: str) -> None:
+        async with AsyncFlashbackClient(TOKEN, base_url=url) as client:
+            await client.update_ai_llm(ID)
+        await asyncio.sleep(0)
+        assert await asyncio.to_thread(wire.all_end)
+
+    with serving(says(FINE)) as wire:
+        with FlashbackClient(TOKEN, base_url=wire.url) as client:
+            client.update_ai_llm(ID)
+        assert wire.all_end()
+        asyncio.run(close(wire.url))
+        assert wire.connections == 2
+
+
+def test_too_many_open_files_is_a_connection_error(update: Any) -> None:
+    """Without a free file descriptor the error is ours, and names the reason."""
+    script = """
+import asyncio, os, resource, sys
+from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
+async def awaited(client):
+    for _ in range(2):  # the first call imports the rest of anyio
+        await client.update_ai_llm("a", secret="s<")
+        os.dup(0)
+        await asyncio.sleep(0)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 2,) * 2)
+        client = client.with_options(base_url=sys.argv[1].replace("127.0.0.1", "localhost"))
+options = {"base_url": sys.argv[1], "max_retries": 0}
+try:
+    if sys.argv[2] == "awaited":
+        asyncio.run(awaited(AsyncFlashbackClient("tok", **options)))
+    client = FlashbackClient("tok", **options)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1,) * 2)
+    client.update_ai_llm("a", secret="s<")
+except errors.ApiConnectionError as error:
+    assert "Too many open files" in str(error), error
+    assert error.maybe_applied is False, error
+    print("ours")
+"""
+    kind = "blocking" if "blocking" in update.__name__ else "awaited"
+    with serving(says(FINE)) as wire:
+        command = [sys.executable, "-c", script, wire.url, kind]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("ours\n", "")
+
+
+@pytest.mark.parametrize("kind", [FlashbackClient, AsyncFlashbackClient])
+@pytest.mark.parametrize("content", [None, b"not a certificate"])
+def test_unusable_ca_file_is_named(
+    kind: Any, content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing or broken SSL_CERT_FILE is an ArgumentError of the constructor."""
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with pytest.raises(errors.ArgumentError, match="SSL_CERT_FILE cannot be used"):
+        kind(TOKEN)
+    kind(TOKEN, base_url="http://127.0.0.1")  # http needs no certificates
+
+
+def test_changed_ca_file_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new client sees a file that was replaced; an unchanged one is read once."""
+    made: list[ssl.SSLContext] = []
+    create = httpx.create_ssl_context
+
+    def counted() -> ssl.SSLContext:
+        made.append(create())
+        return made[-1]
+
+    monkeypatch.setattr(httpx, "create_ssl_context", counted)
+    file = tmp_path / "ca.pem"
+    file.write_bytes(Path(certifi.where()).read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    for _ in range(3):
+        FlashbackClient(TOKEN).close()
+    assert len(made) == 1
+    file.write_bytes(Path(certifi.where()).read_bytes() + b"\n")
+    FlashbackClient(TOKEN).close()
+    assert len(made) == 2
+
+
+def test_proxy_of_the_environment_is_used(update: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTP_PROXY is honored, with a login whose password holds #, @ and /."""
+    with serving(says(FINE)) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//us%65r:p#a@s/s@") + "\n")
+        options = {"base_url": "http://inside.test", "allow_http": True}
+        assert update(None, options=options).success is True
+        (request,) = proxy.requests
+    assert request.target == f"http://inside.test/ai/llm/{ID}"
+    assert request.headers["proxy-authorization"] == "Basic dXNlcjpwI2FAcy9z"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_proxy_is_never_used_for_loopback(
+    update: Any, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests to this machine do not leave it, where token and credentials are in clear."""
+    with serving(says(FINE)) as proxy, serving(says(FINE)) as wire:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        url = wire.url.replace("127.0.0.1", host)
+        assert update(None, options={"base_url": url}).success is True
+        assert (len(proxy.requests), len(wire.requests)) == (0, 1)
+
+
+NO_PROXY = [
+    *((entry, "http", "inside.test", 8080, True) for entry in ("*", "inside.test", ".inside.test")),
+    *((entry, "http", "inside.test", 8080, True) for entry in ("test", "a.test, INSIDE.test.")),
+    ("inside.test:8080", "http", "inside.test", 8080, True),
+    ("https://inside.test", "https", "inside.test", 443, True),
+    ("*.test", "http", "inside.test", 8080, True),
+    ("10.1.2.3", "http", "10.1.2.3", 80, True),
+    ("[fd00::1]", "http", "fd00::1", 80, True),
+    ("[fd00::1]:81", "http", "fd00::1", 80, False),
+    ("inside.test:80", "http", "inside.test", 8080, False),
+    ("https://inside.test", "http", "inside.test", 8080, False),
+    *((entry, "http", "inside.test", 8080, False) for entry in ("side.test", "a.inside.test")),
+    ("", "http", "inside.test", 8080, False),
+]
+
+
+@pytest.mark.parametrize("case", NO_PROXY, ids=str)
+def test_no_proxy_is_read_as_curl_and_httpx_do(
+    case: tuple[str, str, str, int, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names, suffixes, ports, schemes, addresses and * of NO_PROXY are honored."""
+    no_proxy, scheme, host, port, is_covered = case
+    monkeypatch.setenv("http_proxy", "http://proxy.test:3128")
+    monkeypatch.setenv("https_proxy", "http://proxy.test:3128")
+    monkeypatch.setenv("no_proxy", no_proxy)
+    assert (proxy_for(scheme, host, port) is None) is is_covered
+
+
+@pytest.mark.parametrize("kind", [FlashbackClient, AsyncFlashbackClient])
+@pytest.mark.parametrize(
+    "proxy", ["http://user:p4ss@proxy:99999", "http://u:p4ss@", "ftp://u:p4ss@proxy", "http://"]
+)
+def test_unusable_proxy_is_named_without_its_password(
+    kind: Any, proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At construction, as an ArgumentError of the variable."""
+    monkeypatch.setenv("https_proxy", proxy)
+    with pytest.raises(errors.ArgumentError, match="HTTPS_PROXY is not a proxy URL") as caught:
+        kind(TOKEN)
+    assert "p4ss" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [FlashbackClient, AsyncFlashbackClient])
+def test_socks_without_its_package_is_named(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says what to install."""
+    monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:1080")
+    monkeypatch.setattr("flashback_runtime.proxies.find_spec", lambda _: None)
+    with pytest.raises(errors.ArgumentError, match=r"ALL_PROXY.*pip install 'httpx\[socks\]'"):
+        kind(TOKEN)

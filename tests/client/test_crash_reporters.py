@@ -1,0 +1,237 @@
+"""Crash reporters with their default settings send no credential, whatever goes wrong.
+
+Each sends what it captured, locals of all frames included, to an intake on loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import traceback
+import zlib
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import elasticapm
+import httpx
+import pytest
+import rollbar
+import sentry_sdk
+from flashback_client import AsyncFlashbackClient, FlashbackClient, FlashbackError
+from sentry_sdk.utils import event_from_exception
+
+from tests.client.support import ID
+from tests.client.wire import Behaviour, answer, hangs_up, says, serving, waits_for_close
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+TOKEN = "the-token-that-nobody-may-see"
+KEY = "the-key-that-nobody-may-see"
+SECRET = 'the-secret "that" nobody/may-see'
+FORMS = (TOKEN, KEY, "that nobody", "nobody/may-see", "nobody\\/may-see", 'secret \\"that')
+
+
+class Intake:
+    """Where reporters send to, and what arrived, decompressed."""
+
+    def __init__(self, url: str) -> None:
+        """Start empty."""
+        self.url = url
+        self.reports: list[str] = []
+        self.arrived = threading.Event()
+
+    def keep(self, content: bytes) -> None:
+        """Keep a report."""
+        if content[:2] in {b"\x1f\x8b", b"\x78\x9c", b"\x78\xda"}:
+            content = zlib.decompress(content, wbits=47)
+        self.reports.append(content.decode("utf-8", "replace"))
+        self.arrived.set()
+
+
+@contextmanager
+def intake() -> Generator[Intake]:
+    """A server that accepts any report."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = self.headers.get("content-length")
+            content = self.rfile.read(int(length)) if length else _chunked(self.rfile)
+            found.keep(content)
+            self.send_response(200)
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        found = Intake(f"http://127.0.0.1:{server.server_address[1]}")
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield found
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _chunked(stream: Any) -> bytes:
+    content = b""
+    while size := int(stream.readline(), 16):
+        content += stream.read(size)
+        stream.readline()
+    stream.readline()
+    return content
+
+
+def by_rollbar(error: BaseException) -> str:
+    """Report to Rollbar; return what was sent."""
+    with intake() as found:
+        rollbar.init("access-token", endpoint=f"{found.url}/api/1/", handler="blocking")
+        rollbar.report_exc_info((type(error), error, error.__traceback__))
+        found.arrived.wait(10)
+    setattr(rollbar, "_initialized", False)  # noqa: B010 - it can be initialized once otherwise
+    return "".join(found.reports)
+
+
+def by_elastic_apm(error: BaseException) -> str:
+    """Report to Elastic APM; return what was sent."""
+    logging.getLogger("elasticapm").setLevel(logging.CRITICAL)
+    with intake() as found:
+        client = elasticapm.Client(
+            service_name="test",
+            server_url=found.url,
+            cloud_provider="none",
+            central_config=False,
+            metrics_interval="0s",
+        )
+        exc_info = (type(error), error, error.__traceback__)
+        client.capture_exception(exc_info)  # type: ignore[no-untyped-call]
+        client.close()
+        found.arrived.wait(10)
+    return "".join(found.reports)
+
+
+def by_sentry(error: BaseException) -> str:
+    """Report to Sentry; return what was sent."""
+    with intake() as found:
+        dsn = found.url.replace("//", "//key@") + "/1"
+        client = sentry_sdk.Client(dsn, default_integrations=False)  # they would patch httpx
+        event, hint = event_from_exception(error, client_options=client.options)
+        client.capture_event(event, hint)
+        client.close(10)
+    return "".join(found.reports)
+
+
+def by_traceback(error: BaseException) -> str:
+    """Format the traceback with captured locals."""
+    captured = traceback.TracebackException.from_exception(error, capture_locals=True)
+    return "".join(captured.format())
+
+
+REPORTERS = [by_rollbar, by_elastic_apm, by_sentry, by_traceback]
+
+
+class Credentials:
+    """Credentials that are no local variable of a caller's frame."""
+
+    secret: Any = SECRET
+    key: Any = KEY
+
+
+def hook_that_fails(request: httpx.Request) -> None:
+    """A hook of the caller that has a bug."""
+    del request
+    missing: dict[str, str] = {}
+    missing["missing"]
+
+
+def failing_blocking(url: str, **options: Any) -> BaseException:
+    """The exception of a blocking call."""
+    hooks = options.pop("hooks", None)
+    given = httpx.Client(event_hooks={"request": [hooks]}) if hooks else None
+    try:
+        with FlashbackClient(TOKEN, base_url=url, http_client=given, **options) as client:
+            client.update_ai_llm(ID, key=Credentials.key, secret=Credentials.secret)
+    except Exception as error:  # noqa: BLE001 - of any kind
+        return error
+    raise AssertionError("the call succeeded")
+
+
+def failing_awaited(url: str, **options: Any) -> BaseException:
+    """The exception of an awaited call."""
+    hooks = options.pop("hooks", None)
+
+    async def hook(request: httpx.Request) -> None:
+        hooks(request)
+
+    async def call() -> None:
+        given = httpx.AsyncClient(event_hooks={"request": [hook]}) if hooks else None
+        async with AsyncFlashbackClient(
+            TOKEN, base_url=url, http_client=given, **options
+        ) as client:
+            await client.update_ai_llm(ID, key=Credentials.key, secret=Credentials.secret)
+
+    try:
+        asyncio.run(call())
+    except Exception as error:  # noqa: BLE001 - of any kind
+        return error
+    raise AssertionError("the call succeeded")
+
+
+ECHO = f"{TOKEN} {KEY} {SECRET}".encode()
+FAILURES: dict[str, tuple[Behaviour, dict[str, Any]]] = {
+    "refused": (says(answer(400, ECHO, X_Echo=TOKEN)), {}),
+    "lost": (hangs_up, {}),
+    "late": (waits_for_close, {"timeout": 0.2}),
+    "not JSON": (says(answer(200, ECHO)), {}),
+    "bug in a hook": (says(answer(200)), {"hooks": hook_that_fails}),
+}
+
+
+@pytest.mark.parametrize("failing", [failing_blocking, failing_awaited])
+@pytest.mark.parametrize("failure", FAILURES)
+def test_reports_hold_no_credential(failing: Callable[..., BaseException], failure: str) -> None:
+    """Rollbar, Elastic APM, Sentry and captured locals show where it failed, and no secret."""
+    behave, options = FAILURES[failure]
+    with serving(behave) as wire:
+        error = failing(wire.url, max_retries=0, **options)
+    assert isinstance(error, KeyError if failure == "bug in a hook" else FlashbackError)
+    for reporter in REPORTERS:
+        report = reporter(error)
+        assert "update_ai_llm" in report
+        assert [form for form in FORMS if form in report] == []
+
+
+@pytest.mark.parametrize("field", ["key", "secret"])
+@pytest.mark.parametrize("wrong", ["", SECRET + "\ud800", SECRET.encode(), [SECRET]])
+def test_reports_of_refused_arguments_hold_no_credential(
+    monkeypatch: pytest.MonkeyPatch, field: str, wrong: object
+) -> None:
+    """A credential that breaks the contract is not shown either."""
+    monkeypatch.setattr(Credentials, field, wrong)
+    error = failing_blocking("http://127.0.0.1:1")
+    for reporter in (by_rollbar, by_elastic_apm, by_traceback):
+        report = reporter(error)
+        assert field in report
+        assert [form for form in FORMS if form in report] == []
+
+
+def test_the_line_of_a_hook_that_fails_is_kept() -> None:
+    """Frames of the caller's own hook stay in the traceback; those of httpx do not."""
+    with serving(says(answer(200))) as wire:
+        for failing in (failing_blocking, failing_awaited):
+            error = failing(wire.url, hooks=hook_that_fails)
+            frames = traceback.extract_tb(error.__traceback__)
+            assert frames[-1].name == "hook_that_fails"
+            assert [frame for frame in frames if "httpx" in frame.filename] == []

@@ -1,0 +1,48 @@
+"""Every example of docs/client.md runs against the mock, and its table lists every error."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from flashback_client import errors
+
+if TYPE_CHECKING:
+    from flashback_mock import Mock
+
+PAGE = (Path(__file__).parents[2] / "docs" / "client.md").read_text("utf-8")
+EXAMPLES = re.findall(r"(?s)```python\n(.*?)```", PAGE)
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_example_runs(number: int, mock: Mock) -> None:
+    """The example runs as it is, with the names that its text speaks of."""
+    tokens = {"acme": mock.tokens["owner"], "globex": mock.tokens["admin"]}
+    names = {"config": mock.ids["main"], "tokens": tokens, "__name__": "example"}
+    exec(compile(EXAMPLES[number], f"example {number}", "exec"), names)  # noqa: S102
+    if "def rotate" in EXAMPLES[number]:
+        judge_rotate(names["rotate"], mock)
+
+
+def judge_rotate(rotate: object, mock: Mock) -> None:
+    """The example of errors says what to do in each case."""
+    from flashback_client import FlashbackClient
+
+    assert callable(rotate)
+    with FlashbackClient(max_retries=0) as client:
+        assert rotate(client, mock.ids["main"], "s") == "rotated"
+        assert rotate(client, mock.ids["main"], "") == "secret is wrong"
+        mock.answer_next(status=403)
+        assert rotate(client, mock.ids["main"], "s") == "not rotated"
+        mock.answer_next(fault="reset", after_update=True)
+        assert rotate(client, mock.ids["main"], "s").startswith("keep the old secret")
+
+
+def test_table_lists_every_error() -> None:
+    """Each public class of flashback_client.errors is in the table of errors."""
+    table = PAGE.partition("## Errors")[2].partition("## Retries")[0]
+    abstract = {"ApiStatusError", "ArgumentTypeError", "ResponseError", "STATUS_ERRORS"}
+    missing = [name for name in errors.__all__ if name not in abstract and f"`{name}`" not in table]
+    assert missing == []

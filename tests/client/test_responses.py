@@ -1,0 +1,297 @@
+"""Success is returned; every other response is the error of its status."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import gzip
+import http
+import json
+import time
+import tracemalloc
+from typing import Any
+
+import httpx
+import pytest
+from flashback_client import AiType, AsyncFlashbackClient, FlashbackError, errors
+from flashback_client.api.ai_llm import update_ai_llm
+from flashback_client.models import UpdateAiLlmRequest, UpdateAiLlmResponse
+
+from tests.client.support import (
+    CONTRACT,
+    ID,
+    OPERATION,
+    TOKEN,
+    UPDATED,
+    URL,
+    Service,
+    blocking,
+    pickled,
+)
+from tests.client.wire import answer, says, serving
+
+EXAMPLES = OPERATION["requestBody"]["content"]["application/json"]["examples"]
+DOCUMENTED = sorted(int(status) for status in OPERATION["responses"] if status != "200")
+NAMES = {
+    401: "AuthenticationError",
+    403: "PermissionDeniedError",
+    413: "ContentTooLargeError",
+    429: "RateLimitError",
+    500: "InternalServerError",
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_of_the_contract_are_sent_unchanged(update: Any, name: str) -> None:
+    """Every example of a request body is what goes over the wire."""
+    value = EXAMPLES[name]["value"]
+    service = Service()
+    fields = {("ai_type" if field == "aiType" else field): value[field] for field in value}
+    assert update(service, **fields) == UpdateAiLlmResponse.from_dict(UPDATED)
+    (request,) = service.requests
+    assert (request.method, str(request.url)) == ("PUT", URL)
+    assert json.loads(request.content) == value
+    assert request.headers["authorization"] == f"Bearer {TOKEN}"
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["user-agent"] == f"flashback-client/{CONTRACT['info']['version']}"
+
+
+@pytest.mark.parametrize("status", DOCUMENTED)
+def test_every_documented_status_has_its_class(update: Any, status: int) -> None:
+    """Its name is the HTTP phrase's, and it has message, request id, attempts and body."""
+    phrase = http.HTTPStatus(status).phrase.title().replace(" ", "")
+    body = {"success": False, "message": "so it is"}
+    headers = {"X-Request-Id": "r-9", "Retry-After": "7"}
+    service = Service(httpx.Response(status, json=body, headers=headers))
+    with pytest.raises(errors.ApiStatusError) as caught:
+        update(service, options={"max_retries": 0})
+    error = caught.value
+    assert type(error).__name__ == NAMES.get(status, f"{phrase}Error")
+    assert isinstance(error, errors.ServerError) == (status >= 500)
+    assert (error.status_code, error.message, error.request_id) == (status, "so it is", "r-9")
+    assert (error.method, error.url, error.path) == ("PUT", URL, f"/ai/llm/{ID}")
+    assert (error.attempts, error.retry_after, error.maybe_applied) == (1, 7, False)
+    assert error.headers["X-Request-Id"] == error.headers.get("x-request-id") == "r-9"
+    assert str(error) == f"PUT {URL}: {status} so it is (1 attempt, request id r-9)"
+    assert json.loads(error.body) == body
+
+
+@pytest.mark.parametrize("status", [204, 302, 418, 499, 502, 520, 527, 530, 599])
+def test_any_other_status_is_unexpected(update: Any, status: int) -> None:
+    """An undocumented status raises, whether IANA knows it or not; 5xx are ServerErrors."""
+    with pytest.raises(errors.UnexpectedStatusError, match=str(status)) as caught:
+        update(Service(httpx.Response(status)), name="n", options={"max_retries": 0})
+    assert caught.value.status_code == status
+    assert isinstance(caught.value, errors.ServerError) == (status >= 500)
+
+
+BROKEN = [
+    *(b"null", b"[" * 100000, b"\xff", b"[]", b"[[1,2]]", b"", b"<html>", b'"text"'),
+    *(b'{"success":"yes"}', b'{"success":1}', b'{"success":false}'),
+    b'{"success":true,"aiLlmId":7}',
+]
+
+
+@pytest.mark.parametrize("content", BROKEN)
+def test_success_with_a_broken_body_is_a_decode_error(update: Any, content: bytes) -> None:
+    """Status and body are kept, and the update may have been applied."""
+    with pytest.raises(errors.ResponseDecodeError) as caught:
+        update(Service(httpx.Response(200, content=content)), name="n")
+    assert (caught.value.status_code, caught.value.maybe_applied) == (200, True)
+    assert caught.value.body == content[: 1 << 16]
+
+
+def test_html_of_a_proxy_keeps_status_and_headers(update: Any) -> None:
+    """An error whose body is HTML is still the error of its status."""
+    service = Service(httpx.Response(500, content=b"<html>", headers={"request-id": "r-1"}))
+    with pytest.raises(errors.InternalServerError) as caught:
+        update(service, name="n", options={"max_retries": 0})
+    assert (caught.value.body, caught.value.request_id) == (b"<html>", "r-1")
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_byte_order_mark_is_ignored(update: Any, status: int) -> None:
+    """JSON behind a byte order mark is read, of a success and of an error."""
+    content = b"\xef\xbb\xbf" + json.dumps({**UPDATED, "success": status == 200}).encode()
+    service = Service(httpx.Response(status, content=content))
+    if status == 200:
+        assert update(service, name="n").message == "updated"
+    else:
+        with pytest.raises(errors.NotFoundError, match="404 updated"):
+            update(service, name="n")
+
+
+def test_text_of_another_charset_is_readable() -> None:
+    """Response.text follows the charset of the Content-Type, and never fails."""
+    page = {"content-type": "text/html; charset=latin-1"}
+    service = Service(
+        httpx.Response(418, content="é".encode("latin-1"), headers=page),
+        httpx.Response(418, content=b"\xff", headers={"content-type": "text/html; charset=zz"}),
+    )
+    with blocking(service) as client:
+        call = update_ai_llm.prepare(ID, body=UpdateAiLlmRequest(name="n"))
+        assert client.send(call).text == "é"
+        assert client.send(call).text == "\ufffd"
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["gzip", "plain"])
+def test_large_responses_are_cut_off(packed: bool) -> None:  # noqa: FBT001
+    """50 MB, or the 48 kB of gzip that they fit in, are not held in memory."""
+    content = b" " * 50_000_000
+    sent = answer(200, gzip.compress(content), Content_Encoding="gzip")
+    with serving(says(sent if packed else answer(200, content))) as wire:
+        client = blocking(base_url=wire.url)
+        tracemalloc.start()
+        with pytest.raises(errors.ResponseDecodeError, match="larger than 1048576"):
+            client.update_ai_llm(ID, name="n")
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        client.close()
+    assert most < 16_000_000
+
+
+def test_endless_response_is_cut_off(update: Any) -> None:
+    """A body without end is read to the limit, long before the deadline."""
+
+    def behave(connection: Any, _: Any, __: int) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            connection.sendall(b" " * 65536)
+
+    started = time.monotonic()
+    with (
+        serving(behave) as wire,
+        pytest.raises(errors.ResponseDecodeError, match="larger than 1048576"),
+    ):
+        update(None, name="n", options={"base_url": wire.url})
+    assert time.monotonic() - started < 10
+
+
+def test_compressed_responses_are_read(update: Any) -> None:
+    """A proxy that compresses unasked is understood; an unknown coding is a clear error."""
+    packed = gzip.compress(json.dumps(UPDATED).encode())
+    gzipped = answer(200, packed, Content_Encoding="gzip")
+    unknown = answer(200, b"x", Content_Encoding="br")
+    with serving(says(gzipped, unknown)) as wire:
+        options = {"base_url": wire.url}
+        assert update(None, name="n", options=options).message == "updated"
+        with pytest.raises(errors.ResponseDecodeError, match="not asked for"):
+            update(None, name="n", options=options)
+
+
+@pytest.mark.parametrize("location", ["https://[bad", "//\x00", "https://user:pw@ok.test/x", ""])
+def test_redirect_is_an_error_of_its_own(update: Any, location: str) -> None:
+    """A redirect is not followed, whatever its Location holds."""
+    service = Service(httpx.Response(302, headers=[(b"Location", location.encode())]))
+    with pytest.raises(errors.UnexpectedStatusError, match=r"302; redirects are not followed"):
+        update(service, name="n")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirect_is_not_followed_by_a_client_handed_in(status: int) -> None:
+    """Not even with follow_redirects=True: the body would go to another host."""
+    with serving(says(answer(200, UPDATED))) as other:
+        redirect = answer(status, Location=f"{other.url}/x?y")
+        with (
+            serving(says(redirect)) as wire,
+            httpx.Client(follow_redirects=True) as given,
+            pytest.raises(errors.UnexpectedStatusError, match="not followed") as caught,
+        ):
+            blocking(base_url=wire.url, http_client=given).update_ai_llm(ID, secret="s")
+        assert other.url in str(caught.value)
+        assert other.requests == []
+
+
+def errors_to_keep() -> list[FlashbackError]:
+    """One error of each kind, with all its facts."""
+    facts = {"method": "PUT", "url": URL, "attempts": 2, "maybe_applied": True}
+    headers = {"x-request-id": "r-1"}
+    return [
+        errors.ApiTimeoutError("late", facts),
+        errors.ArgumentError.about("name", "must be short"),
+        errors.NotFoundError("gone", {**facts, "headers": headers, "body": "\xff{}"}),
+        errors.UnexpectedServerError("bad gateway", {**facts, "status_code": 502}),
+    ]
+
+
+def remade(error: FlashbackError) -> FlashbackError:
+    """What Celery's JSON result backend makes of an error: its class and JSON of its args."""
+    return type(error)(*json.loads(json.dumps(error.args)))
+
+
+@pytest.mark.parametrize("again", [pickled, copy.copy, copy.deepcopy, remade])
+@pytest.mark.parametrize("error", errors_to_keep(), ids=lambda error: type(error).__name__)
+def test_copied_error_is_whole(error: FlashbackError, again: Any) -> None:
+    """Pickled, copied or made from its args, an error has the same text and facts."""
+    same = again(error)
+    assert (type(same), str(same), vars(same)) == (type(error), str(error), vars(error))
+
+
+def test_error_made_by_hand_has_its_status() -> None:
+    """`NotFoundError("gone")`, as a test's side effect, has status 404."""
+    error = errors.NotFoundError("gone")
+    assert (str(error), error.status_code, error.body, dict(error.headers)) == (
+        "gone",
+        404,
+        b"",
+        {},
+    )
+
+
+def test_large_body_stays_out_of_the_text(update: Any) -> None:
+    """Five megabytes are cut to 64 KiB in the error's body, and its text stays short."""
+    service = Service(httpx.Response(404, content=b"x" * 5_000_000))
+    with pytest.raises(errors.NotFoundError) as caught:
+        update(service, name="n")
+    assert len(str(caught.value)) < 1000
+    assert len(caught.value.body) == 1 << 16
+    message = Service(httpx.Response(400, json={"message": "m" * 100_000}))
+    with pytest.raises(errors.BadRequestError) as caught_long:
+        update(message, name="n")
+    assert len(str(caught_long.value)) < 700
+
+
+def test_function_modules_return_any_status() -> None:
+    """The generator's functions return errors as parsed bodies, with id and attempts."""
+    body = UpdateAiLlmRequest(name="n")
+    failed = {"success": False, "message": "gone"}
+    service = Service(
+        httpx.Response(404, json=failed),
+        httpx.Response(418),
+        httpx.Response(404, json=failed, headers={"x-request-id": "r-1"}),
+        httpx.Response(200, json=UPDATED, headers={"x-request-id": "r-2"}),
+    )
+    with blocking(service) as client:
+        parsed = update_ai_llm.sync(ID, client=client, body=body)
+        assert parsed is not None
+        assert parsed.message == "gone"
+        assert update_ai_llm.sync(ID, client=client, body=body) is None
+        refused = update_ai_llm.sync_detailed(ID, client=client, body=body)
+        assert (refused.status_code, refused.request_id, refused.attempts) == (404, "r-1", 1)
+        with pytest.raises(errors.NotFoundError, match=r"404 gone .*request id r-1"):
+            refused.raise_for_status()
+        updated = update_ai_llm.sync_detailed(ID, client=client, body=body)
+        assert updated.raise_for_status() is updated
+        assert (updated.request_id, updated.headers["X-Request-Id"]) == ("r-2", "r-2")
+        assert updated.parsed == UpdateAiLlmResponse.from_dict(UPDATED)
+
+
+def test_function_modules_can_be_awaited() -> None:
+    """The same by the async client."""
+
+    async def call() -> None:
+        service = Service(httpx.Response(500, json={"message": "no"}))
+        async with AsyncFlashbackClient(TOKEN, transport=service, max_retries=0) as client:
+            body = UpdateAiLlmRequest(ai_type=AiType.OPENAI)
+            response = await update_ai_llm.asyncio_detailed(ID, client=client, body=body)
+        assert response.status_code == 500
+        assert response.parsed is not None
+        assert response.parsed.message == "no"
+
+    asyncio.run(call())
+
+
+def test_models_of_responses_accept_unknown_fields(update: Any) -> None:
+    """A field that the contract does not have yet is kept, and breaks nothing."""
+    service = Service(httpx.Response(200, json={**UPDATED, "zzField": [1]}))
+    assert update(service, name="n").additional_properties == {"zzField": [1]}

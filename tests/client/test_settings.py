@@ -1,0 +1,213 @@
+"""Settings come from arguments, then the environment, then the contract; wrong ones are named."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+import pytest
+from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
+
+from tests.client.support import ID, TOKEN, UPDATED, Service, blocking
+from tests.client.wire import answer, says, serving
+
+
+def test_server_of_the_contract_is_the_default() -> None:
+    """Without any setting, calls go to the first server of the contract."""
+    assert "base_url='https://backend.flashback.tech'" in repr(blocking(Service()))
+
+
+def test_environment_stands_in_for_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FLASHBACK_TOKEN and FLASHBACK_BASE_URL are used; arguments win over them."""
+    monkeypatch.setenv("FLASHBACK_TOKEN", "of-the-environment")
+    monkeypatch.setenv("FLASHBACK_BASE_URL", "https://other.test/api/")
+    service = Service()
+    with FlashbackClient(transport=service) as client:
+        client.update_ai_llm(ID)
+    with FlashbackClient("given", base_url="https://given.test", transport=service) as client:
+        client.update_ai_llm(ID)
+    first, second = service.requests
+    assert str(first.url) == f"https://other.test/api/ai/llm/{ID}"
+    assert first.headers["authorization"] == "Bearer of-the-environment"
+    assert str(second.url) == f"https://given.test/ai/llm/{ID}"
+    assert second.headers["authorization"] == "Bearer given"
+
+
+@pytest.mark.parametrize("url", ["http://backend.flashback.tech", "http://127.0.0.1.evil.test"])
+def test_http_is_refused_where_the_token_would_be_in_clear(url: str) -> None:
+    """Plain http is for loopback, or allowed by name."""
+    with pytest.raises(errors.ArgumentError, match="allow_http"):
+        blocking(Service(), base_url=url)
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST.", "127.8.9.10", "[::1]", "[::ffff:127.0.0.1]"]
+)
+def test_http_is_accepted_for_loopback(host: str) -> None:
+    """Every name of this machine is loopback."""
+    blocking(Service(), base_url=f"http://{host}:4010").update_ai_llm(ID)
+
+
+def test_http_can_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By allow_http=True, or FLASHBACK_ALLOW_HTTP=1 as in a Compose file."""
+    url = "http://mock_1:4010"
+    assert blocking(Service(), base_url=url, allow_http=True).update_ai_llm(ID).success is True
+    monkeypatch.setenv("FLASHBACK_ALLOW_HTTP", "1")
+    assert blocking(Service(), base_url=url).update_ai_llm(ID).success is True
+    with pytest.raises(errors.ArgumentError, match="allow_http"):
+        blocking(Service(), base_url=url, allow_http=False)
+    monkeypatch.setenv("FLASHBACK_ALLOW_HTTP", "perhaps")
+    with pytest.raises(errors.ArgumentError, match="FLASHBACK_ALLOW_HTTP must be 1 or 0"):
+        blocking(Service())
+    with pytest.raises(errors.ArgumentError, match="allow_http must be of type bool, not str"):
+        blocking(Service(), allow_http="false")
+
+
+BASE_URLS = [
+    *("backend.flashback.tech", "https://", "ftp://host", "https://host?x=1", "https://host#x"),
+    *("https://host//", "https://host/a//b", "https://user:pass@host", "https://host/../x", ""),
+    *(" ", "https://ho st", "https://host:99999", "https://[::1", "https://host\n", 7),
+    *("https://a..b", f"https://{'a' * 64}.test", "https://xn--\x80", "https://[fe80::1%25eth0]"),
+]
+
+
+@pytest.mark.parametrize("url", BASE_URLS)
+def test_unusable_base_url_is_refused(url: Any) -> None:
+    """At construction, without showing a password in it."""
+    with pytest.raises(errors.ArgumentError, match="base_url") as caught:
+        blocking(Service(), base_url=url)
+    assert caught.value.field == "base_url"
+    assert "pass@" not in str(caught.value)
+
+
+SETTINGS: list[tuple[dict[str, Any], str]] = [
+    ({"timeout": "30"}, "timeout must be of type number, not str"),
+    ({"timeout": httpx.Timeout(3)}, "timeout must be of type number, not Timeout"),
+    ({"timeout": (1, 2)}, "timeout must be of type number, not tuple"),
+    ({"attempt_timeout": True}, "attempt_timeout must be of type number, not bool"),
+    ({"max_retries": -1}, "max_retries must be at least 0"),
+    ({"max_retries": 1.5}, "max_retries must be of type int, not float"),
+    ({"headers": {"Authorization": "Bearer x"}}, "headers['Authorization'] cannot be set"),
+    ({"headers": {"a b": "x"}}, "headers['a b'] cannot be set"),
+    ({"headers": {"a": "x\r\nb: y"}}, "headers['a'] must be visible ASCII on one line"),
+    ({"headers": {"X": 5}}, "headers['X'] must be of type str, not int"),
+    ({"headers": {5: "x"}}, "headers[5] must be of type str, not int"),
+    ({"headers": ["X"]}, "headers must be of type Mapping, not list"),
+]
+
+
+@pytest.mark.parametrize(("options", "problem"), SETTINGS)
+@pytest.mark.parametrize("kind", [FlashbackClient, AsyncFlashbackClient])
+def test_wrong_setting_is_named(kind: Any, options: dict[str, Any], problem: str) -> None:
+    """The constructor and with_options say which argument is wrong, and how."""
+    (field,) = options
+    derive: Any = kind(TOKEN).with_options
+    makers: list[tuple[Any, tuple[str, ...]]] = [(kind, (TOKEN,)), (derive, ())]
+    for make, arguments in makers:
+        with pytest.raises(errors.ArgumentError) as caught:
+            make(*arguments, **options)
+        assert problem in str(caught.value)
+        assert caught.value.field.partition("[")[0] == field
+
+
+@pytest.mark.parametrize("kind", [FlashbackClient, AsyncFlashbackClient])
+@pytest.mark.parametrize("field", ["http_client", "transport"])
+def test_what_is_handed_in_must_be_of_the_right_kind(kind: Any, field: str) -> None:
+    """An async httpx client cannot block, nor the other way round."""
+    with pytest.raises(errors.ArgumentError, match="must be an httpx") as caught:
+        kind(TOKEN, **{field: object()})
+    assert caught.value.field == field
+
+
+def test_client_handed_in_must_be_usable() -> None:
+    """A closed one, one with auth=, and one beside a transport are refused."""
+    with httpx.Client(auth=("u", "p")) as given, pytest.raises(errors.ArgumentError, match="auth="):
+        FlashbackClient(TOKEN, http_client=given)
+    with httpx.Client() as closed:
+        pass
+    with pytest.raises(errors.ArgumentError, match="is closed"):
+        FlashbackClient(TOKEN, http_client=closed)
+    with httpx.Client() as both, pytest.raises(errors.ArgumentError, match="cannot both be given"):
+        FlashbackClient(TOKEN, http_client=both, transport=Service())
+
+
+def test_client_handed_in_keeps_its_settings() -> None:
+    """Its base URL, headers and limits are the caller's, and so is closing it."""
+    service = Service()
+    with httpx.Client(
+        transport=service,
+        base_url="https://theirs.test",
+        headers={"X-Theirs": "1"},
+        timeout=3,
+    ) as given:
+        with FlashbackClient(TOKEN, http_client=given) as client:
+            client.update_ai_llm(ID)
+        assert not given.is_closed
+    (request,) = service.requests
+    assert str(request.url) == f"https://theirs.test/ai/llm/{ID}"
+    assert request.headers["x-theirs"] == "1"
+    assert request.headers["authorization"] == f"Bearer {TOKEN}"
+    assert request.extensions["timeout"]["read"] == 3
+
+
+def test_headers_of_the_caller_stay_the_callers() -> None:
+    """A dict that is handed in is not written into, and a header is set in any case."""
+    headers = {"uSER-aGENT": "mine"}
+    service = Service()
+    blocking(service, headers=headers).update_ai_llm(ID)
+    assert headers == {"uSER-aGENT": "mine"}
+    assert service.requests[0].headers.get_list("user-agent") == ["mine"]
+
+
+def test_derived_client_changes_nothing_in_the_original() -> None:
+    """with_options sets token, base URL and headers of the new client alone."""
+    service = Service()
+    client = blocking(service)
+    derived = client.with_options(
+        token="of-another-tenant", base_url="https://tenant.test", headers={"X-Tenant": "two"}
+    )
+    for used in (client, derived, client):
+        used.update_ai_llm(ID)
+    seen = [
+        (r.url.host, r.headers["authorization"], r.headers.get("x-tenant"))
+        for r in service.requests
+    ]
+    own = ("backend.flashback.tech", f"Bearer {TOKEN}", None)
+    assert seen == [own, ("tenant.test", "Bearer of-another-tenant", "two"), own]
+
+
+def test_derived_clients_share_connections() -> None:
+    """Tenants of one host use one connection; a derived client closes none, and is cheap."""
+    with serving(says(answer(200, UPDATED))) as wire:
+        with FlashbackClient(TOKEN, base_url=wire.url) as client:
+            client.update_ai_llm(ID)
+            started = time.process_time()
+            for _ in range(100):
+                client.with_options(timeout=1, max_retries=0, headers={"X-A": "1"})
+            assert (time.process_time() - started) / 100 < 0.0005
+            with client.with_options(token="other", timeout=None) as derived:
+                derived.update_ai_llm(ID)
+            with pytest.raises(errors.FlashbackError, match="closed"):
+                derived.update_ai_llm(ID)
+            client.update_ai_llm(ID)
+        assert wire.connections == 1
+        tokens = [request.headers["authorization"] for request in wire.requests]
+        assert tokens == [f"Bearer {TOKEN}", "Bearer other", f"Bearer {TOKEN}"]
+    with pytest.raises(errors.FlashbackError, match="closed"):
+        client.with_options(timeout=1).update_ai_llm(ID)
+
+
+def test_cookies_of_one_call_are_not_sent_with_another() -> None:
+    """What a service sets for one tenant stays out of another tenant's calls."""
+    cookie = {"Set-Cookie": "tenant=one; Path=/"}
+    service = Service(httpx.Response(200, json=UPDATED, headers=cookie))
+    with FlashbackClient(TOKEN, transport=service) as client:
+        client.update_ai_llm(ID)
+        client.with_options(headers={"X-Tenant": "two"}).update_ai_llm(ID)
+    assert [request.headers.get("cookie") for request in service.requests] == [None, None]
+
+
+def test_half_made_client_can_be_shown() -> None:
+    """A crash reporter may call repr on a client whose constructor failed."""
+    assert repr(object.__new__(FlashbackClient)) == "FlashbackClient(...)"

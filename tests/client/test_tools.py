@@ -1,0 +1,149 @@
+"""Tools for tests and for tracing see the calls of both clients, with their default settings."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import httpcore
+import httpx
+import pytest
+import respx
+import sentry_sdk
+from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from sentry_sdk.integrations.httpx import HttpxIntegration
+
+from tests.client.support import ID, TOKEN, UPDATED, URL
+from tests.client.wire import answer, says, serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_httpx import HTTPXMock
+
+vcr: Any = importlib.import_module("vcr")  # it has no type hints
+
+
+def test_pytest_httpx_mocks_the_call(update: Any, httpx_mock: HTTPXMock) -> None:
+    """pytest-httpx answers, and sees the request with its body."""
+    httpx_mock.add_response(method="PUT", url=URL, match_json={"name": "n"}, json=UPDATED)
+    assert update(None, name="n").message == "updated"
+    (request,) = httpx_mock.get_requests()
+    assert request.headers["authorization"] == f"Bearer {TOKEN}"
+
+
+def test_pytest_httpx_errors_are_connection_errors(update: Any, httpx_mock: HTTPXMock) -> None:
+    """A read timeout that a test simulates may have been applied; a refused connection not."""
+    httpx_mock.add_exception(httpx.ReadTimeout("simulated"))
+    with pytest.raises(errors.ApiTimeoutError) as late:
+        update(None, name="n", options={"max_retries": 0})
+    httpx_mock.add_exception(httpx.ConnectError("simulated"))
+    with pytest.raises(errors.ApiConnectionError) as refused:
+        update(None, name="n", options={"max_retries": 0})
+    assert (late.value.maybe_applied, refused.value.maybe_applied) == (True, False)
+
+
+def test_respx_mocks_the_call(update: Any) -> None:
+    """Respx answers, and sees the request with its body."""
+    with respx.mock() as mocked:
+        route = mocked.put(URL, json={"name": "n"}).respond(json=UPDATED)
+        assert update(None, name="n").message == "updated"
+    assert route.call_count == 1
+
+
+def test_vcr_records_and_replays(update: Any, tmp_path: Path) -> None:
+    """VCR.py replays what it recorded, when the service is gone."""
+    cassette = str(tmp_path / "cassette.yaml")
+    with serving(says(answer(200, UPDATED))) as wire:
+        for _ in range(2):
+            with vcr.use_cassette(cassette, filter_headers=["authorization"]):
+                updated = update(None, name="n", options={"base_url": wire.url})
+            assert updated.message == "updated"
+        assert len(wire.requests) == 1
+
+
+def test_opentelemetry_records_a_span(update: Any) -> None:
+    """OpenTelemetry's instrumentation makes a span with method, URL and status."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    instrumentor = HTTPXClientInstrumentor()
+    instrumentor.instrument(tracer_provider=provider)
+    try:
+        with serving(says(answer(200, UPDATED))) as wire:
+            update(None, name="n", options={"base_url": wire.url})
+    finally:
+        instrumentor.uninstrument()
+    (span,) = exporter.get_finished_spans()
+    attributes = dict(span.attributes or {})
+    assert attributes["http.method"] == "PUT"
+    assert attributes["http.status_code"] == 200
+    assert ID in str(attributes["http.url"])
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_sentry_records_a_span_of_a_client_that_is_handed_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Sentry patches httpx.Client.send, so it sees calls of an `http_client=`."""
+    # Sentry patches these for the rest of the process; monkeypatch undoes it after the test.
+    monkeypatch.setattr(httpx.Client, "send", httpx.Client.send)
+    monkeypatch.setattr(httpx.AsyncClient, "send", httpx.AsyncClient.send)
+    seen: list[Any] = []
+
+    def keep(event: Any, _: Any) -> None:
+        seen.extend(event["spans"])
+
+    sentry_sdk.init(
+        dsn="http://key@127.0.0.1:1/1",
+        default_integrations=False,
+        auto_enabling_integrations=False,
+        integrations=[HttpxIntegration()],
+        traces_sample_rate=1.0,
+        before_send_transaction=keep,
+    )
+    try:
+        with (
+            serving(says(answer(200, UPDATED))) as wire,
+            httpx.Client() as given,
+            FlashbackClient(TOKEN, base_url=wire.url, http_client=given) as client,
+            sentry_sdk.start_transaction(name="rotation"),
+        ):
+            client.update_ai_llm(ID, name="n")
+    finally:
+        sentry_sdk.get_client().close(0)
+        sentry_sdk.get_global_scope().set_client(None)
+    assert [span["op"] for span in seen] == ["http.client"]
+    assert TOKEN not in json.dumps(seen, default=str)
+
+
+def test_the_private_name_of_httpx_is_still_there() -> None:
+    """`HTTPTransport._pool` is httpx's own pool; when this fails, see runtime/…/transport.py."""
+    assert isinstance(vars(httpx.HTTPTransport())["_pool"], httpcore.ConnectionPool)
+    assert isinstance(vars(httpx.AsyncHTTPTransport())["_pool"], httpcore.AsyncConnectionPool)
+
+
+def test_an_asgi_application_is_called_in_any_event_loop() -> None:
+    """ASGITransport serves one client in one event loop after the other, as tests use it."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        del receive
+        content = json.dumps({"aiLlmId": scope["path"].removeprefix("/ai/llm/")}).encode()
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+    client = AsyncFlashbackClient(TOKEN, transport=httpx.ASGITransport(application))
+    for _ in range(2):
+        assert asyncio.run(call(client)).ai_llm_id == ID
+
+
+async def call(client: AsyncFlashbackClient) -> Any:
+    """One awaited call."""
+    return await client.update_ai_llm(ID)
