@@ -1,4 +1,4 @@
-"""Says whom a change of the contract breaks, and whether its version says so."""
+"""Compare two versions of the contract, and check that the version says what changed."""
 
 from __future__ import annotations
 
@@ -7,85 +7,90 @@ import json
 import sys
 from pathlib import Path
 
-from scripts.compatibility import report
-from scripts.compatibility.documents import (
-    NAME,
-    ROOT,
-    CannotCompareError,
-    default_base,
-    find,
-    from_file,
-)
-from scripts.compatibility.judgement import judge, said_in
+from scripts.compatibility import comparison, documents, python_interface, report, verdict
+from scripts.compatibility.documents import NAME, CannotCompareError
+from scripts.compatibility.json_values import canonical_json
 
-IN_ORDER, NOT_IN_ORDER, NOT_COMPARED = 0, 1, 2
-FORMATS = {"text": report.text, "json": report.as_json, "markdown": report.markdown}
-WORDS = "compat.yaml"
+IN_ORDER = 0
+NOT_IN_ORDER = 1
+NOT_COMPARED = 2
+FORMATS = {
+    "text": report.as_text,
+    "json": report.as_json,
+    "markdown": report.as_markdown,
+    "github": report.as_github,
+}
+DECISIONS = "compat.yaml"
 
 
 def main() -> int:
-    """Exit status 0: in order, 1: not in order, 2: could not compare."""
+    """Return the exit status: 0 in order, 1 not in order, 2 could not compare."""
     options = _options()
     try:
         return _compare(options)
     except CannotCompareError as error:
         print(f"scripts/compat: {error}", file=sys.stderr)
-        return NOT_COMPARED
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 # no traceback reaches a user
         what = f"{type(error).__name__}: {str(error)[:200]}"
-        print(
-            f"scripts/compat: a contract is beyond it ({what}); please report it", file=sys.stderr
-        )
-        return NOT_COMPARED
+        print(f"scripts/compat: cannot read a contract ({what}); report this", file=sys.stderr)
     except KeyboardInterrupt:
         print("\nscripts/compat: interrupted", file=sys.stderr)
-        return NOT_COMPARED
+    return NOT_COMPARED
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/compat",
-        description="Compares two versions of the contract: every request that was valid must stay "
-        "valid, every answer must be one that was told of, the Python interface must hold; and "
-        "info.version must step as far as that is so. What breaks is shown by a request or answer.",
-        epilog="Exit status: 0 in order, 1 not in order, 2 could not compare. What a human says of "
-        f"a finding stands in {WORDS} beside the contract.",
+        description="Compare two versions of the contract. Every valid request must stay valid, "
+        "every response must have been documented, the Python interface must hold, and "
+        "info.version must say what changed. Breaks are shown by a request or response.",
+        epilog="Exit status: 0 in order, 1 not in order, 2 could not compare. Decisions about "
+        f"findings are in {DECISIONS}, next to the contract.",
     )
     parser.add_argument(
         "--base",
         metavar="FILE|REF",
-        help="the old contract: a file or a git reference; default: the newest release tag, else "
-        f"the version before the last change of {NAME}",
+        help="the old contract: a file or git reference; default: the newest release tag, else the "
+        "newest commit with another info.version",
     )
     parser.add_argument(
-        "--head", metavar="FILE", type=Path, help=f"the new one; default: {NAME} as it stands"
+        "--head", metavar="FILE", type=Path, help=f"the new contract; default: {NAME}"
     )
-    parser.add_argument(
-        "--format", choices=FORMATS, default="text", help="of the output; default: text"
-    )
+    parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
     return parser.parse_args()
 
 
 def _compare(options: argparse.Namespace) -> int:
-    path: Path = options.head or ROOT / NAME
-    head = from_file(path)
-    base = find(options.base) if options.base else default_base()
+    path: Path = options.head or documents.ROOT / NAME
+    head = documents.from_file(path)
+    base = documents.find(options.base) if options.base else documents.default_base(head)
     if isinstance(base, str):
-        _nothing(base, options.format)
+        _print_nothing(base, options.format)
         return IN_ORDER
-    judgement = judge(base, head, said_in(path.parent / WORDS))
-    if options.base or options.head:  # words are of the change that is being made, not of this one
-        judgement.stale = []
-    print(FORMATS[options.format](judgement), end="")
-    return IN_ORDER if judgement.in_order else NOT_IN_ORDER
+    for contract in (base, head):
+        verdict.core(contract)
+    findings = []
+    reason = ""
+    if canonical_json(base.document) != canonical_json(head.document):
+        for contract in (base, head):
+            documents.must_be_valid(contract)
+        python, reason = python_interface.compare(base, head)
+        findings = [*comparison.compare(base, head), *python]
+    decisions = verdict.read_decisions(path.parent / DECISIONS)
+    result = verdict.judge(base, head, findings, decisions)
+    result.not_compared = reason
+    if options.base or options.head:  # compat.yaml is about the default comparison
+        result.stale = []
+    print(FORMATS[options.format](result), end="")
+    return IN_ORDER if result.in_order else NOT_IN_ORDER
 
 
-def _nothing(why: str, form: str) -> None:
-    """Says that there is no base, in the form that was asked for."""
-    told = f"Nothing to compare {NAME} with: {why}."
-    print(
-        json.dumps({"compared": False, "in_order": True, "why": told}) if form == "json" else told
-    )
+def _print_nothing(why: str, form: str) -> None:
+    """Print why there is no base, in the requested format."""
+    text = f"Nothing to compare {NAME} with: {why}."
+    if form == "json":
+        text = json.dumps({"compared": False, "in_order": True, "why": text})
+    print(f"::notice::{text}" if form == "github" else text)
 
 
 if __name__ == "__main__":

@@ -10,17 +10,31 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-import flashback_mock
-
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests" / "contract"
+sys.path.insert(0, str(TESTS))
+
+import flashback_mock  # noqa: E402
+from support.options import add_options  # noqa: E402 - a package of the contract tests
+
 KEPT, BROKEN, NO_VERDICT = 0, 1, 2
+EPILOG = """\
+Exit status: 0 the contract is kept, or all findings are accepted; 1 it is broken; 2 no verdict.
+
+With --backend-url, secrets come from the environment only: FLASHBACK_TOKEN (may update ID) and,
+for more promises, FLASHBACK_ADMIN_TOKEN, FLASHBACK_READER_TOKEN (a member who may only read),
+FLASHBACK_STRANGER_TOKEN (not a member), FLASHBACK_EXPIRED_TOKEN, FLASHBACK_FOREIGN_AI_LLM_ID (in
+another workspace), FLASHBACK_SIBLING_AI_LLM_ID (another throwaway one of the same workspace, which
+the run renames). FLASHBACK_AI_LLM_ID replaces --id. See docs/contract-tests.md.
+"""
 
 
 def main() -> int:
     """Run the tests; return 0: the contract is kept, 1: it is broken, 2: there is no verdict."""
     options = _options()
     try:
+        if options.list:
+            return _status(_start([], dict(os.environ)))
         status = _test_given(options) if options.backend_url else _test_mock(options)
     except (ValueError, OSError) as why:
         print(f"scripts/contract: no verdict: {why}", file=sys.stderr)
@@ -34,41 +48,21 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/contract",
-        description="Tests a backend against the contract and ends with a verdict: each promise "
-        "kept, broken, or not tested. Without --backend-url it tests the mock.",
-        epilog="Exit status: 0 the contract is kept, 1 it is broken, 2 there is no verdict. "
-        "With --backend-url, secrets come from the environment only: FLASHBACK_TOKEN (may update "
-        "ID), and, for more promises, FLASHBACK_ADMIN_TOKEN, FLASHBACK_READER_TOKEN (member who "
-        "may only read), FLASHBACK_STRANGER_TOKEN (no member), FLASHBACK_EXPIRED_TOKEN, "
-        "FLASHBACK_FOREIGN_AI_LLM_ID (in another workspace), FLASHBACK_SIBLING_AI_LLM_ID (another "
-        "throwaway one of the same workspace, which the run renames). "
-        "FLASHBACK_AI_LLM_ID stands in for --id.",
-    )
-    parser.add_argument("--backend-url", metavar="URL", help="the backend to test")
-    parser.add_argument("--id", help="a throwaway configuration, which the run overwrites")
-    parser.add_argument("-k", metavar="RULE", help="only promises whose names match, as in pytest")
-    parser.add_argument(
-        "--max-examples", type=_count, metavar="N", help="generated requests a property"
+        description="Test a backend against the contract. The verdict says of each promise whether "
+        "it is kept, broken, or not tested.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument(
-        "--max-time", type=_positive, metavar="S", help="go on generating for S seconds"
+        "-k", metavar="NAME", help="only promises whose name, clause, family or source matches"
     )
-    parser.add_argument("--rate-limit", type=_rate, metavar="N/s", help="requests, at most")
-    parser.add_argument(
-        "--timeout", type=_positive, metavar="S", help="longest time to answer, default: 10"
-    )
-    parser.add_argument(
-        "--deviations", type=Path, metavar="FILE", help="known deviations, strict; see its head"
-    )
-    parser.add_argument("--seed", type=int, metavar="N", help="repeat the requests of a run")
-    parser.add_argument(
-        "--report-dir", type=Path, default=Path("reports"), metavar="DIR", help="default: reports"
-    )
+    add_options(parser.add_argument)
     return parser.parse_args()
 
 
 def _test_given(options: argparse.Namespace) -> int:
-    """Test the backend at the URL, once it is sure that its owner wants the id overwritten."""
+    """Test the backend at the URL, once it is clear that its owner wants the id overwritten."""
     address: str = options.backend_url
     url = urlsplit(address)
     if not _is_http(url) or not url.hostname:
@@ -84,49 +78,28 @@ def _test_given(options: argparse.Namespace) -> int:
             )
         sibling = os.environ.get("FLASHBACK_SIBLING_AI_LLM_ID")
         renamed = f", and renames {sibling}" if sibling else ""
-        print(f"This overwrites all of configuration {identifier} on {url.hostname}{renamed}.")
-    arguments = ["--backend-url", address]
-    arguments += ["--id", identifier] if identifier else []
-    with _tests(options, arguments, dict(os.environ)) as tests:
-        return _status(tests)
+        print(
+            f"This overwrites all of configuration {identifier} on {url.hostname}{renamed}. "
+            "It deletes nothing, and changes nothing else.",
+            flush=True,
+        )
+    arguments = ["--id", identifier] if identifier else []
+    return _status(_start(arguments, dict(os.environ)))
 
 
 def _test_mock(options: argparse.Namespace) -> int:
-    """Test a fresh mock; no verdict if generated/ turns out not to be what the contract gives."""
+    """Test a fresh mock."""
     if options.id:
         raise ValueError("--id goes with --backend-url; the mock has a configuration of its own")
-    check = [sys.executable, str(ROOT / "scripts" / "generate.py"), "--check"]
-    with subprocess.Popen(check, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as drift:
-        contract = flashback_mock.Contract(ROOT / "openapi.yaml")
-        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # hostile requests are the point
-        with flashback_mock.running(contract) as mock:
-            arguments = ["--backend-url", mock.base_url, "--id", mock.ids["main"]]
-            # Both at once: each takes its second, and hardly ever is there a drift.
-            with _tests(options, arguments, environment(mock)) as tests:
-                said, _ = drift.communicate()
-                if drift.returncode:
-                    tests.kill()
-                    raise ValueError(
-                        f"generated/ is not what the contract gives\n{said.decode().rstrip()}"
-                    )
-                return _status(tests)
-
-
-def _status(tests: subprocess.Popen[bytes]) -> int:
-    """The exit status of the tests, which say themselves that they were interrupted."""
-
-    def interrupt(_signal: int, _frame: object) -> None:
-        tests.send_signal(signal.SIGINT)
-
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        return tests.wait()
-    except KeyboardInterrupt:  # a terminal interrupts them too
-        return tests.wait()
+    contract = flashback_mock.Contract(ROOT / "openapi.yaml")
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # hostile requests are the point
+    with flashback_mock.running(contract) as mock:
+        arguments = ["--backend-url", mock.base_url, "--id", mock.ids["main"]]
+        return _status(_start(arguments, environment(mock)))
 
 
 def environment(mock: flashback_mock.Mock) -> dict[str, str]:
-    """The mock's fixtures, and no variable of a live backend: its tokens are never used."""
+    """Return the mock's fixtures, and no variable of a live backend: its tokens are never used."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("FLASHBACK_")}
     return environment | {
         "FLASHBACK_TOKEN": mock.tokens["owner"],
@@ -139,24 +112,30 @@ def environment(mock: flashback_mock.Mock) -> dict[str, str]:
     }
 
 
-def _tests(
-    options: argparse.Namespace, arguments: list[str], environment: dict[str, str]
-) -> subprocess.Popen[bytes]:
-    options.report_dir.mkdir(parents=True, exist_ok=True)
+def _start(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Start pytest with the command's own arguments, and these, which override them."""
     command = [sys.executable, "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
-    command += [*arguments, "--report-dir", str(options.report_dir)]
-    command += ["--junitxml", str(options.report_dir / "junit.xml")]
-    for name in ("max_examples", "max_time", "rate_limit", "timeout", "deviations", "seed"):
-        if (value := getattr(options, name)) is not None:
-            command += [f"--{name.replace('_', '-')}", str(value)]
-    command += ["-k", options.k] if options.k else []
+    command += ["--report-dir", "reports", *sys.argv[1:], *arguments]
     return subprocess.Popen(command, env=environment)
+
+
+def _status(tests: subprocess.Popen[bytes]) -> int:
+    """Return the exit status of the tests, which say themselves that they were interrupted."""
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        tests.send_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        return tests.wait()
+    except KeyboardInterrupt:  # a terminal interrupts them too
+        return tests.wait()
 
 
 def _is_http(url: SplitResult) -> bool:
     try:
         shown = "@" not in url.netloc and url.port != 0  # what is before an @ would be a secret
-    except ValueError:  # of a port that is none
+    except ValueError:  # the port is not a number
         return False
     return shown and url.scheme in ("http", "https") and not url.query
 
@@ -166,24 +145,6 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("must be a number") from None
-    if not value > 0:
-        raise argparse.ArgumentTypeError("must be more than 0")
-    return value
-
-
-def _count(text: str) -> int:
-    return int(_positive(text))
-
-
-def _rate(text: str) -> float:
-    return _positive(text.removesuffix("/s"))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from flashback_mock import Mock
 
 ROOT = Path(__file__).parents[1]
 
-# They judge a backend: scripts/contract runs them, and test_contract_command.py tests that.
+# They judge a backend: scripts/contract runs them, and tests/contract_command tests that.
 collect_ignore = ["contract"]
 
 

@@ -1,4 +1,4 @@
-"""A mock of the Flashback AI LLM backend that keeps the contract, for tests and for building.
+"""A mock of the Flashback AI LLM backend that keeps the contract, for tests and development.
 
 `python -m flashback_mock` runs it; `flashback_mock.running()` runs it inside a Python program.
 """
@@ -8,22 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .contract import Contract
+    from .control.journal import Entry
+    from .control.mock import Mock
+    from .control.plans import Fault, Step
     from .fixtures import Fixtures
-    from .mock import Mock
-    from .server import running
+    from .serving import running
 
-__all__ = ("Contract", "Fixtures", "Mock", "running")
+__all__ = ("Contract", "Entry", "Fault", "Fixtures", "Mock", "Step", "running")
 
-_MODULES = {"Contract": "contract", "Fixtures": "fixtures", "Mock": "mock", "running": "server"}
+_MODULES = {
+    "Contract": "contract",
+    "Entry": "control.journal",
+    "Fault": "control.plans",
+    "Fixtures": "fixtures",
+    "Mock": "control.mock",
+    "Step": "control.plans",
+    "running": "serving",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for; without the extra, say how to install it."""
+    """Import a name when it is used; without the extra, say how to install it."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         return getattr(import_module(f".{_MODULES[name]}", __name__), name)
-    except ModuleNotFoundError as missing:
+    except ModuleNotFoundError as error:
         raise ImportError(
-            f"the mock needs {missing.name}: pip install 'flashback-client[mock]'"
+            f"the mock needs {error.name}: pip install 'flashback-client[mock]'"
         ) from None

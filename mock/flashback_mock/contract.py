@@ -1,9 +1,9 @@
-"""What the contract says of its operation: path, body, limits and messages."""
+"""The contract as the mock reads it: path, body, limits, examples and messages."""
 
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
 import jsonschema_rs
 import yaml
@@ -11,10 +11,10 @@ import yaml
 Json = dict[str, Any]
 
 URN = "urn:contract"
-STATUSES = (200, 400, 401, 403, 404, 500)  # those that the mock answers
-MOST_REFERENCES = 100  # that lead from one to the next
+STATUSES = (200, 400, 401, 403, 404, 500)  # a contract must document these
+MAX_REFERENCES = 100  # in a row
 
-# How a broken rule reads; {} is the rule's own value, which stands in the contract.
+# The message for a broken rule; {} is the value of the contract's keyword.
 RULES = {
     "type": "must be of type {}",
     "enum": "must be one of {}",
@@ -24,9 +24,9 @@ RULES = {
 
 
 def default_path() -> Path:
-    """Where the contract lies: beside this file in a wheel, at the root of a checkout."""
+    """Return the contract's path: next to this file in a wheel, at the root of a checkout."""
     here = Path(__file__).parent
-    # An editable install leaves a stale copy in site-packages, which is not beside this file.
+    # An editable install leaves a stale copy in site-packages, which is not next to this file.
     packed = here / "openapi.yaml"
     return packed if packed.exists() else here.parents[1] / "openapi.yaml"
 
@@ -34,7 +34,7 @@ def default_path() -> Path:
 class Contract:
     """The contract's one operation, as the mock needs it.
 
-    Raises `ValueError` that names the file, what is wrong and the cure.
+    Raise `ValueError` that names the file, what is wrong and the remedy.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -44,16 +44,15 @@ class Contract:
         try:
             self._read_operation()
         except Exception as error:  # noqa: BLE001 - a contract can be wrong in any way
-            lacking = f"{type(error).__name__}: {error}".partition("\n")[0]
+            problem = f"{type(error).__name__}: {error}".partition("\n")[0]
             raise ValueError(
-                f"{path}: the mock serves one PUT with a path parameter, a JSON body, its "
-                f"x-max-bytes, and an example message for every error; here: {lacking}"
+                f"{path}: the mock needs one PUT with a path parameter, a JSON body with "
+                f"x-max-bytes, and an example message for every error; got {problem}"
             ) from None
 
     def _read_operation(self) -> None:
         paths: dict[str, Json] = self.document["paths"]
         self.path, item = next((path, item) for path, item in paths.items() if "put" in item)
-        self._segments = self.path.encode().split(b"/")
         operation, pointer = item["put"], ["paths", self.path, "put"]
         body = operation["requestBody"]
         self.media_type, media = next(iter(body["content"].items()))
@@ -66,87 +65,79 @@ class Contract:
         self.parameters = [self._resolve(parameter) for parameter in operation["parameters"]]
         number = str([parameter["in"] for parameter in self.parameters].index("path"))
         self._id = self._validator(*pointer, "parameters", number, "schema")
-        self.answers = {
-            status: _examples(self._resolve(operation["responses"][str(status)]))
-            for status in STATUSES
+        responses = {
+            int(status): self._resolve(response)
+            for status, response in operation["responses"].items()
+            if status.isdecimal()
         }
+        self.answers = {status: _examples(response) for status, response in responses.items()}
+        for status in STATUSES:
+            _ = self.answers[status]
         self.name_taken: str = self.answers[400]["nameTaken"]["message"]
         self.examples = {name: example["value"] for name, example in media["examples"].items()}
         self.version = str(self.document["info"]["version"])
 
     @cached_property
     def credentials(self) -> frozenset[str]:
-        """The fields that no response may carry: those that the contract calls `writeOnly`."""
+        """Return the fields that no response may contain: the contract's `writeOnly` ones."""
         return frozenset(name for name, schema in self.fields.items() if schema.get("writeOnly"))
 
-    def id_of(self, raw_path: bytes) -> bytes | None:
-        """The path parameter's octets after percent-decoding; None for any other path."""
-        given, wanted = raw_path.split(b"/"), self._segments
-        if b"%" in raw_path:
-            given = [unquote_to_bytes(segment) for segment in given]
-        if len(given) != len(wanted):
-            return None
-        found = b""
-        for segment, literal in zip(given, wanted, strict=True):
-            if literal.startswith(b"{"):
-                found = segment
-            elif segment != literal:
-                return None
-        return found
-
     def example(self, code: str = "", name: str = "") -> tuple[int, Json]:
-        """The first example of this status, of this name, or both.
+        """Return the status and body of the first example with this status and name.
 
-        Raises `LookupError` that names those that there are.
+        Raise `LookupError`, which lists all examples.
         """
         for status, examples in self.answers.items():
-            for its_name, example in examples.items():
-                if code in ("", str(status)) and name in ("", its_name):
+            for known, example in examples.items():
+                if code in ("", str(status)) and name in ("", known):
                     return status, example
-        named = (f"code={status} ({', '.join(its)})" for status, its in self.answers.items())
-        raise LookupError("there is no such example; there are " + ", ".join(named))
+        listed = (f"code={status} ({', '.join(names)})" for status, names in self.answers.items())
+        raise LookupError("there is no such example; there are " + ", ".join(listed))
 
     def message(self, status: int) -> str:
-        """The message of a status's first example."""
+        """Return the message of the first example of a status."""
         message: str = next(iter(self.answers[status].values()))["message"]
         return message
 
-    def why_not_id(self, value: str) -> str | None:
-        """The rule that an id breaks, without its value; None if it breaks none."""
-        return next((f"id: {rule(e)}" for e in self._id.iter_errors(value)), None)
+    def id_error(self, value: str) -> str | None:
+        """Return the rule that an id breaks, without its value; None if it is valid."""
+        return next((f"id: {rule(error)}" for error in self._id.iter_errors(value)), None)
 
-    def why_not_body(self, value: object) -> str | None:
-        """The first rule that each field breaks, without any value; None if the body is valid."""
-        whys = self.whys_not_body(value)
-        return "; ".join(f"{field}: {why}" for field, why in whys.items()) or None
+    def body_error(self, value: object) -> str | None:
+        """Return the first rule that each field breaks, without values; None if all are valid."""
+        errors = self.body_errors(value)
+        return "; ".join(f"{field}: {error}" for field, error in errors.items()) or None
 
-    def whys_not_body(self, value: object) -> dict[str, str]:
-        """The same, by field; what breaks a rule of the whole is the field `body`."""
-        whys: dict[str, str] = {}
+    def body_errors(self, value: object) -> dict[str, str]:
+        """Return the first rule that each field breaks; `body` is the field of whole-body rules."""
+        messages: dict[str, str] = {}
         try:
+            if self._body.is_valid(value):  # which is faster
+                return messages
             errors = list(self._body.iter_errors(value))
         except ValueError:  # nested deeper than the validator goes
             return {"body": "is nested too deeply"}
         for error in errors:
             field = str(error.instance_path[0]) if error.instance_path else "body"
-            whys.setdefault(field, self._why_not_field(field, error))
-        return whys
+            if field not in messages:
+                messages[field] = self._field_error(field, error)
+        return messages
 
-    def _why_not_field(self, field: str, error: jsonschema_rs.ValidationError) -> str:
+    def _field_error(self, field: str, error: jsonschema_rs.ValidationError) -> str:
         if error.kind.name == "additionalProperties":
-            # Its name is the caller's, and could be a credential at the wrong place.
+            # The field's name is the caller's, and could be a misplaced credential.
             return f"has an unknown field; the fields are {', '.join(self.fields)}"
         return rule(error, self.fields.get(field, {}).get("x-rule", ""))
 
     def _resolve(self, node: Json) -> Json:
-        for _ in range(MOST_REFERENCES):
+        for _ in range(MAX_REFERENCES):
             if "$ref" not in node:
                 return node
             target: Any = self.document
             for part in node["$ref"].removeprefix("#/").split("/"):
                 target = target[part.replace("~1", "/").replace("~0", "~")]
             node = target
-        raise ValueError("a $ref leads to itself")
+        raise ValueError("a $ref refers to itself")
 
     def _validator(self, *pointer: str) -> jsonschema_rs.Validator:
         parts = (part.replace("~", "~0").replace("/", "~1") for part in pointer)
@@ -161,27 +152,27 @@ def _read(path: Path) -> Json:
     try:
         document = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
-        why = f"cannot be read: {error.strerror}"
-    except (ValueError, RecursionError, yaml.YAMLError):  # a date that is none is a ValueError
-        why = "cannot be read: it is not YAML in UTF-8"
+        problem = f"cannot be read: {error.strerror}"
+    except (ValueError, RecursionError, yaml.YAMLError):  # an invalid date is a ValueError
+        problem = "cannot be read: it is not YAML in UTF-8"
     else:
         if isinstance(document, dict):
             return cast("Json", document)
-        why = "is no OpenAPI document"
-    raise ValueError(f"{path}: {why}; --contract names another")
+        problem = "is not an OpenAPI document"
+    raise ValueError(f"{path}: {problem}; name another with --contract")
 
 
 def _examples(response: Json) -> dict[str, Json]:
     media = next(iter(response["content"].values()))
     examples = {name: example["value"] for name, example in media["examples"].items()}
-    _ = [example["message"] for example in examples.values()]  # or it is no contract of ours
+    _ = [example["message"] for example in examples.values()]
     return examples
 
 
-def rule(error: jsonschema_rs.ValidationError, in_words: str = "") -> str:
-    """What was asked for, in words, never what was given."""
-    keyword, asked = error.kind.name, error.kind.value
+def rule(error: jsonschema_rs.ValidationError, description: str = "") -> str:
+    """Return what was expected, never what was given; `description` explains a pattern."""
+    keyword = error.kind.name
     if keyword in RULES:
-        return RULES[keyword].format(str(asked).strip("[]").replace("'", ""))
-    # A regular expression explains itself to nobody.
-    return in_words or f"breaks its {keyword}"
+        expected = str(error.kind.value).strip("[]").replace("'", "")
+        return RULES[keyword].format(expected)
+    return description or f"breaks its {keyword}"

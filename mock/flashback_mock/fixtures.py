@@ -17,11 +17,12 @@ from .tracebacks import without_frames
 HERE = Path(__file__)
 DEFAULT = HERE.with_name("fixtures.yaml")
 SCHEMA = HERE.with_name("fixtures.schema.json")
+BEARER_TOKEN = re.compile("[0-9A-Za-z._~+/-]+=*")  # RFC 6750, section 2.1
 
 
 @dataclass(frozen=True)
 class Token:
-    """A bearer token, the user it stands for, and when it ends (None: never)."""
+    """A bearer token, its user, and when it expires (None: never)."""
 
     value: str = field(repr=False)
     user: str
@@ -29,7 +30,7 @@ class Token:
 
     @property
     def expired(self) -> bool:
-        """Whether it has ended by now."""
+        """Return whether it has expired."""
         return self.expires is not None and self.expires <= datetime.now(UTC)
 
 
@@ -44,7 +45,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Configuration:
-    """A configuration of a workspace; `fields` are the contract's, credentials among them."""
+    """A configuration of a workspace; `fields` are the contract's, credentials included."""
 
     role: str
     workspace: str
@@ -54,7 +55,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Fixtures:
-    """All that the mock knows at start."""
+    """Everything that the mock knows at start."""
 
     tokens: tuple[Token, ...] = ()
     members: tuple[Member, ...] = ()
@@ -63,157 +64,169 @@ class Fixtures:
     @classmethod
     @without_frames
     def read(cls, contract: Contract, path: Path | None = None) -> Self:
-        """The fixtures of a YAML or JSON file, by default those that come with the mock.
+        """Return the fixtures of a YAML or JSON file, by default those that come with the mock.
 
-        Raises `ValueError` that names file, line, what is wrong there and the cure.
+        Raise `ValueError` that names file, line, what is wrong there and the remedy.
         """
-        judge = path is not None  # ours fit our contract, and another one is served with them too
-        path, lines = path or DEFAULT, dict[Place, int]()
-        document = _parsed(path, lines)
-        for where, why in _mistakes(document, contract) if judge else ():
-            line = next(lines[where[:n]] for n in range(len(where), -1, -1) if where[:n] in lines)
-            raise ValueError(f"{path}:{line}: {'.'.join(where) or 'the file'}: {why}")
+        lines: dict[Place, int] = {}
+        document = _parse(path or DEFAULT, lines)
+        if path:  # the default ones are valid by the default contract, and served with any
+            for place, message in _mistakes(document, contract):
+                where = ".".join(place) or "the file"
+                raise ValueError(f"{path}:{_line(place, lines)}: {where}: {message}")
         return cls._of(document)
 
     @classmethod
     def _of(cls, document: dict[str, Any]) -> Self:
-        workspaces: dict[str, Any] = document["workspaces"]
-        return cls(
-            tuple(
-                Token(user["token"], name, _time(user.get("expires")))
-                for name, user in document["users"].items()
-            ),
-            tuple(
-                Member(workspace, user, access)
-                for workspace, its in workspaces.items()
-                for user, access in its.get("members", {}).items()
-            ),
-            tuple(
-                Configuration(role, workspace, given["id"], _fields(given))
-                for workspace, its in workspaces.items()
-                for role, given in its.get("configurations", {}).items()
-            ),
-        )
+        tokens: list[Token] = []
+        members: list[Member] = []
+        configurations: list[Configuration] = []
+        for name, user in document["users"].items():
+            tokens.append(Token(user["token"], name, _time(user.get("expires"))))
+        for workspace, content in document["workspaces"].items():
+            for user, access in content.get("members", {}).items():
+                members.append(Member(workspace, user, access))
+            for role, given in content.get("configurations", {}).items():
+                configurations.append(Configuration(role, workspace, given["id"], _fields(given)))
+        return cls(tuple(tokens), tuple(members), tuple(configurations))
 
-    def told(self, token: Token) -> str:
-        """What a token opens, and until when, in words."""
-        told = [f"{m.access} in {m.workspace}" for m in self.members if m.user == token.user]
-        told = told or ["no workspace"]
-        if token.expires:
-            told.append("expired" if token.expired else f"until {token.expires:%Y-%m-%d}")
-        return ", ".join(told)
+    def describe(self, token: Token) -> str:
+        """Return which access a token's user has, and until when, for people."""
+        parts = [
+            f"{member.access} in {member.workspace}"
+            for member in self.members
+            if member.user == token.user
+        ]
+        parts = parts or ["no workspace"]
+        if token.expired:
+            parts.append("expired")
+        elif token.expires:
+            parts.append(f"until {token.expires:%Y-%m-%d}")
+        return ", ".join(parts)
 
     @property
     def first_workspace(self) -> str:
-        """The workspace that the file names first; raises `ValueError` if it has no member."""
+        """Return the first workspace with a member; raise `ValueError` if there is none."""
         for member in self.members:
             return member.workspace
-        raise ValueError("workspace: name it, since no workspace of the fixtures has a member")
+        raise ValueError("workspace: is missing, and the fixtures have no workspace with a member")
 
 
-Place = tuple[str, ...]
+def is_bearer_token(text: str) -> bool:
+    """Return whether a text can be sent as a bearer token."""
+    return BEARER_TOKEN.fullmatch(text) is not None
 
 
-def _parsed(path: Path, lines: dict[Place, int]) -> Any:
-    """What a file says, and in which line it says what; raises `ValueError`."""
+Place = tuple[str, ...]  # the keys that lead to a value
+
+
+def _line(place: Place, lines: dict[Place, int]) -> int:
+    """Return the line of a place, or of the nearest place around it."""
+    while place not in lines:
+        place = place[:-1]
+    return lines[place]
+
+
+def _parse(path: Path, lines: dict[Place, int]) -> Any:
+    """Return the content of a file, and the line of each place; raise `ValueError`."""
     try:
         text = path.read_text("utf-8")
         if path.suffix == ".json":
-            text = text.replace("\t", " ")  # which indents there, and is no part of a value
+            text = text.replace("\t", " ")  # JSON is indented with it, and no value contains it
         return _plain(yaml.compose(text, yaml.BaseLoader), (), lines)
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        why = re.sub("'.*'", "…", error.problem or "")  # it quotes what could be a credential
-        cure = "" if ";" in why else "; put such a value in quotes, or mend the indentation"
-        raise ValueError(f"{path}:{mark and mark.line + 1}: {why}{cure}") from None
+        problem = re.sub("'.*'", "…", error.problem or "")  # it may quote a credential
+        remedy = "" if ";" in problem else "; put such a value in quotes, or fix the indentation"
+        raise ValueError(f"{path}:{mark and mark.line + 1}: {problem}{remedy}") from None
     except (ValueError, RecursionError, yaml.YAMLError):
         raise ValueError(f"{path}: is not YAML or JSON in UTF-8") from None
 
 
 def _plain(node: yaml.Node | None, place: Place, lines: dict[Place, int]) -> Any:
-    """What a node says, all of it text: `no` and 007 are what they look like."""
+    """Return a node's content; every value is text, so `no` and 007 are what they look like."""
     lines.setdefault(place, node.start_mark.line + 1 if node else 1)
+    if node is None:
+        return None
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, place, lines) for item in cast("list[yaml.Node]", node.value)]
     if not isinstance(node, yaml.MappingNode):
-        # JSON writes what is beyond 16 bits as two escapes.
-        return node and str(node.value).encode("utf-16", "surrogatepass").decode("utf-16")
-    found: dict[str, Any] = {}
+        # JSON has two escapes for what is beyond 16 bits.
+        return str(node.value).encode("utf-16", "surrogatepass").decode("utf-16")
+    content: dict[str, Any] = {}
     for key, value in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
         name = str(key.value)
-        if name in found:
-            why = f"{'.'.join((*place, name))}: stands here twice; keep one of them"
-            raise yaml.MarkedYAMLError(problem=why, problem_mark=key.start_mark)
+        if name in content:
+            problem = f"{'.'.join((*place, name))}: is there twice; remove one"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
         lines[*place, name] = key.start_mark.line + 1
-        found[name] = _plain(value, (*place, name), lines)
-    return found
+        content[name] = _plain(value, (*place, name), lines)
+    return content
 
 
 def _mistakes(document: Any, contract: Contract) -> Iterator[tuple[Place, str]]:
-    """Where the document is wrong and why, the schema's findings first; no value of a secret."""
-    yield from _mistakes_of_form(document)
-    for name, user in document["users"].items():
-        yield from _mistakes_of_user(("users", name), user, document["users"])
-    yield from _mistakes_of_configurations(document["workspaces"], contract)
-    for workspace, its in document["workspaces"].items():
-        for user in its.get("members", {}).keys() - document["users"].keys():
-            yield ("workspaces", workspace, "members", user), "is no user; add it under users"
+    """Yield where the document is wrong and why, without values; first by the schema."""
+    yield from _schema_mistakes(document)
+    users: dict[str, dict[str, str]] = document["users"]
+    tokens = [user["token"] for user in users.values()]
+    for name, user in users.items():
+        if tokens.count(user["token"]) > 1:
+            yield ("users", name, "token"), "is another user's too; each user needs another one"
+        try:
+            _time(user.get("expires"))
+        except ValueError:  # such as a leap second
+            yield ("users", name, "expires"), "is not a time that Python knows"
+    for workspace, content in document["workspaces"].items():
+        for user in content.get("members", {}).keys() - users.keys():
+            yield ("workspaces", workspace, "members", user), "is not a user; add it under users"
+    yield from _configuration_mistakes(document["workspaces"], contract)
 
 
-def _mistakes_of_form(document: Any) -> Iterator[tuple[Place, str]]:
+def _schema_mistakes(document: Any) -> Iterator[tuple[Place, str]]:
     schema: dict[str, Any] = json.loads(SCHEMA.read_text("utf-8"))
     errors = jsonschema_rs.validator_for(schema, validate_formats=True).iter_errors(document)
-    # First what is unknown, since what is missing may only be misspelt.
+    # First what is unknown: what is missing may only be misspelled.
     for error in sorted(errors, key=lambda error: error.kind.name != "additionalProperties"):
-        place, broken = tuple(map(str, error.instance_path)), schema
+        place = tuple(map(str, error.instance_path))
+        broken = schema
         for part in error.schema_path[:-1]:
             broken = broken[str(part)]
         if error.kind.name == "additionalProperties":
             known = ", ".join(broken["properties"])
-            yield (*place, error.kind.value[0]), f"is unknown here; there may be {known}"
+            yield (*place, error.kind.value[0]), f"is unknown here; expected one of {known}"
         elif error.kind.name == "required":
             yield place, f"has no {error.kind.value}; add it"
         else:
             yield place, rule(error, broken.get("x-rule", ""))
 
 
-def _mistakes_of_user(
-    place: Place, user: dict[str, str], users: dict[str, dict[str, str]]
-) -> Iterator[tuple[Place, str]]:
-    if [other["token"] for other in users.values()].count(user["token"]) > 1:
-        yield (*place, "token"), "is another user's too; give each its own"
-    try:
-        _time(user.get("expires"))
-    except ValueError:  # such as a leap second, which is a time elsewhere
-        yield (*place, "expires"), "is no time that Python knows"
-
-
-def _mistakes_of_configurations(
+def _configuration_mistakes(
     workspaces: dict[str, Any], contract: Contract
 ) -> Iterator[tuple[Place, str]]:
-    taken = set[tuple[str, str, str]]()
-    for workspace, its in workspaces.items():
-        for role, given in its.get("configurations", {}).items():
-            place, fields = ("workspaces", workspace, "configurations", role), _fields(given)
-            if why := contract.why_not_id(given["id"]):
-                yield (*place, "id"), why.removeprefix("id: ")
-            unknown = next((key for key in fields if key not in contract.fields), "")
-            for key, why in contract.whys_not_body(fields).items():
-                yield (*place, unknown if key == "body" else key), why
-            # What has to be unique: roles and ids in the file, names in their workspace.
-            own = {place: ("role", "", role), (*place, "id"): ("id", "", given["id"])}
+    taken: set[tuple[str, str, str]] = set()
+    for workspace, content in workspaces.items():
+        for role, given in content.get("configurations", {}).items():
+            place = ("workspaces", workspace, "configurations", role)
+            fields = _fields(given)
+            if message := contract.id_error(given["id"]):
+                yield (*place, "id"), message.removeprefix("id: ")
+            unknown = next((name for name in fields if name not in contract.fields), "")
+            for name, message in contract.body_errors(fields).items():
+                yield (*place, unknown if name == "body" else name), message
+            # Roles and ids are unique in the file, names in their workspace.
+            unique = {place: ("role", "", role), (*place, "id"): ("id", "", given["id"])}
             if "name" in fields:
-                own[*place, "name"] = ("name", workspace, fields["name"])
-            for where, value in own.items():
+                unique[*place, "name"] = ("name", workspace, fields["name"])
+            for where, value in unique.items():
                 if value in taken:
-                    yield where, "is that of another configuration too; give it its own"
+                    yield where, "is another configuration's too; each needs another one"
                 taken.add(value)
 
 
 def _fields(given: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in given.items() if key != "id"}
+    return {name: value for name, value in given.items() if name != "id"}
 
 
 def _time(text: str | None) -> datetime | None:

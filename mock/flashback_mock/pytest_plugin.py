@@ -1,42 +1,70 @@
-"""The pytest fixture `flashback_mock`: a mock for the tests of a service that calls the endpoint.
+"""The pytest fixtures: mocks for the tests of a service that calls the endpoint.
 
 pytest loads this wherever the package is installed, with or without the extra, so it imports
-nothing of the mock until the fixture is used.
+nothing of the mock until a fixture is used.
 """
 
-from collections.abc import Generator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from .mock import Mock
+    from .control.mock import Mock
 
 
 @pytest.fixture(scope="session")
-def _flashback_mock_of_session() -> Generator["Mock"]:
-    """One server for all tests of this process, on a free loopback port."""
+def flashback_mock_factory() -> Generator[Callable[..., "Mock"]]:
+    """Start mocks with the arguments of `flashback_mock.running`; they stop with the session."""
     import flashback_mock  # noqa: PLC0415 - see above
 
     try:
         running = flashback_mock.running
-    except ImportError as missing:
-        pytest.fail(str(missing), pytrace=False)
-    with running() as mock:
+    except ImportError as error:
+        pytest.fail(str(error), pytrace=False)
+    with ExitStack() as stack:
+
+        def start(*arguments: Any, **options: Any) -> "Mock":
+            return stack.enter_context(running(*arguments, **options))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def _flashback_mock_of_session(flashback_mock_factory: Callable[..., "Mock"]) -> "Mock":
+    return flashback_mock_factory()
+
+
+@pytest.fixture(scope="session")
+def flashback_mock_session(
+    flashback_mock_factory: Callable[..., "Mock"],
+) -> Generator["Mock"]:
+    """Return one mock for all tests of this process, which nothing resets.
+
+    The environment leads the client to it, as with `flashback_mock`, for the whole session.
+    """
+    mock = flashback_mock_factory()
+    with pytest.MonkeyPatch.context() as environment:
+        _set_environment(environment, mock)
         yield mock
 
 
 @pytest.fixture
 def flashback_mock(_flashback_mock_of_session: "Mock", monkeypatch: pytest.MonkeyPatch) -> "Mock":
-    """A mock of the Flashback AI LLM backend, as new: fixtures, an empty journal, no faults.
+    """Return a mock with its default fixtures, an empty request log and nothing planned.
 
-    $FLASHBACK_BASE_URL and $FLASHBACK_TOKEN lead the client there, as the owner, for this test,
+    For this test $FLASHBACK_BASE_URL and $FLASHBACK_TOKEN lead the client to it, as the owner,
     and $NO_PROXY past any proxy of this machine.
     """
     mock = _flashback_mock_of_session
     mock.reset()
-    monkeypatch.setenv("FLASHBACK_BASE_URL", mock.base_url)
-    monkeypatch.setenv("FLASHBACK_TOKEN", mock.tokens["owner"])
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(name, "127.0.0.1", prepend=",")
+    _set_environment(monkeypatch, mock)
     return mock
+
+
+def _set_environment(environment: pytest.MonkeyPatch, mock: "Mock") -> None:
+    environment.setenv("FLASHBACK_BASE_URL", mock.base_url)
+    environment.setenv("FLASHBACK_TOKEN", mock.tokens["owner"])
+    for name in ("NO_PROXY", "no_proxy"):
+        environment.setenv(name, "127.0.0.1", prepend=",")

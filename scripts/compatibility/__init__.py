@@ -1,1 +1,1 @@
-"""What scripts/compat is made of: contracts are read, compared, and judged."""
+"""The parts of scripts/compat: contracts are read, compared, judged and reported."""

@@ -1,104 +1,143 @@
-"""Rules for who may ask, and where: security and servers."""
+"""Rules for access: which credentials are sufficient, and at which URLs an operation is served."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.findings import Change, told
-from scripts.compatibility.shapes import mapping
+from scripts.compatibility.findings import Change
+from scripts.compatibility.json_values import canonical_json, is_mapping, mapping_at
 
 if TYPE_CHECKING:
-    from scripts.compatibility.operations import Operation
-    from scripts.compatibility.slots import Pair
+    from collections.abc import Iterator
 
-# Parts of a security scheme that only people read.
-WORDS = {"description", "bearerFormat"}
-Alternative = dict[str, frozenset[str]]
+    from scripts.compatibility.operations import Operation, Pair
 
-
-def security(pair: Pair) -> None:
-    """Every set of credentials that was enough is enough still."""
-    before, after = _alternatives(pair.base), _alternatives(pair.head)
-    place, sides = pair.place("security"), (told(pair.base.security), told(pair.head.security))
-    for name, each in before:
-        if not any(_is_enough(other, each) for _, other in after):
-            old, new = pair.versions()
-            what = f"{name} is not enough any more"
-            shown = (
-                f"This request was valid in {old}, {new} answers 401:",
-                f"{pair.name}, with {name}",
-            )
-            pair.findings.add(Change.BREAKING, place, what, shown=shown, sides=sides)
-    for name, each in after:
-        if not any(_is_enough(other, each) for _, other in before):
-            pair.findings.add(Change.ADDITION, place, f"{name} is enough now", sides=sides)
+NO = 0  # how sure it is that one credential is also another
+MAYBE = 1
+YES = 2
+URLS = ("authorizationUrl", "tokenUrl", "refreshUrl")
+DEFAULT_PORT = re.compile(r"^(https://[^/]*):443(?=/|$)|^(http://[^/]*):80(?=/|$)")
+Alternative = list[tuple[dict[str, Any], frozenset[str]]]  # schemes, each with scopes
 
 
-def _alternatives(operation: Operation) -> list[tuple[str, Alternative]]:
-    """Each alternative by its name for people; a scheme is what it says, whatever its name."""
-    found: list[tuple[str, Alternative]] = []
-    for each in operation.security:
-        known = {
-            _meaning(operation, name): frozenset(map(str, scopes or ()))
-            for name, scopes in each.items()
-        }
-        found.append(
-            (" and ".join(_named(*item) for item in each.items()) or "no credential", known)
-        )
+def compare_security(pair: Pair) -> None:
+    """Every set of credentials that was sufficient is sufficient still."""
+    before = dict(_alternatives(pair.base))
+    after = dict(_alternatives(pair.head))
+    sides = (pair.base.security, pair.head.security)
+    place = pair.place("security")
+    sure = True
+    for name, given in before.items():
+        level = max(_is_sufficient(given, needed) for needed in after.values())
+        if level == MAYBE:
+            sure = False
+            what = f"{name} may not be sufficient any more"
+            pair.findings.add(Change.UNDECIDED, place, what, *sides)
+        elif level == NO:
+            shown = pair.shown(f"{pair.base.name}, with {name}")
+            what = f"{name} is not sufficient any more"
+            pair.findings.add(Change.BREAKING, place, what, *sides, shown=shown)
+    for name, given in after.items():
+        level = max(_is_sufficient(given, needed) for needed in before.values())
+        if level == NO or (level == MAYBE and sure):
+            what = f"{name} is sufficient now"
+            pair.findings.add(Change.ADDITION, place, what, *sides)
+
+
+def _alternatives(operation: Operation) -> Iterator[tuple[str, Alternative]]:
+    """Yield the alternatives, each with a name for people."""
+    for schemes in operation.security:
+        names = [
+            f"{name} ({', '.join(map(str, scopes))})" if scopes else name
+            for name, scopes in schemes.items()
+        ]
+        alternative = [
+            (operation.scheme(name), frozenset(map(str, scopes or ())))
+            for name, scopes in schemes.items()
+        ]
+        yield " and ".join(names) or "no credential", alternative
+
+
+def _is_sufficient(given: Alternative, needed: Alternative) -> int:
+    """Return how sure it is that these credentials are all that is needed."""
+    levels = [max((_matches(*have, *need) for have in given), default=NO) for need in needed]
+    return min(levels, default=YES)
+
+
+def _matches(
+    given: dict[str, Any], scopes: frozenset[str], needed: dict[str, Any], wanted: frozenset[str]
+) -> int:
+    """Return how sure it is that a credential of one scheme is one of the other scheme."""
+    kind = given.get("type")
+    if kind != needed.get("type") or not wanted <= scopes:
+        return NO
+    if kind in {"http", "apiKey"}:
+        return YES if _key(given) == _key(needed) else NO
+    if kind == "oauth2":
+        return YES if _urls(given) <= _urls(needed) else MAYBE
+    is_same = given.get("openIdConnectUrl") == needed.get("openIdConnectUrl")
+    return YES if is_same else MAYBE
+
+
+def _key(scheme: dict[str, Any]) -> tuple[str, str, str]:
+    where = str(scheme.get("in"))
+    name = str(scheme.get("name"))
+    return str(scheme.get("scheme")).lower(), where, name.lower() if where == "header" else name
+
+
+def _urls(scheme: dict[str, Any]) -> set[tuple[str, str, str]]:
+    """Return where the flows get tokens; the scopes that exist are not those that are asked for."""
+    return {
+        (name, key, str(flow[key]))
+        for name, flow in mapping_at(scheme, "flows").items()
+        for key in URLS
+        if is_mapping(flow) and key in flow
+    }
+
+
+def servers(operation: Operation) -> list[str]:
+    """Return the base URLs of an operation; variables are part of them as they are declared."""
+    found: list[str] = []
+    for server in operation.servers:
+        url = _normal_url(str(server.get("url", "/")))
+        variables = operation.contract.inlined(server.get("variables"))
+        found.append(f"{url} {canonical_json(variables)}" if variables else url)
     return found
 
 
-def _named(name: str, scopes: Any) -> str:
-    return f"{name} ({', '.join(map(str, scopes))})" if scopes else name
+def _normal_url(url: str) -> str:
+    """Return the URL with scheme and host in lower case, without default port and last slash."""
+    scheme, separator, rest = url.partition("://")
+    if separator:
+        host, slash, path = rest.partition("/")
+        url = f"{scheme.lower()}://{host.lower()}{slash}{path}"
+    return DEFAULT_PORT.sub(r"\1\2", url).rstrip("/")
 
 
-def _meaning(operation: Operation, name: str) -> str:
-    if name not in operation.schemes:
-        raise operation.references.wrong(
-            f"security scheme {name!r} of {operation.name} is not in components; add it or mend it"
-        )
-    scheme = operation.mapping(operation.schemes[name])
-    told_of = {key: value for key, value in scheme.items() if key not in WORDS}
-    if "flows" in told_of:  # which scopes there are is said by those that are asked for
-        told_of["flows"] = {
-            name: {key: value for key, value in flow.items() if key != "scopes"}
-            for name, flow in mapping(scheme, "flows").items()
-        }
-    if isinstance(told_of.get("scheme"), str):
-        told_of["scheme"] = told_of["scheme"].lower()
-    if told_of.get("in") == "header" and isinstance(told_of.get("name"), str):
-        told_of["name"] = told_of["name"].lower()
-    return told(told_of)
+def addresses(operation: Operation) -> set[str]:
+    """Return the method with each URL of an operation; names of path parameters do not count."""
+    return {f"{operation.method} {server}{operation.key[0]}" for server in servers(operation)}
 
 
-def _is_enough(needed: Alternative, given: Alternative) -> bool:
-    """Whether who has these credentials has those, scopes included."""
-    return all(scheme in given and scopes <= given[scheme] for scheme, scopes in needed.items())
-
-
-def servers(pair: Pair) -> None:
-    """Every address that was served is served still."""
-    before, after = _addresses(pair.base), _addresses(pair.head)
-    shared = "servers" not in {*pair.base.raw, *pair.base.item, *pair.head.raw, *pair.head.item}
-    place = "servers" if shared else pair.place("servers")
-    for url, old in before.items():
-        if url not in after:
-            pair.findings.add(
-                Change.BREAKING, place, f"{url} is gone", sides=(url, told(list(after)))
-            )
-        elif old != after[url]:
-            what = f"{url} has other variables"
-            pair.findings.add(Change.UNDECIDED, place, what, sides=(told(old), told(after[url])))
-    for url in sorted(after.keys() - before.keys()):
-        pair.findings.add(Change.ADDITION, place, f"{url} is new", sides=(told(list(before)), url))
-
-
-def _addresses(operation: Operation) -> dict[str, Any]:
-    """What is told of each address, words left out."""
-    return {
-        str(each.get("url", "")).rstrip("/") or "/": {
-            name: {key: value for key, value in variable.items() if key != "description"}
-            for name, variable in mapping(each, "variables").items()
-        }
-        for each in operation.servers
-    }
+def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
+    """Every URL that was served is served still, by any operation of the contract."""
+    old = servers(pair.base)
+    new = servers(pair.head)
+    holders = (pair.base.raw, pair.base.item, pair.head.raw, pair.head.item)
+    is_shared = not any("servers" in holder for holder in holders)
+    place = "servers" if is_shared else pair.place("servers")
+    others = [url for url in new if url not in old]
+    for url in old:
+        if f"{pair.base.method} {url}{pair.base.key[0]}" in after:
+            continue
+        is_pattern = any("{" in other for other in (url, *others))
+        is_mixed = any(("://" in other) != ("://" in url) for other in others)
+        if is_pattern or is_mixed:
+            what = f"{url or '/'} may not be served any more"
+            pair.findings.add(Change.UNDECIDED, place, what, url, new)
+        else:
+            pair.findings.add(Change.BREAKING, place, f"{url or '/'} is removed", url, new)
+    for url in new:
+        if f"{pair.head.method} {url}{pair.head.key[0]}" not in before:
+            pair.findings.add(Change.ADDITION, place, f"{url or '/'} is new", old, url)

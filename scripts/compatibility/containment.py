@@ -1,51 +1,37 @@
-"""Whether everything that one schema admits is admitted by another, with a witness where not."""
+"""Whether one schema admits everything that another one admits, with a witness if it does not."""
 
 from __future__ import annotations
 
-import random
+import time
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import jsonschema_rs
-from hypothesis import HealthCheck, find, settings
-from hypothesis.errors import HypothesisException
-from jsonschema_rs.canonical import CanonicalizationError, Containment, Satisfiability
+from jsonschema_rs.canonical import Containment, Satisfiability
 
-from scripts.compatibility.candidates import Candidates, validator
-from scripts.compatibility.documents import CannotCompareError
-from scripts.compatibility.domains import TEXTS, Domain, parsed
-from scripts.compatibility.findings import told
-from scripts.compatibility.hints import Hints
-from scripts.compatibility.schemas import MANY, NAMED, ONE
-from scripts.compatibility.shapes import is_list, is_mapping, listed, mapping
-from scripts.compatibility.shrink import smallest
-from scripts.compatibility.trees import proofs
+from scripts.compatibility.carriers import TEXTS, Carrier
+from scripts.compatibility.edges import Edges, validator
+from scripts.compatibility.json_values import canonical_json, is_list, is_mapping, mapping_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from scripts.compatibility.schemas import Closed, Schema
-
+T = TypeVar("T")
+Schema = dict[str, Any] | bool
 DRAFT = jsonschema_rs.Draft202012
-# How many values at the edges are tried to disprove what is open, and what seems to be proved.
-CANDIDATES = 20_000
-DOUBTS = 1_000
-# The longest schemas, as JSON, that are subtracted: a hundred fields take seconds, more a minute.
-LARGE = 8_000
-SEARCH = settings(
-    database=None,
-    deadline=None,
-    derandomize=True,
-    max_examples=100,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
-Canonical = jsonschema_rs.CanonicalSchema
+CANDIDATES = 5_000  # values tried to disprove what is not proved
+DOUBTS = 1_000  # and what is: the library may err
+LARGE = 8_000  # characters of schemas that are not subtracted: it takes minutes
+SECONDS = 0.6  # of CPU for one search
+LETTERS = 4_000_000  # of all simplifications that are tried for one witness
+SHORT = 40  # letters of a text that are simplified one by one
+COST = 1_000  # letters that a try is worth
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What came out: it holds, it does not and this value shows it, or nobody knows."""
+    """Whether containment holds; None if it is neither proved nor disproved by a witness."""
 
     holds: bool | None
     witness: Any = None
@@ -53,202 +39,175 @@ class Proof:
 
 HOLDS = Proof(holds=True)
 UNKNOWN = Proof(holds=None)
+_KNOWN: dict[tuple[str, str, Carrier], Proof] = {}
 
 
-_KNOWN: dict[tuple[str, str, Domain], Proof] = {}
+def contained(
+    small: Schema, large: Schema, carrier: Carrier, examples: tuple[Any, ...] = ()
+) -> Proof:
+    """Return whether every value that can be sent and `small` admits is admitted by `large`.
 
-
-def contained(inner: Closed, outer: Closed, domain: Domain) -> Proof:
-    """Whether every value that can be sent and that `inner` admits is admitted by `outer`.
-
-    jsonschema_rs proves; a value that both validators were asked about disproves. What is neither
-    proved nor disproved is unknown. A proof is held against values at the edges all the same.
+    jsonschema_rs proves containment; a value that its validators judge disproves it.
     """
-    key = (inner.text, outer.text, domain)
+    key = (canonical_json(small), canonical_json(large), carrier)
     if key not in _KNOWN:
-        _KNOWN[key] = _contained(inner, outer, domain)
+        same = key[0] == key[1]
+        _KNOWN[key] = HOLDS if same else _contained(small, large, carrier, examples)
     return _KNOWN[key]
 
 
-def _contained(inner: Closed, outer: Closed, domain: Domain) -> Proof:
-    if inner.text == outer.text:
-        return HOLDS
-    if inner.opaque or outer.opaque:
-        return UNKNOWN
-    small, large = domain.narrowed(inner.schema), domain.narrowed(outer.schema)
-    proved = covers(large, small) or (
-        _covers_as_text(large, small) if domain.is_text else covers_as_tree(large, small)
-    )
-    search = _Search(small, large, domain)
-    search.hints.values += [*inner.examples, *outer.examples]
-    found = search.edges(DOUBTS if proved else CANDIDATES) or (None if proved else search.inner())
-    if found is not None:
-        return Proof(holds=False, witness=smallest(found.value, search.is_witness))
-    return HOLDS if proved else UNKNOWN
+def _contained(small: Schema, large: Schema, carrier: Carrier, examples: tuple[Any, ...]) -> Proof:
+    small = carrier.sendable(small)
+    is_proved = proved(small, large, carrier)
+    search = attempt(lambda: _Search(small, large, carrier, examples), None)
+    for value in search.values(DOUBTS if is_proved else CANDIDATES) if search else ():
+        if search and search.is_witness(value):
+            return Proof(holds=False, witness=smallest(value, search.is_witness))
+    return HOLDS if is_proved else UNKNOWN
+
+
+def proved(small: Schema, large: Schema, carrier: Carrier) -> bool:
+    """Return whether containment is proved."""
+    is_trivial = large in (True, {}) or canonical_json(small) == canonical_json(large)
+    if is_trivial or covers(large, small):
+        return True
+    return carrier.is_text and _covers_as_text(large, carrier.sendable(small), carrier)
+
+
+def attempt(function: Callable[[], T], otherwise: T) -> T:
+    """Call a function of a library: whatever it raises makes one schema undecided."""
+    try:
+        return function()
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001 # a panic of a Rust library is not an Exception
+        return otherwise
 
 
 def covers(large: Schema, small: Schema) -> bool:
-    """Whether jsonschema_rs proves that `large` admits whatever `small` admits."""
-    return canonical(large).covers(canonical(small)) == Containment.YES
-
-
-def covers_as_tree(large: Schema, small: Schema) -> bool:
-    """The same by induction, for schemas that hold themselves."""
-    return any(all(covers(*each) for each in steps) for steps in proofs(large, small))
+    """Return whether jsonschema_rs proves that `large` admits everything `small` admits."""
+    return attempt(lambda: canonical(large).covers(canonical(small)) == Containment.YES, False)  # noqa: FBT003
 
 
 def admits_nothing(schema: Schema) -> bool:
-    """Whether jsonschema_rs proves that no value is admitted."""
-    return canonical(schema).satisfiability() == Satisfiability.NO
+    """Return whether jsonschema_rs proves that no value is admitted."""
+    return attempt(lambda: canonical(schema).satisfiability() == Satisfiability.NO, False)  # noqa: FBT003
 
 
-def canonical(schema: Schema) -> Canonical:
-    """The canonical form; raises CannotCompareError where the schema is none."""
-    try:
-        return jsonschema_rs.canonicalize(schema, draft=DRAFT, validate_formats=True)
-    except (jsonschema_rs.ValidationError, CanonicalizationError, ValueError) as error:
-        what = str(error).partition("\n")[0]
-        raise CannotCompareError(f"a schema is no JSON Schema 2020-12: {what}; mend it") from None
+def canonical(schema: Schema) -> jsonschema_rs.CanonicalSchema:
+    """Return the canonical form; formats are assertions."""
+    return jsonschema_rs.canonicalize(schema, draft=DRAFT, validate_formats=True)
 
 
-def _covers_as_text(large: Schema, small: Schema) -> bool:
-    """The same type by type, where a type may be covered as the texts that spell it."""
-    definitions = mapping(small, "$defs")
+def _plain_form(schema: Schema) -> Any:
+    """Return the canonical form as a schema; the schema itself if there is none."""
+    form: Any = attempt(lambda: canonical(schema).to_json_schema(), None)
+    return schema if form is None else form
+
+
+def _covers_as_text(large: Schema, small: Schema, carrier: Carrier) -> bool:
+    """Return whether each type is covered, as it is or as the texts that are sent for it."""
+    definitions = mapping_at(small, "$defs")
     for name in (*TEXTS, "string", "array", "object"):
         part: Schema = {"allOf": [small, {"type": name}], "$defs": definitions}
         if covers(large, part) or admits_nothing(part):
             continue
-        texts = TEXTS.get(name) or _spelt(part)
-        if texts is None or not covers(large, texts):
+        form = mapping_at({"form": _plain_form(part)}, "form")
+        values: list[Any] = form.get("enum", [form["const"]] if "const" in form else [])
+        if not (values and all(_is_accepted(large, value, carrier) for value in values)) and not (
+            name in TEXTS and covers(large, TEXTS[name])
+        ):
             return False
     return True
 
 
-def _spelt(part: Schema) -> Schema | None:
-    """The few texts that a schema admits, as what each of them may be read as, if it is few."""
-    form = canonical(part).to_json_schema()
-    values = listed(form, "enum") or (
-        [form["const"]] if is_mapping(form) and "const" in form else []
-    )
-    return {"enum": [parsed(each) for each in values]} if values else None
-
-
-@dataclass(frozen=True)
-class _Found:
-    value: Any
+def _is_accepted(large: Schema, value: Any, carrier: Carrier) -> bool:
+    is_composed = is_list(value) or is_mapping(value)
+    readings = [value] if is_composed else carrier.readings(value)
+    is_valid = validator(large, {}).is_valid
+    return any(map(is_valid, readings))
 
 
 class _Search:
     """A search for a value that one schema admits and the other one refuses."""
 
-    def __init__(self, small: Schema, large: Schema, domain: Domain) -> None:
-        self.small, self.large, self.domain = canonical(small), canonical(large), domain
-        self.admitted, self.refused = small, large
-        self.admits, self.refuses = validator(small, {}), validator(large, {})
-        self.hints = Hints()
-        for schema in (small, large, self.small.to_json_schema()):
-            self.hints.read(schema)
+    def __init__(
+        self, small: Schema, large: Schema, carrier: Carrier, examples: tuple[Any, ...]
+    ) -> None:
+        self.carrier = carrier
+        self.declared = canonical_json(small)
+        self.admits = validator(small, {}).is_valid
+        self.accepts = validator(large, {}).is_valid
+        self.forms = [_plain_form(small)]
+        self.other = _plain_form(large)
+        if len(self.declared) + len(canonical_json(large)) < LARGE:
+            difference = attempt(lambda: canonical(small).subtract(canonical(large)), None)
+            if difference is not None:
+                self.forms.insert(0, difference.to_json_schema())
+        self.edges = Edges([small, large, *self.forms], examples)
 
     def is_witness(self, value: Any) -> bool:
-        """Whether the value can be sent, the one validator says yes, and the other one no."""
-        readings = self.domain.readings(value)
-        if any(map(self.refuses.is_valid, readings)) or not any(
-            map(self.admits.is_valid, readings)
-        ):
+        """Return whether the value can be sent, is admitted, and is refused however it is read."""
+        return attempt(lambda: self._is_witness(value), False)  # noqa: FBT003
+
+    def _is_witness(self, value: Any) -> bool:
+        if not self.admits(value) or self.accepts(value) or not self.carrier.can_carry(value):
             return False
-        return self.domain.can_carry(value)
+        if self.carrier.is_text and not isinstance(value, str):  # without a type, text is a string
+            words = ['"array"'] if is_list(value) else ['"type"', '"enum"', '"const"']
+            if not any(word in self.declared for word in words):
+                return False
+        return not any(map(self.accepts, self.carrier.readings(value)))
 
-    def difference(self) -> Any:
-        """A schema of what only the one admits; None where it cannot be said, or takes long."""
-        if len(told([self.admitted, self.refused])) > LARGE:
-            return None
-        try:
-            return self.small.subtract(self.large).to_json_schema()
-        except ValueError:
-            return None
-
-    def edges(self, most: int) -> _Found | None:
-        """The first witness among the values at the edges."""
-        for schema in (self.difference(), self.small.to_json_schema()):
-            if schema is None:
-                continue
-            values = Candidates(schema, self.hints).values(schema, 0, self.large.to_json_schema())
-            for each in islice(values, most):
-                if self.is_witness(each):
-                    return _Found(each)
-        return None
-
-    def inner(self) -> _Found | None:
-        """A witness made around one that was generated for the only part that differs."""
-        small, large = _innermost(self.small.to_json_schema(), self.large.to_json_schema())
-        part = _Search(small, large, self.domain)
-        found = part.generated()
-        if found is None or self.is_witness(found.value):
-            return found
-        self.hints.values.insert(0, found.value)
-        return self.edges(CANDIDATES)
-
-    def generated(self) -> _Found | None:
-        """A witness by generating from the difference, else from the one and the other side."""
-        for schema in (self.difference(), self.small.to_json_schema(), self.large.to_json_schema()):
-            try:
-                if schema is not None and '"$ref"' not in told(schema):  # a minute for a tree
-                    return _Found(_generated(schema, self.is_witness))
-            except (HypothesisException, ValueError, OverflowError, RecursionError):
-                continue
-        return None
+    def values(self, most: int) -> Iterator[Any]:
+        """Yield values at the edges, until the time is over."""
+        yield from self.edges.mentioned
+        end = time.process_time() + SECONDS
+        for form in self.forms:
+            for value in islice(self.edges.values(form, 0, self.other), most):
+                yield value
+                if time.process_time() > end:
+                    return
 
 
-def _generated(schema: Any, wanted: Callable[[Any], bool]) -> Any:
-    """A small value that is wanted; the same one in every run."""
-    same = random.Random(0)  # noqa: S311 # chance that is the same in every run is meant
-    return find(_values(schema), wanted, settings=SEARCH, random=same)
+def smallest(value: Any, holds: Callable[[Any], bool]) -> Any:
+    """Return a value that no single simplification makes smaller while `holds` is true of it."""
+    letters = LETTERS
+    found: Any = value
+    while letters > 0:
+        value = found
+        for simpler in simplifications(value):
+            letters -= len(canonical_json(simpler)) + COST
+            if letters < 0 or (_size(simpler) < _size(value) and holds(simpler)):
+                found = simpler if letters > 0 else value
+                break
+        else:
+            return value
+    return value
 
 
-def _innermost(small: Any, large: Any) -> tuple[Any, Any]:
-    """The two parts that differ where only one part does, else the whole."""
-    definitions = [mapping(each, "$defs") for each in (small, large)]
-    one, other = small, large
-    while (pair := _only(one, other)) is not None:
-        one, other = pair
-    made: list[Any] = [
-        {**part, "$defs": named} if is_mapping(part) and named else part
-        for part, named in zip((one, other), definitions, strict=True)
-    ]
-    return made[0], made[1]
+def _size(value: Any) -> tuple[int, str]:
+    """Order short values before long ones, and lower case before upper case."""
+    written = canonical_json(value)
+    return len(written), written.swapcase()
 
 
-def _only(small: Any, large: Any) -> tuple[Any, Any] | None:
-    """The only schema inside either in which the two differ, if that is all."""
-    keyword = _differing(small, large)
-    if keyword is None:
-        return None
-    one, other = small[keyword], large[keyword]
-    if keyword in ONE:
-        return one, other
-    if keyword in NAMED | MANY | {"$defs"}:
-        held = [dict(enumerate(each)) if is_list(each) else each for each in (one, other)]
-        name = _differing(*held)
-        return None if name is None else (held[0][name], held[1][name])
-    return None
-
-
-def _differing(small: Any, large: Any) -> Any:
-    """The only key at which two mappings differ, where both have it."""
-    if not (is_mapping(small) and is_mapping(large)):
-        return None
-    one, other = small, large
-    found = [key for key in one.keys() | other.keys() if told(one.get(key)) != told(other.get(key))]
-    return found[0] if len(found) == 1 and found[0] in one and found[0] in other else None
-
-
-def _values(schema: Any) -> Any:
-    """The strategy that schemathesis makes of a schema; raises ValueError where it makes none."""
-    from schemathesis.core.errors import SchemathesisError  # noqa: PLC0415 # slow, and seldom needed
-    from schemathesis.generation.jsonschema import builder  # noqa: PLC0415
-    from schemathesis.specs.openapi import formats  # noqa: PLC0415
-
-    try:
-        return builder.build(schema, draft=DRAFT, formats=formats.get_default_format_strategies())
-    except SchemathesisError as error:
-        raise ValueError(str(error)) from None
+def simplifications(value: Any) -> Iterator[Any]:
+    """Yield values that are one step simpler."""
+    if is_mapping(value):
+        for name, inner in value.items():
+            yield {key: part for key, part in value.items() if key != name}
+            yield from ({**value, name: simpler} for simpler in simplifications(inner))
+    elif is_list(value):
+        yield value[: len(value) // 2]
+        for i, item in enumerate(value):
+            yield value[:i] + value[i + 1 :]
+            for simpler in simplifications(item):
+                yield [*value[:i], simpler, *value[i + 1 :]]
+    elif isinstance(value, str):
+        yield from ("", "a", value[: len(value) // 2], value[1:], value[:-1], "a" * len(value))
+        for i, letter in enumerate(value[:SHORT]):
+            if letter not in "a0":
+                yield from (value[:i] + plain + value[i + 1 :] for plain in ("", "a", "0"))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield from (0, 1, int(value), round(value, 1))

@@ -1,17 +1,17 @@
-"""Where two contracts come from: files, git references, or what is newest in the history."""
+"""Contracts: found in files or in git, parsed, checked, and their references resolved."""
 
 from __future__ import annotations
 
 import json
 import re
 import subprocess
-import tempfile
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-from scripts.compatibility.shapes import is_mapping
-from scripts.generate import GenerationError, read
+from scripts.compatibility.json_values import is_list, is_mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "openapi.yaml"
@@ -19,132 +19,193 @@ DIALECTS = (
     "https://spec.openapis.org/oas/3.1/dialect/base",
     "https://json-schema.org/draft/2020-12/schema",
 )
-RELEASE = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
+WORDS = {"description", "summary", "title", "example", "examples", "$comment"}
+RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
+VERSION_LINE = re.compile(r"""(?m)^  version: ["']?([^\s"']+)""")
 
 
 class CannotCompareError(Exception):
-    """A contract cannot be had or read; the text names it, what is wrong, and the cure."""
+    """A contract is missing or unusable; the text says which, why, and what to do."""
 
 
 @dataclass(frozen=True)
 class Contract:
-    """One contract, as data, and where it is from."""
+    """One contract as data, and its source."""
 
     document: dict[str, Any]
     source: str
     text: str
-    released: bool = True  # False: a commit that nobody named a release
+    released: bool = True
 
     @property
     def version(self) -> str:
-        """`info.version`, as it stands there."""
+        """Return `info.version`."""
         return str(self.document["info"]["version"])
+
+    def error(self, what: str) -> CannotCompareError:
+        """Return an error that names this contract."""
+        return CannotCompareError(f"{self.source}: {what}")
+
+    def resolve(self, reference: object) -> Any:
+        """Return what a reference points to; raise CannotCompareError if there is nothing."""
+        if not isinstance(reference, str) or not reference.startswith("#/"):
+            raise self.error(f"$ref {reference!r} points outside; bundle the contract in one file")
+        found: Any = self.document
+        for part in reference[2:].split("/"):
+            key = unquote(part).replace("~1", "/").replace("~0", "~")
+            try:
+                found = found[int(key)] if is_list(found) else found[key]
+            except (KeyError, TypeError, ValueError, IndexError):
+                raise self.error(
+                    f"$ref {reference!r} points to nothing; add it or fix it"
+                ) from None
+        return found
+
+    def follow(self, thing: Any) -> dict[str, Any]:
+        """Return the JSON object, after any chain of references; nothing is an empty object."""
+        seen: list[Any] = []
+        while is_mapping(thing) and "$ref" in thing:
+            if thing["$ref"] in seen:
+                raise self.error(f"$ref {thing['$ref']!r} is circular; one must be a definition")
+            seen.append(thing["$ref"])
+            thing = self.resolve(thing["$ref"])
+        if thing is not None and not is_mapping(thing):
+            where = f"$ref {seen[-1]!r} points to" if seen else "found"
+            raise self.error(f"expected an object, {where} {str(thing)[:40]!r}; fix it")
+        return thing or {}
+
+    def inlined(self, part: Any, inside: tuple[str, ...] = ()) -> Any:
+        """Return the part with its references inlined, without descriptions and extensions."""
+        if is_list(part):
+            return [self.inlined(item, inside) for item in part]
+        if not is_mapping(part):
+            return part
+        reference = part.get("$ref")
+        if isinstance(reference, str) and reference not in inside:
+            return self.inlined(self.resolve(reference), (*inside, reference))
+        return {
+            key: self.inlined(inner, inside)
+            for key, inner in part.items()
+            if not _is_words(key, inner)
+        }
+
+
+def _is_words(key: str, value: Any) -> bool:
+    """Return whether a key is for people; a field of such a name has a schema."""
+    return key.startswith("x-") or (key in WORDS and not isinstance(value, dict | bool))
+
+
+def must_be_valid(contract: Contract) -> None:
+    """Raise CannotCompareError with place and cure if the contract is not valid OpenAPI 3.1."""
+    # Imported here because it takes half a second; it has no type hints.
+    validator: Any = import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
+    for error in validator.iter_errors(contract.document):
+        place = "/".join(map(str, error.absolute_path)) or "the document"
+        what = error.message.partition("\n")[0][:200]
+        raise contract.error(f"{place} is not valid OpenAPI 3.1 ({what}); fix it")
+
+
+def parse(text: str, source: str, *, released: bool = True) -> Contract:
+    """Parse a contract; raise CannotCompareError if it is not an OpenAPI 3.1 document."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 # slow to import
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+
+    reader: Any = YAML(typ="safe")
+    try:
+        document: Any = json.loads(json.dumps(reader.load(text), default=str))
+    except YAMLError as error:
+        what = " ".join(str(error).split())[:200]
+        raise CannotCompareError(f"{source} is not valid YAML; fix this: {what}") from None
+    except (ValueError, RecursionError):
+        raise CannotCompareError(f"{source} has a circular YAML alias; use $ref instead") from None
+    if not is_mapping(document) or "openapi" not in document:
+        raise CannotCompareError(f"{source} is not an OpenAPI 3 document; it has no key openapi")
+    if not str(document["openapi"]).startswith("3.1"):
+        version = document["openapi"]
+        raise CannotCompareError(f"{source} is OpenAPI {version}; convert it to 3.1 first")
+    info = document.get("info")
+    if not is_mapping(info) or not isinstance(info.get("version"), str | int | float):
+        raise CannotCompareError(f"{source} has no info.version; add it")
+    dialect = document.get("jsonSchemaDialect", DIALECTS[0])
+    if dialect not in DIALECTS:
+        raise CannotCompareError(f"{source}: only JSON Schema 2020-12 can be read, not {dialect}")
+    return Contract(document, source, text, released)
+
+
+def from_file(path: Path) -> Contract:
+    """Read the contract in a file; raise CannotCompareError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CannotCompareError(f"{path} cannot be read ({error}); give another file") from None
+    return parse(text, NAME if path == ROOT / NAME else str(path))
 
 
 def git(*arguments: str) -> str | None:
-    """What git says in this repository; None where it refuses, or where there is no git."""
+    """Return git's output in this repository, or None if it fails or is not installed."""
+    command = ["git", *arguments]
     try:
-        done = subprocess.run(
-            ["git", *arguments],  # noqa: S607 # the git that the user uses
-            cwd=ROOT,
-            capture_output=True,
-            check=False,
-        )
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     except OSError:
         return None
     return None if done.returncode else done.stdout.decode("utf-8", "replace")
 
 
 def find(given: str) -> Contract:
-    """The contract at a path, else at a git reference; raises CannotCompareError."""
-    path = Path(given)
-    if path.is_file():
-        return from_file(path)
+    """Read the contract at a path, else at a git reference; raise CannotCompareError."""
+    if Path(given).is_file():
+        return from_file(Path(given))
     named = given if ":" in given else f"{given}:{NAME}"
-    text = git("show", named)
-    if text is not None:
-        return parse(text, named)
-    if given.startswith("-") or git("rev-parse", "--verify", "--quiet", f"{given}^{{}}") is None:
+    text = None if given.startswith("-") else git("show", named)
+    if text is None:
         raise CannotCompareError(
-            f"{given} is neither a file nor a reference that git knows here; give a path, or get "
-            "the reference with: git fetch --tags"
+            f"--base {given}: neither a file nor a git reference with {NAME}; give a path, or "
+            "fetch the reference with: git fetch --tags"
         )
-    raise CannotCompareError(f"{given} has no {NAME}; give a later reference, or a file")
+    return parse(text, named)
 
 
-def from_file(path: Path) -> Contract:
-    """The contract in that file; raises CannotCompareError."""
-    try:
-        name = NAME if path == ROOT / NAME else str(path)
-        return parse(path.read_text(encoding="utf-8"), name)
-    except (OSError, UnicodeDecodeError) as error:
-        raise CannotCompareError(f"{path} cannot be read ({error}); restore it") from None
+def default_base(head: Contract) -> Contract | str:
+    """Return the last release, else the version before this one, else why there is neither.
 
-
-def parse(text: str, source: str, *, released: bool = True) -> Contract:
-    """The contract that text is; raises CannotCompareError where it is no OpenAPI 3.1."""
-    with tempfile.TemporaryDirectory() as folder:
-        copied = Path(folder) / "contract"
-        copied.write_text(text, encoding="utf-8")
-        try:
-            document = read(copied)
-        except GenerationError as error:
-            raise CannotCompareError(str(error).replace(copied.name, source, 1)) from None
-    try:
-        plain: dict[str, Any] = json.loads(json.dumps(document, default=str))
-    except (ValueError, RecursionError):
-        raise CannotCompareError(f"{source} holds itself by a YAML alias; use $ref") from None
-    _must_be_comparable(plain, source)
-    return Contract(plain, source, text, released)
-
-
-def _must_be_comparable(document: dict[str, Any], source: str) -> None:
-    stated = str(document["openapi"])
-    if not stated.startswith("3.1"):
-        raise CannotCompareError(f"{source} is OpenAPI {stated}; convert it to 3.1 first")
-    info = document.get("info")
-    if not is_mapping(info) or not isinstance(info.get("version"), str | int | float):
-        raise CannotCompareError(f"{source} has no info.version; say which version it is")
-    dialect = document.get("jsonSchemaDialect", DIALECTS[0])
-    if dialect not in DIALECTS:
-        raise CannotCompareError(
-            f"{source} has schemas of the dialect {dialect}; only JSON Schema 2020-12 is understood"
-        )
-    for key in ("paths", "components", "webhooks"):
-        if not is_mapping(document.get(key, {})):
-            raise CannotCompareError(f"{source}: {key} is no mapping; mend it")
-
-
-def default_base() -> Contract | str:
-    """The newest release, else the version before this one; a sentence where there is neither."""
-    return newest_release() or previous_version()
-
-
-def newest_release() -> Contract | None:
-    """The contract of the newest release tag in this history, if there is one."""
-    tags = (git("tag", "--merged", "HEAD") or "").split()
-    releases = [
-        (tuple(map(int, found.groups())), found[0])
-        for found in map(RELEASE.fullmatch, tags)
-        if found
-    ]
-    for _, tag in sorted(releases, reverse=True):
+    Without a release tag, all commits of a version belong together: the base is the newest commit
+    with another `info.version`, or, if there is none, the contract before its last change.
+    """
+    if git("rev-parse", "--git-dir") is None:
+        return "this is not a git checkout"
+    for tag in _release_tags():
         text = git("show", f"{tag}:{NAME}")
         if text is not None:
             return parse(text, tag)
+    commit = _previous_version(head.version) or _previous_change()
+    text = git("show", f"{commit}:{NAME}")
+    if text is not None:
+        name = (git("rev-parse", "--short", commit) or commit).strip()
+        return parse(text, f"commit {name}", released=False)
+    if (git("rev-parse", "--is-shallow-repository") or "").strip() == "true":
+        return "this clone is shallow; fetch its history with: git fetch --unshallow --tags"
+    return "it is the first version"
+
+
+def _release_tags() -> list[str]:
+    """Return the release tags in this history, the newest version first."""
+    names = (git("tag", "--merged", "HEAD") or "").split()
+    releases = [match for name in names if (match := RELEASE.fullmatch(name))]
+    releases.sort(key=lambda match: tuple(map(int, match.groups())), reverse=True)
+    return [match[0] for match in releases]
+
+
+def _previous_version(version: str) -> str | None:
+    """Return the newest commit whose contract has another version."""
+    for commit in (git("log", "--format=%h", "--", NAME) or "").split():
+        stated = VERSION_LINE.search(git("show", f"{commit}:{NAME}") or "")
+        if stated and stated[1] != version:
+            return commit
     return None
 
 
-def previous_version() -> Contract | str:
-    """The contract before the last change of it, which may be in the working tree only."""
-    if git("rev-parse", "--git-dir") is None:
-        return "this is no git checkout"
-    changed = git("diff", "--quiet", "HEAD", "--", NAME) is None
-    last = "HEAD" if changed else (git("log", "-1", "--format=%h", "--", NAME) or "").strip() + "^"
-    text = git("show", f"{last}:{NAME}")
-    if text is not None:
-        commit = (git("rev-parse", "--short", last) or last).strip()
-        return parse(text, f"commit {commit}", released=False)
-    if (git("rev-parse", "--is-shallow-repository") or "").strip() == "true":
-        return "this clone is shallow; to compare: git fetch --unshallow --tags"
-    return "it is the first version"
+def _previous_change() -> str:
+    """Return the commit before the last change, which may not be committed yet."""
+    if git("diff", "--quiet", "HEAD", "--", NAME) is None:
+        return "HEAD"
+    return (git("log", "-1", "--format=%h", "--", NAME) or "").strip() + "^"

@@ -1,4 +1,4 @@
-"""The operations of a contract, each with all that applies to it and all references followed."""
+"""The operations of a contract, each with everything that applies to it."""
 
 from __future__ import annotations
 
@@ -7,26 +7,25 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility import media
-from scripts.compatibility.references import References
-from scripts.compatibility.shapes import is_list
+from scripts.compatibility.json_values import is_list, is_mapping, mapping_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scripts.compatibility.documents import Contract
+    from scripts.compatibility.findings import Findings
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 VARIABLE = re.compile(r"\{([^}]*)\}")
-# Headers that OpenAPI says are not described as parameters.
-ELSEWHERE = {"accept", "content-type", "authorization"}
+# OpenAPI ignores parameters with these names in headers.
+IGNORED_HEADERS = {"accept", "content-type", "authorization"}
 
 
 @dataclass(frozen=True)
 class Operation:
     """One method on one path."""
 
-    references: References
+    contract: Contract
     path: str
     method: str
     item: dict[str, Any]
@@ -34,112 +33,163 @@ class Operation:
 
     @property
     def name(self) -> str:
-        """As in `PUT /ai/llm/{id}`."""
+        """Return a name such as `PUT /ai/llm/{id}`."""
         return f"{self.method.upper()} {self.path}"
 
     @property
-    def document(self) -> dict[str, Any]:
-        """The whole contract."""
-        return self.references.contract.document
-
-    @property
     def key(self) -> tuple[str, str]:
-        """What tells it from others on the wire: names of path parameters do not count."""
-        return shape(self.path), self.method
+        """Return path and method; the names of path parameters are not on the wire."""
+        return VARIABLE.sub("{}", self.path), self.method
 
-    def many(self, value: Any, what: str) -> list[Any]:
-        """The list that stands there; raises CannotCompareError where it is none."""
-        if is_list(value):
-            return value
-        if value is not None:
-            raise self.references.wrong(f"{what} of {self.name} is no list; mend it")
-        return []
-
-    def mapping(self, value: Any) -> dict[str, Any]:
-        """The mapping that stands there, references followed."""
-        return {} if value is None else self.references.follow(value)
+    def items(self, value: Any, what: str) -> list[dict[str, Any]]:
+        """Return the objects in a list; raise CannotCompareError if it is not a list."""
+        if value is not None and not is_list(value):
+            raise self.contract.error(f"{what} of {self.name} is not a list; fix it")
+        return [self.contract.follow(item) for item in value or []]
 
     @cached_property
     def parameters(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """By place and name (of path parameters: by position); the path's own ones included."""
+        """Return the parameters by location and name, those of the path included.
+
+        Path parameters are known by their position, headers by their name in lower case.
+        """
         variables = VARIABLE.findall(self.path)
         made: dict[tuple[str, str], dict[str, Any]] = {}
-        for each in (*self.many(self.item.get("parameters"), "parameters"), *self.own):
-            parameter = self.mapping(each)
-            where, name = str(parameter.get("in")), str(parameter.get("name"))
-            if where == "path":
-                name = str(variables.index(name)) if name in variables else name
-            if where == "header":
-                name = name.lower()
-            if where != "header" or name not in ELSEWHERE:
-                made[where, name] = parameter
+        for holder in (self.item, self.raw):
+            for parameter in self.items(holder.get("parameters"), "parameters"):
+                where = str(parameter.get("in"))
+                name = str(parameter.get("name"))
+                if where == "path" and name in variables:
+                    name = str(variables.index(name))
+                if where == "header":
+                    name = name.lower()
+                if where != "header" or name not in IGNORED_HEADERS:
+                    made[where, name] = parameter
         return made
 
     @property
-    def own(self) -> list[Any]:
-        """The parameters that stand at the operation itself."""
-        return self.many(self.raw.get("parameters"), "parameters")
-
-    @property
     def body(self) -> dict[str, Any] | None:
-        """The request body, if one is told of."""
-        return self.mapping(self.raw["requestBody"]) if self.raw.get("requestBody") else None
+        """Return the request body, if there is one."""
+        return self.contract.follow(self.raw.get("requestBody")) or None
 
     @property
     def responses(self) -> dict[str, dict[str, Any]]:
-        """The answers by status, range or `default`."""
-        told = self.mapping(self.raw.get("responses"))
+        """Return the responses by status, range of statuses, or `default`."""
+        responses = self.contract.follow(self.raw.get("responses"))
         return {
-            str(status).upper() if status != "default" else "default": self.mapping(each)
-            for status, each in told.items()
+            str(status).upper() if status != "default" else status: self.contract.follow(response)
+            for status, response in responses.items()
             if not str(status).startswith("x-")
         }
 
     @property
     def servers(self) -> list[dict[str, Any]]:
-        """Where it is served."""
-        for holder in (self.raw, self.item, self.document):
+        """Return the servers of the operation, else of its path, else of the contract."""
+        for holder in (self.raw, self.item, self.contract.document):
             if holder.get("servers"):
-                return [self.mapping(each) for each in self.many(holder["servers"], "servers")]
+                return self.items(holder["servers"], "servers")
         return [{"url": "/"}]
 
     @property
     def security(self) -> list[dict[str, Any]]:
-        """The alternatives, each a mapping of schemes to scopes; none means nothing is needed."""
-        told = self.raw.get("security", self.document.get("security"))
-        return [self.mapping(each) for each in self.many(told, "security")] or [{}]
+        """Return the alternatives, each a mapping of schemes to scopes; an empty one is public."""
+        stated = self.raw.get("security", self.contract.document.get("security"))
+        return self.items(stated, "security") or [{}]
+
+    def scheme(self, name: str) -> dict[str, Any]:
+        """Return a security scheme; raise CannotCompareError if there is none."""
+        schemes = mapping_at(self.contract.document.get("components"), "securitySchemes")
+        if name not in schemes:
+            raise self.contract.error(
+                f"security scheme {name!r} of {self.name} is not in components; add it"
+            )
+        return self.contract.follow(schemes[name])
+
+
+@dataclass
+class Pair:
+    """An operation in both contracts, and the findings about it."""
+
+    base: Operation
+    head: Operation
+    findings: Findings
+
+    def place(self, part: str) -> str:
+        """Return the name of a part of the operation."""
+        return f"{self.base.name}, {part}"
+
+    def shown(self, *lines: str) -> tuple[str, ...]:
+        """Return the lines that show a request that is not valid any more."""
+        old, new = self.versions
+        return (f"Valid in {old}, refused in {new}:", *lines)
 
     @property
-    def schemes(self) -> dict[str, Any]:
-        """The security schemes of the contract."""
-        components = self.mapping(self.document.get("components"))
-        return self.mapping(components.get("securitySchemes"))
+    def versions(self) -> tuple[str, str]:
+        """Return both versions, distinguishable if they are equal."""
+        old = self.base.contract.version
+        new = self.head.contract.version
+        return old, new if new != old else f"the new {new}"
 
 
-def parameter_schema(parameter: dict[str, Any]) -> Any:
-    """The parameter's schema; an empty value that is allowed is one of its values."""
-    content = media.contents(parameter.get("content"))
-    schema = next(iter(content.values()), parameter).get("schema", True)
-    return {"anyOf": [schema, {"const": ""}]} if parameter.get("allowEmptyValue") else schema
-
-
-def shape(path: str) -> str:
-    """The path with its parameters' names left out."""
-    return VARIABLE.sub("{}", path)
-
-
-def operations(contract: Contract) -> dict[tuple[str, str], Operation]:
-    """All of them, by what tells them apart on the wire."""
-    references = References(contract)
-    found = _each(references, references.follow(contract.document.get("paths") or {}))
-    return {each.key: each for each in found}
-
-
-def _each(references: References, paths: dict[str, Any]) -> Iterator[Operation]:
-    for path, item in paths.items():
+def operations(contract: Contract) -> Iterator[Operation]:
+    """Yield the operations of a contract."""
+    for path, item in contract.follow(contract.document.get("paths")).items():
         if path.startswith("x-"):
             continue
-        known = references.follow(item or {})
+        known = contract.follow(item)
         for method in METHODS:
             if method in known:
-                yield Operation(references, path, method, known, references.follow(known[method]))
+                yield Operation(contract, path, method, known, contract.follow(known[method]))
+
+
+def contents(thing: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the content of a request body or response by media type."""
+    made: dict[str, dict[str, Any]] = {}
+    for name, content in mapping_at(thing, "content").items():
+        known = content if is_mapping(content) else {}
+        key = _normal_media_type(name)
+        made[key if made.get(key, known) == known else name] = known
+    return made
+
+
+def _normal_media_type(name: str) -> str:
+    """Return the name in lower case, its parameters sorted; JSON needs no charset (RFC 8259)."""
+    kind, *rest = (part.strip() for part in name.lower().replace('"', "").split(";"))
+    parameters = sorted(filter(None, rest))
+    if is_json(kind):
+        parameters = [part for part in parameters if part != "charset=utf-8"]
+    return ";".join([kind, *parameters])
+
+
+def is_json(name: str) -> bool:
+    """Return whether bodies of the media type are JSON."""
+    kind = name.partition(";")[0]
+    return kind in {"application/json", "text/json"} or kind.endswith("+json")
+
+
+def status_pairs(old: dict[str, Any], new: dict[str, Any]) -> dict[tuple[Any, Any], str]:
+    """Return which entries apply to the same status, with one such status.
+
+    Each class is represented by a status that neither contract names.
+    """
+    statuses = {status for status in (*old, *new) if status.isdigit()}
+    for first in "12345":
+        codes = (f"{first}{i:02}" for i in range(99, -1, -1))
+        statuses.add(next(code for code in codes if code not in statuses))
+    pairs: dict[tuple[Any, Any], str] = {}
+    for status in sorted(statuses):
+        pairs.setdefault((_best(old, status), _best(new, status)), status)
+    pairs.pop((None, None), None)
+    return pairs
+
+
+def _best(responses: dict[str, Any], status: str) -> str | None:
+    names = (status, f"{status[0]}XX", "default")
+    return next((name for name in names if name in responses), None)
+
+
+def has_default_style(where: str, parameter: dict[str, Any]) -> bool:
+    """Return whether a parameter or header becomes text in the default way."""
+    name = "form" if where in {"query", "cookie"} else "simple"
+    stated = (parameter.get("style", name), parameter.get("explode", name == "form"))
+    return stated == (name, name == "form") and not parameter.get("content")

@@ -1,9 +1,11 @@
-"""A judgement as text: for people, as Markdown for a pull request, as JSON for programs."""
+"""A verdict as text for people, as Markdown, as GitHub annotations, or as JSON for programs."""
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from scripts.compatibility.findings import Change
@@ -12,158 +14,175 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scripts.compatibility.findings import Finding
-    from scripts.compatibility.judgement import Judgement
+    from scripts.compatibility.verdict import Verdict
 
-ANSWER = re.compile(r"(.*, )answer (\w+)(.*)")
+MARKUP = re.compile(r"([\\`*_{}\[\]<>#|@~])")
 TITLES = {
     Change.BREAKING: "Breaking",
-    Change.UNDECIDED: "Undecided, which counts as breaking",
+    Change.UNDECIDED: "Undecided (counts as breaking)",
     Change.ADDITION: "Additions",
     Change.WORDS: "Words",
     Change.NONE: "Notes",
 }
+REMOVED = "Responses that are removed"
+WEIGHTS = {
+    Change.BREAKING: "breaking",
+    Change.UNDECIDED: "undecided",
+    Change.ADDITION: "additions",
+    Change.WORDS: "words only",
+    Change.NONE: "nothing changed",
+}
+PLACES = 5  # of the same change in one line
 
 
-def text(judgement: Judgement) -> str:
-    """For people."""
-    lines = [_compared(judgement)]
-    for change, findings in _grouped(judgement):
-        lines += ["", TITLES[change]]
-        for each in findings:
-            lines += [f"  {_sentence(each)}", *(f"    {line}" for line in _more(each))]
-    return "\n".join([*lines, "", *_verdict(judgement)]) + "\n"
+def as_text(verdict: Verdict) -> str:
+    """Return the report for a terminal."""
+    lines = [_compared(verdict)]
+    for title, findings in _grouped(verdict):
+        lines += ["", title]
+        for finding in findings:
+            lines += [f"  {_place(finding)}: {finding.what}{_also(finding)}"]
+            lines += [f"    {line}" for line in _more(finding)]
+    return "\n".join([*lines, "", *_result(verdict)]) + "\n"
 
 
-def markdown(judgement: Judgement) -> str:
-    """To paste into a pull request."""
-    sign = "✅" if judgement.in_order else "❌"
-    lines = [f"### {sign} {_compared(judgement)}", "", *_verdict(judgement)]
-    for change, findings in _grouped(judgement):
-        lines += ["", f"**{TITLES[change]}**", ""]
-        for each in findings:
-            lines.append(f"- {_sentence(each)}")
-            more = [line.replace("```", "` ` `") for line in _more(each)]
+def as_markdown(verdict: Verdict) -> str:
+    """Return the report for a pull request; what the contracts say is in code spans."""
+    sign = "✅" if verdict.in_order else "❌"
+    lines = [f"### {sign} {_escaped(_compared(verdict))}", "", *map(_escaped, _result(verdict))]
+    for title, findings in _grouped(verdict):
+        lines += ["", f"**{title}**", ""]
+        for finding in findings:
+            lines.append(f"- {_code(_place(finding))}: {_code(finding.what + _also(finding))}")
+            more = list(_more(finding))
             if more:
-                lines += ["", *(f"  {line}" for line in ("```text", *more, "```")), ""]
+                fence = "`" * (3 + max(map(len, re.findall("`+", "\n".join(more))), default=0))
+                lines += ["", *(f"  {line}" for line in (f"{fence}text", *more, fence)), ""]
     return "\n".join(lines) + "\n"
 
 
-def as_json(judgement: Judgement) -> str:
-    """For programs."""
+def as_github(verdict: Verdict) -> str:
+    """Return workflow commands: an error or warning for each break, and the result."""
+    level = "warning" if verdict.in_order else "error"
+    lines: list[str] = []
+    for _, findings in _grouped(verdict):
+        for finding in findings:
+            kind = level if finding.weight >= Change.UNDECIDED else "notice"
+            text = "\n".join([f"{finding.what}{_also(finding)}", *_more(finding)])
+            title = f"{finding.change.word}: {_place(finding)}"
+            lines.append(_command(kind, verdict, title, text))
+    kind = "notice" if verdict.in_order else "error"
+    lines.append(_command(kind, verdict, "version", "\n".join(_result(verdict))))
+    return "\n".join(lines) + "\n"
+
+
+def _command(kind: str, verdict: Verdict, title: str, text: str) -> str:
+    """Return a workflow command; percent signs and separators are encoded."""
+    parts = [verdict.head.source, title, text]
+    file, title, text = (part.replace("%", "%25").replace("\n", "%0A") for part in parts)
+    file, title = (part.replace(":", "%3A").replace(",", "%2C") for part in (file, title))
+    return f"::{kind} file={file},title={title}::{text}"
+
+
+def as_json(verdict: Verdict) -> str:
+    """Return the report for programs."""
     made = {
-        "base": {"source": judgement.base.source, "version": judgement.base.version},
-        "head": {"source": judgement.head.source, "version": judgement.head.version},
+        "base": {"source": verdict.base.source, "version": verdict.base.version},
+        "head": {"source": verdict.head.source, "version": verdict.head.version},
         "compared": True,
-        "in_order": judgement.in_order,
-        "found": judgement.weight().word,
-        "wire": judgement.weight("wire").word,
-        "python": judgement.weight("python").word,
-        "due": judgement.due,
-        "step": judgement.step,
-        "least_version": judgement.least,
-        "stale": judgement.stale,
-        "findings": [_as_data(each) for each in judgement.findings],
+        "in_order": verdict.in_order,
+        "found": verdict.weight().word,
+        "wire": verdict.weight("wire").word,
+        "python": verdict.weight("python").word,
+        "python_not_compared": verdict.not_compared,
+        "due": verdict.due,
+        "step": verdict.step,
+        "least_version": verdict.least,
+        "stale": verdict.stale,
+        "findings": [
+            {"id": finding.id, **asdict(finding), "change": finding.change.word}
+            for finding in verdict.findings
+        ],
     }
     return json.dumps(made, indent=2, ensure_ascii=False, default=str) + "\n"
 
 
-def _as_data(finding: Finding) -> dict[str, object]:
-    return {
-        "id": finding.id,
-        "part": finding.part,
-        "change": finding.change.word,
-        "place": finding.place,
-        "also": list(finding.also),
-        "what": finding.what,
-        "witness": finding.witness,
-        "shown": list(finding.shown),
-        "word": finding.word,
-    }
-
-
-def _compared(judgement: Judgement) -> str:
-    base, head = judgement.base, judgement.head
+def _compared(verdict: Verdict) -> str:
+    base = verdict.base
+    head = verdict.head
     return f"{base.version} ({base.source}) → {head.version} ({head.source})"
 
 
-def _grouped(judgement: Judgement) -> Iterator[tuple[Change, list[Finding]]]:
-    for change in TITLES:
-        found = [each for each in judgement.findings if each.change == change]
-        if found:
-            yield change, found
+def _grouped(verdict: Verdict) -> Iterator[tuple[str, list[Finding]]]:
+    """Yield the headings with their findings, which are sorted by weight."""
+
+    def title(finding: Finding) -> str:
+        return REMOVED if finding.removed else TITLES[finding.change]
+
+    order = [*TITLES.values(), REMOVED]
+    found = sorted(verdict.findings, key=lambda finding: order.index(title(finding)))
+    for name, findings in groupby(found, key=title):
+        yield name, list(findings)
 
 
-def _sentence(finding: Finding) -> str:
-    part = "Python: " if finding.part == "python" else ""
-    return f"{part}{finding.place}: {finding.what}{_also(finding)}"
+def _place(finding: Finding) -> str:
+    return f"Python: {finding.place}" if finding.part == "python" else finding.place
 
 
 def _also(finding: Finding) -> str:
-    """The other places, without what they have in common with the first one."""
-    answer = ANSWER.match(finding.place)
-    places = [
-        each for each in finding.also if not answer or answer[1] + answer[3] not in _parts(each)
-    ]
-    statuses = [
-        found[2] for each in finding.also if each not in places and (found := ANSWER.match(each))
-    ]
-    alike = [f"answer {', '.join(statuses)}"] if statuses else []
-    return f"; the same in {'; '.join((*alike, *places))}" if finding.also else ""
-
-
-def _parts(place: str) -> tuple[str, ...]:
-    """A place in an answer without its status."""
-    found = ANSWER.match(place)
-    return (found[1] + found[3],) if found else ()
+    """Return the other places of the same change."""
+    more = f", and {len(finding.also) - PLACES} more" if len(finding.also) > PLACES else ""
+    return f"; also in {', '.join(finding.also[:PLACES])}{more}" if finding.also else ""
 
 
 def _more(finding: Finding) -> Iterator[str]:
-    """What shows it, and what a human said or may say of it."""
+    """Yield the evidence, and the decision of compat.yaml or the id that it needs."""
     for i, line in enumerate(finding.shown):
-        yield line if not i else f"  {line}"
-    if finding.word:
-        word = finding.word
-        yield f"A human's word of {word['date']}: {word['verdict']}, since {word['reason']}"
+        yield f"  {line}" if i else line
+    decision = finding.decision
+    if decision:
+        yield f"Decided on {decision['date']}: {decision['verdict']}. {decision['reason']}"
     elif finding.change >= Change.UNDECIDED:
         yield f"finding {finding.id}"
 
 
-def _verdict(judgement: Judgement) -> list[str]:
-    return [_weighed(judgement), _version(judgement), *_stale(judgement)]
-
-
-def _weighed(judgement: Judgement) -> str:
-    wire, python = judgement.weight("wire"), judgement.weight("python")
-    words = {
-        Change.BREAKING: "breaking",
-        Change.UNDECIDED: "undecided",
-        Change.ADDITION: "additions",
-        Change.WORDS: "words only",
-        Change.NONE: "nothing changed",
-    }
-    return f"Wire: {words[wire]}. Python: {words[python]}."
-
-
-def _version(judgement: Judgement) -> str:
-    old, new, due = judgement.base.version, judgement.head.version, judgement.due
-    if judgement.step == "backwards":
-        least = judgement.least
-        return f"Not in order: info.version goes back, {old} → {new}; set it to {least} or later."
-    step = f"a {judgement.step} step" if judgement.step != "none" else "no step"
-    if due == "none":
-        waits = judgement.weight() == Change.WORDS
-        why = "words alone wait for the next release" if waits else "nothing needs a step"
-        return f"In order: {why}, and {old} → {new} is {step}."
-    why = f"a {due} step is due ({judgement.least} or later), and {old} → {new} is {step}"
-    if judgement.in_order or judgement.stale:
-        return f"In order: {why}."
-    said = any(each.change >= Change.UNDECIDED and not each.word for each in judgement.findings)
-    cure = "; or say in compat.yaml why a finding breaks nobody" if said else ""
-    return f"Not in order: {why}. Set info.version{cure}."
-
-
-def _stale(judgement: Judgement) -> list[str]:
-    return [
-        f"Not in order: compat.yaml speaks of {each}, which is no finding any more; delete it."
-        for each in judgement.stale
+def _result(verdict: Verdict) -> list[str]:
+    wire = WEIGHTS[verdict.weight("wire")]
+    python = f"Python: {WEIGHTS[verdict.weight('python')]}."
+    if verdict.not_compared:
+        python = f"Python: not compared ({verdict.not_compared})."
+    stale = [
+        f"compat.yaml: finding {name} does not exist any more; delete the entry."
+        for name in verdict.stale
     ]
+    return [f"Wire: {wire}. {python}", _version(verdict), *stale]
+
+
+def _version(verdict: Verdict) -> str:
+    old = verdict.base.version
+    new = verdict.head.version
+    if verdict.step == "backwards":
+        return f"Version too low: {new} is before {old}; set info.version to {verdict.least}."
+    if verdict.due == "none":
+        why = "nothing changed"
+        if verdict.weight() == Change.WORDS:
+            why = "words alone need no new version before a release"
+        return f"Version in order: {why} ({old} → {new})."
+    what = WEIGHTS[verdict.weight()]
+    needs = f"{what} needs {verdict.least} or later"
+    if verdict.step_is_enough:
+        return f"Version in order: {needs}, and info.version is {new}."
+    can_decide = any(f.change >= Change.UNDECIDED and not f.decision for f in verdict.findings)
+    cure = ", or explain in compat.yaml why a finding breaks nobody" if can_decide else ""
+    return f"Version too low: {needs}, but info.version is {new}. Set info.version{cure}."
+
+
+def _escaped(text: str) -> str:
+    return MARKUP.sub(r"\\\1", text)
+
+
+def _code(text: str) -> str:
+    """Return a code span, which keeps every character as it is."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{space}{text}{space}{fence}"

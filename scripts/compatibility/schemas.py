@@ -1,22 +1,22 @@
-"""A schema that stands on its own: references inlined, words left out, marks kept apart."""
+"""Schemas on their own: references inlined, annotations kept apart, seen from either side."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
 from scripts.compatibility.documents import DIALECTS
-from scripts.compatibility.findings import is_prose
-from scripts.compatibility.shapes import is_list, is_mapping
+from scripts.compatibility.json_values import canonical_json, is_list, is_mapping, mapping_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
-    from scripts.compatibility.references import References
+    from scripts.compatibility.documents import Contract
 
+Schema = dict[str, Any] | bool
+Mark = tuple[str, str]  # a place in the value, and a keyword
 ONE = frozenset(
     {
         *("additionalProperties", "contains", "else", "if", "items", "not", "propertyNames"),
@@ -24,8 +24,10 @@ ONE = frozenset(
     }
 )
 MANY = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
-NAMED = frozenset({"dependentSchemas", "patternProperties", "properties"})
+NAMED = frozenset({"$defs", "dependentSchemas", "patternProperties", "properties"})
+# Keywords whose schemas apply to the same value, not to a part of it.
 IN_PLACE = frozenset({"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"})
+CONDITIONS = IN_PLACE | {"dependentRequired", "patternProperties"}
 ASSERTIONS = frozenset(
     {
         *("type", "enum", "const", "multipleOf", "maximum", "exclusiveMaximum", "minimum"),
@@ -37,146 +39,127 @@ ASSERTIONS = frozenset(
 WORDS = frozenset(
     {
         *("title", "description", "example", "examples", "$comment", "externalDocs", "xml"),
-        *("nullable", "$defs", "$schema", "definitions", "x-rule"),
+        *("nullable", "$defs", "$schema", "definitions"),
     }
 )
-# In OpenAPI's own registry these say which numbers there are; jsonschema_rs takes them for words.
+HIDDEN = ("readOnly", "writeOnly")
+MEANINGFUL = {"x-left-open"}  # all other extensions are words
+# OpenAPI's format registry: these are ranges, which jsonschema_rs does not check.
 RANGES = {
     "int32": {"minimum": -(2**31), "maximum": 2**31 - 1},
     "int64": {"minimum": -(2**63), "maximum": 2**63 - 1},
 }
-# What is a URI is a URI reference too, and so on. `password` only asks for stars on a screen;
-# `float` and `double` say how a number is kept, not which one it may be.
-IMPLIED = {
-    "uri": ("uri", "uri-reference", "iri", "iri-reference"),
-    "uri-reference": ("uri-reference", "iri-reference"),
-    "iri": ("iri", "iri-reference"),
-    "email": ("email", "idn-email"),
-    "password": (),
-    "float": (),
-    "double": (),
-}
-Schema = dict[str, Any] | bool
-Mark = tuple[str, str]  # where in the value, and the keyword
+# These say how a value is shown or stored, not which values there are.
+NO_ASSERTIONS = {"password", "float", "double"}
 
 
 @dataclass
 class Closed:
-    """A schema on its own, what annotates its parts, and values that its author shows."""
+    """A schema without references, with the annotations of its parts."""
 
     schema: Schema
-    marks: dict[Mark, list[str]] = field(default_factory=dict)
-    places: set[str] = field(default_factory=set)
-    examples: list[Any] = field(default_factory=list)
-    opaque: list[str] = field(default_factory=list)  # what decides validity, not understood
+    marks: dict[Mark, list[str]] = field(default_factory=dict[Mark, list[str]])
+    places: set[str] = field(default_factory=set[str])
+    examples: list[Any] = field(default_factory=list[Any])
+    opaque: list[str] = field(default_factory=list[str])  # assertions that are not understood
 
     @property
     def text(self) -> str:
-        """The schema as canonical JSON, with what is not understood."""
-        return json.dumps(
-            [self.schema, *self.opaque] if self.opaque else self.schema, sort_keys=True
-        )
+        """Return the schema and what is not understood in it as canonical JSON."""
+        return canonical_json([self.schema, self.opaque])
 
 
-def close(references: References, schema: Any) -> Closed:
-    """The schema on its own; raises CannotCompareError."""
-    closing = _Closing(references)
+def close(contract: Contract, schema: Any, where: str) -> Closed:
+    """Return the schema on its own; raise CannotCompareError, which names the place."""
+    closing = _Closing(contract, where)
     made = closing.close(schema, "")
-    if closing.definitions:
-        made = {"allOf": [made], "$defs": closing.definitions}
+    if closing.definitions and is_mapping(made):
+        made = {**made, "$defs": closing.definitions}
     try:
-        jsonschema_rs.Draft202012Validator(made, validate_formats=True)
+        jsonschema_rs.Draft202012Validator(view(made, "", sending=True), validate_formats=True)
     except (jsonschema_rs.ValidationError, ValueError) as error:
         what = str(error).partition("\n")[0]
-        raise references.wrong(f"a schema is no JSON Schema 2020-12 ({what}); mend it") from None
+        raise closing.error(f"not a valid JSON Schema 2020-12 ({what}); fix it") from None
     closing.closed.schema = made
     return closing.closed
 
 
 class _Closing:
-    def __init__(self, references: References) -> None:
-        self.references = references
+    def __init__(self, contract: Contract, where: str) -> None:
+        self.contract = contract
+        self.where = where
         self.definitions: dict[str, Schema] = {}
-        self.names: dict[str, str] = {}
+        self.names: dict[str, str] = {}  # of the references that are recursive
+        self.open: dict[str, int] = {}  # references being inlined, and how deep in the value
+        self.depth = 0
         self.closed = Closed(schema=True)
+
+    def error(self, what: str) -> Exception:
+        return self.contract.error(f"{self.where}: {what}")
 
     def close(self, schema: Any, place: str) -> Schema:
         if isinstance(schema, bool):
             return schema
         if not is_mapping(schema):
-            raise self.references.wrong(f"{str(schema)[:40]!r} is no schema; mend it")
-        known = schema
+            raise self.error(f"{str(schema)[:40]!r} is not a schema; fix it")
         self.closed.places.add(place)
-        made = {
-            keyword: self.part(keyword, value, place)
-            for keyword, value in known.items()
-            if keyword in ASSERTIONS or keyword in ONE | MANY | NAMED
-        }
-        for keyword, value in known.items():
-            self.mark(keyword, value, place)
-        extra = [*_formats(made)]
-        if "$ref" in known:
-            extra.append(self.reference(known["$ref"], place))
-        if len(extra) == 1 and not made:
-            return extra[0]
-        return made if not extra else {**made, "allOf": [*made.get("allOf", []), *extra]}
+        made: dict[str, Any] = {}
+        for keyword, value in schema.items():
+            if keyword in ASSERTIONS or (keyword in HIDDEN and value is True):
+                made[keyword] = value
+            elif keyword in (ONE | MANY | NAMED) - {"$defs"}:
+                made[keyword] = self.part(keyword, value, place)
+            self.annotate(keyword, value, place)
+        if "$ref" in schema:
+            target = self.reference(schema["$ref"], place)
+            if not made:
+                return target
+            made["allOf"] = [*made.get("allOf", []), target]
+        return made
 
     def part(self, keyword: str, value: Any, place: str) -> Any:
-        """The keyword's value with the schemas in it closed."""
-        if keyword in ONE:
-            return self.close(value, place + _step(keyword, "*"))
-        if keyword in MANY:
-            return [self.close(each, place + _step(keyword, str(i))) for i, each in _listed(value)]
-        if keyword in NAMED:
-            if not is_mapping(value):
-                raise self.references.wrong(f"{keyword} {str(value)[:40]!r} is no mapping; mend it")
-            items = value
-            return {
-                name: self.close(each, place + _step(keyword, name)) for name, each in items.items()
-            }
-        return value
+        """Return a keyword's value with the schemas in it closed."""
+        is_named = keyword in NAMED
+        if (keyword in MANY and not is_list(value)) or (is_named and not is_mapping(value)):
+            raise self.error(f"{keyword} {str(value)[:40]!r} has the wrong type; fix it")
+        self.depth += keyword not in IN_PLACE
+        names: Any = value if is_named else range(len(value)) if keyword in MANY else "*"
+        steps = iter([place + _step(keyword, str(name)) for name in names])
+        made = mapped(keyword, value, lambda schema: self.close(schema, next(steps)))
+        self.depth -= keyword not in IN_PLACE
+        return made
 
     def reference(self, reference: str, place: str) -> Schema:
-        """What is meant, inlined; a name of our own where it holds itself."""
-        target = self.references.target(reference)
-        if reference in _reached(self.references, target, in_place=True):
-            self.references.follow({"$ref": reference})
-            raise self.references.wrong(f"$ref {reference!r} is made of itself; say what it is")
-        if reference not in _reached(self.references, target):
-            return self.close(target, place)
-        if reference not in self.names:
-            name = self.names[reference] = f"r{len(self.names) + 1}"
-            self.definitions[name] = self.close(target, f"{place}<{name}>")
-        return {"$ref": f"#/$defs/{self.names[reference]}"}
+        """Return the target, inlined; a recursive one as a reference to a definition."""
+        if reference in self.open:
+            if self.open[reference] == self.depth:
+                raise self.error(f"$ref {reference!r} consists of itself; define it")
+            name = self.names.setdefault(reference, f"r{len(self.names) + 1}")
+            return {"$ref": f"#/$defs/{name}"}
+        self.open[reference] = self.depth
+        made = self.close(self.contract.resolve(reference), place)
+        del self.open[reference]
+        if reference in self.names:
+            self.definitions[self.names[reference]] = made
+        return made
 
-    def mark(self, keyword: str, value: Any, place: str) -> None:
-        """Keeps what annotates or is not understood; values that are shown become examples."""
+    def annotate(self, keyword: str, value: Any, place: str) -> None:
+        """Keep annotations, and what is not understood; values in them become examples."""
         if keyword in {"examples", "default", "example"}:
-            shown = value if keyword == "examples" and is_list(value) else [value]
-            self.closed.examples += shown
+            self.closed.examples += value if keyword == "examples" and is_list(value) else [value]
         odd = keyword == "$schema" and value not in DIALECTS
         if odd or (keyword.startswith("$") and keyword not in WORDS | {"$ref"}):
             self.closed.opaque.append(f"{place} {keyword} {value}")
-        if keyword in ASSERTIONS | ONE | MANY | NAMED | WORDS | {"$ref"}:
             return
-        if value is not False and not (keyword.startswith("x-") and is_prose(value)):
-            told = json.dumps(value, sort_keys=True, default=str)
-            self.closed.marks.setdefault((place, keyword), []).append(told)
-
-
-def _formats(made: dict[str, Any]) -> Iterator[Schema]:
-    """What a format implies; takes the format itself out where the implied ones say it all."""
-    name = made.get("format")
-    if name in RANGES:
-        del made["format"]
-        yield {"anyOf": [{"not": {"type": "integer"}}, RANGES[name]]}
-    elif name in IMPLIED:
-        del made["format"]
-        yield from ({"format": each} for each in IMPLIED[name])
+        is_known = keyword in ASSERTIONS | ONE | MANY | NAMED | WORDS | {"$ref"}
+        is_word = keyword.startswith("x-") and keyword not in MEANINGFUL
+        is_absent = value is False and keyword != "default"
+        if not (is_known or is_word or is_absent):
+            self.closed.marks.setdefault((place, keyword), []).append(canonical_json(value))
 
 
 def _step(keyword: str, name: str) -> str:
-    """How a place in the value goes on: branches of a schema are no place of their own."""
+    """Return how a place in the value goes on: in-place keywords stay at the same place."""
     if keyword == "properties":
         return f".{name}"
     if keyword in {"items", "prefixItems", "contains", "unevaluatedItems"}:
@@ -184,35 +167,56 @@ def _step(keyword: str, name: str) -> str:
     return "" if keyword in IN_PLACE else f".<{keyword} {name}>"
 
 
-def _listed(value: Any) -> list[tuple[int, Any]]:
-    return list(enumerate(value)) if is_list(value) else []
+def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
+    """Return the schema as one side of a message sees it, with formats as assertions.
 
-
-def _reached(references: References, schema: Any, *, in_place: bool = False) -> set[str]:
-    """Every reference that is met from here; with `in_place`, not in the parts of a value."""
-    met: set[str] = set()
-    waiting = [schema]
-    while waiting:
-        for reference, inner in _next(waiting.pop(), in_place=in_place):
-            if reference is None:
-                waiting.append(inner)
-            elif reference not in met:
-                met.add(reference)
-                waiting.append(references.target(reference))
-    return met
-
-
-def _next(schema: Any, *, in_place: bool) -> Iterator[tuple[str | None, Any]]:
+    A field with the mark `hidden` (readOnly in requests, writeOnly in responses) is never sent,
+    and never required: the sender's schema refuses it, the receiver's accepts anything.
+    """
     if not is_mapping(schema):
-        return
+        return schema
+    names = _hidden_fields(schema, hidden)
+    made: dict[str, Any] = {}
     for keyword, value in schema.items():
-        if keyword == "$ref":
-            yield value, None
-        elif in_place and keyword not in IN_PLACE:
-            continue
-        elif keyword in ONE:
-            yield None, value
-        elif keyword in MANY:
-            yield from ((None, each) for _, each in _listed(value))
-        elif keyword in NAMED and is_mapping(value):
-            yield from ((None, each) for each in value.values())
+        if keyword not in HIDDEN:
+            made[keyword] = mapped(keyword, value, lambda part: view(part, hidden, sending=sending))
+    if names and "required" in made:
+        made["required"] = [name for name in made["required"] if name not in names]
+    for name in names:
+        made["properties"][name] = not sending
+        if sending and made.get("additionalProperties") is False:
+            del made["properties"][name]  # the same, and easier to compare
+    if made.get("format") in RANGES:
+        bounds = {"anyOf": [{"not": {"type": "integer"}}, RANGES[made.pop("format")]]}
+        made["allOf"] = [*made.get("allOf", []), bounds]
+    elif made.get("format") in NO_ASSERTIONS:
+        del made["format"]
+    return made
+
+
+def mapped(keyword: str, value: Any, change: Callable[[Schema], Schema]) -> Any:
+    """Return a keyword's value with each schema in it changed."""
+    if keyword in ONE:
+        return change(value)
+    if keyword in MANY:
+        return [change(item) for item in value]
+    if keyword in NAMED:
+        return {name: change(item) for name, item in value.items()}
+    return value
+
+
+def _hidden_fields(schema: dict[str, Any], hidden: str) -> set[str]:
+    fields = mapping_at(schema, "properties")
+    return {name for name in fields if mapping_at(fields, name).get(hidden)}
+
+
+def is_ambiguous(part: Any, hidden: str) -> bool:
+    """Return whether a field with the mark is combined with alternatives or conditions."""
+    if is_list(part):
+        return any(is_ambiguous(item, hidden) for item in part)
+    if not is_mapping(part):
+        return False
+    combined = [part[keyword] for keyword in part.keys() & CONDITIONS]
+    if combined and (_hidden_fields(part, hidden) or f'"{hidden}": ' in canonical_json(combined)):
+        return True
+    return any(is_ambiguous(inner, hidden) for inner in part.values())

@@ -24,8 +24,8 @@ def main() -> int:
         with flashback_mock.running(port=PORT) as mock:
             mock.set_access("reader", "WRITE")
             mock.set_access("stranger", "WRITE", workspace="acme")
-            options = ("--backend-url", mock.base_url, "--id", mock.ids["main"], "--seed", "1")
-            command = [ROOT / "scripts" / "contract", *options, "--report-dir", reports]
+            command = [str(ROOT / "scripts" / "contract"), "--seed", "1", "--report-dir", reports]
+            command += ["--backend-url", mock.base_url, "--id", mock.ids["main"]]
             subprocess.run(command, env=environment(mock), check=False)
         draw(Path(reports) / "verdict.html")
     return 0

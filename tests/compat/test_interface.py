@@ -1,4 +1,4 @@
-"""The Python interface: what a change of the contract means to those who call the client."""
+"""The Python interface: what a change of the contract means to callers of the client."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import griffe
 import pytest
 import yaml
 
-from scripts.compatibility import interface
-from scripts.compatibility.annotations import takes_in
+from scripts.compatibility import python_interface
 from scripts.compatibility.documents import Contract
 from scripts.compatibility.findings import Change
 
@@ -23,154 +23,165 @@ PATH = "/ai/llm/{id}"
 
 
 def operation(contract: dict[str, Any]) -> dict[str, Any]:
-    """The only one."""
+    """Return the only operation."""
     found: dict[str, Any] = contract["paths"][PATH]["put"]
     return found
 
 
 def model(contract: dict[str, Any], name: str = "UpdateAiLlmRequest") -> dict[str, Any]:
-    """A schema of the contract."""
+    """Return a schema of the contract."""
     found: dict[str, Any] = contract["components"]["schemas"][name]
     return found
 
 
-def query(contract: dict[str, Any], *, required: bool) -> None:
-    """Adds a query parameter."""
-    parameter = {"name": "dryRun", "in": "query", "required": required}
+def add_query(contract: dict[str, Any], *, required: bool) -> None:
+    """Add a query parameter."""
+    parameter = {"name": "zzDryRun", "in": "query", "required": required}
     operation(contract)["parameters"].append({**parameter, "schema": {"type": "boolean"}})
 
 
-def renamed(contract: dict[str, Any]) -> None:
-    """Gives the path parameter another name."""
-    contract["paths"]["/ai/llm/{key}"] = contract["paths"].pop(PATH)
-    contract["paths"]["/ai/llm/{key}"]["put"]["parameters"][0]["name"] = "llm"
-    contract["paths"]["/ai/llm/{llm}"] = contract["paths"].pop("/ai/llm/{key}")
+def rename_path_parameter(contract: dict[str, Any]) -> None:
+    """Give the path parameter another name."""
+    item = contract["paths"].pop(PATH)
+    item["put"]["parameters"][0]["name"] = "llm"
+    contract["paths"]["/ai/llm/{llm}"] = item
 
 
 CASES: list[tuple[str, Callable[[dict[str, Any]], Any], str, str, str]] = [
-    (
-        "operationId",
-        lambda c: operation(c).update(operationId="change"),
-        "breaking",
-        "breaking",
-        "is gone",
-    ),
-    ("path parameter", renamed, "breaking", "breaking", "has no parameter id any more"),
-    ("optional query", lambda c: query(c, required=False), "addition", "breaking", "takes dry_run"),
-    ("required query", lambda c: query(c, required=True), "breaking", "breaking", "needs dry_run"),
+    ("operationId", lambda c: operation(c).update(operationId="zz"), "breaking", "breaking", "zz"),
+    ("path parameter", rename_path_parameter, "breaking", "breaking", "id: "),
+    ("optional", lambda c: add_query(c, required=False), "addition", "breaking", "zz_dry_run"),
+    ("required", lambda c: add_query(c, required=True), "breaking", "breaking", "zz_dry_run"),
     (
         "field",
-        lambda c: model(c)["properties"].update(region={"type": "string"}),
-        "addition",
-        "breaking",
-        "region",
+        lambda c: model(c)["properties"].update(zzField={"type": "string"}),
+        *("addition", "breaking", "zz_field"),
     ),
     (
         "required field",
         lambda c: model(c).update(required=["name"]),
         "breaking",
         "addition",
-        "needs name",
+        "name",
     ),
     (
         "type",
         lambda c: model(c)["properties"].update(key={"type": "integer"}),
-        "breaking",
-        "breaking",
-        "type of key",
+        *("breaking", "breaking", "key: "),
     ),
     (
         "enum",
-        lambda c: model(c, "AiType")["enum"].append("MISTRAL"),
-        "addition",
-        "breaking",
-        "MISTRAL",
+        lambda c: model(c, "AiType")["enum"].append("ZZ_MEMBER"),
+        *("addition", "breaking", "ZZ_MEMBER"),
     ),
     ("order", lambda c: model(c, "AiType")["enum"].reverse(), "none", "none", ""),
-    (
-        "answer",
-        lambda c: model(c, "UpdateAiLlmResponse").update(required=["success"]),
-        "addition",
-        "breaking",
-        "returns bool",
-    ),
     ("words", lambda c: model(c, "AiType").update(description="Else."), "none", "none", ""),
     ("length", lambda c: model(c)["properties"]["key"].update(maxLength=9), "none", "none", ""),
-    ("server", lambda c: c["servers"].reverse(), "breaking", "breaking", "DEFAULT_BASE_URL"),
+    (
+        "error",
+        lambda c: operation(c)["responses"].update({"409": operation(c)["responses"]["403"]}),
+        *("addition", "breaking", "ConflictError"),
+    ),
 ]
 
 
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return the client of the contract as it is."""
+    contract = Contract(CONTRACT, "made", yaml.safe_dump(CONTRACT))
+    return python_interface.load_client(contract, tmp_path_factory.mktemp("client") / "client")
+
+
 def compared(base: dict[str, Any], head: dict[str, Any]) -> tuple[str, str]:
-    """The verdict on the Python interface, and all that was found."""
-    contracts = [Contract(each, "made", yaml.safe_dump(each)) for each in (base, head)]
-    found = interface.compare(*contracts)
-    weight = max((each.change for each in found), default=Change.NONE)
-    return weight.word, "\n".join(each.what for each in found) + "".join(
-        each.place for each in found
-    )
+    """Return the verdict on the Python interface, and all findings as text."""
+    contracts = [Contract(document, "made", yaml.safe_dump(document)) for document in (base, head)]
+    findings, reason = python_interface.compare(*contracts)
+    change = max((finding.change for finding in findings), default=Change.NONE)
+    lines = [f"{finding.place}: {finding.what} {finding.shown}" for finding in findings]
+    return change.word, "\n".join([*lines, reason])
 
 
 @pytest.mark.parametrize(
-    ("edit", "there", "back", "told"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+    ("edit", "there", "back", "mentioned"),
+    [case[1:] for case in CASES],
+    ids=[case[0] for case in CASES],
 )
-def test_edit_means_this_to_python_callers(
-    edit: Callable[[dict[str, Any]], Any], there: str, back: str, told: str
+def test_edit_means_this_to_python_callers(  # noqa: PLR0913, PLR0917 # columns of a table
+    client: Any,
+    tmp_path: Path,
+    edit: Callable[[dict[str, Any]], Any],
+    there: str,
+    back: str,
+    mentioned: str,
 ) -> None:
-    """What callers must change is breaking, what they may use is an addition."""
-    head = copy.deepcopy(CONTRACT)
-    edit(head)
-    verdict, found = compared(CONTRACT, head)
-    assert verdict == there
-    assert told in found
-    assert compared(head, CONTRACT)[0] == back
+    """What callers must change is breaking; what they may use is an addition."""
+    document = copy.deepcopy(CONTRACT)
+    edit(document)
+    contract = Contract(document, "made", yaml.safe_dump(document))
+    head = python_interface.load_client(contract, tmp_path / "head")
+    assert isinstance(head, griffe.Object)
+    assert (_weight(client, head), _weight(head, client)) == (there, back)
+    findings = python_interface.compare_packages(client, head)
+    assert (
+        any(mentioned in f"{finding.place}: {finding.what}" for finding in findings)
+        or not mentioned
+    )
 
 
-def test_a_contract_that_gives_no_client_is_undecided() -> None:
-    """What the generator refuses cannot be compared; what it refused before can only get better."""
+def test_a_contract_without_a_client_is_undecided() -> None:
+    """The generator's refusal is the reason; it is no break if there was no client before."""
     refused = copy.deepcopy(CONTRACT)
     operation(refused)["requestBody"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
-    assert compared(CONTRACT, refused)[0] == "undecided"
+    verdict, found = compared(CONTRACT, refused)
+    assert verdict == "undecided"
+    assert "no client of the new contract: GenerationError" in found
     assert compared(refused, CONTRACT)[0] == "addition"
     assert compared(refused, refused)[0] == "none"
 
 
-def test_what_a_contract_may_leave_out_is_no_trouble() -> None:
-    """A contract without servers, and operations without a name, give a client all the same."""
-    head = copy.deepcopy(CONTRACT)
-    head["paths"]["/new/of-them"] = {"get": {"responses": {"200": {"description": "New."}}}}
-    assert compared(CONTRACT, head)[0] == "addition"
-    del head["servers"]
-    verdict, found = compared(CONTRACT, head)
-    assert verdict == "breaking"
-    assert "DEFAULT_BASE_URL" in found
-
-
-def test_a_crash_of_the_generator_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was made for other contracts: what it says is told, without names of temporary files."""
+def test_a_crash_of_the_generator_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason names neither temporary files nor addresses of objects."""
 
     def crash(source: Path, _output: Path) -> Path:
-        raise KeyError(str(source))
+        raise KeyError(str(source), object())
 
-    monkeypatch.setattr(interface, "generate", crash)
+    monkeypatch.setattr(python_interface, "generate", crash)
     verdict, found = compared(CONTRACT, CONTRACT)
     assert verdict == "none"
-    assert "either contract: KeyError: 'openapi.yaml'" in found
+    assert "no client of the new contract: KeyError: ('openapi.yaml', <object object>)" in found
 
 
-@pytest.mark.parametrize(
-    ("wide", "narrow", "holds"),
-    [
-        ("str | Unset", "str", True),
-        ("str", "str | Unset", False),
-        ("int | str", "str | int", True),
-        ("Literal['a', 'b']", "Literal['b']", True),
-        ("list[str | None]", "list[str]", True),
-        ("list[str]", "list[int]", False),
-        ("dict[str, Any]", "dict[str, int]", True),
-        ("Response[A | B]", "Response[A]", True),
-        ("Any", "str", True),
-    ],
-)
-def test_types_are_compared_as_unions(wide: str, narrow: str, holds: bool) -> None:  # noqa: FBT001 # a column
-    """The order of members does not count, and brackets are looked into."""
-    assert takes_in(wide, narrow) is holds
+def test_types_and_bases_are_compared(tmp_path: Path) -> None:
+    """A parameter may accept more, a result may promise more, a base may not go."""
+    changes = {
+        "def f(a: int | str) -> int: ...": "addition",
+        "def f(a: bool) -> int: ...": "breaking",
+        "def f(a: int) -> int | None: ...": "breaking",
+        "def f(a: int) -> int: ...\nclass E(KeyError): ...": "breaking",
+    }
+    old = "def f(a: int) -> int: ...\nclass E(ValueError): ..."
+    for i, (new, expected) in enumerate(changes.items()):
+        sides = [_package(tmp_path / f"{i}{side}", text) for side, text in (("a", old), ("b", new))]
+        assert _weight(*sides) == expected
+
+
+def _package(folder: Path, text: str) -> Any:
+    folder.mkdir()
+    text = text if "class E" in text else f"{text}\nclass E(ValueError): ..."
+    (folder / "zz_package.py").write_text(text, "utf-8")
+    return griffe.load("zz_package", search_paths=[folder], allow_inspection=False)
+
+
+def _weight(before: Any, after: Any) -> str:
+    findings = python_interface.compare_packages(before, after)
+    return max((finding.change for finding in findings), default=Change.NONE).word
+
+
+def test_the_runtime_is_loaded_where_it_exists() -> None:
+    """Names that the client re-exports from the runtime are known, and can be missed."""
+    package = python_interface.load_package(ROOT / "generated")
+    assert "FlashbackClient" in package.all_members
+    aliases = [member for member in package.members.values() if isinstance(member, griffe.Alias)]
+    ours = [alias for alias in aliases if alias.target_path.startswith("flashback_")]
+    assert ours
+    assert all(alias.resolved for alias in ours)

@@ -1,15 +1,16 @@
-"""Pairs of contracts as data: the verdict that each one must get, there and back."""
+"""Pairs of contracts as data: the verdict that each one gets, there and back."""
 
 from __future__ import annotations
 
 import copy
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from scripts.compatibility import wire
+from scripts.compatibility import comparison
 from scripts.compatibility.documents import Contract
 from scripts.compatibility.findings import Change
 
@@ -19,7 +20,7 @@ PAIRS: list[dict[str, Any]] = yaml.safe_load((HERE / "pairs.yaml").read_text("ut
 
 
 def edited(document: dict[str, Any], edits: list[dict[str, Any]]) -> dict[str, Any]:
-    """A copy with the edits made."""
+    """Return a copy with the edits made."""
     made = copy.deepcopy(document)
     for edit in edits:
         holder, key = place(made, edit["at"])
@@ -34,7 +35,7 @@ def edited(document: dict[str, Any], edits: list[dict[str, Any]]) -> dict[str, A
 
 
 def place(document: dict[str, Any], pointer: str) -> tuple[Any, Any]:
-    """What holds the thing at a pointer, and under which key."""
+    """Return what holds the part at a pointer, and under which key."""
     *way, last = (step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/"))
     found: Any = document
     for step in way:
@@ -43,28 +44,29 @@ def place(document: dict[str, Any], pointer: str) -> tuple[Any, Any]:
 
 
 def verdict(base: dict[str, Any], head: dict[str, Any]) -> tuple[str, bool]:
-    """The verdict on the wire, and whether every break of it is shown by something."""
-    found = wire.compare(Contract(base, "base", ""), Contract(head, "head", ""))
-    weight = max((each.change for each in found), default=Change.NONE)
-    breaking = [each for each in found if each.change == Change.BREAKING]
-    shown = all(each.shown for each in breaking)
-    return ("same" if weight <= Change.WORDS else weight.word), shown
+    """Return the verdict on the wire, and whether every break is shown by something."""
+    findings = comparison.compare(Contract(base, "base", ""), Contract(head, "head", ""))
+    change = max((finding.change for finding in findings), default=Change.NONE)
+    breaking = [finding for finding in findings if finding.change == Change.BREAKING]
+    is_shown = bool(breaking) and all(finding.shown for finding in breaking)
+    return ("same" if change <= Change.WORDS else change.word), is_shown
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=[pair["name"] for pair in PAIRS])
-def test_pair_gets_its_verdict(pair: dict[str, Any]) -> None:
-    """Both directions get the verdict that is written down, with a witness where one is due."""
+def test_pair_gets_its_verdict_in_both_directions(pair: dict[str, Any]) -> None:
+    """Each direction gets the verdict of pairs.yaml, and evidence where a star asks for it."""
     base = edited(SHOP, pair.get("first", []))
     head = edited(base, pair["edit"])
-    for wanted, one, other in ((pair["there"], base, head), (pair["back"], head, base)):
-        came, shown = verdict(one, other)
-        assert came == wanted.rstrip("*")
-        assert shown or not wanted.endswith("*")
+    for expected, old, new in ((pair["there"], base, head), (pair["back"], head, base)):
+        started = time.process_time()
+        got, is_shown = verdict(old, new)
+        assert got == expected.rstrip("*")
+        assert is_shown or not expected.endswith("*")
+        assert time.process_time() - started < 5
 
 
-def test_there_are_pairs_of_every_kind() -> None:
-    """Every verdict is wanted often enough to mean something, in either direction."""
-    wanted = [pair[way].rstrip("*") for pair in PAIRS for way in ("there", "back")]
-    assert len(PAIRS) >= 60
-    assert min(map(wanted.count, ("breaking", "undecided", "addition", "same"))) >= 20
+def test_pairs_cover_every_verdict() -> None:
+    """Every verdict is expected often enough to mean something, and names are unique."""
+    expected = [pair[way].rstrip("*") for pair in PAIRS for way in ("there", "back")]
+    assert min(map(expected.count, ("breaking", "undecided", "addition", "same"))) >= 40
     assert len({pair["name"] for pair in PAIRS}) == len(PAIRS)

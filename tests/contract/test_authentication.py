@@ -1,32 +1,54 @@
-"""Authentication: only a known bearer token opens the door."""
+"""Authentication: only a known bearer token gives access."""
 
 import base64
 import hashlib
 import json
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 import pytest
-import values
-from asking import expect, expect_always, need
-from backend import EXPIRED, FOREIGN_ID, TOKENS, WRITER, under_test
+from support import values
+from support.backend import EXPIRED, FOREIGN_ID, READER, STRANGER, TOKENS, WRITER
+from support.exchange import User
+from support.promise import Promise
 
-pytestmark = pytest.mark.clause("401", "ours: RFC 6750")
+pytestmark = pytest.mark.clause("unauthorized")
 SCHEMES = "Basic", "Token", "Digest", "ApiKey", "JWT", "OAuth", "Bearers", "Beare", "Bearer Bearer"
+UNKNOWN = User("unknown-token", "with an unknown token", is_valid=False)
+NEAR = User("near-token", "with a token that is nearly a valid one", is_valid=False)
+OTHER_SCHEME = User("other-scheme", "with a valid token under another scheme", is_valid=False)
+ELSEWHERE = User("token-elsewhere", "with a valid token in another place", is_valid=False)
 
 
-def near(token: str) -> Iterator[str]:
-    """Tokens that are made from a good one, and others that some backend might take."""
+def near(promise: Promise, variable: str) -> Iterator[str]:
+    """Yield tokens that are made from a valid one."""
+    token = promise.backend.given[variable]
     octets = token.encode()
-    yield from (token[:-1], token[1:], token[::-1], token[0], f"{token} {token}", f"{token} x")
-    yield from (token.upper(), token.lower(), token.swapcase(), token.title(), f"x {token}")
-    yield from values.spelt("@x x@ @@ \"@\" '@' @,@ @, @. @%00 token=@ <@> @; @.x", token)
-    yield from (f"%{octets[0]:02X}{token[1:]}", quote(token, safe="").lower() + "%20")
-    yield from (base64.b64encode(octets).decode(), octets.hex(), hashlib.sha256(octets).hexdigest())
+    shell = f"${{{variable}}}"
+    printed = f'printf %s "{shell}"'
+    made = [
+        (token[:-1], f"${{{variable}%?}}"),
+        (token[1:], f"${{{variable}#?}}"),
+        (token[::-1], f"$({printed} | rev)"),
+        (token.upper(), f"${{{variable}^^}}"),
+        (token.lower(), f"${{{variable},,}}"),
+        (token.swapcase(), f"$({printed} | tr a-zA-Z A-Za-z)"),
+        (base64.b64encode(octets).decode(), f"$({printed} | base64 -w0)"),
+        (octets.hex(), f"$({printed} | od -An -tx1 | tr -d ' \\n')"),
+        (hashlib.sha256(octets).hexdigest(), f"$({printed} | sha256sum | cut -c1-64)"),
+        (f"%{octets[0]:02X}{token[1:]}", f"%{octets[0]:02X}${{{variable}#?}}"),
+    ]
+    for derived, expression in made:
+        promise.backend.redactor.learn(derived, expression)
+        yield derived
+    yield from (token[0], f"{token} {token}", f"{token} x", f"x {token}")
+    yield from values.spellings("@x x@ @@ \"@\" '@' @,@ @, @. @%00 token=@ <@> @; @.x", token)
+    yield quote(token, safe="") + "%20"
 
 
 def guesses() -> Iterator[str]:
-    """Words and shapes of tokens that nobody was given."""
+    """Yield words and shapes of tokens that nobody was given."""
     yield from ("null", "undefined", "true", "0", "*", "%", "admin", "root", "test", "' OR 1=1 --")
     yield from ("x" * 3000, "tök\xe9n", "\xff")
     for algorithm in ("none", "HS256"):  # JSON Web Tokens, unsigned or signed by nobody
@@ -37,59 +59,118 @@ def guesses() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("token", ["missing", "unknown", "expired"])
-def test_bad_token_comes_first(token: str) -> None:
-    """Without a good token every id, body and way to ask answers 401 with a challenge."""
-    shown = {"missing": None, "unknown": "Bearer wrong"}
-    authorization = shown[token] if token in shown else f"Bearer {need(EXPIRED)}"
-    ids = [*under_test.own_ids, *filter(None, [under_test.given.get(FOREIGN_ID)])]
-    ids += ["x" * 300, values.unique()]
-    expect_always(401, ids, token=None, authorization=authorization)
+def test_bad_token_answers_401(promise: Promise, token: str) -> None:
+    """Without a valid token, every id and body answers 401 and nothing is revealed."""
+    backend = promise.backend
+    asked: dict[str, Any] = {"token": None}
+    if token == "unknown":
+        asked = {"user": UNKNOWN, "authorization": "Bearer wrong"}
+    elif token == "expired":
+        promise.need(EXPIRED)
+        asked = {"token": EXPIRED}
+    foreign = filter(None, [backend.given.get(FOREIGN_ID)])
+    for id in [*backend.own_ids, *foreign, "x" * 300, values.unique()]:
+        for way in values.ways():
+            promise.ask(id=id, **asked, **way)
+        for body in values.INVALID:
+            promise.ask(id=id, body=body, **asked)
     for name, value in (("Content-Type", None), ("Content-Type", "x"), ("Content-Encoding", "x")):
-        expect(401, token=None, authorization=authorization, headers={name: value})
-    expect(401, token=None, authorization=authorization, body=b" " * 300_000)
+        promise.ask(headers={name: value}, **asked)
+    promise.ask(body=b" " * 300_000, **asked)
 
 
-def test_near_token_answers_401() -> None:
-    """A token that is nearly a good one, or shaped like some other, answers 401."""
-    given = [under_test.given[name] for name in TOKENS if name in under_test.given]
-    for wrong in (*guesses(), *(wrong for token in given for wrong in near(token))):
-        if wrong.strip() not in ("", *given):
-            expect(401, token=None, authorization=f"Bearer {wrong}")
+def test_near_token_answers_401(promise: Promise) -> None:
+    """A token that is nearly a valid one, or shaped like one, answers 401."""
+    given = [promise.backend.given[name] for name in promise.backend.users(*TOKENS)]
+    for guess in guesses():
+        promise.ask(user=UNKNOWN, authorization=f"Bearer {guess}", body={})
+    for variable in promise.backend.users(*TOKENS):
+        for wrong in near(promise, variable):
+            if wrong.strip() not in ("", *given):
+                promise.ask(user=NEAR, authorization=f"Bearer {wrong}", body={})
 
 
-def test_other_scheme_answers_401() -> None:
-    """A good token under another scheme, or under none, and a scheme alone, answer 401."""
-    for token in filter(None, map(under_test.given.get, TOKENS)):
-        pairs = (f":{token}", f"{token}:", f"user:{token}", f"{token}:x", f"{token}:{token}", token)
-        coded = [base64.b64encode(pair.encode()).decode() for pair in pairs]
-        shown = [f"{scheme} {token}" for scheme in SCHEMES] + [f"Basic {pair}" for pair in coded]
+def test_other_scheme_answers_401(promise: Promise) -> None:
+    """A valid token under another scheme, or under none, and a scheme alone, answer 401."""
+    backend = promise.backend
+    for variable in backend.users(*TOKENS):
+        token = backend.given[variable]
+        shown = [f"{scheme} {token}" for scheme in SCHEMES]
+        for pair in (f":{token}", f"{token}:", f"user:{token}", f"{token}:x", token):
+            coded = base64.b64encode(pair.encode()).decode()
+            printed = pair.replace(token, f"${{{variable}}}")
+            backend.redactor.learn(coded, f'$(printf %s "{printed}" | base64 -w0)')
+            shown.append(f"Basic {coded}")
         shown += [f"{before}{token}" for before in ("", "Bearer:", "Bearer=", "Bearer", "Bearer,")]
         shown += [f"Token token={token}", f'Token token="{token}"', f'Bearer token="{token}"']
         for authorization in ("", "Bearer", "Bearer ", "Bearer:", *shown):
-            expect(401, token=None, authorization=authorization)
+            promise.ask(user=OTHER_SCHEME, authorization=authorization, body={})
 
 
-def test_token_elsewhere_answers_401() -> None:
-    """A good token in the query, a cookie, another header or the body answers 401."""
-    token = under_test.given[WRITER]
+def test_token_elsewhere_answers_401(promise: Promise) -> None:
+    """A valid token in the query, a cookie, another header or the body answers 401."""
+    token = promise.backend.given[WRITER]
+    asked: dict[str, Any] = {"token": None, "user": ELSEWHERE, "body": {}}
     for name in ("token", "access_token", "api_key", "key", "auth", "authorization", "bearer"):
-        expect(401, token=None, query=f"{name}={token}")
-        expect(401, token=None, headers={"Cookie": f"{name}={token}"})
+        promise.ask(query=f"{name}={token}", **asked)
+        promise.ask(headers={"Cookie": f"{name}={token}"}, **asked)
     for name in ("X-Api-Key", "X-Auth-Token", "X-Access-Token", "Token", "Proxy-Authorization"):
         for value in (token, f"Bearer {token}"):
-            expect(401, token=None, headers={name: value})
-    expect(401, token=None, body={"token": token, "access_token": token})
+            promise.ask(headers={name: value}, **asked)
+    asked["body"] = {"token": token, "access_token": token}
+    promise.ask(**asked)
 
 
-def test_no_header_stands_in_for_a_token() -> None:
-    """No header that a proxy, a browser or a developer might send stands in for a token."""
+def test_no_header_replaces_a_token(promise: Promise) -> None:
+    """No header that a proxy, a browser or a developer might send replaces a token."""
     for name, value in values.TRUSTED_HEADERS.items():
-        for authorization in (None, "Bearer wrong"):
-            expect(401, token=None, authorization=authorization, headers={name: value})
+        user = User("trusted-header", f"without a token, with `{name}: {value}`", is_valid=False)
+        for authorization in ((), ("Bearer wrong",)):
+            promise.ask(user=user, authorization=authorization, headers={name: value}, body={})
 
 
-@pytest.mark.clause("scheme in any case", "page: RFC 9110")
-def test_scheme_counts_in_any_case() -> None:
+@pytest.mark.clause("scheme-case")
+def test_scheme_counts_in_any_case(promise: Promise) -> None:
     """The scheme's name counts in any case."""
     for scheme in ("bearer", "BEARER", "bEaReR"):
-        expect(200, authorization=f"{scheme} {under_test.given[WRITER]}")
+        promise.expect(
+            200,
+            clause="scheme-case",
+            kind="other-case",
+            words=f"the scheme written `{scheme}`",
+            authorization=f"{scheme} {promise.backend.given[WRITER]}",
+        )
+
+
+@pytest.mark.clause("two-tokens")
+def test_two_tokens_give_no_more_than_one(promise: Promise) -> None:
+    """Two `Authorization` headers answer 400 or 401, or as one of them alone would be."""
+    backend = promise.backend
+    good = f"Bearer {backend.given[WRITER]}"
+    wrong = "Bearer wrong"
+    cases: list[tuple[tuple[str, ...], set[int]]] = [
+        ((wrong, "Bearer x"), {400, 401}),
+        ((good, wrong), {200, 400, 401}),
+        ((wrong, good), {200, 400, 401}),
+    ]
+    allowed = {400, 401, 403}
+    weak: list[str] = []
+    for variable in backend.users(READER, STRANGER):
+        weak.append(f"Bearer {backend.given[variable]}")
+        alone = promise.ask(token=variable, body={})
+        if alone:
+            allowed = allowed | {alone.status}
+        cases.append(((weak[-1], wrong), allowed))
+    if len(weak) > 1:
+        cases.append((tuple(weak), allowed))
+    user = User("two-tokens", "with two tokens", is_valid=False)
+    for authorization, allowed in cases:
+        promise.expect(
+            *allowed,
+            clause="two-tokens",
+            kind="two-headers",
+            words="with two `Authorization` headers",
+            user=user,
+            authorization=authorization,
+            body={},
+        )

@@ -1,88 +1,106 @@
-"""Ids: compared octet by octet, after percent-decoding."""
+"""Ids: one id, one configuration."""
 
 import base64
-import unicodedata
 from collections.abc import Iterator
 from urllib.parse import quote
 
-import contract
 import pytest
-import values
-from asking import expect, require
-from backend import under_test
+from support import contract, values
+from support.backend import ADMIN, WRITER
+from support.exchange import Place
+from support.promise import Promise
 
-NEAR = """
-    @0 0@ @. .@ @.json @~ +@ @@ {@} urn:uuid:@ @,@ @|@ "@" '@' id=@ @' @* * % null undefined 0 1 -1
+NEAR_IDS = """
+    @0 0@ @. .@ @.json @~ +@ @@ urn:uuid:@ @,@ @|@ "@" '@' id=@ @' @* * % null undefined 0 1 -1
     true me self current latest default all new @\u200b @é {id} :id \u202e@
     """
+REFUSED = frozenset({400, 404})
+NEAR = Place("near-id", "an id that is nearly the configuration's", "", REFUSED, "id-exact")
+STRANGE = Place("strange-id", "an id with unusual characters", "", REFUSED, "id-exact")
+OPEN = Place("open-id", "an id that a proxy may rewrite", clause="id-exact", is_open=True)
 
 
 def near(id: str) -> Iterator[str]:
-    """Ids that are nearly the one given."""
-    yield from (id.upper(), id.lower(), id.title(), id[:-1], id[1:], id[::-1], id[:8], id[-12:])
-    for at, octet in enumerate(id):  # one character is another
-        yield id[:at] + ("1" if octet == "0" else "0") + id[at + 1 :]
-    yield from (id.replace("-", ""), id.replace("-", "_"), id.replace("-", "", 1), "_" * len(id))
+    """Yield ids that are nearly the one given, but not other spellings of a UUID."""
+    yield from (id[:-1], id[1:], id[::-1], id[:8], id[-12:])
+    for position, character in enumerate(id):
+        other = "1" if character == "0" else "0"
+        if character != "-":
+            yield id[:position] + other + id[position + 1 :]
+    yield from (id.replace("-", "_"), "_" * len(id))
     yield from (id[:-1] + wildcard for wildcard in "%_?.")
-    yield from (f"{id}' OR '1'='1", "' OR 1=1 --", "[object Object]", *values.spelt(NEAR, id))
-    yield from ("".join(map(_full_width, id)), base64.urlsafe_b64encode(id.encode()).decode())
-    digits = id.replace("-", "")
-    if all(digit in "0123456789abcdefABCDEF" for digit in digits):  # as a UUID is
-        yield from (str(int(digits, 16)), digits.upper(), hex(int(digits, 16)))
+    yield from (f"{id}' OR '1'='1", "' OR 1=1 --", "[object Object]")
+    yield from values.spellings(NEAR_IDS, id)
+    yield from (values.full_width(id), base64.urlsafe_b64encode(id.encode()).decode())
 
 
 def strange(id: str) -> Iterator[str]:
-    """Ids with octets that a server may refuse before it looks them up."""
-    yield from (f" {id}", f"{id} ", f"{id}\t", f"{id}\n", f"{id}\r\n", f"{id}\x00", f"\x00{id}")
-    yield from (f"{id}/", f"/{id}", f"x/../{id}", f"../llm/{id}", "..", ".", f"./{id}", f"{id}\\")
-    yield from (f"{id}?", f"{id}#", f"{id};x=1", f"{id}\x00.json", f"{id}&x=1", f"{id}%20")
+    """Yield ids with characters that a server may refuse before it looks them up."""
+    yield from (f" {id}", f"{id} ", f"{id}\t", f"{id}\n", f"{id}\r\n")
+    yield from (f"{id}?", f"{id}#", f"{id};x=1", f"{id}&x=1", f"{id}%20")
     yield from ("x" * 255, "x" * 256, "x" * 1000, "é" * 255)
 
 
-@pytest.mark.clause("404", "page, ours")
-def test_near_id_answers_404() -> None:
-    """An id that is nearly the configuration's answers 404."""
-    ids = under_test.own_ids
-    for wrong in (wrong for id in ids for wrong in near(id)):
-        if wrong not in ("", *ids, *under_test.given.values()):
-            expect(404, id=wrong)
+def rewritten(id: str) -> Iterator[str]:
+    """Yield ids that whatever is before the backend may rewrite or refuse."""
+    yield from (f"{id}\x00", f"\x00{id}", f"{id}\x00.json", f"{id}\\")
+    yield from (f"{id}/", f"/{id}", f"x/../{id}", f"../llm/{id}", "..", ".", f"./{id}")
 
 
-@pytest.mark.clause("id", "ours")
-def test_strange_id_answers_404_or_400() -> None:
-    """An id with odd octets, or of any length, answers 404, or 400 where it cannot be an id."""
-    for wrong in strange(under_test.id):
-        expect(404, 400, id=wrong)
-    twice = quote(contract.path_of(under_test.id, escaped=True).rpartition("/")[2], safe="")
-    for segment in (twice, "%FF", "%C3%28", f"{under_test.id}%FF", "%ED%A0%80"):
-        expect(404, 400, path=contract.PATH.replace("{id}", segment))
+@pytest.mark.clause("id-exact")
+def test_near_id_is_refused(promise: Promise) -> None:
+    """An id that is nearly the configuration's is not found."""
+    backend = promise.backend
+    for id in backend.own_ids:
+        for wrong in near(id):
+            if wrong not in ("", *backend.own_ids, *backend.given.values()):
+                promise.ask(id=wrong, place=NEAR, body={})
 
 
-@pytest.mark.clause("id", "page")
-def test_id_elsewhere_is_ignored() -> None:
+@pytest.mark.clause("id-exact")
+def test_strange_id_is_refused(promise: Promise) -> None:
+    """An id with unusual characters, or of any length, is not found."""
+    id = promise.backend.id
+    for wrong in strange(id):
+        promise.ask(id=wrong, place=STRANGE, body={})
+    twice = quote(contract.path_of(id, escaped=True).rpartition("/")[2], safe="")
+    for segment in (twice, "%FF", "%C3%28", f"{id}%FF", "%ED%A0%80"):
+        promise.ask(path=contract.PATH.replace("{id}", segment), place=STRANGE, body={})
+
+
+@pytest.mark.clause("id-exact")
+def test_rewritten_id_is_no_update(promise: Promise) -> None:
+    """An id with dot segments, slashes or NUL never updates the configuration."""
+    for token in promise.backend.users(WRITER, ADMIN):
+        for wrong in rewritten(promise.backend.id):
+            promise.ask(id=wrong, place=OPEN, token=token, body={})
+
+
+@pytest.mark.clause("id")
+def test_id_elsewhere_is_ignored(promise: Promise) -> None:
     """The id is the path's, whatever the query or a header says."""
-    id, wrong = under_test.id, values.unique()
+    id, wrong = promise.backend.id, values.unique()
     for name in ("id", "aiLlmId", "ai_llm_id"):
-        expect(404, id=wrong, query=f"{name}={id}")
-        expect(200, query=f"{name}={wrong}")
+        promise.ask(id=wrong, query=f"{name}={id}", body={}, words="the id in the query")
+        promise.ask(query=f"{name}={wrong}", body={}, words="another id in the query")
     for name in ("X-Id", "X-Resource-Id", "X-Original-URL", "X-Rewrite-URL"):
-        expect(404, id=wrong, headers={name: id if "Id" in name else contract.path_of(id)})
+        value = id if "Id" in name else contract.path_of(id)
+        promise.ask(id=wrong, headers={name: value}, body={}, words=f"the id in `{name}`")
 
 
-@pytest.mark.clause("id", "ours")
-def test_percent_encoded_id_is_the_same() -> None:
-    """Percent-encoded letters and hyphens are the same id, and the answer names it decoded."""
-    id = under_test.id
-    whole, plain = contract.path_of(id, escaped=True).rpartition("/")[2], quote(id, safe="")
+@pytest.mark.clause("id-encoding")
+def test_percent_encoded_id_is_the_same(promise: Promise) -> None:
+    """Percent-encoded letters and hyphens are the same id, and the response names it decoded."""
+    id = promise.backend.id
+    whole = contract.path_of(id, escaped=True).rpartition("/")[2]
+    plain = quote(id, safe="")
     mixed = whole[:3] + quote(id[1:], safe="")
-    small = "".join(c.lower() for c in whole)
-    for segment in (whole, small, plain.replace("-", "%2D"), plain.replace("-", "%2d"), mixed):
-        exchange = expect(200, path=contract.PATH.replace("{id}", segment))
-        came = exchange.field("aiLlmId")
-        require(came == id, exchange, '"aiLlmId" to be the decoded id', repr(came))
-
-
-def _full_width(character: str) -> str:
-    """The character's full-width form, which NFKC takes back."""
-    wide = chr(ord(character) + 0xFEE0)
-    return wide if unicodedata.normalize("NFKC", wide) == character else character
+    hyphens = (plain.replace("-", "%2D"), plain.replace("-", "%2d"))
+    for segment in (whole, whole.lower(), *hyphens, mixed):
+        promise.expect(
+            200,
+            clause="id-encoding",
+            kind="percent-encoded",
+            words="the id with percent-encoded characters",
+            path=contract.PATH.replace("{id}", segment),
+        )

@@ -1,61 +1,89 @@
-"""Methods and paths: there is one door."""
+"""Methods and paths: only PUT on the operation's path updates. DELETE is never sent."""
 
-import contract
 import pytest
-from asking import ask, expect, require
-from backend import ADMIN, READER, STRANGER, WRITER, under_test
+from support import contract
+from support.backend import ADMIN, READER, STRANGER, WRITER
+from support.exchange import Place
+from support.expectation import REFUSALS, Expectation
+from support.promise import Promise
+from support.rules import Breach
 
-pytestmark = pytest.mark.clause("other methods", "ours: RFC 9110")
-METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
+pytestmark = pytest.mark.clause("other-methods")
 
-
-def expect_405(method: str, query: str = "", **headers: str) -> None:
-    """Expect that the method is refused, and that Allow names PUT instead."""
-    exchange = ask(method=method, query=query, headers=headers)
-    allowed = {m.strip() for m in exchange.response.headers.get("Allow", "").split(",")}
-    wanted = (405, 200, 204) if method == "OPTIONS" else (405,)
-    good = exchange.status in wanted and "PUT" in allowed and method not in allowed - {"OPTIONS"}
-    came = f"{exchange.status}, Allow {allowed}"
-    require(good, exchange, f"{wanted[0]} with Allow: PUT", came)
-
-
-def test_other_method_answers_405() -> None:
-    """Every other method answers 405 and names PUT; OPTIONS may answer 200 or 204 instead."""
-    for method in METHODS:
-        expect_405(method)
-        for token in (None, *filter(under_test.given.get, (ADMIN, READER, STRANGER))):
-            exchange = ask(method=method, token=token)
-            good = exchange.status in (401, 403, 405) or method == "OPTIONS"
-            require(good, exchange, "405, or 401, or 403")
+# What the vendor's own operations could do with these is at worst an update of the configuration.
+READING = ("GET", "HEAD", "OPTIONS")
+WRITING = ("POST", "PATCH")
+UNUSUAL = ("TRACE", "PROPFIND", "SEARCH", "QUERY", "LINK", "UPDATE")
+READS = frozenset({200, 204, 206})
 
 
-def test_unusual_method_is_no_update() -> None:
-    """Methods beyond the usual, known to a server or not, lead to no update and to no failure."""
-    for method in ("TRACE", "PROPFIND", "SEARCH", "COPY", "LINK", "PURGE", "LOCK", "UPDATE"):
-        exchange = ask(method=method)
-        good = exchange.status >= 300 and exchange.status != 500
-        require(good, exchange, "405 or another refusal")
+def expectation_of_method(method: str) -> Expectation:
+    """Return which statuses a method may be answered with."""
+    statuses = frozenset({401, 403, 404, 405, 501}) | ({400} if method in UNUSUAL else set())
+    if method in READING:
+        statuses |= READS
+    words = f"the method `{method}`"
+    return Expectation(statuses, "other-methods", method, words, has_documented_form=False)
 
 
-def test_method_override_is_ignored() -> None:
-    """No header or parameter turns one method into another."""
+def ask(promise: Promise, method: str, **parts: object) -> None:
+    """Ask with a method, and judge `Allow` of a 405."""
+    expectation = expectation_of_method(method)
+    exchange = promise.ask(method=method, expectation=expectation, body={}, **parts)
+    if exchange is None or exchange.status != 405 or not exchange.response:
+        return
+    if promise.backend.shape.differs(exchange.response) or method == "TRACE":
+        return
+    promise.run.findings.judged.add(("other-methods", "Allow"))
+    allowed = exchange.response.header("Allow")
+    if allowed is None or "PUT" not in allowed.upper():
+        outcome = "missing" if allowed is None else "without-PUT"
+        got = "no `Allow`" if allowed is None else f"`Allow: {allowed}`"
+        subject = "the header `Allow` of a 405"
+        breach = Breach("other-methods", "Allow", outcome, "`Allow` with `PUT`", got, subject)
+        promise.record(breach, exchange, expectation.words)
+
+
+def test_other_method_is_no_update(promise: Promise) -> None:
+    """No other usual method updates; a 405 names PUT."""
+    for method in (*READING, *WRITING):
+        for token in (None, *promise.backend.users(WRITER, ADMIN, READER, STRANGER)):
+            ask(promise, method, token=token)
+
+
+def test_unusual_method_is_no_update(promise: Promise) -> None:
+    """Methods beyond the usual, known to a server or not, lead to no update and no failure."""
+    for method in UNUSUAL:
+        ask(promise, method)
+
+
+def test_method_override_is_ignored(promise: Promise) -> None:
+    """No header or parameter turns POST into PUT, or PUT into something else."""
     for header in ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"):
-        expect_405("POST", **{header: "PUT"})
-        for method in ("DELETE", "PATCH", "GET"):
-            expect(200, token=WRITER, headers={header: method})
+        ask(promise, "POST", headers={header: "PUT"}, words=f"`{header}: PUT`")
+        for method in ("PATCH", "GET"):
+            promise.ask(headers={header: method}, body={}, words=f"`{header}: {method}`")
     for name in ("_method", "method", "http_method"):
-        expect_405("POST", query=f"{name}=PUT")
-        expect(200, query=f"{name}=GET")
+        ask(promise, "POST", query=f"{name}=PUT", words=f"the query `{name}=PUT`")
+        promise.ask(query=f"{name}=GET", body={}, words=f"the query `{name}=GET`")
 
 
-@pytest.mark.clause("where", "page")
-def test_neighbouring_path_is_no_door() -> None:
-    """Paths beside the operation's lead to no update and to no failure."""
-    id, path = under_test.id, contract.path_of(under_test.id)
+OTHER_PATH = Place("other-path", "a nearby path", clause="other-paths", is_open=True)
+
+
+@pytest.mark.clause("other-paths")
+def test_nearby_path_has_the_same_checks(promise: Promise) -> None:
+    """Nearby paths fail for nobody, and never update without a token or access."""
+    id, path = promise.backend.id, contract.path_of(promise.backend.id)
     base = path.rpartition("/")[0]
-    beside = [path + end for end in ("/", "/x", ".json", ";v=1", "//", "%20", "%2F", "/update")]
-    beside += [before + path for before in ("/api", "/v1", "/v2", "/internal", "/admin", "/test")]
-    beside += [base, f"{base}/", f"{base.upper()}/{id}", f"{base}s/{id}", f"{base}//x"]
-    for other in beside:
-        exchange = ask(path=other)
-        require(300 <= exchange.status < 500, exchange, "no door at this path")
+    nearby = [path + end for end in ("/", "/x", ".json", ";v=1", "//", "%20", "%2F", "/update")]
+    nearby += [before + path for before in ("/api", "/v1", "/v2", "/internal", "/admin", "/test")]
+    nearby += [base, f"{base}/", f"{base.upper()}/{id}", f"{base}s/{id}", f"{base}//x", f"/{path}"]
+    for other in nearby:
+        words = f"the path `{other.replace(id, '{id}')}`"
+        expectation = Expectation(
+            REFUSALS | READS, "other-paths", "nearby", words, has_documented_form=False
+        )
+        promise.ask(path=other, place=OTHER_PATH, body={}, expectation=expectation)
+        for token in (None, *promise.backend.users(READER, STRANGER)):
+            promise.ask(path=other, place=OTHER_PATH, token=token, body={}, words=words)

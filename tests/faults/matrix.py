@@ -13,9 +13,10 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 
+from tests.faults.changes import NamedChange
 from tests.faults.correct import CORRECT
 from tests.faults.faults import FAULTS
-from tests.faults.harness import KEPT, Change, Judgement, judge
+from tests.faults.judge import KEPT, Judgement, judge
 
 
 def main() -> int:
@@ -27,17 +28,17 @@ def main() -> int:
     options = parser.parse_args()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         if options.alone is not None:
-            found = judge(CORRECT["the_mock_itself"], "--collect-only").found
+            found = judge(CORRECT["plain"], "--collect-only").collected
             wanted = [promise for promise in found if options.alone in promise]
             return int(not all([*pool.map(lambda p: _is_needed(p, found), wanted)]))
         faults = [fault for fault in FAULTS.values() if fault.family.startswith(options.family)]
         judged = pool.map(lambda f: judge(f, "--max-examples", options.max_examples), faults)
-        return _tell_all(_told(zip(faults, judged, strict=True)))
+        return _print_summary(_rows(zip(faults, judged, strict=True)))
 
 
 def _is_needed(promise: str, found: list[str]) -> bool:
     """Whether a fault survives without the promise; tells which."""
-    own = [f for f in FAULTS.values() if f.named(found) == [promise] and not f.survives]
+    own = [f for f in FAULTS.values() if f.named(found) == [promise]]
     for fault in sorted(own, key=lambda fault: not fault.name.endswith("_only")):
         others = judge(fault, "--maxfail=1", "--max-examples", "20", "--deselect", promise)
         if others.status == KEPT:
@@ -47,8 +48,8 @@ def _is_needed(promise: str, found: list[str]) -> bool:
     return False
 
 
-def _tell_all(rows: dict[str, Judgement]) -> int:
-    promises = list(dict.fromkeys(p for judgement in rows.values() for p in judgement.asked))
+def _print_summary(rows: dict[str, Judgement]) -> int:
+    promises = list(dict.fromkeys(p for judgement in rows.values() for p in judgement.collected))
     caught = {name: set(judgement.broken) for name, judgement in rows.items()}
     print("\nPromises: faults that break it, those that break it alone\n")
     for promise in promises:
@@ -59,19 +60,19 @@ def _tell_all(rows: dict[str, Judgement]) -> int:
     print(f"\nWithout these, one at a time, nothing survives: {', '.join(unneeded) or 'none'}")
     missed = [name for name, broken in caught.items() if not broken]
     print(f"Caught by none: {', '.join(missed) or 'none'}")
-    return int(any(not FAULTS[name].survives for name in missed))
+    return int(bool(missed))
 
 
-def _told(rows: Iterable[tuple[Change, Judgement]]) -> dict[str, Judgement]:
+def _rows(rows: Iterable[tuple[NamedChange, Judgement]]) -> dict[str, Judgement]:
     """The rows by name, each printed as it comes."""
-    told: dict[str, Judgement] = {}
+    rows_by_name: dict[str, Judgement] = {}
     for family, its in groupby(rows, key=lambda row: row[0].family):
         print(f"\n{family.capitalize()}\n", flush=True)
         for fault, judgement in its:
-            told[fault.name] = judgement
+            rows_by_name[fault.name] = judgement
             caught = ", ".join(judgement.broken) or f"- (exit status {judgement.status})"
             print(f"{len(judgement.broken):4}  {fault.name}: {caught}", flush=True)
-    return told
+    return rows_by_name
 
 
 if __name__ == "__main__":

@@ -2,37 +2,35 @@
 
 import pytest
 
+from tests.faults.changes import NamedChange
 from tests.faults.correct import CORRECT
 from tests.faults.faults import FAULTS
-from tests.faults.harness import BROKEN, KEPT, Change, Changes, judge
+from tests.faults.judge import BROKEN, KEPT, judge
 
 
-def cases(changes: Changes) -> list[object]:
-    """A case for each change; what the contract tests misjudge today is expected to fail."""
-    return [pytest.param(c, id=c.name, marks=_known(c.survives)) for c in changes.values()]
-
-
-def _known(survives: str) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.xfail(reason=survives, strict=True)] if survives else []
+def cases(changes: dict[str, NamedChange]) -> list[object]:
+    """Return a case for each change, named after it."""
+    return [pytest.param(change, id=name) for name, change in changes.items()]
 
 
 @pytest.mark.parametrize("fault", cases(FAULTS))
-def test_fault_breaks_a_promise(fault: Change) -> None:
+def test_fault_breaks_a_promise(fault: NamedChange) -> None:
     """A backend with one fault breaks one of the promises that are named for it."""
-    judgement = judge(fault, "--maxfail=1", promises=fault.promises)
-    assert judgement.status == BROKEN, judgement.said
+    judgement = judge(fault, promises=fault.promises, is_brief=True)
+    assert judgement.status == BROKEN, judgement.output
 
 
 @pytest.mark.parametrize("change", cases(CORRECT))
-def test_correct_backend_breaks_none(change: Change) -> None:
+def test_correct_backend_breaks_none(change: NamedChange) -> None:
     """A backend that differs in what the contract leaves open keeps every promise."""
     judgement = judge(change, "--max-examples", "5")
-    assert judgement.status == KEPT, judgement.said
+    assert judgement.ids == [], judgement.output
+    assert judgement.status == KEPT, judgement.output
 
 
 def test_every_promise_has_a_fault_of_its_own() -> None:
     """Every promise is the only one that some fault names; `matrix --alone` says if rightly."""
-    found = judge(CORRECT["the_mock_itself"], "--collect-only").found
-    named = [fault.named(found) for fault in FAULTS.values() if not fault.survives]
+    found = judge(CORRECT["plain"], "--collect-only").collected
+    named = [fault.named(found) for fault in FAULTS.values()]
     assert {*found} - {promises[0] for promises in named if len(promises) == 1} == set()
     assert all(named)

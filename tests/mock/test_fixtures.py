@@ -1,4 +1,4 @@
-"""The file of fixtures: what it may say, and how a mistake in it is told."""
+"""The file of fixtures: what it may contain, and how a mistake in it is reported."""
 
 import json
 import subprocess
@@ -13,173 +13,77 @@ from flashback_mock.contract import Contract
 from flashback_mock.fixtures import DEFAULT, SCHEMA, Fixtures
 
 CANARY = "canary-7be2"
+MAIN = "550e8400-e29b-41d4-a716-446655440000"
+FOREIGN = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+SECRET = "made-up-foreign-secret"
+KEY = "made-up-foreign-key"
 
 
 def read(folder: Path, text: str, name: str = "fixtures.yaml") -> Fixtures:
-    """The fixtures of a file with this text."""
+    """Return the fixtures of a file with this text."""
     file = folder / name
     file.write_text(text, "utf-8")
     return Fixtures.read(Contract(), file)
 
 
-# What is changed in the default file, and what is said of it: the line, the place and the cure.
-MISTAKES: dict[str, tuple[int, str, str, str]] = {
-    "token is missing": (3, "{ token: owner-token }", "{}", "users.owner: has no token; add it"),
-    "token is no bearer token": (
-        4,
-        "{ token: admin-token }",
-        f"{{ token: '{CANARY} x' }}",
-        "users.admin.token: must be a bearer token: letters, digits and -._~+/",
-    ),
-    "token is another's": (
-        3,
-        "{ token: admin-token }",
-        "{ token: owner-token }",
-        "users.owner.token: is another user's too; give each its own",
-    ),
-    "token is misspelt": (
-        5,
-        "{ token: reader-token }",
-        f"{{ token: a, tokn: {CANARY} }}",
-        "users.reader.tokn: is unknown here; there may be token, expires",
-    ),
-    "time is none": (
-        7,
-        "2026-01-01T00:00:00Z",
-        "tomorrow",
-        "users.expired.expires: must be a time, such as 2026-01-01T00:00:00Z",
-    ),
-    "time has no zone": (
-        7,
-        "2026-01-01T00:00:00Z",
-        "2026-01-01T00:00:00",
-        "users.expired.expires: must be a time, such as",
-    ),
-    "time is a leap second": (
-        7,
-        "2026-01-01T00:00:00Z",
-        "2016-12-31T23:59:60Z",
-        "users.expired.expires: is no time that Python knows",
-    ),
-    "access level is unknown": (
-        10,
-        "owner: WRITE",
-        "owner: WRIT",
-        "workspaces.acme.members.owner: must be one of READ, WRITE, ADMIN",
-    ),
-    "member is no user": (
-        10,
-        "owner: WRITE, ",
-        "ownr: WRITE, ",
-        "workspaces.acme.members.ownr: is no user; add it under users",
-    ),
-    "id is missing": (
-        28,
-        "        id: 7c9e6679-7425-40de-944b-e07fc1f90ae7\n        name: Bedrock of another",
-        "        name: Bedrock of another",
-        "workspaces.globex.configurations.foreign: has no id; add it",
-    ),
-    "id is too long": (
-        29,
-        "7c9e6679-7425-40de-944b-e07fc1f90ae7",
-        "x" * 256,
-        "workspaces.globex.configurations.foreign.id: must have at most 255 characters",
-    ),
-    "id is another's": (
-        29,
-        "7c9e6679-7425-40de-944b-e07fc1f90ae7",
-        "550e8400-e29b-41d4-a716-446655440000",
-        "workspaces.globex.configurations.foreign.id: is that of another configuration too",
-    ),
-    "role is another's": (
-        28,
-        "      foreign:",
-        "      main:",
-        "workspaces.globex.configurations.main: is that of another configuration too",
-    ),
-    "name is another's": (
+# In the default file: the line of the mistake, what is replaced by what, and the message.
+MISTAKES: list[tuple[int, str, str, str]] = [
+    (3, "{ token: owner-token }", "{}", "users.owner: has no token; add it"),
+    (4, "admin-token", f"'{CANARY} x'", "users.admin.token: must be a bearer token: letters"),
+    (3, "admin-token", "owner-token", "users.owner.token: is another user's too; each user needs"),
+    (5, "reader-token", f"a, tokn: {CANARY}", "users.reader.tokn: is unknown here; expected one"),
+    (7, "2026-01-01T00:00:00Z", "tomorrow", "users.expired.expires: must be a time, such as 2026"),
+    (7, "00:00:00Z", "00:00:00", "users.expired.expires: must be a time, such as"),
+    (7, "2026-01-01T00:00:00Z", "2016-12-31T23:59:60Z", "users.expired.expires: is not a time"),
+    (10, "owner: WRITE", "owner: WRIT", "workspaces.acme.members.owner: must be one of READ"),
+    (10, "owner: WRITE, ", "ownr: WRITE, ", "workspaces.acme.members.ownr: is not a user; add it"),
+    (28, f"        id: {FOREIGN}\n", "", "configurations.foreign: has no id; add it"),
+    (29, FOREIGN, "x" * 256, "configurations.foreign.id: must have at most 255 characters"),
+    (29, FOREIGN, MAIN, "configurations.foreign.id: is another configuration's too"),
+    (28, "      foreign:", "      main:", "configurations.main: is another configuration's too"),
+    (
         21,
         "Anthropic in staging",
         "OpenAI in production",
-        "workspaces.acme.configurations.sibling.name: is that of another configuration too",
+        "sibling.name: is another configuration's",
     ),
-    "field is unknown": (
-        35,
-        "made-up-foreign-secret",
-        f"a\n        secrt: {CANARY}",
-        "workspaces.globex.configurations.foreign.secrt: has an unknown field; the fields are name",
-    ),
-    "field breaks a rule of the contract": (
+    (35, SECRET, f"a\n        secrt: {CANARY}", "foreign.secrt: has an unknown field; the fields"),
+    (
         31,
         "aiType: AWS",
         "aiType: aws",
-        "workspaces.globex.configurations.foreign.aiType: must be one of OPENAI, GOOGLE",
+        "configurations.foreign.aiType: must be one of OPENAI, GOOGLE",
     ),
-    "field is a list": (
-        34,
-        "made-up-foreign-secret",
-        f"[{CANARY}]",
-        "workspaces.globex.configurations.foreign.secret: must be of type string",
-    ),
-    "credential is empty": (
-        34,
-        "made-up-foreign-secret",
-        "",
-        "workspaces.globex.configurations.foreign.secret: must have at least 1 character(s)",
-    ),
-    "group is empty": (
-        26,
-        "    members: { stranger: ADMIN }",
-        "    members:",
-        "workspaces.globex.members: must be of type object",
-    ),
-    "group is unknown": (
-        8,
-        "workspaces:",
-        "workspace:",
-        "workspace: is unknown here; there may be $schema, users, workspaces",
-    ),
-    "key stands twice": (
-        34,
-        "        key: made-up-foreign-key",
-        f"        secret: {CANARY}",
-        "workspaces.globex.configurations.foreign.secret: stands here twice; keep one of them",
-    ),
-    "value begins like an alias": (
-        34,
-        "made-up-foreign-secret",
-        f"*{CANARY}",
-        "found undefined alias …; put such a value in quotes",
-    ),
-    "value begins with a sign": (
-        34,
-        "made-up-foreign-secret",
-        f"@{CANARY}",
-        "found character … that cannot start any token; put such a value in quotes",
-    ),
-    "indentation is wrong": (25, "  globex:", " globex:", "put such a value in quotes"),
-}
+    (34, SECRET, f"[{CANARY}]", "configurations.foreign.secret: must be of type string"),
+    (34, SECRET, "", "configurations.foreign.secret: must have at least 1 character(s)"),
+    (26, "members: { stranger: ADMIN }", "members:", "globex.members: must be of type object"),
+    (8, "workspaces:", "workspace:", "workspace: is unknown here; expected one of $schema, users"),
+    (34, f"key: {KEY}", f"secret: {CANARY}", "foreign.secret: is there twice; remove one"),
+    (34, SECRET, f"*{CANARY}", "found undefined alias …; put such a value in quotes"),
+    (34, SECRET, f"@{CANARY}", "found character … that cannot start any token; put such a value"),
+    (25, "  globex:", " globex:", "put such a value in quotes, or fix the indentation"),
+]
 
 
-@pytest.mark.parametrize("case", MISTAKES.values(), ids=MISTAKES)
-def test_mistake_names_file_line_place_and_cure(
+@pytest.mark.parametrize("case", MISTAKES, ids=lambda case: f"{case[2][:20]}: {case[3][:30]}")
+def test_mistake_names_file_line_place_and_remedy(
     tmp_path: Path, case: tuple[int, str, str, str]
 ) -> None:
-    """A mistake is told with the file, the line, the place and the cure, without any value."""
-    line, old, new, why = case
+    """A mistake is reported with file, line, place and remedy, without any value."""
+    line, old, new, message = case
     text = DEFAULT.read_text("utf-8")
     assert old in text
     with pytest.raises(ValueError, match="fixtures") as refused:
         read(tmp_path, text.replace(old, new, 1))
     said = str(refused.value)
     assert said.startswith(f"{tmp_path / 'fixtures.yaml'}:{line}: "), said
-    assert why in said
+    assert message in said
     for value in (CANARY, "owner-token", "made-up"):
         assert value not in said
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "message"),
     [
         ("", ":1: the file: must be of type object"),
         ("- a", ":1: the file: must be of type object"),
@@ -190,11 +94,11 @@ def test_mistake_names_file_line_place_and_cure(
         ("a: 1\n--- \nb: 2", ":2: "),
     ],
 )
-def test_file_of_another_kind_is_told(tmp_path: Path, text: str, why: str) -> None:
-    """A file that holds no fixtures at all is told as that."""
+def test_file_of_another_kind_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    """A file without fixtures is refused with what is missing."""
     with pytest.raises(ValueError, match="fixtures") as refused:
         read(tmp_path, text)
-    assert str(refused.value).startswith(f"{tmp_path / 'fixtures.yaml'}{why}")
+    assert str(refused.value).startswith(f"{tmp_path / 'fixtures.yaml'}{message}")
 
 
 def test_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
@@ -258,19 +162,19 @@ def test_printed_fixtures_are_accepted(tmp_path: Path) -> None:
 
 
 def test_schema_describes_the_default_file() -> None:
-    """The schema is one, and accepts the default file."""
+    """The schema is valid, and accepts the default file."""
     schema = json.loads(SCHEMA.read_text("utf-8"))
     jsonschema_rs.meta.validate(schema)
     document = yaml.load(DEFAULT.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 - it is the safest
     jsonschema_rs.validate(schema, document, validate_formats=True)
 
 
-def test_tokens_are_told_in_words(tmp_path: Path) -> None:
-    """A token is told with every workspace that it opens, and with its end before and after it."""
+def test_tokens_are_described(tmp_path: Path) -> None:
+    """A token is described with the access in every workspace, and with its end."""
     users = "{many: {token: a}, none: {token: b}, later: {token: c, expires: 2999-01-01T00:00:00Z}}"
     members = "x: {members: {many: READ, later: ADMIN}}, y: {members: {many: WRITE}}"
     fixtures = read(tmp_path, f"users: {users}\nworkspaces: {{{members}}}")
-    assert [fixtures.told(token) for token in fixtures.tokens] == [
+    assert [fixtures.describe(token) for token in fixtures.tokens] == [
         "READ in x, WRITE in y",
         "no workspace",
         "ADMIN in x, until 2999-01-01",
@@ -283,7 +187,7 @@ def test_fixtures_of_a_file_are_served(tmp_path: Path) -> None:
     read(tmp_path, text)
     with flashback_mock.running(fixtures=tmp_path / "fixtures.yaml") as mock:
         assert (mock.tokens, mock.ids) == ({"me": "my-token"}, {"one": "a"})
-        with pytest.raises(ValueError, match="workspace: name it"):
+        with pytest.raises(ValueError, match="workspace: is missing"):
             mock.add_configuration(name="x")
         mock.add_member("me", workspace="w")
         assert mock.add_configuration(name="x", workspace="w")

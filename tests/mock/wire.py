@@ -1,40 +1,80 @@
-"""Bare connections to a mock, for what no client sends, and mocks in processes of their own."""
+"""Plain connections to a mock, for what no HTTP client sends, and mocks in other processes."""
 
 import socket
 import subprocess
+import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 from flashback_mock import Mock
+
+JSON = {"Content-Type": "application/json"}
+OWNER = "owner-token"
+UPGRADE = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAA")
 
 
 @contextmanager
 def connected(mock: Mock) -> Generator[socket.socket]:
-    """A bare connection to the mock."""
+    """Yield a plain connection to the mock."""
     url = urlsplit(mock.base_url)
     with socket.create_connection((url.hostname or "", url.port or 0), timeout=20) as wire:
         yield wire
 
 
 def head(mock: Mock, *lines: str) -> bytes:
-    """The head of a good request, with more header lines."""
+    """Return the head of a valid request, with more header lines."""
     first = f"PUT /ai/llm/{mock.ids['main']} HTTP/1.1"
     fixed = (first, "Host: x", f"Authorization: Bearer {mock.tokens['owner']}")
     return "\r\n".join([*fixed, "Content-Type: application/json", *lines, "", ""]).encode()
 
 
+def update(mock: Mock, *lines: str) -> bytes:
+    """Return a whole valid request that changes nothing, with more header lines."""
+    return head(mock, *lines, "Content-Length: 2") + b"{}"
+
+
+def received(wire: socket.socket) -> bytes:
+    """Return everything that is received until the connection ends, in whatever way."""
+    content = b""
+    with suppress(ConnectionError):
+        while chunk := wire.recv(1 << 16):
+            content += chunk
+    return content
+
+
+@contextmanager
+def command(*options: str, **popen: Any) -> Generator[tuple[subprocess.Popen[str], str, str]]:
+    """Run the command on a free port; yield its process, its banner and its URL."""
+    line = [sys.executable, "-m", "flashback_mock", "--port", "0", *options]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(line, **{**pipes, **popen}) as process:
+        try:
+            banner = welcome_of(process)
+            yield process, banner, url_in(banner)
+        finally:
+            process.kill()
+
+
 def welcome_of(process: subprocess.Popen[str]) -> str:
-    """What a mock that was started says until it serves; it fails if that does not happen."""
+    """Return what a mock prints until it serves; fail if it ends before."""
     assert process.stdout
-    said = ""
-    while "backend on http://" not in said:
+    banner = ""
+    while "backend on http://" not in banner:
         line = process.stdout.readline()
-        assert line, f"it serves nothing: {said}"
-        said += line
-    return said
+        assert line, f"it does not start: {banner}"
+        banner += line
+    return banner
 
 
-def url_in(welcome: str) -> str:
-    """Where a mock that says this serves."""
-    return welcome.partition("backend on ")[2].split(maxsplit=1)[0]
+def url_in(banner: str) -> str:
+    """Return the URL that a banner names."""
+    return banner.partition("backend on ")[2].split(maxsplit=1)[0]
+
+
+def put(url: str, id: str, body: object, token: str = OWNER) -> httpx.Response:
+    """Send one update on a connection of its own."""
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.put(f"{url}/ai/llm/{id}", json=body, headers=headers, trust_env=False, timeout=15)

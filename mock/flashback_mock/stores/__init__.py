@@ -3,7 +3,6 @@
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from .keys import KeySource
 from .memory import MemoryStore
@@ -38,23 +37,28 @@ SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 def store_at(
     location: str | None, credentials: Collection[str], key_file: Path | None = None
 ) -> Store:
-    """Return the store at a path or a `postgresql://` URL, or in memory; raise `ValueError`.
+    """Return the store at a path or a `postgresql://` URL, or in memory.
 
-    `credentials` are the names of the secret fields.
+    `credentials` are the names of the secret fields. Raise `ValueError` for a malformed
+    location, and `StoreError` if the extra `store` is not installed.
     """
     if location is None:
         return MemoryStore(credentials)
     if not location:
         raise ValueError("--store: is empty; without it the state is in memory")
-    store: Any
-    if location.startswith(("postgresql://", "postgres://")):
-        from .postgres import Postgres  # noqa: PLC0415 - needs an extra of its own
+    keys = KeySource(key_file)
+    try:
+        if location.startswith(("postgresql://", "postgres://")):
+            from .postgresql import PostgresqlStore  # noqa: PLC0415 - needs the extra
 
-        store = Postgres(location, credentials, KeySource(key_file))
-    elif SCHEME.match(location):  # as a path it would be shown, password and all
-        raise ValueError("--store: takes a path or postgresql://user:password@host:port/database")
-    else:
-        from .sqlite import Sqlite  # noqa: PLC0415 - the same
-
-        store = Sqlite(Path(location), credentials, KeySource(key_file))
-    return store  # type: ignore[no-any-return]
+            return PostgresqlStore(location, credentials, keys)
+        from .sqlite import SqliteStore  # noqa: PLC0415 - needs the extra
+    except ModuleNotFoundError as missing:
+        raise StoreError(
+            f"--store: needs {missing.name}: pip install 'flashback-client[store]'"
+        ) from None
+    if SCHEME.match(location):  # shown as a path, it would reveal a password
+        raise ValueError(
+            "--store: expected a path or postgresql://user:password@host:port/database"
+        )
+    return SqliteStore(Path(location), credentials, keys)

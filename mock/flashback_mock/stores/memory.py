@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from flashback_mock.fixtures import Configuration, Fixtures, Token
+from flashback_mock.fixtures import Fixtures, Token
 
 from .store import (
     NameTakenError,
@@ -17,18 +17,15 @@ from .store import (
     authorize,
     token_digest,
 )
-from .vault import Vault
 
 
 @dataclass(slots=True, frozen=True)
 class _Stored:
-    """A configuration: its plain fields, and each credential, sealed, with its time of change."""
+    """A configuration: its fields, and when each of its credentials changed."""
 
     workspace: str
-    plain: dict[str, str] = field(default_factory=dict[str, str])
-    sealed: dict[str, tuple[bytes, datetime]] = field(
-        default_factory=dict[str, tuple[bytes, datetime]]
-    )
+    fields: dict[str, str] = field(repr=False)
+    changed: dict[str, datetime]
 
 
 class MemoryStore:
@@ -39,12 +36,11 @@ class MemoryStore:
     def __init__(self, credentials: Collection[str]) -> None:
         """Create an empty store; `credentials` are the names of the secret fields."""
         self._credentials = frozenset(credentials)
-        self._vault = Vault()
         self._lock = threading.Lock()
         self._tokens = dict[bytes, Token]()  # by digest
         self._access = dict[tuple[str, str], str]()  # by workspace and user
         self._configurations = dict[str, _Stored]()  # by id
-        self._names = dict[tuple[str, str], str]()  # ids by workspace and name
+        self._names = dict[tuple[str, str | None], str]()  # ids by workspace and name
 
     async def open(self, fixtures: Fixtures | None) -> bool:
         """See `Store`."""
@@ -66,14 +62,13 @@ class MemoryStore:
             found = self._configurations.get(id)
             access = self._access.get((found.workspace, holder or "")) if found else None
             user, stored = authorize(holder, found, access)
-            changed = self._changed(stored, id, changes)
             if "name" in changes:
                 name = (stored.workspace, changes["name"])
                 if self._names.get(name, id) != id:
                     raise NameTakenError(user)
-                self._forget_name(stored)
+                self._names.pop((stored.workspace, stored.fields.get("name")), None)
                 self._names[name] = id
-            self._configurations[id] = changed
+            self._configurations[id] = self._changed(stored, changes)
         return user
 
     async def configuration(self, id: str) -> dict[str, Any]:
@@ -82,11 +77,10 @@ class MemoryStore:
             stored = self._configurations.get(id)
         if stored is None:
             raise NotFoundError
-        credentials = {
-            name: {"set": True, "changedAt": changed.isoformat()}
-            for name, (_, changed) in stored.sealed.items()
-        }
-        return {"workspace": stored.workspace, "name": None, **stored.plain, **credentials}
+        shown: dict[str, Any] = {"workspace": stored.workspace, "name": None, **stored.fields}
+        for credential, changed in stored.changed.items():
+            shown[credential] = {"set": True, "changedAt": changed.isoformat()}
+        return shown
 
     async def configurations(self) -> dict[str, str]:
         """See `Store`."""
@@ -98,10 +92,7 @@ class MemoryStore:
         """See `Store`."""
         with self._lock:
             stored = self._configurations.get(id)
-        if stored is None or field not in stored.sealed:
-            return False
-        sealed, _ = stored.sealed[field]
-        return self._vault.open(sealed, stored.workspace, id, field) == credential
+        return stored is not None and stored.fields.get(field) == credential
 
     async def add(self, more: Fixtures) -> None:
         """See `Store`."""
@@ -111,20 +102,24 @@ class MemoryStore:
     async def expire_token(self, token: str) -> None:
         """See `Store`."""
         with self._lock:
-            digest = self._known_digest(token)
-            self._tokens[digest] = replace(self._tokens[digest], expires=datetime.now(UTC))
+            known = self._tokens.get(token_digest(token))
+            if known is None:
+                raise UnauthorizedError
+            self._tokens[token_digest(token)] = replace(known, expires=datetime.now(UTC))
 
     async def revoke_token(self, token: str) -> None:
         """See `Store`."""
         with self._lock:
-            del self._tokens[self._known_digest(token)]
+            if self._tokens.pop(token_digest(token), None) is None:
+                raise UnauthorizedError
 
     async def delete_configuration(self, id: str) -> None:
         """See `Store`."""
         with self._lock:
-            if id not in self._configurations:
+            stored = self._configurations.pop(id, None)
+            if stored is None:
                 raise NotFoundError
-            self._forget_name(self._configurations.pop(id))
+            self._names.pop((stored.workspace, stored.fields.get("name")), None)
 
     async def reset(self, fixtures: Fixtures) -> None:
         """See `Store`."""
@@ -141,45 +136,23 @@ class MemoryStore:
         known = self._tokens.get(token_digest(token))
         return None if known is None or known.expired else known.user
 
-    def _known_digest(self, token: str) -> bytes:
-        digest = token_digest(token)
-        if digest not in self._tokens:
-            raise UnauthorizedError
-        return digest
-
-    def _forget_name(self, stored: _Stored) -> None:
-        if "name" in stored.plain:
-            del self._names[stored.workspace, stored.plain["name"]]
-
     def _load(self, more: Fixtures) -> None:
-        new = dict[str, _Stored]()
-        names = dict[tuple[str, str], str]()
+        configurations = dict[str, _Stored]()
+        names = dict[tuple[str, str | None], str]()
         for given in more.configurations:
-            self._load_configuration(given, new, names)
+            name = (given.workspace, given.fields.get("name"))
+            taken = given.id in configurations or given.id in self._configurations
+            if taken or name in names or name in self._names:
+                raise NameTakenError
+            configurations[given.id] = self._changed(_Stored(given.workspace, {}, {}), given.fields)
+            if "name" in given.fields:
+                names[name] = given.id
         self._tokens.update((token_digest(token.value), token) for token in more.tokens)
         self._access.update(((m.workspace, m.user), m.access) for m in more.members)
-        self._configurations.update(new)
+        self._configurations.update(configurations)
         self._names.update(names)
 
-    def _load_configuration(
-        self, given: Configuration, new: dict[str, _Stored], names: dict[tuple[str, str], str]
-    ) -> None:
-        """Put a configuration into `new` and its name into `names`; raise `NameTakenError`."""
-        if given.id in new or given.id in self._configurations:
-            raise NameTakenError
-        new[given.id] = self._changed(_Stored(given.workspace), given.id, given.fields)
-        if "name" in given.fields:
-            name = (given.workspace, given.fields["name"])
-            if name in names or name in self._names:
-                raise NameTakenError
-            names[name] = given.id
-
-    def _changed(self, stored: _Stored, id: str, changes: Mapping[str, str]) -> _Stored:
-        """Return the configuration with the changes, its credentials sealed."""
-        now = datetime.now(UTC)
-        sealed = {
-            name: (self._vault.seal(changes[name], stored.workspace, id, name), now)
-            for name in self._credentials & changes.keys()
-        }
-        plain = {name: value for name, value in changes.items() if name not in sealed}
-        return _Stored(stored.workspace, stored.plain | plain, stored.sealed | sealed)
+    def _changed(self, stored: _Stored, changes: Mapping[str, str]) -> _Stored:
+        """Return the configuration with the changes."""
+        changed = dict.fromkeys(self._credentials & changes.keys(), datetime.now(UTC))
+        return _Stored(stored.workspace, {**stored.fields, **changes}, stored.changed | changed)

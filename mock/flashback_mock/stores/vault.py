@@ -1,8 +1,7 @@
-"""Credentials at rest: AES-256-GCM, each bound to the place where it is stored."""
+"""Encryption of stored credentials: AES-256-GCM, bound to the place where each is stored."""
 
 import hashlib
 import os
-from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Self
 
@@ -14,99 +13,100 @@ from .store import StoreError
 
 VERSION = b"\x01"
 ID_BYTES = 4
-NONCE_BYTES = 12  # NIST SP 800-38D, the size that GCM is made for
+NONCE_BYTES = 12  # NIST SP 800-38D: the size that GCM is designed for
 LENGTH_BYTES = 4
 TAG_BYTES = 16
 HEADER_BYTES = len(VERSION) + ID_BYTES + NONCE_BYTES
-# What a sealed value may measure. It says nothing about a credential but its size class: 8192
-# characters fit the third if they are ASCII, the last at four bytes each.
+# Sizes of sealed values. A size reveals only its class: 8192 characters fit the third class if
+# they are ASCII, and the last at four bytes per character.
 SIZES = (256, 2048, 9216, 36864)
 
 
 class Vault:
-    """Seals with the first of its master keys, opens with each.
+    """Seals with the first of its master keys and opens with any of them.
 
     A sealed value is a version, the key's id and a nonce, then the padded ciphertext with its tag.
-    Its header, and workspace, configuration and field, are its associated data: moved to another
-    row or field, it does not open.
+    The header and the place (workspace, configuration, field) are its associated data: moved to
+    another row or field, it does not open.
     """
 
-    def __init__(self, keys: Sequence[bytes] = ()) -> None:
-        """Hold the master keys; without any, one that is lost with the process."""
-        keys = keys or [AESGCM.generate_key(256)]
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        """Hold the master keys."""
         self._ciphers = {key_id(key): AESGCM(key) for key in keys}
-        self.key_ids = list(self._ciphers)  # that of the one which seals first
+        self.key_ids = list(self._ciphers)  # the sealing key's first
 
     @classmethod
     def of_store(cls, keys: KeySource, store: str, proof: bytes | None) -> Self:
-        """The vault of a store, made for a new one (no `proof` yet); raises `StoreError`.
+        """Return the vault of a store; `proof` is None for a new one. Raise `StoreError`.
 
-        The key of the proof seals, whichever is given first: only a rotation changes it.
+        The key of the proof seals, even if another one comes first: only a rotation changes it.
         """
         if proof is None:
             return cls(keys.make(store))
-        wanted = sealed_by(proof)
-        vault = cls(sorted(keys.load(store), key=lambda key: key_id(key) != wanted))
-        if vault.key_ids[0] != wanted:
+        expected = sealing_key_id(proof)
+        vault = cls(sorted(keys.load(store), key=lambda key: key_id(key) != expected))
+        if vault.key_ids[0] != expected:
             raise StoreError(
-                f"{keys.where(store)}: holds the keys of another store; "
-                f"this one wants key {wanted.hex()}"
+                f"{keys.location(store)}: contains the keys of another store; "
+                f"this store needs key {expected.hex()}"
             )
         vault.open(proof, store)
         return vault
 
     def proof(self, store: str) -> bytes:
-        """What shows, when it opens, that these are the keys of the store."""
+        """Return a value that opens only with the sealing key of this store."""
         return self.seal("", store)
 
     def seal(self, credential: str, *place: str) -> bytes:
         """Encrypt a credential for its place: workspace, configuration, field."""
         try:
-            octets = credential.encode()
-        except UnicodeEncodeError:  # which would carry the credential along
+            plain = credential.encode()
+        except UnicodeEncodeError:  # its text would quote the credential
             raise ValueError("a credential with a lone surrogate cannot be stored") from None
-        key, nonce = self.key_ids[0], os.urandom(NONCE_BYTES)
-        header = VERSION + key + nonce
-        return header + self._ciphers[key].encrypt(nonce, _padded(octets), _bound(header, place))
+        nonce = os.urandom(NONCE_BYTES)
+        header = VERSION + self.key_ids[0] + nonce
+        cipher = self._ciphers[self.key_ids[0]]
+        return header + cipher.encrypt(nonce, _pad(plain), _associated_data(header, place))
 
     def open(self, sealed: bytes, *place: str) -> str:
-        """Decrypt a credential; raises `StoreError` at another place, or without its key."""
-        header, key = sealed[:HEADER_BYTES], sealed_by(sealed)
+        """Decrypt a credential; raise `StoreError` for another place or a missing key."""
+        header = sealed[:HEADER_BYTES]
+        key = sealing_key_id(sealed)
+        name = " of ".join(["the credential", *reversed(place)])
         if not sealed.startswith(VERSION) or key not in self._ciphers:
-            raise StoreError(f"{_said(place)} is sealed by key {key.hex()}, which is not given")
+            raise StoreError(f"{name} is sealed by key {key.hex()}, which is missing")
         nonce = header[-NONCE_BYTES:]
+        ciphertext = sealed[HEADER_BYTES:]
         try:
-            padded = self._ciphers[key].decrypt(nonce, sealed[HEADER_BYTES:], _bound(header, place))
+            padded = self._ciphers[key].decrypt(nonce, ciphertext, _associated_data(header, place))
         except InvalidTag:
             raise StoreError(
-                f"{_said(place)} does not open: it was damaged, or moved from another place; "
-                "an update of it puts that right"
+                f"{name} cannot be decrypted: it was damaged or moved from another place; "
+                "update it to repair it"
             ) from None
         length = int.from_bytes(padded[:LENGTH_BYTES], "big")
         return padded[LENGTH_BYTES : LENGTH_BYTES + length].decode()
 
 
 def key_id(key: bytes) -> bytes:
-    """What names a key and tells nothing about it."""
+    """Return the id of a key, which reveals nothing about it."""
     return hashlib.sha256(b"flashback-mock key " + key).digest()[:ID_BYTES]
 
 
-def sealed_by(sealed: bytes) -> bytes:
-    """The id of the key that sealed this."""
+def sealing_key_id(sealed: bytes) -> bytes:
+    """Return the id of the key that sealed a value."""
     return sealed[len(VERSION) : len(VERSION) + ID_BYTES]
 
 
-def _padded(octets: bytes) -> bytes:
+def _pad(plain: bytes) -> bytes:
+    """Prefix the length, and pad so that the sealed value has the size of its class."""
     overhead = HEADER_BYTES + TAG_BYTES
-    needed = overhead + LENGTH_BYTES + len(octets)
-    larger = bisect_left(SIZES, needed)
-    size = SIZES[larger] if larger < len(SIZES) else -(-needed // SIZES[-1]) * SIZES[-1]
-    return (len(octets).to_bytes(LENGTH_BYTES, "big") + octets).ljust(size - overhead, b"\0")
+    needed = overhead + LENGTH_BYTES + len(plain)
+    largest = SIZES[-1]
+    beyond = -(-needed // largest) * largest  # rounded up
+    size = next((size for size in SIZES if size >= needed), beyond)
+    return (len(plain).to_bytes(LENGTH_BYTES, "big") + plain).ljust(size - overhead, b"\0")
 
 
-def _said(place: tuple[str, ...]) -> str:
-    return " of ".join(["the credential", *reversed(place)])
-
-
-def _bound(header: bytes, place: tuple[str, ...]) -> bytes:
+def _associated_data(header: bytes, place: tuple[str, ...]) -> bytes:
     return header + "".join([f"{len(part)}:{part}" for part in place]).encode()

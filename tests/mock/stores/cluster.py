@@ -1,7 +1,6 @@
-"""A PostgreSQL server of the tests' own: on a free port of 127.0.0.1, and gone afterwards.
+"""A PostgreSQL server for tests, on a free port of 127.0.0.1.
 
-pytest-postgresql would do, were `initdb` not run as the user of the tests, whom it refuses when
-that is root.
+pytest-postgresql runs `initdb` as the user of the tests, which fails if that is root.
 """
 
 import os
@@ -16,12 +15,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-PASSWORD = "made-up-p%40ss"  # percent-encoded, as it stands in a URL
+PASSWORD = "made-up-p%40ss"  # percent-encoded, as in a URL
 USER = "owner"
 
 
 def programs() -> Path | None:
-    """Where the server's programs are; None: nowhere."""
+    """Return the folder of the server's programs, or None."""
     found = shutil.which("initdb")
     places = [Path(found).parent] if found else []
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=_version)
@@ -33,9 +32,11 @@ class Cluster:
     """A server; `folder` holds all of its files."""
 
     def __init__(self, programs: Path, folder: Path) -> None:
-        """A new server in an empty folder, not started yet."""
-        self._programs, self.folder, self._schemas = programs, folder, 0
-        # Whom initdb refuses runs it as the user whom the package brings.
+        """Create a server in an empty folder, without starting it."""
+        self._programs = programs
+        self.folder = folder
+        self._schemas = 0
+        # initdb refuses root, so root runs it as the user of the package.
         postgres: Any = {"user": "postgres", "group": "postgres", "extra_groups": ()}
         self._as = {} if os.getuid() else postgres
         self._give(folder)
@@ -48,17 +49,17 @@ class Cluster:
         self._offer_tls()
 
     def start(self) -> None:
-        """Serve, as it did before if it did."""
+        """Start the server."""
         options = f"-c listen_addresses=127.0.0.1 -p {self.port} -k {self.folder}"
         self._control("start", "-l", self.folder / "log", "-o", options)
 
     def stop(self) -> None:
-        """Stop serving, as fast as a crash."""
+        """Stop the server immediately, as in a crash."""
         self._control("stop", "-m", "immediate")
 
     @contextmanager
     def stopped(self, mode: str = "fast") -> Generator[None]:
-        """Not serving until the block ends; `immediate` is as a crash."""
+        """The server is down until the block ends; the mode `immediate` is like a crash."""
         self._control("stop", "-m", mode)
         try:
             yield
@@ -67,7 +68,7 @@ class Cluster:
 
     @contextmanager
     def silent(self) -> Generator[None]:
-        """There, and saying nothing, until the block ends."""
+        """The server accepts connections but does not answer until the block ends."""
         first = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
         children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
         processes = [first, *map(int, children)]
@@ -80,30 +81,30 @@ class Cluster:
                 os.kill(process, signal.SIGCONT)
 
     def url(self, parameters: str = "", password: str = f":{PASSWORD}", user: str = USER) -> str:
-        """The URL of its one database."""
+        """Return the URL of its database."""
         return f"postgresql://{user}{password}@127.0.0.1:{self.port}/postgres?{parameters}"
 
     def schema(self) -> str:
-        """The URL of an empty schema."""
+        """Create an empty schema, and return its URL."""
         self._schemas += 1
         name = f"test{self._schemas}"
         self.sql(f"CREATE SCHEMA {name}")
         return self.url(f"sslmode=disable&search_path={name}")
 
     def sql(self, *statements: str, url: str = "") -> list[Any]:
-        """What the last statement returns, as its owner says it."""
+        """Execute statements as the owner, and return the rows of the last one."""
         import asyncio
 
         import asyncpg
 
-        async def said() -> list[Any]:
+        async def execute() -> list[Any]:
             db = await asyncpg.connect(url or self.url("sslmode=disable"))
             try:
                 return [await db.fetch(statement) for statement in statements][-1]
             finally:
                 await db.close()
 
-        return asyncio.run(said())
+        return asyncio.run(execute())
 
     def _offer_tls(self) -> None:
         key, root = certificate(self.folder)
@@ -120,19 +121,19 @@ class Cluster:
 
     def _run(self, program: str, *arguments: object) -> None:
         command = [str(self._programs / program), *map(str, arguments)]
-        # Not a pipe: the server would keep it open.
-        with (self.folder / "said").open("w+") as said:
+        # Not a pipe, which the server would keep open.
+        with (self.folder / "output").open("w+") as output:
             done = subprocess.run(
-                command, stdout=said, stderr=said, cwd="/", check=False, **self._as
+                command, stdout=output, stderr=output, cwd="/", check=False, **self._as
             )
-            said.seek(0)
-            assert done.returncode == 0, said.read()
+            output.seek(0)
+            assert done.returncode == 0, output.read()
 
 
 @contextmanager
 def running(programs: Path) -> Generator[Cluster]:
-    """A server until the block ends."""
-    # Not pytest's folder: its parents are closed to others, its name too long for a socket.
+    """A server that runs until the block ends."""
+    # Not in pytest's folder, whose parents are private and whose name is too long for a socket.
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
         cluster = Cluster(programs, Path(folder))
         cluster.start()
@@ -143,7 +144,7 @@ def running(programs: Path) -> Generator[Cluster]:
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
-    """A new key, and a certificate for localhost that it signs itself."""
+    """Create a key and a self-signed certificate for localhost, and return their files."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -177,6 +178,6 @@ def _version(path: Path) -> float:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """Return a port that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])

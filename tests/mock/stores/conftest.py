@@ -1,23 +1,93 @@
-"""Stores of every kind, and a PostgreSQL server of the tests' own."""
+"""Stores of every kind, and a PostgreSQL server."""
 
 import asyncio
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flashback_mock import Contract, Fixtures
+from flashback_mock.stores import Store
 from flashback_mock.stores.keys import KeySource
 from flashback_mock.stores.memory import MemoryStore
-from flashback_mock.stores.sqlite import Sqlite
-from flashback_mock.stores.store import Store
+from flashback_mock.stores.postgresql import PostgresqlStore
+from flashback_mock.stores.sqlite import SqliteStore
 
 from tests.conftest import lacking
 from tests.mock.stores.cluster import Cluster, programs, running
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
+CONTRACT = Contract()
+FIXTURES = Fixtures.read(CONTRACT)
+MAIN, SIBLING, FOREIGN = (configuration.id for configuration in FIXTURES.configurations)
+OWNER = "owner-token"
+
+
+@dataclass
+class Place:
+    """Where a store is or will be; its keys are below `home`."""
+
+    location: str | None
+    home: Path
+    cluster: Cluster | None = None
+    environment: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Have the default key file below `home`."""
+        self.environment = {"XDG_DATA_HOME": str(self.home)}
+
+    @property
+    def key_file(self) -> Path:
+        """The file of the store's master keys."""
+        (file,) = self.home.glob("flashback-mock/*.keys")
+        return file
+
+    def keys(self) -> list[bytes]:
+        """Return the store's master keys."""
+        return KeySource(self.key_file).load(self.key_file.stem)
+
+    def store(self, **environment: str) -> Store:
+        """Return the store, not yet open; `environment` may contain other keys."""
+        keys = KeySource(None, self.environment | environment)
+        if self.location is None:
+            return MemoryStore(CONTRACT.credentials)
+        if self.cluster:
+            return PostgresqlStore(self.location, CONTRACT.credentials, keys)
+        return SqliteStore(Path(self.location), CONTRACT.credentials, keys)
+
+    @contextmanager
+    def opened(self, run: Run, **environment: str) -> Generator[Store]:
+        """The store that exists, open until the block ends."""
+        store = self.store(**environment)
+        assert not run(store.open(FIXTURES))
+        try:
+            yield store
+        finally:
+            run(store.close())
+
+    def command(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """Start `python -m flashback_mock` on the store."""
+        command = [sys.executable, "-m", "flashback_mock", "--store", self.location or ""]
+        environment = os.environ | self.environment
+        pipe: dict[str, Any] = {"stdout": subprocess.PIPE, "text": True, **options}
+        return subprocess.Popen([*command, *arguments], env=environment, **pipe)
+
+    def sql(self, statement: str) -> list[Any]:
+        """Execute a statement behind the store's back."""
+        if self.cluster:
+            return self.cluster.sql(statement, url=self.location or "")
+        database = sqlite3.connect(self.location or "")
+        try:
+            with database:
+                return database.execute(statement).fetchall()
+        finally:
+            database.close()
 
 
 @pytest.fixture(scope="session")
@@ -28,63 +98,10 @@ def cluster() -> Generator[Cluster]:
 
 
 @pytest.fixture
-def schema(cluster: Cluster) -> str:
-    """The URL of an empty schema."""
-    return cluster.schema()
-
-
-@pytest.fixture
 def run() -> Generator[Run]:
-    """Runs coroutines, all in one event loop."""
-    with asyncio.Runner() as runner:  # uvloop's would hang on a TLS connection that is left open
+    """Runs coroutines in one event loop."""
+    with asyncio.Runner() as runner:  # not uvloop: it hangs on a TLS connection that is left open
         yield runner.run
-
-
-@dataclass
-class Place:
-    """Where a store is, or is to be; its keys are in a folder of its own."""
-
-    where: str | None
-    home: Path
-    cluster: Cluster | None = None
-    contract: Contract = field(default_factory=Contract)
-
-    @property
-    def fixtures(self) -> Fixtures:
-        """The default fixtures."""
-        return Fixtures.read(self.contract)
-
-    @property
-    def key_file(self) -> Path:
-        """The file of its master keys."""
-        (file,) = self.home.glob("flashback-mock/*.keys")
-        return file
-
-    def keys(self) -> list[bytes]:
-        """Its master keys."""
-        return KeySource(self.key_file).load(self.key_file.stem)
-
-    def store(self, **environment: str) -> Store:
-        """The store, not yet open; with other keys if the environment has them."""
-        keys = KeySource(None, {"XDG_DATA_HOME": str(self.home), **environment})
-        if self.cluster:
-            from flashback_mock.stores.postgres import Postgres
-
-            return Postgres(self.where or "", self.contract.credentials, keys)
-        if self.where is None:
-            return MemoryStore(self.contract.credentials)
-        return Sqlite(Path(self.where), self.contract.credentials, keys)
-
-    def sql(self, statement: str) -> list[Any]:
-        """What is said of the database behind the store's back."""
-        if self.cluster:
-            return self.cluster.sql(statement, url=self.where or "")
-        db = sqlite3.connect(self.where or "")
-        try:
-            with db:
-                return db.execute(statement).fetchall()
-        finally:
-            db.close()
 
 
 @pytest.fixture(params=["memory", "file", "postgresql"])
@@ -93,13 +110,19 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "postgresql":
         cluster: Cluster = request.getfixturevalue("cluster")
         return Place(cluster.schema(), tmp_path / "keys", cluster)
-    return Place(str(tmp_path / "store") if request.param == "file" else None, tmp_path / "keys")
+    location = str(tmp_path / "store") if request.param == "file" else None
+    return Place(location, tmp_path / "keys")
 
 
 @pytest.fixture
 def store(place: Place, run: Run) -> Generator[Store]:
-    """A new store with the default fixtures, open."""
+    """A new open store with the default fixtures."""
     store = place.store()
-    assert run(store.open(place.fixtures))
+    assert run(store.open(FIXTURES))
     yield store
     run(store.close())
+
+
+async def rotate(store: Store) -> list[tuple[int, int]]:
+    """Rotate the keys, and return the progress."""
+    return [progress async for progress in store.rotate()]

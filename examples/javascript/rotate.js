@@ -1,0 +1,33 @@
+// A function of a service that rotates a secret, with retries.
+
+export async function rotate(id, secret, { retries = 2, wait = 50 } = {}) {
+  const url = `${process.env.FLASHBACK_BASE_URL}/ai/llm/${encodeURIComponent(id)}`;
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      const response = await fetch(url, {
+        method: "PUT",
+        headers: {
+          "Authorization": `Bearer ${process.env.FLASHBACK_TOKEN}`,
+          "Content-Type": "application/json",
+        },
+        body: JSON.stringify({ secret }),
+      });
+      if (response.ok) return;
+      const isTemporary = response.status === 429 || response.status >= 500;
+      if (!isTemporary || attempt === retries) throw new RefusedError(response.status);
+      await sleep(1000 * Number(response.headers.get("Retry-After") ?? wait / 1000));
+    } catch (error) {
+      if (error instanceof RefusedError || attempt === retries) throw error;
+      await sleep(wait); // the connection failed
+    }
+  }
+}
+
+export class RefusedError extends Error {
+  constructor(status) {
+    super(`the secret was not rotated: status ${status}`);
+    this.status = status;
+  }
+}
+
+const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));

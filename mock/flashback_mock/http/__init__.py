@@ -1,0 +1,1 @@
+"""The mock over HTTP: the operation, `/__admin`, the page, and the server."""

@@ -1,0 +1,340 @@
+"""The operation over HTTP: who sends the request, for which configuration, and the answer."""
+
+import logging
+import os
+import re
+import time
+import traceback
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http import HTTPMethod, HTTPStatus
+from urllib.parse import unquote_to_bytes
+
+from multidict import CIMultiDict
+
+from flashback_mock.control.backend import Backend
+from flashback_mock.control.journal import Entry
+from flashback_mock.control.plans import NO_PLAN, WITHOUT_STATUS, Plan
+from flashback_mock.stores import (
+    ForbiddenError,
+    NameTakenError,
+    NotFoundError,
+    RefusedError,
+    StoreError,
+    UnauthorizedError,
+)
+
+from . import body
+from .messages import (
+    ENCODER,
+    JSON_TYPE,
+    Answer,
+    HttpError,
+    Request,
+    error_answer,
+    json_answer,
+)
+from .routes import Routes
+
+log = logging.getLogger("flashback_mock")
+
+BEARER = re.compile("bearer +([0-9A-Za-z._~+/-]+=*)", re.IGNORECASE)  # RFC 6750, section 2.1
+REQUEST_ID = re.compile("[0-9A-Za-z._-]{1,64}")
+# As Prism reads them: `Prefer: code=404, example=notFound`, and `?__code=404&__example=notFound`.
+PREFER = re.compile(r"(?:^|[,;])\s*(code|example)\s*=\s*\"?([^\s\",;]+)", re.IGNORECASE)
+QUERY = re.compile(r"(?:^|&)__(code|example)=([^&]+)")
+METHODS = frozenset(HTTPMethod)
+PROXY_STATUSES = (502, 503, 504)  # a proxy sends them when the service is down
+EXPOSED_HEADERS = "Retry-After, WWW-Authenticate, X-Request-Id"
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request, and what becomes known while it is answered."""
+
+    request: Request
+    started: float = field(default_factory=time.perf_counter)
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    id: str = field(default_factory=lambda: os.urandom(16).hex())
+    user: str = ""
+    configuration: str = ""
+    fields: tuple[str, ...] = ()
+    updated: bool = False
+    reason: str = ""
+    plan: Plan = NO_PLAN
+
+
+class App:
+    """Answers every request by its route; those of the operation are logged."""
+
+    def __init__(self, backend: Backend, cors_origins: Collection[str] = ()) -> None:
+        """Serve the operation to programs, and to web pages of these origins."""
+        self._contract = backend.contract
+        self._backend = backend
+        self._origins = frozenset(cors_origins)
+        message = ENCODER.encode(self._contract.message(200))
+        self._updated = f'{{"success":true,"aiLlmId":%s,"message":{message.replace("%", "%%")}}}'
+        self.routes = Routes()
+        self.routes.add("PUT", self._contract.path, self._put)
+        if cors_origins:
+            self.routes.add("OPTIONS", self._contract.path, self._preflight)
+
+    async def answer(self, request: Request) -> Answer:
+        """Answer one request."""
+        try:
+            handler, parameters = self.routes.find(request)
+        except HttpError as error:
+            return self.refuse(request, error)
+        return await handler(request, *parameters)
+
+    def refuse(self, request: Request, error: HttpError) -> Answer:
+        """Answer and log a request that no handler answers."""
+        exchange = Exchange(request, reason=error.message)
+        answer = error_answer(error.status, error.message, error.headers)
+        return self._finish(exchange, answer)
+
+    async def _put(self, request: Request, raw_id: str) -> Answer:
+        exchange = Exchange(request)
+        id = _decode(raw_id)
+        if id in self._backend.known_ids:
+            exchange.configuration = id
+        exchange.plan = plan = self._backend.plans.next(id or "")
+        try:
+            answer = await self._update(exchange, id)
+        except HttpError as error:
+            exchange.reason = error.message
+            answer = self._error(error.status, error.message)
+        except Exception as error:  # noqa: BLE001 - 500 is the documented answer to any
+            exchange.reason = f"failed: {_cause(error)}"
+            log.error("request %s failed: %s", exchange.id, _cause(error))  # noqa: TRY400
+            answer = self._error(500, self._contract.message(500))
+        if plan is not NO_PLAN:
+            answer = self._apply(plan, answer)
+        return self._finish(exchange, answer)
+
+    async def _update(self, exchange: Exchange, id: str | None) -> Answer:
+        token = _bearer_token(exchange)
+        try:
+            changes = self._valid_changes(exchange.request, id)
+            example = self._preferred(exchange.request)
+        except HttpError:
+            # Before anything else a user needs a valid token, even to learn what is wrong.
+            exchange.user = (token and await self._backend.store.user_of(token)) or ""
+            if not exchange.user:
+                return self._unauthorized(exchange)
+            raise
+        exchange.fields = tuple(changes)
+        # An update without changes shows who sends the request, and whether it is allowed.
+        real = not example and exchange.plan.update
+        answer = await self._store(exchange, token, id, changes if real else {})
+        exchange.updated = real and answer.status == HTTPStatus.OK
+        if exchange.user and "X-Request-Id" in exchange.request.headers:
+            await self._adopt_request_id(exchange, changes)
+        return example if example and exchange.user else answer
+
+    async def _store(
+        self, exchange: Exchange, token: str, id: str | None, changes: dict[str, str]
+    ) -> Answer:
+        try:
+            exchange.user = await self._backend.store.update(token, id or "", changes)
+        except UnauthorizedError:
+            return self._unauthorized(exchange)
+        except RefusedError as refused:
+            exchange.user = refused.user
+            if isinstance(refused, NotFoundError):
+                return self._refused(exchange, 404)
+            exchange.configuration = id or ""
+            if isinstance(refused, ForbiddenError):
+                return self._refused(exchange, 403)
+            if isinstance(refused, NameTakenError):
+                exchange.reason = self._contract.name_taken
+                return self._error(400, self._contract.name_taken)
+            raise
+        exchange.configuration = id or ""
+        body = self._updated % ENCODER.encode(id)
+        return Answer(200, body.encode(), CIMultiDict({"Content-Type": JSON_TYPE}))
+
+    def _valid_changes(self, request: Request, id: str | None) -> dict[str, str]:
+        """Return the valid changes of a request; raise `HttpError`, which says what is invalid."""
+        body.check_complete(request, self._contract.max_body_bytes)
+        if not request.body:
+            raise HttpError(400, "body: is empty; send {} to change nothing")
+        body.check_headers(request.headers, self._contract.media_type)
+        changes: dict[str, str] = body.parse(request.body)
+        error = self._contract.body_error(changes)
+        if not error and id is not None:
+            error = self._contract.id_error(id)
+        if error:
+            raise HttpError(400, error)
+        return changes
+
+    def _unauthorized(self, exchange: Exchange) -> Answer:
+        exchange.reason = exchange.reason or "Authorization: the token is unknown or expired"
+        return self._error(401, self._contract.message(401))
+
+    def _refused(self, exchange: Exchange, status: int) -> Answer:
+        exchange.reason = self._contract.message(status)
+        return self._error(status, exchange.reason)
+
+    def _preferred(self, request: Request) -> Answer | None:
+        """Return the example that a request asks for, if any; raise `HttpError`."""
+        query = request.query
+        if not query and "Prefer" not in request.headers:
+            return None
+        preferences = ",".join(request.headers.getall("Prefer", []))
+        pairs = QUERY.findall(query) + PREFER.findall(preferences)
+        if not pairs:
+            return None
+        wanted = {key.lower(): value for key, value in pairs}
+        try:
+            status, content = self._contract.example(
+                wanted.get("code", ""), wanted.get("example", "")
+            )
+        except LookupError as error:
+            raise HttpError(400, f"Prefer: {error}") from None
+        return json_answer(status, content, _standard_headers(status))
+
+    def _error(self, status: int, message: str) -> Answer:
+        """Return an error; 400 in place of a status that the contract does not document."""
+        documented = status in self._contract.answers or status == HTTPStatus.METHOD_NOT_ALLOWED
+        status = status if documented else 400
+        return error_answer(status, message, _standard_headers(status))
+
+    def _apply(self, plan: Plan, answer: Answer) -> Answer:
+        """Return the planned answer instead of the real one, or the real one as it is planned."""
+        if plan.replaces_answer:
+            answer = self._planned(plan)
+        answer.headers.update(plan.headers)
+        answer.delay = plan.delay
+        answer.fault = plan.fault
+        return answer
+
+    def _planned(self, plan: Plan) -> Answer:
+        code = str(plan.status or "")
+        if plan.example or plan.status in self._contract.answers:
+            status, content = self._contract.example(code, plan.example)
+            return json_answer(status, content, _standard_headers(status))
+        phrase = _phrase(plan.status)
+        planned_type = CIMultiDict(plan.headers).get("Content-Type", "text/html")
+        if plan.status in PROXY_STATUSES and planned_type.startswith("text/html"):
+            title = f"{plan.status} {phrase}"
+            page = (
+                f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n"
+                f"<center><h1>{title}</h1></center>\r\n</body>\r\n</html>\r\n"
+            )
+            return Answer(plan.status, page.encode(), CIMultiDict({"Content-Type": "text/html"}))
+        return error_answer(plan.status, phrase)
+
+    async def _adopt_request_id(self, exchange: Exchange, changes: dict[str, str]) -> None:
+        """Use X-Request-Id if it is well-formed and contains no credential."""
+        given = exchange.request.headers["X-Request-Id"]
+        if not REQUEST_ID.fullmatch(given):
+            return
+        secrets = exchange.request.headers.get("Authorization", "").split()
+        secrets += [changes[name] for name in self._contract.credentials & changes.keys()]
+        overlaps = any(secret in given or given in secret for secret in secrets)
+        if not overlaps and not await self._backend.store.user_of(given):
+            exchange.id = given
+
+    async def _preflight(self, request: Request, _raw_id: str) -> Answer:
+        """Answer a browser that asks whether a page may send its update."""
+        if "Access-Control-Request-Method" not in request.headers or not self._origin(request):
+            return self.refuse(
+                request, HttpError(405, "Only PUT is allowed here", {"Allow": "PUT"})
+            )
+        headers = CIMultiDict(
+            {
+                "Allow": "PUT",
+                "Access-Control-Allow-Methods": "PUT",
+                "Access-Control-Allow-Headers": request.headers.get(
+                    "Access-Control-Request-Headers", "authorization, content-type"
+                ),
+                "Access-Control-Max-Age": "600",
+            }
+        )
+        return self._finish(Exchange(request), Answer(204, b"", headers))
+
+    def _origin(self, request: Request) -> str:
+        """Return the request's origin if pages of it may read answers."""
+        origin = request.headers.get("Origin", "")
+        return origin if origin in self._origins else ""
+
+    def _finish(self, exchange: Exchange, answer: Answer) -> Answer:
+        """Log the request, and add the headers that every answer has."""
+        request = exchange.request
+        plan = exchange.plan
+        seconds = time.perf_counter() - exchange.started
+        entry = Entry(
+            exchange.id,
+            request.method if request.method in METHODS else "other",  # it could be a token
+            0 if plan.fault in WITHOUT_STATUS else answer.status,
+            round(seconds * 1000, 3),
+            exchange.user,
+            exchange.configuration,
+            exchange.fields,
+            exchange.updated,
+            plan.fault,
+            exchange.reason,
+            exchange.time,
+        )
+        self._backend.journal.append(entry)
+        log.info(entry)
+        answer.headers["X-Request-Id"] = exchange.id
+        answer.close = bool(request.cut)
+        if self._origins:
+            answer.headers["Vary"] = "Origin"
+            if origin := self._origin(request):
+                answer.headers["Access-Control-Allow-Origin"] = origin
+                answer.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
+        return answer
+
+
+def bearer_token(authorization: list[str]) -> str:
+    """Return the bearer token of the `Authorization` headers; empty unless there is just one."""
+    if len(authorization) != 1:
+        return ""
+    match = BEARER.fullmatch(authorization[0].strip(" \t"))
+    return match[1] if match else ""
+
+
+def _bearer_token(exchange: Exchange) -> str:
+    """Return the bearer token; without one, note the reason."""
+    authorization = exchange.request.headers.getall("Authorization", [])
+    token = bearer_token(authorization)
+    if not authorization:
+        exchange.reason = "Authorization: is missing"
+    elif len(authorization) > 1:
+        exchange.reason = "Authorization: is there more than once"
+    elif not token:
+        exchange.reason = "Authorization: is not a bearer token"
+    return token
+
+
+def _decode(raw_id: str) -> str | None:
+    """Return a percent-decoded id; None if its bytes are not text, so that nothing has it."""
+    if "%" not in raw_id:
+        return raw_id
+    try:
+        return unquote_to_bytes(raw_id).decode()
+    except UnicodeError:
+        return None
+
+
+def _standard_headers(status: int) -> dict[str, str]:
+    return {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return f"Status {status}"
+
+
+def _cause(error: Exception) -> str:
+    """Return where an error was raised, not its text, which may contain a credential."""
+    if isinstance(error, StoreError):  # the text is our own
+        return str(error)
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {frame.name}:{frame.lineno}"

@@ -1,0 +1,85 @@
+"""A request's body: complete, declared as JSON, and parsed strictly."""
+
+import json
+from typing import Any, NoReturn
+
+from multidict import MultiMapping
+
+from .messages import HttpError, Request
+
+
+def check_complete(request: Request, limit: int) -> None:
+    """Raise `HttpError` unless the body was received to its end, within `limit` bytes."""
+    if request.cut == "size" or len(request.body) > limit:
+        raise HttpError(413, f"body: must be at most {limit} bytes")
+    if request.cut == "time":
+        raise HttpError(400, "body: not received in time")
+    if request.cut:
+        raise HttpError(400, "body: not a valid chunked body")
+
+
+def check_headers(headers: MultiMapping[str], media_type: str) -> None:
+    """Raise `HttpError` unless the headers declare a plain body of the media type in UTF-8."""
+    if "Content-Encoding" in headers:
+        raise HttpError(415, "Content-Encoding: send the body without a content coding")
+    if headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
+        raise HttpError(400, "Transfer-Encoding: must be chunked, or absent")
+    declared = headers.getall("Content-Type", [])
+    if declared == [media_type]:
+        return
+    # In any case, with any quotes and space: what is compared is what it means.
+    if [_normalize(value) for value in declared] not in (
+        [media_type],
+        [f"{media_type};charset=utf-8"],
+    ):
+        raise HttpError(
+            415, f"Content-Type: must be {media_type}, with no parameter but charset=utf-8"
+        )
+
+
+def parse(body: bytes) -> Any:
+    """Return the value of a JSON text in UTF-8.
+
+    Raise `HttpError` if it is not one, also for duplicate keys, `NaN`, lone surrogates and
+    nesting that is too deep.
+    """
+    if not body:
+        raise HttpError(400, "body: is empty")
+    try:
+        value = DECODER.decode(body.decode("utf-8"))
+        if b"\\u" in body:  # it may be a lone surrogate, which has no bytes
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except RecursionError:
+        raise HttpError(400, "body: is nested too deeply") from None
+    except UnicodeError:
+        raise HttpError(400, "body: is not UTF-8, or has a lone surrogate") from None
+    except json.JSONDecodeError as error:
+        raise HttpError(400, _syntax_error(error)) from None
+    except ValueError:  # an integer of thousands of digits
+        raise HttpError(400, "body: has a number that is too large") from None
+    return value
+
+
+def _syntax_error(error: json.JSONDecodeError) -> str:
+    has_mark = error.doc.startswith("\ufeff") or "\0" in error.doc[:4]
+    remedy = "; send UTF-8 without a byte order mark" if has_mark else ""
+    return f"body: is not JSON at line {error.lineno}, column {error.colno}{remedy}"
+
+
+def _normalize(content_type: str) -> str:
+    parts = (part.strip(" \t") for part in content_type.lower().split(";"))
+    return ";".join(part.replace('"utf-8"', "utf-8") for part in parts if part)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise HttpError(400, "body: has the same key twice")
+    return fields
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    raise HttpError(400, "body: NaN and Infinity are not JSON")
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)

@@ -1,0 +1,94 @@
+"""Requests and answers as plain data, independent of the server."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+from multidict import CIMultiDict
+
+ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
+JSON_TYPE = "application/json"
+
+Cut = Literal["", "size", "time", "syntax"]
+
+
+@dataclass(slots=True)
+class Request:
+    """A request as it was received.
+
+    `cut` says why the body is incomplete, if it is; `peer` is the client's address.
+    """
+
+    method: str
+    target: str
+    headers: CIMultiDict[str]
+    body: bytes = b""
+    cut: Cut = ""
+    peer: object = None
+
+    @property
+    def path(self) -> str:
+        """Return the path, still percent-encoded; empty if the target has none."""
+        path = self.target.partition("?")[0].partition("#")[0]
+        if path.startswith("/"):
+            return path
+        _, scheme, rest = path.partition("://")  # the absolute form (RFC 9112)
+        _, slash, path = rest.partition("/")
+        return slash + path if scheme else ""
+
+    @property
+    def query(self) -> str:
+        """Return what follows the first `?`, still percent-encoded."""
+        return self.target.partition("?")[2].partition("#")[0]
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer, and how the server sends it.
+
+    `delay` is in seconds, `fault` one of `control.plans.FAULTS`; `close` ends the connection.
+    """
+
+    status: int
+    body: bytes = b""
+    headers: CIMultiDict[str] = field(default_factory=CIMultiDict[str])
+    delay: float = 0
+    fault: str = ""
+    close: bool = False
+
+
+Handler = Callable[[Request], Awaitable[Answer]]
+
+
+class HttpError(Exception):
+    """A request is refused with this status; the message contains no value of the request."""
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        """Refuse with `status`, and say why."""
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = headers or {}
+
+
+def json_answer(status: int, content: object, headers: Mapping[str, str] | None = None) -> Answer:
+    """Return an answer whose body is `content` as JSON."""
+    fields = CIMultiDict({"Content-Type": JSON_TYPE})
+    if headers:
+        fields.update(headers)
+    return Answer(status, ENCODER.encode(content).encode(), fields)
+
+
+def error_answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
+    """Return an error in the contract's form."""
+    fields = CIMultiDict({"Content-Type": JSON_TYPE})
+    if headers:
+        fields.update(headers)
+    return Answer(status, _error_body(message), fields)
+
+
+@lru_cache(maxsize=256)
+def _error_body(message: str) -> bytes:
+    return ENCODER.encode({"success": False, "message": message}).encode()

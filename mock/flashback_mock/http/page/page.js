@@ -1,0 +1,143 @@
+// Swagger UI on the mock's contract, and the panel with the request log and planned answers.
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+const docs = $("docs");
+const role = $("role");
+const scheme = role.dataset.scheme;
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const paint = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", paint);
+paint();
+
+// Swagger UI leaves these without a name for screen readers.
+const NAMES = { ".body-param__text": "Request body", ".examples-select-element": "Examples" };
+const label = () => {
+  for (const [selector, name] of Object.entries(NAMES))
+    for (const element of docs.querySelectorAll(`${selector}:not([aria-label])`))
+      element.setAttribute("aria-label", name);
+};
+new MutationObserver(label).observe(docs, { childList: true, subtree: true });
+
+const authorize = () => {
+  sessionStorage.setItem("role", role.value);
+  if (role.value) ui.preauthorizeApiKey(scheme, role.value);
+  else ui.authActions.logout([scheme]);
+};
+
+// Swagger UI's own dialog takes any token; the bar then says so.
+const showRole = () => {
+  const token = ui.authSelectors.authorized().getIn([scheme, "value"]) ?? "";
+  const offered = [...role.options].some((option) => option.value === token);
+  role.value = offered ? token : "other";
+};
+
+const scrollToAnswer = () => {
+  requestAnimationFrame(() => {
+    const answer = docs.querySelector(".live-responses-table");
+    if (answer) answer.scrollIntoView({ block: "nearest" });
+  });
+};
+
+const ui = SwaggerUIBundle({
+  url: "/__admin/docs/openapi.json",
+  domNode: docs,
+  docExpansion: "full",
+  tryItOutEnabled: true,
+  displayRequestDuration: true,
+  validatorUrl: null, // it would ask another host
+  responseInterceptor: (response) => {
+    if (response.url.includes("/__admin/")) return response;
+    setTimeout(scrollToAnswer, 50); // once it is rendered
+    refresh();
+    return response;
+  },
+  onComplete: () => {
+    const known = [...role.options].map((option) => option.value);
+    const last = sessionStorage.getItem("role");
+    if (known.includes(last) && last !== "other") role.value = last;
+    authorize();
+    role.addEventListener("change", authorize);
+    ui.getStore().subscribe(showRole);
+  },
+});
+
+const call = async (method, path, content) => {
+  const body = content === undefined ? undefined : JSON.stringify(content);
+  const response = await fetch(`/__admin/${path}`, { method, body });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.message);
+  return answer;
+};
+
+const item = (...parts) => {
+  const element = document.createElement("li");
+  element.append(...parts);
+  return element;
+};
+
+const text = (tag, content, className = "") => {
+  const element = document.createElement(tag);
+  element.textContent = content;
+  element.className = className;
+  return element;
+};
+
+const requestItem = (entry) => {
+  const outcome = [entry.status || "no answer", entry.fault].filter(Boolean).join(" ");
+  const refused = entry.status < 200 || entry.status >= 300 || entry.fault;
+  const time = new Date(entry.time).toLocaleTimeString();
+  const fields = entry.fields.length ? ` (${entry.fields.join(", ")})` : "";
+  const detail = `${entry.method} as ${entry.user || "nobody"}${fields}, ${time}`;
+  const reason = entry.reason ? [document.createElement("br"), entry.reason] : [];
+  return item(text("strong", outcome, refused ? "refused" : ""), " ", text("span", detail), ...reason);
+};
+
+const planItem = (plan) => {
+  const delay = plan.delay ? `, after ${plan.delay} ms` : "";
+  const id = plan.id ? `, for ${plan.id}` : "";
+  return item(`${plan.status ?? ""} ${plan.example ?? ""} ${plan.fault ?? ""}${delay}${id}`.trim());
+};
+
+let shown = "";
+const refresh = async () => {
+  try {
+    const [log, settings] = await Promise.all([call("GET", "requests?last=50"), call("GET", "settings")]);
+    const state = JSON.stringify([log, settings]);
+    if (state === shown) return;
+    shown = state;
+    $("requests").replaceChildren(...log.requests.reverse().map(requestItem));
+    $("planned").replaceChildren(...settings.planned.slice(0, 20).map(planItem));
+    say(log.total ? `${log.total} logged` : "No requests yet.");
+  } catch (error) {
+    shown = "";
+    say(`The mock does not answer: ${error.message}`);
+  }
+};
+const say = (message) => { $("status").textContent = message; };
+
+const act = async (...request) => {
+  try {
+    await call(...request);
+    await refresh();
+  } catch (error) {
+    say(error.message);
+  }
+};
+
+$("plan").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const { answer, times, delay } = event.target.elements;
+  const step = { times: Number(times.value) };
+  if (Number(delay.value)) step.delay = Number(delay.value);
+  if (Number(answer.value)) step.status = Number(answer.value);
+  else step.fault = answer.value;
+  act("POST", "settings", { answerNext: step });
+});
+$("clear-planned").addEventListener("click", () => act("DELETE", "settings"));
+$("clear-requests").addEventListener("click", () => act("DELETE", "requests"));
+$("reset").addEventListener("click", () => act("POST", "reset"));
+
+refresh();
+setInterval(() => { if (!document.hidden) refresh(); }, 1000);

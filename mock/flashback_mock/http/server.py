@@ -1,0 +1,276 @@
+"""The server: aiohttp, with limits on size and time, and faults on the wire."""
+
+import asyncio
+import logging
+import socket
+import struct
+from asyncio import sleep  # bound here: tests may replace asyncio.sleep
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, cast
+
+from aiohttp import StreamReader, web
+from multidict import CIMultiDict
+
+from .messages import Answer, Cut, Handler, HttpError, Request
+
+SECONDS = 10.0  # for a body to arrive, and for an answer to be taken
+IDLE_SECONDS = 20.0  # for a head to arrive, and for a connection without requests
+LINGER_SECONDS = 5.0  # to discard a body that is not read: closing over it would reset
+MAX_HEAD_BYTES = 1 << 16  # of the request line, and of a header
+MAX_HEADERS = 200
+STOP_SECONDS = 0.4  # for requests that are being answered; aiohttp waits twice as long
+BACKLOG = 2048
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds: closing resets
+# aiohttp's own log would contain lines of requests.
+QUIET = logging.getLogger("flashback_mock.http")
+QUIET.setLevel(logging.CRITICAL + 1)
+
+
+class DroppedError(ConnectionError):
+    """The connection ends without an answer."""
+
+
+class Connection(web.RequestHandler):
+    """aiohttp's connection, which also answers half-closed clients, and unparsable requests."""
+
+    refuse: Callable[[], web.Response]
+    answering = 0
+    half_closed = False
+    last = False  # whether the next answer ends the connection
+    body: StreamReader | None = None  # of the newest request
+
+    def eof_received(self) -> bool:  # type: ignore[override] # asyncio takes a bool
+        """Answer what was requested, then close: the client sends no more, but may read."""
+        self.half_closed = True
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.01, self.close_if_idle)
+        loop.call_later(SECONDS, self.force_close)
+        return True
+
+    def close_if_idle(self) -> None:
+        """Close unless a request is being answered."""
+        if not self.answering:
+            self.force_close()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,  # noqa: ARG002 - aiohttp's signature
+        status: int = 500,  # noqa: ARG002
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002
+    ) -> web.StreamResponse:
+        """Answer what cannot be parsed; aiohttp's own answer would echo it."""
+        if isinstance(exc, DroppedError):
+            raise exc
+        if self.body is not None and not self.body.is_eof():
+            raise DroppedError  # it is the body of a request that has been answered
+        return self.refuse()
+
+
+class Server:
+    """Serves a handler on a listening socket."""
+
+    def __init__(
+        self, handler: Handler, refuse: Callable[[Request, HttpError], Answer], max_body: int
+    ) -> None:
+        """Read bodies of up to `max_body` bytes; `refuse` answers what cannot be parsed."""
+        self._handler = handler
+        self._refuse = refuse
+        self._max_body = max_body
+        self._stopping = asyncio.Event()
+        self._manager = web.Server(self._serve)
+        self._listener: socket.socket | None = None
+        self._asyncio_server: asyncio.Server | None = None
+
+    async def start(self, listener: socket.socket) -> None:
+        """Accept connections."""
+        loop = asyncio.get_running_loop()
+        self._listener = listener
+        self._asyncio_server = await loop.create_server(
+            self._connect, sock=listener, backlog=BACKLOG
+        )
+
+    async def stop(self) -> None:
+        """Stop accepting connections, and end all of them in less than a second."""
+        self._stopping.set()
+        if self._asyncio_server:
+            self._asyncio_server.close()
+        self._manager.pre_shutdown()
+        await self._manager.shutdown(STOP_SECONDS)
+
+    async def close_port(self, seconds: float) -> None:
+        """Refuse connections for some seconds; connections that are open are closed."""
+        if not self._listener or not self._asyncio_server:
+            return
+        address = self._listener.getsockname()
+        family = self._listener.family
+        self._asyncio_server.close()
+        self._listener.close()
+        for connection in self._connections():
+            connection.last = True
+            connection.close_if_idle()
+        # Bound but not listening: the port refuses, and nobody else can take it.
+        self._listener = await _bind(family, address)
+        self._asyncio_server = None
+        asyncio.get_running_loop().call_later(seconds, self._reopen)
+
+    def _reopen(self) -> None:
+        if self._stopping.is_set() or not self._listener:
+            return
+        task = asyncio.ensure_future(self.start(self._listener))
+        task.add_done_callback(lambda done: done.exception())
+
+    def _connections(self) -> list[Connection]:
+        return [cast("Connection", connection) for connection in self._manager.connections]
+
+    def _connect(self) -> Connection:
+        options: dict[str, Any] = {
+            "access_log": None,  # it would contain query strings, and misplaced tokens in them
+            "logger": QUIET,
+            "auto_decompress": False,
+            "keepalive_timeout": IDLE_SECONDS,
+            "lingering_time": LINGER_SECONDS,
+            "max_line_size": MAX_HEAD_BYTES,
+            "max_field_size": MAX_HEAD_BYTES,
+            "max_headers": MAX_HEADERS,
+        }
+        connection = Connection(self._manager, loop=asyncio.get_running_loop(), **options)
+        connection.refuse = self._refuse_unparsable
+        return connection
+
+    def _refuse_unparsable(self) -> web.Response:
+        message = "not a valid HTTP/1.1 request; use http:// (not https:// or HTTP/2)"
+        request = Request("", "", CIMultiDict())
+        response = _response(self._refuse(request, HttpError(400, message)))
+        response.force_close()
+        return response
+
+    async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
+        connection = cast("Connection", incoming.protocol)
+        connection.answering += 1
+        connection.body = incoming.content
+        try:
+            request = Request(incoming.method, incoming.raw_path, incoming.headers.copy())
+            request.peer = connection.peername
+            if incoming.body_exists:
+                await self._read_body(incoming, request)
+            answer = await self._handler(request)
+            if answer.delay:
+                await self._pause(answer.delay)
+            if answer.fault:
+                return await self._break(incoming, answer)
+            return await _send(incoming, answer)
+        finally:
+            connection.answering -= 1
+            if connection.half_closed:
+                asyncio.get_running_loop().call_later(0.01, connection.close_if_idle)
+
+    async def _read_body(self, incoming: web.BaseRequest, request: Request) -> None:
+        """Read the body, or as much of it as is needed to refuse it."""
+        content = incoming.content
+        if content.is_eof():  # it came with the head
+            request.body = content.read_nowait()
+            return
+        if (incoming.content_length or 0) > self._max_body:
+            request.cut = "size"
+            return
+        if incoming.headers.get("Expect", "").lower() == "100-continue":
+            await incoming.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            incoming.writer.output_size = 0
+        received = bytearray()
+        request.cut = await self._read_into(received, content)
+        request.body = bytes(received)
+
+    async def _read_into(self, received: bytearray, content: StreamReader) -> Cut:
+        try:
+            async with asyncio.timeout(SECONDS):
+                while chunk := await content.readany():
+                    received += chunk
+                    if len(received) > self._max_body:
+                        return "size"
+        except TimeoutError:
+            return "time"
+        except web.RequestPayloadError:
+            return "syntax"
+        except (ConnectionError, RuntimeError):  # aiohttp has both for a client that is gone
+            raise DroppedError from None
+        return ""
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not longer than the server runs."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+    async def _break(self, incoming: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+        """Send a broken answer: see `control.plans.FAULTS`."""
+        half = answer.body[: len(answer.body) // 2]
+        if answer.fault == "malformed":
+            answer.body = half
+            return await _send(incoming, answer)
+        if answer.fault == "truncated":
+            response = web.StreamResponse(status=answer.status, headers=answer.headers)
+            response.content_length = len(answer.body)
+            await response.prepare(incoming)
+            await response.write(half)
+        elif answer.fault == "timeout":
+            await self._wait_until_gone(incoming)
+        transport = incoming.transport
+        if transport is not None:
+            if answer.fault == "reset":
+                await self._pause(0.01)  # for answers to earlier requests to be sent
+                wire: socket.socket = transport.get_extra_info("socket")
+                wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                transport.abort()
+            else:
+                transport.close()
+        raise DroppedError
+
+    async def _wait_until_gone(self, incoming: web.BaseRequest) -> None:
+        """Wait until the client has closed the connection, or the server stops."""
+        while incoming.transport is not None and not self._stopping.is_set():
+            await self._pause(0.1)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on host and port (0: a free one); raise `OSError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+
+
+async def _bind(family: int, address: tuple[object, ...]) -> socket.socket:
+    """Return a socket that is bound to an address once it is free."""
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    while True:
+        try:
+            bound.bind(address)
+        except OSError:
+            await sleep(0.01)
+        else:
+            return bound
+
+
+async def _send(incoming: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    """Send an answer whole; drop a client that does not take it in time."""
+    transport = incoming.transport
+    if transport is None:
+        raise DroppedError
+    connection = cast("Connection", incoming.protocol)
+    response = _response(answer)
+    # aiohttp loses what is pipelined behind an offer to upgrade.
+    if answer.close or connection.last or "Upgrade" in incoming.headers:
+        response.force_close()
+    timer = asyncio.get_running_loop().call_later(SECONDS, transport.abort)
+    try:
+        await response.prepare(incoming)
+        await response.write_eof()
+    finally:
+        timer.cancel()
+    return response
+
+
+def _response(answer: Answer) -> web.Response:
+    answer.headers.setdefault("Server", "flashback-mock")
+    return web.Response(status=answer.status, body=answer.body, headers=answer.headers)

@@ -1,0 +1,137 @@
+"""The Python interface: the clients generated from both contracts, compared by griffe.
+
+griffe finds what is removed, reordered or newly required. It compares neither types nor the bases
+of classes, and knows no additions: the rest of this module does. Fields of models are not compared
+by type; the wire's rules judge them.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import griffe
+
+from scripts.compatibility.documents import ROOT
+from scripts.compatibility.findings import Change, Finding, Findings
+from scripts.generate import generate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scripts.compatibility.documents import Contract
+
+PACKAGE = "flashback_client"
+RUNTIME = ROOT / "runtime"
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+
+
+def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
+    """Return what changed for Python callers, and why that was not compared, if so."""
+    findings = Findings()
+    with tempfile.TemporaryDirectory() as folder:
+        before = load_client(base, Path(folder) / "base")
+        after = load_client(head, Path(folder) / "head")
+        if isinstance(after, griffe.Object) and isinstance(before, griffe.Object):
+            return compare_packages(before, after), ""
+    if isinstance(after, griffe.Object):
+        findings.add(Change.ADDITION, "client", "can be generated now", part="python")
+        return list(findings.found.values()), f"no client of the old contract: {before}"
+    if isinstance(before, griffe.Object):
+        what = "cannot be generated from the new contract"
+        findings.add(Change.UNDECIDED, "client", what, part="python", shown=(after,))
+    return list(findings.found.values()), f"no client of the new contract: {after}"
+
+
+def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
+    """Return the package generated from a contract, read and not run; or why there is none."""
+    folder.mkdir()
+    source = folder / "openapi.yaml"
+    source.write_text(contract.text, encoding="utf-8")
+    try:
+        generate(source, folder / PACKAGE)
+    except Exception as error:  # noqa: BLE001 # the generator is made for contracts like ours
+        text = f"{type(error).__name__}: {error}".replace(f"{folder}/", "")
+        return ADDRESS.sub("", " ".join(text.split()))[:200]
+    return load_package(folder)
+
+
+def load_package(folder: Path) -> griffe.Object:
+    """Return the client in a folder, with what it takes from the runtime."""
+    loader = griffe.GriffeLoader(search_paths=[folder, RUNTIME], allow_inspection=False)
+    for runtime in sorted(RUNTIME.glob("*/__init__.py")):
+        loader.load(runtime.parent.name)
+    package = loader.load(PACKAGE)
+    loader.resolve_aliases()
+    assert isinstance(package, griffe.Object)  # noqa: S101 # a package is not an alias
+    return package
+
+
+def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Finding]:
+    """Return what griffe finds, and what it does not compare."""
+    findings = Findings()
+
+    def add(change: Change, path: str, what: str) -> None:
+        findings.add(change, path.removeprefix(f"{PACKAGE}."), what, part="python")
+
+    for breakage in griffe.find_breaking_changes(before, after):
+        parts = [_text(part) for part in (breakage.old_value, breakage.new_value)]
+        sides = f" ({' → '.join(part or 'none' for part in parts)})" if any(parts) else ""
+        add(Change.BREAKING, breakage.obj.path, f"{breakage.kind.value}{sides}")
+    olds = public(before)
+    for path, new in public(after).items():
+        old = olds.get(path)
+        if isinstance(old, griffe.Class) and isinstance(new, griffe.Class):
+            for name in sorted(set(map(str, old.bases)) - set(map(str, new.bases))):
+                add(Change.BREAKING, path, f"is not a {name} any more")
+        elif isinstance(old, griffe.Function) and isinstance(new, griffe.Function):
+            for change, what in _function_changes(old, new):
+                add(change, path, what)
+        elif old is None and path.rpartition(".")[0] in olds:
+            add(Change.ADDITION, path, "is new")
+    return list(findings.found.values())
+
+
+def _text(value: object) -> str:
+    """Return a part of a breakage in one line; an object is known by its path already."""
+    if isinstance(value, griffe.Parameter):
+        return f"{value.name}: {value.annotation}"
+    return "" if value is None or isinstance(value, griffe.Object) else str(value)
+
+
+def public(package: griffe.Object) -> dict[str, griffe.Object]:
+    """Return everything with a public name that is defined in a package, by its path."""
+    found: dict[str, griffe.Object] = {}
+    for name, member in package.members.items():
+        if isinstance(member, griffe.Object) and (not name.startswith("_") or name == "__init__"):
+            found[member.path] = member
+            if not isinstance(member, griffe.Function | griffe.Attribute):
+                found |= public(member)
+    return found
+
+
+def _function_changes(old: griffe.Function, new: griffe.Function) -> Iterator[tuple[Change, str]]:
+    """Yield changes of the types: old arguments must be allowed, new results known."""
+    before = members(old.returns)
+    after = members(new.returns)
+    if before != after:
+        change = Change.ADDITION if after <= before else Change.BREAKING
+        yield change, f"returns: {old.returns} → {new.returns}"
+    for parameter in new.parameters:
+        if parameter.name not in old.parameters:
+            if not parameter.required:
+                yield Change.ADDITION, f"takes {parameter.name}, which is new"
+            continue
+        before = members(old.parameters[parameter.name].annotation)
+        after = members(parameter.annotation)
+        if before != after:
+            change = Change.ADDITION if before <= after else Change.BREAKING
+            old_type = old.parameters[parameter.name].annotation
+            yield change, f"{parameter.name}: {old_type} → {parameter.annotation}"
+
+
+def members(annotation: object) -> set[str]:
+    """Return the members of a union; brackets are not looked into."""
+    return {part.strip() for part in str(annotation).split(" | ")}

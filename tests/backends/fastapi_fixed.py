@@ -1,0 +1,111 @@
+"""The endpoint in FastAPI, correct by the contract."""
+
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+)
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from tests.backends.store import NameTakenError, Store
+
+LARGEST_BODY = 262144  # bytes
+
+
+def _without_controls(name: str) -> str:
+    if re.search(r"[\x00-\x1f\x7f-\x9f]", name):
+        raise ValueError("must have no control characters")
+    return name
+
+
+def _http_url(url: str) -> str:
+    if not re.fullmatch(r"https?://[!-~]+", url, re.IGNORECASE) or "@" in urlsplit(url).netloc:
+        raise ValueError("must be an absolute http or https URL, in ASCII, without credentials")
+    TypeAdapter(AnyHttpUrl).validate_python(url)
+    return url
+
+
+Name = Annotated[StrictStr, Field(min_length=1, max_length=255), AfterValidator(_without_controls)]
+Endpoint = Annotated[StrictStr, Field(max_length=2048), AfterValidator(_http_url)]
+Credential = Annotated[StrictStr, Field(min_length=1, max_length=8192)]
+
+
+class UpdateAiLlmRequest(BaseModel):
+    """The properties to change; a field that is not sent is not set, so its default is unused."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    name: Name = ""
+    aiType: Literal["OPENAI", "GOOGLE", "ANTHROPIC", "AWS", "OTHER"] = "OTHER"  # noqa: N815
+    endpoint: Endpoint | None = None
+    key: Credential | None = None
+    secret: Credential | None = None
+
+
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
+
+
+async def json_body(request: Request) -> bytes:
+    """Return the body; raise 413 or 415 if it is too large or not announced as JSON."""
+    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise HTTPException(415, "Content-Type must be application/json")
+    if "Content-Encoding" in request.headers:
+        raise HTTPException(415, "Content-Encoding is not supported")
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise HTTPException(413, f"The body must have at most {LARGEST_BODY} bytes")
+    return body
+
+
+def create_app(store: Store) -> FastAPI:
+    """Return the application on a store."""
+    app = FastAPI(redirect_slashes=False)
+
+    def current_user(credentials: Credentials) -> str:
+        user = store.user_of(credentials.credentials) if credentials else None
+        if user is None:
+            raise HTTPException(401, "Invalid token", {"WWW-Authenticate": "Bearer"})
+        return user
+
+    @app.put("/ai/llm/{id}")
+    def update(
+        id: str,
+        user: Annotated[str, Depends(current_user)],
+        body: Annotated[bytes, Depends(json_body)],
+    ) -> dict[str, object]:
+        if id not in store.configurations:
+            raise HTTPException(404, "AI LLM configuration not found")
+        if store.level(user, id) not in ("WRITE", "ADMIN"):
+            raise HTTPException(403, "Updating needs the access level WRITE or ADMIN")
+        try:
+            # pydantic's own parser is strict: it refuses NaN, lone surrogates and invalid UTF-8.
+            fields = UpdateAiLlmRequest.model_validate_json(body).model_dump(exclude_unset=True)
+            store.update(id, fields)
+        except ValidationError as error:
+            raise HTTPException(400, str(error.errors(include_url=False)[0]["msg"])) from None
+        except NameTakenError:
+            raise HTTPException(400, "Another configuration has this name") from None
+        message = "AI LLM configuration updated successfully"
+        return {"success": True, "aiLlmId": id, "message": message}
+
+    @app.exception_handler(StarletteHTTPException)
+    def http_error(_: Request, error: StarletteHTTPException) -> JSONResponse:
+        body = {"success": False, "message": error.detail}
+        return JSONResponse(body, error.status_code, error.headers)
+
+    return app

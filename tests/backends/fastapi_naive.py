@@ -1,0 +1,70 @@
+"""The endpoint as FastAPI's tutorial would have it written from the service's page."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, HttpUrl
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from tests.backends.store import Store
+
+
+class AiType(StrEnum):
+    """Type of AI provider."""
+
+    OPENAI = "OPENAI"
+    GOOGLE = "GOOGLE"
+    ANTHROPIC = "ANTHROPIC"
+    AWS = "AWS"
+    OTHER = "OTHER"
+
+
+class UpdateAiLlmRequest(BaseModel):
+    """The properties to change."""
+
+    name: str | None = None
+    aiType: AiType | None = None  # noqa: N815 - the name in the API
+    endpoint: HttpUrl | None = None
+    key: str | None = None
+    secret: str | None = None
+
+
+Credentials = Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
+
+
+def create_app(store: Store) -> FastAPI:
+    """Return the application on a store."""
+    app = FastAPI()
+
+    def current_user(credentials: Credentials) -> str:
+        user = store.user_of(credentials.credentials)
+        if user is None:
+            raise HTTPException(401, "Invalid token")
+        return user
+
+    @app.put("/ai/llm/{id}")
+    def update(
+        id: str, body: UpdateAiLlmRequest, user: Annotated[str, Depends(current_user)]
+    ) -> dict[str, object]:
+        if id not in store.configurations:
+            raise HTTPException(404, "AI LLM configuration not found")
+        if store.level(user, id) not in ("WRITE", "ADMIN"):
+            raise HTTPException(403, "No access to this workspace")
+        store.update(id, body.model_dump(mode="json", exclude_unset=True))
+        message = "AI LLM configuration updated successfully"
+        return {"success": True, "aiLlmId": id, "message": message}
+
+    @app.exception_handler(StarletteHTTPException)
+    def http_error(_: Request, error: StarletteHTTPException) -> JSONResponse:
+        return JSONResponse({"success": False, "message": error.detail}, error.status_code)
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        message = str(error.errors()[0]["msg"])
+        return JSONResponse({"success": False, "message": message}, 400)
+
+    return app

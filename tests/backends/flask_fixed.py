@@ -1,0 +1,127 @@
+"""The endpoint in Flask, correct by the contract, with the vendor's GET and DELETE beside it."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, jsonify, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from tests.backends.store import NameTakenError, Store
+
+AI_TYPES = ("OPENAI", "GOOGLE", "ANTHROPIC", "AWS", "OTHER")
+LONGEST = {"name": 255, "endpoint": 2048, "key": 8192, "secret": 8192, "aiType": 20}
+LARGEST_BODY = 262144  # bytes
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+HOST = r"(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])"
+ENDPOINT = re.compile(rf"https?://{HOST}(?::[0-9]{{1,5}})?(?:[/?#][!-~]*)?", re.IGNORECASE)
+
+
+def rules(field: str, value: str) -> Iterator[tuple[bool, str]]:
+    """Yield whether the value keeps each rule of its field, and the rule in words."""
+    yield 1 <= len(value) <= LONGEST[field], f"must have 1 to {LONGEST[field]} characters"
+    if field == "name":
+        yield not CONTROLS.search(value), "must have no control characters"
+    if field == "aiType":
+        yield value in AI_TYPES, f"must be one of {', '.join(AI_TYPES)}"
+    if field == "endpoint":
+        yield is_http_url(value), "must be an absolute http or https URL without credentials"
+
+
+def problem_with(field: str, value: object) -> str:
+    """Return what is wrong with a field, or an empty string."""
+    if field not in LONGEST:
+        return "A field is unknown"
+    if not isinstance(value, str):
+        return f"{field} must be a string"
+    broken = [rule for is_kept, rule in rules(field, value) if not is_kept]
+    return f"{field} {broken[0]}" if broken else ""
+
+
+def is_http_url(value: str) -> bool:
+    """Return whether it is an absolute http or https URL without credentials."""
+    try:
+        port = urlsplit(value).port
+    except ValueError:
+        return False
+    return bool(ENDPOINT.fullmatch(value)) and port != 0
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    """Return the JSON object; abort with 400 if there is none."""
+    try:
+        value = json.loads(body.decode("utf-8"))
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except (ValueError, RecursionError):
+        abort(400, "The body must be JSON in UTF-8")
+    if not isinstance(value, dict):
+        abort(400, "The body must be a JSON object")
+    return value
+
+
+def create_app(store: Store) -> Flask:  # noqa: C901 - Flask registers its views in closures
+    """Return the application on a store."""
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.url_map.merge_slashes = False
+
+    def current_user() -> str | None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        return store.user_of(token) if scheme.lower() == "bearer" else None
+
+    def authorize(id: str, *levels: str) -> None:
+        user = current_user()
+        if user is None:
+            abort(401, "Give a valid bearer token")
+        if id not in store.configurations:
+            abort(404, "AI LLM configuration not found")
+        if store.level(user, id) not in levels:
+            abort(403, f"You need one of the access levels {', '.join(levels)}")
+
+    @app.before_request
+    def write_journal() -> None:
+        store.requests[request.method, current_user(), request.path] += 1
+
+    @app.put("/ai/llm/<id>")
+    def update(id: str) -> ResponseReturnValue:
+        authorize(id, "WRITE", "ADMIN")
+        if request.mimetype != "application/json" or "Content-Encoding" in request.headers:
+            abort(415, "Content-Type must be application/json, without a Content-Encoding")
+        fields = parsed(request.get_data())
+        for field, value in fields.items():
+            if problem := problem_with(field, value):
+                abort(400, problem)
+        try:
+            store.update(id, fields)
+        except NameTakenError:
+            abort(400, "Another configuration has this name")
+        message = "AI LLM configuration updated successfully"
+        return jsonify(success=True, aiLlmId=id, message=message)
+
+    @app.get("/ai/llm/<id>")
+    def read(id: str) -> ResponseReturnValue:
+        authorize(id, "READ", "WRITE", "ADMIN")
+        fields = store.configurations[id].fields
+        shown = {name: fields.get(name) for name in ("name", "aiType", "endpoint")}
+        return jsonify(success=True, aiLlm={"id": id, **shown})
+
+    @app.delete("/ai/llm/<id>")
+    def delete(id: str) -> ResponseReturnValue:
+        authorize(id, "ADMIN", "WRITE")
+        store.delete(id)
+        return jsonify(success=True, message="AI LLM configuration deleted successfully")
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> ResponseReturnValue:
+        answer: Response = jsonify(success=False, message=error.description)
+        answer.status_code = error.code or 500
+        if answer.status_code == 401:
+            answer.headers["WWW-Authenticate"] = "Bearer"
+        if answer.status_code == 405:
+            answer.headers["Allow"] = error.get_response().headers["Allow"]
+        return answer
+
+    return app

@@ -1,0 +1,84 @@
+"""What the backends keep in memory: users, two workspaces, and their configurations."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from threading import Lock
+
+TOKENS = {
+    "owner": "owner-token",
+    "admin": "admin-token",
+    "reader": "reader-token",
+    "stranger": "stranger-token",
+    "expired": "expired-token",
+}
+IDS = {
+    "main": "550e8400-e29b-41d4-a716-446655440000",
+    "sibling": "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
+    "foreign": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+}
+EXPIRED = {"expired"}
+LEVELS = {
+    "acme": {"owner": "WRITE", "admin": "ADMIN", "reader": "READ", "expired": "WRITE"},
+    "globex": {"stranger": "ADMIN"},
+}
+
+
+class NameTakenError(Exception):
+    """Another configuration of the workspace has the name."""
+
+
+@dataclass
+class Configuration:
+    """The configuration of one AI provider."""
+
+    workspace: str
+    fields: dict[str, str]
+
+
+def _configurations() -> dict[str, Configuration]:
+    return {
+        IDS["main"]: Configuration("acme", {"name": "OpenAI in production"}),
+        IDS["sibling"]: Configuration("acme", {"name": "Anthropic in staging"}),
+        IDS["foreign"]: Configuration("globex", {"name": "Bedrock of another workspace"}),
+    }
+
+
+@dataclass
+class Store:
+    """The state of one backend, and a journal of what it was asked and did."""
+
+    unique_names: bool = True
+    configurations: dict[str, Configuration] = field(default_factory=_configurations)
+    requests: Counter[tuple[str, str | None, str]] = field(
+        default_factory=Counter[tuple[str, str | None, str]]
+    )  # by method, user and path
+    updates: Counter[str] = field(default_factory=Counter[str])  # by id
+    _lock: Lock = field(default_factory=Lock)
+
+    def user_of(self, token: str) -> str | None:
+        """Return whose token it is; None if it is unknown or expired."""
+        for user, known in TOKENS.items():
+            if token == known and user not in EXPIRED:
+                return user
+        return None
+
+    def level(self, user: str, id: str) -> str | None:
+        """Return the user's access level in the configuration's workspace, if any."""
+        return LEVELS[self.configurations[id].workspace].get(user)
+
+    def update(self, id: str, fields: dict[str, str]) -> None:
+        """Store the fields, all or none; raise `NameTakenError` if the name is taken."""
+        with self._lock:
+            configuration = self.configurations[id]
+            for other_id, other in self.configurations.items():
+                is_neighbour = other_id != id and other.workspace == configuration.workspace
+                is_taken = "name" in fields and other.fields["name"] == fields["name"]
+                if self.unique_names and is_neighbour and is_taken:
+                    raise NameTakenError
+            configuration.fields.update(fields)
+            if fields:
+                self.updates[id] += 1
+
+    def delete(self, id: str) -> None:
+        """Delete the configuration for good."""
+        del self.configurations[id]

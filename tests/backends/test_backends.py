@@ -1,0 +1,69 @@
+"""The contract tests on backends in other stacks: true findings, and no harm."""
+
+import pytest
+
+from tests.backends.serving import serving
+from tests.backends.store import IDS, TOKENS, Store
+from tests.faults.judge import BROKEN, KEPT, environment, judge_url
+
+VARIABLES = environment(TOKENS, IDS)
+
+# The findings on backends that are correct by the service's page, as their framework's tutorial
+# writes them: each is one difference to the contract.
+ON_BOTH = {
+    "body-size/over/200",
+    "challenge/WWW-Authenticate/missing",
+    "endpoint-unsafe/control-character/200",
+    "endpoint-unsafe/userinfo/200",
+    "lengths/endpoint-maxLength/200",
+    "lengths/key-maxLength/200",
+    "lengths/key-minLength/200",
+    "lengths/name-maxLength/200",
+    "lengths/name-minLength/200",
+    "lengths/secret-maxLength/200",
+    "lengths/secret-minLength/200",
+    "name-characters/name-pattern/200",
+    "other-media-type/other/200",
+    "other-methods/Allow/missing",
+    "unique-names/taken/200",
+    "unknown-fields/other/200",
+    "unreadable-body/not-utf-8/200",
+}
+FINDINGS = {
+    "fastapi_naive": ON_BOTH | {"types/aiType-null/200", "types/name-null/200"},
+    "flask_naive": ON_BOTH
+    | {
+        "body/not-an-object/200",
+        "body/not-an-object/500",
+        "endpoint-url/url/200",
+        "endpoint-url/url/500",
+        "unreadable-body/server-error/500",
+    },
+}
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+def test_naive_backend_has_a_few_true_findings(name: str) -> None:
+    """A naive backend has one finding for each difference to the contract."""
+    with serving(name, Store(unique_names=False)) as url:
+        judgement = judge_url(url, VARIABLES)
+    assert {*judgement.ids} == FINDINGS[name], judgement.output
+    assert judgement.status == BROKEN
+
+
+@pytest.mark.parametrize("name", ["fastapi_fixed", "flask_fixed"])
+def test_correct_backend_has_no_finding_and_is_not_harmed(name: str) -> None:
+    """On a correct backend all is kept; only the given configurations are changed.
+
+    The one in Flask has the vendor's DELETE, which deletes a configuration for good.
+    """
+    store = Store()
+    with serving(name, store) as url:
+        judgement = judge_url(url, VARIABLES)
+    assert judgement.ids == [], judgement.output
+    assert judgement.status == KEPT, judgement.output
+    assert {*store.configurations} == {*IDS.values()}
+    assert {*store.updates} == {IDS["main"], IDS["sibling"]}
+    for method, user, path in store.requests:
+        if method == "DELETE":
+            assert not any(id in path.lower() for id in IDS.values()), (user, path)

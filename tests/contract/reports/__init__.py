@@ -1,0 +1,20 @@
+"""The reports of a run: pure functions of its verdict, the dict of docs/verdict.schema.json."""
+
+import json
+from pathlib import Path
+
+from reports.rendering import page, render
+from reports.words import Verdict
+
+
+def write(verdict: Verdict, folder: Path) -> None:
+    """Write the verdict into the folder, as JSON, HTML, Markdown and JUnit XML."""
+    texts = {
+        "verdict.json": json.dumps(verdict, indent=2) + "\n",
+        "verdict.html": page(verdict),
+        "verdict.md": render("verdict.md", verdict),
+        "junit.xml": render("junit.xml", verdict),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, "utf-8")

@@ -1,0 +1,48 @@
+"""The verdict as annotations of a GitHub job: workflow commands, one for each finding."""
+
+from reports import words
+from reports.words import Finding, Verdict
+
+LIMIT = 10  # GitHub shows this many of each level for a step
+
+
+def annotations(verdict: Verdict) -> str:
+    """Return workflow commands: errors for what decides, warnings and notices for the rest."""
+    verdict = words.readable(verdict)
+    commands = []
+    if verdict["result"] == "no verdict":
+        commands.append(_command("error", "No verdict", f"{verdict['reason']}\n{verdict['cure']}"))
+    elif verdict["exit_status"] and verdict["reason"]:
+        commands.append(_command("error", words.headline(verdict), verdict["reason"]))
+    by_level: dict[str, list[Finding]] = {"error": [], "warning": [], "notice": []}
+    for finding in verdict["findings"]:
+        by_level[_level(finding)].append(finding)
+    for level, findings in by_level.items():
+        commands += [_command(level, f["title"], _message(f)) for f in findings[:LIMIT]]
+    return "".join(f"{command}\n" for command in commands)
+
+
+def _level(finding: Finding) -> str:
+    if finding["decides"]:
+        return "error"
+    return "warning" if finding["severity"] == "broken" else "notice"
+
+
+def _message(finding: Finding) -> str:
+    lines = [
+        f"expected {finding['expected']}, got {finding['got']}",
+        f"{words.clause_reference(finding)}: {finding['clause']['text']}",
+        f"id: {finding['id']}",
+    ]
+    for example in finding["examples"][:1]:
+        lines += [f"sent: {example['sent']}", example["curl"]]
+    return "\n".join(lines)
+
+
+def _command(level: str, title: str, message: str) -> str:
+    escaped = _escaped(title).replace(":", "%3A").replace(",", "%2C")
+    return f"::{level} title={escaped}::{_escaped(message.strip())}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

@@ -1,0 +1,78 @@
+"""The templates of the reports, and the filters with which they show a backend's text as text."""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from reports import words
+from reports.words import Verdict
+
+FOLDER = Path(__file__).parent / "templates"
+CODE = re.compile(r"`([^`\n]+)`")
+# What Markdown or GitHub would take for markup, a link, a mention or an issue.
+SPECIAL = re.compile(r"([\\`*_\[\]<>#|~@&$])")
+
+
+def render(template: str, verdict: Verdict, **context: Any) -> str:
+    """Return the report that the template makes of the verdict."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=template.endswith((".html", ".xml")),  # the others have filters of their own
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"code_html": code_html, "prose": prose, "code": code, "block": block}
+    verdict = words.readable(verdict)
+    return environment.get_template(template).render(verdict=verdict, words=words, **context)
+
+
+def page(verdict: Verdict) -> str:
+    """Return the HTML page; its policy allows its own style and script by hash, and no other."""
+    style = (FOLDER / "page.css").read_text("utf-8")
+    script = (FOLDER / "page.js").read_text("utf-8")
+    policy = (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    # Both are files of this package, so they need no escaping.
+    parts = {"style": Markup(style), "script": Markup(script)}  # noqa: S704
+    return render("verdict.html", verdict, policy=policy, **parts)
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def code_html(text: str) -> Markup:
+    """Return HTML of the text, with what is in backticks as code."""
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - is escaped
+
+
+def prose(text: str) -> str:
+    """Return Markdown that shows the text as it is, with what is in backticks as code."""
+    parts = CODE.split(" ".join(text.split()))
+    shown = [SPECIAL.sub(r"\\\1", part) for part in parts]
+    shown[1::2] = [code(part) for part in parts[1::2]]
+    return "".join(shown)
+
+
+def code(text: str) -> str:
+    """Return Markdown that shows the text as code in a line."""
+    fence = "`" * (_longest_run(text) + 1)
+    return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"
+
+
+def block(text: str) -> str:
+    """Return Markdown that shows the text as a block of code."""
+    fence = "`" * max(3, _longest_run(text) + 1)
+    return f"{fence}\n{text}\n{fence}"
+
+
+def _longest_run(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)

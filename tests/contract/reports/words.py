@@ -1,0 +1,129 @@
+"""The words that all reports share."""
+
+from collections.abc import Iterable
+from typing import Any
+
+Verdict = dict[str, Any]
+Finding = dict[str, Any]
+Promise = dict[str, Any]
+
+OUTCOMES = ("kept", "broken", "accepted", "not tested")
+SOURCES = ("page", "vendor", "ours", "open")
+
+
+def readable(value: Any) -> Any:
+    """Return the JSON value with invisible and control characters escaped in all its texts.
+
+    A backend chooses what it answers: escape sequences must not reach a terminal, nor
+    characters that XML cannot hold a report.
+    """
+    if isinstance(value, str):
+        return "".join(map(_visible, value))
+    if isinstance(value, list):
+        return [readable(item) for item in value]
+    if isinstance(value, dict):
+        return {readable(name): readable(item) for name, item in value.items()}
+    return value
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() or character in "\n\t":
+        return character
+    return character.encode("unicode_escape").decode()
+
+
+def plural(number: int, noun: str) -> str:
+    """Return the number with its noun: `1 finding`, `1,200 findings`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def headline(verdict: Verdict) -> str:
+    """Return the result in one sentence, which never claims more than was tested."""
+    if verdict["result"] == "no verdict":
+        return "No verdict"
+    selection = verdict["selection"]
+    is_partial = selection["keyword"] or selection["sources"] or selection["again"]
+    subject = "The selected part of the contract" if is_partial else "The contract"
+    if verdict["result"] == "broken":
+        return f"{subject} is broken"
+    if verdict["exit_status"] == 1:
+        return "Not all promises were tested"
+    accepted = len(with_severity(verdict, "accepted"))
+    exception = f" except for {plural(accepted, 'accepted deviation')}" if accepted else ""
+    untested = verdict["counts"]["not_tested"]
+    limit = ", as far as it was tested" if untested else ""
+    return f"{subject} is kept{exception}{limit}"
+
+
+def tone(verdict: Verdict) -> str:
+    """Return the outcome by which the result is coloured."""
+    if verdict["exit_status"] == 2:
+        return "not tested"
+    if verdict["exit_status"] == 1:
+        return "broken"
+    return {"kept": "kept", "broken": "not tested"}.get(verdict["result"], "accepted")
+
+
+def tally(promises: Iterable[Promise]) -> str:
+    """Return how many promises have each outcome: `45 kept, 6 broken`."""
+    outcomes = [promise["outcome"] for promise in promises]
+    counted = [(outcomes.count(outcome), outcome) for outcome in OUTCOMES]
+    return ", ".join(f"{number} {outcome}" for number, outcome in counted if number)
+
+
+def summary(verdict: Verdict) -> str:
+    """Return the result in one line, with the findings by source and the promises by outcome."""
+    parts = []
+    findings = with_severity(verdict, "broken")
+    if findings:
+        sources = [finding["source"] for finding in findings]
+        counted = [f"{sources.count(source)} {source}" for source in SOURCES if source in sources]
+        parts.append(f"{plural(len(findings), 'finding')} ({', '.join(counted)})")
+    if verdict["promises"]:
+        parts.append(f"promises: {tally(verdict['promises'])}")
+    return f"{headline(verdict)}{': ' if parts else ''}{'; '.join(parts)}."
+
+
+def with_severity(verdict: Verdict, severity: str) -> list[Finding]:
+    """Return the findings of this severity."""
+    return [finding for finding in verdict["findings"] if finding["severity"] == severity]
+
+
+def families(verdict: Verdict) -> dict[str, list[Promise]]:
+    """Return the promises by family, in the order of the run."""
+    return _grouped(verdict["promises"], "family")
+
+
+def untested(verdict: Verdict) -> dict[str, list[Promise]]:
+    """Return the promises that were not tested, by the reason why."""
+    promises = [promise for promise in verdict["promises"] if promise["outcome"] == "not tested"]
+    return _grouped(promises, "reason")
+
+
+def by_again(verdict: Verdict) -> dict[str, list[Promise]]:
+    """Return the promises that `--again` repeated, by what became of them."""
+    return _grouped([promise for promise in verdict["promises"] if promise["again"]], "again")
+
+
+def names_variable(verdict: Verdict, reason: str) -> bool:
+    """Return whether a promise was not tested for lack of a variable."""
+    return any(variable["name"] in reason for variable in verdict["missing_variables"])
+
+
+def _grouped(promises: Iterable[Promise], key: str) -> dict[str, list[Promise]]:
+    groups: dict[str, list[Promise]] = {}
+    for promise in promises:
+        groups.setdefault(promise[key], []).append(promise)
+    return groups
+
+
+def clause_reference(finding: Finding) -> str:
+    """Return where the clause is from and where it is said."""
+    clause = finding["clause"]
+    return f"{clause['id']} ({clause['source']}), openapi.yaml line {clause['line']}"
+
+
+def run_facts(verdict: Verdict) -> str:
+    """Return the size of the run in one line."""
+    requests = plural(verdict["requests"], "request")
+    return f"{requests} in {verdict['seconds']:.1f} s, seed {verdict['seed']}"

@@ -1,0 +1,1 @@
+"""What carries the promises: the contract as data, requests, rules, findings and the verdict."""

@@ -1,0 +1,152 @@
+"""The backend under test: a URL, tokens and ids, and how requests are sent to it."""
+
+import re
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from support import contract
+from support.curl import Redactor
+from support.exchange import Exchange, NoVerdictError, Place, Request, User
+from support.rules import Shape
+from support.wire import Wire, WireError
+
+# What the run needs each variable for: shown for every promise that could not be tested.
+MEANINGS = {
+    "FLASHBACK_TOKEN": "a token that may update the configuration",
+    "FLASHBACK_ADMIN_TOKEN": "a token of an ADMIN of the id's workspace",
+    "FLASHBACK_READER_TOKEN": "a token of a member of the id's workspace who may only read",
+    "FLASHBACK_STRANGER_TOKEN": "a token of a user who is not a member of the id's workspace",
+    "FLASHBACK_EXPIRED_TOKEN": "a token that was valid once",
+    "FLASHBACK_FOREIGN_AI_LLM_ID": "the id of a configuration of another workspace",
+    "FLASHBACK_SIBLING_AI_LLM_ID": "the id of another throwaway configuration of its workspace",
+}
+WRITER, ADMIN, READER, STRANGER, EXPIRED, FOREIGN_ID, SIBLING_ID = MEANINGS
+TOKENS = (WRITER, ADMIN, READER, STRANGER, EXPIRED)
+
+USERS = {
+    WRITER: User("WRITE", "with a token that may update"),
+    ADMIN: User("ADMIN", "with the token of an ADMIN"),
+    READER: User("READ", "with the token of a reader", may_update=False, clause="access-levels"),
+    STRANGER: User(
+        "stranger", "with the token of a stranger", may_update=False, clause="workspace-access"
+    ),
+    EXPIRED: User("expired", "with an expired token", is_valid=False),
+}
+NOBODY = User("no-token", "without a token", is_valid=False)
+
+ATTEMPTS = 4  # at a request that the backend, or a proxy before it, is too busy to answer
+TIMEOUTS_IN_FULL = 3  # then the backend is known to hang, and the run waits a second only
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to reach the backend."""
+
+    url: str
+    id: str
+    rate_limit: float = 0
+    timeout: float = 10
+    ca: Path | None = None
+
+
+class Backend:
+    """Sends requests to one backend, and knows which of its answers are no verdict."""
+
+    def __init__(self, settings: Settings, given: Mapping[str, str]) -> None:
+        """Talk to the settings' backend; `given` holds tokens and further ids by variable."""
+        self.settings, self.given = settings, given
+        self.url, self.id = settings.url.rstrip("/"), settings.id
+        self.own_ids = [self.id, *filter(None, [given.get(SIBLING_ID)])]
+        self.statuses: Counter[int] = Counter()
+        self.shape = Shape(None, frozenset())
+        self.latest: deque[Exchange] = deque(maxlen=3)
+        self.no_verdict: NoVerdictError | None = None
+        self.redactor = Redactor({name: given[name] for name in TOKENS if name in given})
+        self._wire = Wire(self.url, settings.timeout, settings.ca)
+        self._timeouts = 0
+
+    def users(self, *variables: str) -> list[str]:
+        """Return those of the variables whose tokens were given."""
+        return [variable for variable in variables if variable in self.given]
+
+    def place(self, id: str) -> Place:
+        """Return what is known about the id."""
+        if id in self.own_ids:
+            return Place("own", "the configuration", id)
+        if id == self.given.get(FOREIGN_ID):
+            words = "a configuration of another workspace"
+            return Place("foreign", words, "", frozenset({403}), "workspace-access")
+        return Place("unknown", "an id that no configuration has", "", frozenset({404}), "id")
+
+    def url_of(self, request: Request) -> str:
+        """Return the request's whole URL."""
+        return self.url + request.target
+
+    def exchange(self, request: Request) -> Exchange:
+        """Send the request, again while the backend is too busy; raise if it stays so."""
+        for attempt in range(ATTEMPTS):
+            if self.settings.rate_limit:
+                time.sleep(1 / self.settings.rate_limit)
+            exchange = self.send(request)
+            response = exchange.response
+            if response is None or not response.is_too_busy:
+                self.latest.append(exchange)
+                return exchange
+            time.sleep(response.pause(0.5 * 2**attempt))
+        raise self.give_up(
+            f"the backend, or a proxy before it, was too busy {ATTEMPTS} times in a row",
+            "run again when it has time, or slower with --rate-limit",
+        )
+
+    def send(self, request: Request) -> Exchange:
+        """Send the request once."""
+        try:
+            exchange = Exchange(request, self._wire.send(request))
+        except WireError as error:
+            exchange = Exchange(request, None, str(error), error.never_sent)
+            if isinstance(error.cause, TimeoutError):
+                self._timeouts += 1
+                if self._timeouts >= TIMEOUTS_IN_FULL:
+                    self._wire.timeout = min(self._wire.timeout, 1.0)
+        self.statuses[exchange.status] += 1
+        return exchange
+
+    def give_up(self, reason: str, cure: str = "") -> NoVerdictError:
+        """Return the error to raise when the backend cannot be judged; the run ends with it."""
+        redact = self.redactor.redact
+        self.no_verdict = NoVerdictError(redact(reason), redact(cure))
+        return self.no_verdict
+
+    def control(self, body: object, *, id: str | None = None) -> Request:
+        """Return a request that must always work: as the writer, on a connection of its own."""
+        content = contract.to_json(body)
+        headers = (
+            ("Content-Type", "application/json"),
+            ("Authorization", f"Bearer {self.given[WRITER]}"),
+            ("Content-Length", str(len(content))),
+        )
+        id = id or self.id
+        return Request(
+            target=contract.path_of(id), headers=headers, body=content, user=USERS[WRITER],
+            place=self.place(id), words="the control request", on_new_connection=True,
+        )  # fmt: skip
+
+    def lives(self) -> Exchange:
+        """Return the control request's answer, asked up to twice until it succeeds."""
+        exchange = self.exchange(self.control({}))
+        if not exchange.succeeded:
+            time.sleep(0.2)
+            exchange = self.exchange(self.control({}))
+        return exchange
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._wire.close()
+
+
+def unusable(token: str) -> bool:
+    """Return whether the text has a character that no token has."""
+    return re.fullmatch("[!-~]*", token) is None

@@ -1,0 +1,174 @@
+"""What the tests read from the contract, so that they repeat none of its rules."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jsonschema_rs
+import yaml
+
+FILE = Path(__file__).parents[3] / "openapi.yaml"
+TEXT = FILE.read_text("utf-8")
+DOCUMENT: dict[str, Any] = yaml.load(TEXT, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+TITLE: str = DOCUMENT["info"]["title"]
+VERSION: str = DOCUMENT["info"]["version"]
+
+OPERATION_ID = "updateAiLlm"
+PATH = "/ai/llm/{id}"
+OPERATION: dict[str, Any] = DOCUMENT["paths"][PATH]["put"]
+REQUEST_BODY: dict[str, Any] = OPERATION["requestBody"]
+MEDIA: dict[str, Any] = REQUEST_BODY["content"]["application/json"]
+LARGEST_BODY: int = REQUEST_BODY["x-max-bytes"]
+EXAMPLES: dict[str, dict[str, str]] = {
+    name: example["value"] for name, example in MEDIA["examples"].items()
+}
+EVERYTHING = EXAMPLES["everything"]
+EXAMPLE_ID: str = OPERATION["parameters"][0]["example"]
+OTHER_OPERATIONS = [
+    operation["operationId"]
+    for methods in DOCUMENT["paths"].values()
+    for operation in methods.values()
+    if isinstance(operation, dict) and operation.get("operationId", OPERATION_ID) != OPERATION_ID
+]
+
+SOURCES = ("page", "vendor", "ours", "open")
+
+
+@dataclass(frozen=True)
+class Clause:
+    """One rule of the contract: an entry of `x-clauses`."""
+
+    id: str
+    source: str
+    text: str
+    line: int
+    keywords: tuple[str, ...]
+    fields: tuple[str, ...]
+
+
+def _clauses() -> dict[str, Clause]:
+    lines = TEXT.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.strip() == "x-clauses:")
+    clauses: dict[str, Clause] = {}
+    for name, entry in OPERATION["x-clauses"].items():
+        line = next(
+            number for number in range(start, len(lines)) if lines[number].strip() == f"{name}:"
+        )
+        text = " ".join(entry["text"].split())
+        keywords = tuple(entry.get("keywords", ()))
+        fields = tuple(entry.get("fields", ()))
+        clauses[name] = Clause(name, entry["source"], text, line + 1, keywords, fields)
+    return clauses
+
+
+CLAUSES = _clauses()
+
+
+def resolve(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema, or what its `$ref` points to."""
+    if "$ref" not in schema:
+        return dict(schema)
+    target: Any = DOCUMENT
+    for step in schema["$ref"].removeprefix("#/").split("/"):
+        target = target[step]
+    return dict(target)
+
+
+REQUEST = resolve(MEDIA["schema"])
+PROPERTIES = {name: resolve(schema) for name, schema in REQUEST["properties"].items()}
+LEFT_OPEN: dict[str, Any] = REQUEST.get("x-left-open", {}).get("properties", {})
+CREDENTIALS = [name for name, schema in PROPERTIES.items() if schema.get("writeOnly")]
+
+# The most telling keyword first: one value breaks one rule.
+KEYWORDS = ("type", "enum", "minLength", "maxLength", "pattern", "format")
+
+
+def _validator(schema: Mapping[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(
+        {**schema, "components": DOCUMENT["components"]}, validate_formats=True
+    )
+
+
+_FIELDS = {name: _validator(schema) for name, schema in PROPERTIES.items()}
+_OPEN = {name: _validator(schema) for name, schema in LEFT_OPEN.items()}
+
+
+def broken_keyword(field: str, value: object) -> str | None:
+    """Return the keyword of the field's schema that the value violates, or None."""
+    broken = {error.kind.name for error in _FIELDS[field].iter_errors(value)}
+    return next((keyword for keyword in KEYWORDS if keyword in broken), next(iter(broken), None))
+
+
+def is_left_open(field: str, value: object) -> bool:
+    """Return whether `x-left-open` names the value, so that a backend may take or refuse it."""
+    return field in _OPEN and _OPEN[field].is_valid(value)
+
+
+def clause_of(keyword: str, field: str = "") -> Clause:
+    """Return the clause that a value breaks when it violates the keyword of the field's schema."""
+    having = [clause for clause in CLAUSES.values() if keyword in clause.keywords]
+    for clause in having:
+        if field in clause.fields:
+            return clause
+    return next((clause for clause in having if not clause.fields), CLAUSES["body"])
+
+
+@dataclass(frozen=True)
+class Documented:
+    """What the contract says about one status."""
+
+    schema: jsonschema_rs.Draft202012Validator
+    required_headers: Mapping[str, str]  # name and pattern
+
+
+def _documented() -> dict[int, Documented]:
+    statuses: dict[int, Documented] = {}
+    for status, reference in OPERATION["responses"].items():
+        response = resolve(reference)
+        required: dict[str, str] = {}
+        for name, header_reference in response.get("headers", {}).items():
+            header = resolve(header_reference)
+            if header.get("required"):
+                required[name] = header["schema"].get("pattern", "")
+        schema = response["content"]["application/json"]["schema"]
+        statuses[int(status)] = Documented(_validator(schema), required)
+    return statuses
+
+
+STATUSES = _documented()
+
+
+def path_of(id: str, *, escaped: bool = False) -> str:
+    """Return the operation's path for an id; `escaped` percent-encodes every octet of it."""
+    segment = quote(id, safe="")
+    if escaped:
+        segment = "".join(f"%{octet:02X}" for octet in id.encode())
+    return PATH.replace("{id}", segment)
+
+
+def most(field: str) -> int | None:
+    """Return the field's `maxLength`."""
+    return PROPERTIES[field].get("maxLength")
+
+
+def lacking(values: Mapping[str, object]) -> Iterator[str]:
+    """Yield what a change of the contract left out, without which nothing can be judged."""
+    for field, schema in PROPERTIES.items():
+        if field not in EVERYTHING:
+            yield f"openapi.yaml: the example `everything` has no {field}; add it"
+        if "enum" not in schema and field not in values:
+            yield f"tests/contract/support/values.py: UNUSUAL has no values of {field}; add some"
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Return whether the whole text matches the contract's pattern."""
+    return re.fullmatch(pattern, text) is not None
+
+
+def to_json(value: object) -> bytes:
+    """Return the value as JSON in ASCII."""
+    return json.dumps(value).encode()

@@ -1,0 +1,98 @@
+"""A shell command that repeats a request, with given tokens as shell expressions."""
+
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from support.exchange import Request
+
+LONGEST_BODY = 2000  # characters that fit on a line one can read
+VARIABLE = re.compile(r"\$\{\w+\}")
+
+
+class Redactor:
+    """Replaces tokens, and what is derived from them, by the shell expression that gives them."""
+
+    def __init__(self, tokens: Mapping[str, str]) -> None:
+        """Know the tokens by the name of their variable."""
+        self._expressions: dict[str, str] = {}
+        self._pattern = re.compile("(?!)")
+        for variable, token in tokens.items():
+            self.learn(token, f"${{{variable}}}")
+
+    def learn(self, secret: str, expression: str) -> None:
+        """Replace the secret by the shell expression from now on."""
+        if secret in self._expressions or len(secret) < 4:
+            return
+        self._expressions[secret] = expression
+        longest_first = sorted(self._expressions, key=len, reverse=True)
+        self._pattern = re.compile("|".join(re.escape(known) for known in longest_first))
+
+    def redact(self, text: str) -> str:
+        """Return the text without any secret."""
+        return self._pattern.sub(lambda found: self._expressions[found[0]], text)
+
+    def redact_bytes(self, octets: bytes) -> bytes:
+        """Return the octets without any secret."""
+        return self.redact(octets.decode("latin-1")).encode("latin-1")
+
+    def quote(self, text: str) -> str:
+        """Return one word of a shell command that stands for the text."""
+        words: list[str] = []
+        end = 0
+        for found in self._pattern.finditer(text):
+            if found.start() > end:
+                words.append(shlex.quote(text[end : found.start()]))
+            words.append(f'"{self._expressions[found[0]]}"')
+            end = found.end()
+        if end < len(text) or not words:
+            words.append(shlex.quote(text[end:]))
+        return "".join(words)
+
+
+def is_printable(body: bytes) -> bool:
+    """Return whether the body is text that a terminal shows and a shell keeps."""
+    text = body.decode(errors="replace")
+    return text.isprintable() and text.encode() == body
+
+
+def needs_file(request: Request) -> bool:
+    """Return whether the body has to be in a file to be sent by curl."""
+    is_long = len(request.body) > LONGEST_BODY
+    is_file_name = request.body.startswith(b"@")  # to curl
+    return is_long or is_file_name or not is_printable(request.body)
+
+
+def command(request: Request, url: str, redactor: Redactor, body_file: Path | None) -> str:
+    """Return the curl command; `body_file` holds the body if it needs a file."""
+    words = ["curl -i"]
+    words.append("--head" if request.method == "HEAD" else f"-X {request.method}")
+    if "/." in request.target:
+        words.append("--path-as-is")
+    if set("[]{}") & set(url):
+        words.append("--globoff")
+    words.append(redactor.quote(url))
+    for name, value in request.headers:
+        if name.lower() not in ("content-length", "host"):
+            words.append(f"-H {_header(name, value, redactor)}")
+    if request.body or request.chunks is not None:
+        if request.header("Content-Type") is None:
+            words.append("-H Content-Type:")  # or curl adds one
+        words.append("-H Expect:")
+        words.append(f"--data-binary {_body(request, redactor, body_file)}")
+    return " ".join(words)
+
+
+def _header(name: str, value: str, redactor: Redactor) -> str:
+    if not value:
+        return shlex.quote(f"{name};")  # curl's way to send an empty header
+    return redactor.quote(f"{name}: {value}")
+
+
+def _body(request: Request, redactor: Redactor, body_file: Path | None) -> str:
+    if body_file:
+        return shlex.quote(f"@{body_file}")
+    if not request.body:
+        return "@/dev/null"
+    return redactor.quote(request.body.decode(errors="replace"))

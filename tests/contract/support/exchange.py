@@ -1,0 +1,155 @@
+"""One request, its response, and what the tests know about who asks for what."""
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+LONGEST_PAUSE = 10.0  # seconds, whatever Retry-After says
+
+
+class NoVerdictError(BaseException):
+    """The backend cannot be judged; the message says why, `cure` what to do.
+
+    Not an `Exception`: neither hypothesis nor a test may take it for a finding.
+    """
+
+    def __init__(self, reason: str, cure: str = "") -> None:
+        """Have a reason and a cure."""
+        super().__init__(reason)
+        self.reason = reason
+        self.cure = cure
+
+
+@dataclass(frozen=True)
+class User:
+    """Who asks: a role, or a way of having no valid token."""
+
+    kind: str  # part of a finding's id
+    words: str
+    is_valid: bool = True
+    may_update: bool = True
+    clause: str = "update"  # that a 2xx breaks, if the user may not update
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which configuration a request names."""
+
+    kind: str
+    words: str
+    id: str = ""  # of one's own configuration
+    statuses: frozenset[int] = frozenset()  # allowed refusals; none for one's own configuration
+    clause: str = "update"
+    is_open: bool = False  # the contract leaves open what answers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A request, to the letter: nothing between here and the wire adds to it."""
+
+    method: str = "PUT"
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = b""
+    chunks: tuple[bytes, ...] | None = None
+    user: User
+    place: Place
+    words: str = ""  # what else is special about it
+    on_new_connection: bool = False
+
+    def header(self, name: str) -> str | None:
+        """Return the first header of the name."""
+        for header, value in self.headers:
+            if header.lower() == name.lower():
+                return value
+        return None
+
+    def again(self) -> Self:
+        """Return the same request for a connection of its own."""
+        return replace(self, on_new_connection=True)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The body's fields; none if it is not a JSON object."""
+        try:
+            value = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    @property
+    def text_fields(self) -> dict[str, str]:
+        """The fields whose values are strings."""
+        return {name: value for name, value in self.fields.items() if isinstance(value, str)}
+
+
+@dataclass(frozen=True)
+class Response:
+    """A complete response."""
+
+    status: int
+    reason: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """Return the header's values, joined as RFC 9110 says, or None."""
+        values = [value for header, value in self.headers if header.lower() == name.lower()]
+        return ", ".join(values) if values else None
+
+    @property
+    def media_type(self) -> str:
+        """The media type without parameters, in lower case."""
+        return (self.header("Content-Type") or "").partition(";")[0].strip().lower()
+
+    @property
+    def text(self) -> str:
+        """The body as text, with U+FFFD for what is not UTF-8."""
+        return self.body.decode(errors="replace")
+
+    def field(self, name: str) -> object:
+        """Return a field of the body; None if the body is not a JSON object that has it."""
+        try:
+            value = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+        return value.get(name) if isinstance(value, dict) else None
+
+    @property
+    def is_too_busy(self) -> bool:
+        """Whether the backend, or a proxy before it, had no time for the request."""
+        from_a_proxy = self.status in (502, 503, 504) and "json" not in self.media_type
+        return self.status == 429 or from_a_proxy
+
+    def pause(self, default: float) -> float:
+        """Return how many seconds to wait before asking again."""
+        try:
+            asked = float(self.header("Retry-After") or "")
+        except ValueError:
+            asked = default
+        return min(max(asked, 0.0), LONGEST_PAUSE)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request and its response, or why there was none."""
+
+    request: Request
+    response: Response | None
+    failure: str = ""
+    never_sent: bool = field(default=False)  # no connection was established
+
+    @property
+    def status(self) -> int:
+        """The response's status; 0 without a response."""
+        return self.response.status if self.response else 0
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the response has a 2xx status."""
+        return 200 <= self.status < 300
+
+    @property
+    def got(self) -> str:
+        """What came, in a word or two."""
+        return str(self.status) if self.response else "no response"

@@ -1,0 +1,157 @@
+"""How the contract says that a request must be answered, derived from the request itself."""
+
+from dataclasses import dataclass, field
+
+from support import contract
+from support.body import Reason, reasons_against
+from support.exchange import Request
+from support.words import of_statuses
+
+REFUSALS = frozenset(range(300, 500))
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """The statuses that are right, and what is broken by any other."""
+
+    statuses: frozenset[int]
+    clause: str  # that another status breaks
+    kind: str  # kind of value, part of a finding's id
+    words: str  # what is special about the request
+    access: Reason | None = None  # why a 2xx would let somebody in who may not
+    reasons: list[Reason] = field(default_factory=list)  # in headers and body
+    has_documented_form: bool = True  # JSON with the documented headers, as of the operation
+
+    @property
+    def must_succeed(self) -> bool:
+        """Whether only a 200 is right."""
+        return self.statuses == frozenset({200})
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether no 2xx is right."""
+        return not any(200 <= status < 300 for status in self.statuses)
+
+    @property
+    def expected(self) -> str:
+        """The statuses in words."""
+        return of_statuses(self.statuses)
+
+    @property
+    def source(self) -> str:
+        """Where the value that would break is from."""
+        return contract.CLAUSES[self.clause].source
+
+
+def expectation_of(request: Request) -> Expectation:
+    """Return how the contract wants the request to be answered."""
+    reasons = reasons_against(request)
+    if request.place.is_open:
+        return _of_open_place(request, reasons)
+    if not request.user.is_valid:
+        return _without_token(request, reasons)
+    access = _access_reason(request)
+    if access is None:
+        return _of_body(request, reasons)
+    statuses = access.statuses.union(*(reason.statuses for reason in reasons))
+    words = _together(request, access.words)
+    return Expectation(statuses, access.clause, access.kind, words, access, reasons)
+
+
+def _without_token(request: Request, reasons: list[Reason]) -> Expectation:
+    user = request.user
+    statuses = {401}
+    for reason in reasons:
+        if reason.precedes_token:
+            statuses |= reason.statuses
+    words = _together(request, user.words)
+    access = Reason("authentication", user.kind, words)
+    return Expectation(frozenset(statuses), "unauthorized", user.kind, words, access, reasons)
+
+
+def _access_reason(request: Request) -> Reason | None:
+    user, place = request.user, request.place
+    if place.statuses:
+        return Reason(place.clause, place.kind, place.words, place.statuses)
+    if not user.may_update:
+        return Reason(user.clause, user.kind, user.words, frozenset({403}))
+    return None
+
+
+def _of_body(request: Request, reasons: list[Reason]) -> Expectation:
+    closed = [reason for reason in reasons if not reason.is_open]
+    if closed:
+        statuses = frozenset[int]().union(*(reason.statuses for reason in reasons))
+        first = closed[0]
+        words = _together(request, first.words)
+        return Expectation(statuses, first.clause, first.kind, words, reasons=reasons)
+    if reasons:
+        statuses = frozenset({200}).union(*(reason.statuses for reason in reasons))
+        first = reasons[0]
+        words = _together(request, first.words)
+        return Expectation(statuses, first.clause, first.kind, words, reasons=reasons)
+    clause, kind, words = kind_of_valid(request)
+    return Expectation(frozenset({200}), clause, kind, _together(request, words))
+
+
+def _of_open_place(request: Request, reasons: list[Reason]) -> Expectation:
+    place = request.place
+    words = _together(request, place.words)
+    access = Reason(place.clause, place.kind, words)
+    return Expectation(
+        REFUSALS, place.clause, place.kind, words, access, reasons, has_documented_form=False
+    )
+
+
+def _together(request: Request, words: str) -> str:
+    return f"{words}; {request.words}" if request.words else words
+
+
+def kind_of_valid(request: Request) -> tuple[str, str, str]:
+    """Return clause, kind and words of a valid request: what may be special about its body."""
+    fields = request.text_fields
+    if request.chunks is not None:
+        return "chunked", "in-chunks", f"a valid body in {len(request.chunks)} chunks"
+    if len(request.body) == contract.LARGEST_BODY:
+        return "body-size", "largest", f"{len(request.body):,} bytes, which is the limit"
+    if len(fields) != 1:
+        words = ", ".join(f"`{name}`" for name in fields)
+        return "update", "fields-together" if fields else "no-fields", words or "`{}`"
+    [(name, value)] = fields.items()
+    character = character_of(name, value)
+    clause = "update"
+    if character == "long":
+        clause = "lengths"
+    elif name == "endpoint":
+        clause = "endpoint-url"
+    return clause, f"{name}-{character}", f"`{name}`: a valid value, {character}"
+
+
+def character_of(name: str, value: str) -> str:
+    """Return what is special about a valid value, in one stable word."""
+    if len(value) > 100:
+        return "long"
+    if name == "endpoint":
+        return _character_of_url(value)
+    if not value.strip():
+        return "blank"
+    special = {
+        "control": any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in value),
+        "astral": any(ord(char) > 0xFFFF for char in value),
+        "non-ascii": not value.isascii(),
+        "padded": value != value.strip(),
+        "punctuation": not value.replace(" ", "").replace("-", "").isalnum(),
+    }
+    return next((word for word, is_so in special.items() if is_so), "plain")
+
+
+def _character_of_url(value: str) -> str:
+    host = value.split("/", 3)[2] if value.count("/") > 1 else ""
+    special = {
+        "scheme-case": value.partition(":")[0] not in ("http", "https"),
+        "port": ":" in host,
+        "query": "?" in value or "#" in value,
+        "host": "_" in host or host.endswith(".") or host != host.lower(),
+        "path": "/" in value.partition("//")[2],
+    }
+    return next((word for word, is_so in special.items() if is_so), "plain")

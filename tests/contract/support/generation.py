@@ -1,0 +1,44 @@
+"""Requests that schemathesis generates from the contract."""
+
+from typing import Any
+
+import requests
+import schemathesis
+from schemathesis import Case
+from schemathesis.config import SchemathesisConfig
+from schemathesis.schemas import BaseSchema
+
+from support import contract
+from support.backend import WRITER, Backend
+from support.exchange import Request
+from support.promise import Promise
+
+
+def load(backend: Backend, mode: str, seed: int, max_examples: int) -> BaseSchema:
+    """Return the contract as schemathesis reads it: valid or invalid bodies for one id."""
+    settings: dict[str, Any] = {
+        "base-url": backend.url,
+        "seed": seed,
+        "headers": {"Authorization": f"Bearer {backend.given[WRITER]}"},
+        "parameters": {"path.id": backend.id},
+        "generation": {"mode": mode, "max-examples": max_examples, "database": "none"},
+        # An unexpected method could be DELETE, which deletes the configuration for good.
+        "phases": {"stateful": {"enabled": False}, "coverage": {"unexpected-methods": []}},
+    }
+    config = SchemathesisConfig.from_dict(settings)
+    return schemathesis.openapi.from_dict(contract.DOCUMENT, config=config)
+
+
+def request_of(case: Case[Any], promise: Promise) -> Request | None:
+    """Return the generated update of the configuration; None if it is another request."""
+    backend = promise.backend
+    prepared = requests.Request(**case.as_transport_kwargs(base_url=backend.url)).prepare()
+    target = (prepared.url or "").removeprefix(backend.url).partition("?")[0]
+    if prepared.method != "PUT" or target != contract.path_of(backend.id):
+        return None
+    body: Any = prepared.body or b""
+    body = body.encode() if isinstance(body, str) else bytes(body)
+    media_type = prepared.headers.get("Content-Type")
+    if isinstance(media_type, bytes):
+        media_type = media_type.decode("latin-1")
+    return promise.request(body=body, headers={"Content-Type": media_type})

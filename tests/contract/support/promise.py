@@ -1,0 +1,255 @@
+"""A promise under test: sends requests, and holds each exchange against the rules."""
+
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from threading import Barrier
+from typing import Any
+
+import pytest
+
+from support import contract, controls, rules, values
+from support.backend import MEANINGS, NOBODY, USERS, WRITER, Backend
+from support.exchange import Exchange, Place, Request, User
+from support.expectation import Expectation, expectation_of
+from support.findings import OPEN_DOOR, Finding, Findings
+from support.leaks import Credentials
+
+AFTER_A_FINDING = 3.0  # seconds that a promise may go on once it is broken
+IN_ALL = 30.0  # seconds that all broken promises may go on
+SUSPICIOUS = (0, 401, 403, 404, 405)  # statuses, as 5xx, that the backend may answer to all
+
+
+class OverBudget(BaseException):
+    """The promise is broken, and more examples of it would take too long."""
+
+
+@dataclass
+class Run:
+    """What all promises of a run share."""
+
+    backend: Backend
+    findings: Findings
+    credentials: Credentials = field(default_factory=Credentials)
+    first: Exchange | None = None
+    spent: float = 0.0  # seconds in broken promises, after their first finding
+    crashed: bool = False
+
+
+@dataclass
+class Promise:
+    """One rule of the contract, as a test checks it."""
+
+    name: str
+    clause: str
+    run: Run
+    requests: int = 0
+    held: int = 0  # exchanges that reached the last rule, or broke one of access
+    found: dict[str, Finding] = field(default_factory=dict)
+    hiding: dict[str, Finding] = field(default_factory=dict)  # more basic findings
+    broken_since: float | None = None
+
+    @property
+    def backend(self) -> Backend:
+        """The backend under test."""
+        return self.run.backend
+
+    def need(self, variable: str) -> str:
+        """Return the variable's value; the promise is not tested if it is not given."""
+        if variable not in self.backend.given:
+            pytest.skip(f"set {variable}: {MEANINGS[variable]}")
+        return self.backend.given[variable]
+
+    def request(  # noqa: PLR0913 - each is a part of a request
+        self,
+        *,
+        id: str | None = None,
+        place: Place | None = None,
+        token: str | None = WRITER,
+        user: User | None = None,
+        authorization: str | Iterable[str] | None = None,
+        body: Any = values.GOOD,
+        headers: Mapping[str, str | None] | None = None,
+        method: str = "PUT",
+        path: str | None = None,
+        query: str = "",
+        escaped: bool = False,
+        words: str = "",
+    ) -> Request:
+        """Return a request; by default a valid update by the writer.
+
+        `token` is a variable, or None for no token, unless `authorization` is given for a `user`;
+        `body` a JSON value, bytes, or a tuple of chunks; a header that is None is left out;
+        `path` is sent to the letter, for a `place`; `escaped` percent-encodes the whole id.
+        """
+        shown = [authorization] if isinstance(authorization, str) else list(authorization or ())
+        if authorization is None and token is not None:
+            shown = [f"Bearer {self.backend.given[token]}"]
+        id = id or self.backend.id
+        chunks = body if isinstance(body, tuple) else None
+        content = body if isinstance(body, bytes) else None
+        content = b"".join(chunks) if chunks is not None else content
+        content = contract.to_json(body) if content is None else content
+        named: dict[str, str | None] = {"Content-Type": "application/json", **(headers or {})}
+        sent = [(name, value) for name, value in named.items() if value is not None]
+        sent += [("Authorization", value) for value in shown]
+        length = ("Content-Length", str(len(content)))
+        sent.append(("Transfer-Encoding", "chunked") if chunks is not None else length)
+        target = path or contract.path_of(id, escaped=escaped)
+        return Request(
+            method=method,
+            target=f"{target}?{query}" if query else target,
+            headers=tuple(sent),
+            body=content,
+            chunks=chunks,
+            user=user or (USERS[token] if token else NOBODY),
+            place=place or self.backend.place(id),
+            words=words,
+        )
+
+    def ask(self, *, expectation: Expectation | None = None, **parts: Any) -> Exchange | None:
+        """Send a request and hold its exchange against the rules; None if it is not selected."""
+        return self.send(self.request(**parts), expectation)
+
+    def send(self, request: Request, expectation: Expectation | None = None) -> Exchange | None:
+        """Send a prepared request, and hold its exchange against the rules."""
+        self.check_budget()
+        expectation = expectation or expectation_of(request)
+        if not self.run.findings.is_selected(expectation.source):
+            return None
+        exchange = self.exchange(request)
+        self.hold(exchange, expectation)
+        return exchange
+
+    def exchange(self, request: Request) -> Exchange:
+        """Send a request whose exchange is not judged yet."""
+        self.requests += 1
+        return self.backend.exchange(request)
+
+    def expect(self, *statuses: int, clause: str, kind: str, words: str, **parts: Any) -> bool:
+        """Send a request whose answer only this test knows; return whether it is right."""
+        request = self.request(**parts)
+        expectation = _special(request, statuses, clause, kind, words)
+        exchange = self.send(request, expectation)
+        return exchange is None or exchange.status in statuses
+
+    def hold_as(
+        self, exchange: Exchange, statuses: Iterable[int], *, clause: str, kind: str, words: str
+    ) -> bool:
+        """Hold an exchange against the rules whose right statuses only this test knows."""
+        return self.hold(exchange, _special(exchange.request, statuses, clause, kind, words))
+
+    def hold_like(
+        self, exchange: Exchange, status: int, expectation: Expectation, *, kind: str, words: str
+    ) -> bool:
+        """Hold an exchange against the rules, and the status it would have alone."""
+        statuses = frozenset({status})
+        alone = replace(expectation, statuses=statuses, clause="alone", kind=kind, words=words)
+        return self.hold(exchange, alone)
+
+    def ask_at_once(self, requests: list[Request]) -> list[Exchange]:
+        """Return the exchanges of requests that are sent at the same moment, in their order."""
+        start = Barrier(len(requests))
+
+        def exchange(request: Request) -> Exchange:
+            start.wait()
+            return self.backend.exchange(request)
+
+        self.requests += len(requests)
+        with ThreadPoolExecutor(len(requests)) as pool:
+            return list(pool.map(exchange, requests))
+
+    def hold(self, exchange: Exchange, expectation: Expectation) -> bool:
+        """Hold an exchange against the rules; return whether it broke none."""
+        run = self.run
+        sent = expectation.words
+        kept = True
+        for breach in rules.leaks(exchange, run.credentials):
+            kept = not self.record(breach, exchange, sent) and kept
+        open_door = rules.access(exchange, expectation)
+        if open_door:
+            self.held += 1
+            self.record(open_door, exchange, sent)
+            return False
+        for breach in rules.ordinary(exchange, expectation, self.backend.shape):
+            if self.record(breach, exchange, sent):
+                self.held += not breach.is_basic
+                return False
+        self.held += 1
+        run.findings.judged.add((expectation.clause, expectation.kind))
+        return kept
+
+    def record(self, breach: rules.Breach, exchange: Exchange, sent: str) -> bool:
+        """Add a breach to the findings; return whether it hides what comes after it."""
+        findings = self.run.findings
+        clause = contract.CLAUSES[breach.clause]
+        findings.judged.add((breach.clause, breach.kind))
+        is_open_door = (breach.clause, breach.kind) in OPEN_DOOR
+        is_selected = findings.is_selected(clause.source) or clause.source == "open"
+        if not is_selected and not is_open_door:
+            return False
+        if findings.is_new(breach):
+            self._confirm(exchange, breach, sent)
+        finding = findings.add(breach, exchange, sent, self.name)
+        hides = finding.severity != "accepted"
+        if hides and breach.is_basic:
+            self.hiding[finding.id] = finding
+        if finding.promise == self.name or not breach.is_basic:
+            self.found[finding.id] = finding
+        if self.broken_since is None and findings.decides(finding):
+            self.broken_since = time.monotonic()
+        return hides
+
+    def check_budget(self) -> None:
+        """Raise `OverBudget` if the promise is broken, and its time is up."""
+        if self.is_over_budget():
+            raise OverBudget
+
+    def is_over_budget(self) -> bool:
+        """Return whether the promise is broken, and its time is up."""
+        if self.broken_since is None:
+            return False
+        since = time.monotonic() - self.broken_since
+        return since > AFTER_A_FINDING or self.run.spent + since > IN_ALL
+
+    def judge_alone(self, fields: Mapping[str, Any]) -> bool:
+        """Judge each field of a body alone; return whether one of them is judged wrongly."""
+        kept = True
+        for name, value in fields.items():
+            request = self.request(body={name: value})
+            exchange = self.exchange(request)
+            kept = self.hold(exchange, expectation_of(request)) and kept
+        return not kept
+
+    def close(self) -> None:
+        """Count the time that the promise went on after its first finding."""
+        if self.broken_since is not None:
+            self.run.spent += time.monotonic() - self.broken_since
+
+    def _confirm(self, exchange: Exchange, breach: rules.Breach, sent: str) -> None:
+        """Make sure that the backend still works before a failure becomes a finding."""
+        if exchange.status not in SUSPICIOUS and exchange.status < 500:
+            return
+        if controls.confirm(self.backend, exchange):
+            return
+        self.run.crashed = True
+        got = f"{exchange.failure}, and the backend is gone since"
+        crash = replace(breach, outcome="crash", got=got, explained_by=())
+        finding = self.run.findings.add(crash, exchange, sent, self.name)
+        self.found[finding.id] = finding
+        raise OverBudget
+
+
+def _special(
+    request: Request, statuses: Iterable[int], clause: str, kind: str, words: str
+) -> Expectation:
+    """Return the request's expectation with other statuses, for a reason of the test's own."""
+    usual = expectation_of(request)
+    allowed = frozenset(statuses)
+    access = usual.access
+    if 200 in allowed:
+        access = None
+    elif access:
+        access = replace(access, clause=clause, kind=kind)
+    return replace(usual, statuses=allowed, clause=clause, kind=kind, words=words, access=access)

@@ -1,0 +1,296 @@
+"""Values on both sides of every rule of the contract: unusual valid ones, and near misses."""
+
+import json
+import random
+import string
+import unicodedata
+import uuid
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import Any
+
+from support import contract
+
+# Credentials that cannot be in a response by chance: most requests send them, none may return.
+GOOD = {"key": "CanaryqX7mZ2vK9sB4nT6wL1pR8dY3h", "secret": "CanaryG5jU0cF8aW2eN7kQ4rM9tV1xSz"}
+EVERYTHING = {**contract.EVERYTHING, **GOOD}
+TEXT = json.dumps(GOOD, indent=2).encode()
+INVALID: list[Any] = [{"name": ""}, {"unknown": "field"}, {"aiType": None}, b"{", b"", [], b"\xff"]
+
+RANDOM = random.Random()  # noqa: S311 - seeded for each promise, not a secret
+
+# One character of every 64 in Unicode, so one or more of every script in use.
+NOT_LETTERS = ("Cc", "Cn", "Cs")  # controls, unassigned characters, surrogates
+LETTERS = [
+    character
+    for character in map(chr, range(0x21, 0x20000, 0x40))
+    if unicodedata.category(character) not in NOT_LETTERS
+]
+LENGTHS = (20, 32, 33, 40, 50, 63, 64, 65, 72, 73, 100, 127, 128, 129, 150, 200, 250, 254, 255)
+LONGER = (256, 257, 500, 512, 1000, 1024, 1025, 2000, 2047, 2048)
+URL = "https://api.example.com/"
+LOCK = "\U0001f510"  # a character outside the Basic Multilingual Plane
+
+
+def most(field: str) -> int:
+    """Return how many characters a field may have."""
+    return contract.most(field) or max(LONGER)
+
+
+def _letters_of_names() -> Iterator[str]:
+    for start in range(0, len(LETTERS), most("name")):
+        yield "".join(LETTERS[start : start + most("name")])
+
+
+UNUSUAL: dict[str, list[str]] = {
+    "name": [
+        " ", "'", '"', "%", "%s%n%00", "\\", "<b>&amp;</b>", "'; DROP TABLE x; --", "{{7*7}}",
+        "null", "0", "Ünïcödé", "名前", "اسم", "שם", "नाम", "имя", "\u202eleft", "e\u0301",
+        "\u2028", "\ufeff", "👩\u200d👩\u200d👧", "\U0010ffff", string.punctuation, " x ",
+        "a" * most("name"), "\U0001f600" * most("name"), *_letters_of_names(),
+    ],
+    "endpoint": [
+        "http://api.example.com", "https://api.example.com:65535/", "HTTPS://API.EXAMPLE.COM/V1",
+        "hTTp://api.example.com:8080", "https://xn--bcher-kva.example/",
+        "https://api.example.com/a/../b//c;d=1", "https://api.example.com?x=1&y=a%20b",
+        "https://api.example.com/v1?q=https://other.example/@x:y#part", "http://example.com#",
+        "https://api.example.com/~user/!$&'()*+,;=:@/%7Bid%7D", "https://example.com./v1",
+        "https://my_host.example.com", "https://1.example.museum:443",
+        *(URL.ljust(length, "a") for length in (*LENGTHS[1:], *LONGER, most("endpoint"))),
+        # Hosts that a backend may refuse, but never with a 5xx.
+        "http://localhost:1", "https://[::1]/v1", "http://10.0.0.1", "http://a",
+        "https://[2001:db8::8:800:200c:417a]:8443/v1", f"https://{'a' * 2000}.example.com/",
+    ],
+    "key": [
+        "x", " ", "\x00", "\n", "\r\n\t", "\x7f", "'\"\\", "%00", "ключ", "🔑",
+        string.punctuation, "user:pass", " x",
+        *("k" * length for length in (*LENGTHS, *LONGER, most("key"))),
+    ],
+    "secret": [
+        "0", " x ", "x ", "\u0085", "null", "{}", "-----BEGIN KEY-----\nAA==\n",
+        string.punctuation, "".join(LETTERS),
+        *("s" * length for length in (*LENGTHS, *LONGER, 4096, most("secret") - 1)),
+        LOCK * most("secret"),
+    ],
+}  # fmt: skip
+
+
+def unique() -> str:
+    """Return a UUID that nobody has used."""
+    return str(uuid.UUID(int=RANDOM.getrandbits(128), version=4))
+
+
+def canary() -> str:
+    """Return a credential that cannot be in a response by chance, not even in part."""
+    return "Canary" + "".join(RANDOM.choices(string.ascii_letters + string.digits, k=26))
+
+
+def fresh() -> dict[str, str]:
+    """Return a name that nobody has."""
+    return {"name": f"contract run {unique()}"}
+
+
+def renamed(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the body with a fresh name, as unusual and about as long: it may be taken."""
+    name = body["name"]
+    if len(name) > 247:
+        return {**body, "name": name[:-8] + unique()[:8]}
+    return {**body, "name": (name[:-8] if len(name) > 15 else name) + unique()[:8]}
+
+
+def spellings(patterns: str, word: str) -> list[str]:
+    """Return each of the patterns with `@` replaced by the word."""
+    return [pattern.replace("@", word) for pattern in patterns.split()]
+
+
+def unusual(field: str) -> list[Any]:
+    """Return the most unusual values of a field; an enumeration's members in every order."""
+    members = contract.PROPERTIES[field].get("enum")
+    if members:
+        return list(every_pair(members))
+    found = list(UNUSUAL[field])
+    if field == "name":
+        found += [(unique() * 8)[:length] for length in LENGTHS]
+    return [value for value in found if len(value) <= most(field)]
+
+
+def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
+    """Yield the kinds so that each comes right after each other one, and after itself."""
+    for first in range(len(kinds)):
+        yield kinds[first]
+        for second in range(first + 1, len(kinds)):
+            yield from (kinds[first], kinds[second])
+    yield kinds[0]
+
+
+def bodies() -> Iterator[Any]:
+    """Yield bodies of any fields together, in any order, and all that JSON lets one write."""
+    everything = {**EVERYTHING, **fresh()}
+    for size in range(len(everything) + 1):
+        for number, fields in enumerate(combinations(everything, size)):
+            ordered = reversed(fields) if number % 2 else fields
+            yield {field: everything[field] for field in ordered}
+    same = unique()
+    yield dict.fromkeys(("name", "key", "secret"), same)
+    longest = {field: LOCK * most(field) for field in contract.CREDENTIALS}
+    name = (same * 8)[: most("name")]
+    yield {**longest, "name": name, "endpoint": URL.ljust(most("endpoint"), "a")}
+    yield from (b"\n\t " + TEXT + b"\r\n", json.dumps(everything, indent=8).encode())
+    yield b'{"\\u006bey": "\\u0043\\/\\b\\f\\n\\r\\t\\\\\\"\\ud83d\\uDE00"}'
+    not_escaped = {"name": f"Ключ 🔑 {same}", "secret": "Ünïcödé 名前"}
+    yield json.dumps(not_escaped, ensure_ascii=False).encode()
+
+
+# What a client may send besides the request's own parts, without a word of it in the contract.
+CLIENTS = [
+    {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "User-Agent": "Mozilla/5.0 (X11)"},
+    {"Accept": "*/*", "User-Agent": "curl/8.5.0"},
+    {"Content-Type": "Application/JSON;charset=UTF-8"},
+    {"Accept-Language": "de, *;q=0.5"},
+    {"Expect": "100-continue"},
+    {"Connection": "close"},
+]
+
+
+def ways() -> Iterator[dict[str, Any]]:
+    """Yield ways to ask for what the contract allows, so that only token and id decide."""
+    everything = {**EVERYTHING, **fresh()}
+    for field, value in everything.items():
+        yield {"body": {field: value}}
+    for body in ({}, GOOD, everything, dict(reversed(GOOD.items()))):
+        yield {"body": body}
+    yield {"body": {**contract.EXAMPLES["switchProvider"], **GOOD}}
+    yield {"body": b"\n " + TEXT.replace(b"key", b"\\u006bey")}
+    yield {"body": (TEXT[:9], TEXT[9:])}
+    yield from ({"escaped": True}, {"query": "admin=true"})
+    for headers in CLIENTS:
+        yield {"headers": headers}
+
+
+NEAR_ENDPOINTS = [
+    "", " ", "https://api.example.com\n", "https://api.example.com/\n", "\nhttps://api.example.com",
+    "https://api.example.com/\x00", "https://api.example.com/\x7f", "https://api\t.example.com",
+    "https://api.example.com/\u202e", URL.ljust(most("endpoint") + 1, "a"), "https://a b.example",
+]  # fmt: skip
+NEAR_URLS = """
+    api.example.com //api.example.com /v1 https: https:// https:///v1 https://[::1/v1 https://[x]/
+    https:api.example.com http:/api.example.com ://api.example.com https://:443/ javascript:alert(1)
+    ftp://api.example.com file:///etc/passwd ws://api.example.com httpss://api.example.com
+    xhttps://api.example.com data:text/plain,x https://user@api.example.com x ?x #x ./v1 ../v1 tel:1
+    https://user:pass@api.example.com/ https://:pass@api.example.com https://bücher.example/
+    https://api.example.com/é https://us%40er:pw@example.com/ s3://bucket/key ssh://example.com
+    mailto:a@b.c gs://bucket grpc://example.com unix:/run/x blob:https://example.com/x
+    wss://example.com ldap://example.com about:blank localhost:8080 1.2.3.4 https//example.com
+    https;//example.com null undefined https://a.example* https://a%zz.example/
+    """
+NEAR_TYPES = """null 0 UNKNOWN CUSTOM OPEN_AI AZURE BEDROCK AMAZON GEMINI CLAUDE GPT MISTRAL COHERE
+    META OLLAMA LOCAL VERTEX"""
+HOMOGLYPHS = str.maketrans("AEOPCTHI", "АЕОРСТНІ")  # Cyrillic, which look the same
+
+
+def near_types(members: list[str]) -> Iterator[str]:
+    """Yield spellings of an enumeration's members that are not members."""
+    for member in members:
+        yield from (member.lower(), member.title(), member[:-1], member[0] + "\u200b" + member[1:])
+        yield from (f" {member}", f"{member} ", f"{member}\n", f"{member}\x00")
+        yield from spellings('@S "@" X_@ @,@ AiType.@', member)
+        yield from (member.translate(HOMOGLYPHS), full_width(member))
+    yield from ("", " ", *NEAR_TYPES.split())
+
+
+def full_width(text: str) -> str:
+    """Return the text in full-width characters, which NFKC makes plain again."""
+    wide = ""
+    for character in text:
+        candidate = chr(ord(character) + 0xFEE0)
+        is_same = unicodedata.normalize("NFKC", candidate) == character
+        wide += candidate if is_same else character
+    return wide
+
+
+def near_misses(field: str) -> Iterator[Any]:
+    """Yield values for a field that the contract nearly, but not quite, allows."""
+    schema = contract.PROPERTIES[field]
+    good = contract.EVERYTHING[field]
+    yield from (None, True, False, 0, 1, -1.5, [], [good], {}, {"value": good})
+    if "maxLength" in schema:
+        yield ""
+        for letter in "aé":
+            yield letter * (schema["maxLength"] + 1)
+    if field == "name":
+        for control in map(chr, (*range(0x20), *range(0x7F, 0xA0))):
+            yield f"{good}{control}x"
+        for control in "\x00\t\n\r\x1b\x7f\x80\x85\x9f":
+            yield from (control, f"{good}{control}", f"{control}{good}")
+    elif "enum" in schema:
+        yield from near_types(schema["enum"])
+    elif field == "endpoint":
+        yield from (*NEAR_ENDPOINTS, *NEAR_URLS.split())
+
+
+OTHER_FIELDS = """
+    id aiLlmId workspace workspaceId success __proto__ constructor $set apiKey secrt
+    url type message user userId owner role access createdAt updatedAt deletedAt accessKey secretKey
+    api_key password token provider model enabled default options metadata data _method $ref
+    k\u0435y"""
+
+
+def unknown_fields() -> Iterator[tuple[str, object]]:
+    """Yield fields that the contract does not know, with a value that a lax backend may take."""
+    good = EVERYTHING | fresh()
+    yield from (("unknown", "value"), ("", "value"))
+    for name in OTHER_FIELDS.split():
+        yield name, "value"
+    for name, value in good.items():
+        snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+        near = [name.upper(), name.title(), snake, snake.replace("_", "-"), f" {name}", f"{name} "]
+        near += [f"{name}\n", f"{name}\x00", name[:-1]]
+        for other in (*near, *spellings("@s _@ @[] data.@ @2", name)):
+            if other not in contract.PROPERTIES:
+                yield other, value
+
+
+def unreadable_bodies() -> Iterator[bytes]:
+    """Yield bodies that are not a JSON object, or are odd JSON; most have good fields in them."""
+    good, value = json.dumps(GOOD).encode(), json.dumps(GOOD["key"]).encode()
+    yield from (b"", b" ", b"[" + good + b"]", b"[]", value, b"null", b"true", b"1", b"{", b"}")
+    yield from (b"key=x&secret=y", good[:-1] + b",}", good[:-1], good + b"}", good + good)
+    yield from (good + b" x", good + b"\x00", good + b"// x", b"/* */" + good, b"\x00" * 8)
+    yield from (good.replace(b'"', b"'"), b"{key: " + value + b"}", good.replace(b": ", b":\x0c"))
+    for second in (b'"key"', b'"k\\u0065y"', b'"secret"'):  # fields that are there twice
+        yield good[:-1] + b", " + second + b": " + value + b"}"
+    deep, many = b"[" * 5000 + b"]" * 5000, b"1" + b"0" * 5000
+    for odd in (b"NaN", b"-Infinity", many, b"1e999999999", deep, b"x", b"'x'", b"01"):
+        yield good[:-1] + b', "name": ' + odd + b"}"
+    yield from (b"[" * 100_000 + b"]" * 100_000, b'{"name":' * 25_000 + b"1" + b"}" * 25_000)
+    # In a string: not UTF-8, Latin-1, overlong, surrogates, a line break, an unknown escape.
+    odds = (b"\xff\xfe", b"caf\xe9", b"\xc0\xaf", b"\xed\xa0\x80", b"\\ud800", b"\\udc00x", b"a\nb")
+    for odd in (*odds, b"\\x41", b"\\ud800\\u0041"):
+        yield b'{"key": "' + odd + b'", "secret": ' + value + b"}"
+    for codec in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"):
+        yield good.decode().encode(codec)
+    yield bytes.fromhex("1f8b08000000000000ffabae05004314a6bf02000000")  # compressed
+
+
+# Headers that some backends trust, though anybody can send them.
+TRUSTED_HEADERS = {
+    "X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "Forwarded": "for=127.0.0.1",
+    "X-Forwarded-Host": "localhost", "X-Forwarded-User": "admin", "X-Remote-User": "admin",
+    "X-User": "admin", "X-User-Id": "1", "X-Role": "ADMIN", "X-Admin": "true", "X-Debug": "1",
+    "X-Internal": "true", "X-Test": "true", "X-Original-URL": "/", "Origin": "http://localhost",
+    "Referer": "http://localhost/", "X-Requested-With": "XMLHttpRequest", "X-Impersonate": "admin",
+}  # fmt: skip
+
+OTHER_MEDIA_TYPES = [
+    None, "", "text/plain", "text/json", "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x", "application/xml", "application/octet-stream",
+    "application/jsonp", "application/json5", "application/x-json", "application/problem+json",
+    "application/merge-patch+json", "application/json-patch+json", "application/x-ndjson",
+    "xapplication/json", "application", "json", "*/*",
+]  # fmt: skip
+OTHER_CHARSETS = ["utf-16", "iso-8859-1", "utf-8x", "utf-7"]
+
+SAME_MEDIA_TYPES = [
+    "application/json", "APPLICATION/JSON", "application/json; charset=utf-8",
+    "application/json;charset=UTF-8", "Application/Json; Charset=Utf-8",
+]  # fmt: skip

@@ -1,0 +1,36 @@
+"""Values in words: what a reader needs to see, and never more than a line of it."""
+
+import json
+
+LONGEST = 60  # characters of a value that are worth reading
+
+
+def of_length(text: str) -> str:
+    """Return how long the text is, in words."""
+    if not text:
+        return "empty"
+    plural = "" if len(text) == 1 else "s"
+    return f"{len(text):,} character{plural}"
+
+
+def of_value(value: object) -> str:
+    """Return the value as JSON on one line, shortened where it is long."""
+    if isinstance(value, str) and len(value) > LONGEST:
+        return f"{json.dumps(value[:20], ensure_ascii=True)}… ({of_length(value)})"
+    text = json.dumps(value, ensure_ascii=True)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def of_statuses(statuses: frozenset[int]) -> str:
+    """Return the statuses in words: "400, 413 or 415"."""
+    ordered = [str(status) for status in sorted(statuses)]
+    if len(ordered) > 6:
+        return "a status from 300 to 499"
+    if len(ordered) < 2:
+        return "".join(ordered)
+    return f"{', '.join(ordered[:-1])} or {ordered[-1]}"
+
+
+def shortened(text: str, longest: int = 2000) -> str:
+    """Return the text, cut with a note of its length if it is longer than `longest`."""
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"

@@ -1,0 +1,201 @@
+"""scripts/contract: exit status, options, and what it must not do."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema_rs
+import pytest
+
+from tests.contract_command.conftest import Backend, Contract
+from tests.faults.backend import Answer, Request
+
+TOKEN = "token-of-a-live-backend-91c4"
+
+
+def test_mock_keeps_the_contract(
+    contract: Contract, schema: jsonschema_rs.Draft202012Validator
+) -> None:
+    """Against the mock every promise is kept and none is left untested."""
+    done = contract("--max-examples", "30", FLASHBACK_TOKEN=TOKEN, FLASHBACK_BASE_URL="http://x")
+    assert done.status == 0, done.output + done.errors
+    verdict = done.verdict
+    schema.validate(verdict)
+    assert verdict["result"] == "kept"
+    assert [finding for finding in verdict["findings"] if finding["severity"] != "note"] == []
+    outcomes = {promise["name"]: promise["outcome"] for promise in verdict["promises"]}
+    assert {*outcomes.values()} == {"kept"}, outcomes
+    assert len(outcomes) >= 50
+    assert TOKEN not in done.output
+
+
+def test_same_seed_gives_the_same_requests(contract: Contract) -> None:
+    """Two runs with one seed get the same responses."""
+    options = ("--seed", "7", "--max-examples", "10")
+    first, second = (contract(*options).verdict["statuses"] for _ in range(2))
+    assert first == second
+
+
+def test_what_is_not_given_is_not_tested(contract: Contract, backend: Backend) -> None:
+    """Promises that need a missing variable name it; --require-all fails such a run."""
+    with backend() as given:
+        variables = {"url": given["url"], "FLASHBACK_TOKEN": given["FLASHBACK_TOKEN"]}
+        done = contract("-k", "test_reader or test_unknown_id", **variables)
+        strict = contract("-k", "test_reader or test_unknown_id", "--require-all", **variables)
+    assert done.status == 0, done.output
+    assert done.outcome("test_reader_may_not_update") == "not tested"
+    [missing] = done.verdict["missing_variables"]
+    assert missing["name"] == "FLASHBACK_READER_TOKEN"
+    assert missing["promises"] == 1
+    assert strict.status == 1
+    assert "--require-all" in strict.output
+
+
+def test_run_leaves_the_contracts_example(contract: Contract, backend: Backend) -> None:
+    """The last updates of a run set every field to the contract's example."""
+    names: list[str] = []
+
+    def remember(request: Request) -> None:
+        if request.role == "owner" and request.id == request.ids["main"]:
+            names.append(request.text("name"))
+
+    with backend(before=remember) as given:
+        contract("-k", "test_missing_body", **given)
+    assert names[-1] == "Updated OpenAI Config"
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "cure"),
+    [
+        (["--backend-url", "127.0.0.1:1"], {}, "give an http or https URL"),
+        (["--backend-url", "http://127.0.0.1:port"], {}, "give an http or https URL"),
+        (["--backend-url", f"http://:{TOKEN}@127.0.0.1:1"], {}, "give an http or https URL"),
+        (["--backend-url", "http://127.0.0.1:1"], {}, "set FLASHBACK_TOKEN"),
+        (["--backend-url", "http://127.0.0.1:1"], {"FLASHBACK_TOKEN": f"{TOKEN}\n"}, "no token"),
+        (["--backend-url", "https://backend.example"], {"FLASHBACK_TOKEN": TOKEN}, "--id"),
+        (["--backend-url", "http://127.0.0.1:1"], {"FLASHBACK_TOKEN": TOKEN}, "does not answer"),
+        (["--max-examples", "0"], {}, "must be more than 0"),
+        (["--rate-limit", "fast"], {}, "--rate-limit"),
+        (["--source", "page,pages"], {}, "must be of page, vendor, ours"),
+        (["--again", "missing.json"], {}, "missing.json"),
+        (["--ca", "missing.pem"], {}, "missing.pem"),
+        (["-k", "nothing-has-this-name"], {}, "no promise was tested"),
+    ],
+)
+def test_unusable_options_give_no_verdict(
+    contract: Contract, options: list[str], variables: dict[str, str], cure: str
+) -> None:
+    """What cannot be judged exits with 2 and the cure."""
+    done = contract(*options, **variables)
+    assert done.status == 2
+    assert cure in done.output + done.errors
+    assert TOKEN not in done.output + done.errors
+
+
+def test_list_names_every_promise_and_sends_nothing(contract: Contract) -> None:
+    """--list prints names, clauses and sources."""
+    done = contract("--list")
+    assert done.status == 0
+    assert "test_reader_may_not_update  access-levels (vendor)" in done.output
+    assert not done.reports.exists()
+
+
+@pytest.mark.parametrize(
+    ("keyword", "selected", "others"),
+    [
+        ("test_near_miss_answers_400[key]", 1, 0),
+        ("access-levels", 2, 0),
+        ("idempotent or chunked", 2, 0),
+        ("Ids", 5, 0),
+    ],
+)
+def test_keyword_takes_what_the_verdict_prints(
+    contract: Contract, keyword: str, selected: int, others: int
+) -> None:
+    """-k takes names, clause ids and families."""
+    done = contract("-k", keyword)
+    assert done.status == 0, done.output
+    assert done.verdict["counts"]["kept"] == selected
+    assert done.verdict["counts"]["not_tested"] == others
+
+
+@pytest.mark.parametrize("interrupt", ["by a terminal", "by SIGTERM"])
+def test_interrupted_run_gives_no_verdict(root: Path, tmp_path: Path, interrupt: str) -> None:
+    """A run that is stopped half-way says so, in its report too."""
+    reports = tmp_path / "reports"
+    command = [sys.executable, str(root / "scripts" / "contract.py"), "--report-dir", str(reports)]
+    with subprocess.Popen(
+        command,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        assert run.stdout
+        while "Authentication" not in run.stdout.readline():
+            assert run.poll() is None
+        if interrupt == "by SIGTERM":
+            run.terminate()
+        else:
+            os.killpg(run.pid, signal.SIGINT)
+        output, errors = run.communicate(timeout=20)
+    assert run.returncode == 2, output + errors
+    assert "interrupted" in output
+    assert '"result": "no verdict"' in (reports / "verdict.json").read_text("utf-8")
+    assert "Traceback" not in output + errors
+
+
+def test_tokens_are_never_shown(contract: Contract, backend: Backend) -> None:
+    """No output has a given token, or one that is nearly it, not even where it is returned."""
+
+    def return_token(request: Request, answer: Answer) -> None:
+        answer.set_fields(message=f"hello {request.token}")
+
+    with backend(
+        before=lambda request: request.method == "PUT" and None, after=return_token
+    ) as given:
+        done = contract("-k", "test_near_token or test_other_scheme", **given)
+    assert done.status == 1
+    assert any(id.startswith("credentials/") for id in done.broken)
+    texts = [file.read_text("utf-8") for file in done.reports.iterdir() if file.is_file()]
+    for text in (done.output, done.errors, *texts):
+        for token in (given["FLASHBACK_TOKEN"], given["FLASHBACK_STRANGER_TOKEN"]):
+            for near in (token, token[:-1] + '"', token[::-1], token.upper()):
+                assert near not in text
+    assert "${FLASHBACK_TOKEN}" in done.output
+
+
+def test_methods_that_are_sent(contract: Contract, backend: Backend) -> None:
+    """DELETE is never sent; only PUT with a writing token carries more than `{}` elsewhere."""
+    sent: set[tuple[str, str, bool]] = set()
+
+    def journal(request: Request) -> None:
+        is_own = request.id in (request.ids["main"], request.ids["sibling"])
+        is_known = is_own or request.id == request.ids["foreign"]
+        place = "known" if is_known else "other"
+        sent.add(
+            (request.method, place, request.fields != {} and request.role in ("owner", "admin"))
+        )
+
+    with backend(before=journal) as given:
+        contract("-k", "Ids or Methods", **given)
+    methods = {method for method, _, _ in sent}
+    assert "DELETE" not in methods
+    assert {"POST", "PATCH", "PUT"} <= methods
+    assert not [row for row in sent if row[1] == "other" and row[2]]
+
+
+def test_crash_is_a_finding(contract: Contract) -> None:
+    """A request after which the backend is gone is a finding, and the run ends."""
+    script = Path(__file__).with_name("crashing.py")
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout
+        url = server.stdout.readline().strip()
+        done = contract("-k", "test_missing_body", "--timeout", "3", url=url, FLASHBACK_TOKEN=TOKEN)
+        server.kill()
+    assert done.status == 1, done.output
+    assert any(id.endswith("/crash") for id in done.broken)

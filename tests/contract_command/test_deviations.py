@@ -1,0 +1,184 @@
+"""Accepting findings: by id, strictly, and never an open backend."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.contract_command.conftest import Backend, Contract
+from tests.faults.backend import Answer, Request, refused
+
+ENTRY = "- {{finding: {id}, reason: until the roles are done, link: https://t.example/1, date: 2026-11-26}}"
+
+
+def host_of(given: dict[str, str]) -> str:
+    """Return the backend's host and port, as the file names it."""
+    return given["url"].removeprefix("http://")
+
+
+def write(file: Path, host: str, *ids: str) -> Path:
+    """Write a deviations file."""
+    entries = "\n".join(ENTRY.format(id=id) for id in ids)
+    file.write_text(f"{host}:\n{entries}\n" if ids else f"{host}: []\n")
+    return file
+
+
+def readers_may_update(request: Request) -> None:
+    """Let readers update."""
+    if request.role == "reader" and request.id == request.ids["main"]:
+        request.as_user("owner")
+
+
+def test_accepted_finding_does_not_fail_the_run(
+    contract: Contract, backend: Backend, tmp_path: Path
+) -> None:
+    """An accepted finding is not red, and the verdict says that it is an exception."""
+    with backend(before=readers_may_update) as given:
+        file = write(tmp_path / "known.yaml", host_of(given), "access-levels/READ/200")
+        done = contract("-k", "test_reader_may", "--deviations", str(file), **given)
+    assert done.status == 0, done.output
+    assert done.verdict["result"] == "kept except for accepted deviations"
+    assert done.outcome("test_reader_may_not_update") == "accepted"
+    assert "until the roles are done" in done.output
+
+
+def test_other_findings_of_the_promise_stay_red(
+    contract: Contract, backend: Backend, tmp_path: Path
+) -> None:
+    """What is accepted is one finding, not the promise that it breaks."""
+
+    def answer_401(request: Request) -> Answer | None:
+        readers_may_update(request)
+        at_sibling = request.id == request.ids["sibling"] and request.role == "reader"
+        return refused(404) if at_sibling else None
+
+    with backend(before=answer_401) as given:
+        file = write(tmp_path / "known.yaml", host_of(given), "access-levels/READ/200")
+        done = contract("-k", "test_reader_may", "--deviations", str(file), **given)
+    assert done.status == 1
+    assert done.broken == {"access-levels/READ/404"}
+
+
+def test_deviation_that_is_fixed_fails_the_run(
+    contract: Contract, backend: Backend, tmp_path: Path
+) -> None:
+    """An accepted finding that no longer occurs turns the run red until it is removed."""
+    with backend() as given:
+        file = write(tmp_path / "known.yaml", host_of(given), "access-levels/READ/200")
+        done = contract("-k", "test_reader_may", "--deviations", str(file), **given)
+        unrelated = contract("-k", "idempotent", "--deviations", str(file), **given)
+    assert done.status == 1
+    assert "does not occur any more" in done.output
+    assert unrelated.status == 0, unrelated.output
+
+
+def test_open_backend_is_red_whatever_was_accepted(
+    contract: Contract, backend: Backend, tmp_path: Path
+) -> None:
+    """No token needed: red with every other finding accepted, and with --source and --fail-on."""
+
+    def open_door(request: Request) -> None:
+        if not request.role:
+            request.as_user("owner")
+
+    with backend(before=open_door) as given:
+        file = tmp_path / "all.yaml"
+        first = contract("--max-examples", "3", "--write-deviations", str(file), **given)
+        text = file.read_text("utf-8")
+        text = text.replace("reason: ''", "reason: x").replace("link: ''", "link: x")
+        file.write_text(text.replace("date: ''", "date: 2026-11-26"))
+        options = ("--deviations", str(file), "--max-examples", "3")
+        accepted = contract(*options, **given)
+        other_source = contract(
+            "-k", "idempotent", "--source", "ours", "--fail-on", "ours", **given
+        )
+        entry = write(tmp_path / "door.yaml", host_of(given), "authentication/no-token/200")
+        refused_entry = contract("--deviations", str(entry), **given)
+    assert first.status == accepted.status == other_source.status == 1, accepted.output
+    assert "authentication/no-token/200" in accepted.broken
+    assert other_source.broken == {"authentication/no-token/200"}
+    assert refused_entry.status == 2
+    assert "an open backend cannot be accepted" in refused_entry.errors
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[", "cannot be read"),
+        ("- 1", "must map hosts"),
+        ("HOST: [{finding: challenge/WWW-Authenticate/missing}]", "lacks reason, link, date"),
+        ("HOST: [{finding: no-clause/x/200, reason: x, link: x, date: 2026-11-26}]", "not the id"),
+        ("HOST: [{finding: test_reader, reason: x, link: x, date: 2026-11-26}]", "not the id"),
+        ("HOST: [{finding: alone/x/200, reason: x, link: x, date: soon}]", "must be a date"),
+        ("localhost: []", "has no entry for this backend"),
+        ("127.0.0.1: []", "has no entry for this backend"),
+    ],
+)
+def test_wrong_file_gives_no_verdict(
+    contract: Contract, backend: Backend, tmp_path: Path, text: str, complaint: str
+) -> None:
+    """A file that cannot be understood, or matches nothing, exits with 2 and says why."""
+    file = tmp_path / "known.yaml"
+    with backend() as given:
+        file.write_text(re.sub("HOST", f'"{host_of(given)}"', text))
+        done = contract("--deviations", str(file), **given)
+    assert done.status == 2
+    assert complaint in done.errors
+    assert "known.yaml" in done.errors
+
+
+def test_sources_select_and_decide(contract: Contract, backend: Backend) -> None:
+    """--fail-on leaves findings of other sources out of the exit status; --source does not ask."""
+
+    def no_challenge(_: Request, answer: Answer) -> None:
+        answer.drop_header("WWW-Authenticate")
+
+    with backend(after=no_challenge) as given:
+        options = ("-k", "test_bad_token or challenge")
+        judged = contract(*options, "--fail-on", "page,vendor", **given)
+        selected = contract(*options, "--source", "page,vendor", **given)
+    assert judged.status == 0, judged.output
+    assert judged.broken == {"challenge/WWW-Authenticate/missing"}
+    assert judged.verdict["by_source"]["ours"]["broken"] == 1
+    assert selected.status == 0
+    assert selected.broken == set()
+    assert selected.outcome("test_bad_token_answers_401[missing]") == "kept"
+
+
+def test_again_says_what_became_of_it(contract: Contract, backend: Backend) -> None:
+    """--again repeats only what broke, and says fixed, still broken or flaky."""
+    is_fixed = False
+
+    def faulty(request: Request) -> None:
+        if request.role == "stranger" and request.id == request.ids["main"]:
+            request.as_user("owner")
+        if not is_fixed:
+            readers_may_update(request)
+
+    with backend(before=faulty) as given:
+        first = contract("-k", "Access", **given)
+        is_fixed = True
+        again = contract("--again", str(first.reports / "verdict.json"), **given)
+    assert first.status == again.status == 1
+    became = {promise["name"]: promise["again"] for promise in again.verdict["promises"]}
+    assert became["test_reader_may_not_update"] == "fixed"
+    assert became["test_stranger_may_not_update"] == "still broken"
+    assert len(became) <= 3
+
+
+def test_again_says_flaky(contract: Contract, backend: Backend) -> None:
+    """What is kept at first and broken when it is asked once more is flaky."""
+    state = {"readers": 0, "faulty from": 0}
+
+    def faulty(request: Request) -> None:
+        state["readers"] += request.role == "reader"
+        if state["readers"] > state["faulty from"]:
+            readers_may_update(request)
+
+    with backend(before=faulty) as given:
+        first = contract("-k", "test_reader_may", **given)
+        round_of_requests = first.verdict["promises"][0]["requests"]
+        state["faulty from"] = state["readers"] + round_of_requests + 5
+        again = contract("--again", str(first.reports / "verdict.json"), **given)
+    assert first.status == again.status == 1
+    assert again.verdict["promises"][0]["again"] == "flaky"

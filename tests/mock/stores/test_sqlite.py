@@ -1,0 +1,173 @@
+"""The file of a SQLite store: who owns it, who may open it, and what is left alone."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flashback_mock import Fixtures
+from flashback_mock.stores import StoreError, store_at
+from flashback_mock.stores.sqlite import APPLICATION_ID
+
+from tests.mock.stores.conftest import CONTRACT, FIXTURES, Place, Run
+
+READ = "import sqlite3, sys; sqlite3.connect(sys.argv[1], 0).execute('SELECT 1 FROM sqlite_master')"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The path of a store, alone in its folder."""
+    (tmp_path / "folder").mkdir()
+    return tmp_path / "folder" / "store.db"
+
+
+@pytest.fixture
+def place(path: Path, tmp_path: Path) -> Place:
+    """The place of that store."""
+    return Place(str(path), tmp_path / "keys")
+
+
+def create(place: Place, run: Run) -> None:
+    """Create the store, and close it."""
+    store = place.store()
+    assert run(store.open(FIXTURES))
+    run(store.close())
+
+
+def assert_refused(
+    place: Place, run: Run, reason: str, fixtures: Fixtures | None = FIXTURES
+) -> None:
+    """Assert that the store does not open, for this reason."""
+    with pytest.raises(StoreError, match=reason):
+        run(place.store().open(fixtures))
+
+
+@pytest.mark.parametrize("content", [None, b""])
+def test_store_and_keys_are_private(
+    place: Place, path: Path, run: Run, content: bytes | None
+) -> None:
+    """The store and its key file have mode 0600, even if an empty file existed."""
+    if content is not None:
+        path.write_bytes(content)
+    create(place, run)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert place.key_file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "content", [b"hello", b"SQLite format 3\0" + bytes(100)], ids=["text", "another database"]
+)
+def test_file_of_another_program_is_left_unchanged(
+    place: Place, path: Path, run: Run, content: bytes
+) -> None:
+    """A file that is not a store is refused; neither it nor its mode changes."""
+    path.write_bytes(content)
+    path.chmod(0o644)
+    assert_refused(place, run, "store.db: is not a store of this mock")
+    assert path.read_bytes() == content
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_damaged_file_is_left_unchanged(place: Place, path: Path, run: Run) -> None:
+    """A store with an overwritten page, or without its tables, is refused and left unchanged."""
+    create(place, run)
+    content = bytearray(path.read_bytes())
+    content[8192:8300] = b"x" * 108
+    path.write_bytes(content)
+    assert_refused(place, run, "store.db: is damaged; restore it from a backup")
+    assert path.read_bytes() == content
+    path.unlink()
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE token (x)")
+        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    database.close()
+    assert_refused(place, run, "store.db: is damaged")
+
+
+def test_other_kinds_of_files_are_refused(place: Place, path: Path, run: Run) -> None:
+    """A pipe and a folder are refused immediately."""
+    os.mkfifo(path)
+    assert_refused(place, run, "cannot be opened: not a file")
+    assert_refused(Place(str(path.parent), place.home), run, "cannot be opened: not a file")
+
+
+def test_rotation_creates_no_store(place: Place, path: Path, run: Run) -> None:
+    """Where no store exists, or an empty file, rotating its keys creates none."""
+    assert_refused(place, run, "No such file", None)
+    path.touch()
+    assert_refused(place, run, "contains no store yet", None)
+    assert path.read_bytes() == b""
+    assert not place.home.exists()
+
+
+def test_store_is_open_in_one_process_at_a_time(place: Place, path: Path, run: Run) -> None:
+    """While a store is open, other processes cannot read it; nor does it open if another has it."""
+    store = place.store()
+    run(store.open(FIXTURES))
+    other = [sys.executable, "-c", READ, str(path)]
+    done = subprocess.run(other, capture_output=True, text=True, check=False)
+    run(store.close())
+    assert "database is locked" in done.stderr
+    database = sqlite3.connect(path)
+    database.execute("BEGIN EXCLUSIVE")
+    assert_refused(place, run, "store.db: is open in another process; stop it")
+    database.close()
+
+
+def test_refused_second_store_keeps_the_lock(place: Place, path: Path, run: Run) -> None:
+    """Opening a store twice in one process fails, and does not release SQLite's lock."""
+    first = place.store()
+    run(first.open(FIXTURES))
+    assert_refused(place, run, "is open in this process already")
+    other = [sys.executable, "-c", READ, str(path)]
+    done = subprocess.run(other, capture_output=True, text=True, check=False)
+    assert "database is locked" in done.stderr
+    run(first.close())
+    with place.opened(run):
+        run(first.close())  # again: it must not release the other's lock
+        assert_refused(place, run, "is open in this process already")
+
+
+def test_commits_are_synced_and_replaced_bytes_wiped(
+    place: Place, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite syncs fully, wipes freed bytes, truncates its journal and holds an exclusive lock."""
+    connections = list[sqlite3.Connection]()
+    connect = sqlite3.connect
+
+    def recorded(*args: Any, **options: Any) -> sqlite3.Connection:
+        connections.append(connect(*args, **options))
+        return connections[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", recorded)
+    store = place.store()
+    run(store.open(FIXTURES))
+    names = ("synchronous", "secure_delete", "journal_mode", "locking_mode")
+    found = [connections[0].execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+    run(store.close())
+    assert len(connections) == 1
+    assert found == [2, 1, "truncate", "exclusive"]
+
+
+def test_option_needs_a_path(tmp_path: Path) -> None:
+    """An empty --store is refused."""
+    with pytest.raises(ValueError, match="--store: is empty"):
+        store_at("", CONTRACT.credentials, tmp_path / "keys")
+
+
+@pytest.mark.parametrize("missing", ["sqlalchemy", "asyncpg"])
+def test_missing_extra_is_a_clear_error(missing: str) -> None:
+    """Without the extra, --store prints the command that installs it."""
+    location = "postgresql://h/d" if missing == "asyncpg" else "store.db"
+    code = (
+        f"import sys; sys.modules['{missing}'] = None; from flashback_mock.__main__ import main; "
+        f"sys.argv = ['flashback_mock', '--store', '{location}']; sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"--store: needs {missing}: pip install 'flashback-client[store]'" in done.stderr
+    assert "Traceback" not in done.stderr

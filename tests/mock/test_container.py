@@ -1,0 +1,58 @@
+"""The Dockerfile and the Compose example, as far as they can be tested without a container."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from flashback_mock import Mock
+from flashback_mock.__main__ import main
+
+
+def run_healthcheck(root: Path, url: str) -> int:
+    """Run the Dockerfile's health check against this URL; return its exit status."""
+    text = (root / "Dockerfile").read_text("utf-8")
+    line = re.search(r"HEALTHCHECK .*\\\n +CMD (\[.*\])", text)
+    assert line
+    python, *arguments = json.loads(line[1])
+    assert python == "/mock/bin/python"
+    arguments[-1] = arguments[-1].replace("http://127.0.0.1:4010", url)
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
+    return done.returncode
+
+
+def test_healthcheck_tells_a_running_mock_from_a_stopped_one(root: Path, mock: Mock) -> None:
+    """The health check succeeds while the mock serves, and only then."""
+    assert run_healthcheck(root, mock.base_url) == 0
+    assert run_healthcheck(root, "http://127.0.0.1:1") != 0
+
+
+def test_compose_starts_the_mock_with_options_that_it_has(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The options in Dockerfile and Compose file are the command's, and the files are there."""
+    folder = root / "examples" / "compose"
+    compose: dict[str, Any] = yaml.safe_load((folder / "compose.yaml").read_text("utf-8"))
+    mock, rotation = compose["services"]["mock"], compose["services"]["rotation"]
+    entrypoint = re.search(r"ENTRYPOINT (\[.*\])", (root / "Dockerfile").read_text("utf-8"))
+    assert entrypoint
+    options = [*json.loads(entrypoint[1])[3:], *mock["command"], "--print-fixtures"]
+    monkeypatch.setattr(sys, "argv", ["flashback_mock", *options])
+    assert main() == 0
+    assert "owner-token" in capsys.readouterr().out
+    assert (folder / mock["build"] / "Dockerfile").exists()
+    assert rotation["environment"]["FLASHBACK_TOKEN"] == "owner-token"
+    assert rotation["environment"]["FLASHBACK_ALLOW_HTTP"] == "1"
+
+
+def test_image_gets_only_what_the_package_is_built_from(root: Path) -> None:
+    """The build context excludes everything but the sources of the package."""
+    lines = (root / ".dockerignore").read_text("utf-8").split()
+    assert lines[0] == "*"
+    pyproject = (root / "pyproject.toml").read_text("utf-8")
+    sources = re.findall(r'"(?:generated|mock|runtime)/', pyproject)
+    assert {f"!/{source[1:-1]}" for source in sources} <= {*lines}

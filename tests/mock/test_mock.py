@@ -1,0 +1,237 @@
+"""The mock as Python code has it: state, request log, assertions."""
+
+import asyncio
+import threading
+import time
+from datetime import UTC, datetime
+
+import flashback_mock
+import httpx
+import pytest
+from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
+from flashback_mock import Mock
+from flashback_mock.http.messages import Answer, Handler, Request
+
+from tests.mock.wire import put
+
+
+def test_running_serves_until_its_block_ends() -> None:
+    """`running()` serves until its block ends, and a stopped mock says that it has stopped."""
+    with flashback_mock.running() as mock:
+        with FlashbackClient(mock.tokens["owner"], base_url=mock.base_url) as client:
+            client.update_ai_llm(mock.ids["main"], name="in a block")
+        mock.assert_updated(mock.ids["main"], name="in a block")
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(mock.base_url, trust_env=False)
+    with pytest.raises(RuntimeError, match="the mock has stopped"):
+        mock.configuration(mock.ids["main"])
+
+
+def test_awaited_client_updates_the_mock(mock: Mock) -> None:
+    """Asynchronous code is tested against the same server."""
+
+    async def call() -> None:
+        async with AsyncFlashbackClient() as client:
+            await client.update_ai_llm(mock.ids["main"], key="awaited")
+
+    asyncio.run(call())
+    mock.assert_updated(mock.ids["main"], key="awaited")
+
+
+def test_log_entry_says_who_when_what_and_why(http: httpx.Client, mock: Mock) -> None:
+    """An entry has user, configuration, fields, time, status and the reason of a refusal."""
+    before = datetime.now(UTC)
+    http.put(mock.ids["main"], json={"name": "x", "secret": "y"}, headers={"X-Request-Id": "r-1"})
+    http.put(mock.ids["main"], json={"nme": "x"})
+    http.request("BREW", mock.ids["main"])
+    updated, refused, other = mock.requests
+    assert before <= updated.time <= refused.time <= datetime.now(UTC)
+    assert 0 < updated.milliseconds < 10_000
+    assert updated[:3] == ("r-1", "PUT", 200)
+    assert updated[4:10] == ("owner", mock.ids["main"], ("name", "secret"), True, "", "")
+    assert (refused.status, refused.user, refused.fields) == (400, "owner", ())
+    assert refused.reason.startswith("body: has an unknown field; the fields are name")
+    assert str(refused).endswith(f"PUT 400 as owner: {refused.reason}")
+    assert (other.method, other.status) == ("other", 400)
+
+
+def test_failed_assertion_says_what_was_requested_instead(http: httpx.Client, mock: Mock) -> None:
+    """`assert_updated` says how fields differ, and why requests were refused, in order."""
+    main = mock.ids["main"]
+    wrong = {"Authorization": "Bearer wrong"}
+    http.put(main, json={"nme": "x"})
+    http.put(main, json={"name": "x"}, headers=wrong)
+    http.put(mock.ids["sibling"], json={"name": "sibling's"})
+    http.put("unknown", json={"name": "x"})
+    with pytest.raises(AssertionError) as failed:
+        mock.assert_updated(main, name="x", secret="expected")
+    lines = [line.strip() for line in str(failed.value).splitlines()]
+    assert lines[0] == f"configuration {main} is not as expected:"
+    assert lines[1] == "name: expected 'x', got 'OpenAI in production'"
+    assert lines[2].startswith("secret: differs; last changed at 20")
+    assert lines[3:5] == ["secret: was not sent", "requests for it, in order:"]
+    assert "PUT 400 as owner: body: has an unknown field" in lines[5]
+    assert lines[6].endswith(
+        "PUT 401 as nobody (name): Authorization: the token is unknown or expired"
+    )
+    assert lines[7] == "other requests:"
+    assert lines[8].endswith(f"PUT 200 as owner (name) (id {mock.ids['sibling']})")
+    assert lines[9].endswith("PUT 404 as owner (name): AI LLM configuration not found (id unknown)")
+
+
+def test_refused_update_is_not_an_update(mock: Mock) -> None:
+    """That a value is stored already is not enough: an update must have been carried out."""
+    main = mock.ids["main"]
+    name = mock.configuration(main)["name"]
+    mock.answer_next(200)
+    with FlashbackClient() as client:
+        client.update_ai_llm(main, name=name)
+        with pytest.raises(AssertionError, match="was not updated"):
+            mock.assert_updated(main, name=name)
+        client.update_ai_llm(main, name=name)
+    mock.assert_updated(main, name=name)
+    with pytest.raises(AssertionError, match="key: was not sent"):
+        mock.assert_updated(main, key="made-up-access-key")
+
+
+def test_wait_for_returns_once_requests_have_come(mock: Mock) -> None:
+    """`wait_for` returns the matching requests, also those that came before."""
+    main = mock.ids["main"]
+    later = threading.Timer(0.3, put, (mock.base_url, main, {"name": "later"}))
+    put(mock.base_url, main, {"name": "before"})
+    later.start()
+    start = time.monotonic()
+    entries = mock.wait_for(2, timeout=10, configuration=main, status=200)
+    assert 0.2 < time.monotonic() - start < 5
+    assert [entry.updated for entry in entries] == [True, True]
+    later.join()
+
+
+def test_wait_for_says_what_came_instead(mock: Mock) -> None:
+    """Without the requests `wait_for` times out, and lists those that came."""
+    put(mock.base_url, mock.ids["main"], {"nme": "x"})
+    with pytest.raises(TimeoutError) as timed_out:
+        mock.wait_for(timeout=0.1, status=200)
+    message = str(timed_out.value)
+    assert message.startswith("expected 1 request(s) with status=200 in 0.1 s, got 0\n")
+    assert "PUT 400 as owner: body: has an unknown field" in message
+    with pytest.raises(ValueError, match="status: must be of type int"):
+        mock.wait_for(status="200")
+    with pytest.raises(ValueError, match="expected criteria from request_id, method, status"):
+        mock.wait_for(stat=200)
+
+
+def test_tokens_end_in_the_middle_of_a_test(mock: Mock) -> None:
+    """A token that is expired or revoked answers 401 from then on."""
+    with FlashbackClient(mock.tokens["owner"], max_retries=0) as owner:
+        owner.update_ai_llm(mock.ids["main"])
+        mock.expire_token(mock.tokens["owner"])
+        with pytest.raises(errors.AuthenticationError):
+            owner.update_ai_llm(mock.ids["main"])
+    mock.revoke_token(mock.tokens["admin"])
+    assert put(mock.base_url, mock.ids["main"], {}, mock.tokens["admin"]).status_code == 401
+    with pytest.raises(ValueError, match="token: is unknown"):
+        mock.revoke_token("never-known")
+
+
+def test_access_changes_in_the_middle_of_a_test(mock: Mock) -> None:
+    """Access can be taken and given; a new member has a token."""
+    main = mock.ids["main"]
+    mock.set_access("owner", "READ")
+    mock.set_access("reader", "WRITE")
+    assert put(mock.base_url, main, {}, mock.tokens["owner"]).status_code == 403
+    assert put(mock.base_url, main, {}, mock.tokens["reader"]).status_code == 200
+    assert put(mock.base_url, main, {}, mock.add_member("dave")).status_code == 200
+    assert mock.add_member("owner", access="WRITE") == mock.tokens["owner"]
+    with pytest.raises(ValueError, match="access: must be one of READ, WRITE, ADMIN"):
+        mock.set_access("owner", "ROOT")
+
+
+def test_configurations_come_and_go(mock: Mock) -> None:
+    """A configuration can be added, and deleted: then updates answer 404."""
+    added = mock.add_configuration(name="added", ai_type="OTHER", secret="s")
+    assert put(mock.base_url, added, {"secret": "other"}).status_code == 200
+    mock.assert_updated(added, secret="other", name="added")
+    mock.delete_configuration(added)
+    assert put(mock.base_url, added, {}).status_code == 404
+    with pytest.raises(ValueError, match="id: no configuration has it"):
+        mock.configuration(added)
+
+
+def test_reveals_says_whether_credentials_are_stored(mock: Mock) -> None:
+    """`reveals` is true for all of the stored credentials together, and shows none."""
+    main, sibling = mock.ids["main"], mock.ids["sibling"]
+    assert mock.reveals(main, key="made-up-access-key", secret="made-up-secret-key")
+    assert not mock.reveals(main, key="made-up-access-key", secret="x")
+    assert not mock.reveals(sibling, secret="never set")
+    with pytest.raises(ValueError, match="name: not a credential"):  # and not just False
+        mock.reveals(main, name="OpenAI in production")
+    shown = mock.configuration(main)
+    assert shown["secret"].keys() == {"set", "changedAt"}
+    assert "made-up" not in str(shown)
+    with pytest.raises(AssertionError, match="secret: is not set"):
+        mock.assert_updated(sibling, secret="x")
+
+
+def test_what_is_added_must_keep_the_contract(mock: Mock) -> None:
+    """What the contract does not allow cannot be added, and the error says why."""
+    taken = mock.configuration(mock.ids["main"])["name"]
+    for fields, message in (
+        ({"name": ""}, "name: must have at least 1"),
+        ({"ai_type": "openai"}, "aiType: must be one of"),
+        ({"id": "x" * 256}, "id: must have at most 255"),
+        ({"name": taken}, "another configuration has this id, or this name"),
+        ({"id": mock.ids["foreign"]}, "another configuration has this id, or this name"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            mock.add_configuration(**fields)
+    with pytest.raises(TypeError, match="secrt: not a field; the fields are name, aiType"):
+        mock.add_configuration(secrt="x")
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_each_test_has_a_fresh_mock(mock: Mock, turn: int) -> None:
+    """Whatever one test stores, plans, adds or requests is gone in the next."""
+    assert turn
+    assert mock.requests == []
+    assert mock.configuration(mock.ids["main"])["name"] == "OpenAI in production"
+    token = mock.add_member("dave", access="ADMIN")
+    assert put(mock.base_url, mock.ids["main"], {"name": "renamed"}, token).status_code == 200
+    mock.revoke_token(mock.tokens["owner"])
+    mock.add_configuration(name="added", secret="s")
+    mock.answer_next(500, times=100)
+    mock.delay = 60
+
+
+def test_replaced_sleep_is_not_the_mocks(mock: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a test replaces `asyncio.sleep`, planned delays still delay."""
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", wait)
+    mock.answer_next(delay=0.3)
+    start = time.monotonic()
+    with FlashbackClient() as client:
+        client.update_ai_llm(mock.ids["main"])
+    assert time.monotonic() - start >= 0.3
+    assert waits == []
+
+
+def test_handler_can_be_wrapped() -> None:
+    """`wrap` puts something around all requests, which may change request and answer."""
+
+    def wrap(handler: Handler) -> Handler:
+        async def wrapped(request: Request) -> Answer:
+            request.headers["Authorization"] = "Bearer owner-token"
+            answer = await handler(request)
+            answer.status = 202
+            return answer
+
+        return wrapped
+
+    with flashback_mock.running(wrap=wrap) as mock:
+        answer = put(mock.base_url, mock.ids["main"], {"name": "wrapped"}, token="wrong")
+        assert answer.status_code == 202
+        mock.assert_updated(mock.ids["main"], name="wrapped")

@@ -1,0 +1,209 @@
+"""action.yml: its steps, run as GitHub runs them, against the mock."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import flashback_mock
+import pytest
+import yaml
+
+EXPRESSION = re.compile(r"\$\{\{ *([\w.-]+) *\}\}")
+CONDITION = re.compile(r"(?P<always>always\(\) && )?(?P<name>[\w.-]+) == '(?P<value>\w+)'")
+Values = dict[str, Any]
+
+
+@dataclass
+class Job:
+    """A job with one step, the action; `context` holds what expressions may look up."""
+
+    action: Values
+    folder: Path
+    context: Values
+    log: str = ""
+    failed: bool = False
+    used: list[str] = field(default_factory=list)
+
+    def run(self) -> "Job":
+        """Run each step whose condition holds, as the runner does."""
+        for step in self.action["runs"]["steps"]:
+            if not self._holds(step.get("if")):
+                continue
+            if "uses" in step:
+                self.used.append(step["uses"].partition("@")[0])
+            else:
+                self._run(step)
+        return self
+
+    @property
+    def summary(self) -> str:
+        """The job's summary."""
+        return (self.folder / "summary").read_text("utf-8")
+
+    def _run(self, step: Values) -> None:
+        outputs = self.folder / "outputs"
+        outputs.write_text("")
+        environment = {name: self._fill(value) for name, value in step.get("env", {}).items()}
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        files = {"GITHUB_OUTPUT": str(outputs), "GITHUB_STEP_SUMMARY": str(self.folder / "summary")}
+        done = subprocess.run(
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],  # noqa: S607
+            cwd=self.folder,
+            env=kept | files | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+        self.log += done.stdout
+        self.failed = self.failed or done.returncode != 0
+        lines = outputs.read_text("utf-8").splitlines()
+        values = dict(line.split("=", 1) for line in lines)
+        self.context["steps"].setdefault(step.get("id"), {"outputs": {}})["outputs"] |= values
+
+    def _fill(self, text: str) -> str:
+        return EXPRESSION.sub(lambda match: self._look_up(match[1]), text)
+
+    def _look_up(self, name: str) -> str:
+        value: Any = self.context
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        return "" if value is None else str(value)
+
+    def _holds(self, condition: str | None) -> bool:
+        if condition is None:
+            return not self.failed
+        parts = CONDITION.fullmatch(condition)
+        assert parts, f"the test does not understand the condition {condition!r}"
+        matches = self._look_up(parts["name"]) == parts["value"]
+        return matches and (bool(parts["always"]) or not self.failed)
+
+
+@pytest.fixture(scope="module")
+def action(root: Path) -> Values:
+    """The action."""
+    action: Values = yaml.safe_load((root / "action.yml").read_text("utf-8"))
+    return action
+
+
+@pytest.fixture
+def job(root: Path, action: Values, tmp_path: Path) -> Job:
+    """A job in a folder of its own, without inputs but for their defaults."""
+    (tmp_path / "summary").write_text("")
+    context = {
+        "github": {"action_path": str(root), "actor": "octocat", "event": {"repository": {}}},
+        "inputs": {name: str(i.get("default", "")) for name, i in action["inputs"].items()},
+        "steps": {"python": {"outputs": {"python-path": sys.executable}}},
+    }
+    return Job(action, tmp_path, context)
+
+
+def inputs_for(mock: flashback_mock.Mock) -> dict[str, str]:
+    """Return the inputs with which every promise can be tested."""
+    tokens = {
+        "token": "owner",
+        "admin-token": "admin",
+        "reader-token": "reader",
+        "stranger-token": "stranger",
+        "expired-token": "expired",
+    }
+    ids = {"id": "main", "sibling-id": "sibling", "foreign-id": "foreign"}
+    inputs = {name: mock.tokens[role] for name, role in tokens.items()}
+    inputs |= {name: mock.ids[role] for name, role in ids.items()}
+    return inputs | {"backend-url": mock.base_url}
+
+
+def test_nothing_is_pasted_into_a_script(action: Values) -> None:
+    """Inputs reach scripts as variables: an expression in a script could inject code."""
+    scripts = [step["run"] for step in action["runs"]["steps"] if "run" in step]
+    assert len(scripts) == 3
+    assert not any("${{" in script for script in scripts)
+
+
+def test_other_actions_are_pinned(root: Path) -> None:
+    """Actions of others are pinned by a full hash, with the version as a comment."""
+    uses = re.findall(r"uses: (.*)", (root / "action.yml").read_text("utf-8"))
+    assert len(uses) == 2
+    assert all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use) for use in uses)
+
+
+def test_example_gives_every_secret(root: Path, action: Values) -> None:
+    """The job to copy passes inputs that exist, with all ids, and all tokens from secrets."""
+    text = (root / "examples" / "backend-ci" / "contract.yml").read_text("utf-8")
+    (step,) = yaml.safe_load(text)["jobs"]["contract"]["steps"]
+    assert set(step["with"]) <= set(action["inputs"])
+    needed = {name for name in action["inputs"] if name.endswith(("token", "id", "url"))}
+    assert set(step["with"]) >= needed
+    tokens = {name: value for name, value in step["with"].items() if name.endswith("token")}
+    assert all(value.startswith("${{ secrets.FLASHBACK_") for value in tokens.values())
+
+
+def test_backend_that_keeps_the_contract(job: Job) -> None:
+    """With all inputs the job is green; the summary has the verdict, and no token is shown."""
+    with flashback_mock.running() as mock:
+        job.context["inputs"] |= inputs_for(mock)
+        job.run()
+        tokens = set(mock.tokens.values())
+    assert not job.failed, job.log
+    assert job.summary.startswith("## The contract is kept\n")
+    assert job.used == ["actions/setup-python", "actions/upload-artifact"]
+    reports = {file.name for file in (job.folder / "contract-reports").iterdir()}
+    assert reports >= {"verdict.html", "verdict.json", "verdict.md", "junit.xml"}
+    assert not any(token in job.log + job.summary for token in tokens)
+
+
+def test_missing_secret_is_red(job: Job) -> None:
+    """A promise that was not tested for lack of a token fails the job, and says what to set."""
+    with flashback_mock.running() as mock:
+        job.context["inputs"] |= inputs_for(mock) | {"reader-token": ""}
+        job.run()
+    assert job.failed
+    assert "`FLASHBACK_READER_TOKEN`" in job.summary
+    assert "::error title=Not all promises were tested::" in job.log
+    assert job.used == ["actions/setup-python", "actions/upload-artifact"]
+
+
+def test_text_of_the_backend_is_no_command(job: Job) -> None:
+    """Workflow commands are stopped while the tests print what a backend answers."""
+    with flashback_mock.running() as mock:
+        job.context["inputs"] |= inputs_for(mock) | {"token": "unknown"}
+        job.run()
+    (resume,) = re.findall("^::stop-commands::([0-9a-f]{32})$", job.log, re.MULTILINE)
+    assert f"\n::{resume}::\n" in job.log
+    assert job.failed
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"repository": {"fork": "true"}},
+        {"repository": {"fork": "false"}, "pull_request": {"head": {"repo": {"fork": "true"}}}},
+        "dependabot",
+    ],
+    ids=["a fork", "a pull request from a fork", "Dependabot"],
+)
+def test_job_without_secrets_is_skipped_visibly(job: Job, event: Any) -> None:
+    """Where GitHub gives no secrets the job is green, and says twice that it tested nothing."""
+    if event == "dependabot":
+        job.context["github"]["actor"] = "dependabot[bot]"
+    else:
+        job.context["github"]["event"] = event
+    job.run()
+    assert not job.failed
+    assert job.used == []
+    assert job.log.startswith("::notice title=Contract not tested::")
+    assert "the contract was not tested" in job.summary
+
+
+def test_own_repository_without_secrets_is_red(job: Job) -> None:
+    """A token that is missing in the repository itself is no verdict, not a skip."""
+    job.context["inputs"] |= {"backend-url": "http://127.0.0.1:1", "id": "x"}
+    job.run()
+    assert job.failed
+    assert "FLASHBACK_TOKEN" in job.log
+    assert "::error title=No verdict::" in job.log

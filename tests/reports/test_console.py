@@ -1,0 +1,119 @@
+"""The verdict in a terminal and in a log."""
+
+import io
+import re
+
+import pytest
+from reports import console, words
+from reports.progress import Progress
+from rich.console import Console
+
+from tests.reports.samples import ALL, Verdict, accepted, broken, kept, not_tested
+
+
+def printed(verdict: Verdict, width: int = 0) -> str:
+    """Return what a log gets, or a terminal of this width."""
+    file = io.StringIO()
+    console.report(verdict, Console(file=file, force_terminal=bool(width), width=width or None))
+    return re.sub(r"\x1b\[[\d;]*m", "", file.getvalue())
+
+
+def test_findings_come_first_and_the_result_last() -> None:
+    """The first line is the first finding, the last one the result with its counts."""
+    lines = printed(broken()).strip().splitlines()
+    assert lines[0] == "1. A member with READ updated the configuration"
+    findings = "6 findings (1 page, 1 vendor, 4 ours)"
+    assert lines[-1] == f"The contract is broken: {findings}; promises: 11 kept, 6 broken."
+
+
+def test_finding_says_all_that_is_needed() -> None:
+    """A finding has what was sent, expected and got, its clause, count, id and a curl line."""
+    first = printed(broken()).strip().partition("\n\n")[0]
+    clause = "access-levels (vendor), openapi.yaml line 74: `READ` is read-only; updating needs"
+    assert first.splitlines()[1:] == [
+        "   sent      `name` with the token of a member with READ",
+        "   sent      an empty object with the token of a member with READ",
+        "   expected  403",
+        "   got       200",
+        f"   clause    {clause} `WRITE` or `ADMIN`.",
+        "   seen in   61 requests",
+        "   id        access-levels:READ:2xx",
+        broken()["findings"][0]["examples"][0]["curl"],
+    ]
+
+
+def test_terminal_wraps_words_but_no_curl_line() -> None:
+    """In a narrow terminal words are wrapped under each other; a curl line stays pasteable."""
+    lines = printed(broken(), width=72).splitlines()
+    commands = [line for line in lines if line.startswith("curl ")]
+    assert commands == [f["examples"][0]["curl"] for f in broken()["findings"] if f["examples"]]
+    assert max(len(line) for line in lines if line not in commands) <= 72
+    assert "             read-only; updating needs" in "\n".join(lines)
+
+
+def test_missing_variables_are_named_once() -> None:
+    """Each variable that would allow more tests is named once, after everything else."""
+    text = printed(not_tested())
+    for variable in not_tested()["missing_variables"]:
+        assert text.count(variable["name"]) == 1
+    assert "  1 promise: hidden by `500:json:malformed`" in text
+    assert text.strip().endswith("7 promises were not tested, and --require-all is set.")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_report_claims_more_than_was_tested(name: str) -> None:
+    """Only a run in which everything was tested and kept says so without a limit."""
+    verdict = ALL[name]()
+    assert ("The contract is kept:" in printed(verdict)) == (name == "kept")
+
+
+def test_headline_names_exceptions_and_limits() -> None:
+    """Accepted deviations, untested promises and a selection are part of the result."""
+    assert words.headline(accepted()) == "The contract is kept except for 1 accepted deviation"
+    untested = not_tested() | {"exit_status": 0}
+    assert words.headline(untested) == "The contract is kept, as far as it was tested"
+    for name, value in {"keyword": "access", "sources": ["page"], "again": True}.items():
+        verdict = kept()
+        verdict["selection"][name] = value
+        assert words.headline(verdict) == "The selected part of the contract is kept"
+
+
+def test_result_of_again_is_counted() -> None:
+    """With --again the summary says what was fixed, what is still broken, and what is flaky."""
+    verdict = broken()
+    verdict["selection"]["again"] = True
+    states = ["fixed", "fixed", "still broken", "flaky"]
+    for promise, state in zip(verdict["promises"], states, strict=False):
+        promise["again"] = state
+    text = printed(verdict)
+    assert "fixed: 2 promises\nstill broken: 1 promise\nflaky: 1 promise\n" in text
+
+
+def test_backend_cannot_control_the_terminal() -> None:
+    """Escape sequences that a backend sends are shown, not obeyed."""
+    verdict = broken()
+    verdict["findings"][0]["got"] = "200 \x1b]0;owned\x07\x1b[2J\u202e"
+    text = printed(verdict)
+    assert r"200 \x1b]0;owned\x07\x1b[2J\u202e" in text
+    assert not re.search("[\x00-\x08\x0b-\x1f]", text)
+
+
+def test_progress_in_a_log_names_each_family_once() -> None:
+    """A log gets a line when a family begins, and nothing that would have to be redrawn."""
+    file = io.StringIO()
+    with Progress(Console(file=file), 3) as progress:
+        progress.update("Access", 0, 10)
+        progress.update("Access", 1, 20)
+        progress.update("Ids", 2, 30)
+    assert file.getvalue() == "Access ...\nIds ...\n"
+
+
+def test_progress_in_a_terminal_shows_family_and_requests() -> None:
+    """A terminal shows the family, the promises done and the requests, and is left clean."""
+    file = io.StringIO()
+    terminal = Console(file=file, force_terminal=True, width=100)
+    with Progress(terminal, 3) as progress:
+        progress.update("Access", 1, 1200)
+    shown = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", file.getvalue())
+    assert "Access" in shown
+    assert "1/3 promises · 1,200 requests" in shown

@@ -1,0 +1,213 @@
+"""The reports that machines read: JSON, JUnit XML, Markdown and annotations."""
+
+import copy
+import json
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import reports
+from markdown_it import MarkdownIt
+from reports import github
+from reports.rendering import render
+
+from tests.reports.samples import ALL, Verdict, broken, no_verdict, not_tested
+
+FILES = ("junit.xml", "verdict.html", "verdict.json", "verdict.md")
+HOSTILE = (
+    "@octocat\x1b[2J\x00 \ud800 \u202e |`<img src=x>` [x](http://x) ``` #1\n"
+    "::error::x %0A\n```\n<img>"
+)
+
+
+@pytest.fixture
+def hostile() -> Verdict:
+    """A verdict whose texts hold what a backend could send to harm its reader."""
+    verdict = broken()
+    for finding in verdict["findings"]:
+        finding |= {"title": HOSTILE, "got": HOSTILE}
+        for example in finding["examples"]:
+            example |= {"sent": HOSTILE, "curl": HOSTILE}
+    return verdict
+
+
+@pytest.mark.parametrize("make", ALL.values(), ids=ALL)
+def test_sample_is_valid(root: Path, make: Callable[[], Verdict]) -> None:
+    """The verdicts that these tests use are what docs/verdict.schema.json describes."""
+    schema = json.loads((root / "docs" / "verdict.schema.json").read_text("utf-8"))
+    jsonschema_rs.validator_for(schema).validate(make())
+
+
+def test_schema_is_strict(root: Path) -> None:
+    """Every object of the verdict refuses a field that the schema does not have."""
+    schema = json.loads((root / "docs" / "verdict.schema.json").read_text("utf-8"))
+    validator = jsonschema_rs.validator_for(schema)
+    verdict = broken()
+    paths: list[list[Any]] = [[], ["contract"], ["backend"], ["selection"], ["counts"]]
+    paths += [["promises", 0], ["findings", 0], ["findings", 0, "clause"]]
+    paths += [["findings", 0, "examples", 0], ["findings", 0, "examples", 0, "response"]]
+    for path in paths:
+        changed = copy.deepcopy(verdict)
+        target = changed
+        for step in path:
+            target = target[step]
+        target["token"] = "x"
+        assert not validator.is_valid(changed), path
+
+
+@pytest.mark.parametrize("make", ALL.values(), ids=ALL)
+def test_all_files_are_written(tmp_path: Path, make: Callable[[], Verdict]) -> None:
+    """Every verdict gives all files; the JSON holds it unchanged."""
+    reports.write(make(), tmp_path / "reports")
+    written = {file.name for file in (tmp_path / "reports").iterdir()}
+    assert written == set(FILES)
+    assert json.loads((tmp_path / "reports" / "verdict.json").read_text("utf-8")) == make()
+
+
+def test_hostile_texts_can_be_written(tmp_path: Path, hostile: Verdict) -> None:
+    """Lone surrogates and control characters are escaped, so that every file can be read."""
+    reports.write(hostile, tmp_path)
+    for name in FILES:
+        text = (tmp_path / name).read_text("utf-8")
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", text), name
+    ET.parse(tmp_path / "junit.xml")  # noqa: S314 - our own
+
+
+def suite_of(verdict: Verdict) -> ET.Element:
+    """Return the test suite of the verdict's JUnit report."""
+    return ET.fromstring(render("junit.xml", verdict))[0]  # noqa: S314 - our own
+
+
+def test_junit_has_a_case_for_each_promise() -> None:
+    """Each promise is a test case with its sentence, clause and source as properties."""
+    verdict = broken()
+    cases = suite_of(verdict).findall("testcase")
+    assert [case.get("name") for case in cases] == [p["name"] for p in verdict["promises"]]
+    for case, promise in zip(cases, verdict["promises"], strict=True):
+        properties = {p.get("name"): p.get("value") for p in case.iter("property")}
+        for name in ("sentence", "clause", "source", "outcome"):
+            assert properties[name] == promise[name]
+
+
+def test_junit_fails_what_decides() -> None:
+    """A finding that decides is a failure with its curl line; one that does not is skipped."""
+    suite = suite_of(broken())
+    failures = suite.findall("testcase/failure")
+    assert suite.get("failures") == str(len(failures)) == "5"
+    assert suite.get("skipped") == "1"
+    text = "".join(failures[0].itertext())
+    assert "expected: 403\ngot: 200\n" in text
+    assert "curl -i -X PUT http://127.0.0.1:8000/ai/llm/" in text
+
+
+def test_junit_of_untested_promises() -> None:
+    """What was not tested is skipped, and an error with --require-all."""
+    verdict = not_tested()
+    assert suite_of(verdict).get("errors") == "7"
+    verdict["selection"]["require_all"] = False
+    assert suite_of(verdict).get("skipped") == "7"
+    assert suite_of(verdict).get("errors") == "0"
+
+
+def test_junit_without_verdict_is_an_error() -> None:
+    """No verdict is an error with its reason and cure, never an empty green suite."""
+    verdict = no_verdict()
+    suite = suite_of(verdict)
+    (error,) = suite.findall("testcase/error")
+    assert suite.get("errors") == "1"
+    assert error.get("message") == f"{verdict['reason']} {verdict['cure']}"
+
+
+def test_accepted_deviation_is_not_shown_as_passed() -> None:
+    """An accepted deviation is skipped, with its title."""
+    (skipped,) = suite_of(ALL["accepted"]()).findall("testcase/skipped")
+    message = "accepted deviation: A member with READ updated the configuration"
+    assert skipped.get("message") == message
+
+
+def test_annotations_have_a_level() -> None:
+    """What decides is an error, what does not a warning, and a note a notice."""
+    lines = github.annotations(broken()).splitlines()
+    assert [line.partition(" ")[0] for line in lines] == ["::error"] * 5 + ["::warning", "::notice"]
+    assert lines[2].startswith(
+        "::error title=`key` of 8%2C193 characters was accepted::expected 400"
+    )
+    assert "%0Aid: lengths:key:maxLength:200" in lines[2]
+
+
+def test_no_verdict_is_an_annotation() -> None:
+    """No verdict, and promises that had to be tested, are errors with the reason."""
+    assert github.annotations(no_verdict()).startswith("::error title=No verdict::GET and PUT are")
+    untested = github.annotations(not_tested())
+    assert untested.startswith("::error title=Not all promises were tested::7 promises")
+
+
+def test_annotations_are_limited() -> None:
+    """GitHub shows ten of a level: the most serious ten are printed."""
+    verdict = broken()
+    first = verdict["findings"][0]
+    verdict["findings"] = [{**first, "title": f"number {number}"} for number in range(30)]
+    lines = github.annotations(verdict).splitlines()
+    assert len(lines) == 10
+    assert "number 9" in lines[-1]
+
+
+def test_text_of_a_backend_is_no_workflow_command(hostile: Verdict) -> None:
+    """A line break in a text does not begin another command, nor does an escaped one."""
+    lines = github.annotations(hostile).splitlines()
+    assert len(lines) == len(hostile["findings"])
+    assert all(re.match("::(error|warning|notice) title=[^,:]*::", line) for line in lines)
+    assert "%250A" in lines[0]
+
+
+def test_annotations_as_a_command(root: Path, tmp_path: Path) -> None:
+    """`python -m reports` prints the annotations, and says what is wrong with another file."""
+
+    def run(file: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "reports", str(file)],
+            env={"PYTHONPATH": str(root / "tests" / "contract")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    reports.write(broken(), tmp_path)
+    assert run(tmp_path / "verdict.json").stdout == github.annotations(broken())
+    missing = run(tmp_path / "missing.json")
+    assert missing.returncode == 1
+    assert "run scripts/contract first" in missing.stderr
+    assert "Traceback" not in missing.stderr
+
+
+def test_markdown_shows_findings_as_cards() -> None:
+    """The summary has the result, a table of sources, and each finding with its curl line."""
+    html = MarkdownIt().enable("table").render(render("verdict.md", broken()))
+    assert "<h2>The contract is broken</h2>" in html
+    assert html.count("<h3>") == len(broken()["findings"])
+    assert html.count("<pre><code>curl") == 6
+    assert "<td>page</td>" in html
+    assert "<li>sent: <code>key</code>: 8,193 characters" in html
+
+
+def test_markdown_of_every_verdict_has_its_result() -> None:
+    """No verdict, missing variables and reasons are in the summary."""
+    html = MarkdownIt().render(render("verdict.md", not_tested()))
+    assert "<h2>Not all promises were tested</h2>" in html
+    assert "<code>FLASHBACK_READER_TOKEN</code>: a token of a member with READ" in html
+    html = MarkdownIt().render(render("verdict.md", no_verdict()))
+    assert "<h2>No verdict</h2>" in html
+    assert "Give the URL of the API itself with --backend-url." in html
+
+
+def test_markdown_of_a_backend_is_text(hostile: Verdict) -> None:
+    """No link, image, mention, table or HTML comes from a text of the backend."""
+    html = MarkdownIt().enable("table").render(render("verdict.md", hostile))
+    assert not re.search("<(img|a|script)\\b", html)
+    assert "\\@octocat" in render("verdict.md", hostile)

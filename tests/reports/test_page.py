@@ -1,0 +1,206 @@
+"""The page of a verdict in a real browser: it works, it is quiet, and everybody can read it."""
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from reports import rendering
+
+from tests.reports.samples import ALL, Verdict, accepted, broken, kept, not_tested
+
+Scheme = Literal["light", "dark"]
+SCREENS: list[tuple[int, Scheme]] = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+Open = Callable[[Verdict], Page]
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Generator[Browser]:
+    """A headless Chromium; without its sandbox, which root cannot have."""
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"]) as browser,
+    ):
+        yield browser
+
+
+@pytest.fixture
+def context(browser: Browser, request: pytest.FixtureRequest) -> Generator[BrowserContext]:
+    """A window; the parameter, if there is one, is its width and colour scheme."""
+    width, scheme = getattr(request, "param", SCREENS[0])
+    with browser.new_context(
+        viewport={"width": width, "height": 844},
+        color_scheme=scheme,
+        permissions=["clipboard-read", "clipboard-write"],
+        bypass_csp=hasattr(request, "param"),  # axe puts a style into what it measures
+    ) as context:
+        context.set_default_timeout(10_000)
+        yield context
+
+
+@pytest.fixture
+def show(context: BrowserContext, tmp_path: Path) -> Generator[Open]:
+    """Open the page of a verdict; it must log nothing and request nothing but itself."""
+    logged: list[str] = []
+    requested: set[str] = set()
+
+    def show(verdict: Verdict) -> Page:
+        file = tmp_path / "verdict.html"
+        file.write_text(rendering.page(verdict), "utf-8")
+        page = context.new_page()
+        page.on("console", lambda message: logged.append(message.text))
+        page.on("pageerror", lambda error: logged.append(str(error)))
+        page.on("request", lambda request: requested.add(request.url.partition("#")[0]))
+        page.goto(file.as_uri())
+        return page
+
+    yield show
+    assert logged == []
+    assert requested == {(tmp_path / "verdict.html").as_uri()}
+
+
+@pytest.mark.parametrize("context", SCREENS, indirect=True, ids=str)
+@pytest.mark.parametrize("make", ALL.values(), ids=ALL)
+def test_page_is_accessible(show: Open, make: Callable[[], Verdict]) -> None:
+    """Axe finds nothing, in both colour schemes and on a phone, with everything unfolded."""
+    page = show(make())
+    page.evaluate("for (const item of document.querySelectorAll('details')) item.open = true")
+    found = Axe().run(page, options={"resultTypes": ["violations"]})
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_result_is_on_the_first_screen(show: Open) -> None:
+    """The result, the counts and the duration are seen without scrolling, and say what they are."""
+    page = show(broken())
+    expect(page.get_by_role("heading", level=1)).to_have_text("The contract is broken")
+    counts = page.locator(".counts > div").all_inner_texts()
+    shown = [" ".join(count.split()) for count in counts]
+    assert shown[:3] == ["findings 6", "promises kept 11", "broken 6"]
+    assert shown[3:] == ["duration 8.2 s", "requests 1,234"]
+    table = page.get_by_role("table", name="Findings by source")
+    expect(table.get_by_role("row", name="ours")).to_have_text("ours400")
+    expect(table).to_be_in_viewport()
+
+
+def test_finding_is_a_card(show: Open) -> None:
+    """A card has what was sent, expected and got, the clause with its line, name and id."""
+    page = show(broken())
+    assert page.get_by_role("article").count() == len(broken()["findings"])
+    card = page.get_by_role("article").filter(has_text="8,193 characters was accepted")
+    for text in (
+        "key: 8,193 characters, maxLength is 8,192",
+        "key and secret have 1 to 8,192 characters.",
+        "line 96 of openapi.yaml",
+        "2 requests",
+        "test_near_miss_answers_400[key]",
+        "lengths:key:maxLength:200",
+        "bodies/lengths-key-1.json",
+    ):
+        expect(card).to_contain_text(text)
+
+
+def test_curl_line_can_be_copied(show: Open) -> None:
+    """The button copies the whole line, and says that it did."""
+    page = show(broken())
+    button = page.get_by_role("article").first.get_by_label("Copy the curl command").first
+    button.click()
+    expect(button).to_have_text("Copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == broken()["findings"][0]["examples"][0]["curl"]
+
+
+def test_curl_line_can_be_copied_without_a_clipboard(show: Open) -> None:
+    """Where the page comes over plain HTTP, the button copies what it selects."""
+    page = show(broken())
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.get_by_label("Copy the id of the finding").first.click()
+    page.get_by_role("searchbox").focus()
+    page.keyboard.press("Control+V")
+    expect(page.get_by_role("searchbox")).to_have_value("access-levels:READ:2xx")
+
+
+def test_filter_finds_promises(show: Open) -> None:
+    """Words and outcomes narrow the promises down; families without a match disappear."""
+    page = show(broken())
+    promises = page.locator("#promises li").filter(visible=True)
+    page.get_by_role("searchbox").fill("maximum length")
+    expect(promises).to_have_count(0)
+    page.get_by_role("searchbox").fill("KEY near_miss")
+    expect(promises).to_have_count(1)
+    expect(page.get_by_role("status")).to_have_text("1 shown")
+    page.get_by_role("searchbox").fill("")
+    page.get_by_label("kept", exact=True).uncheck()
+    expect(promises).to_have_count(6)
+    page.get_by_label("kept", exact=True).check()
+    expect(page.get_by_role("status")).to_have_text("")
+
+
+def test_filter_opens_families(show: Open) -> None:
+    """Families are folded when all is kept; a match is unfolded."""
+    page = show(kept())
+    promises = page.locator("#promises li").filter(visible=True)
+    expect(promises).to_have_count(0)
+    page.get_by_role("searchbox").fill("oversized")
+    expect(promises).to_have_count(1)
+
+
+def test_link_leads_to_the_finding(show: Open) -> None:
+    """A promise links to its findings, whatever characters their ids have."""
+    page = show(broken())
+    page.locator("#promises").get_by_role("link", name="No response to a body").click()
+    expect(page.locator("article:target")).to_contain_text("No response to a body over the limit")
+    page.locator("#promises").get_by_role("link", name="A proxy before").click()
+    expect(page.locator("article:target")).to_contain_text("A proxy before the backend answered")
+
+
+def test_untested_promises_have_a_reason(show: Open) -> None:
+    """What was not tested is listed by reason, with the promises of each."""
+    section = show(not_tested()).locator("#not-tested")
+    group = section.locator("details").filter(has_text="set FLASHBACK_READER_TOKEN")
+    expect(group.locator("summary")).to_contain_text("a token of a member with READ 1 promise")
+    group.locator("summary").click()
+    expect(group.get_by_role("listitem")).to_contain_text("test_reader_may_not_update")
+
+
+def test_accepted_deviation_has_its_entry(show: Open) -> None:
+    """An accepted deviation shows reason, date and link, and the page does not say kept alone."""
+    page = show(accepted())
+    result = "The contract is kept except for 1 accepted deviation"
+    expect(page.get_by_role("heading", level=1)).to_have_text(result)
+    card = page.get_by_role("article")
+    expect(card).to_contain_text("2026-11-23: readers may update until the roles are done")
+    expect(card.get_by_role("link")).to_have_attribute("href", "https://tracker.example/1")
+
+
+def test_text_of_the_backend_is_text(show: Open) -> None:
+    """A response cannot put a script or an escape sequence into the page."""
+    page = show(broken())
+    page.get_by_text("Response: 500 Internal Server Error").click()
+    expect(page.get_by_text(r"Traceback: \x1b[31m<script>alert(1)</script>")).to_be_visible()
+
+
+def test_page_works_without_scripts(browser: Browser, tmp_path: Path) -> None:
+    """Without JavaScript all is there, but for buttons and the filter."""
+    file = tmp_path / "verdict.html"
+    file.write_text(rendering.page(broken()), "utf-8")
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(file.as_uri())
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.get_by_role("button")).to_have_count(0)
+        expect(page.get_by_role("searchbox")).to_have_count(0)
+        page.get_by_text("Response: 401 Unauthorized").click()
+        expect(page.get_by_text('"Not authenticated"')).to_be_visible()
+
+
+def test_policy_allows_nothing_else(context: BrowserContext, tmp_path: Path) -> None:
+    """A script that got into the page would not run: the page's own is allowed by its hash."""
+    file = tmp_path / "verdict.html"
+    text = rendering.page(kept()).replace("</main>", "<script>document.title = 'x'</script></main>")
+    file.write_text(text, "utf-8")
+    page = context.new_page()
+    page.goto(file.as_uri())
+    expect(page).to_have_title("The contract is kept · http://127.0.0.1:8000")
