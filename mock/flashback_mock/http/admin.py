@@ -160,9 +160,8 @@ class Admin:
         if "fixedDelay" in given:
             plans.delay = given["fixedDelay"] / 1000
         if "answerNext" in given:
-            steps = given["answerNext"]
             try:
-                await self._backend.plan(_steps(steps if isinstance(steps, list) else [steps]))
+                await self._backend.plan(_steps(given["answerNext"]))
             except ValueError:
                 plans.delay = before
                 raise
@@ -243,11 +242,12 @@ def _checked(name: str, value: Any, kinds: dict[str, Any]) -> dict[str, Any]:
 def _type_name(kind: Any) -> str:
     if kind == NUMBER:
         return "number"
-    return " or ".join(one.__name__ for one in kind) if isinstance(kind, tuple) else kind.__name__
+    return "object or list" if isinstance(kind, tuple) else str(kind.__name__)
 
 
-def _steps(values: list[Any]) -> list[Step]:
-    """Return the steps of `answerNext`, whose times are in milliseconds."""
+def _steps(answer_next: Any) -> list[Step]:
+    """Return the steps of `answerNext`, one or a list, whose times are in milliseconds."""
+    values = cast("list[Any]", answer_next) if isinstance(answer_next, list) else [answer_next]
     steps: list[Step] = []
     for value in values:
         given = _checked("answerNext", value, STEP)
