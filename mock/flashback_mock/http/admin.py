@@ -1,6 +1,6 @@
 """`/__admin`: what tests in any language, and the page, do with the mock over HTTP."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, cast
 from urllib.parse import parse_qs, unquote
@@ -247,7 +247,8 @@ def _type_name(kind: Any) -> str:
 
 def _steps(answer_next: Any) -> list[Step]:
     """Return the steps of `answerNext`, one or a list, whose times are in milliseconds."""
-    values = cast("list[Any]", answer_next) if isinstance(answer_next, list) else [answer_next]
+    is_list = isinstance(answer_next, list)
+    values = cast("Sequence[Any]", answer_next) if is_list else [answer_next]
     steps: list[Step] = []
     for value in values:
         given = _checked("answerNext", value, STEP)
