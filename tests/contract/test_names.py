@@ -138,3 +138,20 @@ def test_chunked_update_takes_effect(promise: Promise) -> None:
         promise.hold_as(shown, statuses, clause="chunked", kind="effect", words=words)
         if not taken:
             promise.ask(id=promise.need(SIBLING_ID), body=values.fresh())
+
+
+@pytest.mark.clause("other-methods")
+@pytest.mark.usefixtures("unique_names")
+def test_other_method_does_not_rename(promise: Promise) -> None:
+    """After another method with a new name in its body, the name is still free."""
+    for method in ("GET", "HEAD", "OPTIONS", "POST", "PATCH"):
+        name = values.fresh()
+        promise.exchange(promise.request(method=method, body=name))
+        promise.expect(
+            200,
+            clause="other-methods",
+            kind=f"{method}-renamed",
+            words=f"the name that `{method}` sent, for another configuration",
+            id=promise.need(SIBLING_ID),
+            body=name,
+        )

@@ -252,3 +252,10 @@ FAULTS.answers(
     500,
     two_tokens_fail_only=lambda request: len(request.authorizations) > 1,
 )
+FAULTS.changes_answer(
+    "test_every_response and challenge",
+    401,
+    challenge_is_another_one_only=lambda _, answer: answer.set_header(
+        "WWW-Authenticate", "Negotiate"
+    ),
+)

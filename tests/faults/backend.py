@@ -122,6 +122,11 @@ class Request:
         self.headers[name] = value
         return self
 
+    def drop_header(self, name: str) -> Self:
+        """Remove a header."""
+        self.headers.popall(name, None)
+        return self
+
     def set_body(self, body: bytes) -> Self:
         """Replace the body."""
         self.body = body
@@ -279,31 +284,48 @@ def serving(change: Change) -> Generator[flashback_mock.Mock]:
 def relay(url: str, change: OnTheWire) -> Generator[str]:
     """Forward connections to the mock at `url`, and change what it sends; yield the relay's URL."""
     loop = asyncio.new_event_loop()
+    address = urlsplit(url)
+    tasks: set[asyncio.Task[None]] = set()
 
     async def connected(reader: StreamReader, writer: StreamWriter) -> None:
-        address = urlsplit(url)
         mock_reader, mock_writer = await asyncio.open_connection(address.hostname, address.port)
-        forwarding = asyncio.ensure_future(_forward(reader, mock_writer))
-        with suppress(ConnectionError):
+        forwarding = asyncio.create_task(_forward(reader, mock_writer))
+        try:
             while data := await mock_reader.read(1 << 18):
+                if data.startswith(b"HTTP/1.0 "):  # to what the mock cannot parse
+                    writer.write(data)
+                    continue
                 for part in _heads_and_bodies(data):
-                    if not writer.transport.is_closing():
-                        change(part, writer.transport)
-                if writer.transport.is_closing():
-                    break
-        forwarding.cancel()
-        mock_writer.close()
-        writer.close()
+                    if writer.transport.is_closing():
+                        return
+                    change(part, writer.transport)
+        except ConnectionError:  # the client or the mock has reset the connection
+            pass
+        finally:
+            forwarding.cancel()
+            mock_writer.close()
+            writer.close()
 
-    server = loop.run_until_complete(asyncio.start_server(connected, "127.0.0.1", 0))
+    def accept(reader: StreamReader, writer: StreamWriter) -> None:
+        task = loop.create_task(connected(reader, writer))
+        tasks.add(task)  # the loop itself has weak references only
+        task.add_done_callback(tasks.discard)
+
+    async def stop() -> None:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    server = loop.run_until_complete(asyncio.start_server(accept, "127.0.0.1", 0))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
+        asyncio.run_coroutine_threadsafe(stop(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        server.close()
         loop.close()
 
 

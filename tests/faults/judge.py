@@ -140,12 +140,14 @@ def _test(run: _Run, result: Connection) -> None:
 
 
 def _changes() -> dict[str, NamedChange]:
-    from tests.faults.causes import CAUSES
+    from tests.faults.causes import CAUSES, OPEN
+    from tests.faults.changes import together
     from tests.faults.correct import CORRECT
     from tests.faults.faults import FAULTS
     from tests.faults.unusable import UNUSABLE
 
-    return {**FAULTS, **CORRECT, **CAUSES, **UNUSABLE}
+    left_open = together(OPEN)
+    return {**FAULTS, **CORRECT, **CAUSES, **UNUSABLE, left_open.name: left_open}
 
 
 def _files(promises: str) -> list[str]:

@@ -54,10 +54,13 @@ def _update_by(request: Request, method: str) -> None:
 
 
 FAULTS.changes_request(
-    "test_other_method_is_no_update",
+    "test_other_method_does_not_rename",
     get_updates=lambda request: _update_by(request, "GET"),
     head_updates=lambda request: _update_by(request, "HEAD"),
     options_updates_only=lambda request: _update_by(request, "OPTIONS"),
+)
+FAULTS.changes_request(
+    "test_other_method_is_no_update",
     post_updates_in_deed=lambda request: _update_by(request, "POST"),
     patch_updates_in_deed=lambda request: _update_by(request, "PATCH"),
 )

@@ -1,4 +1,3 @@
-# ruff: noqa: D103 - the name says what is wrong
 """Backends whose answers differ from the contract's in their body or headers."""
 
 import json
@@ -162,11 +161,19 @@ FAULTS.changes_answer(
 )
 
 
-@FAULTS.on_the_wire("test_member_may_update and WRITE")
-def answer_is_cut(octets: bytes, transport: Any) -> None:
-    transport.write(octets[:-1] if octets.startswith(b"{") else octets)
-    if octets.startswith(b"{"):
+def _cut(octets: bytes, transport: Any) -> None:
+    is_marked = b'"cut": true' in octets
+    transport.write(octets[:-1] if is_marked else octets)
+    if is_marked:
         transport.close()
+
+
+FAULTS.add(
+    "answer_is_cut",
+    "test_member_may_update and WRITE",
+    after=lambda request, answer: "secret" in request.fields and answer.set_fields(cut=True),
+    on_the_wire=_cut,
+)
 
 
 FAULTS.changes_answer(
@@ -178,5 +185,13 @@ FAULTS.changes_answer(
     answer_for_old_clients_is_plain_text_only=lambda request, answer: (
         "curl" in request.headers.get("user-agent", "")
         and answer.set_header("Content-Type", "text/plain")
+    ),
+)
+FAULTS.changes_answer(
+    "test_every_response and success-response",
+    200,
+    message_of_a_200_is_an_object_only=lambda _, answer: answer.set_fields(message={"en": "done"}),
+    answer_of_a_200_is_plain_text_only=lambda _, answer: answer.set_header(
+        "Content-Type", "text/plain"
     ),
 )

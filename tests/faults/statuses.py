@@ -52,8 +52,9 @@ FAULTS.changes_answer(
     200,
     update_answers_201=lambda _, answer: answer.set_status(201),
     update_answers_204=lambda _, answer: answer.replace_with(Answer(204, b"")),
-    update_redirects=lambda request, answer: answer.replace_with(
-        Answer(303, b"", Location=request.path)
+    update_of_the_endpoint_redirects=lambda request, answer: (
+        "endpoint" in request.fields
+        and answer.replace_with(Answer(303, b"", Location=request.path))
     ),
 )
 FAULTS.changes_answer(
@@ -74,4 +75,9 @@ FAULTS.changes_answer(
     expectation_fails_only=lambda request, answer: (
         "expect" in request.headers and answer.replace_with(refused(500))
     ),
+)
+FAULTS.changes_answer(
+    "test_every_response and statuses",
+    403,
+    forbidden_answers_451_only=lambda _, answer: answer.set_status(451),
 )
