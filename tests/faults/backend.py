@@ -307,6 +307,8 @@ def relay(url: str, change: OnTheWire) -> Generator[str]:
             while True:
                 client, _ = listener.accept()
                 mock = socket.create_connection((address.hostname, address.port))
+                for side in (client, mock):
+                    side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 _start(_copy, client, mock, mock.sendall)
                 _start(_copy, mock, client, lambda data, client=client: answer(data, client))
 
