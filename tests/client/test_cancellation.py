@@ -12,8 +12,8 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from flashback_client import AsyncFlashbackClient, errors
 
+from flashback_client import AsyncFlashbackClient, errors
 from tests.client.support import ID, SECRET, TOKEN, UPDATED
 from tests.client.wire import answer, serving, waits_for_close
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from flashback_mock import Mock
 
+from flashback_mock import Mock
 from tests.conftest import lacking
 from tests.mock.wire import command, connected, put
 

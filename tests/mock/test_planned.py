@@ -5,10 +5,10 @@ from typing import Any, cast
 
 import httpx
 import pytest
+
 from flashback_client import FlashbackClient, errors
 from flashback_mock import Fault, Mock, Step
 from flashback_mock.control import journal, plans
-
 from tests.mock.wire import connected, update
 
 PLANS: list[tuple[Step, type[errors.FlashbackError]]] = [

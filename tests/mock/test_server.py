@@ -9,12 +9,12 @@ import time
 from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
-import flashback_mock
 import httpx
 import pytest
+
+import flashback_mock
 from flashback_mock import Mock
 from flashback_mock.http import server
-
 from tests.mock.wire import UPGRADE, command, connected, head, put, received, update
 
 PATIENCE = 0.5  # seconds, instead of those that a client has
