@@ -2,8 +2,7 @@
 """What models and function modules share; see flashback_runtime."""
 
 from flashback_runtime.calls import Response
-from flashback_runtime.fields import Rule
-from flashback_runtime.secrets import Secret, box, box_values
-from flashback_runtime.unset import UNSET, Unset
+from flashback_runtime.fields import UNSET, Rule, Unset, box, box_values
+from flashback_runtime.secrets import Secret
 
 __all__ = ("UNSET", "Response", "Rule", "Secret", "Unset", "box", "box_values")

@@ -13,8 +13,8 @@ from typing import Any, Final, Generic, NamedTuple, Self, TypeVar, cast
 from attrs import define, field
 
 from .errors import ApiStatusError, Headers, UnexpectedServerError, UnexpectedStatusError
+from .fields import UNSET
 from .secrets import Secret, redact
-from .unset import UNSET
 
 S = TypeVar("S")
 P = TypeVar("P")

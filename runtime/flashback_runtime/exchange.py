@@ -13,12 +13,12 @@ from typing import Any, Final, cast
 from . import deadlines
 from .calls import MAX_BODY, Call, Response
 from .errors import FlashbackError
-from .http import httpx
+from .fields import UNSET
 from .retry import Attempt, Failure
 from .secrets import redact, secrets_in
 from .settings import Settings
 from .tracebacks import chain, cut_frames, passes_user_code, root_cause
-from .unset import UNSET
+from .transport import httpx
 
 _CONNECT_TIMEOUT: Final = 5.0
 # Connecting gives up a little before the attempt, so that the error says nothing was sent.
@@ -27,59 +27,56 @@ _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, h
 _LIBRARY_ERRORS: Final = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL)
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
-BlockingHttp = httpx.Client | httpx.BaseTransport
-AsyncHttp = httpx.AsyncClient | httpx.AsyncBaseTransport
-
 
 def send(
-    http: BlockingHttp, call: Call[Any, Any], settings: Settings, attempt: Attempt
+    http: httpx.Client | httpx.BaseTransport,
+    call: Call[Any, Any],
+    settings: Settings,
+    attempt: Attempt,
 ) -> Response[Any]:
     """Return the response to one blocking attempt; raise what httpx and its hooks raise."""
     deadlines.attempt.ends_at = attempt.ends_at
+    request = _request(call, settings, attempt, http)
     if isinstance(http, httpx.Client):
-        request = _request(call, settings, attempt, http)
         response = http.send(request, stream=True, auth=None, follow_redirects=False)
     else:
-        request = _request(call, settings, attempt, None)
         response = http.handle_request(request)
     stream = cast("httpx.SyncByteStream", response.stream)
     body = bytearray()
     try:
-        if response.is_stream_consumed:  # by a hook or a mock
-            return _response(call, request, response, response.content, "")
-        for chunk in stream:
-            body += chunk
-            if not _goes_on(body, attempt):
-                break
+        if not response.is_stream_consumed:  # by a hook or a mock
+            for chunk in stream:
+                body += chunk
+                if not _goes_on(body, attempt):
+                    break
     finally:
         stream.close()
-    encoding = response.headers.get("content-encoding", "")
-    return _response(call, request, response, bytes(body), encoding)
+    return _response(call, request, response, body)
 
 
 async def send_async(
-    http: AsyncHttp, call: Call[Any, Any], settings: Settings, attempt: Attempt
+    http: httpx.AsyncClient | httpx.AsyncBaseTransport,
+    call: Call[Any, Any],
+    settings: Settings,
+    attempt: Attempt,
 ) -> Response[Any]:
     """Return the response to one awaited attempt; raise what httpx and its hooks raise."""
+    request = _request(call, settings, attempt, http)
     if isinstance(http, httpx.AsyncClient):
-        request = _request(call, settings, attempt, http)
         response = await http.send(request, stream=True, auth=None, follow_redirects=False)
     else:
-        request = _request(call, settings, attempt, None)
         response = await http.handle_async_request(request)
     stream = cast("httpx.AsyncByteStream", response.stream)
     body = bytearray()
     try:
-        if response.is_stream_consumed:  # by a hook or a mock
-            return _response(call, request, response, response.content, "")
-        async for chunk in stream:
-            body += chunk
-            if not _goes_on(body, attempt):
-                break
+        if not response.is_stream_consumed:  # by a hook or a mock
+            async for chunk in stream:
+                body += chunk
+                if not _goes_on(body, attempt):
+                    break
     finally:
         await stream.aclose()
-    encoding = response.headers.get("content-encoding", "")
-    return _response(call, request, response, bytes(body), encoding)
+    return _response(call, request, response, body)
 
 
 def outcome_of(
@@ -93,7 +90,7 @@ def outcome_of(
     if isinstance(error, deadlines.LimitPassedError):
         error = httpx.ReadTimeout("no complete response within the time limit")
     if isinstance(error, httpx.HTTPStatusError):  # raised by a hook, raise_for_status
-        return _hooked_response(call, error.response)
+        return _response(call, error.request, error.response)
     root = root_cause(error)
     if isinstance(root, OSError) and root is not error and passes_user_code(root):
         return None  # a signal handler's TimeoutError, which httpcore took for its own
@@ -122,9 +119,10 @@ def _request(
     call: Call[Any, Any],
     settings: Settings,
     attempt: Attempt,
-    client: httpx.Client | httpx.AsyncClient | None,
+    http: object,
 ) -> httpx.Request:
     """Return the request of one attempt, with the time left as its limits."""
+    client = http if isinstance(http, (httpx.Client, httpx.AsyncClient)) else None
     headers = {name: value.reveal() for name, value in settings.headers.items()}
     headers.update(call.headers or {})
     if attempt.token is not None:
@@ -181,15 +179,18 @@ def _response(
     call: Call[Any, Any],
     request: httpx.Request,
     response: httpx.Response,
-    raw: bytes,
-    encoding: str,
+    body: bytes | bytearray = b"",
 ) -> Response[Any]:
     """Return the response with its Content-Encoding undone, cut off after MAX_BODY bytes."""
-    content = raw
+    content = bytes(body)
+    encoding = response.headers.get("content-encoding", "")
     problem = None
+    if response.is_stream_consumed:  # httpx has undone the encoding
+        content = response.content
+        encoding = ""
     if encoding.lower() in {"gzip", "x-gzip", "deflate"}:
         try:
-            content = zlib.decompressobj(wbits=47).decompress(raw, MAX_BODY + 1)
+            content = zlib.decompressobj(wbits=47).decompress(content, MAX_BODY + 1)
         except zlib.error:
             content = b""
             problem = f"the body is not {encoding}"
@@ -207,14 +208,6 @@ def _response(
         url=str(request.url),
         problem=problem,
     )
-
-
-def _hooked_response(call: Call[Any, Any], response: httpx.Response) -> Response[Any]:
-    """Return the response that a hook raised an error of; its body if the hook read it."""
-    content = b""
-    if response.is_stream_consumed:
-        content = response.content
-    return _response(call, response.request, response, content, "")
 
 
 def _redact_chain(error: BaseException, call: Call[Any, Any], attempt: Attempt) -> None:

@@ -1,22 +1,70 @@
-"""Rules of a contract for fields and parameters."""
+"""Values of fields and parameters: UNSET, boxes for credentials, and the rules of a contract."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from math import inf
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast, final, overload
 from urllib.parse import quote
 
 from .errors import ArgumentError, ArgumentTypeError
 from .secrets import Secret
-from .unset import UNSET
 
 if TYPE_CHECKING:
     from attrs import Attribute
 
 
-_WRONG_TYPE = "must be of type"
+_WRONG_TYPE: Final = "must be of type"
+
+
+@final
+class Unset:
+    """The type of UNSET: a field that is left out. There is one, in copies and pickles too."""
+
+    __slots__ = ()
+    _only: Self | None = None
+
+    def __new__(cls) -> Self:
+        """Return the only one."""
+        if cls._only is None:
+            cls._only = super().__new__(cls)
+        return cls._only
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+    def __reduce__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset()
+
+
+@overload
+def box(value: Unset) -> Unset: ...
+@overload
+def box(value: str | Secret) -> Secret: ...
+@overload
+def box(value: str | Secret | Unset) -> Secret | Unset: ...
+def box(value: str | Secret | Unset) -> Secret | Unset:
+    """Return the value in a box; UNSET and boxes stay as they are.
+
+    A value of a wrong type is boxed as well: it may be a credential all the same.
+    """
+    return value if isinstance(value, (Secret, Unset)) else Secret(value)
+
+
+def box_values(mapping: Mapping[str, Any], names: Iterable[str] | None = None) -> dict[str, Any]:
+    """Return a copy with the values of these names in boxes, or with all of them."""
+    boxed = dict(mapping)
+    for name in boxed if names is None else boxed.keys() & set(names):
+        boxed[name] = box(boxed[name])
+    return boxed
 
 
 class Rule:

@@ -10,7 +10,8 @@ from urllib.parse import unquote
 from urllib.request import getproxies, proxy_bypass
 
 from .errors import ArgumentError
-from .secrets import Secret, box
+from .fields import box
+from .secrets import Secret
 
 # Everything up to the last @ is the login, since passwords with # or / are often not encoded.
 _PROXY: Final = re.compile(
@@ -29,6 +30,13 @@ class Proxy(NamedTuple):
     port: int
     user: Secret | None
     password: Secret | None
+
+
+class Route(NamedTuple):
+    """What decides which pool of connections a request uses."""
+
+    is_tls: bool
+    proxy: Proxy | None
 
 
 def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:

@@ -105,8 +105,8 @@ class _Progress:
 
 def steps(
     call: Call[Any, P], settings: Settings, deadline: float
-) -> Generator[Step, Any, Response[P]]:
-    """Yield what to do, and return the response; raise ApiConnectionError or ResponseDecodeError.
+) -> Generator[Step | Response[P], Any, None]:
+    """Yield what to do, and last the response; raise ApiConnectionError or ResponseDecodeError.
 
     Lost connections, 408, 429 and 5xx are retried if the operation is idempotent or the request
     was not sent; a 401 is, once, if the token is a function that returns another one then.
@@ -137,9 +137,9 @@ def steps(
     milliseconds = (time.monotonic() - progress.started) * 1000
     end = "%.1f ms, attempts: %d"
     _log(progress, logging.DEBUG, outcome, end, milliseconds, progress.attempts)
-    if isinstance(outcome, Response):
-        return _finished(progress, outcome)
-    raise _connection_error(progress, outcome)
+    if isinstance(outcome, Failure):
+        raise _connection_error(progress, outcome)
+    yield _finished(progress, outcome)
 
 
 def _maybe_applied(call: Call[Any, Any], outcome: Outcome) -> bool:

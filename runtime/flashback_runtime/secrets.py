@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, cast, final, overload
+from typing import Final, cast, final
 from urllib.parse import quote, quote_plus
-
-from .unset import Unset
 
 MASK: Final = "**********"
 
@@ -44,28 +42,6 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._text)
-
-
-@overload
-def box(value: Unset) -> Unset: ...
-@overload
-def box(value: str | Secret) -> Secret: ...
-@overload
-def box(value: str | Secret | Unset) -> Secret | Unset: ...
-def box(value: str | Secret | Unset) -> Secret | Unset:
-    """Return the value in a box; UNSET and boxes stay as they are.
-
-    A value of a wrong type is boxed as well: it may be a credential all the same.
-    """
-    return value if isinstance(value, (Secret, Unset)) else Secret(value)
-
-
-def box_values(mapping: Mapping[str, Any], names: Iterable[str] | None = None) -> dict[str, Any]:
-    """Return a copy with the values of these names in boxes, or with all of them."""
-    boxed = dict(mapping)
-    for name in boxed if names is None else boxed.keys() & set(names):
-        boxed[name] = box(boxed[name])
-    return boxed
 
 
 def secrets_in(value: object) -> Iterator[Secret]:

@@ -6,13 +6,13 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from math import inf
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, Self, cast
 
 from .errors import ArgumentError
-from .fields import Rule
-from .http import httpx
-from .proxies import Proxy, is_loopback, proxy_for
-from .secrets import Secret, box
+from .fields import UNSET, Rule, box, box_values
+from .proxies import Route, is_loopback, proxy_for
+from .secrets import Secret
+from .transport import httpx
 
 _TOKEN: Final = Rule(
     str,
@@ -57,26 +57,44 @@ class Service(NamedTuple):
         return os.environ.get(f"{self.name}_{name}", "")
 
 
-class Route(NamedTuple):
-    """What decides which pool of connections a request uses."""
-
-    is_tls: bool
-    proxy: Proxy | None
-
-
 class Settings(NamedTuple):
-    """Validated settings of one client; `_replace` makes those of a derived client."""
+    """Validated settings of one client."""
 
     service: Service
-    token: Secret | Callable[[], Any]
-    base_url: str
-    host: str  # as the Host header has it
     allow_http: bool
-    route: Route
-    timeout: float
-    attempt_timeout: float
-    max_retries: int
     headers: Mapping[str, Secret]
+    token: Secret | Callable[[], Any] = Secret("")
+    base_url: str = ""
+    host: str = ""  # as the Host header has it
+    route: Route = Route(is_tls=True, proxy=None)
+    timeout: float = inf
+    attempt_timeout: float = inf
+    max_retries: int = 0
+
+    @classmethod
+    def of(cls, service: Service, *, allow_http: bool | None) -> Self:
+        """Return what a service's clients begin with."""
+        own = {
+            "accept": "application/json",
+            "accept-encoding": "identity",
+            "user-agent": service.user_agent,
+        }
+        return cls(service, _http_is_allowed(allow_http, service), box_values(own))
+
+    def changed(self, **given: Any) -> Self:
+        """Return these settings with those given, UNSET ones left out; raise ArgumentError."""
+        changes = {name: value for name, value in given.items() if value is not UNSET}
+        if "token" in changes:
+            changes["token"] = checked_token(changes["token"], self.service)
+        if "base_url" in changes:
+            changes |= _address(changes["base_url"], allow_http=self.allow_http)
+        for name in changes.keys() & {"timeout", "attempt_timeout"}:
+            changes[name] = _seconds(name, changes[name])
+        if "max_retries" in changes:
+            _RETRIES.check("max_retries", changes["max_retries"])
+        if "headers" in changes:
+            changes["headers"] = {**self.headers, **_checked_headers(changes["headers"])}
+        return self._replace(**changes)
 
 
 def checked_token(token: object, service: Service) -> Secret | Callable[[], Any]:
@@ -94,7 +112,7 @@ def checked_token(token: object, service: Service) -> Secret | Callable[[], Any]
     return boxed
 
 
-def address(value: object, *, allow_http: bool) -> dict[str, Any]:
+def _address(value: object, *, allow_http: bool) -> dict[str, Any]:
     """Return the settings that follow from a base URL: it, its host, and the route to it.
 
     Errors do not quote it, as it may hold a password.
@@ -117,18 +135,18 @@ def address(value: object, *, allow_http: bool) -> dict[str, Any]:
     return {"base_url": str(url).rstrip("/"), "host": url.netloc.decode(), "route": route}
 
 
-def checked_allow_http(*, value: bool | None, service: Service) -> bool:
+def _http_is_allowed(given: object, service: Service) -> bool:
     """Return the argument, else the environment's switch."""
-    if value is not None:
-        Rule(bool).check("allow_http", value)
-        return value
+    if given is not None:
+        Rule(bool).check("allow_http", given)
+        return bool(given)
     switch = _SWITCH.get(service.variable("ALLOW_HTTP").strip().lower())
     if switch is None:
         raise ArgumentError.about(f"{service.name}_ALLOW_HTTP", "must be 1 or 0")
     return switch
 
 
-def checked_headers(headers: object) -> dict[str, Secret]:
+def _checked_headers(headers: object) -> dict[str, Secret]:
     """Return headers for every request; errors name the header, never its value."""
     Rule(Mapping).check("headers", headers)
     checked: dict[str, Secret] = {}
@@ -140,15 +158,9 @@ def checked_headers(headers: object) -> dict[str, Secret]:
     return checked
 
 
-def checked_seconds(name: str, value: float | None) -> float:
+def _seconds(name: str, value: float | None) -> float:
     """Return the seconds, infinity for None. A limit of 0 or less has passed already."""
     if value is None:
         return inf
     _SECONDS.check(name, value)
-    return value
-
-
-def checked_retries(value: int) -> int:
-    """Return the number of retries."""
-    _RETRIES.check("max_retries", value)
     return value
