@@ -140,4 +140,4 @@ def test_mock_with_its_extra_runs(with_mock: Path, tmp_path: Path) -> None:
     found = "from flashback_mock.contract import default_path; print(default_path())"
     assert run(with_mock, "-c", found).strip().endswith("flashback_mock/openapi.yaml")
     assert "1 passed" in run_pytest(with_mock, tmp_path, TEST.replace(', ai_type="AWS"', ""))
-    assert "aiType: is 'OPENAI', expected 'AWS'" in run_pytest(with_mock, tmp_path, TEST)
+    assert "aiType: expected 'AWS', got 'OPENAI'" in run_pytest(with_mock, tmp_path, TEST)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 from .calls import Call, Response
 from .deadlines import LimitPassedError
 from .errors import ArgumentError, ArgumentTypeError, FlashbackError
-from .exchange import error_to_raise, outcome_of, send, send_async
+from .exchange import outcome_of, send, send_async
 from .fields import UNSET, Unset, box, box_values
 from .retry import AskToken, Attempt, Outcome, Step, steps
 from .secrets import Secret
@@ -47,18 +47,15 @@ class BaseClient(Generic[C, T]):
         """Validate the settings; raise ArgumentError.
 
         Args:
-            token: the access token, or a function that returns it, called for every call and once
-                more after a 401. Default: the environment variable.
-            base_url: where the service is. Default: the environment variable, else the contract's.
+            token: text, or a function that returns it, called for every call and after a 401.
+            base_url: where the service is, instead of the environment's or the contract's.
             timeout: seconds for a whole call, retries included; None for no limit.
-            attempt_timeout: seconds for one attempt. Default: half of the time left
-                while a retry is possible.
+            attempt_timeout: seconds for one attempt, instead of half of the time left.
             max_retries: retries after lost connections, 408, 429 and 5xx.
             headers: sent with every request.
-            allow_http: accept an http:// address that is not loopback, which shows the token to the
-                network. Default: the environment variable.
-            http_client: an httpx client to use; its settings are yours, and so is closing it.
-            transport: an httpx transport to use.
+            allow_http: accept http:// beyond loopback, which shows the token to the network.
+            http_client: an httpx client; its settings are yours, and so is closing it.
+            transport: an httpx transport.
 
         """
         if token is not None and not callable(token):
@@ -66,22 +63,24 @@ class BaseClient(Generic[C, T]):
         if isinstance(headers, Mapping):
             headers = box_values(headers)
         self._check_given(http_client, transport)
-        service = self._service
-        if base_url is None:
-            given_url = "" if http_client is None else str(http_client.base_url)
-            base_url = given_url or service.variable("BASE_URL") or service.base_url
-        self._settings = Settings.of(service, allow_http=allow_http).changed(
-            token=box(service.variable("TOKEN")) if token is None else token,
+        if base_url is None and http_client is not None:
+            base_url = str(http_client.base_url) or None
+        self._settings = Settings.of(
+            self._service,
+            allow_http=allow_http,
+            token=token,
             base_url=base_url,
             timeout=timeout,
             attempt_timeout=attempt_timeout,
             max_retries=max_retries,
-            headers={} if headers is None else headers,
+            headers=headers,
         )
+        self._open(http_client or transport)
+
+    def _open(self, given: C | T | None) -> None:
+        """Make what the first call would make too late, or twice; raise FlashbackError."""
         self._connections: Connections[Any] = Connections(
-            http_client or transport,
-            is_portable=isinstance(transport, _IN_MEMORY),
-            new=self._pool_type,
+            given, is_portable=isinstance(given, _IN_MEMORY), new=self._pool_type
         )
         self._is_derived = False
         self._is_closed = False
@@ -106,7 +105,6 @@ class BaseClient(Generic[C, T]):
             raise ArgumentError.about("http_client", "is closed; give an open one")
 
     def _warm_up(self) -> None:
-        """Do what would be done too late, or twice, in the first call."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -156,13 +154,6 @@ class BaseClient(Generic[C, T]):
         if self._is_closed or self._connections.closed:
             raise FlashbackError(CLOSED)
         return steps(call, self._settings, time.monotonic() + self._settings.timeout)
-
-    def _outcome(self, error: BaseException, call: Call[Any, Any], attempt: Attempt) -> Outcome:
-        """Return what an attempt that raised means for the call; raise what is not about it."""
-        outcome = outcome_of(error, call, attempt, closed=self._connections.closed)
-        if outcome is None:
-            raise error_to_raise(error)
-        return outcome
 
     def _to_close(self, loop: Any = None) -> list[Any]:
         """Refuse calls from now on; return the transports that have to be closed here."""
@@ -223,7 +214,7 @@ class Client(BaseClient[httpx.Client, httpx.BaseTransport]):
             return send(http, call, self._settings, attempt)
         except BaseException as raised:  # noqa: BLE001 - raised again, or what it means
             error = raised
-        return self._outcome(error, call, attempt)
+        return outcome_of(error, call, attempt, closed=self._connections.closed)
 
 
 class AsyncClient(BaseClient[httpx.AsyncClient, httpx.AsyncBaseTransport]):
@@ -290,7 +281,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient, httpx.AsyncBaseTransport]):
             return await self._tasks.run_contained(exchange, attempt.ends_at)
         except BaseException as raised:  # noqa: BLE001 - raised again, or what it means
             error = raised
-        return self._outcome(error, call, attempt)
+        return outcome_of(error, call, attempt, closed=self._connections.closed)
 
 
 async def _called(function: Callable[[], Any]) -> object:

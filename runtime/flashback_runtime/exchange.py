@@ -81,8 +81,8 @@ async def send_async(
 
 def outcome_of(
     error: BaseException, call: Call[Any, Any], attempt: Attempt, *, closed: bool
-) -> Response[Any] | Failure | None:
-    """Return what an attempt that raised means for the call; None if the error is not about it.
+) -> Response[Any] | Failure:
+    """Return what an attempt that raised means for the call; raise the error if it is not about it.
 
     Whatever happens to the error next, no frame in it shows a credential.
     """
@@ -93,12 +93,13 @@ def outcome_of(
         return _response(call, error.request, error.response)
     root = root_cause(error)
     if isinstance(root, OSError) and root is not error and passes_user_code(root):
-        return None  # a signal handler's TimeoutError, which httpcore took for its own
+        # A signal handler's TimeoutError, which httpcore took for its own.
+        raise root if isinstance(error, _LIBRARY_ERRORS) else error
     is_library_error = isinstance(error, _LIBRARY_ERRORS)
     is_system_error = isinstance(error, OSError) and not passes_user_code(error)
     is_closing = closed and isinstance(error, Exception) and not passes_user_code(error)
     if not isinstance(error, Exception) or not (is_library_error or is_system_error or is_closing):
-        return None
+        raise error
     _redact_chain(error, call, attempt)
     return Failure(
         "the client was closed during the call" if closed else _in_words(error, root),
@@ -107,12 +108,6 @@ def outcome_of(
         sent=not isinstance(error, (*_UNSENT, FlashbackError)),
         final=closed,
     )
-
-
-def error_to_raise(error: BaseException) -> BaseException:
-    """Return the error to raise again: a signal handler's, not what httpx made of it."""
-    root = root_cause(error)
-    return root if isinstance(error, _LIBRARY_ERRORS) else error
 
 
 def _request(

@@ -9,6 +9,8 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast, final, overload
 from urllib.parse import quote
 
+from attrs import field, frozen
+
 from .errors import ArgumentError, ArgumentTypeError
 from .secrets import Secret
 
@@ -67,29 +69,18 @@ def box_values(mapping: Mapping[str, Any], names: Iterable[str] | None = None) -
     return boxed
 
 
+@frozen(kw_only=True)
 class Rule:
     """What the contract says about one value. Its errors name the rule, never the value."""
 
-    def __init__(
-        self,
-        kind: type[object] = object,
-        *,
-        min_length: int = 0,
-        max_length: float = inf,
-        pattern: str | None = None,
-        words: str | None = None,
-        minimum: float = -inf,
-        maximum: float = inf,
-        const: object = UNSET,
-    ) -> None:
-        self.kind = kind
-        self.min_length = min_length
-        self.max_length = max_length
-        self.pattern = pattern
-        self.words = words
-        self.minimum = minimum
-        self.maximum = maximum
-        self.const = const
+    kind: type[object] = field(default=object, kw_only=False)
+    min_length: int = 0
+    max_length: float = inf
+    pattern: str | None = None
+    words: str | None = None
+    minimum: float = -inf
+    maximum: float = inf
+    const: object = UNSET
 
     def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
         """Check a field of a model, as attrs validators do."""

@@ -72,14 +72,21 @@ class Settings(NamedTuple):
     max_retries: int = 0
 
     @classmethod
-    def of(cls, service: Service, *, allow_http: bool | None) -> Self:
-        """Return what a service's clients begin with."""
+    def of(cls, service: Service, *, allow_http: bool | None, **given: Any) -> Self:
+        """Return those of a new client; None means the environment's, else the contract's."""
         own = {
             "accept": "application/json",
             "accept-encoding": "identity",
             "user-agent": service.user_agent,
         }
-        return cls(service, _http_is_allowed(allow_http, service), box_values(own))
+        if given["token"] is None:
+            given["token"] = box(service.variable("TOKEN"))
+        if given["base_url"] is None:
+            given["base_url"] = service.variable("BASE_URL") or service.base_url
+        if given["headers"] is None:
+            given["headers"] = {}
+        first = cls(service, _http_is_allowed(allow_http, service), box_values(own))
+        return first.changed(**given)
 
     def changed(self, **given: Any) -> Self:
         """Return these settings with those given, UNSET ones left out; raise ArgumentError."""

@@ -21,7 +21,7 @@ from scripts.maintenance.bench_servers import ANSWER, BODY, ID, running
 
 CALLS_PER_ROUND = 100
 # The most that flashback_client may take, as a multiple of httpx alone.
-TARGETS = {"in process": 1.25, "loopback": 1.15, "import": 1.2}
+TARGETS = {"in process": 0.85, "loopback": 0.9, "import": 1.15}
 IMPORTS = {
     "httpx and attrs": "import httpx, attrs",
     "generator's own client": "import plain_client.api.ai_llm.update_ai_llm",

@@ -6,7 +6,6 @@ import typing
 import urllib.parse
 from typing import Any
 
-import httpx
 import pytest
 
 from flashback_client import UNSET, AiType, FlashbackError, errors, models
@@ -113,14 +112,3 @@ def test_type_hints_can_be_read() -> None:
     assert "secret" in typing.get_type_hints(type(blocking(Service())).update_ai_llm)
     for name in models.__all__:
         assert typing.get_type_hints(getattr(models, name)) is not None
-
-
-def test_bug_of_a_transport_is_not_an_argument_error() -> None:
-    """A ValueError that a hook raises passes as it is."""
-
-    def fail(_: httpx.Request) -> httpx.Response:
-        raise ValueError("a bug")
-
-    with pytest.raises(ValueError, match="a bug") as caught:
-        update_blocking(httpx.MockTransport(fail), name="n")
-    assert not isinstance(caught.value, FlashbackError)

@@ -7,8 +7,8 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Generator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,41 +27,10 @@ SECONDS = 2.5
 Leave = Callable[[AsyncFlashbackClient, float], Coroutine[Any, Any, None]]
 
 
-@contextmanager
-def slow_server() -> Generator[str]:
-    """A server in a thread of its own that answers after 20 to 200 ms."""
-    content = answer(200, UPDATED)
-    started = threading.Event()
-    loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
-    urls: list[str] = []
-
-    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError), closing(writer):
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).lower()
-                length = head.partition(b"content-length:")[2].partition(b"\r")[0]
-                await reader.readexactly(int(length))
-                await asyncio.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - no cryptography
-                writer.write(content)
-
-    async def serve() -> None:
-        stop = asyncio.Event()
-        server = await asyncio.start_server(converse, "127.0.0.1", 0)
-        urls.append(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-        loops.append((asyncio.get_running_loop(), stop))
-        started.set()
-        await stop.wait()
-        server.close()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    started.wait(10)
-    try:
-        yield urls[0]
-    finally:
-        loop, stop = loops[0]
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
+def answers_late(connection: socket.socket, _: Request, __: int) -> None:
+    """Answer after 20 to 200 ms."""
+    time.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - no cryptography
+    connection.sendall(answer(200, UPDATED))
 
 
 async def by_deadline(client: AsyncFlashbackClient, limit: float) -> None:
@@ -95,8 +64,8 @@ def test_late_calls_leave_the_pool_empty(leave: Leave) -> None:
             updated = await client.with_options(timeout=10).update_ai_llm(ID)
             assert updated.success is True
 
-    with slow_server() as url:
-        asyncio.run(load(url))
+    with serving(answers_late) as wire:
+        asyncio.run(load(wire.url))
 
 
 def pools() -> list[Any]:

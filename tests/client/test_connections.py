@@ -7,12 +7,10 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import certifi
-import httpcore
 import httpx
 import pytest
 
@@ -38,32 +36,25 @@ async def call(client: AsyncFlashbackClient) -> Any:
     return await client.update_ai_llm(ID)
 
 
-def test_threads_share_one_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sixteen threads that use a fresh client at once build one pool, not sixteen."""
-    built: list[int] = []
-
-    class Counted(httpcore.ConnectionPool):
-        def __init__(self, *args: Any, **options: Any) -> None:
-            built.append(1)
-            time.sleep(0.01)
-            super().__init__(*args, **options)
-
-    monkeypatch.setattr(httpcore, "ConnectionPool", Counted)
+def test_threads_share_one_client() -> None:
+    """Sixteen threads that use a new client at once get their own responses; closing ends all."""
     gate = threading.Barrier(16)
-    with serving(says(FINE)) as wire:
+    found: list[bool] = []
+    with serving(echo) as wire:
         client = blocking(base_url=wire.url)
 
-        def work() -> None:
+        def work(number: int) -> None:
             gate.wait()
-            client.update_ai_llm(ID, name="n")
+            found.append(client.update_ai_llm(str(number)).ai_llm_id == str(number))
 
-        threads = [threading.Thread(target=work) for _ in range(16)]
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert (len(built), len(wire.requests)) == (1, 16)
         client.close()
+        assert found == [True] * 16
+        assert wire.all_end()
 
 
 def test_tasks_share_one_client() -> None:
@@ -88,9 +79,20 @@ def test_client_serves_one_event_loop_after_the_other() -> None:
         assert wire.all_end()
 
 
-def test_transport_in_memory_belongs_to_no_loop() -> None:
-    """A module-level client on a MockTransport works in every test of pytest-asyncio."""
-    client = AsyncFlashbackClient(TOKEN, transport=Service())
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """An ASGI application that answers every call with success."""
+    del scope, receive
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b'{"success": true}'})
+
+
+@pytest.mark.parametrize(
+    "transport", [Service(), httpx.ASGITransport(application)], ids=["mock", "asgi"]
+)
+def test_transport_in_memory_belongs_to_no_loop(transport: Any) -> None:
+    """A module-level client on one of them works in every test of pytest-asyncio."""
+    client = AsyncFlashbackClient(TOKEN, transport=transport)
     for _ in range(3):
         assert asyncio.run(call(client)).success is True
 
@@ -193,6 +195,25 @@ except errors.ApiConnectionError as error:
         command = [sys.executable, "-c", script, wire.url, kind]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("ours\n", "")
+
+
+@pytest.mark.parametrize("kind", ["FlashbackClient", "AsyncFlashbackClient"])
+@pytest.mark.parametrize("imported", ["flashback_client", "httpcore, flashback_runtime.tasks"])
+def test_client_made_without_a_file_descriptor_is_refused(kind: str, imported: str) -> None:
+    """The error of the constructor is ours, whether modules or certificates cannot be read."""
+    script = f"""
+import resource, flashback_client, {imported}
+resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+try:
+    flashback_client.{kind}("tok")
+except flashback_client.FlashbackError as error:
+    assert not isinstance(error, ValueError), error
+    print(error)
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    expected = "the client cannot be made: Too many open files\n"
+    assert (done.stdout, done.stderr) == (expected, "")
 
 
 @pytest.mark.parametrize("kind", [FlashbackClient, AsyncFlashbackClient])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
-from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
+from flashback_client import FlashbackClient, errors
 
 if TYPE_CHECKING:
     from flashback_mock import Mock
@@ -49,16 +48,3 @@ def test_taken_name_is_a_bad_request(mock: Mock) -> None:
     taken = "Anthropic in staging"
     with connected(mock, "owner") as client, pytest.raises(errors.BadRequestError, match="name"):
         client.update_ai_llm(mock.ids["main"], name=taken)
-
-
-def test_awaited_calls_update_too(mock: Mock) -> None:
-    """The awaited client does the same."""
-
-    async def call() -> None:
-        token = mock.tokens["owner"]
-        async with AsyncFlashbackClient(token, base_url=mock.base_url) as client:
-            ids = [mock.ids["main"], mock.ids["sibling"]]
-            made = await asyncio.gather(*(client.update_ai_llm(id_) for id_ in ids))
-        assert [updated.ai_llm_id for updated in made] == ids
-
-    asyncio.run(call())

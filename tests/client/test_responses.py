@@ -7,7 +7,6 @@ import copy
 import gzip
 import http
 import json
-import time
 import tracemalloc
 from typing import Any
 
@@ -135,36 +134,19 @@ def test_text_of_another_charset_is_readable() -> None:
 
 
 @pytest.mark.parametrize("packed", [True, False], ids=["gzip", "plain"])
-def test_large_responses_are_cut_off(packed: bool) -> None:  # noqa: FBT001
+def test_large_responses_are_cut_off(update: Any, packed: bool) -> None:  # noqa: FBT001
     """50 MB, or the 48 kB of gzip that they fit in, are not held in memory."""
     content = b" " * 50_000_000
-    sent = answer(200, gzip.compress(content), Content_Encoding="gzip")
-    with serving(says(sent if packed else answer(200, content))) as wire:
-        client = blocking(base_url=wire.url)
+    sent = answer(200, content)
+    if packed:
+        sent = answer(200, gzip.compress(content), Content_Encoding="gzip")
+    with serving(says(sent)) as wire:
         tracemalloc.start()
         with pytest.raises(errors.ResponseDecodeError, match="larger than 1048576"):
-            client.update_ai_llm(ID, name="n")
+            update(None, name="n", options={"base_url": wire.url})
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        client.close()
     assert most < 16_000_000
-
-
-def test_endless_response_is_cut_off(update: Any) -> None:
-    """A body without end is read to the limit, long before the deadline."""
-
-    def behave(connection: Any, _: Any, __: int) -> None:
-        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-        while True:
-            connection.sendall(b" " * 65536)
-
-    started = time.monotonic()
-    with (
-        serving(behave) as wire,
-        pytest.raises(errors.ResponseDecodeError, match="larger than 1048576"),
-    ):
-        update(None, name="n", options={"base_url": wire.url})
-    assert time.monotonic() - started < 10
 
 
 def test_compressed_responses_are_read(update: Any) -> None:

@@ -200,9 +200,8 @@ def test_unusable_token_of_a_function_is_an_argument_error() -> None:
         asyncio.run(call())
 
 
-def test_error_of_a_token_function_passes_unchanged(update: Any) -> None:
+def test_error_of_a_token_function_passes_unchanged() -> None:
     """Errors of the caller's own functions are the caller's, httpx errors included."""
-    del update
 
     def token() -> str:
         raise httpx.ConnectError("the identity provider is down")
@@ -240,27 +239,13 @@ def test_raise_for_status_hook_is_judged_by_its_response() -> None:
     assert len(service.requests) == 2
 
 
-def test_stale_connection_is_retried(update: Any) -> None:
-    """A server that hangs up before it answers loses no call."""
-
-    def behave(connection: socket.socket, request: Request, number: int) -> None:
-        if number == 0:
-            hangs_up(connection, request, number)
-        else:
-            connection.sendall(answer(200, UPDATED))
-
-    with serving(behave) as wire:
-        options = {"base_url": wire.url}
-        assert update(None, name="n", options=options).success is True
-        assert len(wire.requests) == 2
-
-
-def test_truncated_response_is_retried(update: Any) -> None:
-    """A body shorter than its Content-Length is not believed."""
+@pytest.mark.parametrize("length", [0, -5], ids=["nothing", "truncated"])
+def test_lost_response_is_retried(update: Any, length: int) -> None:
+    """A server that hangs up before or in the middle of its answer loses no call."""
     whole = answer(200, UPDATED)
 
     def behave(connection: socket.socket, request: Request, number: int) -> None:
-        connection.sendall(whole[:-5] if number == 0 else whole)
+        connection.sendall(whole[:length] if number == 0 else whole)
         if number == 0:
             hangs_up(connection, request, number)
 
@@ -356,9 +341,8 @@ def test_closing_during_an_awaited_call_is_a_connection_error() -> None:
         asyncio.run(call(wire.url))
 
 
-def test_closing_between_attempts_is_a_connection_error(update: Any) -> None:
+def test_closing_between_attempts_is_a_connection_error() -> None:
     """A client closed while a call waits for its retry still says what may have happened."""
-    del update
     client = FlashbackClient(TOKEN, transport=Service(httpx.ReadError("lost")))
     closer = threading.Timer(0.05, client.close)
     closer.start()
@@ -371,9 +355,8 @@ def test_closing_between_attempts_is_a_connection_error(update: Any) -> None:
     assert caught.value.maybe_applied is True
 
 
-def test_call_after_close_says_so(update: Any) -> None:
+def test_call_after_close_says_so() -> None:
     """Use after close() is an error that names the cause, and nothing is sent."""
-    del update
     client = blocking(Service())
     client.close()
     with pytest.raises(errors.FlashbackError, match="this client is closed") as caught:

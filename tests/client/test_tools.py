@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import json
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sentry_sdk.integrations.httpx import HttpxIntegration
 
-from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
+from flashback_client import FlashbackClient
 from tests.client.support import ID, TOKEN, UPDATED, URL
 from tests.client.wire import answer, says, serving
 
@@ -36,17 +35,6 @@ def test_pytest_httpx_mocks_the_call(update: Any, httpx_mock: HTTPXMock) -> None
     assert update(None, name="n").message == "updated"
     (request,) = httpx_mock.get_requests()
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
-
-
-def test_pytest_httpx_errors_are_connection_errors(update: Any, httpx_mock: HTTPXMock) -> None:
-    """A read timeout that a test simulates may have been applied; a refused connection not."""
-    httpx_mock.add_exception(httpx.ReadTimeout("simulated"))
-    with pytest.raises(errors.ApiTimeoutError) as late:
-        update(None, name="n", options={"max_retries": 0})
-    httpx_mock.add_exception(httpx.ConnectError("simulated"))
-    with pytest.raises(errors.ApiConnectionError) as refused:
-        update(None, name="n", options={"max_retries": 0})
-    assert (late.value.maybe_applied, refused.value.maybe_applied) == (True, False)
 
 
 def test_respx_mocks_the_call(update: Any) -> None:
@@ -127,23 +115,3 @@ def test_the_private_name_of_httpx_is_still_there() -> None:
     """`HTTPTransport._pool` is httpx's own pool; when this fails, see runtime/…/transport.py."""
     assert isinstance(vars(httpx.HTTPTransport())["_pool"], httpcore.ConnectionPool)
     assert isinstance(vars(httpx.AsyncHTTPTransport())["_pool"], httpcore.AsyncConnectionPool)
-
-
-def test_an_asgi_application_is_called_in_any_event_loop() -> None:
-    """ASGITransport serves one client in one event loop after the other, as tests use it."""
-
-    async def application(scope: Any, receive: Any, send: Any) -> None:
-        del receive
-        content = json.dumps({"aiLlmId": scope["path"].removeprefix("/ai/llm/")}).encode()
-        headers = [(b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
-
-    client = AsyncFlashbackClient(TOKEN, transport=httpx.ASGITransport(application))
-    for _ in range(2):
-        assert asyncio.run(call(client)).ai_llm_id == ID
-
-
-async def call(client: AsyncFlashbackClient) -> Any:
-    """One awaited call."""
-    return await client.update_ai_llm(ID)

@@ -69,17 +69,6 @@ def says(*answers: bytes) -> Behaviour:
     return behave
 
 
-def drips(data: bytes, every: float) -> Behaviour:
-    """Sends the data byte by byte."""
-
-    def behave(connection: socket.socket, _: Request, __: int) -> None:
-        for byte in data:
-            time.sleep(every)
-            connection.sendall(bytes([byte]))
-
-    return behave
-
-
 def hangs_up(connection: socket.socket, _: Request, __: int) -> None:
     """Closes the connection without an answer."""
     connection.shutdown(socket.SHUT_RDWR)
