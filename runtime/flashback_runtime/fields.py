@@ -69,7 +69,7 @@ def box_values(mapping: Mapping[str, Any], names: Iterable[str] | None = None) -
     return boxed
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)  # which take time to make
 class Rule:
     """What the contract says about one value. Its errors name the rule, never the value."""
 

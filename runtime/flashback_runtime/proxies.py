@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 from urllib.request import getproxies, proxy_bypass
@@ -14,10 +14,9 @@ from .fields import box
 from .secrets import Secret
 
 # Everything up to the last @ is the login, since passwords with # or / are often not encoded.
-_PROXY: Final = re.compile(
-    r"(?:(?P<scheme>https?|socks5h?)://)?(?!\w+://)(?:(?P<user>[^:]*)(?::(?P<password>.*))?@)?"
-    r"(?P<host>[^@/?#:\[\]\s]+|\[[0-9a-f:.]+\])(?::(?P<port>\d{1,5}))?/?",
-    re.IGNORECASE | re.DOTALL,
+_PROXY: Final = (
+    r"(?is)(?:(?P<scheme>https?|socks5h?)://)?(?!\w+://)(?:(?P<user>[^:]*)(?::(?P<password>.*))?@)?"
+    r"(?P<host>[^@/?#:\[\]\s]+|\[[0-9a-f:.]+\])(?::(?P<port>\d{1,5}))?/?"
 )
 _PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
@@ -51,7 +50,7 @@ def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
     name = f"{variable}_proxy".upper()
     if proxy is None:
         raise ArgumentError.about(name, "is not a proxy URL; expected http://host:port")
-    if proxy.scheme.startswith("socks") and find_spec("socksio") is None:
+    if proxy.scheme.startswith("socks") and PathFinder.find_spec("socksio") is None:
         problem = "is a SOCKS proxy, which needs a package: pip install 'httpx[socks]'"
         raise ArgumentError.about(name, problem)
     return proxy
@@ -69,7 +68,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _parsed(text: Secret) -> Proxy | None:
-    found = _PROXY.fullmatch(text.reveal())
+    found = re.fullmatch(_PROXY, text.reveal())
     if found is None:
         return None
     scheme = (found["scheme"] or "http").lower()

@@ -321,6 +321,6 @@ def test_unusable_proxy_is_named_without_its_password(
 def test_socks_without_its_package_is_named(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says what to install."""
     monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:1080")
-    monkeypatch.setattr("flashback_runtime.proxies.find_spec", lambda _: None)
+    monkeypatch.setattr(sys, "path", [])  # as if nothing were installed
     with pytest.raises(errors.ArgumentError, match=r"ALL_PROXY.*pip install 'httpx\[socks\]'"):
         kind(TOKEN)
