@@ -11,8 +11,6 @@ from typing import Any
 import flashback_mock
 import pytest
 
-pytestmark = pytest.mark.slow
-
 UPDATE = """
 import sys
 from flashback_client import AiType, FlashbackClient

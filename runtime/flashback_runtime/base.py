@@ -31,22 +31,7 @@ _IN_MEMORY = (httpx.MockTransport, httpx.ASGITransport, httpx.WSGITransport)
 
 
 class BaseClient(Generic[C, T]):
-    """A client of a service.
-
-    Args:
-        token: the access token, or a function that returns it, called for every call and once
-            more after a 401. Default: the environment variable.
-        base_url: where the service is. Default: the environment variable, else the contract's.
-        timeout: seconds for a whole call, retries included; None for no limit.
-        attempt_timeout: seconds for one attempt. Default: half of the time left while a retry is.
-        max_retries: retries after lost connections, 408, 429 and 5xx.
-        headers: sent with every request.
-        allow_http: accept an http:// address that is not loopback, which shows the token to the
-            network. Default: the environment variable.
-        http_client: an httpx client to use; its settings are yours, and so is closing it.
-        transport: an httpx transport to use.
-
-    """
+    """Validated settings and connections of a client, which its subclasses use."""
 
     _service: ClassVar[Service]
     _client_type: ClassVar[type[Any]]
@@ -66,7 +51,23 @@ class BaseClient(Generic[C, T]):
         http_client: C | None = None,
         transport: T | None = None,
     ) -> None:
-        """Validate the settings; raise ArgumentError."""
+        """Validate the settings; raise ArgumentError.
+
+        Args:
+            token: the access token, or a function that returns it, called for every call and once
+                more after a 401. Default: the environment variable.
+            base_url: where the service is. Default: the environment variable, else the contract's.
+            timeout: seconds for a whole call, retries included; None for no limit.
+            attempt_timeout: seconds for one attempt. Default: half of the time left
+                while a retry is possible.
+            max_retries: retries after lost connections, 408, 429 and 5xx.
+            headers: sent with every request.
+            allow_http: accept an http:// address that is not loopback, which shows the token to the
+                network. Default: the environment variable.
+            http_client: an httpx client to use; its settings are yours, and so is closing it.
+            transport: an httpx transport to use.
+
+        """
         if token is not None and not callable(token):
             token = box(token)
         if isinstance(headers, Mapping):

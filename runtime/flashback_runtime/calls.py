@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from email.message import Message
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, Generic, Self, TypeVar, cast
+from typing import Any, Final, Generic, NamedTuple, Self, TypeVar, cast
 
 from attrs import define, field
 
@@ -25,8 +25,7 @@ _KEPT_BODY: Final = 1 << 16  # bytes of it that an error carries
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 
 
-@define(repr=False, eq=False, kw_only=True)
-class Call(Generic[S, P]):
+class Call(NamedTuple, Generic[S, P]):
     """One call: S is what the operation returns on success, P any documented body."""
 
     method: str
@@ -45,6 +44,16 @@ class Call(Generic[S, P]):
     def is_idempotent(self) -> bool:
         """Whether sending it twice leaves what sending it once leaves."""
         return self.method in _IDEMPOTENT
+
+    def facts(self, url: str, attempts: int, *, maybe_applied: bool) -> dict[str, Any]:
+        """Return what every error of this call knows."""
+        return {
+            "method": self.method,
+            "url": url,
+            "path": self.path,
+            "attempts": attempts,
+            "maybe_applied": maybe_applied,
+        }
 
     def result(self, response: Response[P]) -> S:
         """Return what the operation returns; raise the error of any other status."""
@@ -125,17 +134,8 @@ class Response(Generic[P]):
             location = printable(headers.get("location", ""))
             text = f"{text}; redirects are not followed, it points to {location}"
         request_id = printable(self.request_id or "") or None
-        details = [attempts_in_words(self.attempts)]
-        if request_id:
-            details.append(f"request id {request_id}")
-        if self.maybe_applied:
-            details.append("may have been applied")
         facts = {
-            "method": self.call.method,
-            "url": self.url,
-            "path": self.call.path,
-            "attempts": self.attempts,
-            "maybe_applied": self.maybe_applied,
+            **self.call.facts(self.url, self.attempts, maybe_applied=self.maybe_applied),
             "status_code": self.status_code,
             "message": message,
             "request_id": request_id,
@@ -143,7 +143,9 @@ class Response(Generic[P]):
             "headers": dict(headers),
             "body": self.content[:_KEPT_BODY].decode("latin-1"),
         }
-        return kind(f"{text} ({', '.join(details)})", facts)
+        details = f", request id {request_id}" if request_id else ""
+        details = attempts_in_words(self.attempts, maybe_applied=self.maybe_applied) + details
+        return kind(f"{text} ({details})", facts)
 
     def redact(self, secrets: Iterable[Secret]) -> None:
         """Mask these secrets in body and headers, which an error may carry."""
@@ -179,6 +181,7 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text[:500])
 
 
-def attempts_in_words(count: int) -> str:
-    """Return `1 attempt` or `2 attempts`."""
-    return "1 attempt" if count == 1 else f"{count} attempts"
+def attempts_in_words(count: int, *, maybe_applied: bool) -> str:
+    """Return `1 attempt`, or `2 attempts, may have been applied`."""
+    plural = "" if count == 1 else "s"
+    return f"{count} attempt{plural}{', may have been applied' if maybe_applied else ''}"

@@ -132,9 +132,11 @@ def steps(
         if delay is None or delay >= min(_MAX_WAIT, deadline - time.monotonic()):
             break
         progress.retries += 1
-        _log_retry(progress, outcome, delay)
+        _log(progress, logging.WARNING, outcome, "again in %.2f s", delay)
         yield Sleep(delay)
-    _log_end(progress, outcome)
+    milliseconds = (time.monotonic() - progress.started) * 1000
+    end = "%.1f ms, attempts: %d"
+    _log(progress, logging.DEBUG, outcome, end, milliseconds, progress.attempts)
     if isinstance(outcome, Response):
         return _finished(progress, outcome)
     raise _connection_error(progress, outcome)
@@ -199,47 +201,21 @@ def _parsed(response: Response[Any]) -> tuple[Any, str | None]:
 
 def _connection_error(progress: _Progress, failure: Failure) -> ApiConnectionError:
     text = printable(progress.redact(failure.text))
-    details = attempts_in_words(progress.attempts)
-    if progress.maybe_applied:
-        details = f"{details}, may have been applied"
+    attempts = progress.attempts
+    details = attempts_in_words(attempts, maybe_applied=progress.maybe_applied)
+    facts = progress.call.facts(progress.url, attempts, maybe_applied=progress.maybe_applied)
     kind = ApiTimeoutError if failure.timed_out else ApiConnectionError
-    facts = {
-        "method": progress.call.method,
-        "url": progress.url,
-        "path": progress.call.path,
-        "attempts": progress.attempts,
-        "maybe_applied": progress.maybe_applied,
-    }
     error = kind(f"{progress.call.method} {progress.url}: {text} ({details})", facts)
     error.__cause__ = failure.cause
     return error
 
 
-def _log_retry(progress: _Progress, outcome: Outcome, delay: float) -> None:
-    progress.settings.service.logger.warning(
-        "%s %s: %s, again in %.2f s",
-        progress.call.method,
-        progress.url,
-        _in_words(progress, outcome),
-        delay,
-    )
-
-
-def _log_end(progress: _Progress, outcome: Outcome) -> None:
+def _log(progress: _Progress, level: int, outcome: Outcome, text: str, *values: float) -> None:
+    """Log a line with method, URL and outcome, and then the text."""
     logger = progress.settings.service.logger
-    if not logger.isEnabledFor(logging.DEBUG):
+    if not logger.isEnabledFor(level):
         return
-    logger.debug(
-        "%s %s: %s, %.1f ms, attempts: %d",
-        progress.call.method,
-        progress.url,
-        _in_words(progress, outcome),
-        (time.monotonic() - progress.started) * 1000,
-        progress.attempts,
-    )
-
-
-def _in_words(progress: _Progress, outcome: Outcome) -> str:
-    if isinstance(outcome, Response):
-        return str(outcome.status_code)
-    return printable(progress.redact(outcome.text))
+    words = str(outcome.status_code) if isinstance(outcome, Response) else outcome.text
+    shown = printable(progress.redact(words))
+    template = f"%s %s: %s, {text}"
+    logger.log(level, template, progress.call.method, progress.url, shown, *values)

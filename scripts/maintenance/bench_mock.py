@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from scripts import generate
+from scripts.maintenance import postgresql
 from scripts.maintenance.bench_servers import BODY, ID, TOKEN, Target, prism, running, serving
-from tests.mock.stores import cluster as postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

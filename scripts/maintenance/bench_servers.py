@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import flashback_mock
 import httpx
 from aiohttp import web
+from flashback_mock.control.backend import Backend
 from flashback_mock.fixtures import Configuration, Fixtures
+from flashback_mock.http.server import listen
+from flashback_mock.serving import new_event_loop
+from flashback_mock.serving import serving as serving_mock
+from flashback_mock.stores import store_at
 
 from scripts import generate
 
@@ -31,7 +35,6 @@ BODY: dict[str, str] = flashback_mock.Contract().examples["everything"]
 ANSWER = {"success": True, "aiLlmId": ID, "message": "updated"}
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 START_SECONDS = 300  # filling a store with 10^6 configurations takes a while
-CHUNK = 10_000
 WITH_CREDENTIALS = 1_000
 
 
@@ -122,15 +125,16 @@ def serve_bare(port: int) -> None:
     web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None)
 
 
-def serve_mock(port: int, count: int, store: str) -> None:
+async def serve_mock(port: int, count: int, store: str) -> None:
     """Serve the mock with `count` more configurations, the first of them with credentials."""
-    with flashback_mock.running(port=port, store=store or None) as mock:
-        for first in range(0, count, CHUNK):
-            numbers = range(first, min(first + CHUNK, count))
-            more = tuple(Configuration("", "acme", f"{n:036}", properties(n)) for n in numbers)
-            adding = mock.store.add(Fixtures(configurations=more))
-            asyncio.run_coroutine_threadsafe(adding, mock.loop).result()
-        signal.pause()
+    contract = flashback_mock.Contract()
+    fixtures = Fixtures.read(contract)
+    more = (Configuration("", "acme", f"{n:036}", properties(n)) for n in range(count))
+    fixtures = replace(fixtures, configurations=(*fixtures.configurations, *more))
+    backend = Backend(contract, fixtures, store_at(store or None, contract.credentials))
+    with listen("127.0.0.1", port) as listener:
+        async with serving_mock(backend, listener):
+            await asyncio.Event().wait()
 
 
 def properties(number: int) -> dict[str, str]:
@@ -146,4 +150,5 @@ if __name__ == "__main__":
     if chosen == "bare":
         serve_bare(int(last))
     else:
-        serve_mock(int(last), int(configurations), os.environ["BENCH_STORE"])
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(serve_mock(int(last), int(configurations), os.environ["BENCH_STORE"]))

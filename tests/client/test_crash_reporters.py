@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import threading
 import traceback
 import zlib
@@ -210,6 +211,30 @@ def test_reports_hold_no_credential(failing: Callable[..., BaseException], failu
     for reporter in REPORTERS:
         report = reporter(error)
         assert "update_ai_llm" in report
+        assert [form for form in FORMS if form in report] == []
+
+
+class SoftTimeLimitExceeded(Exception):  # noqa: N818 - Celery's name
+    """What Celery's signal handler raises in the middle of a task."""
+
+
+def test_reports_of_an_interrupted_call_hold_no_credential() -> None:
+    """An exception of a signal handler passes, without the frames that were sending."""
+
+    def interrupt(_: int, __: object) -> None:
+        raise SoftTimeLimitExceeded
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with serving(waits_for_close) as wire:
+            signal.setitimer(signal.ITIMER_REAL, 0.3)
+            error = failing_blocking(wire.url)
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+    assert isinstance(error, SoftTimeLimitExceeded)
+    for reporter in REPORTERS:
+        report = reporter(error)
+        assert "interrupt" in report
         assert [form for form in FORMS if form in report] == []
 
 

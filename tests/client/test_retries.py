@@ -324,14 +324,17 @@ def test_closing_during_a_call_is_a_connection_error() -> None:
 
         def close() -> None:
             sent.wait(5)
+            time.sleep(0.2)  # until the other thread reads
             client.close()
 
+        started = time.monotonic()
         closer = threading.Thread(target=close)
         closer.start()
         with pytest.raises(errors.ApiConnectionError, match="closed during the call") as caught:
             client.update_ai_llm(ID, name="n")
         closer.join()
     assert caught.value.maybe_applied is True
+    assert time.monotonic() - started < 8
 
 
 def test_closing_during_an_awaited_call_is_a_connection_error() -> None:

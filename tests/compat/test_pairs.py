@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import time
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,17 @@ def test_pair_gets_its_verdict_in_both_directions(pair: dict[str, Any]) -> None:
         assert got == expected.rstrip("*")
         assert is_shown or not expected.endswith("*")
         assert time.process_time() - started < 5
+
+
+def test_witnesses_are_dates_of_the_calendar() -> None:
+    """RFC 3339 allows the year 0; Python, Java and most validators do not."""
+    field = "/components/schemas/NewOrder/properties/item"
+    base = edited(SHOP, [{"at": field, "set": {"type": "string", "format": "date"}}])
+    head = edited(SHOP, [{"at": field, "set": {"type": "string", "format": "email"}}])
+    findings = comparison.compare(Contract(base, "base", ""), Contract(head, "head", ""))
+    witnesses = [finding.witness["item"] for finding in findings if finding.witness]
+    assert witnesses
+    assert all(dt.date.fromisoformat(witness) for witness in witnesses)
 
 
 def test_pairs_cover_every_verdict() -> None:

@@ -150,7 +150,7 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
 
 
 def _probe_open_door(run: Run, verdict: Verdict) -> None:
-    """See whether anybody may update: that is red, whatever was accepted or selected."""
+    """See whether anybody may update: that is red, even if it was accepted or not selected."""
     for case, (user, authorization) in OPEN_DOOR.items():
         promise = Promise(f"test_bad_token_answers_401[{case}]", "unauthorized", run)
         request = promise.request(user=user, authorization=authorization, body={})

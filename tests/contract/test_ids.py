@@ -42,7 +42,7 @@ def strange(id: str) -> Iterator[str]:
 
 
 def rewritten(id: str) -> Iterator[str]:
-    """Yield ids that whatever is before the backend may rewrite or refuse."""
+    """Yield ids that a proxy may rewrite or refuse."""
     yield from (f"{id}\x00", f"\x00{id}", f"{id}\x00.json", f"{id}\\")
     yield from (f"{id}/", f"/{id}", f"x/../{id}", f"../llm/{id}", "..", ".", f"./{id}")
 
@@ -78,7 +78,7 @@ def test_rewritten_id_is_no_update(promise: Promise) -> None:
 
 @pytest.mark.clause("id")
 def test_id_elsewhere_is_ignored(promise: Promise) -> None:
-    """The id is the path's, whatever the query or a header says."""
+    """The id is the path's; a query or a header that names another changes nothing."""
     id, wrong = promise.backend.id, values.unique()
     for name in ("id", "aiLlmId", "ai_llm_id"):
         promise.ask(id=wrong, query=f"{name}={id}", body={}, words="the id in the query")

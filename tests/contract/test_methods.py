@@ -1,5 +1,7 @@
 """Methods and paths: only PUT on the operation's path updates. DELETE is never sent."""
 
+from typing import Any
+
 import pytest
 from support import contract
 from support.backend import ADMIN, READER, STRANGER, WRITER
@@ -26,10 +28,13 @@ def expectation_of_method(method: str) -> Expectation:
     return Expectation(statuses, "other-methods", method, words, has_documented_form=False)
 
 
-def ask(promise: Promise, method: str, **parts: object) -> None:
+def ask(promise: Promise, method: str, **parts: Any) -> None:
     """Ask with a method, and judge `Allow` of a 405."""
     expectation = expectation_of_method(method)
-    exchange = promise.ask(method=method, expectation=expectation, body={}, **parts)
+    content: dict[str, Any] = {"body": {}}
+    if method not in WRITING:
+        content = {"body": b"", "headers": {"Content-Type": None}}
+    exchange = promise.ask(method=method, expectation=expectation, **content, **parts)
     if exchange is None or exchange.status != 405 or not exchange.response:
         return
     if promise.backend.shape.differs(exchange.response) or method == "TRACE":

@@ -60,7 +60,7 @@ def contract(root: Path, tmp_path: Path) -> Contract:
             capture_output=True,
             text=True,
             check=False,
-            timeout=240,
+            timeout=600,
         )
         assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
         file = reports / "verdict.json"

@@ -140,7 +140,7 @@ def test_interrupted_run_gives_no_verdict(root: Path, tmp_path: Path, interrupt:
             run.terminate()
         else:
             os.killpg(run.pid, signal.SIGINT)
-        output, errors = run.communicate(timeout=20)
+        output, errors = run.communicate(timeout=60)
     assert run.returncode == 2, output + errors
     assert "interrupted" in output
     assert '"result": "no verdict"' in (reports / "verdict.json").read_text("utf-8")

@@ -8,7 +8,10 @@ import pytest
 from tests.contract_command.conftest import Backend, Contract
 from tests.faults.backend import Answer, Request, refused
 
-ENTRY = "- {{finding: {id}, reason: until the roles are done, link: https://t.example/1, date: 2026-11-26}}"
+ENTRY = """- finding: {id}
+  reason: until the roles are done
+  link: https://tracker.example/1
+  date: 2026-11-26"""
 
 
 def host_of(given: dict[str, str]) -> str:
@@ -72,9 +75,7 @@ def test_deviation_that_is_fixed_fails_the_run(
     assert unrelated.status == 0, unrelated.output
 
 
-def test_open_backend_is_red_whatever_was_accepted(
-    contract: Contract, backend: Backend, tmp_path: Path
-) -> None:
+def test_open_backend_is_always_red(contract: Contract, backend: Backend, tmp_path: Path) -> None:
     """No token needed: red with every other finding accepted, and with --source and --fail-on."""
 
     def open_door(request: Request) -> None:

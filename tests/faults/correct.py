@@ -332,7 +332,7 @@ def _refuse_constant(name: str) -> None:
 
 @LENIENT.before()
 def content_encoding_is_ignored(request: Request) -> None:
-    del request.headers["Content-Encoding"]
+    request.drop_header("Content-Encoding")
 
 
 @LENIENT.before()
@@ -421,7 +421,7 @@ def dot_segments_are_redirected(request: Request) -> Answer | None:
 @STRICT.before()
 def identity_is_a_coding(request: Request) -> None:
     if request.headers.get("Content-Encoding") == "identity":
-        del request.headers["Content-Encoding"]
+        request.drop_header("Content-Encoding")
 
 
 BEHIND_A_PROXY = Changes("behind a proxy")

@@ -429,7 +429,10 @@ def no_verdict() -> Verdict:
     """Return a run that could not judge the backend."""
     why = "GET and PUT are answered by a redirect to https://login.example/."
     cure = "Give the URL of the API itself with --backend-url."
-    return verdict([], "no verdict", 2, promises=[], reason=why, cure=cure, requests=2)
+    result = verdict([], "no verdict", 2, reason=why, cure=cure, requests=2)
+    for promise in result["promises"]:
+        promise |= {"outcome": "not tested", "reason": "the run ended before", "requests": 0}
+    return recounted(result)
 
 
 def not_tested() -> Verdict:

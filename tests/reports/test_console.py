@@ -8,7 +8,7 @@ from reports import console, words
 from reports.progress import Progress
 from rich.console import Console
 
-from tests.reports.samples import ALL, Verdict, accepted, broken, kept, not_tested
+from tests.reports.samples import ALL, Verdict, accepted, broken, kept, no_verdict, not_tested
 
 
 def printed(verdict: Verdict, width: int = 0) -> str:
@@ -117,3 +117,13 @@ def test_progress_in_a_terminal_shows_family_and_requests() -> None:
     shown = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", file.getvalue())
     assert "Access" in shown
     assert "1/3 promises · 1,200 requests" in shown
+
+
+def test_no_verdict_is_its_reason_and_cure() -> None:
+    """Without a verdict nothing is said about promises, only why and what to do."""
+    lines = printed(no_verdict()).strip().splitlines()
+    assert lines == [
+        "2 requests in 8.2 s, seed 42",
+        f"No verdict: {no_verdict()['reason']}",
+        no_verdict()["cure"],
+    ]

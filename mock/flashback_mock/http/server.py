@@ -7,6 +7,7 @@ import struct
 from asyncio import sleep  # bound here: tests may replace asyncio.sleep
 from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, cast
 
 from aiohttp import StreamReader, web
@@ -34,7 +35,7 @@ class DroppedError(ConnectionError):
 class Connection(web.RequestHandler):
     """aiohttp's connection, which also answers half-closed clients, and unparsable requests."""
 
-    refuse: Callable[[], web.Response]
+    refuse: Callable[[BaseException | None], web.Response]
     answering = 0
     half_closed = False
     last = False  # whether the next answer ends the connection
@@ -56,7 +57,7 @@ class Connection(web.RequestHandler):
     def handle_error(
         self,
         request: web.BaseRequest,  # noqa: ARG002 - aiohttp's signature
-        status: int = 500,  # noqa: ARG002
+        status: int = 500,
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
@@ -65,7 +66,7 @@ class Connection(web.RequestHandler):
             raise exc
         if self.body is not None and not self.body.is_eof():
             raise DroppedError  # it is the body of a request that has been answered
-        return self.refuse()
+        return self.refuse(exc if status == HTTPStatus.INTERNAL_SERVER_ERROR else None)
 
 
 class Server:
@@ -139,10 +140,11 @@ class Server:
         connection.refuse = self._refuse_unparsable
         return connection
 
-    def _refuse_unparsable(self) -> web.Response:
-        message = "not a valid HTTP/1.1 request; use http:// (not https:// or HTTP/2)"
-        request = Request("", "", CIMultiDict())
-        response = _response(self._refuse(request, HttpError(400, message)))
+    def _refuse_unparsable(self, failure: BaseException | None) -> web.Response:
+        error = HttpError(400, "not a valid HTTP/1.1 request; use http:// (not https:// or HTTP/2)")
+        if failure:
+            error = HttpError(500, f"the handler failed: {type(failure).__name__}")
+        response = _response(self._refuse(Request("", "", CIMultiDict()), error))
         response.force_close()
         return response
 

@@ -73,15 +73,25 @@ def tally(promises: Iterable[Promise]) -> str:
 
 def summary(verdict: Verdict) -> str:
     """Return the result in one line, with the findings by source and the promises by outcome."""
+    if verdict["result"] == "no verdict":
+        return f"No verdict: {verdict['reason']}"
     parts = []
     findings = with_severity(verdict, "broken")
     if findings:
         sources = [finding["source"] for finding in findings]
-        counted = [f"{sources.count(source)} {source}" for source in SOURCES if source in sources]
-        parts.append(f"{plural(len(findings), 'finding')} ({', '.join(counted)})")
+        by_source = [f"{sources.count(source)} {source}" for source in SOURCES if source in sources]
+        parts.append(f"{plural(len(findings), 'finding')} ({', '.join(by_source)})")
     if verdict["promises"]:
-        parts.append(f"promises: {tally(verdict['promises'])}")
+        counted = tally(verdict["promises"])
+        parts.append(f"promises: {counted}" if findings else counted)
     return f"{headline(verdict)}{': ' if parts else ''}{'; '.join(parts)}."
+
+
+def explanation(verdict: Verdict) -> list[str]:
+    """Return what the summary leaves unsaid: why the run is red all the same, and what to do."""
+    said = verdict["result"] == "no verdict"
+    texts = ["" if said else verdict["reason"], verdict["cure"]]
+    return [text for text in texts if text]
 
 
 def with_severity(verdict: Verdict, severity: str) -> list[Finding]:
@@ -95,7 +105,9 @@ def families(verdict: Verdict) -> dict[str, list[Promise]]:
 
 
 def untested(verdict: Verdict) -> dict[str, list[Promise]]:
-    """Return the promises that were not tested, by the reason why."""
+    """Return the promises that were not tested, by the reason; none without a verdict."""
+    if verdict["result"] == "no verdict":
+        return {}
     promises = [promise for promise in verdict["promises"] if promise["outcome"] == "not tested"]
     return _grouped(promises, "reason")
 

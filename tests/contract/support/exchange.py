@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-LONGEST_PAUSE = 10.0  # seconds, whatever Retry-After says
+LONGEST_PAUSE = 10.0  # seconds, even if Retry-After asks for more
 
 
 class NoVerdictError(BaseException):

@@ -31,10 +31,10 @@ class Example:
     exchange: Exchange
 
     @property
-    def size(self) -> int:
-        """How much there is to read."""
+    def size(self) -> tuple[int, int]:
+        """How much there is to read, in the request and in words."""
         request = self.exchange.request
-        return len(request.target) + len(request.body)
+        return len(request.target) + len(request.body), len(self.sent)
 
 
 @dataclass
@@ -78,7 +78,8 @@ class Finding:
     def title(self) -> str:
         """The finding in one line."""
         subject = self.breach.subject or (self.examples[0].sent if self.examples else self.id)
-        return f"{subject}: got {self.breach.got}"
+        got = self.breach.got.partition(": ")[0]
+        return f"{subject[:1].upper()}{subject[1:]}: got {got}"
 
     def show(self, exchange: Exchange, sent: str) -> None:
         """Count an exchange; keep the shortest as examples, each of them different in words."""

@@ -96,7 +96,7 @@ class Verdict:
     def broken(self) -> set[str]:
         """Return the names of the promises that are broken so far."""
         findings = self.run.findings.values()
-        return {self._owner(each) for each in findings if self.run.findings.decides(each)}
+        return {self._owner(finding) for finding in findings if self.run.findings.decides(finding)}
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Take down which promises are to be tested."""
@@ -137,7 +137,7 @@ class Verdict:
         return result
 
     def _decisive(self, promise: Promise) -> list[Finding]:
-        return [each for each in promise.found.values() if self.run.findings.decides(each)]
+        return [found for found in promise.found.values() if self.run.findings.decides(found)]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -222,7 +222,9 @@ class Verdict:
             for name in {finder, finding.promise} & set(self._rows):
                 self._rows[name].findings.append(finding.id)
         for row in self._rows.values():
-            self._fill(row, [each for each in findings.values() if each.promise == row.name])
+            self._fill(
+                row, [finding for finding in findings.values() if finding.promise == row.name]
+            )
 
     def _owner(self, finding: Finding) -> str:
         """Return the promise that a finding breaks: the one it is about, or that met it."""

@@ -16,8 +16,8 @@ from support.expectation import Expectation, expectation_of
 from support.findings import OPEN_DOOR, Finding, Findings
 from support.leaks import Credentials
 
-AFTER_A_FINDING = 3.0  # seconds that a promise may go on once it is broken
-IN_ALL = 30.0  # seconds that all broken promises may go on
+AFTER_A_FINDING = 2.0  # seconds that a promise may go on once it is broken
+IN_ALL = 20.0  # seconds that all broken promises may go on
 SUSPICIOUS = (0, 401, 403, 404, 405)  # statuses, as 5xx, that the backend may answer to all
 
 
@@ -83,24 +83,23 @@ class Promise:
         `body` a JSON value, bytes, or a tuple of chunks; a header that is None is left out;
         `path` is sent to the letter, for a `place`; `escaped` percent-encodes the whole id.
         """
-        shown = [authorization] if isinstance(authorization, str) else list(authorization or ())
-        if authorization is None and token is not None:
-            shown = [f"Bearer {self.backend.given[token]}"]
+        shown = (authorization,) if isinstance(authorization, str) else authorization
+        if shown is None:
+            shown = (f"Bearer {self.backend.given[token]}",) if token else ()
+        chunks: tuple[bytes, ...] | None = body if isinstance(body, tuple) else None
+        content = _content(body)
+        sent: dict[str, str | None] = {"Content-Type": "application/json", **(headers or {})}
+        if chunks is not None:
+            sent["Transfer-Encoding"] = "chunked"
+        elif content or method == "PUT":
+            sent["Content-Length"] = str(len(content))
+        named = [(name, value) for name, value in sent.items() if value is not None]
         id = id or self.backend.id
-        chunks = body if isinstance(body, tuple) else None
-        content = body if isinstance(body, bytes) else None
-        content = b"".join(chunks) if chunks is not None else content
-        content = contract.to_json(body) if content is None else content
-        named: dict[str, str | None] = {"Content-Type": "application/json", **(headers or {})}
-        sent = [(name, value) for name, value in named.items() if value is not None]
-        sent += [("Authorization", value) for value in shown]
-        length = ("Content-Length", str(len(content)))
-        sent.append(("Transfer-Encoding", "chunked") if chunks is not None else length)
         target = path or contract.path_of(id, escaped=escaped)
         return Request(
             method=method,
             target=f"{target}?{query}" if query else target,
-            headers=tuple(sent),
+            headers=(*named, *(("Authorization", value) for value in shown)),
             body=content,
             chunks=chunks,
             user=user or (USERS[token] if token else NOBODY),
@@ -239,6 +238,13 @@ class Promise:
         finding = self.run.findings.add(crash, exchange, sent, self.name)
         self.found[finding.id] = finding
         raise OverBudget
+
+
+def _content(body: Any) -> bytes:
+    """Return the octets of a JSON value, of bytes, or of a tuple of chunks."""
+    if isinstance(body, bytes):
+        return body
+    return b"".join(body) if isinstance(body, tuple) else contract.to_json(body)
 
 
 def _special(

@@ -1,7 +1,7 @@
 """The rules for every exchange, from the most basic to what this request must be answered.
 
-An exchange yields at most one finding, that of the first rule that it breaks. Two things are
-judged whatever else is wrong: access, and leaks of credentials and internals.
+An exchange yields at most one finding, that of the first rule that it breaks. Access, and leaks of
+credentials and internals, are judged always.
 """
 
 import json

@@ -20,7 +20,7 @@ from flashback_mock.stores.postgresql import PostgresqlStore
 from flashback_mock.stores.sqlite import SqliteStore
 
 from tests.conftest import lacking
-from tests.mock.stores.cluster import Cluster, programs, running
+from scripts.maintenance.postgresql import Cluster, programs, running
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 CONTRACT = Contract()

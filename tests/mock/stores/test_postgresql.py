@@ -21,7 +21,7 @@ from flashback_mock.stores import Store, StoreError, postgresql, store_at
 from flashback_mock.stores.keys import KeySource
 from flashback_mock.stores.vault import SIZES, VERSION, Vault, key_id, sealing_key_id
 
-from tests.mock.stores.cluster import PASSWORD, Cluster, certificate
+from scripts.maintenance.postgresql import PASSWORD, Cluster, certificate
 from tests.mock.stores.conftest import (
     CONTRACT,
     FIXTURES,

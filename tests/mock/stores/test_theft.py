@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.mock.stores.cluster import Cluster
+from scripts.maintenance.postgresql import Cluster
 from tests.mock.wire import url_in, welcome_of
 
 MAIN = "550e8400-e29b-41d4-a716-446655440000"

@@ -3,6 +3,7 @@
 pytest-postgresql runs `initdb` as the user of the tests, which fails if that is root.
 """
 
+import asyncio
 import os
 import shutil
 import signal
@@ -15,7 +16,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-PASSWORD = "made-up-p%40ss"  # percent-encoded, as in a URL
+import asyncpg
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+PASSWORD = "made-up-p%40ss"  # noqa: S105 - made up; percent-encoded, as in a URL
 USER = "owner"
 
 
@@ -93,9 +100,6 @@ class Cluster:
 
     def sql(self, *statements: str, url: str = "") -> list[Any]:
         """Execute statements as the owner, and return the rows of the last one."""
-        import asyncio
-
-        import asyncpg
 
         async def execute() -> list[Any]:
             db = await asyncpg.connect(url or self.url("sslmode=disable"))
@@ -127,7 +131,8 @@ class Cluster:
                 command, stdout=output, stderr=output, cwd="/", check=False, **self._as
             )
             output.seek(0)
-            assert done.returncode == 0, output.read()
+            if done.returncode:
+                raise RuntimeError(f"{program} failed:\n{output.read()}")
 
 
 @contextmanager
@@ -145,11 +150,6 @@ def running(programs: Path) -> Generator[Cluster]:
 
 def certificate(folder: Path) -> tuple[Path, Path]:
     """Create a key and a self-signed certificate for localhost, and return their files."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)

@@ -1,0 +1,71 @@
+"""The curl lines of a verdict, pasted into a shell."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from tests.backends.serving import serving
+from tests.backends.store import IDS, TOKENS, Store
+from tests.conftest import lacking
+from tests.contract_command.conftest import Backend, Contract
+from tests.faults.backend import Answer, Request
+from tests.faults.judge import environment
+
+
+def paste(line: str, variables: dict[str, str], folder: str) -> str:
+    """Return the status that a curl line gets when it is pasted into bash."""
+    done = subprocess.run(
+        ["/bin/bash", "-c", line],
+        env={**os.environ, **variables},
+        cwd=folder,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    first_line = done.stdout.decode(errors="replace").partition("\r\n")[0]
+    return first_line.split()[1] if first_line else done.stderr.decode()
+
+
+@pytest.fixture(autouse=True)
+def curl() -> None:
+    """Need curl."""
+    if not shutil.which("curl"):
+        lacking("curl")
+
+
+def test_pasted_lines_get_the_same_status(contract: Contract) -> None:
+    """The lines of two dozen kinds of finding show what the verdict says."""
+    variables = environment(TOKENS, IDS)
+    with serving("flask_naive", Store(unique_names=False)) as url:
+        done = contract("--seed", "1", "--max-examples", "20", url=url, **variables)
+        findings = done.verdict["findings"]
+        assert len(findings) >= 20
+        for finding in findings:
+            for example in finding["examples"]:
+                status = paste(example["curl"], variables, str(done.reports.parent))
+                assert status == str(example["response"]["status"]), example["curl"]
+
+
+def test_unusual_requests_are_repeated_to_the_letter(contract: Contract, backend: Backend) -> None:
+    """HEAD, dot segments, chunks, empty headers and derived tokens: the backend sees the same."""
+    seen: list[tuple[str, str, bytes, str, str]] = []
+
+    def refuse(request: Request, answer: Answer) -> None:
+        headers = request.headers
+        chunked = headers.get("transfer-encoding", "")
+        shown = headers.get("authorization", "none")
+        seen.append((request.method, request.path, request.body, chunked, shown))
+        answer.set_status(418 if answer.status != 200 or request.text("key") else 200)
+
+    promises = "test_other_method or test_rewritten or test_missing_body or test_near_token"
+    with backend(after=refuse) as given:
+        done = contract("-k", promises, **given)
+        during = {*seen}
+        examples = [example for one in done.verdict["findings"] for example in one["examples"]]
+        assert examples
+        for example in examples:
+            seen.clear()
+            assert paste(example["curl"], given, str(done.reports.parent)) == "418"
+            assert during.issuperset(seen), example["curl"]
