@@ -99,10 +99,6 @@ class Rule:
             raise ArgumentTypeError.about(name, problem)
         raise ArgumentError.about(name, problem)
 
-    def kind_only(self, name: str, value: object) -> None:
-        """Raise ArgumentTypeError when the value has a wrong type."""
-        Rule(self.kind).check(name, value)
-
     def _problem(self, value: object) -> str | None:
         kind = self.kind
         if issubclass(kind, Enum):

@@ -95,8 +95,9 @@ class Settings(NamedTuple):
             changes["token"] = checked_token(changes["token"], self.service)
         if "base_url" in changes:
             changes |= _address(changes["base_url"], allow_http=self.allow_http)
-        for name in changes.keys() & {"timeout", "attempt_timeout"}:
-            changes[name] = _seconds(name, changes[name])
+        for name in ("timeout", "attempt_timeout"):
+            if name in changes:
+                changes[name] = _seconds(name, changes[name])
         if "max_retries" in changes:
             _RETRIES.check("max_retries", changes["max_retries"])
         if "headers" in changes:
@@ -109,7 +110,7 @@ def checked_token(token: object, service: Service) -> Secret | Callable[[], Any]
     if callable(token):
         return cast("Callable[[], Any]", token)
     boxed = box(cast("str", token))
-    _TOKEN.kind_only("token", boxed)
+    Rule(str).check("token", boxed)
     if not boxed:
         problem = f"is empty; give token= or set {service.name}_TOKEN"
         raise ArgumentError.about("token", problem)
