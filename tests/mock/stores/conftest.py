@@ -19,8 +19,8 @@ from flashback_mock.stores.memory import MemoryStore
 from flashback_mock.stores.postgresql import PostgresqlStore
 from flashback_mock.stores.sqlite import SqliteStore
 
-from tests.conftest import lacking
 from scripts.maintenance.postgresql import Cluster, programs, running
+from tests.conftest import lacking
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 CONTRACT = Contract()

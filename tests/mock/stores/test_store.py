@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import gc
 import os
 import re
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flashback_mock.fixtures import Configuration, Fixtures, Member, Token
@@ -19,6 +21,7 @@ from flashback_mock.stores import (
     StoreError,
     UnauthorizedError,
 )
+from flashback_mock.stores.memory import MemoryStore
 
 from tests.mock.stores.conftest import CONTRACT, FIXTURES, MAIN, OWNER, SIBLING, Place, Run, rotate
 
@@ -56,6 +59,31 @@ def test_credentials_are_kept_unchanged(store: Store, run: Run, value: str) -> N
     assert run(store.reveals(MAIN, "secret", value))
     run(store.update(OWNER, MAIN, {"secret": "next"}))  # probably of another size class
     assert run(store.reveals(MAIN, "secret", "next"))
+
+
+def test_memory_holds_no_plain_credential(run: Run) -> None:
+    """Nothing that the store in memory refers to contains a credential as it was sent."""
+    store = MemoryStore(CONTRACT.credentials)
+    run(store.open(FIXTURES))
+    run(store.update(OWNER, MAIN, {"name": "a plain name", "secret": "a new secret"}))
+    held = texts_of(store)
+    assert "a plain name" in held
+    assert not held & {"a new secret", "made-up-access-key", b"a new secret", OWNER}
+
+
+def texts_of(store: Store) -> set[str | bytes]:
+    """Return every string and bytes object that a store's attributes refer to."""
+    texts = set[str | bytes]()
+    seen = set[int]()
+    found: list[Any] = [*vars(store).values()]
+    while found:
+        held = found.pop()
+        if isinstance(held, str | bytes):
+            texts.add(held)
+        elif not isinstance(held, type) and id(held) not in seen:
+            seen.add(id(held))
+            found += gc.get_referents(held)
+    return texts
 
 
 @pytest.mark.parametrize(
