@@ -14,6 +14,7 @@ from .keys import KEY_BYTES
 from .store import (
     NameTakenError,
     NotFoundError,
+    Store,
     StoreError,
     UnauthorizedError,
     authorize,
@@ -31,7 +32,7 @@ class _Stored:
     sealed: dict[str, tuple[bytes, datetime]]
 
 
-class MemoryStore:
+class MemoryStore(Store):
     """A `Store` in memory. Several threads may use it."""
 
     location = "in memory; everything is forgotten when the mock stops"
@@ -47,20 +48,17 @@ class MemoryStore:
         self._names = dict[tuple[str, str | None], str]()  # ids by workspace and name
 
     async def open(self, fixtures: Fixtures | None) -> bool:
-        """See `Store`."""
         await self.reset(fixtures or Fixtures())
         return True
 
     async def close(self) -> None:
-        """See `Store`."""
+        pass
 
     async def user_of(self, token: str) -> str | None:
-        """See `Store`."""
         with self._lock:
             return self._user_of(token)
 
     async def update(self, token: str, id: str, changes: Mapping[str, str]) -> str:
-        """See `Store`."""
         with self._lock:
             holder = self._user_of(token)
             found = self._configurations.get(id)
@@ -77,7 +75,6 @@ class MemoryStore:
         return user
 
     async def configuration(self, id: str) -> dict[str, Any]:
-        """See `Store`."""
         with self._lock:
             stored = self._configurations.get(id)
         if stored is None:
@@ -88,13 +85,11 @@ class MemoryStore:
         return shown
 
     async def configurations(self) -> dict[str, str]:
-        """See `Store`."""
         with self._lock:
             first = islice(self._configurations.items(), 1000)
             return {id: stored.workspace for id, stored in first}
 
     async def reveals(self, id: str, field: str, credential: str) -> bool:
-        """See `Store`."""
         with self._lock:
             stored = self._configurations.get(id)
         if stored is None or field not in stored.sealed:
@@ -103,12 +98,10 @@ class MemoryStore:
         return self._vault.open(sealed, stored.workspace, id, field) == credential
 
     async def add(self, more: Fixtures) -> None:
-        """See `Store`."""
         with self._lock:
             self._load(more)
 
     async def expire_token(self, token: str) -> None:
-        """See `Store`."""
         with self._lock:
             known = self._tokens.get(token_digest(token))
             if known is None:
@@ -116,13 +109,11 @@ class MemoryStore:
             self._tokens[token_digest(token)] = replace(known, expires=datetime.now(UTC))
 
     async def revoke_token(self, token: str) -> None:
-        """See `Store`."""
         with self._lock:
             if self._tokens.pop(token_digest(token), None) is None:
                 raise UnauthorizedError
 
     async def delete_configuration(self, id: str) -> None:
-        """See `Store`."""
         with self._lock:
             stored = self._configurations.pop(id, None)
             if stored is None:
@@ -130,14 +121,12 @@ class MemoryStore:
             self._names.pop((stored.workspace, stored.plain.get("name")), None)
 
     async def reset(self, fixtures: Fixtures) -> None:
-        """See `Store`."""
         with self._lock:
             for state in (self._tokens, self._access, self._configurations, self._names):
                 state.clear()
             self._load(fixtures)
 
     def rotate(self) -> AsyncIterator[tuple[int, int]]:
-        """See `Store`."""
         raise StoreError("a store in memory has no master key to rotate")
 
     def _user_of(self, token: str) -> str | None:
