@@ -14,12 +14,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import flashback_mock
 import pytest
+
+import flashback_mock
 from flashback_mock.fixtures import Configuration, Fixtures
 from flashback_mock.stores import Store
 from flashback_mock.stores.vault import Vault
-
 from tests.mock.stores.conftest import CONTRACT, MAIN, OWNER, SIBLING, Place, Run
 
 KILLS = 50

@@ -16,10 +16,10 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
+
 from flashback_mock.fixtures import Configuration, Fixtures
 from flashback_mock.stores import Store, StoreError, postgresql, store_at
 from flashback_mock.stores.vault import SIZES, VERSION, Vault, key_id
-
 from scripts.maintenance.postgresql import PASSWORD, Cluster, certificate
 from tests.mock.stores.conftest import (
     CONTRACT,

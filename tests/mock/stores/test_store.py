@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
+
 from flashback_mock.fixtures import Configuration, Fixtures, Member, Token
 from flashback_mock.stores import (
     ForbiddenError,
@@ -22,7 +23,6 @@ from flashback_mock.stores import (
     UnauthorizedError,
 )
 from flashback_mock.stores.memory import MemoryStore
-
 from tests.mock.stores.conftest import CONTRACT, FIXTURES, MAIN, OWNER, SIBLING, Place, Run, rotate
 
 EXAMPLE = CONTRACT.examples["everything"]
