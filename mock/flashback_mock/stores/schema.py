@@ -51,8 +51,8 @@ CREDENTIAL = Table(
     Column("sealed", sa.LargeBinary, nullable=False),
 )
 
-# The statements of every request are built once. A parameter that is not also a column is called
-# `of_…`: SQLAlchemy reserves the columns' names.
+# What runs for each request or credential is built once. A parameter that is not also a column is
+# called `of_…`: SQLAlchemy reserves the columns' names.
 _VALID = and_(
     TOKEN.c.digest == bindparam("digest"),
     sa.or_(TOKEN.c.expires.is_(None), TOKEN.c.expires > bindparam("now")),
@@ -74,11 +74,12 @@ EMPTY = (  # in SQLite, instead of a delete
     .where(CREDENTIAL.c.held)
     .values(held=sa.false(), sealed=func.zeroblob(CREDENTIAL.c.size))
 )
-EMPTY_OTHER_SIZES = EMPTY.where(
+_OF_FIELD = and_(
     CREDENTIAL.c.configuration == bindparam("of_configuration"),
     CREDENTIAL.c.field == bindparam("of_field"),
-    CREDENTIAL.c.size != bindparam("of_size"),
 )
+EMPTY_OTHER_SIZES = EMPTY.where(_OF_FIELD, CREDENTIAL.c.size != bindparam("of_size"))
+RESEAL = sa.update(CREDENTIAL).where(_OF_FIELD, CREDENTIAL.c.size == bindparam("of_size"))
 
 # In PostgreSQL: one lock for each schema of the database.
 LOCK = select(

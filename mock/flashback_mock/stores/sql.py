@@ -39,6 +39,7 @@ Work = Callable[Concatenate["SqlStore", Connection, P], R]
 Method = Callable[Concatenate["SqlStore", P], Coroutine[Any, Any, R]]
 Row = dict[str, Any]
 SECOND = 1_000_000  # microseconds
+OF_PLACE = ("of_configuration", "of_field", "of_size")
 BATCH = 100  # credentials that a rotation re-encrypts in one transaction
 
 
@@ -236,16 +237,14 @@ class SqlStore(Store):
         old = self._old().where(tuple_(*schema.PLACE) > after)
         batch = old.order_by(*schema.PLACE).limit(BATCH).with_for_update(of=CONFIGURATION)
         places = list[Any]()
+        changes = list[Row]()
         for row in db.execute(batch).all():
             bound = (row.workspace, row.configuration.decode(), row.field)
             sealed = self._vault.seal(self._vault.open(row.sealed, *bound), *bound)
-            credential = CREDENTIAL.update().where(
-                CREDENTIAL.c.configuration == row.configuration,
-                CREDENTIAL.c.field == row.field,
-                CREDENTIAL.c.size == row.size,
-            )
-            db.execute(credential.values(sealed=sealed))
-            places.append((row.configuration, row.field, row.size))
+            place = (row.configuration, row.field, row.size)
+            places.append(place)
+            changes.append({**dict(zip(OF_PLACE, place, strict=True)), "sealed": sealed})
+        _execute(db, schema.RESEAL, changes)
         return places
 
     @transaction
