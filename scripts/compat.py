@@ -24,7 +24,7 @@ DECISIONS = "compat.yaml"
 
 
 def main() -> int:
-    """Return the exit status: 0 in order, 1 not in order, 2 could not compare."""
+    """Return the exit status: 0 the version is right, 1 it is not, 2 could not compare."""
     options = _options()
     try:
         return _compare(options)
@@ -42,10 +42,10 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/compat",
         description="Compare two versions of the contract. Every valid request must stay valid, "
-        "every response must have been documented, the Python interface must hold, and "
-        "info.version must say what changed. Breaks are shown by a request or response.",
-        epilog="Exit status: 0 in order, 1 not in order, 2 could not compare. Decisions about "
-        f"findings are in {DECISIONS}, next to the contract.",
+        "every response must have been documented, the Python interface must not break, and "
+        "info.version must say what changed. Each break is shown with a request or response.",
+        epilog="Exit status: 0 the version is right, 1 it is not, 2 could not compare. "
+        f"Decisions about findings are in {DECISIONS}, next to the contract.",
     )
     parser.add_argument(
         "--base",

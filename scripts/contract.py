@@ -1,4 +1,4 @@
-"""Runs the contract tests against the mock, or against the backend at --backend-url."""
+"""Run the contract tests against the mock, or against the backend at --backend-url."""
 
 import argparse
 import logging
@@ -62,7 +62,7 @@ def _options() -> argparse.Namespace:
 
 
 def _test_given(options: argparse.Namespace) -> int:
-    """Test the backend at the URL, once it is clear that its owner wants the id overwritten."""
+    """Test the backend at the URL; unless it is on loopback, require --id and print a warning."""
     address: str = options.backend_url
     url = urlsplit(address)
     if not _is_http(url) or not url.hostname:
@@ -99,7 +99,7 @@ def _test_mock(options: argparse.Namespace) -> int:
 
 
 def environment(mock: flashback_mock.Mock) -> dict[str, str]:
-    """Return the mock's fixtures, and no variable of a live backend: its tokens are never used."""
+    """Return the environment with the mock's fixtures, without any token of a live backend."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("FLASHBACK_")}
     return environment | {
         "FLASHBACK_TOKEN": mock.tokens["owner"],
@@ -113,14 +113,14 @@ def environment(mock: flashback_mock.Mock) -> dict[str, str]:
 
 
 def _start(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start pytest with the command's own arguments, and these, which override them."""
+    """Run pytest with the command's own arguments, overridden by these."""
     command = [sys.executable, "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
     command += ["--report-dir", "reports", *sys.argv[1:], *arguments]
     return subprocess.Popen(command, env=environment)
 
 
 def _status(tests: subprocess.Popen[bytes]) -> int:
-    """Return the exit status of the tests, which say themselves that they were interrupted."""
+    """Return the exit status of the tests; they report an interruption themselves."""
 
     def interrupt(_signal: int, _frame: object) -> None:
         tests.send_signal(signal.SIGINT)

@@ -14,7 +14,7 @@ from flashback_mock import Mock
 
 ROOT = Path(__file__).parents[1]
 
-# They judge a backend: scripts/contract runs them, and tests/contract_command tests that.
+# They need a backend: scripts/contract runs them, and tests/contract_command tests it.
 collect_ignore = ["contract"]
 
 
@@ -68,7 +68,7 @@ def mock(flashback_mock: Mock) -> Mock:
 
 @pytest.fixture
 def http(mock: Mock) -> Generator[httpx.Client]:
-    """Plain HTTP to the mock, as the owner, on the main configuration unless told otherwise."""
+    """Plain HTTP to the mock; by default as the owner, on the main configuration."""
     authorization = {"Authorization": f"Bearer {mock.tokens['owner']}"}
     url = f"{mock.base_url}/ai/llm/"
     with httpx.Client(base_url=url, headers=authorization, timeout=15, trust_env=False) as http:

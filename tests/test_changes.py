@@ -1,6 +1,6 @@
-"""Three real changes of the contract, each made by hand in a copy: the five steps go through.
+"""Three real changes of the contract, each made in a copy by following the five steps.
 
-The edits touch the files that docs/changing-the-contract.md names, and no other.
+The edits touch only the files that docs/changing-the-contract.md names.
 """
 
 import os
@@ -74,14 +74,14 @@ class Copy:
     edited: set[str] = field(default_factory=set[str])
 
     def insert(self, file: str, before: str, text: str) -> None:
-        """Insert a text before another one that is there once."""
+        """Insert text before another text that occurs exactly once."""
         self.replace(file, before, text + before)
 
     def replace(self, file: str, old: str, new: str) -> None:
-        """Replace a text that is there once."""
+        """Replace text that occurs exactly once."""
         path = self.root / file
         content = path.read_text("utf-8")
-        assert content.count(old) == 1, f"{file}: {old!r} is there {content.count(old)} times"
+        assert content.count(old) == 1, f"{file}: {old!r} occurs {content.count(old)} times"
         path.write_text(content.replace(old, new), "utf-8")
         self.edited.add(file)
 
@@ -112,7 +112,7 @@ class Copy:
 
 @pytest.fixture
 def copy(root: Path, tmp_path: Path) -> Copy:
-    """Return a copy of the repository in a Git repository of its own."""
+    """Return a copy of the repository in its own Git repository."""
     for name in FOLDERS:
         shutil.copytree(root / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in FILES:
@@ -124,7 +124,7 @@ def copy(root: Path, tmp_path: Path) -> Copy:
 
 
 def test_optional_field(copy: Copy) -> None:
-    """An optional field is an addition; its values are the only edit beside the contract."""
+    """An optional field is an addition; apart from the contract, only its values are edited."""
     copy.insert("openapi.yaml", "        secret:\n          type: string\n", REGION)
     copy.insert("openapi.yaml", "        unknown-fields:\n", REGION_CLAUSE)
     copy.insert("openapi.yaml", "              nothing:\n", " " * 18 + "region: eu-west-1\n")
@@ -148,7 +148,7 @@ def test_optional_field(copy: Copy) -> None:
 
 
 def test_member_of_an_enumeration(copy: Copy) -> None:
-    """A new member is an addition, and needs no edit but the contract's."""
+    """A new member is an addition, and only the contract is edited."""
     copy.replace("openapi.yaml", "AWS, OTHER]", "AWS, MISTRAL, OTHER]")
     copy.set_next_patch_version()
     copy.run("generate")
@@ -158,7 +158,7 @@ def test_member_of_an_enumeration(copy: Copy) -> None:
 
 
 def test_second_operation(copy: Copy) -> None:
-    """A second operation becomes a method; mock and contract tests go on with the first."""
+    """A second operation becomes a method; the mock and the contract tests keep to the first."""
     contract = (copy.root / "openapi.yaml").read_text("utf-8")
     start = contract.index(ID)
     end = contract.index("      requestBody:\n", start)

@@ -156,7 +156,7 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_generated_is_what_the_contract_gives(tmp_path: Path) -> None:
-    """The committed folder is what the contract and the templates give, byte for byte."""
+    """The committed folder is what the contract and the templates produce, byte for byte."""
     assert (
         generate.compare(
             generate.OUTPUT,
@@ -222,7 +222,7 @@ def test_errors_use_the_words_of_the_contract(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_template_overrides_one_of_the_generator(name: str) -> None:
-    """A misspelt override is ignored in silence; one that is no longer different is noise."""
+    """A misspelled override is silently ignored; one that no longer differs is noise."""
     upstream = files("openapi_python_client") / "templates" / name
     assert upstream.is_file()
     ours = (generate.TEMPLATES / name).read_text(encoding="utf-8")
@@ -265,7 +265,7 @@ def repository(folder: Path) -> Path:
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The script as it is run there."""
+    """Run the script in that copy."""
     command = [sys.executable, str(folder / "scripts" / "generate.py"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -298,7 +298,7 @@ def test_check_exits_1_on_drift_and_says_what_to_do(tmp_path: Path) -> None:
 def test_an_unreadable_contract_exits_2(
     tmp_path: Path, contract: bytes | None, problem: str
 ) -> None:
-    """A contract that gives no client is one message and status 2, without a traceback."""
+    """A contract without a possible client is one message and status 2, without a traceback."""
     here = repository(tmp_path)
     (here / "openapi.yaml").unlink()
     if contract is not None:
@@ -322,7 +322,7 @@ SCHEMA = "components.schemas"
 FIELD = f"{SCHEMA}.UpdateAiLlmRequest.properties.zzField"
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"enum": ["a", "b", "a"]}, f"{FIELD}.enum: a is listed 2 times; remove the others"),
-    ({"enum": [1, 2]}, f"{FIELD}.enum: 1 is not a text; only texts are supported"),
+    ({"enum": [1, 2]}, f"{FIELD}.enum: 1 is not a string; only strings are supported"),
     ({"enum": ["a-b", "a_b"]}, "the generator cannot use it (ValueError: Duplicate key A_B"),
     ({"type": "integer", "writeOnly": True}, f"{FIELD}: writeOnly is supported for strings only"),
     ({"$ref": "other.yaml#/X"}, f"{FIELD}: $ref other.yaml#/X is not in this file; move it to"),

@@ -1,4 +1,4 @@
-"""The contract is valid and complete, follows one style, and its examples are true."""
+"""The contract and its examples are valid, complete and consistent in style."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The wheel, installed in an empty environment, is the client, and with its extra the mock."""
+"""The wheel in an empty environment: the client, and with its extra the mock."""
 
 import os
 import subprocess
@@ -51,7 +51,7 @@ def with_mock(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(folder: Path, requirement: str) -> Path:
-    """Return the Python of a new environment with this and pytest, at the locked versions."""
+    """Return the Python of a new environment with the requirement and pytest, as locked."""
     uv = str(Path(sys.executable).parent / "uv")
     python = folder / "venv" / "bin" / "python"
     locked = Path(__file__).parents[1] / "scripts" / "locks" / "dev.txt"
@@ -66,7 +66,7 @@ def environment(folder: Path, requirement: str) -> Path:
 
 
 def run(python: Path, *arguments: str, **variables: str) -> str:
-    """Return what Python prints, with nothing of this repository within its reach."""
+    """Return Python's output, run without access to this repository."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("FLASHBACK_", "PY"))}
     done = subprocess.run(
         [python, "-I", *arguments],
@@ -106,7 +106,7 @@ def test_wheel_holds_every_file_of_the_mock(wheel: Path, root: Path) -> None:
 
 
 def test_version_is_that_of_the_contract(wheel: Path, document: dict[str, Any]) -> None:
-    """The version is info.version; without extras, httpx's own dependencies and attrs come."""
+    """The version is info.version; without extras, only httpx and attrs are required."""
     with zipfile.ZipFile(wheel) as archive:
         name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = message_from_bytes(archive.read(name))

@@ -1,4 +1,4 @@
-"""The repository keeps its own rules: checks pass, scripts help, dependencies are locked."""
+"""The repository keeps its own rules: scripts have --help, dependencies are locked."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-# Not release: it would install its packages into .venv, beside the running tests.
+# Not release: it would install its packages into .venv while the tests run.
 SCRIPTS = ["bench", "check", "compat", "contract", "generate", "install", "mock", "test"]
 LOCKS = ["contract", "dev", "generate", "mock", "release"]
 
@@ -36,7 +36,7 @@ def test_checks_pass(root: Path) -> None:
 
 
 def test_fast_run_leaves_out_what_exists(root: Path) -> None:
-    """Every path that scripts/test --fast leaves out is there."""
+    """Every path that scripts/test --fast leaves out exists."""
     script = (root / "scripts" / "test").read_text("utf-8")
     paths = script.partition('slow="')[2].partition('"')[0].split()
     assert paths
@@ -69,7 +69,7 @@ def test_install_is_quick_when_there_is_nothing_to_do(root: Path) -> None:
 
 
 def test_nothing_names_a_registry_or_a_machine(root: Path) -> None:
-    """No file names a package registry's host or a path of somebody's machine."""
+    """No file names a package registry's host or a path on somebody's machine."""
     hosts = ("pypi" + ".org", "python" + "hosted", "npmjs" + ".", "deb." + "debian")
     paths = ("/" + "root/", "/" + "home/")
     for file in tracked(root):

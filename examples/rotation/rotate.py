@@ -3,8 +3,8 @@
     python rotate.py plan.toml                  # once
     python rotate.py plan.toml --every 86400    # every day, until SIGTERM
 
-The token is $FLASHBACK_TOKEN. Exit status 0: everything was rotated the last time. 1: not
-everything. 2: it could not begin.
+The token is $FLASHBACK_TOKEN. Exit status: 0 if the last round rotated everything, 1 if it did
+not, 2 if it could not start.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def read_plan(path: Path) -> list[Rotation]:
 
 
 def rotate(rotation: Rotation, flashback: FlashbackClient) -> Outcome:
-    """Rotate, and return the result; raise nothing, so that the other rotations go on."""
+    """Rotate, and return the result; raise nothing, so that the other rotations continue."""
     try:
         new = {field: _obtain(origin) for field, origin in rotation.origins.items()}
         key = new.get("key", UNSET)
@@ -86,7 +86,7 @@ def _obtain(origin: str) -> str:
 
 
 def report(outcomes: Sequence[Outcome]) -> str:
-    """Return the outcomes as a table, with a sum."""
+    """Return the outcomes as a table, with totals."""
     width = max((len(outcome.label) for outcome in outcomes), default=0)
     rows = [f"{o.result:<8} {o.label:<{width}}  {o.detail}".rstrip() for o in outcomes]
     rotated = sum(outcome.result == "rotated" for outcome in outcomes)
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"rotate.py: {error}", file=sys.stderr)
         return 2
     stopped = threading.Event()
-    if options.every:  # SIGTERM lets the round end
+    if options.every:  # SIGTERM ends it after this round
         signal.signal(signal.SIGTERM, lambda _number, _frame: stopped.set())
     with flashback:
         while True:

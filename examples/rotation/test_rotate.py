@@ -1,4 +1,4 @@
-"""What rotate.py does on success and on each failure, seen at the mock."""
+"""rotate.py against the mock: success, and each kind of failure."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ NEW = {
 
 @pytest.fixture(autouse=True)
 def new_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the plan takes from the environment."""
+    """Set the environment variables that the plan reads."""
     for name, credential in NEW.items():
         monkeypatch.setenv(name, credential)
 
@@ -33,7 +33,7 @@ def new_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 def output(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> Callable[[], str]:
-    """What was printed and logged since the last time; never a credential."""
+    """Return the output since the last call; fail if it contains a credential."""
 
     def output() -> str:
         text = "".join([*capsys.readouterr(), caplog.text])
@@ -44,7 +44,7 @@ def output(
 
 
 def test_every_credential_is_rotated(flashback_mock: Mock, output: Callable[[], str]) -> None:
-    """Each configuration has its new credentials, and what else it had."""
+    """Each configuration has its new credentials; all other fields are unchanged."""
     main, sibling = flashback_mock.ids["main"], flashback_mock.ids["sibling"]
     assert rotate.main([PLAN]) == 0
     assert output().endswith("rotated  Anthropic in staging\n2 of 2 rotated\n")
@@ -55,7 +55,7 @@ def test_every_credential_is_rotated(flashback_mock: Mock, output: Callable[[], 
 def test_one_failure_does_not_stop_the_others(
     flashback_mock: Mock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What may not be rotated is reported; what comes after it is rotated."""
+    """A failed rotation is reported, and the rotations after it still run."""
     flashback_mock.answer_next(status=403)
     assert rotate.main([PLAN]) == 1
     assert "403 Insufficient permissions" in capsys.readouterr().out
@@ -94,7 +94,7 @@ def test_lost_response_leaves_the_result_unknown(flashback_mock: Mock, fault: Fa
     assert flashback_mock.reveals(flashback_mock.ids["main"], secret="new-openai-secret")
 
 
-def test_refusal_after_a_lost_response_is_unknown_too(flashback_mock: Mock) -> None:
+def test_refusal_after_a_lost_response_is_also_unknown(flashback_mock: Mock) -> None:
     """The first attempt was applied, the second one refused: the new secret must be kept."""
     flashback_mock.answer_next(fault="reset", after_update=True)
     flashback_mock.answer_next(status=403)
@@ -107,17 +107,17 @@ def test_refusal_after_a_lost_response_is_unknown_too(flashback_mock: Mock) -> N
     assert flashback_mock.reveals(flashback_mock.ids["main"], secret="new-openai-secret")
 
 
-def test_passing_trouble_goes_unnoticed(flashback_mock: Mock) -> None:
-    """The client repeats what failed once."""
+def test_transient_failure_is_retried(flashback_mock: Mock) -> None:
+    """The client retries a request that failed once."""
     flashback_mock.answer_next(fault="reset")
     assert rotate.main([PLAN]) == 0
     assert [entry.fault for entry in flashback_mock.requests] == ["reset", "", ""]
 
 
-def test_source_that_fails_stops_nothing(
+def test_failing_source_does_not_stop_the_others(
     flashback_mock: Mock, output: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without its new credential nothing is sent; what its source says, a quote, is not told."""
+    """If the source of a credential fails, nothing is sent and its error text is not shown."""
 
     def issue(name: str) -> str:
         if name == "NEW_OPENAI_SECRET":
@@ -134,16 +134,16 @@ def test_source_that_fails_stops_nothing(
     "more", ["", "# no credential", "secrt = 'env:X'", "key = 'env:X'\nsecrt = 'env:X'", "["]
 )
 @pytest.mark.usefixtures("flashback_mock")
-def test_unusable_plan_is_one_line(tmp_path: Path, output: Callable[[], str], more: str) -> None:
-    """A plan that cannot be followed is refused before anything is sent."""
+def test_invalid_plan_is_one_line(tmp_path: Path, output: Callable[[], str], more: str) -> None:
+    """An invalid plan is rejected before anything is sent."""
     file = tmp_path / "plan.toml"
     file.write_text(f"[[rotation]]\nid = 'x'\nlabel = 'x'\n{more}\n" if more else "")
     assert rotate.main([str(file)]) == 2
     assert output().count("\n") == 1
 
 
-def test_schedule_goes_on_until_it_is_stopped(flashback_mock: Mock) -> None:
-    """With --every it rotates again and again; SIGTERM ends it after the round."""
+def test_schedule_runs_until_stopped(flashback_mock: Mock) -> None:
+    """With --every it rotates repeatedly; SIGTERM stops it after the current round."""
     command = [sys.executable, str(HERE / "rotate.py"), PLAN, "--every", "0.1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         while len(flashback_mock.requests) < 4 and process.poll() is None:

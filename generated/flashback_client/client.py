@@ -55,8 +55,8 @@ class FlashbackClient(Client):
         **Partial.** Only the fields you send change, all of them or none. `{}` is valid and
         changes nothing. An empty or missing body is refused.
 
-        **Idempotent.** You may repeat a request whose response was lost. A late repetition
-        overwrites what somebody else stored in between.
+        **Idempotent.** You may repeat a request whose response was lost. A late repeat can
+        overwrite an update that somebody else made in between.
 
         **Access.** You need `WRITE` or `ADMIN` access to the configuration's workspace.
 

@@ -1,6 +1,6 @@
-"""Measure the client beside other clients, or the mock beside Prism and a bare server.
+"""Benchmark the client against other clients, or the mock against Prism and a bare server.
 
-Everything runs in turns, so that a busy machine slows all of it: compare ratios, not times.
+Rounds are interleaved, so a busy machine slows all of them: compare ratios, not times.
 """
 
 from __future__ import annotations

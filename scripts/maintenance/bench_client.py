@@ -1,4 +1,4 @@
-"""Measure the CPU time of a call and of the import, beside httpx and other clients."""
+"""Benchmark the CPU time of a call and of the import against httpx and other clients."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def time_calls(calls: Calls, rounds: int) -> dict[str, float]:
 def time_imports(folder: str, rounds: int) -> dict[str, float]:
     """Return each import's milliseconds of CPU in a new process, less that of Python alone."""
     python = environments.create(Path(folder) / "env")
-    # The first round compiles, for all.
+    # The first round is a warm-up.
     env = {"PYTHONPATH": folder, "PYTHONPYCACHEPREFIX": f"{folder}/compiled"}
     spent: dict[str, list[float]] = {name: [] for name in ["", *IMPORTS]}
     for _ in range(rounds + 1):

@@ -1,4 +1,4 @@
-"""Measure the mock's stores at several sizes, beside a bare aiohttp server and Prism."""
+"""Benchmark the mock's stores at several sizes against a bare aiohttp server and Prism."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VALID, INVALID = "valid update", "invalid update"
 
 
 def request(body: object) -> bytes:
-    """Return an update as it is sent."""
+    """Return the bytes of an update request."""
     content = json.dumps(body).encode()
     head = (
         f"PUT /ai/llm/{ID} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n"
@@ -44,7 +44,7 @@ REQUESTS = {VALID: request(BODY), INVALID: request({**BODY, "aiType": "openai"})
 def measure(rounds: int, most: int, prism_program: str) -> int:
     """Print the tables and write the plot; return 1 if a target is missed."""
     sizes = [size for size in SIZES if size <= most]
-    # On the checkout's disk, whose speed the stores depend on.
+    # On the checkout's disk, because the stores' speed depends on the disk.
     with (
         tempfile.TemporaryDirectory(dir=generate.ROOT, prefix=".bench-") as folder,
         ExitStack() as stack,

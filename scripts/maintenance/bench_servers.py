@@ -1,4 +1,4 @@
-"""The servers that scripts/bench measures, each in a process of its own."""
+"""The servers that scripts/bench measures, each in its own process."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ WITH_CREDENTIALS = 1_000
 
 @dataclass
 class Target:
-    """A running server and what was measured of it, by kind of request."""
+    """A running server and its measurements, by kind of request."""
 
     name: str
     url: str

@@ -21,7 +21,7 @@ MARGIN = 20
 
 
 def main() -> int:
-    """Test a mock that gives two members too much, and draw the report."""
+    """Test a mock that gives two members too much access, and draw the report."""
     with tempfile.TemporaryDirectory() as reports:
         with flashback_mock.running(port=PORT) as mock:
             mock.set_access("reader", "WRITE")

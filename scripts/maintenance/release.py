@@ -67,7 +67,7 @@ def contract_version(root: Path) -> str:
 
 
 def check_repository(root: Path, version: str) -> None:
-    """Raise ReleaseError unless HEAD is all there is, and no tag contradicts its version."""
+    """Raise ReleaseError if the tree has uncommitted changes or a tag contradicts the version."""
     if changes := run("git", "status", "--porcelain", cwd=root):
         raise ReleaseError(f"uncommitted changes; commit or stash them:\n{changes}")
     tag = f"v{version}"

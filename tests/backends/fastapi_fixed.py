@@ -58,7 +58,7 @@ Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(
 
 
 async def json_body(request: Request) -> bytes:
-    """Return the body; raise 413 or 415 if it is too large or not announced as JSON."""
+    """Return the body; raise 413 if it is too large, 415 if it is not declared as JSON."""
     media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise HTTPException(415, "Content-Type must be application/json")

@@ -1,4 +1,4 @@
-"""The endpoint in Flask, correct by the contract, with the vendor's GET and DELETE beside it."""
+"""The endpoint in Flask, correct by the contract, with the vendor's GET and DELETE."""
 
 import json
 import re
@@ -21,7 +21,7 @@ ENDPOINT = re.compile(rf"https?://{HOST}(?::[0-9]{{1,5}})?(?:[/?#][!-~]*)?", re.
 
 
 def rules(field: str, value: str) -> Iterator[tuple[bool, str]]:
-    """Yield whether the value keeps each rule of its field, and the rule in words."""
+    """Yield, for each rule of the field, whether the value keeps it, and its message."""
     yield 1 <= len(value) <= LONGEST[field], f"must have 1 to {LONGEST[field]} characters"
     if field == "name":
         yield not CONTROLS.search(value), "must have no control characters"
@@ -75,7 +75,7 @@ def create_app(store: Store) -> Flask:  # noqa: C901 - Flask registers its views
     def authorize(id: str, *levels: str) -> None:
         user = current_user()
         if user is None:
-            abort(401, "Give a valid bearer token")
+            abort(401, "A valid bearer token is required")
         if id not in store.configurations:
             abort(404, "AI LLM configuration not found")
         if store.level(user, id) not in levels:

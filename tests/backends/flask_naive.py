@@ -1,4 +1,4 @@
-"""The endpoint as Flask's tutorial would have it written from the service's page."""
+"""The endpoint in the style of Flask's tutorial, written from the service's page."""
 
 from typing import Any
 from urllib.parse import urlsplit

@@ -26,7 +26,7 @@ FLASK = {"flask_naive": flask_naive.create_app, "flask_fixed": flask_fixed.creat
 def serving(name: str, store: Store, certificate: Path | None = None) -> Generator[str]:
     """Serve the backend of this name until the block ends; yield its URL.
 
-    With a certificate (PEM, with its key; FastAPI only) it is served by TLS.
+    With a certificate (PEM, with its key; FastAPI only) it is served over TLS.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         if name in FASTAPI:

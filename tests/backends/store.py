@@ -45,7 +45,7 @@ def _configurations() -> dict[str, Configuration]:
 
 @dataclass
 class Store:
-    """The state of one backend, and a journal of what it was asked and did."""
+    """The state of one backend, and a journal of its requests and changes."""
 
     unique_names: bool = True
     configurations: dict[str, Configuration] = field(default_factory=_configurations)
@@ -56,7 +56,7 @@ class Store:
     _lock: Lock = field(default_factory=Lock)
 
     def user_of(self, token: str) -> str | None:
-        """Return whose token it is; None if it is unknown or expired."""
+        """Return the token's user; None if the token is unknown or expired."""
         for user, known in TOKENS.items():
             if token == known and user not in EXPIRED:
                 return user

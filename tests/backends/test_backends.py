@@ -1,4 +1,4 @@
-"""The contract tests on backends in other stacks: true findings, and no harm."""
+"""The contract tests on backends in other stacks: no false findings, no damage."""
 
 import pytest
 
@@ -44,7 +44,7 @@ FINDINGS = {
 
 @pytest.mark.parametrize("name", FINDINGS)
 def test_naive_backend_has_a_few_true_findings(name: str) -> None:
-    """A naive backend has one finding for each difference to the contract."""
+    """A naive backend has one finding for each difference from the contract."""
     with serving(name, Store(unique_names=False)) as url:
         judgement = judge_url(url, VARIABLES)
     assert {*judgement.ids} == FINDINGS[name], judgement.output
@@ -52,8 +52,8 @@ def test_naive_backend_has_a_few_true_findings(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["fastapi_fixed", "flask_fixed"])
-def test_correct_backend_has_no_finding_and_is_not_harmed(name: str) -> None:
-    """On a correct backend all is kept; only the given configurations are changed.
+def test_correct_backend_has_no_finding_and_no_damage(name: str) -> None:
+    """A correct backend keeps every promise; only the given configurations change.
 
     The one in Flask has the vendor's DELETE, which deletes a configuration for good.
     """

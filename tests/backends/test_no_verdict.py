@@ -1,4 +1,4 @@
-"""A backend that cannot be judged gets no verdict, with the cure."""
+"""A backend that cannot be judged gets no verdict; the message says what to do."""
 
 import socket
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.faults.unusable import UNUSABLE
 
 VARIABLES = environment(TOKENS, IDS)
 
-# What the message names, so that somebody can cure it.
+# What the message must name, so that the reader can fix it.
 CURES = {
     "always_500": "500",
     "always_500_page": "500",
@@ -32,7 +32,7 @@ CURES = {
 
 
 def assert_no_verdict(judgement: Judgement, cure: str) -> None:
-    """Check the exit status, and that the message names the cure."""
+    """Check the exit status, and that the message says what to do."""
     assert judgement.status == NO_VERDICT, judgement.output
     assert cure in judgement.output
     assert "Traceback" not in judgement.output
@@ -46,7 +46,7 @@ def test_unusable_backend(name: str) -> None:
 
 
 def test_closed_port() -> None:
-    """A port at which nobody listens gets no verdict."""
+    """A port that nothing listens on gets no verdict."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     judgement = judge_url(f"http://127.0.0.1:{port}", VARIABLES)

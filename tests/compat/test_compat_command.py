@@ -1,4 +1,4 @@
-"""The command as it is run: what it compares by default, what it prints, how it exits."""
+"""The command: its default base, its output and its exit status."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def stepped(version: str) -> tuple[str, str]:
 
 
 def edited(*edits: tuple[str, str]) -> str:
-    """Return the contract with the edits made."""
+    """Return the edited contract."""
     text = CONTRACT
     for old, new in edits:
         assert old in text
@@ -55,14 +55,14 @@ def edited(*edits: tuple[str, str]) -> str:
 
 
 def git(folder: Path, *arguments: str) -> None:
-    """Run git in a folder, whatever the machine's own settings are."""
+    """Run git in a folder, independent of the machine's settings."""
     settings = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     line = ["git", "-C", str(folder), *arguments]
     subprocess.run(line, check=True, capture_output=True, env={**os.environ, **GIT, **settings})
 
 
 def commit(folder: Path, *edits: tuple[str, str]) -> None:
-    """Commit the contract with the edits made."""
+    """Commit the edited contract."""
     (folder / "openapi.yaml").write_text(edited(*edits), "utf-8")
     git(folder, "add", "-A")
     git(folder, "commit", "--allow-empty", "-qm", "Contract")
@@ -168,7 +168,7 @@ def test_the_exit_status_says_whether_the_version_is_in_order(
         assert ("Version in order" in done.stdout) is (status == 0)
 
 
-def test_text_shows_the_request_that_breaks_and_the_cure(tmp_path: Path, compat: Compat) -> None:
+def test_text_shows_the_request_that_breaks_and_the_fix(tmp_path: Path, compat: Compat) -> None:
     """The witness is shown with the versions that accept and refuse it, and the version needed."""
     head = write(tmp_path, NARROW, stepped("0.0.1"))
     done = compat("--base", "openapi.yaml", "--head", head)
@@ -180,7 +180,7 @@ def test_text_shows_the_request_that_breaks_and_the_cure(tmp_path: Path, compat:
 
 
 def test_markdown_keeps_every_character_of_the_contract(tmp_path: Path, compat: Compat) -> None:
-    """What the contracts say is in code spans: nothing in it is markup or mentions a user."""
+    """Text from the contracts is in code spans: none of it is markup or a mention."""
     field = (FIELD[0], FIELD[1].replace("zzField", "'__zz__ `@type` *b*'"))
     head = write(tmp_path, NARROW, field)
     done = compat("--base", "openapi.yaml", "--head", head, "--format", "markdown")
@@ -205,7 +205,7 @@ def test_github_annotations_are_one_line_each(tmp_path: Path, compat: Compat) ->
 def test_two_runs_print_the_same(
     tmp_path: Path, compat: Compat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Findings have the same ids in every run, also where a client cannot be generated."""
+    """Findings have the same ids in every run, even if no client can be generated."""
     monkeypatch.setattr(python_interface, "load_client", LOAD)
     body = "        content:\n          application/json:\n            schema:\n"
     head = write(tmp_path, (body, body.replace("json", "xml")), NARROW)
@@ -230,7 +230,7 @@ def test_without_a_client_python_is_not_compared(tmp_path: Path, compat: Compat)
 
 
 def test_base_is_the_newest_release(clone: Path, judged: Judged) -> None:
-    """Of all release tags in the history the highest version counts, whatever came after it."""
+    """The base is the highest release tag in the history, even if it is not the latest."""
     for version in ("1.2.0", "1.10.0", "1.9.0"):
         commit(clone, stepped(version))
         git(clone, "tag", f"v{version}")
@@ -251,7 +251,7 @@ def test_a_version_collects_several_commits(clone: Path, judged: Judged) -> None
 
 
 def test_without_a_release_the_base_is_the_version_before(clone: Path, judged: Judged) -> None:
-    """Without a tag, too, all commits of a version belong together."""
+    """Without a tag, all commits of a version still belong together."""
     commit(clone, FIELD, stepped("2.0.0"))
     commit(clone, FIELD, WORDS, stepped("2.0.0"))
     (clone / "openapi.yaml").write_text(edited(FIELD, NARROW, stepped("2.0.0")), "utf-8")
@@ -270,7 +270,7 @@ def test_without_another_version_the_base_is_the_last_change(clone: Path, judged
 
 
 def test_words_before_a_release_need_no_step(clone: Path, judged: Judged) -> None:
-    """What was not released yet may be reworded."""
+    """Before a release, rewording needs no new version."""
     (clone / "openapi.yaml").write_text(edited(WORDS, stepped("1.2.0")), "utf-8")
     assert (judged()["found"], judged()["in_order"]) == ("words", True)
 
@@ -278,7 +278,7 @@ def test_words_before_a_release_need_no_step(clone: Path, judged: Judged) -> Non
 def test_without_history_there_is_nothing_to_compare(
     clone: Path, compat: Compat, tmp_path: Path
 ) -> None:
-    """A first version, a shallow clone and an unpacked archive are in order, and say why."""
+    """A first version, a shallow clone and an unpacked archive pass, with the reason."""
     assert "it is the first version" in compat(at=clone).stdout
     git(clone, "commit", "--allow-empty", "-qm", "Something else")
     shallow = tmp_path / "shallow"
@@ -291,13 +291,13 @@ def test_without_history_there_is_nothing_to_compare(
 def test_a_decision_counts_while_its_finding_exists(
     clone: Path, judged: Judged, compat: Compat
 ) -> None:
-    """An entry of compat.yaml replaces the weight of a finding; a stale entry must go."""
+    """An entry of compat.yaml overrides a finding's weight; a stale entry is an error."""
     (clone / "openapi.yaml").write_text(edited(NARROW, stepped("1.2.1")), "utf-8")
     ids = [found["id"] for found in judged()["findings"] if found["change"] == "breaking"]
-    entry = f"- {{finding: '{ids[0]}', verdict: words, reason: Nobody has one., date: 2026-01-31}}"
+    entry = f"- {{finding: '{ids[0]}', verdict: words, reason: None is sent., date: 2026-01-31}}"
     (clone / "compat.yaml").write_text(entry, "utf-8")
     assert (judged()["found"], judged()["in_order"]) == ("words", True)
-    assert "Decided on 2026-01-31: words. Nobody has one." in compat(at=clone).stdout
+    assert "Decided on 2026-01-31: words. None is sent." in compat(at=clone).stdout
     (clone / "openapi.yaml").write_text(edited(stepped("1.2.1")), "utf-8")
     assert (judged()["stale"], judged()["in_order"]) == (ids, False)
     assert "delete the entry" in compat(at=clone).stdout
@@ -340,7 +340,7 @@ def test_a_decision_needs_reason_and_date(
         (("        - BearerAuth: []", "        - Bearer: []"), "'Bearer'"),
     ],
 )
-def test_an_unusable_contract_is_named_with_the_cure(
+def test_an_unusable_contract_is_named_with_the_fix(
     tmp_path: Path, compat: Compat, edit: tuple[str, str], message: str
 ) -> None:
     """One message says what is wrong, where, and what to do; no traceback; exit status 2."""
@@ -361,7 +361,7 @@ def test_an_unusable_contract_is_named_with_the_cure(
     ],
 )
 def test_a_missing_contract_is_named(compat: Compat, arguments: list[str], message: str) -> None:
-    """A file or reference that does not exist is no comparison."""
+    """A missing file or reference is an error."""
     done = compat(*arguments)
     assert message in done.stderr
     assert done.returncode == 2

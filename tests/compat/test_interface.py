@@ -87,7 +87,7 @@ CASES: list[tuple[str, Callable[[dict[str, Any]], Any], str, str, str]] = [
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Return the client of the contract as it is."""
+    """Return the client of the unchanged contract."""
     contract = Contract(CONTRACT, "made", yaml.safe_dump(CONTRACT))
     return python_interface.load_client(contract, tmp_path_factory.mktemp("client") / "client")
 
@@ -114,7 +114,7 @@ def test_edit_means_this_to_python_callers(  # noqa: PLR0913, PLR0917 # columns 
     back: str,
     mentioned: str,
 ) -> None:
-    """What callers must change is breaking; what they may use is an addition."""
+    """A change that callers must follow is breaking; a new option is an addition."""
     document = copy.deepcopy(CONTRACT)
     edit(document)
     contract = Contract(document, "made", yaml.safe_dump(document))
@@ -129,7 +129,7 @@ def test_edit_means_this_to_python_callers(  # noqa: PLR0913, PLR0917 # columns 
 
 
 def test_a_contract_without_a_client_is_undecided() -> None:
-    """The generator's refusal is the reason; it is no break if there was no client before."""
+    """The generator's error is the reason; it is not a break if there was no client before."""
     refused = copy.deepcopy(CONTRACT)
     operation(refused)["requestBody"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
     verdict, found = compared(CONTRACT, refused)
@@ -152,7 +152,7 @@ def test_a_crash_of_the_generator_is_a_reason(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_types_and_bases_are_compared(tmp_path: Path) -> None:
-    """A parameter may accept more, a result may promise more, a base may not go."""
+    """Parameters may accept more, results may promise more, base classes must stay."""
     changes = {
         "def f(a: int | str) -> int: ...": "addition",
         "def f(a: bool) -> int: ...": "breaking",
@@ -178,7 +178,7 @@ def _weight(before: Any, after: Any) -> str:
 
 
 def test_the_runtime_is_loaded_where_it_exists() -> None:
-    """Names that the client re-exports from the runtime are known, and can be missed."""
+    """Names that the client re-exports from the runtime are compared too."""
     package = python_interface.load_package(ROOT / "generated")
     assert "FlashbackClient" in package.all_members
     aliases = [member for member in package.members.values() if isinstance(member, griffe.Alias)]

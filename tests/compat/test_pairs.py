@@ -1,4 +1,4 @@
-"""Pairs of contracts as data: the verdict that each one gets, there and back."""
+"""Pairs of contracts as data: the verdict on each one, in both directions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAIRS: list[dict[str, Any]] = yaml.safe_load((HERE / "pairs.yaml").read_text("ut
 
 
 def edited(document: dict[str, Any], edits: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return a copy with the edits made."""
+    """Return an edited copy."""
     made = copy.deepcopy(document)
     for edit in edits:
         holder, key = place(made, edit["at"])
@@ -45,7 +45,7 @@ def place(document: dict[str, Any], pointer: str) -> tuple[Any, Any]:
 
 
 def verdict(base: dict[str, Any], head: dict[str, Any]) -> tuple[str, bool]:
-    """Return the verdict on the wire, and whether every break is shown by something."""
+    """Return the verdict on the wire, and whether every break has evidence."""
     findings = comparison.compare(Contract(base, "base", ""), Contract(head, "head", ""))
     change = max((finding.change for finding in findings), default=Change.NONE)
     breaking = [finding for finding in findings if finding.change == Change.BREAKING]

@@ -1,4 +1,4 @@
-"""A backend that accepts every update, and ends at an empty body."""
+"""A backend that accepts every update, and exits on an empty body."""
 
 import json
 import os

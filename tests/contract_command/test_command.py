@@ -1,4 +1,4 @@
-"""scripts/contract: exit status, options, and what it must not do."""
+"""scripts/contract: exit status, options and safety."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ TOKEN = "token-of-a-live-backend-91c4"
 def test_mock_keeps_the_contract(
     contract: Contract, schema: jsonschema_rs.Draft202012Validator
 ) -> None:
-    """Against the mock every promise is kept and none is left untested."""
+    """The mock keeps every promise, and none is left untested."""
     done = contract("--max-examples", "30", FLASHBACK_TOKEN=TOKEN, FLASHBACK_BASE_URL="http://x")
     assert done.status == 0, done.output + done.errors
     verdict = done.verdict
@@ -87,7 +87,7 @@ def test_run_leaves_the_contracts_example(contract: Contract, backend: Backend) 
 def test_unusable_options_give_no_verdict(
     contract: Contract, options: list[str], variables: dict[str, str], cure: str
 ) -> None:
-    """What cannot be judged exits with 2 and the cure."""
+    """Unusable options exit with 2 and say what to do."""
     done = contract(*options, **variables)
     assert done.status == 2
     assert cure in done.output + done.errors
@@ -123,7 +123,7 @@ def test_keyword_takes_what_the_verdict_prints(
 
 @pytest.mark.parametrize("interrupt", ["by a terminal", "by SIGTERM"])
 def test_interrupted_run_gives_no_verdict(root: Path, tmp_path: Path, interrupt: str) -> None:
-    """A run that is stopped half-way says so, in its report too."""
+    """An interrupted run says so, in its report too."""
     reports = tmp_path / "reports"
     command = [sys.executable, str(root / "scripts" / "contract.py"), "--report-dir", str(reports)]
     with subprocess.Popen(
@@ -148,7 +148,7 @@ def test_interrupted_run_gives_no_verdict(root: Path, tmp_path: Path, interrupt:
 
 
 def test_tokens_are_never_shown(contract: Contract, backend: Backend) -> None:
-    """No output has a given token, or one that is nearly it, not even where it is returned."""
+    """No output contains a token or a near copy of one, even if the backend returns it."""
 
     def return_token(request: Request, answer: Answer) -> None:
         answer.set_fields(message=f"hello {request.token}")
@@ -188,7 +188,7 @@ def test_methods_that_are_sent(contract: Contract, backend: Backend) -> None:
 
 
 def test_crash_is_a_finding(contract: Contract) -> None:
-    """A request after which the backend is gone is a finding, and the run ends."""
+    """A request that crashes the backend is a finding, and the run ends."""
     script = Path(__file__).with_name("crashing.py")
     with subprocess.Popen(
         [sys.executable, str(script)], stdout=subprocess.PIPE, text=True

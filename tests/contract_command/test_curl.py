@@ -36,7 +36,7 @@ def curl() -> None:
 
 
 def test_pasted_lines_get_the_same_status(contract: Contract) -> None:
-    """The lines of two dozen kinds of finding show what the verdict says."""
+    """The curl lines of two dozen kinds of finding get the status in the verdict."""
     variables = environment(TOKENS, IDS)
     with serving("flask_naive", Store(unique_names=False)) as url:
         done = contract("--seed", "1", "--max-examples", "20", url=url, **variables)

@@ -48,7 +48,7 @@ def test_accepted_finding_does_not_fail_the_run(
 def test_other_findings_of_the_promise_stay_red(
     contract: Contract, backend: Backend, tmp_path: Path
 ) -> None:
-    """What is accepted is one finding, not the promise that it breaks."""
+    """An entry accepts one finding, not the promise that it breaks."""
 
     def answer_401(request: Request) -> Answer | None:
         readers_may_update(request)
@@ -118,7 +118,7 @@ def test_open_backend_is_always_red(contract: Contract, backend: Backend, tmp_pa
 def test_wrong_file_gives_no_verdict(
     contract: Contract, backend: Backend, tmp_path: Path, text: str, complaint: str
 ) -> None:
-    """A file that cannot be understood, or matches nothing, exits with 2 and says why."""
+    """A file that is invalid, or matches nothing, exits with 2 and says why."""
     file = tmp_path / "known.yaml"
     with backend() as given:
         file.write_text(re.sub("HOST", f'"{host_of(given)}"', text))
@@ -168,7 +168,7 @@ def test_again_says_what_became_of_it(contract: Contract, backend: Backend) -> N
 
 
 def test_again_says_flaky(contract: Contract, backend: Backend) -> None:
-    """What is kept at first and broken when it is asked once more is flaky."""
+    """A promise that is kept at first and broken when repeated is flaky."""
     state = {"readers": 0, "faulty from": 0}
 
     def faulty(request: Request) -> None:

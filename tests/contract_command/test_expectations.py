@@ -66,7 +66,7 @@ def test_body(body: object, clause: str, kind: str, statuses: set[int]) -> None:
 
 
 def test_order() -> None:
-    """The token comes first, but for what can be judged before it; then any of the others."""
+    """Only some checks may come before the token; the rest may follow in any order."""
     without_token = expectation_of(request({"name": ""}, user=NOBODY, place=UNKNOWN))
     unparsed = expectation_of(request(b"{", user=NOBODY))
     reader = expectation_of(request({"name": ""}, user=USERS[READER]))
@@ -99,6 +99,6 @@ def test_every_example_of_the_contract_is_valid() -> None:
     ],
 )
 def test_url_standards(url: str, by_rfc3986: bool, by_whatwg: bool) -> None:  # noqa: FBT001
-    """The two definitions of a URL differ, and both are asked."""
+    """The two definitions of a URL differ, and both are consulted."""
     assert urls.rfc3986_accepts(url) is by_rfc3986
     assert urls.whatwg_accepts(url) is by_whatwg

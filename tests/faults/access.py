@@ -301,7 +301,7 @@ async def names_are_compared_in_one_case_only(request: Request) -> Answer | None
 
 
 async def _taken(request: Request, alike: Callable[[str], str]) -> Answer | None:
-    """400 if another configuration of the workspace has a name that is alike, but not the same."""
+    """Answer 400 if another configuration of the workspace has a similar name."""
     name = request.text("name")
     for role in ("main", "sibling"):
         other = await request.name_of(request.ids[role])

@@ -19,7 +19,7 @@ from multidict import CIMultiDict
 
 
 class Request:
-    """A request on its way to the mock; a change may modify it."""
+    """A request to the mock; a change may modify it."""
 
     def __init__(self, received: messages.Request, app: "ChangedApp") -> None:
         """Hold the request as it was received, with its whole body."""
@@ -151,7 +151,7 @@ class Request:
 
 
 class Answer:
-    """An answer on its way from the mock; a change may modify it."""
+    """A response of the mock; a change may modify it."""
 
     def __init__(self, status: int, body: bytes, **headers: str) -> None:
         """Hold an answer in JSON with these headers."""

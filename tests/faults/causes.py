@@ -1,5 +1,5 @@
 # ruff: noqa: D103 - the name says what the cause is
-"""A correct backend with one cause put in: `test_causes.py` says which clause each breaks."""
+"""A correct backend with one cause injected: `test_causes.py` says which clause each breaks."""
 
 import json
 import re

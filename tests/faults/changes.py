@@ -66,7 +66,7 @@ class Changes(dict[str, NamedChange]):
             self.add(name, promises, before=change)
 
     def grants(self, promises: str, user: str = "owner", /, **conditions: Condition) -> None:
-        """Take the request for another user's where the condition holds."""
+        """Treat the request as another user's where the condition holds."""
         for name, condition in conditions.items():
 
             def change(request: Request, condition: Condition = condition) -> None:
@@ -76,7 +76,7 @@ class Changes(dict[str, NamedChange]):
             self.add(name, promises, before=change)
 
     def takes_id_for(self, promises: str, role: str, /, **conditions: Condition) -> None:
-        """Take the id for that of another configuration where the condition holds."""
+        """Treat the id as that of another configuration where the condition holds."""
         for name, condition in conditions.items():
 
             def change(request: Request, condition: Condition = condition) -> None:
@@ -127,7 +127,7 @@ class Changes(dict[str, NamedChange]):
 
     def add(self, name: str, promises: str, **functions: Any) -> None:
         """Add a backend that is made of one function or more."""
-        assert name not in self, f"{name} is there twice"
+        assert name not in self, f"{name} is defined twice"
         self[name] = NamedChange(name=name, family=self.family, promises=promises, **functions)
 
     def _decorator(self, promises: str, kind: str) -> Callable[[Any], Any]:

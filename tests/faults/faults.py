@@ -28,5 +28,5 @@ FAMILIES = (
 )
 FAULTS: dict[str, NamedChange] = {}
 for name, change in chain.from_iterable(family.FAULTS.items() for family in FAMILIES):
-    assert name not in FAULTS, f"{name} is there twice"
+    assert name not in FAULTS, f"{name} is defined twice"
     FAULTS[name] = change

@@ -1,5 +1,5 @@
 # ruff: noqa: D103 - the name says what is wrong
-"""Backends that take one id for another."""
+"""Backends that confuse ids."""
 
 import posixpath
 from urllib.parse import quote, unquote

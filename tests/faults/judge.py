@@ -51,7 +51,7 @@ class Judgement:
 
     @property
     def findings(self) -> list[dict[str, Any]]:
-        """Return the findings that are against the contract; none of the notes."""
+        """Return the findings that break the contract, without the notes."""
         findings = self.verdict.get("findings", [])
         return [finding for finding in findings if finding["severity"] == "broken"]
 
@@ -62,7 +62,7 @@ class Judgement:
 
 
 def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that tell the contract tests tokens and ids, by role."""
+    """Return the environment variables with the tokens and ids of each role."""
     variables = {variable: tokens[role] for variable, role in VARIABLES.items()}
     return variables | {variable: ids[role] for variable, role in ID_VARIABLES.items()}
 
@@ -86,7 +86,7 @@ def judge_url(
 
 @dataclass(frozen=True)
 class _Run:
-    """What the forked process is to do: serve the change, or else test the URL."""
+    """The forked process's job: serve the change, or else test the URL."""
 
     change: str
     url: str
@@ -151,7 +151,7 @@ def _changes() -> dict[str, NamedChange]:
 
 
 def _files(promises: str) -> list[str]:
-    """Return the files that hold the promises: what is not collected takes no time."""
+    """Return the files with these promises, so that pytest collects no other."""
     files = sorted(CONTRACT_TESTS.glob("test_*.py"))
     names = [f"def {name}" for name in _names(promises)]
     return [str(file) for file in files if any(name in file.read_text("utf-8") for name in names)]
@@ -163,7 +163,7 @@ def _names(promises: str) -> list[str]:
 
 @dataclass
 class _Collector:
-    """A pytest plugin that takes the verdict, and records which promises there are."""
+    """A pytest plugin that receives the verdict, and records all promises."""
 
     judgement: Judgement
     promises: str

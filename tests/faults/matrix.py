@@ -23,7 +23,7 @@ def main() -> int:
     """Print the matrix; return 1 if a fault was caught by none, or a promise not needed."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.matrix", description=__doc__)
     parser.add_argument("--max-examples", default="20", metavar="N", help="as scripts/contract's")
-    parser.add_argument("--family", default="", help="only faults of families that begin so")
+    parser.add_argument("--family", default="", help="only faults of families that start with this")
     parser.add_argument("--alone", metavar="RULE", nargs="?", const="", help="see above")
     options = parser.parse_args()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -64,7 +64,7 @@ def _print_summary(rows: dict[str, Judgement]) -> int:
 
 
 def _rows(rows: Iterable[tuple[NamedChange, Judgement]]) -> dict[str, Judgement]:
-    """The rows by name, each printed as it comes."""
+    """The rows by name, printed as they arrive."""
     rows_by_name: dict[str, Judgement] = {}
     for family, its in groupby(rows, key=lambda row: row[0].family):
         print(f"\n{family.capitalize()}\n", flush=True)

@@ -48,7 +48,7 @@ FAULTS.answers(
 
 
 def _update_by(request: Request, method: str) -> None:
-    """Take a method for PUT."""
+    """Treat a method as PUT."""
     if request.method == method:
         request.method = "PUT"
 

@@ -1,5 +1,5 @@
 # ruff: noqa: D103 - the name says what is wrong
-"""Backends whose answer depends on what they were asked before."""
+"""Backends whose response depends on earlier requests."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Backends whose answers differ from the contract's in their body or headers."""
+"""Backends whose responses have the wrong body or headers."""
 
 import json
 from typing import Any

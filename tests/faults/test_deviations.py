@@ -1,4 +1,4 @@
-"""What was accepted stays accepted, and hides nothing else: no open door above all."""
+"""Accepted findings stay accepted and hide nothing else, least of all an open backend."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ def accept_all(file: Path) -> None:
     file.write_text(yaml.safe_dump(hosts), "utf-8")
 
 
-def test_accepted_findings_hide_no_open_door(tmp_path: Path) -> None:
+def test_accepted_findings_do_not_hide_an_open_backend(tmp_path: Path) -> None:
     """An open backend is red no matter what was accepted or selected."""
     backend = Backend()
     file = tmp_path / "deviations.yaml"
@@ -65,7 +65,7 @@ def test_accepted_findings_hide_no_open_door(tmp_path: Path) -> None:
 
 
 def test_fixed_deviation_turns_the_run_red(tmp_path: Path) -> None:
-    """An accepted finding that does not occur any more is to be removed from the file."""
+    """An accepted finding that no longer occurs must be removed from the file."""
     backend = Backend()
     file = tmp_path / "deviations.yaml"
     with serving(Change(backend.before, backend.after)) as mock:

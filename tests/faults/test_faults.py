@@ -22,14 +22,14 @@ def test_fault_breaks_a_promise(fault: NamedChange) -> None:
 
 @pytest.mark.parametrize("change", cases(CORRECT))
 def test_correct_backend_breaks_none(change: NamedChange) -> None:
-    """A backend that differs in what the contract leaves open keeps every promise."""
+    """A backend that uses the freedom of the contract keeps every promise."""
     judgement = judge(change, "--max-examples", "5")
     assert judgement.ids == [], judgement.output
     assert judgement.status == KEPT, judgement.output
 
 
 def test_every_promise_has_a_fault_of_its_own() -> None:
-    """Every promise is the only one that some fault names; `matrix --alone` says if rightly."""
+    """Every promise is the only one that some fault names; `matrix --alone` verifies it."""
     found = judge(CORRECT["plain"], "--collect-only").collected
     named = [fault.named(found) for fault in FAULTS.values()]
     assert {*found} - {promises[0] for promises in named if len(promises) == 1} == set()

@@ -6,7 +6,7 @@ from tests.faults.changes import Changes
 
 UNUSABLE = Changes("unusable")
 PAGE = b"<!DOCTYPE html><title>Welcome</title>"
-UNTIL = 150  # requests, after which a backend that worked works no more
+UNTIL = 150  # requests, after which the backend stops working
 
 
 @UNUSABLE.before()

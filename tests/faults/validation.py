@@ -14,7 +14,7 @@ FIELDS = {"name", "aiType", "endpoint", "key", "secret"}
 
 
 def _rename_field(request: Request, wrong: str, right: str) -> None:
-    """Read a field under another name, too."""
+    """Accept a field under another name as well."""
     if wrong in request.fields:
         renamed = {
             right if name == wrong else name: request.fields[name] for name in request.fields

@@ -1,4 +1,4 @@
-"""Verdicts as the contract tests make them: one for each result, with findings of six kinds."""
+"""Sample verdicts, one for each result, with six kinds of findings."""
 
 from typing import Any
 

@@ -94,7 +94,7 @@ def action(root: Path) -> Values:
 
 @pytest.fixture
 def job(root: Path, action: Values, tmp_path: Path) -> Job:
-    """A job in a folder of its own, without inputs but for their defaults."""
+    """A job in its own folder, with only the default inputs."""
     (tmp_path / "summary").write_text("")
     context = {
         "github": {"action_path": str(root), "actor": "octocat", "event": {"repository": {}}},
@@ -127,14 +127,14 @@ def test_nothing_is_pasted_into_a_script(action: Values) -> None:
 
 
 def test_other_actions_are_pinned(root: Path) -> None:
-    """Actions of others are pinned by a full hash, with the version as a comment."""
+    """Third-party actions are pinned by full hash, with the version as a comment."""
     uses = re.findall(r"uses: (.*)", (root / "action.yml").read_text("utf-8"))
     assert len(uses) == 2
     assert all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use) for use in uses)
 
 
 def test_example_gives_every_secret(root: Path, action: Values) -> None:
-    """The job to copy passes inputs that exist, with all ids, and all tokens from secrets."""
+    """The example job passes only existing inputs: all ids, and all tokens from secrets."""
     text = (root / "examples" / "backend-ci" / "contract.yml").read_text("utf-8")
     (step,) = yaml.safe_load(text)["jobs"]["contract"]["steps"]
     assert set(step["with"]) <= set(action["inputs"])
@@ -169,7 +169,7 @@ def test_missing_secret_is_red(job: Job) -> None:
     assert job.used == ["actions/setup-python", "actions/upload-artifact"]
 
 
-def test_text_of_the_backend_is_no_command(job: Job) -> None:
+def test_backend_text_is_not_a_workflow_command(job: Job) -> None:
     """Workflow commands are stopped while the tests print what a backend answers."""
     with flashback_mock.running() as mock:
         job.context["inputs"] |= inputs_for(mock) | {"token": "unknown"}
@@ -189,7 +189,7 @@ def test_text_of_the_backend_is_no_command(job: Job) -> None:
     ids=["a fork", "a pull request from a fork", "Dependabot"],
 )
 def test_job_without_secrets_is_skipped_visibly(job: Job, event: Any) -> None:
-    """Where GitHub gives no secrets the job is green, and says twice that it tested nothing."""
+    """Without secrets in a fork the job is green, and says twice that it tested nothing."""
     if event == "dependabot":
         job.context["github"]["actor"] = "dependabot[bot]"
     else:
@@ -202,7 +202,7 @@ def test_job_without_secrets_is_skipped_visibly(job: Job, event: Any) -> None:
 
 
 def test_own_repository_without_secrets_is_red(job: Job) -> None:
-    """A token that is missing in the repository itself is no verdict, not a skip."""
+    """In the repository itself a missing token is an error, not a skip."""
     job.context["inputs"] |= {"backend-url": "http://127.0.0.1:1", "id": "x"}
     job.run()
     assert job.failed

@@ -12,7 +12,7 @@ from tests.reports.samples import ALL, Verdict, accepted, broken, kept, no_verdi
 
 
 def printed(verdict: Verdict, width: int = 0) -> str:
-    """Return what a log gets, or a terminal of this width."""
+    """Return the output for a log, or for a terminal of this width."""
     file = io.StringIO()
     console.report(verdict, Console(file=file, force_terminal=bool(width), width=width or None))
     return re.sub(r"\x1b\[[\d;]*m", "", file.getvalue())
@@ -26,7 +26,7 @@ def test_findings_come_first_and_the_result_last() -> None:
     assert lines[-1] == f"The contract is broken: {findings}; promises: 11 kept, 6 broken."
 
 
-def test_finding_says_all_that_is_needed() -> None:
+def test_finding_is_complete() -> None:
     """A finding has what was sent, expected and got, its clause, count, id and a curl line."""
     first = printed(broken()).strip().partition("\n\n")[0]
     clause = "access-levels (vendor), openapi.yaml line 74: `READ` is read-only; updating needs"
@@ -42,7 +42,7 @@ def test_finding_says_all_that_is_needed() -> None:
     ]
 
 
-def test_terminal_wraps_words_but_no_curl_line() -> None:
+def test_terminal_wraps_words_but_not_curl_lines() -> None:
     """In a narrow terminal words are wrapped under each other; a curl line stays pasteable."""
     lines = printed(broken(), width=72).splitlines()
     commands = [line for line in lines if line.startswith("curl ")]
@@ -62,7 +62,7 @@ def test_missing_variables_are_named_once() -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_no_report_claims_more_than_was_tested(name: str) -> None:
-    """Only a run in which everything was tested and kept says so without a limit."""
+    """Only a run that tested everything says that the contract is kept without a limit."""
     verdict = ALL[name]()
     assert ("The contract is kept:" in printed(verdict)) == (name == "kept")
 
@@ -90,7 +90,7 @@ def test_result_of_again_is_counted() -> None:
 
 
 def test_backend_cannot_control_the_terminal() -> None:
-    """Escape sequences that a backend sends are shown, not obeyed."""
+    """Escape sequences from a backend are shown, not interpreted."""
     verdict = broken()
     verdict["findings"][0]["got"] = "200 \x1b]0;owned\x07\x1b[2J\u202e"
     text = printed(verdict)
@@ -99,7 +99,7 @@ def test_backend_cannot_control_the_terminal() -> None:
 
 
 def test_progress_in_a_log_names_each_family_once() -> None:
-    """A log gets a line when a family begins, and nothing that would have to be redrawn."""
+    """A log gets one line for each family, and nothing that would need redrawing."""
     file = io.StringIO()
     with Progress(Console(file=file), 3) as progress:
         progress.update("Access", 0, 10)
@@ -119,8 +119,8 @@ def test_progress_in_a_terminal_shows_family_and_requests() -> None:
     assert "1/3 promises · 1,200 requests" in shown
 
 
-def test_no_verdict_is_its_reason_and_cure() -> None:
-    """Without a verdict nothing is said about promises, only why and what to do."""
+def test_no_verdict_shows_reason_and_remedy() -> None:
+    """Without a verdict the output says only why, and what to do."""
     lines = printed(no_verdict()).strip().splitlines()
     assert lines == [
         "2 requests in 8.2 s, seed 42",

@@ -1,4 +1,4 @@
-"""The reports that machines read: JSON, JUnit XML, Markdown and annotations."""
+"""The machine-readable reports: JSON, JUnit XML, Markdown and annotations."""
 
 import copy
 import json
@@ -28,7 +28,7 @@ HOSTILE = (
 
 @pytest.fixture
 def hostile() -> Verdict:
-    """A verdict whose texts hold what a backend could send to harm its reader."""
+    """A verdict with texts that a hostile backend could send."""
     verdict = broken()
     for finding in verdict["findings"]:
         finding |= {"title": HOSTILE, "got": HOSTILE}
@@ -39,7 +39,7 @@ def hostile() -> Verdict:
 
 @pytest.mark.parametrize("make", ALL.values(), ids=ALL)
 def test_sample_is_valid(root: Path, make: Callable[[], Verdict]) -> None:
-    """The verdicts that these tests use are what docs/verdict.schema.json describes."""
+    """The sample verdicts conform to docs/verdict.schema.json."""
     schema = json.loads((root / "docs" / "verdict.schema.json").read_text("utf-8"))
     jsonschema_rs.validator_for(schema).validate(make())
 
@@ -63,7 +63,7 @@ def test_schema_is_strict(root: Path) -> None:
 
 @pytest.mark.parametrize("make", ALL.values(), ids=ALL)
 def test_all_files_are_written(tmp_path: Path, make: Callable[[], Verdict]) -> None:
-    """Every verdict gives all files; the JSON holds it unchanged."""
+    """All files are written for every verdict; the JSON contains it unchanged."""
     reports.write(make(), tmp_path / "reports")
     written = {file.name for file in (tmp_path / "reports").iterdir()}
     assert written == set(FILES)
@@ -95,8 +95,8 @@ def test_junit_has_a_case_for_each_promise() -> None:
             assert properties[name] == promise[name]
 
 
-def test_junit_fails_what_decides() -> None:
-    """A finding that decides is a failure with its curl line; one that does not is skipped."""
+def test_junit_fails_for_findings_that_fail_the_run() -> None:
+    """A finding that fails the run is a failure with its curl line; any other is skipped."""
     suite = suite_of(broken())
     failures = suite.findall("testcase/failure")
     assert suite.get("failures") == str(len(failures)) == "5"
@@ -107,7 +107,7 @@ def test_junit_fails_what_decides() -> None:
 
 
 def test_junit_of_untested_promises() -> None:
-    """What was not tested is skipped, and an error with --require-all."""
+    """An untested promise is skipped, or an error with --require-all."""
     verdict = not_tested()
     assert suite_of(verdict).get("errors") == "7"
     verdict["selection"]["require_all"] = False
@@ -116,7 +116,7 @@ def test_junit_of_untested_promises() -> None:
 
 
 def test_junit_without_verdict_is_an_error() -> None:
-    """No verdict is an error with its reason and cure, never an empty green suite."""
+    """No verdict is an error with its reason and remedy, never an empty green suite."""
     verdict = no_verdict()
     suite = suite_of(verdict)
     (error,) = suite.findall("testcase/error")
@@ -132,7 +132,7 @@ def test_accepted_deviation_is_not_shown_as_passed() -> None:
 
 
 def test_annotations_have_a_level() -> None:
-    """What decides is an error, what does not a warning, and a note a notice."""
+    """A finding that fails the run is an error, any other a warning, and a note a notice."""
     lines = github.annotations(broken()).splitlines()
     assert [line.partition(" ")[0] for line in lines] == ["::error"] * 5 + ["::warning", "::notice"]
     assert lines[2].startswith(
@@ -142,7 +142,7 @@ def test_annotations_have_a_level() -> None:
 
 
 def test_no_verdict_is_an_annotation() -> None:
-    """No verdict, and promises that had to be tested, are errors with the reason."""
+    """No verdict and required but untested promises are errors with the reason."""
     assert github.annotations(no_verdict()).startswith("::error title=No verdict::GET and PUT are")
     untested = github.annotations(not_tested())
     assert untested.startswith("::error title=Not all promises were tested::7 promises")
@@ -158,7 +158,7 @@ def test_annotations_are_limited() -> None:
     assert "number 9" in lines[-1]
 
 
-def test_text_of_a_backend_is_no_workflow_command(hostile: Verdict) -> None:
+def test_backend_text_is_not_a_workflow_command(hostile: Verdict) -> None:
     """A line break in a text does not begin another command, nor does an escaped one."""
     lines = github.annotations(hostile).splitlines()
     assert len(lines) == len(hostile["findings"])
@@ -207,7 +207,7 @@ def test_markdown_of_every_verdict_has_its_result() -> None:
 
 
 def test_markdown_of_a_backend_is_text(hostile: Verdict) -> None:
-    """No link, image, mention, table or HTML comes from a text of the backend."""
+    """Text from the backend creates no link, image, mention, table or HTML."""
     html = MarkdownIt().enable("table").render(render("verdict.md", hostile))
     assert not re.search("<(img|a|script)\\b", html)
     assert "\\@octocat" in render("verdict.md", hostile)

@@ -1,4 +1,4 @@
-"""The page of a verdict in a real browser: it works, it is quiet, and everybody can read it."""
+"""The verdict page in a real browser: it works, logs nothing and is accessible."""
 
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -28,13 +28,13 @@ def browser(chromium: str) -> Generator[Browser]:
 
 @pytest.fixture
 def context(browser: Browser, request: pytest.FixtureRequest) -> Generator[BrowserContext]:
-    """A window; the parameter, if there is one, is its width and colour scheme."""
+    """A window; the optional parameter is its width and colour scheme."""
     width, scheme = getattr(request, "param", SCREENS[0])
     with browser.new_context(
         viewport={"width": width, "height": 844},
         color_scheme=scheme,
         permissions=["clipboard-read", "clipboard-write"],
-        bypass_csp=hasattr(request, "param"),  # axe puts a style into what it measures
+        bypass_csp=hasattr(request, "param"),  # axe injects a style
     ) as context:
         context.set_default_timeout(10_000)
         yield context
@@ -64,7 +64,7 @@ def show(context: BrowserContext, tmp_path: Path) -> Generator[Open]:
 @pytest.mark.parametrize("context", SCREENS, indirect=True, ids=str)
 @pytest.mark.parametrize("make", ALL.values(), ids=ALL)
 def test_page_is_accessible(show: Open, make: Callable[[], Verdict]) -> None:
-    """Axe finds nothing, in both colour schemes and on a phone, with everything unfolded."""
+    """Axe finds nothing, in both colour schemes and on a phone, with everything expanded."""
     page = show(make())
     page.evaluate("for (const item of document.querySelectorAll('details')) item.open = true")
     found = Axe().run(page, options={"resultTypes": ["violations"]})
@@ -73,7 +73,7 @@ def test_page_is_accessible(show: Open, make: Callable[[], Verdict]) -> None:
 
 
 def test_result_is_on_the_first_screen(show: Open) -> None:
-    """The result, the counts and the duration are seen without scrolling, and say what they are."""
+    """The result, the counts and the duration are labelled and visible without scrolling."""
     page = show(broken())
     expect(page.get_by_role("heading", level=1)).to_have_text("The contract is broken")
     counts = page.locator(".counts > div").all_inner_texts()
@@ -113,7 +113,7 @@ def test_curl_line_can_be_copied(show: Open) -> None:
 
 
 def test_curl_line_can_be_copied_without_a_clipboard(show: Open) -> None:
-    """Where the page comes over plain HTTP, the button copies what it selects."""
+    """On a page served over plain HTTP, the button copies a selection."""
     page = show(broken())
     page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     page.get_by_label("Copy the id of the finding").first.click()
@@ -123,7 +123,7 @@ def test_curl_line_can_be_copied_without_a_clipboard(show: Open) -> None:
 
 
 def test_filter_finds_promises(show: Open) -> None:
-    """Words and outcomes narrow the promises down; families without a match disappear."""
+    """Words and outcomes filter the promises; families without a match disappear."""
     page = show(broken())
     promises = page.locator("#promises li").filter(visible=True)
     page.get_by_role("searchbox").fill("maximum length")
@@ -139,7 +139,7 @@ def test_filter_finds_promises(show: Open) -> None:
 
 
 def test_filter_opens_families(show: Open) -> None:
-    """Families are folded when all is kept; a match is unfolded."""
+    """Families are collapsed if every promise is kept; a match expands them."""
     page = show(kept())
     promises = page.locator("#promises li").filter(visible=True)
     expect(promises).to_have_count(0)
@@ -148,7 +148,7 @@ def test_filter_opens_families(show: Open) -> None:
 
 
 def test_link_leads_to_the_finding(show: Open) -> None:
-    """A promise links to its findings, whatever characters their ids have."""
+    """A promise links to its findings, for any characters in their ids."""
     page = show(broken())
     page.locator("#promises").get_by_role("link", name="No response to a body").click()
     expect(page.locator("article:target")).to_contain_text("No response to a body over the limit")
@@ -157,7 +157,7 @@ def test_link_leads_to_the_finding(show: Open) -> None:
 
 
 def test_untested_promises_have_a_reason(show: Open) -> None:
-    """What was not tested is listed by reason, with the promises of each."""
+    """Untested promises are listed by reason."""
     section = show(not_tested()).locator("#not-tested")
     group = section.locator("details").filter(has_text="set FLASHBACK_READER_TOKEN")
     expect(group.locator("summary")).to_contain_text("a token of a member with READ 1 promise")
@@ -166,7 +166,7 @@ def test_untested_promises_have_a_reason(show: Open) -> None:
 
 
 def test_accepted_deviation_has_its_entry(show: Open) -> None:
-    """An accepted deviation shows reason, date and link, and the page does not say kept alone."""
+    """An accepted deviation shows reason, date and link, and qualifies the result."""
     page = show(accepted())
     result = "The contract is kept except for 1 accepted deviation"
     expect(page.get_by_role("heading", level=1)).to_have_text(result)
@@ -183,7 +183,7 @@ def test_text_of_the_backend_is_text(show: Open) -> None:
 
 
 def test_page_works_without_scripts(browser: Browser, tmp_path: Path) -> None:
-    """Without JavaScript all is there, but for buttons and the filter."""
+    """Without JavaScript everything works except the buttons and the filter."""
     file = tmp_path / "verdict.html"
     file.write_text(rendering.page(broken()), "utf-8")
     with browser.new_context(java_script_enabled=False) as context:
@@ -197,7 +197,7 @@ def test_page_works_without_scripts(browser: Browser, tmp_path: Path) -> None:
 
 
 def test_policy_allows_nothing_else(context: BrowserContext, tmp_path: Path) -> None:
-    """A script that got into the page would not run: the page's own is allowed by its hash."""
+    """An injected script would not run: only the page's own script is allowed, by its hash."""
     file = tmp_path / "verdict.html"
     text = rendering.page(kept()).replace("</main>", "<script>document.title = 'x'</script></main>")
     file.write_text(text, "utf-8")

@@ -21,7 +21,7 @@ class ErrorResponse:
     message: str | Unset = field(default=UNSET, validator=Rule(str))
     """What went wrong, for people; its text may change."""
     error_code: Any | Unset = field(default=UNSET, validator=Rule())
-    """A code for programs, where the service gives one."""
+    """A machine-readable code, if the service sends one."""
     additional_properties: dict[str, Any] = field(init=False, factory=dict[str, Any])
     """Fields that the contract does not know."""
 

@@ -19,7 +19,7 @@ def report(verdict: Verdict, console: Console, reports: str = "") -> None:
         return f"[{STYLES.get(style, style)}]{escape(text)}[/]"
 
     def line(text: str, style: str, indent: int = 0) -> str:
-        if console.is_terminal:  # in a log it stays one line, to be searched
+        if console.is_terminal:  # one line in a log, so that it can be searched
             text = _wrap(text, console.width, indent)
         return whole(text, style)
 
@@ -28,7 +28,7 @@ def report(verdict: Verdict, console: Console, reports: str = "") -> None:
 
     helpers = {"whole": whole, "line": line, "row": row, "STYLES": STYLES, "reports": reports}
     markup = render("verdict.txt", verdict, **helpers)
-    # Soft: what is whole, such as a curl line, is not broken, so that it can be pasted.
+    # Soft wrap: a curl line is not broken, so that it can be pasted.
     console.print(Text.from_markup(markup, emoji=False), soft_wrap=True)
 
 

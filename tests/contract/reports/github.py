@@ -7,7 +7,7 @@ LIMIT = 10  # GitHub shows this many of each level for a step
 
 
 def annotations(verdict: Verdict) -> str:
-    """Return workflow commands: errors for what decides, warnings and notices for the rest."""
+    """Return workflow commands: errors if they fail the run, else warnings and notices."""
     verdict = words.readable(verdict)
     commands = []
     if verdict["result"] == "no verdict":

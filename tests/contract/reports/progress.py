@@ -1,4 +1,4 @@
-"""What is shown while the tests run."""
+"""The progress that is shown while the tests run."""
 
 from types import TracebackType
 from typing import Self

@@ -14,12 +14,12 @@ from reports.words import Verdict
 
 FOLDER = Path(__file__).parent / "templates"
 CODE = re.compile(r"`([^`\n]+)`")
-# What Markdown or GitHub would take for markup, a link, a mention or an issue.
+# Characters that Markdown or GitHub would read as markup, a link, a mention or an issue.
 SPECIAL = re.compile(r"([\\`*_\[\]<>#|~@&$])")
 
 
 def render(template: str, verdict: Verdict, **context: Any) -> str:
-    """Return the report that the template makes of the verdict."""
+    """Return the verdict, rendered with the template."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=template.endswith((".html", ".xml")),  # the others have filters of their own
@@ -50,12 +50,12 @@ def _hash(text: str) -> str:
 
 
 def code_html(text: str) -> Markup:
-    """Return HTML of the text, with what is in backticks as code."""
+    """Return the text as HTML, with backticks turned into code."""
     return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - is escaped
 
 
 def prose(text: str) -> str:
-    """Return Markdown that shows the text as it is, with what is in backticks as code."""
+    """Return Markdown that shows the text literally, except for code in backticks."""
     parts = CODE.split(" ".join(text.split()))
     shown = [SPECIAL.sub(r"\\\1", part) for part in parts]
     shown[1::2] = [code(part) for part in parts[1::2]]

@@ -38,7 +38,7 @@ def plural(number: int, noun: str) -> str:
 
 
 def headline(verdict: Verdict) -> str:
-    """Return the result in one sentence, which never claims more than was tested."""
+    """Return the result in one sentence that never claims more than was tested."""
     if verdict["result"] == "no verdict":
         return "No verdict"
     selection = verdict["selection"]
@@ -88,7 +88,7 @@ def summary(verdict: Verdict) -> str:
 
 
 def explanation(verdict: Verdict) -> list[str]:
-    """Return what the summary leaves unsaid: why the run is red all the same, and what to do."""
+    """Return why a run fails without a broken promise, and what to do."""
     said = verdict["result"] == "no verdict"
     texts = ["" if said else verdict["reason"], verdict["cure"]]
     return [text for text in texts if text]
@@ -113,7 +113,7 @@ def untested(verdict: Verdict) -> dict[str, list[Promise]]:
 
 
 def by_again(verdict: Verdict) -> dict[str, list[Promise]]:
-    """Return the promises that `--again` repeated, by what became of them."""
+    """Return the promises that `--again` repeated, by outcome."""
     return _grouped([promise for promise in verdict["promises"] if promise["again"]], "again")
 
 
@@ -130,7 +130,7 @@ def _grouped(promises: Iterable[Promise], key: str) -> dict[str, list[Promise]]:
 
 
 def clause_reference(finding: Finding) -> str:
-    """Return where the clause is from and where it is said."""
+    """Return the clause with its source and its line in openapi.yaml."""
     clause = finding["clause"]
     return f"{clause['id']} ({clause['source']}), openapi.yaml line {clause['line']}"
 

@@ -5,7 +5,7 @@ const copyText = async (element) => {
     await navigator.clipboard.writeText(element.textContent);
     return;
   }
-  // A page that comes over plain HTTP has no clipboard, but can copy what is selected.
+  // A page served over plain HTTP has no clipboard API, but can copy a selection.
   getSelection().selectAllChildren(element);
   document.execCommand("copy");
 };
