@@ -123,6 +123,11 @@ class Pair:
         old, new = self.versions
         return (f"Valid in {old}, refused in {new}:", *lines)
 
+    def shown_response(self, status: str, *lines: str) -> tuple[str, ...]:
+        """Return the lines that show a response that nobody had to expect."""
+        old, new = self.versions
+        return (f"Possible in {new}, not documented in {old}:", f"{self.base.name} → {status}", *lines)
+
     @property
     def versions(self) -> tuple[str, str]:
         """Return both versions, distinguishable if they are equal."""

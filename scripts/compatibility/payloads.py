@@ -10,7 +10,7 @@ from scripts.compatibility.containment import HOLDS, UNKNOWN, contained, proved
 from scripts.compatibility.findings import Change
 from scripts.compatibility.json_values import brief, canonical_json, explain, is_mapping
 from scripts.compatibility.operations import has_default_style, is_json
-from scripts.compatibility.schemas import close, is_ambiguous, view
+from scripts.compatibility.schemas import aligned, close, is_ambiguous, view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +34,7 @@ class Payload:
     place: str
     carrier: Carrier
     show: Callable[[Any], list[str]] | None = None  # in a request; None in a response
+    status: str = ""  # of the response
 
     @property
     def side(self) -> str:
@@ -65,8 +66,9 @@ def _proofs(sent: Closed, received: Closed, payload: Payload) -> Iterator[tuple[
         if sent.text != received.text:
             yield "", UNKNOWN, False
         return
-    small = view(sent.schema, hidden, sending=True)
-    large = view(received.schema, hidden, sending=False)
+    small, large = aligned(
+        view(sent.schema, hidden, sending=True), view(received.schema, hidden, sending=False)
+    )
     examples = (*sent.examples, *received.examples)
     found = {
         field: contained(small, step, payload.carrier, examples)
@@ -75,8 +77,9 @@ def _proofs(sent: Closed, received: Closed, payload: Payload) -> Iterator[tuple[
     is_open = any(proof.holds is None for proof in found.values())
     if is_open and contained(small, large, payload.carrier, examples).holds:
         found = dict.fromkeys(found, HOLDS)
-    small = view(received.schema, hidden, sending=True)
-    large = view(sent.schema, hidden, sending=False)
+    small, large = aligned(
+        view(received.schema, hidden, sending=True), view(sent.schema, hidden, sending=False)
+    )
     back = {
         field: proved(small, step, payload.carrier) for field, step in steps(small, large).items()
     }
@@ -149,8 +152,7 @@ def _add(payload: Payload, proof: Proof, details: str, sides: list[str], *, is_s
     elif not proof.holds:
         change = Change.BREAKING
         what = "may be a value that was not documented"
-        old, new = pair.versions
-        shown = (f"Possible in {new}, not documented in {old}:", brief(proof.witness))
+        shown = pair.shown_response(payload.status, brief(proof.witness))
     more = {"witness": proof.witness, "shown": shown}
     pair.findings.add(change, payload.place, what + details, *sides, **more)
 
