@@ -64,6 +64,7 @@ class Edges:
         for schema in schemas:
             self.definitions |= mapping_at(schema, "$defs")
             self._read(schema)
+        self.mentioned = list({canonical_json(value): value for value in self.mentioned}.values())
 
     def _read(self, schema: Any) -> None:
         for part in schema if is_list(schema) else ():
@@ -161,7 +162,8 @@ class Edges:
         sizes = sorted(self.sizes)
         for letter in ("a", "0", "A", " ", "é"):
             yield from (letter * size for size in sizes)
-        formats = [part.get("format", "") for part in (schema, *schema.get("allOf", ()))]
+        parts = filter(is_mapping, (schema, *schema.get("allOf", ())))
+        formats = [part.get("format", "") for part in parts]
         samples = [text for name in formats for text in FORMATS.get(name, ())]
         samples += (longer(name, size) for name in formats for size in sizes if name in LONGER)
         patterns = [schema["pattern"]] if "pattern" in schema else []
@@ -293,7 +295,7 @@ def matching(pattern: str) -> list[str]:
         database=None,
         deadline=None,
         derandomize=True,
-        max_examples=40,
+        max_examples=20,
         phases=[Phase.generate],
         suppress_health_check=quiet,
     )

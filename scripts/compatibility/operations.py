@@ -126,7 +126,11 @@ class Pair:
     def shown_response(self, status: str, *lines: str) -> tuple[str, ...]:
         """Return the lines that show a response that nobody had to expect."""
         old, new = self.versions
-        return (f"Possible in {new}, not documented in {old}:", f"{self.base.name} → {status}", *lines)
+        return (
+            f"Possible in {new}, not documented in {old}:",
+            f"{self.base.name} → {status}",
+            *lines,
+        )
 
     @property
     def versions(self) -> tuple[str, str]:

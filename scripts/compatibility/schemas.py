@@ -215,7 +215,8 @@ def _exclude_each_other(branches: Any) -> bool:
         if not is_mapping(branch) or branch.get("type") != "object":
             return False
         fields = mapping_at(branch, "properties")
-        constants = {name: mapping_at(fields, name).get("const") for name in branch.get("required", ())}
+        required = branch.get("required", ())
+        constants = {name: mapping_at(fields, name).get("const") for name in required}
         tags.append({name: text for name, text in constants.items() if isinstance(text, str)})
     names = set[str].intersection(*map(set, tags)) if tags else set()
     return any(len({tag[name] for tag in tags}) == len(tags) for name in names)
