@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.findings import Change
-from scripts.compatibility.json_values import canonical_json, is_mapping, mapping_at
+from scripts.compatibility.values import canonical_json, is_mapping, mapping_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +116,9 @@ def _normal_url(url: str) -> str:
     if separator:
         host, slash, path = rest.partition("/")
         url = f"{scheme.lower()}://{host.lower()}{slash}{path}"
-    return DEFAULT_PORT.sub(r"\1\2", url).removeprefix("./").rstrip("/")
+    if url != "./":
+        url = url.removeprefix("./")
+    return DEFAULT_PORT.sub(r"\1\2", url).rstrip("/")
 
 
 def _is_fixed(url: str) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from scripts.compatibility.access import addresses, compare_security, compare_servers
 from scripts.compatibility.findings import Change, Finding, Findings
-from scripts.compatibility.json_values import explain
+from scripts.compatibility.messages import compare_body, compare_parameters, compare_responses
 from scripts.compatibility.operations import (
     METHODS,
     Operation,
@@ -14,8 +14,7 @@ from scripts.compatibility.operations import (
     operations,
 )
 from scripts.compatibility.payloads import leftovers
-from scripts.compatibility.requests import compare_body, compare_parameters
-from scripts.compatibility.responses import compare_responses
+from scripts.compatibility.values import explain
 
 if TYPE_CHECKING:
     from scripts.compatibility.documents import Contract

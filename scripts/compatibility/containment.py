@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import jsonschema_rs
 from jsonschema_rs.canonical import Containment, Satisfiability
 
-from scripts.compatibility.carriers import TEXTS, Carrier
 from scripts.compatibility.edges import Edges, validator
-from scripts.compatibility.json_values import canonical_json, is_list, is_mapping, mapping_at
+from scripts.compatibility.values import (
+    TEXTS,
+    Carrier,
+    canonical_json,
+    is_list,
+    is_mapping,
+    mapping_at,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.json_values import is_list, is_mapping, mapping_at
+from scripts.compatibility.values import is_list, is_mapping, mapping_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.carriers import Carrier
 from scripts.compatibility.containment import HOLDS, UNKNOWN, contained, proved
 from scripts.compatibility.findings import Change
-from scripts.compatibility.json_values import brief, canonical_json, explain, is_mapping
-from scripts.compatibility.operations import has_default_style, is_json
+from scripts.compatibility.operations import contents, has_default_style, is_json
 from scripts.compatibility.schemas import aligned, close, is_ambiguous, view
+from scripts.compatibility.values import Carrier, brief, canonical_json, explain, is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -194,10 +193,34 @@ def compare_texts(payload: Payload, old: dict[str, Any], new: dict[str, Any]) ->
     _not_compared(pair, payload.place, "changed, and its style is not compared", old, new)
 
 
-def compare_content(
+def compare_contents(payload: Payload, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Compare the media types of a body, and the JSON of those that both contracts have."""
+    pair = payload.pair
+    before = contents(old)
+    after = contents(new)
+    sides = sorted(before), sorted(after)
+    for name in dict.fromkeys((*before, *after)):
+        if name in before and name in after:
+            _compare_content(payload, name, before[name], after[name])
+        elif any("*" in other for other in (*before, *after)):
+            what = "has another range of media types, which is not compared"
+            pair.findings.undecided(payload.place, what, *sides)
+        elif name in before:
+            header = "Content-Type" if payload.show else "Accept"
+            shown = pair.shown(pair.base.name, f"{header}: {name}")
+            what = f"is not {name} any more"
+            pair.findings.add(Change.BREAKING, payload.place, what, *sides, shown=shown)
+        elif payload.show:
+            pair.findings.add(Change.ADDITION, payload.place, f"may also be {name}", *sides)
+        else:
+            shown = pair.shown_response(payload.status, f"Content-Type: {name}")
+            what = f"may be {name}, which was not documented"
+            pair.findings.add(Change.BREAKING, payload.place, what, *sides, shown=shown)
+
+
+def _compare_content(
     payload: Payload, media_type: str, old: dict[str, Any], new: dict[str, Any]
 ) -> None:
-    """Compare the content of one media type; only JSON is understood."""
     pair = payload.pair
     if is_json(media_type):
         leftovers(pair, payload.place, CONTENT, old, new)
