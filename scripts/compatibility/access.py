@@ -17,6 +17,7 @@ NO = 0  # how sure it is that one credential is also another
 MAYBE = 1
 YES = 2
 URLS = ("authorizationUrl", "tokenUrl", "refreshUrl")
+MOST = 200  # URLs of one server
 DEFAULT_PORT = re.compile(r"^(https://[^/]*):443(?=/|$)|^(http://[^/]*):80(?=/|$)")
 Alternative = list[tuple[dict[str, Any], frozenset[str]]]  # schemes, each with scopes
 
@@ -102,9 +103,11 @@ def servers(operation: Operation) -> list[str]:
     for server in operation.servers:
         urls = [str(server.get("url", "/"))]
         variables = operation.contract.inlined(server.get("variables")) or {}
-        for name in [name for name, variable in variables.items() if variable.get("enum")]:
-            values = variables.pop(name)["enum"]
-            urls = [url.replace(f"{{{name}}}", str(value)) for url in urls for value in values]
+        for name in list(variables):
+            values = variables[name].get("enum") or []
+            if 0 < len(urls) * len(values) <= MOST:
+                del variables[name]
+                urls = [url.replace(f"{{{name}}}", str(value)) for value in values for url in urls]
         stated = f" {canonical_json(variables)}" if variables else ""
         found += [_normal_url(url) + stated for url in urls]
     return list(dict.fromkeys(found))
