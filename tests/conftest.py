@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import httpx
 import pytest
 import yaml
+
 from flashback_mock import Mock
 
 ROOT = Path(__file__).parents[1]

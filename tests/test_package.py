@@ -8,8 +8,9 @@ from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
-import flashback_mock
 import pytest
+
+import flashback_mock
 
 UPDATE = """
 import sys

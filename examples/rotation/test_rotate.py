@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import rotate
+
 from flashback_client import FlashbackClient
 from flashback_mock import Mock
 from flashback_mock.control import Fault

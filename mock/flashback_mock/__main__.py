@@ -72,7 +72,9 @@ def _serve(options: argparse.Namespace) -> int:
         raise ValueError(f"{options.host}, port {options.port}: {_remedy(error)}") from None
     with listener, asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve_until_stopped(backend, listener, guard, options.cors_origin))
-    print("\nStopped; the store remains." if options.store else "\nStopped; the state is gone.")
+    with suppress(OSError):  # nobody may read it any more
+        remains = "the store remains" if options.store else "the state is gone"
+        print(f"\nStopped; {remains}.", flush=True)
     return 0
 
 

@@ -46,7 +46,12 @@ class StderrHandler(logging.Handler):
         if self._poll and not any(event & select.POLLOUT for _, event in self._poll.poll(0)):
             return False
         content = f"{line}\n".encode("utf-8", "backslashreplace")
-        os.write(2, content if len(content) <= PIPE_BYTES else content[: PIPE_BYTES - 1] + b"\n")
+        if len(content) > PIPE_BYTES:
+            content = content[: PIPE_BYTES - 1] + b"\n"
+        try:
+            os.write(2, content)
+        except OSError:  # whoever read it is gone
+            return False
         return True
 
 

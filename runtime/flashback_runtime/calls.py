@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from email.message import Message
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, Generic, Self, TypeVar, cast
+from typing import Any, Final, Generic, NamedTuple, Self, TypeVar, cast
 
 from attrs import define, field
 
@@ -25,8 +25,7 @@ _KEPT_BODY: Final = 1 << 16  # bytes of it that an error carries
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 
 
-@define(repr=False, eq=False, kw_only=True)
-class Call(Generic[S, P]):
+class Call(NamedTuple, Generic[S, P]):
     """One call: S is what the operation returns on success, P any documented body."""
 
     method: str

@@ -8,8 +8,6 @@ from math import inf
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
-from attrs import frozen
-
 from .errors import ArgumentError, ArgumentTypeError
 from .secrets import Secret
 from .unset import UNSET
@@ -21,18 +19,29 @@ if TYPE_CHECKING:
 _WRONG_TYPE = "must be of type"
 
 
-@frozen
 class Rule:
     """What the contract says about one value. Its errors name the rule, never the value."""
 
-    kind: type[object] = object
-    min_length: int = 0
-    max_length: float = inf
-    pattern: str | None = None
-    words: str | None = None
-    minimum: float = -inf
-    maximum: float = inf
-    const: object = UNSET
+    def __init__(
+        self,
+        kind: type[object] = object,
+        *,
+        min_length: int = 0,
+        max_length: float = inf,
+        pattern: str | None = None,
+        words: str | None = None,
+        minimum: float = -inf,
+        maximum: float = inf,
+        const: object = UNSET,
+    ) -> None:
+        self.kind = kind
+        self.min_length = min_length
+        self.max_length = max_length
+        self.pattern = pattern
+        self.words = words
+        self.minimum = minimum
+        self.maximum = maximum
+        self.const = const
 
     def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
         """Check a field of a model, as attrs validators do."""

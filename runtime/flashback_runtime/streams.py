@@ -7,29 +7,40 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import httpcore
 
 from . import deadlines
-
-if TYPE_CHECKING:
-    import httpcore
 
 _CHUNK = 16384  # bytes; a slow reader must not hold one write longer than the deadline
 
 
 class DeadlineStream:
-    """A connection that gives up when the attempt's time is over."""
+    """A connection that gives up when the attempt's time is over.
+
+    What is written is sent when the response is read: head and body in one packet.
+    """
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
+        self._unsent = b""
         self.get_extra_info = stream.get_extra_info
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        with suppress(httpcore.WriteError):  # there may be a response all the same
+            self._send()
         return self._stream.read(max_bytes, _limit(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        for start in range(0, len(buffer), _CHUNK):
-            self._stream.write(buffer[start : start + _CHUNK], _limit(timeout))
+        del timeout
+        self._unsent += buffer
+
+    def _send(self) -> None:
+        unsent = self._unsent
+        self._unsent = b""
+        for start in range(0, len(unsent), _CHUNK):
+            self._stream.write(unsent[start : start + _CHUNK], _limit(None))
 
     def close(self) -> None:
         # Another thread may be reading, which closing alone does not end.

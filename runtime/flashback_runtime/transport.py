@@ -13,7 +13,6 @@ from .errors import ArgumentError
 from .http import httpx
 from .proxies import Proxy
 from .settings import Route
-from .streams import DeadlineBackend
 
 _LIMITS: Final[dict[str, Any]] = {
     "max_connections": 100,
@@ -35,6 +34,8 @@ class BlockingTransport(httpx.HTTPTransport):
 
     def __init__(self, route: Route) -> None:
         import httpcore  # noqa: PLC0415 - a third of what importing httpx costs
+
+        from .streams import DeadlineBackend  # noqa: PLC0415 - imports httpcore
 
         backend: Any = DeadlineBackend(httpcore.SyncBackend())
         self._pool = httpcore.ConnectionPool(

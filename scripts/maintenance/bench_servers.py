@@ -14,16 +14,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import flashback_mock
 import httpx
 from aiohttp import web
+
+import flashback_mock
 from flashback_mock.control.backend import Backend
 from flashback_mock.fixtures import Configuration, Fixtures
 from flashback_mock.http.server import listen
 from flashback_mock.serving import new_event_loop
 from flashback_mock.serving import serving as serving_mock
 from flashback_mock.stores import store_at
-
 from scripts import generate
 
 if TYPE_CHECKING:

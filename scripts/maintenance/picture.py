@@ -8,9 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import flashback_mock
 from playwright.sync_api import FloatRect, ViewportSize, sync_playwright
 
+import flashback_mock
 from scripts.contract import ROOT, environment
 
 PICTURE = ROOT / ".github" / "verdict.png"

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import yaml
+
 from flashback_client import AsyncFlashbackClient, FlashbackClient
 
 TOKEN = "token-of-the-test"

@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+
 from flashback_client import UNSET, AiType, FlashbackError, errors, models
 from flashback_client.api.ai_llm import update_ai_llm
 from flashback_client.models import UpdateAiLlmRequest
-
 from tests.client.support import ID, SECRET, Service, blocking, update_blocking
 
 MEMBERS = ", ".join(member.value for member in AiType)

@@ -8,12 +8,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from flashback_client import AsyncFlashbackClient, errors
 
+from flashback_client import AsyncFlashbackClient, errors
 from tests.client.support import ID, SECRET, TOKEN, UPDATED
 from tests.client.wire import answer, serving, waits_for_close
 
@@ -36,14 +36,13 @@ def slow_server() -> Generator[str]:
     urls: list[str] = []
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
+        with suppress(asyncio.IncompleteReadError, ConnectionError), closing(writer):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).lower()
                 length = head.partition(b"content-length:")[2].partition(b"\r")[0]
                 await reader.readexactly(int(length))
                 await asyncio.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - no cryptography
                 writer.write(content)
-        writer.close()
 
     async def serve() -> None:
         stop = asyncio.Event()

@@ -15,9 +15,9 @@ import certifi
 import httpcore
 import httpx
 import pytest
+
 from flashback_client import AsyncFlashbackClient, FlashbackClient, FlashbackError, errors
 from flashback_runtime.proxies import proxy_for
-
 from tests.client.support import ID, TOKEN, UPDATED, Service, blocking
 from tests.client.wire import Request, answer, says, serving
 

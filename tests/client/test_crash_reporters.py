@@ -20,9 +20,9 @@ import httpx
 import pytest
 import rollbar
 import sentry_sdk
-from flashback_client import AsyncFlashbackClient, FlashbackClient, FlashbackError
 from sentry_sdk.utils import event_from_exception
 
+from flashback_client import AsyncFlashbackClient, FlashbackClient, FlashbackError
 from tests.client.support import ID
 from tests.client.wire import Behaviour, answer, hangs_up, says, serving, waits_for_close
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
 
+from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
 from tests.client.support import ID, TOKEN, UPDATED, Service, blocking
 from tests.client.wire import Request, answer, serving, waits_for_close
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+
 from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from flashback_client import errors
 
 if TYPE_CHECKING:

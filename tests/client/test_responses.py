@@ -13,10 +13,10 @@ from typing import Any
 
 import httpx
 import pytest
+
 from flashback_client import AiType, AsyncFlashbackClient, FlashbackError, errors
 from flashback_client.api.ai_llm import update_ai_llm
 from flashback_client.models import UpdateAiLlmRequest, UpdateAiLlmResponse
-
 from tests.client.support import (
     CONTRACT,
     ID,

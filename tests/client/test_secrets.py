@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import httpx
 import pytest
+
 from flashback_client import FlashbackClient, FlashbackError, Secret, errors
 from flashback_client.models import UpdateAiLlmRequest
-
 from tests.client.support import ID, SECRET, TOKEN, URL, Service, blocking, pickled
 
 if TYPE_CHECKING:

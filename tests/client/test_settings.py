@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
 
+from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
 from tests.client.support import ID, TOKEN, UPDATED, Service, blocking
 from tests.client.wire import answer, says, serving
 

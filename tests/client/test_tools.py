@@ -12,13 +12,13 @@ import httpx
 import pytest
 import respx
 import sentry_sdk
-from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sentry_sdk.integrations.httpx import HttpxIntegration
 
+from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
 from tests.client.support import ID, TOKEN, UPDATED, URL
 from tests.client.wire import answer, says, serving
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from schemathesis.schemas import BaseSchema
+from test_authentication import UNKNOWN
+
 from support import contract, controls, deviations, generation, rules, values
 from support.backend import (
     MEANINGS,
@@ -28,7 +30,6 @@ from support.options import add_options
 from support.plugin import Hooks, Listing, Verdict, clause_of, row_of
 from support.promise import Promise, Run
 from support.verdict import Selection
-from test_authentication import UNKNOWN
 
 VERDICT = pytest.StashKey[Verdict]()
 OPEN_DOOR = {"missing": (NOBODY, ()), "unknown": (UNKNOWN, "Bearer wrong")}

@@ -1,6 +1,7 @@
 """Access: who may update which configuration."""
 
 import pytest
+
 from support import values
 from support.backend import ADMIN, FOREIGN_ID, READER, STRANGER, WRITER
 from support.promise import Promise

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+
 from support import values
 from support.backend import EXPIRED, FOREIGN_ID, READER, STRANGER, TOKENS, WRITER
 from support.exchange import User

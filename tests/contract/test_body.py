@@ -1,6 +1,7 @@
 """Body: only JSON in UTF-8, announced as such, is read."""
 
 import pytest
+
 from support import values
 from support.contract import LARGEST_BODY
 from support.promise import Promise

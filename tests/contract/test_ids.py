@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
+
 from support import contract, values
 from support.backend import ADMIN, WRITER
 from support.exchange import Place

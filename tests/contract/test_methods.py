@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from support import contract
 from support.backend import ADMIN, READER, STRANGER, WRITER
 from support.exchange import Place

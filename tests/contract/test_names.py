@@ -1,6 +1,7 @@
 """Names and effects: a name is unique in its workspace, which is all that HTTP shows of updates."""
 
 import pytest
+
 from support import contract, values
 from support.backend import READER, SIBLING_ID, STRANGER
 from support.exchange import Exchange, Request

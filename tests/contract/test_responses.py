@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+
 from support import contract, values
 from support.backend import ADMIN, FOREIGN_ID, READER, STRANGER
 from support.promise import Promise

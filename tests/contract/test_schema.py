@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import schemathesis
 from schemathesis import Case
+
 from support import contract, values
 from support.expectation import expectation_of
 from support.generation import request_of

@@ -4,6 +4,7 @@ from itertools import product
 from typing import Any
 
 import pytest
+
 from support import values
 from support.backend import ADMIN, FOREIGN_ID, READER, SIBLING_ID, STRANGER, WRITER
 from support.exchange import Request

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from support import contract, urls
 from support.backend import NOBODY, READER, USERS, WRITER
 from support.exchange import Place, Request, User

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from flashback_mock import Mock
 
+from flashback_mock import Mock
 from tests.conftest import lacking
 from tests.mock.wire import command, connected, put
 
@@ -154,7 +154,7 @@ REFUSED: list[tuple[str, object, int, str]] = [
     ("settings", {"delay": 1}, 400, "nothing but fixedDelay, answerNext"),
     ("settings", {"fixedDelay": "1"}, 400, "fixedDelay: must be of type number"),
     ("settings", {"fixedDelay": -1}, 400, "delay: must be from 0 to 3600 seconds"),
-    ("settings", {"answerNext": 500}, 400, "answerNext: must be of type dict or list"),
+    ("settings", {"answerNext": 500}, 400, "answerNext: must be of type object or list"),
     ("settings", {"answerNext": [5]}, 400, "answerNext: must be a JSON object with nothing but"),
     ("settings", {"answerNext": {"code": 1}}, 400, "answerNext: must be a JSON object with"),
     ("settings", {"answerNext": {}}, 400, "nothing planned"),

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import flashback_mock
 import httpx
 import pytest
+
+import flashback_mock
 from flashback_mock.stores import StoreError
 from flashback_mock.stores.memory import MemoryStore
-
 from tests.mock.wire import command, put, url_in, welcome_of
 
 MAIN = "550e8400-e29b-41d4-a716-446655440000"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from flashback_mock import Mock
 from flashback_mock.__main__ import main
 

@@ -5,10 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import flashback_mock
 import jsonschema_rs
 import pytest
 import yaml
+
+import flashback_mock
 from flashback_mock.contract import Contract
 from flashback_mock.fixtures import DEFAULT, SCHEMA, Fixtures
 

@@ -5,13 +5,13 @@ import threading
 import time
 from datetime import UTC, datetime
 
-import flashback_mock
 import httpx
 import pytest
+
+import flashback_mock
 from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
 from flashback_mock import Mock
 from flashback_mock.http.messages import Answer, Handler, Request
-
 from tests.mock.wire import put
 
 

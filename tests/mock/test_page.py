@@ -13,9 +13,6 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from flashback_mock import Mock
-from flashback_mock.http.messages import Request
-from flashback_mock.http.page import Page as MockPage
 from multidict import CIMultiDict
 from openapi_spec_validator import validate
 from playwright.sync_api import (
@@ -27,6 +24,10 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+
+from flashback_mock import Mock
+from flashback_mock.http.messages import Request
+from flashback_mock.http.page import Page as MockPage
 
 PATH = "/__admin/docs"
 ASSETS = ("page.css", "page.js", "icon.svg", "openapi.json", "swagger_bundle.js")

@@ -5,11 +5,11 @@ import threading
 from collections.abc import Generator, Iterator
 from urllib.parse import quote
 
-import flashback_mock
 import httpx
 import pytest
-from flashback_mock import Mock
 
+import flashback_mock
+from flashback_mock import Mock
 from tests.mock.wire import JSON, connected, head, received
 
 

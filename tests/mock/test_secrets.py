@@ -1,8 +1,9 @@
 """Tokens and credentials stay out of what the mock prints and answers."""
 
-import flashback_mock
 import httpx
 import pytest
+
+import flashback_mock
 
 CANARY = "canary-3f9c1e77"
 

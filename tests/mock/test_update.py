@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from flashback_mock import Mock
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+
 from flashback_mock import Mock
 
 JSON = {"Content-Type": "application/json"}

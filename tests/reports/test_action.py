@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import flashback_mock
 import pytest
 import yaml
+
+import flashback_mock
 
 EXPRESSION = re.compile(r"\$\{\{ *([\w.-]+) *\}\}")
 CONDITION = re.compile(r"(?P<always>always\(\) && )?(?P<name>[\w.-]+) == '(?P<value>\w+)'")

@@ -4,10 +4,10 @@ import io
 import re
 
 import pytest
-from reports import console, words
-from reports.progress import Progress
 from rich.console import Console
 
+from reports import console, words
+from reports.progress import Progress
 from tests.reports.samples import ALL, Verdict, accepted, broken, kept, no_verdict, not_tested
 
 

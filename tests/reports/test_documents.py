@@ -12,11 +12,11 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-import reports
 from markdown_it import MarkdownIt
+
+import reports
 from reports import github
 from reports.rendering import render
-
 from tests.reports.samples import ALL, Verdict, broken, no_verdict, not_tested
 
 FILES = ("junit.xml", "verdict.html", "verdict.json", "verdict.md")

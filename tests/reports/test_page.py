@@ -7,8 +7,8 @@ from typing import Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from reports import rendering
 
+from reports import rendering
 from tests.reports.samples import ALL, Verdict, accepted, broken, kept, not_tested
 
 Scheme = Literal["light", "dark"]

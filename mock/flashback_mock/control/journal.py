@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 MAX_ENTRIES = 10_000
 
@@ -93,7 +93,7 @@ class Journal:
     async def wait_for(
         self,
         count: int,
-        timeout: float,
+        timeout: float,  # noqa: ASYNC109 - it is the caller's, in seconds
         criteria: Mapping[str, Any],
     ) -> list[Entry]:
         """Return the matching entries once there are `count`.
@@ -134,7 +134,7 @@ def checked_criteria(criteria: Mapping[str, Any]) -> dict[str, Any]:
         if kind is None:
             raise ValueError(f"expected criteria from {', '.join(CRITERIA)}, got another one")
         if kind is list and isinstance(value, (list, tuple)):
-            checked[name] = tuple(value)
+            checked[name] = tuple(cast("list[str]", value))
         elif type(value) is kind:
             checked[name] = value
         else:

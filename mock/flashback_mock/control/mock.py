@@ -51,7 +51,7 @@ class Mock:
 
     @property
     def store(self) -> Store:
-        """Return its store, whose methods run in the event loop that serves."""
+        """Return its store, whose methods are for `call`."""
         return self._backend.store
 
     @property
@@ -116,7 +116,7 @@ class Mock:
 
     def answer_sequence(self, *steps: Step) -> None:
         """Plan the answers to the next requests in order; a step is as in `answer_next`."""
-        self._call(self._backend.plan(list(steps)))
+        self.call(self._backend.plan(list(steps)))
 
     def clear_planned(self) -> None:
         """Forget all planned answers, and the delay."""
@@ -133,12 +133,12 @@ class Mock:
     @without_frames
     def configuration(self, id: str) -> dict[str, Any]:
         """Return what is stored now; of a credential only that it is set, and when it changed."""
-        return self._call(self._backend.store.configuration(id))
+        return self.call(self._backend.store.configuration(id))
 
     @without_frames
     def reveals(self, id: str, **credentials: str) -> bool:
         """Return whether these are the stored credentials, as in `reveals(id, secret="…")`."""
-        return self._call(self._backend.reveals(id, self._fields(credentials)))
+        return self.call(self._backend.reveals(id, self._fields(credentials)))
 
     @without_frames
     def assert_updated(self, id: str, **fields: str) -> None:
@@ -147,7 +147,7 @@ class Mock:
         Credentials must have been sent, too. The message says how each field differs (of a
         credential only that it does), and why requests were refused.
         """
-        failure = self._call(self._backend.update_failure(id, self._fields(fields)))
+        failure = self.call(self._backend.update_failure(id, self._fields(fields)))
         if failure:
             raise AssertionError(failure)
 
@@ -155,37 +155,37 @@ class Mock:
     def add_configuration(self, *, workspace: str = "", id: str = "", **fields: str) -> str:
         """Add a configuration, by default to the first workspace; return its id."""
         work = self._backend.add_configuration(self._fields(fields), workspace, id)
-        return self._call(work)
+        return self.call(work)
 
     @without_frames
     def delete_configuration(self, id: str) -> None:
         """Delete a configuration; updates of it answer 404 from now on."""
-        self._call(self._backend.delete_configuration(id))
+        self.call(self._backend.delete_configuration(id))
 
     @without_frames
     def add_member(
         self, user: str, *, workspace: str = "", access: str = "WRITE", token: str = ""
     ) -> str:
         """Add a user to a workspace, by default the first, or change the access; return a token."""
-        return self._call(self._backend.add_member(user, workspace, access, token))
+        return self.call(self._backend.add_member(user, workspace, access, token))
 
     def set_access(self, user: str, access: str, *, workspace: str = "") -> None:
         """Change a user's access to READ, WRITE or ADMIN, by default in the first workspace."""
-        self._call(self._backend.set_access(user, access, workspace))
+        self.call(self._backend.set_access(user, access, workspace))
 
     @without_frames
     def expire_token(self, token: str) -> None:
         """Let a token expire now."""
-        self._call(self._backend.expire_token(token))
+        self.call(self._backend.expire_token(token))
 
     @without_frames
     def revoke_token(self, token: str) -> None:
         """Remove a token."""
-        self._call(self._backend.revoke_token(token))
+        self.call(self._backend.revoke_token(token))
 
     def reset(self) -> None:
         """Restore the fixtures, and clear plans, delay and log."""
-        self._call(self._backend.reset())
+        self.call(self._backend.reset())
 
     def _fields(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return the fields by the contract's names; the Python client's are accepted too."""
@@ -198,7 +198,8 @@ class Mock:
             fields[field] = value
         return fields
 
-    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine, such as one of the store, in the event loop that serves."""
         try:
             return self._run(work, SECONDS)
         except NotFoundError:

@@ -4,13 +4,20 @@ import re
 import threading
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, TypedDict, Unpack, get_args
+from typing import Any, Literal, NamedTuple, TypedDict, get_args
 
 from flashback_mock.contract import Contract
 
 Fault = Literal["reset", "empty", "refused", "timeout", "truncated", "malformed"]
 FAULTS: tuple[str, ...] = get_args(Fault)
 WITHOUT_STATUS = ("reset", "empty", "refused", "timeout")
+CONTENT = {"status", "example", "headers"}
+EXCLUDED: dict[str, set[str]] = {  # what a fault leaves no place for
+    "reset": CONTENT,
+    "empty": CONTENT,
+    "timeout": CONTENT | {"delay"},
+    "refused": CONTENT | {"delay", "id", "times", "after_update"},
+}
 MAX_PLANNED = 10_000
 MAX_SECONDS = 3600.0
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -106,61 +113,39 @@ class Plans:
 
 def plans_of(contract: Contract, step: Step) -> list[Plan]:
     """Return the plans of one step; raise `ValueError` if it is empty or contradicts itself."""
-    return _plans_of(contract, **step)
-
-
-def _plans_of(contract: Contract, **step: Unpack[Step]) -> list[Plan]:
     status = step.get("status") or 0
     example = step.get("example") or ""
     fault = step.get("fault") or ""
     times = step.get("times", 1)
     headers = checked_headers(step.get("headers") or {})
     delay = checked_seconds("delay", step.get("delay") or 0)
+    checked_seconds("duration", step.get("duration") or 0)
     if fault not in ("", *FAULTS):
         raise ValueError(f"fault: must be one of {', '.join(FAULTS)}")
     if not 1 <= times <= MAX_PLANNED:
         raise ValueError(f"times: must be from 1 to {MAX_PLANNED}")
-    _check_status(contract, status, example)
-    _check_combination(step)
-    update = bool(step.get("after_update")) or not (status or example or fault)
-    plan = Plan(status, example, headers, delay, fault, update, step.get("id") or "")
-    return [plan] * times
-
-
-def _check_status(contract: Contract, status: int, example: str) -> None:
-    if status and status != 200 and not 400 <= status <= 599:
+    if status not in (0, 200, *range(400, 600)):
         raise ValueError("status: must be 200, or from 400 to 599")
     if example:
         try:
             contract.example(str(status or ""), example)
         except LookupError as error:
             raise ValueError(f"example: {error}") from None
+    _check_combination(step, fault)
+    update = bool(step.get("after_update")) or not (status or example or fault)
+    return [Plan(status, example, headers, delay, fault, update, step.get("id") or "")] * times
 
 
-def _check_combination(step: Step) -> None:
-    given = {name for name, value in step.items() if value}
-    content = given & {"status", "example", "headers"}
-    fault = step.get("fault") or ""
-    if not content and not fault and "delay" not in given:
+def _check_combination(step: Step, fault: str) -> None:
+    given = {name for name, value in step.items() if value and (name, value) != ("times", 1)}
+    if not given & {"status", "example", "headers", "delay", "fault"}:
         raise ValueError("nothing planned; give status, example, headers, delay or fault")
-    if fault in WITHOUT_STATUS and content:
-        raise ValueError(
-            f"fault: {fault} sends no answer, so it has no {', '.join(sorted(content))}"
-        )
-    if fault == "timeout" and "delay" in given:
-        raise ValueError("fault: timeout never answers, so it has no delay")
-    if fault == "refused":
-        more = given & {"delay", "id", "after_update"} | (
-            {"times"} if step.get("times", 1) > 1 else set()
-        )
-        if more:
-            raise ValueError(
-                f"fault: refused closes the port, so it has no {', '.join(sorted(more))}"
-            )
-        checked_seconds("duration", step.get("duration") or 0)
-        if "duration" not in given:
-            raise ValueError("duration: how long the port is closed is missing")
-    elif "duration" in given:
+    if excluded := given & EXCLUDED.get(fault, set()):
+        names = ", ".join(sorted(excluded))
+        raise ValueError(f"fault: {fault} sends no such answer, so it excludes {names}")
+    if fault == "refused" and "duration" not in given:
+        raise ValueError("duration: how long the port is closed is missing")
+    if fault != "refused" and "duration" in given:
         raise ValueError("duration: goes with the fault refused only")
 
 

@@ -1,6 +1,6 @@
 """`/__admin`: what tests in any language, and the page, do with the mock over HTTP."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, cast
 from urllib.parse import parse_qs, unquote
@@ -160,9 +160,8 @@ class Admin:
         if "fixedDelay" in given:
             plans.delay = given["fixedDelay"] / 1000
         if "answerNext" in given:
-            steps = given["answerNext"]
             try:
-                await self._backend.plan(_steps(steps if isinstance(steps, list) else [steps]))
+                await self._backend.plan(_steps(given["answerNext"]))
             except ValueError:
                 plans.delay = before
                 raise
@@ -243,11 +242,13 @@ def _checked(name: str, value: Any, kinds: dict[str, Any]) -> dict[str, Any]:
 def _type_name(kind: Any) -> str:
     if kind == NUMBER:
         return "number"
-    return " or ".join(one.__name__ for one in kind) if isinstance(kind, tuple) else kind.__name__
+    return "object or list" if isinstance(kind, tuple) else str(kind.__name__)
 
 
-def _steps(values: list[Any]) -> list[Step]:
-    """Return the steps of `answerNext`, whose times are in milliseconds."""
+def _steps(answer_next: Any) -> list[Step]:
+    """Return the steps of `answerNext`, one or a list, whose times are in milliseconds."""
+    is_list = isinstance(answer_next, list)
+    values = cast("Sequence[Any]", answer_next) if is_list else [answer_next]
     steps: list[Step] = []
     for value in values:
         given = _checked("answerNext", value, STEP)

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from rich.console import Console
+
 import reports
 from reports import console as terminal
 from reports.progress import Progress
-from rich.console import Console
-
 from support import contract, deviations
 from support.exchange import NoVerdictError
 from support.findings import BrokenPromiseError, Finding

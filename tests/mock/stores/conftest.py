@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from flashback_mock import Contract, Fixtures
 from flashback_mock.stores import Store
 from flashback_mock.stores.keys import KeySource
 from flashback_mock.stores.memory import MemoryStore
 from flashback_mock.stores.postgresql import PostgresqlStore
 from flashback_mock.stores.sqlite import SqliteStore
-
-from tests.conftest import lacking
 from scripts.maintenance.postgresql import Cluster, programs, running
+from tests.conftest import lacking
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 CONTRACT = Contract()

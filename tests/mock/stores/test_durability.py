@@ -15,12 +15,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import flashback_mock
 import pytest
+
+import flashback_mock
 from flashback_mock.fixtures import Configuration, Fixtures, Member, Token
 from flashback_mock.stores import Store, store_at
 from flashback_mock.stores.vault import Vault
-
 from tests.mock.stores.conftest import CONTRACT, MAIN, SIBLING
 
 KILLS = 50

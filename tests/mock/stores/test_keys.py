@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+
 from flashback_mock.stores import StoreError
 from flashback_mock.stores.keys import KEYS, KEYS_FILE, KeySource
 from flashback_mock.stores.vault import HEADER_BYTES, LENGTH_BYTES, SIZES, TAG_BYTES, Vault
-
 from tests.mock.stores.conftest import FIXTURES, Place, Run, rotate
 from tests.mock.wire import welcome_of
 

@@ -16,11 +16,11 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
+
 from flashback_mock.fixtures import Configuration, Fixtures
 from flashback_mock.stores import Store, StoreError, postgresql, store_at
 from flashback_mock.stores.keys import KeySource
 from flashback_mock.stores.vault import SIZES, VERSION, Vault, key_id, sealing_key_id
-
 from scripts.maintenance.postgresql import PASSWORD, Cluster, certificate
 from tests.mock.stores.conftest import (
     CONTRACT,

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from flashback_mock import Fixtures
 from flashback_mock.stores import StoreError, store_at
 from flashback_mock.stores.sqlite import APPLICATION_ID
-
 from tests.mock.stores.conftest import CONTRACT, FIXTURES, Place, Run
 
 READ = "import sqlite3, sys; sqlite3.connect(sys.argv[1], 0).execute('SELECT 1 FROM sqlite_master')"

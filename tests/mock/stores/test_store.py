@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from flashback_mock.fixtures import Configuration, Fixtures, Member, Token
 from flashback_mock.stores import (
     ForbiddenError,
@@ -19,7 +20,6 @@ from flashback_mock.stores import (
     StoreError,
     UnauthorizedError,
 )
-
 from tests.mock.stores.conftest import CONTRACT, FIXTURES, MAIN, OWNER, SIBLING, Place, Run, rotate
 
 EXAMPLE = CONTRACT.examples["everything"]
