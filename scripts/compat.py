@@ -7,9 +7,9 @@ import json
 import sys
 from pathlib import Path
 
-from scripts.compatibility import comparison, documents, python_interface, report, verdict
+from scripts.compatibility import comparison, documents, findings, python_interface, report
 from scripts.compatibility.documents import NAME, CannotCompareError
-from scripts.compatibility.json_values import canonical_json
+from scripts.compatibility.values import canonical_json
 
 IN_ORDER = 0
 NOT_IN_ORDER = 1
@@ -68,16 +68,16 @@ def _compare(options: argparse.Namespace) -> int:
         _print_nothing(base, options.format)
         return IN_ORDER
     for contract in (base, head):
-        verdict.core(contract)
-    findings = []
+        findings.core(contract)
+    found: list[findings.Finding] = []
     reason = ""
     if canonical_json(base.document) != canonical_json(head.document):
         for contract in (base, head):
             documents.must_be_valid(contract)
         python, reason = python_interface.compare(base, head)
-        findings = [*comparison.compare(base, head), *python]
-    decisions = verdict.read_decisions(path.parent / DECISIONS)
-    result = verdict.judge(base, head, findings, decisions)
+        found = [*comparison.compare(base, head), *python]
+    decisions = findings.read_decisions(path.parent / DECISIONS)
+    result = findings.judge(base, head, found, decisions)
     result.not_compared = reason
     if options.base or options.head:  # compat.yaml is about the default comparison
         result.stale = []

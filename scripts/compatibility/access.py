@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.findings import Change
-from scripts.compatibility.json_values import canonical_json, is_mapping, mapping_at
+from scripts.compatibility.values import canonical_json, is_mapping, mapping_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,7 @@ NO = 0  # how sure it is that one credential is also another
 MAYBE = 1
 YES = 2
 URLS = ("authorizationUrl", "tokenUrl", "refreshUrl")
+MOST = 200  # URLs of one server
 DEFAULT_PORT = re.compile(r"^(https://[^/]*):443(?=/|$)|^(http://[^/]*):80(?=/|$)")
 Alternative = list[tuple[dict[str, Any], frozenset[str]]]  # schemes, each with scopes
 
@@ -97,13 +98,19 @@ def _urls(scheme: dict[str, Any]) -> set[tuple[str, str, str]]:
 
 
 def servers(operation: Operation) -> list[str]:
-    """Return the base URLs of an operation; variables are part of them as they are declared."""
+    """Return the base URLs of an operation, one for each value of a variable that lists them."""
     found: list[str] = []
     for server in operation.servers:
-        url = _normal_url(str(server.get("url", "/")))
-        variables = operation.contract.inlined(server.get("variables"))
-        found.append(f"{url} {canonical_json(variables)}" if variables else url)
-    return found
+        urls = [str(server.get("url", "/"))]
+        variables = operation.contract.inlined(server.get("variables")) or {}
+        for name in list(variables):
+            values = variables[name].get("enum") or []
+            if 0 < len(urls) * len(values) <= MOST:
+                del variables[name]
+                urls = [url.replace(f"{{{name}}}", str(value)) for value in values for url in urls]
+        stated = f" {canonical_json(variables)}" if variables else ""
+        found += [_normal_url(url) + stated for url in urls]
+    return list(dict.fromkeys(found))
 
 
 def _normal_url(url: str) -> str:
@@ -112,7 +119,14 @@ def _normal_url(url: str) -> str:
     if separator:
         host, slash, path = rest.partition("/")
         url = f"{scheme.lower()}://{host.lower()}{slash}{path}"
+    if url != "./":
+        url = url.removeprefix("./")
     return DEFAULT_PORT.sub(r"\1\2", url).rstrip("/")
+
+
+def _is_fixed(url: str) -> bool:
+    """Return whether a URL depends neither on variables nor on where the contract is."""
+    return "{" not in url and (url.startswith("/") or "://" in url or not url)
 
 
 def addresses(operation: Operation) -> set[str]:
@@ -131,13 +145,15 @@ def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
     for url in old:
         if f"{pair.base.method} {url}{pair.base.key[0]}" in after:
             continue
-        is_pattern = any("{" in other for other in (url, *others))
+        is_fixed = all(map(_is_fixed, (url, *others)))
         is_mixed = any(("://" in other) != ("://" in url) for other in others)
-        if is_pattern or is_mixed:
+        if is_mixed or not is_fixed:
             what = f"{url or '/'} may not be served any more"
             pair.findings.add(Change.UNDECIDED, place, what, url, new)
         else:
-            pair.findings.add(Change.BREAKING, place, f"{url or '/'} is removed", url, new)
+            what = f"{url or '/'} is removed"
+            shown = pair.shown(f"{pair.base.method.upper()} {url}{pair.base.path}")
+            pair.findings.add(Change.BREAKING, place, what, url, new, shown=shown)
     for url in new:
         if f"{pair.head.method} {url}{pair.head.key[0]}" not in before:
             pair.findings.add(Change.ADDITION, place, f"{url or '/'} is new", old, url)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from scripts.compatibility.access import addresses, compare_security, compare_servers
 from scripts.compatibility.findings import Change, Finding, Findings
-from scripts.compatibility.json_values import explain
+from scripts.compatibility.messages import compare_body, compare_parameters, compare_responses
 from scripts.compatibility.operations import (
     METHODS,
     Operation,
@@ -14,8 +14,7 @@ from scripts.compatibility.operations import (
     operations,
 )
 from scripts.compatibility.payloads import leftovers
-from scripts.compatibility.requests import compare_body, compare_parameters
-from scripts.compatibility.responses import compare_responses
+from scripts.compatibility.values import explain
 
 if TYPE_CHECKING:
     from scripts.compatibility.documents import Contract
@@ -89,10 +88,13 @@ def _hides(new: Operation, old: Operation, before: list[Operation]) -> bool:
     """Return whether a new path may also be a value of a parameter in an old path."""
     if any(known.key[0] == new.key[0] for known in before):
         return False
-    parts = old.key[0].split("/"), new.key[0].split("/")
-    return len(parts[0]) == len(parts[1]) and all(
-        old_part == new_part or "{}" in old_part for old_part, new_part in zip(*parts, strict=True)
-    )
+    before_parts = old.key[0].split("/")
+    after_parts = new.key[0].split("/")
+    if len(before_parts) != len(after_parts):
+        return False
+    pairs = [pair for pair in zip(before_parts, after_parts, strict=True) if pair[0] != pair[1]]
+    may_be_equal = all("{}" in old_part or "{}" in new_part for old_part, new_part in pairs)
+    return may_be_equal and any("{}" in old_part for old_part, _ in pairs)
 
 
 def _words(base: Contract, head: Contract) -> list[Finding]:

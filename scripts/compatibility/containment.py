@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import jsonschema_rs
 from jsonschema_rs.canonical import Containment, Satisfiability
 
-from scripts.compatibility.carriers import TEXTS, Carrier
 from scripts.compatibility.edges import Edges, validator
-from scripts.compatibility.json_values import canonical_json, is_list, is_mapping, mapping_at
+from scripts.compatibility.values import (
+    TEXTS,
+    Carrier,
+    canonical_json,
+    is_list,
+    is_mapping,
+    mapping_at,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +32,7 @@ LARGE = 8_000  # characters of schemas that are not subtracted: it takes minutes
 SECONDS = 0.6  # of CPU for one search
 LETTERS = 4_000_000  # of all simplifications that are tried for one witness
 SHORT = 40  # letters of a text that are simplified one by one
+ONE_ITEM = {"minItems": 1, "maxItems": 1}
 COST = 1_000  # letters that a try is worth
 
 
@@ -114,11 +121,28 @@ def _covers_as_text(large: Schema, small: Schema, carrier: Carrier) -> bool:
             continue
         form = mapping_at({"form": _plain_form(part)}, "form")
         values: list[Any] = form.get("enum", [form["const"]] if "const" in form else [])
-        if not (values and all(_is_accepted(large, value, carrier) for value in values)) and not (
-            name in TEXTS and covers(large, TEXTS[name])
-        ):
+        if values and all(_is_accepted(large, value, carrier) for value in values):
+            continue
+        is_list_item = carrier.where == "query" and name not in {"null", "array", "object"}
+        if name in TEXTS and covers(large, TEXTS[name]):
+            continue
+        if is_list_item and covers(large, {"type": "array", "items": part, **ONE_ITEM}):
+            continue
+        if not (name == "array" and _covers_items(large, form, carrier)):
             return False
     return True
+
+
+def _covers_items(large: Schema, small: Schema, carrier: Carrier) -> bool:
+    """Return whether lists are covered if each item is, as it is or as its text."""
+    plain = _plain_form(large)
+    if carrier.where != "query" or not (is_mapping(plain) and is_mapping(small)):
+        return False
+    if {*plain, *small} - {"$schema", "type", "items", "minItems", "maxItems"}:
+        return False  # other rules may depend on what the items are
+    sizes = [{**side, "items": True} for side in (plain, small)]
+    is_item_covered = _covers_as_text(plain.get("items", True), small.get("items", True), carrier)
+    return is_item_covered and covers(*sizes)
 
 
 def _is_accepted(large: Schema, value: Any, carrier: Carrier) -> bool:
@@ -138,13 +162,13 @@ class _Search:
         self.declared = canonical_json(small)
         self.admits = validator(small, {}).is_valid
         self.accepts = validator(large, {}).is_valid
-        self.forms = [_plain_form(small)]
-        self.other = _plain_form(large)
+        # As they are, too: the canonical form merges alternatives that differ in the other schema.
+        self.forms = [(_plain_form(small), _plain_form(large)), (small, large)]
         if len(self.declared) + len(canonical_json(large)) < LARGE:
             difference = attempt(lambda: canonical(small).subtract(canonical(large)), None)
             if difference is not None:
-                self.forms.insert(0, difference.to_json_schema())
-        self.edges = Edges([small, large, *self.forms], examples)
+                self.forms.insert(0, (difference.to_json_schema(), self.forms[0][1]))
+        self.edges = Edges([large, *(form for form, _ in self.forms)], examples)
 
     def is_witness(self, value: Any) -> bool:
         """Return whether the value can be sent, is admitted, and is refused however it is read."""
@@ -163,10 +187,10 @@ class _Search:
         """Yield values at the edges, until the time is over."""
         yield from self.edges.mentioned
         end = time.process_time() + SECONDS
-        for form in self.forms:
-            for value in islice(self.edges.values(form, 0, self.other), most):
+        for form, other in self.forms:
+            for i, value in enumerate(islice(self.edges.values(form, 0, other), most)):
                 yield value
-                if time.process_time() > end:
+                if i % 16 == 0 and time.process_time() - self.edges.waited > end:
                     return
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from scripts.compatibility.json_values import is_list, is_mapping
+from scripts.compatibility.values import is_list, is_mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "openapi.yaml"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from functools import lru_cache
 from itertools import chain, combinations, islice
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
-from scripts.compatibility.json_values import canonical_json, is_list, is_mapping, mapping_at
+from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,14 @@ FORMATS = {
     "uri-reference": ["/"],
     "uuid": ["00000000-0000-4000-8000-000000000000"],
 }
+# What makes a value of a format longer: a start, what repeats, an end.
+LONGER = {
+    "date-time": ("2024-02-29T23:59:59.", "0", "Z"),
+    "time": ("23:59:59.", "0", "Z"),
+    "email": ("a@", "b.", "co"),
+    "hostname": ("a.", "b.", "co"),
+    "uri": ("http://a/", "b", ""),
+}
 # Patterns distinguish letters, digits, spaces, control characters, and what is not ASCII.
 CHARACTERS = [*map(chr, range(0x180)), "\u2028", "\u3000", "\ufeff", "\U0001f600"]
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
@@ -35,6 +44,7 @@ MANY = 400  # values of a part
 LONGEST = 300_000  # characters or items
 DIGITS = 18  # of a number: its text may be too long
 DEPTH = 8
+PAIRED = 12  # values of items that are tried in pairs
 PATTERNS = 8  # of other parts: it takes a tenth of a second to match one
 
 
@@ -50,9 +60,11 @@ class Edges:
         self.patterns: set[str] = set()
         self.mentioned: list[Any] = list(examples)
         self.known: dict[str, list[Any]] = {}
+        self.waited = 0.0  # CPU seconds for strings that match: most of it is an import
         for schema in schemas:
             self.definitions |= mapping_at(schema, "$defs")
             self._read(schema)
+        self.mentioned = list({canonical_json(value): value for value in self.mentioned}.values())
 
     def _read(self, schema: Any) -> None:
         for part in schema if is_list(schema) else ():
@@ -86,10 +98,7 @@ class Edges:
         if "$ref" in schema:
             yield from self.values(self.definitions.get(schema["$ref"][8:]), depth + 1)
         for keyword in ("anyOf", "oneOf", "allOf"):
-            for branch in schema.get(keyword, ()):
-                if is_mapping(branch):
-                    merged = {**_without(schema, keyword), **branch}
-                    yield from islice(self.values(merged, depth + 1), MANY)
+            yield from self.alternatives(keyword, schema, depth, other)
         yield from schema.get("enum", ())
         types = schema.get("type", TYPES)
         for name in [types] if isinstance(types, str) else types:
@@ -101,6 +110,22 @@ class Edges:
                 yield from self.strings(schema)
             else:
                 yield from self.scalars(name, schema)
+
+    def alternatives(
+        self, keyword: str, schema: dict[str, Any], depth: int, other: Any
+    ) -> Iterator[Any]:
+        """Yield values of each branch, more of those that differ in the other schema."""
+        branches: list[Any] = list(filter(is_mapping, schema.get(keyword, ())))
+        others: list[Any] = other.get(keyword, []) if is_mapping(other) else []
+        changed = [branch for branch in others if branch not in branches]
+        most = 10 * MANY // max(len([part for part in branches if part not in others]), 1)
+        for branch in branches:
+            merged = {**_without(schema, keyword), **branch}
+            if branch in others:
+                yield from self.admitted(merged, depth + 1)
+                continue
+            unlike = changed.pop(0) if changed else None
+            yield from islice(self.values(merged, depth + 1, unlike), most)
 
     def admitted(self, schema: Any, depth: int) -> list[Any]:
         """Return a few values that the schema admits."""
@@ -137,11 +162,13 @@ class Edges:
         sizes = sorted(self.sizes)
         for letter in ("a", "0", "A", " ", "é"):
             yield from (letter * size for size in sizes)
-        formats = [part.get("format", "") for part in (schema, *schema.get("allOf", ()))]
+        parts = filter(is_mapping, (schema, *schema.get("allOf", ())))
+        formats = [part.get("format", "") for part in parts]
         samples = [text for name in formats for text in FORMATS.get(name, ())]
+        samples += (longer(name, size) for name in formats for size in sizes if name in LONGER)
         patterns = [schema["pattern"]] if "pattern" in schema else []
         for pattern in dict.fromkeys([*patterns, *sorted(self.patterns)[:PATTERNS]]):
-            samples += matching(pattern)
+            samples += self.matching(pattern)
         samples.sort(key=len)
         yield from samples
         for seed in (*mentioned, *samples[:8]):
@@ -165,6 +192,11 @@ class Edges:
         for value in self.varied(items, others, depth):
             yield [*start, *[value] * fewest]
         different = list(islice(self.values(items, depth + 1), MANY))
+        types = items.get("type", TYPES) if is_mapping(items) else ()
+        kinds = [{**items, "type": name} for name in types if not isinstance(types, str)]
+        mixed = [value for kind in kinds for value in self.admitted(kind, depth + 1)[:1]]
+        for pair in combinations([*mixed, *different[:PAIRED]], 2):
+            yield [*start, *pair]
         for size in sorted(self.sizes):
             for value in self.admitted(items, depth + 1):
                 yield [*start, *[value] * size][:size]
@@ -184,8 +216,12 @@ class Edges:
         for name, part in fields.items():
             for value in self.varied(part, others.get(name), depth):
                 yield {**least, name: value}
+        for name, value in self.other_fields(schema, depth, other):
+            yield {**least, name: value}
         patterns = sorted(self.patterns)[:PATTERNS]
-        samples = [text for pattern in patterns for text in matching(pattern)[:3]]
+        samples = [text for pattern in patterns for text in self.matching(pattern)[:3]]
+        if "propertyNames" in schema:
+            samples += ("a" * size for size in self.sizes if size <= MANY)
         for name in sorted(self.names | set(samples)):
             for value in (*self.admitted(fields.get(name, rest), depth + 1), *ANYTHING):
                 yield {**least, name: value}
@@ -197,10 +233,38 @@ class Edges:
         for one, two in combinations(full, 2):
             yield {**least, one: full[one], two: full[two]}
 
+    def other_fields(
+        self, schema: dict[str, Any], depth: int, other: Any
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield fields that only `additionalProperties` or `patternProperties` describe."""
+        rest = other.get("additionalProperties", True) if is_mapping(other) else None
+        for value in self.varied(schema.get("additionalProperties", True), rest, depth):
+            yield "extra", value
+        others = mapping_at(other, "patternProperties")
+        for pattern, part in mapping_at(schema, "patternProperties").items():
+            for name in self.matching(pattern)[:1]:
+                for value in self.varied(part, others.get(pattern), depth):
+                    yield name, value
+
+    def matching(self, pattern: str) -> list[str]:
+        """Return a few strings that match."""
+        started = time.process_time()
+        found = matching(pattern)
+        self.waited += time.process_time() - started
+        return found
+
     def filled(self, fields: dict[str, Any], depth: int) -> dict[str, Any]:
         """Return an object with one value for each field that can have one."""
         values = {name: self.admitted(part, depth + 1) for name, part in fields.items()}
         return {name: found[0] for name, found in values.items() if found}
+
+
+def longer(name: str, size: int) -> str:
+    """Return a value of a format that has this many characters, if it can be so short."""
+    start, unit, end = LONGER[name]
+    missing = size - len(start) - len(end)
+    padding = "a" if missing > 0 and missing % len(unit) else ""
+    return padding + start + unit * max(missing // len(unit), 1) + end
 
 
 def validator(schema: Any, definitions: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
@@ -231,7 +295,7 @@ def matching(pattern: str) -> list[str]:
         database=None,
         deadline=None,
         derandomize=True,
-        max_examples=40,
+        max_examples=20,
         phases=[Phase.generate],
         suppress_health_check=quiet,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.json_values import is_list, is_mapping, mapping_at
+from scripts.compatibility.values import is_list, is_mapping, mapping_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,6 +122,15 @@ class Pair:
         """Return the lines that show a request that is not valid any more."""
         old, new = self.versions
         return (f"Valid in {old}, refused in {new}:", *lines)
+
+    def shown_response(self, status: str, *lines: str) -> tuple[str, ...]:
+        """Return the lines that show a response that nobody had to expect."""
+        old, new = self.versions
+        return (
+            f"Possible in {new}, not documented in {old}:",
+            f"{self.base.name} → {status}",
+            *lines,
+        )
 
     @property
     def versions(self) -> tuple[str, str]:

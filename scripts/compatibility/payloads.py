@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.carriers import Carrier
 from scripts.compatibility.containment import HOLDS, UNKNOWN, contained, proved
 from scripts.compatibility.findings import Change
-from scripts.compatibility.json_values import brief, canonical_json, explain, is_mapping
-from scripts.compatibility.operations import has_default_style, is_json
-from scripts.compatibility.schemas import close, is_ambiguous, view
+from scripts.compatibility.operations import contents, has_default_style, is_json
+from scripts.compatibility.schemas import aligned, close, is_ambiguous, view
+from scripts.compatibility.values import Carrier, brief, canonical_json, explain, is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +33,7 @@ class Payload:
     place: str
     carrier: Carrier
     show: Callable[[Any], list[str]] | None = None  # in a request; None in a response
+    status: str = ""  # of the response
 
     @property
     def side(self) -> str:
@@ -65,8 +65,9 @@ def _proofs(sent: Closed, received: Closed, payload: Payload) -> Iterator[tuple[
         if sent.text != received.text:
             yield "", UNKNOWN, False
         return
-    small = view(sent.schema, hidden, sending=True)
-    large = view(received.schema, hidden, sending=False)
+    small, large = aligned(
+        view(sent.schema, hidden, sending=True), view(received.schema, hidden, sending=False)
+    )
     examples = (*sent.examples, *received.examples)
     found = {
         field: contained(small, step, payload.carrier, examples)
@@ -75,8 +76,9 @@ def _proofs(sent: Closed, received: Closed, payload: Payload) -> Iterator[tuple[
     is_open = any(proof.holds is None for proof in found.values())
     if is_open and contained(small, large, payload.carrier, examples).holds:
         found = dict.fromkeys(found, HOLDS)
-    small = view(received.schema, hidden, sending=True)
-    large = view(sent.schema, hidden, sending=False)
+    small, large = aligned(
+        view(received.schema, hidden, sending=True), view(sent.schema, hidden, sending=False)
+    )
     back = {
         field: proved(small, step, payload.carrier) for field, step in steps(small, large).items()
     }
@@ -149,8 +151,7 @@ def _add(payload: Payload, proof: Proof, details: str, sides: list[str], *, is_s
     elif not proof.holds:
         change = Change.BREAKING
         what = "may be a value that was not documented"
-        old, new = pair.versions
-        shown = (f"Possible in {new}, not documented in {old}:", brief(proof.witness))
+        shown = pair.shown_response(payload.status, brief(proof.witness))
     more = {"witness": proof.witness, "shown": shown}
     pair.findings.add(change, payload.place, what + details, *sides, **more)
 
@@ -192,10 +193,34 @@ def compare_texts(payload: Payload, old: dict[str, Any], new: dict[str, Any]) ->
     _not_compared(pair, payload.place, "changed, and its style is not compared", old, new)
 
 
-def compare_content(
+def compare_contents(payload: Payload, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Compare the media types of a body, and the JSON of those that both contracts have."""
+    pair = payload.pair
+    before = contents(old)
+    after = contents(new)
+    sides = sorted(before), sorted(after)
+    for name in dict.fromkeys((*before, *after)):
+        if name in before and name in after:
+            _compare_content(payload, name, before[name], after[name])
+        elif any("*" in other for other in (*before, *after)):
+            what = "has another range of media types, which is not compared"
+            pair.findings.undecided(payload.place, what, *sides)
+        elif name in before:
+            header = "Content-Type" if payload.show else "Accept"
+            shown = pair.shown(pair.base.name, f"{header}: {name}")
+            what = f"is not {name} any more"
+            pair.findings.add(Change.BREAKING, payload.place, what, *sides, shown=shown)
+        elif payload.show:
+            pair.findings.add(Change.ADDITION, payload.place, f"may also be {name}", *sides)
+        else:
+            shown = pair.shown_response(payload.status, f"Content-Type: {name}")
+            what = f"may be {name}, which was not documented"
+            pair.findings.add(Change.BREAKING, payload.place, what, *sides, shown=shown)
+
+
+def _compare_content(
     payload: Payload, media_type: str, old: dict[str, Any], new: dict[str, Any]
 ) -> None:
-    """Compare the content of one media type; only JSON is understood."""
     pair = payload.pair
     if is_json(media_type):
         leftovers(pair, payload.place, CONTENT, old, new)

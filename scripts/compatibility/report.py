@@ -13,8 +13,7 @@ from scripts.compatibility.findings import Change
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scripts.compatibility.findings import Finding
-    from scripts.compatibility.verdict import Verdict
+    from scripts.compatibility.findings import Finding, Verdict
 
 MARKUP = re.compile(r"([\\`*_{}\[\]<>#|@~])")
 TITLES = {

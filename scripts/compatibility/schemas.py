@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema_rs
 
 from scripts.compatibility.documents import DIALECTS
-from scripts.compatibility.json_values import canonical_json, is_list, is_mapping, mapping_at
+from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,8 +184,11 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
         made["required"] = [name for name in made["required"] if name not in names]
     for name in names:
         made["properties"][name] = not sending
-        if sending and made.get("additionalProperties") is False:
-            del made["properties"][name]  # the same, and easier to compare
+    if "anyOf" not in made and _exclude_each_other(made.get("oneOf", ())):
+        made["anyOf"] = made.pop("oneOf")  # the same, and easier to compare
+    fields = made.get("properties", {})
+    if made.get("additionalProperties") is False and "patternProperties" not in made:
+        made |= {"properties": {n: part for n, part in fields.items() if part is not False}}
     if made.get("format") in RANGES:
         bounds = {"anyOf": [{"not": {"type": "integer"}}, RANGES[made.pop("format")]]}
         made["allOf"] = [*made.get("allOf", []), bounds]
@@ -205,6 +208,49 @@ def mapped(keyword: str, value: Any, change: Callable[[Schema], Schema]) -> Any:
     return value
 
 
+def _exclude_each_other(branches: Any) -> bool:
+    """Return whether a required field has other constants in each branch."""
+    tags: list[dict[str, Any]] = []
+    for branch in branches:
+        if not is_mapping(branch) or branch.get("type") != "object":
+            return False
+        fields = mapping_at(branch, "properties")
+        required = branch.get("required", ())
+        constants = {name: mapping_at(fields, name).get("const") for name in required}
+        tags.append({name: text for name, text in constants.items() if isinstance(text, str)})
+    names = set[str].intersection(*map(set, tags)) if tags else set()
+    return any(len({tag[name] for tag in tags}) == len(tags) for name in names)
+
+
+def aligned(left: Schema, right: Schema) -> tuple[Schema, Schema]:
+    """Return the same schemas, with the same fields where `additionalProperties` has a schema."""
+    if not (is_mapping(left) and is_mapping(right)):
+        return left, right
+    names = dict.fromkeys((*mapping_at(left, "properties"), *mapping_at(right, "properties")))
+    one = _with_fields(left, names)
+    two = _with_fields(right, names)
+    for keyword in one.keys() & two.keys() & (ONE | MANY | NAMED):
+        if keyword in ONE:
+            one[keyword], two[keyword] = aligned(one[keyword], two[keyword])
+            continue
+        parts = dict(one[keyword] if keyword in NAMED else enumerate(one[keyword]))
+        others = dict(two[keyword] if keyword in NAMED else enumerate(two[keyword]))
+        for name in parts.keys() & others.keys():
+            parts[name], others[name] = aligned(parts[name], others[name])
+        one[keyword] = parts if keyword in NAMED else list(parts.values())
+        two[keyword] = others if keyword in NAMED else list(others.values())
+    return one, two
+
+
+def _with_fields(schema: dict[str, Any], names: dict[str, None]) -> dict[str, Any]:
+    """Return a copy in which each name is a field, if `additionalProperties` has a schema."""
+    rest = schema.get("additionalProperties")
+    if not is_mapping(rest) or "patternProperties" in schema or not names:
+        return dict(schema)
+    fields = mapping_at(schema, "properties")
+    return {**schema, "properties": {name: fields.get(name, rest) for name in names}}
+
+
 def _hidden_fields(schema: dict[str, Any], hidden: str) -> set[str]:
     fields = mapping_at(schema, "properties")
     return {name for name in fields if mapping_at(fields, name).get(hidden)}
@@ -217,6 +263,13 @@ def is_ambiguous(part: Any, hidden: str) -> bool:
     if not is_mapping(part):
         return False
     combined = [part[keyword] for keyword in part.keys() & CONDITIONS]
-    if combined and (_hidden_fields(part, hidden) or f'"{hidden}": ' in canonical_json(combined)):
+    if combined and (_hidden_fields(part, hidden) or _has_mark(combined, hidden)):
         return True
     return any(is_ambiguous(inner, hidden) for inner in part.values())
+
+
+def _has_mark(part: Any, hidden: str) -> bool:
+    """Return whether any schema in a part has the mark; a field may have the same name."""
+    inner = part.values() if is_mapping(part) else part if is_list(part) else ()
+    is_marked = is_mapping(part) and part.get(hidden) is True
+    return is_marked or any(_has_mark(value, hidden) for value in inner)

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from scripts import compat as command
-from scripts.compatibility import documents, python_interface, verdict
+from scripts.compatibility import documents, findings, python_interface
 from scripts.compatibility.documents import Contract
 from scripts.compatibility.findings import Change, Finding
 
@@ -152,10 +152,10 @@ def test_version_steps_as_semver_says(
     """From 1.0 on breaks are major and additions minor; before, they are minor and patch."""
     base, head = (Contract({"info": {"version": version}}, "", "") for version in (old, new))
     found = [Finding(change, "place", "what")] if change else []
-    result = verdict.judge(base, head, found, [])
+    result = findings.judge(base, head, found, [])
     assert result.in_order is in_order
     needed = Contract({"info": {"version": result.least}}, "", "")
-    assert verdict.judge(base, needed, found, []).in_order
+    assert findings.judge(base, needed, found, []).in_order
 
 
 def test_the_exit_status_says_whether_the_version_is_in_order(
