@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from multidict import CIMultiDict
 
-from flashback_mock.control.backend import Backend
+from flashback_mock.control.mock import Mock
 from flashback_mock.control.journal import Entry
 from flashback_mock.control.plans import NO_PLAN, WITHOUT_STATUS, Plan
 from flashback_mock.stores import (
@@ -68,10 +68,10 @@ class Exchange:
 class App:
     """Answers every request by its route; those of the operation are logged."""
 
-    def __init__(self, backend: Backend, cors_origins: Collection[str] = ()) -> None:
+    def __init__(self, mock: Mock, cors_origins: Collection[str] = ()) -> None:
         """Serve the operation to programs, and to web pages of these origins."""
-        self._contract = backend.contract
-        self._backend = backend
+        self._contract = mock.contract
+        self._mock = mock
         self._origins = frozenset(cors_origins)
         message = ENCODER.encode(self._contract.message(200))
         self._updated = f'{{"success":true,"aiLlmId":%s,"message":{message.replace("%", "%%")}}}'
@@ -97,9 +97,9 @@ class App:
     async def _put(self, request: Request, raw_id: str) -> Answer:
         exchange = Exchange(request)
         id = _decode(raw_id)
-        if id in self._backend.known_ids:
+        if id in self._mock.known_ids:
             exchange.configuration = id
-        exchange.plan = plan = self._backend.plans.next(id or "")
+        exchange.plan = plan = self._mock.plans.next(id or "")
         try:
             answer = await self._update(exchange, id)
         except HttpError as error:
@@ -120,7 +120,7 @@ class App:
             example = self._preferred(exchange.request)
         except HttpError:
             # Before anything else a user needs a valid token, even to learn what is wrong.
-            exchange.user = (token and await self._backend.store.user_of(token)) or ""
+            exchange.user = (token and await self._mock.store.user_of(token)) or ""
             if not exchange.user:
                 return self._unauthorized(exchange)
             raise
@@ -137,7 +137,7 @@ class App:
         self, exchange: Exchange, token: str, id: str | None, changes: dict[str, str]
     ) -> Answer:
         try:
-            exchange.user = await self._backend.store.update(token, id or "", changes)
+            exchange.user = await self._mock.store.update(token, id or "", changes)
         except UnauthorizedError:
             return self._unauthorized(exchange)
         except RefusedError as refused:
@@ -234,7 +234,7 @@ class App:
         secrets = exchange.request.headers.get("Authorization", "").split()
         secrets += [changes[name] for name in self._contract.credentials & changes.keys()]
         overlaps = any(secret in given or given in secret for secret in secrets)
-        if not overlaps and not await self._backend.store.user_of(given):
+        if not overlaps and not await self._mock.store.user_of(given):
             exchange.id = given
 
     async def _preflight(self, request: Request, _raw_id: str) -> Answer:
@@ -278,7 +278,7 @@ class App:
             exchange.reason,
             exchange.time,
         )
-        self._backend.journal.append(entry)
+        self._mock.journal.append(entry)
         log.info(entry)
         answer.headers["X-Request-Id"] = exchange.id
         answer.close = bool(request.cut)

@@ -50,7 +50,7 @@ class Page:
         self._contract = contract
         self._fixtures = fixtures
 
-    async def answer(self, request: Request, name: str = "") -> Answer:
+    def answer(self, request: Request, name: str = "") -> Answer:
         """Answer with the page or one of its files; raise `HttpError` for another name."""
         if not name:
             content, media_type = self._page().encode(), "text/html; charset=utf-8"
