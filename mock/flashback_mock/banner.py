@@ -9,9 +9,7 @@ from .control.mock import Mock
 from .http.guard import Guard
 
 
-def text(
-    mock: Mock, base_url: str, guard: Guard | None, *, is_new: bool, is_local: bool
-) -> str:
+def text(mock: Mock, base_url: str, guard: Guard | None, *, is_new: bool, is_local: bool) -> str:
     """Return what is served, with which tokens and ids, what is off, and a command to try it."""
     fixtures = mock.fixtures
     tokens = [f"  {token.value:<16}{fixtures.describe(token)}" for token in fixtures.tokens]

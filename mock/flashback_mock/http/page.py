@@ -8,7 +8,6 @@ import html
 import json
 from copy import deepcopy
 from functools import cache
-from importlib.metadata import distribution
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -121,6 +120,8 @@ class Page:
 @cache
 def _content(name: str) -> bytes:
     if name.startswith("swagger_"):
+        from importlib.metadata import distribution  # noqa: PLC0415 - takes 20 ms at start-up
+
         # Found, not imported: offapi would read everything that it has.
         return Path(str(distribution("offapi").locate_file(f"offapi/{name}"))).read_bytes()
     return (Path(__file__).parent / "page" / name).read_bytes()
