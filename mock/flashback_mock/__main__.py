@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 try:
     from . import banner, logs
     from .contract import Contract
-    from .control.backend import Backend
+    from .control.mock import Mock
     from .fixtures import DEFAULT, SCHEMA, Fixtures, is_bearer_token
     from .http.guard import Guard
     from .http.server import listen
@@ -65,13 +65,13 @@ def _serve(options: argparse.Namespace) -> int:
     guard = _guard(options.admin_token)
     _warn_of_keys(options)
     store = store_at(options.store, contract.credentials, options.keys)
-    backend = Backend(contract, fixtures, store)
+    mock = Mock(contract, fixtures, store)
     try:
         listener = listen(options.host, options.port)
     except OSError as error:
         raise ValueError(f"{options.host}, port {options.port}: {_remedy(error)}") from None
     with listener, asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve_until_stopped(backend, listener, guard, options.cors_origin))
+        runner.run(_serve_until_stopped(mock, listener, guard, options.cors_origin))
     with suppress(OSError):  # nobody may read it any more
         remains = "the store remains" if options.store else "the state is gone"
         print(f"\nStopped; {remains}.", flush=True)
@@ -79,7 +79,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 async def _serve_until_stopped(
-    backend: Backend, listener: socket.socket, guard: Guard | None, cors_origins: list[str]
+    mock: Mock, listener: socket.socket, guard: Guard | None, cors_origins: list[str]
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -88,8 +88,8 @@ async def _serve_until_stopped(
             loop.add_signal_handler(number, stop.set)
     url = base_url(listener)
     is_local = is_loopback(listener)
-    async with serving(backend, listener, guard=guard, cors_origins=cors_origins) as is_new:
-        print(banner.text(backend, url, guard, is_new=is_new, is_local=is_local), flush=True)
+    async with serving(mock, listener, guard=guard, cors_origins=cors_origins) as is_new:
+        print(banner.text(mock, url, guard, is_new=is_new, is_local=is_local), flush=True)
         await stop.wait()
 
 

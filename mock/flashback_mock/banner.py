@@ -5,22 +5,20 @@ import shlex
 import socket
 from urllib.parse import urlsplit
 
-from .control.backend import Backend
+from .control.mock import Mock
 from .http.guard import Guard
 
 
-def text(
-    backend: Backend, base_url: str, guard: Guard | None, *, is_new: bool, is_local: bool
-) -> str:
+def text(mock: Mock, base_url: str, guard: Guard | None, *, is_new: bool, is_local: bool) -> str:
     """Return what is served, with which tokens and ids, what is off, and a command to try it."""
-    fixtures = backend.fixtures
+    fixtures = mock.fixtures
     tokens = [f"  {token.value:<16}{fixtures.describe(token)}" for token in fixtures.tokens]
     ids = [
         f"  {given.id}  {given.workspace}, {given.fields.get('name')}"
         for given in fixtures.configurations
     ]
-    lines = [*_store(backend, is_new=is_new), "", "Tokens", *tokens, "", "Configurations", *ids]
-    lines += ["", "Try it", f"  {_curl(backend, base_url)}", ""]
+    lines = [*_store(mock, is_new=is_new), "", "Tokens", *tokens, "", "Configurations", *ids]
+    lines += ["", "Try it", f"  {_curl(mock, base_url)}", ""]
     lines += _page(base_url, guard, is_local=is_local)
     if not is_local:
         lines += _addresses(base_url)
@@ -28,8 +26,8 @@ def text(
     return "\n".join(lines)
 
 
-def _store(backend: Backend, *, is_new: bool) -> list[str]:
-    location = backend.store.location
+def _store(mock: Mock, *, is_new: bool) -> list[str]:
+    location = mock.store.location
     lines = ["Store", f"  {location}"]
     if "in memory" not in location:
         lines.append(
@@ -70,10 +68,10 @@ def _addresses(base_url: str) -> list[str]:
     ]
 
 
-def _curl(backend: Backend, base_url: str) -> str:
-    contract = backend.contract
-    id = next(iter(backend.ids.values()), "ID")
-    token = next(iter(backend.tokens.values()), "TOKEN")
+def _curl(mock: Mock, base_url: str) -> str:
+    contract = mock.contract
+    id = next(iter(mock.ids.values()), "ID")
+    token = next(iter(mock.tokens.values()), "TOKEN")
     url = base_url + contract.path.replace("{id}", id)
     headers = [f"Content-Type: {contract.media_type}", f"Authorization: Bearer {token}"]
     command = ["curl", "-X", "PUT", url, "-H", headers[0], "-H", headers[1]]

@@ -13,6 +13,7 @@ Json = dict[str, Any]
 URN = "urn:contract"
 STATUSES = (200, 400, 401, 403, 404, 500)  # a contract must document these
 MAX_REFERENCES = 100  # in a row
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's takes an eighth of the time
 
 # The message for a broken rule; {} is the value of the contract's keyword.
 RULES = {
@@ -114,15 +115,11 @@ class Contract:
         """Return the first rule that each field breaks; `body` is the field of whole-body rules."""
         messages: dict[str, str] = {}
         try:
-            if self._body.is_valid(value):  # which is faster
-                return messages
-            errors = list(self._body.iter_errors(value))
+            for error in self._body.iter_errors(value):
+                field = str(error.instance_path[0]) if error.instance_path else "body"
+                messages.setdefault(field, self._field_error(field, error))
         except ValueError:  # nested deeper than the validator goes
             return {"body": "is nested too deeply"}
-        for error in errors:
-            field = str(error.instance_path[0]) if error.instance_path else "body"
-            if field not in messages:
-                messages[field] = self._field_error(field, error)
         return messages
 
     def _field_error(self, field: str, error: jsonschema_rs.ValidationError) -> str:
@@ -152,7 +149,7 @@ class Contract:
 
 def _read(path: Path) -> Json:
     try:
-        document = yaml.safe_load(path.read_text("utf-8"))
+        document = yaml.load(path.read_text("utf-8"), LOADER)  # noqa: S506 - both are safe ones
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
     except (ValueError, RecursionError, yaml.YAMLError):  # an invalid date is a ValueError
@@ -173,8 +170,8 @@ def _examples(response: Json) -> dict[str, Json]:
 
 def rule(error: jsonschema_rs.ValidationError, description: str = "") -> str:
     """Return what was expected, never what was given; `description` explains a pattern."""
-    keyword = error.kind.name
-    if keyword in RULES:
-        expected = str(error.kind.value).strip("[]").replace("'", "")
-        return RULES[keyword].format(expected)
-    return description or f"breaks its {keyword}"
+    kind = error.kind
+    if kind.name in RULES:
+        expected = str(kind.value).strip("[]").replace("'", "")
+        return RULES[kind.name].format(expected)
+    return description or f"breaks its {kind.name}"

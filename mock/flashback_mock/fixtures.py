@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import jsonschema_rs
 import yaml
@@ -66,14 +66,13 @@ class Fixtures:
     def read(cls, contract: Contract, path: Path | None = None) -> Self:
         """Return the fixtures of a YAML or JSON file, by default those that come with the mock.
 
-        Raise `ValueError` that names file, line, what is wrong there and the remedy.
+        Raise `ValueError` that names file and place, what is wrong there and the remedy.
         """
-        lines: dict[Place, int] = {}
-        document = _parse(path or DEFAULT, lines)
+        document = _parse(path or DEFAULT)
         if path:  # the default ones are valid by the default contract, and served with any
             for place, message in _mistakes(document, contract):
                 where = ".".join(place) or "the file"
-                raise ValueError(f"{path}:{_line(place, lines)}: {where}: {message}")
+                raise ValueError(f"{path}: {where}: {message}")
         return cls._of(document)
 
     @classmethod
@@ -120,50 +119,41 @@ def is_bearer_token(text: str) -> bool:
 Place = tuple[str, ...]  # the keys that lead to a value
 
 
-def _line(place: Place, lines: dict[Place, int]) -> int:
-    """Return the line of a place, or of the nearest place around it."""
-    while place not in lines:
-        place = place[:-1]
-    return lines[place]
+class _Loader(yaml.BaseLoader):
+    """Reads every value as text, so that `no` and 007 need no quotes, and unique keys only."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
+        """Return a mapping; raise `KeyError` for a duplicate key."""
+        return _unique(self.construct_pairs(node, deep))
 
 
-def _parse(path: Path, lines: dict[Place, int]) -> Any:
-    """Return the content of a file, and the line of each place; raise `ValueError`."""
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in content:
+            raise KeyError(name)
+        content[name] = value
+    return content
+
+
+def _parse(path: Path) -> Any:
+    """Return the content of a file; raise `ValueError`."""
     try:
         text = path.read_text("utf-8")
         if path.suffix == ".json":
-            text = text.replace("\t", " ")  # JSON is indented with it, and no value contains it
-        return _plain(yaml.compose(text, yaml.BaseLoader), (), lines)
+            return json.loads(text, object_pairs_hook=_unique)
+        return yaml.load(text, _Loader)  # noqa: S506 - it makes nothing but text
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = re.sub("'.*'", "…", error.problem or "")  # it may quote a credential
-        remedy = "" if ";" in problem else "; put such a value in quotes, or fix the indentation"
-        raise ValueError(f"{path}:{mark and mark.line + 1}: {problem}{remedy}") from None
+        remedy = "put such a value in quotes, or fix the indentation"
+        raise ValueError(f"{path}:{mark and mark.line + 1}: {problem}; {remedy}") from None
+    except KeyError as error:
+        raise ValueError(f"{path}: {error.args[0]}: is there twice; remove one") from None
     except (ValueError, RecursionError, yaml.YAMLError):
         raise ValueError(f"{path}: is not YAML or JSON in UTF-8") from None
-
-
-def _plain(node: yaml.Node | None, place: Place, lines: dict[Place, int]) -> Any:
-    """Return a node's content; every value is text, so `no` and 007 are what they look like."""
-    lines.setdefault(place, node.start_mark.line + 1 if node else 1)
-    if node is None:
-        return None
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, place, lines) for item in cast("list[yaml.Node]", node.value)]
-    if not isinstance(node, yaml.MappingNode):
-        # JSON has two escapes for what is beyond 16 bits.
-        return str(node.value).encode("utf-16", "surrogatepass").decode("utf-16")
-    content: dict[str, Any] = {}
-    for key, value in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
-        name = str(key.value)
-        if name in content:
-            problem = f"{'.'.join((*place, name))}: is there twice; remove one"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-        lines[*place, name] = key.start_mark.line + 1
-        content[name] = _plain(value, (*place, name), lines)
-    return content
 
 
 def _mistakes(document: Any, contract: Contract) -> Iterator[tuple[Place, str]]:

@@ -2,16 +2,14 @@
 
 import asyncio
 import socket
-import threading
-from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Generator
-from concurrent.futures import Future
+from collections.abc import AsyncGenerator, Callable, Collection, Generator
 from contextlib import asynccontextmanager, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, TypeVar
+
+from anyio.from_thread import start_blocking_portal
 
 from .contract import Contract
-from .control.backend import Backend
 from .control.mock import Mock
 from .fixtures import Fixtures
 from .http.admin import Admin, register_health
@@ -21,7 +19,6 @@ from .http.messages import Handler
 from .http.server import Server, listen
 from .stores import store_at
 
-T = TypeVar("T")
 Wrap = Callable[[Handler], Handler]
 
 # On all addresses it is shown with the loopback one.
@@ -52,7 +49,7 @@ def is_loopback(listener: socket.socket) -> bool:
 
 @asynccontextmanager
 async def serving(
-    backend: Backend,
+    mock: Mock,
     listener: socket.socket,
     *,
     guard: Guard | None = None,
@@ -63,24 +60,25 @@ async def serving(
 
     Without a guard `/__admin` is served on loopback only; `/__admin/health` always is.
     """
-    is_new = await backend.store.open(backend.fixtures)
+    app = App(mock, cors_origins)
+    if guard or is_loopback(listener):
+        Admin(mock, guard or Guard()).register(app.routes)
+    else:
+        register_health(app.routes, mock)
+    handler = wrap(app.answer) if wrap else app.answer
+    max_body = WRAPPED_BYTES if wrap else mock.contract.max_body_bytes
+    server = Server(handler, app.refuse, max_body)
+    is_new = await mock.store.open(mock.fixtures)
     try:
-        app = App(backend, cors_origins)
-        if guard or is_loopback(listener):
-            Admin(backend, guard or Guard()).register(app.routes)
-        else:
-            register_health(app.routes, backend)
-        handler = wrap(app.answer) if wrap else app.answer
-        max_body = WRAPPED_BYTES if wrap else backend.contract.max_body_bytes
-        server = Server(handler, app.refuse, max_body)
-        backend.close_port = server.close_port
+        mock.base_url = base_url(listener)
+        mock.close_port = server.close_port
+        mock.loop = asyncio.get_running_loop()
         await server.start(listener)
-        try:
-            yield is_new
-        finally:
-            await server.stop()
+        yield is_new
     finally:
-        await backend.store.close()
+        mock.loop = None
+        await server.stop()
+        await mock.store.close()
 
 
 @contextmanager
@@ -101,50 +99,9 @@ def running(  # noqa: PLR0913 - all have a default
     """
     contract = contract or Contract()
     given = Fixtures.read(contract, fixtures)
-    backend = Backend(contract, given, store_at(store, contract.credentials))
-    with listen(host, port) as listener:  # from now on, whoever connects is queued
-        url = base_url(listener)
-        thread = _Thread(serving(backend, listener, cors_origins=cors_origins, wrap=wrap))
-        try:
-            yield Mock(url, backend, thread.run)
-        finally:
-            thread.stop()
-
-
-class _Thread:
-    """A thread with an event loop, which serves until it is stopped."""
-
-    def __init__(self, block: Any) -> None:
-        """Enter the asynchronous block, and raise what it raises."""
-        self._block = block
-        self._started: Future[asyncio.AbstractEventLoop] = Future()
-        self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._main, name="flashback-mock", daemon=True)
-        self._thread.start()
-        self._loop = self._started.result()
-
-    def run(self, work: Coroutine[Any, Any, T], timeout: float) -> T:
-        """Run a coroutine in the thread's event loop, and return its result."""
-        if self._stop.is_set() or self._loop.is_closed():
-            work.close()
-            raise RuntimeError("the mock has stopped; use it before its block ends")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
-
-    def stop(self) -> None:
-        """Leave the block, and wait until the thread has ended."""
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-
-    def _main(self) -> None:
-        try:
-            with asyncio.Runner(loop_factory=new_event_loop) as runner:
-                runner.run(self._serve())
-        except BaseException as error:
-            if self._started.done():
-                raise
-            self._started.set_exception(error)
-
-    async def _serve(self) -> None:
-        async with self._block:
-            self._started.set_result(asyncio.get_running_loop())
-            await self._stop.wait()
+    mock = Mock(contract, given, store_at(store, contract.credentials))
+    options = {"loop_factory": new_event_loop}
+    with listen(host, port) as listener, start_blocking_portal("asyncio", options) as portal:
+        block = serving(mock, listener, cors_origins=cors_origins, wrap=wrap)
+        with portal.wrap_async_context_manager(block):
+            yield mock

@@ -18,7 +18,7 @@ import httpx
 from aiohttp import web
 
 import flashback_mock
-from flashback_mock.control.backend import Backend
+from flashback_mock.control.mock import Mock
 from flashback_mock.fixtures import Configuration, Fixtures
 from flashback_mock.http.server import listen
 from flashback_mock.serving import new_event_loop
@@ -131,9 +131,9 @@ async def serve_mock(port: int, count: int, store: str) -> None:
     fixtures = Fixtures.read(contract)
     more = (Configuration("", "acme", f"{n:036}", properties(n)) for n in range(count))
     fixtures = replace(fixtures, configurations=(*fixtures.configurations, *more))
-    backend = Backend(contract, fixtures, store_at(store or None, contract.credentials))
+    mock = Mock(contract, fixtures, store_at(store or None, contract.credentials))
     with listen("127.0.0.1", port) as listener:
-        async with serving_mock(backend, listener):
+        async with serving_mock(mock, listener):
             await asyncio.Event().wait()
 
 

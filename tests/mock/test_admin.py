@@ -36,7 +36,7 @@ def test_health_and_index(admin: httpx.Client, mock: Mock) -> None:
     assert paths["/__admin/requests"] == ["GET", "DELETE"]
 
 
-def test_requests_are_listed_counted_and_cleared(
+def test_requests_are_listed_searched_and_cleared(
     admin: httpx.Client, http: httpx.Client, mock: Mock
 ) -> None:
     """The request log can be read, searched and cleared."""
@@ -69,7 +69,8 @@ def test_requests_are_listed_counted_and_cleared(
         ({"fields": ["name"]}, 0),
         ({"updated": False}, 2),
     ):
-        assert admin.post("requests/count", json=criteria).json() == {"count": count}
+        found = admin.post("requests/wait", json={**criteria, "count": count})
+        assert found.json()["total"] == count
     assert admin.delete("requests").json() == {"requests": [], "total": 0}
 
 
@@ -142,29 +143,23 @@ def test_state_can_be_changed_and_compared(admin: httpx.Client, mock: Mock) -> N
 
 
 REFUSED: list[tuple[str, object, int, str]] = [
-    ("requests/count", {"secret": "x"}, 400, "nothing but request_id, method"),
-    ("requests/count", {"status": "200"}, 400, "status: must be of type int"),
-    ("requests/count", {"status": True}, 400, "status: must be of type int"),
-    ("requests/count", [], 400, "body: must be a JSON object"),
-    ("requests/count", b"", 400, "body: is empty"),
-    ("requests/count", b"{", 400, "body: is not JSON at line 1"),
-    ("requests/count", b'{"status": 1, "status": 2}', 400, "body: has the same key twice"),
-    ("requests/count", b" " * (1 << 19), 413, "body: must be at most 262144 bytes"),
+    ("requests/wait", {"secret": "x"}, 400, "nothing but request_id, method"),
+    ("requests/wait", {"status": "200"}, 400, "status: must be of type int"),
+    ("requests/wait", [], 400, "body: must be a JSON object"),
+    ("requests/wait", b"", 400, "body: is empty"),
+    ("requests/wait", b"{", 400, "body: is not JSON at line 1"),
+    ("requests/wait", b'{"status": 1, "status": 2}', 400, "body: has the same key twice"),
+    ("requests/wait", b" " * (1 << 19), 413, "body: must be at most 262144 bytes"),
     ("requests/wait", {"timeout": 100_000}, 400, "timeout: must be from 0 to 60000"),
     ("settings", {"delay": 1}, 400, "nothing but fixedDelay, answerNext"),
     ("settings", {"fixedDelay": "1"}, 400, "fixedDelay: must be of type number"),
-    ("settings", {"fixedDelay": -1}, 400, "delay: must be from 0 to 3600 seconds"),
     ("settings", {"answerNext": 500}, 400, "answerNext: must be of type object or list"),
     ("settings", {"answerNext": [5]}, 400, "answerNext: must be a JSON object with nothing but"),
     ("settings", {"answerNext": {"code": 1}}, 400, "answerNext: must be a JSON object with"),
-    ("settings", {"answerNext": {}}, 400, "nothing planned"),
     ("settings", {"answerNext": {"times": True, "status": 500}}, 400, "times: must be of type int"),
-    ("settings", {"answerNext": {"fault": "smoke"}}, 400, "fault: must be one of reset"),
     ("settings", {"fixedDelay": 9, "answerNext": [{"status": 500}, {"status": 1}]}, 400, "status"),
     ("configurations", {"nme": "x"}, 400, "nothing but workspace, id, name"),
     ("configurations", {"name": 1}, 400, "name: must be of type str"),
-    ("configurations", {"endpoint": "x"}, 400, "endpoint: must be an absolute"),
-    ("configurations", {"name": "OpenAI in production"}, 400, "another configuration has"),
     ("configurations/unknown/reveals", {"key": "x"}, 404, "id: no configuration has it"),
     ("members", {"access": "WRITE"}, 400, "user: is missing"),
     ("tokens/revoke", {"token": "never-known"}, 400, "token: is unknown"),
@@ -340,7 +335,7 @@ def test_no_answer_shows_a_credential_or_a_token(
     texts = [admin.post("configurations", json={"name": "more", "secret": canary}).text]
     wrong: list[object] = [{canary: 1}, [canary], {"id": [canary]}, {"name": canary * 99}]
     wrong += [{"answerNext": {"fault": canary}}, {"answerNext": {"headers": {f"{canary} ": "x"}}}]
-    paths = ["configurations", "settings", "members", "tokens/expire", "requests/count"]
+    paths = ["configurations", "settings", "members", "tokens/expire", "requests/wait"]
     texts += [admin.post(path, json=content).text for content in wrong for path in paths]
     main = f"configurations/{mock.ids['main']}"
     texts += [

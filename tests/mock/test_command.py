@@ -18,7 +18,7 @@ import pytest
 import flashback_mock
 from flashback_mock.stores import StoreError
 from flashback_mock.stores.memory import MemoryStore
-from tests.mock.wire import command, put, url_in, welcome_of
+from tests.mock.wire import command, put, welcome_of
 
 MAIN = "550e8400-e29b-41d4-a716-446655440000"
 SCHEMA = "$ref: '#/components/schemas/UpdateAiLlmRequest'"
@@ -46,27 +46,6 @@ def test_printed_curl_line_works_when_pasted(root: Path, document: dict[str, Any
         process.kill()
     examples = document["components"]["responses"]["Updated"]["content"]["application/json"]
     assert json.loads(done.stdout) == examples["examples"]["updated"]["value"]
-
-
-def test_sample_of_the_services_page_works(curl: str) -> None:
-    """The page's curl sample, with its body parameter as --data, gets the page's answer."""
-    body = """{
-      "name": "Updated OpenAI Config",
-      "aiType": "OPENAI",
-      "endpoint": "https://api.openai.com/v2",
-      "key": "new-access-key",
-      "secret": "new-secret-key"
-    }"""
-    with command() as (_, _, url):
-        sample = [curl, "-s", "-X", "PUT", f"{url}/ai/llm/{MAIN}"]
-        sample += ["-H", "Content-Type: application/json", "-H", "Accept: application/json"]
-        sample += ["-H", "Authorization: Bearer owner-token", "--data", body]
-        done = subprocess.run(sample, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == {
-        "success": True,
-        "aiLlmId": MAIN,
-        "message": "AI LLM configuration updated successfully",
-    }
 
 
 def test_banner_shows_tokens_ids_and_address() -> None:
@@ -304,9 +283,3 @@ def test_servers_own_log_shows_no_request(caplog: pytest.LogCaptureFixture) -> N
             put(mock.base_url, f"{mock.ids['main']}?token=sec-ret", {"secret": "sec-ret"})
     lines = [record.getMessage() for record in caplog.records if not record.name.startswith("http")]
     assert "sec-ret" not in "".join(lines)
-
-
-def test_banner_is_printed_once_it_serves() -> None:
-    """The URL that the banner names answers at once."""
-    with command() as (_, banner, _):
-        assert put(url_in(banner), MAIN, {}).status_code == 200

@@ -27,57 +27,53 @@ def read(folder: Path, text: str, name: str = "fixtures.yaml") -> Fixtures:
     return Fixtures.read(Contract(), file)
 
 
-# In the default file: the line of the mistake, what is replaced by what, and the message.
-MISTAKES: list[tuple[int, str, str, str]] = [
-    (3, "{ token: owner-token }", "{}", "users.owner: has no token; add it"),
-    (4, "admin-token", f"'{CANARY} x'", "users.admin.token: must be a bearer token: letters"),
-    (3, "admin-token", "owner-token", "users.owner.token: is another user's too; each user needs"),
-    (5, "reader-token", f"a, tokn: {CANARY}", "users.reader.tokn: is unknown here; expected one"),
-    (7, "2026-01-01T00:00:00Z", "tomorrow", "users.expired.expires: must be a time, such as 2026"),
-    (7, "00:00:00Z", "00:00:00", "users.expired.expires: must be a time, such as"),
-    (7, "2026-01-01T00:00:00Z", "2016-12-31T23:59:60Z", "users.expired.expires: is not a time"),
-    (10, "owner: WRITE", "owner: WRIT", "workspaces.acme.members.owner: must be one of READ"),
-    (10, "owner: WRITE, ", "ownr: WRITE, ", "workspaces.acme.members.ownr: is not a user; add it"),
-    (28, f"        id: {FOREIGN}\n", "", "configurations.foreign: has no id; add it"),
-    (29, FOREIGN, "x" * 256, "configurations.foreign.id: must have at most 255 characters"),
-    (29, FOREIGN, MAIN, "configurations.foreign.id: is another configuration's too"),
-    (28, "      foreign:", "      main:", "configurations.main: is another configuration's too"),
+# In the default file: what is replaced by what, and the message.
+MISTAKES: list[tuple[str, str, str]] = [
+    ("{ token: owner-token }", "{}", "users.owner: has no token; add it"),
+    ("admin-token", f"'{CANARY} x'", "users.admin.token: must be a bearer token: letters"),
+    ("admin-token", "owner-token", "users.owner.token: is another user's too; each user needs"),
+    ("reader-token", f"a, tokn: {CANARY}", "users.reader.tokn: is unknown here; expected one"),
+    ("2026-01-01T00:00:00Z", "tomorrow", "users.expired.expires: must be a time, such as 2026"),
+    ("00:00:00Z", "00:00:00", "users.expired.expires: must be a time, such as"),
+    ("2026-01-01T00:00:00Z", "2016-12-31T23:59:60Z", "users.expired.expires: is not a time"),
+    ("owner: WRITE", "owner: WRIT", "workspaces.acme.members.owner: must be one of READ"),
+    ("owner: WRITE, ", "ownr: WRITE, ", "workspaces.acme.members.ownr: is not a user; add it"),
+    (f"        id: {FOREIGN}\n", "", "configurations.foreign: has no id; add it"),
+    (FOREIGN, "x" * 256, "configurations.foreign.id: must have at most 255 characters"),
+    (FOREIGN, MAIN, "configurations.foreign.id: is another configuration's too"),
+    ("      foreign:", "      main:", "configurations.main: is another configuration's too"),
     (
-        21,
         "Anthropic in staging",
         "OpenAI in production",
         "sibling.name: is another configuration's",
     ),
-    (35, SECRET, f"a\n        secrt: {CANARY}", "foreign.secrt: has an unknown field; the fields"),
+    (SECRET, f"a\n        secrt: {CANARY}", "foreign.secrt: has an unknown field; the fields"),
     (
-        31,
         "aiType: AWS",
         "aiType: aws",
         "configurations.foreign.aiType: must be one of OPENAI, GOOGLE",
     ),
-    (34, SECRET, f"[{CANARY}]", "configurations.foreign.secret: must be of type string"),
-    (34, SECRET, "", "configurations.foreign.secret: must have at least 1 character(s)"),
-    (26, "members: { stranger: ADMIN }", "members:", "globex.members: must be of type object"),
-    (8, "workspaces:", "workspace:", "workspace: is unknown here; expected one of $schema, users"),
-    (34, f"key: {KEY}", f"secret: {CANARY}", "foreign.secret: is there twice; remove one"),
-    (34, SECRET, f"*{CANARY}", "found undefined alias …; put such a value in quotes"),
-    (34, SECRET, f"@{CANARY}", "found character … that cannot start any token; put such a value"),
-    (25, "  globex:", " globex:", "put such a value in quotes, or fix the indentation"),
+    (SECRET, f"[{CANARY}]", "configurations.foreign.secret: must be of type string"),
+    (SECRET, "", "configurations.foreign.secret: must have at least 1 character(s)"),
+    ("members: { stranger: ADMIN }", "members:", "globex.members: must be of type object"),
+    ("workspaces:", "workspace:", "workspace: is unknown here; expected one of $schema, users"),
+    (f"key: {KEY}", f"secret: {CANARY}", "secret: is there twice; remove one"),
+    (SECRET, f"*{CANARY}", "found undefined alias …; put such a value in quotes"),
+    (SECRET, f"@{CANARY}", "found character … that cannot start any token; put such a value"),
+    ("  globex:", " globex:", "put such a value in quotes, or fix the indentation"),
 ]
 
 
-@pytest.mark.parametrize("case", MISTAKES, ids=lambda case: f"{case[2][:20]}: {case[3][:30]}")
-def test_mistake_names_file_line_place_and_remedy(
-    tmp_path: Path, case: tuple[int, str, str, str]
-) -> None:
-    """A mistake is reported with file, line, place and remedy, without any value."""
-    line, old, new, message = case
+@pytest.mark.parametrize("case", MISTAKES, ids=lambda case: f"{case[1][:20]}: {case[2][:30]}")
+def test_mistake_names_file_place_and_remedy(tmp_path: Path, case: tuple[str, str, str]) -> None:
+    """A mistake is reported with file, place and remedy, without any value."""
+    old, new, message = case
     text = DEFAULT.read_text("utf-8")
     assert old in text
     with pytest.raises(ValueError, match="fixtures") as refused:
         read(tmp_path, text.replace(old, new, 1))
     said = str(refused.value)
-    assert said.startswith(f"{tmp_path / 'fixtures.yaml'}:{line}: "), said
+    assert said.startswith(f"{tmp_path / 'fixtures.yaml'}:"), said
     assert message in said
     for value in (CANARY, "owner-token", "made-up"):
         assert value not in said
@@ -86,13 +82,12 @@ def test_mistake_names_file_line_place_and_remedy(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", ":1: the file: must be of type object"),
-        ("- a", ":1: the file: must be of type object"),
-        ("users: {}", ":1: the file: has no workspaces; add it"),
+        ("", ": the file: must be of type object"),
+        ("- a", ": the file: must be of type object"),
+        ("users: {}", ": the file: has no workspaces; add it"),
         ("[" * 1500, ": is not YAML or JSON in UTF-8"),
-        ("a: &a [*a]", ": is not YAML or JSON in UTF-8"),
-        ('users: "\\ud800"', ": is not YAML or JSON in UTF-8"),
-        ("a: 1\n--- \nb: 2", ":2: "),
+        ("a: &a [*a]", ":1: found unconstructable recursive node"),
+        ("a: 1\n--- \nb: 2", ":2: but found another document"),
     ],
 )
 def test_file_of_another_kind_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -128,28 +123,22 @@ def test_unquoted_values_are_what_they_look_like(tmp_path: Path) -> None:
     assert given.fields == {"name": "123", "secret": "null", "key": "0x10"}
 
 
-@pytest.mark.parametrize("indent", [None, 2, "\t"])
-def test_json_is_read_as_well(tmp_path: Path, indent: int | str | None) -> None:
-    """A JSON file is a file of fixtures, with escapes and tabs, and mistakes name their lines."""
+def test_json_is_read_as_well(tmp_path: Path) -> None:
+    """A JSON file is a file of fixtures, with escapes and tabs, and reports mistakes as YAML."""
     document = yaml.load(DEFAULT.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 - it is the safest
-    assert Fixtures.read(Contract()) == read(
-        tmp_path, json.dumps(document, indent=indent), "f.json"
-    )
+    assert Fixtures.read(Contract()) == read(tmp_path, json.dumps(document, indent="\t"), "f.json")
     main = document["workspaces"]["acme"]["configurations"]["main"]
-    main["name"] = "Prod \U0001f600 \\ /"
-    main["aiType"] = "OTHER"
-    main["key"] = "tab\tand \u2028"
-    fixtures = read(tmp_path, json.dumps(document, indent=indent), "f.json")
-    assert fixtures.configurations[0].fields["key"] == "tab\tand \u2028"
+    main["key"] = "tab\tand \u2028 \U0001f600"
+    fixtures = read(tmp_path, json.dumps(document), "f.json")
+    assert fixtures.configurations[0].fields["key"] == main["key"]
     main["aiType"] = "openai"
-    with pytest.raises(ValueError, match=r"aiType: must be one of") as refused:
-        read(tmp_path, json.dumps(document, indent=indent), "f.json")
-    line = (
-        1
-        if indent is None
-        else json.dumps(document, indent=indent).split('"openai"')[0].count("\n") + 1
-    )
-    assert f"f.json:{line}: " in str(refused.value)
+    for text, message in (
+        (json.dumps(document), "workspaces.acme.configurations.main.aiType: must be one of"),
+        ('{"users": {}, "users": {}}', "users: is there twice"),
+        ('{"users": 5}', "the file: has no workspaces; add it"),
+    ):
+        with pytest.raises(ValueError, match=f"f.json: {message}"):
+            read(tmp_path, text, "f.json")
 
 
 def test_printed_fixtures_are_accepted(tmp_path: Path) -> None:

@@ -47,8 +47,9 @@ def test_log_entry_says_who_when_what_and_why(http: httpx.Client, mock: Mock) ->
     updated, refused, other = mock.requests
     assert before <= updated.time <= refused.time <= datetime.now(UTC)
     assert 0 < updated.milliseconds < 10_000
-    assert updated[:3] == ("r-1", "PUT", 200)
-    assert updated[4:10] == ("owner", mock.ids["main"], ("name", "secret"), True, "", "")
+    assert (updated.request_id, updated.method, updated.status) == ("r-1", "PUT", 200)
+    assert (updated.user, updated.configuration) == ("owner", mock.ids["main"])
+    assert (updated.fields, updated.updated) == (("name", "secret"), True)
     assert (refused.status, refused.user, refused.fields) == (400, "owner", ())
     assert refused.reason.startswith("body: has an unknown field; the fields are name")
     assert str(refused).endswith(f"PUT 400 as owner: {refused.reason}")
@@ -235,3 +236,25 @@ def test_handler_can_be_wrapped() -> None:
         answer = put(mock.base_url, mock.ids["main"], {"name": "wrapped"}, token="wrong")
         assert answer.status_code == 202
         mock.assert_updated(mock.ids["main"], name="wrapped")
+
+
+def test_no_repr_shows_a_token_or_a_credential(mock: Mock) -> None:
+    """The reprs of a running mock and of its fixtures show neither."""
+    printed = repr(mock) + repr(mock.fixtures) + repr(mock.store)
+    for secret in (*mock.tokens.values(), "made-up"):
+        assert secret not in printed
+
+
+@pytest.mark.parametrize("field", ["name", "aiType", "endpoint", "key", "secret"])
+def test_only_the_field_given_changes(http: httpx.Client, mock: Mock, field: str) -> None:
+    """An update of one field leaves all others as they were."""
+    main = next(c for c in mock.fixtures.configurations if c.role == "main")
+    given = mock.contract.examples["everything"][field] + ("" if field == "aiType" else "x")
+    http.put(main.id, json={field: given})
+    mock.assert_updated(main.id, **{field: given})
+    stored = mock.configuration(main.id)
+    for name, value in {**main.fields, field: given}.items():
+        if name in mock.contract.credentials:
+            assert mock.reveals(main.id, **{name: value})
+        else:
+            assert stored[name] == value

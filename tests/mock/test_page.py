@@ -1,6 +1,5 @@
 """The page in a real browser: Swagger UI, request log and planned answers, accessible."""
 
-import asyncio
 import copy
 import hashlib
 import json
@@ -306,7 +305,7 @@ def test_fixtures_are_escaped(mock: Mock) -> None:
     odd = "\"><script>alert('$scheme')</script>"
     token = replace(mock.fixtures.tokens[0], user=odd, value=odd)
     page = MockPage(mock.contract, replace(mock.fixtures, tokens=(token,)))
-    answer = asyncio.run(page.answer(Request("GET", PATH, CIMultiDict())))
+    answer = page.answer(Request("GET", PATH, CIMultiDict()))
     assert b"<script>" not in answer.body
     assert json.dumps(odd) not in answer.body.decode()
 

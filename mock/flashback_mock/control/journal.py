@@ -1,15 +1,19 @@
 """The request log: what was requested and how it was answered, without any secret."""
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, NamedTuple, cast
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any, cast
 
 MAX_ENTRIES = 10_000
 
 
-class Entry(NamedTuple):
+@dataclass(slots=True)
+class Entry:
     """A request in the log; it contains no value of a credential or a token.
 
     `status` is 0 if no status was sent (faults `reset`, `empty`, `timeout`). `fields` are those of
@@ -18,21 +22,28 @@ class Entry(NamedTuple):
     refused, and `time` is when it arrived.
     """
 
-    request_id: str
     method: str
-    status: int
-    milliseconds: float
-    user: str
-    configuration: str
-    fields: tuple[str, ...]
-    updated: bool
-    fault: str
-    reason: str
-    time: datetime
+    request_id: str = field(default_factory=lambda: os.urandom(16).hex())
+    status: int = 0
+    milliseconds: float = 0
+    user: str = ""
+    configuration: str = ""
+    fields: tuple[str, ...] = ()
+    updated: bool = False
+    fault: str = ""
+    reason: str = ""
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _started: float = field(default_factory=perf_counter, repr=False)
+
+    def finish(self, status: int) -> None:
+        """Set the status, and how long the request took."""
+        self.status = status
+        self.milliseconds = round((perf_counter() - self._started) * 1000, 3)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry for JSON; the time is RFC 3339."""
-        return {**self._asdict(), "time": self.time.isoformat(timespec="milliseconds")}
+        entry = {name: getattr(self, name) for name in self.__slots__ if name != "_started"}
+        return {**entry, "time": self.time.isoformat(timespec="milliseconds")}
 
     def __str__(self) -> str:
         """Return one line for people."""

@@ -1,20 +1,16 @@
 """The operation over HTTP: who sends the request, for which configuration, and the answer."""
 
 import logging
-import os
 import re
-import time
 import traceback
 from collections.abc import Collection
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from http import HTTPMethod, HTTPStatus
 from urllib.parse import unquote_to_bytes
 
 from multidict import CIMultiDict
 
-from flashback_mock.control.backend import Backend
 from flashback_mock.control.journal import Entry
+from flashback_mock.control.mock import Mock
 from flashback_mock.control.plans import NO_PLAN, WITHOUT_STATUS, Plan
 from flashback_mock.stores import (
     ForbiddenError,
@@ -49,29 +45,13 @@ PROXY_STATUSES = (502, 503, 504)  # a proxy sends them when the service is down
 EXPOSED_HEADERS = "Retry-After, WWW-Authenticate, X-Request-Id"
 
 
-@dataclass(slots=True)
-class Exchange:
-    """A request, and what becomes known while it is answered."""
-
-    request: Request
-    started: float = field(default_factory=time.perf_counter)
-    time: datetime = field(default_factory=lambda: datetime.now(UTC))
-    id: str = field(default_factory=lambda: os.urandom(16).hex())
-    user: str = ""
-    configuration: str = ""
-    fields: tuple[str, ...] = ()
-    updated: bool = False
-    reason: str = ""
-    plan: Plan = NO_PLAN
-
-
 class App:
     """Answers every request by its route; those of the operation are logged."""
 
-    def __init__(self, backend: Backend, cors_origins: Collection[str] = ()) -> None:
+    def __init__(self, mock: Mock, cors_origins: Collection[str] = ()) -> None:
         """Serve the operation to programs, and to web pages of these origins."""
-        self._contract = backend.contract
-        self._backend = backend
+        self._contract = mock.contract
+        self._mock = mock
         self._origins = frozenset(cors_origins)
         message = ENCODER.encode(self._contract.message(200))
         self._updated = f'{{"success":true,"aiLlmId":%s,"message":{message.replace("%", "%%")}}}'
@@ -90,68 +70,71 @@ class App:
 
     def refuse(self, request: Request, error: HttpError) -> Answer:
         """Answer and log a request that no handler answers."""
-        exchange = Exchange(request, reason=error.message)
-        answer = error_answer(error.status, error.message, error.headers)
-        return self._finish(exchange, answer)
+        entry = _entry(request)
+        entry.reason = error.message
+        return self._finish(
+            request, entry, error_answer(error.status, error.message, error.headers)
+        )
 
     async def _put(self, request: Request, raw_id: str) -> Answer:
-        exchange = Exchange(request)
+        entry = _entry(request)
         id = _decode(raw_id)
-        if id in self._backend.known_ids:
-            exchange.configuration = id
-        exchange.plan = plan = self._backend.plans.next(id or "")
+        if id in self._mock.known_ids:
+            entry.configuration = id
+        plan = self._mock.plans.next(id or "")
         try:
-            answer = await self._update(exchange, id)
+            answer = await self._update(request, entry, id, plan)
         except HttpError as error:
-            exchange.reason = error.message
+            entry.reason = error.message
             answer = self._error(error.status, error.message)
         except Exception as error:  # noqa: BLE001 - 500 is the documented answer to any
-            exchange.reason = f"failed: {_cause(error)}"
-            log.error("request %s failed: %s", exchange.id, _cause(error))  # noqa: TRY400
+            entry.reason = f"failed: {_cause(error)}"
+            log.error("request %s failed: %s", entry.request_id, _cause(error))  # noqa: TRY400
             answer = self._error(500, self._contract.message(500))
         if plan is not NO_PLAN:
+            entry.fault = plan.fault
             answer = self._apply(plan, answer)
-        return self._finish(exchange, answer)
+        return self._finish(request, entry, answer)
 
-    async def _update(self, exchange: Exchange, id: str | None) -> Answer:
-        token = _bearer_token(exchange)
+    async def _update(self, request: Request, entry: Entry, id: str | None, plan: Plan) -> Answer:
+        token = _bearer_token(request, entry)
         try:
-            changes = self._valid_changes(exchange.request, id)
-            example = self._preferred(exchange.request)
+            changes = self._valid_changes(request, id)
+            example = self._preferred(request)
         except HttpError:
             # Before anything else a user needs a valid token, even to learn what is wrong.
-            exchange.user = (token and await self._backend.store.user_of(token)) or ""
-            if not exchange.user:
-                return self._unauthorized(exchange)
+            entry.user = (token and await self._mock.store.user_of(token)) or ""
+            if not entry.user:
+                return self._unauthorized(entry)
             raise
-        exchange.fields = tuple(changes)
+        entry.fields = tuple(changes)
         # An update without changes shows who sends the request, and whether it is allowed.
-        real = not example and exchange.plan.update
-        answer = await self._store(exchange, token, id, changes if real else {})
-        exchange.updated = real and answer.status == HTTPStatus.OK
-        if exchange.user and "X-Request-Id" in exchange.request.headers:
-            await self._adopt_request_id(exchange, changes)
-        return example if example and exchange.user else answer
+        real = not example and plan.update
+        answer = await self._store(entry, token, id, changes if real else {})
+        entry.updated = real and answer.status == HTTPStatus.OK
+        if entry.user and "X-Request-Id" in request.headers:
+            await self._adopt_request_id(request, entry, changes)
+        return example if example and entry.user else answer
 
     async def _store(
-        self, exchange: Exchange, token: str, id: str | None, changes: dict[str, str]
+        self, entry: Entry, token: str, id: str | None, changes: dict[str, str]
     ) -> Answer:
         try:
-            exchange.user = await self._backend.store.update(token, id or "", changes)
+            entry.user = await self._mock.store.update(token, id or "", changes)
         except UnauthorizedError:
-            return self._unauthorized(exchange)
+            return self._unauthorized(entry)
         except RefusedError as refused:
-            exchange.user = refused.user
+            entry.user = refused.user
             if isinstance(refused, NotFoundError):
-                return self._refused(exchange, 404)
-            exchange.configuration = id or ""
+                return self._refused(entry, 404)
+            entry.configuration = id or ""
             if isinstance(refused, ForbiddenError):
-                return self._refused(exchange, 403)
+                return self._refused(entry, 403)
             if isinstance(refused, NameTakenError):
-                exchange.reason = self._contract.name_taken
+                entry.reason = self._contract.name_taken
                 return self._error(400, self._contract.name_taken)
             raise
-        exchange.configuration = id or ""
+        entry.configuration = id or ""
         body = self._updated % ENCODER.encode(id)
         return Answer(200, body.encode(), CIMultiDict({"Content-Type": JSON_TYPE}))
 
@@ -169,13 +152,13 @@ class App:
             raise HttpError(400, error)
         return changes
 
-    def _unauthorized(self, exchange: Exchange) -> Answer:
-        exchange.reason = exchange.reason or "Authorization: the token is unknown or expired"
+    def _unauthorized(self, entry: Entry) -> Answer:
+        entry.reason = entry.reason or "Authorization: the token is unknown or expired"
         return self._error(401, self._contract.message(401))
 
-    def _refused(self, exchange: Exchange, status: int) -> Answer:
-        exchange.reason = self._contract.message(status)
-        return self._error(status, exchange.reason)
+    def _refused(self, entry: Entry, status: int) -> Answer:
+        entry.reason = self._contract.message(status)
+        return self._error(status, entry.reason)
 
     def _preferred(self, request: Request) -> Answer | None:
         """Return the example that a request asks for, if any; raise `HttpError`."""
@@ -226,16 +209,18 @@ class App:
             return Answer(plan.status, page.encode(), CIMultiDict({"Content-Type": "text/html"}))
         return error_answer(plan.status, phrase)
 
-    async def _adopt_request_id(self, exchange: Exchange, changes: dict[str, str]) -> None:
+    async def _adopt_request_id(
+        self, request: Request, entry: Entry, changes: dict[str, str]
+    ) -> None:
         """Use X-Request-Id if it is well-formed and contains no credential."""
-        given = exchange.request.headers["X-Request-Id"]
+        given = request.headers["X-Request-Id"]
         if not REQUEST_ID.fullmatch(given):
             return
-        secrets = exchange.request.headers.get("Authorization", "").split()
+        secrets = request.headers.get("Authorization", "").split()
         secrets += [changes[name] for name in self._contract.credentials & changes.keys()]
         overlaps = any(secret in given or given in secret for secret in secrets)
-        if not overlaps and not await self._backend.store.user_of(given):
-            exchange.id = given
+        if not overlaps and not await self._mock.store.user_of(given):
+            entry.request_id = given
 
     async def _preflight(self, request: Request, _raw_id: str) -> Answer:
         """Answer a browser that asks whether a page may send its update."""
@@ -253,34 +238,19 @@ class App:
                 "Access-Control-Max-Age": "600",
             }
         )
-        return self._finish(Exchange(request), Answer(204, b"", headers))
+        return self._finish(request, _entry(request), Answer(204, b"", headers))
 
     def _origin(self, request: Request) -> str:
         """Return the request's origin if pages of it may read answers."""
         origin = request.headers.get("Origin", "")
         return origin if origin in self._origins else ""
 
-    def _finish(self, exchange: Exchange, answer: Answer) -> Answer:
+    def _finish(self, request: Request, entry: Entry, answer: Answer) -> Answer:
         """Log the request, and add the headers that every answer has."""
-        request = exchange.request
-        plan = exchange.plan
-        seconds = time.perf_counter() - exchange.started
-        entry = Entry(
-            exchange.id,
-            request.method if request.method in METHODS else "other",  # it could be a token
-            0 if plan.fault in WITHOUT_STATUS else answer.status,
-            round(seconds * 1000, 3),
-            exchange.user,
-            exchange.configuration,
-            exchange.fields,
-            exchange.updated,
-            plan.fault,
-            exchange.reason,
-            exchange.time,
-        )
-        self._backend.journal.append(entry)
+        entry.finish(0 if entry.fault in WITHOUT_STATUS else answer.status)
+        self._mock.journal.append(entry)
         log.info(entry)
-        answer.headers["X-Request-Id"] = exchange.id
+        answer.headers["X-Request-Id"] = entry.request_id
         answer.close = bool(request.cut)
         if self._origins:
             answer.headers["Vary"] = "Origin"
@@ -298,16 +268,20 @@ def bearer_token(authorization: list[str]) -> str:
     return match[1] if match else ""
 
 
-def _bearer_token(exchange: Exchange) -> str:
+def _entry(request: Request) -> Entry:
+    return Entry(request.method if request.method in METHODS else "other")  # it could be a token
+
+
+def _bearer_token(request: Request, entry: Entry) -> str:
     """Return the bearer token; without one, note the reason."""
-    authorization = exchange.request.headers.getall("Authorization", [])
+    authorization = request.headers.getall("Authorization", [])
     token = bearer_token(authorization)
     if not authorization:
-        exchange.reason = "Authorization: is missing"
+        entry.reason = "Authorization: is missing"
     elif len(authorization) > 1:
-        exchange.reason = "Authorization: is there more than once"
+        entry.reason = "Authorization: is there more than once"
     elif not token:
-        exchange.reason = "Authorization: is not a bearer token"
+        entry.reason = "Authorization: is not a bearer token"
     return token
 
 

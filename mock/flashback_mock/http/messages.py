@@ -75,18 +75,16 @@ class HttpError(Exception):
 
 def json_answer(status: int, content: object, headers: Mapping[str, str] | None = None) -> Answer:
     """Return an answer whose body is `content` as JSON."""
-    fields = CIMultiDict({"Content-Type": JSON_TYPE})
-    if headers:
-        fields.update(headers)
-    return Answer(status, ENCODER.encode(content).encode(), fields)
+    return _answer(status, ENCODER.encode(content).encode(), headers)
 
 
 def error_answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
     """Return an error in the contract's form."""
-    fields = CIMultiDict({"Content-Type": JSON_TYPE})
-    if headers:
-        fields.update(headers)
-    return Answer(status, _error_body(message), fields)
+    return _answer(status, _error_body(message), headers)
+
+
+def _answer(status: int, body: bytes, headers: Mapping[str, str] | None) -> Answer:
+    return Answer(status, body, CIMultiDict({"Content-Type": JSON_TYPE, **(headers or {})}))
 
 
 @lru_cache(maxsize=256)

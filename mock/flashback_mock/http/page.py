@@ -8,7 +8,6 @@ import html
 import json
 from copy import deepcopy
 from functools import cache
-from importlib.metadata import distribution
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -50,7 +49,7 @@ class Page:
         self._contract = contract
         self._fixtures = fixtures
 
-    async def answer(self, request: Request, name: str = "") -> Answer:
+    def answer(self, request: Request, name: str = "") -> Answer:
         """Answer with the page or one of its files; raise `HttpError` for another name."""
         if not name:
             content, media_type = self._page().encode(), "text/html; charset=utf-8"
@@ -121,6 +120,8 @@ class Page:
 @cache
 def _content(name: str) -> bytes:
     if name.startswith("swagger_"):
+        from importlib.metadata import distribution  # noqa: PLC0415 - takes 20 ms at start-up
+
         # Found, not imported: offapi would read everything that it has.
         return Path(str(distribution("offapi").locate_file(f"offapi/{name}"))).read_bytes()
     return (Path(__file__).parent / "page" / name).read_bytes()
