@@ -40,7 +40,7 @@ def ask(promise: Promise, method: str, **parts: Any) -> None:
         return
     if promise.backend.shape.differs(exchange.response) or method == "TRACE":
         return
-    promise.run.findings.judged.add(("other-methods", "Allow"))
+    promise.run.findings.judged.add("other-methods/Allow")
     allowed = exchange.response.header("Allow")
     if allowed is None or "PUT" not in allowed.upper():
         outcome = "missing" if allowed is None else "without-PUT"

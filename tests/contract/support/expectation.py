@@ -1,11 +1,13 @@
 """How the contract says that a request must be answered, derived from the request itself."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from support import contract
 from support.body import Reason, reasons_against
 from support.exchange import Request
-from support.words import of_statuses
+from support.words import id_of, of_statuses
 
 REFUSALS = frozenset(range(300, 500))
 
@@ -28,9 +30,9 @@ class Expectation:
         return self.statuses == frozenset({200})
 
     @property
-    def is_refusal(self) -> bool:
-        """Whether no 2xx is right."""
-        return not any(200 <= status < 300 for status in self.statuses)
+    def rule(self) -> str:
+        """The id of the rule that another status breaks."""
+        return id_of(self.clause, self.kind)
 
     @property
     def expected(self) -> str:
@@ -41,6 +43,14 @@ class Expectation:
     def source(self) -> str:
         """Where the value that would break is from."""
         return contract.CLAUSES[self.clause].source
+
+    def but(self, statuses: Iterable[int], *, clause: str, kind: str, words: str) -> Self:
+        """Return the expectation of other statuses, for a reason that only the test knows."""
+        allowed = frozenset(statuses)
+        access = None
+        if self.access and 200 not in allowed:
+            access = replace(self.access, clause=clause, kind=kind)
+        return replace(self, statuses=allowed, clause=clause, kind=kind, words=words, access=access)
 
 
 def expectation_of(request: Request) -> Expectation:
@@ -80,18 +90,15 @@ def _access_reason(request: Request) -> Reason | None:
 
 def _of_body(request: Request, reasons: list[Reason]) -> Expectation:
     closed = [reason for reason in reasons if not reason.is_open]
-    if closed:
-        statuses = frozenset[int]().union(*(reason.statuses for reason in reasons))
-        first = closed[0]
-        words = _together(request, first.words)
-        return Expectation(statuses, first.clause, first.kind, words, reasons=reasons)
+    statuses = frozenset[int]().union(*(reason.statuses for reason in reasons))
+    if not closed:
+        statuses |= {200}
     if reasons:
-        statuses = frozenset({200}).union(*(reason.statuses for reason in reasons))
-        first = reasons[0]
+        first = (closed or reasons)[0]
         words = _together(request, first.words)
         return Expectation(statuses, first.clause, first.kind, words, reasons=reasons)
     clause, kind, words = kind_of_valid(request)
-    return Expectation(frozenset({200}), clause, kind, _together(request, words))
+    return Expectation(statuses, clause, kind, _together(request, words))
 
 
 def _of_open_place(request: Request, reasons: list[Reason]) -> Expectation:

@@ -15,9 +15,10 @@ from support import contract
 from support.exchange import Exchange, Response
 from support.expectation import Expectation
 from support.leaks import Credentials, internals
-from support.words import of_value
+from support.words import id_of, of_value
 
-Severity = str  # "broken" or "note"
+# An open backend is broken no matter what was accepted or selected.
+OPEN_DOOR = ("authentication/no-token", "authentication/unknown-token")
 
 
 @dataclass(frozen=True)
@@ -31,23 +32,28 @@ class Breach:
     got: str
     subject: str = ""  # what the finding is about, unless it is what was sent
     is_basic: bool = False  # a rule for every response: it hides what comes after it
-    severity: Severity = "broken"
+    severity: str = "broken"  # or "note"
     explained_by: tuple[str, ...] = ()  # kinds of which a finding would be the same cause
 
     @property
     def id(self) -> str:
         """The finding's stable id."""
-        return finding_id(self.clause, self.kind, self.outcome)
+        return id_of(self.clause, self.kind, self.outcome)
+
+    @property
+    def rule(self) -> str:
+        """The id without what came."""
+        return id_of(self.clause, self.kind)
+
+    @property
+    def is_open_door(self) -> bool:
+        """Whether anybody may update."""
+        return self.rule in OPEN_DOOR
 
     @property
     def causes(self) -> list[str]:
         """Ids of findings that would be the same cause."""
-        return [finding_id(self.clause, kind, self.outcome) for kind in self.explained_by]
-
-
-def finding_id(*parts: str) -> str:
-    """Return an id such as `lengths/name-minLength/200`, of clause, kind and outcome."""
-    return "/".join(re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts)
+        return [id_of(self.clause, kind, self.outcome) for kind in self.explained_by]
 
 
 @dataclass(frozen=True)
@@ -90,14 +96,9 @@ def access(exchange: Exchange, expectation: Expectation) -> Breach | None:
     reason = expectation.access
     if reason is None or not exchange.succeeded:
         return None
-    return Breach(
-        reason.clause,
-        reason.kind,
-        exchange.got,
-        f"{expectation.expected}, and no update",
-        f"{exchange.got}: the update was accepted",
-        explained_by=_broader_kinds(reason.clause, reason.kind),
-    )
+    expected = f"{expectation.expected}, and no update"
+    got = f"{exchange.got}: the update was accepted"
+    return _breach(reason.clause, reason.kind, exchange.got, expected, got)
 
 
 def leaks(exchange: Exchange, credentials: Credentials) -> Iterator[Breach]:
@@ -105,27 +106,21 @@ def leaks(exchange: Exchange, credentials: Credentials) -> Iterator[Breach]:
     how = credentials.how_returned(exchange)
     if how:
         expected = "no credential in the response"
-        yield Breach(
-            "credentials",
-            how,
-            "returned",
-            expected,
-            f"one, {how}",
-            f"a credential in a {exchange.got}",
-        )
+        subject = f"a credential in a {exchange.got}"
+        yield Breach("credentials", how, "returned", expected, f"one, {how}", subject)
     internal = internals(exchange.response) if exchange.response else None
     if internal:
         expected = "nothing internal in an error"
-        yield Breach(
-            "internals", "error", "returned", expected, of_value(internal), f"a {exchange.got}"
-        )
+        got = of_value(internal)
+        yield Breach("internals", "error", "returned", expected, got, f"a {exchange.got}")
 
 
 def ordinary(exchange: Exchange, expectation: Expectation, shape: Shape) -> Iterator[Breach]:
     """Yield what the exchange breaks, the most basic rule first."""
     response = exchange.response
     if response is None:
-        yield _breach(expectation, "no response", "a response", exchange.failure)
+        clause, kind = expectation.clause, expectation.kind
+        yield _breach(clause, kind, "no response", "a response", exchange.failure)
         return
     if shape.differs(response):
         yield _from_a_proxy(exchange, expectation)
@@ -143,25 +138,26 @@ def ordinary(exchange: Exchange, expectation: Expectation, shape: Shape) -> Iter
         yield _wrong_status(exchange, expectation)
 
 
-def _breach(expectation: Expectation, outcome: str, expected: str, got: str) -> Breach:
-    clause, kind = expectation.clause, expectation.kind
-    broader = _broader_kinds(clause, kind)
-    return Breach(clause, kind, outcome, expected, got, explained_by=broader)
+def _breach(clause: str, kind: str, outcome: str, expected: str, got: str) -> Breach:
+    """Return a breach that a broader kind of value explains, if that has a finding, too."""
+    broader = [other for other in BROADER_KINDS.get(clause, ()) if other != kind]
+    return Breach(clause, kind, outcome, expected, got, explained_by=tuple(broader))
 
 
-def _broader_kinds(clause: str, kind: str) -> tuple[str, ...]:
-    if clause in ("authentication", "unauthorized", "order"):
-        return tuple(broader for broader in ("no-token", "unknown-token") if broader != kind)
-    if clause == "unknown-fields":
-        return () if kind == "other" else ("other",)
-    return ()
+BROADER_KINDS = {
+    "authentication": ("no-token", "unknown-token"),
+    "unauthorized": ("no-token", "unknown-token"),
+    "order": ("no-token", "unknown-token"),
+    "unknown-fields": ("other",),
+}
 
 
 def _from_a_proxy(exchange: Exchange, expectation: Expectation) -> Breach:
     got = f"{exchange.got}, answered by a proxy before the backend"
     outcome = f"{exchange.got}-by-a-proxy"
     if expectation.must_succeed:
-        return _breach(expectation, outcome, expectation.expected, got)
+        clause, kind = expectation.clause, expectation.kind
+        return _breach(clause, kind, outcome, expectation.expected, got)
     expected = "a refusal, by the backend or before it"
     return Breach(
         "before-the-application", "refused", outcome, expected, got,
@@ -170,15 +166,18 @@ def _from_a_proxy(exchange: Exchange, expectation: Expectation) -> Breach:
 
 
 def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
-    clause, kind, subject = expectation.clause, expectation.kind, ""
-    parsing = ("unreadable-body", "json-open")
-    in_parsing = [reason for reason in expectation.reasons if reason.clause in parsing]
-    for reason in [*in_parsing, *expectation.reasons][:1]:
-        clause, kind, subject = reason.clause, reason.kind, reason.words
-    if clause in parsing:
-        clause, kind = "unreadable-body", "server-error"
+    """Return the breach of what the backend failed at: maybe parsing, else the first reason."""
     expected = f"{expectation.expected}, never 5xx"
-    return _basic(clause, kind, exchange.got, expected, exchange.got, subject)
+    failing = partial(_basic, outcome=exchange.got, expected=expected, got=exchange.got)
+    for reason in expectation.reasons:
+        if reason.clause in ("unreadable-body", "json-open"):
+            return failing("unreadable-body", "server-error", subject=reason.words)
+    if expectation.reasons:
+        first = expectation.reasons[0]
+        return failing(first.clause, first.kind, subject=first.words)
+    if expectation.clause in ("unreadable-body", "json-open"):
+        return failing("unreadable-body", "server-error")
+    return failing(expectation.clause, expectation.kind)
 
 
 _basic = partial(Breach, is_basic=True)
@@ -288,15 +287,13 @@ FORM: tuple[Callable[[Exchange], Iterator[Breach]], ...] = (
 
 
 def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
-    request = exchange.request
-    clause, kind = expectation.clause, expectation.kind
+    clause = expectation.clause
     if clause == "unauthorized" and _answers_something_else(exchange, expectation):
         clause = "order"
-    expected, got = expectation.expected, exchange.got
-    broader = _broader_kinds(clause, kind)
-    if exchange.succeeded and expectation.reasons and request.user.is_valid:
-        got = f"{exchange.got}: it was accepted"
-    return Breach(clause, kind, exchange.got, expected, got, explained_by=broader)
+    got = exchange.got
+    if exchange.succeeded and expectation.reasons and exchange.request.user.is_valid:
+        got = f"{got}: it was accepted"
+    return _breach(clause, expectation.kind, exchange.got, expectation.expected, got)
 
 
 def _answers_something_else(exchange: Exchange, expectation: Expectation) -> bool:

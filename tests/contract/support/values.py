@@ -183,7 +183,7 @@ NEAR_URLS = """
     wss://example.com ldap://example.com about:blank localhost:8080 1.2.3.4 https//example.com
     https;//example.com null undefined https://a.example* https://a%zz.example/
     """
-NEAR_TYPES = """null 0 UNKNOWN CUSTOM OPEN_AI AZURE BEDROCK AMAZON GEMINI CLAUDE GPT MISTRAL COHERE
+OTHER_TYPES = """null 0 UNKNOWN CUSTOM OPEN_AI AZURE BEDROCK AMAZON GEMINI CLAUDE GPT MISTRAL COHERE
     META OLLAMA LOCAL VERTEX"""
 HOMOGLYPHS = str.maketrans("AEOPCTHI", "АЕОРСТНІ")  # Cyrillic, which look the same
 
@@ -195,7 +195,8 @@ def near_types(members: list[str]) -> Iterator[str]:
         yield from (f" {member}", f"{member} ", f"{member}\n", f"{member}\x00")
         yield from spellings('@S "@" X_@ @,@ AiType.@', member)
         yield from (member.translate(HOMOGLYPHS), full_width(member))
-    yield from ("", " ", *NEAR_TYPES.split())
+    yield from ("", " ")
+    yield from (other for other in OTHER_TYPES.split() if other not in members)
 
 
 def full_width(text: str) -> str:
