@@ -1,0 +1,56 @@
+"""What a change of the contract asks of the contract tests: nothing, or words that say what."""
+
+from tests.contract_command.conftest import Backend, ChangedContract, Contract
+
+MEMBERS = "enum: [OPENAI, GOOGLE, ANTHROPIC, AWS, OTHER]"
+FIELDS = "        aiType:\n          $ref:"
+PATHS = "paths:\n"
+SECOND_OPERATION = """paths:
+  /ai/llm:
+    get:
+      operationId: listAiLlms
+      responses:
+        '200':
+          description: All configurations.
+"""
+
+
+def test_second_operation_is_named(
+    contract: Contract, backend: Backend, changed_contract: ChangedContract
+) -> None:
+    """Another operation of the contract is not tested, and the verdict says so."""
+    checkout = changed_contract(PATHS, SECOND_OPERATION)
+    with backend() as given:
+        options = ("-k", "test_missing_body or test_valid_body", "--max-examples", "3")
+        done = contract(*options, checkout=checkout, **given)
+    assert done.status == 0, done.output + done.errors
+    assert done.verdict["counts"]["kept"] == 2
+    assert "only updateAiLlm is tested, not listAiLlms" in done.output
+
+
+def test_new_member_needs_no_edit(contract: Contract, changed_contract: ChangedContract) -> None:
+    """A value that is added to `aiType` is accepted, though it was a near miss before."""
+    checkout = changed_contract(MEMBERS, MEMBERS.replace("OTHER", "MISTRAL, OTHER"))
+    done = contract("-k", "aiType", checkout=checkout)
+    assert done.status == 0, done.output + done.errors
+    assert done.verdict["counts"]["kept"] == 2
+
+
+def test_new_field_needs_values(
+    contract: Contract, backend: Backend, changed_contract: ChangedContract
+) -> None:
+    """Without values of a new field there is no verdict, and the message says what to add."""
+    field = "        region:\n          type: string\n"
+    checkout = changed_contract(FIELDS, field + FIELDS)
+    with backend() as given:
+        without_example = contract(checkout=checkout, **given)
+        file = checkout / "openapi.yaml"
+        everything = "                  name: Updated OpenAI Config\n"
+        text = file.read_text("utf-8").replace(
+            everything, f"{everything}                  region: eu\n"
+        )
+        file.write_text(text, "utf-8")
+        without_values = contract(checkout=checkout, **given)
+    assert without_example.status == without_values.status == 2
+    assert "the example `everything` has no region; add it" in without_example.errors
+    assert "UNUSUAL has no values of region; add some" in without_values.errors
