@@ -9,7 +9,7 @@ from pathlib import Path
 from support import contract
 from support.curl import Redactor
 from support.exchange import Exchange, NoVerdictError, Place, Request, User
-from support.rules import Shape
+from support.proxies import Shape
 from support.wire import Wire, WireError
 
 # What the run needs each variable for: shown for every promise that could not be tested.

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from support.backend import Backend
 from support.exchange import Exchange, NoVerdictError
-from support.rules import Shape
+from support.proxies import Shape
 
 SET_UP_WRONGLY = {
     401: ("does not know the token", "set FLASHBACK_TOKEN to one that may update the id"),
@@ -35,7 +35,7 @@ def ask_first(backend: Backend, bodies: Iterable[object]) -> Exchange:
         if exchange.response is None and exchange.never_sent:
             raise _unreachable(backend, exchange)
         exchanges.append(exchange)
-        if exchange.response and exchange.succeeded:  # so it is the application's
+        if exchange.response and exchange.response.succeeded:  # so it is the application's
             backend.shape = Shape.of(exchange.response)
     if not any(_can_be_judged(exchange) for exchange in exchanges):
         raise _wrong_setup(backend, exchanges[-1])

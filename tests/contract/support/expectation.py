@@ -80,7 +80,8 @@ def _without_token(request: Request, reasons: list[Reason]) -> Expectation:
 
 
 def _access_reason(request: Request) -> Reason | None:
-    user, place = request.user, request.place
+    user = request.user
+    place = request.place
     if place.statuses:
         return Reason(place.clause, place.kind, place.words, place.statuses)
     if not user.may_update:

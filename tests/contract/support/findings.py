@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from support import contract
+from support.breach import Breach
 from support.deviations import Accepted
 from support.exchange import Exchange
-from support.rules import Breach
 
 MOST_EXAMPLES = 3
 

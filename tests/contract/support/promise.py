@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ import pytest
 
 from support import contract, controls, rules, values
 from support.backend import MEANINGS, NOBODY, USERS, WRITER, Backend
+from support.breach import Breach
 from support.exchange import Exchange, Place, Request, User
 from support.expectation import Expectation, expectation_of
 from support.findings import Finding, Findings
@@ -114,20 +115,14 @@ class Promise:
             authorization = (f"Bearer {self.backend.given[token]}",) if token else ()
         elif isinstance(authorization, str):
             authorization = (authorization,)
-        content = _content(body)
-        sent: dict[str, str | None] = {"Content-Type": "application/json", **(headers or {})}
-        if isinstance(body, tuple):
-            sent["Transfer-Encoding"] = "chunked"
-        elif content or method == "PUT":
-            sent["Content-Length"] = str(len(content))
-        named = [(name, value) for name, value in sent.items() if value is not None]
+        sent = _headers(method, body, headers or {})
         id = id or self.backend.id
         target = path or contract.path_of(id, escaped=escaped)
         return Request(
             method=method,
             target=f"{target}?{query}" if query else target,
-            headers=(*named, *(("Authorization", value) for value in authorization)),
-            body=content,
+            headers=(*sent, *(("Authorization", value) for value in authorization)),
+            body=_content(body),
             chunks=body if isinstance(body, tuple) else None,
             user=user or (USERS[token] if token else NOBODY),
             place=place or self.backend.place(id),
@@ -192,7 +187,7 @@ class Promise:
         self.run.findings.judged.add(expectation.rule)
         return kept
 
-    def record(self, breach: rules.Breach, exchange: Exchange, sent: str) -> bool:
+    def record(self, breach: Breach, exchange: Exchange, sent: str) -> bool:
         """Add a breach to the findings; return whether it hides what comes after it."""
         findings = self.run.findings
         findings.judged.add(breach.rule)
@@ -212,7 +207,7 @@ class Promise:
             self.broken_since = time.monotonic()
         return hides
 
-    def _confirm(self, breach: rules.Breach, exchange: Exchange, sent: str) -> None:
+    def _confirm(self, breach: Breach, exchange: Exchange, sent: str) -> None:
         """Make sure that the backend still works before a failure becomes a finding."""
         if exchange.status not in SUSPICIOUS and exchange.status < 500:
             return
@@ -237,6 +232,19 @@ class Promise:
         if self.broken_since is not None:
             self.run.spent += time.monotonic() - self.broken_since
         return [finding for finding in self.found.values() if self.run.findings.decides(finding)]
+
+
+def _headers(method: str, body: Any, others: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
+    """Yield the headers that describe the body, and the others."""
+    headers: dict[str, str | None] = {"Content-Type": "application/json", **others}
+    content = _content(body)
+    if isinstance(body, tuple):
+        headers["Transfer-Encoding"] = "chunked"
+    elif content or method == "PUT":
+        headers["Content-Length"] = str(len(content))
+    for name, value in headers.items():
+        if value is not None:
+            yield name, value
 
 
 def _content(body: Any) -> bytes:

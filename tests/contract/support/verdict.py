@@ -1,5 +1,6 @@
 """The verdict on a backend as one dictionary, by docs/verdict.schema.json."""
 
+import argparse
 import platform
 from collections import Counter
 from collections.abc import Iterable
@@ -17,7 +18,9 @@ NOT_SHOWN_BY_HTTP = [
     "`key` and `secret` are encrypted before they are stored",
     "old values of `key` and `secret` are securely replaced",
 ]
-KEPT, BROKEN, NO_VERDICT = 0, 1, 2
+KEPT = 0
+BROKEN = 1
+NO_VERDICT = 2
 OUTCOMES = ("kept", "broken", "accepted", "not tested")
 SEVERITIES = ("broken", "accepted", "note")
 OUR_NAMES = ("id", "name", "promise")  # made of words, which may look like a token
@@ -27,7 +30,6 @@ Document = dict[str, Any]
 
 def verdict_of(run: Run) -> Document:
     """Return the verdict of a run that has ended; write request bodies that need a file."""
-    option = run.option
     backend = run.backend
     if not backend.no_verdict and run.promises:
         is_whole = not run.is_partial and not any(one.skipped for one in run.promises.values())
@@ -41,7 +43,7 @@ def verdict_of(run: Run) -> Document:
         "contract": {"title": contract.TITLE, "version": contract.VERSION},
         "tools": _tools(),
         "backend": {"url": backend.url, "id": backend.id},
-        "seed": option.seed,
+        "seed": run.option.seed,
         "started": run.started.isoformat(timespec="seconds"),
         "seconds": round(run.seconds, 1),
         "requests": backend.statuses.total(),
@@ -52,13 +54,7 @@ def verdict_of(run: Run) -> Document:
         "exit_status": status,
         "reason": reason,
         "cure": cure,
-        "selection": {
-            "keyword": option.keyword,
-            "sources": option.source,
-            "fail_on": option.fail_on,
-            "require_all": option.require_all,
-            "again": bool(option.again),
-        },
+        "selection": _selection(run.option),
         "counts": {outcome.replace(" ", "_"): outcomes[outcome] for outcome in OUTCOMES},
         "by_source": _by_source(findings),
         "promises": promises,
@@ -68,6 +64,16 @@ def verdict_of(run: Run) -> Document:
     }
     redacted: Document = _redacted(verdict, backend)
     return redacted
+
+
+def _selection(option: argparse.Namespace) -> Document:
+    return {
+        "keyword": option.keyword,
+        "sources": option.source,
+        "fail_on": option.fail_on,
+        "require_all": option.require_all,
+        "again": bool(option.again),
+    }
 
 
 def owner_of(run: Run, finding: Finding) -> str:
