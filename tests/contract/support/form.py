@@ -17,7 +17,9 @@ def breaches(request: Request, response: Response) -> Iterator[Breach]:
     """Yield the rules that the response breaks, the most basic first."""
     for rule in RULES:
         yield from rule(response)
-    yield from _id(request, response)
+    if isinstance(response.value, dict):  # if not, that was accepted
+        yield from _success(response)
+        yield from _id(request, response)
 
 
 def _clause(response: Response) -> str:
@@ -125,5 +127,4 @@ RULES: tuple[Callable[[Response], Iterator[Breach]], ...] = (
     _strict_json,
     _schema,
     _required_headers,
-    _success,
 )
