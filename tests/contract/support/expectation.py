@@ -55,33 +55,39 @@ class Expectation:
 
 def expectation_of(request: Request) -> Expectation:
     """Return how the contract wants the request to be answered."""
+    expectation = _expectation_of(request)
+    if request.words:
+        return replace(expectation, words=f"{expectation.words}; {request.words}")
+    return expectation
+
+
+def _expectation_of(request: Request) -> Expectation:
     reasons = reasons_against(request)
-    if request.place.is_open:
-        return _of_open_place(request, reasons)
-    if not request.user.is_valid:
-        return _without_token(request, reasons)
     access = _access_reason(request)
     if access is None:
         return _of_body(request, reasons)
-    statuses = access.statuses.union(*(reason.statuses for reason in reasons))
-    words = _together(request, access.words)
-    return Expectation(statuses, access.clause, access.kind, words, access, reasons)
-
-
-def _without_token(request: Request, reasons: list[Reason]) -> Expectation:
-    user = request.user
-    statuses = {401}
-    for reason in reasons:
-        if reason.precedes_token:
-            statuses |= reason.statuses
-    words = _together(request, user.words)
-    access = Reason("authentication", user.kind, words)
-    return Expectation(frozenset(statuses), "unauthorized", user.kind, words, access, reasons)
+    if request.place.is_open:
+        return Expectation(
+            REFUSALS, access.clause, access.kind, access.words, access, reasons,
+            has_documented_form=False,
+        )  # fmt: skip
+    clause = access.clause
+    also_right = reasons
+    if not request.user.is_valid:
+        clause = "unauthorized"
+        also_right = [reason for reason in reasons if reason.precedes_token]
+    statuses = _statuses(access, *also_right)
+    return Expectation(statuses, clause, access.kind, access.words, access, reasons)
 
 
 def _access_reason(request: Request) -> Reason | None:
+    """Return why the request may not lead to an update, no matter what its body is."""
     user = request.user
     place = request.place
+    if place.is_open:
+        return Reason(place.clause, place.kind, place.words)
+    if not user.is_valid:
+        return Reason("authentication", user.kind, user.words, frozenset({401}))
     if place.statuses:
         return Reason(place.clause, place.kind, place.words, place.statuses)
     if not user.may_update:
@@ -90,29 +96,17 @@ def _access_reason(request: Request) -> Reason | None:
 
 
 def _of_body(request: Request, reasons: list[Reason]) -> Expectation:
+    """Return the expectation of a request whose body alone decides."""
     closed = [reason for reason in reasons if not reason.is_open]
-    statuses = frozenset[int]().union(*(reason.statuses for reason in reasons))
-    if not closed:
-        statuses |= {200}
-    if reasons:
-        first = (closed or reasons)[0]
-        words = _together(request, first.words)
-        return Expectation(statuses, first.clause, first.kind, words, reasons=reasons)
-    clause, kind, words = kind_of_valid(request)
-    return Expectation(statuses, clause, kind, _together(request, words))
+    statuses = _statuses(*reasons) | (frozenset() if closed else {200})
+    if not reasons:
+        return Expectation(statuses, *kind_of_valid(request))
+    first = (closed or reasons)[0]
+    return Expectation(statuses, first.clause, first.kind, first.words, reasons=reasons)
 
 
-def _of_open_place(request: Request, reasons: list[Reason]) -> Expectation:
-    place = request.place
-    words = _together(request, place.words)
-    access = Reason(place.clause, place.kind, words)
-    return Expectation(
-        REFUSALS, place.clause, place.kind, words, access, reasons, has_documented_form=False
-    )
-
-
-def _together(request: Request, words: str) -> str:
-    return f"{words}; {request.words}" if request.words else words
+def _statuses(*reasons: Reason) -> frozenset[int]:
+    return frozenset[int]().union(*(reason.statuses for reason in reasons))
 
 
 def kind_of_valid(request: Request) -> tuple[str, str, str]:
