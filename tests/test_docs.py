@@ -54,6 +54,14 @@ def test_test_example_passes(root: Path, tmp_path: Path) -> None:
     assert "2 passed" in done.stdout, done.stdout + done.stderr
 
 
+def test_examples_of_a_promise_and_a_fault_exist(root: Path) -> None:
+    """The promise and the fault in the docs are those of the contract tests."""
+    page = (root / "docs" / "changing-the-contract.md").read_text("utf-8")
+    promise, fault = re.findall(r"(?s)```python\n(.*?)```", page)
+    assert promise in (root / "tests" / "contract" / "test_access.py").read_text("utf-8")
+    assert fault in (root / "tests" / "faults" / "access.py").read_text("utf-8")
+
+
 @pytest.mark.usefixtures("curl")
 def test_curl_example_updates_the_mock(root: Path, mock: Mock) -> None:
     """The README's curl line, sent to the mock's port, updates the configuration."""

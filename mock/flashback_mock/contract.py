@@ -63,8 +63,10 @@ class Contract:
         }
         self._body = self._validator(*pointer, "requestBody", "content", self.media_type, "schema")
         self.parameters = [self._resolve(parameter) for parameter in operation["parameters"]]
-        number = str([parameter["in"] for parameter in self.parameters].index("path"))
-        self._id = self._validator(*pointer, "parameters", number, "schema")
+        number = [parameter["in"] for parameter in self.parameters].index("path")
+        reference = operation["parameters"][number].get("$ref")
+        shared = reference and reference.removeprefix("#/").split("/")
+        self._id = self._validator(*(shared or [*pointer, "parameters", str(number)]), "schema")
         responses = {
             int(status): self._resolve(response)
             for status, response in operation["responses"].items()

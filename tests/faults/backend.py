@@ -1,11 +1,11 @@
 """The mock with one thing changed from outside: the only module that knows how the mock serves."""
 
+import asyncio
 import inspect
 import json
 import re
-import socket
-import struct
 import threading
+from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -13,10 +13,9 @@ from functools import cache
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
-from multidict import CIMultiDict
-
 import flashback_mock
 from flashback_mock.http import messages
+from multidict import CIMultiDict
 
 
 class Request:
@@ -281,65 +280,62 @@ def serving(change: Change) -> Generator[flashback_mock.Mock]:
         yield mock
 
 
-class Transport:
-    """The client's side of a relayed connection."""
-
-    def __init__(self, client: socket.socket) -> None:
-        """Write to the client's socket."""
-        self._client = client
-
-    def write(self, data: bytes) -> None:
-        """Send the bytes."""
-        self._client.sendall(data)
-
-    def close(self) -> None:
-        """End the connection in order."""
-        self._client.shutdown(socket.SHUT_RDWR)
-
-    def abort(self) -> None:
-        """Reset the connection."""
-        self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._client.close()
-
-
 @contextmanager
 def relay(url: str, change: OnTheWire) -> Generator[str]:
     """Forward connections to the mock at `url`, and change what it sends; yield the relay's URL."""
+    loop = asyncio.new_event_loop()
     address = urlsplit(url)
-    listener = socket.create_server(("127.0.0.1", 0))
+    tasks: set[asyncio.Task[None]] = set()
 
-    def accept() -> None:
-        with suppress(OSError):  # the listener was closed
-            while True:
-                client, _ = listener.accept()
-                mock = socket.create_connection((address.hostname, address.port))
-                for side in (client, mock):
-                    side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                _start(_copy, client, mock, mock.sendall)
-                _start(_copy, mock, client, lambda data, client=client: answer(data, client))
+    async def connected(reader: StreamReader, writer: StreamWriter) -> None:
+        mock_reader, mock_writer = await asyncio.open_connection(address.hostname, address.port)
+        forwarding = asyncio.create_task(_forward(reader, mock_writer))
+        try:
+            while data := await mock_reader.read(1 << 18):
+                if data.startswith(b"HTTP/1.0 "):  # to what the mock cannot parse
+                    writer.write(data)
+                    continue
+                for part in _heads_and_bodies(data):
+                    if writer.transport.is_closing():
+                        return
+                    change(part, writer.transport)
+        except ConnectionError:  # the client or the mock has reset the connection
+            pass
+        finally:
+            forwarding.cancel()
+            mock_writer.close()
+            writer.close()
 
-    def answer(data: bytes, client: socket.socket) -> None:
-        for part in _heads_and_bodies(data):
-            change(part, Transport(client))
+    def accept(reader: StreamReader, writer: StreamWriter) -> None:
+        task = loop.create_task(connected(reader, writer))
+        tasks.add(task)  # the loop itself has weak references only
+        task.add_done_callback(tasks.discard)
 
-    _start(accept)
-    with listener:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    async def stop() -> None:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    server = loop.run_until_complete(asyncio.start_server(accept, "127.0.0.1", 0))
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        asyncio.run_coroutine_threadsafe(stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
-def _start(target: Callable[..., None], *arguments: object) -> None:
-    threading.Thread(target=target, args=arguments, daemon=True).start()
-
-
-def _copy(source: socket.socket, other: socket.socket, send: Callable[[bytes], None]) -> None:
-    """Pass on what the source sends; close both sides when one of them ends."""
-    with suppress(OSError):
-        while data := source.recv(1 << 18):
-            send(data)
-    for side in (source, other):
-        with suppress(OSError):
-            side.shutdown(socket.SHUT_RDWR)
-    source.close()
+async def _forward(reader: StreamReader, writer: StreamWriter) -> None:
+    """Send what a client sends to the mock."""
+    with suppress(ConnectionError):
+        while data := await reader.read(1 << 18):
+            writer.write(data)
+            await writer.drain()
+        writer.write_eof()
 
 
 def _heads_and_bodies(data: bytes) -> Iterator[bytes]:

@@ -30,17 +30,17 @@ class KeySource:
         named = option or environment.get(KEYS_FILE)
         # Resolved, so that replacing the file keeps a symbolic link to it.
         self._file = Path(named).resolve() if named and self._text is None else None
-        self._home = environment.get("XDG_DATA_HOME")
+        data = environment.get("XDG_DATA_HOME") or "~/.local/share"
+        self._folder = Path(data) / "flashback-mock"
 
     def file(self, store: str) -> Path | None:
         """Return the key file of the store with this id, or None if a variable has the keys."""
         if self._text is not None or self._file:
             return self._file
         try:
-            home = Path(self._home or Path.home() / ".local" / "share")
+            return self._folder.expanduser() / f"{store}.keys"
         except RuntimeError:  # this user has no home directory
             raise StoreError(f"no home directory for the master keys; set ${KEYS_FILE}") from None
-        return home / "flashback-mock" / f"{store}.keys"
 
     def location(self, store: str) -> str:
         """Return the path or the variable that holds the keys of the store."""

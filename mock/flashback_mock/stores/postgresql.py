@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
-from sqlalchemy import Connection, NullPool, event, exc, func, select
+from sqlalchemy import Connection, event, exc
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from .keys import KeySource
 from .sql import R, SqlStore
@@ -17,11 +17,10 @@ MALFORMED = "expected a URL of the form postgresql://user:password@host:port/dat
 # A request waits this long for a connection, and then for a lock; a statement may take a second
 # more, and a server that stopped answering two, and closing its connection two: 14 seconds in all.
 SECONDS = 5
-PATIENT_SECONDS = 20  # everything else, for a lock
 CONNECTIONS = 8  # of a process
 SETTINGS = {
     "application_name": "flashback-mock",
-    # Each statement sees what was committed when its locks were granted: see `_lock_updates`.
+    # Each statement sees what was committed when its locks were granted, the master key included.
     "default_transaction_isolation": "read committed",
     # Answers are durable, and no key is destroyed before what it sealed is replaced.
     "synchronous_commit": "on",
@@ -29,25 +28,28 @@ SETTINGS = {
 # By SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
 REASONS = {
     "22021": "a value contains U+0000, which PostgreSQL cannot store",
-    "25006": "is read-only; name the primary, or add ?target_session_attrs=read-write to the URL",
     "28000": "refuses this user; see pg_hba.conf, and sslmode in the URL",
     "28P01": "refuses the password; it comes from the URL, $PGPASSWORD or ~/.pgpass",
     "3D000": "has no such database; create it with createdb",
     "3F000": "has no such schema; run CREATE SCHEMA, or change search_path in the URL",
     "42501": "does not let this user use the schema; GRANT CREATE, USAGE ON SCHEMA … TO …",
     "53100": "its disk is full",
-    "53300": "has no connection left; raise max_connections, or run fewer processes",
     "55P03": "another session held a lock for too long",
     "57014": "a statement took too long",
 }
-# Of the schema.
-LOCK = select(
-    func.pg_advisory_xact_lock(func.hashtextextended("flashback-mock " + func.current_schema(), 0))
-)
 
 
 class PostgresqlStore(SqlStore):
     """A `Store` in the connection's schema, for processes that share its master keys."""
+
+    driver_errors = (  # before there is a connection, they are not SQLAlchemy's
+        exc.DBAPIError,
+        exc.TimeoutError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+        OSError,
+    )
 
     def __init__(self, url: str, credentials: Collection[str], keys: KeySource) -> None:
         """Create a store at the URL; raise `ValueError`.
@@ -62,63 +64,46 @@ class PostgresqlStore(SqlStore):
         name = f"PostgreSQL on {host}" if host else "PostgreSQL"
         super().__init__(name, credentials, keys, postgresql.insert)
         self._url = url
-        self._pooled = self._engine(
-            {"lock_timeout": f"{SECONDS}s", "statement_timeout": f"{SECONDS + 1}s"},
-            {"command_timeout": SECONDS + 2},  # for a server that stopped answering
+        self._engine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=self._connect,
+            hide_parameters=True,
             pool_size=CONNECTIONS,
             max_overflow=0,
             pool_timeout=SECONDS,
         )
-        event.listen(self._pooled.sync_engine, "checkout", _discard_closed)
-        patience = {"lock_timeout": f"{PATIENT_SECONDS}s", "statement_timeout": "0"}
-        self._patient = self._engine(patience, {}, poolclass=NullPool)
+        event.listen(self._engine.sync_engine, "checkout", _discard_closed)
 
-    def _engine(self, settings: dict[str, str], limits: Any, **pool: Any) -> AsyncEngine:
-        async def connect(*_: Any, **__: Any) -> asyncpg.Connection:
-            server_settings = SETTINGS | settings
-            try:
-                return await asyncpg.connect(
-                    self._url, timeout=SECONDS, server_settings=server_settings, **limits
-                )
-            except OSError:  # some are a ValueError too
-                raise
-            except asyncpg.ClientConfigurationError as error:  # about the URL's parameters
-                raise self.error(f"cannot be used: {error}") from None
-            except ValueError:  # of a part of the URL, which it may quote
-                raise self.error(MALFORMED) from None
-
-        return create_async_engine(
-            "postgresql+asyncpg://", async_creator=connect, hide_parameters=True, **pool
-        )
+    async def _connect(self, *_: Any, **__: Any) -> asyncpg.Connection:
+        settings = {"lock_timeout": f"{SECONDS}s", "statement_timeout": f"{SECONDS + 1}s"}
+        try:
+            return await asyncpg.connect(
+                self._url,
+                timeout=SECONDS,
+                command_timeout=SECONDS + 2,  # for a server that stopped answering
+                server_settings=SETTINGS | settings,
+            )
+        except OSError:  # some are a ValueError too
+            raise
+        except asyncpg.ClientConfigurationError as error:  # about the URL's parameters
+            raise self.error(f"cannot be used: {error}") from None
+        except ValueError:  # of a part of the URL, which it may quote
+            raise self.error(MALFORMED) from None
 
     async def close(self) -> None:
-        """See `Store`."""
-        await self._pooled.dispose()
+        await self._engine.dispose()
 
-    async def run(self, work: Callable[[Connection], R], *, alone: bool) -> R:
-        """See `SqlStore`."""
-        engine = self._patient if alone else self._pooled
-        try:
-            async with engine.begin() as connection:
-                if alone:
-                    await connection.execute(LOCK)
-                return await connection.run_sync(work)
-        except (  # before there is a connection, they are not SQLAlchemy's
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-            exc.TimeoutError,
-            OSError,
-        ) as error:
-            raise self.error(self._reason(error)) from None
+    async def run(self, work: Callable[[Connection], R]) -> R:
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(work)
 
-    def _check(self, db: Connection) -> None:
+    def check(self, db: Connection) -> None:
         if db.exec_driver_sql("SHOW server_encoding").scalar_one() != "UTF8":
             raise self.error(
                 "its encoding is not UTF8; create it with: createdb --encoding UTF8 -T template0"
             )
 
-    def _reason(self, error: BaseException) -> str:
+    def reason(self, error: BaseException) -> str:
         error = error.__cause__ or error  # asyncpg's own
         if state := getattr(error, "sqlstate", None):
             return REASONS.get(state, f"fails ({type(error).__name__}, {state})")

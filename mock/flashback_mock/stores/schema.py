@@ -4,7 +4,6 @@ import sqlalchemy as sa
 from sqlalchemy import Column, Table, and_, bindparam, func, select
 
 VERSION = 1  # of the schema
-BATCH = 100  # credentials that a rotation re-encrypts in one transaction
 
 METADATA = sa.MetaData()
 STORE = Table(  # one row
@@ -12,7 +11,7 @@ STORE = Table(  # one row
     METADATA,
     Column("id", sa.Text, primary_key=True),
     Column("version", sa.Integer, nullable=False),
-    Column("proof", sa.LargeBinary, nullable=False),  # see `Vault.of_store`
+    Column("key_id", sa.LargeBinary, nullable=False),  # of the master key that seals
 )
 # Times are microseconds since 1970.
 TOKEN = Table(
@@ -52,18 +51,16 @@ CREDENTIAL = Table(
     Column("sealed", sa.LargeBinary, nullable=False),
 )
 
-# A parameter that is not also a column is called `of_…`: SQLAlchemy reserves the columns' names.
+# What runs for each request or credential is built once. A parameter that is not also a column is
+# called `of_…`: SQLAlchemy reserves the columns' names.
 _VALID = and_(
     TOKEN.c.digest == bindparam("digest"),
     sa.or_(TOKEN.c.expires.is_(None), TOKEN.c.expires > bindparam("now")),
 )
 USER = select(TOKEN.c.user).where(_VALID)
-EXPIRE = sa.update(TOKEN).where(TOKEN.c.digest == bindparam("of_digest"))
-REVOKE = sa.delete(TOKEN).where(TOKEN.c.digest == bindparam("of_digest"))
-
 _MEMBERSHIP = and_(MEMBER.c.workspace == CONFIGURATION.c.workspace, MEMBER.c.user == TOKEN.c.user)
 FIND = (
-    select(STORE.c.proof, TOKEN.c.user, MEMBER.c.access, CONFIGURATION)
+    select(STORE.c.key_id, TOKEN.c.user, MEMBER.c.access, CONFIGURATION)
     .join_from(CONFIGURATION, STORE, sa.true())
     .outerjoin(TOKEN, _VALID)
     .outerjoin(MEMBER, _MEMBERSHIP)
@@ -72,40 +69,30 @@ FIND = (
 # The lock on the configuration's row orders all updates of it and of its credentials.
 FIND_FOR_UPDATE = FIND.with_for_update(of=CONFIGURATION)
 CHANGE = sa.update(CONFIGURATION).where(CONFIGURATION.c.id == bindparam("of_id"))
-DELETE = sa.delete(CONFIGURATION).where(CONFIGURATION.c.id == bindparam("of_id"))
-LISTED = select(CONFIGURATION.c.id, CONFIGURATION.c.workspace).order_by("id").limit(1000)
+EMPTY = (  # in SQLite, instead of a delete
+    sa.update(CREDENTIAL)
+    .where(CREDENTIAL.c.held)
+    .values(held=sa.false(), sealed=func.zeroblob(CREDENTIAL.c.size))
+)
+_OF_FIELD = and_(
+    CREDENTIAL.c.configuration == bindparam("of_configuration"),
+    CREDENTIAL.c.field == bindparam("of_field"),
+)
+EMPTY_OTHER_SIZES = EMPTY.where(_OF_FIELD, CREDENTIAL.c.size != bindparam("of_size"))
+RESEAL = sa.update(CREDENTIAL).where(_OF_FIELD, CREDENTIAL.c.size == bindparam("of_size"))
+
+# In PostgreSQL: one lock for each schema of the database.
+LOCK = select(
+    func.pg_advisory_xact_lock(func.hashtextextended("flashback-mock " + func.current_schema(), 0))
+)
 
 _HELD = and_(CREDENTIAL.c.configuration == CONFIGURATION.c.id, CREDENTIAL.c.held)
 SHOWN = (
     select(CONFIGURATION, CREDENTIAL.c.field, CREDENTIAL.c.changed)
     .join_from(CONFIGURATION, CREDENTIAL, _HELD, isouter=True)
-    .where(CONFIGURATION.c.id == bindparam("id"))
     .order_by(CREDENTIAL.c.field)
 )
-_SEALED = select(CREDENTIAL, CONFIGURATION.c.workspace).join_from(CREDENTIAL, CONFIGURATION, _HELD)
-SEALED = _SEALED.where(
-    CONFIGURATION.c.id == bindparam("id"), CREDENTIAL.c.field == bindparam("field")
-)
-
-_OF_CONFIGURATION = CREDENTIAL.c.configuration == bindparam("of_configuration")
-_OF_FIELD = and_(_OF_CONFIGURATION, CREDENTIAL.c.field == bindparam("of_field"))
-RESEAL = sa.update(CREDENTIAL).where(_OF_FIELD, CREDENTIAL.c.size == bindparam("of_size"))
-ERASE = sa.delete(CREDENTIAL).where(_OF_CONFIGURATION)
-EMPTY = (  # in SQLite, in place of `ERASE`
-    sa.update(CREDENTIAL)
-    .where(_OF_CONFIGURATION, CREDENTIAL.c.held)
-    .values(held=sa.false(), sealed=func.zeroblob(CREDENTIAL.c.size))
-)
-EMPTY_OTHERS = EMPTY.where(_OF_FIELD, CREDENTIAL.c.size != bindparam("of_size"))
-
-# The id of the key that sealed it: see `sealing_key_id`.
-_OLD = func.substr(CREDENTIAL.c.sealed, 2, 4, type_=sa.LargeBinary) != bindparam("key_id")
-_PLACE = (CREDENTIAL.c.configuration, CREDENTIAL.c.field, CREDENTIAL.c.size)
-_AFTER = sa.tuple_(bindparam("configuration"), bindparam("field"), bindparam("size"))
-OLD_COUNT = select(func.count()).select_from(_SEALED.where(_OLD).subquery())
-NEXT_OLD = (
-    _SEALED.where(_OLD, sa.tuple_(*_PLACE) > _AFTER)
-    .order_by(*_PLACE)
-    .limit(BATCH)
-    .with_for_update(of=CONFIGURATION)
-)
+SEALED = select(CREDENTIAL, CONFIGURATION.c.workspace).join_from(CREDENTIAL, CONFIGURATION, _HELD)
+PLACE = (CREDENTIAL.c.configuration, CREDENTIAL.c.field, CREDENTIAL.c.size)
+# The id of the key that sealed a credential: see `sealing_key_id`.
+KEY_ID = func.substr(CREDENTIAL.c.sealed, 2, 4, type_=sa.LargeBinary)

@@ -1,13 +1,19 @@
-"""A durable store in a SQL database; its methods take a synchronous connection."""
+"""A durable store in a SQL database, in functions that take a synchronous connection."""
 
 import secrets
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Collection, Generator, Mapping
-from contextlib import contextmanager
+from abc import abstractmethod
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Coroutine,
+    Mapping,
+)
 from datetime import UTC, datetime
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from functools import wraps
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Insert, Table, inspect, select
+from sqlalchemy import Connection, Insert, Select, Table, func, inspect, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -19,21 +25,44 @@ from .schema import CONFIGURATION, CREDENTIAL, MEMBER, STORE, TOKEN
 from .store import (
     NameTakenError,
     NotFoundError,
+    Store,
     StoreError,
     UnauthorizedError,
     authorize,
     token_digest,
 )
-from .vault import Vault, sealing_key_id
+from .vault import Vault
 
 P = ParamSpec("P")
 R = TypeVar("R")
-SECOND = 1_000_000  # microseconds
+Work = Callable[Concatenate["SqlStore", Connection, P], R]
+Method = Callable[Concatenate["SqlStore", P], Coroutine[Any, Any, R]]
 Row = dict[str, Any]
+SECOND = 1_000_000  # microseconds
+OF_PLACE = ("of_configuration", "of_field", "of_size")
+BATCH = 100  # credentials that a rotation re-encrypts in one transaction
 
 
-class SqlStore(ABC):
+def transaction(work: Work[P, R]) -> Method[P, R]:
+    """Return a method that does the work in one transaction, and translates its errors."""
+
+    @wraps(work)
+    async def method(self: "SqlStore", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await self.run(lambda db: work(self, db, *args, **kwargs))
+        except IntegrityError:
+            raise NameTakenError from None
+        except self.driver_errors as error:
+            reason = self.reason(getattr(error, "orig", None) or error)
+            raise self.error(reason) from None
+
+    return method
+
+
+class SqlStore(Store):
     """A `Store` in a SQL database; subclasses connect to it."""
+
+    driver_errors: ClassVar[tuple[type[Exception], ...]] = (DBAPIError,)
 
     def __init__(
         self,
@@ -48,44 +77,22 @@ class SqlStore(ABC):
         self._keys = keys
         self._vault: Vault
         self._id = ""
-        self._proof = b""
         self._is_sqlite = insert is sqlite.insert
         self._put_token = _upsert(insert(TOKEN), TOKEN)
         self._put_member = _upsert(insert(MEMBER), MEMBER)
         self._put_credential = _upsert(insert(CREDENTIAL), CREDENTIAL)
 
     @abstractmethod
-    async def run(self, work: Callable[[Connection], R], *, alone: bool) -> R:
-        """Do the work in a transaction; `alone`, it may take long, and no other process does so."""
+    async def run(self, work: Callable[[Connection], R]) -> R:
+        """Do the work in one transaction."""
 
     @abstractmethod
-    def _reason(self, error: BaseException) -> str:
-        """Return what went wrong and what to do, but not the error's own words.
+    def check(self, db: Connection) -> None:
+        """Raise `StoreError` if the database cannot be used."""
 
-        They may quote a value.
-        """
-
-    async def _do(
-        self, work: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
-    ) -> R:
-        with self.errors():
-            return await self.run(lambda db: work(db, *args, **kwargs), alone=False)
-
-    async def _do_alone(
-        self, work: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
-    ) -> R:
-        with self.errors():
-            return await self.run(lambda db: work(db, *args, **kwargs), alone=True)
-
-    @contextmanager
-    def errors(self) -> Generator[None]:
-        """Translate the database's errors."""
-        try:
-            yield
-        except IntegrityError:
-            raise NameTakenError from None
-        except DBAPIError as error:
-            raise self.error(self._reason(error.orig or error)) from None
+    @abstractmethod
+    def reason(self, error: BaseException) -> str:
+        """Return what went wrong and what to do, in other words: the error may quote a value."""
 
     def error(self, reason: str) -> StoreError:
         """Return an error that names the store."""
@@ -93,108 +100,60 @@ class SqlStore(ABC):
 
     @property
     def location(self) -> str:
-        """See `Store`."""
         return f"{self._name}, master keys in {self._keys.location(self._id)}"
 
     async def open(self, fixtures: Fixtures | None) -> bool:
-        """See `Store`."""
-        return await self._do_alone(self._open, fixtures)
+        try:
+            return await self._open(fixtures)
+        except BaseException:
+            await self.close()
+            raise
 
-    async def user_of(self, token: str) -> str | None:
-        """See `Store`."""
-        return await self._do(_user_of, token)
-
-    async def update(self, token: str, id: str, changes: Mapping[str, str]) -> str:
-        """See `Store`."""
-        return await self._do(self._update, token, id, changes)
-
-    async def configuration(self, id: str) -> dict[str, Any]:
-        """See `Store`."""
-        return await self._do(self._configuration, id)
-
-    async def configurations(self) -> dict[str, str]:
-        """See `Store`."""
-        return await self._do(self._configurations)
-
-    async def reveals(self, id: str, field: str, credential: str) -> bool:
-        """See `Store`."""
-        return await self._do(self._reveals, id, field, credential)
-
-    async def expire_token(self, token: str) -> None:
-        """See `Store`."""
-        await self._do(self._expire_token, token)
-
-    async def revoke_token(self, token: str) -> None:
-        """See `Store`."""
-        await self._do(self._revoke_token, token)
-
-    async def delete_configuration(self, id: str) -> None:
-        """See `Store`."""
-        await self._do(self._delete_configuration, id)
-
-    async def add(self, more: Fixtures) -> None:
-        """See `Store`."""
-        await self._do_alone(self._add, more)
-
-    async def reset(self, fixtures: Fixtures) -> None:
-        """See `Store`."""
-        await self._do_alone(self._reset, fixtures)
-
-    async def rotate(self) -> AsyncIterator[tuple[int, int]]:
-        """See `Store`."""
-        total = await self._do_alone(self._begin_rotation)
-        done = 0
-        place: Row = {"configuration": b"", "field": "", "size": 0}
-        while places := await self._do_alone(self._reseal, place):
-            done += len(places)
-            place = places[-1]
-            yield done, total
-        await self._do_alone(self._end_rotation)
-
+    @transaction
     def _open(self, db: Connection, fixtures: Fixtures | None) -> bool:
-        self._check(db)
-        is_new = not inspect(db).has_table(STORE.name)
-        if not is_new:
+        self._exclude_others(db)
+        self.check(db)
+        if inspect(db).has_table(STORE.name):
             self._unlock(db)
-        elif fixtures is None:
+            return False
+        if fixtures is None:
             raise self.error("contains no store yet; start the mock on it first")
-        else:
-            schema.METADATA.create_all(db, checkfirst=False)
-            self._id = secrets.token_hex(8)
-            self._vault = Vault.of_store(self._keys, self._id, None)
-            self._proof = self._vault.proof(self._id)
-            row = {"id": self._id, "version": schema.VERSION, "proof": self._proof}
-            db.execute(STORE.insert(), row)
-            self._load(db, fixtures)
-        return is_new
+        schema.METADATA.create_all(db, checkfirst=False)
+        self._id = secrets.token_hex(8)
+        self._vault = Vault(self._keys.make(self._id))
+        row = {"id": self._id, "version": schema.VERSION, "key_id": self._vault.sealing_key}
+        db.execute(STORE.insert(), row)
+        self._load(db, fixtures)
+        return True
 
-    @abstractmethod
-    def _check(self, db: Connection) -> None:
-        """Raise `StoreError` if the database cannot be used."""
+    @transaction
+    def user_of(self, db: Connection, token: str) -> str | None:
+        return _user_of(db, token)
 
-    def _update(self, db: Connection, token: str, id: str, changes: Mapping[str, str]) -> str:
+    @transaction
+    def update(self, db: Connection, token: str, id: str, changes: Mapping[str, str]) -> str:
         find = schema.FIND_FOR_UPDATE if changes else schema.FIND
         parameters = {"id": id.encode(), "digest": token_digest(token), "now": _now()}
         found = db.execute(find, parameters).one_or_none()
         holder = found.user if found else _user_of(db, token)
         user, stored = authorize(holder, found, found.access if found else None)
-        if stored.proof != self._proof:  # another process has rotated the keys
+        if stored.key_id != self._vault.sealing_key:  # rotated by another process
             self._unlock(db)
         plain = self._plain(changes)
         name = plain.pop("name", stored.name)
         properties = stored.properties | plain
         if (name, properties) != (stored.name, stored.properties):
+            change = {"of_id": id.encode(), "name": name, "properties": properties}
             try:
-                db.execute(
-                    schema.CHANGE, {"of_id": id.encode(), "name": name, "properties": properties}
-                )
+                db.execute(schema.CHANGE, change)
             except IntegrityError:
                 raise NameTakenError(user) from None
         self._put_credentials(db, self._sealed(stored.workspace, id, changes))
         return user
 
-    def _configuration(self, db: Connection, id: str) -> dict[str, Any]:
-        rows = db.execute(schema.SHOWN, {"id": id.encode()}).all()
+    @transaction
+    def configuration(self, db: Connection, id: str) -> dict[str, Any]:
+        rows = db.execute(schema.SHOWN.where(CONFIGURATION.c.id == id.encode())).all()
         if not rows:
             raise NotFoundError
         shown: Row = {"workspace": rows[0].workspace, "name": rows[0].name, **rows[0].properties}
@@ -204,66 +163,91 @@ class SqlStore(ABC):
                 shown[row.field] = {"set": True, "changedAt": changed.isoformat()}
         return shown
 
-    def _configurations(self, db: Connection) -> dict[str, str]:
-        return {row.id.decode(): row.workspace for row in db.execute(schema.LISTED)}
+    @transaction
+    def configurations(self, db: Connection) -> dict[str, str]:
+        first = select(CONFIGURATION).order_by(CONFIGURATION.c.id).limit(1000)
+        return {row.id.decode(): row.workspace for row in db.execute(first)}
 
-    def _reveals(self, db: Connection, id: str, field: str, credential: str) -> bool:
-        found = db.execute(schema.SEALED, {"id": id.encode(), "field": field}).one_or_none()
+    @transaction
+    def reveals(self, db: Connection, id: str, field: str, credential: str) -> bool:
+        query = schema.SEALED.where(CONFIGURATION.c.id == id.encode(), CREDENTIAL.c.field == field)
+        found = db.execute(query).one_or_none()
         if found is None:
             return False
-        if sealing_key_id(found.sealed) not in self._vault.key_ids:
+        if not self._vault.has_key_of(found.sealed):
             self._unlock(db)
         return self._vault.open(found.sealed, found.workspace, id, field) == credential
 
-    def _expire_token(self, db: Connection, token: str) -> None:
-        expired = {"of_digest": token_digest(token), "expires": _now()}
-        if not db.execute(schema.EXPIRE, expired).rowcount:
+    @transaction
+    def expire_token(self, db: Connection, token: str) -> None:
+        known = TOKEN.c.digest == token_digest(token)
+        if not db.execute(TOKEN.update().where(known).values(expires=_now())).rowcount:
             raise UnauthorizedError
 
-    def _revoke_token(self, db: Connection, token: str) -> None:
-        if not db.execute(schema.REVOKE, {"of_digest": token_digest(token)}).rowcount:
+    @transaction
+    def revoke_token(self, db: Connection, token: str) -> None:
+        known = TOKEN.c.digest == token_digest(token)
+        if not db.execute(TOKEN.delete().where(known)).rowcount:
             raise UnauthorizedError
 
-    def _delete_configuration(self, db: Connection, id: str) -> None:
-        if not db.execute(schema.DELETE, {"of_id": id.encode()}).rowcount:
+    @transaction
+    def delete_configuration(self, db: Connection, id: str) -> None:
+        if not db.execute(CONFIGURATION.delete().where(CONFIGURATION.c.id == id.encode())).rowcount:
             raise NotFoundError
-        erase = schema.EMPTY if self._is_sqlite else schema.ERASE
-        db.execute(erase, {"of_configuration": id.encode()})
+        erase = schema.EMPTY if self._is_sqlite else CREDENTIAL.delete()
+        db.execute(erase.where(CREDENTIAL.c.configuration == id.encode()))
 
-    def _add(self, db: Connection, more: Fixtures) -> None:
+    @transaction
+    def add(self, db: Connection, more: Fixtures) -> None:
+        self._exclude_others(db)
         self._unlock(db)
         self._load(db, more)
 
-    def _reset(self, db: Connection, fixtures: Fixtures) -> None:
+    @transaction
+    def reset(self, db: Connection, fixtures: Fixtures) -> None:
+        self._exclude_others(db)
         self._unlock(db)
         for table in (TOKEN, CONFIGURATION, MEMBER, CREDENTIAL):  # as an update locks them
             db.execute(table.delete())
         self._load(db, fixtures)
 
+    async def rotate(self) -> AsyncIterator[tuple[int, int]]:
+        total = await self._begin_rotation()
+        done = 0
+        places: list[Any] = [(b"", "", 0)]
+        while places := await self._reseal(places[-1]):
+            done += len(places)
+            yield done, total
+        await self._end_rotation()
+
+    @transaction
     def _begin_rotation(self, db: Connection) -> int:
         """Let every update from now on seal with a new key; count what an old one sealed."""
+        self._exclude_others(db)
         if not self._is_sqlite:  # wait for updates, which lock this table before they read the key
             db.exec_driver_sql(f"LOCK TABLE {CONFIGURATION.name} IN EXCLUSIVE MODE")
         self._vault = Vault(self._keys.begin_rotation(self._id))
-        self._proof = self._vault.proof(self._id)
-        db.execute(STORE.update(), {"proof": self._proof})
+        db.execute(STORE.update(), {"key_id": self._vault.sealing_key})
         return self._old_count(db)
 
-    def _reseal(self, db: Connection, after: Row) -> list[Row]:
+    @transaction
+    def _reseal(self, db: Connection, after: Any) -> list[Any]:
         """Re-encrypt the next old credentials after a place, and return their places."""
         self._check_rotation(db)
-        old = {"key_id": self._vault.key_ids[0], **after}
-        places = list[Row]()
+        old = self._old().where(tuple_(*schema.PLACE) > after)
+        batch = old.order_by(*schema.PLACE).limit(BATCH).with_for_update(of=CONFIGURATION)
+        places = list[Any]()
         changes = list[Row]()
-        for row in db.execute(schema.NEXT_OLD, old):
+        for row in db.execute(batch).all():
             bound = (row.workspace, row.configuration.decode(), row.field)
             sealed = self._vault.seal(self._vault.open(row.sealed, *bound), *bound)
-            place = {"configuration": row.configuration, "field": row.field, "size": row.size}
+            place = (row.configuration, row.field, row.size)
             places.append(place)
-            changes.append({**_of(place), "sealed": sealed})
+            changes.append({**dict(zip(OF_PLACE, place, strict=True)), "sealed": sealed})
         _execute(db, schema.RESEAL, changes)
         return places
 
+    @transaction
     def _end_rotation(self, db: Connection) -> None:
         self._check_rotation(db)
         if self._old_count(db):
@@ -271,24 +255,32 @@ class SqlStore(ABC):
         self._keys.end_rotation(self._id)
 
     def _check_rotation(self, db: Connection) -> None:
-        """Raise `StoreError` if another process rotates the keys now."""
-        if db.scalar(select(STORE.c.proof)) != self._proof:
+        """Raise `StoreError` if another process rotates to another key now."""
+        self._exclude_others(db)
+        if db.scalar(select(STORE.c.key_id)) != self._vault.sealing_key:
             raise self.error("another process rotates its keys; wait for it")
 
+    def _old(self) -> Select[Any]:
+        return schema.SEALED.where(schema.KEY_ID.is_distinct_from(self._vault.sealing_key))
+
     def _old_count(self, db: Connection) -> int:
-        return db.execute(schema.OLD_COUNT, {"key_id": self._vault.key_ids[0]}).scalar_one()
+        return db.execute(select(func.count()).select_from(self._old().subquery())).scalar_one()
+
+    def _exclude_others(self, db: Connection) -> None:
+        """Until the transaction ends, no other process changes more than a configuration."""
+        if not self._is_sqlite:  # which only one process has open
+            db.execute(schema.LOCK)
 
     def _unlock(self, db: Connection) -> None:
         """Load the keys that the store needs now; raise `StoreError`."""
-        id, version, proof = db.execute(select(STORE)).one()
-        if version != schema.VERSION:
+        stored = db.execute(select(STORE)).one()
+        if stored.version != schema.VERSION:
             raise self.error(
-                f"was written by another version of the mock (schema {version}, expected "
+                f"was written by another version of the mock (schema {stored.version}, expected "
                 f"{schema.VERSION}); install that version"
             )
-        self._vault = Vault.of_store(self._keys, id, proof)
-        self._id = id
-        self._proof = proof
+        self._id = stored.id
+        self._vault = Vault.of_store(self._keys, self._id, stored.key_id)
 
     def _load(self, db: Connection, fixtures: Fixtures) -> None:
         tokens = list[Row]()
@@ -324,7 +316,8 @@ class SqlStore(ABC):
     def _put_credentials(self, db: Connection, rows: list[Row]) -> None:
         _execute(db, self._put_credential, rows)
         if self._is_sqlite:
-            _execute(db, schema.EMPTY_OTHERS, [_of(row) for row in rows])
+            places = [{f"of_{name}": value for name, value in row.items()} for row in rows]
+            _execute(db, schema.EMPTY_OTHER_SIZES, places)
 
 
 def _user_of(db: Connection, token: str) -> str | None:
@@ -342,11 +335,6 @@ def _upsert(insert: sqlite.Insert | postgresql.Insert, table: Table) -> Insert:
     """Return an insert that overwrites the row with the same primary key."""
     changed = {c.name: insert.excluded[c.name] for c in table.columns if not c.primary_key}
     return insert.on_conflict_do_update(index_elements=table.primary_key, set_=changed)
-
-
-def _of(place: Row) -> Row:
-    """Return the parameters that select the row of a credential."""
-    return {f"of_{name}": place[name] for name in ("configuration", "field", "size")}
 
 
 def _now() -> int:

@@ -29,12 +29,13 @@ PRAGMA secure_delete = ON;
 PRAGMA temp_store = MEMORY;
 PRAGMA cache_spill = OFF;
 """
+DAMAGED = "is damaged; restore it from a backup"
 REASONS = {
     "SQLITE_BUSY": "is open in another process; stop it, or share a PostgreSQL store",
     "SQLITE_FULL": "the disk is full",
     "SQLITE_READONLY": "cannot be written",
-    "SQLITE_CORRUPT": "is damaged; restore it from a backup",
-    "SQLITE_NOTADB": "is damaged; restore it from a backup",
+    "SQLITE_CORRUPT": DAMAGED,
+    "SQLITE_NOTADB": DAMAGED,
 }
 _open_files = set[tuple[int, int]]()  # of this process, by device and inode
 
@@ -48,47 +49,27 @@ class SqliteStore(SqlStore):
         self._path = path
         self._lock = threading.Lock()
         self._file = (0, 0)
-        self._connection: Connection
         self._engine = create_engine(
             "sqlite://", creator=self._connect, poolclass=StaticPool, hide_parameters=True
         )
 
     async def open(self, fixtures: Fixtures | None) -> bool:
-        """See `Store`: files of other programs are refused and left unchanged."""
         _check_file(self._path, create=fixtures is not None)
-        try:
-            with self.errors():
-                self._connection = self._engine.connect()
-            is_new = await super().open(fixtures)
-        except BaseException:
-            self._engine.dispose()
-            raise
+        is_new = await super().open(fixtures)
         self._file = _inode(self._path)
         _open_files.add(self._file)
         return is_new
 
     async def close(self) -> None:
-        """See `Store`."""
-        with self._lock, self.errors():
-            self._connection.close()
+        with self._lock:
             self._engine.dispose()
         _open_files.discard(self._file)
         self._file = (0, 0)  # another store may open it now
 
-    async def run(self, work: Callable[[Connection], R], *, alone: bool) -> R:
-        """See `SqlStore`; the lock makes every transaction run alone."""
-        del alone
-        # The first change begins a transaction in SQLite: see `isolation_level` of sqlite3.
-        with self._lock, self._connection.begin():
-            return work(self._connection)
-
-    def _check(self, db: Connection) -> None:
-        db.exec_driver_sql("BEGIN EXCLUSIVE")  # in this mode the lock is kept from now on
-        intact = db.exec_driver_sql("PRAGMA quick_check(1)").scalar_one() == "ok"
-        is_store = db.exec_driver_sql("PRAGMA application_id").scalar_one() == APPLICATION_ID
-        if not intact or is_store != inspect(db).has_table(STORE.name):
-            raise self.error(REASONS["SQLITE_CORRUPT"])
-        db.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+    async def run(self, work: Callable[[Connection], R]) -> R:
+        # SQLite begins the transaction with the first change: see `isolation_level` of sqlite3.
+        with self._lock, self._engine.begin() as connection:
+            return work(connection)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -97,7 +78,15 @@ class SqliteStore(SqlStore):
         connection.executescript(PRAGMAS)
         return connection
 
-    def _reason(self, error: BaseException) -> str:
+    def check(self, db: Connection) -> None:
+        db.exec_driver_sql("BEGIN EXCLUSIVE")  # in this mode the lock is kept from now on
+        intact = db.exec_driver_sql("PRAGMA quick_check(1)").scalar_one() == "ok"
+        is_store = db.exec_driver_sql("PRAGMA application_id").scalar_one() == APPLICATION_ID
+        if not intact or is_store != inspect(db).has_table(STORE.name):
+            raise self.error(DAMAGED)
+        db.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+
+    def reason(self, error: BaseException) -> str:
         name = getattr(error, "sqlite_errorname", type(error).__name__)
         return REASONS.get(name, f"the disk fails ({name})")
 

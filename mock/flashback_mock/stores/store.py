@@ -65,41 +65,33 @@ class Store(Protocol):
     @property
     def location(self) -> str:
         """Describe where the state and its master keys are, without a secret."""
-        ...
 
     async def open(self, fixtures: Fixtures | None) -> bool:
         """Open the store, and return whether it is new; a new store gets the fixtures.
 
         With None, raise `StoreError` unless the store exists.
         """
-        ...
 
     async def close(self) -> None:
         """Release files and connections."""
-        ...
 
     async def user_of(self, token: str) -> str | None:
         """Return the user of a bearer token, or None if it is unknown, revoked or expired."""
-        ...
 
     async def update(self, token: str, id: str, changes: Mapping[str, str]) -> str:
         """Change the given fields, all or none, durably; return the user.
 
         Raise `UnauthorizedError`, `NotFoundError`, `ForbiddenError` or `NameTakenError`.
         """
-        ...
 
     async def configuration(self, id: str) -> dict[str, Any]:
         """Return what is stored, of a credential only when it changed; raise `NotFoundError`."""
-        ...
 
     async def configurations(self) -> dict[str, str]:
         """Return the ids of the first thousand configurations, each with its workspace."""
-        ...
 
     async def reveals(self, id: str, field: str, credential: str) -> bool:
         """Return whether the stored credential is this one."""
-        ...
 
     async def add(self, more: Fixtures) -> None:
         """Add tokens, members and configurations, all or none.
@@ -107,23 +99,18 @@ class Store(Protocol):
         A known token gets the new user and expiry, a known member the new access level. Raise
         `NameTakenError` if a configuration has an id or a name that is taken.
         """
-        ...
 
     async def expire_token(self, token: str) -> None:
         """Let a token expire now; raise `UnauthorizedError` if it is unknown."""
-        ...
 
     async def revoke_token(self, token: str) -> None:
         """Remove a token; raise `UnauthorizedError` if it is unknown."""
-        ...
 
     async def delete_configuration(self, id: str) -> None:
         """Delete a configuration and its credentials; raise `NotFoundError`."""
-        ...
 
     async def reset(self, fixtures: Fixtures) -> None:
         """Replace the whole state with the fixtures."""
-        ...
 
     def rotate(self) -> AsyncIterator[tuple[int, int]]:
         """Re-encrypt all credentials with a new master key, then destroy the old ones.
@@ -131,7 +118,6 @@ class Store(Protocol):
         Yield how many are done, and of how many. An interrupted rotation resumes when it is
         called again.
         """
-        ...
 
 
 def token_digest(token: str) -> bytes:

@@ -33,29 +33,21 @@ class Vault:
     def __init__(self, keys: Sequence[bytes]) -> None:
         """Hold the master keys."""
         self._ciphers = {key_id(key): AESGCM(key) for key in keys}
-        self.key_ids = list(self._ciphers)  # the sealing key's first
+        self.sealing_key = key_id(keys[0])
 
     @classmethod
-    def of_store(cls, keys: KeySource, store: str, proof: bytes | None) -> Self:
-        """Return the vault of a store; `proof` is None for a new one. Raise `StoreError`.
+    def of_store(cls, keys: KeySource, store: str, sealing_key: bytes) -> Self:
+        """Return the vault of a store; raise `StoreError` without the key that seals now.
 
-        The key of the proof seals, even if another one comes first: only a rotation changes it.
+        It need not come first: only a rotation changes it.
         """
-        if proof is None:
-            return cls(keys.make(store))
-        expected = sealing_key_id(proof)
-        vault = cls(sorted(keys.load(store), key=lambda key: key_id(key) != expected))
-        if vault.key_ids[0] != expected:
+        vault = cls(sorted(keys.load(store), key=lambda key: key_id(key) != sealing_key))
+        if vault.sealing_key != sealing_key:
             raise StoreError(
                 f"{keys.location(store)}: contains the keys of another store; "
-                f"this store needs key {expected.hex()}"
+                f"this store needs key {sealing_key.hex()}"
             )
-        vault.open(proof, store)
         return vault
-
-    def proof(self, store: str) -> bytes:
-        """Return a value that opens only with the sealing key of this store."""
-        return self.seal("", store)
 
     def seal(self, credential: str, *place: str) -> bytes:
         """Encrypt a credential for its place: workspace, configuration, field."""
@@ -64,21 +56,25 @@ class Vault:
         except UnicodeEncodeError:  # its text would quote the credential
             raise ValueError("a credential with a lone surrogate cannot be stored") from None
         nonce = os.urandom(NONCE_BYTES)
-        header = VERSION + self.key_ids[0] + nonce
-        cipher = self._ciphers[self.key_ids[0]]
+        header = VERSION + self.sealing_key + nonce
+        cipher = self._ciphers[self.sealing_key]
         return header + cipher.encrypt(nonce, _pad(plain), _associated_data(header, place))
+
+    def has_key_of(self, sealed: bytes) -> bool:
+        """Return whether it has the key that sealed a value."""
+        return sealing_key_id(sealed) in self._ciphers
 
     def open(self, sealed: bytes, *place: str) -> str:
         """Decrypt a credential; raise `StoreError` for another place or a missing key."""
         header = sealed[:HEADER_BYTES]
-        key = sealing_key_id(sealed)
         name = " of ".join(["the credential", *reversed(place)])
-        if not sealed.startswith(VERSION) or key not in self._ciphers:
-            raise StoreError(f"{name} is sealed by key {key.hex()}, which is missing")
+        cipher = self._ciphers.get(sealing_key_id(sealed))
+        if not sealed.startswith(VERSION) or cipher is None:
+            raise StoreError(f"{name} is sealed by key {header[1:5].hex()}, which is missing")
         nonce = header[-NONCE_BYTES:]
         ciphertext = sealed[HEADER_BYTES:]
         try:
-            padded = self._ciphers[key].decrypt(nonce, ciphertext, _associated_data(header, place))
+            padded = cipher.decrypt(nonce, ciphertext, _associated_data(header, place))
         except InvalidTag:
             raise StoreError(
                 f"{name} cannot be decrypted: it was damaged or moved from another place; "

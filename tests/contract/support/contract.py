@@ -19,6 +19,17 @@ DOCUMENT: dict[str, Any] = yaml.load(TEXT, getattr(yaml, "CSafeLoader", yaml.Saf
 TITLE: str = DOCUMENT["info"]["title"]
 VERSION: str = DOCUMENT["info"]["version"]
 
+
+def resolve(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema, or what its `$ref` points to."""
+    if "$ref" not in schema:
+        return dict(schema)
+    target: Any = DOCUMENT
+    for step in schema["$ref"].removeprefix("#/").split("/"):
+        target = target[step]
+    return dict(target)
+
+
 OPERATION_ID = "updateAiLlm"
 PATH = "/ai/llm/{id}"
 OPERATION: dict[str, Any] = DOCUMENT["paths"][PATH]["put"]
@@ -29,7 +40,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
     name: example["value"] for name, example in MEDIA["examples"].items()
 }
 EVERYTHING = EXAMPLES["everything"]
-EXAMPLE_ID: str = OPERATION["parameters"][0]["example"]
+EXAMPLE_ID: str = resolve(OPERATION["parameters"][0])["example"]
 OTHER_OPERATIONS = [
     operation["operationId"]
     for methods in DOCUMENT["paths"].values()
@@ -68,16 +79,6 @@ def _clauses() -> dict[str, Clause]:
 
 
 CLAUSES = _clauses()
-
-
-def resolve(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schema, or what its `$ref` points to."""
-    if "$ref" not in schema:
-        return dict(schema)
-    target: Any = DOCUMENT
-    for step in schema["$ref"].removeprefix("#/").split("/"):
-        target = target[step]
-    return dict(target)
 
 
 REQUEST = resolve(MEDIA["schema"])

@@ -62,10 +62,10 @@ class Place:
         return SqliteStore(Path(self.location), CONTRACT.credentials, keys)
 
     @contextmanager
-    def opened(self, run: Run, **environment: str) -> Generator[Store]:
-        """The store that exists, open until the block ends."""
+    def opened(self, run: Run, *, is_new: bool = False, **environment: str) -> Generator[Store]:
+        """The store, which must be new or not, open until the block ends."""
         store = self.store(**environment)
-        assert not run(store.open(FIXTURES))
+        assert run(store.open(FIXTURES)) == is_new
         try:
             yield store
         finally:
@@ -117,10 +117,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 @pytest.fixture
 def store(place: Place, run: Run) -> Generator[Store]:
     """A new open store with the default fixtures."""
-    store = place.store()
-    assert run(store.open(FIXTURES))
-    yield store
-    run(store.close())
+    with place.opened(run, is_new=True) as store:
+        yield store
 
 
 async def rotate(store: Store) -> list[tuple[int, int]]:

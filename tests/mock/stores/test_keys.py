@@ -8,7 +8,7 @@ import pytest
 from flashback_mock.stores import StoreError
 from flashback_mock.stores.keys import KEYS, KEYS_FILE, KeySource
 from flashback_mock.stores.vault import HEADER_BYTES, LENGTH_BYTES, SIZES, TAG_BYTES, Vault
-from tests.mock.stores.conftest import FIXTURES, Place, Run, rotate
+from tests.mock.stores.conftest import FIXTURES, Place, Run
 from tests.mock.wire import welcome_of
 
 OVERHEAD = HEADER_BYTES + LENGTH_BYTES + TAG_BYTES
@@ -17,7 +17,7 @@ VAULT = Vault([bytes(32)])
 BASE64 = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [*SIZES, 2 * SIZES[-1]])
 def test_sealed_credential_reveals_only_its_size_class(size: int) -> None:
     """Sealed credentials of one size class have one size, up to the last byte that fits."""
     smaller = max([OVERHEAD, *(other for other in SIZES if other < size)])
@@ -25,11 +25,6 @@ def test_sealed_credential_reveals_only_its_size_class(size: int) -> None:
         sealed = VAULT.seal("x" * length, *PLACE)
         assert len(sealed) == size
         assert VAULT.open(sealed, *PLACE) == "x" * length
-
-
-def test_larger_credential_is_padded_to_a_multiple() -> None:
-    """A credential beyond the largest size class is padded to a multiple of it."""
-    assert len(VAULT.seal("x" * SIZES[-1], *PLACE)) == 2 * SIZES[-1]
 
 
 def test_equal_credentials_are_sealed_differently() -> None:
@@ -65,32 +60,25 @@ def place(tmp_path: Path) -> Place:
 def test_stores_cannot_share_a_key_file(place: Place, tmp_path: Path, run: Run) -> None:
     """A key file belongs to one store, since its rotation would destroy the other's keys."""
     keys = str(tmp_path / "shared")
-    store = place.store(FLASHBACK_MOCK_KEYS_FILE=keys)
-    run(store.open(FIXTURES))
-    run(store.close())
+    with place.opened(run, is_new=True, FLASHBACK_MOCK_KEYS_FILE=keys):
+        pass
     other = Place(str(tmp_path / "store" / "other.db"), place.home)
     with pytest.raises(StoreError, match="contains the keys of another store; choose another"):
         run(other.store(FLASHBACK_MOCK_KEYS_FILE=keys).open(FIXTURES))
 
 
-def test_symbolic_link_to_a_key_file_is_kept(tmp_path: Path) -> None:
-    """Keys are written to the target of a symbolic link."""
+def test_replaced_key_file_is_wiped(tmp_path: Path) -> None:
+    """A rotation overwrites the previous key file with zeros; it follows a symbolic link."""
     (tmp_path / "link").symlink_to(tmp_path / "target")
-    made = KeySource(tmp_path / "link").make("id")
-    assert (tmp_path / "link").is_symlink()
-    assert KeySource(tmp_path / "target").load("id") == made
-
-
-def test_replaced_key_file_is_wiped(place: Place, run: Run) -> None:
-    """A rotation overwrites the previous key file with zeros."""
-    store = place.store()
-    run(store.open(FIXTURES))
-    with place.key_file.open("rb") as old:
-        assert old.read().strip(b"\0")
-        run(rotate(store))
-        old.seek(0)
+    keys = KeySource(tmp_path / "link")
+    made = keys.make("id")
+    with (tmp_path / "target").open("rb") as old:
+        assert keys.begin_rotation("id")[1:] == made
         assert old.read().strip(b"\0") == b""
-    run(store.close())
+    keys.end_rotation("id")
+    assert (tmp_path / "link").is_symlink()
+    (left,) = KeySource(tmp_path / "target").load("id")
+    assert left not in made
 
 
 @pytest.mark.parametrize(

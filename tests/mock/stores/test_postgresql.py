@@ -7,9 +7,9 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import AsyncIterator, Generator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -19,8 +19,7 @@ import pytest
 
 from flashback_mock.fixtures import Configuration, Fixtures
 from flashback_mock.stores import Store, StoreError, postgresql, store_at
-from flashback_mock.stores.keys import KeySource
-from flashback_mock.stores.vault import SIZES, VERSION, Vault, key_id, sealing_key_id
+from flashback_mock.stores.vault import SIZES, VERSION, Vault, key_id
 from scripts.maintenance.postgresql import PASSWORD, Cluster, certificate
 from tests.mock.stores.conftest import (
     CONTRACT,
@@ -35,6 +34,7 @@ from tests.mock.stores.conftest import (
 from tests.mock.wire import url_in, welcome_of
 
 PLAIN_PASSWORD = PASSWORD.replace("%40", "@")
+LOCK_ROW = "SELECT FROM flashback_mock_configuration WHERE name = 'OpenAI in production' FOR UPDATE"
 
 
 @pytest.fixture
@@ -102,13 +102,11 @@ def updating(processes: list[Served], acknowledged: dict[str, str]) -> Generator
             over.set()
 
 
-async def add(place: Place, number: int) -> None:
+def add(place: Place, run: Run, number: int) -> None:
     """Add configurations with a secret each."""
-    store = place.store()
-    await store.open(None)
     given = (Configuration("", "acme", f"id-{n}", {"secret": f"{n}"}) for n in range(number))
-    await store.add(Fixtures(configurations=tuple(given)))
-    await store.close()
+    with place.opened(run) as store:
+        run(store.add(Fixtures(configurations=tuple(given))))
 
 
 async def reopen_and_rotate(place: Place) -> None:
@@ -143,9 +141,6 @@ def locked(place: Place, *statements: str) -> Generator[None]:
             runner.run(session.close())
 
 
-LOCK_ROW = "SELECT FROM flashback_mock_configuration WHERE name = 'OpenAI in production' FOR UPDATE"
-
-
 def wait_for_locks(place: Place, expected: int) -> None:
     """Wait until so many sessions of mocks wait for a lock."""
     query = (
@@ -175,10 +170,14 @@ def test_processes_share_a_store(place: Place) -> None:
 
 
 def test_keys_rotate_while_processes_update(place: Place, run: Run) -> None:
-    """Keys rotate while two processes update: every answer is 200, every secret opens after."""
+    """Keys rotate while two processes update: every answer is 200, every secret opens after.
+
+    This also holds if the URL asks for another isolation level, which would miss a new key.
+    """
+    place.location = f"{place.location}&default_transaction_isolation=serializable"
     acknowledged = dict[str, str]()
     with served(place, 2) as processes:
-        run(add(place, 300))
+        add(place, run, 300)
         before = place.keys()
         with updating(processes, acknowledged) as statuses:
             for _ in range(2):
@@ -209,76 +208,47 @@ def test_rotation_waits_for_updates_under_way(place: Place) -> None:
     assert secrets_of(place)[MAIN] == "late"
 
 
-def test_update_that_waits_for_a_rotation_uses_its_key(place: Place, run: Run) -> None:
-    """An update that waits while the key changes is sealed with the new key.
-
-    Whatever isolation the URL asks for: an older snapshot would miss the change.
-    """
-    place.location = f"{place.location}&default_transaction_isolation=serializable"
-    store = place.store()
-    run(store.open(FIXTURES))
-    run(store.update(OWNER, MAIN, {"secret": "before"}))  # its statements are prepared now
-    ((id,),) = place.sql("SELECT id FROM flashback_mock_store")
-    vault = Vault(KeySource(place.key_file).begin_rotation(id))
-
-    async def switch() -> None:
-        session = await asyncpg.connect(place.location)
-        async with session.transaction():
-            await session.execute("LOCK TABLE flashback_mock_configuration IN EXCLUSIVE MODE")
-            await session.execute("UPDATE flashback_mock_store SET proof = $1", vault.proof(id))
-            update = asyncio.create_task(store.update(OWNER, MAIN, {"secret": "after"}))
-            await asyncio.to_thread(wait_for_locks, place, 1)
-        await update
-        await session.close()
-
-    run(switch())
-    run(store.close())
-    query = "SELECT sealed FROM flashback_mock_credential WHERE field = 'secret' "
-    ((sealed,),) = place.sql(query + f"AND configuration = convert_to('{MAIN}', 'UTF8')")
-    assert sealing_key_id(sealed) == vault.key_ids[0]
-
-
 def test_new_key_seals_nothing_before_the_rotation(place: Place, run: Run) -> None:
     """A process that gets the new key in advance seals with the key that all others have."""
     old, new = (base64.b64encode(os.urandom(32)).decode() for _ in range(2))
-    before = place.store(FLASHBACK_MOCK_KEYS=old)
-    run(before.open(FIXTURES))
-    with place.opened(run, FLASHBACK_MOCK_KEYS=f"{new} {old}") as in_advance:
+    with (
+        place.opened(run, is_new=True, FLASHBACK_MOCK_KEYS=old) as before,
+        place.opened(run, FLASHBACK_MOCK_KEYS=f"{new} {old}") as in_advance,
+    ):
         run(in_advance.update(OWNER, MAIN, {"secret": "shared"}))
         assert run(before.reveals(MAIN, "secret", "shared"))
-    run(before.close())
 
 
-async def next_progress(rotation: AsyncIterator[tuple[int, int]]) -> tuple[int, int]:
-    """Return the next progress of a rotation."""
-    return await anext(rotation)
-
-
-def test_one_rotation_at_a_time(place: Place, run: Run) -> None:
-    """When a second rotation begins, the first one stops without destroying a key."""
-    first = place.store()
-    run(first.open(FIXTURES))
-    with place.opened(run) as second:
-        stopped = first.rotate()
-        run(next_progress(stopped))
-        under_way = second.rotate()
-        with pytest.raises(StopAsyncIteration):  # the first one has re-encrypted everything
-            run(next_progress(under_way))
-        with pytest.raises(StoreError, match="another process rotates its keys; wait for it"):
-            run(next_progress(stopped))
+def test_two_rotations_at_once_lose_nothing(place: Place, run: Run) -> None:
+    """A second rotation joins the first one, and a third one stops it; no key is missed."""
+    with place.opened(run, is_new=True) as first, place.opened(run) as second:
+        add(place, run, 150)
+        run(both_rotate(first, second))
         assert len(place.keys()) == 1
         run(first.update(OWNER, MAIN, {"key": "after"}))
         assert run(second.reveals(MAIN, "key", "after"))
-        assert run(first.reveals(MAIN, "secret", "made-up-secret-key"))
-    run(first.close())
+    assert secrets_of(place).keys() > {MAIN, "id-0", "id-149"}
+
+
+async def both_rotate(first: Store, second: Store) -> None:
+    """Let the second store begin and end rotations in the middle of the first one's."""
+    joined = first.rotate()
+    await anext(joined)
+    await rotate(second)
+    async for _ in joined:
+        pass
+    stopped = first.rotate()
+    await anext(stopped)
+    await rotate(second)
+    await rotate(second)
+    with pytest.raises(StoreError, match="another process rotates its keys; wait for it"):
+        await anext(stopped)
 
 
 def test_process_without_the_new_key_changes_nothing(place: Place, run: Run) -> None:
     """A process that cannot read the new key fails with the cure, and works once it can."""
-    elsewhere = place.store()
-    run(elsewhere.open(FIXTURES))
-    old = place.key_file.read_bytes()
-    with place.opened(run) as rotating:
+    with place.opened(run, is_new=True) as elsewhere, place.opened(run) as rotating:
+        old = place.key_file.read_bytes()
         run(rotate(rotating))
         new = place.key_file.read_bytes()
         place.key_file.write_bytes(old)
@@ -288,45 +258,31 @@ def test_process_without_the_new_key_changes_nothing(place: Place, run: Run) -> 
         place.key_file.write_bytes(new)
         run(elsewhere.update(OWNER, MAIN, {"secret": "new"}))
         assert run(rotating.reveals(MAIN, "secret", "new"))
-    run(elsewhere.close())
 
 
-def test_answered_update_survives_a_crash(place: Place, cluster: Cluster, run: Run) -> None:
-    """An answered update is on the disk, even if URL and server prefer asynchronous commits."""
+def test_crash_of_the_server_loses_nothing(place: Place, cluster: Cluster, run: Run) -> None:
+    """Answered updates survive a crash, even if the URL asks for asynchronous commits.
+
+    While the server is down, updates answer 500 and the log says why; afterwards they answer 200.
+    """
     cluster.sql("ALTER SYSTEM SET wal_writer_delay = '10s'", "SELECT pg_reload_conf()")
     place.location = f"{place.location}&synchronous_commit=off"
-    store = place.store()
-    run(store.open(FIXTURES))
-    run(store.update(OWNER, MAIN, {"secret": "answered"}))
-    with cluster.stopped("immediate"):
-        pass
-    cluster.sql("ALTER SYSTEM RESET wal_writer_delay", "SELECT pg_reload_conf()")
-    run(store.close())
-    with place.opened(run) as again:
-        assert run(again.reveals(MAIN, "secret", "answered"))
-
-
-def test_crash_of_the_server_loses_nothing(place: Place, cluster: Cluster) -> None:
-    """While the server is down, updates answer 500 and the log says why.
-
-    When it is back they answer 200, and all acknowledged updates are there.
-    """
     acknowledged = dict[str, str]()
-    with served(place) as (mock,):
-        asyncio.run(add(place, 8))
+    with served(place) as (mock,), ExitStack() as crash:
+        add(place, run, 4)
         with updating([mock], acknowledged) as statuses:
+            time.sleep(0.5)
+            crash.enter_context(cluster.stopped("immediate"))
             time.sleep(0.3)
-            with cluster.stopped("immediate"):
-                time.sleep(0.3)
-                kept = dict(acknowledged)
-                answer = mock.http.put(f"/ai/llm/{MAIN}", json={"secret": "lost"})
-            time.sleep(1)
-        assert set(statuses) == {200, 500}
-        assert set(statuses[-4:]) == {200}
+        answer = mock.http.put(f"/ai/llm/{MAIN}", json={"secret": "lost"})
+        crash.close()
+        assert secrets_of(place).items() >= acknowledged.items()
         assert mock.put(MAIN, secret="found") == 200
+    cluster.sql("ALTER SYSTEM RESET wal_writer_delay", "SELECT pg_reload_conf()")
     assert answer.json() == {"success": False, "message": CONTRACT.message(500)}
-    assert len(kept) == 4
-    assert secrets_of(place).items() >= acknowledged.items()
+    assert set(statuses) == {200, 500}
+    assert len(acknowledged) == 4
+    assert secrets_of(place)[MAIN] == "found"
     log = place.home.joinpath("log").read_text()
     assert "cannot be reached" in log
     assert "is it running?" in log
@@ -336,14 +292,12 @@ def test_crash_of_the_server_loses_nothing(place: Place, cluster: Cluster) -> No
 
 def test_restart_between_updates_is_not_noticed(place: Place, cluster: Cluster, run: Run) -> None:
     """Connections that the server has closed meanwhile are replaced."""
-    store = place.store()
-    run(store.open(FIXTURES))
-    run(store.update(OWNER, MAIN, {"name": "before"}))
-    with cluster.stopped():
-        pass
-    run(asyncio.sleep(0.1))  # so that the event loop reads the end of the connection
-    run(store.update(OWNER, MAIN, {"name": "after"}))
-    run(store.close())
+    with place.opened(run, is_new=True) as store:
+        run(store.update(OWNER, MAIN, {"name": "before"}))
+        with cluster.stopped():
+            pass
+        run(asyncio.sleep(0.1))  # so that the event loop reads the end of the connection
+        run(store.update(OWNER, MAIN, {"name": "after"}))
 
 
 SLEEP = """
@@ -362,19 +316,15 @@ def test_time_for_an_update_is_bounded(
     """A locked row, a slow statement and a silent server are errors within seconds."""
     assert postgresql.SECONDS == 5
     monkeypatch.setattr(postgresql, "SECONDS", 1)
-    store = place.store()
-    run(store.open(FIXTURES))
-    run(store.update(OWNER, MAIN, {"name": "before"}))
-    with cluster.silent():
-        assert_fails_in_time(store, run, "does not answer in time")
-    run(store.update(OWNER, MAIN, {"name": "OpenAI in production"}))
-    with locked(place, LOCK_ROW):
-        assert_fails_in_time(store, run, "another session held a lock for too long")
-    run(store.update(OWNER, MAIN, {"name": "after"}))
-    place.sql(SLEEP)
-    place.sql(SLEEP_AT_UPDATE)
-    assert_fails_in_time(store, run, "a statement took too long")
-    run(store.close())
+    with place.opened(run, is_new=True) as store:
+        with cluster.silent():
+            assert_fails_in_time(store, run, "does not answer in time")
+        with locked(place, LOCK_ROW):
+            assert_fails_in_time(store, run, "another session held a lock for too long")
+        run(store.update(OWNER, MAIN, {"name": "after"}))
+        place.sql(SLEEP)
+        place.sql(SLEEP_AT_UPDATE)
+        assert_fails_in_time(store, run, "a statement took too long")
 
 
 def assert_fails_in_time(store: Store, run: Run, reason: str) -> None:
@@ -389,15 +339,13 @@ def test_replaced_credential_is_readable_until_the_key_is_destroyed(
     place: Place, cluster: Cluster, run: Run
 ) -> None:
     """Replaced credentials stay in the server's files; a rotation makes them unreadable."""
-    store = place.store()
-    run(store.open(FIXTURES))
     replaced = {f"replaced-{number}" for number in range(5)}
-    for secret in (*replaced, "live"):
-        run(store.update(OWNER, MAIN, {"secret": secret}))
-    with cluster.stopped():
-        assert recovered(cluster, place.keys()) >= {"live", *replaced}
-    run(rotate(store))
-    run(store.close())
+    with place.opened(run, is_new=True) as store:
+        for secret in (*replaced, "live"):
+            run(store.update(OWNER, MAIN, {"secret": secret}))
+        with cluster.stopped():
+            assert recovered(cluster, place.keys()) >= {"live", *replaced}
+    run(reopen_and_rotate(place))
     with cluster.stopped():
         assert recovered(cluster, place.keys()) == {"live"}
 
@@ -416,29 +364,12 @@ def recovered(cluster: Cluster, keys: list[bytes]) -> set[str]:
     return found
 
 
-def test_schemas_are_separate_stores(cluster: Cluster, tmp_path: Path, run: Run) -> None:
-    """Each schema is a store with its own keys; tables of other programs are left alone."""
-    places = [Place(cluster.schema(), tmp_path / name, cluster) for name in ("one", "other")]
-    for number, place in enumerate(places):
-        place.sql("CREATE TABLE token (mine text)")
-        store = place.store()
-        assert run(store.open(FIXTURES))
-        run(store.update(OWNER, MAIN, {"name": f"of {number}"}))
-        run(store.close())
-    query = "SELECT 1 FROM flashback_mock_configuration WHERE name = 'of {}'"
-    for number, place in enumerate(places):
-        assert place.sql(query.format(number))
-        assert not place.sql(query.format(1 - number))
-        assert place.sql("SELECT mine FROM token") == []
-
-
 @pytest.mark.parametrize(
     ("parameters", "reason"),
     [
         ("sslmode=require", None),
-        ("sslmode=verify-ca&sslrootcert={root}", None),
-        ("sslmode=verify-full&sslrootcert={root}", "TLS: IP address mismatch"),
-        ("sslmode=verify-full&sslrootcert={other}", "TLS: self-signed certificate"),
+        ("sslmode=verify-full&sslrootcert={server}/root.crt", None),
+        ("sslmode=verify-full&sslrootcert={other}/root.crt", "TLS: self-signed certificate"),
         ("sslmode=verify-full&sslrootcert=/nowhere", "cannot be reached: No such file"),
         ("sslmode=always", "`sslmode` parameter must be one of"),
     ],
@@ -447,33 +378,29 @@ def test_tls_is_as_the_url_says(
     place: Place, cluster: Cluster, run: Run, parameters: str, reason: str | None
 ) -> None:
     """`sslmode=require` encrypts; `verify-full` refuses a certificate that is not the server's."""
-    _, other = certificate(place.home)
-    given = parameters.format(root=cluster.folder / "root.crt", other=other)
-    place.location = (place.location or "").replace("sslmode=disable", given)
-    store = place.store()
+    certificate(place.home)
+    given = parameters.format(server=cluster.folder, other=place.home)
+    url = (place.location or "").replace("sslmode=disable", given)
+    place.location = url.replace("127.0.0.1", "localhost")  # the name in the certificate
     if reason:
-        with pytest.raises(StoreError, match=re.escape(reason)) as error:
-            run(store.open(FIXTURES))
-        assert PLAIN_PASSWORD not in str(error.value)
+        assert_does_not_open(place, run, reason)
         return
-    run(store.open(FIXTURES))
-    run(store.user_of(OWNER))
-    sessions = cluster.sql(
-        "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
-        "WHERE application_name = 'flashback-mock'"
-    )
-    run(store.close())
+    with place.opened(run, is_new=True) as store:
+        run(store.user_of(OWNER))
+        sessions = cluster.sql(
+            "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
+            "WHERE application_name = 'flashback-mock'"
+        )
     assert [row[0] for row in sessions] == [True]
 
 
-def test_verified_server_is_accepted(place: Place, cluster: Cluster, run: Run) -> None:
-    """`sslmode=verify-full` accepts the server whose certificate has the name in the URL."""
-    given = f"sslmode=verify-full&sslrootcert={cluster.folder / 'root.crt'}"
-    url = (place.location or "").replace("sslmode=disable", given)
-    place.location = url.replace("127.0.0.1", "localhost")
+def assert_does_not_open(place: Place, run: Run, reason: str) -> None:
+    """Assert that the store does not open, for this reason, and that nothing has the password."""
     store = place.store()
-    assert run(store.open(FIXTURES))
-    run(store.close())
+    with pytest.raises(StoreError, match=re.escape(reason)) as error:
+        run(store.open(FIXTURES))
+    for text in (str(error.value), repr(store), store.location):
+        assert not any(secret in text for secret in ("hush", PASSWORD, PLAIN_PASSWORD))
 
 
 @pytest.mark.parametrize(
@@ -483,7 +410,6 @@ def test_verified_server_is_accepted(place: Place, cluster: Cluster, run: Run) -
         "postgresql://u:hush\u2100@h/d",
         "postgresql+asyncpg://u:hush@h/d",
         "Postgresql:/u:hush@h/d",
-        "mysql://u:hush@h/d",
     ],
 )
 def test_malformed_url_is_refused_without_its_password(url: str) -> None:
@@ -496,21 +422,16 @@ def test_malformed_url_is_refused_without_its_password(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("postgresql://owner:hush@127.0.0.1:{port}/postgres", "refuses the password; it comes"),
         ("postgresql://hush:hush@127.0.0.1:{port}/postgres", "refuses the password; it comes"),
         ("{good}none", "has no such database; create it with createdb"),
         ("{good}?search_path=nowhere", "has no such schema; run CREATE SCHEMA"),
-        ("{good}?default_transaction_read_only=on", "is read-only; name the primary"),
         ("postgresql://u:hush@127.0.0.1:1/d", "cannot be reached: "),
         ("postgresql://u:hush@nowhere.invalid/d", "cannot be reached: "),
         ("postgresql://u:hush-@-hush@127.0.0.1:1/d", "cannot be reached: "),
         ("postgresql://u:hush/hush@127.0.0.1/d", "expected a URL of the form"),
-        ("postgresql://u:hush?hush@127.0.0.1/d", "expected a URL of the form"),
         ("postgresql://u:hush#hush@127.0.0.1/d", "expected a URL of the form"),
-        ("postgresql://u:hush", "expected a URL of the form"),
         ("postgresql://u:hush@h:port/d", "expected a URL of the form"),
         ("postgresql://u@127.0.0.1:1/d?password=hu&sh", "expected a URL of the form"),
-        ("postgresql://u@127.0.0.1:1/d?password=hush@hush", "cannot be reached: "),
         ("postgresql://u:hush@/d?host=h&port=1,2", "cannot be used: could not match 2 port"),
     ],
 )
@@ -519,27 +440,17 @@ def test_refused_connection_is_a_clear_error(
 ) -> None:
     """The error says why the store does not open and what to do, without the password."""
     url = url.format(port=cluster.port, good=cluster.url().rstrip("?"))
-    store = Place(url, tmp_path, cluster).store()
-    with pytest.raises(StoreError, match=re.escape(reason)) as error:
-        run(store.open(FIXTURES))
-    for text in (str(error.value), repr(store), store.location):
-        assert not any(secret in text for secret in ("hush", PASSWORD, PLAIN_PASSWORD))
+    assert_does_not_open(Place(url, tmp_path, cluster), run, reason)
 
 
-def test_user_without_rights_is_a_clear_error(place: Place, cluster: Cluster, run: Run) -> None:
-    """If the user may not create tables, the error says what to grant."""
+def test_unsuitable_database_is_a_clear_error(cluster: Cluster, tmp_path: Path, run: Run) -> None:
+    """Missing rights, and an encoding that lacks characters, are errors with the cure."""
     cluster.sql("DROP ROLE IF EXISTS guest", "CREATE ROLE guest LOGIN PASSWORD 'guest'")
-    url = cluster.url("sslmode=disable&search_path=public", ":guest", "guest")
-    with pytest.raises(StoreError, match="GRANT CREATE, USAGE ON SCHEMA"):
-        run(Place(url, place.home, cluster).store().open(FIXTURES))
-
-
-def test_other_encoding_is_a_clear_error(cluster: Cluster, tmp_path: Path, run: Run) -> None:
-    """A database that cannot store every character is refused with the command that creates one."""
+    guest = cluster.url("sslmode=disable&search_path=public", ":guest", "guest")
+    assert_does_not_open(Place(guest, tmp_path, cluster), run, "GRANT CREATE, USAGE ON SCHEMA")
     cluster.sql("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
-    place = Place(cluster.url().replace("/postgres?", "/latin"), tmp_path, cluster)
-    with pytest.raises(StoreError, match="createdb --encoding UTF8"):
-        run(place.store().open(FIXTURES))
+    latin = cluster.url().replace("/postgres?", "/latin")
+    assert_does_not_open(Place(latin, tmp_path, cluster), run, "createdb --encoding UTF8")
 
 
 def test_password_may_stay_out_of_the_url(
@@ -547,26 +458,23 @@ def test_password_may_stay_out_of_the_url(
 ) -> None:
     """The password may come from $PGPASSWORD or a .pgpass file, off the command line."""
     place.location = (place.location or "").replace(f":{PASSWORD}", "")
-    with pytest.raises(StoreError, match=r"\$PGPASSWORD or ~/.pgpass"):
-        run(place.store().open(FIXTURES))
+    assert_does_not_open(place, run, "$PGPASSWORD or ~/.pgpass")
     passfile = place.home / "pgpass"
     passfile.write_text(f"127.0.0.1:{cluster.port}:*:owner:{PLAIN_PASSWORD}\n")
     passfile.chmod(0o600)
-    for name, value in (("PGPASSFILE", str(passfile)), ("PGPASSWORD", PLAIN_PASSWORD)):
-        with monkeypatch.context() as changed:
-            changed.setenv(name, value)
-            store = place.store()
-            run(store.open(FIXTURES))
-            run(store.close())
+    monkeypatch.setenv("PGPASSFILE", str(passfile))
+    with place.opened(run, is_new=True):
+        pass
+    monkeypatch.delenv("PGPASSFILE")
+    monkeypatch.setenv("PGPASSWORD", PLAIN_PASSWORD)
+    with place.opened(run):
+        pass
 
 
 @pytest.mark.parametrize("name", ["hush\0", "hush\ud800"])
 def test_value_that_cannot_be_stored_is_not_quoted(place: Place, run: Run, name: str) -> None:
     """A value that another contract may allow and PostgreSQL cannot store is not in the error."""
-    store = place.store()
-    run(store.open(FIXTURES))
-    with pytest.raises(StoreError) as error:
+    with place.opened(run, is_new=True) as store, pytest.raises(StoreError) as error:
         run(store.update(OWNER, MAIN, {"name": name}))
-    run(store.close())
     assert ("U+0000" in str(error.value)) == ("\0" in name)
     assert "hush" not in str(error.value)

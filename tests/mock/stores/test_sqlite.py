@@ -30,13 +30,6 @@ def place(path: Path, tmp_path: Path) -> Place:
     return Place(str(path), tmp_path / "keys")
 
 
-def create(place: Place, run: Run) -> None:
-    """Create the store, and close it."""
-    store = place.store()
-    assert run(store.open(FIXTURES))
-    run(store.close())
-
-
 def assert_refused(
     place: Place, run: Run, reason: str, fixtures: Fixtures | None = FIXTURES
 ) -> None:
@@ -45,16 +38,12 @@ def assert_refused(
         run(place.store().open(fixtures))
 
 
-@pytest.mark.parametrize("content", [None, b""])
-def test_store_and_keys_are_private(
-    place: Place, path: Path, run: Run, content: bytes | None
-) -> None:
+def test_store_and_keys_are_private(place: Place, path: Path, run: Run) -> None:
     """The store and its key file have mode 0600, even if an empty file existed."""
-    if content is not None:
-        path.write_bytes(content)
-    create(place, run)
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert place.key_file.stat().st_mode & 0o777 == 0o600
+    path.touch(0o644)
+    with place.opened(run, is_new=True):
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert place.key_file.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(
@@ -74,17 +63,15 @@ def test_file_of_another_program_is_left_unchanged(
 
 def test_damaged_file_is_left_unchanged(place: Place, path: Path, run: Run) -> None:
     """A store with an overwritten page, or without its tables, is refused and left unchanged."""
-    create(place, run)
+    with place.opened(run, is_new=True):
+        pass
     content = bytearray(path.read_bytes())
     content[8192:8300] = b"x" * 108
     path.write_bytes(content)
     assert_refused(place, run, "store.db: is damaged; restore it from a backup")
     assert path.read_bytes() == content
     path.unlink()
-    with sqlite3.connect(path) as database:
-        database.execute("CREATE TABLE token (x)")
-        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    database.close()
+    place.sql(f"PRAGMA application_id = {APPLICATION_ID}")
     assert_refused(place, run, "store.db: is damaged")
 
 
@@ -104,32 +91,26 @@ def test_rotation_creates_no_store(place: Place, path: Path, run: Run) -> None:
     assert not place.home.exists()
 
 
-def test_store_is_open_in_one_process_at_a_time(place: Place, path: Path, run: Run) -> None:
-    """While a store is open, other processes cannot read it; nor does it open if another has it."""
-    store = place.store()
-    run(store.open(FIXTURES))
+def assert_locked(path: Path) -> None:
+    """Assert that another process cannot read the file."""
     other = [sys.executable, "-c", READ, str(path)]
     done = subprocess.run(other, capture_output=True, text=True, check=False)
-    run(store.close())
     assert "database is locked" in done.stderr
+
+
+def test_store_is_open_in_one_process_at_a_time(place: Place, path: Path, run: Run) -> None:
+    """While a store is open, nobody else reads it; nor does it open if another process has it."""
+    with place.opened(run, is_new=True) as first:
+        assert_locked(path)
+        assert_refused(place, run, "is open in this process already")
+        assert_locked(path)  # that attempt did not release the lock
+    with place.opened(run):
+        run(first.close())  # again: it must not release the other's lock
+        assert_refused(place, run, "is open in this process already")
     database = sqlite3.connect(path)
     database.execute("BEGIN EXCLUSIVE")
     assert_refused(place, run, "store.db: is open in another process; stop it")
     database.close()
-
-
-def test_refused_second_store_keeps_the_lock(place: Place, path: Path, run: Run) -> None:
-    """Opening a store twice in one process fails, and does not release SQLite's lock."""
-    first = place.store()
-    run(first.open(FIXTURES))
-    assert_refused(place, run, "is open in this process already")
-    other = [sys.executable, "-c", READ, str(path)]
-    done = subprocess.run(other, capture_output=True, text=True, check=False)
-    assert "database is locked" in done.stderr
-    run(first.close())
-    with place.opened(run):
-        run(first.close())  # again: it must not release the other's lock
-        assert_refused(place, run, "is open in this process already")
 
 
 def test_commits_are_synced_and_replaced_bytes_wiped(

@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import gc
 import os
 import re
 import signal
 import subprocess
-from pathlib import Path
+from contextlib import nullcontext
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,7 @@ from flashback_mock.stores import (
     StoreError,
     UnauthorizedError,
 )
+from flashback_mock.stores.memory import MemoryStore
 from tests.mock.stores.conftest import CONTRACT, FIXTURES, MAIN, OWNER, SIBLING, Place, Run, rotate
 
 EXAMPLE = CONTRACT.examples["everything"]
@@ -49,7 +52,7 @@ def test_every_field_is_kept(store: Store, run: Run) -> None:
     assert stored == {"workspace": "acme", **plain}
 
 
-@pytest.mark.parametrize("value", ["x" * 8192, "\U0001f511" * 8192, "\0", "a\0b", "é\r\n", "'"])
+@pytest.mark.parametrize("value", ["x" * 8192, "\U0001f511" * 8192, "a\0b\r\n'é"])
 def test_credentials_are_kept_unchanged(store: Store, run: Run, value: str) -> None:
     """A credential may contain any character, and have any size that the contract allows."""
     run(store.update(OWNER, MAIN, {"secret": value}))
@@ -58,39 +61,60 @@ def test_credentials_are_kept_unchanged(store: Store, run: Run, value: str) -> N
     assert run(store.reveals(MAIN, "secret", "next"))
 
 
+def test_memory_holds_no_plain_credential(run: Run) -> None:
+    """Nothing that the store in memory refers to contains a credential as it was sent."""
+    store = MemoryStore(CONTRACT.credentials)
+    run(store.open(FIXTURES))
+    run(store.update(OWNER, MAIN, {"name": "a plain name", "secret": "a new secret"}))
+    held = texts_of(store)
+    assert "a plain name" in held
+    assert not held & {"a new secret", "made-up-access-key", b"a new secret", OWNER}
+
+
+def texts_of(store: Store) -> set[str | bytes]:
+    """Return every string and bytes object that a store's attributes refer to."""
+    texts = set[str | bytes]()
+    seen = set[int]()
+    found: list[Any] = [*vars(store).values()]
+    while found:
+        held = found.pop()
+        if isinstance(held, str | bytes):
+            texts.add(held)
+        elif not isinstance(held, type) and id(held) not in seen:
+            seen.add(id(held))
+            found += gc.get_referents(held)
+    return texts
+
+
 @pytest.mark.parametrize(
     ("arguments", "refusal"),
     [
         (("unknown", MAIN, {"key": "new"}), UnauthorizedError),
         (("expired-token", MAIN, {"key": "new"}), UnauthorizedError),
-        (("unknown", "unknown", {"key": "new"}), UnauthorizedError),
+        (("unknown", "unknown", {}), UnauthorizedError),
         ((OWNER, "unknown", {"key": "new"}), NotFoundError),
         ((OWNER, f"{MAIN}\0", {"key": "new"}), NotFoundError),
-        ((OWNER, MAIN.upper(), {"key": "new"}), NotFoundError),
         (("reader-token", MAIN, {"key": "new"}), ForbiddenError),
         (("stranger-token", MAIN, {"key": "new"}), ForbiddenError),
         (("reader-token", MAIN, {}), ForbiddenError),
+        ((OWNER, MAIN, {}), None),
         (("admin-token", MAIN, {"name": "Anthropic in staging", "key": "new"}), NameTakenError),
     ],
 )
-def test_refused_update_changes_nothing(
-    store: Store, run: Run, arguments: tuple[str, str, dict[str, str]], refusal: type[Exception]
+def test_refused_or_empty_update_changes_nothing(
+    store: Store,
+    run: Run,
+    arguments: tuple[str, str, dict[str, str]],
+    refusal: type[Exception] | None,
 ) -> None:
     """A refused update raises the error of its reason, names the user, and changes no field."""
     before = run(store.configuration(MAIN))
-    with pytest.raises(refusal) as refused:
-        run(store.update(*arguments))
-    if isinstance(refused.value, RefusedError):
+    with pytest.raises(refusal) if refusal else nullcontext() as refused:
+        assert run(store.update(*arguments)) == "owner"
+    if refused and isinstance(refused.value, RefusedError):
         assert refused.value.user == arguments[0].removesuffix("-token")
     assert run(store.configuration(MAIN)) == before
     assert run(store.reveals(MAIN, "key", "made-up-access-key"))
-
-
-def test_empty_update_changes_nothing(store: Store, run: Run) -> None:
-    """`{}` is an update that changes nothing."""
-    before = run(store.configuration(MAIN))
-    assert run(store.update(OWNER, MAIN, {})) == "owner"
-    assert run(store.configuration(MAIN)) == before
 
 
 def test_names_are_compared_by_code_point(store: Store, run: Run) -> None:
@@ -145,11 +169,7 @@ def test_configurations_are_added_all_or_none(store: Store, run: Run, id: str, n
 
 def test_access_level_of_a_member_can_change(store: Store, run: Run) -> None:
     """Adding a member again changes the access level."""
-    for access in ("READ", "WRITE"):
-        run(store.add(Fixtures(members=(Member("acme", "reader", access),))))
-        if access == "READ":
-            with pytest.raises(ForbiddenError):
-                run(store.update("reader-token", MAIN, {"name": "n"}))
+    run(store.add(Fixtures(members=(Member("acme", "reader", "WRITE"),))))
     assert run(store.update("reader-token", MAIN, {"name": "n"})) == "reader"
 
 
@@ -192,9 +212,8 @@ def test_reset_restores_the_fixtures(store: Store, run: Run) -> None:
     run(store.add(Fixtures((Token("new-token", "new"),), (), configurations(3).configurations)))
     run(store.reset(FIXTURES))
     after = run(store.configuration(MAIN))
-    assert {name: after[name] for name in ("name", "aiType", "endpoint")} == {
-        name: before[name] for name in ("name", "aiType", "endpoint")
-    }
+    for name in ("name", "aiType", "endpoint"):
+        assert after[name] == before[name]
     assert run(store.reveals(MAIN, "secret", "made-up-secret-key"))
     assert run(store.user_of("new-token")) is None
     assert run(store.configurations()).keys() == {given.id for given in FIXTURES.configurations}
@@ -218,9 +237,8 @@ def test_missing_store_is_not_created_by_accident(place: Place, run: Run) -> Non
     with pytest.raises(StoreError):
         run(place.store().open(None))
     assert not place.home.exists()
-    store = place.store()
-    assert run(store.open(FIXTURES))
-    run(store.close())
+    with place.opened(run, is_new=True):
+        pass
 
 
 @durable
@@ -229,7 +247,6 @@ def test_missing_store_is_not_created_by_accident(place: Place, run: Run) -> Non
     [
         (None, "cannot read the master keys of the store: No such file"),
         (b"", "contains no key"),
-        (b"AAAA\n", "key 1 is not 32 bytes in Base64"),
         (b"\xff\xfe\n", "key 1 is not 32 bytes in Base64"),
         (base64.b64encode(bytes(range(32))), "contains the keys of another store"),
     ],
@@ -237,7 +254,10 @@ def test_missing_store_is_not_created_by_accident(place: Place, run: Run) -> Non
 def test_wrong_keys_are_a_clear_error(
     place: Place, store: Store, run: Run, content: bytes | None, reason: str
 ) -> None:
-    """Without its keys a store does not open; the error names their file and quotes no key."""
+    """Without its keys, or if others can read them, a store does not open.
+
+    The error names their file and quotes no key.
+    """
     run(store.close())
     file = place.key_file
     right = file.read_text().strip()
@@ -250,91 +270,66 @@ def test_wrong_keys_are_a_clear_error(
     assert str(file) in str(error.value)
     assert right not in str(error.value)
     assert not content or content.decode("latin-1").strip() not in str(error.value)
+    if content:
+        file.chmod(0o640)
+        with pytest.raises(StoreError, match="chmod 600"):
+            run(place.store().open(FIXTURES))
+
+
+COPY = """
+UPDATE flashback_mock_credential SET sealed = (
+    SELECT other.sealed FROM flashback_mock_credential other
+    JOIN flashback_mock_configuration ON id = other.configuration
+    WHERE name = '{name}' AND other.field = 'key'
+)
+WHERE field = 'secret' AND configuration = (
+    SELECT id FROM flashback_mock_configuration WHERE name = 'OpenAI in production'
+)
+"""
 
 
 @durable
-def test_key_file_that_others_can_read_is_refused(place: Place, store: Store, run: Run) -> None:
-    """A key file that other users may read is refused; the error says how to change it."""
-    run(store.close())
-    place.key_file.chmod(0o640)
-    with pytest.raises(StoreError, match="chmod 600"):
-        run(place.store().open(FIXTURES))
-
-
-CREDENTIAL = "flashback_mock_credential"
-MOVES = {
-    "from another field": "(SELECT id, 'key' AS field FROM flashback_mock_configuration "
-    "WHERE name = 'OpenAI in production')",
-    "from another configuration": "(SELECT id, 'key' AS field FROM flashback_mock_configuration "
-    "WHERE name = 'Anthropic in staging')",
-    "to another workspace": "",
-}
-
-
-@durable
-@pytest.mark.parametrize("move", MOVES)
-def test_moved_credential_does_not_open(place: Place, store: Store, run: Run, move: str) -> None:
+@pytest.mark.parametrize(
+    ("move", "token"),
+    [
+        (COPY.format(name="OpenAI in production"), OWNER),
+        (COPY.format(name="Anthropic in staging"), OWNER),
+        ("UPDATE flashback_mock_configuration SET workspace='globex', name=NULL", "stranger-token"),
+    ],
+    ids=["from another field", "from another configuration", "to another workspace"],
+)
+def test_moved_credential_does_not_open(
+    place: Place, store: Store, run: Run, move: str, token: str
+) -> None:
     """A sealed credential that is moved in the database does not open at its new place."""
     run(store.close())
-    if MOVES[move]:
-        place.sql(moving(MOVES[move]))
-    else:
-        place.sql("UPDATE flashback_mock_configuration SET workspace = 'globex', name = NULL")
+    place.sql(move)
     with place.opened(run) as again:
         with pytest.raises(StoreError, match="cannot be decrypted: it was damaged or moved"):
             run(again.reveals(MAIN, "secret", "made-up-secret-key"))
-        run(again.update(OWNER if MOVES[move] else "stranger-token", MAIN, {"secret": "new"}))
+        run(again.update(token, MAIN, {"secret": "new"}))
         assert run(again.reveals(MAIN, "secret", "new"))
-
-
-def moving(source: str) -> str:
-    """Return the statement that overwrites the main configuration's secret."""
-    return (
-        f"UPDATE {CREDENTIAL} SET sealed = (SELECT c.sealed FROM {CREDENTIAL} c "  # noqa: S608
-        f"JOIN {source} s ON c.configuration = s.id AND c.field = s.field) "
-        "WHERE field = 'secret' AND configuration = (SELECT id FROM flashback_mock_configuration "
-        "WHERE name = 'OpenAI in production')"
-    )
 
 
 @durable
 def test_other_schema_version_is_refused(place: Place, store: Store, run: Run) -> None:
-    """A store of another version of the mock is refused and left unchanged."""
+    """A store of another version of the mock is refused."""
     run(store.close())
     place.sql("UPDATE flashback_mock_store SET version = 9")
-    before = None if place.cluster else Path(place.location or "").read_bytes()
     with pytest.raises(StoreError, match=r"another version of the mock \(schema 9, expected 1\)"):
         run(place.store().open(FIXTURES))
-    assert before == (None if place.cluster else Path(place.location or "").read_bytes())
-
-
-@durable
-def test_rotation_leaves_one_new_key(place: Place, store: Store, run: Run) -> None:
-    """After a rotation the old key is gone, and the new one opens every credential."""
-    run(store.add(configurations(103)))
-    run(store.update(OWNER, MAIN, {"secret": "new" * 700}))
-    old = place.keys()
-    assert run(rotate(store)) == [(100, 211), (200, 211), (211, 211)]
-    assert run(store.update(OWNER, MAIN, {"key": "after"})) == "owner"
-    run(store.close())
-    assert len(place.keys()) == 1
-    assert place.keys() != old
-    with place.opened(run) as again:
-        assert run(again.reveals(MAIN, "secret", "new" * 700))
-        assert run(again.reveals(MAIN, "key", "after"))
-        for number in range(103):
-            assert run(again.reveals(f"id-{number}", "secret", f"secret-{number}"))
+    assert place.sql("SELECT version FROM flashback_mock_store") == [(9,)]
 
 
 @durable
 def test_keys_in_the_environment_rotate(place: Place, run: Run) -> None:
     """With the new key first in the environment, a rotation makes the old one unnecessary."""
     old, new = (base64.b64encode(os.urandom(32)).decode() for _ in range(2))
-    first = place.store(FLASHBACK_MOCK_KEYS=old)
-    assert run(first.open(FIXTURES))
-    with pytest.raises(StoreError, match="put the new key before the one that it replaces"):
+    with (
+        place.opened(run, is_new=True, FLASHBACK_MOCK_KEYS=old) as first,
+        pytest.raises(StoreError, match="put the new key before the one that it replaces"),
+    ):
         run(rotate(first))
-    run(first.close())
     with place.opened(run, FLASHBACK_MOCK_KEYS=f"{new},{old}") as both:
         assert run(rotate(both))[-1] == (5, 5)
     with place.opened(run, FLASHBACK_MOCK_KEYS=new) as again:

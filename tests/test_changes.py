@@ -1,0 +1,177 @@
+"""Three real changes of the contract, each made by hand in a copy: the five steps go through.
+
+The edits touch the files that docs/changing-the-contract.md names, and no other.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+FOLDERS = ("generated", "mock", "runtime", "scripts", "tests")
+FILES = ("CHANGELOG.md", "compat.yaml", "openapi.yaml", "pyproject.toml")
+VALUES = "tests/contract/support/values.py"
+
+REGION = """\
+        region:
+          type: string
+          description: Region of the AI provider.
+          minLength: 1
+          maxLength: 40
+          pattern: '^[a-z0-9-]+$'
+          x-rule: must consist of lower-case letters, digits and hyphens
+          examples: [eu-west-1]
+"""
+REGION_CLAUSE = """\
+        region:
+          source: vendor
+          keywords: [pattern]
+          fields: [region]
+          text: '`region` consists of lower-case letters, digits and hyphens.'
+"""
+GET = """\
+    get:
+      operationId: getAiLlm
+      tags: [AI LLM]
+      summary: Read an AI LLM configuration
+      description: Read a configuration without its credentials.
+      security:
+        - BearerAuth: []
+      parameters:
+        - $ref: '#/components/parameters/Id'
+      responses:
+        '200':
+          description: The configuration.
+          content:
+            application/json:
+              schema:
+                type: object
+                properties:
+                  name: {type: string}
+              example: {name: Updated OpenAI Config}
+        '401':
+          $ref: '#/components/responses/Unauthorized'
+        '404':
+          $ref: '#/components/responses/NotFound'
+"""
+ID = """\
+        - name: id
+          in: path
+          required: true
+"""
+
+
+@dataclass
+class Copy:
+    """A copy of the repository, in which a change is tried."""
+
+    root: Path
+    edited: set[str] = field(default_factory=set[str])
+
+    def insert(self, file: str, before: str, text: str) -> None:
+        """Insert a text before another one that is there once."""
+        self.replace(file, before, text + before)
+
+    def replace(self, file: str, old: str, new: str) -> None:
+        """Replace a text that is there once."""
+        path = self.root / file
+        content = path.read_text("utf-8")
+        assert content.count(old) == 1, f"{file}: {old!r} is there {content.count(old)} times"
+        path.write_text(content.replace(old, new), "utf-8")
+        self.edited.add(file)
+
+    def run(self, command: str, *arguments: str) -> str:
+        """Run a command of the copy; return what it prints, and fail unless it exits with 0."""
+        search = [self.root, *(self.root / name for name in ("generated", "runtime", "mock"))]
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", f"scripts.{command}", *arguments],
+            cwd=self.root,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, search))},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def set_next_patch_version(self) -> None:
+        """Set the version that an addition needs."""
+        text = (self.root / "openapi.yaml").read_text("utf-8")
+        version = re.findall(r"(?m)^  version: (\S+)$", text)[0]
+        start, _, patch = version.rpartition(".")
+        self.replace(
+            "openapi.yaml", f"  version: {version}", f"  version: {start}.{int(patch) + 1}"
+        )
+
+
+@pytest.fixture
+def copy(root: Path, tmp_path: Path) -> Copy:
+    """Return a copy of the repository in a Git repository of its own."""
+    for name in FOLDERS:
+        shutil.copytree(root / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        shutil.copy(root / name, tmp_path / name)
+    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@localhost"]
+    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Start"]):
+        subprocess.run([*git, *arguments], cwd=tmp_path, check=True)
+    return Copy(tmp_path)
+
+
+def test_optional_field(copy: Copy) -> None:
+    """An optional field is an addition; its values are the only edit beside the contract."""
+    copy.insert("openapi.yaml", "        secret:\n          type: string\n", REGION)
+    copy.insert("openapi.yaml", "        unknown-fields:\n", REGION_CLAUSE)
+    copy.insert("openapi.yaml", "              nothing:\n", " " * 18 + "region: eu-west-1\n")
+    copy.set_next_patch_version()
+    copy.run("generate")
+    assert "region" in copy.run("compat")
+    unfinished = subprocess.run(
+        [sys.executable, "-P", "-m", "scripts.contract"],
+        cwd=copy.root,
+        env={**os.environ, "PYTHONPATH": str(copy.root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert unfinished.returncode == 2
+    assert VALUES.rpartition("/")[2] in unfinished.stdout + unfinished.stderr
+    copy.insert(VALUES, '    "secret": [\n', '    "region": ["a", "eu-west-1", "0", "a" * 40],\n')
+    verdict = copy.run("contract", "--max-examples", "5")
+    assert "The contract is kept" in verdict
+    assert copy.edited == {"openapi.yaml", VALUES}
+
+
+def test_member_of_an_enumeration(copy: Copy) -> None:
+    """A new member is an addition, and needs no edit but the contract's."""
+    copy.replace("openapi.yaml", "AWS, OTHER]", "AWS, MISTRAL, OTHER]")
+    copy.set_next_patch_version()
+    copy.run("generate")
+    assert "MISTRAL" in copy.run("compat")
+    assert "The contract is kept" in copy.run("contract", "--max-examples", "5")
+    assert copy.edited == {"openapi.yaml"}
+
+
+def test_second_operation(copy: Copy) -> None:
+    """A second operation becomes a method; mock and contract tests go on with the first."""
+    contract = (copy.root / "openapi.yaml").read_text("utf-8")
+    start = contract.index(ID)
+    end = contract.index("      requestBody:\n", start)
+    parameter = contract[start:end]
+    indented = parameter.replace("        - name", "          name", 1)
+    shared = indented.replace(" " * 10, " " * 6)
+    copy.replace("openapi.yaml", parameter, "        - $ref: '#/components/parameters/Id'\n")
+    copy.insert("openapi.yaml", "components:\n", GET + "\n")
+    copy.insert("openapi.yaml", "  schemas:\n", f"  parameters:\n    Id:\n{shared}\n")
+    copy.set_next_patch_version()
+    copy.run("generate")
+    assert "get_ai_llm" in (copy.root / "generated/flashback_client/client.py").read_text("utf-8")
+    assert "GET /ai/llm/{id}" in copy.run("compat")
+    verdict = copy.run("contract", "--max-examples", "5")
+    assert "The contract is kept" in verdict
+    assert "updateAiLlm" in verdict
