@@ -1,5 +1,6 @@
 """Sets the contract tests up against one backend: options, fixtures, rounds."""
 
+import argparse
 import json
 import os
 import random
@@ -13,25 +14,15 @@ from schemathesis.schemas import BaseSchema
 from test_authentication import UNKNOWN
 
 from support import contract, controls, deviations, generation, rules, values
-from support.backend import (
-    MEANINGS,
-    NOBODY,
-    SIBLING_ID,
-    TOKENS,
-    WRITER,
-    Backend,
-    Settings,
-    unusable,
-)
+from support.backend import MEANINGS, NOBODY, SIBLING_ID, TOKENS, WRITER, Backend, Settings
 from support.exchange import NoVerdictError
 from support.expectation import expectation_of
 from support.findings import Findings
 from support.options import add_options
-from support.plugin import Hooks, Listing, Verdict, clause_of, row_of
+from support.plugin import Follower, Hooks, Listing, clause_of, family_of
 from support.promise import Promise, Run
-from support.verdict import Selection
 
-VERDICT = pytest.StashKey[Verdict]()
+FOLLOWER = pytest.StashKey[Follower]()
 OPEN_DOOR = {"missing": (NOBODY, ()), "unknown": (UNKNOWN, "Bearer wrong")}
 
 
@@ -52,70 +43,67 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Listing())
     if option.list or option.collectonly:
         return
-    earlier = _earlier_verdict(option.again) if option.again else {}
-    if option.seed is None:
-        option.seed = earlier.get("seed", random.SystemRandom().randrange(10**9))
-    given = {name: os.environ[name] for name in MEANINGS if os.environ.get(name)}
-    if lacking := "; ".join(contract.lacking(values.UNUSUAL)):
-        raise pytest.UsageError(f"no verdict: {lacking}")
-    if not option.backend_url or WRITER not in given:
-        raise pytest.UsageError(f"name a backend: --backend-url, and {WRITER}: {MEANINGS[WRITER]}")
-    for name in TOKENS:
-        if unusable(given.get(name, "")):
-            raise pytest.UsageError(f"no verdict: {name} has a character that no token has")
     try:
-        accepted = deviations.load(option.deviations, option.backend_url)
+        follower = Follower(_run(option))
     except NoVerdictError as error:
         raise pytest.UsageError(f"no verdict: {error.reason}; {error.cure}") from None
+    config.stash[FOLLOWER] = follower
+    config.pluginmanager.register(follower)
+
+
+def _run(option: argparse.Namespace) -> Run:
+    """Return the run that the options ask for; raise `NoVerdictError` if they cannot be used."""
+    for reason, cure in contract.lacking(values.UNUSUAL):
+        raise NoVerdictError(reason, cure)
+    given = {name: os.environ[name] for name in MEANINGS if os.environ.get(name)}
+    if not option.backend_url or WRITER not in given:
+        raise NoVerdictError("there is no backend", f"give --backend-url, and set {WRITER}")
+    for name in TOKENS:
+        if not contract.matches("[!-~]*", given.get(name, "")):
+            raise NoVerdictError(f"{name} has a character that no token has", "set it again")
+    if option.seed is None:
+        option.seed = random.SystemRandom().randrange(10**9)
+        if option.again:
+            option.seed = _earlier_verdict(option.again)["seed"]
+    accepted = deviations.load(option.deviations, option.backend_url)
     id = option.id or contract.EXAMPLE_ID
     settings = Settings(option.backend_url, id, option.rate_limit, option.timeout, option.ca)
-    run = Run(Backend(settings, given), Findings(accepted, option.source, option.fail_on))
-    selection = Selection(
-        option.keyword, option.source, option.fail_on, option.require_all, bool(option.again)
-    )
-    config.stash[VERDICT] = Verdict(run, selection, option)
-    config.pluginmanager.register(config.stash[VERDICT])
+    findings = Findings(accepted, option.source, option.fail_on)
+    return Run(Backend(settings, given), findings, option)
 
 
 def _earlier_verdict(file: Path) -> dict[str, Any]:
     try:
-        verdict: dict[str, Any] = json.loads(file.read_text("utf-8"))
-        seed, promises = verdict["seed"], verdict["promises"]
+        verdict = json.loads(file.read_text("utf-8"))
+        return {"seed": verdict["seed"], "promises": verdict["promises"]}
     except (OSError, ValueError, LookupError, TypeError):
-        raise pytest.UsageError(
-            f"no verdict: --again {file}: must be the verdict.json of a run"
-        ) from None
-    return {"seed": seed, "promises": promises}
+        cure = "give the verdict.json of a run"
+        raise NoVerdictError(f"--again {file}: cannot be read as a verdict", cure) from None
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Let -k take clause ids, families and sources, too."""
-    clause = contract.CLAUSES[clause_of(item)]
-    item.extra_keyword_matches.update((clause.id, clause.source, row_of(item).family))
+    clause = clause_of(item)
+    item.extra_keyword_matches.update((clause.id, clause.source, family_of(item)))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let what judges the whole run come last; with --again, select what broke."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
     if config.option.again:
-        promises = _earlier_verdict(config.option.again)["promises"]
-        broken = {promise["name"] for promise in promises if promise["outcome"] == "broken"}
-        met = {promise["name"] for promise in promises if promise["findings"]}
-        items[:] = [item for item in items if item.name in broken | met]
-        config.stash[VERDICT].broken_before = broken
+        earlier = _earlier_verdict(config.option.again)["promises"]
+        met = {promise["name"] for promise in earlier if promise["findings"]}
+        items[:] = [item for item in items if item.name in met]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """After the first round, go on: with new seeds for --max-time, once more for --again."""
-    option, started = session.config.option, time.monotonic()
+    option = session.config.option
+    started = time.monotonic()
     result = yield
     if option.again:
-        verdict = session.config.stash[VERDICT]
-        verdict.broken_at_once = verdict.broken()
-        for item in session.items:
-            if item.name not in verdict.broken_at_once and not session.shouldstop:
-                item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
+        _repeat(session)
     generated = [item for item in session.items if item.get_closest_marker("generated")]
     while generated and time.monotonic() - started < option.max_time:
         if session.testsfailed or session.shouldstop:
@@ -126,6 +114,16 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     return result
 
 
+def _repeat(session: pytest.Session) -> None:
+    """Test what is no longer broken once more: it may be flaky."""
+    follower = session.config.stash[FOLLOWER]
+    earlier = _earlier_verdict(session.config.option.again)["promises"]
+    follower.mark_broken({one["name"] for one in earlier if one["outcome"] == "broken"})
+    for item in session.items:
+        if not follower.run.promises[item.name].broken_at_once and not session.shouldstop:
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Let what a promise draws depend on the seed and its name alone."""
     values.RANDOM.seed(f"{item.config.option.seed} {item.name}")
@@ -134,14 +132,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def run(request: pytest.FixtureRequest) -> Generator[Run]:
     """Return the run on a backend that can be judged; afterwards leave the contract's example."""
-    verdict = request.config.stash[VERDICT]
-    run = verdict.run
+    run = request.config.stash[FOLLOWER].run
     values.RANDOM.seed(f"{request.config.option.seed} controls")
-    try:
-        run.first = controls.ask_first(run.backend, ({}, values.fresh(), values.GOOD))
-        _probe_open_door(run, verdict)
-    except NoVerdictError as error:
-        verdict.end(error)
+    run.first = controls.ask_first(run.backend, ({}, values.fresh(), values.GOOD))
+    _probe_open_door(run)
     yield run
     name = {"name": contract.EVERYTHING["name"]}
     rest = {field: value for field, value in contract.EVERYTHING.items() if field != "name"}
@@ -150,16 +144,17 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
     run.backend.close()
 
 
-def _probe_open_door(run: Run, verdict: Verdict) -> None:
+def _probe_open_door(run: Run) -> None:
     """See whether anybody may update: that is red, even if it was accepted or not selected."""
     for case, (user, authorization) in OPEN_DOOR.items():
-        promise = Promise(f"test_bad_token_answers_401[{case}]", "unauthorized", run)
+        name = f"test_bad_token_answers_401[{case}]"
+        promise = run.promises.get(name) or Promise(name, "", "", "unauthorized", run)
         request = promise.request(user=user, authorization=authorization, body={})
+        expectation = expectation_of(request)
         exchange = promise.exchange(request)
-        breach = rules.access(exchange, expectation_of(request))
+        breach = rules.access(exchange, expectation)
         if breach:
-            promise.record(breach, exchange, expectation_of(request).words)
-            verdict.begin(promise)
+            promise.record(breach, exchange, expectation.words)
 
 
 @pytest.fixture(autouse=True)
@@ -168,8 +163,8 @@ def promise(request: pytest.FixtureRequest, run: Run) -> Promise:
     item = request.node
     # schemathesis 4.32 reads and writes this attribute, which pytest 9.2 no longer has.
     item._nodeid = item.nodeid  # noqa: SLF001
-    promise = Promise(item.name, clause_of(item), run)
-    request.config.stash[VERDICT].begin(promise)
+    promise = run.promises[item.name]
+    promise.begin()
     return promise
 
 
@@ -179,10 +174,8 @@ def unique_names(run: Run) -> None:
     if SIBLING_ID not in run.backend.given:
         pytest.skip(f"set {SIBLING_ID}: {MEANINGS[SIBLING_ID]}")
     body = values.fresh()
-    statuses = [
-        run.backend.exchange(run.backend.control(body, id=id)).status for id in run.backend.own_ids
-    ]
-    if statuses != [200, 400]:
+    requests = [run.backend.control(body, id=id) for id in run.backend.own_ids]
+    if [run.backend.exchange(request).status for request in requests] != [200, 400]:
         pytest.skip("names are not unique on this backend, so that no effect shows over HTTP")
 
 

@@ -80,7 +80,8 @@ def test_rewritten_id_is_no_update(promise: Promise) -> None:
 @pytest.mark.clause("id")
 def test_id_elsewhere_is_ignored(promise: Promise) -> None:
     """The id is the path's; a query or a header that names another changes nothing."""
-    id, wrong = promise.backend.id, values.unique()
+    id = promise.backend.id
+    wrong = values.unique()
     for name in ("id", "aiLlmId", "ai_llm_id"):
         promise.ask(id=wrong, query=f"{name}={id}", body={}, words="the id in the query")
         promise.ask(query=f"{name}={wrong}", body={}, words="another id in the query")

@@ -6,10 +6,10 @@ import pytest
 
 from support import contract
 from support.backend import ADMIN, READER, STRANGER, WRITER
+from support.breach import Breach
 from support.exchange import Place
 from support.expectation import REFUSALS, Expectation
 from support.promise import Promise
-from support.rules import Breach
 
 pytestmark = pytest.mark.clause("other-methods")
 
@@ -40,7 +40,7 @@ def ask(promise: Promise, method: str, **parts: Any) -> None:
         return
     if promise.backend.shape.differs(exchange.response) or method == "TRACE":
         return
-    promise.run.findings.judged.add(("other-methods", "Allow"))
+    promise.run.findings.judged.add("other-methods/Allow")
     allowed = exchange.response.header("Allow")
     if allowed is None or "PUT" not in allowed.upper():
         outcome = "missing" if allowed is None else "without-PUT"
@@ -80,7 +80,8 @@ OTHER_PATH = Place("other-path", "a nearby path", clause="other-paths", is_open=
 @pytest.mark.clause("other-paths")
 def test_nearby_path_has_the_same_checks(promise: Promise) -> None:
     """Nearby paths fail for nobody, and never update without a token or access."""
-    id, path = promise.backend.id, contract.path_of(promise.backend.id)
+    id = promise.backend.id
+    path = contract.path_of(id)
     base = path.rpartition("/")[0]
     nearby = [path + end for end in ("/", "/x", ".json", ";v=1", "//", "%20", "%2F", "/update")]
     nearby += [before + path for before in ("/api", "/v1", "/v2", "/internal", "/admin", "/test")]

@@ -1,48 +1,71 @@
 """Names and effects: a name is unique in its workspace, which is all that HTTP shows of updates."""
 
+from typing import Any
+
 import pytest
 
 from support import contract, values
 from support.backend import READER, SIBLING_ID, STRANGER
 from support.exchange import Exchange, Request
+from support.expectation import expectation_of
 from support.promise import Promise
 
 ROUNDS = 10  # of a race that even a wrong backend may lose
-TAKEN = {"clause": "unique-names", "kind": "taken", "words": "a name that is taken"}
-FREE = {"clause": "unique-names", "kind": "free", "words": "a name that is free"}
+
+
+def expect_taken(promise: Promise, body: dict[str, Any], **parts: Any) -> None:
+    """Ask for a name that the other configuration has."""
+    promise.expect(
+        400, clause="unique-names", kind="taken", words="a name that is taken", body=body, **parts
+    )
+
+
+def expect_free(promise: Promise, kind: str, words: str, **parts: Any) -> None:
+    """Ask for a name that no other configuration has."""
+    promise.expect(200, clause="unique-names", kind=kind, words=words, **parts)
+
+
+def expect_of_sibling(promise: Promise, status: int, body: dict[str, str], **rule: str) -> None:
+    """Ask for a name for the other configuration: what it is answered shows an effect."""
+    words = f"{rule['words']}, for another configuration"
+    sibling = promise.need(SIBLING_ID)
+    promise.expect(status, id=sibling, body=body, **{**rule, "words": words})
 
 
 @pytest.mark.clause("unique-names")
 def test_name_is_unique_in_its_workspace(promise: Promise) -> None:
     """Renaming to a name that another configuration of the workspace has answers 400."""
-    sibling, body = promise.need(SIBLING_ID), values.fresh()
+    sibling = promise.need(SIBLING_ID)
+    body = values.fresh()
     promise.ask(body=body)
-    promise.expect(400, id=sibling, body=body, **TAKEN)
-    promise.expect(400, id=sibling, body={**values.EVERYTHING, **body}, **TAKEN)
-    promise.expect(200, body=body, **FREE | {"words": "the configuration's own name"})
+    expect_taken(promise, body, id=sibling)
+    expect_taken(promise, {**values.EVERYTHING, **body}, id=sibling)
+    expect_free(promise, "free", "the configuration's own name", body=body)
 
 
 @pytest.mark.clause("unique-names")
 def test_names_that_differ_are_not_taken(promise: Promise) -> None:
     """Names are compared code point by code point: nothing else makes two of them the same."""
-    sibling, name = promise.need(SIBLING_ID), f"Caf\u00e9 {values.unique()}"
+    sibling = promise.need(SIBLING_ID)
+    name = f"Caf\u00e9 {values.unique()}"
     promise.ask(body={"name": name})
     alike = [name.lower(), name.upper(), name + " ", " " + name, name.replace(" ", "  ")]
     alike += [name.replace("\u00e9", "e\u0301"), name.replace("\u00e9", "e"), name + "\u200b"]
     alike += [name[:-1], name + "1", name.replace("C", "\uff23")]
     for other in alike:
-        words = {"kind": "alike", "words": "a name that is nearly another's"}
-        promise.expect(200, id=sibling, body={"name": other}, **FREE | words)
+        words = "a name that is nearly another's"
+        expect_free(promise, "alike", words, id=sibling, body={"name": other})
 
 
 @pytest.mark.clause("unique-names")
 def test_name_that_was_given_up_is_free(promise: Promise) -> None:
     """A name that its configuration gave up may be taken by another."""
-    sibling, body = promise.need(SIBLING_ID), values.fresh()
+    sibling = promise.need(SIBLING_ID)
+    body = values.fresh()
     promise.ask(body=body)
     promise.ask(body=values.fresh())
-    promise.expect(200, id=sibling, body=body, **FREE | {"kind": "given-up"})
-    promise.expect(400, body=body, **TAKEN)
+    expect_free(promise, "given-up", "a name that is free", id=sibling, body=body)
+    expect_taken(promise, body)
 
 
 @pytest.mark.clause("unique-names")
@@ -50,20 +73,14 @@ def test_name_that_was_given_up_is_free(promise: Promise) -> None:
 def test_one_name_is_not_given_twice_at_the_same_moment(promise: Promise) -> None:
     """Of two configurations that ask for one name at the same moment, one gets 200, one 400."""
     ids = (promise.backend.id, promise.need(SIBLING_ID))
+    rule = {"clause": "unique-names", "kind": "taken-at-once", "words": "a name that is taken"}
     for _ in range(ROUNDS):
         body = values.fresh()
-        exchanges = promise.ask_at_once([promise.request(id=id, body=body) for id in ids])
-        both = sorted(exchange.status for exchange in exchanges) == [200, 200]
-        for number, exchange in enumerate(exchanges):
-            statuses = {400} if both and number else {200, 400}
-            promise.hold_as(exchange, statuses, **TAKEN | {"kind": "taken-at-once"})
-
-
-def is_taken(promise: Promise, name: dict[str, str]) -> tuple[bool, Exchange]:
-    """Return whether the sibling is refused the name, and the exchange that shows it."""
-    request = promise.request(id=promise.need(SIBLING_ID), body=name)
-    exchange = promise.exchange(request)
-    return exchange.status == 400, exchange
+        exchanges = promise.exchange_at_once([promise.request(id=id, body=body) for id in ids])
+        both = all(exchange.status == 200 for exchange in exchanges)
+        for exchange, allowed in zip(exchanges, ({200, 400}, {400}), strict=True):
+            statuses = allowed if both else {200, 400}
+            promise.hold(exchange, expectation_of(exchange.request).but(statuses, **rule))
 
 
 def refused_updates(promise: Promise, name: dict[str, str]) -> list[Request]:
@@ -80,30 +97,18 @@ def refused_updates(promise: Promise, name: dict[str, str]) -> list[Request]:
 @pytest.mark.usefixtures("unique_names")
 def test_refused_update_changes_nothing(promise: Promise) -> None:
     """After an update that was refused, the name is what it was."""
-    kept, other = values.fresh(), values.fresh()
+    kept = values.fresh()
+    other = values.fresh()
+    rule = {"clause": "all-or-nothing", "kind": "refused", "words": "the name of a refused update"}
     promise.ask(body=kept)
     for request in refused_updates(promise, other):
         exchange = promise.send(request)
         if exchange is None or exchange.succeeded:  # a finding of another promise
             promise.ask(body=kept)
             continue
-        promise.expect(
-            200,
-            clause="all-or-nothing",
-            kind="refused",
-            words="the name of a refused update, for another configuration",
-            id=promise.need(SIBLING_ID),
-            body=other,
-        )
-        promise.expect(
-            200,
-            clause="all-or-nothing",
-            kind="refused",
-            words="a fresh name for that other configuration",
-            id=promise.need(SIBLING_ID),
-            body=values.fresh(),
-        )
-    promise.expect(400, id=promise.need(SIBLING_ID), body=kept, **TAKEN)
+        expect_of_sibling(promise, 200, other, **rule)
+        expect_of_sibling(promise, 200, values.fresh(), **rule | {"words": "a fresh name"})
+    expect_taken(promise, kept, id=promise.need(SIBLING_ID))
 
 
 @pytest.mark.clause("partial")
@@ -111,18 +116,12 @@ def test_refused_update_changes_nothing(promise: Promise) -> None:
 def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
     """After `{}`, and updates of other fields, the name is what it was."""
     kept = values.fresh()
+    rule = {"clause": "partial", "kind": "name-kept", "words": "the name that was not sent"}
     promise.ask(body=kept)
     endpoint = {"endpoint": "https://example.com"}
     for body in ({}, values.GOOD, {"aiType": "OTHER"}, endpoint):
         promise.ask(body=body)
-        promise.expect(
-            400,
-            clause="partial",
-            kind="name-kept",
-            words="the name that was not sent, for another configuration",
-            id=promise.need(SIBLING_ID),
-            body=kept,
-        )
+        expect_of_sibling(promise, 400, kept, **rule)
 
 
 @pytest.mark.clause("chunked")
@@ -133,12 +132,19 @@ def test_chunked_update_takes_effect(promise: Promise) -> None:
     text = contract.to_json(name)
     exchange = promise.ask(body=(text[:5], text[5:20], text[20:]))
     if exchange and exchange.succeeded:
-        taken, shown = is_taken(promise, name)
         words = "a rename in chunks, seen by another configuration that asks for the name"
-        statuses = {400}
-        promise.hold_as(shown, statuses, clause="chunked", kind="effect", words=words)
-        if not taken:
+        shown = ask_sibling(promise, name)
+        expected = expectation_of(shown.request).but(
+            {400}, clause="chunked", kind="effect", words=words
+        )
+        promise.hold(shown, expected)
+        if shown.status != 400:
             promise.ask(id=promise.need(SIBLING_ID), body=values.fresh())
+
+
+def ask_sibling(promise: Promise, name: dict[str, str]) -> Exchange:
+    """Return the exchange in which the other configuration is given the name."""
+    return promise.exchange(promise.request(id=promise.need(SIBLING_ID), body=name))
 
 
 @pytest.mark.clause("other-methods")
@@ -148,11 +154,6 @@ def test_other_method_does_not_rename(promise: Promise) -> None:
     for method in ("GET", "HEAD", "OPTIONS", "POST", "PATCH"):
         name = values.fresh()
         promise.exchange(promise.request(method=method, body=name))
-        promise.expect(
-            200,
-            clause="other-methods",
-            kind=f"{method}-renamed",
-            words=f"the name that `{method}` sent, for another configuration",
-            id=promise.need(SIBLING_ID),
-            body=name,
-        )
+        words = f"the name that `{method}` sent"
+        kind = f"{method}-renamed"
+        expect_of_sibling(promise, 200, name, clause="other-methods", kind=kind, words=words)

@@ -1,5 +1,6 @@
 """Over time: an answer depends on token, id and body, not on what came before."""
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from support import values
 from support.backend import ADMIN, FOREIGN_ID, READER, SIBLING_ID, STRANGER, WRITER
 from support.exchange import Request
-from support.expectation import expectation_of
+from support.expectation import Expectation, expectation_of
 from support.promise import Promise
 
 Step = tuple[str | None, str, Any]  # token, id, body
@@ -52,9 +53,16 @@ def answers_alone(promise: Promise, steps: list[Step]) -> dict[str, int]:
         promise.ask(body={})
         request = request_of(promise, step).again()
         exchange = promise.exchange(request)
-        promise.hold(exchange, expectation_of(request))
+        promise.hold(exchange)
         statuses[repr(step)] = exchange.status
     return statuses
+
+
+def like(status: int, request: Request, kind: str, when: str) -> Expectation:
+    """Return the expectation of the status that the request gets alone."""
+    usual = expectation_of(request)
+    words = f"{usual.words}, {when}"
+    return replace(usual, statuses=frozenset({status}), clause="alone", kind=kind, words=words)
 
 
 @pytest.mark.clause("alone")
@@ -64,7 +72,7 @@ def test_first_request_is_answered_like_any(promise: Promise) -> None:
     if first is None:
         pytest.skip("there was no first request")
     promise.requests += 1
-    promise.hold(first, expectation_of(first.request))
+    promise.hold(first)
 
 
 @pytest.mark.clause("idempotent")
@@ -100,12 +108,9 @@ def test_answer_does_not_depend_on_what_came_before(promise: Promise) -> None:
     before = "the first request"
     for step in sequence:
         request = request_of(promise, step)
-        expectation = expectation_of(request)
         exchange = promise.exchange(request)
-        words = f"{expectation.words}, after {before}"
-        status = alone[repr(step)]
-        promise.hold_like(exchange, status, expectation, kind="after-others", words=words)
-        before = expectation.words
+        promise.hold(exchange, like(alone[repr(step)], request, "after-others", f"after {before}"))
+        before = expectation_of(request).words
 
 
 @pytest.mark.clause("alone")
@@ -114,8 +119,7 @@ def test_requests_at_the_same_time_are_answered_as_alone(promise: Promise) -> No
     steps = [step for step in possible(promise) if step[2] != RENAME]
     alone = answers_alone(promise, steps)
     together = (steps * 3)[:20]
-    exchanges = promise.ask_at_once([request_of(promise, step) for step in together])
+    exchanges = promise.exchange_at_once([request_of(promise, step) for step in together])
+    when = "among 20 requests at the same time"
     for step, exchange in zip(together, exchanges, strict=True):
-        expectation = expectation_of(exchange.request)
-        words = f"{expectation.words}, among 20 requests at the same time"
-        promise.hold_like(exchange, alone[repr(step)], expectation, kind="at-once", words=words)
+        promise.hold(exchange, like(alone[repr(step)], exchange.request, "at-once", when))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Generator
@@ -40,6 +41,7 @@ class Done:
 
 
 Contract = Callable[..., Done]
+ChangedContract = Callable[[str, str], Path]
 Backend = Callable[..., AbstractContextManager[dict[str, str]]]
 
 
@@ -47,10 +49,10 @@ Backend = Callable[..., AbstractContextManager[dict[str, str]]]
 def contract(root: Path, tmp_path: Path) -> Contract:
     """Run scripts/contract; variables are set as given, all other FLASHBACK_* are unset."""
 
-    def run(*options: str, **variables: str) -> Done:
+    def run(*options: str, checkout: Path = root, **variables: str) -> Done:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("FLASHBACK_")}
         url = variables.pop("url", "")
-        command = [sys.executable, str(root / "scripts" / "contract.py"), *options]
+        command = [sys.executable, str(checkout / "scripts" / "contract.py"), *options]
         command += ["--backend-url", url] if url else []
         reports = tmp_path / "reports"
         done = subprocess.run(
@@ -68,6 +70,22 @@ def contract(root: Path, tmp_path: Path) -> Contract:
         return Done(done.returncode, done.stdout, done.stderr, reports, verdict)
 
     return run
+
+
+@pytest.fixture
+def changed_contract(root: Path, tmp_path: Path) -> ChangedContract:
+    """Copy the contract tests, with some lines of the contract replaced; return the copy's root."""
+
+    def copy(old: str, new: str) -> Path:
+        checkout = tmp_path / "checkout"
+        for folder in ("scripts", "tests/contract"):
+            shutil.copytree(root / folder, checkout / folder)
+        text = (root / "openapi.yaml").read_text("utf-8")
+        assert old in text
+        (checkout / "openapi.yaml").write_text(text.replace(old, new, 1), "utf-8")
+        return checkout
+
+    return copy
 
 
 @pytest.fixture

@@ -102,6 +102,23 @@ def test_list_names_every_promise_and_sends_nothing(contract: Contract) -> None:
     assert not done.reports.exists()
 
 
+def test_list_may_be_cut(root: Path) -> None:
+    """A reader of --list that has seen enough, such as head, gets no traceback."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, str(root / "scripts" / "contract.py"), "--list"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    os.close(writer)
+    assert done.stderr == ""
+    assert done.returncode == 0
+
+
 @pytest.mark.parametrize(
     ("keyword", "selected", "others"),
     [

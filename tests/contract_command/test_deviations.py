@@ -62,6 +62,29 @@ def test_other_findings_of_the_promise_stay_red(
     assert done.broken == {"access-levels/READ/404"}
 
 
+@pytest.mark.parametrize(
+    ("refusal", "id"),
+    [
+        (refused(422), "statuses/undocumented/422"),
+        (Answer(400, b"wrong"), "error-response/json/not-strict"),
+    ],
+)
+def test_accepted_form_does_not_fail_the_run(
+    contract: Contract, backend: Backend, tmp_path: Path, refusal: Answer, id: str
+) -> None:
+    """An undocumented status, or a body that is not JSON, can be accepted, too."""
+
+    def refuse_in_another_form(_: Request, answer: Answer) -> None:
+        if answer.status == 400:
+            answer.replace_with(refusal)
+
+    with backend(after=refuse_in_another_form) as given:
+        file = write(tmp_path / "known.yaml", host_of(given), id)
+        done = contract("-k", "aiType", "--deviations", str(file), **given)
+    assert done.status == 0, done.output
+    assert done.outcome("test_near_miss_answers_400[aiType]") == "accepted"
+
+
 def test_deviation_that_is_fixed_fails_the_run(
     contract: Contract, backend: Backend, tmp_path: Path
 ) -> None:

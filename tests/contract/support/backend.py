@@ -1,6 +1,5 @@
 """The backend under test: a URL, tokens and ids, and how requests are sent to it."""
 
-import re
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from pathlib import Path
 from support import contract
 from support.curl import Redactor
 from support.exchange import Exchange, NoVerdictError, Place, Request, User
-from support.rules import Shape
+from support.proxies import Shape
 from support.wire import Wire, WireError
 
 # What the run needs each variable for: shown for every promise that could not be tested.
@@ -57,14 +56,16 @@ class Backend:
 
     def __init__(self, settings: Settings, given: Mapping[str, str]) -> None:
         """Talk to the settings' backend; `given` holds tokens and further ids by variable."""
-        self.settings, self.given = settings, given
-        self.url, self.id = settings.url.rstrip("/"), settings.id
+        self.given = given
+        self.url = settings.url.rstrip("/")
+        self.id = settings.id
         self.own_ids = [self.id, *filter(None, [given.get(SIBLING_ID)])]
         self.statuses: Counter[int] = Counter()
         self.shape = Shape(None, frozenset())
         self.latest: deque[Exchange] = deque(maxlen=3)
         self.no_verdict: NoVerdictError | None = None
         self.redactor = Redactor({name: given[name] for name in TOKENS if name in given})
+        self._pause = 1 / settings.rate_limit if settings.rate_limit else 0.0
         self._wire = Wire(self.url, settings.timeout, settings.ca)
         self._timeouts = 0
 
@@ -88,8 +89,7 @@ class Backend:
     def exchange(self, request: Request) -> Exchange:
         """Send the request, again while the backend is too busy; raise if it stays so."""
         for attempt in range(ATTEMPTS):
-            if self.settings.rate_limit:
-                time.sleep(1 / self.settings.rate_limit)
+            time.sleep(self._pause)
             exchange = self.send(request)
             response = exchange.response
             if response is None or not response.is_too_busy:
@@ -145,8 +145,3 @@ class Backend:
     def close(self) -> None:
         """Close every connection."""
         self._wire.close()
-
-
-def unusable(token: str) -> bool:
-    """Return whether the text has a character that no token has."""
-    return re.fullmatch("[!-~]*", token) is None

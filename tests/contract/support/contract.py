@@ -11,6 +11,8 @@ from urllib.parse import quote
 import jsonschema_rs
 import yaml
 
+from support import options
+
 FILE = Path(__file__).parents[3] / "openapi.yaml"
 TEXT = FILE.read_text("utf-8")
 DOCUMENT: dict[str, Any] = yaml.load(TEXT, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
@@ -46,7 +48,7 @@ OTHER_OPERATIONS = [
     if isinstance(operation, dict) and operation.get("operationId", OPERATION_ID) != OPERATION_ID
 ]
 
-SOURCES = ("page", "vendor", "ours", "open")
+SOURCES = (*options.SOURCES, "open")
 
 
 @dataclass(frozen=True)
@@ -156,13 +158,13 @@ def most(field: str) -> int | None:
     return PROPERTIES[field].get("maxLength")
 
 
-def lacking(values: Mapping[str, object]) -> Iterator[str]:
-    """Yield what a change of the contract left out, without which nothing can be judged."""
+def lacking(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield what a change of the contract left out, and the cure: nothing can be judged so."""
     for field, schema in PROPERTIES.items():
         if field not in EVERYTHING:
-            yield f"openapi.yaml: the example `everything` has no {field}; add it"
+            yield f"openapi.yaml: the example `everything` has no {field}", "add it"
         if "enum" not in schema and field not in values:
-            yield f"tests/contract/support/values.py: UNUSUAL has no values of {field}; add some"
+            yield f"tests/contract/support/values.py: UNUSUAL has no values of {field}", "add some"
 
 
 def matches(pattern: str, text: str) -> bool:

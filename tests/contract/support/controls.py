@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from support.backend import Backend
 from support.exchange import Exchange, NoVerdictError
+from support.proxies import Shape
 
 SET_UP_WRONGLY = {
     401: ("does not know the token", "set FLASHBACK_TOKEN to one that may update the id"),
@@ -34,18 +35,11 @@ def ask_first(backend: Backend, bodies: Iterable[object]) -> Exchange:
         if exchange.response is None and exchange.never_sent:
             raise _unreachable(backend, exchange)
         exchanges.append(exchange)
-    learn_shape(backend, exchanges)
-    for exchange in exchanges:
-        if _can_be_judged(exchange):
-            return exchanges[0]
-    raise _wrong_setup(backend, exchanges[-1])
-
-
-def learn_shape(backend: Backend, exchanges: Iterable[Exchange]) -> None:
-    """Let the backend know how the application's own responses look."""
-    for exchange in exchanges:
-        if exchange.response and exchange.succeeded:
-            backend.shape = type(backend.shape).of(exchange.response)
+        if exchange.response and exchange.response.succeeded:  # so it is the application's
+            backend.shape = Shape.of(exchange.response)
+    if not any(_can_be_judged(exchange) for exchange in exchanges):
+        raise _wrong_setup(backend, exchanges[-1])
+    return exchanges[0]
 
 
 def _can_be_judged(exchange: Exchange) -> bool:

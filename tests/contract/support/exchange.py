@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Self
 
 LONGEST_PAUSE = 10.0  # seconds, even if Retry-After asks for more
@@ -18,6 +19,13 @@ class NoVerdictError(BaseException):
         super().__init__(reason)
         self.reason = reason
         self.cure = cure
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 @dataclass(frozen=True)
@@ -71,10 +79,7 @@ class Request:
     @property
     def fields(self) -> dict[str, Any]:
         """The body's fields; none if it is not a JSON object."""
-        try:
-            value = json.loads(self.body)
-        except (ValueError, RecursionError):
-            return {}
+        value = _parsed(self.body)
         return value if isinstance(value, dict) else {}
 
     @property
@@ -98,6 +103,11 @@ class Response:
         return ", ".join(values) if values else None
 
     @property
+    def succeeded(self) -> bool:
+        """Whether the status is a 2xx."""
+        return 200 <= self.status < 300
+
+    @property
     def media_type(self) -> str:
         """The media type without parameters, in lower case."""
         return (self.header("Content-Type") or "").partition(";")[0].strip().lower()
@@ -107,13 +117,14 @@ class Response:
         """The body as text, with U+FFFD for what is not UTF-8."""
         return self.body.decode(errors="replace")
 
+    @cached_property
+    def value(self) -> Any:
+        """The body's JSON value; None if it is not JSON."""
+        return _parsed(self.body)
+
     def field(self, name: str) -> object:
         """Return a field of the body; None if the body is not a JSON object that has it."""
-        try:
-            value = json.loads(self.body)
-        except (ValueError, RecursionError):
-            return None
-        return value.get(name) if isinstance(value, dict) else None
+        return self.value.get(name) if isinstance(self.value, dict) else None
 
     @property
     def is_too_busy(self) -> bool:
@@ -146,8 +157,8 @@ class Exchange:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the response has a 2xx status."""
-        return 200 <= self.status < 300
+        """Whether there was a response with a 2xx status."""
+        return self.response is not None and self.response.succeeded
 
     @property
     def got(self) -> str:

@@ -1,11 +1,13 @@
 """How the contract says that a request must be answered, derived from the request itself."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from support import contract
 from support.body import Reason, reasons_against
 from support.exchange import Request
-from support.words import of_statuses
+from support.words import id_of, of_statuses
 
 REFUSALS = frozenset(range(300, 500))
 
@@ -28,9 +30,9 @@ class Expectation:
         return self.statuses == frozenset({200})
 
     @property
-    def is_refusal(self) -> bool:
-        """Whether no 2xx is right."""
-        return not any(200 <= status < 300 for status in self.statuses)
+    def rule(self) -> str:
+        """The id of the rule that another status breaks."""
+        return id_of(self.clause, self.kind)
 
     @property
     def expected(self) -> str:
@@ -42,35 +44,50 @@ class Expectation:
         """Where the value that would break is from."""
         return contract.CLAUSES[self.clause].source
 
+    def but(self, statuses: Iterable[int], *, clause: str, kind: str, words: str) -> Self:
+        """Return the expectation of other statuses, for a reason that only the test knows."""
+        allowed = frozenset(statuses)
+        access = None
+        if self.access and 200 not in allowed:
+            access = replace(self.access, clause=clause, kind=kind)
+        return replace(self, statuses=allowed, clause=clause, kind=kind, words=words, access=access)
+
 
 def expectation_of(request: Request) -> Expectation:
     """Return how the contract wants the request to be answered."""
+    expectation = _expectation_of(request)
+    if request.words:
+        return replace(expectation, words=f"{expectation.words}; {request.words}")
+    return expectation
+
+
+def _expectation_of(request: Request) -> Expectation:
     reasons = reasons_against(request)
-    if request.place.is_open:
-        return _of_open_place(request, reasons)
-    if not request.user.is_valid:
-        return _without_token(request, reasons)
     access = _access_reason(request)
     if access is None:
         return _of_body(request, reasons)
-    statuses = access.statuses.union(*(reason.statuses for reason in reasons))
-    words = _together(request, access.words)
-    return Expectation(statuses, access.clause, access.kind, words, access, reasons)
-
-
-def _without_token(request: Request, reasons: list[Reason]) -> Expectation:
-    user = request.user
-    statuses = {401}
-    for reason in reasons:
-        if reason.precedes_token:
-            statuses |= reason.statuses
-    words = _together(request, user.words)
-    access = Reason("authentication", user.kind, words)
-    return Expectation(frozenset(statuses), "unauthorized", user.kind, words, access, reasons)
+    if request.place.is_open:
+        return Expectation(
+            REFUSALS, access.clause, access.kind, access.words, access, reasons,
+            has_documented_form=False,
+        )  # fmt: skip
+    clause = access.clause
+    also_right = reasons
+    if not request.user.is_valid:
+        clause = "unauthorized"
+        also_right = [reason for reason in reasons if reason.precedes_token]
+    statuses = _statuses(access, *also_right)
+    return Expectation(statuses, clause, access.kind, access.words, access, reasons)
 
 
 def _access_reason(request: Request) -> Reason | None:
-    user, place = request.user, request.place
+    """Return why the request may not lead to an update, no matter what its body is."""
+    user = request.user
+    place = request.place
+    if place.is_open:
+        return Reason(place.clause, place.kind, place.words)
+    if not user.is_valid:
+        return Reason("authentication", user.kind, user.words, frozenset({401}))
     if place.statuses:
         return Reason(place.clause, place.kind, place.words, place.statuses)
     if not user.may_update:
@@ -79,32 +96,17 @@ def _access_reason(request: Request) -> Reason | None:
 
 
 def _of_body(request: Request, reasons: list[Reason]) -> Expectation:
+    """Return the expectation of a request whose body alone decides."""
     closed = [reason for reason in reasons if not reason.is_open]
-    if closed:
-        statuses = frozenset[int]().union(*(reason.statuses for reason in reasons))
-        first = closed[0]
-        words = _together(request, first.words)
-        return Expectation(statuses, first.clause, first.kind, words, reasons=reasons)
-    if reasons:
-        statuses = frozenset({200}).union(*(reason.statuses for reason in reasons))
-        first = reasons[0]
-        words = _together(request, first.words)
-        return Expectation(statuses, first.clause, first.kind, words, reasons=reasons)
-    clause, kind, words = kind_of_valid(request)
-    return Expectation(frozenset({200}), clause, kind, _together(request, words))
+    statuses = _statuses(*reasons) | (frozenset() if closed else {200})
+    if not reasons:
+        return Expectation(statuses, *kind_of_valid(request))
+    first = (closed or reasons)[0]
+    return Expectation(statuses, first.clause, first.kind, first.words, reasons=reasons)
 
 
-def _of_open_place(request: Request, reasons: list[Reason]) -> Expectation:
-    place = request.place
-    words = _together(request, place.words)
-    access = Reason(place.clause, place.kind, words)
-    return Expectation(
-        REFUSALS, place.clause, place.kind, words, access, reasons, has_documented_form=False
-    )
-
-
-def _together(request: Request, words: str) -> str:
-    return f"{words}; {request.words}" if request.words else words
+def _statuses(*reasons: Reason) -> frozenset[int]:
+    return frozenset[int]().union(*(reason.statuses for reason in reasons))
 
 
 def kind_of_valid(request: Request) -> tuple[str, str, str]:

@@ -4,14 +4,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from support import contract
-from support.deviations import Deviation
+from support.breach import Breach
+from support.deviations import Accepted
 from support.exchange import Exchange
-from support.rules import Breach, finding_id
 
 MOST_EXAMPLES = 3
-
-# An open backend is broken no matter what was accepted or selected.
-OPEN_DOOR = {("authentication", "no-token"), ("authentication", "unknown-token")}
 
 
 class BrokenPromiseError(AssertionError):
@@ -43,7 +40,7 @@ class Finding:
 
     breach: Breach  # the first one
     promise: str  # the first promise that met it
-    deviation: Deviation | None = None
+    accepted: Accepted | None = None
     count: int = 0
     examples: list[Example] = field(default_factory=list)
 
@@ -58,37 +55,26 @@ class Finding:
         return contract.CLAUSES[self.breach.clause]
 
     @property
-    def source(self) -> str:
-        """Where the rule is from."""
-        return self.clause.source
-
-    @property
-    def is_open_door(self) -> bool:
-        """Whether anybody may update."""
-        return (self.breach.clause, self.breach.kind) in OPEN_DOOR
-
-    @property
     def severity(self) -> str:
         """One of broken, accepted, note."""
-        if self.deviation and not self.is_open_door:
+        if self.accepted and not self.breach.is_open_door:
             return "accepted"
         return self.breach.severity
 
     @property
     def title(self) -> str:
         """The finding in one line."""
-        subject = self.breach.subject or (self.examples[0].sent if self.examples else self.id)
+        subject = self.breach.subject or self.examples[0].sent
         got = self.breach.got.partition(": ")[0]
         return f"{subject[:1].upper()}{subject[1:]}: got {got}"
 
     def show(self, exchange: Exchange, sent: str) -> None:
         """Count an exchange; keep the shortest as examples, each of them different in words."""
         self.count += 1
-        others = [example for example in self.examples if example.sent != sent]
-        same = [example for example in self.examples if example.sent == sent]
-        candidates = [*same, Example(sent, exchange)]
-        others.append(min(candidates, key=lambda example: example.size))
-        self.examples = sorted(others, key=lambda example: example.size)[:MOST_EXAMPLES]
+        shortest = {example.sent: example for example in self.examples}
+        example = Example(sent, exchange)
+        shortest[sent] = min(shortest.get(sent, example), example, key=lambda example: example.size)
+        self.examples = sorted(shortest.values(), key=lambda example: example.size)[:MOST_EXAMPLES]
 
 
 class Findings(dict[str, Finding]):
@@ -96,15 +82,16 @@ class Findings(dict[str, Finding]):
 
     def __init__(
         self,
-        deviations: Mapping[str, Deviation],
-        sources: Collection[str],
-        fail_on: Collection[str],
+        accepted: Mapping[str, Accepted],
+        sources: Collection[str] = (),
+        fail_on: Collection[str] = (),
     ) -> None:
-        """Accept the deviations; judge rules of these sources only, or of all."""
+        """Accept some ids; judge rules of these sources only, or of all."""
         super().__init__()
-        self._deviations = deviations
-        self._sources, self._fail_on = sources, fail_on
-        self.judged: set[tuple[str, str]] = set()  # clause and kind
+        self._accepted = accepted
+        self._sources = sources
+        self._fail_on = fail_on
+        self.judged: set[str] = set()  # ids of rules
 
     def is_selected(self, source: str) -> bool:
         """Return whether `--source` selects rules of the source."""
@@ -114,7 +101,7 @@ class Findings(dict[str, Finding]):
         """Count the breach under the finding of its cause, a new one if there is none."""
         id = self._id_of(breach)
         if id not in self:
-            self[id] = Finding(breach, promise, self._deviations.get(id))
+            self[id] = Finding(breach, promise, self._accepted.get(id))
         self[id].show(exchange, sent)
         return self[id]
 
@@ -125,22 +112,24 @@ class Findings(dict[str, Finding]):
     def _id_of(self, breach: Breach) -> str:
         return next((cause for cause in breach.causes if self._is_open(cause)), breach.id)
 
-    def decides(self, finding: Finding) -> bool:
-        """Return whether the finding turns the run red."""
-        if finding.is_open_door:
-            return True
-        deciding = not self._fail_on or finding.source in self._fail_on
-        return finding.severity == "broken" and deciding
-
     def _is_open(self, id: str) -> bool:
         """Return whether there is such a finding, and nobody accepted it."""
         return id in self and self[id].severity != "accepted"
 
-    def stale(self, *, is_whole: bool) -> list[Deviation]:
-        """Return accepted deviations that were judged and did not occur; in a whole run, all."""
-        kinds = {finding_id(*pair) for pair in self.judged}
-        return [
-            deviation
-            for id, deviation in self._deviations.items()
-            if id not in self and (is_whole or id.rpartition("/")[0] in kinds)
-        ]
+    def decides(self, finding: Finding) -> bool:
+        """Return whether the finding turns the run red."""
+        if finding.breach.is_open_door:
+            return True
+        is_deciding = not self._fail_on or finding.clause.source in self._fail_on
+        return finding.severity == "broken" and is_deciding
+
+    def add_stale(self, promise: str, *, is_whole: bool) -> None:
+        """Add a finding for each accepted one that did not occur: if it was judged, or for all."""
+        for id in self._accepted:
+            rule, _, outcome = id.rpartition("/")
+            if id not in self and (is_whole or rule in self.judged):
+                clause, kind = rule.split("/")
+                expected = "the accepted deviation, until somebody fixes it"
+                got = "it does not occur any more; remove it from the deviations file"
+                subject = f"the accepted deviation {id}"
+                self[id] = Finding(Breach(clause, kind, outcome, expected, got, subject), promise)

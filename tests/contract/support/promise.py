@@ -1,9 +1,11 @@
 """A promise under test: sends requests, and holds each exchange against the rules."""
 
+import argparse
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from threading import Barrier
 from typing import Any
 
@@ -11,9 +13,10 @@ import pytest
 
 from support import contract, controls, rules, values
 from support.backend import MEANINGS, NOBODY, USERS, WRITER, Backend
+from support.breach import Breach
 from support.exchange import Exchange, Place, Request, User
 from support.expectation import Expectation, expectation_of
-from support.findings import OPEN_DOOR, Finding, Findings
+from support.findings import Finding, Findings
 from support.leaks import Credentials
 
 AFTER_A_FINDING = 2.0  # seconds that a promise may go on once it is broken
@@ -31,10 +34,23 @@ class Run:
 
     backend: Backend
     findings: Findings
+    option: argparse.Namespace
+    promises: "dict[str, Promise]" = field(default_factory=dict)
     credentials: Credentials = field(default_factory=Credentials)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
     first: Exchange | None = None
     spent: float = 0.0  # seconds in broken promises, after their first finding
     crashed: bool = False
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether promises were left out on purpose."""
+        return bool(self.option.keyword or self.option.source or self.option.again)
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return (datetime.now(UTC) - self.started).total_seconds()
 
 
 @dataclass
@@ -42,18 +58,30 @@ class Promise:
     """One rule of the contract, as a test checks it."""
 
     name: str
+    family: str
+    sentence: str
     clause: str
     run: Run
+    rounds: int = 0
     requests: int = 0
     held: int = 0  # exchanges that reached the last rule, or broke one of access
+    skipped: str = ""  # why it was not tested
     found: dict[str, Finding] = field(default_factory=dict)
-    hiding: dict[str, Finding] = field(default_factory=dict)  # more basic findings
+    hiding: set[str] = field(default_factory=set)  # ids of more basic findings
     broken_since: float | None = None
+    broken_before: bool = False  # with --again, in the earlier run
+    broken_at_once: bool = False  # with --again, in the first round
 
     @property
     def backend(self) -> Backend:
         """The backend under test."""
         return self.run.backend
+
+    def begin(self) -> None:
+        """Begin a round, the first or another."""
+        self.rounds += 1
+        self.found = {}
+        self.broken_since = None
 
     def need(self, variable: str) -> str:
         """Return the variable's value; the promise is not tested if it is not given."""
@@ -83,25 +111,19 @@ class Promise:
         `body` a JSON value, bytes, or a tuple of chunks; a header that is None is left out;
         `path` is sent to the letter, for a `place`; `escaped` percent-encodes the whole id.
         """
-        shown = (authorization,) if isinstance(authorization, str) else authorization
-        if shown is None:
-            shown = (f"Bearer {self.backend.given[token]}",) if token else ()
-        chunks: tuple[bytes, ...] | None = body if isinstance(body, tuple) else None
-        content = _content(body)
-        sent: dict[str, str | None] = {"Content-Type": "application/json", **(headers or {})}
-        if chunks is not None:
-            sent["Transfer-Encoding"] = "chunked"
-        elif content or method == "PUT":
-            sent["Content-Length"] = str(len(content))
-        named = [(name, value) for name, value in sent.items() if value is not None]
+        if authorization is None:
+            authorization = (f"Bearer {self.backend.given[token]}",) if token else ()
+        elif isinstance(authorization, str):
+            authorization = (authorization,)
+        sent = _headers(method, body, headers or {})
         id = id or self.backend.id
         target = path or contract.path_of(id, escaped=escaped)
         return Request(
             method=method,
             target=f"{target}?{query}" if query else target,
-            headers=(*named, *(("Authorization", value) for value in shown)),
-            body=content,
-            chunks=chunks,
+            headers=(*sent, *(("Authorization", value) for value in authorization)),
+            body=_content(body),
+            chunks=body if isinstance(body, tuple) else None,
             user=user or (USERS[token] if token else NOBODY),
             place=place or self.backend.place(id),
             words=words,
@@ -111,9 +133,16 @@ class Promise:
         """Send a request and hold its exchange against the rules; None if it is not selected."""
         return self.send(self.request(**parts), expectation)
 
+    def expect(self, *statuses: int, clause: str, kind: str, words: str, **parts: Any) -> None:
+        """Send a request whose right statuses only this test knows."""
+        request = self.request(**parts)
+        usual = expectation_of(request)
+        self.send(request, usual.but(statuses, clause=clause, kind=kind, words=words))
+
     def send(self, request: Request, expectation: Expectation | None = None) -> Exchange | None:
         """Send a prepared request, and hold its exchange against the rules."""
-        self.check_budget()
+        if self.is_over_budget():
+            raise OverBudget
         expectation = expectation or expectation_of(request)
         if not self.run.findings.is_selected(expectation.source):
             return None
@@ -126,28 +155,7 @@ class Promise:
         self.requests += 1
         return self.backend.exchange(request)
 
-    def expect(self, *statuses: int, clause: str, kind: str, words: str, **parts: Any) -> bool:
-        """Send a request whose answer only this test knows; return whether it is right."""
-        request = self.request(**parts)
-        expectation = _special(request, statuses, clause, kind, words)
-        exchange = self.send(request, expectation)
-        return exchange is None or exchange.status in statuses
-
-    def hold_as(
-        self, exchange: Exchange, statuses: Iterable[int], *, clause: str, kind: str, words: str
-    ) -> bool:
-        """Hold an exchange against the rules whose right statuses only this test knows."""
-        return self.hold(exchange, _special(exchange.request, statuses, clause, kind, words))
-
-    def hold_like(
-        self, exchange: Exchange, status: int, expectation: Expectation, *, kind: str, words: str
-    ) -> bool:
-        """Hold an exchange against the rules, and the status it would have alone."""
-        statuses = frozenset({status})
-        alone = replace(expectation, statuses=statuses, clause="alone", kind=kind, words=words)
-        return self.hold(exchange, alone)
-
-    def ask_at_once(self, requests: list[Request]) -> list[Exchange]:
+    def exchange_at_once(self, requests: list[Request]) -> list[Exchange]:
         """Return the exchanges of requests that are sent at the same moment, in their order."""
         start = Barrier(len(requests))
 
@@ -159,13 +167,13 @@ class Promise:
         with ThreadPoolExecutor(len(requests)) as pool:
             return list(pool.map(exchange, requests))
 
-    def hold(self, exchange: Exchange, expectation: Expectation) -> bool:
+    def hold(self, exchange: Exchange, expectation: Expectation | None = None) -> bool:
         """Hold an exchange against the rules; return whether it broke none."""
-        run = self.run
+        expectation = expectation or expectation_of(exchange.request)
         sent = expectation.words
         kept = True
-        for breach in rules.leaks(exchange, run.credentials):
-            kept = not self.record(breach, exchange, sent) and kept
+        for leak in rules.leaks(exchange, self.run.credentials):
+            kept = not self.record(leak, exchange, sent) and kept
         open_door = rules.access(exchange, expectation)
         if open_door:
             self.held += 1
@@ -176,57 +184,30 @@ class Promise:
                 self.held += not breach.is_basic
                 return False
         self.held += 1
-        run.findings.judged.add((expectation.clause, expectation.kind))
+        self.run.findings.judged.add(expectation.rule)
         return kept
 
-    def record(self, breach: rules.Breach, exchange: Exchange, sent: str) -> bool:
+    def record(self, breach: Breach, exchange: Exchange, sent: str) -> bool:
         """Add a breach to the findings; return whether it hides what comes after it."""
         findings = self.run.findings
-        clause = contract.CLAUSES[breach.clause]
-        findings.judged.add((breach.clause, breach.kind))
-        is_open_door = (breach.clause, breach.kind) in OPEN_DOOR
-        is_selected = findings.is_selected(clause.source) or clause.source == "open"
-        if not is_selected and not is_open_door:
+        findings.judged.add(breach.rule)
+        source = contract.CLAUSES[breach.clause].source
+        is_selected = findings.is_selected(source) or source == "open"
+        if not is_selected and not breach.is_open_door:
             return False
         if findings.is_new(breach):
-            self._confirm(exchange, breach, sent)
+            self._confirm(breach, exchange, sent)
         finding = findings.add(breach, exchange, sent, self.name)
         hides = finding.severity != "accepted"
         if hides and breach.is_basic:
-            self.hiding[finding.id] = finding
+            self.hiding.add(finding.id)
         if finding.promise == self.name or not breach.is_basic:
             self.found[finding.id] = finding
         if self.broken_since is None and findings.decides(finding):
             self.broken_since = time.monotonic()
         return hides
 
-    def check_budget(self) -> None:
-        """Raise `OverBudget` if the promise is broken, and its time is up."""
-        if self.is_over_budget():
-            raise OverBudget
-
-    def is_over_budget(self) -> bool:
-        """Return whether the promise is broken, and its time is up."""
-        if self.broken_since is None:
-            return False
-        since = time.monotonic() - self.broken_since
-        return since > AFTER_A_FINDING or self.run.spent + since > IN_ALL
-
-    def judge_alone(self, fields: Mapping[str, Any]) -> bool:
-        """Judge each field of a body alone; return whether one of them is judged wrongly."""
-        kept = True
-        for name, value in fields.items():
-            request = self.request(body={name: value})
-            exchange = self.exchange(request)
-            kept = self.hold(exchange, expectation_of(request)) and kept
-        return not kept
-
-    def close(self) -> None:
-        """Count the time that the promise went on after its first finding."""
-        if self.broken_since is not None:
-            self.run.spent += time.monotonic() - self.broken_since
-
-    def _confirm(self, exchange: Exchange, breach: rules.Breach, sent: str) -> None:
+    def _confirm(self, breach: Breach, exchange: Exchange, sent: str) -> None:
         """Make sure that the backend still works before a failure becomes a finding."""
         if exchange.status not in SUSPICIOUS and exchange.status < 500:
             return
@@ -239,23 +220,35 @@ class Promise:
         self.found[finding.id] = finding
         raise OverBudget
 
+    def is_over_budget(self) -> bool:
+        """Return whether the promise is broken, and its time is up."""
+        if self.broken_since is None:
+            return False
+        since = time.monotonic() - self.broken_since
+        return since > AFTER_A_FINDING or self.run.spent + since > IN_ALL
+
+    def end(self) -> list[Finding]:
+        """Return what the round found that turns the run red; count the time since."""
+        if self.broken_since is not None:
+            self.run.spent += time.monotonic() - self.broken_since
+        return [finding for finding in self.found.values() if self.run.findings.decides(finding)]
+
+
+def _headers(method: str, body: Any, others: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
+    """Yield the headers that describe the body, and the others."""
+    headers: dict[str, str | None] = {"Content-Type": "application/json", **others}
+    content = _content(body)
+    if isinstance(body, tuple):
+        headers["Transfer-Encoding"] = "chunked"
+    elif content or method == "PUT":
+        headers["Content-Length"] = str(len(content))
+    for name, value in headers.items():
+        if value is not None:
+            yield name, value
+
 
 def _content(body: Any) -> bytes:
     """Return the octets of a JSON value, of bytes, or of a tuple of chunks."""
     if isinstance(body, bytes):
         return body
     return b"".join(body) if isinstance(body, tuple) else contract.to_json(body)
-
-
-def _special(
-    request: Request, statuses: Iterable[int], clause: str, kind: str, words: str
-) -> Expectation:
-    """Return the request's expectation with other statuses, for a reason of the test's own."""
-    usual = expectation_of(request)
-    allowed = frozenset(statuses)
-    access = usual.access
-    if 200 in allowed:
-        access = None
-    elif access:
-        access = replace(access, clause=clause, kind=kind)
-    return replace(usual, statuses=allowed, clause=clause, kind=kind, words=words, access=access)

@@ -183,7 +183,7 @@ NEAR_URLS = """
     wss://example.com ldap://example.com about:blank localhost:8080 1.2.3.4 https//example.com
     https;//example.com null undefined https://a.example* https://a%zz.example/
     """
-NEAR_TYPES = """null 0 UNKNOWN CUSTOM OPEN_AI AZURE BEDROCK AMAZON GEMINI CLAUDE GPT MISTRAL COHERE
+OTHER_TYPES = """null 0 UNKNOWN CUSTOM OPEN_AI AZURE BEDROCK AMAZON GEMINI CLAUDE GPT MISTRAL COHERE
     META OLLAMA LOCAL VERTEX"""
 HOMOGLYPHS = str.maketrans("AEOPCTHI", "АЕОРСТНІ")  # Cyrillic, which look the same
 
@@ -195,7 +195,8 @@ def near_types(members: list[str]) -> Iterator[str]:
         yield from (f" {member}", f"{member} ", f"{member}\n", f"{member}\x00")
         yield from spellings('@S "@" X_@ @,@ AiType.@', member)
         yield from (member.translate(HOMOGLYPHS), full_width(member))
-    yield from ("", " ", *NEAR_TYPES.split())
+    yield from ("", " ")
+    yield from (other for other in OTHER_TYPES.split() if other not in members)
 
 
 def full_width(text: str) -> str:
@@ -252,14 +253,16 @@ def unknown_fields() -> Iterator[tuple[str, object]]:
 
 def unreadable_bodies() -> Iterator[bytes]:
     """Yield bodies that are not a JSON object, or are odd JSON; most have good fields in them."""
-    good, value = json.dumps(GOOD).encode(), json.dumps(GOOD["key"]).encode()
+    good = json.dumps(GOOD).encode()
+    value = json.dumps(GOOD["key"]).encode()
     yield from (b"", b" ", b"[" + good + b"]", b"[]", value, b"null", b"true", b"1", b"{", b"}")
     yield from (b"key=x&secret=y", good[:-1] + b",}", good[:-1], good + b"}", good + good)
     yield from (good + b" x", good + b"\x00", good + b"// x", b"/* */" + good, b"\x00" * 8)
     yield from (good.replace(b'"', b"'"), b"{key: " + value + b"}", good.replace(b": ", b":\x0c"))
     for second in (b'"key"', b'"k\\u0065y"', b'"secret"'):  # fields that are there twice
         yield good[:-1] + b", " + second + b": " + value + b"}"
-    deep, many = b"[" * 5000 + b"]" * 5000, b"1" + b"0" * 5000
+    deep = b"[" * 5000 + b"]" * 5000
+    many = b"1" + b"0" * 5000
     for odd in (b"NaN", b"-Infinity", many, b"1e999999999", deep, b"x", b"'x'", b"01"):
         yield good[:-1] + b', "name": ' + odd + b"}"
     yield from (b"[" * 100_000 + b"]" * 100_000, b'{"name":' * 25_000 + b"1" + b"}" * 25_000)

@@ -30,7 +30,8 @@ class Wire:
     def __init__(self, url: str, timeout: float, ca: Path | None = None) -> None:
         """Talk to the server of `url`; a response may take `timeout` seconds, start to end."""
         parts = urlsplit(url)
-        self._host, self._port = parts.hostname or "", parts.port
+        self._host = parts.hostname or ""
+        self._port = parts.port
         self._authority = parts.netloc
         self._path = parts.path
         self.timeout = timeout

@@ -1,8 +1,14 @@
 """Values in words: what a reader needs to see, and never more than a line of it."""
 
 import json
+import re
 
 LONGEST = 60  # characters of a value that are worth reading
+
+
+def id_of(*parts: str) -> str:
+    """Return an id such as `lengths/name-minLength/200`, of clause, kind and what came."""
+    return "/".join(re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts)
 
 
 def of_length(text: str) -> str:

@@ -1,0 +1,40 @@
+"""Who answered: the application, or a proxy before it."""
+
+import re
+from dataclasses import dataclass
+
+from support.exchange import Response
+
+CHANGING_HEADERS = {
+    "age", "alt-svc", "cache-control", "connection", "content-encoding", "content-language",
+    "content-length", "content-type", "date", "etag", "expires", "keep-alive", "last-modified",
+    "pragma", "server", "set-cookie", "transfer-encoding", "vary",
+}  # fmt: skip
+PROXY_PAGE = re.compile(
+    r"<center>(nginx|openresty)|Apache/\d|Apache Server|cloudflare|CloudFront|awselb|HAProxy"
+    r"|Varnish|ModSecurity|Request forbidden by administrative rules|Reference #[\d.a-f]+",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How the application's responses look, by which those of a proxy before it are known."""
+
+    server: str | None
+    headers: frozenset[str]
+
+    @classmethod
+    def of(cls, response: Response) -> "Shape":
+        """Return the shape of a response that surely is the application's."""
+        names = {name.lower() for name, _ in response.headers}
+        return cls(response.header("Server"), frozenset(names - CHANGING_HEADERS))
+
+    def differs(self, response: Response) -> bool:
+        """Return whether a proxy, or the server before it routes, made the response."""
+        if "json" in response.media_type or response.succeeded:
+            return False
+        names = {name.lower() for name, _ in response.headers}
+        is_other_server = response.header("Server") != self.server
+        lacks_headers = bool(self.headers - names)
+        return is_other_server or lacks_headers or PROXY_PAGE.search(response.text) is not None
