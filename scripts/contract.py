@@ -90,7 +90,7 @@ def _test_given(options: argparse.Namespace) -> int:
 def _test_mock(options: argparse.Namespace) -> int:
     """Test a fresh mock."""
     if options.id:
-        raise ValueError("--id goes with --backend-url; the mock has a configuration of its own")
+        raise ValueError("--id goes with --backend-url; the mock uses its own configuration")
     contract = flashback_mock.Contract(ROOT / "openapi.yaml")
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # hostile requests are the point
     with flashback_mock.running(contract) as mock:

@@ -148,7 +148,7 @@ class Response(Generic[P]):
         return kind(f"{text} ({details})", facts)
 
     def redact(self, secrets: Iterable[Secret]) -> None:
-        """Mask these secrets in body and headers, which an error may carry."""
+        """Redact these secrets in body and headers, since an error may carry them."""
         known = list(secrets)
         body = redact(self.content.decode("utf-8", "surrogateescape"), known)
         self.content = body.encode("utf-8", "surrogateescape")

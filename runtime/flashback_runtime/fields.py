@@ -90,7 +90,7 @@ class Rule:
     def check(self, name: str, value: object) -> None:
         """Raise ArgumentError when the value breaks the rule.
 
-        The frame that raises does not hold what was in a box.
+        The frame that raises holds no revealed credential.
         """
         problem = self._problem(value.reveal() if isinstance(value, Secret) else value)
         if problem is None:
@@ -158,5 +158,7 @@ def segment(name: str, value: object, rule: Rule) -> str:
     rule.check(name, value)
     text = str(value)
     if text in {"", ".", ".."}:
-        raise ArgumentError.about(name, "must not be empty, '.' or '..': that is another path")
+        raise ArgumentError.about(
+            name, "must not be empty, '.' or '..', which change the path"
+        )
     return quote(text, safe="")

@@ -76,7 +76,7 @@ def _compare_parameter(
 
 
 def _shown(carrier: Carrier, name: str, value: Any) -> str:
-    """Return a parameter as it is sent."""
+    """Return the carrier of a parameter."""
     values = value if is_list(value) else [value]
     items = [quote(text(item), safe=" ") for item in values[:ITEMS]]
     items = [item if len(item) <= LONGEST else f"{item[:20]}…({len(item)})" for item in items]

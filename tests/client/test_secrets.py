@@ -33,7 +33,7 @@ def test_body_and_client_do_not_show_credentials() -> None:
     assert TOKEN not in shown
 
 
-def test_secret_is_opened_on_purpose_only() -> None:
+def test_secret_is_only_revealed_explicitly() -> None:
     """A box is not a str; reveal() and to_dict() return the text."""
     box = UpdateAiLlmRequest(secret=SECRET).secret
     assert isinstance(box, Secret)
@@ -44,7 +44,7 @@ def test_secret_is_opened_on_purpose_only() -> None:
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, copy.copy, pickled])
-def test_copied_body_is_the_same_body(again: Any) -> None:
+def test_copied_body_is_equal(again: Any) -> None:
     """UNSET stays UNSET and boxes stay boxes, so that a copy can be sent."""
     body = UpdateAiLlmRequest(secret=SECRET)
     assert again(body) == body

@@ -36,7 +36,7 @@ def test_environment_supplies_missing_arguments(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("url", ["http://backend.flashback.tech", "http://127.0.0.1.evil.test"])
 def test_http_is_refused_where_the_token_would_be_in_clear(url: str) -> None:
-    """Plain http is for loopback, or allowed by name."""
+    """Plain http is accepted only for loopback, or if explicitly allowed."""
     with pytest.raises(errors.ArgumentError, match="allow_http"):
         blocking(Service(), base_url=url)
 
@@ -208,6 +208,6 @@ def test_cookies_of_one_call_are_not_sent_with_another() -> None:
     assert [request.headers.get("cookie") for request in service.requests] == [None, None]
 
 
-def test_half_made_client_can_be_shown() -> None:
+def test_partially_constructed_client_has_a_repr() -> None:
     """A crash reporter may call repr on a client whose constructor failed."""
     assert repr(object.__new__(FlashbackClient)) == "FlashbackClient(...)"

@@ -98,7 +98,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """After the first round, go on: with new seeds for --max-time, once more for --again."""
+    """After the first round, repeat: with new seeds for --max-time, once for --again."""
     option = session.config.option
     started = time.monotonic()
     result = yield

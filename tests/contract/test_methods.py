@@ -13,7 +13,7 @@ from support.promise import Promise
 
 pytestmark = pytest.mark.clause("other-methods")
 
-# What the vendor's own operations could do with these is at worst an update of the configuration.
+# At worst, the vendor's own operations update the configuration with these.
 READING = ("GET", "HEAD", "OPTIONS")
 WRITING = ("POST", "PATCH")
 UNUSUAL = ("TRACE", "PROPFIND", "SEARCH", "QUERY", "LINK", "UPDATE")

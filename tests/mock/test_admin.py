@@ -228,7 +228,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("request_lines", FOREIGN.values(), ids=FOREIGN)
 def test_pages_of_other_origins_are_not_admitted(mock: Mock, request_lines: str) -> None:
-    """What a page of another origin can send is refused, and changes nothing."""
+    """Requests that a page of another origin can send are refused and change nothing."""
     mock.answer_next(500)
     for offer in ("", "\nConnection: Upgrade\nUpgrade: h2c"):
         assert raw(mock, request_lines + offer).split()[1] in ("400", "403")

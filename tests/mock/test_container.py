@@ -35,7 +35,7 @@ def test_healthcheck_tells_a_running_mock_from_a_stopped_one(root: Path, mock: M
 def test_compose_starts_the_mock_with_options_that_it_has(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The options in Dockerfile and Compose file are the command's, and the files are there."""
+    """The Dockerfile and the Compose file use existing options and files."""
     folder = root / "examples" / "compose"
     compose: dict[str, Any] = yaml.safe_load((folder / "compose.yaml").read_text("utf-8"))
     mock, rotation = compose["services"]["mock"], compose["services"]["rotation"]

@@ -39,7 +39,7 @@ def test_awaited_client_updates_the_mock(mock: Mock) -> None:
 
 
 def test_log_entry_says_who_when_what_and_why(http: httpx.Client, mock: Mock) -> None:
-    """An entry has user, configuration, fields, time, status and the reason of a refusal."""
+    """An entry has user, configuration, fields, time, status and the reason for a refusal."""
     before = datetime.now(UTC)
     http.put(mock.ids["main"], json={"name": "x", "secret": "y"}, headers={"X-Request-Id": "r-1"})
     http.put(mock.ids["main"], json={"nme": "x"})

@@ -121,7 +121,7 @@ def test_click_sends_an_update(page: Page, mock: Mock) -> None:
 
 
 def test_empty_body_is_visibly_invalid(page: Page, mock: Mock) -> None:
-    """A body that Swagger UI does not send has a red border, which is its only sign of an error."""
+    """A body that Swagger UI refuses to send has a red border, its only sign of an error."""
     body = page.get_by_label("Request body")
     body.fill("")
     page.get_by_role("button", name="Execute").click()
@@ -143,7 +143,7 @@ def test_answers_are_planned_on_the_page(page: Page) -> None:
     page.get_by_label("Delay, ms").fill("5")
     page.get_by_role("button", name="Plan").click()
     expect(page.locator("#planned li").first).to_have_text("truncated, after 5 ms")
-    page.get_by_role("button", name="Clear plans").click()
+    page.get_by_role("button", name="Discard").click()
     expect(page.locator("#planned li")).to_have_count(0)
 
 

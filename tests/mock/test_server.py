@@ -89,7 +89,7 @@ def test_half_closed_client_is_answered(mock: Mock, offer: tuple[str, ...], dela
 
 
 def test_half_closed_client_without_an_answer_is_dropped(mock: Mock) -> None:
-    """If no answer is sent, as planned, a client that has ended its side is dropped."""
+    """A half-closed client whose planned fault sends no answer is disconnected."""
     mock.answer_next(fault="timeout")
     with connected(mock) as wire:
         wire.sendall(update(mock))
@@ -290,7 +290,7 @@ def test_expected_continue_is_sent_or_refused(mock: Mock) -> None:
 def test_client_that_never_reads_is_cut_off(
     mock: Mock, http: httpx.Client, offer: tuple[str, ...]
 ) -> None:
-    """A client that sends and sends, and reads no answer, is stopped; memory stays bounded."""
+    """A client that keeps sending without reading is cut off; memory stays bounded."""
     page = ("GET /__admin/docs/swagger_bundle.js HTTP/1.1", "Host: 127.0.0.1", *offer, "", "")
     request = "\r\n".join(page).encode()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -126,7 +126,7 @@ def test_nothing_is_pasted_into_a_script(action: Values) -> None:
     assert not any("${{" in script for script in scripts)
 
 
-def test_other_actions_are_pinned(root: Path) -> None:
+def test_third_party_actions_are_pinned(root: Path) -> None:
     """Third-party actions are pinned by full hash, with the version as a comment."""
     uses = re.findall(r"uses: (.*)", (root / "action.yml").read_text("utf-8"))
     assert len(uses) == 2

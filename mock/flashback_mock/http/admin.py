@@ -42,7 +42,7 @@ class Admin:
     """The handlers of `/__admin`. An answer is JSON, and contains no credential."""
 
     def __init__(self, mock: Mock, guard: Guard) -> None:
-        """Control `mock`, for those whom `guard` admits."""
+        """Control `mock` for callers that `guard` admits."""
         self._mock = mock
         self._guard = guard
         self._page = Page(mock.contract, mock.fixtures)

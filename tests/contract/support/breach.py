@@ -34,7 +34,7 @@ class Breach:
 
     @property
     def is_open_door(self) -> bool:
-        """Whether anybody may update."""
+        """Whether the backend accepts updates without a valid token."""
         return self.rule in OPEN_DOOR
 
     @property

@@ -99,7 +99,7 @@ def assert_locked(path: Path) -> None:
 
 
 def test_store_is_open_in_one_process_at_a_time(place: Place, path: Path, run: Run) -> None:
-    """While a store is open, nobody else reads it; nor does it open if another process has it."""
+    """An open store cannot be read, and does not open, in another process."""
     with place.opened(run, is_new=True) as first:
         assert_locked(path)
         assert_refused(place, run, "is open in this process already")
