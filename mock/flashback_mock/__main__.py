@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def _open_standard_streams() -> None:
-    """Open those that are closed on /dev/null; a connection would take their place otherwise."""
+    """Open closed standard streams on /dev/null, so that no connection gets their numbers."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -72,7 +72,7 @@ def _serve(options: argparse.Namespace) -> int:
         raise ValueError(f"{options.host}, port {options.port}: {_remedy(error)}") from None
     with listener, asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve_until_stopped(mock, listener, guard, options.cors_origin))
-    with suppress(OSError):  # nobody may read it any more
+    with suppress(OSError):  # the reader may be gone
         remains = "the store remains" if options.store else "the state is gone"
         print(f"\nStopped; {remains}.", flush=True)
     return 0
@@ -120,7 +120,7 @@ async def _rotate(store: Store) -> None:
 
 
 def _guard(token_file: str | None) -> Guard | None:
-    """Return who is admitted to `/__admin`, by a token from a file, a variable, or made now."""
+    """Return the guard of `/__admin`; its token is from a file, a variable, or generated."""
     if token_file is None:
         return None
     try:
@@ -147,8 +147,8 @@ def _warn_of_keys(options: argparse.Namespace) -> None:
         return
     if options.keys.resolve().parent == Path(options.store).resolve().parent:
         print(
-            "flashback_mock: warning: --keys is in the store's folder: whoever copies the folder "
-            "can read every credential. Keep the keys in another folder, or on another volume.",
+            "flashback_mock: warning: --keys is in the store's folder: a copy of the folder "
+            "reveals every credential. Keep the keys in another folder, or on another volume.",
             file=sys.stderr,
         )
 
@@ -188,10 +188,10 @@ def _options() -> argparse.Namespace:
     about = "rotate-keys: re-encrypt a store with a new master key, and delete the old one"
     add("command", nargs="?", choices=["rotate-keys"], help=about)
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    add("--port", default=4010, type=_port, help="port, 0: a free one (default: %(default)s)")
+    add("--port", default=4010, type=_port, help="port, 0 for a free one (default: %(default)s)")
     add("--store", metavar="WHERE", help="keep the state in this file, or in postgresql://…")
     add("--keys", type=Path, metavar="FILE", help="the store's master keys")
-    add("--fixtures", type=Path, metavar="FILE", help="start with these, YAML or JSON")
+    add("--fixtures", type=Path, metavar="FILE", help="initial state, YAML or JSON")
     add("--print-fixtures", action="store_true", help="print the default fixtures and exit")
     add("--contract", type=Path, metavar="FILE", help="serve this contract")
     about = (
@@ -199,12 +199,12 @@ def _options() -> argparse.Namespace:
         f"${ADMIN_TOKEN}, or a new one that is printed"
     )
     add("--admin-token", nargs="?", const="", metavar="FILE", help=about)
-    about = "let web pages of this origin send updates (CORS); may be repeated"
+    about = "allow web pages of this origin to send updates (CORS); may be repeated"
     add("--cors-origin", action="append", default=[], type=_origin, metavar="ORIGIN", help=about)
     levels = ["debug", "info", "warning", "error"]
     add("--log-level", default="info", choices=levels, help="verbosity (default: %(default)s)")
     form = "text" if os.isatty(2) else "json"
-    about = "for people or for programs (default: text on a terminal, else json)"
+    about = "format of log lines (default: text on a terminal, else json)"
     add("--log-format", default=form, choices=["text", "json"], help=about)
     return parser.parse_args()
 

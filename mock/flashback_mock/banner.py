@@ -1,4 +1,4 @@
-"""What the command prints when it is ready."""
+"""The banner that the command prints when it is ready."""
 
 import json
 import shlex
@@ -10,7 +10,7 @@ from .http.guard import Guard
 
 
 def text(mock: Mock, base_url: str, guard: Guard | None, *, is_new: bool, is_local: bool) -> str:
-    """Return what is served, with which tokens and ids, what is off, and a command to try it."""
+    """Return the banner: store, tokens, ids, a curl command and the address."""
     fixtures = mock.fixtures
     tokens = [f"  {token.value:<16}{fixtures.describe(token)}" for token in fixtures.tokens]
     ids = [
@@ -31,7 +31,7 @@ def _store(mock: Mock, *, is_new: bool) -> list[str]:
     lines = ["Store", f"  {location}"]
     if "in memory" not in location:
         lines.append(
-            "  It opens with its master keys only. In a container, store and keys each need a "
+            "  It opens only with its master keys. In a container, store and keys each need a "
             "volume."
         )
     if not is_new:

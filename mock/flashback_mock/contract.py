@@ -33,13 +33,13 @@ def default_path() -> Path:
 
 
 class Contract:
-    """The contract's one operation, as the mock needs it.
+    """The contract's only operation, as the mock uses it.
 
     Raise `ValueError` that names the file, what is wrong and the remedy.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        """Read the contract from `path`; by default the one that came with this mock."""
+        """Read the contract from `path`; by default the bundled one."""
         path = path or default_path()
         self.document = _read(path)
         try:
@@ -103,7 +103,7 @@ class Contract:
         return message
 
     def id_error(self, value: str) -> str | None:
-        """Return the rule that an id breaks, without its value; None if it is valid."""
+        """Return the rule that an id breaks, without the id; None if it is valid."""
         return next((f"id: {rule(error)}" for error in self._id.iter_errors(value)), None)
 
     def body_error(self, value: object) -> str | None:
@@ -169,7 +169,7 @@ def _examples(response: Json) -> dict[str, Json]:
 
 
 def rule(error: jsonschema_rs.ValidationError, description: str = "") -> str:
-    """Return what was expected, never what was given; `description` explains a pattern."""
+    """Return the expected value, never the given one; `description` explains a pattern."""
     kind = error.kind
     if kind.name in RULES:
         expected = str(kind.value).strip("[]").replace("'", "")

@@ -55,7 +55,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Fixtures:
-    """Everything that the mock knows at start."""
+    """The initial state of the mock."""
 
     tokens: tuple[Token, ...] = ()
     members: tuple[Member, ...] = ()
@@ -151,7 +151,7 @@ def _parse(path: Path) -> Any:
         remedy = "put such a value in quotes, or fix the indentation"
         raise ValueError(f"{path}:{mark and mark.line + 1}: {problem}; {remedy}") from None
     except KeyError as error:
-        raise ValueError(f"{path}: {error.args[0]}: is there twice; remove one") from None
+        raise ValueError(f"{path}: {error.args[0]}: appears twice; remove one") from None
     except (ValueError, RecursionError, yaml.YAMLError):
         raise ValueError(f"{path}: is not YAML or JSON in UTF-8") from None
 
@@ -163,7 +163,7 @@ def _mistakes(document: Any, contract: Contract) -> Iterator[tuple[Place, str]]:
     tokens = [user["token"] for user in users.values()]
     for name, user in users.items():
         if tokens.count(user["token"]) > 1:
-            yield ("users", name, "token"), "is another user's too; each user needs another one"
+            yield ("users", name, "token"), "is another user's too; give each user a different one"
         try:
             _time(user.get("expires"))
         except ValueError:  # such as a leap second
@@ -177,7 +177,7 @@ def _mistakes(document: Any, contract: Contract) -> Iterator[tuple[Place, str]]:
 def _schema_mistakes(document: Any) -> Iterator[tuple[Place, str]]:
     schema: dict[str, Any] = json.loads(SCHEMA.read_text("utf-8"))
     errors = jsonschema_rs.validator_for(schema, validate_formats=True).iter_errors(document)
-    # First what is unknown: what is missing may only be misspelled.
+    # Unknown names first: a missing one may just be misspelled.
     for error in sorted(errors, key=lambda error: error.kind.name != "additionalProperties"):
         place = tuple(map(str, error.instance_path))
         broken = schema
@@ -211,7 +211,7 @@ def _configuration_mistakes(
                 unique[*place, "name"] = ("name", workspace, fields["name"])
             for where, value in unique.items():
                 if value in taken:
-                    yield where, "is another configuration's too; each needs another one"
+                    yield where, "is another configuration's too; give each a different one"
                 taken.add(value)
 
 

@@ -14,9 +14,9 @@ PIPE_BYTES = 4096  # a pipe that is writable takes so many without blocking
 
 
 class StderrHandler(logging.Handler):
-    """Writes lines to standard error, and drops them while nobody reads it.
+    """Writes lines to standard error, and drops them while the pipe is full.
 
-    A program that starts the mock with a pipe and never reads it would stop the mock otherwise.
+    Otherwise, a program that never reads the mock's standard error would block the mock.
     """
 
     def __init__(self, formatter: logging.Formatter) -> None:
@@ -50,7 +50,7 @@ class StderrHandler(logging.Handler):
             content = content[: PIPE_BYTES - 1] + b"\n"
         try:
             os.write(2, content)
-        except OSError:  # whoever read it is gone
+        except OSError:  # the reader is gone
             return False
         return True
 

@@ -42,7 +42,7 @@ def flashback_mock_session(
 ) -> Generator["Mock"]:
     """Return one mock for all tests of this process, which nothing resets.
 
-    The environment leads the client to it, as with `flashback_mock`, for the whole session.
+    The environment variables are set as for `flashback_mock`, for the whole session.
     """
     mock = flashback_mock_factory()
     with pytest.MonkeyPatch.context() as environment:

@@ -1,4 +1,4 @@
-"""Run a mock: all of its parts on one listening socket, in this thread or in one of its own."""
+"""Run a mock: all of its parts on one listening socket, in this thread or in a new one."""
 
 import asyncio
 import socket
@@ -21,7 +21,7 @@ Wrap = Callable[[Handler], Handler]
 
 # On all addresses it is shown with the loopback one.
 LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not listened on
-WRAPPED_BYTES = 1 << 26  # of a body, for whoever wraps the handler
+WRAPPED_BYTES = 1 << 26  # largest body that a wrapped handler gets
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -92,7 +92,7 @@ def running(  # noqa: PLR0913 - all have a default
 ) -> Generator[Mock]:
     """Serve from a thread of this process until the block ends, and yield the mock.
 
-    `wrap` puts something around the handler of all requests. Raise `OSError` for a port that is
+    `wrap` wraps the request handler. Raise `OSError` for a port that is
     in use, `ValueError` for invalid fixtures, and `StoreError` if the store cannot be opened.
     """
     from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - the command needs none

@@ -7,17 +7,17 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-__tracebackhide__ = True  # pytest shows where a test called, not how it came to be refused
+__tracebackhide__ = True  # pytest then shows only the test's own line
 
 
 def without_frames(function: Callable[P, T]) -> Callable[P, T]:
-    """The function, whose errors keep no frame of ours: `pytest --showlocals` would print it."""
+    """Drop our frames from the function's errors: `pytest --showlocals` would print them."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
-        except Exception as raised:  # noqa: BLE001 - whatever it is, it is raised again
+        except Exception as raised:  # noqa: BLE001 - it is raised again
             error = raised
         del args, kwargs
         raise error.with_traceback(None)

@@ -42,11 +42,11 @@ class Call(NamedTuple, Generic[S, P]):
 
     @property
     def is_idempotent(self) -> bool:
-        """Whether sending it twice leaves what sending it once leaves."""
+        """Whether the operation is idempotent."""
         return self.method in _IDEMPOTENT
 
     def facts(self, url: str, attempts: int, *, maybe_applied: bool) -> dict[str, Any]:
-        """Return what every error of this call knows."""
+        """Return the attributes that all errors of this call share."""
         return {
             "method": self.method,
             "url": url,
@@ -88,7 +88,7 @@ class Response(Generic[P]):
 
     @property
     def request_id(self) -> str | None:
-        """The id by which the service finds this request in its log."""
+        """The service's id for this request, for its logs."""
         headers = self.headers
         found: str | None = headers.get("x-request-id") or headers.get("request-id")
         return found
@@ -166,7 +166,7 @@ def error_class(call: Call[Any, Any], status: int) -> type[ApiStatusError]:
 
 
 def service_message(response: Response[Any]) -> str | None:
-    """Return what the service says went wrong, documented or not."""
+    """Return the service's error message, for documented and undocumented bodies."""
     message = getattr(response.parsed, "message", None)
     if not message:
         try:

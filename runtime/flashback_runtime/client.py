@@ -212,7 +212,7 @@ class Client(BaseClient[httpx.Client, httpx.BaseTransport]):
         try:
             http = self._connections.get(self._settings.route)
             return send(http, call, self._settings, attempt)
-        except BaseException as raised:  # noqa: BLE001 - raised again, or what it means
+        except BaseException as raised:  # noqa: BLE001 - raised again, or translated
             error = raised
         return outcome_of(error, call, attempt, closed=self._connections.closed)
 
@@ -263,7 +263,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient, httpx.AsyncBaseTransport]):
         return None
 
     async def _current_token(self, step: AskToken) -> Secret | None:
-        """Return the token as it is now; None if its function takes longer than the call may."""
+        """Return the current token; None if the token function exceeds the deadline."""
         token = self._settings.token
         if isinstance(token, Secret):
             return token
@@ -279,12 +279,12 @@ class AsyncClient(BaseClient[httpx.AsyncClient, httpx.AsyncBaseTransport]):
             http = self._connections.get(self._settings.route, loop)
             exchange = partial(send_async, http, call, self._settings, attempt)
             return await self._tasks.run_contained(exchange, attempt.ends_at)
-        except BaseException as raised:  # noqa: BLE001 - raised again, or what it means
+        except BaseException as raised:  # noqa: BLE001 - raised again, or translated
             error = raised
         return outcome_of(error, call, attempt, closed=self._connections.closed)
 
 
 async def _called(function: Callable[[], Any]) -> object:
-    """Return what a token function returns, or what comes of awaiting it."""
+    """Return a token function's result, awaited if necessary."""
     value: object = function()
     return await cast("Awaitable[object]", value) if isinstance(value, Awaitable) else value

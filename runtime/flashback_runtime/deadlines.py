@@ -20,7 +20,7 @@ _CHUNK: Final = 16384  # bytes; a slow reader must not hold one write longer tha
 
 
 class LimitPassedError(Exception):
-    """What was waited for did not end in time."""
+    """The time limit passed."""
 
 
 class _Attempt(threading.local):

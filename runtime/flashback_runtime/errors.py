@@ -27,8 +27,8 @@ class FlashbackError(Exception):
         method, url: the request, without its body.
         path: the path of the operation.
         attempts: how often the request was sent.
-        maybe_applied: whether the service may have done what was asked, since no complete and
-            documented response came to at least one attempt. Keep what you replaced, and send
+        maybe_applied: whether the update may have been applied, since at least one attempt got no
+            complete, documented response. Keep what you replaced, and send
             the same call again.
 
     """

@@ -84,7 +84,7 @@ def outcome_of(
 ) -> Response[Any] | Failure:
     """Return what an attempt that raised means for the call; raise the error if it is not about it.
 
-    Whatever happens to the error next, no frame in it shows a credential.
+    No frame in the error shows a credential.
     """
     cut_frames(error)
     if isinstance(error, deadlines.LimitPassedError):

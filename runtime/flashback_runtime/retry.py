@@ -29,7 +29,7 @@ _MAX_WAIT: Final = 3600.0  # seconds of Retry-After, where the call has no deadl
 
 
 class AskToken(NamedTuple):
-    """Ask for the token as it is now; send back a Secret, or None if it came too late."""
+    """Get the current token; send back a Secret, or None if the deadline passed."""
 
     ends_at: float
 
@@ -66,7 +66,7 @@ Outcome = Response[Any] | Failure
 
 
 class _Progress:
-    """What is known of a call while it runs."""
+    """The state of a running call."""
 
     def __init__(self, call: Call[Any, Any], settings: Settings, deadline: float) -> None:
         self.call = call
@@ -143,7 +143,7 @@ def steps(
 
 
 def _maybe_applied(call: Call[Any, Any], outcome: Outcome) -> bool:
-    """Return whether the service may have done what was asked, though it did not confirm it.
+    """Return whether the update may have been applied although it was not confirmed.
 
     A documented status says what happened, a 3xx or 4xx that it did not.
     """

@@ -76,6 +76,6 @@ def _forms(plain: str) -> set[str]:
 
 
 def _html(text: str) -> str:
-    """Escape as `html.escape` does, whose import fails when no file can be opened any more."""
+    """Escape like `html.escape`, whose import fails when no file descriptor is left."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return text.replace('"', "&quot;").replace("'", "&#x27;")

@@ -29,7 +29,7 @@ _HOST: Final = Rule(
     str,
     max_length=254,
     pattern=r"([^.:%]{1,63}\.)*[^.:%]{1,63}\.?|[0-9a-f:.]*:[0-9a-f:.]*",
-    words="must name a host whose labels have 1 to 63 characters",
+    words="must have a host name with labels of 1 to 63 characters",
 )
 _HEADER_NAME: Final = Rule(
     str,
@@ -45,7 +45,7 @@ _SWITCH: Final = {"": False, "0": False, "false": False, "1": True, "true": True
 
 
 class Service(NamedTuple):
-    """What a generated client says of its service."""
+    """The facts about a service that its generated client provides."""
 
     name: str  # FLASHBACK, the prefix of the environment variables
     base_url: str
@@ -121,7 +121,7 @@ def checked_token(token: object, service: Service) -> Secret | Callable[[], Any]
 
 
 def _address(value: object, *, allow_http: bool) -> dict[str, Any]:
-    """Return the settings that follow from a base URL: it, its host, and the route to it.
+    """Return the settings that a base URL determines: the URL, its host and its route.
 
     Errors do not quote it, as it may hold a password.
     """
@@ -137,7 +137,7 @@ def _address(value: object, *, allow_http: bool) -> dict[str, Any]:
     if not 0 < port < 65536:
         raise ArgumentError.about("base_url", "must have a port from 1 to 65535, if any")
     if not is_tls and not allow_http and not is_loopback(host):
-        problem = "is http: the token would travel in clear; use https, or allow_http=True"
+        problem = "is http: the token would be sent in clear text; use https, or allow_http=True"
         raise ArgumentError.about("base_url", problem)
     route = Route(is_tls, proxy_for(url.scheme, host, port))
     return {"base_url": str(url).rstrip("/"), "host": url.netloc.decode(), "route": route}

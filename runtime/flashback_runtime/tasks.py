@@ -1,4 +1,4 @@
-"""One exchange in a task of its own, so that neither its limit nor its caller breaks the pool.
+"""Run one exchange in its own task, so that no cancellation corrupts the pool.
 
 httpcore shields its clean-up from cancellation by anyio, not from `task.cancel()`. A native
 cancellation of the caller ends the task group's scope, which cancels the exchange the way that

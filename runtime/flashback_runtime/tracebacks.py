@@ -25,7 +25,7 @@ def cut_frames(error: BaseException) -> None:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error, its causes and contexts, and members of groups, each once."""
+    """Yield the error, its causes, contexts and group members, without repetition."""
     waiting = [error]
     seen: set[int] = set()
     while waiting:

@@ -54,7 +54,7 @@ class BlockingTransport(httpx.HTTPTransport):
 
 
 class AsyncTransport(httpx.AsyncHTTPTransport):
-    """The same for one event loop, whose end closes it: loops close generators that are open."""
+    """The same for one event loop; when the loop ends, it closes the pool."""
 
     _held: AsyncGenerator[None] | None = None
 

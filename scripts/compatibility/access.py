@@ -23,7 +23,7 @@ Alternative = list[tuple[dict[str, Any], frozenset[str]]]  # schemes, each with 
 
 
 def compare_security(pair: Pair) -> None:
-    """Every set of credentials that was sufficient is sufficient still."""
+    """Every set of credentials that was sufficient is still sufficient."""
     before = dict(_alternatives(pair.base))
     after = dict(_alternatives(pair.head))
     sides = (pair.base.security, pair.head.security)
@@ -33,11 +33,11 @@ def compare_security(pair: Pair) -> None:
         level = max(_is_sufficient(given, needed) for needed in after.values())
         if level == MAYBE:
             sure = False
-            what = f"{name} may not be sufficient any more"
+            what = f"{name} may no longer be sufficient"
             pair.findings.add(Change.UNDECIDED, place, what, *sides)
         elif level == NO:
             shown = pair.shown(f"{pair.base.name}, with {name}")
-            what = f"{name} is not sufficient any more"
+            what = f"{name} is no longer sufficient"
             pair.findings.add(Change.BREAKING, place, what, *sides, shown=shown)
     for name, given in after.items():
         level = max(_is_sufficient(given, needed) for needed in before.values())
@@ -135,7 +135,7 @@ def addresses(operation: Operation) -> set[str]:
 
 
 def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
-    """Every URL that was served is served still, by any operation of the contract."""
+    """Every URL that was served is still served, by any operation of the contract."""
     old = servers(pair.base)
     new = servers(pair.head)
     holders = (pair.base.raw, pair.base.item, pair.head.raw, pair.head.item)
@@ -148,7 +148,7 @@ def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
         is_fixed = all(map(_is_fixed, (url, *others)))
         is_mixed = any(("://" in other) != ("://" in url) for other in others)
         if is_mixed or not is_fixed:
-            what = f"{url or '/'} may not be served any more"
+            what = f"{url or '/'} may no longer be served"
             pair.findings.add(Change.UNDECIDED, place, what, url, new)
         else:
             what = f"{url or '/'} is removed"

@@ -1,4 +1,4 @@
-"""Two contracts compared: operation by operation, then whatever no rule understands, then words."""
+"""Compare two contracts: by operation, then the parts without a rule, then words."""
 
 from __future__ import annotations
 
@@ -105,5 +105,5 @@ def _words(base: Contract, head: Contract) -> list[Finding]:
         return []
     more = f"; and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
     places_shown = "; ".join(places[:SHOWN])
-    what = f"only words differ, or the same is said in another way ({places_shown}{more})"
+    what = f"only words differ, or the meaning is the same ({places_shown}{more})"
     return [Finding(Change.WORDS, "contract", what)]

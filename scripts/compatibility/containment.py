@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Schema = dict[str, Any] | bool
 DRAFT = jsonschema_rs.Draft202012
-CANDIDATES = 5_000  # values tried to disprove what is not proved
-DOUBTS = 1_000  # and what is: the library may err
+CANDIDATES = 5_000  # values tried to disprove an unproved containment
+DOUBTS = 1_000  # values tried to refute a proof: the library may be wrong
 LARGE = 8_000  # characters of schemas that are not subtracted: it takes minutes
 SECONDS = 0.6  # of CPU for one search
 LETTERS = 4_000_000  # of all simplifications that are tried for one witness
@@ -82,7 +82,7 @@ def proved(small: Schema, large: Schema, carrier: Carrier) -> bool:
 
 
 def attempt(function: Callable[[], T], otherwise: T) -> T:
-    """Call a function of a library: whatever it raises makes one schema undecided."""
+    """Call a library function; any exception makes the schema undecided."""
     try:
         return function()
     except (KeyboardInterrupt, SystemExit):
@@ -113,7 +113,7 @@ def _plain_form(schema: Schema) -> Any:
 
 
 def _covers_as_text(large: Schema, small: Schema, carrier: Carrier) -> bool:
-    """Return whether each type is covered, as it is or as the texts that are sent for it."""
+    """Return whether each type is covered, directly or by its text forms."""
     definitions = mapping_at(small, "$defs")
     for name in (*TEXTS, "string", "array", "object"):
         part: Schema = {"allOf": [small, {"type": name}], "$defs": definitions}

@@ -179,7 +179,7 @@ class Edges:
             yield from (letter + seed[1:] for letter in CHARACTERS)
 
     def arrays(self, schema: dict[str, Any], depth: int, other: Any) -> Iterator[list[Any]]:
-        """Yield the empty array, each item alone, and every mentioned size."""
+        """Yield the empty array, single items, and arrays of every mentioned size."""
         yield []
         start = [
             value

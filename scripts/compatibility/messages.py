@@ -137,7 +137,7 @@ def compare_responses(pair: Pair) -> None:
             shown = (f"Impossible in {pair.versions[1]}:", f"{pair.base.name} → {status}")
             pair.findings.add(Change.BREAKING, place, what, old=old_status, shown=shown)
         else:
-            what = "is not returned any more"
+            what = "is no longer returned"
             pair.findings.add(Change.ADDITION, place, what, old=old_status, removed=True)
 
 

@@ -119,7 +119,7 @@ class Pair:
         return f"{self.base.name}, {part}"
 
     def shown(self, *lines: str) -> tuple[str, ...]:
-        """Return the lines that show a request that is not valid any more."""
+        """Return the lines that show a request that is no longer valid."""
         old, new = self.versions
         return (f"Valid in {old}, refused in {new}:", *lines)
 

@@ -208,7 +208,7 @@ def compare_contents(payload: Payload, old: dict[str, Any], new: dict[str, Any])
         elif name in before:
             header = "Content-Type" if payload.show else "Accept"
             shown = pair.shown(pair.base.name, f"{header}: {name}")
-            what = f"is not {name} any more"
+            what = f"is no longer {name}"
             pair.findings.add(Change.BREAKING, payload.place, what, *sides, shown=shown)
         elif payload.show:
             pair.findings.add(Change.ADDITION, payload.place, f"may also be {name}", *sides)
@@ -233,7 +233,7 @@ def _compare_content(
 def leftovers(
     pair: Pair, place: str, known: set[str], old: dict[str, Any], new: dict[str, Any]
 ) -> None:
-    """Add what no rule compares as undecided if it changed; an empty part is no part."""
+    """Add what no rule compares as undecided if it changed; an empty part counts as absent."""
     for key in sorted((old.keys() | new.keys()) - known - WORDS):
         if not key.startswith("x-"):
             what = f"{key} changed, and is not compared"

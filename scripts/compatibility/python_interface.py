@@ -59,7 +59,7 @@ def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
 
 
 def load_package(folder: Path) -> griffe.Object:
-    """Return the client in a folder, with what it takes from the runtime."""
+    """Load the client in a folder, with the names it re-exports from the runtime."""
     loader = griffe.GriffeLoader(search_paths=[folder, RUNTIME], allow_inspection=False)
     for runtime in sorted(RUNTIME.glob("*/__init__.py")):
         loader.load(runtime.parent.name)
@@ -70,7 +70,7 @@ def load_package(folder: Path) -> griffe.Object:
 
 
 def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Finding]:
-    """Return what griffe finds, and what it does not compare."""
+    """Return griffe's findings and those of our own comparison."""
     findings = Findings()
 
     def add(change: Change, path: str, what: str) -> None:
@@ -85,7 +85,7 @@ def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Findin
         old = olds.get(path)
         if isinstance(old, griffe.Class) and isinstance(new, griffe.Class):
             for name in sorted(set(map(str, old.bases)) - set(map(str, new.bases))):
-                add(Change.BREAKING, path, f"is not a {name} any more")
+                add(Change.BREAKING, path, f"is no longer a {name}")
         elif isinstance(old, griffe.Function) and isinstance(new, griffe.Function):
             for change, what in _function_changes(old, new):
                 add(change, path, what)

@@ -158,8 +158,7 @@ def _result(verdict: Verdict) -> list[str]:
     if verdict.not_compared:
         python = f"Python: not compared ({verdict.not_compared})."
     stale = [
-        f"compat.yaml: finding {name} does not exist any more; delete the entry."
-        for name in verdict.stale
+        f"compat.yaml: finding {name} no longer exists; delete the entry." for name in verdict.stale
     ]
     return [f"Wire: {wire}. {python}", _version(verdict), *stale]
 
@@ -173,13 +172,13 @@ def _version(verdict: Verdict) -> str:
         why = "nothing changed"
         if verdict.weight() == Change.WORDS:
             why = "words alone need no new version before a release"
-        return f"Version in order: {why} ({old} → {new})."
+        return f"Version OK: {why} ({old} → {new})."
     what = CHANGES[verdict.weight()]
     needs = f"{what} needs {verdict.least} or later"
     if verdict.step_is_enough:
-        return f"Version in order: {needs}, and info.version is {new}."
+        return f"Version OK: {needs}, and info.version is {new}."
     can_decide = any(f.change >= Change.UNDECIDED and not f.decision for f in verdict.findings)
-    cure = ", or explain in compat.yaml why a finding breaks nobody" if can_decide else ""
+    cure = ", or explain in compat.yaml why a finding affects no caller" if can_decide else ""
     return f"Version too low: {needs}, but info.version is {new}. Set info.version{cure}."
 
 
@@ -188,7 +187,7 @@ def _escaped(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    """Return a code span, which keeps every character as it is."""
+    """Return a code span, which shows every character literally."""
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     space = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{space}{text}{space}{fence}"

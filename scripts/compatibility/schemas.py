@@ -65,7 +65,7 @@ class Closed:
 
     @property
     def text(self) -> str:
-        """Return the schema and what is not understood in it as canonical JSON."""
+        """Return the schema and its unknown keywords as canonical JSON."""
         return canonical_json([self.schema, self.opaque])
 
 
@@ -144,7 +144,7 @@ class _Closing:
         return made
 
     def annotate(self, keyword: str, value: Any, place: str) -> None:
-        """Keep annotations, and what is not understood; values in them become examples."""
+        """Keep annotations and unknown keywords; their values become examples."""
         if keyword in {"examples", "default", "example"}:
             self.closed.examples += value if keyword == "examples" and is_list(value) else [value]
         odd = keyword == "$schema" and value not in DIALECTS
@@ -159,7 +159,7 @@ class _Closing:
 
 
 def _step(keyword: str, name: str) -> str:
-    """Return how a place in the value goes on: in-place keywords stay at the same place."""
+    """Return the place of a subschema in the value; in-place keywords keep the place."""
     if keyword == "properties":
         return f".{name}"
     if keyword in {"items", "prefixItems", "contains", "unevaluatedItems"}:

@@ -1,4 +1,4 @@
-"""What every test of the client starts from: no setting of this machine counts."""
+"""Fixtures of all client tests: the machine's own settings are ignored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of the client share: credentials, a service in memory, one call by either client."""
+"""Helpers of the client tests: credentials, an in-memory service, one call by either client."""
 
 from __future__ import annotations
 
@@ -63,5 +63,5 @@ def update_awaited(service: httpx.AsyncBaseTransport | None, id_: str = ID, **fi
 
 
 def pickled(value: Any) -> Any:
-    """What comes out of a pickle."""
+    """Pickle and unpickle an object."""
     return pickle.loads(pickle.dumps(value))  # noqa: S301

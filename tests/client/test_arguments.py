@@ -61,7 +61,7 @@ def test_unusable_id_is_refused(update: Any, id_: Any) -> None:
 
 @pytest.mark.parametrize("id_", ["a/b", "%2e%2e", "?x", "#x", "ü", "\x00", "...", " "])
 def test_any_other_id_is_one_segment(id_: str) -> None:
-    """An opaque id reaches the service unchanged, whichever characters are in it."""
+    """An opaque id reaches the service unchanged, with all of its characters."""
     service = Service()
     update_blocking(service, id_)
     path = service.requests[0].url.raw_path.decode()

@@ -34,13 +34,13 @@ def answers_late(connection: socket.socket, _: Request, __: int) -> None:
 
 
 async def by_deadline(client: AsyncFlashbackClient, limit: float) -> None:
-    """One call that has so much time."""
+    """One call with this timeout."""
     with suppress(errors.ApiTimeoutError):
         await client.with_options(timeout=limit).update_ai_llm(ID, secret=SECRET)
 
 
 async def by_caller(client: AsyncFlashbackClient, limit: float) -> None:
-    """One call that its caller cancels after that time."""
+    """One call that the caller cancels after this time."""
     with suppress(asyncio.TimeoutError):
         await asyncio.wait_for(client.update_ai_llm(ID, secret=SECRET), limit)
 

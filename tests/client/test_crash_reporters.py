@@ -1,4 +1,4 @@
-"""Crash reporters with their default settings send no credential, whatever goes wrong.
+"""Crash reporters with their default settings send no credential, for any kind of failure.
 
 Each sends what it captured, locals of all frames included, to an intake on loopback.
 """
@@ -144,7 +144,7 @@ REPORTERS = [by_rollbar, by_elastic_apm, by_sentry, by_traceback]
 
 
 class Credentials:
-    """Credentials that are no local variable of a caller's frame."""
+    """Credentials that are not local variables of a caller's frame."""
 
     secret: Any = SECRET
     key: Any = KEY

@@ -67,7 +67,7 @@ def test_call_is_limited_by_default() -> None:
 
 
 def test_deadline_covers_retries(update: Any) -> None:
-    """However many attempts are left, the call ends with the deadline."""
+    """The call ends at the deadline, even if attempts are left."""
     service = Service(*[httpx.ConnectError("down") for _ in range(99)])
     started = time.monotonic()
     with pytest.raises(errors.ApiConnectionError):
@@ -93,7 +93,7 @@ def test_hung_backend_leaves_time_for_a_retry(update: Any) -> None:
 
 
 def test_limit_per_attempt_can_be_set(update: Any) -> None:
-    """attempt_timeout= ends an attempt; the call goes on until its retries are used up."""
+    """attempt_timeout= ends an attempt; the call continues until its retries are used up."""
     with serving(waits_for_close) as wire:
         started = time.monotonic()
         options = {"base_url": wire.url, "attempt_timeout": 0.5, "max_retries": 1}
@@ -164,7 +164,7 @@ def test_deadline_covers_a_proxy_that_drips(update: Any, monkeypatch: pytest.Mon
 
 
 def test_deadline_covers_the_wait_for_a_connection(update: Any) -> None:
-    """A listener that accepts nobody is a timeout that says that nothing was sent."""
+    """A listener that never accepts causes a timeout error that says that nothing was sent."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         fillers = [socket.socket() for _ in range(4)]
         for filler in fillers:

@@ -51,7 +51,7 @@ print(sys.version_info[:2])
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """An environment with the package and what it needs, and nothing else."""
+    """An environment with only the package and its dependencies."""
     environments.create(tmp_path / "env")
     return tmp_path / "env"
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def connected(mock: Mock, role: str) -> FlashbackClient:
-    """A client that is this user."""
+    """A client with this user's token."""
     return FlashbackClient(mock.tokens[role], base_url=mock.base_url, max_retries=0)
 
 
@@ -44,7 +44,7 @@ def test_everybody_else_is_refused(
 
 
 def test_taken_name_is_a_bad_request(mock: Mock) -> None:
-    """What only the service can know comes back as its 400."""
+    """A rule that only the service can check raises its 400."""
     taken = "Anthropic in staging"
     with connected(mock, "owner") as client, pytest.raises(errors.BadRequestError, match="name"):
         client.update_ai_llm(mock.ids["main"], name=taken)

@@ -19,7 +19,7 @@ EXAMPLES = re.findall(r"(?s)```python\n(.*?)```", PAGE)
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_example_runs(number: int, mock: Mock) -> None:
-    """The example runs as it is, with the names that its text speaks of."""
+    """The example runs unchanged, with the names from the text around it."""
     tokens = {"acme": mock.tokens["owner"], "globex": mock.tokens["admin"]}
     names = {"config": mock.ids["main"], "tokens": tokens, "__name__": "example"}
     exec(compile(EXAMPLES[number], f"example {number}", "exec"), names)  # noqa: S102

@@ -163,7 +163,7 @@ def test_compressed_responses_are_read(update: Any) -> None:
 
 @pytest.mark.parametrize("location", ["https://[bad", "//\x00", "https://user:pw@ok.test/x", ""])
 def test_redirect_is_an_error_of_its_own(update: Any, location: str) -> None:
-    """A redirect is not followed, whatever its Location holds."""
+    """A redirect is not followed, for any Location."""
     service = Service(httpx.Response(302, headers=[(b"Location", location.encode())]))
     with pytest.raises(errors.UnexpectedStatusError, match=r"302; redirects are not followed"):
         update(service, name="n")
@@ -197,7 +197,7 @@ def errors_to_keep() -> list[FlashbackError]:
 
 
 def remade(error: FlashbackError) -> FlashbackError:
-    """What Celery's JSON result backend makes of an error: its class and JSON of its args."""
+    """Serialize an error as Celery's JSON result backend does: its class and args."""
     return type(error)(*json.loads(json.dumps(error.args)))
 
 

@@ -1,4 +1,4 @@
-"""What is retried, when, and what an error says of the attempts before the last one."""
+"""Which failures are retried, when, and what the error says about earlier attempts."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_retry_after_in_the_past_still_backs_off(
 
 @pytest.mark.parametrize("after", ["31", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_wait_beyond_the_deadline_is_not_begun(update: Any, waits: list[float], after: str) -> None:
-    """A Retry-After that the deadline forbids raises at once, and says how long to wait."""
+    """A Retry-After beyond the deadline raises immediately, and says how long to wait."""
     service = Service(httpx.Response(429, headers={"Retry-After": after}))
     with pytest.raises(errors.ApiStatusError, match="429") as caught:
         update(service, name="n")
@@ -95,7 +95,7 @@ def test_wait_beyond_the_deadline_is_not_begun(update: Any, waits: list[float], 
 
 @pytest.mark.parametrize("after", ["soon", "-1", "", "١"])
 def test_malformed_retry_after_is_ignored(update: Any, waits: list[float], after: str) -> None:
-    """What is not a time does not break the retry."""
+    """A malformed Retry-After does not prevent the retry."""
     service = Service(httpx.Response(429, headers=[(b"Retry-After", after.encode())]))
     assert update(service, name="n").success is True
     assert waits[0] <= 0.5
@@ -111,7 +111,7 @@ ANSWERS = [
 def test_lost_attempt_may_have_been_applied(
     update: Any, waits: list[float], last: httpx.Response | Exception
 ) -> None:
-    """`maybe_applied` stays true, whatever a later attempt answers, and the text says so."""
+    """`maybe_applied` stays true, regardless of later responses, and the text says so."""
     service = Service(httpx.ReadError("lost"), last)
     with pytest.raises(errors.FlashbackError, match="may have been applied") as caught:
         update(service, name="n", options={"max_retries": 1})
@@ -166,7 +166,7 @@ def test_another_token_is_asked_for_once_after_a_401() -> None:
 
 
 def test_token_function_is_called_for_every_call() -> None:
-    """It gives the token as it is now; the async client awaits what it returns."""
+    """Each call uses the current token; the async client awaits an async function."""
     tokens = iter(["one", "two", "three"])
 
     async def token() -> str:
@@ -271,7 +271,7 @@ def test_connection_error_has_reason_and_cause(update: Any) -> None:
 
 
 def test_alarm_of_the_caller_is_the_callers() -> None:
-    """A TimeoutError of a SIGALRM handler passes at once; the call is not repeated."""
+    """A TimeoutError from a SIGALRM handler propagates immediately, without a retry."""
 
     def ring(_: int, __: FrameType | None) -> None:
         raise TimeoutError("the caller's alarm")

@@ -18,7 +18,7 @@ def test_server_of_the_contract_is_the_default() -> None:
     assert "base_url='https://backend.flashback.tech'" in repr(blocking(Service()))
 
 
-def test_environment_stands_in_for_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_supplies_missing_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     """FLASHBACK_TOKEN and FLASHBACK_BASE_URL are used; arguments win over them."""
     monkeypatch.setenv("FLASHBACK_TOKEN", "of-the-environment")
     monkeypatch.setenv("FLASHBACK_BASE_URL", "https://other.test/api/")
@@ -121,7 +121,7 @@ def test_what_is_handed_in_must_be_of_the_right_kind(kind: Any, field: str) -> N
 
 
 def test_client_handed_in_must_be_usable() -> None:
-    """A closed one, one with auth=, and one beside a transport are refused."""
+    """A closed client, one with auth=, and one combined with a transport are refused."""
     with httpx.Client(auth=("u", "p")) as given, pytest.raises(errors.ArgumentError, match="auth="):
         FlashbackClient(TOKEN, http_client=given)
     with httpx.Client() as closed:

@@ -46,7 +46,7 @@ def test_respx_mocks_the_call(update: Any) -> None:
 
 
 def test_vcr_records_and_replays(update: Any, tmp_path: Path) -> None:
-    """VCR.py replays what it recorded, when the service is gone."""
+    """VCR.py replays a recording after the service has stopped."""
     cassette = str(tmp_path / "cassette.yaml")
     with serving(says(answer(200, UPDATED))) as wire:
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""Small servers on loopback that do on the wire what no honest server does."""
+"""Small loopback servers that misbehave on the wire."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Request:
 
 @dataclass
 class Wire:
-    """A listening server: where it is, and what it was asked."""
+    """A listening server: its address and the requests it received."""
 
     url: str = ""
     requests: list[Request] = field(default_factory=list[Request])

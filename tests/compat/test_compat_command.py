@@ -165,7 +165,7 @@ def test_the_exit_status_says_whether_the_version_is_in_order(
     for version, status in ((VERSION, 1), ("99.0.0", 0)):
         done = compat("--base", "openapi.yaml", "--head", write(tmp_path, FIELD, stepped(version)))
         assert done.returncode == status
-        assert ("Version in order" in done.stdout) is (status == 0)
+        assert ("Version OK" in done.stdout) is (status == 0)
 
 
 def test_text_shows_the_request_that_breaks_and_the_fix(tmp_path: Path, compat: Compat) -> None:

@@ -1,4 +1,4 @@
-"""Sets the contract tests up against one backend: options, fixtures, rounds."""
+"""Set up the contract tests for one backend: options, fixtures, rounds."""
 
 import argparse
 import json
@@ -88,7 +88,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let what judges the whole run come last; with --again, select what broke."""
+    """Move the tests of the whole run to the end; with --again, select what broke."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
     if config.option.again:
         earlier = _earlier_verdict(config.option.again)["promises"]
@@ -125,7 +125,7 @@ def _repeat(session: pytest.Session) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let what a promise draws depend on the seed and its name alone."""
+    """Seed a promise's random values from the run's seed and the promise's name."""
     values.RANDOM.seed(f"{item.config.option.seed} {item.name}")
 
 
@@ -145,7 +145,7 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
 
 
 def _probe_open_door(run: Run) -> None:
-    """See whether anybody may update: that is red, even if it was accepted or not selected."""
+    """Fail if the backend accepts updates without a valid token, even if that was deselected."""
     for case, (user, authorization) in OPEN_DOOR.items():
         name = f"test_bad_token_answers_401[{case}]"
         promise = run.promises.get(name) or Promise(name, "", "", "unauthorized", run)

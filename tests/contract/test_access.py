@@ -18,7 +18,7 @@ def ask_in_every_way(promise: Promise, id: str, token: str) -> None:
 @pytest.mark.clause("update")
 @pytest.mark.parametrize("token", [WRITER, ADMIN], ids=["WRITE", "ADMIN"])
 def test_member_may_update(promise: Promise, token: str) -> None:
-    """A member of this level may update any configuration of the workspace, however asked."""
+    """A member of this level may update any configuration of the workspace, in any request."""
     promise.need(token)
     for id in promise.backend.own_ids:
         for way in values.ways():

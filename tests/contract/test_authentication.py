@@ -49,10 +49,10 @@ def near(promise: Promise, variable: str) -> Iterator[str]:
 
 
 def guesses() -> Iterator[str]:
-    """Yield words and shapes of tokens that nobody was given."""
+    """Yield words and token-like values that are not valid tokens."""
     yield from ("null", "undefined", "true", "0", "*", "%", "admin", "root", "test", "' OR 1=1 --")
     yield from ("x" * 3000, "tök\xe9n", "\xff")
-    for algorithm in ("none", "HS256"):  # JSON Web Tokens, unsigned or signed by nobody
+    for algorithm in ("none", "HS256"):  # JSON Web Tokens, unsigned or with an invalid signature
         parts = ({"alg": algorithm, "typ": "JWT"}, {"sub": "admin", "exp": 4102444800})
         coded = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in parts)
         head = ".".join(part.rstrip("=") for part in coded)

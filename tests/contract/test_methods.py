@@ -79,7 +79,7 @@ OTHER_PATH = Place("other-path", "a nearby path", clause="other-paths", is_open=
 
 @pytest.mark.clause("other-paths")
 def test_nearby_path_has_the_same_checks(promise: Promise) -> None:
-    """Nearby paths fail for nobody, and never update without a token or access."""
+    """Nearby paths never answer 5xx, and never update without a token or access."""
     id = promise.backend.id
     path = contract.path_of(id)
     base = path.rpartition("/")[0]

@@ -96,7 +96,7 @@ def refused_updates(promise: Promise, name: dict[str, str]) -> list[Request]:
 @pytest.mark.clause("all-or-nothing")
 @pytest.mark.usefixtures("unique_names")
 def test_refused_update_changes_nothing(promise: Promise) -> None:
-    """After an update that was refused, the name is what it was."""
+    """A refused update does not change the name."""
     kept = values.fresh()
     other = values.fresh()
     rule = {"clause": "all-or-nothing", "kind": "refused", "words": "the name of a refused update"}
@@ -114,7 +114,7 @@ def test_refused_update_changes_nothing(promise: Promise) -> None:
 @pytest.mark.clause("partial")
 @pytest.mark.usefixtures("unique_names")
 def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
-    """After `{}`, and updates of other fields, the name is what it was."""
+    """`{}` and updates of other fields do not change the name."""
     kept = values.fresh()
     rule = {"clause": "partial", "kind": "name-kept", "words": "the name that was not sent"}
     promise.ask(body=kept)

@@ -1,4 +1,4 @@
-"""Over time: an answer depends on token, id and body, not on what came before."""
+"""Over time: a response depends on token, id and body, not on earlier requests."""
 
 from dataclasses import replace
 from itertools import product
@@ -27,7 +27,7 @@ LONGEST_SEQUENCE = 8
 
 
 def possible(promise: Promise) -> list[Step]:
-    """Return the steps whose tokens and ids were given."""
+    """Return the steps for which tokens and ids are set."""
     given = promise.backend.given
     steps: list[Step] = []
     for token, id, body in KINDS:

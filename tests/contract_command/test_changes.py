@@ -29,7 +29,7 @@ def test_second_operation_is_named(
 
 
 def test_new_member_needs_no_edit(contract: Contract, changed_contract: ChangedContract) -> None:
-    """A value that is added to `aiType` is accepted, and is no near miss any more."""
+    """A value that is added to `aiType` is accepted, and is no longer a near miss."""
     near = ("-k", "test_near_miss_answers_400[aiType]")
     before = contract(*near)
     checkout = changed_contract(MEMBERS, MEMBERS.replace("OTHER", "MISTRAL, OTHER"))

@@ -1,4 +1,4 @@
-"""`/__admin`: what it does, what it refuses, and whom it admits."""
+"""`/__admin`: its functions, its errors and its access control."""
 
 import json
 import shutil
@@ -77,7 +77,7 @@ def test_requests_are_listed_searched_and_cleared(
 def test_wait_returns_requests_or_times_out(
     admin: httpx.Client, http: httpx.Client, mock: Mock
 ) -> None:
-    """`requests/wait` returns once the requests have come, or 504 with those that came instead."""
+    """`requests/wait` returns the awaited requests, or 504 with those received instead."""
     http.put(mock.ids["main"], json={"name": "x"})
     found = admin.post("requests/wait", json={"status": 200, "count": 1, "timeout": 5000})
     assert (found.status_code, found.json()["total"]) == (200, 1)
@@ -167,8 +167,10 @@ REFUSED: list[tuple[str, object, int, str]] = [
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: f"{case[0]}-{str(case[1])[:30]}")
-def test_mistake_is_refused_whole(admin: httpx.Client, case: tuple[str, object, int, str]) -> None:
-    """A request with a mistake is refused with what is wrong, and nothing of it is done."""
+def test_invalid_request_has_no_effect(
+    admin: httpx.Client, case: tuple[str, object, int, str]
+) -> None:
+    """An invalid request gets an error that names the mistake, and has no effect."""
     path, given, status, message = case
     before = admin.get("settings").json(), admin.get("configurations").json()
     content = given if isinstance(given, bytes) else json.dumps(given).encode()
@@ -196,7 +198,7 @@ def test_other_path_or_method_is_refused(
 
 
 def raw(mock: Mock, request: str) -> str:
-    """Return what is received for these very lines."""
+    """Send exactly these lines; return the response."""
     port = urlsplit(mock.base_url).port
     with connected(mock) as wire:
         wire.sendall(request.format(port=port).replace("\n", "\r\n").encode() + b"\r\n\r\n")
@@ -267,14 +269,14 @@ SPELLINGS = [
 @pytest.mark.parametrize("path", SPELLINGS)
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_no_other_spelling_leads_to_admin(mock: Mock, method: str, path: str) -> None:
-    """No path but `/__admin` itself leads there, and none from there to the operation."""
+    """Only `/__admin` leads to the control API, and no path under it to the operation."""
     lines = f"{method} {path} HTTP/1.1\nHost: 127.0.0.1\nContent-Type: application/json\n"
     answer = raw(mock, f"{lines}Authorization: Bearer owner-token\nContent-Length: 2\n\n{{{{}}}}")
     assert answer.split()[1] in ("400", "404", "405")
     assert '"total"' not in answer
 
 
-def test_off_loopback_only_health_is_there() -> None:
+def test_off_loopback_only_health_is_served() -> None:
     """On other addresses `/__admin` needs a token; health, for containers, does not."""
     with command("--host", "0.0.0.0") as (_, banner, url):  # noqa: S104 - that is what is tested
         assert httpx.get(f"{url}/__admin/health", trust_env=False).status_code == 200
@@ -323,7 +325,7 @@ def test_admin_token_admits_programs_and_browsers(tmp_path: Path) -> None:
 def test_no_answer_shows_a_credential_or_a_token(
     admin: httpx.Client, http: httpx.Client, mock: Mock
 ) -> None:
-    """Whatever is sent at the wrong place is in no answer of `/__admin`, and not in the log."""
+    """Secrets sent in the wrong place are in no response of `/__admin`, and not in the log."""
     canary = "canary-1c5e9a"
     token = mock.add_member("dave", token=f"token-{canary}")
     headers = {"Authorization": f"Bearer {token}", "X-Request-Id": token}

@@ -1,4 +1,4 @@
-"""The mock as a command: its banner, its log, how it ends, and why it does not start."""
+"""The mock as a command: banner, log, shutdown and startup errors."""
 
 import json
 import os
@@ -82,7 +82,7 @@ def test_banner_shows_tokens_ids_and_address() -> None:
             assert shown in banner
 
 
-def test_banner_and_warning_tell_where_keys_belong(tmp_path: Path) -> None:
+def test_banner_and_warning_say_where_keys_belong(tmp_path: Path) -> None:
     """A store's keys belong on another volume: the banner says so, and a warning."""
     options = ["--store", str(tmp_path / "store.db"), "--keys", str(tmp_path / "keys")]
     with command(*options) as (process, banner, _):
@@ -125,7 +125,7 @@ def test_unusable_host_is_one_line(host: str) -> None:
 
 @pytest.mark.parametrize("origin", ["localhost:3000", "http://localhost:3000/", "*"])
 def test_unusable_origin_is_refused(origin: str) -> None:
-    """--cors-origin takes an origin, and nothing that looks like one."""
+    """--cors-origin accepts only origins."""
     line = [sys.executable, "-m", "flashback_mock", "--cors-origin", origin]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 2
@@ -217,7 +217,7 @@ def logged(*options: str, stderr: int = subprocess.PIPE) -> str:
 
 
 def test_log_lines_are_json_off_a_terminal() -> None:
-    """Off a terminal each line is an object with what a program wants to know."""
+    """Without a terminal, each line is a JSON object."""
     lines = logged()
     entries: list[dict[str, Any]] = [json.loads(line) for line in lines.splitlines()]
     updated, refused, broken = entries[:3]
@@ -297,7 +297,7 @@ def test_cause_of_a_500_is_logged(
 
 
 def test_servers_own_log_shows_no_request(caplog: pytest.LogCaptureFixture) -> None:
-    """However much a test logs, lines of the server contain nothing of a request."""
+    """At every log level, the server's lines contain nothing from a request."""
     with caplog.at_level(1), flashback_mock.running() as mock:
         mock.answer_next(fault="truncated")
         with pytest.raises(httpx.RemoteProtocolError):

@@ -31,7 +31,7 @@ def read(folder: Path, text: str, name: str = "fixtures.yaml") -> Fixtures:
 MISTAKES: list[tuple[str, str, str]] = [
     ("{ token: owner-token }", "{}", "users.owner: has no token; add it"),
     ("admin-token", f"'{CANARY} x'", "users.admin.token: must be a bearer token: letters"),
-    ("admin-token", "owner-token", "users.owner.token: is another user's too; each user needs"),
+    ("admin-token", "owner-token", "users.owner.token: is another user's too; give each user"),
     ("reader-token", f"a, tokn: {CANARY}", "users.reader.tokn: is unknown here; expected one"),
     ("2026-01-01T00:00:00Z", "tomorrow", "users.expired.expires: must be a time, such as 2026"),
     ("00:00:00Z", "00:00:00", "users.expired.expires: must be a time, such as"),
@@ -57,7 +57,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     (SECRET, "", "configurations.foreign.secret: must have at least 1 character(s)"),
     ("members: { stranger: ADMIN }", "members:", "globex.members: must be of type object"),
     ("workspaces:", "workspace:", "workspace: is unknown here; expected one of $schema, users"),
-    (f"key: {KEY}", f"secret: {CANARY}", "secret: is there twice; remove one"),
+    (f"key: {KEY}", f"secret: {CANARY}", "secret: appears twice; remove one"),
     (SECRET, f"*{CANARY}", "found undefined alias …; put such a value in quotes"),
     (SECRET, f"@{CANARY}", "found character … that cannot start any token; put such a value"),
     ("  globex:", " globex:", "put such a value in quotes, or fix the indentation"),
@@ -91,14 +91,14 @@ def test_mistake_names_file_place_and_remedy(tmp_path: Path, case: tuple[str, st
     ],
 )
 def test_file_of_another_kind_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    """A file without fixtures is refused with what is missing."""
+    """A file that lacks a part is refused, and the error names the part."""
     with pytest.raises(ValueError, match="fixtures") as refused:
         read(tmp_path, text)
     assert str(refused.value).startswith(f"{tmp_path / 'fixtures.yaml'}{message}")
 
 
 def test_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
-    """A file that is not there, or no text, is one line on the command's standard error."""
+    """A missing or binary file is a one-line error on standard error."""
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     for name, why in (("missing", "cannot be read: No such file"), ("binary", "is not YAML")):
         command = [sys.executable, "-m", "flashback_mock", "--fixtures", str(tmp_path / name)]
@@ -134,7 +134,7 @@ def test_json_is_read_as_well(tmp_path: Path) -> None:
     main["aiType"] = "openai"
     for text, message in (
         (json.dumps(document), "workspaces.acme.configurations.main.aiType: must be one of"),
-        ('{"users": {}, "users": {}}', "users: is there twice"),
+        ('{"users": {}, "users": {}}', "users: appears twice"),
         ('{"users": 5}', "the file: has no workspaces; add it"),
     ):
         with pytest.raises(ValueError, match=f"f.json: {message}"):

@@ -1,4 +1,4 @@
-"""The mock as Python code has it: state, request log, assertions."""
+"""The mock's Python API: state, request log, assertions."""
 
 import asyncio
 import threading
@@ -81,7 +81,7 @@ def test_failed_assertion_says_what_was_requested_instead(http: httpx.Client, mo
 
 
 def test_refused_update_is_not_an_update(mock: Mock) -> None:
-    """That a value is stored already is not enough: an update must have been carried out."""
+    """A value that was already stored is not enough: an update must have set it."""
     main = mock.ids["main"]
     name = mock.configuration(main)["name"]
     mock.answer_next(200)
@@ -95,7 +95,7 @@ def test_refused_update_is_not_an_update(mock: Mock) -> None:
         mock.assert_updated(main, key="made-up-access-key")
 
 
-def test_wait_for_returns_once_requests_have_come(mock: Mock) -> None:
+def test_wait_for_returns_matching_requests(mock: Mock) -> None:
     """`wait_for` returns the matching requests, also those that came before."""
     main = mock.ids["main"]
     later = threading.Timer(0.3, put, (mock.base_url, main, {"name": "later"}))
@@ -108,8 +108,8 @@ def test_wait_for_returns_once_requests_have_come(mock: Mock) -> None:
     later.join()
 
 
-def test_wait_for_says_what_came_instead(mock: Mock) -> None:
-    """Without the requests `wait_for` times out, and lists those that came."""
+def test_wait_for_lists_requests_received_instead(mock: Mock) -> None:
+    """If the requests do not arrive, `wait_for` times out and lists those that did."""
     put(mock.base_url, mock.ids["main"], {"nme": "x"})
     with pytest.raises(TimeoutError) as timed_out:
         mock.wait_for(timeout=0.1, status=200)
@@ -175,7 +175,7 @@ def test_reveals_says_whether_credentials_are_stored(mock: Mock) -> None:
 
 
 def test_what_is_added_must_keep_the_contract(mock: Mock) -> None:
-    """What the contract does not allow cannot be added, and the error says why."""
+    """Values that the contract does not allow cannot be added, and the error says why."""
     taken = mock.configuration(mock.ids["main"])["name"]
     for fields, message in (
         ({"name": ""}, "name: must have at least 1"),
@@ -192,7 +192,7 @@ def test_what_is_added_must_keep_the_contract(mock: Mock) -> None:
 
 @pytest.mark.parametrize("turn", [1, 2])
 def test_each_test_has_a_fresh_mock(mock: Mock, turn: int) -> None:
-    """Whatever one test stores, plans, adds or requests is gone in the next."""
+    """No state, plan or log entry of one test is visible in the next."""
     assert turn
     assert mock.requests == []
     assert mock.configuration(mock.ids["main"])["name"] == "OpenAI in production"

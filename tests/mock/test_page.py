@@ -92,7 +92,7 @@ def page(context: BrowserContext, mock: Mock) -> Generator[Page]:
 
 
 def role(page: Page) -> Locator:
-    """Return the choice of whose token is sent."""
+    """Return the selector of the user."""
     return page.get_by_label("Send as")
 
 
@@ -130,7 +130,7 @@ def test_empty_body_is_visibly_invalid(page: Page, mock: Mock) -> None:
 
 
 def test_answers_are_planned_on_the_page(page: Page) -> None:
-    """A planned answer is listed, comes once, and its request is in the log with the reason."""
+    """A planned answer is listed, sent once, and logged with the reason."""
     page.get_by_role("combobox", name="Answer", exact=True).select_option("503")
     page.get_by_role("button", name="Plan").click()
     expect(page.locator("#planned li")).to_have_text("503")
@@ -143,7 +143,7 @@ def test_answers_are_planned_on_the_page(page: Page) -> None:
     page.get_by_label("Delay, ms").fill("5")
     page.get_by_role("button", name="Plan").click()
     expect(page.locator("#planned li").first).to_have_text("truncated, after 5 ms")
-    page.get_by_role("button", name="Forget").click()
+    page.get_by_role("button", name="Clear plans").click()
     expect(page.locator("#planned li")).to_have_count(0)
 
 
@@ -178,7 +178,7 @@ def test_link_on_another_site_opens_the_page(context: BrowserContext, mock: Mock
 
 
 def test_ids_and_tokens_are_offered(page: Page, mock: Mock) -> None:
-    """Every id and token can be chosen, and so every answer that depends on them."""
+    """Every id and token can be selected, to get every response that depends on them."""
     examples(page, 1).select_option("rotateCredentials")
     for user, id, status, message in (
         ("admin", "sibling", 200, "updated successfully"),
@@ -280,7 +280,7 @@ def test_answers_are_locked_down(mock: Mock, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["x", "/x", "/page.css/", "//", "/../page.py", "/%2e%2e/page.py"])
-def test_nothing_else_is_there(mock: Mock, name: str) -> None:
+def test_no_other_file_is_served(mock: Mock, name: str) -> None:
     """No other file can be read."""
     url = httpx.URL(mock.base_url).copy_with(raw_path=(PATH + name).encode())
     assert httpx.get(url, trust_env=False).status_code == 404
@@ -294,14 +294,14 @@ def test_contract_is_shown_with_this_mock(mock: Mock, document: dict[str, Any]) 
     parameters = [path["put"]["parameters"] for path in shown["paths"].values()]
     offered = [example["value"] for example in parameters[0][0].pop("examples").values()]
     assert offered[:3] == list(mock.ids.values())
-    document = copy.deepcopy(document)  # it is for all tests of the session
+    document = copy.deepcopy(document)  # shared by all tests of the session
     wanted = [path["put"]["parameters"] for path in document["paths"].values()]
     wanted[0][0].pop("example")
     assert {**shown, "servers": []} == {**document, "servers": []}
 
 
 def test_fixtures_are_escaped(mock: Mock) -> None:
-    """Whatever the fixtures contain is shown as text."""
+    """Markup in fixtures is shown as text."""
     odd = "\"><script>alert('$scheme')</script>"
     token = replace(mock.fixtures.tokens[0], user=odd, value=odd)
     page = MockPage(mock.contract, replace(mock.fixtures, tokens=(token,)))

@@ -1,4 +1,4 @@
-"""Planned answers, as the client of a service under test meets them."""
+"""Planned answers, as a service under test receives them."""
 
 import time
 from typing import Any, cast
@@ -34,7 +34,7 @@ PLANS: list[tuple[Step, type[errors.FlashbackError]]] = [
 def test_planned_failure_reaches_the_client(
     mock: Mock, plan: Step, kind: type[errors.FlashbackError]
 ) -> None:
-    """A planned failure comes once, as the client's own error, and nothing is stored."""
+    """A planned failure occurs once, as the client's own error, and nothing is stored."""
     main = mock.ids["main"]
     before = mock.configuration(main)
     mock.answer_sequence(plan)
@@ -91,7 +91,7 @@ def test_connection_ends_as_planned(mock: Mock, fault: Fault) -> None:
 
 
 def test_refused_closes_the_port_for_some_time(mock: Mock) -> None:
-    """`refused` closes port and connections at once, and opens the port again."""
+    """`refused` closes port and connections immediately, and reopens the port later."""
     url = f"{mock.base_url}/__admin/health"
     with httpx.Client(trust_env=False) as client:
         client.get(url)
@@ -113,7 +113,7 @@ def test_update_may_be_stored_before_its_answer_fails(mock: Mock, plan: dict[str
 
 
 def test_retries_outlast_a_sequence_of_failures(mock: Mock) -> None:
-    """A sequence is answered in order, and the request after it truly."""
+    """A sequence is sent in order; the request after it gets the real response."""
     mock.answer_sequence({"status": 429, "headers": {"Retry-After": "0"}}, {"fault": "reset"})
     with FlashbackClient(max_retries=3) as client:
         client.update_ai_llm(mock.ids["main"], name="at last")
@@ -133,7 +133,7 @@ def test_plan_for_one_id_is_for_no_other(http: httpx.Client, mock: Mock) -> None
 
 
 def test_plans_can_be_cleared(http: httpx.Client, mock: Mock) -> None:
-    """What is planned can be cleared, the delay of all answers too."""
+    """Planned answers and the general delay can be cleared."""
     mock.answer_next(500, times=3)
     mock.delay = 60
     mock.clear_planned()
@@ -175,7 +175,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"fault": "smoke"}, "fault: must be one of reset, empty, refused, timeout"),
     ({"fault": "reset", "status": 500}, "fault: reset sends no such answer, so it excludes status"),
     ({"fault": "timeout", "delay": 1}, "fault: timeout .* excludes delay"),
-    ({"fault": "refused"}, "duration: how long the port is closed is missing"),
+    ({"fault": "refused"}, "duration: is missing; give the seconds that the port is closed"),
     ({"fault": "refused", "duration": 1, "id": "x"}, "fault: refused .* excludes id"),
     ({"status": 500, "duration": 1}, "duration: goes with the fault refused only"),
     ({"status": 500, "times": 0}, "times: must be from 1 to 10000"),

@@ -1,4 +1,4 @@
-"""The pytest plugin, in the folder of somebody who tests a service."""
+"""The pytest plugin in a user's test folder."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ def test_rotation(flashback_mock):
 
 
 def run_pytest(folder: Path, test: str, *options: str) -> tuple[int, str]:
-    """Return pytest's exit status and output for one test file, in a folder of its own."""
+    """Return pytest's exit status and output for one test file in a new folder."""
     (folder / "test_it.py").write_text(IMPORTS + test)
     variables = {k: v for k, v in os.environ.items() if not k.startswith(("FLASHBACK", "PYTEST"))}
     # Plugins that happen to be installed here, and take longer to load than the test.

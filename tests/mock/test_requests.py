@@ -72,7 +72,7 @@ ACCEPTED_BODIES = {
 
 @pytest.mark.parametrize("body", ACCEPTED_BODIES.values(), ids=ACCEPTED_BODIES)
 def test_valid_body_answers_200(http: httpx.Client, mock: Mock, body: bytes) -> None:
-    """What an honest caller may send answers 200."""
+    """Every valid body answers 200."""
     assert http.put(mock.ids["main"], content=body, headers=JSON).status_code == 200
 
 
@@ -165,7 +165,7 @@ def test_largest_body_is_read(http: httpx.Client, mock: Mock) -> None:
 
 @pytest.mark.parametrize("token", ["wrong", "owner-token,", "owner-token extra", "bearer", "ÿ"])
 def test_invalid_token_answers_401_first(http: httpx.Client, mock: Mock, token: str) -> None:
-    """An invalid token answers 401 with a challenge, whatever else is wrong."""
+    """An invalid token answers 401 with a challenge, even if more is wrong."""
     headers = httpx.Headers({"Authorization": f"Bearer {token}", "Content-Type": "x/y"}, "latin-1")
     for id in (mock.ids["main"], "unknown", "x" * 300):
         answer = http.put(id, content=b"{", headers=headers)
@@ -178,7 +178,7 @@ def test_reason_of_a_401_is_logged(http: httpx.Client, mock: Mock) -> None:
     given: list[tuple[list[tuple[str, str]], str]] = [
         ([], "is missing"),
         ([("Authorization", "Basic x")], "is not a bearer token"),
-        ([("Authorization", f"Bearer {mock.tokens['owner']}")] * 2, "is there more than once"),
+        ([("Authorization", f"Bearer {mock.tokens['owner']}")] * 2, "appears more than once"),
         (
             [("Authorization", f"Bearer {mock.tokens['expired']}")],
             "the token is unknown or expired",
@@ -222,13 +222,13 @@ UNKNOWN_IDS = [
 
 @pytest.mark.parametrize("id", UNKNOWN_IDS)
 def test_unknown_id_answers_404(http: httpx.Client, id: str) -> None:
-    """An id that no configuration has answers 404, whatever octets it has."""
+    """An unknown id answers 404, even with unusual octets."""
     assert http.put(id, json={}).status_code == 404
 
 
 @pytest.mark.parametrize("id", ["x" * 256, quote("ü" * 256), "", "x" * 20_000])
 def test_invalid_id_answers_400(http: httpx.Client, id: str) -> None:
-    """What the contract does not allow as an id answers 400."""
+    """An id that the contract does not allow answers 400."""
     answer = http.put(id, json={})
     assert answer.status_code == 400
     assert answer.json()["message"].startswith("id: must have at")
@@ -236,7 +236,7 @@ def test_invalid_id_answers_400(http: httpx.Client, id: str) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/ai/llm", "/ai/llm/a/b", "//ai/llm/a", "/AI/llm/a"])
 def test_other_path_answers_404(http: httpx.Client, mock: Mock, path: str) -> None:
-    """There is nothing at any other path."""
+    """Any other path answers 404."""
     for method in ("GET", "PUT"):
         answer = http.request(method, mock.base_url + path)
         assert answer.status_code in (404, 405) if path == "/" else answer.status_code == 404

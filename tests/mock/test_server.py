@@ -1,4 +1,4 @@
-"""The server: whatever clients do, it answers others, and it stops in order."""
+"""The server: misbehaving clients do not affect others, and it shuts down cleanly."""
 
 import http.client
 import os
@@ -17,7 +17,7 @@ from flashback_mock import Mock
 from flashback_mock.http import server
 from tests.mock.wire import UPGRADE, command, connected, head, put, received, update
 
-PATIENCE = 0.5  # seconds, instead of those that a client has
+PATIENCE = 0.5  # seconds, shorter than the real limits
 OFFERS: list[tuple[str, ...]] = [(), UPGRADE]
 CHUNKED = b"PUT /ai/llm/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 either_offer = pytest.mark.parametrize("offer", OFFERS, ids=["plain", "upgrade"])
@@ -51,7 +51,7 @@ INCOMPLETE = {
 @pytest.mark.parametrize("begin", INCOMPLETE.values(), ids=INCOMPLETE)
 @pytest.mark.parametrize("drip", [b"", b"x"], ids=["silent", "drips"])
 def test_incomplete_request_times_out(mock: Mock, begin: bytes, drip: bytes) -> None:
-    """A client that goes silent, or drips, anywhere in a request loses its connection."""
+    """A client that stalls or drips anywhere in a request is disconnected."""
     with connected(mock) as wire:
         start = time.monotonic()
         wire.sendall(begin)
@@ -121,7 +121,7 @@ UNPARSABLE = {
 
 @pytest.mark.parametrize("content", UNPARSABLE.values(), ids=UNPARSABLE)
 def test_unparsable_request_answers_400_in_json(mock: Mock, content: bytes) -> None:
-    """What is not HTTP/1.1 answers 400 in JSON, is logged, and is not echoed."""
+    """A request that is not HTTP/1.1 gets a 400 in JSON, is logged, and is not echoed."""
     with connected(mock) as wire:
         wire.sendall(update(mock))
         assert wire.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
@@ -245,7 +245,7 @@ ENDLESS = {
 def test_endless_request_is_cut_off(
     mock: Mock, http: httpx.Client, parts: tuple[bytes, bytes]
 ) -> None:
-    """Whatever has no end is cut off by size or time, and nothing is executed."""
+    """An endless request is cut off by size or time, and nothing is executed."""
     with connected(mock) as wire:
         assert send_forever(wire, *parts) < 10
         assert b" 200 " not in received(wire)
@@ -319,7 +319,7 @@ def test_two_thousand_connections(mock: Mock, http: httpx.Client) -> None:
 
 
 def test_vanished_clients_cost_nothing(mock: Mock, http: httpx.Client) -> None:
-    """Clients that vanish within a request, or before its answer, cost nobody else."""
+    """Clients that disconnect in the middle of an exchange do not affect others."""
     for end in (1, 60, -3, None):
         for _ in range(20):
             with connected(mock) as wire:
@@ -353,8 +353,8 @@ def test_sigterm_sends_the_answers_that_are_due() -> None:
         assert "Traceback" not in errors
 
 
-def test_block_ends_soon_whatever_is_due() -> None:
-    """The end of `running()` waits for nobody for long."""
+def test_block_ends_soon_despite_pending_answers() -> None:
+    """`running()` ends soon, even with unanswered requests."""
     with ExitStack() as stack:
         with flashback_mock.running() as mock:
             mock.answer_sequence({"delay": 60}, {"fault": "timeout"})
@@ -366,7 +366,7 @@ def test_block_ends_soon_whatever_is_due() -> None:
 
 
 def test_unread_output_does_not_stop_the_mock() -> None:
-    """With a pipe as standard error that nobody reads, log lines are dropped, not requests."""
+    """If standard error is a pipe that is never read, log lines are dropped, not requests."""
     with command() as (process, _, url), httpx.Client(base_url=url, trust_env=False) as client:
         for _ in range(600):
             assert client.get("/ai/llm/x").status_code == 405
@@ -378,13 +378,13 @@ def test_unread_output_does_not_stop_the_mock() -> None:
         assert b"log lines dropped" in os.read(pipe, 1 << 20)
 
 
-def test_closed_standard_streams_are_no_problem() -> None:
+def test_closed_standard_streams_are_tolerated() -> None:
     """The mock runs with standard error closed, as daemons have it."""
     with command(stderr=None, preexec_fn=lambda: os.close(2)) as (_, _, url):
         assert put(url, "x", {}).status_code == 404
 
 
-def test_output_that_nobody_reads_any_more_is_no_problem() -> None:
+def test_closed_pipes_are_tolerated() -> None:
     """With both pipes closed by their reader the mock serves, and ends with status 0."""
     with command() as (process, _, url):
         assert process.stdout

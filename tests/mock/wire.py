@@ -38,7 +38,7 @@ def update(mock: Mock, *lines: str) -> bytes:
 
 
 def received(wire: socket.socket) -> bytes:
-    """Return everything that is received until the connection ends, in whatever way."""
+    """Return everything received until the connection is closed or reset."""
     content = b""
     with suppress(ConnectionError):
         while chunk := wire.recv(1 << 16):
@@ -76,6 +76,6 @@ def url_in(banner: str) -> str:
 
 
 def put(url: str, id: str, body: object, token: str = OWNER) -> httpx.Response:
-    """Send one update on a connection of its own."""
+    """Send one update on a new connection."""
     headers = {"Authorization": f"Bearer {token}"}
     return httpx.put(f"{url}/ai/llm/{id}", json=body, headers=headers, trust_env=False, timeout=15)

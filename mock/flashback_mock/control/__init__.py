@@ -1,4 +1,4 @@
-"""What tests control: planned answers, the request log, state, and the Python handle."""
+"""The test controls: planned answers, the request log, state, and the Python handle."""
 
 from .journal import Entry
 from .plans import Fault, Step

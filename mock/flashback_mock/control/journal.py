@@ -1,4 +1,4 @@
-"""The request log: what was requested and how it was answered, without any secret."""
+"""The request log: requests and their responses, without any secret."""
 
 import asyncio
 import os
@@ -82,7 +82,7 @@ class Journal:
         return list(self._entries)
 
     def append(self, entry: Entry) -> None:
-        """Add an entry, and wake up whoever waits for one."""
+        """Add an entry, and wake up waiting calls."""
         self._entries.append(entry)
         for waiter in self._waiters:
             if not waiter.done():
@@ -109,7 +109,7 @@ class Journal:
     ) -> list[Entry]:
         """Return the matching entries once there are `count`.
 
-        Raise `TimeoutError`, which says what was requested instead, after `timeout` seconds.
+        After `timeout` seconds, raise `TimeoutError`, which lists the requests received instead.
         """
         try:
             async with asyncio.timeout(timeout):

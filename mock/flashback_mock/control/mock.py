@@ -32,7 +32,7 @@ class UnknownIdError(ValueError):
 class Mock:
     """A contract, a store with its fixtures, planned answers, and the request log.
 
-    Its methods block, so call them from any thread but the one that serves. Every method raises
+    Its methods block, so never call them from the thread that serves. Every method raises
     `ValueError` for arguments that break a rule.
     """
 
@@ -135,7 +135,7 @@ class Mock:
     def wait_for(self, count: int = 1, timeout: float = 5.0, **criteria: Any) -> list[Entry]:
         """Return the requests that match, as in `wait_for(2, status=200)`, once there are `count`.
 
-        Raise `TimeoutError`, which lists the requests that came instead, after `timeout` seconds.
+        After `timeout` seconds, raise `TimeoutError`, which lists the requests received instead.
         """
         return self.call(self.journal.wait_for(count, timeout, criteria), timeout + SECONDS)
 
@@ -210,7 +210,7 @@ class Mock:
 
     @without_frames
     def expire_token(self, token: str) -> None:
-        """Let a token expire now."""
+        """Expire a token now."""
         self.call(self.store.expire_token(token))
 
     @without_frames

@@ -12,7 +12,7 @@ Fault = Literal["reset", "empty", "refused", "timeout", "truncated", "malformed"
 FAULTS: tuple[str, ...] = get_args(Fault)
 WITHOUT_STATUS = ("reset", "empty", "refused", "timeout")
 CONTENT = {"status", "example", "headers"}
-EXCLUDED: dict[str, set[str]] = {  # what a fault leaves no place for
+EXCLUDED: dict[str, set[str]] = {  # fields that make no sense with a fault
     "reset": CONTENT,
     "empty": CONTENT,
     "timeout": CONTENT | {"delay"},
@@ -25,7 +25,7 @@ OWN_HEADERS = ("connection", "content-length", "transfer-encoding")
 
 
 class Step(TypedDict, total=False):
-    """What to plan for the next request, or for `times` of them; see `Mock.answer_next`."""
+    """A plan for the next request, or for the next `times`; see `Mock.answer_next`."""
 
     status: int | None
     example: str
@@ -51,7 +51,7 @@ class Plan(NamedTuple):
 
     @property
     def replaces_answer(self) -> bool:
-        """Return whether another answer is sent than the real one."""
+        """Return whether the plan replaces the real answer."""
         return bool(self.status or self.example)
 
 
@@ -78,7 +78,7 @@ class Plans:
 
     @property
     def planned(self) -> list[Plan]:
-        """Return what is planned, the next first."""
+        """Return the planned answers, the next one first."""
         with self._lock:
             return list(self._planned)
 
@@ -144,7 +144,7 @@ def _check_combination(step: Step, fault: str) -> None:
         names = ", ".join(sorted(excluded))
         raise ValueError(f"fault: {fault} sends no such answer, so it excludes {names}")
     if fault == "refused" and "duration" not in given:
-        raise ValueError("duration: how long the port is closed is missing")
+        raise ValueError("duration: is missing; give the seconds that the port is closed")
     if fault != "refused" and "duration" in given:
         raise ValueError("duration: goes with the fault refused only")
 

@@ -1,4 +1,4 @@
-"""`/__admin`: what tests in any language, and the page, do with the mock over HTTP."""
+"""`/__admin`: the control API for tests in any language and for the page."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -104,7 +104,7 @@ class Admin:
         return answer
 
     async def _root(self, request: Request) -> Answer:
-        """Lead a browser to the page."""
+        """Redirect a browser to the page."""
         if "text/html" in request.headers.get("Accept", ""):
             return Answer(303, b"", CIMultiDict({"Location": f"{PREFIX}/docs"}))
         return error_answer(404, f"There is nothing at this path; {PREFIX} lists what there is")
@@ -207,7 +207,7 @@ class Admin:
 
 
 def register_health(routes: Routes, mock: Mock) -> None:
-    """Add the route that answers anybody, on any address: a container's health check."""
+    """Add the health check, which needs no token on any address."""
 
     async def health(_request: Request) -> Answer:
         content = {**OK, "version": mock.contract.version}

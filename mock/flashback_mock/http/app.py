@@ -69,7 +69,7 @@ class App:
         return await handler(request, *parameters)
 
     def refuse(self, request: Request, error: HttpError) -> Answer:
-        """Answer and log a request that no handler answers."""
+        """Answer and log a request that cannot be routed."""
         entry = _entry(request)
         entry.reason = error.message
         return self._finish(
@@ -139,7 +139,7 @@ class App:
         return Answer(200, body.encode(), CIMultiDict({"Content-Type": JSON_TYPE}))
 
     def _valid_changes(self, request: Request, id: str | None) -> dict[str, str]:
-        """Return the valid changes of a request; raise `HttpError`, which says what is invalid."""
+        """Return the valid changes of a request; raise `HttpError` with the invalid fields."""
         body.check_complete(request, self._contract.max_body_bytes)
         if not request.body:
             raise HttpError(400, "body: is empty; send {} to change nothing")
@@ -185,7 +185,7 @@ class App:
         return error_answer(status, message, _standard_headers(status))
 
     def _apply(self, plan: Plan, answer: Answer) -> Answer:
-        """Return the planned answer instead of the real one, or the real one as it is planned."""
+        """Return the planned answer, or the real one with planned headers and delay."""
         if plan.replaces_answer:
             answer = self._planned(plan)
         answer.headers.update(plan.headers)
@@ -279,14 +279,14 @@ def _bearer_token(request: Request, entry: Entry) -> str:
     if not authorization:
         entry.reason = "Authorization: is missing"
     elif len(authorization) > 1:
-        entry.reason = "Authorization: is there more than once"
+        entry.reason = "Authorization: appears more than once"
     elif not token:
         entry.reason = "Authorization: is not a bearer token"
     return token
 
 
 def _decode(raw_id: str) -> str | None:
-    """Return a percent-decoded id; None if its bytes are not text, so that nothing has it."""
+    """Return a percent-decoded id; None if its bytes are not UTF-8."""
     if "%" not in raw_id:
         return raw_id
     try:

@@ -27,7 +27,7 @@ def check_headers(headers: MultiMapping[str], media_type: str) -> None:
     declared = headers.getall("Content-Type", [])
     if declared == [media_type]:
         return
-    # In any case, with any quotes and space: what is compared is what it means.
+    # Compare the parsed value: case, quotes and spaces do not matter.
     if [_normalize(value) for value in declared] not in (
         [media_type],
         [f"{media_type};charset=utf-8"],

@@ -1,4 +1,4 @@
-"""Who may use `/__admin`: programs of this machine, its page, or whoever has the token."""
+"""Access to `/__admin`: local programs, the mock's own page, or requests with the token."""
 
 import hmac
 import re
@@ -17,20 +17,20 @@ COOKIE = "flashback_mock_session"
 class Guard:
     """Admits requests to `/__admin`.
 
-    Without a token it admits what no page of another origin can send: the Host is a name of this
-    machine, which no DNS record can pretend to be, and the Origin is the mock's own. With a token
-    it admits the token, and browsers that opened the page by its link, which sets a cookie.
+    Without a token it admits only requests that no page of another origin can send: the Host is a
+    name of this machine, which no DNS record can fake, and the Origin is the mock's own. With a
+    token it admits requests with the token, and browsers that opened the link, which sets a cookie.
     """
 
     def __init__(self, token: str | None = None) -> None:
-        """Admit local requests, or with a token those that have it."""
+        """Admit local requests, or if a token is set, requests that carry it."""
         self._token = token
         self.session = secrets.token_urlsafe() if token else ""
 
     def check(self, request: Request, *, is_page: bool) -> None:
         """Raise `HttpError` unless the request is admitted.
 
-        Anybody may link to a page: its answers cannot be framed, and a GET changes nothing.
+        Other pages may link to it: responses cannot be framed, and a GET changes nothing.
         """
         linked = is_page and request.method == "GET" and _is_navigation(request)
         if self._token is None:
@@ -67,7 +67,7 @@ class Guard:
 
 
 def _is_navigation(request: Request) -> bool:
-    """Return whether a browser opens a page in a tab or window of its own."""
+    """Return whether a browser opens the page as a top-level document."""
     mode = request.headers.get("Sec-Fetch-Mode")
     return mode == "navigate" and request.headers.get("Sec-Fetch-Dest") == "document"
 

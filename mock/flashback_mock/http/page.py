@@ -70,7 +70,7 @@ class Page:
 
     def _page(self) -> str:
         errors = sorted({*self._contract.answers, *PROXY_STATUSES} - {200})
-        faults = [name for name in FAULTS if name != "refused"]  # would close the page's port
+        faults = [name for name in FAULTS if name != "refused"]  # it would close this page's port
         return Template(_content("index.html").decode()).substitute(
             title=html.escape(self._contract.document["info"]["title"]),
             scheme=html.escape(next(iter(self._schemes()))),
@@ -84,7 +84,7 @@ class Page:
         return schemes
 
     def _roles(self) -> str:
-        """Return an option for each token, with what its user may do."""
+        """Return an option for each token, with its user's access."""
         options: list[str] = []
         for token in self._fixtures.tokens:
             label = f"{token.user}: {self._fixtures.describe(token)}"
@@ -122,7 +122,7 @@ def _content(name: str) -> bytes:
     if name.startswith("swagger_"):
         from importlib.metadata import distribution  # noqa: PLC0415 - takes 20 ms at start-up
 
-        # Found, not imported: offapi would read everything that it has.
+        # Located, not imported: importing offapi would load all of its files.
         return Path(str(distribution("offapi").locate_file(f"offapi/{name}"))).read_bytes()
     return (Path(__file__).parent / "page" / name).read_bytes()
 

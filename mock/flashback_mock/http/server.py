@@ -42,7 +42,7 @@ class Connection(web.RequestHandler):
     body: StreamReader | None = None  # of the newest request
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio takes a bool
-        """Answer what was requested, then close: the client sends no more, but may read."""
+        """Answer pending requests, then close: a half-closed client may still read."""
         self.half_closed = True
         loop = asyncio.get_running_loop()
         loop.call_later(0.01, self.close_if_idle)
@@ -61,7 +61,7 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
-        """Answer what cannot be parsed; aiohttp's own answer would echo it."""
+        """Answer unparsable requests; aiohttp's own response would echo them."""
         if isinstance(exc, DroppedError):
             raise exc
         if self.body is not None and not self.body.is_eof():
@@ -75,7 +75,7 @@ class Server:
     def __init__(
         self, handler: Handler, refuse: Callable[[Request, HttpError], Answer], max_body: int
     ) -> None:
-        """Read bodies of up to `max_body` bytes; `refuse` answers what cannot be parsed."""
+        """Read bodies of up to `max_body` bytes; `refuse` answers unparsable requests."""
         self._handler = handler
         self._refuse = refuse
         self._max_body = max_body
@@ -111,7 +111,7 @@ class Server:
         for connection in self._connections():
             connection.last = True
             connection.close_if_idle()
-        # Bound but not listening: the port refuses, and nobody else can take it.
+        # Bound but not listening: the port refuses connections, and no other program can take it.
         self._listener = await _bind(family, address)
         self._asyncio_server = None
         asyncio.get_running_loop().call_later(seconds, self._reopen)
@@ -200,7 +200,7 @@ class Server:
         return ""
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, but not longer than the server runs."""
+        """Wait, but stop when the server stops."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
@@ -261,7 +261,7 @@ async def _send(incoming: web.BaseRequest, answer: Answer) -> web.StreamResponse
         raise DroppedError
     connection = cast("Connection", incoming.protocol)
     response = _response(answer)
-    # aiohttp loses what is pipelined behind an offer to upgrade.
+    # aiohttp loses requests that are pipelined after an Upgrade request.
     if answer.close or connection.last or "Upgrade" in incoming.headers:
         response.force_close()
     timer = asyncio.get_running_loop().call_later(SECONDS, transport.abort)

@@ -59,7 +59,7 @@ class PostgresqlStore(SqlStore):
         """
         try:
             host = urlsplit(url).hostname
-        except ValueError:  # whose text may quote the password
+        except ValueError:  # its text may quote the password
             raise ValueError(f"--store: {MALFORMED}") from None
         name = f"PostgreSQL on {host}" if host else "PostgreSQL"
         super().__init__(name, credentials, keys, postgresql.insert)

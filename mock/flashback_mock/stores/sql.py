@@ -222,7 +222,7 @@ class SqlStore(Store):
 
     @transaction
     def _begin_rotation(self, db: Connection) -> int:
-        """Let every update from now on seal with a new key; count what an old one sealed."""
+        """Make all further updates seal with a new key; count the values sealed with an old one."""
         self._exclude_others(db)
         if not self._is_sqlite:  # wait for updates, which lock this table before they read the key
             db.exec_driver_sql(f"LOCK TABLE {CONFIGURATION.name} IN EXCLUSIVE MODE")
@@ -251,7 +251,7 @@ class SqlStore(Store):
     def _end_rotation(self, db: Connection) -> None:
         self._check_rotation(db)
         if self._old_count(db):
-            raise self.error("not all is re-encrypted; run rotate-keys again")
+            raise self.error("some credentials are not re-encrypted; run rotate-keys again")
         self._keys.end_rotation(self._id)
 
     def _check_rotation(self, db: Connection) -> None:

@@ -20,7 +20,7 @@ MAGIC = b"SQLite format 3\0"
 APPLICATION_ID = 0x666C6D73  # "flms", at offset 68 of the file
 # A rollback journal that is truncated after each transaction keeps what was replaced no longer than
 # that; a write-ahead log would keep it until a checkpoint. Without spilling, the file's header,
-# which says whose file it is, is written before anything that follows.
+# which identifies the file as ours, is written before all other pages.
 PRAGMAS = """
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = TRUNCATE;

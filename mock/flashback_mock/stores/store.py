@@ -85,7 +85,7 @@ class Store(Protocol):
         """
 
     async def configuration(self, id: str) -> dict[str, Any]:
-        """Return what is stored, of a credential only when it changed; raise `NotFoundError`."""
+        """Return the configuration, credentials only by time of change; raise `NotFoundError`."""
 
     async def configurations(self) -> dict[str, str]:
         """Return the ids of the first thousand configurations, each with its workspace."""
@@ -101,7 +101,7 @@ class Store(Protocol):
         """
 
     async def expire_token(self, token: str) -> None:
-        """Let a token expire now; raise `UnauthorizedError` if it is unknown."""
+        """Expire a token now; raise `UnauthorizedError` if it is unknown."""
 
     async def revoke_token(self, token: str) -> None:
         """Remove a token; raise `UnauthorizedError` if it is unknown."""
@@ -115,7 +115,7 @@ class Store(Protocol):
     def rotate(self) -> AsyncIterator[tuple[int, int]]:
         """Re-encrypt all credentials with a new master key, then destroy the old ones.
 
-        Yield how many are done, and of how many. An interrupted rotation resumes when it is
+        Yield the number done and the total. An interrupted rotation resumes when it is
         called again.
         """
 

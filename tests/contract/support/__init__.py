@@ -1,1 +1,1 @@
-"""What carries the promises: the contract as data, requests, rules, findings and the verdict."""
+"""The code behind the promises: the contract as data, requests, rules, findings and the verdict."""

@@ -18,7 +18,7 @@ MEANINGS = {
     "FLASHBACK_ADMIN_TOKEN": "a token of an ADMIN of the id's workspace",
     "FLASHBACK_READER_TOKEN": "a token of a member of the id's workspace who may only read",
     "FLASHBACK_STRANGER_TOKEN": "a token of a user who is not a member of the id's workspace",
-    "FLASHBACK_EXPIRED_TOKEN": "a token that was valid once",
+    "FLASHBACK_EXPIRED_TOKEN": "an expired token",
     "FLASHBACK_FOREIGN_AI_LLM_ID": "the id of a configuration of another workspace",
     "FLASHBACK_SIBLING_AI_LLM_ID": "the id of another throwaway configuration of its workspace",
 }
@@ -70,11 +70,11 @@ class Backend:
         self._timeouts = 0
 
     def users(self, *variables: str) -> list[str]:
-        """Return those of the variables whose tokens were given."""
+        """Return the variables whose tokens are set."""
         return [variable for variable in variables if variable in self.given]
 
     def place(self, id: str) -> Place:
-        """Return what is known about the id."""
+        """Return the place that the id names."""
         if id in self.own_ids:
             return Place("own", "the configuration", id)
         if id == self.given.get(FOREIGN_ID):
@@ -121,7 +121,7 @@ class Backend:
         return self.no_verdict
 
     def control(self, body: object, *, id: str | None = None) -> Request:
-        """Return a request that must always work: as the writer, on a connection of its own."""
+        """Return a request that must always work: as the writer, on a new connection."""
         content = contract.to_json(body)
         headers = (
             ("Content-Type", "application/json"),

@@ -71,7 +71,7 @@ def _of_body(request: Request) -> Iterator[Reason]:
 
 
 class _Parser:
-    """Reads a body as strictly as RFC 8259 allows, and says what is odd about it."""
+    """Reads a body as strictly as RFC 8259 allows, and reports every violation."""
 
     def __init__(self, body: bytes) -> None:
         self.reasons: list[Reason] = []

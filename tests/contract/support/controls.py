@@ -14,11 +14,11 @@ SET_UP_WRONGLY = {
         "has no configuration with the id, or no API at this URL",
         "give the id of a throwaway configuration with --id, or add a path to --backend-url",
     ),
-    405: ("does not take PUT here", "see whether --backend-url lacks a path"),
+    405: ("does not accept PUT at this path", "check whether --backend-url lacks a path"),
 }
 HAPPENED = {
     401: ("the token expired or was revoked", "run again with a fresh FLASHBACK_TOKEN"),
-    403: ("the token may not update any more", "see who changed its access, then run again"),
+    403: ("the token may no longer update", "check who changed its access, then run again"),
     404: ("the configuration is gone", "create it again, or give another --id"),
 }
 IN_TLS = "give the CA's certificate with --ca FILE, or set SSL_CERT_FILE"
@@ -64,17 +64,17 @@ def _wrong_setup(backend: Backend, exchange: Exchange) -> NoVerdictError:
         location = exchange.response.header("Location") or "elsewhere"
         return backend.give_up(f"{got}, to {location}", "give that address with --backend-url")
     if exchange.status >= 500:
-        return backend.give_up(f"{got}: it fails", "see its log, then run again")
+        return backend.give_up(f"{got}: it fails", "check its log, then run again")
     if "HTTPS port" in exchange.response.text:
         return backend.give_up(f"{got}: the port speaks TLS", "use https:// in --backend-url")
-    cure = "see whether --backend-url names the API, and lacks no path"
+    cure = "check that --backend-url names the API, including its path"
     what = exchange.response.media_type or "no media type"
     return backend.give_up(f"{got}, a page ({what}) and not the API", cure)
 
 
 def _unreachable(backend: Backend, exchange: Exchange) -> NoVerdictError:
     failure = exchange.failure
-    cure = "see whether the backend runs, and --backend-url names its host and port"
+    cure = "check that the backend is running, and that --backend-url has its host and port"
     is_secure = backend.url.startswith("https")
     if "TLS failed" in failure:
         plain = "WRONG_VERSION" in failure or "RECORD_LAYER" in failure
@@ -100,9 +100,9 @@ def confirm(backend: Backend, exchange: Exchange) -> bool:
     last = "; ".join(f"{one.request.method} {one.request.target}: {one.got}" for one in suspects)
     if control.response is None:
         raise backend.give_up(
-            f"{backend.url} does not answer any more ({control.failure}), the control request "
+            f"{backend.url} no longer answers ({control.failure}), the control request "
             f"included; the last requests were {last}",
-            "see whether the backend still runs, then run again",
+            "check that the backend is still running, then run again",
         )
     what, cure = HAPPENED.get(control.status, ("the backend is down", "see its log"))
     raise backend.give_up(

@@ -12,7 +12,7 @@ VARIABLE = re.compile(r"\$\{\w+\}")
 
 
 class Redactor:
-    """Replaces tokens, and what is derived from them, by the shell expression that gives them."""
+    """Replaces tokens, and values derived from them, with equivalent shell expressions."""
 
     def __init__(self, tokens: Mapping[str, str]) -> None:
         """Know the tokens by the name of their variable."""
@@ -38,7 +38,7 @@ class Redactor:
         return self.redact(octets.decode("latin-1")).encode("latin-1")
 
     def quote(self, text: str) -> str:
-        """Return one word of a shell command that stands for the text."""
+        """Quote the text as one shell word."""
         words: list[str] = []
         end = 0
         for found in self._pattern.finditer(text):

@@ -1,4 +1,4 @@
-"""deviations.yaml: findings on named backends that somebody accepted, each with a reason."""
+"""deviations.yaml: accepted findings by backend, with a reason for each one."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""One request, its response, and what the tests know about who asks for what."""
+"""One request, its response, and what the tests know about its user and configuration."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ class NoVerdictError(BaseException):
     """
 
     def __init__(self, reason: str, cure: str = "") -> None:
-        """Have a reason and a cure."""
+        """Store the reason and the remedy."""
         super().__init__(reason)
         self.reason = reason
         self.cure = cure
@@ -30,7 +30,7 @@ def _parsed(body: bytes) -> Any:
 
 @dataclass(frozen=True)
 class User:
-    """Who asks: a role, or a way of having no valid token."""
+    """The sender: a role, or a kind of invalid token."""
 
     kind: str  # part of a finding's id
     words: str
@@ -73,7 +73,7 @@ class Request:
         return None
 
     def again(self) -> Self:
-        """Return the same request for a connection of its own."""
+        """Return the same request for a new connection."""
         return replace(self, on_new_connection=True)
 
     @property
@@ -162,5 +162,5 @@ class Exchange:
 
     @property
     def got(self) -> str:
-        """What came, in a word or two."""
+        """Describe the outcome in a word or two."""
         return str(self.status) if self.response else "no response"

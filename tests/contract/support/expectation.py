@@ -14,7 +14,7 @@ REFUSALS = frozenset(range(300, 500))
 
 @dataclass(frozen=True)
 class Expectation:
-    """The statuses that are right, and what is broken by any other."""
+    """The expected statuses, and the rule that any other status breaks."""
 
     statuses: frozenset[int]
     clause: str  # that another status breaks
@@ -54,7 +54,7 @@ class Expectation:
 
 
 def expectation_of(request: Request) -> Expectation:
-    """Return how the contract wants the request to be answered."""
+    """Return the response that the contract requires."""
     expectation = _expectation_of(request)
     if request.words:
         return replace(expectation, words=f"{expectation.words}; {request.words}")

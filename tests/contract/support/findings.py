@@ -29,7 +29,7 @@ class Example:
 
     @property
     def size(self) -> tuple[int, int]:
-        """How much there is to read, in the request and in words."""
+        """The length of request and description, to prefer short examples."""
         request = self.exchange.request
         return len(request.target) + len(request.body), len(self.sent)
 
@@ -106,14 +106,14 @@ class Findings(dict[str, Finding]):
         return self[id]
 
     def is_new(self, breach: Breach) -> bool:
-        """Return whether there is no finding of the breach's cause yet."""
+        """Return whether this is the first breach with its cause."""
         return self._id_of(breach) not in self
 
     def _id_of(self, breach: Breach) -> str:
         return next((cause for cause in breach.causes if self._is_open(cause)), breach.id)
 
     def _is_open(self, id: str) -> bool:
-        """Return whether there is such a finding, and nobody accepted it."""
+        """Return whether there is such a finding that is not accepted."""
         return id in self and self[id].severity != "accepted"
 
     def decides(self, finding: Finding) -> bool:
@@ -130,6 +130,6 @@ class Findings(dict[str, Finding]):
             if id not in self and (is_whole or rule in self.judged):
                 clause, kind = rule.split("/")
                 expected = "the accepted deviation, until somebody fixes it"
-                got = "it does not occur any more; remove it from the deviations file"
+                got = "it no longer occurs; remove it from the deviations file"
                 subject = f"the accepted deviation {id}"
                 self[id] = Finding(Breach(clause, kind, outcome, expected, got, subject), promise)

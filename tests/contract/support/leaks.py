@@ -105,7 +105,7 @@ def spellings(credential: str) -> list[tuple[str, str]]:
 
 
 def encodings(canary: str) -> Iterator[tuple[str, str, int]]:
-    """Yield how a canary may be encoded, the text, and how much of it gives it away."""
+    """Yield each encoding of a canary: its name, the text, and the length that identifies it."""
     secret = canary[6:]
     octets = secret.encode()
     yield "as it is", secret, 6

@@ -20,14 +20,14 @@ def add_options(add: Callable[..., Any]) -> None:
     )  # fmt: skip
     add(
         "--max-time", type=_positive, default=0.0, metavar="S",
-        help="go on generating for S seconds",
+        help="keep generating for S seconds",
     )  # fmt: skip
-    add("--rate-limit", type=_rate, default=0.0, metavar="N/s", help="requests per second, at most")
+    add("--rate-limit", type=_rate, default=0.0, metavar="N/s", help="maximum requests per second")
     add(
         "--timeout", type=_positive, default=10.0, metavar="S",
         help="seconds to wait for a response (default: 10)",
     )  # fmt: skip
-    add("--ca", type=_file, metavar="FILE", help="certificate of the CA of a https backend, PEM")
+    add("--ca", type=_file, metavar="FILE", help="CA certificate of an HTTPS backend, PEM")
     add(
         "--source", type=_sources, default=[], metavar="LIST",
         help="send values of these sources only: page, vendor, ours, separated by commas",
@@ -47,8 +47,8 @@ def add_options(add: Callable[..., Any]) -> None:
         help=f"repeat only what broke in an earlier run (default: {LAST_VERDICT})",
     )  # fmt: skip
     add("--list", action="store_true", help="print the names of all promises and send nothing")
-    add("--seed", type=_integer, metavar="N", help="repeat the requests of a run")
-    add("--report-dir", type=Path, metavar="DIR", help="where the reports go (default: reports)")
+    add("--seed", type=_integer, metavar="N", help="seed of the run to repeat")
+    add("--report-dir", type=Path, metavar="DIR", help="folder for the reports (default: reports)")
 
 
 def _positive(text: str) -> float:
@@ -90,5 +90,5 @@ def _sources(text: str) -> list[str]:
 def _file(text: str) -> Path:
     file = Path(text)
     if not file.is_file():
-        raise argparse.ArgumentTypeError(f"{text}: there is no such file")
+        raise argparse.ArgumentTypeError(f"{text}: no such file")
     return file

@@ -92,7 +92,7 @@ class Follower:
             promise.broken_at_once = promise.name in at_once
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Take down which promises are to be tested."""
+        """Record which promises will be tested."""
         for item in session.items:
             self.run.promises[item.name] = Promise(
                 item.name, family_of(item), sentence_of(item), clause_of(item).id, self.run
@@ -131,7 +131,7 @@ class Follower:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Put words in the place of a traceback, which could show a token."""
+        """Replace a traceback, which could show a token, with a message."""
         report = yield
         error = call.excinfo.value if call.excinfo else None
         if report.skipped and error:
@@ -147,7 +147,7 @@ class Follower:
         return report
 
     def _fault(self, what: str) -> None:
-        """Have no verdict: the tests themselves failed."""
+        """End without a verdict, because the tests themselves failed."""
         self._end(
             f"a fault of the contract tests, not of the backend: {what}",
             "report it, with the seed and the versions in the verdict",
@@ -158,7 +158,7 @@ class Follower:
             self.run.backend.give_up(reason, cure)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Have no verdict on a contract that was tested in part."""
+        """End without a verdict, because the run was interrupted."""
         exits = (pytest.Session.Interrupted, pytest.exit.Exception)  # of the run's own
         if not isinstance(excinfo.value, exits):
             self._end("interrupted")
@@ -168,7 +168,7 @@ class Follower:
         self._fault(f"{excinfo.typename}: {excinfo.value}")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Say why a test module could not be read; nothing else would."""
+        """Print why a test module could not be imported."""
         if report.failed:
             self._fault(str(report.longrepr))
 

@@ -1,4 +1,4 @@
-"""A promise under test: sends requests, and holds each exchange against the rules."""
+"""A promise under test: sends requests, and checks each exchange against the rules."""
 
 import argparse
 import time
@@ -19,8 +19,8 @@ from support.expectation import Expectation, expectation_of
 from support.findings import Finding, Findings
 from support.leaks import Credentials
 
-AFTER_A_FINDING = 2.0  # seconds that a promise may go on once it is broken
-IN_ALL = 20.0  # seconds that all broken promises may go on
+AFTER_A_FINDING = 2.0  # seconds that a promise is tested after its first finding
+IN_ALL = 20.0  # seconds that all broken promises are tested after their first finding
 SUSPICIOUS = (0, 401, 403, 404, 405)  # statuses, as 5xx, that the backend may answer to all
 
 
@@ -130,7 +130,7 @@ class Promise:
         )
 
     def ask(self, *, expectation: Expectation | None = None, **parts: Any) -> Exchange | None:
-        """Send a request and hold its exchange against the rules; None if it is not selected."""
+        """Send a request and check its exchange against the rules; None if it is not selected."""
         return self.send(self.request(**parts), expectation)
 
     def expect(self, *statuses: int, clause: str, kind: str, words: str, **parts: Any) -> None:
@@ -140,7 +140,7 @@ class Promise:
         self.send(request, usual.but(statuses, clause=clause, kind=kind, words=words))
 
     def send(self, request: Request, expectation: Expectation | None = None) -> Exchange | None:
-        """Send a prepared request, and hold its exchange against the rules."""
+        """Send a prepared request, and check its exchange against the rules."""
         if self.is_over_budget():
             raise OverBudget
         expectation = expectation or expectation_of(request)
@@ -151,7 +151,7 @@ class Promise:
         return exchange
 
     def exchange(self, request: Request) -> Exchange:
-        """Send a request whose exchange is not judged yet."""
+        """Send a request without judging its exchange."""
         self.requests += 1
         return self.backend.exchange(request)
 
@@ -168,7 +168,7 @@ class Promise:
             return list(pool.map(exchange, requests))
 
     def hold(self, exchange: Exchange, expectation: Expectation | None = None) -> bool:
-        """Hold an exchange against the rules; return whether it broke none."""
+        """Check an exchange against the rules; return whether it broke none."""
         expectation = expectation or expectation_of(exchange.request)
         sent = expectation.words
         kept = True

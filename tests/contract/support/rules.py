@@ -1,4 +1,4 @@
-"""The rules for every exchange, from the most basic to what this request must be answered.
+"""The rules for every exchange, from the most basic to the status of this request.
 
 An exchange yields at most one finding, that of the first rule that it breaks. Access, and leaks of
 credentials and internals, are judged always.
@@ -17,7 +17,7 @@ from support.words import of_value
 
 
 def access(exchange: Exchange, expectation: Expectation) -> Breach | None:
-    """Judge whether somebody got in who may not."""
+    """Judge whether an unauthorized request got a 2xx."""
     reason = expectation.access
     if reason is None or not exchange.succeeded:
         return None

@@ -76,7 +76,7 @@ UNUSUAL: dict[str, list[str]] = {
 
 
 def unique() -> str:
-    """Return a UUID that nobody has used."""
+    """Return a new random UUID."""
     return str(uuid.UUID(int=RANDOM.getrandbits(128), version=4))
 
 
@@ -86,7 +86,7 @@ def canary() -> str:
 
 
 def fresh() -> dict[str, str]:
-    """Return a name that nobody has."""
+    """Return a new unique name."""
     return {"name": f"contract run {unique()}"}
 
 
@@ -141,7 +141,7 @@ def bodies() -> Iterator[Any]:
     yield json.dumps(not_escaped, ensure_ascii=False).encode()
 
 
-# What a client may send besides the request's own parts, without a word of it in the contract.
+# Harmless extra headers that a client may send although the contract does not mention them.
 CLIENTS = [
     {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "User-Agent": "Mozilla/5.0 (X11)"},
     {"Accept": "*/*", "User-Agent": "curl/8.5.0"},
@@ -259,7 +259,7 @@ def unreadable_bodies() -> Iterator[bytes]:
     yield from (b"key=x&secret=y", good[:-1] + b",}", good[:-1], good + b"}", good + good)
     yield from (good + b" x", good + b"\x00", good + b"// x", b"/* */" + good, b"\x00" * 8)
     yield from (good.replace(b'"', b"'"), b"{key: " + value + b"}", good.replace(b": ", b":\x0c"))
-    for second in (b'"key"', b'"k\\u0065y"', b'"secret"'):  # fields that are there twice
+    for second in (b'"key"', b'"k\\u0065y"', b'"secret"'):  # duplicate fields
         yield good[:-1] + b", " + second + b": " + value + b"}"
     deep = b"[" * 5000 + b"]" * 5000
     many = b"1" + b"0" * 5000
@@ -275,7 +275,7 @@ def unreadable_bodies() -> Iterator[bytes]:
     yield bytes.fromhex("1f8b08000000000000ffabae05004314a6bf02000000")  # compressed
 
 
-# Headers that some backends trust, though anybody can send them.
+# Headers that some backends trust, although any client can send them.
 TRUSTED_HEADERS = {
     "X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "Forwarded": "for=127.0.0.1",
     "X-Forwarded-Host": "localhost", "X-Forwarded-User": "admin", "X-Remote-User": "admin",

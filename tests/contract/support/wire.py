@@ -1,4 +1,4 @@
-"""HTTP/1.1 as it is written: every octet of target and headers, in order, over one connection."""
+"""Raw HTTP/1.1: every octet of target and headers, in order, over one connection."""
 
 import http.client
 import socket

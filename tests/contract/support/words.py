@@ -1,4 +1,4 @@
-"""Values in words: what a reader needs to see, and never more than a line of it."""
+"""Describe values for a reader, in one line at most."""
 
 import json
 import re

@@ -112,7 +112,7 @@ def test_killed_store_has_every_answered_update(place: Place, run: Run) -> None:
 def test_replaced_credentials_are_in_no_file(
     place: Place, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After each of a thousand updates, no file contains a piece of what was replaced.
+    """After each of a thousand updates, no file contains a part of a replaced value.
 
     Nor does one after a configuration was deleted, or the store reset.
     """

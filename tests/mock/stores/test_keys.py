@@ -28,7 +28,7 @@ def test_sealed_credential_reveals_only_its_size_class(size: int) -> None:
 
 
 def test_equal_credentials_are_sealed_differently() -> None:
-    """Every nonce is fresh: nobody sees that a credential equals the previous one."""
+    """Every nonce is fresh: equal credentials have different ciphertexts."""
     sealed = {VAULT.seal("the same", *PLACE)[HEADER_BYTES:][:32] for _ in range(1000)}
     assert len(sealed) == 1000
 

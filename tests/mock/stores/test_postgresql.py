@@ -155,7 +155,7 @@ def wait_for_locks(place: Place, expected: int) -> None:
 
 
 def test_processes_share_a_store(place: Place) -> None:
-    """Two processes that start at once on an empty schema create one store, and both use it."""
+    """Two processes that start simultaneously on an empty schema create and share one store."""
     with served(place, 2) as (one, other):
         assert place.sql("SELECT count(*) FROM flashback_mock_configuration")[0][0] == 3
         assert one.put(MAIN, name="From one", secret="of one") == 200
@@ -290,7 +290,7 @@ def test_crash_of_the_server_loses_nothing(place: Place, cluster: Cluster, run: 
     assert PLAIN_PASSWORD not in log
 
 
-def test_restart_between_updates_is_not_noticed(place: Place, cluster: Cluster, run: Run) -> None:
+def test_restart_between_updates_is_transparent(place: Place, cluster: Cluster, run: Run) -> None:
     """Connections that the server has closed meanwhile are replaced."""
     with place.opened(run, is_new=True) as store:
         run(store.update(OWNER, MAIN, {"name": "before"}))

@@ -1,4 +1,4 @@
-"""The file of a SQLite store: who owns it, who may open it, and what is left alone."""
+"""The file of a SQLite store: ownership, locking, and files that are left alone."""
 
 import os
 import sqlite3

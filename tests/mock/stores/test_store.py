@@ -174,7 +174,7 @@ def test_access_level_of_a_member_can_change(store: Store, run: Run) -> None:
 
 
 def test_tokens_can_be_expired_and_revoked(store: Store, run: Run) -> None:
-    """An expired and a revoked token authenticate nobody; adding a token again restores it."""
+    """An expired and a revoked token authenticate no one; adding a token again restores it."""
     for end in (store.expire_token, store.revoke_token):
         run(store.add(Fixtures(tokens=(Token(OWNER, "owner"),))))
         assert run(store.user_of(OWNER)) == "owner"
@@ -221,7 +221,7 @@ def test_reset_restores_the_fixtures(store: Store, run: Run) -> None:
 
 @durable
 def test_reopened_store_keeps_its_state(place: Place, store: Store, run: Run) -> None:
-    """What was stored is there when the store is opened again; fixtures do not overwrite it."""
+    """A reopened store keeps its state; fixtures do not overwrite it."""
     run(store.update(OWNER, MAIN, EXAMPLE))
     before = run(store.configuration(MAIN))
     run(store.close())

@@ -1,4 +1,4 @@
-"""Secrets are in no answer, log, process list or file, whatever a client sends."""
+"""Secrets never appear in responses, logs, process lists or files."""
 
 import base64
 import resource
@@ -59,7 +59,7 @@ def sent_while(url: str, failing: AbstractContextManager[None]) -> list[str]:
 
 
 def finished(process: subprocess.Popen[str], seen: list[str]) -> str:
-    """Kill the mock and return its log; add it and the process list to what was seen."""
+    """Kill the mock and return its log; add log and process list to the collected output."""
     seen += (Path(f"/proc/{process.pid}/{name}").read_text() for name in ("cmdline", "environ"))
     process.kill()
     seen.append(process.communicate()[0])
@@ -67,7 +67,7 @@ def finished(process: subprocess.Popen[str], seen: list[str]) -> str:
 
 
 def assert_no_secret(store: list[str], seen: list[str], *folders: Path) -> None:
-    """Rotate the keys, and assert that no secret is in what was seen or in any file."""
+    """Rotate the keys, and assert that no secret is in the collected output or in a file."""
     rotation = [sys.executable, "-m", "flashback_mock", "rotate-keys", *store]
     seen.append(subprocess.run(rotation, capture_output=True, text=True, check=True).stdout)
     assert all(f" {status} " in "".join(seen) for status in (200, 400, 401, 403, 404, 405, 500))
