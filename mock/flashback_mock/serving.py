@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 
-from anyio.from_thread import start_blocking_portal
-
 from .contract import Contract
 from .control.mock import Mock
 from .fixtures import Fixtures
@@ -97,6 +95,8 @@ def running(  # noqa: PLR0913 - all have a default
     `wrap` wraps the request handler. Raise `OSError` for a port that is
     in use, `ValueError` for invalid fixtures, and `StoreError` if the store cannot be opened.
     """
+    from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - the command needs none
+
     contract = contract or Contract()
     given = Fixtures.read(contract, fixtures)
     mock = Mock(contract, given, store_at(store, contract.credentials))

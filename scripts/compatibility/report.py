@@ -24,6 +24,13 @@ TITLES = {
     Change.NONE: "Notes",
 }
 REMOVED = "Responses that are removed"
+CHANGES = {
+    Change.NONE: "no change",
+    Change.WORDS: "a change of words",
+    Change.ADDITION: "an addition",
+    Change.UNDECIDED: "an undecided change",
+    Change.BREAKING: "a breaking change",
+}
 WEIGHTS = {
     Change.BREAKING: "breaking",
     Change.UNDECIDED: "undecided",
@@ -166,7 +173,7 @@ def _version(verdict: Verdict) -> str:
         if verdict.weight() == Change.WORDS:
             why = "words alone need no new version before a release"
         return f"Version OK: {why} ({old} → {new})."
-    what = WEIGHTS[verdict.weight()]
+    what = CHANGES[verdict.weight()]
     needs = f"{what} needs {verdict.least} or later"
     if verdict.step_is_enough:
         return f"Version OK: {needs}, and info.version is {new}."

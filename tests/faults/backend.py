@@ -13,9 +13,10 @@ from functools import cache
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
+from multidict import CIMultiDict
+
 import flashback_mock
 from flashback_mock.http import messages
-from multidict import CIMultiDict
 
 
 class Request:

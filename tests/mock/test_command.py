@@ -48,6 +48,27 @@ def test_printed_curl_line_works_when_pasted(root: Path, document: dict[str, Any
     assert json.loads(done.stdout) == examples["examples"]["updated"]["value"]
 
 
+def test_sample_of_the_services_page_works(curl: str) -> None:
+    """The page's curl sample, with its body parameter as --data, gets the page's response."""
+    body = """{
+      "name": "Updated OpenAI Config",
+      "aiType": "OPENAI",
+      "endpoint": "https://api.openai.com/v2",
+      "key": "new-access-key",
+      "secret": "new-secret-key"
+    }"""
+    with command() as (_, _, url):
+        sample = [curl, "-s", "-X", "PUT", f"{url}/ai/llm/{MAIN}"]
+        sample += ["-H", "Content-Type: application/json", "-H", "Accept: application/json"]
+        sample += ["-H", "Authorization: Bearer owner-token", "--data", body]
+        done = subprocess.run(sample, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == {
+        "success": True,
+        "aiLlmId": MAIN,
+        "message": "AI LLM configuration updated successfully",
+    }
+
+
 def test_banner_shows_tokens_ids_and_address() -> None:
     """The banner shows every token with its access, every id, and where the page is."""
     with command() as (_, banner, url):
