@@ -42,7 +42,7 @@ def test_new_member_needs_no_edit(contract: Contract, changed_contract: ChangedC
 def test_new_field_needs_values(
     contract: Contract, backend: Backend, changed_contract: ChangedContract
 ) -> None:
-    """Without values of a new field there is no verdict, and the message says what to add."""
+    """A new field without test values gets no verdict; the message says what to add."""
     field = "        region:\n          type: string\n"
     checkout = changed_contract(FIELDS, field + FIELDS)
     with backend() as given:

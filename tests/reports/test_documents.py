@@ -142,7 +142,7 @@ def test_annotations_have_a_level() -> None:
 
 
 def test_no_verdict_is_an_annotation() -> None:
-    """No verdict and required but untested promises are errors with the reason."""
+    """A missing verdict, or a required promise that was not tested, is an error with its reason."""
     assert github.annotations(no_verdict()).startswith("::error title=No verdict::GET and PUT are")
     untested = github.annotations(not_tested())
     assert untested.startswith("::error title=Not all promises were tested::7 promises")
@@ -206,7 +206,7 @@ def test_markdown_of_every_verdict_has_its_result() -> None:
     assert "Give the URL of the API itself with --backend-url." in html
 
 
-def test_markdown_of_a_backend_is_text(hostile: Verdict) -> None:
+def test_markdown_shows_backend_text_literally(hostile: Verdict) -> None:
     """Text from the backend creates no link, image, mention, table or HTML."""
     html = MarkdownIt().enable("table").render(render("verdict.md", hostile))
     assert not re.search("<(img|a|script)\\b", html)

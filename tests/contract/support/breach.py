@@ -14,7 +14,7 @@ class Breach:
 
     clause: str
     kind: str  # kind of value; never made of a value itself
-    outcome: str  # what came, in a stable word
+    outcome: str  # the outcome, in a stable word
     expected: str
     got: str
     subject: str = ""  # what the finding is about, unless it is what was sent

@@ -214,7 +214,7 @@ class Promise:
         if controls.confirm(self.backend, exchange):
             return
         self.run.crashed = True
-        got = f"{exchange.failure}, and the backend is gone since"
+        got = f"{exchange.failure}, and then the backend stopped responding"
         crash = replace(breach, outcome="crash", got=got, explained_by=())
         finding = self.run.findings.add(crash, exchange, sent, self.name)
         self.found[finding.id] = finding
