@@ -158,7 +158,5 @@ def segment(name: str, value: object, rule: Rule) -> str:
     rule.check(name, value)
     text = str(value)
     if text in {"", ".", ".."}:
-        raise ArgumentError.about(
-            name, "must not be empty, '.' or '..', which change the path"
-        )
+        raise ArgumentError.about(name, "must not be empty, '.' or '..', which change the path")
     return quote(text, safe="")
