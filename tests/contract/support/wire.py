@@ -42,8 +42,7 @@ class Wire:
 
     def send(self, request: Request) -> Response:
         """Return the response; raise `WireError` if no complete one comes."""
-        thread = threading.get_ident()
-        connection = self._connections.pop(thread, None)
+        connection = self._connections.get(threading.get_ident())
         if connection is None or request.on_new_connection:
             if connection:
                 connection.close()
@@ -71,10 +70,12 @@ class Wire:
             )
         else:
             connection = http.client.HTTPConnection(self._host, self._port, timeout=self.timeout)
+        # Known from the start, so that an interrupted run closes it too.
+        self._connections[threading.get_ident()] = connection
         try:
             connection.connect()
         except OSError as error:
-            connection.close()
+            self._drop(connection)
             raise WireError(_words(error), never_sent=True, cause=error) from None
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
@@ -88,13 +89,16 @@ class Wire:
             self._write(connection, request)
             response = _read(connection)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            connection.close()
+            self._drop(connection)
             cause: BaseException = TimeoutError() if time.monotonic() >= due else error
             raise WireError(_words(cause), never_sent=False, cause=cause) from None
         finally:
             timer.cancel()
-        self._connections[threading.get_ident()] = connection
         return response
+
+    def _drop(self, connection: http.client.HTTPConnection) -> None:
+        connection.close()
+        del self._connections[threading.get_ident()]
 
     def _write(self, connection: http.client.HTTPConnection, request: Request) -> None:
         connection.putrequest(
