@@ -19,7 +19,21 @@ import flashback_mock
 from flashback_mock.http import messages
 
 
-class Request:
+class _Message:
+    headers: CIMultiDict[str]
+
+    def set_header(self, name: str, value: str) -> Self:
+        """Replace a header."""
+        self.headers[name] = value
+        return self
+
+    def drop_header(self, name: str) -> Self:
+        """Remove a header."""
+        self.headers.popall(name, None)
+        return self
+
+
+class Request(_Message):
     """A request to the mock; a change may modify it."""
 
     def __init__(self, received: messages.Request, app: "ChangedApp") -> None:
@@ -118,16 +132,6 @@ class Request:
         self.path = self.path.rpartition("/")[0] + "/" + id
         return self
 
-    def set_header(self, name: str, value: str) -> Self:
-        """Replace a header."""
-        self.headers[name] = value
-        return self
-
-    def drop_header(self, name: str) -> Self:
-        """Remove a header."""
-        self.headers.popall(name, None)
-        return self
-
     def set_body(self, body: bytes) -> Self:
         """Replace the body."""
         self.body = body
@@ -151,7 +155,7 @@ class Request:
         await self._store.update(self.tokens["owner"], self.id, {"name": name})
 
 
-class Answer:
+class Answer(_Message):
     """A response of the mock; a change may modify it."""
 
     def __init__(self, status: int, body: bytes, **headers: str) -> None:
@@ -178,16 +182,6 @@ class Answer:
     def drop_field(self, field: str) -> Self:
         """Remove a field from the body."""
         self.json = {name: value for name, value in self.json.items() if name != field}
-        return self
-
-    def set_header(self, name: str, value: str) -> Self:
-        """Replace a header."""
-        self.headers[name] = value
-        return self
-
-    def drop_header(self, name: str) -> Self:
-        """Remove a header."""
-        self.headers.popall(name, None)
         return self
 
     def set_status(self, status: int) -> Self:
