@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import httpx
 import pytest
 import yaml
+from playwright.sync_api import Browser, sync_playwright
 
 from flashback_mock import Mock
 
@@ -58,6 +59,16 @@ def node() -> str:
 def chromium() -> str:
     """Return Chromium or Chrome."""
     return program("chromium", "google-chrome")
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Generator[Browser]:
+    """Yield a headless Chromium; without its sandbox, which root cannot have."""
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"]) as browser,
+    ):
+        yield browser
 
 
 @pytest.fixture

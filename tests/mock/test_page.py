@@ -21,7 +21,6 @@ from playwright.sync_api import (
     Locator,
     Page,
     expect,
-    sync_playwright,
 )
 
 from flashback_mock import Mock
@@ -43,16 +42,6 @@ Scheme = Literal["light", "dark"]
 SCREENS: list[tuple[int, Scheme]] = [(1400, "light"), (390, "dark")]
 # Swagger UI's own: its title is an h1 outside of its main part, its tags are h3.
 TOLERATED = {"heading-order", "region"}
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Generator[Browser]:
-    """Yield a headless Chromium; without its sandbox, which root cannot have."""
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"]) as browser,
-    ):
-        yield browser
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from reports import rendering
 from tests.reports.samples import ALL, Verdict, accepted, broken, kept, not_tested
@@ -14,16 +14,6 @@ from tests.reports.samples import ALL, Verdict, accepted, broken, kept, not_test
 Scheme = Literal["light", "dark"]
 SCREENS: list[tuple[int, Scheme]] = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 Open = Callable[[Verdict], Page]
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Generator[Browser]:
-    """A headless Chromium; without its sandbox, which root cannot have."""
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"]) as browser,
-    ):
-        yield browser
 
 
 @pytest.fixture
