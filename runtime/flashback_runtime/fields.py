@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast, final, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, cast, final, overload
 from urllib.parse import quote
 
 from attrs import field, frozen
@@ -17,8 +17,7 @@ from .secrets import Secret
 if TYPE_CHECKING:
     from attrs import Attribute
 
-
-_WRONG_TYPE: Final = "must be of type"
+U = TypeVar("U")
 
 
 @final
@@ -61,9 +60,14 @@ def box(value: str | Secret | Unset) -> Secret | Unset:
     return value if isinstance(value, (Secret, Unset)) else Secret(value)
 
 
-def box_values(mapping: Mapping[str, Any], names: Iterable[str] | None = None) -> dict[str, Any]:
-    """Return a copy with the values of these names in boxes, or with all of them."""
-    boxed = dict(mapping)
+def box_values(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, Any]:
+    """Return a copy with the values of these names in boxes, or with all of them.
+
+    Anything but a mapping is returned as it is.
+    """
+    if not isinstance(mapping, Mapping):
+        return mapping
+    boxed = dict(cast("Mapping[str, Any]", mapping))
     for name in boxed if names is None else boxed.keys() & set(names):
         boxed[name] = box(boxed[name])
     return boxed
@@ -92,65 +96,54 @@ class Rule:
 
         The frame that raises holds no revealed credential.
         """
-        problem = self._problem(value.reveal() if isinstance(value, Secret) else value)
-        if problem is None:
-            return
-        if problem.startswith(_WRONG_TYPE):
+        if problem := self._wrong_type(_revealed(value)):
             raise ArgumentTypeError.about(name, problem)
-        raise ArgumentError.about(name, problem)
+        if problem := next(self._broken_rules(_revealed(value)), None):
+            raise ArgumentError.about(name, problem)
 
-    def _problem(self, value: object) -> str | None:
-        kind = self.kind
-        if issubclass(kind, Enum):
-            return self._wrong_member(value, kind)
-        kinds = (int, float) if kind is float else kind
-        is_bool_for_number = isinstance(value, bool) and kind in {int, float}
-        if not isinstance(value, kinds) or is_bool_for_number:
-            return self._wrong_type(value)
-        if self.const is not UNSET and (type(value), value) != (type(self.const), self.const):
-            return f"must be {self.const!r}"
-        if isinstance(value, (int, float)):
-            return self._broken_number(value)
-        if isinstance(value, (str, list)):
-            text = cast("str", value)
-            return self._broken_length(len(text)) or self._broken_text(text)
-        return None
-
-    def _wrong_member(self, value: object, kind: type[Enum]) -> str | None:
-        if isinstance(value, kind):
+    def _wrong_type(self, value: object) -> str | None:
+        kinds: tuple[type[object], ...] = (self.kind,)
+        if self.kind is float:
+            kinds = (int, float)
+        elif issubclass(self.kind, Enum):
+            kinds = (str,)  # not every text is a member, see below
+        is_bool_for_number = isinstance(value, bool) and self.kind in {int, float}
+        if isinstance(value, kinds) and not is_bool_for_number:
             return None
-        if not isinstance(value, str):
-            return self._wrong_type(value)
-        return f"must be one of {', '.join(str(member.value) for member in kind)}"
-
-    def _wrong_type(self, value: object) -> str:
-        hint = "; leave it out instead" if value is None else ""
         kind = "number" if self.kind is float else self.kind.__name__
-        return f"{_WRONG_TYPE} {kind}, not {type(value).__name__}{hint}"
+        hint = "; leave it out instead" if value is None else ""
+        return f"must be of type {kind}, not {type(value).__name__}{hint}"
 
-    def _broken_length(self, length: int) -> str | None:
+    def _broken_rules(self, value: object) -> Iterator[str]:
+        if issubclass(self.kind, Enum) and not isinstance(value, self.kind):
+            yield f"must be one of {', '.join(str(member.value) for member in self.kind)}"
+        if self.const is not UNSET and (type(value), value) != (type(self.const), self.const):
+            yield f"must be {self.const!r}"
+        if isinstance(value, (int, float)) and value < self.minimum:
+            yield f"must be at least {self.minimum}"
+        if isinstance(value, (int, float)) and value > self.maximum:
+            yield f"must be at most {self.maximum}"
+        if isinstance(value, (str, list)):
+            yield from self._broken_lengths(len(cast("str", value)))
+        if isinstance(value, str):
+            yield from self._broken_texts(value)
+
+    def _broken_lengths(self, length: int) -> Iterator[str]:
         if length < self.min_length:
-            return f"must be at least {self.min_length} long, not {length}"
+            yield f"must be at least {self.min_length} long, not {length}"
         if length > self.max_length:
-            return f"must be at most {self.max_length} long, not {length}"
-        return None
+            yield f"must be at most {self.max_length} long, not {length}"
 
-    def _broken_text(self, text: object) -> str | None:
-        if not isinstance(text, str):
-            return None
+    def _broken_texts(self, text: str) -> Iterator[str]:
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
-            return "must not contain a lone surrogate"
+            yield "must not contain a lone surrogate"
         # fullmatch, since `$` accepts a line break at the end
         if self.pattern is not None and not re.fullmatch(self.pattern, text):
-            return self.words or f"must match {self.pattern}"
-        return None
+            yield self.words or f"must match {self.pattern}"
 
-    def _broken_number(self, number: float) -> str | None:
-        if number < self.minimum:
-            return f"must be at least {self.minimum}"
-        if number > self.maximum:
-            return f"must be at most {self.maximum}"
-        return None
+
+def _revealed(value: object) -> object:
+    return value.reveal() if isinstance(value, Secret) else value
 
 
 def segment(name: str, value: object, rule: Rule) -> str:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any, Final, NamedTuple, Self, cast
 
+from .connections import httpx
 from .errors import ArgumentError
 from .fields import UNSET, Rule, box, box_values
 from .proxies import Route, is_loopback, proxy_for
 from .secrets import Secret
-from .transport import httpx
 
 _TOKEN: Final = Rule(
     str,
@@ -72,21 +72,20 @@ class Settings(NamedTuple):
     max_retries: int = 0
 
     @classmethod
-    def of(cls, service: Service, *, allow_http: bool | None, **given: Any) -> Self:
-        """Return those of a new client; None means the environment's, else the contract's."""
+    def defaults(cls, service: Service, *, allow_http: bool | None) -> Self:
+        """Return those of the environment, else of the contract; `changed` checks them."""
         own = {
             "accept": "application/json",
             "accept-encoding": "identity",
             "user-agent": service.user_agent,
         }
-        if given["token"] is None:
-            given["token"] = box(service.variable("TOKEN"))
-        if given["base_url"] is None:
-            given["base_url"] = service.variable("BASE_URL") or service.base_url
-        if given["headers"] is None:
-            given["headers"] = {}
-        first = cls(service, _http_is_allowed(allow_http, service), box_values(own))
-        return first.changed(**given)
+        return cls(
+            service,
+            _http_is_allowed(allow_http, service),
+            box_values(own),
+            token=Secret(service.variable("TOKEN")),
+            base_url=service.variable("BASE_URL") or service.base_url,
+        )
 
     def changed(self, **given: Any) -> Self:
         """Return these settings with those given, UNSET ones left out; raise ArgumentError."""

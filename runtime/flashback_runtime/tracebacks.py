@@ -12,7 +12,9 @@ _LIBRARIES: Final = sys.stdlib_module_names | {
     *("anyio", "h11", "h2", "hpack", "httpcore", "httpx", "hyperframe", "idna", "sniffio"),
     *("socksio", "trio", "uvloop"),
 }
-_OPENERS: Final = frozenset({f"{__package__}.exchange", f"{__package__}.secrets"})
+_OPENERS: Final = frozenset(
+    f"{__package__}.{module}" for module in ("awaited", "blocking", "exchange", "secrets")
+)
 
 
 def cut_frames(error: BaseException) -> None:

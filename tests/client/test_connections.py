@@ -198,7 +198,7 @@ except errors.ApiConnectionError as error:
 
 
 @pytest.mark.parametrize("kind", ["FlashbackClient", "AsyncFlashbackClient"])
-@pytest.mark.parametrize("imported", ["flashback_client", "httpcore, flashback_runtime.tasks"])
+@pytest.mark.parametrize("imported", ["flashback_client", "httpcore, flashback_runtime.awaited"])
 def test_client_made_without_a_file_descriptor_is_refused(kind: str, imported: str) -> None:
     """The error of the constructor is ours, whether modules or certificates cannot be read."""
     script = f"""
