@@ -23,7 +23,7 @@ R = TypeVar("R")
 
 
 class AsyncIO:
-    """See `connections.IO`."""
+    """See `blocking.BlockingIO`."""
 
     def loop(self) -> asyncio.AbstractEventLoop:
         try:

@@ -43,24 +43,31 @@ def run(coroutine: Coroutine[Any, Any, R]) -> R:
 
 
 class BlockingIO:
-    """See `connections.IO`; its coroutines block and never suspend."""
+    """What differs from `awaited.AsyncIO`: the coroutines block and never suspend."""
 
     def loop(self) -> None:
-        return None
+        """Return None: there is no event loop."""
 
     def new_pool(self, route: Route) -> BlockingTransport:
+        """Return a transport with a new pool."""
         return BlockingTransport(route)
 
     async def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
+        """Wait."""
+        time.sleep(seconds)  # noqa: ASYNC251 - see the class
 
     async def call(self, function: Callable[[], object], ends_at: float) -> object:
+        """Return what a token function returns."""
         del ends_at
         return function()
 
     async def exchange(
         self, http: Any, request: httpx.Request, ends_at: float
     ) -> tuple[httpx.Response, bytes | None]:
+        """Return the response and its body as it was sent, None if a hook or a mock read it.
+
+        Raise TimeLimitError, and what httpx and its hooks raise.
+        """
         _attempt.ends_at = ends_at
         response: httpx.Response
         if isinstance(http, httpx.Client):

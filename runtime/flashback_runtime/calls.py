@@ -131,14 +131,8 @@ class Response(Generic[P]):
         """Set `parsed` to the body as the contract documents it, or `problem` to why it is not."""
         try:
             self.parsed = self.call.parse(self)
-        except (json.JSONDecodeError, UnicodeDecodeError):
-            self.problem = "the body is not JSON"
-        except RecursionError:
-            self.problem = "the body is nested too deeply"
-        except KeyError as error:
-            self.problem = f"{error} is missing"
-        except (TypeError, ValueError, AttributeError) as error:
-            self.problem = str(error)
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            self.problem = f"{type(error).__name__}: {error}"
 
     def raise_for_status(self) -> Self:
         """Return this response if it is a success; raise the error of its status if not."""

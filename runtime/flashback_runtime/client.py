@@ -62,7 +62,7 @@ class BaseClient(Generic[C, T]):
         defaults = Settings.defaults(self._service, allow_http=allow_http)
         self._settings = defaults.changed(
             token=defaults.token if token is None else token,
-            base_url=base_url or defaults.base_url,
+            base_url=defaults.base_url if base_url is None else base_url,
             timeout=timeout,
             attempt_timeout=attempt_timeout,
             max_retries=max_retries,

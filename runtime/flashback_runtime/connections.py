@@ -9,16 +9,21 @@ import errno
 import os
 import ssl
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import httpx
 
 from .errors import ArgumentError, FlashbackError
 from .proxies import Proxy, Route
 
+if TYPE_CHECKING:
+    from .awaited import AsyncIO
+    from .blocking import BlockingIO
+
 __all__ = ("CLOSED", "IO", "LIMITS", "MAX_BODY", "Connections", "httpcore_proxy", "httpx")
+
+IO: TypeAlias = "BlockingIO | AsyncIO"
 
 CLOSED: Final = "this client is closed; make a new one"
 MAX_BODY: Final = 1 << 20  # bytes of a response; documented ones are far smaller
@@ -31,30 +36,6 @@ _CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _IN_MEMORY: Final = (httpx.MockTransport, httpx.ASGITransport, httpx.WSGITransport)
 _contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
 _contexts_lock = threading.Lock()
-
-
-class IO(Protocol):
-    """What the blocking and the async client do differently."""
-
-    def loop(self) -> Any:
-        """Return the running event loop, None for the blocking client."""
-
-    def new_pool(self, route: Route) -> Any:
-        """Return a transport with a new pool."""
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-
-    async def call(self, function: Callable[[], object], ends_at: float) -> object:
-        """Return the function's result, awaited if necessary; raise TimeLimitError."""
-
-    async def exchange(
-        self, http: Any, request: httpx.Request, ends_at: float
-    ) -> tuple[httpx.Response, bytes | None]:
-        """Return the response and its body as it was sent, None if a hook or a mock read it.
-
-        Raise TimeLimitError, and what httpx and its hooks raise.
-        """
 
 
 class Connections:

@@ -103,12 +103,11 @@ def _request(
         options["extensions"] = {"timeout": _limits(http.timeout.as_dict(), ends_at)}
         return http.build_request(call.method, url, content=content, **options)
     options["extensions"] = {"timeout": _limits({"connect": _CONNECT_TIMEOUT}, ends_at)}
-    if content is None:
-        return httpx.Request(call.method, url, **options)
     # A stream with its headers set: httpx would build the headers twice, a tenth of a call.
     headers["host"] = settings.host
-    headers["content-length"] = str(len(content))
-    request = httpx.Request(call.method, url, stream=httpx.ByteStream(content), **options)
+    if content is not None:
+        headers["content-length"] = str(len(content))
+    request = httpx.Request(call.method, url, stream=httpx.ByteStream(content or b""), **options)
     request.read()  # for transports and tools that look at `request.content`
     return request
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, cast, final, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, overload
 from urllib.parse import quote
 
 from attrs import field, frozen
@@ -20,30 +20,19 @@ if TYPE_CHECKING:
 U = TypeVar("U")
 
 
-@final
-class Unset:
+class Unset(Enum):
     """The type of UNSET: a field that is left out. There is one, in copies and pickles too."""
 
-    __slots__ = ()
-    _only: Self | None = None
-
-    def __new__(cls) -> Self:
-        """Return the only one."""
-        if cls._only is None:
-            cls._only = super().__new__(cls)
-        return cls._only
+    UNSET = "UNSET"
 
     def __bool__(self) -> Literal[False]:
         return False
 
     def __repr__(self) -> str:
-        return "UNSET"
-
-    def __reduce__(self) -> str:
-        return "UNSET"
+        return self.value
 
 
-UNSET: Final = Unset()
+UNSET: Final = Unset.UNSET
 
 
 @overload

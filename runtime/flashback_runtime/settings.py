@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, Self, cast
 
 from .connections import httpx
 from .errors import ArgumentError
-from .fields import UNSET, Rule, box, box_values
+from .fields import UNSET, Rule, box
 from .proxies import Route, is_loopback, proxy_for
 from .secrets import Secret
 
@@ -82,7 +82,7 @@ class Settings(NamedTuple):
         return cls(
             service,
             _http_is_allowed(allow_http, service),
-            box_values(own),
+            {name: Secret(value) for name, value in own.items()},
             token=Secret(service.variable("TOKEN")),
             base_url=service.variable("BASE_URL") or service.base_url,
         )
