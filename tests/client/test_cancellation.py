@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.client.wire import Request
 
 CALLERS = 60
-SECONDS = 2.5
+SECONDS = 1.0
 Leave = Callable[[AsyncFlashbackClient, float], Coroutine[Any, Any, None]]
 
 

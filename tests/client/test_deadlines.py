@@ -96,7 +96,7 @@ def test_limit_per_attempt_can_be_set(update: Any) -> None:
     """attempt_timeout= ends an attempt; the call continues until its retries are used up."""
     with serving(waits_for_close) as wire:
         started = time.monotonic()
-        options = {"base_url": wire.url, "attempt_timeout": 0.5, "max_retries": 1}
+        options = {"base_url": wire.url, "attempt_timeout": 0.2, "max_retries": 1}
         with pytest.raises(errors.ApiTimeoutError, match="2 attempts"):
             update(None, name="n", options=options)
         assert took(started) < 3

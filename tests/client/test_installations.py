@@ -115,9 +115,11 @@ def test_client_works_on(name: str, packages: Path) -> None:
     if program is None:
         pytest.skip(f"{name} is not installed; put one on PATH to have it tested")
 
-    def behave(connection: socket.socket, request: Request, _: int) -> None:
-        gone = request.target.endswith("gone")
-        connection.sendall(answer(404 if gone else 200, {"success": not gone}))
+    def behave(connection: socket.socket, request: Request, number: int) -> None:
+        status = 404 if request.target.endswith("gone") else 200
+        # The retry that follows a 500 is logged, which must not reach stderr.
+        status = 500 if number == 1 else status
+        connection.sendall(answer(status, {"success": status == 200}))
 
     with serving(behave) as wire:
         command = [program, "-s", "-P", "-W", "error", "-c", SMOKE, wire.url]
