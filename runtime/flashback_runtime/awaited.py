@@ -80,9 +80,10 @@ async def _contained(function: Callable[[], Awaitable[R]], ends_at: float) -> R:
     """
     results: list[R] = []
     failures: list[BaseException] = []
+    limit = anyio.move_on_after(within(ends_at))
 
     async def run() -> None:
-        with anyio.move_on_after(within(ends_at)):
+        with limit:
             try:
                 results.append(await function())
             except asyncio.CancelledError:
@@ -94,8 +95,10 @@ async def _contained(function: Callable[[], Awaitable[R]], ends_at: float) -> R:
         group.start_soon(run)
     if failures:
         raise failures[0]
-    if not results:
+    if limit.cancelled_caught:
         raise TimeLimitError
+    if not results:  # a hook awaited something that was cancelled
+        raise asyncio.CancelledError
     return results[0]
 
 

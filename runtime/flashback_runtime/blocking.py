@@ -7,6 +7,7 @@ have the methods of httpcore's NetworkStream and NetworkBackend.
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -144,8 +145,14 @@ class DeadlineStream:
             self._stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         self._stream.close()
 
-    def start_tls(self, timeout: float | None = None, **options: Any) -> DeadlineStream:
-        return DeadlineStream(self._stream.start_tls(timeout=_limit(timeout), **options))
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> DeadlineStream:
+        stream = self._stream.start_tls(ssl_context, server_hostname, _limit(timeout))
+        return DeadlineStream(stream)
 
 
 def _limit(timeout: float | None) -> float | None:

@@ -50,7 +50,12 @@ class Connections:
         self.io = io
         self._home: tuple[int, Any] | None = None
         self._pools: dict[tuple[int, Any, Route], Any] = {}
-        self.closed = False
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether the client is closed, or the httpx client that it was given."""
+        return self._closed or getattr(self._given, "is_closed", False)
 
     def get(self, route: Route) -> Any:
         """Return what this process and event loop may use for the route."""
@@ -81,7 +86,7 @@ class Connections:
     def close(self) -> list[Any]:
         """Refuse calls from now on; return the transports that have to be closed here."""
         here = (os.getpid(), self.io.loop())
-        self.closed = True
+        self._closed = True
         if self._given is None:
             return [self._pools.pop(key) for key in list(self._pools) if key[:2] == here]
         if isinstance(self._given, (httpx.BaseTransport, httpx.AsyncBaseTransport)):

@@ -130,8 +130,12 @@ def _response(
     headers = Headers(response.headers.items())
     encoding = headers.get("content-encoding", "").lower()
     problem = None
-    if body is None:  # httpx has undone the encoding
-        body = response.content
+    if body is None:
+        try:
+            body = response.content  # httpx has undone the encoding
+        except httpx.StreamError:
+            body = b""
+            problem = "a hook closed or consumed the response without reading it"
     elif encoding in {"gzip", "x-gzip", "deflate"}:
         try:
             body = zlib.decompressobj(wbits=47).decompress(body, MAX_BODY + 1)
@@ -164,5 +168,5 @@ def _redact_chain(error: BaseException, secrets: list[Secret], method: str) -> N
 def _in_words(error: BaseException, root: BaseException) -> str:
     """Return the error's name and text, with the system's reason where it says none."""
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
-    reason = str(root)
+    reason = str(root) if isinstance(root, Exception) else ""  # not of a cancellation
     return text if reason in text else f"{text} ({reason})"

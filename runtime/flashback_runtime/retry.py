@@ -14,12 +14,19 @@ from typing import Any, Final, TypeVar, cast
 from .calls import Call, Failure, Response, printable
 from .connections import IO, Connections
 from .deadlines import TimeLimitError
-from .errors import ApiConnectionError, ApiTimeoutError, ResponseDecodeError
+from .errors import (
+    ApiConnectionError,
+    ApiTimeoutError,
+    ArgumentError,
+    FlashbackError,
+    ResponseDecodeError,
+)
 from .exchange import attempt
 from .secrets import Secret, redact, secrets_in
 from .settings import Settings, checked_token
 
 P = TypeVar("P")
+E = TypeVar("E", bound=FlashbackError)
 Outcome = Response[Any] | Failure
 
 RETRIED_STATUSES: Final = frozenset({408, 429, *range(500, 600)})
@@ -52,7 +59,7 @@ async def send(call: Call[Any, P], settings: Settings, connections: Connections)
         if renewable and isinstance(outcome, Response) and outcome.status_code == 401:
             renewable = False
             refused = token
-            token = progress.know(await _current_token(settings, io, deadline))
+            token = progress.know(await _renewed_token(progress, io, deadline))
             if token != refused:
                 continue
         delay = progress.delay(outcome)
@@ -76,6 +83,17 @@ async def _current_token(settings: Settings, io: IO, deadline: float) -> Secret 
     except TimeLimitError:
         return None
     return cast("Secret", checked_token(value, settings.service))
+
+
+async def _renewed_token(progress: _Progress, io: IO, deadline: float) -> Secret | None:
+    """Return the token for a retry; its errors say what an earlier attempt may have done."""
+    try:
+        return await _current_token(progress.settings, io, deadline)
+    except ArgumentError as error:
+        raise progress.error(ArgumentError, str(error), field=error.field) from None
+    except Exception as error:
+        error.add_note(str(progress.error(FlashbackError, "the token function failed")))
+        raise
 
 
 class _Progress:
@@ -135,7 +153,8 @@ class _Progress:
     def finish(self, outcome: Outcome) -> Response[Any]:
         """Return the parsed response; raise the error if there is none, or none as documented."""
         if isinstance(outcome, Failure):
-            raise self._connection_error(outcome) from outcome.cause
+            kind = ApiTimeoutError if outcome.timed_out else ApiConnectionError
+            raise self.error(kind, self._shown(outcome.text)) from outcome.cause
         outcome.attempts = self.attempts
         outcome.maybe_applied = self.maybe_applied
         is_success = outcome.status_code in self.call.successes
@@ -150,14 +169,10 @@ class _Progress:
             raise outcome.error(ResponseDecodeError, f"not what the contract documents: {problem}")
         return outcome
 
-    def _connection_error(self, failure: Failure) -> ApiConnectionError:
-        return self.call.error(
-            ApiTimeoutError if failure.timed_out else ApiConnectionError,
-            self._shown(failure.text),
-            url=self.url,
-            attempts=self.attempts,
-            maybe_applied=self.maybe_applied,
-        )
+    def error(self, kind: type[E], text: str, **facts: Any) -> E:
+        """Return an error that says what the attempts so far may have done."""
+        known = {"attempts": self.attempts, "maybe_applied": self.maybe_applied, **facts}
+        return self.call.error(kind, text, url=self.url, **known)
 
     def _secrets(self) -> list[Secret]:
         return [*self.tokens, *secrets_in(self.call.body)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Callable, Mapping
 from math import inf
@@ -33,13 +34,14 @@ _HOST: Final = Rule(
 )
 _HEADER_NAME: Final = Rule(
     str,
-    pattern=r"(?i)(?!(authorization|content-length|host|transfer-encoding)$)[!#$%&'*+.^_`|~0-9a-z-]+",
+    pattern=r"(?ai)(?!(authorization|content-length|host|transfer-encoding)$)[!#$%&'*+.^_`|~0-9a-z-]+",
     words="cannot be set: it is reserved, or not the name of a header",
 )
 _HEADER_VALUE: Final = Rule(
     str, pattern=r"([!-~]([ -~\t]*[!-~])?)?", words="must be visible ASCII on one line"
 )
 _SECONDS: Final = Rule(float)
+_LONGEST: Final = 1e9  # seconds; sockets refuse longer limits
 _RETRIES: Final = Rule(int, minimum=0)
 _SWITCH: Final = {"": False, "0": False, "false": False, "1": True, "true": True}
 
@@ -170,4 +172,6 @@ def _seconds(name: str, value: float | None) -> float:
     if value is None:
         return inf
     _SECONDS.check(name, value)
-    return value
+    if math.isnan(value):
+        raise ArgumentError.about(name, "must be a number, not nan")
+    return inf if value > _LONGEST else value

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -13,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 import certifi
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from flashback_client import AsyncFlashbackClient, FlashbackClient, FlashbackError, errors
 from flashback_runtime.proxies import proxy_for
@@ -21,7 +26,6 @@ from tests.client.wire import Request, answer, says, serving
 
 if TYPE_CHECKING:
     import socket
-    import ssl
 
 FINE = answer(200, UPDATED)
 
@@ -104,6 +108,16 @@ def test_httpx_client_handed_in_belongs_to_one_loop() -> None:
     asyncio.run(call(client))
     with pytest.raises(FlashbackError, match="another event loop"):
         asyncio.run(call(client))
+
+
+def test_httpx_client_that_is_closed_later_is_named() -> None:
+    """A call after its owner closed it is the same error as after close()."""
+    given = httpx.Client(transport=Service())
+    client = FlashbackClient(TOKEN, http_client=given)
+    client.update_ai_llm(ID)
+    given.close()
+    with pytest.raises(FlashbackError, match="this client is closed"):
+        client.update_ai_llm(ID)
 
 
 def test_httpx_client_handed_in_belongs_to_one_process() -> None:
@@ -267,6 +281,52 @@ def test_proxy_of_the_environment_is_used(update: Any, monkeypatch: pytest.Monke
     assert request.headers["proxy-authorization"] == "Basic dXNlcjpwI2FAcy9z"
 
 
+def self_signed(host: str, file: Path) -> ssl.SSLContext:
+    """A server's TLS context; its certificate is in the file, for SSL_CERT_FILE."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = serialization.NoEncryption()
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+    file.write_bytes(certificate.public_bytes(pem) + private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context
+
+
+def test_https_goes_through_a_tunnel_of_the_proxy(
+    update: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy sees a CONNECT and ciphertext; the certificate is the service's."""
+    context = self_signed("inside.test", tmp_path / "ca.pem")
+    received = bytearray()
+
+    def behave(connection: socket.socket, _: Request, __: int) -> None:
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with context.wrap_socket(connection, server_side=True) as secure:
+            while b'"tunnel"}' not in received:
+                received.extend(secure.recv(65536))
+            secure.sendall(FINE)
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    with serving(behave) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        options = {"base_url": "https://inside.test", "max_retries": 0}
+        assert update(None, name="tunnel", options=options).success is True
+        (request,) = proxy.requests
+    assert (request.method, request.target) == ("CONNECT", "inside.test:443")
+    assert "authorization" not in request.headers
+    assert f"Bearer {TOKEN}".encode() in received
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_proxy_is_never_used_for_loopback(
     update: Any, host: str, monkeypatch: pytest.MonkeyPatch
@@ -309,7 +369,11 @@ def test_no_proxy_is_read_as_curl_and_httpx_do(
 
 @pytest.mark.parametrize("kind", [FlashbackClient, AsyncFlashbackClient])
 @pytest.mark.parametrize(
-    "proxy", ["http://user:p4ss@proxy:99999", "http://u:p4ss@", "ftp://u:p4ss@proxy", "http://"]
+    "proxy",
+    [
+        *("http://user:p4ss@proxy:99999", "http://u:p4ss@", "ftp://u:p4ss@proxy", "http://"),
+        "http://u:p4ss@pröxy:1",
+    ],
 )
 def test_unusable_proxy_is_named_without_its_password(
     kind: Any, proxy: str, monkeypatch: pytest.MonkeyPatch

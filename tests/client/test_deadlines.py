@@ -14,7 +14,7 @@ import pytest
 
 from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
 from tests.client.support import ID, TOKEN, UPDATED, Service, blocking
-from tests.client.wire import Request, answer, serving, waits_for_close
+from tests.client.wire import Request, answer, says, serving, waits_for_close
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +64,14 @@ def test_call_is_limited_by_default() -> None:
     limits = service.requests[0].extensions["timeout"]
     assert limits["connect"] == 5
     assert 29 < limits["read"] <= 30
+
+
+@pytest.mark.parametrize("timeout", [None, 1e300, float("inf")])
+def test_limit_may_be_longer_than_sockets_allow(update: Any, timeout: float | None) -> None:
+    """A limit of more than 30 years is no limit, rather than an OverflowError."""
+    with serving(says(answer(200, UPDATED))) as wire:
+        options = {"base_url": wire.url, "timeout": timeout}
+        assert update(None, name="n", options=options).success is True
 
 
 def test_deadline_covers_retries(update: Any) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
 from tests.client.support import ID, TOKEN, UPDATED, Service, blocking, update_blocking
-from tests.client.wire import Request, answer, hangs_up, serving
+from tests.client.wire import Request, answer, hangs_up, says, serving
 
 if TYPE_CHECKING:
     import socket
@@ -200,6 +200,30 @@ def test_unusable_token_of_a_function_is_an_argument_error() -> None:
         asyncio.run(call())
 
 
+def test_failing_renewal_of_a_token_says_what_was_applied(waits: list[float]) -> None:
+    """After a lost attempt and a 401, errors of the token function do not hide the first one."""
+
+    def failing(then: str | Exception) -> FlashbackClient:
+        tokens: list[str | Exception] = [then, TOKEN]
+
+        def token() -> str:
+            given = tokens.pop()
+            if isinstance(given, Exception):
+                raise given
+            return given
+
+        service = Service(httpx.ReadError("lost"), httpx.Response(401))
+        return FlashbackClient(token, transport=service)
+
+    with pytest.raises(errors.ArgumentError, match=r"visible ASCII.*2 attempts, may have") as wrong:
+        failing("padded ").update_ai_llm(ID)
+    assert (wrong.value.field, wrong.value.maybe_applied) == ("token", True)
+    with pytest.raises(LookupError, match="provider") as foreign:
+        failing(LookupError("the identity provider is down")).update_ai_llm(ID)
+    assert "2 attempts, may have been applied" in foreign.value.__notes__[0]
+    assert len(waits) == 2
+
+
 def test_error_of_a_token_function_passes_unchanged() -> None:
     """Errors of the caller's own functions are the caller's, httpx errors included."""
 
@@ -221,6 +245,9 @@ def test_raise_for_status_hook_is_judged_by_its_response() -> None:
         await response.aread()
         response.raise_for_status()
 
+    def check_unread(response: httpx.Response) -> None:
+        response.raise_for_status()
+
     async def call(given: httpx.AsyncClient) -> None:
         await AsyncFlashbackClient(TOKEN, http_client=given).update_ai_llm(ID)
 
@@ -237,6 +264,12 @@ def test_raise_for_status_hook_is_judged_by_its_response() -> None:
     with pytest.raises(errors.NotFoundError, match=r"404 gone .1 attempt"):
         asyncio.run(call(awaited))
     assert len(service.requests) == 2
+    with (
+        serving(says(answer(404))) as wire,
+        httpx.Client(event_hooks={"response": [check_unread]}) as unread,
+        pytest.raises(errors.NotFoundError, match=r"404 .1 attempt"),
+    ):
+        FlashbackClient(TOKEN, base_url=wire.url, http_client=unread).update_ai_llm(ID)
 
 
 @pytest.mark.parametrize("length", [0, -5], ids=["nothing", "truncated"])
