@@ -55,11 +55,12 @@ async def _exchange(http: Any, request: httpx.Request) -> tuple[httpx.Response, 
         response = await http.send(request, stream=True, auth=None, follow_redirects=False)
     else:
         response = await http.handle_async_request(request)
-    async with aclosing(response):
+    stream = cast("httpx.AsyncByteStream", response.stream)
+    async with aclosing(stream):
         if response.is_stream_consumed:
             return response, None
         body = bytearray()
-        async for chunk in response.aiter_raw():
+        async for chunk in stream:
             body += chunk
             if len(body) > MAX_BODY:
                 break

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import closing, suppress
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from .connections import LIMITS, MAX_BODY, httpcore_proxy, httpx, tls_context
 from .deadlines import TimeLimitError, within
@@ -75,11 +75,12 @@ class BlockingIO:
             response = http.send(request, stream=True, auth=None, follow_redirects=False)
         else:
             response = http.handle_request(request)
-        with closing(response):
+        stream = cast("httpx.SyncByteStream", response.stream)
+        with closing(stream):
             if response.is_stream_consumed:
                 return response, None
             body = bytearray()
-            for chunk in response.iter_raw():
+            for chunk in stream:
                 body += chunk
                 if time.monotonic() > ends_at:
                     raise TimeLimitError

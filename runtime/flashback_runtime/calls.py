@@ -78,12 +78,18 @@ class Response(Generic[P]):
     """A response of any status, with its body parsed where the contract documents it."""
 
     def __init__(
-        self, call: Call[Any, P], url: str, status_code: int, headers: Headers, content: bytes
+        self,
+        call: Call[Any, P],
+        url: str,
+        status_code: int,
+        headers: Mapping[str, str],
+        content: bytes,
     ) -> None:
         self.call = call
         self.url = url
         self.status_code = status_code
         self.headers = headers
+        """Lookups accept any case."""
         self.content = content
         """The body, decompressed, at most 1 MiB of it."""
         self.parsed: P | None = None
@@ -99,7 +105,7 @@ class Response(Generic[P]):
     @property
     def request_id(self) -> str | None:
         """The service's id for this request, for its logs."""
-        found: str = self.headers.get("x-request-id") or self.headers.get("request-id", "")
+        found = self.headers.get("x-request-id") or self.headers.get("request-id", "")
         return printable(found) or None
 
     @property
@@ -177,8 +183,8 @@ class Response(Generic[P]):
         known = list(secrets)
         body = redact(self.content.decode("utf-8", "surrogateescape"), known)
         self.content = body.encode("utf-8", "surrogateescape")
-        for name, value in self.headers.items():
-            self.headers[name] = redact(value, known)
+        names = self.headers.keys()
+        self.headers = Headers({name: redact(self.headers[name], known) for name in names})
 
 
 def printable(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from .calls import Call, Failure, Response
 from .connections import MAX_BODY, Connections, httpx
 from .deadlines import TimeLimitError, left, within
-from .errors import FlashbackError, Headers
+from .errors import FlashbackError
 from .fields import UNSET
 from .secrets import Secret, redact, secrets_in
 from .settings import Settings
@@ -127,8 +127,7 @@ def _response(
     call: Call[Any, Any], request: httpx.Request, response: httpx.Response, body: bytes | None
 ) -> Response[Any]:
     """Return the response with its Content-Encoding undone, cut off after MAX_BODY bytes."""
-    headers = Headers(response.headers.items())
-    encoding = headers.get("content-encoding", "").lower()
+    encoding = response.headers.get("content-encoding", "").lower()
     problem = None
     if body is None:
         try:
@@ -149,7 +148,7 @@ def _response(
         problem = f"the body is larger than {MAX_BODY} bytes"
     content = body[:MAX_BODY]
     made: Response[Any]
-    made = Response(call, str(request.url), response.status_code, headers, content)
+    made = Response(call, str(request.url), response.status_code, response.headers, content)
     made.problem = problem
     return made
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, overload
@@ -87,7 +87,7 @@ class Rule:
         """
         if problem := self._wrong_type(_revealed(value)):
             raise ArgumentTypeError.about(name, problem)
-        if problem := next(self._broken_rules(_revealed(value)), None):
+        if problem := self._broken_rule(_revealed(value)):
             raise ArgumentError.about(name, problem)
 
     def _wrong_type(self, value: object) -> str | None:
@@ -103,32 +103,36 @@ class Rule:
         hint = "; leave it out instead" if value is None else ""
         return f"must be of type {kind}, not {type(value).__name__}{hint}"
 
-    def _broken_rules(self, value: object) -> Iterator[str]:
-        if issubclass(self.kind, Enum) and not isinstance(value, self.kind):
-            yield f"must be one of {', '.join(str(member.value) for member in self.kind)}"
+    def _broken_rule(self, value: object) -> str | None:
         if self.const is not UNSET and (type(value), value) != (type(self.const), self.const):
-            yield f"must be {self.const!r}"
-        if isinstance(value, (int, float)) and value < self.minimum:
-            yield f"must be at least {self.minimum}"
-        if isinstance(value, (int, float)) and value > self.maximum:
-            yield f"must be at most {self.maximum}"
+            return f"must be {self.const!r}"
         if isinstance(value, (str, list)):
-            yield from self._broken_lengths(len(cast("str", value)))
-        if isinstance(value, str):
-            yield from self._broken_texts(value)
+            text = cast("str", value)
+            return self._broken_length(len(text)) or self._broken_text(text)
+        if isinstance(value, (int, float)) and value < self.minimum:
+            return f"must be at least {self.minimum}"
+        if isinstance(value, (int, float)) and value > self.maximum:
+            return f"must be at most {self.maximum}"
+        return None
 
-    def _broken_lengths(self, length: int) -> Iterator[str]:
+    def _broken_length(self, length: int) -> str | None:
         if length < self.min_length:
-            yield f"must be at least {self.min_length} long, not {length}"
+            return f"must be at least {self.min_length} long, not {length}"
         if length > self.max_length:
-            yield f"must be at most {self.max_length} long, not {length}"
+            return f"must be at most {self.max_length} long, not {length}"
+        return None
 
-    def _broken_texts(self, text: str) -> Iterator[str]:
+    def _broken_text(self, text: object) -> str | None:
+        if not isinstance(text, str):
+            return None
+        if issubclass(self.kind, Enum) and not isinstance(text, self.kind):
+            return f"must be one of {', '.join(str(member.value) for member in self.kind)}"
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
-            yield "must not contain a lone surrogate"
+            return "must not contain a lone surrogate"
         # fullmatch, since `$` accepts a line break at the end
         if self.pattern is not None and not re.fullmatch(self.pattern, text):
-            yield self.words or f"must match {self.pattern}"
+            return self.words or f"must match {self.pattern}"
+        return None
 
 
 def _revealed(value: object) -> object:
