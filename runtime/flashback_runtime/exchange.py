@@ -46,7 +46,7 @@ async def attempt(
     if isinstance(error, TimeLimitError):
         error = httpx.ReadTimeout("no complete response within the time limit")
     if isinstance(error, httpx.HTTPStatusError):  # raised by a hook, raise_for_status
-        return _response(call, error.request, error.response, None)
+        return _response(call, settings, error.response, None)
     root = root_cause(error)
     if isinstance(root, OSError) and root is not error and passes_user_code(root):
         # A signal handler's TimeoutError, which httpcore took for its own.
@@ -77,7 +77,7 @@ async def _exchange(
     http = connections.get(settings.route)
     request = _request(call, settings, http, token, ends_at)
     response, body = await connections.io.exchange(http, request, ends_at)
-    return _response(call, request, response, body)
+    return _response(call, settings, response, body)
 
 
 def _request(
@@ -124,7 +124,7 @@ def _limits(given: dict[str, float | None], ends_at: float) -> dict[str, float |
 
 
 def _response(
-    call: Call[Any, Any], request: httpx.Request, response: httpx.Response, body: bytes | None
+    call: Call[Any, Any], settings: Settings, response: httpx.Response, body: bytes | None
 ) -> Response[Any]:
     """Return the response with its Content-Encoding undone, cut off after MAX_BODY bytes."""
     encoding = response.headers.get("content-encoding", "").lower()
@@ -148,7 +148,8 @@ def _response(
         problem = f"the body is larger than {MAX_BODY} bytes"
     content = body[:MAX_BODY]
     made: Response[Any]
-    made = Response(call, str(request.url), response.status_code, response.headers, content)
+    url = settings.base_url + call.path
+    made = Response(call, url, response.status_code, response.headers, content)
     made.problem = problem
     return made
 

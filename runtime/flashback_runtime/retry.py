@@ -141,14 +141,15 @@ class _Progress:
         """Return the seconds to wait before a retry; None if there is none."""
         if self.retries >= self.settings.max_retries:
             return None
-        backoff = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(self.retries, 10))
-        jittered = random.uniform(0, backoff)  # noqa: S311 - full jitter, not cryptography
         if isinstance(outcome, Failure):
             can_retry = not outcome.final and (self.call.is_idempotent or not outcome.sent)
-            return jittered if can_retry else None
-        if not self.call.is_idempotent or outcome.status_code not in RETRIED_STATUSES:
+        else:
+            can_retry = self.call.is_idempotent and outcome.status_code in RETRIED_STATUSES
+        if not can_retry:
             return None
-        return max(jittered, outcome.retry_after or 0.0)
+        least = outcome.retry_after if isinstance(outcome, Response) else None
+        backoff = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(self.retries, 10))
+        return max(least or 0.0, random.uniform(0, backoff))  # noqa: S311 - jitter, not cryptography
 
     def finish(self, outcome: Outcome) -> Response[Any]:
         """Return the parsed response; raise the error if there is none, or none as documented."""
