@@ -20,7 +20,20 @@ P = TypeVar("P")
 
 
 class BaseClient(Generic[C, T]):
-    """Validated settings and connections of a client, which its subclasses use."""
+    """Validated settings and connections of a client, which its subclasses use.
+
+    Args:
+        token: text, or a function that returns it, called for every call and after a 401.
+        base_url: where the service is, instead of the environment's or the contract's.
+        timeout: seconds for a whole call, retries included; None for no limit.
+        attempt_timeout: seconds for one attempt, instead of half of the time left.
+        max_retries: retries after lost connections, 408, 429 and 5xx.
+        headers: sent with every request.
+        allow_http: accept http:// beyond loopback, which shows the token to the network.
+        http_client: an httpx client; its settings are yours, and so is closing it.
+        transport: an httpx transport.
+
+    """
 
     _service: ClassVar[Service]
     _client_type: ClassVar[type[Any]]
@@ -39,20 +52,7 @@ class BaseClient(Generic[C, T]):
         http_client: C | None = None,
         transport: T | None = None,
     ) -> None:
-        """Validate the settings; raise ArgumentError, or FlashbackError without a free descriptor.
-
-        Args:
-            token: text, or a function that returns it, called for every call and after a 401.
-            base_url: where the service is, instead of the environment's or the contract's.
-            timeout: seconds for a whole call, retries included; None for no limit.
-            attempt_timeout: seconds for one attempt, instead of half of the time left.
-            max_retries: retries after lost connections, 408, 429 and 5xx.
-            headers: sent with every request.
-            allow_http: accept http:// beyond loopback, which shows the token to the network.
-            http_client: an httpx client; its settings are yours, and so is closing it.
-            transport: an httpx transport.
-
-        """
+        """Raise ArgumentError, or FlashbackError when no file can be opened."""
         if token is not None and not callable(token):
             token = box(token)
         headers = {} if headers is None else box_values(headers)
