@@ -34,6 +34,8 @@ class Shape:
         """Return whether a proxy, or the server before it routes, made the response."""
         if "json" in response.media_type or response.succeeded:
             return False
+        if response.status == 500:  # a proxy refuses with 4xx or 501 to 504; this is a failure
+            return False
         names = {name.lower() for name, _ in response.headers}
         is_other_server = response.header("Server") != self.server
         lacks_headers = bool(self.headers - names)
