@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from support.exchange import Response
 
+# No length, a long target, large headers: refused by servers before they route, in any format.
+BEFORE_ROUTING = (411, 414, 431)
 CHANGING_HEADERS = {
     "age", "alt-svc", "cache-control", "connection", "content-encoding", "content-language",
     "content-length", "content-type", "date", "etag", "expires", "keep-alive", "last-modified",
@@ -32,6 +34,8 @@ class Shape:
 
     def differs(self, response: Response) -> bool:
         """Return whether a proxy, or the server before it routes, made the response."""
+        if response.status in BEFORE_ROUTING:
+            return True
         if "json" in response.media_type or response.succeeded:
             return False
         if response.status == 500:  # a proxy refuses with 4xx or 501 to 504; this is a failure
