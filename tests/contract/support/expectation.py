@@ -112,6 +112,10 @@ def _statuses(*reasons: Reason) -> frozenset[int]:
 def kind_of_valid(request: Request) -> tuple[str, str, str]:
     """Return clause, kind and words of a valid request: what may be special about its body."""
     fields = request.text_fields
+    media_type = request.header("Content-Type") or ""
+    if media_type != "application/json":
+        kind = "charset" if "charset" in media_type.lower() else "case"
+        return "media-type", kind, f"`Content-Type: {media_type}`"
     if request.chunks is not None:
         return "chunked", "in-chunks", f"a valid body in {len(request.chunks)} chunks"
     if len(request.body) == contract.LARGEST_BODY:
