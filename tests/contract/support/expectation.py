@@ -154,6 +154,7 @@ def character_of(name: str, value: str) -> str:
 def _character_of_url(value: str) -> str:
     host = value.split("/", 3)[2] if value.count("/") > 1 else ""
     special = {
+        "http": value.lower().startswith("http:"),
         "scheme-case": value.partition(":")[0] not in ("http", "https"),
         "port": ":" in host,
         "query": "?" in value or "#" in value,
