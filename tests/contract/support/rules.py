@@ -13,7 +13,7 @@ from support.exchange import Exchange
 from support.expectation import Expectation
 from support.leaks import Credentials, internals
 from support.proxies import Shape
-from support.words import of_value
+from support.words import id_of, of_value
 
 
 def access(exchange: Exchange, expectation: Expectation) -> Breach | None:
@@ -62,8 +62,11 @@ def ordinary(exchange: Exchange, expectation: Expectation, shape: Shape) -> Iter
 
 
 def _breach(clause: str, kind: str, outcome: str, expected: str, got: str) -> Breach:
-    """Return a breach that a broader kind of value explains, if that has a finding, too."""
-    broader = [other for other in BROADER_KINDS.get(clause, ()) if other != kind]
+    """Return a breach that a broader one explains, if that has a finding, too."""
+    kinds = [other for other in BROADER_KINDS.get(clause, ()) if other != kind]
+    broader = [id_of(clause, other, outcome) for other in kinds]
+    if clause in ("unauthorized", "order"):  # who was let in gets the answers of a user
+        broader += [id_of("authentication", other, "200") for other in (kind, *kinds)]
     return Breach(clause, kind, outcome, expected, got, explained_by=tuple(broader))
 
 
