@@ -101,7 +101,7 @@ def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
     got = exchange.got
     failing = partial(Breach, is_basic=True, outcome=got, expected=expected, got=got)
     for reason in expectation.reasons:
-        if reason.clause in ("unreadable-body", "json-open"):
+        if reason.clause in ("unreadable-body", "json-open") or reason.kind.startswith("empty"):
             return failing("unreadable-body", "server-error", subject=reason.words)
     if expectation.reasons:
         first = expectation.reasons[0]
