@@ -86,6 +86,8 @@ def _own(request: Request, response: str) -> str | None:
         for how, spelling in spellings(credential):
             if spelling in response:
                 return how
+        if CANARY.fullmatch(credential) and credential[-4:] in re.findall(r"\w+", response):
+            return "its last four letters"
     return None
 
 
