@@ -68,6 +68,8 @@ def _breach(clause: str, kind: str, outcome: str, expected: str, got: str) -> Br
     broader = [id_of(clause, other, outcome) for other in kinds]
     if clause in ("unauthorized", "order"):  # who was let in gets the answers of a user
         broader += [id_of("authentication", other, "200") for other in (kind, *kinds)]
+    if clause == "order":  # who gets this status for any configuration learns nothing of it
+        broader += [id_of("unauthorized", other, outcome) for other in (kind, *kinds)]
     return Breach(clause, kind, outcome, expected, got, explained_by=tuple(broader))
 
 
