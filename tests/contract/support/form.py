@@ -43,6 +43,8 @@ def _media_type(response: Response) -> Iterator[Breach]:
 
 
 def _strict_json(response: Response) -> Iterator[Breach]:
+    if "json" not in response.media_type and response.value is None:
+        return  # a page: its media type was accepted
     subject = f"the body of a {response.status}"
     invalid = partial(_breach, _clause(response), "json", subject=subject)
     try:
