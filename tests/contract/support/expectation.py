@@ -10,6 +10,7 @@ from support.exchange import Request
 from support.words import id_of, of_statuses
 
 REFUSALS = frozenset(range(300, 500))
+LARGE_BODY = 65536  # bytes, more than some servers take
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,10 @@ def kind_of_valid(request: Request) -> tuple[str, str, str]:
         return "media-type", kind, f"`Content-Type: {media_type}`"
     if request.chunks is not None:
         return "chunked", "in-chunks", f"a valid body in {len(request.chunks)} chunks"
-    if len(request.body) == contract.LARGEST_BODY:
-        return "body-size", "largest", f"{len(request.body):,} bytes, which is the limit"
+    size = len(request.body)
+    if size > LARGE_BODY:
+        kind = "largest" if size == contract.LARGEST_BODY else "large"
+        return "body-size", kind, f"{size:,} bytes, the limit is {contract.LARGEST_BODY:,}"
     if len(fields) != 1:
         words = ", ".join(f"`{name}`" for name in fields)
         return "update", "fields-together" if fields else "no-fields", words or "`{}`"
