@@ -100,7 +100,7 @@ def spellings(credential: str) -> list[tuple[str, str]]:
         ("as it is", octets.decode("latin-1")),
         ("in hex", octets.hex()),
         ("percent-encoded", quote(credential, safe="")),
-        ("with JSON escapes", json.dumps(credential)[1:-1]),
+        ("as it is", json.dumps(credential)[1:-1]),
         ("reversed", credential[::-1].encode().decode("latin-1")),
         ("in base64", coded[: -1 - len(octets) % 3]),
     ]
