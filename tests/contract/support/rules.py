@@ -110,6 +110,9 @@ def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
         return failing(first.clause, first.kind, subject=first.words)
     if expectation.clause in ("unreadable-body", "json-open"):
         return failing("unreadable-body", "server-error")
+    text = "".join(exchange.request.text_fields.values())
+    if expectation.must_succeed and any(ord(character) > 0xFFFF for character in text):
+        return failing("update", "astral", subject="a value with a character beyond U+FFFF")
     return failing(expectation.clause, expectation.kind)
 
 
@@ -126,6 +129,8 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
     if exchange.succeeded and expectation.reasons and exchange.request.user.is_valid:
         got = f"{got}: it was accepted"
     breach = _breach(clause, kind, exchange.got, expectation.expected, got)
+    if kind == user.kind:
+        return replace(breach, subject=f"an update {user.words}")
     if exchange.succeeded and exchange.request.chunks is not None:
         # Such a backend may not read chunks at all.
         return replace(breach, explained_by=("body/empty-in-chunks/200",))
