@@ -135,6 +135,7 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
     run = request.config.stash[FOLLOWER].run
     values.RANDOM.seed(f"{request.config.option.seed} controls")
     run.first = controls.ask_first(run.backend, ({}, values.fresh(), values.GOOD))
+    controls.ask_plainly_refused(run.backend)
     _probe_open_door(run)
     yield run
     name = {"name": contract.EVERYTHING["name"]}

@@ -61,7 +61,7 @@ class Backend:
         self.id = settings.id
         self.own_ids = [self.id, *filter(None, [given.get(SIBLING_ID)])]
         self.statuses: Counter[int] = Counter()
-        self.shape = Shape(None, frozenset())
+        self.shape = Shape()
         self.latest: deque[Exchange] = deque(maxlen=3)
         self.no_verdict: NoVerdictError | None = None
         self.redactor = Redactor({name: given[name] for name in TOKENS if name in given})
