@@ -9,8 +9,6 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, overload
 from urllib.parse import quote
 
-from attrs import field, frozen
-
 from .errors import ArgumentError, ArgumentTypeError
 from .secrets import Secret
 
@@ -62,18 +60,29 @@ def box_values(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, 
     return boxed
 
 
-@frozen(kw_only=True, eq=False, repr=False)  # which take time to make
 class Rule:
     """What the contract says about one value. Its errors name the rule, never the value."""
 
-    kind: type[object] = field(default=object, kw_only=False)
-    min_length: int = 0
-    max_length: float = inf
-    pattern: str | None = None
-    words: str | None = None
-    minimum: float = -inf
-    maximum: float = inf
-    const: object = UNSET
+    def __init__(  # by hand, since attrs takes a millisecond of the import for it
+        self,
+        kind: type[object] = object,
+        *,
+        min_length: int = 0,
+        max_length: float = inf,
+        pattern: str | None = None,
+        words: str | None = None,
+        minimum: float = -inf,
+        maximum: float = inf,
+        const: object = UNSET,
+    ) -> None:
+        self.kind = kind
+        self.min_length = min_length
+        self.max_length = max_length
+        self.pattern = pattern
+        self.words = words
+        self.minimum = minimum
+        self.maximum = maximum
+        self.const = const
 
     def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
         """Check a field of a model, as attrs validators do."""
