@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Connection, exc, func, select
+from sqlalchemy import Connection, event, exc, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -71,8 +71,8 @@ class PostgresqlStore(SqlStore):
             pool_size=CONNECTIONS,
             max_overflow=0,
             pool_timeout=SECONDS,
-            pool_pre_ping=True,  # reconnects when the server has closed a connection
         )
+        event.listen(self._engine.sync_engine, "checkout", _discard_closed)
 
     async def _connect(self, *_: Any, **__: Any) -> asyncpg.Connection:
         settings = {"lock_timeout": f"{SECONDS}s", "statement_timeout": f"{SECONDS + 1}s"}
@@ -115,3 +115,9 @@ class PostgresqlStore(SqlStore):
         if isinstance(error, OSError):
             return f"cannot be reached: {error.strerror or type(error).__name__}; is it running?"
         return f"the connection is lost ({type(error).__name__})"
+
+
+def _discard_closed(_connection: Any, record: Any, _proxy: Any) -> None:
+    """Let the pool reconnect when the server has closed a connection; a ping would cost more."""
+    if record.driver_connection.is_closed():
+        raise exc.DisconnectionError
