@@ -65,7 +65,8 @@ def test_replaced_credentials_are_in_no_file(
         assert not pieces_in(tmp_path, sealed.values(), 1000)
 
 
-CHANCE = random.Random(2)  # noqa: S311 - the same each time
+# With this seed, rows that change their size leave copies in the file three times.
+CHANCE = random.Random(9)  # noqa: S311 - the same each time
 
 
 async def update_by_chance(store: Store, number: int) -> None:
