@@ -237,8 +237,9 @@ def test_replaced_credential_is_readable_until_the_key_is_destroyed(
     with place.opened(run, is_new=True) as store:
         for secret in (*replaced, "live"):
             run(store.update(OWNER, MAIN, {"secret": secret}))
-        with cluster.stopped():
-            assert recovered(cluster, place.vaults()) >= {"live", *replaced}
+    with cluster.stopped():
+        assert recovered(cluster, place.vaults()) >= {"live", *replaced}
+    with place.opened(run) as store:
         run(store.rotate())
     with cluster.stopped():
         assert recovered(cluster, place.vaults()) == {"live"}
