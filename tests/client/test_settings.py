@@ -208,3 +208,8 @@ def test_cookies_of_one_call_are_not_sent_with_another() -> None:
         client.update_ai_llm(ID)
         client.with_options(headers={"X-Tenant": "two"}).update_ai_llm(ID)
     assert [request.headers.get("cookie") for request in service.requests] == [None, None]
+
+
+def test_partially_constructed_client_has_a_repr() -> None:
+    """A crash reporter may call repr on a client whose constructor failed."""
+    assert repr(object.__new__(FlashbackClient)) == "FlashbackClient(...)"
