@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast, final, overload
 from urllib.parse import quote
 
-from attrs import field, frozen
+from attrs import frozen
 
 from .errors import ArgumentError, ArgumentTypeError
 from .secrets import Secret
@@ -69,11 +69,11 @@ def box_values(mapping: Mapping[str, Any], names: Iterable[str] | None = None) -
     return boxed
 
 
-@frozen(kw_only=True, eq=False, repr=False)  # which take time to make
+@frozen(eq=False, repr=False)  # which take time to make
 class Rule:
     """What the contract says about one value. Its errors name the rule, never the value."""
 
-    kind: type[object] = field(default=object, kw_only=False)
+    kind: type[object] = object
     min_length: int = 0
     max_length: float = inf
     pattern: str | None = None
