@@ -44,8 +44,7 @@ def main() -> int:
         wheel = build()
         with tempfile.TemporaryDirectory() as folder:
             write_sbom(wheel, version, Path(folder) / "sbom")
-            test_wheel(wheel, "locked", LOCK.read_text("utf-8"), Path(folder))
-            test_wheel(wheel, "lowest", lowest(LOCK.read_text("utf-8")), Path(folder))
+            test_wheel(wheel, Path(folder) / "copy")
         write_checksums()
     except ReleaseError as error:
         print(f"scripts/release: {error}", file=sys.stderr)
@@ -103,13 +102,15 @@ def write_sbom(wheel: Path, version: str, folder: Path) -> None:
     output.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
 
 
-def test_wheel(wheel: Path, name: str, constraints: str, folder: Path) -> None:
-    """Run the tests on the wheel, in a copy of HEAD."""
-    print(f"Testing the wheel on the {name} dependencies (minutes) ...", flush=True)
-    copy = folder / name
+def test_wheel(wheel: Path, copy: Path) -> None:
+    """Run the tests in a copy of HEAD, on the wheel and the lowest versions that it allows.
+
+    scripts/test runs them on the locked versions.
+    """
+    print("Testing the wheel on the lowest dependencies (minutes) ...", flush=True)
     run("git", "clone", "--quiet", ROOT, copy)
-    constraint = folder / f"{name}.txt"
-    constraint.write_text(constraints, "utf-8")
+    constraint = copy / "lowest.txt"
+    constraint.write_text(lowest(LOCK.read_text("utf-8")), "utf-8")
     group = ("--group", f"{ROOT / 'pyproject.toml'}:test")
     python = install(copy / ".venv", wheel, *group, "--constraint", constraint)
     site = next((copy / ".venv").glob("lib/python*/site-packages"))
