@@ -4,6 +4,8 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from http import HTTPStatus
+from time import perf_counter
 from typing import Literal
 
 from multidict import CIMultiDict
@@ -27,6 +29,7 @@ class Request:
     body: bytes = b""
     cut: Cut = ""
     peer: object = None
+    started: float = field(default_factory=perf_counter)
 
     @property
     def path(self) -> str:
@@ -63,14 +66,20 @@ Handler = Callable[[Request], Awaitable[Answer]]
 
 
 class HttpError(Exception):
-    """A request is refused with this status; the message contains no value of the request."""
+    """A request is refused with this status; the message contains no value of the request.
 
-    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+    `reason` is for the log, by default the message.
+    """
+
+    def __init__(
+        self, status: int, message: str, headers: Mapping[str, str] | None = None, reason: str = ""
+    ) -> None:
         """Refuse with `status`, and say why."""
         super().__init__(message)
         self.status = status
         self.message = message
         self.headers = headers or {}
+        self.reason = reason or message
 
 
 def json_answer(status: int, content: object, headers: Mapping[str, str] | None = None) -> Answer:
@@ -84,7 +93,10 @@ def error_answer(status: int, message: str, headers: Mapping[str, str] | None = 
 
 
 def _answer(status: int, body: bytes, headers: Mapping[str, str] | None) -> Answer:
-    return Answer(status, body, CIMultiDict({"Content-Type": JSON_TYPE, **(headers or {})}))
+    answer = Answer(status, body, CIMultiDict({"Content-Type": JSON_TYPE, **(headers or {})}))
+    if status == HTTPStatus.UNAUTHORIZED:
+        answer.headers["WWW-Authenticate"] = "Bearer"  # RFC 6750
+    return answer
 
 
 @lru_cache(maxsize=256)
