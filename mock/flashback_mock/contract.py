@@ -56,9 +56,9 @@ class Contract:
         self.media_type, media = next(iter(body["content"].items()))
         self.max_body_bytes = int(body["x-max-bytes"])
         self.examples = {name: example["value"] for name, example in media["examples"].items()}
-        self._body = self._validator(media["schema"])
         properties: Json = self._resolve(media["schema"])["properties"]
         self.fields = {name: self._resolve(schema) for name, schema in properties.items()}
+        self._body = self._validator(media["schema"])
         # No response may contain these.
         self.credentials = frozenset(
             name for name, schema in self.fields.items() if schema.get("writeOnly")

@@ -121,10 +121,11 @@ const requestItem = (entry) => {
 };
 
 const planItem = (plan) => {
+  const outcome = [plan.status, plan.example, plan.fault].filter(Boolean).join(" ") || "the real answer";
   const times = plan.times ? `, ${plan.times} times` : "";
   const delay = plan.delay ? `, after ${plan.delay} s` : "";
   const id = plan.id ? `, for ${plan.id}` : "";
-  return item(`${plan.status ?? ""} ${plan.example ?? ""} ${plan.fault ?? ""}${times}${delay}${id}`.trim());
+  return item(`${outcome}${times}${delay}${id}`);
 };
 
 let shown = "";
