@@ -38,6 +38,7 @@ class Connection(web.RequestHandler):
 
     refuse: Callable[[BaseException | None], web.Response]
     answering = 0
+    answered = 0
     body: StreamReader | None = None  # of the newest request
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio takes a bool
@@ -47,10 +48,11 @@ class Connection(web.RequestHandler):
         loop.call_later(SECONDS, self.force_close)
         return True
 
-    def close_when_idle(self) -> None:
-        """Close as soon as no request is being answered."""
-        if self.answering:
-            asyncio.get_running_loop().call_later(POLL_SECONDS, self.close_when_idle)
+    def close_when_idle(self, answered: int = -1) -> None:
+        """Close as soon as no request is being answered; `answered` is the number before."""
+        if self.answering or self.answered != answered:  # else more may be in the queue
+            loop = asyncio.get_running_loop()
+            loop.call_later(POLL_SECONDS, self.close_when_idle, self.answered)
         else:
             self.force_close()
 
@@ -80,7 +82,7 @@ class Server:
         self._refuse = refuse
         self._max_body = max_body
         self._stopping = asyncio.Event()
-        self._manager = web.Server(self._serve, request_factory=self._request)
+        self._manager = web.Server(self._serve)
         self._listener: socket.socket | None = None
         self._asyncio_server: asyncio.Server | None = None
 
@@ -144,12 +146,6 @@ class Server:
         response.force_close()
         return response
 
-    def _request(self, *given: Any) -> web.BaseRequest:
-        loop = asyncio.get_running_loop()
-        # aiohttp refuses bodies of that size.
-        options: dict[str, Any] = {"loop": loop, "client_max_size": self._max_body + 1}
-        return web.BaseRequest(*given, **options)
-
     async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
         connection = cast("Connection", incoming.protocol)
         connection.answering += 1
@@ -167,6 +163,7 @@ class Server:
             return await _send(incoming, answer)
         finally:
             connection.answering -= 1
+            connection.answered += 1
 
     async def _read_body(self, incoming: web.BaseRequest, request: Request) -> Cut:
         """Read the body, or as much of it as is needed to refuse it."""
@@ -175,17 +172,20 @@ class Server:
         if incoming.headers.get("Expect", "").lower() == "100-continue":
             await incoming.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             incoming.writer.output_size = 0
+        received = bytearray()
         try:
             async with asyncio.timeout(SECONDS):
-                request.body = await incoming.read()
-        except web.HTTPRequestEntityTooLarge:
-            return "size"
+                while chunk := await incoming.content.readany():
+                    received += chunk
+                    if len(received) > self._max_body:
+                        return "size"
         except TimeoutError:
             return "time"
         except web.RequestPayloadError:
             return "syntax"
         except (ConnectionError, RuntimeError):  # aiohttp has both for a client that is gone
             raise DroppedError from None
+        request.body = bytes(received)
         return ""
 
     async def _pause(self, seconds: float) -> None:
