@@ -172,11 +172,12 @@ CONTRACTS: list[tuple[str | None, str | None, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "message"), CONTRACTS)
+@pytest.mark.parametrize("case", CONTRACTS, ids=lambda case: case[2])
 def test_unusable_contract_is_refused(
-    refused: Refused, root: Path, tmp_path: Path, old: str | None, new: str | None, message: str
+    refused: Refused, root: Path, tmp_path: Path, case: tuple[str | None, str | None, str]
 ) -> None:
     """A contract that cannot be served is one line that names the file and what is wrong."""
+    old, new, message = case
     file = tmp_path / "contract.yaml"
     text = (root / "openapi.yaml").read_text("utf-8")
     if new is not None:

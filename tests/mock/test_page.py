@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
 from flashback_mock import Mock
 from tests.mock.wire import put
@@ -59,11 +59,12 @@ def opened(browser: Browser, mock: Mock) -> Generator[Page]:
     link = f'<a href="{mock.base_url}/__admin/docs">mock</a>'
     page.route(elsewhere, lambda route: route.fulfill(body=link, content_type="text/html"))
     page.goto(elsewhere)
-    # The browser notes each 4xx of the API.
-    page.on(
-        "console",
-        lambda note: "/ai/llm/" in note.location["url"] or messages.append(note.text),
-    )
+
+    def note(message: ConsoleMessage) -> None:
+        if "/ai/llm/" not in message.location["url"]:  # the browser notes each 4xx of the API
+            messages.append(message.text)
+
+    page.on("console", note)
     page.on("pageerror", lambda error: messages.append(str(error)))
     page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
     page.get_by_role("link", name="mock").click()

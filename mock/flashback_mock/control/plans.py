@@ -128,6 +128,8 @@ def _rest(plan: Plan) -> list[Plan]:
 
 def plan_of(contract: Contract, step: Step) -> Plan:
     """Return the plan of a step; raise `ValueError` if it is empty or contradicts itself."""
+    if not isinstance(step, Mapping):  # over HTTP it may be anything
+        raise ValueError("a step must be a JSON object")
     check_types(step, STEP)
     given: dict[str, Any] = {name: value for name, value in step.items() if value is not None}
     plan = Plan(**given)

@@ -110,8 +110,9 @@ class Server:
         family = self._listener.family
         self._asyncio_server.close()
         self._listener.close()
-        for connection in self._manager.connections:
-            connection.close()
+        for connection in cast("list[Connection]", self._manager.connections):
+            connection.close()  # once its request is answered
+            connection.close_when_idle(connection.answered)
         # Bound but not listening: the port refuses connections, and no other program can take it.
         self._listener = await _bind(family, address)
         self._asyncio_server = None
