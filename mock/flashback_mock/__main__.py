@@ -131,7 +131,7 @@ def _guard(token_file: str | None) -> Guard | None:
         token = os.environ[ADMIN_TOKEN]
     else:
         token = secrets.token_urlsafe()
-        print(f"Token of /__admin\n  {token}\n")
+        _print(f"Token of /__admin\n  {token}\n")
     if not is_bearer_token(token):
         raise ValueError(
             "--admin-token: the token is empty, or not a bearer token (letters, digits, -._~+/)"

@@ -51,6 +51,8 @@ def test_requests_are_listed_awaited_and_cleared(
     assert listed["requests"][0]["fields"] == ["name", "secret"]
     assert listed["requests"][0]["time"].endswith("+00:00")
     assert admin.get("requests?last=1").json()["requests"] == listed["requests"][2:]
+    for odd in ("-1", "x", "9" * 5000, "%C2%B2"):
+        assert admin.get(f"requests?last={odd}").json() == listed
     for criteria, count in (
         ({}, 3),
         ({"method": "PUT"}, 2),
@@ -150,6 +152,9 @@ REFUSED: list[tuple[str, object, int, str]] = [
     ("members", {"user": "x", "workspace": None}, 400, "workspace: must be of type str"),
     ("tokens/revoke", {"token": "never-known"}, 400, "token: is unknown"),
     ("tokens/expire", b"", 400, "token: is missing"),
+    ("tokens/expire", {"token": "€"}, 400, "token: is unknown"),
+    ("requests/wait", {"count": 0}, 400, "count: must be at least 1"),
+    ("reset", {"x": 1}, 400, "expected fields from none"),
 ]
 
 

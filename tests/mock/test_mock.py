@@ -3,7 +3,9 @@
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -189,6 +191,27 @@ def test_what_is_added_must_keep_the_contract(mock: Mock) -> None:
             mock.add_configuration(**fields)
     with pytest.raises(ValueError, match="expected fields from name, aiType"):
         mock.add_configuration(secrt="x")
+
+
+MISUSES: dict[str, Callable[[Any], object]] = {
+    "status: must be of type int": lambda mock: mock.answer_next("500"),
+    "nothing planned": lambda mock: mock.answer_sequence(),
+    "count: must be of type int": lambda mock: mock.wait_for("1"),
+    "timeout: must be of type float": lambda mock: mock.wait_for(timeout="1"),
+    "token: must be of type str": lambda mock: mock.expire_token(None),
+    "user: must be of type str": lambda mock: mock.add_member(5),
+    "id: must be of type str": lambda mock: mock.configuration(None),
+    "secret: must be of type str": lambda mock: mock.reveals(mock.ids["main"], secret=None),
+    "expected credentials": lambda mock: mock.reveals(mock.ids["main"]),
+    "delay: must be of type float": lambda mock: setattr(mock, "delay", "1"),
+}
+
+
+@pytest.mark.parametrize("message", MISUSES)
+def test_wrong_argument_is_an_error_that_names_it(mock: Mock, message: str) -> None:
+    """Without a type checker, too, a wrong argument is reported by name."""
+    with pytest.raises(ValueError, match=message):
+        MISUSES[message](mock)
 
 
 @pytest.mark.parametrize("turn", [1, 2])

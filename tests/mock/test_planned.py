@@ -185,6 +185,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"headers": {"A b": "x"}}, "headers: a name has characters"),
     ({"headers": {"X": "a\r\nb"}}, "headers: X must be a string of printable ASCII"),
     ({"headers": {"Content-Length": "1"}}, "headers: Content-Length is set by the mock"),
+    ({"headers": {"X-Request-Id": "1"}}, "headers: X-Request-Id is set by the mock"),
+    ({"status": "500"}, "status: must be of type int"),
+    ({"fault": "refused", "duration": 0}, "duration: goes with the fault refused, and says"),
+    ({"status": 500, "tims": 2}, "expected fields from example, headers, delay"),
 ]
 
 

@@ -90,11 +90,10 @@ def test_half_closed_client_is_answered(mock: Mock, offer: tuple[str, ...], dela
     """A client that ends its side after its requests gets all answers, then the end."""
     mock.delay = delay
     count = 1 if offer else 3
-    for _ in range(1 if delay else 20):
-        with connected(mock) as wire:
-            wire.sendall(update(mock, *offer) * count)
-            wire.shutdown(socket.SHUT_WR)
-            assert received(wire).count(b"HTTP/1.1 200 ") == count
+    with connected(mock) as wire:
+        wire.sendall(update(mock, *offer) * count)
+        wire.shutdown(socket.SHUT_WR)
+        assert received(wire).count(b"HTTP/1.1 200 ") == count
 
 
 def test_half_closed_client_without_an_answer_is_dropped(mock: Mock) -> None:
@@ -123,6 +122,10 @@ UNPARSABLE = {
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "no Host": b"GET / HTTP/1.1\r\n\r\n",
     "two Hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "two lengths": CHUNKED[:-2].replace(b"Transfer-Encoding: chunked", b"Content-Length: 2")
+    + b"Content-Length: 3\r\n\r\n{}",
+    "a folded header": b"GET / HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n",
+    "a line break without CR": b"GET / HTTP/1.1\nHost: x\n\n",
     "length and chunks": CHUNKED[:-2] + b"Content-Length: 5\r\n\r\n0\r\n\r\n",
     "secret in a broken header": b"GET / HTTP/1.1\r\nHost: x\r\ns3cret-canary\x00: x\r\n\r\n",
 }

@@ -12,7 +12,7 @@ def check_types(given: Mapping[str, Any], annotations: Mapping[str, Any]) -> Non
     for name, value in given.items():
         if name not in annotations:
             # The name is the caller's, and could be a misplaced credential.
-            known = ", ".join(annotations) or "nothing"
+            known = ", ".join(annotations) or "none"
             raise ValueError(f"expected fields from {known}, got another one")
         types = _types(annotations[name])
         is_misused_bool = isinstance(value, bool) and bool not in types  # a bool is an int
@@ -35,6 +35,7 @@ def _types(annotation: Any) -> tuple[type, ...]:
 
 
 def check_seconds(name: str, seconds: float) -> None:
-    """Raise `ValueError` if a time is negative or over an hour."""
+    """Raise `ValueError` if a time is not a number, negative or over an hour."""
+    check_types({name: seconds}, {name: float})
     if not 0 <= seconds <= MAX_SECONDS:
         raise ValueError(f"{name}: must be from 0 to {MAX_SECONDS:.0f} seconds")

@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import update_wrapper, wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
 from flashback_mock.stores import NAME_TAKEN, NameTakenError, NotFoundError, UnauthorizedError
 from flashback_mock.tracebacks import without_frames
+
+from .arguments import check_types
 
 if TYPE_CHECKING:
     from .mock import Mock
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 AsyncMethod = Callable[Concatenate["Mock", P], Coroutine[Any, Any, T]]
+VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
 class UnknownIdError(ValueError):
@@ -23,11 +27,18 @@ class UnknownIdError(ValueError):
 def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     """Let a coroutine method block its caller, while the thread that serves runs it.
 
-    Raise `ValueError` for an unknown id or token. `/__admin` awaits the method's `__wrapped__`.
+    Raise `ValueError` for an argument of another type, and for an unknown id or token. `/__admin`
+    awaits the method's `__wrapped__`.
     """
+    own = signature(method)
+    variadic = {name for name, one in own.parameters.items() if one.kind in VARIADIC}
+    annotations = get_type_hints(method)
 
     @wraps(method)
     async def described(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        given = own.bind(mock, *args, **kwargs).arguments
+        named = annotations.keys() & given.keys() - variadic
+        check_types({name: given[name] for name in named}, annotations)
         try:
             return await method(mock, *args, **kwargs)
         except NotFoundError:

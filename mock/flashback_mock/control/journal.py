@@ -88,6 +88,8 @@ class Journal:
         """
         check_types(criteria, CRITERIA)
         check_seconds("timeout", timeout)
+        if count < 1:
+            raise ValueError("count: must be at least 1")
         try:
             async with asyncio.timeout(timeout):
                 while len(found := self._matching(criteria)) < count:

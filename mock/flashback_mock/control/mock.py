@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from flashback_mock.contract import Contract
 from flashback_mock.fixtures import Configuration, Fixtures, Member, Token, is_bearer_token
-from flashback_mock.stores import LEVELS, Store
+from flashback_mock.stores import LEVELS, Store, UnauthorizedError
 
 from .arguments import check_types
 from .calls import control
@@ -197,11 +197,13 @@ class Mock:
     @control
     async def expire_token(self, token: str) -> None:
         """Expire a token now."""
+        _check_form(token)
         await self.store.expire_token(token)
 
     @control
     async def revoke_token(self, token: str) -> None:
         """Remove a token."""
+        _check_form(token)
         await self.store.revoke_token(token)
 
     @control
@@ -228,6 +230,11 @@ class Mock:
             fields[names.get(name.replace("_", "").lower(), name)] = value
         check_types(fields, dict.fromkeys(self.contract.fields, str))
         return fields
+
+
+def _check_form(token: str) -> None:
+    if not is_bearer_token(token):  # a store could not encode it
+        raise UnauthorizedError
 
 
 def _history(id: str, entries: list[Entry]) -> list[str]:

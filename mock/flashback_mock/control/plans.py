@@ -21,7 +21,7 @@ EXCLUDED: dict[str, set[str]] = {  # fields that make no sense with a fault
 }
 MAX_TIMES = 10_000
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-OWN_HEADERS = ("connection", "content-length", "transfer-encoding")
+OWN_HEADERS = ("connection", "content-length", "transfer-encoding", "x-request-id")
 
 
 class Options(TypedDict, total=False):

@@ -1,5 +1,6 @@
 """`/__admin`: the control API for tests in any language and for the page."""
 
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from inspect import Parameter, signature
@@ -152,7 +153,7 @@ class Admin:
     async def _requests(self, request: Request) -> object:
         last = parse_qs(request.query).get("last", ["0"])[0]
         entries = self._mock.requests
-        shown = entries[-int(last) :] if last.isdecimal() else entries
+        shown = entries[-int(last) :] if re.fullmatch("[0-9]{1,5}", last) else entries
         return {"requests": _log(shown), "total": len(entries)}
 
     async def _settings(self, _request: Request) -> object:

@@ -21,7 +21,7 @@ LINGER_SECONDS = 5.0  # to discard a body that is not read: closing over it woul
 MAX_HEAD_BYTES = 1 << 16  # of the request line, and of a header
 MAX_HEADERS = 200
 STOP_SECONDS = 0.4  # for requests that are being answered; aiohttp waits twice as long
-POLL_SECONDS = 0.01  # until a connection is closed that may have requests pending
+POLL_SECONDS = 0.25  # a half-closed connection is closed if nothing was answered for so long
 BACKLOG = 2048
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds: closing resets
 # aiohttp's own log would contain lines of requests.
