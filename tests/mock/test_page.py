@@ -130,6 +130,7 @@ def test_empty_body_is_visibly_invalid(page: Page, mock: Mock) -> None:
 def test_answers_are_planned_on_the_page(page: Page, mock: Mock) -> None:
     """Every planned answer that is offered is listed; one is sent once, and logged."""
     planned = page.locator("#planned li")
+    expect(answer(page)).to_have_value("400")
     answer(page).select_option("503")
     page.get_by_role("button", name="Plan").click()
     expect(planned).to_have_text("503")

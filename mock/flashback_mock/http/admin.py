@@ -95,9 +95,10 @@ class Admin:
     def _control(self, function: Callable[..., object], result: str, path: str) -> AdminHandler:
         """Return a handler that calls a method of `Mock`."""
         method: AdminHandler = cast("Any", function).__wrapped__
-        skipped = 2 if path.startswith(ID) else 1  # self, and the id
-        parameters = list(signature(function).parameters.values())[skipped:]
-        annotations = self._annotations(function, parameters)
+        annotations = self._annotations(function)
+        if path.startswith(ID):
+            del annotations["id"]
+        parameters = signature(function).parameters.values()
         required = [given.name for given in parameters if given.default is Parameter.empty]
 
         async def handler(request: Request, *path: str) -> object:
@@ -113,20 +114,15 @@ class Admin:
 
         return handler
 
-    def _annotations(
-        self, function: Callable[..., object], parameters: list[Parameter]
-    ) -> dict[str, Any]:
-        """Return the annotations of parameters, by the names that a body may have."""
+    def _annotations(self, function: Callable[..., object]) -> dict[str, Any]:
+        """Return the annotations of the fields that a body may have."""
         annotations = get_type_hints(function)
-        known: dict[str, Any] = {}
-        for parameter in parameters:
-            if parameter.kind is not Parameter.VAR_KEYWORD:
-                known[parameter.name] = annotations[parameter.name]
-            elif parameter.name == "criteria":
-                known |= CRITERIA
-            else:
-                known |= dict.fromkeys(self._mock.contract.fields, str)
-        return known
+        annotations.pop("return")
+        if annotations.pop("criteria", None):
+            annotations |= CRITERIA
+        if annotations.pop("fields", None) or annotations.pop("credentials", None):
+            annotations |= dict.fromkeys(self._mock.contract.fields, str)
+        return annotations
 
     async def _root(self, request: Request) -> Answer:
         """Redirect a browser to the page."""

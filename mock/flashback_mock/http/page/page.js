@@ -58,6 +58,7 @@ const addOptions = (operation, { tokens, access }) => {
   const errors = Object.keys(operation.responses).filter((status) => status >= 400);
   const statuses = [...new Set([...errors.map(Number), ...PROXY_STATUSES])].sort();
   $("statuses").append(...statuses.map((status) => new Option(status)));
+  $("plan").elements.answer.selectedIndex = 0;
 };
 
 const scrollToAnswer = () => {
