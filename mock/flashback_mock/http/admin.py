@@ -118,10 +118,10 @@ class Admin:
         """Return the annotations of the fields that a body may have."""
         annotations = get_type_hints(function)
         annotations.pop("return")
-        if annotations.pop("criteria", None):
-            annotations |= CRITERIA
         if annotations.pop("fields", None) or annotations.pop("credentials", None):
             annotations |= dict.fromkeys(self._mock.contract.fields, str)
+        elif annotations.pop("criteria", None):
+            annotations |= CRITERIA
         return annotations
 
     async def _root(self, request: Request) -> Answer:
