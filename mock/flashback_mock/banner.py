@@ -15,6 +15,8 @@ EXISTED = (
 )
 OFF = """Off on this address: the page, and /__admin except /__admin/health
   --admin-token turns them on"""
+PAGE = """Page, request log and planned answers in a browser
+  {link}"""
 ELSEWHERE = """
 From other machines and containers
   http://{host}:{port}, or the service's name in Compose;
@@ -24,10 +26,10 @@ BANNER = """Store
   {store}
 
 Tokens
-{tokens}
+  {tokens}
 
 Configurations
-{configurations}
+  {configurations}
 
 Try it
   {curl}
@@ -45,28 +47,22 @@ def text(mock: Mock, url: str, guard: Guard | None, *, is_new: bool, is_local: b
         store.append(KEYS)
     if not is_new:
         store.append(EXISTED)
-    tokens = [f"  {token.value:<16}{fixtures.describe(token)}" for token in fixtures.tokens]
+    tokens = [f"{token.value:<16}{fixtures.describe(token)}" for token in fixtures.tokens]
     configurations = [
-        f"  {given.id}  {given.workspace}, {given.fields.get('name')}"
+        f"{given.id}  {given.workspace}, {given.fields.get('name')}"
         for given in fixtures.configurations
     ]
+    link = f"{url}/__admin/docs?session={guard.session}" if guard else url
     elsewhere = ELSEWHERE.format(host=socket.gethostname(), port=urlsplit(url).port)
     return BANNER.format(
         store="\n  ".join(store),
-        tokens="\n".join(tokens),
-        configurations="\n".join(configurations),
+        tokens="\n  ".join(tokens),
+        configurations="\n  ".join(configurations),
         curl=_curl(mock, url),
-        page=_page(url, guard, is_local=is_local),
+        page=PAGE.format(link=link) if guard or is_local else OFF,
         elsewhere="" if is_local else elsewhere,
         url=url,
     )
-
-
-def _page(url: str, guard: Guard | None, *, is_local: bool) -> str:
-    link = f"{url}/__admin/docs?session={guard.session}" if guard else url
-    if guard or is_local:
-        return f"Page, request log and planned answers in a browser\n  {link}"
-    return OFF
 
 
 def _curl(mock: Mock, url: str) -> str:

@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 from flashback_mock.control.journal import Entry
 from flashback_mock.control.mock import Mock
 from flashback_mock.control.plans import NO_PLAN, WITHOUT_STATUS, Plan
+from flashback_mock.fixtures import BEARER_TOKEN
 from flashback_mock.stores import (
     NameTakenError,
     NotFoundError,
@@ -23,20 +24,12 @@ from flashback_mock.stores import (
 )
 
 from . import body
-from .messages import (
-    ENCODER,
-    JSON_TYPE,
-    Answer,
-    HttpError,
-    Request,
-    error_answer,
-    json_answer,
-)
+from .messages import Answer, HttpError, Request, error_answer, json_answer
 from .routes import Routes
 
 log = logging.getLogger("flashback_mock")
 
-BEARER = re.compile("bearer +([0-9A-Za-z._~+/-]+=*)", re.IGNORECASE)  # RFC 6750, section 2.1
+BEARER = re.compile(f"bearer +({BEARER_TOKEN.pattern})", re.IGNORECASE)
 METHODS = frozenset(HTTPMethod)
 PROXY_STATUSES = (502, 503, 504)  # a proxy sends them when the service is down
 PROXY_PAGE = (
@@ -54,8 +47,6 @@ class App:
         self._contract = mock.contract
         self._mock = mock
         self._origins = frozenset(cors_origins)
-        message = ENCODER.encode(self._contract.message(200))
-        self._updated = f'{{"success":true,"aiLlmId":%s,"message":{message.replace("%", "%%")}}}'
         self.routes = Routes()
         self.routes.add("PUT", self._contract.path, self._put)
         if cors_origins:
@@ -126,8 +117,8 @@ class App:
             raise self._refusal(refused) from None
         entry.configuration = id or ""
         entry.updated = plan.stores
-        body = self._updated % ENCODER.encode(id)
-        return Answer(200, body.encode(), CIMultiDict({"Content-Type": JSON_TYPE}))
+        message = self._contract.message(200)
+        return json_answer(200, {"success": True, "aiLlmId": id, "message": message})
 
     def _valid_changes(self, request: Request, id: str | None) -> dict[str, str]:
         """Return the valid changes of a request; raise `HttpError` with the invalid fields."""

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from http import HTTPStatus
 from time import perf_counter
 from typing import Literal
@@ -11,7 +10,6 @@ from typing import Literal
 from multidict import CIMultiDict
 
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
-JSON_TYPE = "application/json"
 
 Cut = Literal["", "size", "time", "syntax"]
 
@@ -84,21 +82,14 @@ class HttpError(Exception):
 
 def json_answer(status: int, content: object, headers: Mapping[str, str] | None = None) -> Answer:
     """Return an answer whose body is `content` as JSON."""
-    return _answer(status, ENCODER.encode(content).encode(), headers)
+    answer = Answer(status, ENCODER.encode(content).encode())
+    answer.headers["Content-Type"] = "application/json"
+    if status == HTTPStatus.UNAUTHORIZED:
+        answer.headers["WWW-Authenticate"] = "Bearer"  # RFC 6750
+    answer.headers.update(headers or {})
+    return answer
 
 
 def error_answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
     """Return an error in the contract's form."""
-    return _answer(status, _error_body(message), headers)
-
-
-def _answer(status: int, body: bytes, headers: Mapping[str, str] | None) -> Answer:
-    answer = Answer(status, body, CIMultiDict({"Content-Type": JSON_TYPE, **(headers or {})}))
-    if status == HTTPStatus.UNAUTHORIZED:
-        answer.headers["WWW-Authenticate"] = "Bearer"  # RFC 6750
-    return answer
-
-
-@lru_cache(maxsize=256)
-def _error_body(message: str) -> bytes:
-    return ENCODER.encode({"success": False, "message": message}).encode()
+    return json_answer(status, {"success": False, "message": message}, headers)

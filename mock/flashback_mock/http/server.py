@@ -168,6 +168,9 @@ class Server:
 
     async def _read_body(self, incoming: web.BaseRequest, request: Request) -> Cut:
         """Read the body, or as much of it as is needed to refuse it."""
+        if incoming.content.is_eof():  # it came with the head
+            request.body = incoming.content.read_nowait()
+            return ""
         if (incoming.content_length or 0) > self._max_body:
             return "size"
         if incoming.headers.get("Expect", "").lower() == "100-continue":
