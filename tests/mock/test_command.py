@@ -172,7 +172,7 @@ CONTRACTS: list[tuple[str | None, str | None, str]] = [
 ]
 
 
-@pytest.mark.parametrize("case", CONTRACTS, ids=lambda case: case[2])
+@pytest.mark.parametrize("case", CONTRACTS, ids=lambda case: str(case)[:50])
 def test_unusable_contract_is_refused(
     refused: Refused, root: Path, tmp_path: Path, case: tuple[str | None, str | None, str]
 ) -> None:
