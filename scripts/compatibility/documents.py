@@ -177,11 +177,16 @@ def default_base(head: Contract) -> Contract | str:
         text = git("show", f"{tag}:{NAME}")
         if text is not None:
             return parse(text, tag)
-    commit = _previous_version(head.version) or _previous_change()
-    text = git("show", f"{commit}:{NAME}")
-    if text is not None:
-        name = (git("rev-parse", "--short", commit) or commit).strip()
-        return parse(text, f"commit {name}", released=False)
+    commits = (git("log", "--format=%h", "--", NAME) or "").split()
+    for commit in commits:
+        text = git("show", f"{commit}:{NAME}") or ""
+        stated = VERSION_LINE.search(text)
+        if stated and stated[1] != head.version:
+            return parse(text, f"commit {commit}", released=False)
+    has_edit = git("diff", "--quiet", "HEAD", "--", NAME) is None
+    for commit in commits[:1] if has_edit else commits[1:2]:
+        text = git("show", f"{commit}:{NAME}") or ""
+        return parse(text, f"commit {commit}", released=False)
     if (git("rev-parse", "--is-shallow-repository") or "").strip() == "true":
         return "this clone is shallow; fetch its history with: git fetch --unshallow --tags"
     return "it is the first version"
@@ -193,19 +198,3 @@ def _release_tags() -> list[str]:
     releases = [match for name in names if (match := RELEASE.fullmatch(name))]
     releases.sort(key=lambda match: tuple(map(int, match.groups())), reverse=True)
     return [match[0] for match in releases]
-
-
-def _previous_version(version: str) -> str | None:
-    """Return the newest commit whose contract has another version."""
-    for commit in (git("log", "--format=%h", "--", NAME) or "").split():
-        stated = VERSION_LINE.search(git("show", f"{commit}:{NAME}") or "")
-        if stated and stated[1] != version:
-            return commit
-    return None
-
-
-def _previous_change() -> str:
-    """Return the commit before the last change, which may not be committed yet."""
-    if git("diff", "--quiet", "HEAD", "--", NAME) is None:
-        return "HEAD"
-    return (git("log", "-1", "--format=%h", "--", NAME) or "").strip() + "^"

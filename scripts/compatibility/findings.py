@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from scripts.compatibility.documents import CannotCompareError
 from scripts.compatibility.values import canonical_json, is_list, is_mapping
 
@@ -128,8 +130,10 @@ class Verdict:
         new = core(self.head)
         if new < old:
             return "backwards"
-        changed = (name for name, a, b in zip(STEPS[:0:-1], old, new, strict=True) if a != b)
-        return next(changed, "none")
+        for step, old_number, new_number in zip(STEPS[:0:-1], old, new, strict=True):
+            if old_number != new_number:
+                return step
+        return "none"
 
     @property
     def least(self) -> str:
@@ -176,21 +180,21 @@ def core(contract: Contract) -> tuple[int, int, int]:
 
 def read_decisions(path: Path) -> list[dict[str, Any]]:
     """Return the entries of compat.yaml; raise CannotCompareError if one is incomplete."""
-    import yaml  # noqa: PLC0415 # only if there is a file
-
     try:
         entries: Any = yaml.safe_load(path.read_text("utf-8")) if path.exists() else []
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CannotCompareError(f"{path} cannot be read ({error}); fix it") from None
     decisions: list[Any] = entries if is_list(entries) else [entries] if entries else []
     for entry in decisions:
-        known = entry if is_mapping(entry) else {}
-        if set(known) != KEYS:
-            raise CannotCompareError(
-                f"{path}: expected finding, verdict, reason and date, got {entry}; fix it"
-            )
-        if known["verdict"] not in VERDICTS:
-            raise CannotCompareError(f"{path}: verdict must be one of {VERDICTS}: {entry}")
-        if not str(known["reason"] or "").strip() or not isinstance(known["date"], dt.date):
-            raise CannotCompareError(f"{path}: needs a reason, and a date as 2026-01-31: {entry}")
+        if not is_mapping(entry) or set(entry) != KEYS:
+            what = "expected finding, verdict, reason and date"
+        elif entry["verdict"] not in VERDICTS:
+            what = f"verdict must be one of {', '.join(VERDICTS)}"
+        elif not str(entry["reason"] or "").strip():
+            what = "needs a reason"
+        elif not isinstance(entry["date"], dt.date):
+            what = "needs a date such as 2026-01-31"
+        else:
+            continue
+        raise CannotCompareError(f"{path}: {what}, got {entry}; fix it")
     return decisions

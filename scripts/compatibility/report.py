@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from scripts.compatibility.findings import Change
+from scripts.compatibility.values import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,22 +22,20 @@ TITLES = {
     Change.UNDECIDED: "Undecided (counts as breaking)",
     Change.ADDITION: "Additions",
     Change.WORDS: "Words",
-    Change.NONE: "Notes",
 }
 REMOVED = "Responses that are removed"
-CHANGES = {
-    Change.NONE: "no change",
-    Change.WORDS: "a change of words",
-    Change.ADDITION: "an addition",
-    Change.UNDECIDED: "an undecided change",
-    Change.BREAKING: "a breaking change",
-}
 WEIGHTS = {
     Change.BREAKING: "breaking",
     Change.UNDECIDED: "undecided",
     Change.ADDITION: "additions",
     Change.WORDS: "words only",
     Change.NONE: "nothing changed",
+}
+CHANGES = {
+    Change.BREAKING: "a breaking change",
+    Change.UNDECIDED: "an undecided change",
+    Change.ADDITION: "an addition",
+    Change.WORDS: "a change of words",
 }
 PLACES = 5  # of the same change in one line
 
@@ -47,7 +46,7 @@ def as_text(verdict: Verdict) -> str:
     for title, findings in _grouped(verdict):
         lines += ["", title]
         for finding in findings:
-            lines += [f"  {_place(finding)}: {finding.what}{_also(finding)}"]
+            lines.append(f"  {_place(finding)}: {_what(finding)}")
             lines += [f"    {line}" for line in _more(finding)]
     return "\n".join([*lines, "", *_result(verdict)]) + "\n"
 
@@ -59,10 +58,10 @@ def as_markdown(verdict: Verdict) -> str:
     for title, findings in _grouped(verdict):
         lines += ["", f"**{title}**", ""]
         for finding in findings:
-            lines.append(f"- {_code(_place(finding))}: {_code(finding.what + _also(finding))}")
+            lines.append(f"- {_code(_place(finding))}: {_code(_what(finding))}")
             more = list(_more(finding))
             if more:
-                fence = "`" * (3 + max(map(len, re.findall("`+", "\n".join(more))), default=0))
+                fence = _fence("\n".join(more), 3)
                 lines += ["", *(f"  {line}" for line in (f"{fence}text", *more, fence)), ""]
     return "\n".join(lines) + "\n"
 
@@ -74,20 +73,23 @@ def as_github(verdict: Verdict) -> str:
     for _, findings in _grouped(verdict):
         for finding in findings:
             kind = level if finding.weight >= Change.UNDECIDED else "notice"
-            text = "\n".join([f"{finding.what}{_also(finding)}", *_more(finding)])
             title = f"{finding.change.word}: {_place(finding)}"
-            lines.append(_command(kind, verdict, title, text))
+            lines.append(_command(kind, verdict, title, [_what(finding), *_more(finding)]))
     kind = "notice" if verdict.in_order else "error"
-    lines.append(_command(kind, verdict, "version", "\n".join(_result(verdict))))
+    lines.append(_command(kind, verdict, "version", _result(verdict)))
     return "\n".join(lines) + "\n"
 
 
-def _command(kind: str, verdict: Verdict, title: str, text: str) -> str:
+def _command(kind: str, verdict: Verdict, title: str, text: list[str]) -> str:
     """Return a workflow command; percent signs and separators are encoded."""
-    parts = [verdict.head.source, title, text]
-    file, title, text = (part.replace("%", "%25").replace("\n", "%0A") for part in parts)
-    file, title = (part.replace(":", "%3A").replace(",", "%2C") for part in (file, title))
-    return f"::{kind} file={file},title={title}::{text}"
+    file = _encoded(verdict.head.source).replace(":", "%3A").replace(",", "%2C")
+    title = _encoded(title).replace(":", "%3A").replace(",", "%2C")
+    message = _encoded("\n".join(text))
+    return f"::{kind} file={file},title={title}::{message}"
+
+
+def _encoded(text: str) -> str:
+    return text.replace("%", "%25").replace("\n", "%0A")
 
 
 def as_json(verdict: Verdict) -> str:
@@ -120,25 +122,25 @@ def _compared(verdict: Verdict) -> str:
 
 
 def _grouped(verdict: Verdict) -> Iterator[tuple[str, list[Finding]]]:
-    """Yield the headings with their findings, which are sorted by weight."""
-
-    def title(finding: Finding) -> str:
-        return REMOVED if finding.removed else TITLES[finding.change]
-
+    """Yield the headings with their findings, the heaviest first."""
     order = [*TITLES.values(), REMOVED]
-    found = sorted(verdict.findings, key=lambda finding: order.index(title(finding)))
-    for name, findings in groupby(found, key=title):
-        yield name, list(findings)
+    found = sorted(verdict.findings, key=lambda finding: order.index(_title(finding)))
+    for title, findings in groupby(found, key=_title):
+        yield title, list(findings)
+
+
+def _title(finding: Finding) -> str:
+    return REMOVED if finding.removed else TITLES[finding.change]
 
 
 def _place(finding: Finding) -> str:
     return f"Python: {finding.place}" if finding.part == "python" else finding.place
 
 
-def _also(finding: Finding) -> str:
-    """Return the other places of the same change."""
-    more = f", and {len(finding.also) - PLACES} more" if len(finding.also) > PLACES else ""
-    return f"; also in {', '.join(finding.also[:PLACES])}{more}" if finding.also else ""
+def _what(finding: Finding) -> str:
+    """Return the change, and the other places where it is the same."""
+    also = f"; also in {shortened([*finding.also], PLACES, ', ')}" if finding.also else ""
+    return finding.what + also
 
 
 def _more(finding: Finding) -> Iterator[str]:
@@ -154,13 +156,13 @@ def _more(finding: Finding) -> Iterator[str]:
 
 def _result(verdict: Verdict) -> list[str]:
     wire = WEIGHTS[verdict.weight("wire")]
-    python = f"Python: {WEIGHTS[verdict.weight('python')]}."
+    python = WEIGHTS[verdict.weight("python")]
     if verdict.not_compared:
-        python = f"Python: not compared ({verdict.not_compared})."
-    stale = [
-        f"compat.yaml: finding {name} no longer exists; delete the entry." for name in verdict.stale
-    ]
-    return [f"Wire: {wire}. {python}", _version(verdict), *stale]
+        python = f"not compared ({verdict.not_compared})"
+    lines = [f"Wire: {wire}. Python: {python}.", _version(verdict)]
+    for name in verdict.stale:
+        lines.append(f"compat.yaml: finding {name} no longer exists; delete the entry.")
+    return lines
 
 
 def _version(verdict: Verdict) -> str:
@@ -173,8 +175,7 @@ def _version(verdict: Verdict) -> str:
         if verdict.weight() == Change.WORDS:
             why = "words alone need no new version before a release"
         return f"Version OK: {why} ({old} → {new})."
-    what = CHANGES[verdict.weight()]
-    needs = f"{what} needs {verdict.least} or later"
+    needs = f"{CHANGES[verdict.weight()]} needs {verdict.least} or later"
     if verdict.step_is_enough:
         return f"Version OK: {needs}, and info.version is {new}."
     can_decide = any(f.change >= Change.UNDECIDED and not f.decision for f in verdict.findings)
@@ -188,6 +189,12 @@ def _escaped(text: str) -> str:
 
 def _code(text: str) -> str:
     """Return a code span, which shows every character literally."""
-    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    fence = _fence(text, 1)
     space = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{space}{text}{space}{fence}"
+
+
+def _fence(text: str, shortest: int) -> str:
+    """Return more backquotes than any run of them in the text."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    return "`" * max(shortest, longest + 1)
