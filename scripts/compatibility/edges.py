@@ -89,12 +89,12 @@ class Edges:
         for keyword, value in schema.items() if is_mapping(schema) else ():
             if isinstance(value, int | float) and not isinstance(value, bool):
                 self.numbers.add(value)
-            elif keyword == "pattern" and isinstance(value, str):
-                self.patterns.append(value)
             elif keyword in {"properties", "required"}:
                 self.names.update(value)
             elif keyword == "patternProperties":
                 self.patterns += value
+            elif keyword == "propertyNames":
+                self.patterns += _patterns(value)
             self._read(value)
 
     def values(self, schema: Any, depth: int = 0) -> Iterator[Any]:
@@ -154,11 +154,11 @@ class Edges:
 
     def _strings(self, schema: dict[str, Any]) -> Iterator[str]:
         """Yield strings of every mentioned size, format and pattern, and their neighbors."""
-        parts = list(filter(is_mapping, (schema, *schema.get("allOf", ()))))
         seeds = [value for value in self.mentioned if isinstance(value, str)]
-        seeds += [FORMATS[part["format"]] for part in parts if part.get("format") in FORMATS]
-        for part in parts:
-            seeds += self._matching([part["pattern"]] if "pattern" in part else [])
+        for part in filter(is_mapping, (schema, *schema.get("allOf", ()))):
+            if part.get("format") in FORMATS:
+                seeds.append(FORMATS[part["format"]])
+        seeds += self._matching(_patterns(schema))
         yield from seeds
         for letter in ("a", "0", "A", " ", "é"):
             for size in self.sizes:
@@ -166,11 +166,10 @@ class Edges:
         for seed in seeds:
             for size in self.sizes:
                 yield seed[:size] + (seed[-1:] or "a") * (size - len(seed))
-        for seed in ("a", *seeds[:2], "aa"):
+        for seed in ("a" * schema.get("minLength", 1), *seeds[:2], "aa"):
             for letter in CHARACTERS:
                 yield seed[:-1] + letter
                 yield letter + seed[1:]
-        yield from self._matching(self.patterns)
 
     def _arrays(self, schema: dict[str, Any], depth: int) -> Iterator[list[Any]]:
         """Yield the empty array, single items, pairs, and arrays of every mentioned size."""
@@ -253,6 +252,12 @@ def plain_form(schema: Schema) -> Any:
     """Return the canonical form as a schema; the schema itself if there is none."""
     form: Any = attempt(lambda: canonical(schema).to_json_schema(), None)
     return schema if form is None else form
+
+
+def _patterns(schema: Any) -> list[str]:
+    """Return the patterns that a string must match."""
+    parts = [schema, *schema.get("allOf", ())] if is_mapping(schema) else []
+    return [part["pattern"] for part in parts if is_mapping(part) and "pattern" in part]
 
 
 def constants(schema: Any) -> Iterator[Any]:

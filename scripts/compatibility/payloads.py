@@ -74,42 +74,49 @@ def _proofs(sent: Closed, received: Closed, payload: Payload) -> Iterator[tuple[
     small = view(sent.schema, hidden, sending=True)
     large = view(received.schema, hidden, sending=False)
     examples = [*sent.examples, *received.examples]
-    found = {
-        field: prover.contained(small, step, payload.carrier, examples)
-        for field, step in steps(small, large)
-    }
+    found: dict[str, Proof] = {}
+    for field, lean, step in steps(small, large):
+        proof = prover.contained(lean, step, payload.carrier, examples)
+        if proof.holds and not proved(small, step, payload.carrier):
+            proof = prover.contained(small, step, payload.carrier, examples)
+        found[field] = proof
     is_open = any(proof.holds is None for proof in found.values())
     if is_open and prover.contained(small, large, payload.carrier, examples).holds:
         found = dict.fromkeys(found, HOLDS)
     small = view(received.schema, hidden, sending=True)
     large = view(sent.schema, hidden, sending=False)
-    back = {field: proved(small, step, payload.carrier) for field, step in steps(small, large)}
+    back = {field: proved(small, step, payload.carrier) for field, _, step in steps(small, large)}
     for field in dict.fromkeys((*found, *back)):
         yield field, found.get(field, HOLDS), back.get(field, True)
 
 
-def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, Schema]]:
-    """Yield what `large` says of each field that differs from `small`.
+def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, Schema, Schema]]:
+    """Yield for each field that differs a lean form of `small`, and what `large` says of it.
 
-    If each of them admits everything in `small`, so does `large`: all other rules are the same.
-    Where other rules differ, the only step is `large` itself.
+    If all that is said admits everything in `small`, so does `large`: all other rules are the
+    same. Where other rules differ, the only step is `large` itself. The lean form refuses other
+    optional fields, to find short witnesses in little time.
     """
     if canonical_json(small) == canonical_json(large):
         return
     if not (is_mapping(small) and is_mapping(large) and _rules(small) == _rules(large)):
-        yield where, large
+        yield where, small, large
         return
     before = mapping_at(small, "properties")
     after = mapping_at(large, "properties")
+    required = small.get("required", ())
     for name in dict.fromkeys((*before, *after)):
         place = f"{where}.{name}".lstrip(".")
-        if name not in after:  # additionalProperties may say something, of this field only
-            others = dict.fromkeys((*before, *after), True)
-            del others[name]
-            yield place, {**small, "properties": others}
-        else:
-            for inner, part in steps(before.get(name, UNSTATED), after[name], place):
-                yield inner, {"properties": {name: part}}
+        others = {other: other in required and part for other, part in before.items()}
+        if name in after:
+            for inner, lean, part in steps(before.get(name, UNSTATED), after[name], place):
+                fields = {**others, name: lean} if name in before else others
+                yield inner, {**small, "properties": fields}, {"properties": {name: part}}
+        else:  # additionalProperties may say something, of this field only
+            unlimited = dict.fromkeys(others, True)
+            del unlimited[name]
+            fields = {**others, name: before[name]}
+            yield place, {**small, "properties": fields}, {**small, "properties": unlimited}
 
 
 def _rules(schema: Part) -> str:

@@ -148,6 +148,8 @@ class Carrier:
             return self.where == "query" and bool(value) and is_short and items
         if value is None or is_mapping(value) or not is_usable(value):
             return False
+        if isinstance(value, float) and value.is_integer():  # sent without a fraction
+            return False
         if not isinstance(value, str) or self.where == "query":
             return True
         if self.where == "path":
