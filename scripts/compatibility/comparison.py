@@ -14,6 +14,8 @@ from scripts.compatibility.payloads import leftovers
 from scripts.compatibility.values import canonical_json, explain, is_mapping, mapping_at, shortened
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scripts.compatibility.documents import Contract
     from scripts.compatibility.operations import Part
 
@@ -24,9 +26,6 @@ DOCUMENT = {
     *("openapi", "info", "servers", "paths", "components", "security", "jsonSchemaDialect"),
 }
 SHOWN = 3  # places in one line
-NO = 0  # how sure it is that one credential is also another
-MAYBE = 1
-YES = 2
 URLS = ("authorizationUrl", "tokenUrl", "refreshUrl")
 MOST = 200  # URLs of one server
 DEFAULT_PORT = re.compile(r"^(https://[^/]*):443(?=/|$)|^(http://[^/]*):80(?=/|$)")
@@ -121,20 +120,20 @@ def compare_security(pair: Pair) -> None:
     after = _alternatives(pair.head)
     sides = (pair.base.security, pair.head.security)
     place = pair.place("security")
-    sure = True
+    is_sure = True
     for name, given in before.items():
-        level = max(_is_sufficient(given, needed) for needed in after.values())
-        if level == MAYBE:
-            sure = False
+        if any(_is_sufficient(given, needed) for needed in after.values()):
+            continue
+        if any(_is_sufficient(given, needed, _may_be_accepted) for needed in after.values()):
+            is_sure = False
             what = f"{name} may no longer be sufficient"
             pair.findings.add(Change.UNDECIDED, place, what, *sides)
-        elif level == NO:
+        else:
             shown = pair.shown(f"{pair.base.name}, with {name}")
             what = f"{name} is no longer sufficient"
             pair.findings.add(Change.BREAKING, place, what, *sides, shown=shown)
     for name, given in after.items():
-        level = max(_is_sufficient(given, needed) for needed in before.values())
-        if level == NO or (level == MAYBE and sure):
+        if is_sure and not any(_is_sufficient(given, needed) for needed in before.values()):
             what = f"{name} is sufficient now"
             pair.findings.add(Change.ADDITION, place, what, *sides)
 
@@ -153,24 +152,33 @@ def _alternatives(operation: Operation) -> dict[str, list[Credential]]:
     return made
 
 
-def _is_sufficient(given: list[Credential], needed: list[Credential]) -> int:
-    """Return how sure it is that these credentials are all that is needed."""
-    levels = [
-        max((_is_same_credential(have, need) for have in given), default=NO) for need in needed
-    ]
-    return min(levels, default=YES)
-
-
-def _is_same_credential(given: Credential, needed: Credential) -> int:
-    """Return how sure it is that a credential of one scheme is one of the other scheme."""
+def _may_be_accepted(given: Credential, needed: Credential) -> bool:
+    """Return whether a credential of one scheme has the type and the scopes of the other."""
     old, scopes = given
     new, wanted = needed
-    if old.get("type") != new.get("type") or not wanted <= scopes:
-        return NO
-    if old.get("type") in {"http", "apiKey"}:
-        return YES if _key(old) == _key(new) else NO
+    is_key = old.get("type") in {"http", "apiKey"}
+    return (
+        old.get("type") == new.get("type")
+        and wanted <= scopes
+        and (not is_key or _key(old) == _key(new))
+    )
+
+
+def _is_accepted(given: Credential, needed: Credential) -> bool:
+    """Return whether a credential of one scheme is one of the other scheme, surely."""
+    old = given[0]
+    new = needed[0]
     is_same = old.get("openIdConnectUrl") == new.get("openIdConnectUrl")
-    return YES if is_same and _urls(old) <= _urls(new) else MAYBE
+    return _may_be_accepted(given, needed) and is_same and _urls(old) <= _urls(new)
+
+
+def _is_sufficient(
+    given: list[Credential],
+    needed: list[Credential],
+    accepts: Callable[[Credential, Credential], bool] = _is_accepted,
+) -> bool:
+    """Return whether these credentials are all that is needed."""
+    return all(any(accepts(have, need) for have in given) for need in needed)
 
 
 def _key(scheme: Part) -> tuple[str, str, str]:

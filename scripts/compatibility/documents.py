@@ -169,7 +169,7 @@ def default_base(head: Contract) -> Contract | str:
     """Return the last release, else the version before this one, else why there is neither.
 
     Without a release tag, all commits of a version belong together: the base is the newest commit
-    with another `info.version`, or, if there is none, the contract before its last change.
+    with another `info.version`.
     """
     if git("rev-parse", "--git-dir") is None:
         return "this is not a git checkout"
@@ -177,16 +177,11 @@ def default_base(head: Contract) -> Contract | str:
         text = git("show", f"{tag}:{NAME}")
         if text is not None:
             return parse(text, tag)
-    commits = (git("log", "--format=%h", "--", NAME) or "").split()
-    for commit in commits:
+    for commit in (git("log", "--format=%h", "--", NAME) or "").split():
         text = git("show", f"{commit}:{NAME}") or ""
         stated = VERSION_LINE.search(text)
         if stated and stated[1] != head.version:
             return parse(text, f"commit {commit}", released=False)
-    has_edit = git("diff", "--quiet", "HEAD", "--", NAME) is None
-    for commit in commits[:1] if has_edit else commits[1:2]:
-        text = git("show", f"{commit}:{NAME}") or ""
-        return parse(text, f"commit {commit}", released=False)
     if (git("rev-parse", "--is-shallow-repository") or "").strip() == "true":
         return "this clone is shallow; fetch its history with: git fetch --unshallow --tags"
     return "it is the first version"

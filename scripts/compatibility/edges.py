@@ -76,7 +76,7 @@ class Edges:
         self.effort = effort
         self.numbers: set[float] = {0}
         self.names: set[str] = {"extra"}
-        self.patterns: list[str] = []
+        self.patterns: list[str] = []  # of names
         self.mentioned = [*examples, *constants(schemas)]
         self.known: dict[str, list[Any]] = {}
         self._read(schemas)
@@ -132,10 +132,10 @@ class Edges:
         key = canonical_json(schema)
         if key not in self.known:
             self.known[key] = []  # of itself, if it is recursive
-            validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+            is_valid = validator(schema).is_valid
             found: dict[str, Any] = {}
             for value in islice(self.values(plain_form(schema), depth), MANY):
-                if validator.is_valid(value):
+                if is_valid(value):
                     found.setdefault(canonical_json(value), value)
                 if len(found) == FEW:
                     break
@@ -155,7 +155,7 @@ class Edges:
     def _strings(self, schema: dict[str, Any]) -> Iterator[str]:
         """Yield strings of every mentioned size, format and pattern, and their neighbors."""
         seeds = [value for value in self.mentioned if isinstance(value, str)]
-        for part in filter(is_mapping, (schema, *schema.get("allOf", ()))):
+        for part in _conjuncts(schema):
             if part.get("format") in FORMATS:
                 seeds.append(FORMATS[part["format"]])
         seeds += self._matching(_patterns(schema))
@@ -177,32 +177,26 @@ class Edges:
         for part in schema.get("prefixItems", ()):
             start += self.admitted(part, depth + 1)[:1]
         items = schema.get("items", True)
-        found: list[Any] = []
-        if "contains" in schema:
-            found += self.admitted({"allOf": [items, schema["contains"]]}, depth + 1)
-        found += self.admitted(items, depth + 1)
+        contained = {"allOf": [items, schema.get("contains", True)]}
+        found = [*self.admitted(contained, depth + 1), *self.admitted(items, depth + 1)]
         types = items.get("type") if is_mapping(items) else ()
         for name in types if is_list(types) else ():
             found += self.admitted({**items, "type": name}, depth + 1)[:1]
-        for pair in combinations(found, 2):
-            yield [*start, *pair]
-        for size in (len(start) + 1, *self.sizes):
+        for size in (len(start), len(start) + 1, *self.sizes):
             for value in found:
                 yield [*start, *[value] * size][:size]
             yield [*start, *found, *range(size)][:size]
+        for pair in combinations(found, 2):
+            yield [*start, *pair]
 
     def _objects(self, schema: dict[str, Any], depth: int) -> Iterator[dict[str, Any]]:
         """Yield the smallest object, each field at its edges, each missing, and one too many."""
         fields = mapping_at(schema, "properties")
-        rest = schema.get("additionalProperties", True)
+        required = schema.get("required", ())
         names = [*fields, *sorted(self.names), *self._matching(self.patterns)]
         names += ["a" * size for size in self.sizes if size < MANY]
-        patterns = mapping_at(schema, "patternProperties")
-        parts = {name: fields.get(name, rest) for name in (*schema.get("required", ()), *names)}
-        for name in parts.keys() - fields.keys():
-            matching = [part for pattern, part in patterns.items() if re.search(pattern, name)]
-            parts[name] = {"allOf": matching} if matching else rest
-        least = self._filled(schema.get("required", ()), parts, depth)
+        parts = {name: _field(schema, name) for name in (*required, *names)}
+        least = self._filled(required, parts, depth)
         yield least
         yield {}
         for name, part in parts.items():
@@ -233,6 +227,39 @@ class Edges:
         return found
 
 
+def _field(schema: dict[str, Any], name: str) -> Any:
+    """Return the schema of a field."""
+    patterns = mapping_at(schema, "patternProperties")
+    parts = [part for pattern, part in patterns.items() if re.search(pattern, name)]
+    fields = mapping_at(schema, "properties")
+    if name in fields:
+        parts.append(fields[name])
+    return {"allOf": parts} if parts else schema.get("additionalProperties", True)
+
+
+def _conjuncts(schema: Any) -> list[dict[str, Any]]:
+    parts = [schema, *schema.get("allOf", ())] if is_mapping(schema) else []
+    return list(filter(is_mapping, parts))
+
+
+def _patterns(schema: Any) -> list[str]:
+    """Return the patterns that a string must match."""
+    return [part["pattern"] for part in _conjuncts(schema) if "pattern" in part]
+
+
+def constants(schema: Any) -> Iterator[Any]:
+    """Yield the values that `enum` and `const` name anywhere in a schema."""
+    for part in schema if is_list(schema) else ():
+        yield from constants(part)
+    for keyword, value in schema.items() if is_mapping(schema) else ():
+        if keyword == "enum" and is_list(value):
+            yield from value
+        elif keyword == "const":
+            yield value
+        else:
+            yield from constants(value)
+
+
 def attempt(function: Callable[[], T], otherwise: T) -> T:
     """Call a library function; any exception makes the schema undecided."""
     try:
@@ -254,23 +281,9 @@ def plain_form(schema: Schema) -> Any:
     return schema if form is None else form
 
 
-def _patterns(schema: Any) -> list[str]:
-    """Return the patterns that a string must match."""
-    parts = [schema, *schema.get("allOf", ())] if is_mapping(schema) else []
-    return [part["pattern"] for part in parts if is_mapping(part) and "pattern" in part]
-
-
-def constants(schema: Any) -> Iterator[Any]:
-    """Yield the values that `enum` and `const` name anywhere in a schema."""
-    for part in schema if is_list(schema) else ():
-        yield from constants(part)
-    for keyword, value in schema.items() if is_mapping(schema) else ():
-        if keyword == "enum" and is_list(value):
-            yield from value
-        elif keyword == "const":
-            yield value
-        else:
-            yield from constants(value)
+def validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
+    """Return the validator of a schema, formats included."""
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
 
 
 @lru_cache(maxsize=256)

@@ -91,8 +91,8 @@ class Findings:
         return list(made.values())
 
 
+Version = tuple[int, int, int]
 VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
-STEPS = ("none", "patch", "minor", "major")
 # SemVer, and what it means before 1.0.
 STABLE = {Change.BREAKING: "major", Change.UNDECIDED: "major", Change.ADDITION: "minor"}
 INITIAL = {Change.BREAKING: "minor", Change.UNDECIDED: "minor", Change.ADDITION: "patch"}
@@ -124,37 +124,25 @@ class Verdict:
         return (STABLE if core(self.base)[0] else INITIAL).get(weight, "patch")
 
     @property
-    def step(self) -> str:
-        """Return the step that the version made, or `backwards`."""
-        old = core(self.base)
-        new = core(self.head)
-        if new < old:
-            return "backwards"
-        for step, old_number, new_number in zip(STEPS[:0:-1], old, new, strict=True):
-            if old_number != new_number:
-                return step
-        return "none"
-
-    @property
-    def least(self) -> str:
+    def least(self) -> Version:
         """Return the smallest version that is high enough."""
         major, minor, patch = core(self.base)
-        return {
-            "major": f"{major + 1}.0.0",
-            "minor": f"{major}.{minor + 1}.0",
-            "patch": f"{major}.{minor}.{patch + 1}",
-            "none": self.base.version,
-        }[self.due]
+        least = {
+            "major": (major + 1, 0, 0),
+            "minor": (major, minor + 1, 0),
+            "none": core(self.base),
+        }
+        return least.get(self.due, (major, minor, patch + 1))
 
     @property
-    def step_is_enough(self) -> bool:
-        """Return whether the version is high enough."""
-        return self.step != "backwards" and STEPS.index(self.step) >= STEPS.index(self.due)
+    def is_high_enough(self) -> bool:
+        """Return whether the version says what changed."""
+        return core(self.head) >= self.least
 
     @property
     def in_order(self) -> bool:
         """Return whether the version is high enough, and compat.yaml has no stale entry."""
-        return self.step_is_enough and not self.stale
+        return self.is_high_enough and not self.stale
 
 
 def judge(
@@ -167,7 +155,7 @@ def judge(
     return Verdict(base, head, decided, list(left))
 
 
-def core(contract: Contract) -> tuple[int, int, int]:
+def core(contract: Contract) -> Version:
     """Return the version's numbers; raise CannotCompareError if it is not a semantic version."""
     found = VERSION.fullmatch(contract.version)
     if not found:

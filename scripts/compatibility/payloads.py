@@ -1,4 +1,4 @@
-"""One body, parameter or header that became another: what that means for its senders and readers."""
+"""One body, parameter or header that became another: what that means for senders and readers."""
 
 from __future__ import annotations
 

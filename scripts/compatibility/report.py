@@ -36,6 +36,7 @@ CHANGES = {
     Change.UNDECIDED: "an undecided change",
     Change.ADDITION: "an addition",
     Change.WORDS: "a change of words",
+    Change.NONE: "no change",
 }
 PLACES = 5  # of the same change in one line
 
@@ -59,10 +60,10 @@ def as_markdown(verdict: Verdict) -> str:
         lines += ["", f"**{title}**", ""]
         for finding in findings:
             lines.append(f"- {_code(_place(finding))}: {_code(_what(finding))}")
-            more = list(_more(finding))
+            more = "\n  ".join(_more(finding))
             if more:
-                fence = _fence("\n".join(more), 3)
-                lines += ["", *(f"  {line}" for line in (f"{fence}text", *more, fence)), ""]
+                fence = _fence(more, 3)
+                lines += ["", f"  {fence}text", f"  {more}", f"  {fence}", ""]
     return "\n".join(lines) + "\n"
 
 
@@ -104,8 +105,7 @@ def as_json(verdict: Verdict) -> str:
         "python": verdict.weight("python").word,
         "python_not_compared": verdict.not_compared,
         "due": verdict.due,
-        "step": verdict.step,
-        "least_version": verdict.least,
+        "least_version": _text(verdict.least),
         "stale": verdict.stale,
         "findings": [
             {"id": finding.id, **asdict(finding), "change": finding.change.word}
@@ -159,28 +159,28 @@ def _result(verdict: Verdict) -> list[str]:
     python = WEIGHTS[verdict.weight("python")]
     if verdict.not_compared:
         python = f"not compared ({verdict.not_compared})"
-    lines = [f"Wire: {wire}. Python: {python}.", _version(verdict)]
-    for name in verdict.stale:
-        lines.append(f"compat.yaml: finding {name} no longer exists; delete the entry.")
-    return lines
+    stale = [
+        f"compat.yaml: finding {name} no longer exists; delete the entry." for name in verdict.stale
+    ]
+    return [f"Wire: {wire}. Python: {python}.", _version(verdict), *stale]
 
 
 def _version(verdict: Verdict) -> str:
-    old = verdict.base.version
-    new = verdict.head.version
-    if verdict.step == "backwards":
-        return f"Version too low: {new} is before {old}; set info.version to {verdict.least}."
+    """Return whether the version is high enough, and what to do if it is not."""
+    weight = verdict.weight()
+    needs = f"{CHANGES[weight]} needs {_text(verdict.least)} or later"
     if verdict.due == "none":
-        why = "nothing changed"
-        if verdict.weight() == Change.WORDS:
-            why = "words alone need no new version before a release"
-        return f"Version OK: {why} ({old} → {new})."
-    needs = f"{CHANGES[verdict.weight()]} needs {verdict.least} or later"
-    if verdict.step_is_enough:
-        return f"Version OK: {needs}, and info.version is {new}."
-    can_decide = any(f.change >= Change.UNDECIDED and not f.decision for f in verdict.findings)
-    cure = ", or explain in compat.yaml why a finding affects no caller" if can_decide else ""
-    return f"Version too low: {needs}, but info.version is {new}. Set info.version{cure}."
+        needs = f"{CHANGES[weight]} needs no new version"
+    if verdict.is_high_enough:
+        return f"Version OK: {needs}, and info.version is {verdict.head.version}."
+    cure = ""
+    if any(f.change >= Change.UNDECIDED and not f.decision for f in verdict.findings):
+        cure = ", or explain in compat.yaml why a finding affects no caller"
+    return f"Version too low: {needs}, but info.version is {verdict.head.version}. Set info.version{cure}."
+
+
+def _text(version: tuple[int, int, int]) -> str:
+    return ".".join(map(str, version))
 
 
 def _escaped(text: str) -> str:

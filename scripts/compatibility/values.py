@@ -22,8 +22,9 @@ TEXTS: dict[str, Any] = {
     "boolean": {"enum": ["true", "false"]},
     "null": {"enum": ["null", ""]},
 }
-# Java's and Python's dates begin with the year 1; surrogates are not characters.
-UNUSABLE = re.compile(r"^0000-|[\ud800-\udfff]")
+# Java's and Python's dates begin with the year 1, surrogates are not characters, and some
+# programs read no number of so many digits.
+UNUSABLE = re.compile(r"^0000-|[\ud800-\udfff]|^-?[0-9]{300}")
 SAFE = re.compile(r"""[!#-+\--:<-\[\]-~ ]*""")  # in headers and cookies: no `"`, `,`, `;`, `\\`
 ITEMS = 10  # of a list: all mixed readings are tried
 
