@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.values import is_list, mapping_at
+from scripts.compatibility.values import mapping_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,12 +43,6 @@ class Operation:
         """Return path and method; the names of path parameters are not on the wire."""
         return VARIABLE.sub("{}", self.path), self.method
 
-    def items(self, value: Any, what: str) -> list[Part]:
-        """Return the objects in a list; raise CannotCompareError if it is not a list."""
-        if value is not None and not is_list(value):
-            raise self.contract.error(f"{what} of {self.name} is not a list; fix it")
-        return [self.contract.follow(item) for item in value or []]
-
     @cached_property
     def parameters(self) -> dict[tuple[str, str], Part]:
         """Return the parameters by location and name, those of the path included.
@@ -58,7 +52,7 @@ class Operation:
         variables = VARIABLE.findall(self.path)
         made: dict[tuple[str, str], Part] = {}
         for holder in (self.item, self.raw):
-            for parameter in self.items(holder.get("parameters"), "parameters"):
+            for parameter in map(self.contract.follow, holder.get("parameters", [])):
                 where = str(parameter.get("in"))
                 name = str(parameter.get("name"))
                 if where == "path" and name in variables:
@@ -89,14 +83,15 @@ class Operation:
         """Return the servers of the operation, else of its path, else of the contract."""
         for holder in (self.raw, self.item, self.contract.document):
             if holder.get("servers"):
-                return self.items(holder["servers"], "servers")
+                found: list[Part] = holder["servers"]
+                return found
         return [{"url": "/"}]
 
     @property
     def security(self) -> list[Part]:
         """Return the alternatives, each a mapping of schemes to scopes; an empty one is public."""
         stated = self.raw.get("security", self.contract.document.get("security"))
-        return self.items(stated, "security") or [{}]
+        return stated or [{}]
 
     def scheme(self, name: str) -> Part:
         """Return a security scheme; raise CannotCompareError if there is none."""

@@ -182,8 +182,6 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
         made["required"] = [name for name in made["required"] if name not in names]
     for name in names:
         made["properties"][name] = not sending
-    if "anyOf" not in made and _exclude_each_other(made.get("oneOf", ())):
-        made["anyOf"] = made.pop("oneOf")  # the same, and easier to compare
     if made.get("additionalProperties") is False and "patternProperties" not in made:
         fields = mapping_at(made, "properties")
         made["properties"] = {name: part for name, part in fields.items() if part is not False}
@@ -193,20 +191,6 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
     elif made.get("format") in NO_ASSERTIONS:
         del made["format"]
     return made
-
-
-def _exclude_each_other(branches: Any) -> bool:
-    """Return whether a required field has other constants in each branch."""
-    tags: list[dict[str, Any]] = []
-    for branch in branches:
-        if not is_mapping(branch) or branch.get("type") != "object":
-            return False
-        fields = mapping_at(branch, "properties")
-        required = branch.get("required", ())
-        constants = {name: mapping_at(fields, name).get("const") for name in required}
-        tags.append({name: text for name, text in constants.items() if isinstance(text, str)})
-    names = set[str].intersection(*map(set, tags)) if tags else set()
-    return any(len({tag[name] for tag in tags}) == len(tags) for name in names)
 
 
 def _hidden_fields(schema: dict[str, Any], hidden: str) -> set[str]:
@@ -221,13 +205,5 @@ def is_ambiguous(part: Any, hidden: str) -> bool:
     if not is_mapping(part):
         return False
     combined = [part[keyword] for keyword in part.keys() & CONDITIONS]
-    if combined and (_hidden_fields(part, hidden) or _has_mark(combined, hidden)):
-        return True
-    return any(is_ambiguous(inner, hidden) for inner in part.values())
-
-
-def _has_mark(part: Any, hidden: str) -> bool:
-    """Return whether any schema in a part has the mark; a field may have the same name."""
-    inner = part.values() if is_mapping(part) else part if is_list(part) else ()
-    is_marked = is_mapping(part) and part.get(hidden) is True
-    return is_marked or any(_has_mark(value, hidden) for value in inner)
+    has_mark = _hidden_fields(part, hidden) or f'"{hidden}": true' in canonical_json(combined)
+    return bool(combined and has_mark) or is_ambiguous(list(part.values()), hidden)
