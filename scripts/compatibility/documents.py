@@ -35,7 +35,6 @@ class Contract:
     document: dict[str, Any]
     source: str
     text: str
-    released: bool = True
 
     @property
     def version(self) -> str:
@@ -105,7 +104,7 @@ def must_be_valid(contract: Contract) -> None:
         raise contract.error(f"{place} is not valid OpenAPI 3.1 ({what}); fix it")
 
 
-def parse(text: str, source: str, *, released: bool = True) -> Contract:
+def parse(text: str, source: str) -> Contract:
     """Parse a contract; raise CannotCompareError if it is not an OpenAPI 3.1 document."""
     from ruamel.yaml import YAML  # noqa: PLC0415 # slow to import
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415
@@ -129,7 +128,7 @@ def parse(text: str, source: str, *, released: bool = True) -> Contract:
     dialect = document.get("jsonSchemaDialect", DIALECTS[0])
     if dialect not in DIALECTS:
         raise CannotCompareError(f"{source}: only JSON Schema 2020-12 can be read, not {dialect}")
-    return Contract(document, source, text, released)
+    return Contract(document, source, text)
 
 
 def from_file(path: Path) -> Contract:
@@ -181,7 +180,7 @@ def default_base(head: Contract) -> Contract | str:
         text = git("show", f"{commit}:{NAME}") or ""
         stated = VERSION_LINE.search(text)
         if stated and stated[1] != head.version:
-            return parse(text, f"commit {commit}", released=False)
+            return parse(text, f"commit {commit}")
     if (git("rev-parse", "--is-shallow-repository") or "").strip() == "true":
         return "this clone is shallow; fetch its history with: git fetch --unshallow --tags"
     return "it is the first version"

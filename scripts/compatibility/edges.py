@@ -179,9 +179,6 @@ class Edges:
         items = schema.get("items", True)
         contained = {"allOf": [items, schema.get("contains", True)]}
         found = [*self.admitted(contained, depth + 1), *self.admitted(items, depth + 1)]
-        types = items.get("type") if is_mapping(items) else ()
-        for name in types if is_list(types) else ():
-            found += self.admitted({**items, "type": name}, depth + 1)[:1]
         for size in (len(start), len(start) + 1, *self.sizes):
             for value in found:
                 yield [*start, *[value] * size][:size]
@@ -208,8 +205,6 @@ class Edges:
         more = {**full, **self._filled(names, parts, depth)}
         for size in self.sizes:
             yield dict(islice(more.items(), size))
-        for one, two in combinations(full, 2):
-            yield {**least, one: full[one], two: full[two]}
 
     def _filled(self, names: Iterable[str], parts: dict[str, Any], depth: int) -> dict[str, Any]:
         """Return an object with a value for each name that can have one."""

@@ -119,7 +119,7 @@ class Verdict:
     def due(self) -> str:
         """Return the smallest step that the findings need."""
         weight = self.weight()
-        if weight == Change.NONE or (weight == Change.WORDS and not self.base.released):
+        if weight == Change.NONE:
             return "none"
         return (STABLE if core(self.base)[0] else INITIAL).get(weight, "patch")
 

@@ -95,16 +95,9 @@ def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Findin
 
 def _described(breakage: griffe.Breakage) -> str:
     """Return a breakage in one line; an object is known by its path already."""
-    parts: list[str] = []
-    for value in (breakage.old_value, breakage.new_value):
-        if isinstance(value, griffe.Parameter):
-            parts.append(f"{value.name}: {value.annotation}")
-        elif value is None or isinstance(value, griffe.Object):
-            parts.append("none")
-        else:
-            parts.append(str(value))
-    sides = "" if parts == ["none", "none"] else f" ({' → '.join(parts)})"
-    return breakage.kind.value + sides
+    values = (breakage.old_value, breakage.new_value)
+    names = [str(getattr(value, "name", value)) for value in values if value is not None]
+    return f"{breakage.kind.value} ({' → '.join(names)})"
 
 
 def public(package: griffe.Object) -> dict[str, griffe.Object]:

@@ -106,8 +106,9 @@ def compat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.fixture
-def judged(compat: Compat, clone: Path) -> Judged:
-    """Return the report about the clone."""
+def judged(compat: Compat, clone: Path, monkeypatch: pytest.MonkeyPatch) -> Judged:
+    """Return the report about the clone, without the Python interface: it has its own tests."""
+    monkeypatch.setattr(python_interface, "compare", lambda _base, _head: ([], ""))
 
     def call() -> dict[str, Any]:
         done = compat("--format", "json", at=clone)
@@ -154,7 +155,7 @@ def test_version_steps_as_semver_says(
     found = [Finding(change, "place", "what")] if change else []
     result = findings.judge(base, head, found, [])
     assert result.in_order is in_order
-    needed = Contract({"info": {"version": result.least}}, "", "")
+    needed = Contract({"info": {"version": ".".join(map(str, result.least))}}, "", "")
     assert findings.judge(base, needed, found, []).in_order
 
 
@@ -260,21 +261,6 @@ def test_without_a_release_the_base_is_the_version_before(clone: Path, judged: J
     assert (report["found"], report["in_order"]) == ("breaking", True)
 
 
-def test_without_another_version_the_base_is_the_last_change(clone: Path, judged: Judged) -> None:
-    """An edit is compared with the last commit, a committed edit with the commit before."""
-    (clone / "openapi.yaml").write_text(edited(FIELD, stepped("1.2.0")), "utf-8")
-    assert (judged()["found"], judged()["due"]) == ("addition", "minor")
-    commit(clone, FIELD, stepped("1.2.0"))
-    git(clone, "commit", "--allow-empty", "-qm", "Something else")
-    assert judged()["found"] == "addition"
-
-
-def test_words_before_a_release_need_no_step(clone: Path, judged: Judged) -> None:
-    """Before a release, rewording needs no new version."""
-    (clone / "openapi.yaml").write_text(edited(WORDS, stepped("1.2.0")), "utf-8")
-    assert (judged()["found"], judged()["in_order"]) == ("words", True)
-
-
 def test_without_history_there_is_nothing_to_compare(
     clone: Path, compat: Compat, tmp_path: Path
 ) -> None:
@@ -333,8 +319,6 @@ def test_a_decision_needs_reason_and_date(
         ((f"  version: {VERSION}\n", ""), "info.version"),
         ((SCHEMA, "'#/components/schemas/AiTypo'"), "points to nothing"),
         ((SCHEMA, "other.yaml#/AiType"), "bundle"),
-        (("    AiType:\n", f"    AiType:\n      allOf: [{{$ref: {SCHEMA}}}]\n"), "of itself"),
-        (("    AiType:\n", f"    AiType:\n      $ref: {SCHEMA}\n"), "of itself"),
         (("title: AiType\n", "minLength: short\n"), "body: not a valid JSON Schema 2020-12"),
         (("operationId:", "operation:"), "not valid OpenAPI 3.1"),
         (("        - BearerAuth: []", "        - Bearer: []"), "'Bearer'"),
