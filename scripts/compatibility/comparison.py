@@ -11,11 +11,9 @@ from scripts.compatibility.findings import Change, Finding, Findings
 from scripts.compatibility.messages import compare_body, compare_parameters, compare_responses
 from scripts.compatibility.operations import METHODS, VARIABLE, Operation, Pair, operations
 from scripts.compatibility.payloads import leftovers
-from scripts.compatibility.values import canonical_json, explain, is_mapping, mapping_at, shortened
+from scripts.compatibility.values import canonical_json, explain, mapping_at, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from scripts.compatibility.documents import Contract
     from scripts.compatibility.operations import Part
 
@@ -54,8 +52,10 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
     for new in after:
         if new.key not in paired:
             _add_operation(findings, new, before)
-    whole = [Operation(contract, "", "", {}, contract.document) for contract in (base, head)]
-    leftovers(Pair(*whole, findings, prover), "contract", DOCUMENT, base.document, head.document)
+    old_whole = Operation(base, "", "", {}, base.document)
+    new_whole = Operation(head, "", "", {}, head.document)
+    pair = Pair(old_whole, new_whole, findings, prover)
+    leftovers(pair, "contract", DOCUMENT, base.document, head.document)
     return findings.merged() or _words(base, head)
 
 
@@ -122,9 +122,9 @@ def compare_security(pair: Pair) -> None:
     place = pair.place("security")
     is_sure = True
     for name, given in before.items():
-        if any(_is_sufficient(given, needed) for needed in after.values()):
+        if _is_sufficient(given, after, is_sure=True):
             continue
-        if any(_is_sufficient(given, needed, _may_be_accepted) for needed in after.values()):
+        if _is_sufficient(given, after, is_sure=False):
             is_sure = False
             what = f"{name} may no longer be sufficient"
             pair.findings.add(Change.UNDECIDED, place, what, *sides)
@@ -133,7 +133,7 @@ def compare_security(pair: Pair) -> None:
             what = f"{name} is no longer sufficient"
             pair.findings.add(Change.BREAKING, place, what, *sides, shown=shown)
     for name, given in after.items():
-        if is_sure and not any(_is_sufficient(given, needed) for needed in before.values()):
+        if is_sure and not _is_sufficient(given, before, is_sure=True):
             what = f"{name} is sufficient now"
             pair.findings.add(Change.ADDITION, place, what, *sides)
 
@@ -152,49 +152,38 @@ def _alternatives(operation: Operation) -> dict[str, list[Credential]]:
     return made
 
 
-def _may_be_accepted(given: Credential, needed: Credential) -> bool:
-    """Return whether a credential of one scheme has the type and the scopes of the other."""
-    old, scopes = given
-    new, wanted = needed
-    is_key = old.get("type") in {"http", "apiKey"}
-    return (
-        old.get("type") == new.get("type")
-        and wanted <= scopes
-        and (not is_key or _key(old) == _key(new))
+def _is_sufficient(
+    given: list[Credential], needed: dict[str, list[Credential]], *, is_sure: bool
+) -> bool:
+    """Return whether these credentials are all that one of the alternatives needs."""
+    return any(
+        all(
+            any(_is_accepted(have, need, is_sure=is_sure) for have in given) for need in credentials
+        )
+        for credentials in needed.values()
     )
 
 
-def _is_accepted(given: Credential, needed: Credential) -> bool:
-    """Return whether a credential of one scheme is one of the other scheme, surely."""
-    old = given[0]
-    new = needed[0]
-    is_same = old.get("openIdConnectUrl") == new.get("openIdConnectUrl")
-    return _may_be_accepted(given, needed) and is_same and _urls(old) <= _urls(new)
+def _is_accepted(given: Credential, needed: Credential, *, is_sure: bool) -> bool:
+    """Return whether a credential of one scheme is one of the other; its issuer makes it sure."""
+    old, scopes = given
+    new, wanted = needed
+    is_same = _key(old) == _key(new) and wanted <= scopes
+    return is_same and (not is_sure or _issuers(old) <= _issuers(new))
 
 
-def _is_sufficient(
-    given: list[Credential],
-    needed: list[Credential],
-    accepts: Callable[[Credential, Credential], bool] = _is_accepted,
-) -> bool:
-    """Return whether these credentials are all that is needed."""
-    return all(any(accepts(have, need) for have in given) for need in needed)
+def _key(scheme: Part) -> list[str]:
+    """Return what tells schemes apart; the names of headers ignore case."""
+    parts = [str(scheme.get(key)) for key in ("type", "in", "scheme", "name")]
+    return [*parts[:2], parts[2].lower(), parts[3].lower() if parts[1] == "header" else parts[3]]
 
 
-def _key(scheme: Part) -> tuple[str, str, str]:
-    where = str(scheme.get("in"))
-    name = str(scheme.get("name"))
-    return str(scheme.get("scheme")).lower(), where, name.lower() if where == "header" else name
-
-
-def _urls(scheme: Part) -> set[tuple[str, str, str]]:
-    """Return where the flows get tokens; the scopes that exist are not those that are asked for."""
-    return {
-        (name, key, str(flow[key]))
-        for name, flow in mapping_at(scheme, "flows").items()
-        for key in URLS
-        if is_mapping(flow) and key in flow
-    }
+def _issuers(scheme: Part) -> set[str]:
+    """Return where to get tokens; the scopes that exist are not those that are asked for."""
+    found = {f"openid {scheme.get('openIdConnectUrl')}"}
+    for name, flow in mapping_at(scheme, "flows").items():
+        found |= {f"{name} {key} {flow[key]}" for key in URLS if key in flow}
+    return found
 
 
 def servers(operation: Operation) -> list[str]:

@@ -121,9 +121,10 @@ class _Search:
         try:
             for value in edges.values(form):
                 is_sent = self.carrier.can_carry(value) and self.is_declared(value)
-                if is_sent and admits(value):
-                    if not any(map(accepts, (value, *self.carrier.readings(value)))):
-                        return Proof(holds=False, witness=value)
+                if not (is_sent and admits(value)):
+                    continue
+                if not any(map(accepts, (value, *self.carrier.readings(value)))):
+                    return Proof(holds=False, witness=value)
         except ExhaustedError:
             pass
         return UNKNOWN

@@ -155,9 +155,8 @@ class Edges:
     def _strings(self, schema: dict[str, Any]) -> Iterator[str]:
         """Yield strings of every mentioned size, format and pattern, and their neighbors."""
         seeds = [value for value in self.mentioned if isinstance(value, str)]
-        for part in _conjuncts(schema):
-            if part.get("format") in FORMATS:
-                seeds.append(FORMATS[part["format"]])
+        formats = [part.get("format") for part in _conjuncts(schema)]
+        seeds += [FORMATS[name] for name in formats if name in FORMATS]
         seeds += self._matching(_patterns(schema))
         yield from seeds
         for letter in ("a", "0", "A", " ", "é"):

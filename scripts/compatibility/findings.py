@@ -93,9 +93,6 @@ class Findings:
 
 Version = tuple[int, int, int]
 VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
-# SemVer, and what it means before 1.0.
-STABLE = {Change.BREAKING: "major", Change.UNDECIDED: "major", Change.ADDITION: "minor"}
-INITIAL = {Change.BREAKING: "minor", Change.UNDECIDED: "minor", Change.ADDITION: "patch"}
 VERDICTS = ("breaking", "addition", "words")
 KEYS = {"finding", "verdict", "reason", "date"}
 
@@ -116,23 +113,17 @@ class Verdict:
         return max(weights, default=Change.NONE)
 
     @property
-    def due(self) -> str:
-        """Return the smallest step that the findings need."""
+    def least(self) -> Version:
+        """Return the smallest version that is high enough, by SemVer; 0.x moves one step less."""
+        major, minor, patch = core(self.base)
         weight = self.weight()
         if weight == Change.NONE:
-            return "none"
-        return (STABLE if core(self.base)[0] else INITIAL).get(weight, "patch")
-
-    @property
-    def least(self) -> Version:
-        """Return the smallest version that is high enough."""
-        major, minor, patch = core(self.base)
-        least = {
-            "major": (major + 1, 0, 0),
-            "minor": (major, minor + 1, 0),
-            "none": core(self.base),
-        }
-        return least.get(self.due, (major, minor, patch + 1))
+            return major, minor, patch
+        if weight >= Change.UNDECIDED and major:
+            return major + 1, 0, 0
+        if weight >= Change.UNDECIDED or (weight == Change.ADDITION and major):
+            return major, minor + 1, 0
+        return major, minor, patch + 1
 
     @property
     def is_high_enough(self) -> bool:
@@ -174,15 +165,15 @@ def read_decisions(path: Path) -> list[dict[str, Any]]:
         raise CannotCompareError(f"{path} cannot be read ({error}); fix it") from None
     decisions: list[Any] = entries if is_list(entries) else [entries] if entries else []
     for entry in decisions:
-        if not is_mapping(entry) or set(entry) != KEYS:
-            what = "expected finding, verdict, reason and date"
-        elif entry["verdict"] not in VERDICTS:
-            what = f"verdict must be one of {', '.join(VERDICTS)}"
-        elif not str(entry["reason"] or "").strip():
-            what = "needs a reason"
-        elif not isinstance(entry["date"], dt.date):
-            what = "needs a date such as 2026-01-31"
-        else:
-            continue
-        raise CannotCompareError(f"{path}: {what}, got {entry}; fix it")
+        is_complete = is_mapping(entry) and set(entry) == KEYS
+        if not (
+            is_complete
+            and entry["verdict"] in VERDICTS
+            and str(entry["reason"] or "").strip()
+            and isinstance(entry["date"], dt.date)
+        ):
+            raise CannotCompareError(
+                f"{path}: expected finding, verdict ({', '.join(VERDICTS)}), reason and date "
+                f"(2026-01-31), got {entry}; fix it"
+            )
     return decisions

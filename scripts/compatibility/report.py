@@ -31,13 +31,6 @@ WEIGHTS = {
     Change.WORDS: "words only",
     Change.NONE: "nothing changed",
 }
-CHANGES = {
-    Change.BREAKING: "a breaking change",
-    Change.UNDECIDED: "an undecided change",
-    Change.ADDITION: "an addition",
-    Change.WORDS: "a change of words",
-    Change.NONE: "no change",
-}
 PLACES = 5  # of the same change in one line
 
 
@@ -104,7 +97,6 @@ def as_json(verdict: Verdict) -> str:
         "wire": verdict.weight("wire").word,
         "python": verdict.weight("python").word,
         "python_not_compared": verdict.not_compared,
-        "due": verdict.due,
         "least_version": _text(verdict.least),
         "stale": verdict.stale,
         "findings": [
@@ -167,16 +159,13 @@ def _result(verdict: Verdict) -> list[str]:
 
 def _version(verdict: Verdict) -> str:
     """Return whether the version is high enough, and what to do if it is not."""
-    weight = verdict.weight()
-    needs = f"{CHANGES[weight]} needs {_text(verdict.least)} or later"
-    if verdict.due == "none":
-        needs = f"{CHANGES[weight]} needs no new version"
+    versions = f"expected {_text(verdict.least)} or later, got {verdict.head.version}"
     if verdict.is_high_enough:
-        return f"Version OK: {needs}, and info.version is {verdict.head.version}."
+        return f"Version OK: {versions}."
     cure = ""
     if any(f.change >= Change.UNDECIDED and not f.decision for f in verdict.findings):
         cure = ", or explain in compat.yaml why a finding affects no caller"
-    return f"Version too low: {needs}, but info.version is {verdict.head.version}. Set info.version{cure}."
+    return f"Version too low: {versions}. Set info.version{cure}."
 
 
 def _text(version: tuple[int, int, int]) -> str:

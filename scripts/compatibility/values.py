@@ -149,13 +149,11 @@ class Carrier:
             return self.where == "query" and bool(value) and is_short and items
         if value is None or is_mapping(value) or not is_usable(value):
             return False
-        if isinstance(value, float) and value.is_integer():  # sent without a fraction
-            return False
-        if not isinstance(value, str) or self.where == "query":
-            return True
-        if self.where == "path":
-            return value not in {"", ".", ".."} and "," not in value
-        return bool(SAFE.fullmatch(value)) and value == value.strip()
+        if not isinstance(value, str):  # 1.0 is sent without its fraction
+            return not (isinstance(value, float) and value.is_integer())
+        is_safe = bool(SAFE.fullmatch(value)) and value == value.strip()
+        is_segment = value not in {"", ".", ".."} and "," not in value
+        return {"query": True, "path": is_segment}.get(self.where, is_safe)
 
     def readings(self, value: Any) -> list[Any]:
         """Return the values that a receiver may take this value for."""

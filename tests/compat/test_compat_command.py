@@ -290,22 +290,21 @@ def test_a_decision_counts_while_its_finding_exists(
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    "text",
     [
-        ("- {finding: a, verdict: fine, reason: r, date: 2026-01-31}", "verdict must be one of"),
-        ("- {finding: a, verdict: words, reason: '', date: 2026-01-31}", "needs a reason"),
-        ("- {finding: a, verdict: words, reason: r, date: soon}", "a date"),
-        ("- {finding: a}", "verdict, reason and date"),
-        ("- [", "fix it"),
+        "- {finding: a, verdict: fine, reason: r, date: 2026-01-31}",
+        "- {finding: a, verdict: words, reason: '', date: 2026-01-31}",
+        "- {finding: a, verdict: words, reason: r, date: soon}",
+        "- {finding: a}",
+        "- [",
     ],
 )
-def test_a_decision_needs_reason_and_date(
-    tmp_path: Path, compat: Compat, text: str, message: str
-) -> None:
+def test_a_decision_needs_reason_and_date(tmp_path: Path, compat: Compat, text: str) -> None:
     """An incomplete entry is refused."""
     (tmp_path / "compat.yaml").write_text(text, "utf-8")
     done = compat("--base", "openapi.yaml", "--head", write(tmp_path))
-    assert message in done.stderr
+    assert "compat.yaml" in done.stderr
+    assert "fix it" in done.stderr
     assert done.returncode == 2
 
 
