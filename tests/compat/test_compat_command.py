@@ -83,10 +83,11 @@ CLIENTS: dict[str, Any] = {}
 
 
 def load_once(contract: Contract, folder: Path) -> Any:
-    """Generate the client of each contract only once: it takes half a second."""
-    if contract.text not in CLIENTS:
-        CLIENTS[contract.text] = LOAD(contract, folder)
-    return CLIENTS[contract.text]
+    """Generate each client only once, since it takes half a second; repeat failures."""
+    client = CLIENTS.get(contract.text) or LOAD(contract, folder)
+    if not isinstance(client, str):
+        CLIENTS[contract.text] = client
+    return client
 
 
 @pytest.fixture
@@ -159,14 +160,11 @@ def test_version_steps_as_semver_says(
     assert findings.judge(base, needed, found, []).in_order
 
 
-def test_the_exit_status_says_whether_the_version_is_in_order(
-    tmp_path: Path, compat: Compat
-) -> None:
+def test_a_version_that_is_high_enough_passes(tmp_path: Path, compat: Compat) -> None:
     """The report and the exit status agree."""
-    for version, status in ((VERSION, 1), ("99.0.0", 0)):
-        done = compat("--base", "openapi.yaml", "--head", write(tmp_path, FIELD, stepped(version)))
-        assert done.returncode == status
-        assert ("Version OK" in done.stdout) is (status == 0)
+    done = compat("--base", "openapi.yaml", "--head", write(tmp_path, FIELD, stepped("99.0.0")))
+    assert done.returncode == 0
+    assert "Version OK: expected " in done.stdout
 
 
 def test_text_shows_the_request_that_breaks_and_the_fix(tmp_path: Path, compat: Compat) -> None:
@@ -177,7 +175,8 @@ def test_text_shows_the_request_that_breaks_and_the_fix(tmp_path: Path, compat: 
     assert "field name: refuses values that were valid (maxLength: 255 → 100)" in done.stdout
     assert f"Valid in {VERSION}, refused in 0.0.1:\n      PUT /ai/llm/{{id}}\n" in done.stdout
     assert '      {"name": "a" × 101}' in done.stdout
-    assert "Version too low" in done.stdout
+    assert "Version too low: expected " in done.stdout
+    assert done.returncode == 1
 
 
 def test_markdown_keeps_every_character_of_the_contract(tmp_path: Path, compat: Compat) -> None:
@@ -203,11 +202,8 @@ def test_github_annotations_are_one_line_each(tmp_path: Path, compat: Compat) ->
     assert "Version too low" in lines[-1]
 
 
-def test_two_runs_print_the_same(
-    tmp_path: Path, compat: Compat, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_runs_print_the_same(tmp_path: Path, compat: Compat) -> None:
     """Findings have the same ids in every run, even if no client can be generated."""
-    monkeypatch.setattr(python_interface, "load_client", LOAD)
     body = "        content:\n          application/json:\n            schema:\n"
     head = write(tmp_path, (body, body.replace("json", "xml")), NARROW)
     runs = [compat("--base", "openapi.yaml", "--head", head, "--format", "json") for _ in range(2)]
