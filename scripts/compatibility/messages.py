@@ -123,8 +123,8 @@ def compare_responses(pair: Pair) -> None:
     before = pair.base.responses
     after = pair.head.responses
     pairs = status_pairs(before, after)
-    successes = [new for (_, new), status in pairs.items() if new and status.startswith("2")]
-    for (old_status, new_status), status in pairs.items():
+    has_success = any(new_status and is_success for _, new_status, is_success in pairs)
+    for (old_status, new_status, is_success), status in pairs.items():
         place = pair.place(f"response {new_status or old_status}")
         if old_status is None:
             what = f"is new: {pair.base.contract.version} does not document it"
@@ -132,7 +132,7 @@ def compare_responses(pair: Pair) -> None:
             pair.findings.add(Change.BREAKING, place, what, new=after[new_status], shown=shown)
         elif new_status is not None:
             _Response(pair, place, status).compare(before[old_status], after[new_status])
-        elif status.startswith("2") and not successes:
+        elif is_success and not has_success:
             what = "is removed, and no success is left"
             shown = (f"Impossible in {pair.versions[1]}:", f"{pair.base.name} → {status}")
             pair.findings.add(Change.BREAKING, place, what, old=old_status, shown=shown)

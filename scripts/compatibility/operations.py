@@ -146,8 +146,8 @@ def operations(contract: Contract) -> Iterator[Operation]:
                 yield Operation(contract, path, method, known, contract.follow(known[method]))
 
 
-def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any], str]:
-    """Return which entries apply to the same status, with one such status.
+def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
+    """Return which entries apply to the same status, and whether to a success, with one status.
 
     Each class is represented by a status that neither contract names.
     """
@@ -155,10 +155,11 @@ def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any], str]:
     for first in "12345":
         codes = (f"{first}{i:02}" for i in range(99, -1, -1))
         statuses.add(next(code for code in codes if code not in statuses))
-    pairs: dict[tuple[Any, Any], str] = {}
+    pairs: dict[tuple[Any, Any, bool], str] = {}
     for status in sorted(statuses):
-        pairs.setdefault((_best(old, status), _best(new, status)), status)
-    pairs.pop((None, None), None)
+        entries = (_best(old, status), _best(new, status))
+        if any(entries):
+            pairs.setdefault((*entries, status.startswith("2")), status)
     return pairs
 
 
