@@ -46,7 +46,7 @@ UNKNOWN = Proof(holds=None)
 class Prover:
     """The proofs of one comparison, which share an effort."""
 
-    effort: Effort = field(default_factory=lambda: Effort(ALL))
+    left: int = ALL
     known: dict[str, Proof] = field(default_factory=dict[str, Proof])
 
     def contained(
@@ -60,10 +60,12 @@ class Prover:
         if key not in self.known:
             is_proved = proved(small, large, carrier)
             found = UNKNOWN
-            if self.effort.left > 0:
-                effort = self.effort.part(DOUBTS if is_proved else ONE)
+            if self.left > 0:
+                most = min(DOUBTS if is_proved else ONE, self.left)
+                effort = Effort(most)
                 search = _Search(small, large, carrier)
                 found = attempt(lambda: search.run(examples, effort), UNKNOWN)
+                self.left -= most - effort.left
             self.known[key] = HOLDS if is_proved and found.holds is None else found
         return self.known[key]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -47,23 +48,15 @@ class ExhaustedError(Exception):
     """A search has used up its effort."""
 
 
+@dataclass
 class Effort:
     """The number of values that a search may still try: the same on every machine."""
 
-    def __init__(self, left: int, whole: Effort | None = None) -> None:
-        """Set a limit; the whole's limit applies too."""
-        self.left = left
-        self.whole = whole
-
-    def part(self, most: int) -> Effort:
-        """Return a part of the effort, for one search."""
-        return Effort(min(most, self.left), self)
+    left: int
 
     def spend(self, amount: int) -> None:
         """Raise ExhaustedError if no effort is left."""
         self.left -= amount
-        if self.whole:
-            self.whole.left -= amount
         if self.left < 0:
             raise ExhaustedError
 
@@ -94,7 +87,7 @@ class Edges:
             elif keyword == "patternProperties":
                 self.patterns += value
             elif keyword == "propertyNames":
-                self.patterns += _patterns(value)
+                self.patterns += _stated(value, "pattern")
             self._read(value)
 
     def values(self, schema: Any, depth: int = 0) -> Iterator[Any]:
@@ -155,9 +148,8 @@ class Edges:
     def _strings(self, schema: dict[str, Any]) -> Iterator[str]:
         """Yield strings of every mentioned size, format and pattern, and their neighbors."""
         seeds = [value for value in self.mentioned if isinstance(value, str)]
-        formats = [part.get("format") for part in _conjuncts(schema)]
-        seeds += [FORMATS[name] for name in formats if name in FORMATS]
-        seeds += self._matching(_patterns(schema))
+        seeds += [FORMATS[name] for name in _stated(schema, "format") if name in FORMATS]
+        seeds += self._matching(_stated(schema, "pattern"))
         yield from seeds
         for letter in ("a", "0", "A", " ", "é"):
             for size in self.sizes:
@@ -231,14 +223,10 @@ def _field(schema: dict[str, Any], name: str) -> Any:
     return {"allOf": parts} if parts else schema.get("additionalProperties", True)
 
 
-def _conjuncts(schema: Any) -> list[dict[str, Any]]:
+def _stated(schema: Any, keyword: str) -> list[str]:
+    """Return all values of a keyword that a string must match."""
     parts = [schema, *schema.get("allOf", ())] if is_mapping(schema) else []
-    return list(filter(is_mapping, parts))
-
-
-def _patterns(schema: Any) -> list[str]:
-    """Return the patterns that a string must match."""
-    return [part["pattern"] for part in _conjuncts(schema) if "pattern" in part]
+    return [part[keyword] for part in parts if is_mapping(part) and keyword in part]
 
 
 def constants(schema: Any) -> Iterator[Any]:

@@ -139,7 +139,7 @@ def _add(payload: Payload, proof: Proof, details: str, sides: list[str]) -> None
     elif proof.holds is None:
         change = Change.UNDECIDED
         what = "may refuse valid values" if payload.show else "may be an undocumented value"
-        is_over = pair.prover.effort.left < 0
+        is_over = pair.prover.left <= 0
         what += " (too many changes to search all)" if is_over else " (not proved)"
     elif payload.show:
         change = Change.BREAKING
