@@ -36,11 +36,14 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
     prover = Prover()
     before = list(operations(base))
     after = list(operations(head))
+    served = {new.key: addresses(new) for new in after}
     old_addresses = set().union(*map(addresses, before))
-    new_addresses = set().union(*map(addresses, after))
+    new_addresses = set().union(*served.values())
     paired: set[tuple[str, str]] = set()
     for old in before:
-        matches = _same_operations(old, after)
+        urls = addresses(old)
+        matches = [new for new in after if urls & served[new.key]]
+        matches = matches or [new for new in after if new.key == old.key]
         if not matches:
             said = f"Valid in {base.version}, removed in {head.version}:"
             findings.add(Change.BREAKING, old.name, "is removed", old.raw, shown=(said, old.name))
@@ -57,12 +60,6 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
     pair = Pair(old_whole, new_whole, findings, prover)
     leftovers(pair, "contract", DOCUMENT, base.document, head.document)
     return findings.merged() or _words(base, head)
-
-
-def _same_operations(old: Operation, after: list[Operation]) -> list[Operation]:
-    """Return the operations at the same URLs, else the one of the same path and method."""
-    same = [new for new in after if addresses(new) & addresses(old)]
-    return same or [new for new in after if new.key == old.key]
 
 
 def _compare_pair(pair: Pair) -> None:

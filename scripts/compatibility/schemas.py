@@ -66,14 +66,17 @@ class Closed:
 def close(contract: Contract, schema: Any, where: str) -> Closed:
     """Return the schema on its own; raise CannotCompareError, which names the place."""
     closing = _Closing(contract, where)
-    made = closing.close(schema, "")
+    closing.closed.schema = closing.close(schema, "")
+    return closing.closed
+
+
+def must_be_valid(contract: Contract, schema: Schema, where: str) -> None:
+    """Raise CannotCompareError, which names the place, if this is not JSON Schema."""
     try:
-        jsonschema_rs.Draft202012Validator(view(made, "", sending=True), validate_formats=True)
+        jsonschema_rs.Draft202012Validator(view(schema, "", sending=True), validate_formats=True)
     except (jsonschema_rs.ValidationError, ValueError) as error:
         what = str(error).partition("\n")[0]
-        raise closing.error(f"not a valid JSON Schema 2020-12 ({what}); fix it") from None
-    closing.closed.schema = made
-    return closing.closed
+        raise contract.error(f"{where}: not a valid JSON Schema 2020-12 ({what}); fix it") from None
 
 
 class _Closing:
