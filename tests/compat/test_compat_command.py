@@ -107,9 +107,14 @@ def compat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.fixture
-def judged(compat: Compat, clone: Path, monkeypatch: pytest.MonkeyPatch) -> Judged:
-    """Return the report about the clone, without the Python interface: it has its own tests."""
+def wire_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the Python interface, which has tests of its own."""
     monkeypatch.setattr(python_interface, "compare", lambda _base, _head: ([], ""))
+
+
+@pytest.fixture
+def judged(compat: Compat, clone: Path, wire_only: None) -> Judged:  # noqa: ARG001 # no client
+    """Return the report about the clone."""
 
     def call() -> dict[str, Any]:
         done = compat("--format", "json", at=clone)
@@ -160,6 +165,7 @@ def test_version_steps_as_semver_says(
     assert findings.judge(base, needed, found, []).in_order
 
 
+@pytest.mark.usefixtures("wire_only")
 def test_a_version_that_is_high_enough_passes(tmp_path: Path, compat: Compat) -> None:
     """The report and the exit status agree."""
     done = compat("--base", "openapi.yaml", "--head", write(tmp_path, FIELD, stepped("99.0.0")))
@@ -179,6 +185,7 @@ def test_text_shows_the_request_that_breaks_and_the_fix(tmp_path: Path, compat: 
     assert done.returncode == 1
 
 
+@pytest.mark.usefixtures("wire_only")
 def test_markdown_keeps_every_character_of_the_contract(tmp_path: Path, compat: Compat) -> None:
     """Text from the contracts is in code spans: none of it is markup or a mention."""
     field = (FIELD[0], FIELD[1].replace("zzField", "'__zz__ `@type` *b*'"))
@@ -190,6 +197,7 @@ def test_markdown_keeps_every_character_of_the_contract(tmp_path: Path, compat: 
     assert "``PUT /ai/llm/{id}, body, field __zz__ `@type` *b*``" in done.stdout
 
 
+@pytest.mark.usefixtures("wire_only")
 def test_github_annotations_are_one_line_each(tmp_path: Path, compat: Compat) -> None:
     """Breaks are errors with file and title, line breaks are encoded, the result comes last."""
     head = write(tmp_path, NARROW, FIELD)
@@ -211,6 +219,7 @@ def test_two_runs_print_the_same(tmp_path: Path, compat: Compat) -> None:
     assert runs[0].returncode == 1
 
 
+@pytest.mark.usefixtures("wire_only")
 def test_a_removed_status_has_a_heading(tmp_path: Path, compat: Compat) -> None:
     """Fewer responses are not additions."""
     status = "        '429':\n          $ref: '#/components/responses/TooManyRequests'\n"
