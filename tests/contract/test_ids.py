@@ -10,6 +10,7 @@ from support import contract, values
 from support.backend import ADMIN, WRITER
 from support.exchange import Place
 from support.promise import Promise
+from support.rule import Rule
 
 NEAR_IDS = """
     @0 0@ @. .@ @.json @~ +@ @@ urn:uuid:@ @,@ @|@ "@" '@' id=@ @' @* * % null undefined 0 1 -1
@@ -52,10 +53,9 @@ def rewritten(id: str) -> Iterator[str]:
 def test_near_id_is_refused(promise: Promise) -> None:
     """An id that is nearly the configuration's is not found."""
     backend = promise.backend
-    for id in backend.own_ids:
-        for wrong in near(id):
-            if wrong not in ("", *backend.own_ids, *backend.given.values()):
-                promise.ask(id=wrong, place=NEAR, body={})
+    for wrong in near(backend.id):
+        if wrong not in ("", *backend.own_ids, *backend.given.values()):
+            promise.ask(id=wrong, place=NEAR, body={})
 
 
 @pytest.mark.clause("id-exact")
@@ -98,11 +98,7 @@ def test_percent_encoded_id_is_the_same(promise: Promise) -> None:
     plain = quote(id, safe="")
     mixed = whole[:3] + quote(id[1:], safe="")
     hyphens = (plain.replace("-", "%2D"), plain.replace("-", "%2d"))
+    words = "the id with percent-encoded characters"
+    rule = Rule("id-encoding", "percent-encoded", words, {200})
     for segment in (whole, whole.lower(), *hyphens, mixed):
-        promise.expect(
-            200,
-            clause="id-encoding",
-            kind="percent-encoded",
-            words="the id with percent-encoded characters",
-            path=contract.PATH.replace("{id}", segment),
-        )
+        promise.expect(rule, path=contract.PATH.replace("{id}", segment))

@@ -89,7 +89,8 @@ class Backend:
     def exchange(self, request: Request) -> Exchange:
         """Send the request, again while the backend is too busy; raise if it stays so."""
         for attempt in range(ATTEMPTS):
-            time.sleep(self._pause)
+            if self._pause:
+                time.sleep(self._pause)
             exchange = self.send(request)
             response = exchange.response
             if response is None or not response.is_too_busy:
@@ -107,7 +108,7 @@ class Backend:
             exchange = Exchange(request, self._wire.send(request))
         except WireError as error:
             exchange = Exchange(request, None, str(error), error.never_sent)
-            if isinstance(error.cause, TimeoutError):
+            if error.timed_out:
                 self._timeouts += 1
                 if self._timeouts >= TIMEOUTS_IN_FULL:
                     self._wire.timeout = min(self._wire.timeout, 1.0)

@@ -4,20 +4,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from support import contract
-from support.breach import Breach
 from support.deviations import Accepted
 from support.exchange import Exchange
+from support.rule import Breach
+from support.words import id_of
 
 MOST_EXAMPLES = 3
 
 
 class BrokenPromiseError(AssertionError):
-    """A promise is broken; the findings travel in the exception."""
-
-    def __init__(self, findings: "list[Finding]") -> None:
-        """Have the findings."""
-        super().__init__("; ".join(finding.title for finding in findings))
-        self.findings = findings
+    """A promise is broken; the message names the findings."""
 
 
 @dataclass
@@ -46,24 +42,24 @@ class Finding:
 
     @property
     def id(self) -> str:
-        """The stable id."""
+        """Return the stable id."""
         return self.breach.id
 
     @property
     def clause(self) -> contract.Clause:
-        """The clause that the finding breaks."""
+        """Return the clause that the finding breaks."""
         return contract.CLAUSES[self.breach.clause]
 
     @property
     def severity(self) -> str:
-        """One of broken, accepted, note."""
+        """Return one of broken, accepted, note."""
         if self.accepted and not self.breach.is_open_door:
             return "accepted"
         return self.breach.severity
 
     @property
     def title(self) -> str:
-        """The finding in one line."""
+        """Return the finding in one line."""
         subject = self.breach.subject or self.examples[0].sent
         got = self.breach.got.partition(": ")[0]
         return f"{subject[:1].upper()}{subject[1:]}: got {got}"
@@ -71,10 +67,10 @@ class Finding:
     def show(self, exchange: Exchange, sent: str) -> None:
         """Count an exchange; keep the shortest as examples, each of them different in words."""
         self.count += 1
-        shortest = {example.sent: example for example in self.examples}
-        example = Example(sent, exchange)
-        shortest[sent] = min(shortest.get(sent, example), example, key=lambda example: example.size)
-        self.examples = sorted(shortest.values(), key=lambda example: example.size)[:MOST_EXAMPLES]
+        shortest: dict[str, Example] = {}
+        for example in sorted([*self.examples, Example(sent, exchange)], key=lambda one: one.size):
+            shortest.setdefault(example.sent, example)
+        self.examples = list(shortest.values())[:MOST_EXAMPLES]
 
 
 class Findings(dict[str, Finding]):
@@ -97,24 +93,21 @@ class Findings(dict[str, Finding]):
         """Return whether `--source` selects rules of the source."""
         return not self._sources or source in self._sources
 
+    def id_of(self, breach: Breach) -> str:
+        """Return the id of the finding with the breach's cause: another's if that explains it."""
+        for kind in breach.explained_by:
+            broader = id_of(breach.clause, kind, breach.outcome)
+            if broader in self and self[broader].severity != "accepted":
+                return broader
+        return breach.id
+
     def add(self, breach: Breach, exchange: Exchange, sent: str, promise: str) -> Finding:
         """Count the breach under the finding of its cause, a new one if there is none."""
-        id = self._id_of(breach)
+        id = self.id_of(breach)
         if id not in self:
             self[id] = Finding(breach, promise, self._accepted.get(id))
         self[id].show(exchange, sent)
         return self[id]
-
-    def is_new(self, breach: Breach) -> bool:
-        """Return whether this is the first breach with its cause."""
-        return self._id_of(breach) not in self
-
-    def _id_of(self, breach: Breach) -> str:
-        return next((cause for cause in breach.causes if self._is_open(cause)), breach.id)
-
-    def _is_open(self, id: str) -> bool:
-        """Return whether there is such a finding that is not accepted."""
-        return id in self and self[id].severity != "accepted"
 
     def decides(self, finding: Finding) -> bool:
         """Return whether the finding turns the run red."""

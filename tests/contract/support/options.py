@@ -16,7 +16,7 @@ def add_options(add: Callable[..., Any]) -> None:
     add("--id", metavar="ID", help="throwaway configuration, which the run overwrites")
     add(
         "--max-examples", type=_count, default=100, metavar="N",
-        help="generated requests per promise (default: 100)",
+        help="generated requests per promise (default: 50)",
     )  # fmt: skip
     add(
         "--max-time", type=_positive, default=0.0, metavar="S",

@@ -167,6 +167,16 @@ def ways() -> Iterator[dict[str, Any]]:
         yield {"headers": headers}
 
 
+def any_ways() -> Iterator[dict[str, Any]]:
+    """Yield ways to ask, those with invalid bodies included."""
+    yield from ways()
+    for body in INVALID:
+        yield {"body": body}
+
+
+SOME_WAYS = [{"body": body} for body in ({}, GOOD, {"name": ""}, b"{")]
+
+
 NEAR_ENDPOINTS = [
     "", " ", "https://api.example.com\n", "https://api.example.com/\n", "\nhttps://api.example.com",
     "https://api.example.com/\x00", "https://api.example.com/\x7f", "https://api\t.example.com",
@@ -195,8 +205,7 @@ def near_types(members: list[str]) -> Iterator[str]:
         yield from (f" {member}", f"{member} ", f"{member}\n", f"{member}\x00")
         yield from spellings('@S "@" X_@ @,@ AiType.@', member)
         yield from (member.translate(HOMOGLYPHS), full_width(member))
-    yield from ("", " ")
-    yield from (other for other in OTHER_TYPES.split() if other not in members)
+    yield " "
 
 
 def full_width(text: str) -> str:
@@ -213,36 +222,45 @@ def near_misses(field: str) -> Iterator[Any]:
     """Yield values for a field that the contract nearly, but not quite, allows."""
     schema = contract.PROPERTIES[field]
     good = contract.EVERYTHING[field]
-    yield from (None, True, False, 0, 1, -1.5, [], [good], {}, {"value": good})
+    yield from (None, True, False, 0, 1, -1.5, [], [good], {}, {"value": good}, "")
     if "maxLength" in schema:
-        yield ""
         for letter in "aé":
             yield letter * (schema["maxLength"] + 1)
-    if field == "name":
+    if field == "endpoint":
+        yield from NEAR_ENDPOINTS
+    for other in OTHER_TYPES.split():
+        if other not in schema.get("enum", [other]):
+            yield other
+
+
+def wrong_spellings(field: str) -> Iterator[str]:
+    """Yield strings that resemble valid values of the field."""
+    members = contract.PROPERTIES[field].get("enum")
+    if members:
+        yield from near_types(members)
+    elif field == "endpoint":
+        yield from NEAR_URLS.split()
+    elif field == "name":
+        good = contract.EVERYTHING[field]
         for control in map(chr, (*range(0x20), *range(0x7F, 0xA0))):
             yield f"{good}{control}x"
         for control in "\x00\t\n\r\x1b\x7f\x80\x85\x9f":
             yield from (control, f"{good}{control}", f"{control}{good}")
-    elif "enum" in schema:
-        yield from near_types(schema["enum"])
-    elif field == "endpoint":
-        yield from (*NEAR_ENDPOINTS, *NEAR_URLS.split())
 
 
-OTHER_FIELDS = """
-    id aiLlmId workspace workspaceId success __proto__ constructor $set apiKey secrt
-    url type message user userId owner role access createdAt updatedAt deletedAt accessKey secretKey
-    api_key password token provider model enabled default options metadata data _method $ref
-    k\u0435y"""
+OTHER_FIELDS = [
+    "unknown", "", "id", "aiLlmId", "workspace", "workspaceId", "success", "__proto__", "$set",
+    "constructor", "apiKey", "secrt", "url", "type", "message", "user", "userId", "owner", "role",
+    "access", "createdAt", "updatedAt", "deletedAt", "accessKey", "secretKey", "api_key",
+    "password", "token", "provider", "model", "enabled", "default", "options", "metadata", "data",
+    "_method", "$ref",
+]  # fmt: skip
 
 
-def unknown_fields() -> Iterator[tuple[str, object]]:
-    """Yield fields that the contract does not know, with a value that a lax backend may take."""
-    good = EVERYTHING | fresh()
-    yield from (("unknown", "value"), ("", "value"))
-    for name in OTHER_FIELDS.split():
-        yield name, "value"
-    for name, value in good.items():
+def resembling_fields() -> Iterator[tuple[str, object]]:
+    """Yield fields that resemble one of the contract's, with a value that a lax backend takes."""
+    yield "k\u0435y", GOOD["key"]  # with a Cyrillic letter
+    for name, value in (EVERYTHING | fresh()).items():
         snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
         near = [name.upper(), name.title(), snake, snake.replace("_", "-"), f" {name}", f"{name} "]
         near += [f"{name}\n", f"{name}\x00", name[:-1]]
