@@ -12,14 +12,13 @@ from test_authentication import BAD_TOKENS
 
 from support import contract, controls, deviations, generation, rules, values
 from support.again import Again
-from support.backend import MEANINGS, SIBLING_ID, TOKENS, WRITER, Backend, Settings
+from support.backend import MEANINGS, SIBLING_ID, TOKENS, WRITER, Backend
 from support.exchange import NoVerdictError
 from support.expectation import expectation_of
 from support.findings import Findings
 from support.options import add_options
 from support.plugin import Follower, Hooks, Listing, clause_of, family_of
 from support.promise import Promise, Run
-from support.verdict import owner_of
 
 FOLLOWER = pytest.StashKey[Follower]()
 
@@ -62,10 +61,8 @@ def _run(option: argparse.Namespace) -> Run:
     if option.seed is None:
         option.seed = again.seed if again else random.SystemRandom().randrange(10**9)
     accepted = deviations.load(option.deviations, option.backend_url)
-    id = option.id or contract.EXAMPLE_ID
-    settings = Settings(option.backend_url, id, option.rate_limit, option.timeout, option.ca)
     findings = Findings(accepted, option.source, option.fail_on)
-    return Run(Backend(settings, given), findings, option, again)
+    return Run(Backend(option, given), findings, option, again)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -104,7 +101,7 @@ def _repeat(session: pytest.Session, run: Run) -> None:
     """Test what is no longer broken once more: it may be flaky."""
     assert run.again
     decisive = [finding for finding in run.findings.values() if run.findings.decides(finding)]
-    run.again.broken_at_once = {owner_of(run, finding) for finding in decisive}
+    run.again.broken_at_once = {finding.promise for finding in decisive}
     for item in session.items:
         if item.name not in run.again.broken_at_once and not session.shouldstop:
             item.ihook.pytest_runtest_protocol(item=item, nextitem=None)

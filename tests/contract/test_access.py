@@ -56,7 +56,7 @@ def test_no_header_gives_access(promise: Promise) -> None:
     """No header or parameter that names a user, a role or a workspace gives access."""
     promise.need(READER)
     others = {"X-Workspace-Id": promise.backend.id, "X-Workspace": "*", "X-Access-Level": "ADMIN"}
-    for name, value in (values.TRUSTED_HEADERS | others).items():
+    for name, value in (values.DATA["TRUSTED_HEADERS"] | others).items():
         promise.ask(token=READER, headers={name: value}, body={}, words=f"`{name}: {value}`")
     for query in ("admin=true", "role=ADMIN", "access=WRITE", "force=true", "debug=1"):
         promise.ask(token=READER, query=query, body={}, words=f"the query `{query}`")

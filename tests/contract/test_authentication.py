@@ -69,7 +69,7 @@ def test_token_elsewhere_answers_401(promise: Promise) -> None:
 
 def test_no_header_replaces_a_token(promise: Promise) -> None:
     """No header that a proxy, a browser or a developer might send replaces a token."""
-    for name, value in values.TRUSTED_HEADERS.items():
+    for name, value in values.DATA["TRUSTED_HEADERS"].items():
         user = User("trusted-header", f"without a token, with `{name}: {value}`", is_valid=False)
         for authorization in ((), (WRONG,)):
             promise.ask(user=user, authorization=authorization, headers={name: value}, body={})

@@ -49,7 +49,7 @@ def test_near_miss_answers_400(promise: Promise, field: str) -> None:
 def test_unknown_field_answers_400(promise: Promise) -> None:
     """A field that the contract does not know, or several that are wrong, are refused."""
     odd: list[object] = ["value", None, {}, True]
-    for number, name in enumerate(values.OTHER_FIELDS):
+    for number, name in enumerate(values.DATA["OTHER_FIELDS"]):
         promise.ask(body={name: "value"})
         promise.ask(body={**values.GOOD, name: odd[number % 4]})
     for name, value in values.resembling_fields():

@@ -153,18 +153,13 @@ def path_of(id: str, *, escaped: bool = False) -> str:
     return PATH.replace("{id}", segment)
 
 
-def most(field: str) -> int | None:
-    """Return the field's `maxLength`."""
-    return PROPERTIES[field].get("maxLength")
-
-
 def lacking(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Yield what a change of the contract left out, and the cure: nothing can be judged so."""
     for field, schema in PROPERTIES.items():
         if field not in EVERYTHING:
             yield f"openapi.yaml: the example `everything` has no {field}", "add it"
         if "enum" not in schema and field not in values:
-            yield f"tests/contract/support/values.py: UNUSUAL has no values of {field}", "add some"
+            yield f"tests/contract/values.yaml: UNUSUAL has no values of {field}", "add some"
 
 
 def matches(pattern: str, text: str) -> bool:

@@ -13,7 +13,12 @@ MOST_EXAMPLES = 3
 
 
 class BrokenPromiseError(AssertionError):
-    """A promise is broken; the message names the findings."""
+    """A promise is broken; the findings travel in the exception."""
+
+    def __init__(self, findings: "list[Finding]") -> None:
+        """Have the findings."""
+        super().__init__("; ".join(finding.title for finding in findings))
+        self.findings = findings
 
 
 @dataclass
@@ -35,7 +40,8 @@ class Finding:
     """One way in which the backend does not do what a clause says."""
 
     breach: Breach  # the first one
-    promise: str  # the first promise that met it
+    finder: str  # the first promise that met it
+    promise: str  # the promise that it breaks: the one it is about, or the finder
     accepted: Accepted | None = None
     count: int = 0
     examples: list[Example] = field(default_factory=list)
@@ -68,7 +74,8 @@ class Finding:
         """Count an exchange; keep the shortest as examples, each of them different in words."""
         self.count += 1
         shortest: dict[str, Example] = {}
-        for example in sorted([*self.examples, Example(sent, exchange)], key=lambda one: one.size):
+        examples = [*self.examples, Example(sent, exchange)]
+        for example in sorted(examples, key=lambda example: example.size):
             shortest.setdefault(example.sent, example)
         self.examples = list(shortest.values())[:MOST_EXAMPLES]
 
@@ -101,12 +108,11 @@ class Findings(dict[str, Finding]):
                 return broader
         return breach.id
 
-    def add(self, breach: Breach, exchange: Exchange, sent: str, promise: str) -> Finding:
-        """Count the breach under the finding of its cause, a new one if there is none."""
+    def add(self, breach: Breach, finder: str, promise: str) -> Finding:
+        """Return the finding of the breach's cause, a new one if there is none."""
         id = self.id_of(breach)
         if id not in self:
-            self[id] = Finding(breach, promise, self._accepted.get(id))
-        self[id].show(exchange, sent)
+            self[id] = Finding(breach, finder, promise, self._accepted.get(id))
         return self[id]
 
     def decides(self, finding: Finding) -> bool:
@@ -125,4 +131,5 @@ class Findings(dict[str, Finding]):
                 expected = "the accepted deviation, until somebody fixes it"
                 got = "it no longer occurs; remove it from the deviations file"
                 subject = f"the accepted deviation {id}"
-                self[id] = Finding(Breach(clause, kind, outcome, expected, got, subject), promise)
+                breach = Breach(clause, kind, outcome, expected, got, subject)
+                self[id] = Finding(breach, promise, promise)

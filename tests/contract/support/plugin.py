@@ -18,6 +18,9 @@ from support.findings import BrokenPromiseError
 from support.promise import OverBudget, Promise, Run
 from support.verdict import verdict_of
 
+FAULT = "a fault of the contract tests, not of the backend"
+REPORT_IT = "report it, with the seed and the versions in the verdict"
+
 
 class Hooks:
     """Hooks that other plugins of a run may implement."""
@@ -110,7 +113,7 @@ class Follower:
         if self.run.crashed:
             pyfuncitem.session.shouldstop = "the backend is gone"
         if decisive:
-            raise BrokenPromiseError("; ".join(finding.title for finding in decisive))
+            raise BrokenPromiseError(decisive)
         if promise.requests == 0:
             pytest.skip("none of its values is of a selected source")
         return result
@@ -128,20 +131,14 @@ class Follower:
             report.longrepr = self.run.backend.redactor.redact(str(error))
         expected = (BrokenPromiseError, NoVerdictError, OverBudget, pytest.fail.Exception)
         if report.failed and not isinstance(error, expected):
-            self._fault(f"{item.name}: {type(error).__name__}: {error}")
+            self._end(f"{FAULT}: {item.name}: {type(error).__name__}: {error}", REPORT_IT)
         if self.run.backend.no_verdict:
             item.session.shouldstop = self.run.backend.no_verdict.reason
         report.sections.clear()
         return report
 
-    def _fault(self, what: str) -> None:
-        """End without a verdict, because the tests themselves failed."""
-        self._end(
-            f"a fault of the contract tests, not of the backend: {what}",
-            "report it, with the seed and the versions in the verdict",
-        )
-
     def _end(self, reason: str, cure: str = "") -> None:
+        """End without a verdict, unless there is a reason for that already."""
         if not self.run.backend.no_verdict:
             self.run.backend.give_up(reason, cure)
 
@@ -153,12 +150,12 @@ class Follower:
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Say that the tests themselves failed; pytest prints where, after this."""
-        self._fault(f"{excinfo.typename}: {excinfo.value}")
+        self._end(f"{FAULT}: {excinfo.typename}: {excinfo.value}", REPORT_IT)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Print why a test module could not be imported."""
         if report.failed:
-            self._fault(str(report.longrepr))
+            self._end(f"{FAULT}: {report.longrepr}", REPORT_IT)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

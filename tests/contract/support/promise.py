@@ -236,15 +236,24 @@ class Promise:
             return False
         if findings.id_of(breach) not in findings:
             self._confirm(breach, exchange, sent)
-        finding = findings.add(breach, exchange, sent, self.name)
+        finding = self._add(breach, exchange, sent)
         hides = finding.severity != "accepted"
         if hides and breach.is_basic:
             self.hiding.add(finding.id)
-        if finding.promise == self.name or not breach.is_basic:
+        if finding.finder == self.name or not breach.is_basic:
             self.found[finding.id] = finding
         if self.broken_since is None and findings.decides(finding):
             self.broken_since = time.monotonic()
         return hides
+
+    def _add(self, breach: Breach, exchange: Exchange, sent: str) -> Finding:
+        """Add a breach to the findings, as one of the promise that it is about."""
+        promises = self.run.promises.values()
+        owners = [promise.name for promise in promises if promise.clause == breach.clause]
+        owner = self.name if self.name in owners or not owners else owners[0]
+        finding = self.run.findings.add(breach, self.name, owner)
+        finding.show(exchange, sent)
+        return finding
 
     def _confirm(self, breach: Breach, exchange: Exchange, sent: str) -> None:
         """Make sure that the backend still works before a failure becomes a finding."""
@@ -255,7 +264,7 @@ class Promise:
         self.run.crashed = True
         got = f"{exchange.failure}, and then the backend stopped responding"
         crash = replace(breach, outcome="crash", got=got, explained_by=())
-        finding = self.run.findings.add(crash, exchange, sent, self.name)
+        finding = self._add(crash, exchange, sent)
         self.found[finding.id] = finding
         raise OverBudget
 

@@ -31,44 +31,35 @@ def near(backend: Backend) -> Iterator[str]:
     """Yield values that are made from the valid tokens, but are none of them."""
     given = [backend.given[variable] for variable in backend.users(*TOKENS)]
     for variable in backend.users(*TOKENS):
-        made = _simple_copies if variable != WRITER else _copies
-        for wrong in made(backend, variable):
+        token = backend.given[variable]
+        derived = {token.upper(): "${@^^}", token.lower(): "${@,,}"}
+        patterns = "@x x@"
+        if variable == WRITER:
+            derived |= _derived(token)
+            patterns += " \"@\" '@' @,@ @, @. @%00 token=@ <@> @; @.x"
+            yield from (token[0], f"{token} {token}", f"{token} x", f"x {token}")
+            yield quote(token, safe="") + "%20"
+        for copy, expression in derived.items():
+            backend.redactor.learn(copy, expression.replace("@", variable))
+        for wrong in (*derived, *values.spellings(patterns, token)):
             if wrong.strip() not in ("", *given):
                 yield wrong
 
 
-def _simple_copies(backend: Backend, variable: str) -> Iterator[str]:
-    token = backend.given[variable]
-    yield from (f"{token}x", f"x{token}")
-    for copy, expression in (
-        (token.upper(), f"${{{variable}^^}}"),
-        (token.lower(), f"${{{variable},,}}"),
-    ):
-        backend.redactor.learn(copy, expression)
-        yield copy
-
-
-def _copies(backend: Backend, variable: str) -> Iterator[str]:
-    token = backend.given[variable]
+def _derived(token: str) -> dict[str, str]:
+    """Return values derived from a token, each with the shell expression for a variable `@`."""
     octets = token.encode()
-    printed = f'printf %s "${{{variable}}}"'
-    derived = {
-        token[:-1]: f"${{{variable}%?}}",
-        token[1:]: f"${{{variable}#?}}",
-        token[::-1]: f"$({printed} | rev)",
-        token.swapcase(): f"$({printed} | tr a-zA-Z A-Za-z)",
-        base64.b64encode(octets).decode(): f"$({printed} | base64 -w0)",
-        octets.hex(): f"$({printed} | od -An -tx1 | tr -d ' \\n')",
-        hashlib.sha256(octets).hexdigest(): f"$({printed} | sha256sum | cut -c1-64)",
-        f"%{octets[0]:02X}{token[1:]}": f"%{octets[0]:02X}${{{variable}#?}}",
+    digest = hashlib.sha256(octets).hexdigest()
+    return {
+        token[:-1]: "${@%?}",
+        token[1:]: "${@#?}",
+        token[::-1]: '$(printf %s "${@}" | rev)',
+        token.swapcase(): '$(printf %s "${@}" | tr a-zA-Z A-Za-z)',
+        base64.b64encode(octets).decode(): '$(printf %s "${@}" | base64 -w0)',
+        octets.hex(): "$(printf %s \"${@}\" | od -An -tx1 | tr -d ' \\n')",
+        digest: '$(printf %s "${@}" | sha256sum | cut -c1-64)',
+        f"%{octets[0]:02X}{token[1:]}": f"%{octets[0]:02X}${{@#?}}",
     }
-    for copy, expression in derived.items():
-        backend.redactor.learn(copy, expression)
-        yield copy
-    yield from _simple_copies(backend, variable)
-    yield from (token[0], f"{token} {token}", f"{token} x", f"x {token}")
-    yield from values.spellings("\"@\" '@' @,@ @, @. @%00 token=@ <@> @; @.x", token)
-    yield quote(token, safe="") + "%20"
 
 
 def other_schemes(backend: Backend) -> Iterator[str]:

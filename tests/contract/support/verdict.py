@@ -35,9 +35,9 @@ def verdict_of(run: Run) -> Document:
     option = run.option
     is_partial = option.keyword or option.source or option.again
     if not backend.no_verdict and run.promises:
-        is_whole = not is_partial and not any(one.skipped for one in run.promises.values())
+        is_whole = not is_partial and not any(promise.skipped for promise in run.promises.values())
         run.findings.add_stale(next(iter(run.promises)), is_whole=is_whole)
-    promises = _promises(run)
+    promises = [_promise(run, promise) for promise in run.promises.values()]
     findings = sorted(run.findings.values(), key=_rank)
     outcomes = Counter(promise["outcome"] for promise in promises)
     statuses = sorted(backend.statuses.items())
@@ -69,15 +69,6 @@ def verdict_of(run: Run) -> Document:
     }
     redacted: Document = _redacted(verdict, backend)
     return redacted
-
-
-def owner_of(run: Run, finding: Finding) -> str:
-    """Return the promise that a finding breaks: the one it is about, or that met it."""
-    clause = finding.breach.clause
-    owners = [promise.name for promise in run.promises.values() if promise.clause == clause]
-    if finding.promise in owners or not owners:
-        return finding.promise
-    return owners[0]
 
 
 def _rank(finding: Finding) -> tuple[bool, int, int]:
@@ -116,26 +107,15 @@ def _no_verdict(reason: str, cure: str) -> Document:
     return {"result": "no verdict", "exit_status": NO_VERDICT, "reason": reason, "cure": cure}
 
 
-def _promises(run: Run) -> list[Document]:
-    """Return the promises, each with the findings that break it or that it met."""
-    severities: dict[str, set[str]] = {name: set() for name in run.promises}
-    ids: dict[str, list[str]] = {name: [] for name in run.promises}
-    for finding in run.findings.values():
-        finder = finding.promise
-        finding.promise = owner_of(run, finding)
-        for name in {finder, finding.promise} & set(run.promises):
-            ids[name].append(finding.id)
-        severities.setdefault(finding.promise, set()).add(finding.severity)
-    return [
-        _promise(run, promise, severities[promise.name], ids[promise.name])
-        for promise in run.promises.values()
-    ]
-
-
-def _promise(run: Run, promise: Promise, severities: set[str], findings: list[str]) -> Document:
+def _promise(run: Run, promise: Promise) -> Document:
+    """Return a promise, with the findings that break it or that it was the first to meet."""
+    name = promise.name
+    all_findings = run.findings.values()
+    findings = [found for found in all_findings if name in (found.promise, found.finder)]
+    severities = {finding.severity for finding in findings if finding.promise == name}
     outcome, reason = _outcome(promise, severities)
     return {
-        "name": promise.name,
+        "name": name,
         "family": promise.family,
         "sentence": promise.sentence,
         "clause": promise.clause,
@@ -143,8 +123,8 @@ def _promise(run: Run, promise: Promise, severities: set[str], findings: list[st
         "outcome": outcome,
         "reason": reason,
         "requests": promise.requests,
-        "findings": findings,
-        "again": run.again.what_became_of(promise.name, outcome) if run.again else None,
+        "findings": [finding.id for finding in findings],
+        "again": run.again.what_became_of(name, outcome) if run.again else None,
     }
 
 
@@ -225,7 +205,8 @@ def _by_source(findings: Iterable[Finding]) -> dict[str, dict[str, int]]:
 def _missing_variables(promises: list[Document]) -> list[Document]:
     missing: list[Document] = []
     for name, meaning in MEANINGS.items():
-        waiting = [one for one in promises if one["reason"].startswith(f"set {name}:")]
+        start = f"set {name}:"
+        waiting = [promise for promise in promises if promise["reason"].startswith(start)]
         if waiting:
             missing.append({"name": name, "meaning": meaning, "promises": len(waiting)})
     return missing
