@@ -14,8 +14,16 @@ import yaml
 from support import options
 
 FILE = Path(__file__).parents[3] / "openapi.yaml"
-TEXT = FILE.read_text("utf-8")
-DOCUMENT: dict[str, Any] = yaml.load(TEXT, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """Return the file's content, read by the fast loader if there is one."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    content: dict[str, Any] = yaml.load(file.read_text("utf-8"), loader)  # noqa: S506
+    return content
+
+
+DOCUMENT = read_yaml(FILE)
 TITLE: str = DOCUMENT["info"]["title"]
 VERSION: str = DOCUMENT["info"]["version"]
 
@@ -64,7 +72,7 @@ class Clause:
 
 
 def _clauses() -> dict[str, Clause]:
-    lines = TEXT.splitlines()
+    lines = FILE.read_text("utf-8").splitlines()
     start = next(number for number, line in enumerate(lines) if line.strip() == "x-clauses:")
     clauses: dict[str, Clause] = {}
     for name, entry in OPERATION["x-clauses"].items():

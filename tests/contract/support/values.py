@@ -10,12 +10,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from support import contract
 
 FILE = Path(__file__).parents[1] / "values.yaml"
-DATA: dict[str, Any] = yaml.safe_load(FILE.read_text("utf-8"))
+DATA = contract.read_yaml(FILE)
 
 # Credentials that cannot be in a response by chance: most requests send them, none may return.
 GOOD = {"key": "CanaryqX7mZ2vK9sB4nT6wL1pR8dY3h", "secret": "CanaryG5jU0cF8aW2eN7kQ4rM9tV1xSz"}
