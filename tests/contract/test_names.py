@@ -17,10 +17,10 @@ ALIKE = Rule("unique-names", "alike", "a name that is nearly another's", {200})
 GIVEN_UP = Rule("unique-names", "given-up", "a name that is free", {200})
 AT_ONCE = Rule("unique-names", "taken-at-once", "a name that is taken", {200, 400})
 # An effect shows in the response to another configuration that asks for the name.
-NOT_RENAMED = "the name of a refused update, for another configuration"
-REFUSED = Rule("all-or-nothing", "refused", NOT_RENAMED, {200})
-PARTIAL = Rule("partial", "name-kept", "the name that was not sent, for another configuration")
-CHUNKED = Rule("chunked", "effect", "a name that was sent in chunks, for another configuration")
+ELSEWHERE = "for another configuration"
+REFUSED = Rule("all-or-nothing", "refused", f"the name of a refused update, {ELSEWHERE}", {200})
+PARTIAL = Rule("partial", "name-kept", f"the name that was not sent, {ELSEWHERE}", {400})
+CHUNKED = Rule("chunked", "effect", f"a name that was sent in chunks, {ELSEWHERE}", {400})
 
 
 @pytest.mark.clause("unique-names")
@@ -134,6 +134,6 @@ def test_other_method_does_not_rename(promise: Promise) -> None:
     for method in ("GET", "HEAD", "OPTIONS", "POST", "PATCH"):
         name = values.fresh()
         promise.exchange(promise.request(method=method, body=name))
-        words = f"the name that `{method}` sent, for another configuration"
+        words = f"the name that `{method}` sent, {ELSEWHERE}"
         rule = Rule("other-methods", f"{method}-renamed", words, {200})
         promise.expect(rule, id=promise.need(SIBLING_ID), body=name)

@@ -16,14 +16,15 @@ from support import options
 FILE = Path(__file__).parents[3] / "openapi.yaml"
 
 
-def read_yaml(file: Path) -> dict[str, Any]:
-    """Return the file's content, read by the fast loader if there is one."""
+def read_yaml(text: str) -> dict[str, Any]:
+    """Return the value, read by the fast loader if there is one."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    content: dict[str, Any] = yaml.load(file.read_text("utf-8"), loader)  # noqa: S506
-    return content
+    value: dict[str, Any] = yaml.load(text, loader)  # noqa: S506
+    return value
 
 
-DOCUMENT = read_yaml(FILE)
+TEXT = FILE.read_text("utf-8")
+DOCUMENT = read_yaml(TEXT)
 TITLE: str = DOCUMENT["info"]["title"]
 VERSION: str = DOCUMENT["info"]["version"]
 
@@ -72,7 +73,7 @@ class Clause:
 
 
 def _clauses() -> dict[str, Clause]:
-    lines = FILE.read_text("utf-8").splitlines()
+    lines = TEXT.splitlines()
     start = next(number for number, line in enumerate(lines) if line.strip() == "x-clauses:")
     clauses: dict[str, Clause] = {}
     for name, entry in OPERATION["x-clauses"].items():

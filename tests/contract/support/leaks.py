@@ -33,7 +33,7 @@ class Credentials:
         """Know no credential yet."""
         self._known: set[str] = set()
         self._parts: dict[str, str] = {}  # parts of canaries that identify them: how encoded
-        self._sizes: set[int] = set()  # of the parts
+        self._sizes: dict[int, None] = {}  # of the parts, in the order of the encodings
         self._starts: set[str] = set()  # their first letters, to find them fast
         self._harmless: set[str] = set()  # lines of responses that have none of the parts
 
@@ -56,7 +56,7 @@ class Credentials:
         sent = request.body.decode("latin-1")
         for canary in set(CANARY.findall(sent)) - self._known:
             for how, text, size in encodings(canary):
-                self._sizes.add(size)
+                self._sizes[size] = None
                 for start in range(len(text) - size + 1):
                     self._parts[text[start : start + size]] = how
                     self._starts.add(text[start : start + SHORTEST_PART])

@@ -15,8 +15,8 @@ def add_options(add: Callable[..., Any]) -> None:
     add("--backend-url", metavar="URL", help="backend to test; default: the mock, started for it")
     add("--id", metavar="ID", help="throwaway configuration, which the run overwrites")
     add(
-        "--max-examples", type=_count, default=100, metavar="N",
-        help="generated requests per promise (default: 50)",
+        "--max-examples", type=_count, default=50, metavar="N",
+        help="random requests per promise (default: 50)",
     )  # fmt: skip
     add("--max-time", type=_positive, default=0.0, metavar="S", help="keep generating for S s")
     add("--rate-limit", type=_rate, default=0.0, metavar="N/s", help="maximum requests per second")

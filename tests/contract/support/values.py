@@ -13,7 +13,7 @@ from typing import Any
 from support import contract
 
 FILE = Path(__file__).parents[1] / "values.yaml"
-DATA = contract.read_yaml(FILE)
+DATA = contract.read_yaml(FILE.read_text("utf-8"))
 
 # Credentials that cannot be in a response by chance: most requests send them, none may return.
 GOOD = {"key": "CanaryqX7mZ2vK9sB4nT6wL1pR8dY3h", "secret": "CanaryG5jU0cF8aW2eN7kQ4rM9tV1xSz"}
