@@ -5,7 +5,14 @@ import pytest
 from support import values
 from support.contract import LARGEST_BODY
 from support.promise import Promise
-from support.rule import Rule
+
+
+@pytest.mark.clause("body")
+def test_missing_body_is_refused(promise: Promise) -> None:
+    """An empty or missing body is refused."""
+    promise.ask(body=b"")
+    promise.ask(body=())
+    promise.ask(body=b"", headers={"Content-Type": None})
 
 
 @pytest.mark.clause("unreadable-body")
@@ -15,14 +22,6 @@ def test_unreadable_body_is_refused(promise: Promise) -> None:
         promise.ask(body=octets)
     promise.ask(body=(b"{",))
     promise.ask(body=(b'{"key": "\xff', b'"}'))
-
-
-@pytest.mark.clause("body")
-def test_missing_body_is_refused(promise: Promise) -> None:
-    """An empty or missing body is refused."""
-    promise.ask(body=b"")
-    promise.ask(body=())
-    promise.ask(body=b"", headers={"Content-Type": None})
 
 
 @pytest.mark.clause("body-size")
@@ -45,9 +44,7 @@ def test_other_media_type_is_refused(promise: Promise) -> None:
 def test_media_type_counts_in_any_case(promise: Promise) -> None:
     """`application/json` works in any case, with charset=utf-8 or none."""
     for media_type in values.DATA["SAME_MEDIA_TYPES"]:
-        kind = "charset" if "charset" in media_type.lower() else "case"
-        rule = Rule("media-type", kind, f"`Content-Type: {media_type}`", {200})
-        promise.expect(rule, headers={"Content-Type": media_type})
+        promise.ask(headers={"Content-Type": media_type})
 
 
 @pytest.mark.clause("json-open")

@@ -14,6 +14,8 @@ ROUNDS = 10  # of a race that even a wrong backend may lose
 TAKEN = Rule("unique-names", "taken", "a name that is taken", {400})
 OWN = Rule("unique-names", "free", "the configuration's own name", {200})
 ALIKE = Rule("unique-names", "alike", "a name that is nearly another's", {200})
+LONG = "a long name that differs from another's in its last character only"
+TRUNCATED = Rule("lengths", "name-truncated", LONG, {200})
 GIVEN_UP = Rule("unique-names", "given-up", "a name that is free", {200})
 AT_ONCE = Rule("unique-names", "taken-at-once", "a name that is taken", {200, 400})
 # An effect shows in the response to another configuration that asks for the name.
@@ -45,6 +47,9 @@ def test_names_that_differ_are_not_taken(promise: Promise) -> None:
     alike += [name[:-1], name + "1", name.replace("C", "\uff23")]
     for other in alike:
         promise.expect(ALIKE, id=sibling, body={"name": other})
+    longest = (values.unique() * 8)[: values.most("name")]
+    promise.ask(body={"name": longest})
+    promise.expect(TRUNCATED, id=sibling, body={"name": f"{longest[:-1]}x"})
 
 
 @pytest.mark.clause("unique-names")

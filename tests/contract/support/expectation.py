@@ -11,6 +11,7 @@ from support.rule import Rule
 from support.words import of_statuses
 
 REFUSALS = frozenset(range(300, 500))
+LARGE_BODY = 65536  # bytes, more than some servers take
 
 
 @dataclass(frozen=True)
@@ -102,10 +103,17 @@ def _statuses(rules: Iterable[Rule]) -> frozenset[int]:
 def rule_of_valid(request: Request) -> Rule:
     """Return the rule for a valid request, by what may be special about its body."""
     fields = request.text_fields
+    size = len(request.body)
+    media_type = request.header("Content-Type") or ""
+    if media_type != "application/json":
+        kind = "charset" if "charset" in media_type.lower() else "case"
+        return Rule("media-type", kind, f"`Content-Type: {media_type}`")
     if request.chunks is not None:
         return Rule("chunked", "in-chunks", f"a valid body in {len(request.chunks)} chunks")
-    if len(request.body) == contract.LARGEST_BODY:
-        return Rule("body-size", "largest", f"{len(request.body):,} bytes, which is the limit")
+    if size > LARGE_BODY:
+        kind = "largest" if size == contract.LARGEST_BODY else "large"
+        words = f"{size:,} bytes, the limit is {contract.LARGEST_BODY:,}"
+        return Rule("body-size", kind, words)
     if not fields:
         return Rule("update", "no-fields", "`{}`")
     if len(fields) > 1:
@@ -140,6 +148,7 @@ def character_of(name: str, value: str) -> str:
 def _character_of_url(value: str) -> str:
     host = value.split("/", 3)[2] if value.count("/") > 1 else ""
     special = {
+        "http": value.lower().startswith("http:"),
         "scheme-case": value.partition(":")[0] not in ("http", "https"),
         "port": ":" in host,
         "query": "?" in value or "#" in value,

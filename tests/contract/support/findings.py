@@ -7,7 +7,6 @@ from support import contract
 from support.deviations import Accepted
 from support.exchange import Exchange
 from support.rule import Breach
-from support.words import id_of
 
 MOST_EXAMPLES = 3
 
@@ -102,8 +101,7 @@ class Findings(dict[str, Finding]):
 
     def id_of(self, breach: Breach) -> str:
         """Return the id of the finding with the breach's cause: another's if that explains it."""
-        for kind in breach.explained_by:
-            broader = id_of(breach.clause, kind, breach.outcome)
+        for broader in breach.explained_by:
             if broader in self and self[broader].severity != "accepted":
                 return broader
         return breach.id

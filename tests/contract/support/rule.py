@@ -44,7 +44,7 @@ class Breach:
     subject: str = ""  # what the finding is about, unless it is what was sent
     is_basic: bool = False  # a rule for every response: it hides what comes after it
     severity: str = "broken"  # or "note"
-    explained_by: tuple[str, ...] = ()  # kinds of which a finding would be the same cause
+    explained_by: tuple[str, ...] = ()  # ids of findings that would be the same cause
 
     @property
     def id(self) -> str:

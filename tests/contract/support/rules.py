@@ -5,6 +5,7 @@ credentials and internals, are judged always.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from support import contract, form
 from support.exchange import Exchange
@@ -12,7 +13,7 @@ from support.expectation import Expectation
 from support.leaks import Credentials, internals
 from support.proxies import Shape
 from support.rule import Breach
-from support.words import of_value
+from support.words import id_of, of_value
 
 # A finding of the broader kind has the same cause as one of another kind.
 BROADER_KINDS = {
@@ -67,17 +68,17 @@ def ordinary(exchange: Exchange, expectation: Expectation, shape: Shape) -> Iter
     is_undocumented = 400 <= response.status < 500 and response.status not in contract.STATUSES
     status = 400 if is_undocumented and expectation.has_documented_form else response.status
     if status not in expectation.statuses:
-        if clause == "unauthorized" and _is_about_something_else(exchange, expectation):
-            clause = "order"
-        got = exchange.got
-        if exchange.succeeded and expectation.reasons and exchange.request.user.is_valid:
-            got = f"{got}: it was accepted"
-        yield _breach(clause, kind, exchange.got, expectation.expected, got)
+        yield _wrong_status(exchange, expectation)
 
 
 def _breach(clause: str, kind: str, outcome: str, expected: str, got: str) -> Breach:
-    """Return a breach that a broader kind of value explains, if that has a finding, too."""
-    broader = [other for other in BROADER_KINDS.get(clause, ()) if other != kind]
+    """Return a breach that a broader one explains, if that has a finding, too."""
+    kinds = [other for other in BROADER_KINDS.get(clause, ()) if other != kind]
+    broader = [id_of(clause, other, outcome) for other in kinds]
+    if clause in ("unauthorized", "order"):  # who was let in gets the answers of a user
+        broader += [id_of("authentication", other, "200") for other in (kind, *kinds)]
+    if clause == "order":  # who gets this status for any configuration learns nothing of it
+        broader += [id_of("unauthorized", other, outcome) for other in (kind, *kinds)]
     return Breach(clause, kind, outcome, expected, got, explained_by=tuple(broader))
 
 
@@ -100,16 +101,43 @@ def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
     first = failed_at[0]
     clause = first.clause
     kind = first.kind
+    subject = "" if first is expectation else first.words
     for rule in failed_at:
-        if rule.clause in ("unreadable-body", "json-open"):
-            first = rule
+        is_parsed = rule.clause in ("unreadable-body", "json-open")
+        if is_parsed or rule.kind.startswith("empty"):
             clause = "unreadable-body"
             kind = "server-error"
+            subject = "" if rule is expectation else rule.words
             break
+    text = "".join(exchange.request.text_fields.values())
+    if expectation.must_succeed and any(ord(character) > 0xFFFF for character in text):
+        clause = "update"
+        kind = "astral"
+        subject = "a value with a character beyond U+FFFF"
     got = exchange.got
     expected = f"{expectation.expected}, never 5xx"
-    subject = "" if first is expectation else first.words
     return Breach(clause, kind, got, expected, got, subject, is_basic=True)
+
+
+def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
+    clause = expectation.clause
+    kind = expectation.kind
+    user = exchange.request.user
+    if clause == "unauthorized" and _is_about_something_else(exchange, expectation):
+        clause = "order"
+    if expectation.must_succeed and user.kind == "ADMIN" and exchange.status in (401, 403, 404):
+        clause = "access-levels"  # what a WRITE may do in any way, an ADMIN may do in none
+        kind = user.kind
+    got = exchange.got
+    if exchange.succeeded and expectation.reasons and user.is_valid:
+        got = f"{got}: it was accepted"
+    breach = _breach(clause, kind, exchange.got, expectation.expected, got)
+    if kind == user.kind:
+        return replace(breach, subject=f"an update {user.words}")
+    if exchange.succeeded and exchange.request.chunks is not None:
+        # Such a backend may not read chunks at all.
+        return replace(breach, explained_by=("body/empty-in-chunks/200",))
+    return breach
 
 
 def _is_about_something_else(exchange: Exchange, expectation: Expectation) -> bool:
