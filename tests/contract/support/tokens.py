@@ -33,15 +33,15 @@ def near(backend: Backend) -> Iterator[str]:
     for variable in backend.users(*TOKENS):
         token = backend.given[variable]
         derived = {token.upper(): "${@^^}", token.lower(): "${@,,}"}
-        patterns = "@x x@"
+        made = [f"{token}x", f"x{token}"]
         if variable == WRITER:
             derived |= _derived(token)
-            patterns += " \"@\" '@' @,@ @, @. @%00 token=@ <@> @; @.x"
-            yield from (token[0], f"{token} {token}", f"{token} x", f"x {token}")
-            yield quote(token, safe="") + "%20"
+            made += [token[0], f"{token} {token}", f"{token} x", f"x {token}"]
+            made += values.spellings("\"@\" '@' @,@ @, @. @%00 token=@ <@> @; @.x", token)
+            made.append(quote(token, safe="") + "%20")
         for copy, expression in derived.items():
             backend.redactor.learn(copy, expression.replace("@", variable))
-        for wrong in (*derived, *values.spellings(patterns, token)):
+        for wrong in (*made, *derived):
             if wrong.strip() not in ("", *given):
                 yield wrong
 
