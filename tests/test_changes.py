@@ -15,7 +15,7 @@ import pytest
 
 FOLDERS = ("generated", "mock", "runtime", "scripts", "tests")
 FILES = ("CHANGELOG.md", "compat.yaml", "openapi.yaml", "pyproject.toml")
-VALUES = "tests/contract/support/values.py"
+VALUES = "tests/contract/values.yaml"
 
 REGION = """\
         region:
@@ -141,7 +141,7 @@ def test_optional_field(copy: Copy) -> None:
     )
     assert unfinished.returncode == 2
     assert VALUES.rpartition("/")[2] in unfinished.stdout + unfinished.stderr
-    copy.insert(VALUES, '    "secret": [\n', '    "region": ["a", "eu-west-1", "0", "a" * 40],\n')
+    copy.insert(VALUES, "  secret:", f'  region: [a, eu-west-1, "0", {"a" * 40}]\n')
     verdict = copy.run("contract", "--max-examples", "5")
     assert "The contract is kept" in verdict
     assert copy.edited == {"openapi.yaml", VALUES}

@@ -233,6 +233,9 @@ FAULTS.refuses(
     "test_any_fields_together_answer_200",
     the_empty_object=lambda request: request.body == b"{}",
     key_and_secret_alone_only=lambda request: {*request.fields} == {"key", "secret"},
+    endpoint_with_secret_without_key_only=lambda request: (
+        {"endpoint", "secret"} <= {*request.fields} and "key" not in request.fields
+    ),
     secret_equal_to_the_key_only=lambda request: (
         request.text("key") and request.text("key") == request.text("secret")
     ),
@@ -245,9 +248,6 @@ FAULTS.refuses(
 )
 FAULTS.refuses(
     "test_valid_body_answers_200",
-    endpoint_with_secret_without_key_only=lambda request: (
-        {"endpoint", "secret"} <= {*request.fields} and "key" not in request.fields
-    ),
     types_without_an_endpoint_only=lambda request: (
         request.text("aiType") and "endpoint" not in request.fields
     ),

@@ -76,13 +76,13 @@ class Request:
         """Return the same request for a new connection."""
         return replace(self, on_new_connection=True)
 
-    @property
+    @cached_property
     def fields(self) -> dict[str, Any]:
         """The body's fields; none if it is not a JSON object."""
         value = _parsed(self.body)
         return value if isinstance(value, dict) else {}
 
-    @property
+    @cached_property
     def text_fields(self) -> dict[str, str]:
         """The fields whose values are strings."""
         return {name: value for name, value in self.fields.items() if isinstance(value, str)}
