@@ -13,7 +13,7 @@ from support.rule import Rule
 ROUNDS = 10  # of a race that even a wrong backend may lose
 TAKEN = Rule("unique-names", "taken", "a name that is taken", {400})
 OWN = Rule("unique-names", "free", "the configuration's own name", {200})
-ALIKE = Rule("unique-names", "alike", "a name that is nearly another's", {200})
+ALIKE = Rule("name-exact", "alike", "a name that is nearly another's", {200})
 LONG = "a long name that differs from another's in its last character only"
 TRUNCATED = Rule("lengths", "name-truncated", LONG, {200})
 GIVEN_UP = Rule("unique-names", "given-up", "a name that is free", {200})
@@ -36,7 +36,7 @@ def test_name_is_unique_in_its_workspace(promise: Promise) -> None:
     promise.expect(OWN, body=body)
 
 
-@pytest.mark.clause("unique-names")
+@pytest.mark.clause("name-exact")
 def test_names_that_differ_are_not_taken(promise: Promise) -> None:
     """Names are compared code point by code point: nothing else makes two of them the same."""
     sibling = promise.need(SIBLING_ID)
