@@ -1,0 +1,19 @@
+"""Everything that a run of the contract tests imports, for `forks.py` to import once."""
+
+from schemathesis.pytest import plugin  # noqa: F401
+from schemathesis.specs.openapi import checks, schemas  # noqa: F401
+
+from flashback_mock import running  # noqa: F401
+from reports import console  # noqa: F401
+from support import generation  # noqa: F401
+from support import plugin as contract_plugin  # noqa: F401
+from tests.faults.backend import contract, serving
+from tests.faults.causes import CAUSES, OPEN
+from tests.faults.changes import together
+from tests.faults.correct import CORRECT
+from tests.faults.faults import FAULTS
+from tests.faults.unusable import UNUSABLE
+
+left_open = together(OPEN)
+CHANGES = {**FAULTS, **CORRECT, **CAUSES, **UNUSABLE, left_open.name: left_open}
+contract()
