@@ -1,6 +1,5 @@
 """Tables of changed backends: each is one expression, or a small function under a decorator."""
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -26,14 +25,7 @@ class NamedChange(Change):
 
     name: str = ""
     family: str = ""
-    promises: str = (
-        ""  # an expression for pytest's -k; one promise: the fault shows that it is needed
-    )
-
-    def named(self, promises: Iterable[str]) -> list[str]:
-        """Return those of the promises that `-k` would select."""
-        choice = re.sub(r"\b(?!(?:and|or|not)\b)[\w-]+", r"('\g<0>'.lower() in p)", self.promises)
-        return [promise for promise in promises if eval(choice, {"p": promise.lower()})]  # noqa: S307
+    promises: str = ""  # an expression for -k; if it selects one promise, this shows its need
 
 
 class Changes(dict[str, NamedChange]):
@@ -138,21 +130,22 @@ class Changes(dict[str, NamedChange]):
         return add
 
 
-def together(changes: Changes) -> NamedChange:
-    """Return one change that makes all of the changes, in their order."""
+def together(name: str, *tables: Iterable[NamedChange]) -> NamedChange:
+    """Return one change that makes all changes of the tables, in their order."""
+    changes = [change for table in tables for change in table]
 
     async def before(request: Request) -> Answer | None:
-        for change in changes.values():
+        for change in changes:
             answer = await result(change.before(request)) if change.before else None
             if isinstance(answer, Answer):
                 return answer
         return None
 
     async def after(request: Request, answer: Answer) -> None:
-        for change in changes.values():
+        for change in changes:
             if change.after:
                 await result(change.after(request, answer))
 
-    on_the_wire = [change.on_the_wire for change in changes.values() if change.on_the_wire]
-    assert len(on_the_wire) <= 1, f"{changes.family}: at most one change on the wire"
-    return NamedChange(before, after, next(iter(on_the_wire), None), name=changes.family)
+    on_the_wire = [change.on_the_wire for change in changes if change.on_the_wire]
+    assert len(on_the_wire) <= 1, f"{name}: at most one change on the wire"
+    return NamedChange(before, after, next(iter(on_the_wire), None), name=name)

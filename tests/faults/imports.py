@@ -8,12 +8,10 @@ from reports import console  # noqa: F401
 from support import generation  # noqa: F401
 from support import plugin as contract_plugin  # noqa: F401
 from tests.faults.backend import contract, serving
-from tests.faults.causes import CAUSES, OPEN
-from tests.faults.changes import together
+from tests.faults.causes import TOGETHER
 from tests.faults.correct import CORRECT
 from tests.faults.faults import FAULTS
 from tests.faults.unusable import UNUSABLE
 
-left_open = together(OPEN)
-CHANGES = {**FAULTS, **CORRECT, **CAUSES, **UNUSABLE, left_open.name: left_open}
-contract()
+CHANGES = {**FAULTS, **CORRECT, **UNUSABLE, **{cause.name: cause for cause in TOGETHER.values()}}
+contract()  # reads it
