@@ -88,7 +88,11 @@ class _Forks:
             config.option.maxfail = 1
             promise.AFTER_A_FINDING = 0.0
         conftest: Any = config.pluginmanager.get_plugin(str(CONTRACT_TESTS / "conftest.py"))
-        conftest.pytest_configure(config)
+        try:
+            conftest.pytest_configure(config)
+        except pytest.UsageError as error:
+            print(error)  # noqa: T201 - as pytest does
+            raise
         config.hook.pytest_collection_modifyitems(
             session=session, config=config, items=session.items
         )

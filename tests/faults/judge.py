@@ -2,7 +2,7 @@
 
 import multiprocessing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from multiprocessing.connection import Connection
 from typing import Any
@@ -27,17 +27,11 @@ ID_VARIABLES = {
 
 @dataclass
 class Judgement:
-    """What the contract tests say about a backend."""
+    """The contract tests' judgement of a backend."""
 
-    status: int = -1
-    output: str = ""
-    verdict: dict[str, Any] = field(default_factory=dict[str, Any])  # see docs/verdict.schema.json
-
-    @property
-    def broken(self) -> list[str]:
-        """Return the names of the broken promises."""
-        promises = self.verdict.get("promises", [])
-        return [promise["name"] for promise in promises if promise["outcome"] == "broken"]
+    status: int
+    output: str
+    verdict: dict[str, Any]  # see docs/verdict.schema.json
 
     @property
     def findings(self) -> list[dict[str, Any]]:
@@ -49,6 +43,12 @@ class Judgement:
     def ids(self) -> list[str]:
         """Return the ids of the findings."""
         return sorted(finding["id"] for finding in self.findings)
+
+    def promise(self, name: str) -> dict[str, Any]:
+        """Return what the verdict says about a promise."""
+        promises = {promise["name"]: promise for promise in self.verdict["promises"]}
+        promise: dict[str, Any] = promises[name]
+        return promise
 
 
 def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, str]:
@@ -71,7 +71,9 @@ def judge_url(
     url: str, variables: Mapping[str, str], *options: str, promises: str = ""
 ) -> Judgement:
     """Return the contract tests' judgement of the backend at a URL."""
-    backend = ("--backend-url", url, "--id", variables["FLASHBACK_AI_LLM_ID"])
+    backend = ["--backend-url", url]
+    if "FLASHBACK_AI_LLM_ID" in variables:
+        backend += ["--id", variables["FLASHBACK_AI_LLM_ID"]]
     return _run(forks.Job("", (*backend, *_options(promises, options)), variables))
 
 
@@ -90,7 +92,8 @@ def _options(promises: str, options: tuple[str, ...]) -> tuple[str, ...]:
 def _run(job: forks.Job) -> Judgement:
     process = _process()
     process.send(job)
-    return Judgement(*process.recv())
+    status, output, verdict = process.recv()
+    return Judgement(status if status in (KEPT, BROKEN) else NO_VERDICT, output, verdict)
 
 
 @cache
