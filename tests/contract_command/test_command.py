@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jsonschema_rs
 import pytest
@@ -154,30 +155,50 @@ def test_keyword_takes_what_the_verdict_prints() -> None:
     assert [len(names) for names in selected(keywords)] == [1, 2, 2, 5]
 
 
-@pytest.mark.parametrize("interrupt", ["by a terminal", "by SIGTERM"])
-def test_interrupted_run_gives_no_verdict(root: Path, tmp_path: Path, interrupt: str) -> None:
+@pytest.mark.parametrize(
+    ("interrupt", "at_start"),
+    [
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGTERM, signal.SIG_IGN),  # as sh starts a command with `&`
+    ],
+    ids=["by a terminal", "in the background"],
+)
+def test_interrupted_run_gives_no_verdict(
+    root: Path, reports: Path, interrupt: signal.Signals, at_start: Any
+) -> None:
     """An interrupted run says so, in its report too."""
-    reports = tmp_path / "reports"
     command = [sys.executable, str(root / "scripts" / "contract.py"), "--report-dir", str(reports)]
-    with subprocess.Popen(
-        command,
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as run:
+    before = signal.signal(signal.SIGINT, at_start)
+    try:
+        run = subprocess.Popen(
+            command,
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with run:
         assert run.stdout
         while "Authentication" not in run.stdout.readline():
             assert run.poll() is None
-        if interrupt == "by SIGTERM":
-            run.terminate()
+        if interrupt == signal.SIGINT:
+            os.killpg(run.pid, interrupt)
         else:
-            os.killpg(run.pid, signal.SIGINT)
-        output, errors = run.communicate(timeout=60)
-    assert run.returncode == 2, output + errors
+            run.send_signal(interrupt)
+        output, _ = run.communicate(timeout=60)
+    assert run.returncode == 2, output
     assert "interrupted" in output
+    assert "Traceback" not in output
     assert '"result": "no verdict"' in (reports / "verdict.json").read_text("utf-8")
-    assert "Traceback" not in output + errors
+
+
+def test_outer_pytest_does_not_matter(command: Contract) -> None:
+    """Options for another pytest, in PYTEST_ADDOPTS, change nothing."""
+    done = command("-k", "test_missing_body", PYTEST_ADDOPTS="--collect-only")
+    assert done.status == 0, done.output
+    assert done.promise("test_missing_body_is_refused")["outcome"] == "kept"
 
 
 def test_tokens_are_never_shown(contract: Contract, backend: Backend, reports: Path) -> None:
