@@ -169,9 +169,7 @@ def test_sources_select_and_decide(contract: Contract, backend: Backend) -> None
     assert selected.promise("test_bad_token_answers_401[missing]")["outcome"] == "kept"
 
 
-def test_again_says_what_became_of_it(
-    contract: Contract, backend: Backend, reports: Path
-) -> None:
+def test_again_says_what_became_of_it(contract: Contract, backend: Backend, reports: Path) -> None:
     """--again repeats only what broke, and says fixed, still broken or flaky."""
     is_fixed = False
 

@@ -100,10 +100,11 @@ class _Forks:
 
     def _serve(self, change: str) -> list[str]:
         """Serve the changed mock until the process ends; return the options for it."""
-        from tests.faults import imports
+        from tests.faults.backend import serving
+        from tests.faults.imports import CHANGES
         from tests.faults.judge import environment
 
-        self._serving = imports.serving(imports.CHANGES[change])
+        self._serving = serving(CHANGES[change])
         mock = self._serving.__enter__()
         os.environ.update(environment(mock.tokens, mock.ids))
         return ["--backend-url", mock.base_url, "--id", mock.ids["main"]]

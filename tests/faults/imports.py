@@ -7,11 +7,11 @@ from flashback_mock import running  # noqa: F401
 from reports import console  # noqa: F401
 from support import generation  # noqa: F401
 from support import plugin as contract_plugin  # noqa: F401
-from tests.faults.backend import contract, serving
-from tests.faults.causes import TOGETHER
+from tests.faults.backend import contract
+from tests.faults.causes import BACKENDS
 from tests.faults.correct import CORRECT
 from tests.faults.faults import FAULTS
 from tests.faults.unusable import UNUSABLE
 
-CHANGES = {**FAULTS, **CORRECT, **UNUSABLE, **{cause.name: cause for cause in TOGETHER.values()}}
+CHANGES = {**FAULTS, **CORRECT, **UNUSABLE, **{cause.name: cause for cause in BACKENDS.values()}}
 contract()  # reads it

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.faults.causes import CAUSES, TOGETHER
+from tests.faults.causes import BACKENDS, CAUSES, TOGETHER
 from tests.faults.judge import BROKEN, judge
 
 # The clause that each cause breaks, and its source.
@@ -19,10 +19,10 @@ BROKEN_CLAUSES = {
 }
 
 
-@pytest.mark.parametrize("names", TOGETHER, ids=lambda names: "-".join(names))
+@pytest.mark.parametrize("names", TOGETHER, ids="-".join)
 def test_cause_is_one_finding(names: tuple[str, ...]) -> None:
     """Each cause breaks its own clause in two findings at most, and no other clause."""
-    judgement = judge(TOGETHER[names], "--max-examples", "5")
+    judgement = judge(BACKENDS[names], "--max-examples", "5")
     found = Counter((finding["clause"]["id"], finding["source"]) for finding in judgement.findings)
     assert {*found} == {BROKEN_CLAUSES[name] for name in names}, judgement.output
     assert max(found.values()) <= 2, judgement.output
