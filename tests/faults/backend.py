@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from multidict import CIMultiDict
 
@@ -279,30 +279,10 @@ def serving(change: Change) -> Generator[flashback_mock.Mock]:
 def relay(url: str, change: OnTheWire) -> Generator[str]:
     """Forward connections to the mock at `url`, and change what it sends; yield the relay's URL."""
     loop = asyncio.new_event_loop()
-    address = urlsplit(url)
     tasks: set[asyncio.Task[None]] = set()
 
-    async def connected(reader: StreamReader, writer: StreamWriter) -> None:
-        mock_reader, mock_writer = await asyncio.open_connection(address.hostname, address.port)
-        forwarding = asyncio.create_task(_forward(reader, mock_writer))
-        try:
-            while data := await mock_reader.read(1 << 18):
-                if data.startswith(b"HTTP/1.0 "):  # to what the mock cannot parse
-                    writer.write(data)
-                    continue
-                for part in _heads_and_bodies(data):
-                    if writer.transport.is_closing():
-                        return
-                    change(part, writer.transport)
-        except ConnectionError:  # the client or the mock has reset the connection
-            pass
-        finally:
-            forwarding.cancel()
-            mock_writer.close()
-            writer.close()
-
     def accept(reader: StreamReader, writer: StreamWriter) -> None:
-        task = loop.create_task(connected(reader, writer))
+        task = loop.create_task(_relay(urlsplit(url), change, reader, writer))
         tasks.add(task)  # the loop itself has weak references only
         task.add_done_callback(tasks.discard)
 
@@ -322,6 +302,28 @@ def relay(url: str, change: OnTheWire) -> Generator[str]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+async def _relay(
+    mock: SplitResult, change: OnTheWire, reader: StreamReader, writer: StreamWriter
+) -> None:
+    mock_reader, mock_writer = await asyncio.open_connection(mock.hostname, mock.port)
+    forwarding = asyncio.create_task(_forward(reader, mock_writer))
+    try:
+        while data := await mock_reader.read(1 << 18):
+            if data.startswith(b"HTTP/1.0 "):  # to what the mock cannot parse
+                writer.write(data)
+                continue
+            for part in _heads_and_bodies(data):
+                if writer.transport.is_closing():
+                    return
+                change(part, writer.transport)
+    except ConnectionError:  # the client or the mock has reset the connection
+        pass
+    finally:
+        forwarding.cancel()
+        mock_writer.close()
+        writer.close()
 
 
 async def _forward(reader: StreamReader, writer: StreamWriter) -> None:
