@@ -7,20 +7,20 @@ from support.contract import LARGEST_BODY
 from support.promise import Promise
 
 
-@pytest.mark.clause("unreadable-body")
-def test_unreadable_body_is_refused(promise: Promise) -> None:
-    """A body that is not a JSON object in UTF-8 is refused: never 200, never 500."""
-    for octets in values.unreadable_bodies():
-        promise.ask(body=octets)
-        promise.ask(body=(octets,) if octets else ())
-
-
 @pytest.mark.clause("body")
 def test_missing_body_is_refused(promise: Promise) -> None:
     """An empty or missing body is refused."""
     promise.ask(body=b"")
     promise.ask(body=())
     promise.ask(body=b"", headers={"Content-Type": None})
+
+
+@pytest.mark.clause("unreadable-body")
+def test_unreadable_body_is_refused(promise: Promise) -> None:
+    """A body that is not a JSON object in UTF-8 is refused: never 200, never 500."""
+    for octets in values.unreadable_bodies():
+        promise.ask(body=octets)
+        promise.ask(body=(octets,) if octets else ())
 
 
 @pytest.mark.clause("body-size")

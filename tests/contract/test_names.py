@@ -55,6 +55,11 @@ def test_names_that_differ_are_not_taken(promise: Promise) -> None:
     for other in alike:
         words = "a name that is nearly another's"
         expect_free(promise, "alike", words, id=sibling, body={"name": other})
+    longest = (values.unique() * 8)[: values.most("name")]
+    promise.ask(body={"name": longest})
+    words = "a long name that differs from another's in its last character only"
+    rule = {"clause": "lengths", "kind": "name-truncated", "words": words}
+    promise.expect(200, id=sibling, body={"name": f"{longest[:-1]}x"}, **rule)
 
 
 @pytest.mark.clause("unique-names")

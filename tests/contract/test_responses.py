@@ -17,12 +17,12 @@ def ways_to_every_status(given: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return fresh credentials along every documented path that the given tokens can take."""
     fresh = {name: values.canary() for name in contract.CREDENTIALS}
     value = fresh["key"]
-    bodies: list[Any] = [{}, [value], {**contract.EXAMPLES["switchProvider"], **fresh}, fresh]
+    bodies: list[Any] = [{}, {**contract.EXAMPLES["switchProvider"], **fresh}, fresh]
     bodies += [{field: value} for field in contract.CREDENTIALS]
-    for field in contract.PROPERTIES:
-        bodies += [{**fresh, field: wrong} for wrong in ("", [value])]
-    bodies += [{"aiType": value, "endpoint": value}, {"secret": value + " " * 2000, "key": value}]
-    bodies += [{**fresh, "unknown": value}, {**fresh, value: "field"}]
+    # Only values of `key` and `secret` are credentials: any other value may be quoted in an error.
+    bodies += [{**fresh, field: ""} for field in contract.PROPERTIES]
+    bodies += [{**fresh, field: [value]} for field in contract.CREDENTIALS]
+    bodies += [{"secret": value + " " * 2000, "key": value}, {**fresh, "unknown": "x"}]
     bodies += [json.dumps(fresh)[:-1].encode(), json.dumps(fresh).encode() + b" " * 300_000]
     ways: list[dict[str, Any]] = [{"body": body} for body in bodies]
     ways.append({"body": fresh, "headers": {"Content-Type": "text/plain"}})

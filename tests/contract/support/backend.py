@@ -1,5 +1,6 @@
 """The backend under test: a URL, tokens and ids, and how requests are sent to it."""
 
+import re
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -36,6 +37,7 @@ USERS = {
 }
 NOBODY = User("no-token", "without a token", is_valid=False)
 
+UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 ATTEMPTS = 4  # at a request that the backend, or a proxy before it, is too busy to answer
 TIMEOUTS_IN_FULL = 3  # then the backend is known to hang, and the run waits a second only
 
@@ -61,7 +63,7 @@ class Backend:
         self.id = settings.id
         self.own_ids = [self.id, *filter(None, [given.get(SIBLING_ID)])]
         self.statuses: Counter[int] = Counter()
-        self.shape = Shape(None, frozenset())
+        self.shape = Shape()
         self.latest: deque[Exchange] = deque(maxlen=3)
         self.no_verdict: NoVerdictError | None = None
         self.redactor = Redactor({name: given[name] for name in TOKENS if name in given})
@@ -80,7 +82,9 @@ class Backend:
         if id == self.given.get(FOREIGN_ID):
             words = "a configuration of another workspace"
             return Place("foreign", words, "", frozenset({403}), "workspace-access")
-        return Place("unknown", "an id that no configuration has", "", frozenset({404}), "id")
+        # Unknown ids are UUIDs, for safety: 400 is right where ids have another form.
+        statuses = frozenset({404} if UUID.fullmatch(self.id) else {400, 404})
+        return Place("unknown", "an id that no configuration has", "", statuses, "id")
 
     def url_of(self, request: Request) -> str:
         """Return the request's whole URL."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from support import contract, urls
@@ -142,11 +143,15 @@ class _Parser:
         return value
 
     def _number(self, digits: str) -> float:
-        """Return a number of the same type: no field takes any, and some are too large to read."""
+        """Return the number, or a small one of its type if it is too large to read."""
         exponent = digits.lower().partition("e")[2].strip("+-")
         if len(digits) > LONGEST_NUMBER or len(exponent) > 3:
             self._leave_open("number", "a number that is too large")
-        return 0 if digits.lstrip("-").isdigit() else 0.5
+            digits = "0"
+        if digits.lstrip("-").isdigit():
+            return int(digits)
+        number = float(digits)
+        return number if isfinite(number) else 0.5
 
     def _constant(self, name: str) -> None:
         raise ValueError(f"constant {name}")

@@ -20,7 +20,7 @@ class Breach:
     subject: str = ""  # what the finding is about, unless it is what was sent
     is_basic: bool = False  # a rule for every response: it hides what comes after it
     severity: str = "broken"  # or "note"
-    explained_by: tuple[str, ...] = ()  # kinds of which a finding would be the same cause
+    explained_by: tuple[str, ...] = ()  # ids of findings that would be the same cause
 
     @property
     def id(self) -> str:
@@ -36,8 +36,3 @@ class Breach:
     def is_open_door(self) -> bool:
         """Whether the backend accepts updates without a valid token."""
         return self.rule in OPEN_DOOR
-
-    @property
-    def causes(self) -> list[str]:
-        """Ids of findings that would be the same cause."""
-        return [id_of(self.clause, kind, self.outcome) for kind in self.explained_by]

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
+from uuid import uuid4
 
-from support.backend import Backend
+from support.backend import NOBODY, Backend
 from support.exchange import Exchange, NoVerdictError
-from support.proxies import Shape
 
 SET_UP_WRONGLY = {
     401: ("does not know the token", "set FLASHBACK_TOKEN to one that may update the id"),
@@ -36,10 +37,24 @@ def ask_first(backend: Backend, bodies: Iterable[object]) -> Exchange:
             raise _unreachable(backend, exchange)
         exchanges.append(exchange)
         if exchange.response and exchange.response.succeeded:  # so it is the application's
-            backend.shape = Shape.of(exchange.response)
+            backend.shape = backend.shape.including(exchange.response)
     if not any(_can_be_judged(exchange) for exchange in exchanges):
         raise _wrong_setup(backend, exchanges[-1])
     return exchanges[0]
+
+
+def ask_plainly_refused(backend: Backend) -> None:
+    """Learn how the application refuses: a proxy has no reason to refuse what is as plain."""
+    allowed = backend.control({})
+    without_token = tuple(one for one in allowed.headers if one[0] != "Authorization")
+    for request in (
+        replace(allowed, headers=without_token, user=NOBODY),
+        backend.control({}, id=str(uuid4())),
+        backend.control({"name": 5}),
+    ):
+        response = backend.exchange(request).response
+        if response:
+            backend.shape = backend.shape.including(response)
 
 
 def _can_be_judged(exchange: Exchange) -> bool:

@@ -76,7 +76,8 @@ def command(request: Request, url: str, redactor: Redactor, body_file: Path | No
     for name, value in request.headers:
         if name.lower() not in ("content-length", "host"):
             words.append(f"-H {_header(name, value, redactor)}")
-    if request.body or request.chunks is not None:
+    sizes = request.header("Content-Length"), request.header("Transfer-Encoding")
+    if any(sizes):  # an empty body, too: without data, curl sends no Content-Length
         if request.header("Content-Type") is None:
             words.append("-H Content-Type:")  # or curl adds one
         words.append("-H Expect:")

@@ -10,6 +10,7 @@ from support.exchange import Request
 from support.words import id_of, of_statuses
 
 REFUSALS = frozenset(range(300, 500))
+LARGE_BODY = 65536  # bytes, more than some servers take
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,16 @@ def _statuses(*reasons: Reason) -> frozenset[int]:
 def kind_of_valid(request: Request) -> tuple[str, str, str]:
     """Return clause, kind and words of a valid request: what may be special about its body."""
     fields = request.text_fields
+    media_type = request.header("Content-Type") or ""
+    if media_type != "application/json":
+        kind = "charset" if "charset" in media_type.lower() else "case"
+        return "media-type", kind, f"`Content-Type: {media_type}`"
     if request.chunks is not None:
         return "chunked", "in-chunks", f"a valid body in {len(request.chunks)} chunks"
-    if len(request.body) == contract.LARGEST_BODY:
-        return "body-size", "largest", f"{len(request.body):,} bytes, which is the limit"
+    size = len(request.body)
+    if size > LARGE_BODY:
+        kind = "largest" if size == contract.LARGEST_BODY else "large"
+        return "body-size", kind, f"{size:,} bytes, the limit is {contract.LARGEST_BODY:,}"
     if len(fields) != 1:
         words = ", ".join(f"`{name}`" for name in fields)
         return "update", "fields-together" if fields else "no-fields", words or "`{}`"
@@ -150,6 +157,7 @@ def character_of(name: str, value: str) -> str:
 def _character_of_url(value: str) -> str:
     host = value.split("/", 3)[2] if value.count("/") > 1 else ""
     special = {
+        "http": value.lower().startswith("http:"),
         "scheme-case": value.partition(":")[0] not in ("http", "https"),
         "port": ":" in host,
         "query": "?" in value or "#" in value,

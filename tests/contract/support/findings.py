@@ -110,7 +110,7 @@ class Findings(dict[str, Finding]):
         return self._id_of(breach) not in self
 
     def _id_of(self, breach: Breach) -> str:
-        return next((cause for cause in breach.causes if self._is_open(cause)), breach.id)
+        return next((cause for cause in breach.explained_by if self._is_open(cause)), breach.id)
 
     def _is_open(self, id: str) -> bool:
         """Return whether there is such a finding that is not accepted."""

@@ -43,6 +43,8 @@ def _media_type(response: Response) -> Iterator[Breach]:
 
 
 def _strict_json(response: Response) -> Iterator[Breach]:
+    if "json" not in response.media_type and response.value is None:
+        return  # a page: its media type was accepted
     subject = f"the body of a {response.status}"
     invalid = partial(_breach, _clause(response), "json", subject=subject)
     try:
@@ -52,7 +54,7 @@ def _strict_json(response: Response) -> Iterator[Breach]:
     except UnicodeDecodeError:
         yield invalid("not-strict", "strict JSON in UTF-8", "not UTF-8")
     except (ValueError, RecursionError) as error:
-        yield invalid("not-strict", "strict JSON in UTF-8", str(error))
+        yield invalid("not-strict", "strict JSON in UTF-8", f"other text: {error}")
     else:
         if not isinstance(value, dict):
             yield invalid("no-object", "a JSON object", of_value(value))
@@ -102,7 +104,7 @@ def _success(response: Response) -> Iterator[Breach]:
             kind="success",
             outcome="missing" if value is None else "other",
             expected=f"`success`: {json.dumps(response.succeeded)}",
-            got=f"`success`: {of_value(value)}",
+            got="no such field" if value is None else of_value(value),
             subject=f"`success` of a {response.status}",
         )
 
@@ -116,7 +118,7 @@ def _id(request: Request, response: Response) -> Iterator[Breach]:
             kind="aiLlmId",
             outcome="missing" if value is None else "other",
             expected=f"`aiLlmId`: {of_value(id)}, as in the request",
-            got=f"`aiLlmId`: {of_value(value)}",
+            got="no such field" if value is None else of_value(value),
             subject="`aiLlmId` of a 200",
         )
 

@@ -86,6 +86,8 @@ def _own(request: Request, response: str) -> str | None:
         for how, spelling in spellings(credential):
             if spelling in response:
                 return how
+        if CANARY.fullmatch(credential) and credential[-4:] in re.findall(r"\w+", response):
+            return "its last four letters"
     return None
 
 
@@ -98,7 +100,7 @@ def spellings(credential: str) -> list[tuple[str, str]]:
         ("as it is", octets.decode("latin-1")),
         ("in hex", octets.hex()),
         ("percent-encoded", quote(credential, safe="")),
-        ("with JSON escapes", json.dumps(credential)[1:-1]),
+        ("as it is", json.dumps(credential)[1:-1]),
         ("reversed", credential[::-1].encode().decode("latin-1")),
         ("in base64", coded[: -1 - len(octets) % 3]),
     ]

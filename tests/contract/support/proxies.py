@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from support.exchange import Response
 
+# No length, a long target, large headers: refused by servers before they route, in any format.
+BEFORE_ROUTING = (411, 414, 431)
 CHANGING_HEADERS = {
     "age", "alt-svc", "cache-control", "connection", "content-encoding", "content-language",
     "content-length", "content-type", "date", "etag", "expires", "keep-alive", "last-modified",
@@ -21,20 +23,23 @@ PROXY_PAGE = re.compile(
 class Shape:
     """How the application's responses look, by which those of a proxy before it are known."""
 
-    server: str | None
-    headers: frozenset[str]
+    known: frozenset[tuple[str | None, frozenset[str]]] = frozenset()  # server, other headers
 
-    @classmethod
-    def of(cls, response: Response) -> "Shape":
-        """Return the shape of a response that surely is the application's."""
+    def including(self, response: Response) -> "Shape":
+        """Return the shape that a response has, too, which surely is the application's."""
         names = {name.lower() for name, _ in response.headers}
-        return cls(response.header("Server"), frozenset(names - CHANGING_HEADERS))
+        headers = frozenset(names - CHANGING_HEADERS)
+        return Shape(self.known | {(response.header("Server"), headers)})
 
     def differs(self, response: Response) -> bool:
         """Return whether a proxy, or the server before it routes, made the response."""
+        if response.status in BEFORE_ROUTING:
+            return True
         if "json" in response.media_type or response.succeeded:
             return False
+        if response.status == 500:  # a proxy refuses with 4xx or 501 to 504; this is a failure
+            return False
         names = {name.lower() for name, _ in response.headers}
-        is_other_server = response.header("Server") != self.server
-        lacks_headers = bool(self.headers - names)
-        return is_other_server or lacks_headers or PROXY_PAGE.search(response.text) is not None
+        server = response.header("Server")
+        is_known = any(server == known and headers <= names for known, headers in self.known)
+        return not is_known or PROXY_PAGE.search(response.text) is not None

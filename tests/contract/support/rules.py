@@ -5,6 +5,7 @@ credentials and internals, are judged always.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from support import contract, form
@@ -13,7 +14,7 @@ from support.exchange import Exchange
 from support.expectation import Expectation
 from support.leaks import Credentials, internals
 from support.proxies import Shape
-from support.words import of_value
+from support.words import id_of, of_value
 
 
 def access(exchange: Exchange, expectation: Expectation) -> Breach | None:
@@ -62,8 +63,13 @@ def ordinary(exchange: Exchange, expectation: Expectation, shape: Shape) -> Iter
 
 
 def _breach(clause: str, kind: str, outcome: str, expected: str, got: str) -> Breach:
-    """Return a breach that a broader kind of value explains, if that has a finding, too."""
-    broader = [other for other in BROADER_KINDS.get(clause, ()) if other != kind]
+    """Return a breach that a broader one explains, if that has a finding, too."""
+    kinds = [other for other in BROADER_KINDS.get(clause, ()) if other != kind]
+    broader = [id_of(clause, other, outcome) for other in kinds]
+    if clause in ("unauthorized", "order"):  # who was let in gets the answers of a user
+        broader += [id_of("authentication", other, "200") for other in (kind, *kinds)]
+    if clause == "order":  # who gets this status for any configuration learns nothing of it
+        broader += [id_of("unauthorized", other, outcome) for other in (kind, *kinds)]
     return Breach(clause, kind, outcome, expected, got, explained_by=tuple(broader))
 
 
@@ -97,24 +103,38 @@ def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
     got = exchange.got
     failing = partial(Breach, is_basic=True, outcome=got, expected=expected, got=got)
     for reason in expectation.reasons:
-        if reason.clause in ("unreadable-body", "json-open"):
+        if reason.clause in ("unreadable-body", "json-open") or reason.kind.startswith("empty"):
             return failing("unreadable-body", "server-error", subject=reason.words)
     if expectation.reasons:
         first = expectation.reasons[0]
         return failing(first.clause, first.kind, subject=first.words)
     if expectation.clause in ("unreadable-body", "json-open"):
         return failing("unreadable-body", "server-error")
+    text = "".join(exchange.request.text_fields.values())
+    if expectation.must_succeed and any(ord(character) > 0xFFFF for character in text):
+        return failing("update", "astral", subject="a value with a character beyond U+FFFF")
     return failing(expectation.clause, expectation.kind)
 
 
 def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
     clause = expectation.clause
+    kind = expectation.kind
     if clause == "unauthorized" and _answers_something_else(exchange, expectation):
         clause = "order"
+    user = exchange.request.user
+    if expectation.must_succeed and user.kind == "ADMIN" and exchange.status in (401, 403, 404):
+        clause = "access-levels"  # what a WRITE may do in any way, an ADMIN may do in none
+        kind = user.kind
     got = exchange.got
     if exchange.succeeded and expectation.reasons and exchange.request.user.is_valid:
         got = f"{got}: it was accepted"
-    return _breach(clause, expectation.kind, exchange.got, expectation.expected, got)
+    breach = _breach(clause, kind, exchange.got, expectation.expected, got)
+    if kind == user.kind:
+        return replace(breach, subject=f"an update {user.words}")
+    if exchange.succeeded and exchange.request.chunks is not None:
+        # Such a backend may not read chunks at all.
+        return replace(breach, explained_by=("body/empty-in-chunks/200",))
+    return breach
 
 
 def _answers_something_else(exchange: Exchange, expectation: Expectation) -> bool:
