@@ -67,6 +67,10 @@ class Request(_Message):
         """Return the path's last segment, percent-decoded."""
         return unquote(self.path.rpartition("/")[2])
 
+    def is_for(self, role: str) -> bool:
+        """Return whether the id is that of the fixtures' configuration of this name."""
+        return self.id == self.ids[role]
+
     @property
     def authorization(self) -> str:
         """Return the header of that name, or an empty string."""
@@ -108,6 +112,11 @@ class Request(_Message):
         except (ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the body's fields."""
+        return list(self.fields)
 
     @property
     def is_json(self) -> bool:
@@ -188,6 +197,14 @@ class Answer(_Message):
         """Replace the status."""
         self.status = status
         return self
+
+    def accept(self, request: Request) -> Self:
+        """Answer as the mock does to an update."""
+        return self.replace_with(accepted(request))
+
+    def refuse(self, status: int) -> Self:
+        """Answer as the mock does to an update that it refuses."""
+        return self.replace_with(refused(status))
 
     def replace_with(self, other: "Answer") -> Self:
         """Take status, body and headers of another answer."""

@@ -5,7 +5,7 @@ import re
 import uuid
 from typing import Any
 
-from tests.faults.backend import Answer, Request, refused
+from tests.faults.backend import Answer, Request
 from tests.faults.changes import Changes, together
 
 CAUSES = Changes("single causes")
@@ -20,7 +20,7 @@ def no_challenge(_: Request, answer: Answer) -> None:
 @CAUSES.after()
 def malformed_json_answers_500(request: Request, answer: Answer) -> None:
     if answer.status == 400 and request.body and not request.is_json:
-        answer.replace_with(refused(500))
+        answer.refuse(500)
 
 
 @CAUSES.before()

@@ -67,6 +67,15 @@ class Changes(dict[str, NamedChange]):
 
             self.add(name, promises, before=change)
 
+    def grants_to(self, role: str, promises: str, /, **conditions: Condition) -> None:
+        """Treat a user's request as the owner's where the condition holds."""
+        for name, condition in conditions.items():
+
+            def is_granted(request: Request, condition: Condition = condition) -> object:
+                return request.role == role and condition(request)
+
+            self.grants(promises, **{name: is_granted})
+
     def takes_id_for(self, promises: str, role: str, /, **conditions: Condition) -> None:
         """Treat the id as that of another configuration where the condition holds."""
         for name, condition in conditions.items():
@@ -103,7 +112,7 @@ class Changes(dict[str, NamedChange]):
 
             def change(request: Request, answer: Answer, condition: Condition = condition) -> None:
                 if answer.status in (400, 404, 413, 415) and condition(request):
-                    answer.replace_with(accepted(request))
+                    answer.accept(request)
 
             self.add(f"accepts_{name}", promises, after=change)
 
@@ -113,7 +122,7 @@ class Changes(dict[str, NamedChange]):
 
             def change(request: Request, answer: Answer, condition: Condition = condition) -> None:
                 if answer.status not in (401, 405) and condition(request):
-                    answer.replace_with(refused(status))
+                    answer.refuse(status)
 
             self.add(f"answers_{status}_{name}", promises, after=change)
 

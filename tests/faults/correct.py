@@ -198,7 +198,7 @@ def the_id_is_looked_up_last(request: Request) -> Answer | None:
 @ACCESS_FIRST.after()
 def what_cannot_be_an_id_is_not_found(request: Request, answer: Answer) -> None:
     if answer.status == 400 and len(request.id) > 255:
-        answer.replace_with(refused(404))
+        answer.refuse(404)
 
 
 @ACCESS_FIRST.before()
@@ -245,7 +245,7 @@ def size_and_headers_are_judged_before_the_token(request: Request) -> Answer | N
 @BODY_FIRST.after()
 def other_methods_are_not_implemented(request: Request, answer: Answer) -> None:
     if answer.status == 405 and request.method not in ("GET", "HEAD"):
-        answer.replace_with(refused(501))
+        answer.refuse(501)
 
 
 LENIENT = Changes("lenient")
@@ -346,28 +346,28 @@ def private_endpoints_are_refused(request: Request, answer: Answer) -> None:
     host = _host_of(request.text("endpoint"))
     is_private = re.match(r"10\.|127\.|169\.254|192\.168|::1$|localhost\.?$", host)
     if answer.status == 200 and is_private:
-        answer.replace_with(refused(400))
+        answer.refuse(400)
 
 
 @STRICT.after()
 def endpoints_at_an_address_are_refused(request: Request, answer: Answer) -> None:
     host = _host_of(request.text("endpoint"))
     if answer.status == 200 and (":" in host or re.fullmatch(r"[0-9.]+", host)):
-        answer.replace_with(refused(400))
+        answer.refuse(400)
 
 
 @STRICT.after()
 def endpoints_without_a_dot_are_refused(request: Request, answer: Answer) -> None:
     host = _host_of(request.text("endpoint"))
     if answer.status == 200 and host and "." not in host.rstrip("."):
-        answer.replace_with(refused(400))
+        answer.refuse(400)
 
 
 @STRICT.after()
 def hosts_that_dns_does_not_allow_are_refused(request: Request, answer: Answer) -> None:
     host = _host_of(request.text("endpoint"))
     if answer.status == 200 and (len(host) > 253 or max(map(len, host.split("."))) > 63):
-        answer.replace_with(refused(400))
+        answer.refuse(400)
 
 
 def _host_of(url: str) -> str:
@@ -382,13 +382,13 @@ def other_media_types_and_codings_answer_415(request: Request, answer: Answer) -
     is_json = request.media_type.partition(";")[0].strip().lower() == "application/json"
     is_coded = "Content-Encoding" in request.headers
     if answer.status == 400 and (is_coded or not is_json):
-        answer.replace_with(refused(415))
+        answer.refuse(415)
 
 
 @STRICT.after()
 def other_methods_are_not_found(_: Request, answer: Answer) -> None:
     if answer.status == 405:
-        answer.replace_with(refused(404))
+        answer.refuse(404)
 
 
 @STRICT.before()
@@ -451,13 +451,13 @@ OPEN = Changes("left open")
 def other_media_types_answer_415(request: Request, answer: Answer) -> None:
     is_json = request.media_type.partition(";")[0].strip().lower() == "application/json"
     if answer.status in (400, 415) and not is_json:
-        answer.replace_with(refused(415))
+        answer.refuse(415)
 
 
 @OPEN.after()
 def large_bodies_answer_413(request: Request, answer: Answer) -> None:
     if answer.status in (400, 413) and len(request.body) > LARGEST_BODY:
-        answer.replace_with(refused(413))
+        answer.refuse(413)
 
 
 @OPEN.before()

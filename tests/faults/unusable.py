@@ -31,7 +31,7 @@ def token_expires(request: Request) -> Answer | None:
 
 @UNUSABLE.before()
 def configuration_is_deleted(request: Request) -> Answer | None:
-    is_deleted = request.id == request.ids["main"] and request.count("any") > UNTIL
+    is_deleted = request.is_for("main") and request.count("any") > UNTIL
     return refused(404) if is_deleted and request.role not in ("", "expired") else None
 
 
