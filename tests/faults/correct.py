@@ -76,6 +76,12 @@ def bodies_without_credentials_are_echoed(request: Request, answer: Answer) -> N
 
 
 @TALKATIVE.after()
+def names_of_fields_are_echoed_on_failure(request: Request, answer: Answer) -> None:
+    if answer.status == 400:
+        answer.set_fields(message=f"cannot use {request.names}")
+
+
+@TALKATIVE.after()
 def options_is_answered(request: Request, answer: Answer) -> None:
     if request.method == "OPTIONS":
         answer.replace_with(Answer(204, b"", Allow="OPTIONS, PUT"))
