@@ -100,7 +100,7 @@ def _rotate_keys(options: argparse.Namespace) -> int:
     try:
         asyncio.run(_rotate(store))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        print("\nInterrupted; run the same command to resume.")
+        print("\nInterrupted; run the same command again.")
         return 1
     return 0
 
@@ -111,10 +111,8 @@ async def _rotate(store: Store) -> None:
     await store.open(None)
     try:
         print(f"Rotating the master key of the store {store.location}", flush=True)
-        async for done, total in store.rotate():
-            print(f"  {done} of {total} credentials re-encrypted", flush=True)
-            await asyncio.sleep(0)  # here a store in a file can be stopped
-        print("Done; the old keys are deleted, unless you keep them in $FLASHBACK_MOCK_KEYS.")
+        count = await store.rotate()
+        print(f"Done; {count} credentials are re-encrypted, and the old key is deleted.")
     finally:
         await store.close()
 
@@ -177,9 +175,8 @@ def _options() -> argparse.Namespace:
         prog="flashback_mock",
         description="Mock of the Flashback AI LLM backend. Without --store its state is in "
         "memory: it starts with the same fixtures every time and forgets everything at the end.",
-        epilog="Master keys of a store: $FLASHBACK_MOCK_KEYS contains them (32 bytes in Base64 "
-        "each, the one that encrypts first), or else the file that --keys or "
-        "$FLASHBACK_MOCK_KEYS_FILE names, or else a file per store in "
+        epilog="The master keys of a store are in the file that --keys or "
+        "$FLASHBACK_MOCK_KEYS_FILE names, or else in a file per store in "
         "~/.local/share/flashback-mock. A new store gets a new file. Everybody on this machine "
         "can read a command line: put the password of a postgresql:// URL into $PGPASSWORD or "
         "~/.pgpass.",

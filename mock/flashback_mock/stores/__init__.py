@@ -4,32 +4,17 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from .keys import KeySource
+from .keys import KeyFile
 from .memory import MemoryStore
-from .store import (
-    LEVELS,
-    NAME_TAKEN,
-    ForbiddenError,
-    NameTakenError,
-    NotFoundError,
-    RefusedError,
-    Store,
-    StoreError,
-    UnauthorizedError,
-)
-
-__all__ = (
-    "LEVELS",
-    "NAME_TAKEN",
-    "ForbiddenError",
-    "NameTakenError",
-    "NotFoundError",
-    "RefusedError",
-    "Store",
-    "StoreError",
-    "UnauthorizedError",
-    "store_at",
-)
+from .store import LEVELS as LEVELS
+from .store import NAME_TAKEN as NAME_TAKEN
+from .store import ForbiddenError as ForbiddenError
+from .store import NameTakenError as NameTakenError
+from .store import NotFoundError as NotFoundError
+from .store import RefusedError as RefusedError
+from .store import Store as Store
+from .store import StoreError as StoreError
+from .store import UnauthorizedError as UnauthorizedError
 
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 
@@ -46,7 +31,7 @@ def store_at(
         return MemoryStore(credentials)
     if not location:
         raise ValueError("--store: is empty; without it the state is in memory")
-    keys = KeySource(key_file)
+    keys = KeyFile(key_file)
     try:
         if location.startswith(("postgresql://", "postgres://")):
             from .postgresql import PostgresqlStore  # noqa: PLC0415 - needs the extra

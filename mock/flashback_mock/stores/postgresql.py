@@ -3,14 +3,14 @@
 import ssl
 from collections.abc import Callable, Collection
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
-from sqlalchemy import Connection, event, exc
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Connection, event, exc, func, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from .keys import KeySource
+from .keys import KeyFile
+from .schema import CONFIGURATION, CREDENTIAL
 from .sql import R, SqlStore
 
 MALFORMED = "expected a URL of the form postgresql://user:password@host:port/database"
@@ -37,11 +37,16 @@ REASONS = {
     "55P03": "another session held a lock for too long",
     "57014": "a statement took too long",
 }
+# One lock for each schema of the database: two processes may start on an empty one.
+CREATION = "flashback-mock " + func.current_schema()
+LOCK = select(func.pg_advisory_xact_lock(func.hashtextextended(CREATION, 0)))
 
 
 class PostgresqlStore(SqlStore):
     """A `Store` in the connection's schema, for processes that share its master keys."""
 
+    insert = staticmethod(insert)
+    erase = CREDENTIAL.delete()
     driver_errors = (  # before there is a connection, they are not SQLAlchemy's
         exc.DBAPIError,
         exc.TimeoutError,
@@ -51,18 +56,13 @@ class PostgresqlStore(SqlStore):
         OSError,
     )
 
-    def __init__(self, url: str, credentials: Collection[str], keys: KeySource) -> None:
-        """Create a store at the URL; raise `ValueError`.
+    def __init__(self, url: str, credentials: Collection[str], keys: KeyFile) -> None:
+        """Create a store at the URL.
 
         Parameters of the URL that asyncpg does not know are settings of the session, such as
         `search_path`.
         """
-        try:
-            host = urlsplit(url).hostname
-        except ValueError:  # its text may quote the password
-            raise ValueError(f"--store: {MALFORMED}") from None
-        name = f"PostgreSQL on {host}" if host else "PostgreSQL"
-        super().__init__(name, credentials, keys, postgresql.insert)
+        super().__init__("PostgreSQL", credentials, keys)
         self._url = url
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
@@ -97,13 +97,14 @@ class PostgresqlStore(SqlStore):
         async with self._engine.begin() as connection:
             return await connection.run_sync(work)
 
-    def check(self, db: Connection) -> None:
-        if db.exec_driver_sql("SHOW server_encoding").scalar_one() != "UTF8":
-            raise self.error(
-                "its encoding is not UTF8; create it with: createdb --encoding UTF8 -T template0"
-            )
+    def prepare(self, db: Connection) -> None:
+        db.execute(LOCK)
 
-    def reason(self, error: BaseException) -> str:
+    def lock(self, db: Connection) -> None:
+        # Updates lock this table before they read the key.
+        db.exec_driver_sql(f"LOCK TABLE {CONFIGURATION.name} IN EXCLUSIVE MODE")
+
+    def reason(self, error: Any) -> str:
         error = error.__cause__ or error  # asyncpg's own
         if state := getattr(error, "sqlstate", None):
             return REASONS.get(state, f"fails ({type(error).__name__}, {state})")
@@ -117,6 +118,6 @@ class PostgresqlStore(SqlStore):
 
 
 def _discard_closed(_connection: Any, record: Any, _proxy: Any) -> None:
-    """Let the pool reconnect when the server has closed a connection."""
+    """Let the pool reconnect when the server has closed a connection; a ping would cost more."""
     if record.driver_connection.is_closed():
         raise exc.DisconnectionError

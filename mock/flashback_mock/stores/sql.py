@@ -2,25 +2,18 @@
 
 import secrets
 from abc import abstractmethod
-from collections.abc import (
-    AsyncIterator,
-    Callable,
-    Collection,
-    Coroutine,
-    Mapping,
-)
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Insert, Select, Table, func, inspect, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, Table, inspect, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from flashback_mock.fixtures import Fixtures
 
 from . import schema
-from .keys import KeySource
+from .keys import KeyFile
 from .schema import CONFIGURATION, CREDENTIAL, MEMBER, STORE, TOKEN
 from .store import (
     NameTakenError,
@@ -37,10 +30,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Work = Callable[Concatenate["SqlStore", Connection, P], R]
 Method = Callable[Concatenate["SqlStore", P], Coroutine[Any, Any, R]]
-Row = dict[str, Any]
+Values = dict[str, Any]
 SECOND = 1_000_000  # microseconds
-OF_PLACE = ("of_configuration", "of_field", "of_size")
-BATCH = 100  # credentials that a rotation re-encrypts in one transaction
+BATCH = 1000  # rows of a statement, whose time is limited
 
 
 def transaction(work: Work[P, R]) -> Method[P, R]:
@@ -63,35 +55,34 @@ class SqlStore(Store):
     """A `Store` in a SQL database; subclasses connect to it."""
 
     driver_errors: ClassVar[tuple[type[Exception], ...]] = (DBAPIError,)
+    insert: ClassVar[Any]  # the database's own, which has `on_conflict_do_update`
+    erase: ClassVar[Any]  # the statement that erases credentials, without a condition
 
-    def __init__(
-        self,
-        name: str,
-        credentials: Collection[str],
-        keys: KeySource,
-        insert: Callable[[Table], sqlite.Insert | postgresql.Insert],
-    ) -> None:
+    def __init__(self, name: str, credentials: Collection[str], keys: KeyFile) -> None:
         """Create a store; errors call it `name`."""
         self._name = name
         self._credentials = frozenset(credentials)
         self._keys = keys
-        self._vault: Vault
         self._id = ""
-        self._is_sqlite = insert is sqlite.insert
-        self._put_token = _upsert(insert(TOKEN), TOKEN)
-        self._put_member = _upsert(insert(MEMBER), MEMBER)
-        self._put_credential = _upsert(insert(CREDENTIAL), CREDENTIAL)
+        self._vault: Vault
+        self._put_token = self._upsert(TOKEN)
+        self._put_member = self._upsert(MEMBER)
+        self._put_credential = self._upsert(CREDENTIAL)
+        self._erase_other_sizes = self.erase.where(schema.OTHER_SIZES)
 
     @abstractmethod
     async def run(self, work: Callable[[Connection], R]) -> R:
         """Do the work in one transaction."""
 
     @abstractmethod
-    def check(self, db: Connection) -> None:
-        """Raise `StoreError` if the database cannot be used."""
+    def prepare(self, db: Connection) -> None:
+        """Lock out whoever opens the store too; raise `StoreError` if it cannot be used."""
+
+    def lock(self, db: Connection) -> None:
+        """Until the transaction ends, let no other process change the store."""
 
     @abstractmethod
-    def reason(self, error: BaseException) -> str:
+    def reason(self, error: Any) -> str:
         """Return what went wrong and what to do, in other words: the error may quote a value."""
 
     def error(self, reason: str) -> StoreError:
@@ -100,7 +91,7 @@ class SqlStore(Store):
 
     @property
     def location(self) -> str:
-        return f"{self._name}, master keys in {self._keys.location(self._id)}"
+        return f"{self._name}, master keys in {self._keys.path(self._id)}"
 
     async def open(self, fixtures: Fixtures | None) -> bool:
         try:
@@ -111,8 +102,7 @@ class SqlStore(Store):
 
     @transaction
     def _open(self, db: Connection, fixtures: Fixtures | None) -> bool:
-        self._exclude_others(db)
-        self.check(db)
+        self.prepare(db)
         if inspect(db).has_table(STORE.name):
             self._unlock(db)
             return False
@@ -120,9 +110,8 @@ class SqlStore(Store):
             raise self.error("contains no store yet; start the mock on it first")
         schema.METADATA.create_all(db, checkfirst=False)
         self._id = secrets.token_hex(8)
-        self._vault = Vault(self._keys.make(self._id))
-        row = {"id": self._id, "version": schema.VERSION, "key_id": self._vault.sealing_key}
-        db.execute(STORE.insert(), row)
+        self._vault = self._keys.create(self._id)
+        db.execute(STORE.insert(), {"id": self._id, "key_id": self._vault.key_id})
         self._load(db, fixtures)
         return True
 
@@ -132,31 +121,25 @@ class SqlStore(Store):
 
     @transaction
     def update(self, db: Connection, token: str, id: str, changes: Mapping[str, str]) -> str:
-        find = schema.FIND_FOR_UPDATE if changes else schema.FIND
         parameters = {"id": id.encode(), "digest": token_digest(token), "now": _now()}
-        found = db.execute(find, parameters).one_or_none()
+        found = db.execute(schema.FIND, parameters).one_or_none()
         holder = found.user if found else _user_of(db, token)
         user, stored = authorize(holder, found, found.access if found else None)
-        if stored.key_id != self._vault.sealing_key:  # rotated by another process
-            self._unlock(db)
-        plain = self._plain(changes)
-        name = plain.pop("name", stored.name)
-        properties = stored.properties | plain
-        if (name, properties) != (stored.name, stored.properties):
-            change = {"of_id": id.encode(), "name": name, "properties": properties}
+        if plain := self._plain(changes):
             try:
-                db.execute(schema.CHANGE, change)
+                db.execute(schema.CHANGE, {"of_id": id.encode(), **_columns(stored.plain | plain)})
             except IntegrityError:
                 raise NameTakenError(user) from None
+        self._use_key(stored.key_id)
         self._put_credentials(db, self._sealed(stored.workspace, id, changes))
         return user
 
     @transaction
     def configuration(self, db: Connection, id: str) -> dict[str, Any]:
-        rows = db.execute(schema.SHOWN.where(CONFIGURATION.c.id == id.encode())).all()
+        rows = self._stored(db, id)
         if not rows:
             raise NotFoundError
-        shown: Row = {"workspace": rows[0].workspace, "name": rows[0].name, **rows[0].properties}
+        shown: Values = {"workspace": rows[0].workspace, "name": None, **rows[0].plain}
         for row in rows:
             if row.field is not None:
                 changed = datetime.fromtimestamp(row.changed / SECOND, UTC)
@@ -170,154 +153,122 @@ class SqlStore(Store):
 
     @transaction
     def reveals(self, db: Connection, id: str, field: str, credential: str) -> bool:
-        query = schema.SEALED.where(CONFIGURATION.c.id == id.encode(), CREDENTIAL.c.field == field)
-        found = db.execute(query).one_or_none()
-        if found is None:
-            return False
-        if not self._vault.has_key_of(found.sealed):
-            self._unlock(db)
-        return self._vault.open(found.sealed, found.workspace, id, field) == credential
+        for row in self._stored(db, id):
+            if row.field == field:
+                self._use_key(row.key_id)
+                return self._vault.open(row.sealed, row.workspace, id, field) == credential
+        return False
 
     @transaction
     def expire_token(self, db: Connection, token: str) -> None:
-        known = TOKEN.c.digest == token_digest(token)
-        if not db.execute(TOKEN.update().where(known).values(expires=_now())).rowcount:
-            raise UnauthorizedError
+        _end_token(db, TOKEN.update().values(expires=_now()), token)
 
     @transaction
     def revoke_token(self, db: Connection, token: str) -> None:
-        known = TOKEN.c.digest == token_digest(token)
-        if not db.execute(TOKEN.delete().where(known)).rowcount:
-            raise UnauthorizedError
+        _end_token(db, TOKEN.delete(), token)
 
     @transaction
     def delete_configuration(self, db: Connection, id: str) -> None:
         if not db.execute(CONFIGURATION.delete().where(CONFIGURATION.c.id == id.encode())).rowcount:
             raise NotFoundError
-        erase = schema.EMPTY if self._is_sqlite else CREDENTIAL.delete()
-        db.execute(erase.where(CREDENTIAL.c.configuration == id.encode()))
+        db.execute(self.erase.where(CREDENTIAL.c.configuration == id.encode()))
 
     @transaction
     def add(self, db: Connection, more: Fixtures) -> None:
-        self._exclude_others(db)
+        self.lock(db)
         self._unlock(db)
         self._load(db, more)
 
     @transaction
     def reset(self, db: Connection, fixtures: Fixtures) -> None:
-        self._exclude_others(db)
+        self.lock(db)
         self._unlock(db)
-        for table in (TOKEN, CONFIGURATION, MEMBER, CREDENTIAL):  # as an update locks them
+        for table in (TOKEN, CONFIGURATION, MEMBER, CREDENTIAL):
             db.execute(table.delete())
         self._load(db, fixtures)
 
-    async def rotate(self) -> AsyncIterator[tuple[int, int]]:
-        total = await self._begin_rotation()
-        done = 0
-        places: list[Any] = [(b"", "", 0)]
-        while places := await self._reseal(places[-1]):
-            done += len(places)
-            yield done, total
-        await self._end_rotation()
+    async def rotate(self) -> int:
+        count = await self._reseal()
+        await self._destroy_old_keys()
+        return count
 
     @transaction
-    def _begin_rotation(self, db: Connection) -> int:
-        """Make all further updates seal with a new key; count the values sealed with an old one."""
-        self._exclude_others(db)
-        if not self._is_sqlite:  # wait for updates, which lock this table before they read the key
-            db.exec_driver_sql(f"LOCK TABLE {CONFIGURATION.name} IN EXCLUSIVE MODE")
-        self._vault = Vault(self._keys.begin_rotation(self._id))
-        db.execute(STORE.update(), {"key_id": self._vault.sealing_key})
-        return self._old_count(db)
+    def _reseal(self, db: Connection) -> int:
+        """Re-encrypt all credentials with a new key, and return their number."""
+        self.lock(db)
+        self._unlock(db)
+        new = self._keys.add_key(self._id, self._vault)
+        rows = db.execute(schema.STORED.where(CREDENTIAL.c.held)).all()
+        resealed = [self._resealed(row, new) for row in rows]
+        for start in range(0, len(resealed), BATCH):
+            db.execute(self._put_credential, resealed[start : start + BATCH])
+        db.execute(STORE.update(), {"key_id": new.key_id})
+        return len(resealed)
 
     @transaction
-    def _reseal(self, db: Connection, after: Any) -> list[Any]:
-        """Re-encrypt the next old credentials after a place, and return their places."""
-        self._check_rotation(db)
-        old = self._old().where(tuple_(*schema.PLACE) > after)
-        batch = old.order_by(*schema.PLACE).limit(BATCH).with_for_update(of=CONFIGURATION)
-        places = list[Any]()
-        changes = list[Row]()
-        for row in db.execute(batch).all():
-            bound = (row.workspace, row.configuration.decode(), row.field)
-            sealed = self._vault.seal(self._vault.open(row.sealed, *bound), *bound)
-            place = (row.configuration, row.field, row.size)
-            places.append(place)
-            changes.append({**dict(zip(OF_PLACE, place, strict=True)), "sealed": sealed})
-        _execute(db, schema.RESEAL, changes)
-        return places
+    def _destroy_old_keys(self, db: Connection) -> None:
+        self.lock(db)  # another rotation may have begun
+        self._unlock(db)
+        self._keys.keep(self._id, self._vault)
 
-    @transaction
-    def _end_rotation(self, db: Connection) -> None:
-        self._check_rotation(db)
-        if self._old_count(db):
-            raise self.error("some credentials are not re-encrypted; run rotate-keys again")
-        self._keys.end_rotation(self._id)
-
-    def _check_rotation(self, db: Connection) -> None:
-        """Raise `StoreError` if another process rotates to another key now."""
-        self._exclude_others(db)
-        if db.scalar(select(STORE.c.key_id)) != self._vault.sealing_key:
-            raise self.error("another process rotates its keys; wait for it")
-
-    def _old(self) -> Select[Any]:
-        return schema.SEALED.where(schema.KEY_ID.is_distinct_from(self._vault.sealing_key))
-
-    def _old_count(self, db: Connection) -> int:
-        return db.execute(select(func.count()).select_from(self._old().subquery())).scalar_one()
-
-    def _exclude_others(self, db: Connection) -> None:
-        """Until the transaction ends, no other process changes more than a configuration."""
-        if not self._is_sqlite:  # which only one process has open
-            db.execute(schema.LOCK)
+    def _resealed(self, row: Row[Any], new: Vault) -> Values:
+        place = (row.workspace, row.id.decode(), row.field)
+        sealed = new.seal(self._vault.open(row.sealed, *place), *place)
+        return _credential(row.id, row.field, sealed, row.changed)
 
     def _unlock(self, db: Connection) -> None:
-        """Load the keys that the store needs now; raise `StoreError`."""
+        """Load the key that the store needs now; raise `StoreError`."""
         stored = db.execute(select(STORE)).one()
-        if stored.version != schema.VERSION:
-            raise self.error(
-                f"was written by another version of the mock (schema {stored.version}, expected "
-                f"{schema.VERSION}); install that version"
-            )
         self._id = stored.id
-        self._vault = Vault.of_store(self._keys, self._id, stored.key_id)
+        self._vault = self._keys.vault(self._id, stored.key_id)
+
+    def _use_key(self, key_id: bytes) -> None:
+        """Load a key to which another process has rotated."""
+        if key_id != self._vault.key_id:
+            self._vault = self._keys.vault(self._id, key_id)
 
     def _load(self, db: Connection, fixtures: Fixtures) -> None:
-        tokens = list[Row]()
+        tokens = list[Values]()
         for token in fixtures.tokens:
             expires = token.expires and int(token.expires.timestamp() * SECOND)
             row = {"digest": token_digest(token.value), "user": token.user, "expires": expires}
             tokens.append(row)
-        configurations = list[Row]()
-        credentials = list[Row]()
+        configurations = list[Values]()
+        credentials = list[Values]()
         for given in fixtures.configurations:
-            plain = self._plain(given.fields)
             key = {"id": given.id.encode(), "workspace": given.workspace}
-            configurations.append({**key, "name": plain.pop("name", None), "properties": plain})
+            configurations.append({**key, **_columns(self._plain(given.fields))})
             credentials += self._sealed(given.workspace, given.id, given.fields)
         _execute(db, self._put_token, tokens)
         _execute(db, self._put_member, [vars(member) for member in fixtures.members])
         _execute(db, CONFIGURATION.insert(), configurations)
         self._put_credentials(db, credentials)
 
-    def _plain(self, fields: Mapping[str, str]) -> Row:
+    def _stored(self, db: Connection, id: str) -> Sequence[Row[Any]]:
+        """Return a row for each credential of the configuration, or one without a field."""
+        return db.execute(schema.STORED.where(CONFIGURATION.c.id == id.encode())).all()
+
+    def _plain(self, fields: Mapping[str, str]) -> Values:
         return {name: value for name, value in fields.items() if name not in self._credentials}
 
-    def _sealed(self, workspace: str, id: str, fields: Mapping[str, str]) -> list[Row]:
+    def _sealed(self, workspace: str, id: str, fields: Mapping[str, str]) -> list[Values]:
         """Return a row for each credential among the fields."""
-        rows = list[Row]()
+        rows = list[Values]()
         for field in self._credentials & fields.keys():
             sealed = self._vault.seal(fields[field], workspace, id, field)
-            size = len(sealed) if self._is_sqlite else 0
-            place = {"configuration": id.encode(), "field": field, "size": size}
-            rows.append({**place, "held": True, "changed": _now(), "sealed": sealed})
+            rows.append(_credential(id.encode(), field, sealed, _now()))
         return rows
 
-    def _put_credentials(self, db: Connection, rows: list[Row]) -> None:
+    def _put_credentials(self, db: Connection, rows: list[Values]) -> None:
         _execute(db, self._put_credential, rows)
-        if self._is_sqlite:
-            places = [{f"of_{name}": value for name, value in row.items()} for row in rows]
-            _execute(db, schema.EMPTY_OTHER_SIZES, places)
+        places = [{f"of_{name}": value for name, value in row.items()} for row in rows]
+        _execute(db, self._erase_other_sizes, places)
+
+    def _upsert(self, table: Table) -> Any:
+        """Return an insert that overwrites the row with the same primary key."""
+        insert = self.insert(table)
+        changed = {c.name: insert.excluded[c.name] for c in table.columns if not c.primary_key}
+        return insert.on_conflict_do_update(index_elements=table.primary_key, set_=changed)
 
 
 def _user_of(db: Connection, token: str) -> str | None:
@@ -325,16 +276,24 @@ def _user_of(db: Connection, token: str) -> str | None:
     return db.execute(schema.USER, parameters).scalar_one_or_none()
 
 
-def _execute(db: Connection, statement: Any, rows: list[Row]) -> None:
+def _end_token(db: Connection, statement: Any, token: str) -> None:
+    if not db.execute(statement.where(TOKEN.c.digest == token_digest(token))).rowcount:
+        raise UnauthorizedError
+
+
+def _columns(plain: Values) -> Values:
+    return {"name": plain.get("name"), "plain": plain}
+
+
+def _credential(id: bytes, field: str, sealed: bytes, changed: int) -> Values:
+    place = {"configuration": id, "field": field, "size": len(sealed)}
+    return {**place, "held": True, "changed": changed, "sealed": sealed}
+
+
+def _execute(db: Connection, statement: Any, rows: list[Values]) -> None:
     """Execute a statement once per row."""
     if rows:  # without rows, SQLAlchemy would execute it once without parameters
         db.execute(statement, rows)
-
-
-def _upsert(insert: sqlite.Insert | postgresql.Insert, table: Table) -> Insert:
-    """Return an insert that overwrites the row with the same primary key."""
-    changed = {c.name: insert.excluded[c.name] for c in table.columns if not c.primary_key}
-    return insert.on_conflict_do_update(index_elements=table.primary_key, set_=changed)
 
 
 def _now() -> int:

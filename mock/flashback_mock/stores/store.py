@@ -1,7 +1,7 @@
 """The interface of every store, and its errors."""
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
 from flashback_mock.fixtures import Fixtures
@@ -112,12 +112,8 @@ class Store(Protocol):
     async def reset(self, fixtures: Fixtures) -> None:
         """Replace the whole state with the fixtures."""
 
-    def rotate(self) -> AsyncIterator[tuple[int, int]]:
-        """Re-encrypt all credentials with a new master key, then destroy the old ones.
-
-        Yield the number done and the total. An interrupted rotation resumes when it is
-        called again.
-        """
+    async def rotate(self) -> int:
+        """Re-encrypt all credentials with a new master key, destroy the old, return how many."""
 
 
 def token_digest(token: str) -> bytes:

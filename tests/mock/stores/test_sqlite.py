@@ -38,27 +38,27 @@ def assert_refused(
         run(place.store().open(fixtures))
 
 
-def test_store_and_keys_are_private(place: Place, path: Path, run: Run) -> None:
-    """The store and its key file have mode 0600, even if an empty file existed."""
+def test_existing_empty_file_becomes_private(place: Place, path: Path, run: Run) -> None:
+    """The store has mode 0600, even if an empty file existed."""
     path.touch(0o644)
     with place.opened(run, is_new=True):
         assert path.stat().st_mode & 0o777 == 0o600
-        assert place.key_file.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize(
-    "content", [b"hello", b"SQLite format 3\0" + bytes(100)], ids=["text", "another database"]
-)
-def test_file_of_another_program_is_left_unchanged(
-    place: Place, path: Path, run: Run, content: bytes
-) -> None:
+def test_file_of_another_program_is_left_unchanged(tmp_path: Path, run: Run) -> None:
     """A file that is not a store is refused; neither it nor its mode changes."""
-    path.write_bytes(content)
-    path.chmod(0o644)
-    assert_refused(place, run, "store.db: is not a store of this mock")
-    assert path.read_bytes() == content
-    assert path.stat().st_mode & 0o777 == 0o644
-    assert list(path.parent.iterdir()) == [path]
+    database = sqlite3.connect(tmp_path / "database")
+    database.execute("CREATE TABLE other (content)")
+    database.close()
+    (tmp_path / "text").write_bytes(b"hello")
+    (tmp_path / "header").write_bytes(b"SQLite format 3\0" + bytes(100))
+    for file in sorted(tmp_path.iterdir()):
+        content = file.read_bytes()
+        file.chmod(0o644)
+        assert_refused(Place(str(file), tmp_path), run, f"{file}: is not a store of this mock")
+        assert file.read_bytes() == content
+        assert file.stat().st_mode & 0o777 == 0o644
+    assert {file.name for file in tmp_path.iterdir()} == {"database", "header", "text"}
 
 
 def test_damaged_file_is_left_unchanged(place: Place, path: Path, run: Run) -> None:
@@ -68,23 +68,26 @@ def test_damaged_file_is_left_unchanged(place: Place, path: Path, run: Run) -> N
     content = bytearray(path.read_bytes())
     content[8192:8300] = b"x" * 108
     path.write_bytes(content)
-    assert_refused(place, run, "store.db: is damaged; restore it from a backup")
+    assert_refused(place, run, "or is damaged; choose a new file, or restore it")
     assert path.read_bytes() == content
     path.unlink()
     place.sql(f"PRAGMA application_id = {APPLICATION_ID}")
-    assert_refused(place, run, "store.db: is damaged")
+    assert_refused(place, run, "or is damaged")
 
 
 def test_other_kinds_of_files_are_refused(place: Place, path: Path, run: Run) -> None:
-    """A pipe and a folder are refused immediately."""
+    """A pipe, a folder, and a path in no folder are refused immediately."""
     os.mkfifo(path)
-    assert_refused(place, run, "cannot be opened: not a file")
-    assert_refused(Place(str(path.parent), place.home), run, "cannot be opened: not a file")
+    assert_refused(place, run, "the disk fails")
+    assert_refused(Place(str(path.parent), place.home), run, "cannot be opened; it must be a file")
+    nowhere = Place(str(path.parent / "nowhere" / "store.db"), place.home)
+    assert_refused(nowhere, run, "cannot be opened: No such file or directory")
 
 
 def test_rotation_creates_no_store(place: Place, path: Path, run: Run) -> None:
     """Where no store exists, or an empty file, rotating its keys creates none."""
-    assert_refused(place, run, "No such file", None)
+    assert_refused(place, run, "cannot be opened", None)
+    assert not path.exists()
     path.touch()
     assert_refused(place, run, "contains no store yet", None)
     assert path.read_bytes() == b""
@@ -102,14 +105,14 @@ def test_store_is_open_in_one_process_at_a_time(place: Place, path: Path, run: R
     """An open store cannot be read, and does not open, in another process."""
     with place.opened(run, is_new=True) as first:
         assert_locked(path)
-        assert_refused(place, run, "is open in this process already")
+        assert_refused(place, run, "is open already; stop the other mock")
         assert_locked(path)  # that attempt did not release the lock
     with place.opened(run):
         run(first.close())  # again: it must not release the other's lock
-        assert_refused(place, run, "is open in this process already")
+        assert_locked(path)
     database = sqlite3.connect(path)
     database.execute("BEGIN EXCLUSIVE")
-    assert_refused(place, run, "store.db: is open in another process; stop it")
+    assert_refused(place, run, "store.db: is open already; stop the other mock")
     database.close()
 
 
