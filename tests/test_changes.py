@@ -144,7 +144,6 @@ def test_optional_field(copy: Copy) -> None:
     assert VALUES.rpartition("/")[2] in without_values
     copy.insert(VALUES, '    "secret": [\n', '    "region": ["a", "eu-west-1", "0", "a" * 40],\n')
     copy.keeps("Schema")
-    copy.run("generate", "--check")
     assert copy.edited == {"openapi.yaml", VALUES}
 
 
