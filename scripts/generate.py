@@ -14,6 +14,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from scripts.template_functions import functions
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -135,7 +137,7 @@ def render(contract: Path, output: Path, templates: Path | None = None) -> None:
             raise GenerationError(f"{contract.name}: {data.header}\n{data.detail}")
         project = Project(openapi=data, config=config, custom_template_path=templates)
         names = cast("dict[str, Any]", project.env.globals)
-        names["contract"] = document
+        names.update(functions(document, project.env.filters["safe_for_docstring"]))
         with contextlib.redirect_stdout(io.StringIO()):
             warnings = project.build()
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

@@ -85,13 +85,18 @@ def test_relative_links_lead_to_files_and_headings(root: Path) -> None:
                 assert anchor in anchors(file), f"{where}: no such heading"
 
 
-def test_commands_in_the_docs_exist(root: Path) -> None:
-    """Every command that a page names is an executable script."""
+def test_paths_in_the_docs_exist(root: Path) -> None:
+    """Every file, folder and command that a page names exists; commands are executable."""
+    folders = "docs|examples|generated|mock|runtime|scripts|tests"
     for page in pages(root):
-        for name in re.findall(r"\bscripts/[a-z]+\b(?![/.])", page.read_text("utf-8")):
-            script = root / name
-            is_command = script.is_dir() or os.access(script, os.X_OK)
-            assert is_command, f"{page.relative_to(root)}: {name} is not a command"
+        if page.name == "CHANGELOG.md":  # names what earlier versions had
+            continue
+        text = re.sub(r"(?s)```python\n.*?```", "", page.read_text("utf-8"))  # a user's own files
+        for name in re.findall(rf"(?<![\w/.$])(?:\./)?((?:{folders})/[\w./*-]+)", text):
+            found = list(root.glob(name.rstrip("./")))
+            assert found, f"{page.relative_to(root)}: {name} does not exist"
+            if re.fullmatch("scripts/[a-z]+", name) and found[0].is_file():
+                assert os.access(found[0], os.X_OK), f"{name} is not executable"
 
 
 def test_versions_in_the_docs_are_the_contracts(root: Path) -> None:

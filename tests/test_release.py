@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.version import Version
 
 from scripts.maintenance import release
 
@@ -18,14 +17,6 @@ def repository(tmp_path: Path) -> Path:
     for command in (("init", "-q"), ("add", "."), ("commit", "-qm", "One")):
         release.run(*GIT, *command, cwd=tmp_path)
     return tmp_path
-
-
-def test_version_is_that_of_the_contract(repository: Path) -> None:
-    """The released version is info.version; a contract without one is refused."""
-    assert release.contract_version(repository) == "1.0.0"
-    (repository / "openapi.yaml").write_text("info:\n  title: x\n")
-    with pytest.raises(release.ReleaseError, match=r"expected `version:` under `info:`"):
-        release.contract_version(repository)
 
 
 def test_clean_tree_without_another_tag_is_released(repository: Path) -> None:
@@ -70,10 +61,17 @@ def test_lowest_run_locks_everything_else() -> None:
     assert release.without(lock, {"b"}) == f"# made\n{rest}"
 
 
-def test_lower_bound_that_cannot_be_installed_is_reported() -> None:
-    """The error names the bound that was tested; exact pins need none."""
-    given = ("a>=1.0", "b<3,>=2", "c", "d>=1", "e==1")
-    installed = {"a": Version("1"), "b": Version("2.1"), "c": Version("1"), "e": Version("1")}
-    above, missing = release.unreachable([Requirement(line) for line in given], installed)
-    assert "write b>=2.1" in above
-    assert "write c>=1" in missing
+def test_lowest_versions_are_pinned() -> None:
+    """Each direct dependency is pinned at its lower bound, and everything else as locked."""
+    pinned = release.lowest("attrs==99 \\\n    --hash=sha256:1\nother==2\n").splitlines()
+    assert "attrs==99 \\" not in pinned
+    assert "other==2" in pinned
+    assert any(line.startswith("attrs==2") for line in pinned)
+
+
+def test_dependency_without_a_lower_bound_is_refused() -> None:
+    """The error names the requirement, because its lowest version cannot be tested."""
+    assert release.lower_bound(Requirement("b<3,>=2")) == "b==2"
+    assert release.lower_bound(Requirement("e==1")) == "e==1"
+    with pytest.raises(release.ReleaseError, match="c<3: has no lower bound"):
+        release.lower_bound(Requirement("c<3"))

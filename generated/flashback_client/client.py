@@ -82,20 +82,10 @@ class FlashbackClient(Client):
 
         Raises:
             errors.ArgumentError: an argument breaks a rule of the contract; nothing was sent.
-            errors.BadRequestError: Validation error: the body, a header or the id breaks a
-                rule, the name is taken, or the user is not validated. Nothing was changed.
-            errors.AuthenticationError: The access token is missing, malformed, unknown or
-                expired. Nothing was changed.
-            errors.PermissionDeniedError: Insufficient permissions: the user is not a member of
-                the configuration's workspace, or may only read it. Nothing was changed.
-            errors.NotFoundError: Configuration not found.
-            errors.ContentTooLargeError: The request body is too large. Nothing was changed. A
-                backend may answer 400.
-            errors.UnsupportedMediaTypeError: The body's media type or content coding is not
-                supported. Nothing was changed. A backend may answer 400.
-            errors.RateLimitError: Too many requests. Nothing was changed; try again later.
-            errors.InternalServerError: Failed to update configuration. Nothing was changed.
-                Never contains a stack trace, a database query or a value from the request.
+            errors.BadRequestError, errors.AuthenticationError, errors.PermissionDeniedError,
+                errors.NotFoundError, errors.ContentTooLargeError, errors.UnsupportedMediaTypeError,
+                errors.RateLimitError, errors.InternalServerError: the service refused; each class
+                says why.
             errors.FlashbackError: the base of those, and of every other failure.
         """
         key = box(key)

@@ -22,52 +22,52 @@ class BadRequestError(ApiStatusError):
     """400: Validation error: the body, a header or the id breaks a rule, the name is taken, or
     the user is not validated. Nothing was changed."""
 
-    _default_status = 400
+    status_code = 400
 
 
 class AuthenticationError(ApiStatusError):
     """401: The access token is missing, malformed, unknown or expired. Nothing was changed."""
 
-    _default_status = 401
+    status_code = 401
 
 
 class PermissionDeniedError(ApiStatusError):
     """403: Insufficient permissions: the user is not a member of the configuration's workspace,
     or may only read it. Nothing was changed."""
 
-    _default_status = 403
+    status_code = 403
 
 
 class NotFoundError(ApiStatusError):
     """404: Configuration not found."""
 
-    _default_status = 404
+    status_code = 404
 
 
 class ContentTooLargeError(ApiStatusError):
     """413: The request body is too large. Nothing was changed. A backend may answer 400."""
 
-    _default_status = 413
+    status_code = 413
 
 
 class UnsupportedMediaTypeError(ApiStatusError):
     """415: The body's media type or content coding is not supported. Nothing was changed. A
     backend may answer 400."""
 
-    _default_status = 415
+    status_code = 415
 
 
 class RateLimitError(ApiStatusError):
     """429: Too many requests. Nothing was changed; try again later."""
 
-    _default_status = 429
+    status_code = 429
 
 
 class InternalServerError(ServerError):
     """500: Failed to update configuration. Nothing was changed. Never contains a stack trace, a
     database query or a value from the request."""
 
-    _default_status = 500
+    status_code = 500
 
 
 STATUS_ERRORS: dict[int, type[ApiStatusError]] = {

@@ -33,8 +33,7 @@ def main() -> int:
     _open_standard_streams()
     options = _options()
     if options.print_fixtures:
-        print(f"# yaml-language-server: $schema={SCHEMA.as_uri()}")
-        print(DEFAULT.read_text("utf-8"), end="")
+        print(f"# yaml-language-server: $schema={SCHEMA.as_uri()}\n{DEFAULT.read_text('utf-8')}")
         return 0
     logs.to_stderr(options.log_level, options.log_format)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
@@ -63,19 +62,22 @@ def _serve(options: argparse.Namespace) -> int:
     contract = Contract(options.contract)
     fixtures = Fixtures.read(contract, options.fixtures)
     guard = _guard(options.admin_token)
-    _warn_of_keys(options)
-    store = store_at(options.store, contract.credentials, options.keys)
-    mock = Mock(contract, fixtures, store)
+    _check_keys(options)
+    mock = Mock(contract, fixtures, store_at(options.store, contract.credentials, options.keys))
     try:
         listener = listen(options.host, options.port)
     except OSError as error:
         raise ValueError(f"{options.host}, port {options.port}: {_remedy(error)}") from None
     with listener, asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve_until_stopped(mock, listener, guard, options.cors_origin))
-    with suppress(OSError):  # the reader may be gone
-        remains = "the store remains" if options.store else "the state is gone"
-        print(f"\nStopped; {remains}.", flush=True)
+    remains = "the store remains" if options.store else "the state is gone"
+    _print(f"\nStopped; {remains}.")
     return 0
+
+
+def _print(text: str) -> None:
+    with suppress(OSError):  # the reader may be gone
+        print(text, flush=True)
 
 
 async def _serve_until_stopped(
@@ -89,7 +91,7 @@ async def _serve_until_stopped(
     url = base_url(listener)
     is_local = is_loopback(listener)
     async with serving(mock, listener, guard=guard, cors_origins=cors_origins) as is_new:
-        print(banner.text(mock, url, guard, is_new=is_new, is_local=is_local), flush=True)
+        _print(banner.text(mock, url, guard, is_new=is_new, is_local=is_local))
         await stop.wait()
 
 
@@ -121,18 +123,13 @@ def _guard(token_file: str | None) -> Guard | None:
     """Return the guard of `/__admin`; its token is from a file, a variable, or generated."""
     if token_file is None:
         return None
-    try:
-        token = Path(token_file).read_text("utf-8").strip() if token_file else None
-    except OSError as error:
-        raise ValueError(
-            "--admin-token takes a file that contains the token, since everybody can read a "
-            f"command line; got one that cannot be read: {error.strerror}"
-        ) from None
-    if not token_file:
-        token = os.environ.get(ADMIN_TOKEN)
-    if token is None:
+    if token_file:
+        token = _read_token(Path(token_file))
+    elif ADMIN_TOKEN in os.environ:
+        token = os.environ[ADMIN_TOKEN]
+    else:
         token = secrets.token_urlsafe()
-        print(f"Token of /__admin\n  {token}\n")
+        _print(f"Token of /__admin\n  {token}\n")
     if not is_bearer_token(token):
         raise ValueError(
             "--admin-token: the token is empty, or not a bearer token (letters, digits, -._~+/)"
@@ -140,14 +137,24 @@ def _guard(token_file: str | None) -> Guard | None:
     return Guard(token)
 
 
-def _warn_of_keys(options: argparse.Namespace) -> None:
+def _read_token(file: Path) -> str:
+    try:
+        return file.read_text("utf-8").strip()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is not text"
+        raise ValueError(
+            "--admin-token takes a file that contains the token, since everybody can read a "
+            f"command line; got one that cannot be read: {why}"
+        ) from None
+
+
+def _check_keys(options: argparse.Namespace) -> None:
     if not options.keys or not options.store or "://" in options.store:
         return
     if options.keys.resolve().parent == Path(options.store).resolve().parent:
-        print(
-            "flashback_mock: warning: --keys is in the store's folder: a copy of the folder "
-            "reveals every credential. Keep the keys in another folder, or on another volume.",
-            file=sys.stderr,
+        raise ValueError(
+            "--keys: is in the store's folder, and a copy of both reveals every credential; keep "
+            "the keys in another folder, or on another volume"
         )
 
 

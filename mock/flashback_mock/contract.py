@@ -1,16 +1,13 @@
 """The contract as the mock reads it: path, body, limits, examples and messages."""
 
-from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import quote
 
 import jsonschema_rs
 import yaml
 
 Json = dict[str, Any]
 
-URN = "urn:contract"
 STATUSES = (200, 400, 401, 403, 404, 500)  # a contract must document these
 MAX_REFERENCES = 100  # in a row
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's takes an eighth of the time
@@ -54,48 +51,43 @@ class Contract:
     def _read_operation(self) -> None:
         paths: dict[str, Json] = self.document["paths"]
         self.path, item = next((path, item) for path, item in paths.items() if "put" in item)
-        operation, pointer = item["put"], ["paths", self.path, "put"]
+        operation = item["put"]
         body = operation["requestBody"]
         self.media_type, media = next(iter(body["content"].items()))
         self.max_body_bytes = int(body["x-max-bytes"])
-        self.fields = {
-            name: self._resolve(schema)
-            for name, schema in self._resolve(media["schema"])["properties"].items()
-        }
-        self._body = self._validator(*pointer, "requestBody", "content", self.media_type, "schema")
-        self.parameters = [self._resolve(parameter) for parameter in operation["parameters"]]
-        number = [parameter["in"] for parameter in self.parameters].index("path")
-        reference = operation["parameters"][number].get("$ref")
-        shared = reference and reference.removeprefix("#/").split("/")
-        self._id = self._validator(*(shared or [*pointer, "parameters", str(number)]), "schema")
-        responses = {
-            int(status): self._resolve(response)
-            for status, response in operation["responses"].items()
+        self.examples = {name: example["value"] for name, example in media["examples"].items()}
+        properties: Json = self._resolve(media["schema"])["properties"]
+        self.fields = {name: self._resolve(schema) for name, schema in properties.items()}
+        self._body = self._validator(media["schema"])
+        # No response may contain these.
+        self.credentials = frozenset(
+            name for name, schema in self.fields.items() if schema.get("writeOnly")
+        )
+        parameters = [self._resolve(parameter) for parameter in operation["parameters"]]
+        in_path = next(parameter for parameter in parameters if parameter["in"] == "path")
+        self._id = self._validator(in_path["schema"])
+        responses: Json = operation["responses"]
+        self.answers = {
+            int(status): _examples(self._resolve(response))
+            for status, response in responses.items()
             if status.isdecimal()
         }
-        self.answers = {status: _examples(response) for status, response in responses.items()}
         for status in STATUSES:
             _ = self.answers[status]
         self.name_taken: str = self.answers[400]["nameTaken"]["message"]
-        self.examples = {name: example["value"] for name, example in media["examples"].items()}
         self.version = str(self.document["info"]["version"])
 
-    @cached_property
-    def credentials(self) -> frozenset[str]:
-        """Return the fields that no response may contain: the contract's `writeOnly` ones."""
-        return frozenset(name for name, schema in self.fields.items() if schema.get("writeOnly"))
+    def example(self, status: int, name: str = "") -> tuple[int, Json]:
+        """Return status and body of the first example with this name, and this status if not 0.
 
-    def example(self, code: str = "", name: str = "") -> tuple[int, Json]:
-        """Return the status and body of the first example with this status and name.
-
-        Raise `LookupError`, which lists all examples.
+        Raise `ValueError`, which lists all examples.
         """
-        for status, examples in self.answers.items():
-            for known, example in examples.items():
-                if code in ("", str(status)) and name in ("", known):
-                    return status, example
-        listed = (f"code={status} ({', '.join(names)})" for status, names in self.answers.items())
-        raise LookupError("there is no such example; there are " + ", ".join(listed))
+        for known_status, examples in self.answers.items():
+            for known_name, example in examples.items():
+                if status in (0, known_status) and name in ("", known_name):
+                    return known_status, example
+        listed = (f"{code} ({', '.join(names)})" for code, names in self.answers.items())
+        raise ValueError("example: there is no such example; there are " + ", ".join(listed))
 
     def message(self, status: int) -> str:
         """Return the message of the first example of a status."""
@@ -104,7 +96,8 @@ class Contract:
 
     def id_error(self, value: str) -> str | None:
         """Return the rule that an id breaks, without the id; None if it is valid."""
-        return next((f"id: {rule(error)}" for error in self._id.iter_errors(value)), None)
+        error = next(self._id.iter_errors(value), None)
+        return f"id: {rule(error)}" if error else None
 
     def body_error(self, value: object) -> str | None:
         """Return the first rule that each field breaks, without values; None if all are valid."""
@@ -138,13 +131,9 @@ class Contract:
             node = target
         raise ValueError("a $ref refers to itself")
 
-    def _validator(self, *pointer: str) -> jsonschema_rs.Validator:
-        parts = (part.replace("~", "~0").replace("/", "~1") for part in pointer)
-        return jsonschema_rs.validator_for(
-            {"$ref": f"{URN}#/" + "/".join(map(quote, parts))},
-            registry=jsonschema_rs.Registry([(URN, self.document)]),
-            validate_formats=True,
-        )
+    def _validator(self, schema: Json) -> jsonschema_rs.Validator:
+        # Its references are to this document.
+        return jsonschema_rs.validator_for({**self.document, **schema}, validate_formats=True)
 
 
 def _read(path: Path) -> Json:

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,12 +67,16 @@ class Fixtures:
 
         Raise `ValueError` that names file and place, what is wrong there and the remedy.
         """
-        document = _parse(path or DEFAULT)
-        if path:  # the default ones are valid by the default contract, and served with any
-            for place, message in _mistakes(document, contract):
-                where = ".".join(place) or "the file"
-                raise ValueError(f"{path}: {where}: {message}")
-        return cls._of(document)
+        if path is None:  # valid by the default contract, and served with any
+            return cls._of(_parse(DEFAULT))
+        document = _parse(path)
+        try:
+            _check_schema(document)
+            fixtures = cls._of(document)
+            fixtures.check(contract)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        return fixtures
 
     @classmethod
     def _of(cls, document: dict[str, Any]) -> Self:
@@ -81,22 +84,47 @@ class Fixtures:
         members: list[Member] = []
         configurations: list[Configuration] = []
         for name, user in document["users"].items():
-            tokens.append(Token(user["token"], name, _time(user.get("expires"))))
+            tokens.append(Token(user["token"], name, _time(name, user.get("expires"))))
         for workspace, content in document["workspaces"].items():
             for user, access in content.get("members", {}).items():
                 members.append(Member(workspace, user, access))
             for role, given in content.get("configurations", {}).items():
-                configurations.append(Configuration(role, workspace, given["id"], _fields(given)))
+                fields = {name: value for name, value in given.items() if name != "id"}
+                configurations.append(Configuration(role, workspace, given["id"], fields))
         return cls(tuple(tokens), tuple(members), tuple(configurations))
+
+    def check(self, contract: Contract) -> None:
+        """Raise `ValueError` for the first mistake that the schema does not find."""
+        taken: set[tuple[str, ...]] = set()
+
+        def check_unique(place: str, *key: str) -> None:
+            if key in taken:
+                raise ValueError(f"{place}: is used twice; give each a different one")
+            taken.add(key)
+
+        for token in self.tokens:
+            check_unique(f"users.{token.user}.token", "token", token.value)
+        users = {token.user for token in self.tokens}
+        for member in self.members:
+            if member.user not in users:
+                place = f"workspaces.{member.workspace}.members.{member.user}"
+                raise ValueError(f"{place}: is not a user; add it under users")
+        for given in self.configurations:
+            place = f"workspaces.{given.workspace}.configurations.{given.role}"
+            check_unique(place, "role", given.role)
+            check_unique(f"{place}.id", "id", given.id)
+            if "name" in given.fields:
+                check_unique(f"{place}.name", "name", given.workspace, given.fields["name"])
+            if error := contract.id_error(given.id):
+                raise ValueError(f"{place}.{error}")
+            for name, error in contract.body_errors(given.fields).items():
+                unknown = sorted(given.fields.keys() - contract.fields)
+                raise ValueError(f"{place}.{unknown[0] if name == 'body' else name}: {error}")
 
     def describe(self, token: Token) -> str:
         """Return which access a token's user has, and until when, for people."""
-        parts = [
-            f"{member.access} in {member.workspace}"
-            for member in self.members
-            if member.user == token.user
-        ]
-        parts = parts or ["no workspace"]
+        own = [member for member in self.members if member.user == token.user]
+        parts = [f"{member.access} in {member.workspace}" for member in own] or ["no workspace"]
         if token.expired:
             parts.append("expired")
         elif token.expires:
@@ -114,9 +142,6 @@ class Fixtures:
 def is_bearer_token(text: str) -> bool:
     """Return whether a text can be sent as a bearer token."""
     return BEARER_TOKEN.fullmatch(text) is not None
-
-
-Place = tuple[str, ...]  # the keys that lead to a value
 
 
 class _Loader(yaml.BaseLoader):
@@ -152,72 +177,32 @@ def _parse(path: Path) -> Any:
         raise ValueError(f"{path}:{mark and mark.line + 1}: {problem}; {remedy}") from None
     except KeyError as error:
         raise ValueError(f"{path}: {error.args[0]}: appears twice; remove one") from None
-    except (ValueError, RecursionError, yaml.YAMLError):
+    except (TypeError, ValueError, RecursionError, yaml.YAMLError):
         raise ValueError(f"{path}: is not YAML or JSON in UTF-8") from None
 
 
-def _mistakes(document: Any, contract: Contract) -> Iterator[tuple[Place, str]]:
-    """Yield where the document is wrong and why, without values; first by the schema."""
-    yield from _schema_mistakes(document)
-    users: dict[str, dict[str, str]] = document["users"]
-    tokens = [user["token"] for user in users.values()]
-    for name, user in users.items():
-        if tokens.count(user["token"]) > 1:
-            yield ("users", name, "token"), "is another user's too; give each user a different one"
-        try:
-            _time(user.get("expires"))
-        except ValueError:  # such as a leap second
-            yield ("users", name, "expires"), "is not a time that Python knows"
-    for workspace, content in document["workspaces"].items():
-        for user in content.get("members", {}).keys() - users.keys():
-            yield ("workspaces", workspace, "members", user), "is not a user; add it under users"
-    yield from _configuration_mistakes(document["workspaces"], contract)
-
-
-def _schema_mistakes(document: Any) -> Iterator[tuple[Place, str]]:
+def _check_schema(document: Any) -> None:
+    """Raise `ValueError` for the first mistake by the schema, without a value."""
     schema: dict[str, Any] = json.loads(SCHEMA.read_text("utf-8"))
     errors = jsonschema_rs.validator_for(schema, validate_formats=True).iter_errors(document)
     # Unknown names first: a missing one may just be misspelled.
     for error in sorted(errors, key=lambda error: error.kind.name != "additionalProperties"):
-        place = tuple(map(str, error.instance_path))
+        place = [str(part) for part in error.instance_path]
         broken = schema
         for part in error.schema_path[:-1]:
             broken = broken[str(part)]
         if error.kind.name == "additionalProperties":
-            known = ", ".join(broken["properties"])
-            yield (*place, error.kind.value[0]), f"is unknown here; expected one of {known}"
+            place.append(error.kind.value[0])
+            message = f"is unknown here; expected one of {', '.join(broken['properties'])}"
         elif error.kind.name == "required":
-            yield place, f"has no {error.kind.value}; add it"
+            message = f"has no {error.kind.value}; add it"
         else:
-            yield place, rule(error, broken.get("x-rule", ""))
+            message = rule(error, broken.get("x-rule", ""))
+        raise ValueError(f"{'.'.join(place) or 'the file'}: {message}")
 
 
-def _configuration_mistakes(
-    workspaces: dict[str, Any], contract: Contract
-) -> Iterator[tuple[Place, str]]:
-    taken: set[tuple[str, str, str]] = set()
-    for workspace, content in workspaces.items():
-        for role, given in content.get("configurations", {}).items():
-            place = ("workspaces", workspace, "configurations", role)
-            fields = _fields(given)
-            if message := contract.id_error(given["id"]):
-                yield (*place, "id"), message.removeprefix("id: ")
-            unknown = next((name for name in fields if name not in contract.fields), "")
-            for name, message in contract.body_errors(fields).items():
-                yield (*place, unknown if name == "body" else name), message
-            # Roles and ids are unique in the file, names in their workspace.
-            unique = {place: ("role", "", role), (*place, "id"): ("id", "", given["id"])}
-            if "name" in fields:
-                unique[*place, "name"] = ("name", workspace, fields["name"])
-            for where, value in unique.items():
-                if value in taken:
-                    yield where, "is another configuration's too; give each a different one"
-                taken.add(value)
-
-
-def _fields(given: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in given.items() if name != "id"}
-
-
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+def _time(user: str, text: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:  # such as a leap second
+        raise ValueError(f"users.{user}.expires: is not a time that Python knows") from None

@@ -1,15 +1,14 @@
-"""Log lines on standard error: columns on a terminal, JSON objects elsewhere."""
+"""Log lines on standard error: for people on a terminal, JSON objects elsewhere."""
 
 import json
 import logging
 import os
 import select
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Literal
 
 from .control.journal import Entry
 
-Format = Literal["text", "json"]
 PIPE_BYTES = 4096  # a pipe that is writable takes so many without blocking
 
 
@@ -19,10 +18,10 @@ class StderrHandler(logging.Handler):
     Otherwise, a program that never reads the mock's standard error would block the mock.
     """
 
-    def __init__(self, formatter: logging.Formatter) -> None:
-        """Write lines as `formatter` has them."""
+    def __init__(self, line_of: Callable[[logging.LogRecord], str]) -> None:
+        """Write the line of each record."""
         super().__init__()
-        self.setFormatter(formatter)
+        self._line_of = line_of
         self._dropped = 0
         self._poll = None
         if hasattr(select, "poll"):  # Windows has none: there it blocks
@@ -32,12 +31,9 @@ class StderrHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line, and before it how many were dropped."""
         try:
-            line = self.format(record)
-            if self._dropped and self._write(
-                f"{self._dropped} log lines dropped: not read in time"
-            ):
+            if self._dropped and self._write(f"{self._dropped} log lines dropped: not read"):
                 self._dropped = 0
-            if self._dropped or not self._write(line):
+            if self._dropped or not self._write(self._line_of(record)):
                 self._dropped += 1
         except Exception:  # noqa: BLE001 - as every handler
             self.handleError(record)
@@ -45,62 +41,42 @@ class StderrHandler(logging.Handler):
     def _write(self, line: str) -> bool:
         if self._poll and not any(event & select.POLLOUT for _, event in self._poll.poll(0)):
             return False
-        content = f"{line}\n".encode("utf-8", "backslashreplace")
-        if len(content) > PIPE_BYTES:
-            content = content[: PIPE_BYTES - 1] + b"\n"
+        content = line.encode("utf-8", "backslashreplace")[: PIPE_BYTES - 1]
         try:
-            os.write(2, content)
+            os.write(2, content + b"\n")
         except OSError:  # the reader is gone
             return False
         return True
 
 
-def to_stderr(level: str, form: Format) -> None:
-    """Log from `level` on to standard error."""
-    handler = StderrHandler(JsonFormatter() if form == "json" else TextFormatter())
+def to_stderr(level: str, form: str) -> None:
+    """Log from `level` on to standard error, as "json" or "text"."""
+    handler = StderrHandler(json_line if form == "json" else text_line)
     logging.basicConfig(handlers=[handler], level=level.upper())
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # it would name its selector
 
 
-class TextFormatter(logging.Formatter):
-    """A line for people; a request's has columns."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line of one record."""
-        time = self.formatTime(record, "%H:%M:%S")
-        entry = _entry(record)
-        if entry is None:
-            return _printable(f"{time}  {record.levelname}  {record.getMessage()}")
-        changed = f"{entry.configuration or '-'} ({', '.join(entry.fields) or 'nothing'})"
-        status = f"{entry.status} {entry.fault}".rstrip()
-        spent = f"{entry.milliseconds:.1f} ms"
-        columns = [time, entry.method, status, entry.user or "-", changed, spent, entry.request_id]
-        if entry.reason:
-            columns.append(entry.reason)
-        return _printable("  ".join(columns))
+def text_line(record: logging.LogRecord) -> str:
+    """Return a line for people, without line breaks or escape sequences, which an id may have."""
+    entry: object = record.msg
+    if isinstance(entry, Entry):
+        about = f"id {entry.configuration or 'unknown'}, request {entry.request_id}"
+        line = f"{entry} ({about}, {entry.milliseconds:.1f} ms)"
+    else:
+        line = f"{_time(record):%H:%M:%S.%f} {record.levelname} {record.getMessage()}"
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 
-class JsonFormatter(logging.Formatter):
-    """A line for programs."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line of one record."""
-        entry = _entry(record)
-        level = record.levelname.lower()
-        if entry is not None:
-            fields = entry.to_dict()
-            return json.dumps({"time": fields.pop("time"), "level": level, **fields})
-        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        return json.dumps({"time": time, "level": level, "message": record.getMessage()})
+def json_line(record: logging.LogRecord) -> str:
+    """Return a line for programs."""
+    entry: object = record.msg
+    if isinstance(entry, Entry):
+        fields = entry.to_dict()
+    else:
+        time = _time(record).isoformat(timespec="milliseconds")
+        fields = {"time": time, "message": record.getMessage()}
+    return json.dumps({"time": fields.pop("time"), "level": record.levelname.lower(), **fields})
 
 
-def _printable(line: str) -> str:
-    """Return the line with escapes for line breaks and cursor movements, which an id may have."""
-    if line.isprintable():
-        return line
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-
-
-def _entry(record: logging.LogRecord) -> Entry | None:
-    message: object = record.msg
-    return message if isinstance(message, Entry) else None
+def _time(record: logging.LogRecord) -> datetime:
+    return datetime.fromtimestamp(record.created, UTC)

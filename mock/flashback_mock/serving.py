@@ -10,7 +10,7 @@ from pathlib import Path
 from .contract import Contract
 from .control.mock import Mock
 from .fixtures import Fixtures
-from .http.admin import Admin, register_health
+from .http.admin import Admin, add_health
 from .http.app import App
 from .http.guard import Guard
 from .http.messages import Handler
@@ -59,10 +59,9 @@ async def serving(
     Without a guard `/__admin` is served on loopback only; `/__admin/health` always is.
     """
     app = App(mock, cors_origins)
+    add_health(app.routes, mock)
     if guard or is_loopback(listener):
-        Admin(mock, guard or Guard()).register(app.routes)
-    else:
-        register_health(app.routes, mock)
+        Admin(mock, guard or Guard(), app.routes)
     handler = wrap(app.answer) if wrap else app.answer
     max_body = WRAPPED_BYTES if wrap else mock.contract.max_body_bytes
     server = Server(handler, app.refuse, max_body)

@@ -1,4 +1,4 @@
-"""A call of one operation, and the response to it."""
+"""A call of one operation, and what an attempt of it ends with."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from email.message import Message
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Generic, NamedTuple, Self, TypeVar, cast
 
-from attrs import define, field
-
-from .errors import ApiStatusError, Headers, UnexpectedServerError, UnexpectedStatusError
+from .connections import httpx
+from .errors import (
+    ApiStatusError,
+    FlashbackError,
+    Headers,
+    UnexpectedServerError,
+    UnexpectedStatusError,
+)
 from .fields import UNSET
 from .secrets import Secret, redact
 
 S = TypeVar("S")
 P = TypeVar("P")
-E = TypeVar("E", bound=Exception)
+E = TypeVar("E", bound=FlashbackError)
 
-MAX_BODY: Final = 1 << 20  # bytes after decompression; documented responses are far smaller
-_KEPT_BODY: Final = 1 << 16  # bytes of it that an error carries
+_KEPT_BODY: Final = 1 << 16  # bytes of the body that an error carries
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 
 
@@ -45,53 +48,65 @@ class Call(NamedTuple, Generic[S, P]):
         """Whether the operation is idempotent."""
         return self.method in _IDEMPOTENT
 
-    def facts(self, url: str, attempts: int, *, maybe_applied: bool) -> dict[str, Any]:
-        """Return the attributes that all errors of this call share."""
-        return {
-            "method": self.method,
-            "url": url,
-            "path": self.path,
-            "attempts": attempts,
-            "maybe_applied": maybe_applied,
-        }
-
     def result(self, response: Response[P]) -> S:
         """Return what the operation returns; raise the error of any other status."""
         return cast("S", response.raise_for_status().parsed)
 
+    def error(self, kind: type[E], text: str, *, url: str, attempts: int, **facts: Any) -> E:
+        """Return an error whose text names the request, its attempts and what may have happened."""
+        details = f"{attempts} attempt{'' if attempts == 1 else 's'}"
+        if facts["maybe_applied"]:
+            details += ", may have been applied"
+        if facts.get("request_id"):
+            details += f", request id {facts['request_id']}"
+        known = {"method": self.method, "url": url, "path": self.path, "attempts": attempts}
+        return kind(f"{self.method} {url}: {text} ({details})", known | facts)
 
-@define(eq=False)
+
+class Failure(NamedTuple):
+    """Why no complete response came."""
+
+    text: str
+    cause: Exception | None
+    timed_out: bool
+    sent: bool
+    """Whether the service may have received the request."""
+    final: bool = False
+
+
 class Response(Generic[P]):
     """A response of any status, with its body parsed where the contract documents it."""
 
-    status_code: int
-    content: bytes = field(repr=False)
-    """The body, decompressed, at most 1 MiB of it."""
-    raw_headers: list[tuple[bytes, bytes]] = field(repr=False)
-    call: Call[Any, P] = field(repr=False)
-    url: str = ""
-    problem: str | None = None
-    """Why the body could not be parsed, if it could not."""
-    parsed: P | None = None
-    attempts: int = 1
-    maybe_applied: bool = False
-    """Whether an earlier attempt of the same call may have been applied."""
+    def __init__(
+        self,
+        call: Call[Any, P],
+        url: str,
+        status_code: int,
+        headers: Mapping[str, str],
+        content: bytes,
+    ) -> None:
+        self.call = call
+        self.url = url
+        self.status_code = status_code
+        self.headers = headers
+        """Lookups accept any case."""
+        self.content = content
+        """The body, decompressed, at most 1 MiB of it."""
+        self.parsed: P | None = None
+        self.problem: str | None = None
+        """Why the body could not be parsed, if it could not."""
+        self.attempts = 1
+        self.maybe_applied = False
+        """Whether an earlier attempt of the same call may have been applied."""
 
-    @property
-    def headers(self) -> Headers:
-        """Headers by name; several of one name are joined by commas."""
-        joined = Headers()
-        for raw_name, raw_value in self.raw_headers:
-            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-            joined[name] = f"{joined[name]}, {value}" if name in joined else value
-        return joined
+    def __repr__(self) -> str:
+        return f"Response({self.status_code}, {self.parsed!r}, attempts={self.attempts})"
 
     @property
     def request_id(self) -> str | None:
         """The service's id for this request, for its logs."""
-        headers = self.headers
-        found: str | None = headers.get("x-request-id") or headers.get("request-id")
-        return found
+        found = self.headers.get("x-request-id") or self.headers.get("request-id", "")
+        return printable(found) or None
 
     @property
     def retry_after(self) -> float | None:
@@ -107,81 +122,67 @@ class Response(Generic[P]):
     @property
     def text(self) -> str:
         """The body in the charset that the service names, else UTF-8; never fails."""
-        message = Message()
-        message["content-type"] = self.headers.get("content-type", "")
-        try:
-            return self.content.decode(message.get_content_charset("utf-8"), "replace")
-        except LookupError:
-            return self.content.decode("utf-8", "replace")
+        media_type = {"content-type": self.headers.get("content-type", "")}
+        return httpx.Response(200, headers=media_type, content=self.content).text
 
     def json(self) -> Any:
         """Return the body as JSON, a byte order mark or not; raise ValueError."""
         return json.loads(self.content)
 
+    def parse(self) -> None:
+        """Set `parsed` to the body as the contract documents it, or `problem` to why it is not."""
+        try:
+            self.parsed = self.call.parse(self)
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            self.problem = f"{type(error).__name__}: {error}"
+
     def raise_for_status(self) -> Self:
         """Return this response if it is a success; raise the error of its status if not."""
-        if self.status_code in self.call.successes:
+        status = self.status_code
+        if status in self.call.successes:
             return self
-        raise self.error(error_class(self.call, self.status_code), service_message(self))
+        other = UnexpectedServerError if status >= 500 else UnexpectedStatusError
+        raise self.error(self.call.errors.get(status, other), self._message())
 
     def error(self, kind: type[E], message: str | None) -> E:
         """Return the error of this response, whose content and headers are redacted."""
-        headers = self.headers
-        text = f"{self.call.method} {self.url}: {self.status_code}"
-        if message:
-            text = f"{text} {message}"
+        text = f"{self.status_code} {message}" if message else f"{self.status_code}"
         if 300 <= self.status_code < 400:
-            location = printable(headers.get("location", ""))
+            location = printable(self.headers.get("location", ""))
             text = f"{text}; redirects are not followed, it points to {location}"
-        request_id = printable(self.request_id or "") or None
-        facts = {
-            **self.call.facts(self.url, self.attempts, maybe_applied=self.maybe_applied),
-            "status_code": self.status_code,
-            "message": message,
-            "request_id": request_id,
-            "retry_after": self.retry_after,
-            "headers": dict(headers),
-            "body": self.content[:_KEPT_BODY].decode("latin-1"),
-        }
-        details = f", request id {request_id}" if request_id else ""
-        details = attempts_in_words(self.attempts, maybe_applied=self.maybe_applied) + details
-        return kind(f"{text} ({details})", facts)
+        return self.call.error(
+            kind,
+            text,
+            url=self.url,
+            attempts=self.attempts,
+            maybe_applied=self.maybe_applied,
+            status_code=self.status_code,
+            message=message,
+            request_id=self.request_id,
+            retry_after=self.retry_after,
+            headers=dict(self.headers),
+            body=self.content[:_KEPT_BODY].decode("latin-1"),
+        )
+
+    def _message(self) -> str | None:
+        """Return the service's error message, for documented and undocumented bodies."""
+        message = getattr(self.parsed, "message", None)
+        if not message:
+            try:
+                message = self.json().get("message")
+            except (ValueError, RecursionError, AttributeError):
+                return None
+        return printable(message) if isinstance(message, str) else None
 
     def redact(self, secrets: Iterable[Secret]) -> None:
         """Redact these secrets in body and headers, since an error may carry them."""
         known = list(secrets)
         body = redact(self.content.decode("utf-8", "surrogateescape"), known)
         self.content = body.encode("utf-8", "surrogateescape")
-        self.raw_headers = [
-            (name, redact(value.decode("latin-1"), known).encode("latin-1", "replace"))
-            for name, value in self.raw_headers
-        ]
-
-
-def error_class(call: Call[Any, Any], status: int) -> type[ApiStatusError]:
-    """Return the class of a documented status, else that of any other."""
-    if status in call.errors:
-        return call.errors[status]
-    return UnexpectedServerError if status >= 500 else UnexpectedStatusError
-
-
-def service_message(response: Response[Any]) -> str | None:
-    """Return the service's error message, for documented and undocumented bodies."""
-    message = getattr(response.parsed, "message", None)
-    if not message:
-        try:
-            message = response.json().get("message")
-        except (ValueError, RecursionError, AttributeError):
-            return None
-    return printable(message) if isinstance(message, str) else None
+        names = self.headers.keys()
+        self.headers = Headers({name: redact(self.headers[name], known) for name in names})
 
 
 def printable(text: str) -> str:
     """Return at most 500 characters, none of which could fake a line of a log."""
     return "".join(char if char.isprintable() else " " for char in text[:500])
-
-
-def attempts_in_words(count: int, *, maybe_applied: bool) -> str:
-    """Return `1 attempt`, or `2 attempts, may have been applied`."""
-    plural = "" if count == 1 else "s"
-    return f"{count} attempt{plural}{', may have been applied' if maybe_applied else ''}"

@@ -1,35 +1,43 @@
-"""The two clients without operations: settings, connections, and the loop over `retry.steps`."""
+"""The two clients without operations: their settings, their connections, and how they close."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from functools import partial
-from typing import Any, ClassVar, Generic, Self, TypeVar, cast
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
+from .blocking import BlockingIO, run
 from .calls import Call, Response
-from .deadlines import LimitPassedError
+from .connections import CLOSED, IO, Connections, httpx
 from .errors import ArgumentError, ArgumentTypeError, FlashbackError
-from .exchange import outcome_of, send, send_async
 from .fields import UNSET, Unset, box, box_values
-from .retry import AskToken, Attempt, Outcome, Step, steps
+from .retry import send
 from .secrets import Secret
-from .settings import Service, Settings, checked_token
-from .transport import CLOSED, AsyncTransport, BlockingTransport, Connections, httpx, tls_context
+from .settings import Service, Settings
 
 C = TypeVar("C", httpx.Client, httpx.AsyncClient)
 T = TypeVar("T", httpx.BaseTransport, httpx.AsyncBaseTransport)
 P = TypeVar("P")
-_IN_MEMORY = (httpx.MockTransport, httpx.ASGITransport, httpx.WSGITransport)
 
 
 class BaseClient(Generic[C, T]):
-    """Validated settings and connections of a client, which its subclasses use."""
+    """Validated settings and connections of a client, which its subclasses use.
+
+    Args:
+        token: text, or a function that returns it, called for every call and after a 401.
+        base_url: where the service is, instead of the environment's or the contract's.
+        timeout: seconds for a whole call, retries included; None for no limit.
+        attempt_timeout: seconds for one attempt, instead of half of the time left.
+        max_retries: retries after lost connections, 408, 429 and 5xx.
+        headers: sent with every request.
+        allow_http: accept http:// beyond loopback, which shows the token to the network.
+        http_client: an httpx client; its settings are yours, and so is closing it.
+        transport: an httpx transport.
+
+    """
 
     _service: ClassVar[Service]
     _client_type: ClassVar[type[Any]]
     _transport_type: ClassVar[type[Any]]
-    _pool_type: ClassVar[Any]
 
     def __init__(
         self,
@@ -44,50 +52,25 @@ class BaseClient(Generic[C, T]):
         http_client: C | None = None,
         transport: T | None = None,
     ) -> None:
-        """Validate the settings; raise ArgumentError.
-
-        Args:
-            token: text, or a function that returns it, called for every call and after a 401.
-            base_url: where the service is, instead of the environment's or the contract's.
-            timeout: seconds for a whole call, retries included; None for no limit.
-            attempt_timeout: seconds for one attempt, instead of half of the time left.
-            max_retries: retries after lost connections, 408, 429 and 5xx.
-            headers: sent with every request.
-            allow_http: accept http:// beyond loopback, which shows the token to the network.
-            http_client: an httpx client; its settings are yours, and so is closing it.
-            transport: an httpx transport.
-
-        """
+        """Raise ArgumentError, or FlashbackError when no file can be opened."""
         if token is not None and not callable(token):
             token = box(token)
-        if isinstance(headers, Mapping):
-            headers = box_values(headers)
+        headers = {} if headers is None else box_values(headers)
         self._check_given(http_client, transport)
         if base_url is None and http_client is not None:
             base_url = str(http_client.base_url) or None
-        self._settings = Settings.of(
-            self._service,
-            allow_http=allow_http,
-            token=token,
-            base_url=base_url,
+        defaults = Settings.defaults(self._service, allow_http=allow_http)
+        self._settings = defaults.changed(
+            token=defaults.token if token is None else token,
+            base_url=defaults.base_url if base_url is None else base_url,
             timeout=timeout,
             attempt_timeout=attempt_timeout,
             max_retries=max_retries,
             headers=headers,
         )
-        self._open(http_client or transport)
-
-    def _open(self, given: C | T | None) -> None:
-        """Make what the first call would make too late, or twice; raise FlashbackError."""
-        self._connections: Connections[Any] = Connections(
-            given, is_portable=isinstance(given, _IN_MEMORY), new=self._pool_type
-        )
         self._is_derived = False
         self._is_closed = False
-        try:
-            self._warm_up()
-        except OSError as error:
-            raise FlashbackError(f"the client cannot be made: {error.strerror}") from error
+        self._open(http_client or transport)
 
     def _check_given(self, client: C | None, transport: T | None) -> None:
         """Raise ArgumentError unless at most one is given, of the right type and usable."""
@@ -104,7 +87,16 @@ class BaseClient(Generic[C, T]):
         if client is not None and client.is_closed:
             raise ArgumentError.about("http_client", "is closed; give an open one")
 
-    def _warm_up(self) -> None:
+    def _open(self, given: C | T | None) -> None:
+        try:
+            self._connections = Connections(given, self._new_io())
+            if given is None:
+                # Import httpcore and read certificates now: a call may be in an event loop.
+                self._connections.io.new_pool(self._settings.route)
+        except OSError as error:
+            raise FlashbackError(f"the client cannot be made: {error.strerror}") from error
+
+    def _new_io(self) -> IO:
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -135,8 +127,7 @@ class BaseClient(Generic[C, T]):
         """
         if not callable(token):
             token = box(token)
-        if isinstance(headers, Mapping):
-            headers = box_values(headers)
+        headers = box_values(headers)
         other = object.__new__(type(self))
         vars(other).update(vars(self), _is_derived=True)
         other._settings = self._settings.changed(
@@ -149,19 +140,15 @@ class BaseClient(Generic[C, T]):
         )
         return other
 
-    def _start(self, call: Call[Any, P]) -> Generator[Step | Response[P], Any, None]:
-        """Return the steps of a call that begins now."""
+    def _send(self, call: Call[Any, P]) -> Coroutine[Any, Any, Response[P]]:
         if self._is_closed or self._connections.closed:
             raise FlashbackError(CLOSED)
-        return steps(call, self._settings, time.monotonic() + self._settings.timeout)
+        return send(call, self._settings, self._connections)
 
-    def _to_close(self, loop: Any = None) -> list[Any]:
+    def _to_close(self) -> list[Any]:
         """Refuse calls from now on; return the transports that have to be closed here."""
         self._is_closed = True
-        if self._is_derived:
-            return []
-        closing = self._connections.close(loop)
-        return [http for http in closing if isinstance(http, self._transport_type)]
+        return [] if self._is_derived else self._connections.close()
 
 
 class Client(BaseClient[httpx.Client, httpx.BaseTransport]):
@@ -169,10 +156,9 @@ class Client(BaseClient[httpx.Client, httpx.BaseTransport]):
 
     _client_type = httpx.Client
     _transport_type = httpx.BaseTransport
-    _pool_type = BlockingTransport
 
-    def _warm_up(self) -> None:
-        self._connections.get(self._settings.route)  # now, so that threads share the pool
+    def _new_io(self) -> IO:
+        return BlockingIO()
 
     def __enter__(self) -> Self:
         return self
@@ -187,34 +173,7 @@ class Client(BaseClient[httpx.Client, httpx.BaseTransport]):
 
     def send(self, call: Call[Any, P]) -> Response[P]:
         """Return the response to a call that a function module prepared, of any status."""
-        steps = self._start(call)
-        step = next(steps)
-        while not isinstance(step, Response):
-            step = steps.send(self._answer(call, step))
-        return step
-
-    def _answer(self, call: Call[Any, Any], step: Step) -> Secret | Outcome | None:
-        """Do what the step asks for."""
-        if isinstance(step, Attempt):
-            return self._attempt(call, step)
-        if isinstance(step, AskToken):
-            return self._current_token()
-        time.sleep(step.seconds)
-        return None
-
-    def _current_token(self) -> Secret:
-        token = self._settings.token
-        if isinstance(token, Secret):
-            return token
-        return cast("Secret", checked_token(token(), self._service))
-
-    def _attempt(self, call: Call[Any, Any], attempt: Attempt) -> Outcome:
-        try:
-            http = self._connections.get(self._settings.route)
-            return send(http, call, self._settings, attempt)
-        except BaseException as raised:  # noqa: BLE001 - raised again, or translated
-            error = raised
-        return outcome_of(error, call, attempt, closed=self._connections.closed)
+        return run(self._send(call))
 
 
 class AsyncClient(BaseClient[httpx.AsyncClient, httpx.AsyncBaseTransport]):
@@ -225,14 +184,11 @@ class AsyncClient(BaseClient[httpx.AsyncClient, httpx.AsyncBaseTransport]):
 
     _client_type = httpx.AsyncClient
     _transport_type = httpx.AsyncBaseTransport
-    _pool_type = AsyncTransport
 
-    def _warm_up(self) -> None:
-        from . import tasks  # noqa: PLC0415 - imports asyncio and anyio
+    def _new_io(self) -> IO:
+        from .awaited import AsyncIO  # noqa: PLC0415 - imports asyncio and anyio
 
-        self._tasks = tasks
-        if self._settings.route.is_tls:
-            tls_context()  # now, since making it would block the event loop
+        return AsyncIO()
 
     async def __aenter__(self) -> Self:
         return self
@@ -242,49 +198,9 @@ class AsyncClient(BaseClient[httpx.AsyncClient, httpx.AsyncBaseTransport]):
 
     async def aclose(self) -> None:
         """Close the connections of this loop; a call from now on is an error."""
-        for http in self._to_close(self._tasks.running_loop()):
+        for http in self._to_close():
             await http.aclose()
 
     async def send(self, call: Call[Any, P]) -> Response[P]:
         """Return the response to a call that a function module prepared, of any status."""
-        steps = self._start(call)
-        step = next(steps)
-        while not isinstance(step, Response):
-            step = steps.send(await self._answer(call, step))
-        return step
-
-    async def _answer(self, call: Call[Any, Any], step: Step) -> Secret | Outcome | None:
-        """Do what the step asks for."""
-        if isinstance(step, Attempt):
-            return await self._attempt(call, step)
-        if isinstance(step, AskToken):
-            return await self._current_token(step)
-        await self._tasks.sleep(step.seconds)
-        return None
-
-    async def _current_token(self, step: AskToken) -> Secret | None:
-        """Return the current token; None if the token function exceeds the deadline."""
-        token = self._settings.token
-        if isinstance(token, Secret):
-            return token
-        try:
-            value = await self._tasks.run_contained(partial(_called, token), step.ends_at)
-        except LimitPassedError:
-            return None
-        return cast("Secret", checked_token(value, self._service))
-
-    async def _attempt(self, call: Call[Any, Any], attempt: Attempt) -> Outcome:
-        loop = self._tasks.running_loop()
-        try:
-            http = self._connections.get(self._settings.route, loop)
-            exchange = partial(send_async, http, call, self._settings, attempt)
-            return await self._tasks.run_contained(exchange, attempt.ends_at)
-        except BaseException as raised:  # noqa: BLE001 - raised again, or translated
-            error = raised
-        return outcome_of(error, call, attempt, closed=self._connections.closed)
-
-
-async def _called(function: Callable[[], Any]) -> object:
-    """Return a token function's result, awaited if necessary."""
-    value: object = function()
-    return await cast("Awaitable[object]", value) if isinstance(value, Awaitable) else value
+        return await self._send(call)

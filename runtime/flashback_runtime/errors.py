@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, cast
+from typing import Any, Self, cast
 
 
 class Headers(dict[str, str]):
@@ -93,12 +93,10 @@ class ResponseError(FlashbackError):
     headers: Headers = Headers()
     #: At most 64 KiB of the body.
     body: bytes = b""
-    _default_status: ClassVar[int] = 0
 
     def __init__(self, text: str = "", facts: object = None) -> None:
         """Keep the facts as plain JSON values in `args`."""
         super().__init__(text, facts)
-        self.status_code = self.status_code or self._default_status
         self.headers = Headers(self.headers)
         body: object = self.body
         if isinstance(body, str):

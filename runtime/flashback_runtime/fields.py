@@ -6,10 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast, final, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, overload
 from urllib.parse import quote
-
-from attrs import field, frozen
 
 from .errors import ArgumentError, ArgumentTypeError
 from .secrets import Secret
@@ -17,34 +15,22 @@ from .secrets import Secret
 if TYPE_CHECKING:
     from attrs import Attribute
 
+U = TypeVar("U")
 
-_WRONG_TYPE: Final = "must be of type"
 
-
-@final
-class Unset:
+class Unset(Enum):
     """The type of UNSET: a field that is left out. There is one, in copies and pickles too."""
 
-    __slots__ = ()
-    _only: Self | None = None
-
-    def __new__(cls) -> Self:
-        """Return the only one."""
-        if cls._only is None:
-            cls._only = super().__new__(cls)
-        return cls._only
+    UNSET = "UNSET"
 
     def __bool__(self) -> Literal[False]:
         return False
 
     def __repr__(self) -> str:
-        return "UNSET"
-
-    def __reduce__(self) -> str:
-        return "UNSET"
+        return self.value
 
 
-UNSET: Final = Unset()
+UNSET: Final = Unset.UNSET
 
 
 @overload
@@ -61,26 +47,42 @@ def box(value: str | Secret | Unset) -> Secret | Unset:
     return value if isinstance(value, (Secret, Unset)) else Secret(value)
 
 
-def box_values(mapping: Mapping[str, Any], names: Iterable[str] | None = None) -> dict[str, Any]:
-    """Return a copy with the values of these names in boxes, or with all of them."""
-    boxed = dict(mapping)
+def box_values(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, Any]:
+    """Return a copy with the values of these names in boxes, or with all of them.
+
+    Anything but a mapping is returned as it is.
+    """
+    if not isinstance(mapping, Mapping):
+        return mapping
+    boxed = dict(cast("Mapping[str, Any]", mapping))
     for name in boxed if names is None else boxed.keys() & set(names):
         boxed[name] = box(boxed[name])
     return boxed
 
 
-@frozen(kw_only=True, eq=False, repr=False)  # which take time to make
 class Rule:
     """What the contract says about one value. Its errors name the rule, never the value."""
 
-    kind: type[object] = field(default=object, kw_only=False)
-    min_length: int = 0
-    max_length: float = inf
-    pattern: str | None = None
-    words: str | None = None
-    minimum: float = -inf
-    maximum: float = inf
-    const: object = UNSET
+    def __init__(  # by hand, since attrs takes a millisecond of the import for it
+        self,
+        kind: type[object] = object,
+        *,
+        min_length: int = 0,
+        max_length: float = inf,
+        pattern: str | None = None,
+        words: str | None = None,
+        minimum: float = -inf,
+        maximum: float = inf,
+        const: object = UNSET,
+    ) -> None:
+        self.kind = kind
+        self.min_length = min_length
+        self.max_length = max_length
+        self.pattern = pattern
+        self.words = words
+        self.minimum = minimum
+        self.maximum = maximum
+        self.const = const
 
     def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
         """Check a field of a model, as attrs validators do."""
@@ -92,41 +94,35 @@ class Rule:
 
         The frame that raises holds no revealed credential.
         """
-        problem = self._problem(value.reveal() if isinstance(value, Secret) else value)
-        if problem is None:
-            return
-        if problem.startswith(_WRONG_TYPE):
+        if problem := self._wrong_type(_revealed(value)):
             raise ArgumentTypeError.about(name, problem)
-        raise ArgumentError.about(name, problem)
+        if problem := self._broken_rule(_revealed(value)):
+            raise ArgumentError.about(name, problem)
 
-    def _problem(self, value: object) -> str | None:
-        kind = self.kind
-        if issubclass(kind, Enum):
-            return self._wrong_member(value, kind)
-        kinds = (int, float) if kind is float else kind
-        is_bool_for_number = isinstance(value, bool) and kind in {int, float}
-        if not isinstance(value, kinds) or is_bool_for_number:
-            return self._wrong_type(value)
+    def _wrong_type(self, value: object) -> str | None:
+        kinds: tuple[type[object], ...] = (self.kind,)
+        if self.kind is float:
+            kinds = (int, float)
+        elif issubclass(self.kind, Enum):
+            kinds = (str,)  # not every text is a member, see below
+        is_bool_for_number = isinstance(value, bool) and self.kind in {int, float}
+        if isinstance(value, kinds) and not is_bool_for_number:
+            return None
+        kind = "number" if self.kind is float else self.kind.__name__
+        hint = "; leave it out instead" if value is None else ""
+        return f"must be of type {kind}, not {type(value).__name__}{hint}"
+
+    def _broken_rule(self, value: object) -> str | None:
         if self.const is not UNSET and (type(value), value) != (type(self.const), self.const):
             return f"must be {self.const!r}"
-        if isinstance(value, (int, float)):
-            return self._broken_number(value)
         if isinstance(value, (str, list)):
             text = cast("str", value)
             return self._broken_length(len(text)) or self._broken_text(text)
+        if isinstance(value, (int, float)) and value < self.minimum:
+            return f"must be at least {self.minimum}"
+        if isinstance(value, (int, float)) and value > self.maximum:
+            return f"must be at most {self.maximum}"
         return None
-
-    def _wrong_member(self, value: object, kind: type[Enum]) -> str | None:
-        if isinstance(value, kind):
-            return None
-        if not isinstance(value, str):
-            return self._wrong_type(value)
-        return f"must be one of {', '.join(str(member.value) for member in kind)}"
-
-    def _wrong_type(self, value: object) -> str:
-        hint = "; leave it out instead" if value is None else ""
-        kind = "number" if self.kind is float else self.kind.__name__
-        return f"{_WRONG_TYPE} {kind}, not {type(value).__name__}{hint}"
 
     def _broken_length(self, length: int) -> str | None:
         if length < self.min_length:
@@ -138,6 +134,8 @@ class Rule:
     def _broken_text(self, text: object) -> str | None:
         if not isinstance(text, str):
             return None
+        if issubclass(self.kind, Enum) and not isinstance(text, self.kind):
+            return f"must be one of {', '.join(str(member.value) for member in self.kind)}"
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
         # fullmatch, since `$` accepts a line break at the end
@@ -145,12 +143,9 @@ class Rule:
             return self.words or f"must match {self.pattern}"
         return None
 
-    def _broken_number(self, number: float) -> str | None:
-        if number < self.minimum:
-            return f"must be at least {self.minimum}"
-        if number > self.maximum:
-            return f"must be at most {self.maximum}"
-        return None
+
+def _revealed(value: object) -> object:
+    return value.reveal() if isinstance(value, Secret) else value
 
 
 def segment(name: str, value: object, rule: Rule) -> str:

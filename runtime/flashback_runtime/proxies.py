@@ -15,8 +15,8 @@ from .secrets import Secret
 
 # Everything up to the last @ is the login, since passwords with # or / are often not encoded.
 _PROXY: Final = (
-    r"(?is)(?:(?P<scheme>https?|socks5h?)://)?(?!\w+://)(?:(?P<user>[^:]*)(?::(?P<password>.*))?@)?"
-    r"(?P<host>[^@/?#:\[\]\s]+|\[[0-9a-f:.]+\])(?::(?P<port>\d{1,5}))?/?"
+    r"(?ais)(?:(?P<scheme>https?|socks5h?)://)?(?!\w+://)(?:(?P<user>[^:]*)(?::(?P<password>.*))?@)?"
+    r"(?P<host>[^@/?#:\[\]\s\x80-\U0010ffff]+|\[[0-9a-f:.]+\])(?::(?P<port>\d{1,5}))?/?"
 )
 _PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 

@@ -1,77 +1,107 @@
 """The retry policy: which outcomes are retried, when, and what a call ends with.
 
-`steps` decides and does no I/O: it yields what to do next, and a client does it, blocking or
-awaited. No retry library: the deadline, Retry-After and the second token would still be decided
-here, and a library would leave little more than the loop, twice.
+No retry library: the deadline, Retry-After and the second token would still be decided here.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import time
-from collections.abc import Generator
 from math import inf
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar, cast
 
-from .calls import Call, Response, attempts_in_words, printable
-from .errors import ApiConnectionError, ApiTimeoutError, ResponseDecodeError
+from .calls import Call, Failure, Response, printable
+from .connections import IO, Connections
+from .deadlines import TimeLimitError
+from .errors import (
+    ApiConnectionError,
+    ApiTimeoutError,
+    ArgumentError,
+    FlashbackError,
+    ResponseDecodeError,
+)
+from .exchange import attempt
 from .secrets import Secret, redact, secrets_in
-from .settings import Settings
+from .settings import Settings, checked_token
 
 P = TypeVar("P")
+E = TypeVar("E", bound=FlashbackError)
+Outcome = Response[Any] | Failure
 
 RETRIED_STATUSES: Final = frozenset({408, 429, *range(500, 600)})
 _FIRST_BACKOFF: Final = 0.5  # seconds at most before the first retry, doubled for each further one
 _MAX_BACKOFF: Final = 8.0
 _MAX_WAIT: Final = 3600.0  # seconds of Retry-After, where the call has no deadline
-
-
-class AskToken(NamedTuple):
-    """Get the current token; send back a Secret, or None if the deadline passed."""
-
-    ends_at: float
-
-
-class Attempt(NamedTuple):
-    """Send the request once, give up at `ends_at`, and send back a Response or a Failure."""
-
-    token: Secret | None
-    ends_at: float
-
-
-class Sleep(NamedTuple):
-    """Wait before the next attempt."""
-
-    seconds: float
-
-
-class Failure(NamedTuple):
-    """Why no complete response came."""
-
-    text: str
-    cause: Exception | None
-    timed_out: bool = False
-    sent: bool = True
-    """Whether the service may have received the request."""
-    final: bool = False
-
-
 _NOT_SENT: Final = Failure(
     "the time limit passed before the request was sent", None, timed_out=True, sent=False
 )
-Step = AskToken | Attempt | Sleep
-Outcome = Response[Any] | Failure
+
+
+async def send(call: Call[Any, P], settings: Settings, connections: Connections) -> Response[P]:
+    """Return the response of any status; raise ApiConnectionError or ResponseDecodeError.
+
+    Lost connections, 408, 429 and 5xx are retried if the operation is idempotent or the request
+    was not sent; a 401 is, once, if the token is a function that returns another one then.
+    """
+    io = connections.io
+    progress = _Progress(call, settings)
+    deadline = progress.started + settings.timeout
+    outcome: Outcome = _NOT_SENT
+    token: Secret | None = None
+    renewable = call.secured and callable(settings.token)
+    if call.secured:
+        token = progress.know(await _current_token(settings, io, deadline))
+    while time.monotonic() < deadline and (token is not None or not call.secured):
+        limit = progress.attempt_limit(deadline)
+        outcome = await attempt(call, settings, connections, token, limit)
+        progress.note(outcome)
+        if renewable and isinstance(outcome, Response) and outcome.status_code == 401:
+            renewable = False
+            refused = token
+            token = progress.know(await _renewed_token(progress, io, deadline))
+            if token != refused:
+                continue
+        delay = progress.delay(outcome)
+        if delay is None or delay >= min(_MAX_WAIT, deadline - time.monotonic()):
+            break
+        progress.retries += 1
+        progress.log(logging.WARNING, outcome, "again in %.2f s", delay)
+        await io.sleep(delay)
+    milliseconds = (time.monotonic() - progress.started) * 1000
+    end = "%.1f ms, attempts: %d"
+    progress.log(logging.DEBUG, outcome, end, milliseconds, progress.attempts)
+    return cast("Response[P]", progress.finish(outcome))
+
+
+async def _current_token(settings: Settings, io: IO, deadline: float) -> Secret | None:
+    """Return the token; None if the token function exceeds the deadline."""
+    if isinstance(settings.token, Secret):
+        return settings.token
+    try:
+        value = await io.call(settings.token, deadline)
+    except TimeLimitError:
+        return None
+    return cast("Secret", checked_token(value, settings.service))
+
+
+async def _renewed_token(progress: _Progress, io: IO, deadline: float) -> Secret | None:
+    """Return the token for a retry; its errors say what an earlier attempt may have done."""
+    try:
+        return await _current_token(progress.settings, io, deadline)
+    except ArgumentError as error:
+        raise progress.error(ArgumentError, str(error), field=error.field) from None
+    except Exception as error:
+        error.add_note(str(progress.error(FlashbackError, "the token function failed")))
+        raise
 
 
 class _Progress:
-    """The state of a running call."""
+    """The state of a running call, and the decisions that depend on it."""
 
-    def __init__(self, call: Call[Any, Any], settings: Settings, deadline: float) -> None:
+    def __init__(self, call: Call[Any, Any], settings: Settings) -> None:
         self.call = call
         self.settings = settings
-        self.deadline = deadline
         self.url = settings.base_url + call.path
         self.tokens: list[Secret] = []
         self.attempts = 0
@@ -79,143 +109,82 @@ class _Progress:
         self.maybe_applied = False
         self.started = time.monotonic()
 
-    def secrets(self) -> list[Secret]:
-        return [*self.tokens, *secrets_in(self.call.body)]
-
-    def redact(self, text: str) -> str:
-        return redact(text, self.secrets())
-
-    def know(self, token: Secret | None) -> None:
+    def know(self, token: Secret | None) -> Secret | None:
+        """Return the token, which is redacted from now on."""
         if token is not None:
             self.tokens.append(token)
+        return token
 
-    def note(self, outcome: Outcome) -> None:
-        self.attempts += 1
-        self.maybe_applied |= _maybe_applied(self.call, outcome)
-
-    def attempt_ends_at(self) -> float:
-        """Return the attempt's limit: half of the time left while it could be retried."""
+    def attempt_limit(self, deadline: float) -> float:
+        """Return when an attempt has to end: after half of the time while it can be retried."""
         now = time.monotonic()
         limit = self.settings.attempt_timeout
         can_retry = self.retries < self.settings.max_retries and self.call.is_idempotent
         if limit == inf and can_retry:
-            limit = (self.deadline - now) / 2
-        return min(self.deadline, now + limit)
+            limit = (deadline - now) / 2
+        return min(deadline, now + limit)
 
+    def note(self, outcome: Outcome) -> None:
+        """Count the attempt, which may have been applied unless a documented status says not.
 
-def steps(
-    call: Call[Any, P], settings: Settings, deadline: float
-) -> Generator[Step | Response[P], Any, None]:
-    """Yield what to do, and last the response; raise ApiConnectionError or ResponseDecodeError.
+        A 3xx or 4xx says that it was not, documented or not.
+        """
+        self.attempts += 1
+        if isinstance(outcome, Failure):
+            self.maybe_applied |= outcome.sent
+            return
+        status = outcome.status_code
+        is_documented = status in self.call.errors or status in self.call.successes
+        self.maybe_applied |= not is_documented and not 300 <= status < 500
 
-    Lost connections, 408, 429 and 5xx are retried if the operation is idempotent or the request
-    was not sent; a 401 is, once, if the token is a function that returns another one then.
-    """
-    progress = _Progress(call, settings, deadline)
-    token: Secret | None = None
-    renewable = call.secured and callable(settings.token)
-    if call.secured:
-        token = yield AskToken(deadline)
-        progress.know(token)
-    outcome: Outcome = _NOT_SENT
-    while deadline > time.monotonic() and (token is not None or not call.secured):
-        outcome = yield Attempt(token, progress.attempt_ends_at())
-        progress.note(outcome)
-        if renewable and isinstance(outcome, Response) and outcome.status_code == 401:
-            renewable = False
-            refused = token
-            token = yield AskToken(deadline)
-            progress.know(token)
-            if token != refused:
-                continue
-        delay = _delay(progress, outcome)
-        if delay is None or delay >= min(_MAX_WAIT, deadline - time.monotonic()):
-            break
-        progress.retries += 1
-        _log(progress, logging.WARNING, outcome, "again in %.2f s", delay)
-        yield Sleep(delay)
-    milliseconds = (time.monotonic() - progress.started) * 1000
-    end = "%.1f ms, attempts: %d"
-    _log(progress, logging.DEBUG, outcome, end, milliseconds, progress.attempts)
-    if isinstance(outcome, Failure):
-        raise _connection_error(progress, outcome)
-    yield _finished(progress, outcome)
+    def delay(self, outcome: Outcome) -> float | None:
+        """Return the seconds to wait before a retry; None if there is none."""
+        if self.retries >= self.settings.max_retries:
+            return None
+        if isinstance(outcome, Failure):
+            can_retry = not outcome.final and (self.call.is_idempotent or not outcome.sent)
+        else:
+            can_retry = self.call.is_idempotent and outcome.status_code in RETRIED_STATUSES
+        if not can_retry:
+            return None
+        least = outcome.retry_after if isinstance(outcome, Response) else None
+        backoff = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(self.retries, 10))
+        return max(least or 0.0, random.uniform(0, backoff))  # noqa: S311 - jitter, not cryptography
 
+    def finish(self, outcome: Outcome) -> Response[Any]:
+        """Return the parsed response; raise the error if there is none, or none as documented."""
+        if isinstance(outcome, Failure):
+            kind = ApiTimeoutError if outcome.timed_out else ApiConnectionError
+            raise self.error(kind, self._shown(outcome.text)) from outcome.cause
+        outcome.attempts = self.attempts
+        outcome.maybe_applied = self.maybe_applied
+        is_success = outcome.status_code in self.call.successes
+        if not is_success:
+            outcome.redact(self._secrets())
+        if outcome.problem is None:
+            outcome.parse()
+        if is_success and outcome.problem is not None:
+            outcome.redact(self._secrets())
+            outcome.maybe_applied = True
+            problem = self._shown(outcome.problem)
+            raise outcome.error(ResponseDecodeError, f"not what the contract documents: {problem}")
+        return outcome
 
-def _maybe_applied(call: Call[Any, Any], outcome: Outcome) -> bool:
-    """Return whether the update may have been applied although it was not confirmed.
+    def error(self, kind: type[E], text: str, **facts: Any) -> E:
+        """Return an error that says what the attempts so far may have done."""
+        known = {"attempts": self.attempts, "maybe_applied": self.maybe_applied, **facts}
+        return self.call.error(kind, text, url=self.url, **known)
 
-    A documented status says what happened, a 3xx or 4xx that it did not.
-    """
-    if isinstance(outcome, Failure):
-        return outcome.sent
-    if outcome.status_code in call.errors or outcome.status_code in call.successes:
-        return False
-    return not 300 <= outcome.status_code < 500
+    def _secrets(self) -> list[Secret]:
+        return [*self.tokens, *secrets_in(self.call.body)]
 
+    def _shown(self, text: str) -> str:
+        return printable(redact(text, self._secrets()))
 
-def _delay(progress: _Progress, outcome: Outcome) -> float | None:
-    """Return the seconds to wait before a retry; None if there is none."""
-    if progress.retries >= progress.settings.max_retries:
-        return None
-    backoff = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(progress.retries, 10))
-    jittered = random.uniform(0, backoff)  # noqa: S311 - full jitter, not cryptography
-    is_idempotent = progress.call.is_idempotent
-    if isinstance(outcome, Failure):
-        return jittered if not outcome.final and (is_idempotent or not outcome.sent) else None
-    if not is_idempotent or outcome.status_code not in RETRIED_STATUSES:
-        return None
-    return max(jittered, outcome.retry_after or 0.0)
-
-
-def _finished(progress: _Progress, response: Response[P]) -> Response[P]:
-    """Return the response, parsed; raise ResponseDecodeError for a success that cannot be."""
-    response.attempts = progress.attempts
-    response.maybe_applied = progress.maybe_applied
-    is_success = response.status_code in progress.call.successes
-    if not is_success:
-        response.redact(progress.secrets())
-    if response.problem is None:
-        response.parsed, response.problem = _parsed(response)
-    if is_success and response.problem is not None:
-        response.redact(progress.secrets())
-        response.maybe_applied = True
-        problem = printable(progress.redact(response.problem))
-        raise response.error(ResponseDecodeError, f"not what the contract documents: {problem}")
-    return response
-
-
-def _parsed(response: Response[Any]) -> tuple[Any, str | None]:
-    """Return the body as the contract documents it, or what is wrong with it."""
-    try:
-        return response.call.parse(response), None
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        return None, "the body is not JSON"
-    except RecursionError:
-        return None, "the body is nested too deeply"
-    except KeyError as error:
-        return None, f"{error} is missing"
-    except (TypeError, ValueError, AttributeError) as error:
-        return None, str(error)
-
-
-def _connection_error(progress: _Progress, failure: Failure) -> ApiConnectionError:
-    text = printable(progress.redact(failure.text))
-    attempts = progress.attempts
-    details = attempts_in_words(attempts, maybe_applied=progress.maybe_applied)
-    facts = progress.call.facts(progress.url, attempts, maybe_applied=progress.maybe_applied)
-    kind = ApiTimeoutError if failure.timed_out else ApiConnectionError
-    error = kind(f"{progress.call.method} {progress.url}: {text} ({details})", facts)
-    error.__cause__ = failure.cause
-    return error
-
-
-def _log(progress: _Progress, level: int, outcome: Outcome, text: str, *values: float) -> None:
-    """Log a line with method, URL and outcome, and then the text."""
-    logger = progress.settings.service.logger
-    if not logger.isEnabledFor(level):
-        return
-    words = str(outcome.status_code) if isinstance(outcome, Response) else outcome.text
-    shown = printable(progress.redact(words))
-    template = f"%s %s: %s, {text}"
-    logger.log(level, template, progress.call.method, progress.url, shown, *values)
+    def log(self, level: int, outcome: Outcome, text: str, *values: float) -> None:
+        """Log a line with method, URL and outcome, and then the text."""
+        logger = self.settings.service.logger
+        if logger.isEnabledFor(level):
+            words = outcome.text if isinstance(outcome, Failure) else str(outcome.status_code)
+            template = f"%s %s: %s, {text}"
+            logger.log(level, template, self.call.method, self.url, self._shown(words), *values)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any, Final, NamedTuple, Self, cast
 
+from .connections import httpx
 from .errors import ArgumentError
-from .fields import UNSET, Rule, box, box_values
+from .fields import UNSET, Rule, box
 from .proxies import Route, is_loopback, proxy_for
 from .secrets import Secret
-from .transport import httpx
 
 _TOKEN: Final = Rule(
     str,
@@ -33,13 +34,14 @@ _HOST: Final = Rule(
 )
 _HEADER_NAME: Final = Rule(
     str,
-    pattern=r"(?i)(?!(authorization|content-length|host|transfer-encoding)$)[!#$%&'*+.^_`|~0-9a-z-]+",
+    pattern=r"(?ai)(?!(authorization|content-length|host|transfer-encoding)$)[!#$%&'*+.^_`|~0-9a-z-]+",
     words="cannot be set: it is reserved, or not the name of a header",
 )
 _HEADER_VALUE: Final = Rule(
     str, pattern=r"([!-~]([ -~\t]*[!-~])?)?", words="must be visible ASCII on one line"
 )
 _SECONDS: Final = Rule(float)
+_LONGEST: Final = 1e9  # seconds; sockets refuse longer limits
 _RETRIES: Final = Rule(int, minimum=0)
 _SWITCH: Final = {"": False, "0": False, "false": False, "1": True, "true": True}
 
@@ -72,21 +74,20 @@ class Settings(NamedTuple):
     max_retries: int = 0
 
     @classmethod
-    def of(cls, service: Service, *, allow_http: bool | None, **given: Any) -> Self:
-        """Return those of a new client; None means the environment's, else the contract's."""
+    def defaults(cls, service: Service, *, allow_http: bool | None) -> Self:
+        """Return those of the environment, else of the contract; `changed` checks them."""
         own = {
             "accept": "application/json",
             "accept-encoding": "identity",
             "user-agent": service.user_agent,
         }
-        if given["token"] is None:
-            given["token"] = box(service.variable("TOKEN"))
-        if given["base_url"] is None:
-            given["base_url"] = service.variable("BASE_URL") or service.base_url
-        if given["headers"] is None:
-            given["headers"] = {}
-        first = cls(service, _http_is_allowed(allow_http, service), box_values(own))
-        return first.changed(**given)
+        return cls(
+            service,
+            _http_is_allowed(allow_http, service),
+            {name: Secret(value) for name, value in own.items()},
+            token=Secret(service.variable("TOKEN")),
+            base_url=service.variable("BASE_URL") or service.base_url,
+        )
 
     def changed(self, **given: Any) -> Self:
         """Return these settings with those given, UNSET ones left out; raise ArgumentError."""
@@ -171,4 +172,6 @@ def _seconds(name: str, value: float | None) -> float:
     if value is None:
         return inf
     _SECONDS.check(name, value)
-    return value
+    if math.isnan(value):
+        raise ArgumentError.about(name, "must be a number, not nan")
+    return inf if value > _LONGEST else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from types import TracebackType
 from typing import Final, cast
 
@@ -12,7 +13,9 @@ _LIBRARIES: Final = sys.stdlib_module_names | {
     *("anyio", "h11", "h2", "hpack", "httpcore", "httpx", "hyperframe", "idna", "sniffio"),
     *("socksio", "trio", "uvloop"),
 }
-_OPENERS: Final = frozenset({f"{__package__}.exchange", f"{__package__}.secrets"})
+_OPENERS: Final = frozenset(
+    f"{__package__}.{module}" for module in ("awaited", "blocking", "exchange", "secrets")
+)
 
 
 def cut_frames(error: BaseException) -> None:
@@ -21,7 +24,11 @@ def cut_frames(error: BaseException) -> None:
     Frames of a user's own hook or transport stay: they show the line that failed.
     """
     for member in chain(error):
-        member.__traceback__ = _without_libraries(member.__traceback__)
+        kept = [entry for entry in _entries(member) if not _is_library(entry)]
+        member.__traceback__ = kept[0] if kept else None
+        for entry, following in pairwise([*kept, None]):
+            if entry is not None:
+                entry.tb_next = following
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
@@ -57,24 +64,19 @@ def _members(error: BaseException) -> tuple[BaseException, ...]:
 
 def passes_user_code(error: BaseException) -> bool:
     """Return whether a frame that is neither a library's nor ours is in the traceback."""
-    traceback = error.__traceback__
-    while traceback is not None:
-        if not _is_library(traceback) and _module(traceback).partition(".")[0] != __package__:
-            return True
-        traceback = traceback.tb_next
-    return False
+    return any(
+        not _is_library(entry) and _module(entry).partition(".")[0] != __package__
+        for entry in _entries(error)
+    )
 
 
-def _without_libraries(traceback: TracebackType | None) -> TracebackType | None:
-    kept: list[TracebackType] = []
-    while traceback is not None:
-        if not _is_library(traceback):
-            kept.append(traceback)
-        traceback = traceback.tb_next
-    rebuilt: TracebackType | None = None
-    for frame in reversed(kept):
-        rebuilt = TracebackType(rebuilt, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
-    return rebuilt
+def _entries(error: BaseException) -> list[TracebackType]:
+    entries: list[TracebackType] = []
+    entry = error.__traceback__
+    while entry is not None:
+        entries.append(entry)
+        entry = entry.tb_next
+    return entries
 
 
 def _is_library(traceback: TracebackType) -> bool:

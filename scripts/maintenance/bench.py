@@ -1,4 +1,4 @@
-"""Benchmark the client against other clients, or the mock against Prism and a bare server.
+"""Benchmark the client against httpx, or the mock against Prism and a bare server.
 
 Rounds are interleaved, so a busy machine slows all of them: compare ratios, not times.
 """
@@ -12,17 +12,33 @@ from scripts.maintenance import bench_client, bench_mock
 
 
 def main() -> int:
-    """Return 0: every target is met; 1: one is missed."""
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    """Return 0 if every target is met, 1 if one is missed, 2 if a server does not start."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description=__doc__,
+        epilog="Exit status: 0 every target is met, 1 one is missed, 2 a server did not start.",
+    )
     parser.add_argument("what", nargs="?", default="client", choices=("client", "mock"))
     parser.add_argument("--rounds", type=int, default=15, metavar="N", help="default: 15")
-    mock = parser.add_argument_group("mock")
-    mock.add_argument("--most", type=int, default=10**6, metavar="N", help="configurations")
-    mock.add_argument("--prism", default="prism", metavar="PATH", help="default: prism on PATH")
+    parser.add_argument(
+        "--most",
+        type=int,
+        default=10**6,
+        metavar="N",
+        help="for the mock: largest number of configurations (default: 1000000)",
+    )
     options = parser.parse_args()
-    if options.what == "client":
-        return bench_client.measure(options.rounds)
-    return bench_mock.measure(options.rounds, options.most, options.prism)
+    if options.rounds < 1:
+        parser.error("--rounds: expected 1 or more")
+    try:
+        if options.what == "client":
+            met = bench_client.measure(options.rounds)
+        else:
+            met = bench_mock.measure(options.rounds, options.most)
+    except TimeoutError as error:
+        print(f"scripts/bench: {error}", file=sys.stderr)
+        return 2
+    return 0 if met else 1
 
 
 if __name__ == "__main__":

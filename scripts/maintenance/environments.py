@@ -18,20 +18,24 @@ RUNTIME = generate.ROOT / "runtime" / "flashback_runtime"
 
 
 def create(folder: Path, python: str = sys.executable) -> str:
-    """Return the Python of a new environment with the checkout's client and its dependencies.
+    """Return the Python of a new environment with the checkout's client and its dependencies."""
+    subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
+    link(next(folder.glob("lib/python*/site-packages")))
+    return str(folder / "bin" / "python")
+
+
+def link(folder: Path) -> None:
+    """Put links to the checkout's client and to its dependencies into the folder.
 
     They are pure Python, so links to this environment's packages serve every version.
     """
-    subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
-    site = next(folder.glob("lib/python*/site-packages"))
     for package in (generate.OUTPUT, RUNTIME):
-        (site / package.name).symlink_to(package)
+        (folder / package.name).symlink_to(package)
     for name in dependencies("flashback-client") - {"flashback-client"}:
         for path in metadata.files(name) or []:
             top = path.parts[0]
-            if top not in {"..", "__pycache__"} and not (site / top).exists():
-                (site / top).symlink_to(str(metadata.distribution(name).locate_file(top)))
-    return str(folder / "bin" / "python")
+            if top not in {"..", "__pycache__"} and not (folder / top).exists():
+                (folder / top).symlink_to(str(metadata.distribution(name).locate_file(top)))
 
 
 def dependencies(name: str) -> set[str]:

@@ -66,7 +66,7 @@ class Cluster:
 
     @contextmanager
     def stopped(self, mode: str = "fast") -> Generator[None]:
-        """The server is down until the block ends; the mode `immediate` is like a crash."""
+        """Stop the server until the block ends; the mode `immediate` is like a crash."""
         self._control("stop", "-m", mode)
         try:
             yield
@@ -75,7 +75,7 @@ class Cluster:
 
     @contextmanager
     def silent(self) -> Generator[None]:
-        """The server accepts connections but does not answer until the block ends."""
+        """Suspend the server until the block ends: it accepts connections but does not answer."""
         first = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
         children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
         processes = [first, *map(int, children)]
@@ -137,7 +137,7 @@ class Cluster:
 
 @contextmanager
 def running(programs: Path) -> Generator[Cluster]:
-    """A server that runs until the block ends."""
+    """Run a server until the block ends."""
     # Not in pytest's folder, whose parents are private and whose name is too long for a socket.
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
         cluster = Cluster(programs, Path(folder))
@@ -165,12 +165,18 @@ def certificate(folder: Path) -> tuple[Path, Path]:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    files = folder / "root.key", folder / "root.crt"
-    files[0].write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
-    files[1].write_bytes(signed.public_bytes(pem))
-    files[0].chmod(0o600)
-    return files
+    key_file = folder / "root.key"
+    key_file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    key_file.chmod(0o600)
+    certificate_file = folder / "root.crt"
+    certificate_file.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    return key_file, certificate_file
 
 
 def _version(path: Path) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from flashback_client import AsyncFlashbackClient, errors
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tests.client.wire import Request
 
 CALLERS = 60
-SECONDS = 2.5
+SECONDS = 2.0
 Leave = Callable[[AsyncFlashbackClient, float], Coroutine[Any, Any, None]]
 
 
@@ -93,6 +94,21 @@ def test_cancelled_call_ends_at_once_and_shows_no_request() -> None:
     with serving(waits_for_close) as wire:
         asyncio.run(call(wire.url))
         assert len(wire.requests) == 1
+
+
+def test_cancellation_inside_a_hook_is_no_timeout() -> None:
+    """A hook that awaits a cancelled task cancels the call; nothing is sent or retried."""
+
+    async def hook(_: httpx.Request) -> None:
+        raise asyncio.CancelledError
+
+    async def call() -> None:
+        hooks: dict[str, list[Any]] = {"request": [hook]}
+        async with httpx.AsyncClient(event_hooks=hooks) as given:
+            await AsyncFlashbackClient(TOKEN, http_client=given).update_ai_llm(ID)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(call())
 
 
 def test_cancelled_call_stops_sending() -> None:

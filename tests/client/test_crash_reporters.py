@@ -8,11 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import threading
 import traceback
 import zlib
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import elasticapm
@@ -24,7 +22,15 @@ from sentry_sdk.utils import event_from_exception
 
 from flashback_client import AsyncFlashbackClient, FlashbackClient, FlashbackError
 from tests.client.support import ID
-from tests.client.wire import Behaviour, answer, hangs_up, says, serving, waits_for_close
+from tests.client.wire import (
+    Behaviour,
+    Wire,
+    answer,
+    hangs_up,
+    says,
+    serving,
+    waits_for_close,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -35,64 +41,23 @@ SECRET = 'the-secret "that" nobody/may-see'
 FORMS = (TOKEN, KEY, "that nobody", "nobody/may-see", "nobody\\/may-see", 'secret \\"that')
 
 
-class Intake:
-    """Where reporters send to, and what arrived, decompressed."""
-
-    def __init__(self, url: str) -> None:
-        """Start empty."""
-        self.url = url
-        self.reports: list[str] = []
-        self.arrived = threading.Event()
-
-    def keep(self, content: bytes) -> None:
-        """Keep a report."""
-        if content[:2] in {b"\x1f\x8b", b"\x78\x9c", b"\x78\xda"}:
-            content = zlib.decompress(content, wbits=47)
-        self.reports.append(content.decode("utf-8", "replace"))
-        self.arrived.set()
-
-
 @contextmanager
-def intake() -> Generator[Intake]:
+def intake() -> Generator[Wire]:
     """A server that accepts any report."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            length = self.headers.get("content-length")
-            content = self.rfile.read(int(length)) if length else _chunked(self.rfile)
-            found.keep(content)
-            self.send_response(200)
-            self.send_header("content-length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("content-length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        found = Intake(f"http://127.0.0.1:{server.server_address[1]}")
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield found
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(says(answer(200, {}))) as wire:
+        yield wire
 
 
-def _chunked(stream: Any) -> bytes:
-    content = b""
-    while size := int(stream.readline(), 16):
-        content += stream.read(size)
-        stream.readline()
-    stream.readline()
-    return content
+def reports(wire: Wire) -> str:
+    """What arrived, decompressed."""
+    bodies = [request.body for request in wire.requests]
+    return "".join(decompressed(body).decode("utf-8", "replace") for body in bodies)
+
+
+def decompressed(body: bytes) -> bytes:
+    """The body without gzip or deflate."""
+    is_compressed = body[:2] in {b"\x1f\x8b", b"\x78\x9c", b"\x78\xda"}
+    return zlib.decompress(body, wbits=47) if is_compressed else body
 
 
 def by_rollbar(error: BaseException) -> str:
@@ -100,9 +65,8 @@ def by_rollbar(error: BaseException) -> str:
     with intake() as found:
         rollbar.init("access-token", endpoint=f"{found.url}/api/1/", handler="blocking")
         rollbar.report_exc_info((type(error), error, error.__traceback__))
-        found.arrived.wait(10)
     setattr(rollbar, "_initialized", False)  # noqa: B010 - it can be initialized once otherwise
-    return "".join(found.reports)
+    return reports(found)
 
 
 def by_elastic_apm(error: BaseException) -> str:
@@ -119,8 +83,7 @@ def by_elastic_apm(error: BaseException) -> str:
         exc_info = (type(error), error, error.__traceback__)
         client.capture_exception(exc_info)  # type: ignore[no-untyped-call]
         client.close()
-        found.arrived.wait(10)
-    return "".join(found.reports)
+    return reports(found)
 
 
 def by_sentry(error: BaseException) -> str:
@@ -131,7 +94,7 @@ def by_sentry(error: BaseException) -> str:
         event, hint = event_from_exception(error, client_options=client.options)
         client.capture_event(event, hint)
         client.close(10)
-    return "".join(found.reports)
+    return reports(found)
 
 
 def by_traceback(error: BaseException) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
 from tests.client.support import ID, TOKEN, UPDATED, Service, blocking
-from tests.client.wire import Request, answer, serving, waits_for_close
+from tests.client.wire import Request, answer, says, serving, waits_for_close
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +66,14 @@ def test_call_is_limited_by_default() -> None:
     assert 29 < limits["read"] <= 30
 
 
+@pytest.mark.parametrize("timeout", [None, 1e300, float("inf")])
+def test_limit_may_be_longer_than_sockets_allow(update: Any, timeout: float | None) -> None:
+    """A limit of more than 30 years is no limit, rather than an OverflowError."""
+    with serving(says(answer(200, UPDATED))) as wire:
+        options = {"base_url": wire.url, "timeout": timeout}
+        assert update(None, name="n", options=options).success is True
+
+
 def test_deadline_covers_retries(update: Any) -> None:
     """The call ends at the deadline, even if attempts are left."""
     service = Service(*[httpx.ConnectError("down") for _ in range(99)])
@@ -96,7 +104,7 @@ def test_limit_per_attempt_can_be_set(update: Any) -> None:
     """attempt_timeout= ends an attempt; the call continues until its retries are used up."""
     with serving(waits_for_close) as wire:
         started = time.monotonic()
-        options = {"base_url": wire.url, "attempt_timeout": 0.5, "max_retries": 1}
+        options = {"base_url": wire.url, "attempt_timeout": 0.2, "max_retries": 1}
         with pytest.raises(errors.ApiTimeoutError, match="2 attempts"):
             update(None, name="n", options=options)
         assert took(started) < 3

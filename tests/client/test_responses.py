@@ -100,14 +100,6 @@ def test_success_with_a_broken_body_is_a_decode_error(update: Any, content: byte
     assert caught.value.body == content[: 1 << 16]
 
 
-def test_html_of_a_proxy_keeps_status_and_headers(update: Any) -> None:
-    """An error whose body is HTML is still the error of its status."""
-    service = Service(httpx.Response(500, content=b"<html>", headers={"request-id": "r-1"}))
-    with pytest.raises(errors.InternalServerError) as caught:
-        update(service, name="n", options={"max_retries": 0})
-    assert (caught.value.body, caught.value.request_id) == (b"<html>", "r-1")
-
-
 @pytest.mark.parametrize("status", [200, 404])
 def test_byte_order_mark_is_ignored(update: Any, status: int) -> None:
     """JSON behind a byte order mark is read, of a success and of an error."""
@@ -135,8 +127,8 @@ def test_text_of_another_charset_is_readable() -> None:
 
 @pytest.mark.parametrize("packed", [True, False], ids=["gzip", "plain"])
 def test_large_responses_are_cut_off(update: Any, packed: bool) -> None:  # noqa: FBT001
-    """50 MB, or the 48 kB of gzip that they fit in, are not held in memory."""
-    content = b" " * 50_000_000
+    """20 MB, or the 20 kB of gzip that they fit in, are not held in memory."""
+    content = b" " * 20_000_000
     sent = answer(200, content)
     if packed:
         sent = answer(200, gzip.compress(content), Content_Encoding="gzip")
@@ -146,7 +138,7 @@ def test_large_responses_are_cut_off(update: Any, packed: bool) -> None:  # noqa
             update(None, name="n", options={"base_url": wire.url})
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert most < 16_000_000
+    assert most < 10_000_000
 
 
 def test_compressed_responses_are_read(update: Any) -> None:
@@ -169,7 +161,7 @@ def test_redirect_is_an_error_of_its_own(update: Any, location: str) -> None:
         update(service, name="n")
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [303, 307])
 def test_redirect_is_not_followed_by_a_client_handed_in(status: int) -> None:
     """Not even with follow_redirects=True: the body would go to another host."""
     with serving(says(answer(200, UPDATED))) as other:

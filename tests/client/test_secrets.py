@@ -41,6 +41,7 @@ def test_secret_is_only_revealed_explicitly() -> None:
     assert box.reveal() == SECRET
     assert UpdateAiLlmRequest(secret=box).to_dict() == {"secret": SECRET}
     assert {box, Secret(SECRET)} == {box}
+    assert f"{box:>12}" == f"{box}".rjust(12) == "  **********"
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, copy.copy, pickled])

@@ -85,6 +85,7 @@ SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"timeout": "30"}, "timeout must be of type number, not str"),
     ({"timeout": httpx.Timeout(3)}, "timeout must be of type number, not Timeout"),
     ({"timeout": (1, 2)}, "timeout must be of type number, not tuple"),
+    ({"timeout": float("nan")}, "timeout must be a number, not nan"),
     ({"attempt_timeout": True}, "attempt_timeout must be of type number, not bool"),
     ({"max_retries": -1}, "max_retries must be at least 0"),
     ({"max_retries": 1.5}, "max_retries must be of type int, not float"),
@@ -92,6 +93,7 @@ SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"headers": {"a b": "x"}}, "headers['a b'] cannot be set"),
     ({"headers": {"a": "x\r\nb: y"}}, "headers['a'] must be visible ASCII on one line"),
     ({"headers": {"X": 5}}, "headers['X'] must be of type str, not int"),
+    ({"headers": {"ſ": "x"}}, "headers['ſ'] cannot be set"),
     ({"headers": {5: "x"}}, "headers[5] must be of type str, not int"),
     ({"headers": ["X"]}, "headers must be of type Mapping, not list"),
 ]

@@ -130,4 +130,9 @@ def _read(stream: BinaryIO, name: int) -> Request | None:
         key, _, value = header.partition(":")
         headers[key.lower()] = value.strip()
     body = stream.read(int(headers.get("content-length", "0")))
+    if headers.get("transfer-encoding") == "chunked":
+        while size := int(stream.readline(), 16):
+            body += stream.read(size)
+            stream.readline()
+        stream.readline()
     return Request(line[0], line[1], headers, body, name)

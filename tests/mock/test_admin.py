@@ -36,105 +36,87 @@ def test_health_and_index(admin: httpx.Client, mock: Mock) -> None:
     assert paths["/__admin/requests"] == ["GET", "DELETE"]
 
 
-def test_requests_are_listed_searched_and_cleared(
+def test_requests_are_listed_awaited_and_cleared(
     admin: httpx.Client, http: httpx.Client, mock: Mock
 ) -> None:
-    """The request log can be read, searched and cleared."""
+    """The request log can be read, searched, waited for and cleared."""
     main = mock.ids["main"]
-    http.put(main, json={"name": "x", "secret": "y"}, headers={"X-Request-Id": "r-1"})
+    http.put(main, json={"name": "x", "secret": "y"})
     http.put(main, json={"nme": "x"})
     http.get(main)
     listed = admin.get("requests").json()
     assert listed["total"] == 3
-    first = listed["requests"][0]
-    assert first.pop("milliseconds") > 0
-    assert first.pop("time").endswith("+00:00")
-    assert first == {
-        "request_id": "r-1",
-        "method": "PUT",
-        "status": 200,
-        "user": "owner",
-        "configuration": main,
-        "fields": ["name", "secret"],
-        "updated": True,
-        "fault": "",
-        "reason": "",
-    }
+    logged = [entry.request_id for entry in mock.requests]
+    assert [entry["request_id"] for entry in listed["requests"]] == logged
+    assert listed["requests"][0]["fields"] == ["name", "secret"]
+    assert listed["requests"][0]["time"].endswith("+00:00")
     assert admin.get("requests?last=1").json()["requests"] == listed["requests"][2:]
+    for odd in ("-1", "x", "9" * 5000, "%C2%B2"):
+        assert admin.get(f"requests?last={odd}").json() == listed
     for criteria, count in (
         ({}, 3),
         ({"method": "PUT"}, 2),
         ({"method": "PUT", "status": 400, "user": "owner"}, 1),
         ({"fields": ["name", "secret"]}, 1),
-        ({"fields": ["name"]}, 0),
         ({"updated": False}, 2),
     ):
         found = admin.post("requests/wait", json={**criteria, "count": count})
-        assert found.json()["total"] == count
-    assert admin.delete("requests").json() == {"requests": [], "total": 0}
-
-
-def test_wait_returns_requests_or_times_out(
-    admin: httpx.Client, http: httpx.Client, mock: Mock
-) -> None:
-    """`requests/wait` returns the awaited requests, or 504 with those received instead."""
-    http.put(mock.ids["main"], json={"name": "x"})
-    found = admin.post("requests/wait", json={"status": 200, "count": 1, "timeout": 5000})
-    assert (found.status_code, found.json()["total"]) == (200, 1)
-    missing = admin.post("requests/wait", json={"status": 500, "timeout": 50})
+        assert len(found.json()["requests"]) == count
+    missing = admin.post("requests/wait", json={"status": 500, "timeout": 0.05})
     assert missing.status_code == 504
     assert "expected 1 request(s) with status=500 in 0.05 s, got 0" in missing.json()["message"]
+    assert admin.delete("requests").json() == {"status": "ok"}
+    assert admin.get("requests").json() == {"requests": [], "total": 0}
 
 
-def test_reset_restores_the_start(admin: httpx.Client, http: httpx.Client, mock: Mock) -> None:
-    """`reset` restores the fixtures, and clears plans, delay and log."""
-    http.put(mock.ids["main"], json={"name": "changed"})
-    admin.post("settings", json={"fixedDelay": 50, "answerNext": {"status": 500}})
-    assert admin.post("reset").json() == {"status": "ok"}
-    assert admin.get("settings").json() == {"fixedDelay": 0, "planned": []}
-    assert admin.get("requests").json()["total"] == 0
-    assert mock.configuration(mock.ids["main"])["name"] == "OpenAI in production"
-
-
-def test_settings_plan_answers_and_delays(
+def test_settings_plan_answers_until_they_are_cleared(
     admin: httpx.Client, http: httpx.Client, mock: Mock
 ) -> None:
     """`settings` delays every answer, plans sequences, shows them and clears them."""
+    main = mock.ids["main"]
     steps = [
-        {"status": 403, "delay": 20, "afterUpdate": True},
-        {"status": 429, "headers": {"Retry-After": "1"}, "id": mock.ids["main"]},
+        {"status": 403, "delay": 0.02, "after_update": True},
+        {"status": 429, "headers": {"Retry-After": "1"}, "id": main, "times": 2},
     ]
-    answer = admin.post("settings", json={"fixedDelay": 100, "answerNext": steps})
-    assert answer.json() == {"fixedDelay": 100, "planned": steps}
-    refused = http.put(mock.ids["main"], json={"name": "stored"})
+    answer = admin.post("settings", json={"delay": 0.1, "answer_next": steps})
+    assert answer.json() == {"delay": 0.1, "planned": steps}
+    refused = http.put(main, json={"name": "stored"})
     assert refused.status_code == 403
     assert refused.elapsed.total_seconds() >= 0.12
-    mock.assert_updated(mock.ids["main"], name="stored")
-    assert http.put(mock.ids["main"], json={}).headers["Retry-After"] == "1"
-    admin.post("settings", json={"answerNext": {"example": "nameTaken"}})
-    assert admin.delete("settings").json() == {"fixedDelay": 0, "planned": []}
+    mock.assert_updated(main, name="stored")
+    assert http.put(main, json={}).headers["Retry-After"] == "1"
+    assert admin.get("settings").json()["planned"][0].keys() == {"status", "headers", "id"}
+    admin.post("settings", json={"answer_next": {"example": "nameTaken"}})
+    assert admin.delete("settings").json() == {"status": "ok"}
+    assert admin.get("settings").json() == {"delay": 0, "planned": []}
+    admin.post("settings", json={"delay": 0.05, "answer_next": {"status": 500}})
+    assert admin.post("reset").json() == {"status": "ok"}
+    assert admin.get("settings").json() == {"delay": 0, "planned": []}
+    assert mock.requests == []
+    assert mock.configuration(main)["name"] == "OpenAI in production"
 
 
 def test_state_can_be_changed_and_compared(admin: httpx.Client, mock: Mock) -> None:
     """Configurations, members and tokens can be changed, and credentials compared."""
     fixtures = admin.get("fixtures").json()
-    assert fixtures == {"tokens": mock.tokens, "ids": mock.ids}
+    assert (fixtures["tokens"], fixtures["ids"]) == (mock.tokens, mock.ids)
+    assert fixtures["access"]["owner"] == "WRITE in acme"
     given = {"id": "a/b ü", "name": "added", "secret": "hidden-in-there", "workspace": "globex"}
-    added = admin.post("configurations", json=given)
-    assert (added.status_code, added.json()["workspace"]) == (201, "globex")
+    assert admin.post("configurations", json=given).json() == {"id": "a/b ü"}
     path = "configurations/a%2Fb%20%C3%BC"
-    assert admin.get(path).json() == added.json()
-    assert added.json()["secret"]["set"] is True
+    added = admin.get(path)
+    assert added.json()["configuration"]["workspace"] == "globex"
+    assert added.json()["configuration"]["secret"]["set"] is True
     assert "hidden-in-there" not in added.text
-    assert admin.get("configurations").json()["configurations"]["a/b ü"] == "globex"
     assert admin.post(f"{path}/reveals", json={"secret": "hidden-in-there"}).json()["reveals"]
     assert not admin.post(f"{path}/reveals", json={"secret": "x"}).json()["reveals"]
     member = {"user": "dave", "workspace": "globex", "access": "WRITE", "token": "daves"}
-    assert admin.post("members", json=member).status_code == 201
+    assert admin.post("members", json=member).json() == {"status": "ok"}
     assert put(mock.base_url, "a%2Fb%20%C3%BC", {"name": "by dave"}, "daves").status_code == 200
-    assert admin.post(f"{path}/updated", json={"name": "by dave"}).json()["updated"] is True
-    differs = admin.post(f"{path}/updated", json={"name": "other"}).json()
-    assert "name: expected 'other', got 'by dave'" in differs["message"]
+    assert admin.post(f"{path}/assert-updated", json={"name": "by dave"}).status_code == 200
+    differs = admin.post(f"{path}/assert-updated", json={"name": "other"})
+    assert differs.status_code == 409
+    assert "name: expected 'other', got 'by dave'" in differs.json()["message"]
     assert admin.post("tokens/expire", json={"token": "daves"}).json() == {"status": "ok"}
     assert put(mock.base_url, "a%2Fb%20%C3%BC", {}, "daves").status_code == 401
     assert admin.post("tokens/revoke", json={"token": "daves"}).status_code == 200
@@ -143,40 +125,50 @@ def test_state_can_be_changed_and_compared(admin: httpx.Client, mock: Mock) -> N
 
 
 REFUSED: list[tuple[str, object, int, str]] = [
-    ("requests/wait", {"secret": "x"}, 400, "nothing but request_id, method"),
+    ("requests/wait", {"secret": "x"}, 400, "expected fields from count, timeout, method"),
+    ("requests/wait", {"self": 1}, 400, "expected fields from count, timeout, method"),
+    ("requests/wait", {"mock": 1}, 400, "expected fields from count, timeout, method"),
     ("requests/wait", {"status": "200"}, 400, "status: must be of type int"),
+    ("requests/wait", {"fields": "name"}, 400, "fields: must be of type list"),
     ("requests/wait", [], 400, "body: must be a JSON object"),
-    ("requests/wait", b"", 400, "body: is empty"),
     ("requests/wait", b"{", 400, "body: is not JSON at line 1"),
     ("requests/wait", b'{"status": 1, "status": 2}', 400, "body: has the same key twice"),
     ("requests/wait", b" " * (1 << 19), 413, "body: must be at most 262144 bytes"),
-    ("requests/wait", {"timeout": 100_000}, 400, "timeout: must be from 0 to 60000"),
-    ("settings", {"delay": 1}, 400, "nothing but fixedDelay, answerNext"),
-    ("settings", {"fixedDelay": "1"}, 400, "fixedDelay: must be of type number"),
-    ("settings", {"answerNext": 500}, 400, "answerNext: must be of type object or list"),
-    ("settings", {"answerNext": [5]}, 400, "answerNext: must be a JSON object with nothing but"),
-    ("settings", {"answerNext": {"code": 1}}, 400, "answerNext: must be a JSON object with"),
-    ("settings", {"answerNext": {"times": True, "status": 500}}, 400, "times: must be of type int"),
-    ("settings", {"fixedDelay": 9, "answerNext": [{"status": 500}, {"status": 1}]}, 400, "status"),
-    ("configurations", {"nme": "x"}, 400, "nothing but workspace, id, name"),
+    ("requests/wait", {"timeout": 100_000}, 400, "timeout: must be from 0 to 3600"),
+    ("settings", {"fixedDelay": 1}, 400, "expected fields from delay, answer_next"),
+    ("settings", {"delay": "1"}, 400, "delay: must be of type float"),
+    ("settings", {"answer_next": 500}, 400, "answer_next: must be of type dict"),
+    ("settings", {"answer_next": []}, 400, "nothing planned"),
+    ("settings", {"answer_next": [5]}, 400, "a step must be a JSON object"),
+    ("settings", {"answer_next": {"code": 1}}, 400, "expected fields from example, headers"),
+    ("settings", {"answer_next": {"times": True, "status": 500}}, 400, "times: must be of type"),
+    ("settings", {"delay": 9, "answer_next": [{"status": 500}, {"status": 1}]}, 400, "status"),
+    ("configurations", {"nme": "x"}, 400, "expected fields from workspace, id, name"),
     ("configurations", {"name": 1}, 400, "name: must be of type str"),
     ("configurations/unknown/reveals", {"key": "x"}, 404, "id: no configuration has it"),
+    ("configurations/{main}/reveals", {"id": "x"}, 400, "expected fields from name, aiType"),
+    ("configurations/{main}/reveals", {}, 400, "expected credentials (key, secret)"),
     ("members", {"access": "WRITE"}, 400, "user: is missing"),
+    ("members", {"user": "x", "workspace": None}, 400, "workspace: must be of type str"),
     ("tokens/revoke", {"token": "never-known"}, 400, "token: is unknown"),
+    ("tokens/expire", b"", 400, "token: is missing"),
+    ("tokens/expire", {"token": "€"}, 400, "token: is unknown"),
+    ("requests/wait", {"count": 0}, 400, "count: must be at least 1"),
+    ("reset", {"x": 1}, 400, "expected fields from none"),
 ]
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: f"{case[0]}-{str(case[1])[:30]}")
 def test_invalid_request_has_no_effect(
-    admin: httpx.Client, case: tuple[str, object, int, str]
+    admin: httpx.Client, mock: Mock, case: tuple[str, object, int, str]
 ) -> None:
     """An invalid request gets an error that names the mistake, and has no effect."""
     path, given, status, message = case
-    before = admin.get("settings").json(), admin.get("configurations").json()
+    before = admin.get("settings").json()
     content = given if isinstance(given, bytes) else json.dumps(given).encode()
-    answer = admin.post(path, content=content)
+    answer = admin.post(path.format(main=mock.ids["main"]), content=content)
     assert (answer.status_code, message in answer.json()["message"]) == (status, True), answer.text
-    assert (admin.get("settings").json(), admin.get("configurations").json()) == before
+    assert admin.get("settings").json() == before
 
 
 @pytest.mark.parametrize(
@@ -336,13 +328,12 @@ def test_no_answer_shows_a_credential_or_a_token(
     raw(mock, f"{canary} /ai/llm/x HTTP/1.1\nHost: x")
     texts = [admin.post("configurations", json={"name": "more", "secret": canary}).text]
     wrong: list[object] = [{canary: 1}, [canary], {"id": [canary]}, {"name": canary * 99}]
-    wrong += [{"answerNext": {"fault": canary}}, {"answerNext": {"headers": {f"{canary} ": "x"}}}]
+    wrong += [{"answer_next": {"fault": canary}}, {"answer_next": {"headers": {f"{canary} ": "x"}}}]
     paths = ["configurations", "settings", "members", "tokens/expire", "requests/wait"]
     texts += [admin.post(path, json=content).text for content in wrong for path in paths]
     main = f"configurations/{mock.ids['main']}"
-    texts += [
-        admin.post(f"{main}/{verb}", json={"secret": "x"}).text for verb in ("reveals", "updated")
-    ]
+    for verb in ("reveals", "assert-updated"):
+        texts.append(admin.post(f"{main}/{verb}", json={"secret": "x"}).text)
     texts += [admin.get(path).text for path in ("", "requests", "settings", "fixtures", main)]
     texts.append(repr(mock.requests))
     everything = "".join(texts).lower()

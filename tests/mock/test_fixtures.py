@@ -1,7 +1,6 @@
 """The file of fixtures: what it may contain, and how a mistake in it is reported."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 import yaml
 
 import flashback_mock
+from flashback_mock.__main__ import main
 from flashback_mock.contract import Contract
 from flashback_mock.fixtures import DEFAULT, SCHEMA, Fixtures
 
@@ -31,7 +31,7 @@ def read(folder: Path, text: str, name: str = "fixtures.yaml") -> Fixtures:
 MISTAKES: list[tuple[str, str, str]] = [
     ("{ token: owner-token }", "{}", "users.owner: has no token; add it"),
     ("admin-token", f"'{CANARY} x'", "users.admin.token: must be a bearer token: letters"),
-    ("admin-token", "owner-token", "users.owner.token: is another user's too; give each user"),
+    ("admin-token", "owner-token", "users.admin.token: is used twice; give each a"),
     ("reader-token", f"a, tokn: {CANARY}", "users.reader.tokn: is unknown here; expected one"),
     ("2026-01-01T00:00:00Z", "tomorrow", "users.expired.expires: must be a time, such as 2026"),
     ("00:00:00Z", "00:00:00", "users.expired.expires: must be a time, such as"),
@@ -40,19 +40,11 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("owner: WRITE, ", "ownr: WRITE, ", "workspaces.acme.members.ownr: is not a user; add it"),
     (f"        id: {FOREIGN}\n", "", "configurations.foreign: has no id; add it"),
     (FOREIGN, "x" * 256, "configurations.foreign.id: must have at most 255 characters"),
-    (FOREIGN, MAIN, "configurations.foreign.id: is another configuration's too"),
-    ("      foreign:", "      main:", "configurations.main: is another configuration's too"),
-    (
-        "Anthropic in staging",
-        "OpenAI in production",
-        "sibling.name: is another configuration's",
-    ),
+    (FOREIGN, MAIN, "configurations.foreign.id: is used twice"),
+    ("      foreign:", "      main:", "configurations.main: is used twice"),
+    ("Anthropic in staging", "OpenAI in production", "sibling.name: is used twice"),
     (SECRET, f"a\n        secrt: {CANARY}", "foreign.secrt: has an unknown field; the fields"),
-    (
-        "aiType: AWS",
-        "aiType: aws",
-        "configurations.foreign.aiType: must be one of OPENAI, GOOGLE",
-    ),
+    ("aiType: AWS", "aiType: aws", "foreign.aiType: must be one of OPENAI, GOOGLE"),
     (SECRET, f"[{CANARY}]", "configurations.foreign.secret: must be of type string"),
     (SECRET, "", "configurations.foreign.secret: must have at least 1 character(s)"),
     ("members: { stranger: ADMIN }", "members:", "globex.members: must be of type object"),
@@ -85,9 +77,10 @@ def test_mistake_names_file_place_and_remedy(tmp_path: Path, case: tuple[str, st
         ("", ": the file: must be of type object"),
         ("- a", ": the file: must be of type object"),
         ("users: {}", ": the file: has no workspaces; add it"),
-        ("[" * 1500, ": is not YAML or JSON in UTF-8"),
+        ("[" * 500, ": is not YAML or JSON in UTF-8"),
         ("a: &a [*a]", ":1: found unconstructable recursive node"),
         ("a: 1\n--- \nb: 2", ":2: but found another document"),
+        ("? [a]\n: b", ": is not YAML or JSON in UTF-8"),
     ],
 )
 def test_file_of_another_kind_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -97,15 +90,15 @@ def test_file_of_another_kind_is_refused(tmp_path: Path, text: str, message: str
     assert str(refused.value).startswith(f"{tmp_path / 'fixtures.yaml'}{message}")
 
 
-def test_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
-    """A missing or binary file is a one-line error on standard error."""
+def test_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """A missing, a binary or a special file is refused with the cause."""
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    for name, why in (("missing", "cannot be read: No such file"), ("binary", "is not YAML")):
-        command = [sys.executable, "-m", "flashback_mock", "--fixtures", str(tmp_path / name)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 1
-        assert done.stderr.startswith(f"flashback_mock: cannot start: {tmp_path / name}: {why}")
-        assert done.stderr.count("\n") == 1
+    (tmp_path / "folder").mkdir()
+    causes = {"missing": "cannot be read: No such file", "folder": "cannot be read: Is a directory"}
+    for name, why in {**causes, "binary": "is not YAML"}.items():
+        with pytest.raises(ValueError, match=why) as refused:
+            Fixtures.read(Contract(), tmp_path / name)
+        assert str(refused.value).startswith(f"{tmp_path / name}: {why}")
 
 
 def test_unquoted_values_are_what_they_look_like(tmp_path: Path) -> None:
@@ -141,14 +134,15 @@ def test_json_is_read_as_well(tmp_path: Path) -> None:
             read(tmp_path, text, "f.json")
 
 
-def test_printed_fixtures_are_accepted(tmp_path: Path) -> None:
+def test_printed_fixtures_are_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """What --print-fixtures prints can be given to --fixtures, and names its schema for editors."""
-    command = [sys.executable, "-m", "flashback_mock", "--print-fixtures"]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    monkeypatch.setattr(sys, "argv", ["flashback_mock", "--print-fixtures"])
+    assert main() == 0
+    printed = capsys.readouterr().out
     assert read(tmp_path, printed) == Fixtures.read(Contract())
     assert printed.startswith(f"# yaml-language-server: $schema={SCHEMA.as_uri()}\n")
-    with flashback_mock.running(fixtures=tmp_path / "fixtures.yaml") as mock:
-        assert mock.reveals(mock.ids["main"], key="made-up-access-key")
 
 
 def test_schema_describes_the_default_file() -> None:

@@ -3,7 +3,9 @@
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -41,13 +43,14 @@ def test_awaited_client_updates_the_mock(mock: Mock) -> None:
 def test_log_entry_says_who_when_what_and_why(http: httpx.Client, mock: Mock) -> None:
     """An entry has user, configuration, fields, time, status and the reason for a refusal."""
     before = datetime.now(UTC)
-    http.put(mock.ids["main"], json={"name": "x", "secret": "y"}, headers={"X-Request-Id": "r-1"})
+    answer = http.put(mock.ids["main"], json={"name": "x", "secret": "y"})
     http.put(mock.ids["main"], json={"nme": "x"})
     http.request("BREW", mock.ids["main"])
     updated, refused, other = mock.requests
     assert before <= updated.time <= refused.time <= datetime.now(UTC)
     assert 0 < updated.milliseconds < 10_000
-    assert (updated.request_id, updated.method, updated.status) == ("r-1", "PUT", 200)
+    assert updated.request_id == answer.headers["X-Request-Id"]
+    assert (updated.method, updated.status) == ("PUT", 200)
     assert (updated.user, updated.configuration) == ("owner", mock.ids["main"])
     assert (updated.fields, updated.updated) == (("name", "secret"), True)
     assert (refused.status, refused.user, refused.fields) == (400, "owner", ())
@@ -118,7 +121,7 @@ def test_wait_for_lists_requests_received_instead(mock: Mock) -> None:
     assert "PUT 400 as owner: body: has an unknown field" in message
     with pytest.raises(ValueError, match="status: must be of type int"):
         mock.wait_for(status="200")
-    with pytest.raises(ValueError, match="expected criteria from request_id, method, status"):
+    with pytest.raises(ValueError, match="expected fields from method, request_id, status"):
         mock.wait_for(stat=200)
 
 
@@ -165,7 +168,7 @@ def test_reveals_says_whether_credentials_are_stored(mock: Mock) -> None:
     assert mock.reveals(main, key="made-up-access-key", secret="made-up-secret-key")
     assert not mock.reveals(main, key="made-up-access-key", secret="x")
     assert not mock.reveals(sibling, secret="never set")
-    with pytest.raises(ValueError, match="name: not a credential"):  # and not just False
+    with pytest.raises(ValueError, match="expected credentials"):  # not just False
         mock.reveals(main, name="OpenAI in production")
     shown = mock.configuration(main)
     assert shown["secret"].keys() == {"set", "changedAt"}
@@ -186,8 +189,29 @@ def test_what_is_added_must_keep_the_contract(mock: Mock) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             mock.add_configuration(**fields)
-    with pytest.raises(TypeError, match="secrt: not a field; the fields are name, aiType"):
+    with pytest.raises(ValueError, match="expected fields from name, aiType"):
         mock.add_configuration(secrt="x")
+
+
+MISUSES: dict[str, Callable[[Any], object]] = {
+    "status: must be of type int": lambda mock: mock.answer_next("500"),
+    "nothing planned": lambda mock: mock.answer_sequence(),
+    "count: must be of type int": lambda mock: mock.wait_for("1"),
+    "timeout: must be of type float": lambda mock: mock.wait_for(timeout="1"),
+    "token: must be of type str": lambda mock: mock.expire_token(None),
+    "user: must be of type str": lambda mock: mock.add_member(5),
+    "id: must be of type str": lambda mock: mock.configuration(None),
+    "secret: must be of type str": lambda mock: mock.reveals(mock.ids["main"], secret=None),
+    "expected credentials": lambda mock: mock.reveals(mock.ids["main"]),
+    "delay: must be of type float": lambda mock: setattr(mock, "delay", "1"),
+}
+
+
+@pytest.mark.parametrize("message", MISUSES)
+def test_wrong_argument_is_an_error_that_names_it(mock: Mock, message: str) -> None:
+    """Without a type checker, too, a wrong argument is reported by name."""
+    with pytest.raises(ValueError, match=message):
+        MISUSES[message](mock)
 
 
 @pytest.mark.parametrize("turn", [1, 2])

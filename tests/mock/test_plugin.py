@@ -1,15 +1,15 @@
 """The pytest plugin in a user's test folder."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-SECRET = "s3cret-that-was-stored"
-OTHER = "s3cret-that-was-expected"
+pytest_plugins = "pytester"
 
+SECRET = "s3cret-that-was-stored"
+PLUGIN = "-pflashback_mock.pytest_plugin"
+OTHER = "s3cret-that-was-expected"
 IMPORTS = "import os, pytest\nfrom flashback_client import FlashbackClient\n"
 THREE_LINES = """
 def test_rotation(flashback_mock):
@@ -19,48 +19,20 @@ def test_rotation(flashback_mock):
 """
 
 
-def run_pytest(folder: Path, test: str, *options: str) -> tuple[int, str]:
-    """Return pytest's exit status and output for one test file in a new folder."""
-    (folder / "test_it.py").write_text(IMPORTS + test)
-    variables = {k: v for k, v in os.environ.items() if not k.startswith(("FLASHBACK", "PYTEST"))}
-    # Plugins that happen to be installed here, and take longer to load than the test.
-    others = ("cacheprovider", "schemathesis", "hypothesispytest", "anyio")
-    command = [sys.executable, "-m", "pytest", *(f"-pno:{name}" for name in others)]
-    done = subprocess.run(
-        [*command, "--rootdir", str(folder), *options],
-        cwd=folder,
-        env=variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("FLASHBACK_BASE_URL", "FLASHBACK_TOKEN"):
+        monkeypatch.delenv(variable, raising=False)
+    # What else is installed here takes longer to load than the tests take.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
 
-@pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:9"])
-def test_three_lines_are_a_test(tmp_path: Path, proxy: str) -> None:
-    """A short test in an empty folder passes, with warnings as errors, also behind a proxy."""
-    environment = f"os.environ['HTTP_PROXY'] = os.environ['http_proxy'] = {proxy!r}\n"
-    status, output = run_pytest(tmp_path, environment + THREE_LINES, "-W", "error")
-    assert (status, "1 passed" in output) == (0, True), output
-
-
-def test_every_xdist_worker_has_its_own_mock(tmp_path: Path) -> None:
-    """Under pytest-xdist a test never meets requests of another worker."""
-    many = """
-@pytest.mark.parametrize("number", range(20))
-def test_rotation(flashback_mock, number):
-    assert flashback_mock.requests == []
-    FlashbackClient().update_ai_llm(flashback_mock.ids["main"], name=f"name {number}")
-    flashback_mock.assert_updated(flashback_mock.ids["main"], name=f"name {number}")
-    assert len(flashback_mock.requests) == 1
-"""
-    status, output = run_pytest(tmp_path, many, "-n", "2")
-    assert (status, "20 passed" in output) == (0, True), output
-
-
-def test_session_and_own_fixtures(tmp_path: Path) -> None:
-    """A mock for the session has no effect on fresh ones, and own fixtures come from a file."""
+def test_fixtures_of_every_scope(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fresh, session-wide and own mocks work together, with warnings as errors, behind a proxy."""
+    for variable in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
     test = """
 @pytest.fixture(scope="module")
 def own(flashback_mock_factory, tmp_path_factory):
@@ -73,10 +45,12 @@ def own(flashback_mock_factory, tmp_path_factory):
 
 def test_session(flashback_mock_session):
     assert os.environ["FLASHBACK_BASE_URL"] == flashback_mock_session.base_url
-    FlashbackClient().update_ai_llm(flashback_mock_session.ids["main"], name="kept")
+    with FlashbackClient() as client:
+        client.update_ai_llm(flashback_mock_session.ids["main"], name="kept")
 
 def test_own(own):
-    FlashbackClient("mine", base_url=own.base_url).update_ai_llm("a", name="x")
+    with FlashbackClient("mine", base_url=own.base_url) as client:
+        client.update_ai_llm("a", name="x")
     own.assert_updated("a", name="x")
     assert own.ids == {"only": "a"}
 
@@ -90,22 +64,37 @@ def test_session_again(flashback_mock_session):
     assert os.environ["FLASHBACK_BASE_URL"] == flashback_mock_session.base_url
     assert len(flashback_mock_session.requests) == 1
 """
-    status, output = run_pytest(tmp_path, test)
-    assert (status, "4 passed" in output) == (0, True), output
+    pytester.makepyfile(IMPORTS + THREE_LINES + test)
+    pytester.runpytest_inprocess(PLUGIN, "-Werror").assert_outcomes(passed=5)
 
 
-@pytest.mark.parametrize("options", [("--showlocals",), ("--showlocals", "--full-trace")])
-def test_no_failure_shows_a_secret(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_every_xdist_worker_has_its_own_mock(pytester: pytest.Pytester) -> None:
+    """Under pytest-xdist a test never meets requests of another worker."""
+    pytester.makepyfile(
+        IMPORTS
+        + """
+@pytest.mark.parametrize("number", range(20))
+def test_rotation(flashback_mock, number):
+    assert flashback_mock.requests == []
+    FlashbackClient().update_ai_llm(flashback_mock.ids["main"], name=f"name {number}")
+    flashback_mock.assert_updated(flashback_mock.ids["main"], name=f"name {number}")
+    assert len(flashback_mock.requests) == 1
+"""
+    )
+    pytester.runpytest_inprocess(PLUGIN, "-pxdist", "-n2").assert_outcomes(passed=20)
+
+
+def test_no_failure_shows_a_secret(pytester: pytest.Pytester) -> None:
     """With every local variable shown, no method's failure shows the credential it was given."""
     test = f"""
-from pytest import mark
 def stored():
     return {SECRET[:7]!r} + {SECRET[7:]!r}
 def expected():
     return {OTHER[:7]!r} + {OTHER[7:]!r}
 def test_update(flashback_mock):
     id = flashback_mock.ids["main"]
-    FlashbackClient().update_ai_llm(id, secret=stored(), endpoint="https://a.example")
+    with FlashbackClient() as client:
+        client.update_ai_llm(id, secret=stored(), endpoint="https://a.example")
     flashback_mock.assert_updated(id, name="Renamed", secret=expected())
 def test_reveals(flashback_mock):
     flashback_mock.reveals("unknown", secret=stored())
@@ -130,17 +119,21 @@ def test_token(flashback_mock):
 def test_id(flashback_mock):
     flashback_mock.configuration(stored())
 """
-    status, output = run_pytest(tmp_path, test, *options)
-    assert status == 1
+    pytester.makepyfile(IMPORTS + test)
+    result = pytester.runpytest_inprocess(PLUGIN, "--showlocals")
+    result.assert_outcomes(failed=9)
+    output = result.stdout.str() + result.stderr.str()
+    result = pytester.runpytest_inprocess(PLUGIN, "--showlocals", "--full-trace", "-kfield")
+    output += result.stdout.str()
     assert (
         "E       AssertionError: configuration 550e8400-e29b-41d4-a716-446655440000 is not as "
         "expected:\n"
         "E         name: expected 'Renamed', got 'OpenAI in production'\n"
         "E         secret: differs; last changed at 20"
     ) in output
-    for part in ("id: no configuration has it", "secrt: not a field", "name: must have at"):
-        assert part in output
-    assert "9 failed" in output
+    expected = ("id: no configuration has it", "expected fields from name, aiType", "name: must")
+    for message in expected:
+        assert message in output
     assert SECRET not in output
     assert OTHER not in output
 
@@ -156,11 +149,12 @@ def test_plugin_imports_only_the_standard_library() -> None:
     assert done.stdout.split() == ["flashback_mock"]
 
 
-def test_fixture_without_the_extra_says_what_to_install(tmp_path: Path) -> None:
+def test_fixture_without_the_extra_says_what_to_install(pytester: pytest.Pytester) -> None:
     """Where the extra is not installed, the fixture fails with one line."""
-    without = "import sys\nsys.modules['jsonschema_rs'] = None\n"
-    status, output = run_pytest(tmp_path, without + THREE_LINES)
-    assert status == 1
+    pytester.makepyfile("import sys\nsys.modules['jsonschema_rs'] = None\n" + THREE_LINES)
+    result = pytester.runpytest_subprocess(PLUGIN)
+    result.assert_outcomes(errors=1)
+    output = result.stdout.str() + result.stderr.str()
     expected = "the mock needs jsonschema_rs: pip install 'flashback-client[mock]'"
     assert f"E   Failed: {expected}" in output or f"\n{expected}\n" in output
     assert "Traceback" not in output

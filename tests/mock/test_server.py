@@ -1,6 +1,7 @@
 """The server: misbehaving clients do not affect others, and it shuts down cleanly."""
 
 import http.client
+import itertools
 import os
 import resource
 import signal
@@ -17,6 +18,7 @@ from flashback_mock import Mock
 from flashback_mock.http import server
 from tests.mock.wire import UPGRADE, command, connected, head, put, received, update
 
+MAIN = "550e8400-e29b-41d4-a716-446655440000"
 PATIENCE = 0.5  # seconds, shorter than the real limits
 OFFERS: list[tuple[str, ...]] = [(), UPGRADE]
 CHUNKED = b"PUT /ai/llm/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -34,7 +36,7 @@ def assert_others_are_answered(http: httpx.Client, mock: Mock) -> None:
     """Fail unless somebody else's update succeeds soon."""
     begin = time.monotonic()
     assert http.put(mock.ids["main"], json={}).status_code == 200
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 5
 
 
 INCOMPLETE = {
@@ -48,44 +50,50 @@ INCOMPLETE = {
 }
 
 
-@pytest.mark.parametrize("begin", INCOMPLETE.values(), ids=INCOMPLETE)
 @pytest.mark.parametrize("drip", [b"", b"x"], ids=["silent", "drips"])
-def test_incomplete_request_times_out(mock: Mock, begin: bytes, drip: bytes) -> None:
-    """A client that stalls or drips anywhere in a request is disconnected."""
-    with connected(mock) as wire:
+def test_incomplete_requests_time_out(mock: Mock, http: httpx.Client, drip: bytes) -> None:
+    """Clients that stall or drip anywhere in a request are disconnected, and cost nobody time."""
+    with ExitStack() as stack:
+        wires = {name: stack.enter_context(connected(mock)) for name in INCOMPLETE}
+        for name, wire in wires.items():
+            wire.sendall(INCOMPLETE[name])
+        assert_others_are_answered(http, mock)
         start = time.monotonic()
-        wire.sendall(begin)
-        with suppress(ConnectionError):
-            while drip and begin.strip() and time.monotonic() - start < 5 * PATIENCE:
-                time.sleep(PATIENCE / 10)
-                wire.sendall(drip)
-        received(wire)
-        assert time.monotonic() - start < 8 * PATIENCE
+        while drip and time.monotonic() - start < 5 * PATIENCE:
+            time.sleep(PATIENCE / 10)
+            for name, wire in wires.items():
+                with suppress(ConnectionError):
+                    wire.sendall(drip if INCOMPLETE[name].strip() else b"")
+        for wire in wires.values():
+            received(wire)
+        assert time.monotonic() - start < 20
 
 
-@either_offer
-def test_slow_body_answers_400(mock: Mock, http: httpx.Client, offer: tuple[str, ...]) -> None:
+def test_slow_body_answers_400(mock: Mock, http: httpx.Client) -> None:
     """A body that is not received in time answers 400 and changes nothing."""
-    for begin in (b"", b'{"name": "half'):
-        with connected(mock) as wire:
+    with ExitStack() as stack:
+        wires = [stack.enter_context(connected(mock)) for _ in range(4)]
+        requests = itertools.product(OFFERS, (b"", b'{"name": "half'))
+        for wire, (offer, begin) in zip(wires, requests, strict=True):
             wire.sendall(head(mock, *offer, "Content-Length: 99") + begin)
+        for wire in wires:
             answer = received(wire)
-        assert answer.startswith(b"HTTP/1.1 400 ")
-        assert b"body: not received in time" in answer
-    assert [(entry.status, entry.updated) for entry in mock.requests] == [(400, False)] * 2
+            assert answer.startswith(b"HTTP/1.1 400 ")
+            assert b"body: not received in time" in answer
+    assert [(entry.status, entry.updated) for entry in mock.requests] == [(400, False)] * 4
     assert_others_are_answered(http, mock)
 
 
 @either_offer
-@pytest.mark.parametrize("delay", [0, PATIENCE / 2])
+@pytest.mark.parametrize("delay", [0, PATIENCE / 5])
 def test_half_closed_client_is_answered(mock: Mock, offer: tuple[str, ...], delay: float) -> None:
-    """A client that ends its side after a request gets its answer, then the end."""
+    """A client that ends its side after its requests gets all answers, then the end."""
     mock.delay = delay
-    for _ in range(1 if delay else 20):
-        with connected(mock) as wire:
-            wire.sendall(update(mock, *offer))
-            wire.shutdown(socket.SHUT_WR)
-            assert received(wire).startswith(b"HTTP/1.1 200 ")
+    count = 1 if offer else 3
+    with connected(mock) as wire:
+        wire.sendall(update(mock, *offer) * count)
+        wire.shutdown(socket.SHUT_WR)
+        assert received(wire).count(b"HTTP/1.1 200 ") == count
 
 
 def test_half_closed_client_without_an_answer_is_dropped(mock: Mock) -> None:
@@ -114,6 +122,10 @@ UNPARSABLE = {
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "no Host": b"GET / HTTP/1.1\r\n\r\n",
     "two Hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "two lengths": CHUNKED[:-2].replace(b"Transfer-Encoding: chunked", b"Content-Length: 2")
+    + b"Content-Length: 3\r\n\r\n{}",
+    "a folded header": b"GET / HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n",
+    "a line break without CR": b"GET / HTTP/1.1\nHost: x\n\n",
     "length and chunks": CHUNKED[:-2] + b"Content-Length: 5\r\n\r\n0\r\n\r\n",
     "secret in a broken header": b"GET / HTTP/1.1\r\nHost: x\r\ns3cret-canary\x00: x\r\n\r\n",
 }
@@ -173,8 +185,8 @@ def test_nothing_behind_an_offer_to_upgrade_is_misread(mock: Mock) -> None:
 
 
 def test_pipelined_requests_are_answered_in_order(mock: Mock, http: httpx.Client) -> None:
-    """Thousands of requests that are sent without waiting are answered in order."""
-    count = 3000
+    """A thousand requests that are sent without waiting are answered in order."""
+    count = 1000
     last = update(mock, "Connection: close").replace(b"{}", b"{]")
     waiting = update(mock) * count + last
     content = b""
@@ -204,15 +216,16 @@ def test_planned_reset_leaves_earlier_answers(mock: Mock) -> None:
 def test_idle_connection_is_kept_for_some_time(mock: Mock) -> None:
     """A connection without requests is kept for longer than a request may take."""
     with connected(mock) as wire:
-        for _ in range(2):
-            wire.sendall(update(mock))
-            assert wire.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
-            time.sleep(1.3 * PATIENCE)
+        wire.sendall(update(mock))
+        assert wire.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        time.sleep(1.3 * PATIENCE)
+        wire.sendall(update(mock))
+        assert wire.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
 
 
 def test_planned_delay_may_exceed_every_limit(mock: Mock) -> None:
     """A planned delay is not the client's fault, which may have begun another request."""
-    mock.answer_next(delay=5 * PATIENCE)
+    mock.answer_next(delay=2.5 * PATIENCE)
     with connected(mock) as wire:
         wire.sendall(update(mock))
         time.sleep(PATIENCE / 5)
@@ -329,23 +342,23 @@ def test_vanished_clients_cost_nothing(mock: Mock, http: httpx.Client) -> None:
 
 def test_sigterm_sends_the_answers_that_are_due() -> None:
     """SIGTERM ends planned delays and timeouts, sends due answers, and takes under a second."""
-    with command() as (process, _, url), flashback_mock.running() as other:
-        plan = {"answerNext": [{"delay": 60_000}, {"fault": "timeout"}]}
+    with command() as (process, _, url), ExitStack() as stack:
+        plan = {"answer_next": [{"delay": 60}, {"fault": "timeout"}]}
         httpx.post(f"{url}/__admin/settings", json=plan, trust_env=False)
-        address = urlsplit(url)
-        with ExitStack() as stack:
-            wires = [
-                stack.enter_context(socket.create_connection((address.hostname, address.port), 15))
-                for _ in range(2)
-            ]
-            for wire in wires:
-                wire.sendall(update(other))
-                time.sleep(0.2)
-            start = time.monotonic()
-            process.send_signal(signal.SIGTERM)
-            answers = [received(wire) for wire in wires]
-            output, errors = process.communicate(timeout=15)
-        assert time.monotonic() - start < 2
+        address = (urlsplit(url).hostname, urlsplit(url).port)
+        wires: list[socket.socket] = []
+        request = f"PUT /ai/llm/{MAIN} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        request += "Authorization: Bearer owner-token\r\nContent-Length: 2\r\n\r\n{}"
+        for count in (1, 2):
+            wires.append(stack.enter_context(socket.create_connection(address, 15)))
+            wires[-1].sendall(request.encode())
+            waiting = {"count": count, "timeout": 30}
+            httpx.post(f"{url}/__admin/requests/wait", json=waiting, trust_env=False, timeout=40)
+        start = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        answers = [received(wire) for wire in wires]
+        output, errors = process.communicate(timeout=15)
+        assert time.monotonic() - start < 5
         assert answers[0].startswith(b"HTTP/1.1 200 ")
         assert answers[1] == b""
         assert process.returncode == 0
@@ -360,38 +373,35 @@ def test_block_ends_soon_despite_pending_answers() -> None:
             mock.answer_sequence({"delay": 60}, {"fault": "timeout"})
             for content in (update(mock), update(mock), head(mock, "Content-Length: 2")):
                 stack.enter_context(connected(mock)).sendall(content)
-            time.sleep(0.2)
+            mock.wait_for(2, timeout=30)
             start = time.monotonic()
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 5
 
 
 def test_unread_output_does_not_stop_the_mock() -> None:
-    """If standard error is a pipe that is never read, log lines are dropped, not requests."""
+    """If standard error is never read, log lines are dropped, not requests; closed pipes are fine.
+
+    With its readers gone, too, the mock serves, and ends with status 0.
+    """
     with command() as (process, _, url), httpx.Client(base_url=url, trust_env=False) as client:
-        for _ in range(600):
+        for _ in range(500):
             assert client.get("/ai/llm/x").status_code == 405
         assert process.stderr
+        assert process.stdout
         pipe = process.stderr.fileno()
         unread = os.read(pipe, 1 << 20)
-        assert unread.count(b"\n") < 600
+        assert unread.count(b"\n") < 500
         client.get("/ai/llm/x")
         assert b"log lines dropped" in os.read(pipe, 1 << 20)
+        process.stdout.close()
+        process.stderr.close()
+        for _ in range(3):
+            assert client.get("/ai/llm/x").status_code == 405
+        process.terminate()
+        assert process.wait(10) in (0, 120)  # 120: Python could not flush what is printed
 
 
 def test_closed_standard_streams_are_tolerated() -> None:
     """The mock runs with standard error closed, as daemons have it."""
     with command(stderr=None, preexec_fn=lambda: os.close(2)) as (_, _, url):
         assert put(url, "x", {}).status_code == 404
-
-
-def test_closed_pipes_are_tolerated() -> None:
-    """With both pipes closed by their reader the mock serves, and ends with status 0."""
-    with command() as (process, _, url):
-        assert process.stdout
-        assert process.stderr
-        process.stdout.close()
-        process.stderr.close()
-        for _ in range(3):
-            assert put(url, "x", {}).status_code == 404
-        process.terminate()
-        assert process.wait(10) in (0, 120)  # 120: Python could not flush what is printed

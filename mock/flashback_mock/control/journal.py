@@ -4,10 +4,11 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from time import perf_counter
-from typing import Any, cast
+from typing import Any, get_type_hints
+
+from .arguments import check_seconds, check_types
 
 MAX_ENTRIES = 10_000
 
@@ -33,17 +34,10 @@ class Entry:
     fault: str = ""
     reason: str = ""
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
-    _started: float = field(default_factory=perf_counter, repr=False)
-
-    def finish(self, status: int) -> None:
-        """Set the status, and how long the request took."""
-        self.status = status
-        self.milliseconds = round((perf_counter() - self._started) * 1000, 3)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry for JSON; the time is RFC 3339."""
-        entry = {name: getattr(self, name) for name in self.__slots__ if name != "_started"}
-        return {**entry, "time": self.time.isoformat(timespec="milliseconds")}
+        return {**asdict(self), "time": self.time.isoformat(timespec="milliseconds")}
 
     def __str__(self) -> str:
         """Return one line for people."""
@@ -56,16 +50,7 @@ class Entry:
         )
 
 
-CRITERIA: dict[str, type] = {
-    "request_id": str,
-    "method": str,
-    "status": int,
-    "user": str,
-    "configuration": str,
-    "fields": list,
-    "updated": bool,
-    "fault": str,
-}
+CRITERIA = get_type_hints(Entry)
 
 
 class Journal:
@@ -74,7 +59,7 @@ class Journal:
     def __init__(self) -> None:
         """Start empty."""
         self._entries = deque[Entry](maxlen=MAX_ENTRIES)
-        self._waiters = set[asyncio.Future[None]]()
+        self._next = asyncio.Event()  # set when the next entry arrives
 
     @property
     def entries(self) -> list[Entry]:
@@ -84,22 +69,12 @@ class Journal:
     def append(self, entry: Entry) -> None:
         """Add an entry, and wake up waiting calls."""
         self._entries.append(entry)
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._next.set()
+        self._next = asyncio.Event()
 
     def clear(self) -> None:
         """Forget all entries."""
         self._entries.clear()
-
-    def matching(self, criteria: Mapping[str, Any]) -> list[Entry]:
-        """Return the entries with all these values; raise `ValueError` for wrong criteria."""
-        wanted = checked_criteria(criteria)
-        return [
-            entry
-            for entry in self.entries
-            if all(getattr(entry, name) == value for name, value in wanted.items())
-        ]
 
     async def wait_for(
         self,
@@ -107,47 +82,29 @@ class Journal:
         timeout: float,  # noqa: ASYNC109 - it is the caller's, in seconds
         criteria: Mapping[str, Any],
     ) -> list[Entry]:
-        """Return the matching entries once there are `count`.
+        """Return the entries with these values once there are `count`.
 
         After `timeout` seconds, raise `TimeoutError`, which lists the requests received instead.
         """
+        check_types(criteria, CRITERIA)
+        check_seconds("timeout", timeout)
+        if count < 1:
+            raise ValueError("count: must be at least 1")
         try:
             async with asyncio.timeout(timeout):
-                while len(found := self.matching(criteria)) < count:
-                    await self._next_entry()
+                while len(found := self._matching(criteria)) < count:
+                    await self._next.wait()
         except TimeoutError:
-            raise TimeoutError(self._missing(count, timeout, criteria)) from None
+            wanted = ", ".join(f"{name}={value!r}" for name, value in criteria.items())
+            expected = f"expected {count} request(s) with {wanted or 'anything'} in {timeout:g} s"
+            number = len(self._matching(criteria))
+            received = [f"  {entry}" for entry in self.entries[-10:]]
+            raise TimeoutError("\n".join([f"{expected}, got {number}", *received])) from None
         return found
 
-    async def _next_entry(self) -> None:
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
-        try:
-            await waiter
-        finally:
-            self._waiters.discard(waiter)
-
-    def _missing(self, count: int, timeout: float, criteria: Mapping[str, Any]) -> str:
-        wanted = ", ".join(f"{name}={value!r}" for name, value in criteria.items())
-        found = len(self.matching(criteria))
-        lines = [
-            f"expected {count} request(s) with {wanted or 'anything'} in {timeout:g} s, got {found}"
-        ]
-        lines += [f"  {entry}" for entry in self.entries[-10:]]
-        return "\n".join(lines)
-
-
-def checked_criteria(criteria: Mapping[str, Any]) -> dict[str, Any]:
-    """Return criteria for `Journal.matching`; raise `ValueError` that names the wrong one."""
-    checked: dict[str, Any] = {}
-    for name, value in criteria.items():
-        kind = CRITERIA.get(name)
-        if kind is None:
-            raise ValueError(f"expected criteria from {', '.join(CRITERIA)}, got another one")
-        if kind is list and isinstance(value, (list, tuple)):
-            checked[name] = tuple(cast("list[str]", value))
-        elif type(value) is kind:
-            checked[name] = value
-        else:
-            raise ValueError(f"{name}: must be of type {kind.__name__}")
-    return checked
+    def _matching(self, criteria: Mapping[str, Any]) -> list[Entry]:
+        found = self.entries
+        for name, expected in criteria.items():
+            value = tuple(expected) if name == "fields" else expected
+            found = [entry for entry in found if getattr(entry, name) == value]
+        return found

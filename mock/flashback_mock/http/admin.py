@@ -1,83 +1,77 @@
 """`/__admin`: the control API for tests in any language and for the page."""
 
-import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, cast
+from inspect import Parameter, signature
+from typing import Any, cast, get_type_hints
 from urllib.parse import parse_qs, unquote
 
 from multidict import CIMultiDict
 
+from flashback_mock.control.arguments import check_seconds, check_types
+from flashback_mock.control.calls import UnknownIdError
 from flashback_mock.control.journal import CRITERIA, Entry
-from flashback_mock.control.mock import Mock, UnknownIdError
-from flashback_mock.control.plans import Plan, Step
+from flashback_mock.control.mock import Mock
 from flashback_mock.stores import StoreError
 
 from . import body
 from .guard import COOKIE, Guard
 from .messages import Answer, HttpError, Request, error_answer, json_answer
-from .page import Page
+from .page import INDEX, page_file
 from .routes import Routes
 
 PREFIX = "/__admin"
 MAX_BYTES = 1 << 18
-MAX_WAIT = 60_000  # milliseconds
-NUMBER = (int, float)
-STEP: dict[str, Any] = {
-    "status": int,
-    "example": str,
-    "headers": dict,
-    "delay": NUMBER,
-    "fault": str,
-    "duration": NUMBER,
-    "times": int,
-    "afterUpdate": bool,
-    "id": str,
-}
 OK = {"status": "ok"}
 AdminHandler = Callable[..., Awaitable[object]]
+
+ID = "/configurations/{id}"
+# The body has the method's arguments; its result is in the field, if there is a name for one.
+CONTROLS: list[tuple[str, str, Callable[..., object], str]] = [
+    ("DELETE", "/requests", Mock.clear_requests, ""),
+    ("POST", "/requests/wait", Mock.wait_for, "requests"),
+    ("DELETE", "/settings", Mock.clear_planned, ""),
+    ("POST", "/configurations", Mock.add_configuration, "id"),
+    ("GET", ID, Mock.configuration, "configuration"),
+    ("DELETE", ID, Mock.delete_configuration, ""),
+    ("POST", f"{ID}/reveals", Mock.reveals, "reveals"),
+    ("POST", f"{ID}/assert-updated", Mock.assert_updated, ""),
+    ("POST", "/members", Mock.add_member, ""),
+    ("POST", "/tokens/expire", Mock.expire_token, ""),
+    ("POST", "/tokens/revoke", Mock.revoke_token, ""),
+    ("POST", "/reset", Mock.reset, ""),
+]
+STATUSES: dict[type[Exception], int] = {  # the first that matches
+    UnknownIdError: 404,
+    ValueError: 400,
+    AssertionError: 409,
+    TimeoutError: 504,
+    StoreError: 500,
+}
 
 
 class Admin:
     """The handlers of `/__admin`. An answer is JSON, and contains no credential."""
 
-    def __init__(self, mock: Mock, guard: Guard) -> None:
-        """Control `mock` for callers that `guard` admits."""
+    def __init__(self, mock: Mock, guard: Guard, routes: Routes) -> None:
+        """Control `mock` for callers that `guard` admits; add all routes."""
         self._mock = mock
         self._guard = guard
-        self._page = Page(mock.contract, mock.fixtures)
-        self._fields: dict[str, Any] = dict.fromkeys(mock.contract.fields, str)
-        self._routes = Routes()
-
-    def register(self, routes: Routes) -> None:
-        """Add all routes."""
         self._routes = routes
-        register_health(routes, self._mock)
         routes.add("GET", "/", self._root)
         for path in ("/docs", "/docs/{name}"):
             routes.add("GET", PREFIX + path, partial(self._call, self._docs, is_page=True))
-        one = "/configurations/{id}"
         handlers: list[tuple[str, str, AdminHandler]] = [
             ("GET", "", self._index),
             ("GET", "/", self._index),
-            ("GET", "/fixtures", self._fixtures_by_role),
+            ("GET", "/fixtures", self._fixtures),
             ("GET", "/requests", self._requests),
-            ("DELETE", "/requests", self._clear_requests),
-            ("POST", "/requests/wait", self._wait),
-            ("POST", "/reset", self._reset),
             ("GET", "/settings", self._settings),
             ("POST", "/settings", self._change_settings),
-            ("DELETE", "/settings", self._clear_settings),
-            ("GET", "/configurations", self._configurations),
-            ("POST", "/configurations", self._add_configuration),
-            ("GET", one, self._configuration),
-            ("DELETE", one, self._delete_configuration),
-            ("POST", f"{one}/reveals", self._reveals),
-            ("POST", f"{one}/updated", self._updated),
-            ("POST", "/members", self._add_member),
-            ("POST", "/tokens/expire", self._expire),
-            ("POST", "/tokens/revoke", self._revoke),
         ]
+        for method, path, function, result in CONTROLS:
+            handlers.append((method, path, self._control(function, result, path)))
         for method, path, handler in handlers:
             routes.add(method, PREFIX + path, partial(self._call, handler))
 
@@ -91,27 +85,54 @@ class Admin:
             content = await handler(request, *(unquote(parameter) for parameter in raw))
         except HttpError as error:
             content = error_answer(error.status, error.message, error.headers)
-        except UnknownIdError as error:
-            content = error_answer(404, str(error))
-        except ValueError as error:
-            content = error_answer(400, str(error))
-        except TimeoutError as error:
-            content = error_answer(504, str(error))
-        except StoreError as error:
-            content = error_answer(500, str(error))
+        except tuple(STATUSES) as error:
+            status = next(STATUSES[kind] for kind in STATUSES if isinstance(error, kind))
+            content = error_answer(status, str(error))
         answer = content if isinstance(content, Answer) else json_answer(200, content)
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
+
+    def _control(self, function: Callable[..., object], result: str, path: str) -> AdminHandler:
+        """Return a handler that calls a method of `Mock`."""
+        method: AdminHandler = cast("Any", function).__wrapped__
+        annotations = self._annotations(function)
+        if path.startswith(ID):
+            del annotations["id"]
+        parameters = signature(function).parameters.values()
+        required = [given.name for given in parameters if given.default is Parameter.empty]
+
+        async def handler(request: Request, *path: str) -> object:
+            arguments = _fields(request)
+            check_types(arguments, annotations)
+            for name in required:
+                if name in annotations and name not in arguments:
+                    raise ValueError(f"{name}: is missing")
+            value = await method(self._mock, *path, **arguments)
+            if isinstance(value, list):
+                value = _log(cast("list[Entry]", value))
+            return {result: value} if result else OK
+
+        return handler
+
+    def _annotations(self, function: Callable[..., object]) -> dict[str, Any]:
+        """Return the annotations of the fields that a body may have."""
+        annotations = get_type_hints(function)
+        annotations.pop("return")
+        if annotations.pop("fields", None) or annotations.pop("credentials", None):
+            annotations |= dict.fromkeys(self._mock.contract.fields, str)
+        elif annotations.pop("criteria", None):
+            annotations |= CRITERIA
+        return annotations
 
     async def _root(self, request: Request) -> Answer:
         """Redirect a browser to the page."""
         if "text/html" in request.headers.get("Accept", ""):
             return Answer(303, b"", CIMultiDict({"Location": f"{PREFIX}/docs"}))
-        return error_answer(404, f"There is nothing at this path; {PREFIX} lists what there is")
+        raise HttpError(404, f"There is nothing at this path; {PREFIX} lists what there is")
 
-    async def _docs(self, request: Request, name: str = "") -> object:
+    async def _docs(self, request: Request, name: str = INDEX) -> object:
         if not self._guard.is_login(request):
-            return self._page.answer(request, name)
+            return page_file(self._mock.contract, request, name or INDEX)
         cookie = f"{COOKIE}={self._guard.session}; Path={PREFIX}; HttpOnly; SameSite=Lax"
         headers = {"Location": f"{PREFIX}/docs", "Set-Cookie": cookie}
         return Answer(303, b"", CIMultiDict(headers))
@@ -120,93 +141,35 @@ class Admin:
         table = self._routes.table
         return {"paths": {path: table[path] for path in table if path.startswith(PREFIX)}}
 
-    async def _fixtures_by_role(self, _request: Request) -> object:
-        return {"tokens": self._mock.tokens, "ids": self._mock.ids}
+    async def _fixtures(self, _request: Request) -> object:
+        fixtures = self._mock.fixtures
+        access = {token.user: fixtures.describe(token) for token in fixtures.tokens}
+        return {"tokens": self._mock.tokens, "access": access, "ids": self._mock.ids}
 
     async def _requests(self, request: Request) -> object:
         last = parse_qs(request.query).get("last", ["0"])[0]
         entries = self._mock.requests
-        shown = entries[-int(last) :] if last.isdecimal() else entries
-        return {**_log(shown), "total": len(entries)}
-
-    async def _clear_requests(self, request: Request) -> object:
-        self._mock.journal.clear()
-        return await self._requests(request)
-
-    async def _wait(self, request: Request) -> object:
-        criteria = _content(request, {**CRITERIA, "count": int, "timeout": NUMBER})
-        count = criteria.pop("count", 1)
-        timeout = criteria.pop("timeout", 5000)
-        if not 0 <= timeout <= MAX_WAIT:
-            raise ValueError(f"timeout: must be from 0 to {MAX_WAIT} milliseconds")
-        entries = await self._mock.journal.wait_for(count, timeout / 1000, criteria)
-        return {**_log(entries), "total": len(entries)}
-
-    async def _reset(self, _request: Request) -> object:
-        await asyncio.to_thread(self._mock.reset)
-        return OK
+        shown = entries[-int(last) :] if re.fullmatch("[0-9]{1,5}", last) else entries
+        return {"requests": _log(shown), "total": len(entries)}
 
     async def _settings(self, _request: Request) -> object:
-        planned = [_plan_to_dict(plan) for plan in self._mock.plans.planned]
-        return {"fixedDelay": self._mock.delay * 1000, "planned": planned}
+        planned = [plan.to_dict() for plan in self._mock.plans.planned]
+        return {"delay": self._mock.delay, "planned": planned}
 
     async def _change_settings(self, request: Request) -> object:
-        given = _content(request, {"fixedDelay": NUMBER, "answerNext": (dict, list)})
-        before = self._mock.delay
-        self._mock.delay = given.get("fixedDelay", before * 1000) / 1000
-        try:
-            await asyncio.to_thread(self._mock.answer_sequence, *_steps(given))
-        except ValueError:
-            self._mock.delay = before
-            raise
+        given = _fields(request)
+        check_types(given, {"delay": float, "answer_next": dict | list})
+        delay = given.get("delay", self._mock.delay)
+        check_seconds("delay", delay)
+        if "answer_next" in given:
+            steps = given["answer_next"]
+            plan: AdminHandler = cast("Any", Mock.answer_sequence).__wrapped__
+            await plan(self._mock, *(steps if isinstance(steps, list) else [steps]))
+        self._mock.delay = delay
         return await self._settings(request)
 
-    async def _clear_settings(self, request: Request) -> object:
-        self._mock.clear_planned()
-        return await self._settings(request)
 
-    async def _configurations(self, _request: Request) -> object:
-        return {"configurations": await self._mock.store.configurations()}
-
-    async def _add_configuration(self, request: Request) -> object:
-        given = _content(request, {"workspace": str, "id": str, **self._fields})
-        id = await asyncio.to_thread(self._mock.add_configuration, **given)
-        return json_answer(201, await self._configuration(request, id))
-
-    async def _configuration(self, _request: Request, id: str) -> object:
-        return {"id": id, **await asyncio.to_thread(self._mock.configuration, id)}
-
-    async def _delete_configuration(self, _request: Request, id: str) -> object:
-        await asyncio.to_thread(self._mock.delete_configuration, id)
-        return OK
-
-    async def _reveals(self, request: Request, id: str) -> object:
-        credentials = _content(request, self._fields)
-        return {"reveals": await asyncio.to_thread(self._mock.reveals, id, **credentials)}
-
-    async def _updated(self, request: Request, id: str) -> object:
-        expected = _content(request, self._fields)
-        try:
-            await asyncio.to_thread(self._mock.assert_updated, id, **expected)
-        except AssertionError as error:
-            return {"updated": False, "message": str(error)}
-        return {"updated": True, "message": ""}
-
-    async def _add_member(self, request: Request) -> object:
-        given = _content(request, dict.fromkeys(("user", "workspace", "access", "token"), str))
-        await asyncio.to_thread(self._mock.add_member, given.pop("user", ""), **given)
-        return json_answer(201, OK)
-
-    async def _expire(self, request: Request) -> object:
-        await asyncio.to_thread(self._mock.expire_token, _token(request))
-        return OK
-
-    async def _revoke(self, request: Request) -> object:
-        await asyncio.to_thread(self._mock.revoke_token, _token(request))
-        return OK
-
-
-def register_health(routes: Routes, mock: Mock) -> None:
+def add_health(routes: Routes, mock: Mock) -> None:
     """Add the health check, which needs no token on any address."""
 
     async def health(_request: Request) -> Answer:
@@ -216,54 +179,14 @@ def register_health(routes: Routes, mock: Mock) -> None:
     routes.add("GET", f"{PREFIX}/health", health)
 
 
-def _log(entries: list[Entry]) -> dict[str, Any]:
-    return {"requests": [entry.to_dict() for entry in entries]}
+def _log(entries: list[Entry]) -> list[dict[str, Any]]:
+    return [entry.to_dict() for entry in entries]
 
 
-def _token(request: Request) -> str:
-    token: str = _content(request, {"token": str}).get("token", "")
-    return token
-
-
-def _content(request: Request, kinds: dict[str, Any]) -> dict[str, Any]:
-    """Return the body, an object of fields of these types; raise `ValueError` or `HttpError`."""
+def _fields(request: Request) -> dict[str, Any]:
+    """Return the body, a JSON object; an empty one is an object without fields."""
     body.check_complete(request, MAX_BYTES)
-    return _checked("body", body.parse(request.body), kinds)
-
-
-def _checked(name: str, value: Any, kinds: dict[str, Any]) -> dict[str, Any]:
-    if not isinstance(value, dict) or (fields := cast("dict[str, Any]", value)).keys() - kinds:
-        raise ValueError(f"{name}: must be a JSON object with nothing but {', '.join(kinds)}")
-    for key, given in fields.items():
-        kind = kinds[key]
-        if (isinstance(given, bool) and kind is not bool) or not isinstance(given, kind):
-            raise ValueError(f"{key}: must be of type {_type_name(kind)}")
-    return fields
-
-
-def _type_name(kind: Any) -> str:
-    if kind == NUMBER:
-        return "number"
-    return "object or list" if isinstance(kind, tuple) else str(kind.__name__)
-
-
-def _steps(settings: dict[str, Any]) -> list[Step]:
-    """Return the steps of `answerNext`, one or a list, whose times are in milliseconds."""
-    values = settings.get("answerNext", [])
-    steps: list[Step] = []
-    for value in values if isinstance(values, list) else [values]:
-        given = _checked("answerNext", value, STEP)
-        for name in {"delay", "duration"} & given.keys():
-            given[name] /= 1000
-        if "afterUpdate" in given:
-            given["after_update"] = given.pop("afterUpdate")
-        steps.append(cast("Step", given))
-    return steps
-
-
-def _plan_to_dict(plan: Plan) -> dict[str, Any]:
-    """Return what a plan changes, in the form of `answerNext`."""
-    shown = {"status": plan.status, "example": plan.example, "headers": plan.headers}
-    shown |= {"fault": plan.fault, "id": plan.id, "delay": plan.delay * 1000}
-    shown["afterUpdate"] = plan.update and (plan.replaces_answer or bool(plan.fault))
-    return {name: value for name, value in shown.items() if value}
+    fields = body.parse(request.body) if request.body else {}
+    if not isinstance(fields, dict):
+        raise ValueError("body: must be a JSON object")
+    return cast("dict[str, Any]", fields)

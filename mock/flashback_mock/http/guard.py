@@ -32,9 +32,11 @@ class Guard:
 
         Other pages may link to it: responses cannot be framed, and a GET changes nothing.
         """
-        linked = is_page and request.method == "GET" and _is_navigation(request)
+        headers = request.headers
+        opened = (headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest"))
+        linked = is_page and request.method == "GET" and opened == ("navigate", "document")
         if self._token is None:
-            if not LOOPBACK.fullmatch(request.headers.get("Host", "")):
+            if not LOOPBACK.fullmatch(headers.get("Host", "")):
                 raise HttpError(403, "Host: must be localhost, 127.0.0.1 or [::1], with the port")
         elif self._has_token(request):
             return
@@ -64,12 +66,6 @@ class Guard:
             return False
         given = cookies[COOKIE].value if COOKIE in cookies else ""
         return hmac.compare_digest(given.encode(), self.session.encode())
-
-
-def _is_navigation(request: Request) -> bool:
-    """Return whether a browser opens the page as a top-level document."""
-    mode = request.headers.get("Sec-Fetch-Mode")
-    return mode == "navigate" and request.headers.get("Sec-Fetch-Dest") == "document"
 
 
 def _check_same_origin(request: Request) -> None:

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from http import HTTPStatus
+from time import perf_counter
 from typing import Literal
 
 from multidict import CIMultiDict
 
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
-JSON_TYPE = "application/json"
 
 Cut = Literal["", "size", "time", "syntax"]
 
@@ -27,6 +27,7 @@ class Request:
     body: bytes = b""
     cut: Cut = ""
     peer: object = None
+    started: float = field(default_factory=perf_counter)
 
     @property
     def path(self) -> str:
@@ -63,30 +64,32 @@ Handler = Callable[[Request], Awaitable[Answer]]
 
 
 class HttpError(Exception):
-    """A request is refused with this status; the message contains no value of the request."""
+    """A request is refused with this status; the message contains no value of the request.
 
-    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+    `reason` is for the log, by default the message.
+    """
+
+    def __init__(
+        self, status: int, message: str, headers: Mapping[str, str] | None = None, reason: str = ""
+    ) -> None:
         """Refuse with `status`, and say why."""
         super().__init__(message)
         self.status = status
         self.message = message
         self.headers = headers or {}
+        self.reason = reason or message
 
 
 def json_answer(status: int, content: object, headers: Mapping[str, str] | None = None) -> Answer:
     """Return an answer whose body is `content` as JSON."""
-    return _answer(status, ENCODER.encode(content).encode(), headers)
+    answer = Answer(status, ENCODER.encode(content).encode())
+    answer.headers["Content-Type"] = "application/json"
+    if status == HTTPStatus.UNAUTHORIZED:
+        answer.headers["WWW-Authenticate"] = "Bearer"  # RFC 6750
+    answer.headers.update(headers or {})
+    return answer
 
 
 def error_answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
     """Return an error in the contract's form."""
-    return _answer(status, _error_body(message), headers)
-
-
-def _answer(status: int, body: bytes, headers: Mapping[str, str] | None) -> Answer:
-    return Answer(status, body, CIMultiDict({"Content-Type": JSON_TYPE, **(headers or {})}))
-
-
-@lru_cache(maxsize=256)
-def _error_body(message: str) -> bytes:
-    return ENCODER.encode({"success": False, "message": message}).encode()
+    return json_answer(status, {"success": False, "message": message}, headers)

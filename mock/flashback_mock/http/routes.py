@@ -36,18 +36,13 @@ class Routes:
 
     def find(self, request: Request) -> tuple[RouteHandler, tuple[str, ...]]:
         """Return the handler and the path's parameters; raise `HttpError` 404 or 405."""
-        path = request.path
         for pattern, handlers in self._patterns:
-            if match := pattern.fullmatch(path):
-                return _for_method(handlers, request.method), match.groups()
+            match = pattern.fullmatch(request.path)
+            if match is None:
+                continue
+            method = "GET" if request.method == "HEAD" else request.method
+            if method in handlers:
+                return handlers[method], match.groups()
+            allowed = ", ".join(handlers)
+            raise HttpError(405, f"Only {allowed} is allowed here", {"Allow": allowed})
         raise HttpError(404, "There is nothing at this path")
-
-
-def _for_method(handlers: dict[str, RouteHandler], method: str) -> RouteHandler:
-    handler = handlers.get(method)
-    if handler is None and method == "HEAD":
-        handler = handlers.get("GET")
-    if handler is None:
-        allowed = ", ".join(handlers)
-        raise HttpError(405, f"Only {allowed} is allowed here", {"Allow": allowed})
-    return handler

@@ -21,6 +21,7 @@ LINGER_SECONDS = 5.0  # to discard a body that is not read: closing over it woul
 MAX_HEAD_BYTES = 1 << 16  # of the request line, and of a header
 MAX_HEADERS = 200
 STOP_SECONDS = 0.4  # for requests that are being answered; aiohttp waits twice as long
+POLL_SECONDS = 0.25  # a half-closed connection is closed if nothing was answered for so long
 BACKLOG = 2048
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds: closing resets
 # aiohttp's own log would contain lines of requests.
@@ -37,21 +38,22 @@ class Connection(web.RequestHandler):
 
     refuse: Callable[[BaseException | None], web.Response]
     answering = 0
-    half_closed = False
-    last = False  # whether the next answer ends the connection
+    answered = 0
     body: StreamReader | None = None  # of the newest request
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio takes a bool
         """Answer pending requests, then close: a half-closed client may still read."""
-        self.half_closed = True
         loop = asyncio.get_running_loop()
-        loop.call_later(0.01, self.close_if_idle)
+        loop.call_later(POLL_SECONDS, self.close_when_idle)
         loop.call_later(SECONDS, self.force_close)
         return True
 
-    def close_if_idle(self) -> None:
-        """Close unless a request is being answered."""
-        if not self.answering:
+    def close_when_idle(self, answered: int = -1) -> None:
+        """Close as soon as no request is being answered; `answered` is the number before."""
+        if self.answering or self.answered != answered:  # else more may be in the queue
+            loop = asyncio.get_running_loop()
+            loop.call_later(POLL_SECONDS, self.close_when_idle, self.answered)
+        else:
             self.force_close()
 
     def handle_error(
@@ -108,9 +110,9 @@ class Server:
         family = self._listener.family
         self._asyncio_server.close()
         self._listener.close()
-        for connection in self._connections():
-            connection.last = True
-            connection.close_if_idle()
+        for connection in cast("list[Connection]", self._manager.connections):
+            connection.close()  # once its request is answered
+            connection.close_when_idle(connection.answered)
         # Bound but not listening: the port refuses connections, and no other program can take it.
         self._listener = await _bind(family, address)
         self._asyncio_server = None
@@ -121,9 +123,6 @@ class Server:
             return
         task = asyncio.ensure_future(self.start(self._listener))
         task.add_done_callback(lambda done: done.exception())
-
-    def _connections(self) -> list[Connection]:
-        return [cast("Connection", connection) for connection in self._manager.connections]
 
     def _connect(self) -> Connection:
         options: dict[str, Any] = {
@@ -156,7 +155,7 @@ class Server:
             request = Request(incoming.method, incoming.raw_path, incoming.headers.copy())
             request.peer = connection.peername
             if incoming.body_exists:
-                await self._read_body(incoming, request)
+                request.cut = await self._read_body(incoming, request)
             answer = await self._handler(request)
             if answer.delay:
                 await self._pause(answer.delay)
@@ -165,29 +164,22 @@ class Server:
             return await _send(incoming, answer)
         finally:
             connection.answering -= 1
-            if connection.half_closed:
-                asyncio.get_running_loop().call_later(0.01, connection.close_if_idle)
+            connection.answered += 1
 
-    async def _read_body(self, incoming: web.BaseRequest, request: Request) -> None:
+    async def _read_body(self, incoming: web.BaseRequest, request: Request) -> Cut:
         """Read the body, or as much of it as is needed to refuse it."""
-        content = incoming.content
-        if content.is_eof():  # it came with the head
-            request.body = content.read_nowait()
-            return
+        if incoming.content.is_eof():  # it came with the head
+            request.body = incoming.content.read_nowait()
+            return ""
         if (incoming.content_length or 0) > self._max_body:
-            request.cut = "size"
-            return
+            return "size"
         if incoming.headers.get("Expect", "").lower() == "100-continue":
             await incoming.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             incoming.writer.output_size = 0
         received = bytearray()
-        request.cut = await self._read_into(received, content)
-        request.body = bytes(received)
-
-    async def _read_into(self, received: bytearray, content: StreamReader) -> Cut:
         try:
             async with asyncio.timeout(SECONDS):
-                while chunk := await content.readany():
+                while chunk := await incoming.content.readany():
                     received += chunk
                     if len(received) > self._max_body:
                         return "size"
@@ -197,6 +189,7 @@ class Server:
             return "syntax"
         except (ConnectionError, RuntimeError):  # aiohttp has both for a client that is gone
             raise DroppedError from None
+        request.body = bytes(received)
         return ""
 
     async def _pause(self, seconds: float) -> None:
@@ -217,7 +210,8 @@ class Server:
             await response.prepare(incoming)
             await response.write(half)
         elif answer.fault == "timeout":
-            await self._wait_until_gone(incoming)
+            while incoming.transport is not None and not self._stopping.is_set():
+                await self._pause(0.1)
         transport = incoming.transport
         if transport is not None:
             if answer.fault == "reset":
@@ -228,11 +222,6 @@ class Server:
             else:
                 transport.close()
         raise DroppedError
-
-    async def _wait_until_gone(self, incoming: web.BaseRequest) -> None:
-        """Wait until the client has closed the connection, or the server stops."""
-        while incoming.transport is not None and not self._stopping.is_set():
-            await self._pause(0.1)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -259,10 +248,9 @@ async def _send(incoming: web.BaseRequest, answer: Answer) -> web.StreamResponse
     transport = incoming.transport
     if transport is None:
         raise DroppedError
-    connection = cast("Connection", incoming.protocol)
     response = _response(answer)
     # aiohttp loses requests that are pipelined after an Upgrade request.
-    if answer.close or connection.last or "Upgrade" in incoming.headers:
+    if answer.close or "Upgrade" in incoming.headers:
         response.force_close()
     timer = asyncio.get_running_loop().call_later(SECONDS, transport.abort)
     try:

@@ -4,7 +4,8 @@
 const $ = (id) => document.getElementById(id);
 const docs = $("docs");
 const role = $("role");
-const scheme = role.dataset.scheme;
+const PROXY_STATUSES = [502, 503, 504];
+const UNKNOWN = "00000000-0000-0000-0000-000000000000";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const paint = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
@@ -19,49 +20,6 @@ const label = () => {
       element.setAttribute("aria-label", name);
 };
 new MutationObserver(label).observe(docs, { childList: true, subtree: true });
-
-const authorize = () => {
-  sessionStorage.setItem("role", role.value);
-  if (role.value) ui.preauthorizeApiKey(scheme, role.value);
-  else ui.authActions.logout([scheme]);
-};
-
-// Swagger UI's own dialog takes any token; the bar then says so.
-const showRole = () => {
-  const token = ui.authSelectors.authorized().getIn([scheme, "value"]) ?? "";
-  const offered = [...role.options].some((option) => option.value === token);
-  role.value = offered ? token : "other";
-};
-
-const scrollToAnswer = () => {
-  requestAnimationFrame(() => {
-    const answer = docs.querySelector(".live-responses-table");
-    if (answer) answer.scrollIntoView({ block: "nearest" });
-  });
-};
-
-const ui = SwaggerUIBundle({
-  url: "/__admin/docs/openapi.json",
-  domNode: docs,
-  docExpansion: "full",
-  tryItOutEnabled: true,
-  displayRequestDuration: true,
-  validatorUrl: null, // it would ask another host
-  responseInterceptor: (response) => {
-    if (response.url.includes("/__admin/")) return response;
-    setTimeout(scrollToAnswer, 50); // once it is rendered
-    refresh();
-    return response;
-  },
-  onComplete: () => {
-    const known = [...role.options].map((option) => option.value);
-    const last = sessionStorage.getItem("role");
-    if (known.includes(last) && last !== "other") role.value = last;
-    authorize();
-    role.addEventListener("change", authorize);
-    ui.getStore().subscribe(showRole);
-  },
-});
 
 const call = async (method, path, content) => {
   const body = content === undefined ? undefined : JSON.stringify(content);
@@ -84,6 +42,75 @@ const text = (tag, content, className = "") => {
   return element;
 };
 
+// The contract, with the ids of this mock as examples of its path parameter.
+const withIds = (contract, operation, ids) => {
+  const values = Object.entries({ ...ids, unknown: UNKNOWN });
+  const examples = Object.fromEntries(values.map(([role, value]) => [role, { value }]));
+  operation.parameters = operation.parameters.map(({ example, ...parameter }) =>
+    parameter.in === "path" ? { ...parameter, examples } : parameter);
+  return { ...contract, servers: [{ url: "/", description: "This mock." }] };
+};
+
+const addOptions = (operation, { tokens, access }) => {
+  const users = Object.entries(tokens).map(([user, token]) => new Option(`${user}: ${access[user]}`, token));
+  role.prepend(...users);
+  role.selectedIndex = 0;
+  const errors = Object.keys(operation.responses).filter((status) => status >= 400);
+  const statuses = [...new Set([...errors.map(Number), ...PROXY_STATUSES])].sort();
+  $("statuses").append(...statuses.map((status) => new Option(status)));
+  $("plan").elements.answer.selectedIndex = 0;
+};
+
+const scrollToAnswer = () => {
+  requestAnimationFrame(() => {
+    const answer = docs.querySelector(".live-responses-table");
+    if (answer) answer.scrollIntoView({ block: "nearest" });
+  });
+};
+
+const start = async () => {
+  const [contract, fixtures] = await Promise.all([call("GET", "docs/openapi.json"), call("GET", "fixtures")]);
+  const operation = Object.values(contract.paths).find((path) => path.put).put;
+  const [scheme] = Object.keys(contract.components.securitySchemes);
+  document.title = `${contract.info.title} (mock)`;
+  addOptions(operation, fixtures);
+
+  const authorize = () => {
+    sessionStorage.setItem("role", role.value);
+    if (role.value) ui.preauthorizeApiKey(scheme, role.value);
+    else ui.authActions.logout([scheme]);
+  };
+
+  // Swagger UI's own dialog takes any token; the bar then says so.
+  const showRole = () => {
+    const token = ui.authSelectors.authorized().getIn([scheme, "value"]) ?? "";
+    const offered = [...role.options].some((option) => option.value === token);
+    role.value = offered ? token : "other";
+  };
+
+  const ui = SwaggerUIBundle({
+    spec: withIds(contract, operation, fixtures.ids),
+    domNode: docs,
+    docExpansion: "full",
+    tryItOutEnabled: true,
+    displayRequestDuration: true,
+    validatorUrl: null, // it would ask another host
+    responseInterceptor: (response) => {
+      setTimeout(scrollToAnswer, 50); // once it is rendered
+      refresh();
+      return response;
+    },
+    onComplete: () => {
+      const known = [...role.options].map((option) => option.value);
+      const last = sessionStorage.getItem("role");
+      if (known.includes(last) && last !== "other") role.value = last;
+      authorize();
+      role.addEventListener("change", authorize);
+      ui.getStore().subscribe(showRole);
+    },
+  });
+};
+
 const requestItem = (entry) => {
   const outcome = [entry.status || "no answer", entry.fault].filter(Boolean).join(" ");
   const refused = entry.status < 200 || entry.status >= 300 || entry.fault;
@@ -95,9 +122,11 @@ const requestItem = (entry) => {
 };
 
 const planItem = (plan) => {
-  const delay = plan.delay ? `, after ${plan.delay} ms` : "";
+  const outcome = [plan.status, plan.example, plan.fault].filter(Boolean).join(" ") || "the real answer";
+  const times = plan.times ? `, ${plan.times} times` : "";
+  const delay = plan.delay ? `, after ${plan.delay} s` : "";
   const id = plan.id ? `, for ${plan.id}` : "";
-  return item(`${plan.status ?? ""} ${plan.example ?? ""} ${plan.fault ?? ""}${delay}${id}`.trim());
+  return item(`${outcome}${times}${delay}${id}`);
 };
 
 let shown = "";
@@ -133,11 +162,12 @@ $("plan").addEventListener("submit", (event) => {
   if (Number(delay.value)) step.delay = Number(delay.value);
   if (Number(answer.value)) step.status = Number(answer.value);
   else step.fault = answer.value;
-  act("POST", "settings", { answerNext: step });
+  act("POST", "settings", { answer_next: step });
 });
 $("clear-planned").addEventListener("click", () => act("DELETE", "settings"));
 $("clear-requests").addEventListener("click", () => act("DELETE", "requests"));
 $("reset").addEventListener("click", () => act("POST", "reset"));
 
+start().catch((error) => say(`The page cannot be shown: ${error.message}`));
 refresh();
 setInterval(() => { if (!document.hidden) refresh(); }, 1000);

@@ -1,0 +1,105 @@
+"""A server that scripts/bench measures; run as a module, a bare aiohttp server."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+from aiohttp import web
+
+import flashback_mock
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+ID = "550e8400-e29b-41d4-a716-446655440000"
+TOKEN = "owner-token"  # noqa: S105 # a fixture of the mock
+BODY: dict[str, str] = flashback_mock.Contract().examples["everything"]
+BARE = (sys.executable, "-m", __name__, "--port")
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+START_SECONDS = 300  # to fill a store with 10^6 configurations
+
+
+@dataclass
+class Server:
+    """A running server and its measurements, by kind of request."""
+
+    name: str
+    command: list[str]
+    url: str
+    process: subprocess.Popen[bytes]
+    rates: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    cpu: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+
+    def rate(self, kind: str) -> float:
+        """Return the median of its requests per second."""
+        return statistics.median(self.rates[kind])
+
+    def cpu_per_request(self, kind: str) -> float:
+        """Return the median of its CPU time per request, in microseconds."""
+        return statistics.median(self.cpu[kind])
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of the server so far."""
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        user = int(stat[11])
+        system = int(stat[12])
+        return (user + system) / CLOCK_TICKS
+
+
+@contextmanager
+def serving(name: str, *command: str) -> Generator[Server]:
+    """Run a command that serves on the port that is its last argument, once it answers."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    program = [*command, str(port)]
+    devnull = subprocess.DEVNULL
+    with subprocess.Popen(program, stdout=devnull, stderr=devnull) as process:
+        server = Server(name, program, f"http://127.0.0.1:{port}", process)
+        try:
+            wait_for(server)
+            yield server
+        finally:
+            process.terminate()
+
+
+def wait_for(server: Server) -> None:
+    """Return once the server accepts the update; raise TimeoutError if it does not."""
+    url = f"{server.url}/ai/llm/{ID}"
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until and server.process.poll() is None:
+        try:
+            httpx.put(url, json=BODY, headers=headers, timeout=5).raise_for_status()
+        except httpx.HTTPError:
+            time.sleep(0.02)
+        else:
+            return
+    command = shlex.join(server.command)
+    raise TimeoutError(f"{server.name}: expected 200 for an update; run it to see why: {command}")
+
+
+def serve_bare(port: int) -> None:
+    """Serve a fixed answer to every request, with aiohttp alone."""
+
+    async def answer(request: web.Request) -> web.Response:
+        await request.read()
+        return web.json_response({"success": True, "aiLlmId": ID, "message": "updated"})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None)
+
+
+if __name__ == "__main__":
+    serve_bare(int(sys.argv[-1]))
