@@ -3,6 +3,7 @@
 import argparse
 import os
 import random
+import signal
 import time
 from collections.abc import Generator
 
@@ -43,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
         follower = Follower(_run(config.option))
     except NoVerdictError as error:
         raise pytest.UsageError(f"no verdict: {error.reason}; {error.cure}") from None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends with a verdict, too
     config.stash[FOLLOWER] = follower
     config.pluginmanager.register(follower)
 
