@@ -23,7 +23,7 @@ PATH_ITEM = {"parameters", "servers", *METHODS}
 DOCUMENT = {
     *("openapi", "info", "servers", "paths", "components", "security", "jsonSchemaDialect"),
 }
-SHOWN = 3  # places in one line
+SHOWN = 3  # places shown on one line
 URLS = ("authorizationUrl", "tokenUrl", "refreshUrl")
 MOST = 200  # URLs of one server
 DEFAULT_PORT = re.compile(r"^(https://[^/]*):443(?=/|$)|^(http://[^/]*):80(?=/|$)")

@@ -1,4 +1,4 @@
-"""Findings, which are changes of a contract with their evidence, and the verdict on all of them."""
+"""Findings: changes of a contract with their evidence, and the verdict on all of them."""
 
 from __future__ import annotations
 

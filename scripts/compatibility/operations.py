@@ -122,7 +122,7 @@ class Pair:
         return (f"Valid in {old}, refused in {new}:", *lines)
 
     def shown_response(self, status: str, *lines: str) -> tuple[str, ...]:
-        """Return the lines that show a response that nobody had to expect."""
+        """Return the lines that show a response that was not documented."""
         old, new = self.versions
         first = f"Possible in {new}, not documented in {old}:"
         return (first, f"{self.base.name} → {status}", *lines)

@@ -100,7 +100,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
 
 def _repeat(session: pytest.Session, run: Run) -> None:
-    """Test what is no longer broken once more: it may be flaky."""
+    """Test once more what is no longer broken: it may be flaky."""
     assert run.again
     decisive = [finding for finding in run.findings.values() if run.findings.decides(finding)]
     run.again.broken_at_once = {finding.promise for finding in decisive}

@@ -36,7 +36,7 @@ def test_stranger_may_not_update(promise: Promise) -> None:
 
 @pytest.mark.clause("workspace-access")
 def test_foreign_configuration_may_not_be_updated(promise: Promise) -> None:
-    """A configuration of another workspace may not be updated, at no level in one's own."""
+    """A configuration of another workspace may not be updated, at any level in one's own."""
     id = promise.need(FOREIGN_ID)
     promise.ask_each(values.any_ways(), id=id)
     for token in promise.backend.users(ADMIN, READER):

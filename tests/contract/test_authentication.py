@@ -77,7 +77,7 @@ def test_no_header_replaces_a_token(promise: Promise) -> None:
 
 @pytest.mark.clause("scheme-case")
 def test_scheme_counts_in_any_case(promise: Promise) -> None:
-    """The scheme's name counts in any case."""
+    """The scheme's name is case-insensitive."""
     token = promise.backend.given[WRITER]
     for scheme in ("bearer", "BEARER", "bEaReR"):
         rule = Rule("scheme-case", "other-case", f"the scheme written `{scheme}`", {200})
@@ -86,7 +86,7 @@ def test_scheme_counts_in_any_case(promise: Promise) -> None:
 
 @pytest.mark.clause("two-tokens")
 def test_two_tokens_give_no_more_than_one(promise: Promise) -> None:
-    """Two `Authorization` headers answer 400 or 401, or as one of them alone would be."""
+    """Two `Authorization` headers answer 400 or 401, or as if there were only one of them."""
     backend = promise.backend
     good = f"Bearer {backend.given[WRITER]}"
     allowed = {400, 401, 403}

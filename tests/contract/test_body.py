@@ -1,4 +1,4 @@
-"""Body: only JSON in UTF-8, announced as such, is read."""
+"""Body: only JSON in UTF-8, declared as such, is read."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_unreadable_body_is_refused(promise: Promise) -> None:
 
 @pytest.mark.clause("body-size")
 def test_body_over_the_limit_is_refused(promise: Promise) -> None:
-    """A body over the limit is refused, in one piece or in chunks; one of the limit is read."""
+    """A body over the limit is refused, whole or in chunks; one of exactly the limit is read."""
     promise.ask(body=values.TEXT.ljust(LARGEST_BODY))
     promise.ask(body=values.TEXT.ljust(LARGEST_BODY + 1))
     promise.ask(body=values.TEXT.ljust(4 * LARGEST_BODY))

@@ -122,7 +122,7 @@ def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
 @pytest.mark.clause("chunked")
 @pytest.mark.usefixtures("unique_names")
 def test_chunked_update_takes_effect(promise: Promise) -> None:
-    """A rename that is sent in chunks and answers 200 has happened."""
+    """A rename that is sent in chunks and answers 200 has been applied."""
     sibling = promise.need(SIBLING_ID)
     name = values.fresh()
     text = contract.to_json(name)

@@ -50,7 +50,7 @@ def answers_alone(promise: Promise, steps: list[Step]) -> dict[str, int]:
 
 
 def like(status: int, request: Request, kind: str, when: str) -> Expectation:
-    """Return the expectation of the status that the request gets alone."""
+    """Expect the status that the request gets alone."""
     usual = expectation_of(request)
     words = f"{usual.words}, {when}"
     return replace(usual, statuses=frozenset({status}), clause="alone", kind=kind, words=words)
@@ -68,7 +68,7 @@ def test_first_request_is_answered_like_any(promise: Promise) -> None:
 
 @pytest.mark.clause("idempotent")
 def test_same_update_again_and_again_answers_200(promise: Promise) -> None:
-    """Sending an update again, on one connection a hundred times, answers as the first time."""
+    """An update that is sent a hundred times on one connection always answers 200."""
     everything = {**values.EVERYTHING, **values.fresh()}
     for body in (*[values.GOOD] * 100, *[values.fresh()] * 3, *[everything] * 3):
         promise.expect(AGAIN, body=body)

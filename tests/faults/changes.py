@@ -41,7 +41,7 @@ class Changes(dict[str, NamedChange]):
         self.family = family
 
     def before(self, promises: str = "") -> Callable[[Before], Before]:
-        """Change a request before the mock sees it, or answer in the mock's place."""
+        """Change a request before the mock sees it, or answer instead of the mock."""
         return self._decorator(promises, "before")
 
     def after(self, promises: str = "") -> Callable[[After], After]:
@@ -87,7 +87,7 @@ class Changes(dict[str, NamedChange]):
             self.add(name, promises, before=change)
 
     def answers(self, promises: str, status: int, /, **conditions: Condition) -> None:
-        """Answer in the mock's place where the condition holds."""
+        """Answer instead of the mock where the condition holds."""
         for name, condition in conditions.items():
 
             def change(request: Request, condition: Condition = condition) -> Answer | None:

@@ -1,4 +1,4 @@
-"""The templates of the reports, and the filters with which they show a backend's text as text."""
+"""The templates of the reports, and filters that escape the backend's text."""
 
 import base64
 import hashlib

@@ -163,7 +163,7 @@ def path_of(id: str, *, escaped: bool = False) -> str:
 
 
 def lacking(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield what a change of the contract left out, and the cure: nothing can be judged so."""
+    """Yield what a change of the contract left out, and the cure: otherwise no verdict."""
     for field, schema in PROPERTIES.items():
         if field not in EVERYTHING:
             yield f"openapi.yaml: the example `everything` has no {field}", "add it"

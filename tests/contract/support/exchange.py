@@ -128,7 +128,7 @@ class Response:
 
     @property
     def is_too_busy(self) -> bool:
-        """Whether the backend, or a proxy before it, had no time for the request."""
+        """Whether the backend, or a proxy in front of it, was too busy for the request."""
         from_a_proxy = self.status in (502, 503, 504) and "json" not in self.media_type
         return self.status == 429 or from_a_proxy
 

@@ -15,7 +15,7 @@ class BrokenPromiseError(AssertionError):
     """A promise is broken; the findings travel in the exception."""
 
     def __init__(self, findings: "list[Finding]") -> None:
-        """Have the findings."""
+        """Hold the findings."""
         super().__init__("; ".join(finding.title for finding in findings))
         self.findings = findings
 
@@ -70,7 +70,7 @@ class Finding:
         return f"{subject[:1].upper()}{subject[1:]}: got {got}"
 
     def show(self, exchange: Exchange, sent: str) -> None:
-        """Count an exchange; keep the shortest as examples, each of them different in words."""
+        """Count an exchange; keep the shortest ones as examples, each with another description."""
         self.count += 1
         shortest: dict[str, Example] = {}
         examples = [*self.examples, Example(sent, exchange)]

@@ -139,7 +139,7 @@ def encodings(canary: str) -> Iterator[tuple[str, str, int]]:
 
 
 def _base64(octets: bytes) -> Iterator[str]:
-    """Yield the octets in base64, once and twice: where they begin decides how it looks."""
+    """Yield the octets in base64, once and twice: the text depends on where they begin."""
     for lead in range(3):
         once = base64.b64encode(b"x" * lead + octets)[4:-4]
         yield once.decode()

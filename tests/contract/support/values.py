@@ -23,7 +23,7 @@ INVALID: list[Any] = [{"name": ""}, {"unknown": "field"}, {"aiType": None}, b"{"
 
 RANDOM = random.Random()  # noqa: S311 - seeded for each promise, not a secret
 
-# One character of every 64 in Unicode, so one or more of every script in use.
+# One in 64 Unicode characters, so at least one of every script in use.
 NOT_LETTERS = ("Cc", "Cn", "Cs")  # controls, unassigned characters, surrogates
 LETTERS = [
     character
@@ -101,7 +101,7 @@ def unusual(field: str) -> list[Any]:
 
 
 def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
-    """Yield the kinds so that each comes right after each other one, and after itself."""
+    """Yield the kinds so that each one directly follows every other one, and itself."""
     for first in range(len(kinds)):
         yield kinds[first]
         for second in range(first + 1, len(kinds)):
@@ -110,7 +110,7 @@ def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
 
 
 def bodies() -> Iterator[Any]:
-    """Yield bodies of any fields together, in any order, and all that JSON lets one write."""
+    """Yield bodies of any fields, in any order, and in every spelling that JSON allows."""
     everything = {**EVERYTHING, **fresh()}
     for size in range(len(everything) + 1):
         for number, fields in enumerate(combinations(everything, size)):

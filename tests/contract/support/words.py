@@ -8,7 +8,7 @@ LONGEST = 60  # characters of a value that are worth reading
 
 
 def id_of(*parts: str) -> str:
-    """Return an id such as `lengths/name-minLength/200`, of clause, kind and what came."""
+    """Return an id such as `lengths/name-minLength/200`, of clause, kind and outcome."""
     return "/".join(re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts)
 
 
