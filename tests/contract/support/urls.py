@@ -44,10 +44,13 @@ def has_userinfo(value: str) -> bool:
 
 def may_be_refused(value: str) -> bool:
     """Return whether a backend may refuse the URL for its host: private, local, or not in DNS."""
-    host = (urlsplit(value).hostname or "").rstrip(".")
+    if not whatwg_accepts(value):
+        return True
+    host = ada_url.URL(value).hostname.strip("[]").rstrip(".")  # `127.1` is 127.0.0.1 here
     try:
         ip_address(host)
     except ValueError:
         labels = host.split(".")
-        return len(labels) < 2 or len(host) > 253 or any(len(label) > 63 for label in labels)
+        is_in_dns = len(host) < 254 and all(0 < len(label) < 64 for label in labels)
+        return len(labels) < 2 or not is_in_dns
     return True
