@@ -142,8 +142,8 @@ def test_link_leads_to_the_finding(show: Open) -> None:
     page = show(broken())
     page.locator("#promises").get_by_role("link", name="No response to a body").click()
     expect(page.locator("article:target")).to_contain_text("No response to a body over the limit")
-    page.locator("#promises").get_by_role("link", name="A proxy before").click()
-    expect(page.locator("article:target")).to_contain_text("A proxy before the backend answered")
+    page.locator("#promises").get_by_role("link", name="A refusal before").click()
+    expect(page.locator("article:target")).to_contain_text("A refusal before the endpoint")
 
 
 def test_untested_promises_have_a_reason(show: Open) -> None:

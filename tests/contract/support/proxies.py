@@ -1,4 +1,4 @@
-"""Who answered: the application, or a proxy in front of it."""
+"""Who answered: the endpoint, or a proxy, server or router before it."""
 
 import re
 from dataclasses import dataclass
@@ -21,18 +21,18 @@ PROXY_PAGE = re.compile(
 
 @dataclass(frozen=True)
 class Shape:
-    """How the application's responses look, to tell them from those of a proxy in front of it."""
+    """How the endpoint's responses look, to tell them from those of what is before it."""
 
     known: frozenset[tuple[str | None, frozenset[str]]] = frozenset()  # server, other headers
 
     def including(self, response: Response) -> "Shape":
-        """Return the shape that a response has, too, which surely is the application's."""
+        """Return the shape that a response has, too, which surely is the endpoint's."""
         names = {name.lower() for name, _ in response.headers}
         headers = frozenset(names - CHANGING_HEADERS)
         return Shape(self.known | {(response.header("Server"), headers)})
 
     def differs(self, response: Response) -> bool:
-        """Return whether a proxy, or the server before it routes, made the response."""
+        """Return whether a proxy, server or router before the endpoint made the response."""
         if response.status in BEFORE_ROUTING:
             return True
         if "json" in response.media_type or response.succeeded:

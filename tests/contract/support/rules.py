@@ -57,7 +57,7 @@ def ordinary(exchange: Exchange, expectation: Expectation, shape: Shape) -> Iter
         yield _breach(clause, kind, "no response", "a response", exchange.failure)
         return
     if shape.differs(response):
-        yield _from_a_proxy(exchange, expectation)
+        yield _before_the_endpoint(exchange, expectation)
         return
     if response.status >= 500 and response.status not in expectation.statuses:
         yield _server_error(exchange, expectation)
@@ -82,13 +82,13 @@ def _breach(clause: str, kind: str, outcome: str, expected: str, got: str) -> Br
     return Breach(clause, kind, outcome, expected, got, explained_by=tuple(broader))
 
 
-def _from_a_proxy(exchange: Exchange, expectation: Expectation) -> Breach:
-    got = f"{exchange.got}, answered by a proxy before the backend"
-    outcome = f"{exchange.got}-by-a-proxy"
+def _before_the_endpoint(exchange: Exchange, expectation: Expectation) -> Breach:
+    got = f"{exchange.got}, answered before the endpoint (by a proxy, server or router)"
+    outcome = f"{exchange.got}-before-the-endpoint"
     if expectation.must_succeed:
         clause = expectation.clause
         return _breach(clause, expectation.kind, outcome, expectation.expected, got)
-    expected = "a refusal, by the backend or before it"
+    expected = "a refusal, by the endpoint or before it"
     return Breach(
         "before-the-application", "refused", outcome, expected, got,
         is_basic=True, severity="note",
