@@ -78,6 +78,8 @@ def test_order() -> None:
     assert unparsed.statuses == {400, 401, 413, 415}
     assert reader.statuses == {400, 403}
     assert unknown.statuses == {404}
+    assert without_token.words_for(401) == "without a token"
+    assert unparsed.words_for(400) == "without a token; a body that is not JSON"
     assert without_token.access
     assert without_token.access.clause == "authentication"
 

@@ -32,6 +32,14 @@ class Expectation(Rule):
         """Return the statuses in words."""
         return of_statuses(self.statuses)
 
+    def words_for(self, status: int) -> str:
+        """Return what was sent, in words; the body too if a refusal may be about that."""
+        if self.access:
+            for reason in self.reasons:
+                if status in reason.statuses:
+                    return f"{self.words}; {reason.words}"
+        return self.words
+
     def by(self, rule: Rule) -> Self:
         """Return the expectation by a rule that only the test knows."""
         access = self.access

@@ -209,7 +209,7 @@ class Promise:
     def hold(self, exchange: Exchange, expectation: Expectation | None = None) -> bool:
         """Check an exchange against the rules; return whether it broke none."""
         expectation = expectation or expectation_of(exchange.request)
-        sent = expectation.words
+        sent = expectation.words_for(exchange.status)
         kept = True
         for leak in rules.leaks(exchange, self.run.credentials):
             kept = not self.record(leak, exchange, sent) and kept
