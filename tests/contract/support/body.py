@@ -141,15 +141,15 @@ class _Parser:
         return value
 
     def _number(self, digits: str) -> float:
-        """Return the number, or a small one of its type if it is too large to read."""
+        """Return the number, or a large one if it is too large to read."""
         exponent = digits.lower().partition("e")[2].strip("+-")
         if len(digits) > LONGEST_NUMBER or len(exponent) > 3:
             self.oddities.append(_open("number", "a number that is too large"))
-            digits = "0"
+            digits = "1e308"
         if digits.lstrip("-").isdigit():
             return int(digits)
         number = float(digits)
-        return number if isfinite(number) else 0.5
+        return number if isfinite(number) else 1e308
 
     def _constant(self, name: str) -> None:
         raise ValueError(f"constant {name}")
