@@ -56,10 +56,10 @@ class Promise:
     run: Run
     rounds: int = 0
     requests: int = 0
-    held: int = 0  # exchanges that reached the last rule, or broke one of access
+    held: int = 0  # exchanges that broke no rule
     skipped: str = ""  # why it was not tested
     found: dict[str, Finding] = field(default_factory=dict)
-    hiding: set[str] = field(default_factory=set)  # ids of more basic findings
+    hiding: set[str] = field(default_factory=set)  # ids of the findings that the others have
     broken_since: float | None = None
 
     @property
@@ -215,12 +215,10 @@ class Promise:
             kept = not self.record(leak, exchange, sent) and kept
         open_door = rules.access(exchange, expectation)
         if open_door:
-            self.held += 1
             self.record(open_door, exchange, sent)
             return False
         for breach in rules.ordinary(exchange, expectation, self.backend.shape):
             if self.record(breach, exchange, sent):
-                self.held += not breach.is_basic
                 return False
         self.held += 1
         self.run.findings.judged.add(expectation.id)
@@ -238,7 +236,7 @@ class Promise:
             self._confirm(breach, exchange, sent)
         finding = self._add(breach, exchange, sent)
         hides = finding.severity != "accepted"
-        if hides and breach.is_basic:
+        if hides:
             self.hiding.add(finding.id)
         if finding.finder == self.name or not breach.is_basic:
             self.found[finding.id] = finding
