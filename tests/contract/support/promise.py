@@ -21,7 +21,7 @@ from support.leaks import Credentials
 from support.rule import Breach, Rule
 
 AFTER_A_FINDING = 2.0  # seconds that a promise is tested after its first finding
-IN_ALL = 20.0  # seconds that all broken promises are tested after their first finding
+IN_ALL = 15.0  # seconds that all broken promises are tested after their first finding
 SUSPICIOUS = (0, 401, 403, 404, 405)  # statuses, as 5xx, that the backend may answer to all
 
 
