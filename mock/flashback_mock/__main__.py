@@ -149,7 +149,11 @@ def _read_token(file: Path) -> str:
 
 
 def _check_keys(options: argparse.Namespace) -> None:
-    if not options.keys or not options.store or "://" in options.store:
+    if not options.keys:
+        return
+    if not options.store:
+        raise ValueError("--keys: goes with --store; a mock in memory keeps no keys")
+    if "://" in options.store:
         return
     if options.keys.resolve().parent == Path(options.store).resolve().parent:
         raise ValueError(

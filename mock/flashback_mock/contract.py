@@ -87,7 +87,7 @@ class Contract:
                 if status in (0, known_status) and name in ("", known_name):
                     return known_status, example
         listed = (f"{code} ({', '.join(names)})" for code, names in self.answers.items())
-        raise ValueError("example: there is no such example; there are " + ", ".join(listed))
+        raise ValueError("no such example; there are " + ", ".join(listed))
 
     def message(self, status: int) -> str:
         """Return the message of the first example of a status."""

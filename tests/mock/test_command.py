@@ -128,10 +128,12 @@ def test_unusable_origin_is_refused(refused: Refused, origin: str) -> None:
     assert "must be an origin such as http://localhost:3000" in said
 
 
-def test_keys_in_the_stores_folder_are_refused(refused: Refused, tmp_path: Path) -> None:
-    """Keys next to the store would make its encryption useless."""
+def test_keys_beside_or_without_a_store_are_refused(refused: Refused, tmp_path: Path) -> None:
+    """Keys next to the store would make its encryption useless; without a store, there are none."""
     said = refused("--store", tmp_path / "store.db", "--keys", tmp_path / "keys")
     assert said.startswith("--keys: is in the store's folder")
+    said = refused("--keys", tmp_path / "keys")
+    assert said == "--keys: goes with --store; a mock in memory keeps no keys"
 
 
 @pytest.mark.parametrize(
@@ -210,7 +212,7 @@ def logged(**popen: Any) -> str:
         with httpx.Client(base_url=url, headers=headers, trust_env=False) as client:
             client.put(f"/ai/llm/{MAIN}", json={"name": "x", "secret": "sec-ret"})
             client.put(f"/ai/llm/{MAIN}", json={}, headers={"Authorization": "Bearer bad-token"})
-            plan = {"answer_next": {"fault": "malformed", "delay": 0.005}}
+            plan = {"answerNext": {"fault": "malformed", "delay": 5}}
             client.post("/__admin/settings", json=plan)
             client.put(f"/ai/llm/{MAIN}", json={"key": "sec-ret"})
             client.post("/__admin/configurations", json={"id": "\nx\x1b[2J", "name": "odd"})

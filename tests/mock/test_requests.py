@@ -283,12 +283,22 @@ def test_concurrent_updates_are_all_answered(mock: Mock, http: httpx.Client) -> 
     assert stored["endpoint"] == f"https://{stored['name'].split()[1]}.example"
 
 
-def test_every_answer_has_a_request_id(http: httpx.Client, mock: Mock) -> None:
-    """Every answer has a new X-Request-Id, which the log has, too; the caller's is ignored."""
-    for path in (mock.ids["main"], "unknown", "a/b"):
-        answer = http.put(path, json={}, headers={"X-Request-Id": "r-1"})
-        assert len(answer.headers["X-Request-Id"]) == 32
-        assert answer.headers["X-Request-Id"] == mock.requests[-1].request_id
+def test_request_id_is_adopted_or_made(http: httpx.Client, mock: Mock) -> None:
+    """A well-formed X-Request-Id without a credential is returned and logged; else one is made."""
+    main, secret = mock.ids["main"], "s3cret-9f1c"
+    for given in ("abc-123._", "x" * 64):
+        answer = http.put(main, json={}, headers={"X-Request-Id": given})
+        assert answer.headers["X-Request-Id"] == given == mock.requests[-1].request_id
+    tokens = mock.tokens
+    credentials = (tokens["owner"], tokens["reader"], f"x-{tokens['owner']}", secret, f"x-{secret}")
+    for given in ("", "x" * 65, "a b", *credentials):
+        for body in ({"secret": secret}, {"secret": secret, "aiType": "BAD"}):
+            answer = http.put(main, json=body, headers={"X-Request-Id": given})
+            assert len(answer.headers["X-Request-Id"]) == 32
+            assert mock.requests[-1].request_id == answer.headers["X-Request-Id"]
+    wrong = {"Authorization": "Bearer wrong", "X-Request-Id": "abc"}
+    assert len(http.put(main, json={}, headers=wrong).headers["X-Request-Id"]) == 32
+    assert http.put(main + "/x").headers["X-Request-Id"]
 
 
 ORIGIN = "http://localhost:3000"

@@ -343,7 +343,7 @@ def test_vanished_clients_cost_nothing(mock: Mock, http: httpx.Client) -> None:
 def test_sigterm_sends_the_answers_that_are_due() -> None:
     """SIGTERM ends planned delays and timeouts, sends due answers, and takes under a second."""
     with command() as (process, _, url), ExitStack() as stack:
-        plan = {"answer_next": [{"delay": 60}, {"fault": "timeout"}]}
+        plan = {"answerNext": [{"delay": 60_000}, {"fault": "timeout"}]}
         httpx.post(f"{url}/__admin/settings", json=plan, trust_env=False)
         address = (urlsplit(url).hostname, urlsplit(url).port)
         wires: list[socket.socket] = []
@@ -352,7 +352,7 @@ def test_sigterm_sends_the_answers_that_are_due() -> None:
         for count in (1, 2):
             wires.append(stack.enter_context(socket.create_connection(address, 15)))
             wires[-1].sendall(request.encode())
-            waiting = {"count": count, "timeout": 30}
+            waiting = {"count": count, "timeout": 30_000}
             httpx.post(f"{url}/__admin/requests/wait", json=waiting, trust_env=False, timeout=40)
         start = time.monotonic()
         process.send_signal(signal.SIGTERM)

@@ -30,6 +30,10 @@ from .routes import Routes
 log = logging.getLogger("flashback_mock")
 
 BEARER = re.compile(f"bearer +({BEARER_TOKEN.pattern})", re.IGNORECASE)
+REQUEST_ID = re.compile("[0-9A-Za-z._-]{1,64}")
+# As Prism reads them: `Prefer: code=404, example=notFound`, and `?__code=404&__example=notFound`.
+PREFER = re.compile(r"(?:^|[,;])\s*(code|example)\s*=\s*\"?([^\s\",;]+)", re.IGNORECASE)
+QUERY = re.compile(r"(?:^|&)__(code|example)=([^&]+)")
 METHODS = frozenset(HTTPMethod)
 PROXY_STATUSES = (502, 503, 504)  # a proxy sends them when the service is down
 PROXY_PAGE = (
@@ -97,6 +101,7 @@ class App:
         token = bearer_token(authorization)
         try:
             changes = self._valid_changes(request, id)
+            preferred = self._preferred(request)
         except HttpError:
             # Before anything else a user needs a valid token, even to learn what is wrong.
             entry.user = (token and await self._mock.store.user_of(token)) or ""
@@ -104,19 +109,25 @@ class App:
                 raise self._unauthorized(authorization) from None
             raise
         entry.fields = tuple(changes)
+        stores = plan.stores and not preferred
         try:
             # An update without changes shows who sends the request, and whether it is allowed.
-            stored = changes if plan.stores else {}
-            entry.user = await self._mock.store.update(token, id or "", stored)
+            entry.user = await self._mock.store.update(token, id or "", changes if stores else {})
+            entry.updated = stores
+            entry.configuration = id or ""
         except UnauthorizedError:
             raise self._unauthorized(authorization) from None
         except RefusedError as refused:
             entry.user = refused.user
             if not isinstance(refused, NotFoundError):
                 entry.configuration = id or ""
-            raise self._refusal(refused) from None
-        entry.configuration = id or ""
-        entry.updated = plan.stores
+            if not preferred:
+                raise self._refusal(refused) from None
+        finally:
+            if entry.user and "X-Request-Id" in request.headers:
+                await self._adopt_request_id(request, entry, changes)
+        if preferred:
+            return preferred
         message = self._contract.message(200)
         return json_answer(200, {"success": True, "aiLlmId": id, "message": message})
 
@@ -133,6 +144,35 @@ class App:
         if error:
             raise HttpError(400, error)
         return changes
+
+    def _preferred(self, request: Request) -> Answer | None:
+        """Return the example that a request asks for, if any; raise `HttpError`."""
+        if not request.query and "Prefer" not in request.headers:
+            return None
+        preferences = ",".join(request.headers.getall("Prefer", []))
+        pairs = QUERY.findall(request.query) + PREFER.findall(preferences)
+        if not pairs:
+            return None
+        wanted = {name.lower(): value for name, value in pairs}
+        statuses = {"": 0, **{str(status): status for status in self._contract.answers}}
+        status = statuses.get(wanted.get("code", ""), -1)
+        try:
+            return json_answer(*self._contract.example(status, wanted.get("example", "")))
+        except ValueError as error:
+            raise HttpError(400, f"Prefer: {error}") from None
+
+    async def _adopt_request_id(
+        self, request: Request, entry: Entry, changes: dict[str, str]
+    ) -> None:
+        """Use X-Request-Id if it is well-formed and contains no credential."""
+        given = request.headers["X-Request-Id"]
+        if not REQUEST_ID.fullmatch(given):
+            return
+        secrets = request.headers["Authorization"].split()
+        secrets += [changes[name] for name in self._contract.credentials & changes.keys()]
+        overlaps = any(secret in given or given in secret for secret in secrets)
+        if not overlaps and not await self._mock.store.user_of(given):
+            entry.request_id = given
 
     def _unauthorized(self, authorization: list[str]) -> HttpError:
         if not authorization:
