@@ -79,7 +79,7 @@ def commands(folder: Path, sizes: list[int], running: ExitStack) -> Commands:
         if cluster:
             stores["PostgreSQL"] = ("--store", cluster.schema())
         for name, store in stores.items():
-            keys = ("--keys", str(folder / "keys" / f"{name}-{size}"))
+            keys = ("--keys", str(folder / "keys" / f"{name}-{size}")) if store else ()
             found[f"{name}, {size:,}"] = (*mock, *store, *keys, "--port")
     if prism := shutil.which("prism"):
         found[PRISM] = (prism, "mock", CONTRACT, "--port")
