@@ -24,7 +24,7 @@ from flashback_mock.stores import (
 )
 
 from . import body
-from .messages import Answer, HttpError, Request, error_answer, json_answer
+from .messages import ENCODER, Answer, HttpError, Request, error_answer, json_answer
 from .routes import Routes
 
 log = logging.getLogger("flashback_mock")
@@ -40,6 +40,7 @@ PROXY_PAGE = (
     "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
     "</body>\r\n</html>\r\n"
 )
+ID_PLACE = "{id}"
 EXPOSED_HEADERS = "Retry-After, WWW-Authenticate, X-Request-Id"
 
 
@@ -51,6 +52,10 @@ class App:
         self._contract = mock.contract
         self._mock = mock
         self._origins = frozenset(cors_origins)
+        # Encoded once: the bodies of all updates differ only in the id.
+        self._updated = ENCODER.encode(
+            {"success": True, "aiLlmId": ID_PLACE, "message": self._contract.message(200)}
+        )
         self.routes = Routes()
         self.routes.add("PUT", self._contract.path, self._put)
         if cors_origins:
@@ -128,8 +133,8 @@ class App:
                 await self._adopt_request_id(request, entry, changes)
         if preferred:
             return preferred
-        message = self._contract.message(200)
-        return json_answer(200, {"success": True, "aiLlmId": id, "message": message})
+        content = self._updated.replace(f'"{ID_PLACE}"', ENCODER.encode(id), 1)
+        return Answer(200, content.encode(), CIMultiDict({"Content-Type": "application/json"}))
 
     def _valid_changes(self, request: Request, id: str | None) -> dict[str, str]:
         """Return the valid changes of a request; raise `HttpError` with the invalid fields."""
