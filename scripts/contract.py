@@ -116,16 +116,17 @@ def _start(arguments: list[str], environment: dict[str, str]) -> subprocess.Pope
     """Run pytest with the command's own arguments, overridden by these."""
     command = [sys.executable, "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
     command += ["--report-dir", "reports", *sys.argv[1:], *arguments]
+    environment.pop("PYTEST_ADDOPTS", None)  # meant for another pytest
     return subprocess.Popen(command, env=environment)
 
 
 def _status(tests: subprocess.Popen[bytes]) -> int:
     """Return the exit status of the tests; they report an interruption themselves."""
 
-    def interrupt(_signal: int, _frame: object) -> None:
-        tests.send_signal(signal.SIGINT)
+    def terminate(_signal: int, _frame: object) -> None:
+        tests.terminate()
 
-    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGTERM, terminate)
     try:
         return tests.wait()
     except KeyboardInterrupt:  # a terminal interrupts them too

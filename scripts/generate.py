@@ -120,7 +120,7 @@ def _schema_problems(schema: dict[str, Any]) -> Iterator[str]:
 
 
 def render(contract: Path, output: Path, templates: Path | None = None) -> None:
-    """Run the generator, without our templates if `bare`; its warnings are errors here."""
+    """Run the generator, with our templates if they are given; its warnings are errors here."""
     from openapi_python_client import Project  # noqa: PLC0415
     from openapi_python_client.config import Config, ConfigFile, MetaType  # noqa: PLC0415
     from openapi_python_client.parser import GeneratorData  # noqa: PLC0415

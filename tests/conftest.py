@@ -19,6 +19,11 @@ ROOT = Path(__file__).parents[1]
 collect_ignore = ["contract"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest test, so that no worker has to wait for it at the end."""
+    items.sort(key=lambda item: item.name != "test_checks_pass")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """Return the root of the repository."""

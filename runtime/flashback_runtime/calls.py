@@ -126,7 +126,7 @@ class Response(Generic[P]):
         return httpx.Response(200, headers=media_type, content=self.content).text
 
     def json(self) -> Any:
-        """Return the body as JSON, a byte order mark or not; raise ValueError."""
+        """Return the body as JSON, with or without a byte order mark; raise ValueError."""
         return json.loads(self.content)
 
     def parse(self) -> None:
@@ -184,5 +184,5 @@ class Response(Generic[P]):
 
 
 def printable(text: str) -> str:
-    """Return at most 500 characters, none of which could fake a line of a log."""
+    """Return at most 500 characters, none of which can fake a log line."""
     return "".join(char if char.isprintable() else " " for char in text[:500])

@@ -166,7 +166,7 @@ def _redact_chain(error: BaseException, secrets: list[Secret], method: str) -> N
 
 
 def _in_words(error: BaseException, root: BaseException) -> str:
-    """Return the error's name and text, with the system's reason where it says none."""
+    """Return the error's name and text, and the system's reason if the text gives none."""
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
     reason = str(root) if isinstance(root, Exception) else ""  # not of a cancellation
     return text if reason in text else f"{text} ({reason})"

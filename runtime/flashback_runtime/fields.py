@@ -19,7 +19,7 @@ U = TypeVar("U")
 
 
 class Unset(Enum):
-    """The type of UNSET: a field that is left out. There is one, in copies and pickles too."""
+    """The type of UNSET: a field that is left out. There is one instance, copies included."""
 
     UNSET = "UNSET"
 
@@ -48,7 +48,7 @@ def box(value: str | Secret | Unset) -> Secret | Unset:
 
 
 def box_values(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, Any]:
-    """Return a copy with the values of these names in boxes, or with all of them.
+    """Return a copy with the values of these names in boxes; by default all values.
 
     Anything but a mapping is returned as it is.
     """

@@ -1,4 +1,4 @@
-"""The retry policy: which outcomes are retried, when, and what a call ends with.
+"""The retry policy: which outcomes are retried, when, and how a call ends.
 
 No retry library: the deadline, Retry-After and the second token would still be decided here.
 """
@@ -42,7 +42,7 @@ async def send(call: Call[Any, P], settings: Settings, connections: Connections)
     """Return the response of any status; raise ApiConnectionError or ResponseDecodeError.
 
     Lost connections, 408, 429 and 5xx are retried if the operation is idempotent or the request
-    was not sent; a 401 is, once, if the token is a function that returns another one then.
+    was not sent; a 401 is retried once, if the token is a function that then returns another one.
     """
     io = connections.io
     progress = _Progress(call, settings)

@@ -71,7 +71,7 @@ def redact(text: str, secrets: Iterable[Secret]) -> str:
 
 
 def _forms(plain: str) -> set[str]:
-    """Return the plain text, and as JSON, HTML, URL, form and Python source have it."""
+    """Return the text as it is, and as written in JSON, HTML, URLs, forms and Python source."""
     quoted = {json.dumps(plain)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1]}
     slashed = {text.replace("/", "\\/") for text in quoted}
     encoded = {quote(plain), quote(plain, safe=""), quote_plus(plain)}

@@ -35,7 +35,6 @@ class Contract:
     document: dict[str, Any]
     source: str
     text: str
-    released: bool = True
 
     @property
     def version(self) -> str:
@@ -69,10 +68,7 @@ class Contract:
                 raise self.error(f"$ref {thing['$ref']!r} is circular; one must be a definition")
             seen.append(thing["$ref"])
             thing = self.resolve(thing["$ref"])
-        if thing is not None and not is_mapping(thing):
-            where = f"$ref {seen[-1]!r} points to" if seen else "found"
-            raise self.error(f"expected an object, {where} {str(thing)[:40]!r}; fix it")
-        return thing or {}
+        return thing if is_mapping(thing) else {}
 
     def inlined(self, part: Any, inside: tuple[str, ...] = ()) -> Any:
         """Return the part with its references inlined, without descriptions and extensions."""
@@ -105,7 +101,7 @@ def must_be_valid(contract: Contract) -> None:
         raise contract.error(f"{place} is not valid OpenAPI 3.1 ({what}); fix it")
 
 
-def parse(text: str, source: str, *, released: bool = True) -> Contract:
+def parse(text: str, source: str) -> Contract:
     """Parse a contract; raise CannotCompareError if it is not an OpenAPI 3.1 document."""
     from ruamel.yaml import YAML  # noqa: PLC0415 # slow to import
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415
@@ -129,7 +125,7 @@ def parse(text: str, source: str, *, released: bool = True) -> Contract:
     dialect = document.get("jsonSchemaDialect", DIALECTS[0])
     if dialect not in DIALECTS:
         raise CannotCompareError(f"{source}: only JSON Schema 2020-12 can be read, not {dialect}")
-    return Contract(document, source, text, released)
+    return Contract(document, source, text)
 
 
 def from_file(path: Path) -> Contract:
@@ -169,7 +165,7 @@ def default_base(head: Contract) -> Contract | str:
     """Return the last release, else the version before this one, else why there is neither.
 
     Without a release tag, all commits of a version belong together: the base is the newest commit
-    with another `info.version`, or, if there is none, the contract before its last change.
+    with another `info.version`.
     """
     if git("rev-parse", "--git-dir") is None:
         return "this is not a git checkout"
@@ -177,11 +173,11 @@ def default_base(head: Contract) -> Contract | str:
         text = git("show", f"{tag}:{NAME}")
         if text is not None:
             return parse(text, tag)
-    commit = _previous_version(head.version) or _previous_change()
-    text = git("show", f"{commit}:{NAME}")
-    if text is not None:
-        name = (git("rev-parse", "--short", commit) or commit).strip()
-        return parse(text, f"commit {name}", released=False)
+    for commit in (git("log", "--format=%h", "--", NAME) or "").split():
+        text = git("show", f"{commit}:{NAME}") or ""
+        stated = VERSION_LINE.search(text)
+        if stated and stated[1] != head.version:
+            return parse(text, f"commit {commit}")
     if (git("rev-parse", "--is-shallow-repository") or "").strip() == "true":
         return "this clone is shallow; fetch its history with: git fetch --unshallow --tags"
     return "it is the first version"
@@ -193,19 +189,3 @@ def _release_tags() -> list[str]:
     releases = [match for name in names if (match := RELEASE.fullmatch(name))]
     releases.sort(key=lambda match: tuple(map(int, match.groups())), reverse=True)
     return [match[0] for match in releases]
-
-
-def _previous_version(version: str) -> str | None:
-    """Return the newest commit whose contract has another version."""
-    for commit in (git("log", "--format=%h", "--", NAME) or "").split():
-        stated = VERSION_LINE.search(git("show", f"{commit}:{NAME}") or "")
-        if stated and stated[1] != version:
-            return commit
-    return None
-
-
-def _previous_change() -> str:
-    """Return the commit before the last change, which may not be committed yet."""
-    if git("diff", "--quiet", "HEAD", "--", NAME) is None:
-        return "HEAD"
-    return (git("log", "-1", "--format=%h", "--", NAME) or "").strip() + "^"

@@ -1,4 +1,4 @@
-"""Findings, which are changes of a contract with their evidence, and the verdict on all of them."""
+"""Findings: changes of a contract with their evidence, and the verdict on all of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from scripts.compatibility.documents import CannotCompareError
 from scripts.compatibility.values import canonical_json, is_list, is_mapping
@@ -89,11 +91,8 @@ class Findings:
         return list(made.values())
 
 
+Version = tuple[int, int, int]
 VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
-STEPS = ("none", "patch", "minor", "major")
-# SemVer, and what it means before 1.0.
-STABLE = {Change.BREAKING: "major", Change.UNDECIDED: "major", Change.ADDITION: "minor"}
-INITIAL = {Change.BREAKING: "minor", Change.UNDECIDED: "minor", Change.ADDITION: "patch"}
 VERDICTS = ("breaking", "addition", "words")
 KEYS = {"finding", "verdict", "reason", "date"}
 
@@ -114,43 +113,27 @@ class Verdict:
         return max(weights, default=Change.NONE)
 
     @property
-    def due(self) -> str:
-        """Return the smallest step that the findings need."""
-        weight = self.weight()
-        if weight == Change.NONE or (weight == Change.WORDS and not self.base.released):
-            return "none"
-        return (STABLE if core(self.base)[0] else INITIAL).get(weight, "patch")
-
-    @property
-    def step(self) -> str:
-        """Return the step that the version made, or `backwards`."""
-        old = core(self.base)
-        new = core(self.head)
-        if new < old:
-            return "backwards"
-        changed = (name for name, a, b in zip(STEPS[:0:-1], old, new, strict=True) if a != b)
-        return next(changed, "none")
-
-    @property
-    def least(self) -> str:
-        """Return the smallest version that is high enough."""
+    def least(self) -> Version:
+        """Return the smallest version that is high enough, by SemVer; 0.x moves one step less."""
         major, minor, patch = core(self.base)
-        return {
-            "major": f"{major + 1}.0.0",
-            "minor": f"{major}.{minor + 1}.0",
-            "patch": f"{major}.{minor}.{patch + 1}",
-            "none": self.base.version,
-        }[self.due]
+        weight = self.weight()
+        if weight == Change.NONE:
+            return major, minor, patch
+        if weight >= Change.UNDECIDED and major:
+            return major + 1, 0, 0
+        if weight >= Change.UNDECIDED or (weight == Change.ADDITION and major):
+            return major, minor + 1, 0
+        return major, minor, patch + 1
 
     @property
-    def step_is_enough(self) -> bool:
-        """Return whether the version is high enough."""
-        return self.step != "backwards" and STEPS.index(self.step) >= STEPS.index(self.due)
+    def is_high_enough(self) -> bool:
+        """Return whether the version says what changed."""
+        return core(self.head) >= self.least
 
     @property
     def in_order(self) -> bool:
         """Return whether the version is high enough, and compat.yaml has no stale entry."""
-        return self.step_is_enough and not self.stale
+        return self.is_high_enough and not self.stale
 
 
 def judge(
@@ -163,7 +146,7 @@ def judge(
     return Verdict(base, head, decided, list(left))
 
 
-def core(contract: Contract) -> tuple[int, int, int]:
+def core(contract: Contract) -> Version:
     """Return the version's numbers; raise CannotCompareError if it is not a semantic version."""
     found = VERSION.fullmatch(contract.version)
     if not found:
@@ -176,21 +159,21 @@ def core(contract: Contract) -> tuple[int, int, int]:
 
 def read_decisions(path: Path) -> list[dict[str, Any]]:
     """Return the entries of compat.yaml; raise CannotCompareError if one is incomplete."""
-    import yaml  # noqa: PLC0415 # only if there is a file
-
     try:
         entries: Any = yaml.safe_load(path.read_text("utf-8")) if path.exists() else []
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CannotCompareError(f"{path} cannot be read ({error}); fix it") from None
     decisions: list[Any] = entries if is_list(entries) else [entries] if entries else []
     for entry in decisions:
-        known = entry if is_mapping(entry) else {}
-        if set(known) != KEYS:
+        is_complete = is_mapping(entry) and set(entry) == KEYS
+        if not (
+            is_complete
+            and entry["verdict"] in VERDICTS
+            and str(entry["reason"] or "").strip()
+            and isinstance(entry["date"], dt.date)
+        ):
             raise CannotCompareError(
-                f"{path}: expected finding, verdict, reason and date, got {entry}; fix it"
+                f"{path}: expected finding, verdict ({', '.join(VERDICTS)}), reason and date "
+                f"(2026-01-31), got {entry}; fix it"
             )
-        if known["verdict"] not in VERDICTS:
-            raise CannotCompareError(f"{path}: verdict must be one of {VERDICTS}: {entry}")
-        if not str(known["reason"] or "").strip() or not isinstance(known["date"], dt.date):
-            raise CannotCompareError(f"{path}: needs a reason, and a date as 2026-01-31: {entry}")
     return decisions

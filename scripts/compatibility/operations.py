@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.values import is_list, is_mapping, mapping_at
+from scripts.compatibility.values import mapping_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from scripts.compatibility.containment import Prover
     from scripts.compatibility.documents import Contract
     from scripts.compatibility.findings import Findings
 
@@ -19,6 +20,7 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 VARIABLE = re.compile(r"\{([^}]*)\}")
 # OpenAPI ignores parameters with these names in headers.
 IGNORED_HEADERS = {"accept", "content-type", "authorization"}
+Part = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,8 @@ class Operation:
     contract: Contract
     path: str
     method: str
-    item: dict[str, Any]
-    raw: dict[str, Any]
+    item: Part
+    raw: Part
 
     @property
     def name(self) -> str:
@@ -41,22 +43,16 @@ class Operation:
         """Return path and method; the names of path parameters are not on the wire."""
         return VARIABLE.sub("{}", self.path), self.method
 
-    def items(self, value: Any, what: str) -> list[dict[str, Any]]:
-        """Return the objects in a list; raise CannotCompareError if it is not a list."""
-        if value is not None and not is_list(value):
-            raise self.contract.error(f"{what} of {self.name} is not a list; fix it")
-        return [self.contract.follow(item) for item in value or []]
-
     @cached_property
-    def parameters(self) -> dict[tuple[str, str], dict[str, Any]]:
+    def parameters(self) -> dict[tuple[str, str], Part]:
         """Return the parameters by location and name, those of the path included.
 
         Path parameters are known by their position, headers by their name in lower case.
         """
         variables = VARIABLE.findall(self.path)
-        made: dict[tuple[str, str], dict[str, Any]] = {}
+        made: dict[tuple[str, str], Part] = {}
         for holder in (self.item, self.raw):
-            for parameter in self.items(holder.get("parameters"), "parameters"):
+            for parameter in map(self.contract.follow, holder.get("parameters", [])):
                 where = str(parameter.get("in"))
                 name = str(parameter.get("name"))
                 if where == "path" and name in variables:
@@ -68,35 +64,36 @@ class Operation:
         return made
 
     @property
-    def body(self) -> dict[str, Any] | None:
+    def body(self) -> Part | None:
         """Return the request body, if there is one."""
         return self.contract.follow(self.raw.get("requestBody")) or None
 
     @property
-    def responses(self) -> dict[str, dict[str, Any]]:
+    def responses(self) -> dict[str, Part]:
         """Return the responses by status, range of statuses, or `default`."""
-        responses = self.contract.follow(self.raw.get("responses"))
-        return {
-            str(status).upper() if status != "default" else status: self.contract.follow(response)
-            for status, response in responses.items()
-            if not str(status).startswith("x-")
-        }
+        made: dict[str, Part] = {}
+        for status, response in self.contract.follow(self.raw.get("responses")).items():
+            if not str(status).startswith("x-"):
+                name = status if status == "default" else str(status).upper()
+                made[name] = self.contract.follow(response)
+        return made
 
     @property
-    def servers(self) -> list[dict[str, Any]]:
+    def servers(self) -> list[Part]:
         """Return the servers of the operation, else of its path, else of the contract."""
         for holder in (self.raw, self.item, self.contract.document):
             if holder.get("servers"):
-                return self.items(holder["servers"], "servers")
+                found: list[Part] = holder["servers"]
+                return found
         return [{"url": "/"}]
 
     @property
-    def security(self) -> list[dict[str, Any]]:
+    def security(self) -> list[Part]:
         """Return the alternatives, each a mapping of schemes to scopes; an empty one is public."""
         stated = self.raw.get("security", self.contract.document.get("security"))
-        return self.items(stated, "security") or [{}]
+        return stated or [{}]
 
-    def scheme(self, name: str) -> dict[str, Any]:
+    def scheme(self, name: str) -> Part:
         """Return a security scheme; raise CannotCompareError if there is none."""
         schemes = mapping_at(self.contract.document.get("components"), "securitySchemes")
         if name not in schemes:
@@ -108,11 +105,12 @@ class Operation:
 
 @dataclass
 class Pair:
-    """An operation in both contracts, and the findings about it."""
+    """An operation in both contracts, and what is found out about it."""
 
     base: Operation
     head: Operation
     findings: Findings
+    prover: Prover
 
     def place(self, part: str) -> str:
         """Return the name of a part of the operation."""
@@ -124,13 +122,10 @@ class Pair:
         return (f"Valid in {old}, refused in {new}:", *lines)
 
     def shown_response(self, status: str, *lines: str) -> tuple[str, ...]:
-        """Return the lines that show a response that nobody had to expect."""
+        """Return the lines that show a response that was not documented."""
         old, new = self.versions
-        return (
-            f"Possible in {new}, not documented in {old}:",
-            f"{self.base.name} → {status}",
-            *lines,
-        )
+        first = f"Possible in {new}, not documented in {old}:"
+        return (first, f"{self.base.name} → {status}", *lines)
 
     @property
     def versions(self) -> tuple[str, str]:
@@ -151,33 +146,8 @@ def operations(contract: Contract) -> Iterator[Operation]:
                 yield Operation(contract, path, method, known, contract.follow(known[method]))
 
 
-def contents(thing: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the content of a request body or response by media type."""
-    made: dict[str, dict[str, Any]] = {}
-    for name, content in mapping_at(thing, "content").items():
-        known = content if is_mapping(content) else {}
-        key = _normal_media_type(name)
-        made[key if made.get(key, known) == known else name] = known
-    return made
-
-
-def _normal_media_type(name: str) -> str:
-    """Return the name in lower case, its parameters sorted; JSON needs no charset (RFC 8259)."""
-    kind, *rest = (part.strip() for part in name.lower().replace('"', "").split(";"))
-    parameters = sorted(filter(None, rest))
-    if is_json(kind):
-        parameters = [part for part in parameters if part != "charset=utf-8"]
-    return ";".join([kind, *parameters])
-
-
-def is_json(name: str) -> bool:
-    """Return whether bodies of the media type are JSON."""
-    kind = name.partition(";")[0]
-    return kind in {"application/json", "text/json"} or kind.endswith("+json")
-
-
-def status_pairs(old: dict[str, Any], new: dict[str, Any]) -> dict[tuple[Any, Any], str]:
-    """Return which entries apply to the same status, with one such status.
+def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
+    """Return which entries apply to the same status, and whether to a success, with one status.
 
     Each class is represented by a status that neither contract names.
     """
@@ -185,20 +155,14 @@ def status_pairs(old: dict[str, Any], new: dict[str, Any]) -> dict[tuple[Any, An
     for first in "12345":
         codes = (f"{first}{i:02}" for i in range(99, -1, -1))
         statuses.add(next(code for code in codes if code not in statuses))
-    pairs: dict[tuple[Any, Any], str] = {}
+    pairs: dict[tuple[Any, Any, bool], str] = {}
     for status in sorted(statuses):
-        pairs.setdefault((_best(old, status), _best(new, status)), status)
-    pairs.pop((None, None), None)
+        entries = (_best(old, status), _best(new, status))
+        if any(entries):
+            pairs.setdefault((*entries, status.startswith("2")), status)
     return pairs
 
 
-def _best(responses: dict[str, Any], status: str) -> str | None:
+def _best(responses: Part, status: str) -> str | None:
     names = (status, f"{status[0]}XX", "default")
     return next((name for name in names if name in responses), None)
-
-
-def has_default_style(where: str, parameter: dict[str, Any]) -> bool:
-    """Return whether a parameter or header becomes text in the default way."""
-    name = "form" if where in {"query", "cookie"} else "simple"
-    stated = (parameter.get("style", name), parameter.get("explode", name == "form"))
-    return stated == (name, name == "form") and not parameter.get("content")

@@ -1,27 +1,35 @@
-"""One schema that became another: what that means for requests, and for responses."""
+"""One body, parameter or header that became another: what that means for senders and readers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.containment import HOLDS, UNKNOWN, contained, proved
+from scripts.compatibility.containment import HOLDS, UNKNOWN, proved
 from scripts.compatibility.findings import Change
-from scripts.compatibility.operations import contents, has_default_style, is_json
-from scripts.compatibility.schemas import aligned, close, is_ambiguous, view
-from scripts.compatibility.values import Carrier, brief, canonical_json, explain, is_mapping
+from scripts.compatibility.schemas import close, is_ambiguous, must_be_valid, view
+from scripts.compatibility.values import (
+    Carrier,
+    brief,
+    canonical_json,
+    explain,
+    is_mapping,
+    mapping_at,
+    shortened,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from scripts.compatibility.containment import Proof
-    from scripts.compatibility.operations import Pair
+    from scripts.compatibility.operations import Pair, Part
     from scripts.compatibility.schemas import Closed, Schema
 
 BODY = Carrier("body")
 HIDDEN = {"request": "readOnly", "response": "writeOnly"}
 CONTENT = {"schema", "encoding"}
 WORDS = {*("tags", "operationId", "externalDocs", "examples", "example", "description", "summary")}
+UNSTATED: Schema = {"not": False}
 SHOWN = 3  # changed keywords in one line
 
 
@@ -32,7 +40,7 @@ class Payload:
     pair: Pair
     place: str
     carrier: Carrier
-    show: Callable[[Any], list[str]] | None = None  # in a request; None in a response
+    show: Callable[[Any], str] | None = None  # in a request; None in a response
     status: str = ""  # of the response
 
     @property
@@ -43,82 +51,75 @@ class Payload:
 
 def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
     """Compare the schemas: requests must stay valid, responses must stay documented."""
-    pair = payload.pair
-    base = close(pair.base.contract, old, payload.place)
-    head = close(pair.head.contract, new, payload.place)
-    if base.text == head.text and base.marks == head.marks:
-        return
-    changes = list(explain(base.schema, head.schema))
-    sent, received = (base, head) if payload.show else (head, base)
-    for field, proof, is_same in _proofs(sent, received, payload):
-        place = f"{payload.place}, field {field}" if field else payload.place
-        details = _described(changes, field)
-        _add(replace(payload, place=place), proof, details, [base.text, head.text], is_same=is_same)
+    base = close(payload.pair.base.contract, old, payload.place)
+    head = close(payload.pair.head.contract, new, payload.place)
+    if base.text != head.text:
+        must_be_valid(payload.pair.base.contract, base.schema, payload.place)
+        must_be_valid(payload.pair.head.contract, head.schema, payload.place)
+        changes = list(explain(base.schema, head.schema))
+        sent, received = (base, head) if payload.show else (head, base)
+        for field, proof, is_same in _proofs(sent, received, payload):
+            if not (proof.holds and is_same):
+                place = f"{payload.place}, field {field}" if field else payload.place
+                details = _described(changes, field)
+                _add(replace(payload, place=place), proof, details, [base.text, head.text])
     _compare_marks(payload, base, head)
 
 
 def _proofs(sent: Closed, received: Closed, payload: Payload) -> Iterator[tuple[str, Proof, bool]]:
     """Yield for each field that differs whether it is contained, and whether it is the same."""
     hidden = HIDDEN[payload.side]
-    schemas = [sent.schema, received.schema]
-    if sent.opaque or received.opaque or is_ambiguous(schemas, hidden):
-        if sent.text != received.text:
-            yield "", UNKNOWN, False
+    if sent.opaque or received.opaque or is_ambiguous([sent.schema, received.schema], hidden):
+        yield "", UNKNOWN, False
         return
-    small, large = aligned(
-        view(sent.schema, hidden, sending=True), view(received.schema, hidden, sending=False)
-    )
-    examples = (*sent.examples, *received.examples)
-    found = {
-        field: contained(small, step, payload.carrier, examples)
-        for field, step in steps(small, large).items()
-    }
-    is_open = any(proof.holds is None for proof in found.values())
-    if is_open and contained(small, large, payload.carrier, examples).holds:
-        found = dict.fromkeys(found, HOLDS)
-    small, large = aligned(
-        view(received.schema, hidden, sending=True), view(sent.schema, hidden, sending=False)
-    )
-    back = {
-        field: proved(small, step, payload.carrier) for field, step in steps(small, large).items()
-    }
+    prover = payload.pair.prover
+    small = view(sent.schema, hidden, sending=True)
+    large = view(received.schema, hidden, sending=False)
+    examples = [*sent.examples, *received.examples]
+    found: dict[str, Proof] = {}
+    for field, lean, step in steps(small, large):
+        proof = prover.contained(lean, step, payload.carrier, examples)
+        if proof.holds and not proved(small, step, payload.carrier):
+            proof = prover.contained(small, step, payload.carrier, examples)
+        found[field] = proof
+    small = view(received.schema, hidden, sending=True)
+    large = view(sent.schema, hidden, sending=False)
+    back = {field: proved(small, step, payload.carrier) for field, _, step in steps(small, large)}
     for field in dict.fromkeys((*found, *back)):
         yield field, found.get(field, HOLDS), back.get(field, True)
 
 
-def steps(small: Schema, large: Schema) -> dict[str, Schema]:
-    """Return `small` with one field as `large` has it, for each field that differs.
+def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, Schema, Schema]]:
+    """Yield for each field that differs a lean form of `small`, and what `large` says of it.
 
-    If `small` is contained in each step, it is contained in `large`: a step is an object whose
-    other rules are all the same. Where other rules differ, the only step is `large` itself.
+    If all that is said admits everything in `small`, so does `large`: all other rules are the
+    same. Where other rules differ, the only step is `large` itself. The lean form refuses other
+    optional fields, to find short witnesses in little time.
     """
     if canonical_json(small) == canonical_json(large):
-        return {}
-    return dict(_steps(small, large, ""))
-
-
-def _steps(small: Schema, large: Schema, where: str) -> Iterator[tuple[str, Schema]]:
-    if not (is_mapping(small) and is_mapping(large)) or _rules(small) != _rules(large):
-        yield where, large
         return
-    before: dict[str, Any] = small["properties"]
-    after: dict[str, Any] = large["properties"]
+    if not (is_mapping(small) and is_mapping(large) and _rules(small) == _rules(large)):
+        yield where, small, large
+        return
+    before = mapping_at(small, "properties")
+    after = mapping_at(large, "properties")
+    required = small.get("required", ())
     for name in dict.fromkeys((*before, *after)):
         place = f"{where}.{name}".lstrip(".")
-        if name not in after:
-            rest = {other: schema for other, schema in before.items() if other != name}
-            yield place, {**small, "properties": rest}
-        elif name not in before:
-            yield place, {**small, "properties": {**before, name: after[name]}}
-        elif canonical_json(before[name]) != canonical_json(after[name]):
-            for inner, schema in _steps(before[name], after[name], place):
-                yield inner, {**small, "properties": {**before, name: schema}}
+        others = {other: other in required and part for other, part in before.items()}
+        if name in after:
+            for inner, lean, part in steps(before.get(name, UNSTATED), after[name], place):
+                fields = {**others, name: lean} if name in before else others
+                yield inner, {**small, "properties": fields}, {"properties": {name: part}}
+        else:  # additionalProperties may say something, of this field only
+            unlimited = dict.fromkeys(others, True)
+            del unlimited[name]
+            fields = {**others, name: before[name]}
+            yield place, {**small, "properties": fields}, {**small, "properties": unlimited}
 
 
-def _rules(schema: dict[str, Any]) -> str:
-    """Return everything but the fields; nothing equals it if there are none."""
-    if "properties" not in schema:
-        return str(id(schema))
+def _rules(schema: Part) -> str:
+    """Return everything but the fields."""
     return canonical_json({key: value for key, value in schema.items() if key != "properties"})
 
 
@@ -128,27 +129,25 @@ def _described(changes: list[str], field: str) -> str:
     if field:
         found = [change for change in changes if change.startswith((f"{field}.", f"{field}:"))]
         found = [change.removeprefix(field).lstrip(".: ") for change in found]
-    more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return f" ({'; '.join(found[:SHOWN])}{more})" if found else ""
+    return f" ({shortened(found, SHOWN, '; ')})" if found else ""
 
 
-def _add(payload: Payload, proof: Proof, details: str, sides: list[str], *, is_same: bool) -> None:
+def _add(payload: Payload, proof: Proof, details: str, sides: list[str]) -> None:
     pair = payload.pair
-    is_request = payload.show is not None
-    change = Change.ADDITION
-    what = "accepts more" if is_request else "promises more"
     shown: tuple[str, ...] = ()
-    if proof.holds and is_same:
-        return
-    if proof.holds is None:
+    if proof.holds:
+        change = Change.ADDITION
+        what = "accepts more" if payload.show else "promises more"
+    elif proof.holds is None:
         change = Change.UNDECIDED
-        what = "may refuse valid values" if is_request else "may be an undocumented value"
-        what += " (not proved)"
-    elif not proof.holds and payload.show:
+        what = "may refuse valid values" if payload.show else "may be an undocumented value"
+        is_over = pair.prover.left <= 0
+        what += " (too many changes to search all)" if is_over else " (not proved)"
+    elif payload.show:
         change = Change.BREAKING
         what = "refuses values that were valid"
-        shown = pair.shown(pair.base.name, *payload.show(proof.witness))
-    elif not proof.holds:
+        shown = pair.shown(pair.base.name, payload.show(proof.witness))
+    else:
         change = Change.BREAKING
         what = "may be a value that was not documented"
         shown = pair.shown_response(payload.status, brief(proof.witness))
@@ -164,7 +163,7 @@ def _compare_marks(payload: Payload, base: Closed, head: Closed) -> None:
         new = sorted(set(head.marks.get((where, keyword), [])))
         change = _weight(keyword, payload.side, old, new)
         if where in both and old != new and change:
-            place = f"{where.lstrip('.')}.{keyword}".lstrip(".")
+            place = f"{where}.{keyword}".lstrip(".")
             what = f"{place}: {', '.join(old) or 'none'} → {', '.join(new) or 'none'}"
             payload.pair.findings.add(change, payload.place, what, old, new)
 
@@ -173,7 +172,7 @@ def _weight(keyword: str, side: str, old: list[str], new: list[str]) -> Change:
     """Return what a changed annotation means; containment has judged fields that are not sent."""
     if keyword == "deprecated":
         return Change.ADDITION if new else Change.WORDS
-    if keyword in {"readOnly", "writeOnly"}:
+    if keyword in HIDDEN.values():
         if keyword != HIDDEN[side]:
             return Change.NONE
         if side == "request":
@@ -184,20 +183,26 @@ def _weight(keyword: str, side: str, old: list[str], new: list[str]) -> Change:
     return Change.UNDECIDED
 
 
-def compare_texts(payload: Payload, old: dict[str, Any], new: dict[str, Any]) -> None:
+def compare_texts(payload: Payload, old: Part, new: Part) -> None:
     """Compare a parameter or header in both contracts, in its default style."""
-    pair = payload.pair
-    if all(has_default_style(payload.carrier.where, side) for side in (old, new)):
+    if all(_has_default_style(payload.carrier.where, side) for side in (old, new)):
         compare_schemas(payload, old.get("schema", True), new.get("schema", True))
-        return
-    _not_compared(pair, payload.place, "changed, and its style is not compared", old, new)
+    else:
+        what = "changed, and its style is not compared"
+        _not_compared(payload.pair, payload.place, what, old, new)
 
 
-def compare_contents(payload: Payload, old: dict[str, Any], new: dict[str, Any]) -> None:
+def _has_default_style(where: str, parameter: Part) -> bool:
+    name = "form" if where in {"query", "cookie"} else "simple"
+    stated = (parameter.get("style", name), parameter.get("explode", name == "form"))
+    return stated == (name, name == "form") and not parameter.get("content")
+
+
+def compare_contents(payload: Payload, old: Part, new: Part) -> None:
     """Compare the media types of a body, and the JSON of those that both contracts have."""
     pair = payload.pair
-    before = contents(old)
-    after = contents(new)
+    before = _contents(old)
+    after = _contents(new)
     sides = sorted(before), sorted(after)
     for name in dict.fromkeys((*before, *after)):
         if name in before and name in after:
@@ -218,11 +223,33 @@ def compare_contents(payload: Payload, old: dict[str, Any], new: dict[str, Any])
             pair.findings.add(Change.BREAKING, payload.place, what, *sides, shown=shown)
 
 
-def _compare_content(
-    payload: Payload, media_type: str, old: dict[str, Any], new: dict[str, Any]
-) -> None:
+def _contents(holder: Part) -> dict[str, Part]:
+    """Return the content of a request body or response by media type."""
+    made: dict[str, Part] = {}
+    for name, content in mapping_at(holder, "content").items():
+        known = content if is_mapping(content) else {}
+        key = _normal_media_type(name)
+        made[key if made.get(key, known) == known else name] = known
+    return made
+
+
+def _normal_media_type(name: str) -> str:
+    """Return the name in lower case, its parameters sorted; JSON needs no charset (RFC 8259)."""
+    kind, *rest = (part.strip() for part in name.lower().replace('"', "").split(";"))
+    parameters = sorted(filter(None, rest))
+    if _is_json(kind) and "charset=utf-8" in parameters:
+        parameters.remove("charset=utf-8")
+    return ";".join([kind, *parameters])
+
+
+def _is_json(name: str) -> bool:
+    kind = name.partition(";")[0]
+    return kind in {"application/json", "text/json"} or kind.endswith("+json")
+
+
+def _compare_content(payload: Payload, media_type: str, old: Part, new: Part) -> None:
     pair = payload.pair
-    if is_json(media_type):
+    if _is_json(media_type):
         leftovers(pair, payload.place, CONTENT, old, new)
         compare_schemas(payload, old.get("schema", True), new.get("schema", True))
     else:
@@ -230,9 +257,7 @@ def _compare_content(
         _not_compared(pair, payload.place, what, old, new)
 
 
-def leftovers(
-    pair: Pair, place: str, known: set[str], old: dict[str, Any], new: dict[str, Any]
-) -> None:
+def leftovers(pair: Pair, place: str, known: set[str], old: Part, new: Part) -> None:
     """Add what no rule compares as undecided if it changed; an empty part counts as absent."""
     for key in sorted((old.keys() | new.keys()) - known - WORDS):
         if not key.startswith("x-"):

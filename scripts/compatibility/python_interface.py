@@ -36,13 +36,14 @@ def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
         after = load_client(head, Path(folder) / "head")
         if isinstance(after, griffe.Object) and isinstance(before, griffe.Object):
             return compare_packages(before, after), ""
+    reason = f"no client of the new contract: {after}"
     if isinstance(after, griffe.Object):
+        reason = f"no client of the old contract: {before}"
         findings.add(Change.ADDITION, "client", "can be generated now", part="python")
-        return list(findings.found.values()), f"no client of the old contract: {before}"
-    if isinstance(before, griffe.Object):
+    elif isinstance(before, griffe.Object):
         what = "cannot be generated from the new contract"
         findings.add(Change.UNDECIDED, "client", what, part="python", shown=(after,))
-    return list(findings.found.values()), f"no client of the new contract: {after}"
+    return list(findings.found.values()), reason
 
 
 def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
@@ -77,9 +78,7 @@ def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Findin
         findings.add(change, path.removeprefix(f"{PACKAGE}."), what, part="python")
 
     for breakage in griffe.find_breaking_changes(before, after):
-        parts = [_text(part) for part in (breakage.old_value, breakage.new_value)]
-        sides = f" ({' → '.join(part or 'none' for part in parts)})" if any(parts) else ""
-        add(Change.BREAKING, breakage.obj.path, f"{breakage.kind.value}{sides}")
+        add(Change.BREAKING, breakage.obj.path, _described(breakage))
     olds = public(before)
     for path, new in public(after).items():
         old = olds.get(path)
@@ -94,11 +93,11 @@ def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Findin
     return list(findings.found.values())
 
 
-def _text(value: object) -> str:
-    """Return a part of a breakage in one line; an object is known by its path already."""
-    if isinstance(value, griffe.Parameter):
-        return f"{value.name}: {value.annotation}"
-    return "" if value is None or isinstance(value, griffe.Object) else str(value)
+def _described(breakage: griffe.Breakage) -> str:
+    """Return a breakage in one line; an object is known by its path already."""
+    values = (breakage.old_value, breakage.new_value)
+    names = [str(getattr(value, "name", value)) for value in values if value is not None]
+    return f"{breakage.kind.value} ({' → '.join(names)})"
 
 
 def public(package: griffe.Object) -> dict[str, griffe.Object]:
@@ -114,24 +113,23 @@ def public(package: griffe.Object) -> dict[str, griffe.Object]:
 
 def _function_changes(old: griffe.Function, new: griffe.Function) -> Iterator[tuple[Change, str]]:
     """Yield changes of the types: old arguments must be allowed, new results known."""
-    before = members(old.returns)
-    after = members(new.returns)
+    before = _members(old.returns)
+    after = _members(new.returns)
     if before != after:
         change = Change.ADDITION if after <= before else Change.BREAKING
         yield change, f"returns: {old.returns} → {new.returns}"
     for parameter in new.parameters:
-        if parameter.name not in old.parameters:
-            if not parameter.required:
-                yield Change.ADDITION, f"takes {parameter.name}, which is new"
-            continue
-        before = members(old.parameters[parameter.name].annotation)
-        after = members(parameter.annotation)
-        if before != after:
-            change = Change.ADDITION if before <= after else Change.BREAKING
+        if parameter.name in old.parameters:
             old_type = old.parameters[parameter.name].annotation
-            yield change, f"{parameter.name}: {old_type} → {parameter.annotation}"
+            before = _members(old_type)
+            after = _members(parameter.annotation)
+            if before != after:
+                change = Change.ADDITION if before <= after else Change.BREAKING
+                yield change, f"{parameter.name}: {old_type} → {parameter.annotation}"
+        elif not parameter.required:
+            yield Change.ADDITION, f"takes {parameter.name}, which is new"
 
 
-def members(annotation: object) -> set[str]:
+def _members(annotation: object) -> set[str]:
     """Return the members of a union; brackets are not looked into."""
     return {part.strip() for part in str(annotation).split(" | ")}

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from scripts.compatibility.findings import Change
+from scripts.compatibility.values import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,16 +22,8 @@ TITLES = {
     Change.UNDECIDED: "Undecided (counts as breaking)",
     Change.ADDITION: "Additions",
     Change.WORDS: "Words",
-    Change.NONE: "Notes",
 }
 REMOVED = "Responses that are removed"
-CHANGES = {
-    Change.NONE: "no change",
-    Change.WORDS: "a change of words",
-    Change.ADDITION: "an addition",
-    Change.UNDECIDED: "an undecided change",
-    Change.BREAKING: "a breaking change",
-}
 WEIGHTS = {
     Change.BREAKING: "breaking",
     Change.UNDECIDED: "undecided",
@@ -47,7 +40,7 @@ def as_text(verdict: Verdict) -> str:
     for title, findings in _grouped(verdict):
         lines += ["", title]
         for finding in findings:
-            lines += [f"  {_place(finding)}: {finding.what}{_also(finding)}"]
+            lines.append(f"  {_place(finding)}: {_what(finding)}")
             lines += [f"    {line}" for line in _more(finding)]
     return "\n".join([*lines, "", *_result(verdict)]) + "\n"
 
@@ -59,11 +52,11 @@ def as_markdown(verdict: Verdict) -> str:
     for title, findings in _grouped(verdict):
         lines += ["", f"**{title}**", ""]
         for finding in findings:
-            lines.append(f"- {_code(_place(finding))}: {_code(finding.what + _also(finding))}")
-            more = list(_more(finding))
+            lines.append(f"- {_code(_place(finding))}: {_code(_what(finding))}")
+            more = "\n  ".join(_more(finding))
             if more:
-                fence = "`" * (3 + max(map(len, re.findall("`+", "\n".join(more))), default=0))
-                lines += ["", *(f"  {line}" for line in (f"{fence}text", *more, fence)), ""]
+                fence = _fence(more, 3)
+                lines += ["", f"  {fence}text", f"  {more}", f"  {fence}", ""]
     return "\n".join(lines) + "\n"
 
 
@@ -74,20 +67,23 @@ def as_github(verdict: Verdict) -> str:
     for _, findings in _grouped(verdict):
         for finding in findings:
             kind = level if finding.weight >= Change.UNDECIDED else "notice"
-            text = "\n".join([f"{finding.what}{_also(finding)}", *_more(finding)])
             title = f"{finding.change.word}: {_place(finding)}"
-            lines.append(_command(kind, verdict, title, text))
+            lines.append(_command(kind, verdict, title, [_what(finding), *_more(finding)]))
     kind = "notice" if verdict.in_order else "error"
-    lines.append(_command(kind, verdict, "version", "\n".join(_result(verdict))))
+    lines.append(_command(kind, verdict, "version", _result(verdict)))
     return "\n".join(lines) + "\n"
 
 
-def _command(kind: str, verdict: Verdict, title: str, text: str) -> str:
+def _command(kind: str, verdict: Verdict, title: str, text: list[str]) -> str:
     """Return a workflow command; percent signs and separators are encoded."""
-    parts = [verdict.head.source, title, text]
-    file, title, text = (part.replace("%", "%25").replace("\n", "%0A") for part in parts)
-    file, title = (part.replace(":", "%3A").replace(",", "%2C") for part in (file, title))
-    return f"::{kind} file={file},title={title}::{text}"
+    file = _encoded(verdict.head.source).replace(":", "%3A").replace(",", "%2C")
+    title = _encoded(title).replace(":", "%3A").replace(",", "%2C")
+    message = _encoded("\n".join(text))
+    return f"::{kind} file={file},title={title}::{message}"
+
+
+def _encoded(text: str) -> str:
+    return text.replace("%", "%25").replace("\n", "%0A")
 
 
 def as_json(verdict: Verdict) -> str:
@@ -101,9 +97,7 @@ def as_json(verdict: Verdict) -> str:
         "wire": verdict.weight("wire").word,
         "python": verdict.weight("python").word,
         "python_not_compared": verdict.not_compared,
-        "due": verdict.due,
-        "step": verdict.step,
-        "least_version": verdict.least,
+        "least_version": _text(verdict.least),
         "stale": verdict.stale,
         "findings": [
             {"id": finding.id, **asdict(finding), "change": finding.change.word}
@@ -120,25 +114,25 @@ def _compared(verdict: Verdict) -> str:
 
 
 def _grouped(verdict: Verdict) -> Iterator[tuple[str, list[Finding]]]:
-    """Yield the headings with their findings, which are sorted by weight."""
-
-    def title(finding: Finding) -> str:
-        return REMOVED if finding.removed else TITLES[finding.change]
-
+    """Yield the headings with their findings, the heaviest first."""
     order = [*TITLES.values(), REMOVED]
-    found = sorted(verdict.findings, key=lambda finding: order.index(title(finding)))
-    for name, findings in groupby(found, key=title):
-        yield name, list(findings)
+    found = sorted(verdict.findings, key=lambda finding: order.index(_title(finding)))
+    for title, findings in groupby(found, key=_title):
+        yield title, list(findings)
+
+
+def _title(finding: Finding) -> str:
+    return REMOVED if finding.removed else TITLES[finding.change]
 
 
 def _place(finding: Finding) -> str:
     return f"Python: {finding.place}" if finding.part == "python" else finding.place
 
 
-def _also(finding: Finding) -> str:
-    """Return the other places of the same change."""
-    more = f", and {len(finding.also) - PLACES} more" if len(finding.also) > PLACES else ""
-    return f"; also in {', '.join(finding.also[:PLACES])}{more}" if finding.also else ""
+def _what(finding: Finding) -> str:
+    """Return the change, and the other places where it is the same."""
+    also = f"; also in {shortened([*finding.also], PLACES, ', ')}" if finding.also else ""
+    return finding.what + also
 
 
 def _more(finding: Finding) -> Iterator[str]:
@@ -154,32 +148,28 @@ def _more(finding: Finding) -> Iterator[str]:
 
 def _result(verdict: Verdict) -> list[str]:
     wire = WEIGHTS[verdict.weight("wire")]
-    python = f"Python: {WEIGHTS[verdict.weight('python')]}."
+    python = WEIGHTS[verdict.weight("python")]
     if verdict.not_compared:
-        python = f"Python: not compared ({verdict.not_compared})."
+        python = f"not compared ({verdict.not_compared})"
     stale = [
         f"compat.yaml: finding {name} no longer exists; delete the entry." for name in verdict.stale
     ]
-    return [f"Wire: {wire}. {python}", _version(verdict), *stale]
+    return [f"Wire: {wire}. Python: {python}.", _version(verdict), *stale]
 
 
 def _version(verdict: Verdict) -> str:
-    old = verdict.base.version
-    new = verdict.head.version
-    if verdict.step == "backwards":
-        return f"Version too low: {new} is before {old}; set info.version to {verdict.least}."
-    if verdict.due == "none":
-        why = "nothing changed"
-        if verdict.weight() == Change.WORDS:
-            why = "words alone need no new version before a release"
-        return f"Version OK: {why} ({old} → {new})."
-    what = CHANGES[verdict.weight()]
-    needs = f"{what} needs {verdict.least} or later"
-    if verdict.step_is_enough:
-        return f"Version OK: {needs}, and info.version is {new}."
-    can_decide = any(f.change >= Change.UNDECIDED and not f.decision for f in verdict.findings)
-    cure = ", or explain in compat.yaml why a finding affects no caller" if can_decide else ""
-    return f"Version too low: {needs}, but info.version is {new}. Set info.version{cure}."
+    """Return whether the version is high enough, and what to do if it is not."""
+    versions = f"expected {_text(verdict.least)} or later, got {verdict.head.version}"
+    if verdict.is_high_enough:
+        return f"Version OK: {versions}."
+    cure = ""
+    if any(f.change >= Change.UNDECIDED and not f.decision for f in verdict.findings):
+        cure = ", or explain in compat.yaml why a finding affects no caller"
+    return f"Version too low: {versions}. Set info.version{cure}."
+
+
+def _text(version: tuple[int, int, int]) -> str:
+    return ".".join(map(str, version))
 
 
 def _escaped(text: str) -> str:
@@ -188,6 +178,12 @@ def _escaped(text: str) -> str:
 
 def _code(text: str) -> str:
     """Return a code span, which shows every character literally."""
-    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    fence = _fence(text, 1)
     space = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{space}{text}{space}{fence}"
+
+
+def _fence(text: str, shortest: int) -> str:
+    """Return more backquotes than any run of them in the text."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    return "`" * max(shortest, longest + 1)

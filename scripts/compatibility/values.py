@@ -1,4 +1,4 @@
-"""JSON values: guards, canonical text, descriptions, and how they travel, as JSON or as text."""
+"""JSON values: guards, descriptions for people, and how values travel, as JSON or as text."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ TEXTS: dict[str, Any] = {
     "boolean": {"enum": ["true", "false"]},
     "null": {"enum": ["null", ""]},
 }
-# Java's and Python's dates begin with the year 1; surrogates are not characters.
-UNUSABLE = re.compile(r"^0000-|[\ud800-\udfff]")
+# Java's and Python's dates begin with the year 1, surrogates are not characters, and some
+# programs read no number of so many digits.
+UNUSABLE = re.compile(r"^0000-|[\ud800-\udfff]|^-?[0-9]{300}")
 SAFE = re.compile(r"""[!#-+\--:<-\[\]-~ ]*""")  # in headers and cookies: no `"`, `,`, `;`, `\\`
 ITEMS = 10  # of a list: all mixed readings are tried
 
@@ -55,9 +56,10 @@ def brief(value: Any) -> str:
         fields = [f"{brief(name)}: {brief(inner)}" for name, inner in value.items()]
         return "{" + ", ".join(fields) + "}"
     if is_list(value):
-        if len(value) <= 2 * SHOWN:
-            return "[" + ", ".join(map(brief, value)) + "]"
-        return "[" + ", ".join(map(brief, value[:SHOWN])) + f", … ({len(value)} items)]"
+        items = [brief(item) for item in value[: 2 * SHOWN]]
+        if len(value) > len(items):
+            items[SHOWN:] = [f"… ({len(value)} items)"]
+        return "[" + ", ".join(items) + "]"
     if isinstance(value, str) and len(value) > LONGEST:
         return _brief_text(value)
     return canonical_json(value)
@@ -77,7 +79,8 @@ def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
     if is_mapping(old) and is_mapping(new):
         for key in dict.fromkeys((*old, *new)):
             if key == "properties":
-                yield from _explain_fields(mapping_at(old, key), mapping_at(new, key), where)
+                fields = mapping_at(old, key), mapping_at(new, key)
+                yield from explain(*fields, where)
             else:
                 yield from explain(old.get(key), new.get(key), f"{where}.{key}")
     elif is_list(old) and is_list(new):
@@ -86,25 +89,30 @@ def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
         yield f"{where.lstrip('.') or 'schema'}: {_short(old)} → {_short(new)}"
 
 
-def _explain_fields(old: dict[str, Any], new: dict[str, Any], where: str) -> Iterator[str]:
-    for name in dict.fromkeys((*old, *new)):
-        yield from explain(old.get(name), new.get(name), f"{where}.{name}")
-
-
 def _explain_lists(old: list[Any], new: list[Any], where: str) -> Iterator[str]:
     """Yield what was removed and added; schemas are paired in order and compared inside."""
-    known = {canonical_json(item) for item in old}, {canonical_json(item) for item in new}
-    removed = [i for i, item in enumerate(old) if canonical_json(item) not in known[1]]
-    added = [i for i, item in enumerate(new) if canonical_json(item) not in known[0]]
-    schemas = any(is_mapping(item) for item in (*old, *new))
-    if schemas and len(removed) == len(added):
+    removed = _others(old, new)
+    added = _others(new, old)
+    has_schemas = any(map(is_mapping, (*old, *new)))
+    if has_schemas and len(removed) == len(added):
         for i, j in zip(removed, added, strict=True):
             yield from explain(old[i], new[j], f"{where}[{i}]")
     elif removed or added:
         parts = [f"without {_item(i, old[i])}" for i in removed]
         parts += [f"with {_item(i, new[i])}" for i in added]
-        more = f", and {len(parts) - SHOWN} more" if len(parts) > SHOWN else ""
-        yield f"{where.lstrip('.')}: {', '.join(parts[:SHOWN])}{more}"
+        yield f"{where.lstrip('.')}: {shortened(parts, SHOWN, ', ')}"
+
+
+def _others(items: list[Any], known: list[Any]) -> list[int]:
+    """Return where a list has items that the other list does not have."""
+    texts = {canonical_json(item) for item in known}
+    return [i for i, item in enumerate(items) if canonical_json(item) not in texts]
+
+
+def shortened(parts: list[str], most: int, separator: str) -> str:
+    """Return the first parts in one line, and how many more there are."""
+    more = [f"and {len(parts) - most} more"] if len(parts) > most else []
+    return separator.join([*parts[:most], *more])
 
 
 def _item(index: int, value: Any) -> str:
@@ -127,13 +135,6 @@ class Carrier:
         """Return whether only text travels here."""
         return self.where != "body"
 
-    def sendable(self, schema: Any) -> Any:
-        """Return the schema without what can never be sent: a path segment is not empty."""
-        if self.where != "path":
-            return schema
-        definitions = mapping_at(schema, "$defs")
-        return {"allOf": [schema, {"not": {"const": ""}}], "$defs": definitions}
-
     def can_carry(self, value: Any) -> bool:
         """Return whether the value can be sent here, in the default style.
 
@@ -141,48 +142,40 @@ class Carrier:
         only sent in queries, where each item is a field.
         """
         if not self.is_text:
-            return all(map(_is_usable, leaves(value)))
+            return is_usable(value)
         if is_list(value):
             is_short = len(value) <= ITEMS or value == value[:1] * len(value)
-            is_sent = self.where == "query" and bool(value) and is_short
-            return is_sent and all(not is_list(item) and self.can_carry(item) for item in value)
-        if value is None or is_mapping(value) or not _is_usable(value):
+            items = all(not is_list(item) and self.can_carry(item) for item in value)
+            return self.where == "query" and bool(value) and is_short and items
+        if value is None or is_mapping(value) or not is_usable(value):
             return False
-        if not isinstance(value, str) or self.where == "query":
-            return True
-        if self.where == "path":
-            return value not in {"", ".", ".."} and "," not in value
-        return bool(SAFE.fullmatch(value)) and value == value.strip()
+        if not isinstance(value, str):  # 1.0 is sent without its fraction
+            return not (isinstance(value, float) and value.is_integer())
+        is_safe = bool(SAFE.fullmatch(value)) and value == value.strip()
+        is_segment = value not in {"", ".", ".."} and "," not in value
+        return {"query": True, "path": is_segment}.get(self.where, is_safe)
 
     def readings(self, value: Any) -> list[Any]:
         """Return the values that a receiver may take this value for."""
-        if not self.is_text:
+        if not self.is_text or is_mapping(value):
             return [value]
         items = value if is_list(value) else [value]
         if len(items) > ITEMS:  # all the same, and read alike
-            return [[reading] * len(items) for reading in _both(text(items[0]))]
-        lists = [list(choice) for choice in product(*(_both(text(item)) for item in items))]
+            return [[reading] * len(items) for reading in _readings(items[0])]
+        lists = [list(choice) for choice in product(*map(_readings, items))]
         single = [choice[0] for choice in lists if len(choice) == 1]
         return [*single, *lists]
 
 
-def leaves(value: Any) -> Iterator[Any]:
-    """Yield every scalar in a value, names of fields included."""
+def is_usable(value: Any) -> bool:
+    """Return whether Python, Java and JSON can express every part of a value."""
     if is_mapping(value):
-        for name, inner in value.items():
-            yield name
-            yield from leaves(inner)
-    elif is_list(value):
-        for item in value:
-            yield from leaves(item)
-    else:
-        yield value
-
-
-def _is_usable(leaf: Any) -> bool:
-    if isinstance(leaf, float):
-        return math.isfinite(leaf)
-    return not isinstance(leaf, str) or not UNUSABLE.search(leaf)
+        return all(map(is_usable, (*value, *value.values())))
+    if is_list(value):
+        return all(map(is_usable, value))
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return not isinstance(value, str) or not UNUSABLE.search(value)
 
 
 def text(value: Any) -> str:
@@ -190,13 +183,9 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def parsed(value: str) -> Any:
-    """Return the number, boolean or null that a text reads as, else the text."""
-    if value in {"true", "false", "null"} or re.fullmatch(NUMBER, value):
-        return json.loads(value)
-    return value
-
-
-def _both(value: str) -> list[Any]:
-    other = parsed(value)
-    return [value] if isinstance(other, str) else [value, other]
+def _readings(value: Any) -> list[Any]:
+    """Return the text of a scalar, and the number, boolean or null that it reads as."""
+    sent = text(value)
+    if sent in {"true", "false", "null"} or re.fullmatch(NUMBER, sent):
+        return [sent, json.loads(sent)]
+    return [sent]

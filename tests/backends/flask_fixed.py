@@ -21,7 +21,7 @@ ENDPOINT = re.compile(rf"https?://{HOST}(?::[0-9]{{1,5}})?(?:[/?#][!-~]*)?", re.
 
 
 def rules(field: str, value: str) -> Iterator[tuple[bool, str]]:
-    """Yield, for each rule of the field, whether the value keeps it, and its message."""
+    """Yield, for each rule of the field, whether the value satisfies it, and the error message."""
     yield 1 <= len(value) <= LONGEST[field], f"must have 1 to {LONGEST[field]} characters"
     if field == "name":
         yield not CONTROLS.search(value), "must have no control characters"

@@ -46,7 +46,7 @@ FINDINGS = {
 def test_naive_backend_has_a_few_true_findings(name: str) -> None:
     """A naive backend has one finding for each difference from the contract."""
     with serving(name, Store(unique_names=False)) as url:
-        judgement = judge_url(url, VARIABLES, "--max-examples", "30")
+        judgement = judge_url(url, VARIABLES, "--max-examples", "10")
     assert {*judgement.ids} == FINDINGS[name], judgement.output
     assert judgement.status == BROKEN
 
@@ -59,7 +59,7 @@ def test_correct_backend_has_no_finding_and_no_damage(name: str) -> None:
     """
     store = Store()
     with serving(name, store) as url:
-        judgement = judge_url(url, VARIABLES, "--max-examples", "30")
+        judgement = judge_url(url, VARIABLES, "--max-examples", "10")
     assert judgement.ids == [], judgement.output
     assert judgement.status == KEPT, judgement.output
     assert {*store.configurations} == {*IDS.values()}

@@ -159,7 +159,7 @@ def test_blocking_token_function_that_is_late_ends_the_call() -> None:
 
 
 def test_deadline_covers_a_proxy_that_drips(update: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A CONNECT that is answered byte by byte ends with the deadline."""
+    """A CONNECT that is answered byte by byte times out at the deadline."""
     stop = threading.Event()
     with serving(drips("head", stop)) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)

@@ -110,7 +110,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", ["python3.11", "python3.12", "python3.13", "python3.14"])
 def test_client_works_on(name: str, packages: Path) -> None:
-    """Every Python from 3.11 on that is installed here runs the client, warnings being errors."""
+    """Every installed Python from 3.11 on runs the client, with warnings as errors."""
     program = found(name)
     if program is None:
         pytest.skip(f"{name} is not installed; put one on PATH to have it tested")

@@ -269,7 +269,7 @@ def test_raise_for_status_hook_is_judged_by_its_response() -> None:
 
 @pytest.mark.parametrize("length", [0, -5], ids=["nothing", "truncated"])
 def test_lost_response_is_retried(update: Any, length: int) -> None:
-    """A server that hangs up before or in the middle of its answer loses no call."""
+    """A call is retried if the server hangs up before or during its answer."""
     whole = answer(200, UPDATED)
 
     def behave(connection: socket.socket, request: Request, number: int) -> None:

@@ -180,7 +180,7 @@ def test_derived_client_changes_nothing_in_the_original() -> None:
 
 
 def test_derived_clients_share_connections() -> None:
-    """Tenants of one host use one connection; a derived client closes none, and is cheap."""
+    """Tenants of one host share a connection; a derived client is cheap and closes none."""
     with serving(says(answer(200, UPDATED))) as wire:
         with FlashbackClient(TOKEN, base_url=wire.url) as client:
             client.update_ai_llm(ID)

@@ -47,41 +47,53 @@ def rename_path_parameter(contract: dict[str, Any]) -> None:
     contract["paths"]["/ai/llm/{llm}"] = item
 
 
-CASES: list[tuple[str, Callable[[dict[str, Any]], Any], str, str, str]] = [
-    ("operationId", lambda c: operation(c).update(operationId="zz"), "breaking", "breaking", "zz"),
-    ("path parameter", rename_path_parameter, "breaking", "breaking", "id: "),
-    ("optional", lambda c: add_query(c, required=False), "addition", "breaking", "zz_dry_run"),
-    ("required", lambda c: add_query(c, required=True), "breaking", "breaking", "zz_dry_run"),
+def make_additions(contract: dict[str, Any]) -> None:
+    """Add an optional parameter, an optional field, a member of an enum and a status."""
+    add_query(contract, required=False)
+    model(contract)["properties"]["zzField"] = {"type": "string"}
+    model(contract, "AiType")["enum"].append("ZZ_MEMBER")
+    responses = operation(contract)["responses"]
+    responses["409"] = responses["403"]
+
+
+def rename(contract: dict[str, Any]) -> None:
+    """Give the operation another name."""
+    operation(contract)["operationId"] = "zz"
+
+
+def replace_types(contract: dict[str, Any]) -> None:
+    """Change a type, and rename the path parameter."""
+    model(contract)["properties"]["key"] = {"type": "integer"}
+    rename_path_parameter(contract)
+
+
+def require_parameter(contract: dict[str, Any]) -> None:
+    """Add a required parameter."""
+    add_query(contract, required=True)
+
+
+def require_field(contract: dict[str, Any]) -> None:
+    """Require a field."""
+    model(contract)["required"] = ["name"]
+
+
+def change_what_types_do_not_say(contract: dict[str, Any]) -> None:
+    """Change a length, a description and the order of an enum."""
+    model(contract)["properties"]["key"]["maxLength"] = 9
+    model(contract, "AiType")["description"] = "Else."
+    model(contract, "AiType")["enum"].reverse()
+
+
+CASES: list[tuple[Callable[[dict[str, Any]], None], str, str, list[str]]] = [
     (
-        "field",
-        lambda c: model(c)["properties"].update(zzField={"type": "string"}),
-        *("addition", "breaking", "zz_field"),
+        make_additions,
+        *("addition", "breaking", ["zz_dry_run", "zz_field", "ZZ_MEMBER", "ConflictError"]),
     ),
-    (
-        "required field",
-        lambda c: model(c).update(required=["name"]),
-        "breaking",
-        "addition",
-        "name",
-    ),
-    (
-        "type",
-        lambda c: model(c)["properties"].update(key={"type": "integer"}),
-        *("breaking", "breaking", "key: "),
-    ),
-    (
-        "enum",
-        lambda c: model(c, "AiType")["enum"].append("ZZ_MEMBER"),
-        *("addition", "breaking", "ZZ_MEMBER"),
-    ),
-    ("order", lambda c: model(c, "AiType")["enum"].reverse(), "none", "none", ""),
-    ("words", lambda c: model(c, "AiType").update(description="Else."), "none", "none", ""),
-    ("length", lambda c: model(c)["properties"]["key"].update(maxLength=9), "none", "none", ""),
-    (
-        "error",
-        lambda c: operation(c)["responses"].update({"409": operation(c)["responses"]["403"]}),
-        *("addition", "breaking", "ConflictError"),
-    ),
+    (rename, "breaking", "breaking", ["zz"]),
+    (replace_types, "breaking", "breaking", ["key: ", "(id"]),
+    (require_parameter, "breaking", "breaking", ["zz_dry_run"]),
+    (require_field, "breaking", "addition", ["name"]),
+    (change_what_types_do_not_say, "none", "none", []),
 ]
 
 
@@ -101,18 +113,14 @@ def compared(base: dict[str, Any], head: dict[str, Any]) -> tuple[str, str]:
     return change.word, "\n".join([*lines, reason])
 
 
-@pytest.mark.parametrize(
-    ("edit", "there", "back", "mentioned"),
-    [case[1:] for case in CASES],
-    ids=[case[0] for case in CASES],
-)
+@pytest.mark.parametrize(("edit", "there", "back", "mentioned"), CASES)
 def test_edit_means_this_to_python_callers(  # noqa: PLR0913, PLR0917 # columns of a table
     client: Any,
     tmp_path: Path,
-    edit: Callable[[dict[str, Any]], Any],
+    edit: Callable[[dict[str, Any]], None],
     there: str,
     back: str,
-    mentioned: str,
+    mentioned: list[str],
 ) -> None:
     """A change that callers must follow is breaking; a new option is an addition."""
     document = copy.deepcopy(CONTRACT)
@@ -122,16 +130,22 @@ def test_edit_means_this_to_python_callers(  # noqa: PLR0913, PLR0917 # columns 
     assert isinstance(head, griffe.Object)
     assert (_weight(client, head), _weight(head, client)) == (there, back)
     findings = python_interface.compare_packages(client, head)
-    assert (
-        any(mentioned in f"{finding.place}: {finding.what}" for finding in findings)
-        or not mentioned
-    )
+    text = "\n".join(f"{finding.place}: {finding.what}" for finding in findings)
+    assert not [word for word in mentioned if word not in text]
 
 
-def test_a_contract_without_a_client_is_undecided() -> None:
+def test_a_contract_without_a_client_is_undecided(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The generator's error is the reason; it is not a break if there was no client before."""
     refused = copy.deepcopy(CONTRACT)
     operation(refused)["requestBody"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    load = python_interface.load_client
+
+    def load_once(contract: Contract, folder: Path) -> Any:
+        return client if contract.document == CONTRACT else load(contract, folder)
+
+    monkeypatch.setattr(python_interface, "load_client", load_once)
     verdict, found = compared(CONTRACT, refused)
     assert verdict == "undecided"
     assert "no client of the new contract: GenerationError" in found

@@ -82,3 +82,21 @@ def test_pairs_cover_every_verdict() -> None:
     expected = [pair[way].rstrip("*") for pair in PAIRS for way in ("there", "back")]
     assert min(map(expected.count, ("breaking", "undecided", "addition", "same"))) >= 40
     assert len({pair["name"] for pair in PAIRS}) == len(PAIRS)
+
+
+def test_a_comparison_tries_a_fixed_number_of_values() -> None:
+    """Of forty changed patterns some are searched; the others are undecided, in words."""
+    contracts: list[Contract] = []
+    for last in "zy":
+        fields = {
+            f"f{i}": {"type": "string", "pattern": f"^[a-{last}]{{{i},}}$"} for i in range(40)
+        }
+        schema = {"type": "object", "properties": fields}
+        edit = {"at": "/components/schemas/NewOrder", "set": schema}
+        contracts.append(Contract(edited(SHOP, [edit]), last, ""))
+    findings = comparison.compare(contracts[0], contracts[1])
+    breaking = [finding for finding in findings if finding.change == Change.BREAKING]
+    left = [finding for finding in findings if "too many changes to search all" in finding.what]
+    assert len(findings) == 40
+    assert len(breaking) >= 10
+    assert len(left) == 40 - len(breaking)

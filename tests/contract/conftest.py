@@ -1,20 +1,19 @@
 """Set up the contract tests for one backend: options, fixtures, rounds."""
 
 import argparse
-import json
 import os
 import random
+import signal
 import time
 from collections.abc import Generator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from schemathesis.schemas import BaseSchema
-from test_authentication import UNKNOWN
+from test_authentication import BAD_TOKENS
 
 from support import contract, controls, deviations, generation, rules, values
-from support.backend import MEANINGS, NOBODY, SIBLING_ID, TOKENS, WRITER, Backend, Settings
+from support.again import Again
+from support.backend import MEANINGS, SIBLING_ID, TOKENS, WRITER, Backend
 from support.exchange import NoVerdictError
 from support.expectation import expectation_of
 from support.findings import Findings
@@ -23,7 +22,6 @@ from support.plugin import Follower, Hooks, Listing, clause_of, family_of
 from support.promise import Promise, Run
 
 FOLLOWER = pytest.StashKey[Follower]()
-OPEN_DOOR = {"missing": (NOBODY, ()), "unknown": (UNKNOWN, "Bearer wrong")}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,15 +36,15 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the run's parts; nothing is sent before the first promise."""
-    option = config.option
-    if option.list:
+    if config.option.list:
         config.pluginmanager.register(Listing())
-    if option.list or option.collectonly:
+    if config.option.list or config.option.collectonly:
         return
     try:
-        follower = Follower(_run(option))
+        follower = Follower(_run(config.option))
     except NoVerdictError as error:
         raise pytest.UsageError(f"no verdict: {error.reason}; {error.cure}") from None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends with a verdict, too
     config.stash[FOLLOWER] = follower
     config.pluginmanager.register(follower)
 
@@ -61,24 +59,12 @@ def _run(option: argparse.Namespace) -> Run:
     for name in TOKENS:
         if not contract.matches("[!-~]*", given.get(name, "")):
             raise NoVerdictError(f"{name} has a character that no token has", "set it again")
+    again = Again.of(option.again) if option.again else None
     if option.seed is None:
-        option.seed = random.SystemRandom().randrange(10**9)
-        if option.again:
-            option.seed = _earlier_verdict(option.again)["seed"]
+        option.seed = again.seed if again else random.SystemRandom().randrange(10**9)
     accepted = deviations.load(option.deviations, option.backend_url)
-    id = option.id or contract.EXAMPLE_ID
-    settings = Settings(option.backend_url, id, option.rate_limit, option.timeout, option.ca)
     findings = Findings(accepted, option.source, option.fail_on)
-    return Run(Backend(settings, given), findings, option)
-
-
-def _earlier_verdict(file: Path) -> dict[str, Any]:
-    try:
-        verdict = json.loads(file.read_text("utf-8"))
-        return {"seed": verdict["seed"], "promises": verdict["promises"]}
-    except (OSError, ValueError, LookupError, TypeError):
-        cure = "give the verdict.json of a run"
-        raise NoVerdictError(f"--again {file}: cannot be read as a verdict", cure) from None
+    return Run(Backend(option, given), findings, option, again)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -90,10 +76,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Move the tests of the whole run to the end; with --again, select what broke."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
-    if config.option.again:
-        earlier = _earlier_verdict(config.option.again)["promises"]
-        met = {promise["name"] for promise in earlier if promise["findings"]}
-        items[:] = [item for item in items if item.name in met]
+    follower = config.stash.get(FOLLOWER, None)
+    if follower and follower.run.again:
+        items[:] = [item for item in items if item.name in follower.run.again.met]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -103,7 +88,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     started = time.monotonic()
     result = yield
     if option.again:
-        _repeat(session)
+        _repeat(session, session.config.stash[FOLLOWER].run)
     generated = [item for item in session.items if item.get_closest_marker("generated")]
     while generated and time.monotonic() - started < option.max_time:
         if session.testsfailed or session.shouldstop:
@@ -114,13 +99,13 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     return result
 
 
-def _repeat(session: pytest.Session) -> None:
-    """Test what is no longer broken once more: it may be flaky."""
-    follower = session.config.stash[FOLLOWER]
-    earlier = _earlier_verdict(session.config.option.again)["promises"]
-    follower.mark_broken({one["name"] for one in earlier if one["outcome"] == "broken"})
+def _repeat(session: pytest.Session, run: Run) -> None:
+    """Test once more what is no longer broken: it may be flaky."""
+    assert run.again
+    decisive = [finding for finding in run.findings.values() if run.findings.decides(finding)]
+    run.again.broken_at_once = {finding.promise for finding in decisive}
     for item in session.items:
-        if not follower.run.promises[item.name].broken_at_once and not session.shouldstop:
+        if item.name not in run.again.broken_at_once and not session.shouldstop:
             item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
 
 
@@ -133,24 +118,25 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def run(request: pytest.FixtureRequest) -> Generator[Run]:
     """Return the run on a backend that can be judged; afterwards leave the contract's example."""
     run = request.config.stash[FOLLOWER].run
+    backend = run.backend
     values.RANDOM.seed(f"{request.config.option.seed} controls")
-    run.first = controls.ask_first(run.backend, ({}, values.fresh(), values.GOOD))
-    controls.ask_plainly_refused(run.backend)
+    run.first = controls.ask_first(backend, ({}, values.fresh(), values.GOOD))
+    controls.ask_plainly_refused(backend)
     _probe_open_door(run)
     yield run
-    name = {"name": contract.EVERYTHING["name"]}
-    rest = {field: value for field, value in contract.EVERYTHING.items() if field != "name"}
-    for body in (rest, name):
-        run.backend.send(run.backend.control(body))
-    run.backend.close()
+    rest = dict(contract.EVERYTHING)
+    name = rest.pop("name")  # last, since it may be taken
+    for body in (rest, {"name": name}):
+        backend.send(backend.control(body))
+    backend.close()
 
 
 def _probe_open_door(run: Run) -> None:
     """Fail if the backend accepts updates without a valid token, even if that was deselected."""
-    for case, (user, authorization) in OPEN_DOOR.items():
+    for case in ("missing", "unknown"):
         name = f"test_bad_token_answers_401[{case}]"
         promise = run.promises.get(name) or Promise(name, "", "", "unauthorized", run)
-        request = promise.request(user=user, authorization=authorization, body={})
+        request = promise.request(**BAD_TOKENS[case], body={})
         expectation = expectation_of(request)
         exchange = promise.exchange(request)
         breach = rules.access(exchange, expectation)
@@ -182,14 +168,12 @@ def unique_names(run: Run) -> None:
 
 
 @pytest.fixture
-def valid_requests(request: pytest.FixtureRequest, run: Run) -> BaseSchema:
+def valid_requests(run: Run) -> BaseSchema:
     """Return the contract, to generate valid requests from."""
-    option = request.config.option
-    return generation.load(run.backend, "positive", option.seed, option.max_examples)
+    return generation.load(run, "positive")
 
 
 @pytest.fixture
-def invalid_requests(request: pytest.FixtureRequest, run: Run) -> BaseSchema:
+def invalid_requests(run: Run) -> BaseSchema:
     """Return the contract, to generate invalid requests from."""
-    option = request.config.option
-    return generation.load(run.backend, "negative", option.seed, option.max_examples)
+    return generation.load(run, "negative")

@@ -1,4 +1,4 @@
-"""Body: only JSON in UTF-8, announced as such, is read."""
+"""Body: only JSON in UTF-8, declared as such, is read."""
 
 import pytest
 
@@ -20,12 +20,13 @@ def test_unreadable_body_is_refused(promise: Promise) -> None:
     """A body that is not a JSON object in UTF-8 is refused: never 200, never 500."""
     for octets in values.unreadable_bodies():
         promise.ask(body=octets)
-        promise.ask(body=(octets,) if octets else ())
+    promise.ask(body=(b"{",))
+    promise.ask(body=(b'{"key": "\xff', b'"}'))
 
 
 @pytest.mark.clause("body-size")
 def test_body_over_the_limit_is_refused(promise: Promise) -> None:
-    """A body over the limit is refused, in one piece or in chunks; one of the limit is read."""
+    """A body over the limit is refused, whole or in chunks; one of exactly the limit is read."""
     promise.ask(body=values.TEXT.ljust(LARGEST_BODY))
     promise.ask(body=values.TEXT.ljust(LARGEST_BODY + 1))
     promise.ask(body=values.TEXT.ljust(4 * LARGEST_BODY))
@@ -35,27 +36,21 @@ def test_body_over_the_limit_is_refused(promise: Promise) -> None:
 @pytest.mark.clause("other-media-type")
 def test_other_media_type_is_refused(promise: Promise) -> None:
     """A valid body under any other media type is refused."""
-    for media_type in values.OTHER_MEDIA_TYPES:
+    for media_type in values.DATA["OTHER_MEDIA_TYPES"]:
         promise.ask(headers={"Content-Type": media_type})
 
 
 @pytest.mark.clause("media-type")
 def test_media_type_counts_in_any_case(promise: Promise) -> None:
     """`application/json` works in any case, with charset=utf-8 or none."""
-    for media_type in values.SAME_MEDIA_TYPES:
-        promise.expect(
-            200,
-            clause="media-type",
-            kind="charset" if "charset" in media_type.lower() else "case",
-            words=f"`Content-Type: {media_type}`",
-            headers={"Content-Type": media_type},
-        )
+    for media_type in values.DATA["SAME_MEDIA_TYPES"]:
+        promise.ask(headers={"Content-Type": media_type})
 
 
 @pytest.mark.clause("json-open")
 def test_what_is_left_open_does_not_fail(promise: Promise) -> None:
     """Other charsets and any Content-Encoding are refused or ignored: never 5xx."""
-    for charset in values.OTHER_CHARSETS:
+    for charset in values.DATA["OTHER_CHARSETS"]:
         promise.ask(headers={"Content-Type": f"application/json; charset={charset}"})
     for coding in ("gzip", "deflate", "br", "identity", "x"):
         promise.ask(headers={"Content-Encoding": coding})

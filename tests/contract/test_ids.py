@@ -10,6 +10,7 @@ from support import contract, values
 from support.backend import ADMIN, WRITER
 from support.exchange import Exchange, Place
 from support.promise import Promise
+from support.rule import Rule
 
 NEAR_IDS = """
     @0 0@ @. .@ @.json @~ +@ @@ urn:uuid:@ @,@ @|@ "@" '@' id=@ @' @* * % null undefined 0 1 -1
@@ -64,14 +65,12 @@ def names(exchange: Exchange, id: str) -> bool:
 def test_near_id_is_refused(promise: Promise) -> None:
     """An id that is nearly the configuration's is not found."""
     backend = promise.backend
-    for id in backend.own_ids:
-        for wrong in near(id):
-            if wrong in ("", *backend.own_ids, *backend.given.values()):
-                continue
-            request = promise.request(id=wrong, place=NEAR, body={})
-            exchange = promise.exchange(request)
-            if not (may_exist(wrong, id) and names(exchange, wrong)):
-                promise.hold(exchange)
+    for wrong in near(backend.id):
+        if wrong in ("", *backend.own_ids, *backend.given.values()):
+            continue
+        exchange = promise.exchange(promise.request(id=wrong, place=NEAR, body={}))
+        if not (may_exist(wrong, backend.id) and names(exchange, wrong)):
+            promise.hold(exchange)
 
 
 @pytest.mark.clause("id-exact")
@@ -114,11 +113,7 @@ def test_percent_encoded_id_is_the_same(promise: Promise) -> None:
     plain = quote(id, safe="")
     mixed = whole[:3] + quote(id[1:], safe="")
     hyphens = (plain.replace("-", "%2D"), plain.replace("-", "%2d"))
+    words = "the id with percent-encoded characters"
+    rule = Rule("id-encoding", "percent-encoded", words, {200})
     for segment in (whole, whole.lower(), *hyphens, mixed):
-        promise.expect(
-            200,
-            clause="id-encoding",
-            kind="percent-encoded",
-            words="the id with percent-encoded characters",
-            path=contract.PATH.replace("{id}", segment),
-        )
+        promise.expect(rule, path=contract.PATH.replace("{id}", segment))

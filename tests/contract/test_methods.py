@@ -6,10 +6,10 @@ import pytest
 
 from support import contract
 from support.backend import ADMIN, READER, STRANGER, WRITER
-from support.breach import Breach
 from support.exchange import Place
 from support.expectation import REFUSALS, Expectation
 from support.promise import Promise
+from support.rule import Breach
 
 pytestmark = pytest.mark.clause("other-methods")
 
@@ -27,7 +27,7 @@ def expectation_of_method(method: str) -> Expectation:
     if method in READING:
         statuses |= READS
     words = f"the method `{method}`"
-    return Expectation(statuses, "other-methods", method, words, has_documented_form=False)
+    return Expectation("other-methods", method, words, statuses, has_documented_form=False)
 
 
 def ask(promise: Promise, method: str, **parts: Any) -> None:
@@ -90,7 +90,7 @@ def test_nearby_path_has_the_same_checks(promise: Promise) -> None:
     for other in nearby:
         words = f"the path `{other.replace(id, '{id}')}`"
         expectation = Expectation(
-            REFUSALS | SUCCESSES, "other-paths", "nearby", words, has_documented_form=False
+            "other-paths", "nearby", words, REFUSALS | SUCCESSES, has_documented_form=False
         )
         promise.ask(path=other, place=OTHER_PATH, body={}, expectation=expectation)
         for token in (None, *promise.backend.users(READER, STRANGER)):

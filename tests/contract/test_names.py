@@ -1,35 +1,28 @@
 """Names and effects: a name is unique in its workspace, which is all that HTTP shows of updates."""
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from support import contract, values
 from support.backend import READER, SIBLING_ID, STRANGER
-from support.exchange import Exchange, Request
-from support.expectation import expectation_of
+from support.exchange import Request
 from support.promise import Promise
+from support.rule import Rule
 
 ROUNDS = 10  # of a race that even a wrong backend may lose
-
-
-def expect_taken(promise: Promise, body: dict[str, Any], **parts: Any) -> None:
-    """Ask for a name that the other configuration has."""
-    promise.expect(
-        400, clause="unique-names", kind="taken", words="a name that is taken", body=body, **parts
-    )
-
-
-def expect_free(promise: Promise, kind: str, words: str, **parts: Any) -> None:
-    """Ask for a name that no other configuration has."""
-    promise.expect(200, clause="unique-names", kind=kind, words=words, **parts)
-
-
-def expect_of_sibling(promise: Promise, status: int, body: dict[str, str], **rule: str) -> None:
-    """Ask for a name for the other configuration: what it is answered shows an effect."""
-    words = f"{rule['words']}, for another configuration"
-    sibling = promise.need(SIBLING_ID)
-    promise.expect(status, id=sibling, body=body, **{**rule, "words": words})
+TAKEN = Rule("unique-names", "taken", "a name that is taken", {400})
+OWN = Rule("unique-names", "free", "the configuration's own name", {200})
+ALIKE = Rule("name-exact", "alike", "a name that is nearly another's", {200})
+LONG = "a long name that differs from another's in its last character only"
+TRUNCATED = Rule("lengths", "name-truncated", LONG, {200})
+GIVEN_UP = Rule("unique-names", "given-up", "a name that is free", {200})
+AT_ONCE = Rule("unique-names", "taken-at-once", "a name that is taken", {200, 400})
+# An effect shows in the response to another configuration that asks for the name.
+ELSEWHERE = "for another configuration"
+REFUSED = Rule("all-or-nothing", "refused", f"the name of a refused update, {ELSEWHERE}", {200})
+PARTIAL = Rule("partial", "name-kept", f"the name that was not sent, {ELSEWHERE}", {400})
+CHUNKED = Rule("chunked", "effect", f"a name that was sent in chunks, {ELSEWHERE}", {400})
 
 
 @pytest.mark.clause("unique-names")
@@ -38,12 +31,12 @@ def test_name_is_unique_in_its_workspace(promise: Promise) -> None:
     sibling = promise.need(SIBLING_ID)
     body = values.fresh()
     promise.ask(body=body)
-    expect_taken(promise, body, id=sibling)
-    expect_taken(promise, {**values.EVERYTHING, **body}, id=sibling)
-    expect_free(promise, "free", "the configuration's own name", body=body)
+    promise.expect(TAKEN, id=sibling, body=body)
+    promise.expect(TAKEN, id=sibling, body={**values.EVERYTHING, **body})
+    promise.expect(OWN, body=body)
 
 
-@pytest.mark.clause("unique-names")
+@pytest.mark.clause("name-exact")
 def test_names_that_differ_are_not_taken(promise: Promise) -> None:
     """Names are compared code point by code point: nothing else makes two of them the same."""
     sibling = promise.need(SIBLING_ID)
@@ -53,13 +46,10 @@ def test_names_that_differ_are_not_taken(promise: Promise) -> None:
     alike += [name.replace("\u00e9", "e\u0301"), name.replace("\u00e9", "e"), name + "\u200b"]
     alike += [name[:-1], name + "1", name.replace("C", "\uff23")]
     for other in alike:
-        words = "a name that is nearly another's"
-        expect_free(promise, "alike", words, id=sibling, body={"name": other})
+        promise.expect(ALIKE, id=sibling, body={"name": other})
     longest = (values.unique() * 8)[: values.most("name")]
     promise.ask(body={"name": longest})
-    words = "a long name that differs from another's in its last character only"
-    rule = {"clause": "lengths", "kind": "name-truncated", "words": words}
-    promise.expect(200, id=sibling, body={"name": f"{longest[:-1]}x"}, **rule)
+    promise.expect(TRUNCATED, id=sibling, body={"name": f"{longest[:-1]}x"})
 
 
 @pytest.mark.clause("unique-names")
@@ -69,8 +59,8 @@ def test_name_that_was_given_up_is_free(promise: Promise) -> None:
     body = values.fresh()
     promise.ask(body=body)
     promise.ask(body=values.fresh())
-    expect_free(promise, "given-up", "a name that is free", id=sibling, body=body)
-    expect_taken(promise, body)
+    promise.expect(GIVEN_UP, id=sibling, body=body)
+    promise.expect(TAKEN, body=body)
 
 
 @pytest.mark.clause("unique-names")
@@ -78,14 +68,15 @@ def test_name_that_was_given_up_is_free(promise: Promise) -> None:
 def test_one_name_is_not_given_twice_at_the_same_moment(promise: Promise) -> None:
     """Of two configurations that ask for one name at the same moment, one gets 200, one 400."""
     ids = (promise.backend.id, promise.need(SIBLING_ID))
-    rule = {"clause": "unique-names", "kind": "taken-at-once", "words": "a name that is taken"}
     for _ in range(ROUNDS):
         body = values.fresh()
-        exchanges = promise.exchange_at_once([promise.request(id=id, body=body) for id in ids])
-        both = all(exchange.status == 200 for exchange in exchanges)
-        for exchange, allowed in zip(exchanges, ({200, 400}, {400}), strict=True):
-            statuses = allowed if both else {200, 400}
-            promise.hold(exchange, expectation_of(exchange.request).but(statuses, **rule))
+        requests = [promise.request(id=id, body=body) for id in ids]
+        exchanges = promise.exchange_at_once(requests)
+        second = AT_ONCE
+        if all(exchange.status == 200 for exchange in exchanges):
+            second = replace(AT_ONCE, statuses={400})
+        promise.hold_by(AT_ONCE, exchanges[0])
+        promise.hold_by(second, exchanges[1])
 
 
 def refused_updates(promise: Promise, name: dict[str, str]) -> list[Request]:
@@ -102,18 +93,18 @@ def refused_updates(promise: Promise, name: dict[str, str]) -> list[Request]:
 @pytest.mark.usefixtures("unique_names")
 def test_refused_update_changes_nothing(promise: Promise) -> None:
     """A refused update does not change the name."""
+    sibling = promise.need(SIBLING_ID)
     kept = values.fresh()
     other = values.fresh()
-    rule = {"clause": "all-or-nothing", "kind": "refused", "words": "the name of a refused update"}
     promise.ask(body=kept)
     for request in refused_updates(promise, other):
         exchange = promise.send(request)
         if exchange is None or exchange.succeeded:  # a finding of another promise
             promise.ask(body=kept)
             continue
-        expect_of_sibling(promise, 200, other, **rule)
-        expect_of_sibling(promise, 200, values.fresh(), **rule | {"words": "a fresh name"})
-    expect_taken(promise, kept, id=promise.need(SIBLING_ID))
+        promise.expect(REFUSED, id=sibling, body=other)
+        promise.ask(id=sibling, body=values.fresh())
+    promise.expect(TAKEN, id=sibling, body=kept)
 
 
 @pytest.mark.clause("partial")
@@ -121,35 +112,24 @@ def test_refused_update_changes_nothing(promise: Promise) -> None:
 def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
     """`{}` and updates of other fields do not change the name."""
     kept = values.fresh()
-    rule = {"clause": "partial", "kind": "name-kept", "words": "the name that was not sent"}
     promise.ask(body=kept)
     endpoint = {"endpoint": "https://example.com"}
     for body in ({}, values.GOOD, {"aiType": "OTHER"}, endpoint):
         promise.ask(body=body)
-        expect_of_sibling(promise, 400, kept, **rule)
+        promise.expect(PARTIAL, id=promise.need(SIBLING_ID), body=kept)
 
 
 @pytest.mark.clause("chunked")
 @pytest.mark.usefixtures("unique_names")
 def test_chunked_update_takes_effect(promise: Promise) -> None:
-    """A rename that is sent in chunks and answers 200 has happened."""
+    """A rename that is sent in chunks and answers 200 has been applied."""
+    sibling = promise.need(SIBLING_ID)
     name = values.fresh()
     text = contract.to_json(name)
     exchange = promise.ask(body=(text[:5], text[5:20], text[20:]))
     if exchange and exchange.succeeded:
-        words = "a rename in chunks, seen by another configuration that asks for the name"
-        shown = ask_sibling(promise, name)
-        expected = expectation_of(shown.request).but(
-            {400}, clause="chunked", kind="effect", words=words
-        )
-        promise.hold(shown, expected)
-        if shown.status != 400:
-            promise.ask(id=promise.need(SIBLING_ID), body=values.fresh())
-
-
-def ask_sibling(promise: Promise, name: dict[str, str]) -> Exchange:
-    """Return the exchange in which the other configuration is given the name."""
-    return promise.exchange(promise.request(id=promise.need(SIBLING_ID), body=name))
+        promise.expect(CHUNKED, id=sibling, body=name)
+        promise.ask(id=sibling, body=values.fresh())
 
 
 @pytest.mark.clause("other-methods")
@@ -159,6 +139,6 @@ def test_other_method_does_not_rename(promise: Promise) -> None:
     for method in ("GET", "HEAD", "OPTIONS", "POST", "PATCH"):
         name = values.fresh()
         promise.exchange(promise.request(method=method, body=name))
-        words = f"the name that `{method}` sent"
-        kind = f"{method}-renamed"
-        expect_of_sibling(promise, 200, name, clause="other-methods", kind=kind, words=words)
+        words = f"the name that `{method}` sent, {ELSEWHERE}"
+        rule = Rule("other-methods", f"{method}-renamed", words, {200})
+        promise.expect(rule, id=promise.need(SIBLING_ID), body=name)

@@ -1,20 +1,19 @@
 """The curl lines of a verdict, pasted into a shell."""
 
 import os
-import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
-from tests.conftest import lacking
 from tests.contract_command.conftest import Backend, Contract
 from tests.faults.backend import Answer, Request
 from tests.faults.judge import environment
 
 
-def paste(line: str, variables: dict[str, str], folder: str) -> str:
+def paste(line: str, variables: dict[str, str], folder: Path) -> str:
     """Return the status that a curl line gets when it is pasted into bash."""
     done = subprocess.run(
         ["/bin/bash", "-c", line],
@@ -28,27 +27,25 @@ def paste(line: str, variables: dict[str, str], folder: str) -> str:
     return first_line.split()[1] if first_line else done.stderr.decode()
 
 
-@pytest.fixture(autouse=True)
-def curl() -> None:
-    """Need curl."""
-    if not shutil.which("curl"):
-        lacking("curl")
+pytestmark = pytest.mark.usefixtures("curl")
 
 
-def test_pasted_lines_get_the_same_status(contract: Contract) -> None:
+def test_pasted_lines_get_the_same_status(contract: Contract, tmp_path: Path) -> None:
     """The curl lines of two dozen kinds of finding get the status in the verdict."""
     variables = environment(TOKENS, IDS)
     with serving("flask_naive", Store(unique_names=False)) as url:
-        done = contract("--seed", "1", "--max-examples", "20", url=url, **variables)
+        done = contract("-k", "not generated and not alone", url=url, **variables)
         findings = done.verdict["findings"]
         assert len(findings) >= 20
         for finding in findings:
             for example in finding["examples"]:
-                status = paste(example["curl"], variables, str(done.reports.parent))
+                status = paste(example["curl"], variables, tmp_path)
                 assert status == str(example["response"]["status"]), example["curl"]
 
 
-def test_unusual_requests_are_repeated_to_the_letter(contract: Contract, backend: Backend) -> None:
+def test_unusual_requests_are_repeated_to_the_letter(
+    contract: Contract, backend: Backend, tmp_path: Path
+) -> None:
     """HEAD, dot segments, chunks, empty headers and derived tokens: the backend sees the same."""
     seen: list[tuple[str, str, bytes, str, str]] = []
 
@@ -67,5 +64,5 @@ def test_unusual_requests_are_repeated_to_the_letter(contract: Contract, backend
         assert examples
         for example in examples:
             seen.clear()
-            assert paste(example["curl"], given, str(done.reports.parent)) == "418"
+            assert paste(example["curl"], given, tmp_path) == "418"
             assert during.issuperset(seen), example["curl"]

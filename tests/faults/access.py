@@ -10,35 +10,22 @@ from tests.faults.changes import Changes
 
 FAULTS = Changes("workspace access")
 
-FAULTS.grants(
+FAULTS.grants_to(
+    "reader",
     "test_reader_may_not_update",
-    reader_may_update=lambda request: request.role == "reader",
-    reader_may_change_nothing_only=lambda request: (
-        request.role == "reader" and request.body == b"{}"
-    ),
-    reader_may_rename_only=lambda request: (
-        request.role == "reader" and [*request.fields] == ["name"]
-    ),
-    reader_may_change_the_secret_only=lambda request: (
-        request.role == "reader" and [*request.fields] == ["secret"]
-    ),
-    reader_may_update_the_sibling_only=lambda request: (
-        request.role == "reader" and request.id == request.ids["sibling"]
-    ),
-    reader_may_update_in_chunks_only=lambda request: (
-        request.role == "reader" and request.is_chunked
-    ),
-    reader_may_change_the_endpoint_only=lambda request: (
-        request.role == "reader" and [*request.fields] == ["endpoint"]
-    ),
-    reader_may_change_the_type_only=lambda request: (
-        request.role == "reader" and [*request.fields] == ["aiType"]
-    ),
+    reader_may_update=lambda _: True,
+    reader_may_change_nothing_only=lambda request: request.body == b"{}",
+    reader_may_rename_only=lambda request: request.names == ["name"],
+    reader_may_change_the_secret_only=lambda request: request.names == ["secret"],
+    reader_may_update_the_sibling_only=lambda request: request.is_for("sibling"),
+    reader_may_update_in_chunks_only=lambda request: request.is_chunked,
+    reader_may_change_the_endpoint_only=lambda request: request.names == ["endpoint"],
+    reader_may_change_the_type_only=lambda request: request.names == ["aiType"],
     reader_may_update_from_a_browser_only=lambda request: (
-        request.role == "reader" and "Mozilla" in request.headers.get("user-agent", "")
+        "Mozilla" in request.headers.get("user-agent", "")
     ),
     reader_may_update_with_spaces_only=lambda request: (
-        request.role == "reader" and request.fields and request.body[:1].isspace()
+        request.fields and request.body[:1].isspace()
     ),
 )
 FAULTS.answers(
@@ -51,38 +38,21 @@ FAULTS.grants(
     role_in_a_header_only=lambda request: request.headers.get("x-role") == "ADMIN",
     role_in_the_query_only=lambda request: "role=ADMIN" in request.query,
 )
-FAULTS.grants(
+FAULTS.grants_to(
+    "stranger",
     "test_stranger_may_not_update",
-    stranger_may_update=lambda request: request.role == "stranger",
-    stranger_may_rotate_only=lambda request: request.role == "stranger" and "key" in request.fields,
-    stranger_may_update_the_sibling_only=lambda request: (
-        request.role == "stranger" and request.id == request.ids["sibling"]
-    ),
-    stranger_may_update_an_escaped_id_only=lambda request: (
-        request.role == "stranger" and "%" in request.path
-    ),
-    stranger_may_change_the_endpoint_only=lambda request: (
-        request.role == "stranger" and [*request.fields] == ["endpoint"]
-    ),
-    stranger_may_change_the_key_only=lambda request: (
-        request.role == "stranger" and [*request.fields] == ["key"]
-    ),
-    stranger_may_change_the_secret_only=lambda request: (
-        request.role == "stranger" and [*request.fields] == ["secret"]
-    ),
-    stranger_may_change_the_type_only=lambda request: (
-        request.role == "stranger" and [*request.fields] == ["aiType"]
-    ),
-    stranger_may_change_nothing_only=lambda request: (
-        request.role == "stranger" and request.body == b"{}"
-    ),
-    stranger_may_update_in_chunks_only=lambda request: (
-        request.role == "stranger" and request.is_chunked
-    ),
-    stranger_may_add_a_charset_only=lambda request: (
-        request.role == "stranger" and "charset" in request.media_type
-    ),
-    stranger_may_add_a_query_only=lambda request: request.role == "stranger" and request.query,
+    stranger_may_update=lambda _: True,
+    stranger_may_rotate_only=lambda request: "key" in request.names,
+    stranger_may_update_the_sibling_only=lambda request: request.is_for("sibling"),
+    stranger_may_update_an_escaped_id_only=lambda request: "%" in request.path,
+    stranger_may_change_the_endpoint_only=lambda request: request.names == ["endpoint"],
+    stranger_may_change_the_key_only=lambda request: request.names == ["key"],
+    stranger_may_change_the_secret_only=lambda request: request.names == ["secret"],
+    stranger_may_change_the_type_only=lambda request: request.names == ["aiType"],
+    stranger_may_change_nothing_only=lambda request: request.body == b"{}",
+    stranger_may_update_in_chunks_only=lambda request: request.is_chunked,
+    stranger_may_add_a_charset_only=lambda request: "charset" in request.media_type,
+    stranger_may_add_a_query_only=lambda request: request.query,
 )
 FAULTS.answers(
     "test_stranger_may_not_update",
@@ -92,35 +62,35 @@ FAULTS.answers(
 FAULTS.grants(
     "test_foreign_configuration_may_not_be_updated",
     "stranger",
-    anybody_may_update_foreign=lambda request: request.id == request.ids["foreign"],
+    anybody_may_update_foreign=lambda request: request.is_for("foreign"),
     admin_may_update_everywhere_only=lambda request: (
-        request.role == "admin" and request.id == request.ids["foreign"]
+        request.role == "admin" and request.is_for("foreign")
     ),
     key_of_foreign_may_be_changed_only=lambda request: (
-        request.id == request.ids["foreign"] and [*request.fields] == ["key"]
+        request.is_for("foreign") and request.names == ["key"]
     ),
     foreign_may_be_updated_in_chunks_only=lambda request: (
-        request.id == request.ids["foreign"] and request.is_chunked
+        request.is_for("foreign") and request.is_chunked
     ),
 )
 FAULTS.answers(
     "test_foreign_configuration_may_not_be_updated",
     404,
-    foreign_is_not_found=lambda request: request.id == request.ids["foreign"],
+    foreign_is_not_found=lambda request: request.is_for("foreign"),
     escaped_foreign_id_is_not_found_only=lambda request: (
-        request.role == "owner" and request.id == request.ids["foreign"] and "%" in request.path
+        request.role == "owner" and request.is_for("foreign") and "%" in request.path
     ),
 )
 FAULTS.changes_answer(
     "test_unknown_id_answers_404",
     404,
-    unknown_is_forbidden=lambda _, answer: answer.replace_with(refused(403)),
-    unknown_is_created=lambda request, answer: answer.replace_with(accepted(request)),
+    unknown_is_forbidden=lambda _, answer: answer.refuse(403),
+    unknown_is_created=lambda request, answer: answer.accept(request),
     unknown_is_forbidden_to_strangers_only=lambda request, answer: (
-        request.role == "stranger" and answer.replace_with(refused(403))
+        request.role == "stranger" and answer.refuse(403)
     ),
     unknown_is_fine_for_no_change_only=lambda request, answer: (
-        request.body == b"{}" and answer.replace_with(accepted(request))
+        request.body == b"{}" and answer.accept(request)
     ),
 )
 FAULTS.grants(
@@ -131,18 +101,16 @@ FAULTS.grants(
 FAULTS.answers(
     "test_member_may_update and ADMIN",
     403,
-    admin_may_not_rename_only=lambda request: request.role == "admin" and "name" in request.fields,
-    admin_may_not_switch_only=lambda request: (
-        request.role == "admin" and "aiType" in request.fields
-    ),
+    admin_may_not_rename_only=lambda request: request.role == "admin" and "name" in request.names,
+    admin_may_not_switch_only=lambda request: request.role == "admin" and "aiType" in request.names,
     admin_may_not_update_the_sibling_only=lambda request: (
-        request.role == "admin" and request.id == request.ids["sibling"]
+        request.role == "admin" and request.is_for("sibling")
     ),
 )
 FAULTS.refuses(
     "test_member_may_update and WRITE",
     403,
-    renames_by_writers=lambda request: request.role == "owner" and "name" in request.fields,
+    renames_by_writers=lambda request: request.role == "owner" and "name" in request.names,
 )
 
 
@@ -165,23 +133,17 @@ FAULTS.changes_answer(
     "test_name_is_unique_in_its_workspace",
     400,
     names_may_be_the_same=lambda request, answer: (
-        request.id == request.ids["sibling"] and answer.replace_with(accepted(request))
+        request.is_for("sibling") and answer.accept(request)
     ),
 )
 FAULTS.changes_answer(
     "test_name_is_unique_in_its_workspace",
-    taken_name_conflicts=lambda _, answer: (
-        b"another" in answer.body and answer.replace_with(refused(409))
-    ),
+    taken_name_conflicts=lambda _, answer: b"another" in answer.body and answer.refuse(409),
     own_name_is_taken=lambda request, answer: (
-        request.text("name")
-        and request.count(request.text("name")) > 1
-        and answer.replace_with(refused(400))
+        request.text("name") and request.count(request.text("name")) > 1 and answer.refuse(400)
     ),
     name_is_unique_alone_only=lambda request, answer: (
-        b"another" in answer.body
-        and len(request.fields) > 1
-        and answer.replace_with(accepted(request))
+        b"another" in answer.body and len(request.fields) > 1 and answer.accept(request)
     ),
 )
 
@@ -214,13 +176,13 @@ async def refused_update_renames(request: Request, answer: Answer) -> None:
 
 @FAULTS.after("test_refused_update_changes_nothing")
 async def forbidden_update_renames_only(request: Request, answer: Answer) -> None:
-    if answer.status == 403 and request.id == request.ids["main"] and request.text("name"):
+    if answer.status == 403 and request.is_for("main") and request.text("name"):
         await request.rename(request.text("name"))
 
 
 @FAULTS.after("test_refused_update_changes_nothing")
 async def unauthorized_update_renames_only(request: Request, answer: Answer) -> None:
-    if answer.status == 401 and request.id == request.ids["main"] and request.text("name"):
+    if answer.status == 401 and request.is_for("main") and request.text("name"):
         await request.rename(request.text("name"))
 
 
@@ -250,7 +212,7 @@ FAULTS.answers(
         request.role
         and len(request.id) == 36
         and request.id not in request.ids.values()
-        and [*request.fields] == ["aiType"]
+        and request.names == ["aiType"]
     ),
 )
 FAULTS.changes_answer(
@@ -259,28 +221,28 @@ FAULTS.changes_answer(
     writer_may_not_use_a_browser_only=lambda request, answer: (
         request.role == "owner"
         and "Mozilla" in request.headers.get("user-agent", "")
-        and answer.replace_with(refused(403))
+        and answer.refuse(403)
     ),
     writer_may_not_rotate_the_siblings_only=lambda request, answer: (
         request.role == "owner"
-        and request.id == request.ids["sibling"]
-        and "key" in request.fields
-        and answer.replace_with(refused(403))
+        and request.is_for("sibling")
+        and "key" in request.names
+        and answer.refuse(403)
     ),
     answers_400_in_chunks_with_a_charset_only=lambda request, answer: (
-        "text/html" in request.headers.get("accept", "") and answer.replace_with(refused(400))
+        "text/html" in request.headers.get("accept", "") and answer.refuse(400)
     ),
     spaces_before_the_body_only=lambda request, answer: (
-        request.body[:1].isspace() and answer.replace_with(refused(400))
+        request.body[:1].isspace() and answer.refuse(400)
     ),
     secret_before_the_key_only=lambda request, answer: (
         request.fields
         and next(iter(request.fields)) == "secret"
         and len(request.fields) > 1
-        and answer.replace_with(refused(400))
+        and answer.refuse(400)
     ),
     escapes_in_field_names_only=lambda request, answer: (
-        b"\\u" in request.body.partition(b":")[0] and answer.replace_with(refused(400))
+        b"\\u" in request.body.partition(b":")[0] and answer.refuse(400)
     ),
 )
 
@@ -319,7 +281,7 @@ def last_name_of_another_is_kept_only(request: Request, answer: Answer) -> None:
     name, before = request.text("name"), request.memory.setdefault("names", {})
     if answer.status == 200 and name:
         if name in [last for id, (_, last) in before.items() if id != request.id]:
-            answer.replace_with(refused(400))
+            answer.refuse(400)
         else:
             before[request.id] = name, before.get(request.id, ("", ""))[0]
 

@@ -4,7 +4,7 @@
 import base64
 from urllib.parse import unquote
 
-from tests.faults.backend import Answer, Request, refused
+from tests.faults.backend import Answer, Request
 from tests.faults.changes import Changes
 
 FAULTS = Changes("authentication")
@@ -37,10 +37,10 @@ FAULTS.grants(
         not request.authorization and "%" in request.path
     ),
     missing_token_at_the_sibling_only=lambda request: (
-        not request.authorization and request.id == request.ids["sibling"]
+        not request.authorization and request.is_for("sibling")
     ),
     missing_token_for_the_endpoint_only=lambda request: (
-        not request.authorization and [*request.fields] == ["endpoint"]
+        not request.authorization and request.names == ["endpoint"]
     ),
 )
 FAULTS.grants(
@@ -108,32 +108,27 @@ FAULTS.grants(
 FAULTS.changes_answer(
     "test_scheme_counts_in_any_case",
     scheme_counts_in_its_case=lambda request, answer: (
-        request.authorization[:1] == "b" and answer.replace_with(refused(401))
+        request.authorization[:1] == "b" and answer.refuse(401)
     ),
     scheme_in_capitals_only=lambda request, answer: (
-        request.authorization[:6] == "BEARER" and answer.replace_with(refused(401))
+        request.authorization[:6] == "BEARER" and answer.refuse(401)
     ),
 )
-FAULTS.grants(
+FAULTS.grants_to(
+    "expired",
     "test_bad_token_answers_401 and expired",
-    expired_token=lambda request: request.role == "expired",
-    expired_token_may_rename_only=lambda request: (
-        request.role == "expired" and "name" in request.fields
-    ),
-    expired_token_may_change_nothing_only=lambda request: (
-        request.role == "expired" and request.body == b"{}"
-    ),
-    expired_token_may_update_the_sibling_only=lambda request: (
-        request.role == "expired" and request.id == request.ids["sibling"]
-    ),
-    expired_token_in_chunks_only=lambda request: request.role == "expired" and request.is_chunked,
+    expired_token=lambda _: True,
+    expired_token_may_rename_only=lambda request: "name" in request.names,
+    expired_token_may_change_nothing_only=lambda request: request.body == b"{}",
+    expired_token_may_update_the_sibling_only=lambda request: request.is_for("sibling"),
+    expired_token_in_chunks_only=lambda request: request.is_chunked,
 )
 FAULTS.answers(
     "test_bad_token_answers_401 and expired",
     403,
     expired_token_is_forbidden=lambda request: request.role == "expired",
     expired_token_is_forbidden_elsewhere_only=lambda request: (
-        request.role == "expired" and request.id == request.ids["foreign"]
+        request.role == "expired" and request.is_for("foreign")
     ),
 )
 FAULTS.answers(
@@ -181,7 +176,7 @@ FAULTS.changes_answer(
     "test_bad_token_answers_401 or test_near_token_answers_401",
     401,
     challenge_of_another_scheme=lambda _, answer: answer.set_header("WWW-Authenticate", "Basic"),
-    bad_token_answers_403=lambda _, answer: answer.replace_with(refused(403)),
+    bad_token_answers_403=lambda _, answer: answer.refuse(403),
     bad_token_answers_a_page=lambda request, answer: (
         request.token and answer.set_header("Content-Type", "text/html")
     ),

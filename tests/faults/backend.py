@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from multidict import CIMultiDict
 
@@ -67,6 +67,10 @@ class Request(_Message):
         """Return the path's last segment, percent-decoded."""
         return unquote(self.path.rpartition("/")[2])
 
+    def is_for(self, role: str) -> bool:
+        """Return whether the id is that of the fixtures' configuration of this name."""
+        return self.id == self.ids[role]
+
     @property
     def authorization(self) -> str:
         """Return the header of that name, or an empty string."""
@@ -108,6 +112,11 @@ class Request(_Message):
         except (ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the body's fields."""
+        return list(self.fields)
 
     @property
     def is_json(self) -> bool:
@@ -188,6 +197,14 @@ class Answer(_Message):
         """Replace the status."""
         self.status = status
         return self
+
+    def accept(self, request: Request) -> Self:
+        """Answer as the mock does to an update."""
+        return self.replace_with(accepted(request))
+
+    def refuse(self, status: int) -> Self:
+        """Answer as the mock does to an update that it refuses."""
+        return self.replace_with(refused(status))
 
     def replace_with(self, other: "Answer") -> Self:
         """Take status, body and headers of another answer."""
@@ -279,30 +296,10 @@ def serving(change: Change) -> Generator[flashback_mock.Mock]:
 def relay(url: str, change: OnTheWire) -> Generator[str]:
     """Forward connections to the mock at `url`, and change what it sends; yield the relay's URL."""
     loop = asyncio.new_event_loop()
-    address = urlsplit(url)
     tasks: set[asyncio.Task[None]] = set()
 
-    async def connected(reader: StreamReader, writer: StreamWriter) -> None:
-        mock_reader, mock_writer = await asyncio.open_connection(address.hostname, address.port)
-        forwarding = asyncio.create_task(_forward(reader, mock_writer))
-        try:
-            while data := await mock_reader.read(1 << 18):
-                if data.startswith(b"HTTP/1.0 "):  # to what the mock cannot parse
-                    writer.write(data)
-                    continue
-                for part in _heads_and_bodies(data):
-                    if writer.transport.is_closing():
-                        return
-                    change(part, writer.transport)
-        except ConnectionError:  # the client or the mock has reset the connection
-            pass
-        finally:
-            forwarding.cancel()
-            mock_writer.close()
-            writer.close()
-
     def accept(reader: StreamReader, writer: StreamWriter) -> None:
-        task = loop.create_task(connected(reader, writer))
+        task = loop.create_task(_relay(urlsplit(url), change, reader, writer))
         tasks.add(task)  # the loop itself has weak references only
         task.add_done_callback(tasks.discard)
 
@@ -322,6 +319,28 @@ def relay(url: str, change: OnTheWire) -> Generator[str]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+async def _relay(
+    mock: SplitResult, change: OnTheWire, reader: StreamReader, writer: StreamWriter
+) -> None:
+    mock_reader, mock_writer = await asyncio.open_connection(mock.hostname, mock.port)
+    forwarding = asyncio.create_task(_forward(reader, mock_writer))
+    try:
+        while data := await mock_reader.read(1 << 18):
+            if data.startswith(b"HTTP/1.0 "):  # to what the mock cannot parse
+                writer.write(data)
+                continue
+            for part in _heads_and_bodies(data):
+                if writer.transport.is_closing():
+                    return
+                change(part, writer.transport)
+    except ConnectionError:  # the client or the mock has reset the connection
+        pass
+    finally:
+        forwarding.cancel()
+        mock_writer.close()
+        writer.close()
 
 
 async def _forward(reader: StreamReader, writer: StreamWriter) -> None:

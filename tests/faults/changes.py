@@ -1,6 +1,5 @@
 """Tables of changed backends: each is one expression, or a small function under a decorator."""
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -26,14 +25,7 @@ class NamedChange(Change):
 
     name: str = ""
     family: str = ""
-    promises: str = (
-        ""  # an expression for pytest's -k; one promise: the fault shows that it is needed
-    )
-
-    def named(self, promises: Iterable[str]) -> list[str]:
-        """Return those of the promises that `-k` would select."""
-        choice = re.sub(r"\b(?!(?:and|or|not)\b)[\w-]+", r"('\g<0>'.lower() in p)", self.promises)
-        return [promise for promise in promises if eval(choice, {"p": promise.lower()})]  # noqa: S307
+    promises: str = ""  # an expression for -k; if it selects one promise, this shows its need
 
 
 class Changes(dict[str, NamedChange]):
@@ -49,7 +41,7 @@ class Changes(dict[str, NamedChange]):
         self.family = family
 
     def before(self, promises: str = "") -> Callable[[Before], Before]:
-        """Change a request before the mock sees it, or answer in the mock's place."""
+        """Change a request before the mock sees it, or answer instead of the mock."""
         return self._decorator(promises, "before")
 
     def after(self, promises: str = "") -> Callable[[After], After]:
@@ -75,6 +67,15 @@ class Changes(dict[str, NamedChange]):
 
             self.add(name, promises, before=change)
 
+    def grants_to(self, role: str, promises: str, /, **conditions: Condition) -> None:
+        """Treat a user's request as the owner's where the condition holds."""
+        for name, condition in conditions.items():
+
+            def is_granted(request: Request, condition: Condition = condition) -> object:
+                return request.role == role and condition(request)
+
+            self.grants(promises, **{name: is_granted})
+
     def takes_id_for(self, promises: str, role: str, /, **conditions: Condition) -> None:
         """Treat the id as that of another configuration where the condition holds."""
         for name, condition in conditions.items():
@@ -86,7 +87,7 @@ class Changes(dict[str, NamedChange]):
             self.add(name, promises, before=change)
 
     def answers(self, promises: str, status: int, /, **conditions: Condition) -> None:
-        """Answer in the mock's place where the condition holds."""
+        """Answer instead of the mock where the condition holds."""
         for name, condition in conditions.items():
 
             def change(request: Request, condition: Condition = condition) -> Answer | None:
@@ -111,7 +112,7 @@ class Changes(dict[str, NamedChange]):
 
             def change(request: Request, answer: Answer, condition: Condition = condition) -> None:
                 if answer.status in (400, 404, 413, 415) and condition(request):
-                    answer.replace_with(accepted(request))
+                    answer.accept(request)
 
             self.add(f"accepts_{name}", promises, after=change)
 
@@ -121,7 +122,7 @@ class Changes(dict[str, NamedChange]):
 
             def change(request: Request, answer: Answer, condition: Condition = condition) -> None:
                 if answer.status not in (401, 405) and condition(request):
-                    answer.replace_with(refused(status))
+                    answer.refuse(status)
 
             self.add(f"answers_{status}_{name}", promises, after=change)
 
@@ -138,21 +139,22 @@ class Changes(dict[str, NamedChange]):
         return add
 
 
-def together(changes: Changes) -> NamedChange:
-    """Return one change that makes all of the changes, in their order."""
+def together(name: str, *tables: Iterable[NamedChange]) -> NamedChange:
+    """Return one change that makes all changes of the tables, in their order."""
+    changes = [change for table in tables for change in table]
 
     async def before(request: Request) -> Answer | None:
-        for change in changes.values():
+        for change in changes:
             answer = await result(change.before(request)) if change.before else None
             if isinstance(answer, Answer):
                 return answer
         return None
 
     async def after(request: Request, answer: Answer) -> None:
-        for change in changes.values():
+        for change in changes:
             if change.after:
                 await result(change.after(request, answer))
 
-    on_the_wire = [change.on_the_wire for change in changes.values() if change.on_the_wire]
-    assert len(on_the_wire) <= 1, f"{changes.family}: at most one change on the wire"
-    return NamedChange(before, after, next(iter(on_the_wire), None), name=changes.family)
+    on_the_wire = [change.on_the_wire for change in changes if change.on_the_wire]
+    assert len(on_the_wire) <= 1, f"{name}: at most one change on the wire"
+    return NamedChange(before, after, next(iter(on_the_wire), None), name=name)

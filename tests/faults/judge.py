@@ -1,24 +1,15 @@
-"""Run the contract tests against a backend, in a process that is forked for it."""
+"""Run the contract tests against a backend."""
 
-import gc
-import io
 import multiprocessing
-import os
-import re
 from collections.abc import Mapping
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.faults.backend import serving
+from tests.faults import forks
 from tests.faults.changes import NamedChange
 
-CONTRACT_TESTS = Path(__file__).parents[1] / "contract"
-SEED = "1"
 KEPT, BROKEN, NO_VERDICT = 0, 1, 2
 VARIABLES = {
     "FLASHBACK_ADMIN_TOKEN": "admin",
@@ -36,18 +27,11 @@ ID_VARIABLES = {
 
 @dataclass
 class Judgement:
-    """What the contract tests say about a backend."""
+    """The contract tests' judgement of a backend."""
 
-    status: int = -1
-    output: str = ""
-    verdict: dict[str, Any] = field(default_factory=dict[str, Any])  # see docs/verdict.schema.json
-    collected: list[str] = field(default_factory=list[str])  # names of promises
-
-    @property
-    def broken(self) -> list[str]:
-        """Return the names of the broken promises."""
-        promises = self.verdict.get("promises", [])
-        return [promise["name"] for promise in promises if promise["outcome"] == "broken"]
+    status: int
+    output: str
+    verdict: dict[str, Any]  # see docs/verdict.schema.json
 
     @property
     def findings(self) -> list[dict[str, Any]]:
@@ -59,6 +43,12 @@ class Judgement:
     def ids(self) -> list[str]:
         """Return the ids of the findings."""
         return sorted(finding["id"] for finding in self.findings)
+
+    def promise(self, name: str) -> dict[str, Any]:
+        """Return what the verdict says about a promise."""
+        promises = {promise["name"]: promise for promise in self.verdict["promises"]}
+        promise: dict[str, Any] = promises[name]
+        return promise
 
 
 def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, str]:
@@ -74,112 +64,44 @@ def judge(
 
     `promises` selects some of them, as `-k` does; a brief run ends at the first finding.
     """
-    return _in_a_fork(_Run(change.name, "", {}, promises, options, is_brief))
+    return _run(forks.Job(change.name, _options(promises, options), is_brief=is_brief))
 
 
 def judge_url(
     url: str, variables: Mapping[str, str], *options: str, promises: str = ""
 ) -> Judgement:
     """Return the contract tests' judgement of the backend at a URL."""
-    return _in_a_fork(_Run("", url, dict(variables), promises, options))
+    backend = ["--backend-url", url]
+    if "FLASHBACK_AI_LLM_ID" in variables:
+        backend += ["--id", variables["FLASHBACK_AI_LLM_ID"]]
+    return _run(forks.Job("", (*backend, *_options(promises, options)), variables))
 
 
-@dataclass(frozen=True)
-class _Run:
-    """The forked process's job: serve the change, or else test the URL."""
-
-    change: str
-    url: str
-    variables: dict[str, str]
-    promises: str
-    options: tuple[str, ...]
-    is_brief: bool = False
+def selected(expressions: list[str]) -> list[list[str]]:
+    """Return the names of the promises that each expression for `-k` selects."""
+    process = _process()
+    process.send(expressions)
+    names: list[list[str]] = process.recv()
+    return names
 
 
-def _in_a_fork(run: _Run) -> Judgement:
-    here, there = _forks.Pipe(duplex=False)
-    process = _forks.Process(target=_test, args=(run, there))
-    process.start()
+def _options(promises: str, options: tuple[str, ...]) -> tuple[str, ...]:
+    return ("-k", promises, "--seed", "1", "--timeout", "4", *options)
+
+
+def _run(job: forks.Job) -> Judgement:
+    process = _process()
+    process.send(job)
+    status, output, verdict = process.recv()
+    return Judgement(status if status in (KEPT, BROKEN) else NO_VERDICT, output, verdict)
+
+
+@cache
+def _process() -> Connection:
+    """Start the process that makes the runs; it ends with this one."""
+    here, there = multiprocessing.Pipe()
+    # Not a fork of this process, which may have threads.
+    target = multiprocessing.get_context("spawn").Process
+    target(target=forks.serve, args=(there,), daemon=True).start()
     there.close()
-    with here:
-        judgement: Judgement = here.recv()
-    process.join()
-    return judgement
-
-
-# The server forks processes that have imported everything, which saves a second for each.
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["tests.faults.preload"])
-
-
-def _test(run: _Run, result: Connection) -> None:
-    gc.freeze()  # pytest collects garbage twice; nothing that was forked is garbage
-    with ExitStack() as stack:
-        url, variables = run.url, run.variables
-        if run.change:
-            mock = stack.enter_context(serving(_changes()[run.change]))
-            url, variables = mock.base_url, environment(mock.tokens, mock.ids)
-        os.environ.clear()
-        os.environ.update(variables)
-        if run.is_brief:
-            from support import promise
-
-            promise.AFTER_A_FINDING = 0.0
-        judgement = Judgement()
-        output = stack.enter_context(io.StringIO())
-        arguments = [*_files(run.promises), "-k", run.promises, "--backend-url", url]
-        arguments += ["--id", variables["FLASHBACK_AI_LLM_ID"]]
-        arguments += ["--seed", SEED, "--timeout", "4", "--tb=no"]
-        arguments += ["-c", str(CONTRACT_TESTS / "pytest.toml"), "--capture=no", *run.options]
-        arguments += ["--maxfail=1"] if run.is_brief else []
-        with redirect_stdout(output), redirect_stderr(output):
-            judgement.status = int(pytest.main(arguments, [_Collector(judgement, run.promises)]))
-        judgement.output = output.getvalue()
-        result.send(judgement)
-    os._exit(0)  # a server that still listens ends with the process
-
-
-def _changes() -> dict[str, NamedChange]:
-    from tests.faults.causes import CAUSES, OPEN
-    from tests.faults.changes import together
-    from tests.faults.correct import CORRECT
-    from tests.faults.faults import FAULTS
-    from tests.faults.unusable import UNUSABLE
-
-    left_open = together(OPEN)
-    return {**FAULTS, **CORRECT, **CAUSES, **UNUSABLE, left_open.name: left_open}
-
-
-def _files(promises: str) -> list[str]:
-    """Return the files with these promises, so that pytest collects no other."""
-    files = sorted(CONTRACT_TESTS.glob("test_*.py"))
-    names = [f"def {name}" for name in _names(promises)]
-    return [str(file) for file in files if any(name in file.read_text("utf-8") for name in names)]
-
-
-def _names(promises: str) -> list[str]:
-    return re.findall(r"test_\w+", promises) or ["test_"]
-
-
-@dataclass
-class _Collector:
-    """A pytest plugin that receives the verdict, and records all promises."""
-
-    judgement: Judgement
-    promises: str
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_make_collect_report(self, collector: pytest.Collector) -> object:
-        """Skip the collection of promises that are not selected: it generates requests."""
-        is_test = collector.name.startswith("test_") and collector.name.isidentifier()
-        if not is_test or any(name in collector.name for name in _names(self.promises)):
-            return None
-        return pytest.CollectReport(collector.nodeid, "passed", None, [])
-
-    def pytest_contract_verdict(self, verdict: dict[str, Any]) -> None:
-        """Take the verdict."""
-        self.judgement.verdict = verdict
-
-    def pytest_itemcollected(self, item: pytest.Item) -> None:
-        """Record the promise."""
-        self.judgement.collected.append(item.nodeid.rpartition("::")[2])
+    return here

@@ -11,6 +11,9 @@ FAULTS.answers(
     200,
     post_updates=lambda request: request.method == "POST",
     patch_updates=lambda request: request.method == "PATCH",
+    post_by_readers_updates_only=lambda request: (
+        request.method == "POST" and request.role == "reader"
+    ),
 )
 FAULTS.changes_answer(
     "test_other_method_is_no_update",
@@ -63,13 +66,6 @@ FAULTS.changes_request(
     "test_other_method_is_no_update",
     post_updates_in_deed=lambda request: _update_by(request, "POST"),
     patch_updates_in_deed=lambda request: _update_by(request, "PATCH"),
-)
-FAULTS.answers(
-    "test_other_method_is_no_update",
-    200,
-    post_by_readers_updates_only=lambda request: (
-        request.method == "POST" and request.role == "reader"
-    ),
 )
 FAULTS.answers(
     "test_other_method_is_no_update",

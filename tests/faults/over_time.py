@@ -12,10 +12,10 @@ FAULTS = Changes("behaviour over time")
 FAULTS.changes_answer(
     "test_same_update_again_and_again_answers_200",
     second_same_update_conflicts=lambda request, answer: (
-        request.fields and request.count(request.body) == 2 and answer.replace_with(refused(409))
+        request.fields and request.count(request.body) == 2 and answer.refuse(409)
     ),
     third_same_update_fails_only=lambda request, answer: (
-        request.fields and request.count(request.body) == 3 and answer.replace_with(refused(500))
+        request.fields and request.count(request.body) == 3 and answer.refuse(500)
     ),
 )
 FAULTS.answers(
@@ -37,7 +37,7 @@ FAULTS.changes_answer(
     "test_answer_does_not_depend_on_what_came_before or test_near_token_answers_401",
     401,
     ten_bad_tokens_lock_the_door=lambda request, answer: (
-        request.count("bad") > 10 and answer.replace_with(refused(403))
+        request.count("bad") > 10 and answer.refuse(403)
     ),
 )
 
@@ -46,14 +46,14 @@ FAULTS.changes_answer(
 def good_request_fails_after_a_bad_one(request: Request, answer: Answer) -> None:
     before, request.memory["status"] = request.memory.get("status"), answer.status
     if answer.status == 200 and before == 400:
-        answer.replace_with(refused(500))
+        answer.refuse(500)
 
 
 @FAULTS.after("test_valid_request_works_after_every_refused_one")
 def good_request_fails_after_bad_utf_8_only(request: Request, answer: Answer) -> None:
     before, request.memory["body"] = request.memory.get("body", b""), request.body
     if answer.status == 200 and b"\xff" in before:
-        answer.replace_with(refused(500))
+        answer.refuse(500)
 
 
 @FAULTS.after("test_answer_does_not_depend_on_what_came_before or test_valid_request_works")
@@ -65,7 +65,7 @@ def answer_is_the_one_before_for_the_same_body(request: Request, answer: Answer)
 def writer_is_forbidden_after_a_foreign_id_only(request: Request, answer: Answer) -> None:
     before, request.memory["id"] = request.memory.get("id"), request.id
     if before == request.ids["foreign"] and answer.status == 200:
-        answer.replace_with(refused(403))
+        answer.refuse(403)
 
 
 @FAULTS.before("test_requests_at_the_same_time_are_answered_as_alone")
@@ -104,7 +104,7 @@ FAULTS.changes_answer(
     "test_same_update_again_and_again_answers_200",
     200,
     fiftieth_same_update_fails_only=lambda request, answer: (
-        _in_a_row(request) == 50 and answer.replace_with(refused(500))
+        _in_a_row(request) == 50 and answer.refuse(500)
     ),
 )
 

@@ -11,11 +11,17 @@ FAULTS = Changes("response shape")
 FAULTS.changes_answer(
     "test_every_response and error-response",
     success_is_missing=lambda _, answer: answer.body and answer.drop_field("success"),
+    answer_is_wrapped=lambda _, answer: answer.replace_with(
+        Answer(answer.status, json.dumps({"data": answer.json}).encode())
+    ),
 )
 FAULTS.changes_answer(
     "test_every_response and error-response",
     404,
     success_is_missing_in_404_only=lambda _, answer: answer.drop_field("success"),
+    success_is_null_in_404_only=lambda _, answer: answer.set_fields(success=None),
+    message_is_an_object_in_404_only=lambda _, answer: answer.set_fields(message={"en": "no"}),
+    answer_of_404_is_empty_only=lambda _, answer: answer.replace_with(Answer(404, b"")),
 )
 FAULTS.changes_answer(
     "test_every_response and success-fields",
@@ -23,34 +29,27 @@ FAULTS.changes_answer(
     success_is_a_string=lambda _, answer: answer.set_fields(success="true"),
     success_is_one=lambda _, answer: answer.set_fields(success=1),
     success_is_false_in_200=lambda _, answer: answer.set_fields(success=False),
-)
-FAULTS.changes_answer(
-    "test_every_response and error-response",
-    404,
-    success_is_null_in_404_only=lambda _, answer: answer.set_fields(success=None),
+    id_is_missing=lambda _, answer: answer.drop_field("aiLlmId"),
+    id_is_missing_for_fields_alone_only=lambda request, answer: (
+        len(request.fields) == 1 and answer.drop_field("aiLlmId")
+    ),
 )
 FAULTS.changes_answer(
     "test_every_response and error-response",
     400,
     success_is_true_in_400_only=lambda _, answer: answer.set_fields(success=True),
+    message_is_a_list_in_400_only=lambda _, answer: answer.set_fields(message=["no"]),
+    answer_has_nan_in_400_only=lambda _, answer: answer.set_fields(row=float("nan")),
 )
 FAULTS.changes_answer(
     "test_every_response and error-response",
     403,
     success_is_missing_in_403_only=lambda _, answer: answer.drop_field("success"),
-)
-FAULTS.changes_answer(
-    "test_every_response and error-response",
-    answer_is_wrapped=lambda _, answer: answer.replace_with(
-        Answer(answer.status, json.dumps({"data": answer.json}).encode())
+    answer_of_403_is_plain_text_only=lambda _, answer: answer.set_header(
+        "Content-Type", "text/plain"
     ),
-)
-FAULTS.changes_answer(
-    "test_every_response and success-fields",
-    200,
-    id_is_missing=lambda _, answer: answer.drop_field("aiLlmId"),
-    id_is_missing_for_fields_alone_only=lambda request, answer: (
-        len(request.fields) == 1 and answer.drop_field("aiLlmId")
+    answer_of_403_begins_with_a_mark_only=lambda _, answer: answer.replace_with(
+        Answer(403, b"\xef\xbb\xbf" + answer.body)
     ),
 )
 FAULTS.changes_answer(
@@ -97,39 +96,9 @@ FAULTS.changes_answer(
     ),
 )
 FAULTS.changes_answer(
-    "test_every_response and error-response",
-    400,
-    message_is_a_list_in_400_only=lambda _, answer: answer.set_fields(message=["no"]),
-)
-FAULTS.changes_answer(
-    "test_every_response and error-response",
-    404,
-    message_is_an_object_in_404_only=lambda _, answer: answer.set_fields(message={"en": "no"}),
-    answer_of_404_is_empty_only=lambda _, answer: answer.replace_with(Answer(404, b"")),
-)
-FAULTS.changes_answer(
-    "test_every_response and error-response",
-    403,
-    answer_of_403_is_plain_text_only=lambda _, answer: answer.set_header(
-        "Content-Type", "text/plain"
-    ),
-)
-FAULTS.changes_answer(
     "test_every_response and (success-response or error-response)",
     success_is_there_twice=lambda _, answer: answer.replace_with(
         Answer(answer.status, answer.body.replace(b"{", b'{"success": true, ', 1))
-    ),
-)
-FAULTS.changes_answer(
-    "test_every_response and error-response",
-    400,
-    answer_has_nan_in_400_only=lambda _, answer: answer.set_fields(row=float("nan")),
-)
-FAULTS.changes_answer(
-    "test_every_response and error-response",
-    403,
-    answer_of_403_begins_with_a_mark_only=lambda _, answer: answer.replace_with(
-        Answer(403, b"\xef\xbb\xbf" + answer.body)
     ),
 )
 FAULTS.changes_answer(
@@ -171,7 +140,7 @@ def _cut(octets: bytes, transport: Any) -> None:
 FAULTS.add(
     "answer_is_cut",
     "test_member_may_update and WRITE",
-    after=lambda request, answer: "secret" in request.fields and answer.set_fields(cut=True),
+    after=lambda request, answer: "secret" in request.names and answer.set_fields(cut=True),
     on_the_wire=_cut,
 )
 

@@ -9,49 +9,18 @@ PAGE = b"<!DOCTYPE html><title>Welcome</title>"
 UNTIL = 150  # requests, after which the backend stops working
 
 
-@UNUSABLE.before()
-def always_500(_: Request) -> Answer:
-    return refused(500)
-
-
-@UNUSABLE.before()
-def always_500_page(_: Request) -> Answer:
-    return Answer(500, PAGE).set_header("Content-Type", "text/html")
-
-
-@UNUSABLE.before()
-def always_405(_: Request) -> Answer:
-    return refused(405, Allow="GET")
-
-
-@UNUSABLE.before()
-def always_302(_: Request) -> Answer:
-    return Answer(302, b"", Location="/login")
-
-
-@UNUSABLE.before()
-def always_a_page(_: Request) -> Answer:
-    return Answer(200, PAGE).set_header("Content-Type", "text/html")
-
-
-@UNUSABLE.before()
-def always_401(_: Request) -> Answer:
-    return refused(401)
-
-
-@UNUSABLE.before()
-def always_403(_: Request) -> Answer:
-    return refused(403)
-
-
-@UNUSABLE.before()
-def always_404(_: Request) -> Answer:
-    return refused(404)
-
-
-@UNUSABLE.before()
-def always_429(_: Request) -> Answer:
-    return refused(429, **{"Retry-After": "0"})
+UNUSABLE.changes_request(
+    "",
+    always_500=lambda _: refused(500),
+    always_500_page=lambda _: Answer(500, PAGE).set_header("Content-Type", "text/html"),
+    always_405=lambda _: refused(405, Allow="GET"),
+    always_302=lambda _: Answer(302, b"", Location="/login"),
+    always_a_page=lambda _: Answer(200, PAGE).set_header("Content-Type", "text/html"),
+    always_401=lambda _: refused(401),
+    always_403=lambda _: refused(403),
+    always_404=lambda _: refused(404),
+    always_429=lambda _: refused(429, **{"Retry-After": "0"}),
+)
 
 
 @UNUSABLE.before()
@@ -62,7 +31,7 @@ def token_expires(request: Request) -> Answer | None:
 
 @UNUSABLE.before()
 def configuration_is_deleted(request: Request) -> Answer | None:
-    is_deleted = request.id == request.ids["main"] and request.count("any") > UNTIL
+    is_deleted = request.is_for("main") and request.count("any") > UNTIL
     return refused(404) if is_deleted and request.role not in ("", "expired") else None
 
 

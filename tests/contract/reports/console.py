@@ -6,10 +6,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from reports.rendering import render
+from reports import rendering
 from reports.words import Verdict
 
 STYLES = {"kept": "green", "broken": "bold red", "accepted": "magenta", "not tested": "yellow"}
+
+rendering.template("verdict.txt")  # compiled by the import, which many runs can share
 
 
 def report(verdict: Verdict, console: Console, reports: str = "") -> None:
@@ -27,7 +29,7 @@ def report(verdict: Verdict, console: Console, reports: str = "") -> None:
         return line(f"   {label:<9} {text}", "default", indent=13)
 
     helpers = {"whole": whole, "line": line, "row": row, "STYLES": STYLES, "reports": reports}
-    markup = render("verdict.txt", verdict, **helpers)
+    markup = rendering.render("verdict.txt", verdict, **helpers)
     # Soft wrap: a curl line is not broken, so that it can be pasted.
     console.print(Text.from_markup(markup, emoji=False), soft_wrap=True)
 

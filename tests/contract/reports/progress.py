@@ -1,6 +1,5 @@
 """The progress that is shown while the tests run."""
 
-from types import TracebackType
 from typing import Self
 
 from rich import progress
@@ -35,12 +34,7 @@ class Progress:
         self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Remove the line."""
         self._bar.stop()
 

@@ -1,8 +1,9 @@
-"""The templates of the reports, and the filters with which they show a backend's text as text."""
+"""The templates of the reports, and filters that escape the backend's text."""
 
 import base64
 import hashlib
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,24 @@ CODE = re.compile(r"`([^`\n]+)`")
 SPECIAL = re.compile(r"([\\`*_\[\]<>#|~@&$])")
 
 
-def render(template: str, verdict: Verdict, **context: Any) -> str:
-    """Return the verdict, rendered with the template."""
+@cache
+def template(name: str) -> jinja2.Template:
+    """Return the template; compiling it takes longer than rendering it."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=template.endswith((".html", ".xml")),  # the others have filters of their own
+        autoescape=name.endswith((".html", ".xml")),  # the others have filters of their own
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"code_html": code_html, "prose": prose, "code": code, "block": block}
-    verdict = words.readable(verdict)
-    return environment.get_template(template).render(verdict=verdict, words=words, **context)
+    environment.globals["words"] = words
+    return environment.get_template(name)
+
+
+def render(name: str, verdict: Verdict, **context: Any) -> str:
+    """Return the verdict, rendered with the template."""
+    return template(name).render(verdict=words.readable(verdict), **context)
 
 
 def page(verdict: Verdict) -> str:

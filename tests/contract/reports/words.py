@@ -18,7 +18,7 @@ def readable(value: Any) -> Any:
     characters that XML cannot hold a report.
     """
     if isinstance(value, str):
-        return "".join(map(_visible, value))
+        return value if value.isprintable() else "".join(map(_visible, value))
     if isinstance(value, list):
         return [readable(item) for item in value]
     if isinstance(value, dict):

@@ -1,11 +1,10 @@
 """The backend under test: a URL, tokens and ids, and how requests are sent to it."""
 
+import argparse
 import re
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 from support import contract
 from support.curl import Redactor
@@ -42,33 +41,22 @@ ATTEMPTS = 4  # at a request that the backend, or a proxy before it, is too busy
 TIMEOUTS_IN_FULL = 3  # then the backend is known to hang, and the run waits a second only
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How to reach the backend."""
-
-    url: str
-    id: str
-    rate_limit: float = 0
-    timeout: float = 10
-    ca: Path | None = None
-
-
 class Backend:
     """Sends requests to one backend, and knows which of its answers are no verdict."""
 
-    def __init__(self, settings: Settings, given: Mapping[str, str]) -> None:
-        """Talk to the settings' backend; `given` holds tokens and further ids by variable."""
+    def __init__(self, option: argparse.Namespace, given: Mapping[str, str]) -> None:
+        """Talk to the options' backend; `given` holds tokens and further ids by variable."""
         self.given = given
-        self.url = settings.url.rstrip("/")
-        self.id = settings.id
+        self.url: str = option.backend_url.rstrip("/")
+        self.id: str = option.id or contract.EXAMPLE_ID
         self.own_ids = [self.id, *filter(None, [given.get(SIBLING_ID)])]
         self.statuses: Counter[int] = Counter()
         self.shape = Shape()
         self.latest: deque[Exchange] = deque(maxlen=3)
         self.no_verdict: NoVerdictError | None = None
         self.redactor = Redactor({name: given[name] for name in TOKENS if name in given})
-        self._pause = 1 / settings.rate_limit if settings.rate_limit else 0.0
-        self._wire = Wire(self.url, settings.timeout, settings.ca)
+        self._pause = 1 / option.rate_limit if option.rate_limit else 0.0
+        self._wire = Wire(self.url, option.timeout, option.ca)
         self._timeouts = 0
 
     def users(self, *variables: str) -> list[str]:
@@ -93,7 +81,8 @@ class Backend:
     def exchange(self, request: Request) -> Exchange:
         """Send the request, again while the backend is too busy; raise if it stays so."""
         for attempt in range(ATTEMPTS):
-            time.sleep(self._pause)
+            if self._pause:
+                time.sleep(self._pause)
             exchange = self.send(request)
             response = exchange.response
             if response is None or not response.is_too_busy:
@@ -111,7 +100,7 @@ class Backend:
             exchange = Exchange(request, self._wire.send(request))
         except WireError as error:
             exchange = Exchange(request, None, str(error), error.never_sent)
-            if isinstance(error.cause, TimeoutError):
+            if error.timed_out:
                 self._timeouts += 1
                 if self._timeouts >= TIMEOUTS_IN_FULL:
                     self._wire.timeout = min(self._wire.timeout, 1.0)
@@ -137,14 +126,6 @@ class Backend:
             target=contract.path_of(id), headers=headers, body=content, user=USERS[WRITER],
             place=self.place(id), words="the control request", on_new_connection=True,
         )  # fmt: skip
-
-    def lives(self) -> Exchange:
-        """Return the control request's answer, asked up to twice until it succeeds."""
-        exchange = self.exchange(self.control({}))
-        if not exchange.succeeded:
-            time.sleep(0.2)
-            exchange = self.exchange(self.control({}))
-        return exchange
 
     def close(self) -> None:
         """Close every connection."""

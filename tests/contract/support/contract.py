@@ -14,8 +14,17 @@ import yaml
 from support import options
 
 FILE = Path(__file__).parents[3] / "openapi.yaml"
+
+
+def read_yaml(text: str) -> dict[str, Any]:
+    """Return the value, read by the fast loader if there is one."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    value: dict[str, Any] = yaml.load(text, loader)  # noqa: S506
+    return value
+
+
 TEXT = FILE.read_text("utf-8")
-DOCUMENT: dict[str, Any] = yaml.load(TEXT, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+DOCUMENT = read_yaml(TEXT)
 TITLE: str = DOCUMENT["info"]["title"]
 VERSION: str = DOCUMENT["info"]["version"]
 
@@ -153,18 +162,13 @@ def path_of(id: str, *, escaped: bool = False) -> str:
     return PATH.replace("{id}", segment)
 
 
-def most(field: str) -> int | None:
-    """Return the field's `maxLength`."""
-    return PROPERTIES[field].get("maxLength")
-
-
 def lacking(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield what a change of the contract left out, and the cure: nothing can be judged so."""
+    """Yield what a change of the contract left out, and the cure: otherwise no verdict."""
     for field, schema in PROPERTIES.items():
         if field not in EVERYTHING:
             yield f"openapi.yaml: the example `everything` has no {field}", "add it"
         if "enum" not in schema and field not in values:
-            yield f"tests/contract/support/values.py: UNUSUAL has no values of {field}", "add some"
+            yield f"tests/contract/values.yaml: UNUSUAL has no values of {field}", "add some"
 
 
 def matches(pattern: str, text: str) -> bool:

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import yaml
 
 from support import contract
-from support.breach import OPEN_DOOR
 from support.exchange import NoVerdictError
+from support.rule import OPEN_DOOR
 
 if TYPE_CHECKING:
     from support.findings import Finding

@@ -76,13 +76,13 @@ class Request:
         """Return the same request for a new connection."""
         return replace(self, on_new_connection=True)
 
-    @property
+    @cached_property
     def fields(self) -> dict[str, Any]:
         """The body's fields; none if it is not a JSON object."""
         value = _parsed(self.body)
         return value if isinstance(value, dict) else {}
 
-    @property
+    @cached_property
     def text_fields(self) -> dict[str, str]:
         """The fields whose values are strings."""
         return {name: value for name, value in self.fields.items() if isinstance(value, str)}
@@ -128,7 +128,7 @@ class Response:
 
     @property
     def is_too_busy(self) -> bool:
-        """Whether the backend, or a proxy before it, had no time for the request."""
+        """Whether the backend, or a proxy in front of it, was too busy for the request."""
         from_a_proxy = self.status in (502, 503, 504) and "json" not in self.media_type
         return self.status == 429 or from_a_proxy
 

@@ -5,135 +5,126 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from support import contract
-from support.body import Reason, reasons_against
+from support.body import reasons_against
 from support.exchange import Request
-from support.words import id_of, of_statuses
+from support.rule import Rule
+from support.words import of_statuses
 
 REFUSALS = frozenset(range(300, 500))
 LARGE_BODY = 65536  # bytes, more than some servers take
 
 
 @dataclass(frozen=True)
-class Expectation:
-    """The expected statuses, and the rule that any other status breaks."""
+class Expectation(Rule):
+    """The rule by which a request is judged, and what else is known about the request."""
 
-    statuses: frozenset[int]
-    clause: str  # that another status breaks
-    kind: str  # kind of value, part of a finding's id
-    words: str  # what is special about the request
-    access: Reason | None = None  # why a 2xx would let somebody in who may not
-    reasons: list[Reason] = field(default_factory=list)  # in headers and body
+    access: Rule | None = None  # why a 2xx would let somebody in who may not
+    reasons: list[Rule] = field(default_factory=list)  # to refuse its headers and body
     has_documented_form: bool = True  # JSON with the documented headers, as of the operation
 
     @property
     def must_succeed(self) -> bool:
         """Whether only a 200 is right."""
-        return self.statuses == frozenset({200})
-
-    @property
-    def rule(self) -> str:
-        """The id of the rule that another status breaks."""
-        return id_of(self.clause, self.kind)
+        return self.statuses == {200}
 
     @property
     def expected(self) -> str:
-        """The statuses in words."""
+        """Return the statuses in words."""
         return of_statuses(self.statuses)
 
-    @property
-    def source(self) -> str:
-        """Where the value that would break is from."""
-        return contract.CLAUSES[self.clause].source
-
-    def but(self, statuses: Iterable[int], *, clause: str, kind: str, words: str) -> Self:
-        """Return the expectation of other statuses, for a reason that only the test knows."""
-        allowed = frozenset(statuses)
-        access = None
-        if self.access and 200 not in allowed:
-            access = replace(self.access, clause=clause, kind=kind)
-        return replace(self, statuses=allowed, clause=clause, kind=kind, words=words, access=access)
+    def by(self, rule: Rule) -> Self:
+        """Return the expectation by a rule that only the test knows."""
+        access = self.access
+        if access:
+            access = replace(access, clause=rule.clause, kind=rule.kind)
+        return replace(
+            self,
+            clause=rule.clause,
+            kind=rule.kind,
+            words=rule.words,
+            statuses=rule.statuses,
+            access=None if 200 in rule.statuses else access,
+        )
 
 
 def expectation_of(request: Request) -> Expectation:
     """Return the response that the contract requires."""
-    expectation = _expectation_of(request)
+    reasons = reasons_against(request)
+    access = _access(request)
+    if access is None:
+        expectation = _by_body(request, reasons)
+    elif request.place.is_open:
+        expectation = _by(access, REFUSALS, access, reasons)
+        expectation = replace(expectation, has_documented_form=False)
+    elif request.user.is_valid:
+        expectation = _by(access, _statuses([access, *reasons]), access, reasons)
+    else:
+        before = [reason for reason in reasons if reason.precedes_token]
+        rule = replace(access, clause="unauthorized")
+        expectation = _by(rule, _statuses([access, *before]), access, reasons)
     if request.words:
         return replace(expectation, words=f"{expectation.words}; {request.words}")
     return expectation
 
 
-def _expectation_of(request: Request) -> Expectation:
-    reasons = reasons_against(request)
-    access = _access_reason(request)
-    if access is None:
-        return _of_body(request, reasons)
-    if request.place.is_open:
-        return Expectation(
-            REFUSALS, access.clause, access.kind, access.words, access, reasons,
-            has_documented_form=False,
-        )  # fmt: skip
-    clause = access.clause
-    also_right = reasons
-    if not request.user.is_valid:
-        clause = "unauthorized"
-        also_right = [reason for reason in reasons if reason.precedes_token]
-    statuses = _statuses(access, *also_right)
-    return Expectation(statuses, clause, access.kind, access.words, access, reasons)
+def _by(
+    rule: Rule, statuses: frozenset[int], access: Rule | None, reasons: list[Rule]
+) -> Expectation:
+    return Expectation(rule.clause, rule.kind, rule.words, statuses, access=access, reasons=reasons)
 
 
-def _access_reason(request: Request) -> Reason | None:
+def _access(request: Request) -> Rule | None:
     """Return why the request may not lead to an update, no matter what its body is."""
     user = request.user
     place = request.place
     if place.is_open:
-        return Reason(place.clause, place.kind, place.words)
+        return Rule(place.clause, place.kind, place.words)
     if not user.is_valid:
-        return Reason("authentication", user.kind, user.words, frozenset({401}))
+        return Rule("authentication", user.kind, user.words, frozenset({401}))
     if place.statuses:
-        return Reason(place.clause, place.kind, place.words, place.statuses)
+        return Rule(place.clause, place.kind, place.words, place.statuses)
     if not user.may_update:
-        return Reason(user.clause, user.kind, user.words, frozenset({403}))
+        return Rule(user.clause, user.kind, user.words, frozenset({403}))
     return None
 
 
-def _of_body(request: Request, reasons: list[Reason]) -> Expectation:
+def _by_body(request: Request, reasons: list[Rule]) -> Expectation:
     """Return the expectation of a request whose body alone decides."""
     closed = [reason for reason in reasons if not reason.is_open]
-    statuses = _statuses(*reasons) | (frozenset() if closed else {200})
-    if not reasons:
-        return Expectation(statuses, *kind_of_valid(request))
-    first = (closed or reasons)[0]
-    return Expectation(statuses, first.clause, first.kind, first.words, reasons=reasons)
+    statuses = _statuses(reasons) | (frozenset() if closed else {200})
+    decisive = closed or reasons or [rule_of_valid(request)]
+    return _by(decisive[0], statuses, None, reasons)
 
 
-def _statuses(*reasons: Reason) -> frozenset[int]:
-    return frozenset[int]().union(*(reason.statuses for reason in reasons))
+def _statuses(rules: Iterable[Rule]) -> frozenset[int]:
+    return frozenset[int]().union(*(rule.statuses for rule in rules))
 
 
-def kind_of_valid(request: Request) -> tuple[str, str, str]:
-    """Return clause, kind and words of a valid request: what may be special about its body."""
+def rule_of_valid(request: Request) -> Rule:
+    """Return the rule for a valid request, by what may be special about its body."""
     fields = request.text_fields
+    size = len(request.body)
     media_type = request.header("Content-Type") or ""
     if media_type != "application/json":
         kind = "charset" if "charset" in media_type.lower() else "case"
-        return "media-type", kind, f"`Content-Type: {media_type}`"
+        return Rule("media-type", kind, f"`Content-Type: {media_type}`")
     if request.chunks is not None:
-        return "chunked", "in-chunks", f"a valid body in {len(request.chunks)} chunks"
-    size = len(request.body)
+        return Rule("chunked", "in-chunks", f"a valid body in {len(request.chunks)} chunks")
     if size > LARGE_BODY:
         kind = "largest" if size == contract.LARGEST_BODY else "large"
-        return "body-size", kind, f"{size:,} bytes, the limit is {contract.LARGEST_BODY:,}"
-    if len(fields) != 1:
+        words = f"{size:,} bytes, the limit is {contract.LARGEST_BODY:,}"
+        return Rule("body-size", kind, words)
+    if not fields:
+        return Rule("update", "no-fields", "`{}`")
+    if len(fields) > 1:
         words = ", ".join(f"`{name}`" for name in fields)
-        return "update", "fields-together" if fields else "no-fields", words or "`{}`"
+        return Rule("update", "fields-together", words)
     [(name, value)] = fields.items()
     character = character_of(name, value)
-    clause = "update"
+    clause = "endpoint-url" if name == "endpoint" else "update"
     if character == "long":
         clause = "lengths"
-    elif name == "endpoint":
-        clause = "endpoint-url"
-    return clause, f"{name}-{character}", f"`{name}`: a valid value, {character}"
+    return Rule(clause, f"{name}-{character}", f"`{name}`: a valid value, {character}")
 
 
 def character_of(name: str, value: str) -> str:

@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from support import contract
-from support.breach import Breach
 from support.deviations import Accepted
 from support.exchange import Exchange
+from support.rule import Breach
 
 MOST_EXAMPLES = 3
 
@@ -15,7 +15,7 @@ class BrokenPromiseError(AssertionError):
     """A promise is broken; the findings travel in the exception."""
 
     def __init__(self, findings: "list[Finding]") -> None:
-        """Have the findings."""
+        """Hold the findings."""
         super().__init__("; ".join(finding.title for finding in findings))
         self.findings = findings
 
@@ -39,42 +39,44 @@ class Finding:
     """One way in which the backend does not do what a clause says."""
 
     breach: Breach  # the first one
-    promise: str  # the first promise that met it
+    finder: str  # the first promise that met it
+    promise: str  # the promise that it breaks: the one it is about, or the finder
     accepted: Accepted | None = None
     count: int = 0
     examples: list[Example] = field(default_factory=list)
 
     @property
     def id(self) -> str:
-        """The stable id."""
+        """Return the stable id."""
         return self.breach.id
 
     @property
     def clause(self) -> contract.Clause:
-        """The clause that the finding breaks."""
+        """Return the clause that the finding breaks."""
         return contract.CLAUSES[self.breach.clause]
 
     @property
     def severity(self) -> str:
-        """One of broken, accepted, note."""
+        """Return one of broken, accepted, note."""
         if self.accepted and not self.breach.is_open_door:
             return "accepted"
         return self.breach.severity
 
     @property
     def title(self) -> str:
-        """The finding in one line."""
+        """Return the finding in one line."""
         subject = self.breach.subject or self.examples[0].sent
         got = self.breach.got.partition(": ")[0]
         return f"{subject[:1].upper()}{subject[1:]}: got {got}"
 
     def show(self, exchange: Exchange, sent: str) -> None:
-        """Count an exchange; keep the shortest as examples, each of them different in words."""
+        """Count an exchange; keep the shortest ones as examples, each with another description."""
         self.count += 1
-        shortest = {example.sent: example for example in self.examples}
-        example = Example(sent, exchange)
-        shortest[sent] = min(shortest.get(sent, example), example, key=lambda example: example.size)
-        self.examples = sorted(shortest.values(), key=lambda example: example.size)[:MOST_EXAMPLES]
+        shortest: dict[str, Example] = {}
+        examples = [*self.examples, Example(sent, exchange)]
+        for example in sorted(examples, key=lambda example: example.size):
+            shortest.setdefault(example.sent, example)
+        self.examples = list(shortest.values())[:MOST_EXAMPLES]
 
 
 class Findings(dict[str, Finding]):
@@ -97,24 +99,19 @@ class Findings(dict[str, Finding]):
         """Return whether `--source` selects rules of the source."""
         return not self._sources or source in self._sources
 
-    def add(self, breach: Breach, exchange: Exchange, sent: str, promise: str) -> Finding:
-        """Count the breach under the finding of its cause, a new one if there is none."""
-        id = self._id_of(breach)
+    def id_of(self, breach: Breach) -> str:
+        """Return the id of the finding with the breach's cause: another's if that explains it."""
+        for broader in breach.explained_by:
+            if broader in self and self[broader].severity != "accepted":
+                return broader
+        return breach.id
+
+    def add(self, breach: Breach, finder: str, promise: str) -> Finding:
+        """Return the finding of the breach's cause, a new one if there is none."""
+        id = self.id_of(breach)
         if id not in self:
-            self[id] = Finding(breach, promise, self._accepted.get(id))
-        self[id].show(exchange, sent)
+            self[id] = Finding(breach, finder, promise, self._accepted.get(id))
         return self[id]
-
-    def is_new(self, breach: Breach) -> bool:
-        """Return whether this is the first breach with its cause."""
-        return self._id_of(breach) not in self
-
-    def _id_of(self, breach: Breach) -> str:
-        return next((cause for cause in breach.explained_by if self._is_open(cause)), breach.id)
-
-    def _is_open(self, id: str) -> bool:
-        """Return whether there is such a finding that is not accepted."""
-        return id in self and self[id].severity != "accepted"
 
     def decides(self, finding: Finding) -> bool:
         """Return whether the finding turns the run red."""
@@ -132,4 +129,5 @@ class Findings(dict[str, Finding]):
                 expected = "the accepted deviation, until somebody fixes it"
                 got = "it no longer occurs; remove it from the deviations file"
                 subject = f"the accepted deviation {id}"
-                self[id] = Finding(Breach(clause, kind, outcome, expected, got, subject), promise)
+                breach = Breach(clause, kind, outcome, expected, got, subject)
+                self[id] = Finding(breach, promise, promise)

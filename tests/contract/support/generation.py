@@ -9,19 +9,18 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.schemas import BaseSchema
 
 from support import contract
-from support.backend import WRITER, Backend
 from support.exchange import Request
-from support.promise import Promise
+from support.promise import Promise, Run
 
 
-def load(backend: Backend, mode: str, seed: int, max_examples: int) -> BaseSchema:
+def load(run: Run, mode: str) -> BaseSchema:
     """Return the contract as schemathesis reads it: valid or invalid bodies for one id."""
+    examples = run.option.max_examples
     settings: dict[str, Any] = {
-        "base-url": backend.url,
-        "seed": seed,
-        "headers": {"Authorization": f"Bearer {backend.given[WRITER]}"},
-        "parameters": {"path.id": backend.id},
-        "generation": {"mode": mode, "max-examples": max_examples, "database": "none"},
+        "base-url": run.backend.url,
+        "seed": run.option.seed,
+        "parameters": {"path.id": run.backend.id},
+        "generation": {"mode": mode, "max-examples": examples, "database": "none"},
         # An unexpected method could be DELETE, which deletes the configuration for good.
         "phases": {"stateful": {"enabled": False}, "coverage": {"unexpected-methods": []}},
     }

@@ -14,6 +14,7 @@ from support.exchange import Exchange, Request, Response
 
 SHORTEST = 8  # characters of a credential that cannot be in a response by chance
 CANARY = re.compile("Canary[A-Za-z0-9]{26}")
+SHORTEST_PART = 5  # of a canary, with a mask
 URL_SAFE = str.maketrans("+/", "-_")
 MASKS = "*.…•xX-_#"  # next to the first or last four letters
 HASHES = ("md5", "sha1", "sha256", "sha512")
@@ -31,7 +32,9 @@ class Credentials:
     def __init__(self) -> None:
         """Know no credential yet."""
         self._known: set[str] = set()
-        self._parts: dict[int, dict[str, str]] = {}  # by length: parts of canaries, how encoded
+        self._parts: dict[str, str] = {}  # parts of canaries that identify them: how encoded
+        self._sizes: dict[int, None] = {}  # of the parts, in the order of the encodings
+        self._starts: set[str] = set()  # their first letters, to find them fast
         self._harmless: set[str] = set()  # lines of responses that have none of the parts
 
     def how_returned(self, exchange: Exchange) -> str | None:
@@ -53,9 +56,10 @@ class Credentials:
         sent = request.body.decode("latin-1")
         for canary in set(CANARY.findall(sent)) - self._known:
             for how, text, size in encodings(canary):
-                parts = self._parts.setdefault(size, {})
+                self._sizes[size] = None
                 for start in range(len(text) - size + 1):
-                    parts[text[start : start + size]] = how
+                    self._parts[text[start : start + size]] = how
+                    self._starts.add(text[start : start + SHORTEST_PART])
             self._known.add(canary)
             self._harmless.clear()
 
@@ -64,11 +68,11 @@ class Credentials:
             return None
         letters = re.sub("[^0-9A-Za-z]", "", line)  # if it is written with separators
         for text in (line, letters):
-            for size, parts in self._parts.items():
-                for start in range(len(text) - size + 1):
-                    how = parts.get(text[start : start + size])
-                    if how:
-                        return how
+            for start in range(len(text) - SHORTEST_PART + 1):
+                if text[start : start + SHORTEST_PART] in self._starts:
+                    for size in self._sizes:
+                        if how := self._parts.get(text[start : start + size]):
+                            return how
         self._harmless.add(line)
         return None
 
@@ -135,7 +139,7 @@ def encodings(canary: str) -> Iterator[tuple[str, str, int]]:
 
 
 def _base64(octets: bytes) -> Iterator[str]:
-    """Yield the octets in base64, once and twice: where they begin decides how it looks."""
+    """Yield the octets in base64, once and twice: the text depends on where they begin."""
     for lead in range(3):
         once = base64.b64encode(b"x" * lead + octets)[4:-4]
         yield once.decode()

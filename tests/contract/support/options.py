@@ -15,13 +15,10 @@ def add_options(add: Callable[..., Any]) -> None:
     add("--backend-url", metavar="URL", help="backend to test; default: the mock, started for it")
     add("--id", metavar="ID", help="throwaway configuration, which the run overwrites")
     add(
-        "--max-examples", type=_count, default=100, metavar="N",
-        help="generated requests per promise (default: 100)",
+        "--max-examples", type=_count, default=50, metavar="N",
+        help="random requests per promise (default: 50)",
     )  # fmt: skip
-    add(
-        "--max-time", type=_positive, default=0.0, metavar="S",
-        help="keep generating for S seconds",
-    )  # fmt: skip
+    add("--max-time", type=_positive, default=0.0, metavar="S", help="keep generating for S s")
     add("--rate-limit", type=_rate, default=0.0, metavar="N/s", help="maximum requests per second")
     add(
         "--timeout", type=_positive, default=10.0, metavar="S",
@@ -47,7 +44,7 @@ def add_options(add: Callable[..., Any]) -> None:
         help=f"repeat only what broke in an earlier run (default: {LAST_VERDICT})",
     )  # fmt: skip
     add("--list", action="store_true", help="print the names of all promises and send nothing")
-    add("--seed", type=_integer, metavar="N", help="seed of the run to repeat")
+    add("--seed", type=int, metavar="N", help="seed of the run to repeat")
     add("--report-dir", type=Path, metavar="DIR", help="folder for the reports (default: reports)")
 
 
@@ -62,17 +59,7 @@ def _positive(text: str) -> float:
 
 
 def _count(text: str) -> int:
-    value = _integer(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be more than 0")
-    return value
-
-
-def _integer(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("must be a whole number") from None
+    return math.ceil(_positive(text))
 
 
 def _rate(text: str) -> float:

@@ -16,7 +16,10 @@ from support import contract, deviations
 from support.exchange import NoVerdictError
 from support.findings import BrokenPromiseError
 from support.promise import OverBudget, Promise, Run
-from support.verdict import owner_of, verdict_of
+from support.verdict import verdict_of
+
+FAULT = "a fault of the contract tests, not of the backend"
+REPORT_IT = "report it, with the seed and the versions in the verdict"
 
 
 class Hooks:
@@ -57,17 +60,15 @@ class Listing:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Print every promise with its name, clause and source."""
-        lines: list[str] = []
         family = ""
-        for item in session.items:
-            if family_of(item) != family:
-                family = family_of(item)
-                lines.append(f"\n{family}")
-            clause = clause_of(item)
-            lines.append(f"  {item.name}  {clause.id} ({clause.source})")
-            lines.append(f"      {sentence_of(item)}")
         try:
-            print("\n".join(lines), flush=True)  # noqa: T201
+            for item in session.items:
+                if family_of(item) != family:
+                    family = family_of(item)
+                    print(f"\n{family}")  # noqa: T201
+                clause = clause_of(item)
+                print(f"  {item.name}  {clause.id} ({clause.source})")  # noqa: T201
+                print(f"      {sentence_of(item)}", flush=True)  # noqa: T201
         except BrokenPipeError:  # the reader, such as head, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return True
@@ -79,17 +80,8 @@ class Follower:
     def __init__(self, run: Run) -> None:
         """Follow the run."""
         self.run = run
-        self._console = Console(highlight=False, markup=False, emoji=False)
+        self._console = Console(highlight=False)
         self._progress = Progress(self._console, 0)
-
-    def mark_broken(self, before: set[str]) -> None:
-        """Take down which promises are broken after the first round, and which were before."""
-        findings = self.run.findings
-        decisive = [finding for finding in findings.values() if findings.decides(finding)]
-        at_once = {owner_of(self.run, finding) for finding in decisive}
-        for promise in self.run.promises.values():
-            promise.broken_before = promise.name in before
-            promise.broken_at_once = promise.name in at_once
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Record which promises will be tested."""
@@ -97,8 +89,7 @@ class Follower:
             self.run.promises[item.name] = Promise(
                 item.name, family_of(item), sentence_of(item), clause_of(item).id, self.run
             )
-        self._progress = Progress(self._console, len(self.run.promises))
-        self._progress.__enter__()
+        self._progress = Progress(self._console, len(session.items)).__enter__()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -140,20 +131,14 @@ class Follower:
             report.longrepr = self.run.backend.redactor.redact(str(error))
         expected = (BrokenPromiseError, NoVerdictError, OverBudget, pytest.fail.Exception)
         if report.failed and not isinstance(error, expected):
-            self._fault(f"{item.name}: {type(error).__name__}: {error}")
+            self._end(f"{FAULT}: {item.name}: {type(error).__name__}: {error}", REPORT_IT)
         if self.run.backend.no_verdict:
             item.session.shouldstop = self.run.backend.no_verdict.reason
         report.sections.clear()
         return report
 
-    def _fault(self, what: str) -> None:
-        """End without a verdict, because the tests themselves failed."""
-        self._end(
-            f"a fault of the contract tests, not of the backend: {what}",
-            "report it, with the seed and the versions in the verdict",
-        )
-
     def _end(self, reason: str, cure: str = "") -> None:
+        """End without a verdict, unless there is a reason for that already."""
         if not self.run.backend.no_verdict:
             self.run.backend.give_up(reason, cure)
 
@@ -165,17 +150,17 @@ class Follower:
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Say that the tests themselves failed; pytest prints where, after this."""
-        self._fault(f"{excinfo.typename}: {excinfo.value}")
+        self._end(f"{FAULT}: {excinfo.typename}: {excinfo.value}", REPORT_IT)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Print why a test module could not be imported."""
         if report.failed:
-            self._fault(str(report.longrepr))
+            self._end(f"{FAULT}: {report.longrepr}", REPORT_IT)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Make the verdict, write the reports, print the findings, and set the exit status."""
-        self._progress.__exit__(None, None, None)
+        self._progress.__exit__()
         option = self.run.option
         verdict = verdict_of(self.run)
         session.exitstatus = verdict["exit_status"]
@@ -184,5 +169,5 @@ class Follower:
         if option.write_deviations:
             findings = self.run.findings.values()
             deviations.write(option.write_deviations, self.run.backend.url, findings)
-        terminal.report(verdict, Console(highlight=False), str(option.report_dir or ""))
+        terminal.report(verdict, self._console, str(option.report_dir or ""))
         session.config.hook.pytest_contract_verdict(verdict=verdict)

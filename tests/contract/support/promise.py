@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from support import contract, controls, rules, values
+from support.again import Again
 from support.backend import MEANINGS, NOBODY, USERS, WRITER, Backend
-from support.breach import Breach
 from support.exchange import Exchange, Place, Request, User
 from support.expectation import Expectation, expectation_of
 from support.findings import Finding, Findings
 from support.leaks import Credentials
+from support.rule import Breach, Rule
 
 AFTER_A_FINDING = 2.0  # seconds that a promise is tested after its first finding
 IN_ALL = 20.0  # seconds that all broken promises are tested after their first finding
@@ -35,22 +36,13 @@ class Run:
     backend: Backend
     findings: Findings
     option: argparse.Namespace
+    again: Again | None = None
     promises: "dict[str, Promise]" = field(default_factory=dict)
     credentials: Credentials = field(default_factory=Credentials)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     first: Exchange | None = None
     spent: float = 0.0  # seconds in broken promises, after their first finding
     crashed: bool = False
-
-    @property
-    def is_partial(self) -> bool:
-        """Whether promises were left out on purpose."""
-        return bool(self.option.keyword or self.option.source or self.option.again)
-
-    @property
-    def seconds(self) -> float:
-        """Since the start."""
-        return (datetime.now(UTC) - self.started).total_seconds()
 
 
 @dataclass
@@ -69,8 +61,6 @@ class Promise:
     found: dict[str, Finding] = field(default_factory=dict)
     hiding: set[str] = field(default_factory=set)  # ids of more basic findings
     broken_since: float | None = None
-    broken_before: bool = False  # with --again, in the earlier run
-    broken_at_once: bool = False  # with --again, in the first round
 
     @property
     def backend(self) -> Backend:
@@ -82,6 +72,19 @@ class Promise:
         self.rounds += 1
         self.found = {}
         self.broken_since = None
+
+    def end(self) -> list[Finding]:
+        """Return what the round found that turns the run red; count the time since."""
+        if self.broken_since is not None:
+            self.run.spent += time.monotonic() - self.broken_since
+        return [finding for finding in self.found.values() if self.run.findings.decides(finding)]
+
+    def is_over_budget(self) -> bool:
+        """Return whether the promise is broken, and its time is up."""
+        if self.broken_since is None:
+            return False
+        since = time.monotonic() - self.broken_since
+        return since > AFTER_A_FINDING or self.run.spent + since > IN_ALL
 
     def need(self, variable: str) -> str:
         """Return the variable's value; the promise is not tested if it is not given."""
@@ -115,14 +118,15 @@ class Promise:
             authorization = (f"Bearer {self.backend.given[token]}",) if token else ()
         elif isinstance(authorization, str):
             authorization = (authorization,)
-        sent = _headers(method, body, headers or {})
+        content = _content(body)
+        sent = _headers(method, body, content, headers or {})
         id = id or self.backend.id
         target = path or contract.path_of(id, escaped=escaped)
         return Request(
             method=method,
             target=f"{target}?{query}" if query else target,
             headers=(*sent, *(("Authorization", value) for value in authorization)),
-            body=_content(body),
+            body=content,
             chunks=body if isinstance(body, tuple) else None,
             user=user or (USERS[token] if token else NOBODY),
             place=place or self.backend.place(id),
@@ -133,27 +137,52 @@ class Promise:
         """Send a request and check its exchange against the rules; None if it is not selected."""
         return self.send(self.request(**parts), expectation)
 
-    def expect(self, *statuses: int, clause: str, kind: str, words: str, **parts: Any) -> None:
-        """Send a request whose right statuses only this test knows."""
+    def ask_each(self, ways: Iterable[Mapping[str, Any]], **parts: Any) -> None:
+        """Send a request for each of these parts, with others that all of them have."""
+        for way in ways:
+            self.ask(**parts, **way)
+
+    def expect(self, rule: Rule, **parts: Any) -> None:
+        """Send a request that is judged by a rule that only this test knows."""
         request = self.request(**parts)
-        usual = expectation_of(request)
-        self.send(request, usual.but(statuses, clause=clause, kind=kind, words=words))
+        self.send(request, expectation_of(request).by(rule))
+
+    def accept(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Send a valid update, under another name if its name is taken; return what was sent."""
+        request = self.request(body=body)
+        if not self._is_wanted(expectation_of(request)):
+            return body
+        exchange = self.exchange_renamed(request)
+        self.hold(exchange)
+        return exchange.request.fields
 
     def send(self, request: Request, expectation: Expectation | None = None) -> Exchange | None:
         """Send a prepared request, and check its exchange against the rules."""
-        if self.is_over_budget():
-            raise OverBudget
         expectation = expectation or expectation_of(request)
-        if not self.run.findings.is_selected(expectation.source):
+        if not self._is_wanted(expectation):
             return None
         exchange = self.exchange(request)
         self.hold(exchange, expectation)
         return exchange
 
+    def _is_wanted(self, expectation: Expectation) -> bool:
+        """Return whether `--source` selects a request; raise if there is no time for it."""
+        if self.is_over_budget():
+            raise OverBudget
+        return self.run.findings.is_selected(expectation.source)
+
     def exchange(self, request: Request) -> Exchange:
         """Send a request without judging its exchange."""
         self.requests += 1
         return self.backend.exchange(request)
+
+    def exchange_renamed(self, request: Request) -> Exchange:
+        """Return the exchange of a request, or with another name if it is valid but taken."""
+        exchange = self.exchange(request)
+        may_be_taken = exchange.status == 400 and "name" in request.text_fields
+        if may_be_taken and expectation_of(request).must_succeed:
+            return self.exchange(self.request(body=values.renamed(request.fields)))
+        return exchange
 
     def exchange_at_once(self, requests: list[Request]) -> list[Exchange]:
         """Return the exchanges of requests that are sent at the same moment, in their order."""
@@ -166,6 +195,16 @@ class Promise:
         self.requests += len(requests)
         with ThreadPoolExecutor(len(requests)) as pool:
             return list(pool.map(exchange, requests))
+
+    def share(self, other: "Promise") -> None:
+        """Take over the requests of another promise, which were checked against all rules."""
+        self.requests = other.requests
+        self.held = other.held
+        self.hiding = other.hiding
+
+    def hold_by(self, rule: Rule, exchange: Exchange) -> None:
+        """Check an exchange by a rule that only this test knows."""
+        self.hold(exchange, expectation_of(exchange.request).by(rule))
 
     def hold(self, exchange: Exchange, expectation: Expectation | None = None) -> bool:
         """Check an exchange against the rules; return whether it broke none."""
@@ -184,7 +223,7 @@ class Promise:
                 self.held += not breach.is_basic
                 return False
         self.held += 1
-        self.run.findings.judged.add(expectation.rule)
+        self.run.findings.judged.add(expectation.id)
         return kept
 
     def record(self, breach: Breach, exchange: Exchange, sent: str) -> bool:
@@ -195,17 +234,26 @@ class Promise:
         is_selected = findings.is_selected(source) or source == "open"
         if not is_selected and not breach.is_open_door:
             return False
-        if findings.is_new(breach):
+        if findings.id_of(breach) not in findings:
             self._confirm(breach, exchange, sent)
-        finding = findings.add(breach, exchange, sent, self.name)
+        finding = self._add(breach, exchange, sent)
         hides = finding.severity != "accepted"
         if hides and breach.is_basic:
             self.hiding.add(finding.id)
-        if finding.promise == self.name or not breach.is_basic:
+        if finding.finder == self.name or not breach.is_basic:
             self.found[finding.id] = finding
         if self.broken_since is None and findings.decides(finding):
             self.broken_since = time.monotonic()
         return hides
+
+    def _add(self, breach: Breach, exchange: Exchange, sent: str) -> Finding:
+        """Add a breach to the findings, as one of the promise that it is about."""
+        promises = self.run.promises.values()
+        owners = [promise.name for promise in promises if promise.clause == breach.clause]
+        owner = self.name if self.name in owners or not owners else owners[0]
+        finding = self.run.findings.add(breach, self.name, owner)
+        finding.show(exchange, sent)
+        return finding
 
     def _confirm(self, breach: Breach, exchange: Exchange, sent: str) -> None:
         """Make sure that the backend still works before a failure becomes a finding."""
@@ -216,28 +264,16 @@ class Promise:
         self.run.crashed = True
         got = f"{exchange.failure}, and then the backend stopped responding"
         crash = replace(breach, outcome="crash", got=got, explained_by=())
-        finding = self.run.findings.add(crash, exchange, sent, self.name)
+        finding = self._add(crash, exchange, sent)
         self.found[finding.id] = finding
         raise OverBudget
 
-    def is_over_budget(self) -> bool:
-        """Return whether the promise is broken, and its time is up."""
-        if self.broken_since is None:
-            return False
-        since = time.monotonic() - self.broken_since
-        return since > AFTER_A_FINDING or self.run.spent + since > IN_ALL
 
-    def end(self) -> list[Finding]:
-        """Return what the round found that turns the run red; count the time since."""
-        if self.broken_since is not None:
-            self.run.spent += time.monotonic() - self.broken_since
-        return [finding for finding in self.found.values() if self.run.findings.decides(finding)]
-
-
-def _headers(method: str, body: Any, others: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
+def _headers(
+    method: str, body: Any, content: bytes, others: Mapping[str, str | None]
+) -> Iterator[tuple[str, str]]:
     """Yield the headers that describe the body, and the others."""
     headers: dict[str, str | None] = {"Content-Type": "application/json", **others}
-    content = _content(body)
     if isinstance(body, tuple):
         headers["Transfer-Encoding"] = "chunked"
     elif content or method == "PUT":

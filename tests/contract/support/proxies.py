@@ -1,4 +1,4 @@
-"""Who answered: the application, or a proxy before it."""
+"""Who answered: the application, or a proxy in front of it."""
 
 import re
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ PROXY_PAGE = re.compile(
 
 @dataclass(frozen=True)
 class Shape:
-    """How the application's responses look, by which those of a proxy before it are known."""
+    """How the application's responses look, to tell them from those of a proxy in front of it."""
 
     known: frozenset[tuple[str | None, frozenset[str]]] = frozenset()  # server, other headers
 

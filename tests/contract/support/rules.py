@@ -6,25 +6,32 @@ credentials and internals, are judged always.
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 
 from support import contract, form
-from support.breach import Breach
 from support.exchange import Exchange
 from support.expectation import Expectation
 from support.leaks import Credentials, internals
 from support.proxies import Shape
+from support.rule import Breach
 from support.words import id_of, of_value
+
+# A finding of the broader kind has the same cause as one of another kind.
+BROADER_KINDS = {
+    "authentication": ("no-token", "unknown-token"),
+    "unauthorized": ("no-token", "unknown-token"),
+    "order": ("no-token", "unknown-token"),
+    "unknown-fields": ("other",),
+}
 
 
 def access(exchange: Exchange, expectation: Expectation) -> Breach | None:
     """Judge whether an unauthorized request got a 2xx."""
-    reason = expectation.access
-    if reason is None or not exchange.succeeded:
+    rule = expectation.access
+    if rule is None or not exchange.succeeded:
         return None
     expected = f"{expectation.expected}, and no update"
     got = f"{exchange.got}: the update was accepted"
-    return _breach(reason.clause, reason.kind, exchange.got, expected, got)
+    return _breach(rule.clause, rule.kind, exchange.got, expected, got)
 
 
 def leaks(exchange: Exchange, credentials: Credentials) -> Iterator[Breach]:
@@ -44,8 +51,10 @@ def leaks(exchange: Exchange, credentials: Credentials) -> Iterator[Breach]:
 def ordinary(exchange: Exchange, expectation: Expectation, shape: Shape) -> Iterator[Breach]:
     """Yield what the exchange breaks, the most basic rule first."""
     response = exchange.response
+    clause = expectation.clause
+    kind = expectation.kind
     if response is None:
-        yield _wrong(expectation, "no response", "a response", exchange.failure)
+        yield _breach(clause, kind, "no response", "a response", exchange.failure)
         return
     if shape.differs(response):
         yield _from_a_proxy(exchange, expectation)
@@ -73,23 +82,12 @@ def _breach(clause: str, kind: str, outcome: str, expected: str, got: str) -> Br
     return Breach(clause, kind, outcome, expected, got, explained_by=tuple(broader))
 
 
-def _wrong(expectation: Expectation, outcome: str, expected: str, got: str) -> Breach:
-    return _breach(expectation.clause, expectation.kind, outcome, expected, got)
-
-
-BROADER_KINDS = {
-    "authentication": ("no-token", "unknown-token"),
-    "unauthorized": ("no-token", "unknown-token"),
-    "order": ("no-token", "unknown-token"),
-    "unknown-fields": ("other",),
-}
-
-
 def _from_a_proxy(exchange: Exchange, expectation: Expectation) -> Breach:
     got = f"{exchange.got}, answered by a proxy before the backend"
     outcome = f"{exchange.got}-by-a-proxy"
     if expectation.must_succeed:
-        return _wrong(expectation, outcome, expectation.expected, got)
+        clause = expectation.clause
+        return _breach(clause, expectation.kind, outcome, expectation.expected, got)
     expected = "a refusal, by the backend or before it"
     return Breach(
         "before-the-application", "refused", outcome, expected, got,
@@ -99,34 +97,39 @@ def _from_a_proxy(exchange: Exchange, expectation: Expectation) -> Breach:
 
 def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
     """Return the breach of what the backend failed at: maybe parsing, else the first reason."""
-    expected = f"{expectation.expected}, never 5xx"
-    got = exchange.got
-    failing = partial(Breach, is_basic=True, outcome=got, expected=expected, got=got)
-    for reason in expectation.reasons:
-        if reason.clause in ("unreadable-body", "json-open") or reason.kind.startswith("empty"):
-            return failing("unreadable-body", "server-error", subject=reason.words)
-    if expectation.reasons:
-        first = expectation.reasons[0]
-        return failing(first.clause, first.kind, subject=first.words)
-    if expectation.clause in ("unreadable-body", "json-open"):
-        return failing("unreadable-body", "server-error")
+    failed_at = [*expectation.reasons, expectation]
+    first = failed_at[0]
+    clause = first.clause
+    kind = first.kind
+    subject = "" if first is expectation else first.words
+    for rule in failed_at:
+        is_parsed = rule.clause in ("unreadable-body", "json-open")
+        if is_parsed or rule.kind.startswith("empty"):
+            clause = "unreadable-body"
+            kind = "server-error"
+            subject = "" if rule is expectation else rule.words
+            break
     text = "".join(exchange.request.text_fields.values())
     if expectation.must_succeed and any(ord(character) > 0xFFFF for character in text):
-        return failing("update", "astral", subject="a value with a character beyond U+FFFF")
-    return failing(expectation.clause, expectation.kind)
+        clause = "update"
+        kind = "astral"
+        subject = "a value with a character beyond U+FFFF"
+    got = exchange.got
+    expected = f"{expectation.expected}, never 5xx"
+    return Breach(clause, kind, got, expected, got, subject, is_basic=True)
 
 
 def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
     clause = expectation.clause
     kind = expectation.kind
-    if clause == "unauthorized" and _answers_something_else(exchange, expectation):
-        clause = "order"
     user = exchange.request.user
+    if clause == "unauthorized" and _is_about_something_else(exchange, expectation):
+        clause = "order"
     if expectation.must_succeed and user.kind == "ADMIN" and exchange.status in (401, 403, 404):
         clause = "access-levels"  # what a WRITE may do in any way, an ADMIN may do in none
         kind = user.kind
     got = exchange.got
-    if exchange.succeeded and expectation.reasons and exchange.request.user.is_valid:
+    if exchange.succeeded and expectation.reasons and user.is_valid:
         got = f"{got}: it was accepted"
     breach = _breach(clause, kind, exchange.got, expectation.expected, got)
     if kind == user.kind:
@@ -137,7 +140,7 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
     return breach
 
 
-def _answers_something_else(exchange: Exchange, expectation: Expectation) -> bool:
+def _is_about_something_else(exchange: Exchange, expectation: Expectation) -> bool:
     """Return whether the status is about the configuration or the body, and came before 401."""
     about_the_place = exchange.status in exchange.request.place.statuses
     about_the_body = any(exchange.status in reason.statuses for reason in expectation.reasons)

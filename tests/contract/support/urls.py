@@ -26,6 +26,12 @@ def whatwg_accepts(value: str) -> bool:
     return ada_url.check_url(value) and ada_url.URL(value).protocol.rstrip(":") in WEB
 
 
+def standards_that_accept(value: str) -> list[str]:
+    """Return the names of the standards by which the value is an http or https URL."""
+    accepts = {"RFC 3986": rfc3986_accepts, "WHATWG": whatwg_accepts}
+    return [name for name, accept in accepts.items() if accept(value)]
+
+
 def has_userinfo(value: str) -> bool:
     """Return whether either definition sees a user name or a password in the value."""
     if whatwg_accepts(value):

@@ -7,9 +7,13 @@ import unicodedata
 import uuid
 from collections.abc import Iterator, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 from support import contract
+
+FILE = Path(__file__).parents[1] / "values.yaml"
+DATA = contract.read_yaml(FILE.read_text("utf-8"))
 
 # Credentials that cannot be in a response by chance: most requests send them, none may return.
 GOOD = {"key": "CanaryqX7mZ2vK9sB4nT6wL1pR8dY3h", "secret": "CanaryG5jU0cF8aW2eN7kQ4rM9tV1xSz"}
@@ -19,7 +23,7 @@ INVALID: list[Any] = [{"name": ""}, {"unknown": "field"}, {"aiType": None}, b"{"
 
 RANDOM = random.Random()  # noqa: S311 - seeded for each promise, not a secret
 
-# One character of every 64 in Unicode, so one or more of every script in use.
+# One in 64 Unicode characters, so at least one of every script in use.
 NOT_LETTERS = ("Cc", "Cn", "Cs")  # controls, unassigned characters, surrogates
 LETTERS = [
     character
@@ -34,7 +38,7 @@ LOCK = "\U0001f510"  # a character outside the Basic Multilingual Plane
 
 def most(field: str) -> int:
     """Return how many characters a field may have."""
-    return contract.most(field) or max(LONGER)
+    return int(contract.PROPERTIES[field].get("maxLength", max(LONGER)))
 
 
 def _letters_of_names() -> Iterator[str]:
@@ -42,37 +46,19 @@ def _letters_of_names() -> Iterator[str]:
         yield "".join(LETTERS[start : start + most("name")])
 
 
-UNUSUAL: dict[str, list[str]] = {
-    "name": [
-        " ", "'", '"', "%", "%s%n%00", "\\", "<b>&amp;</b>", "'; DROP TABLE x; --", "{{7*7}}",
-        "null", "0", "Ünïcödé", "名前", "اسم", "שם", "नाम", "имя", "\u202eleft", "e\u0301",
-        "\u2028", "\ufeff", "👩\u200d👩\u200d👧", "\U0010ffff", string.punctuation, " x ",
-        "a" * most("name"), "\U0001f600" * most("name"), *_letters_of_names(),
-    ],
-    "endpoint": [
-        "http://api.example.com", "https://api.example.com:65535/", "HTTPS://API.EXAMPLE.COM/V1",
-        "hTTp://api.example.com:8080", "https://xn--bcher-kva.example/",
-        "https://api.example.com/a/../b//c;d=1", "https://api.example.com?x=1&y=a%20b",
-        "https://api.example.com/v1?q=https://other.example/@x:y#part", "http://example.com#",
-        "https://api.example.com/~user/!$&'()*+,;=:@/%7Bid%7D", "https://example.com./v1",
-        "https://my_host.example.com", "https://1.example.museum:443",
-        *(URL.ljust(length, "a") for length in (*LENGTHS[1:], *LONGER, most("endpoint"))),
-        # Hosts that a backend may refuse, but never with a 5xx.
-        "http://localhost:1", "https://[::1]/v1", "http://10.0.0.1", "http://a",
-        "https://[2001:db8::8:800:200c:417a]:8443/v1", f"https://{'a' * 2000}.example.com/",
-    ],
-    "key": [
-        "x", " ", "\x00", "\n", "\r\n\t", "\x7f", "'\"\\", "%00", "ключ", "🔑",
-        string.punctuation, "user:pass", " x",
-        *("k" * length for length in (*LENGTHS, *LONGER, most("key"))),
-    ],
-    "secret": [
-        "0", " x ", "x ", "\u0085", "null", "{}", "-----BEGIN KEY-----\nAA==\n",
-        string.punctuation, "".join(LETTERS),
-        *("s" * length for length in (*LENGTHS, *LONGER, 4096, most("secret") - 1)),
-        LOCK * most("secret"),
-    ],
-}  # fmt: skip
+def _of_lengths(letter: str, *lengths: int) -> list[str]:
+    return [letter * length for length in (*LENGTHS, *LONGER, *lengths)]
+
+
+UNUSUAL: dict[str, list[str]] = {field: list(listed) for field, listed in DATA["UNUSUAL"].items()}
+UNUSUAL["name"] += ["a" * most("name"), "\U0001f600" * most("name"), *_letters_of_names()]
+UNUSUAL["endpoint"] += [URL.ljust(len(text), "a") for text in _of_lengths("a", most("endpoint"))]
+UNUSUAL["endpoint"].append(f"https://{'a' * 2000}.example.com/")
+UNUSUAL["key"] += _of_lengths("k", most("key"))
+UNUSUAL["secret"] += _of_lengths("s", 4096, most("secret") - 1)
+UNUSUAL["secret"] += ["".join(LETTERS), LOCK * most("secret")]
+for field in ("name", "key", "secret"):
+    UNUSUAL[field].append(string.punctuation)
 
 
 def unique() -> str:
@@ -115,7 +101,7 @@ def unusual(field: str) -> list[Any]:
 
 
 def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
-    """Yield the kinds so that each comes right after each other one, and after itself."""
+    """Yield the kinds so that each one directly follows every other one, and itself."""
     for first in range(len(kinds)):
         yield kinds[first]
         for second in range(first + 1, len(kinds)):
@@ -124,7 +110,7 @@ def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
 
 
 def bodies() -> Iterator[Any]:
-    """Yield bodies of any fields together, in any order, and all that JSON lets one write."""
+    """Yield bodies of any fields, in any order, and in every spelling that JSON allows."""
     everything = {**EVERYTHING, **fresh()}
     for size in range(len(everything) + 1):
         for number, fields in enumerate(combinations(everything, size)):
@@ -141,17 +127,6 @@ def bodies() -> Iterator[Any]:
     yield json.dumps(not_escaped, ensure_ascii=False).encode()
 
 
-# Harmless extra headers that a client may send although the contract does not mention them.
-CLIENTS = [
-    {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "User-Agent": "Mozilla/5.0 (X11)"},
-    {"Accept": "*/*", "User-Agent": "curl/8.5.0"},
-    {"Content-Type": "Application/JSON;charset=UTF-8"},
-    {"Accept-Language": "de, *;q=0.5"},
-    {"Expect": "100-continue"},
-    {"Connection": "close"},
-]
-
-
 def ways() -> Iterator[dict[str, Any]]:
     """Yield ways to ask for what the contract allows, so that only token and id decide."""
     everything = {**EVERYTHING, **fresh()}
@@ -163,28 +138,20 @@ def ways() -> Iterator[dict[str, Any]]:
     yield {"body": b"\n " + TEXT.replace(b"key", b"\\u006bey")}
     yield {"body": (TEXT[:9], TEXT[9:])}
     yield from ({"escaped": True}, {"query": "admin=true"})
-    for headers in CLIENTS:
+    for headers in DATA["CLIENTS"]:
         yield {"headers": headers}
 
 
-NEAR_ENDPOINTS = [
-    "", " ", "https://api.example.com\n", "https://api.example.com/\n", "\nhttps://api.example.com",
-    "https://api.example.com/\x00", "https://api.example.com/\x7f", "https://api\t.example.com",
-    "https://api.example.com/\u202e", URL.ljust(most("endpoint") + 1, "a"), "https://a b.example",
-]  # fmt: skip
-NEAR_URLS = """
-    api.example.com //api.example.com /v1 https: https:// https:///v1 https://[::1/v1 https://[x]/
-    https:api.example.com http:/api.example.com ://api.example.com https://:443/ javascript:alert(1)
-    ftp://api.example.com file:///etc/passwd ws://api.example.com httpss://api.example.com
-    xhttps://api.example.com data:text/plain,x https://user@api.example.com x ?x #x ./v1 ../v1 tel:1
-    https://user:pass@api.example.com/ https://:pass@api.example.com https://bücher.example/
-    https://api.example.com/é https://us%40er:pw@example.com/ s3://bucket/key ssh://example.com
-    mailto:a@b.c gs://bucket grpc://example.com unix:/run/x blob:https://example.com/x
-    wss://example.com ldap://example.com about:blank localhost:8080 1.2.3.4 https//example.com
-    https;//example.com null undefined https://a.example* https://a%zz.example/
-    """
-OTHER_TYPES = """null 0 UNKNOWN CUSTOM OPEN_AI AZURE BEDROCK AMAZON GEMINI CLAUDE GPT MISTRAL COHERE
-    META OLLAMA LOCAL VERTEX"""
+def any_ways() -> Iterator[dict[str, Any]]:
+    """Yield ways to ask, those with invalid bodies included."""
+    yield from ways()
+    for body in INVALID:
+        yield {"body": body}
+
+
+SOME_WAYS = [{"body": body} for body in ({}, GOOD, {"name": ""}, b"{")]
+
+
 HOMOGLYPHS = str.maketrans("AEOPCTHI", "АЕОРСТНІ")  # Cyrillic, which look the same
 
 
@@ -195,8 +162,7 @@ def near_types(members: list[str]) -> Iterator[str]:
         yield from (f" {member}", f"{member} ", f"{member}\n", f"{member}\x00")
         yield from spellings('@S "@" X_@ @,@ AiType.@', member)
         yield from (member.translate(HOMOGLYPHS), full_width(member))
-    yield from ("", " ")
-    yield from (other for other in OTHER_TYPES.split() if other not in members)
+    yield " "
 
 
 def full_width(text: str) -> str:
@@ -213,36 +179,35 @@ def near_misses(field: str) -> Iterator[Any]:
     """Yield values for a field that the contract nearly, but not quite, allows."""
     schema = contract.PROPERTIES[field]
     good = contract.EVERYTHING[field]
-    yield from (None, True, False, 0, 1, -1.5, [], [good], {}, {"value": good})
+    yield from (None, True, False, 0, 1, -1.5, [], [good], {}, {"value": good}, "")
     if "maxLength" in schema:
-        yield ""
         for letter in "aé":
             yield letter * (schema["maxLength"] + 1)
-    if field == "name":
+    if field == "endpoint":
+        yield URL.ljust(most("endpoint") + 1, "a")
+    if "enum" in schema:
+        yield from (other for other in DATA["OTHER_TYPES"] if other not in schema["enum"])
+
+
+def wrong_spellings(field: str) -> Iterator[str]:
+    """Yield strings that resemble valid values of the field."""
+    members = contract.PROPERTIES[field].get("enum")
+    if members:
+        yield from near_types(members)
+    elif field == "endpoint":
+        yield from DATA["NEAR_ENDPOINTS"]
+    elif field == "name":
+        good = contract.EVERYTHING[field]
         for control in map(chr, (*range(0x20), *range(0x7F, 0xA0))):
             yield f"{good}{control}x"
         for control in "\x00\t\n\r\x1b\x7f\x80\x85\x9f":
             yield from (control, f"{good}{control}", f"{control}{good}")
-    elif "enum" in schema:
-        yield from near_types(schema["enum"])
-    elif field == "endpoint":
-        yield from (*NEAR_ENDPOINTS, *NEAR_URLS.split())
 
 
-OTHER_FIELDS = """
-    id aiLlmId workspace workspaceId success __proto__ constructor $set apiKey secrt
-    url type message user userId owner role access createdAt updatedAt deletedAt accessKey secretKey
-    api_key password token provider model enabled default options metadata data _method $ref
-    k\u0435y"""
-
-
-def unknown_fields() -> Iterator[tuple[str, object]]:
-    """Yield fields that the contract does not know, with a value that a lax backend may take."""
-    good = EVERYTHING | fresh()
-    yield from (("unknown", "value"), ("", "value"))
-    for name in OTHER_FIELDS.split():
-        yield name, "value"
-    for name, value in good.items():
+def resembling_fields() -> Iterator[tuple[str, object]]:
+    """Yield fields that resemble one of the contract's, with a value that a lax backend takes."""
+    yield "k\u0435y", GOOD["key"]  # with a Cyrillic letter
+    for name, value in (EVERYTHING | fresh()).items():
         snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
         near = [name.upper(), name.title(), snake, snake.replace("_", "-"), f" {name}", f"{name} "]
         near += [f"{name}\n", f"{name}\x00", name[:-1]]
@@ -273,27 +238,3 @@ def unreadable_bodies() -> Iterator[bytes]:
     for codec in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"):
         yield good.decode().encode(codec)
     yield bytes.fromhex("1f8b08000000000000ffabae05004314a6bf02000000")  # compressed
-
-
-# Headers that some backends trust, although any client can send them.
-TRUSTED_HEADERS = {
-    "X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "Forwarded": "for=127.0.0.1",
-    "X-Forwarded-Host": "localhost", "X-Forwarded-User": "admin", "X-Remote-User": "admin",
-    "X-User": "admin", "X-User-Id": "1", "X-Role": "ADMIN", "X-Admin": "true", "X-Debug": "1",
-    "X-Internal": "true", "X-Test": "true", "X-Original-URL": "/", "Origin": "http://localhost",
-    "Referer": "http://localhost/", "X-Requested-With": "XMLHttpRequest", "X-Impersonate": "admin",
-}  # fmt: skip
-
-OTHER_MEDIA_TYPES = [
-    None, "", "text/plain", "text/json", "application/x-www-form-urlencoded",
-    "multipart/form-data; boundary=x", "application/xml", "application/octet-stream",
-    "application/jsonp", "application/json5", "application/x-json", "application/problem+json",
-    "application/merge-patch+json", "application/json-patch+json", "application/x-ndjson",
-    "xapplication/json", "application", "json", "*/*",
-]  # fmt: skip
-OTHER_CHARSETS = ["utf-16", "iso-8859-1", "utf-8x", "utf-7"]
-
-SAME_MEDIA_TYPES = [
-    "application/json", "APPLICATION/JSON", "application/json; charset=utf-8",
-    "application/json;charset=UTF-8", "Application/Json; Charset=Utf-8",
-]  # fmt: skip

@@ -1,15 +1,16 @@
 """The verdict on a backend as one dictionary, by docs/verdict.schema.json."""
 
-import argparse
 import platform
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 from support import contract, curl
 from support.backend import MEANINGS, Backend
-from support.exchange import Exchange
+from support.exchange import Response
 from support.findings import Example, Finding
 from support.promise import Promise, Run
 from support.words import shortened
@@ -31,30 +32,34 @@ Document = dict[str, Any]
 def verdict_of(run: Run) -> Document:
     """Return the verdict of a run that has ended; write request bodies that need a file."""
     backend = run.backend
+    option = run.option
+    is_partial = option.keyword or option.source or option.again
     if not backend.no_verdict and run.promises:
-        is_whole = not run.is_partial and not any(one.skipped for one in run.promises.values())
+        is_whole = not is_partial and not any(promise.skipped for promise in run.promises.values())
         run.findings.add_stale(next(iter(run.promises)), is_whole=is_whole)
-    promises = _promises(run)
+    promises = [_promise(run, promise) for promise in run.promises.values()]
     findings = sorted(run.findings.values(), key=_rank)
     outcomes = Counter(promise["outcome"] for promise in promises)
-    status, result, reason, cure = _result(run, outcomes)
+    statuses = sorted(backend.statuses.items())
+    tools = ("schemathesis", "hypothesis", "pytest")
     verdict = {
         "format": 1,
         "contract": {"title": contract.TITLE, "version": contract.VERSION},
-        "tools": _tools(),
+        "tools": {"python": platform.python_version(), **{name: version(name) for name in tools}},
         "backend": {"url": backend.url, "id": backend.id},
-        "seed": run.option.seed,
+        "seed": option.seed,
         "started": run.started.isoformat(timespec="seconds"),
-        "seconds": round(run.seconds, 1),
+        "seconds": round((datetime.now(UTC) - run.started).total_seconds(), 1),
         "requests": backend.statuses.total(),
-        "statuses": {
-            str(status or "none"): count for status, count in sorted(backend.statuses.items())
+        "statuses": {str(status or "none"): count for status, count in statuses},
+        **_result(run, outcomes),
+        "selection": {
+            "keyword": option.keyword,
+            "sources": option.source,
+            "fail_on": option.fail_on,
+            "require_all": option.require_all,
+            "again": bool(option.again),
         },
-        "result": result,
-        "exit_status": status,
-        "reason": reason,
-        "cure": cure,
-        "selection": _selection(run.option),
         "counts": {outcome.replace(" ", "_"): outcomes[outcome] for outcome in OUTCOMES},
         "by_source": _by_source(findings),
         "promises": promises,
@@ -66,42 +71,22 @@ def verdict_of(run: Run) -> Document:
     return redacted
 
 
-def _selection(option: argparse.Namespace) -> Document:
-    return {
-        "keyword": option.keyword,
-        "sources": option.source,
-        "fail_on": option.fail_on,
-        "require_all": option.require_all,
-        "again": bool(option.again),
-    }
-
-
-def owner_of(run: Run, finding: Finding) -> str:
-    """Return the promise that a finding breaks: the one it is about, or that met it."""
-    clause = finding.breach.clause
-    owners = [promise.name for promise in run.promises.values() if promise.clause == clause]
-    if finding.promise in owners or not owners:
-        return finding.promise
-    return owners[0]
-
-
 def _rank(finding: Finding) -> tuple[bool, int, int]:
     source = contract.SOURCES.index(finding.clause.source)
     return not finding.breach.is_open_door, SEVERITIES.index(finding.severity), source
 
 
-def _result(run: Run, outcomes: Counter[str]) -> tuple[int, str, str, str]:
-    """Return exit status and result, and reason and cure if they need any."""
+def _result(run: Run, outcomes: Counter[str]) -> Document:
+    """Return result and exit status, and reason and cure if they need any."""
     option = run.option
     findings = run.findings.values()
     severities = {finding.severity for finding in findings}
     is_red = any(run.findings.decides(finding) for finding in findings)
-    is_tested = outcomes.total() > outcomes["not tested"]
     if error := run.backend.no_verdict:
-        return NO_VERDICT, "no verdict", error.reason, error.cure
-    if not is_tested and not is_red:
+        return _no_verdict(error.reason, error.cure)
+    if outcomes.total() == outcomes["not tested"] and not is_red:
         cure = "give -k a name that --list prints, or set the missing variables"
-        return NO_VERDICT, "no verdict", "no promise was tested", cure
+        return _no_verdict("no promise was tested", cure)
     reasons: list[str] = []
     result = "kept except for accepted deviations" if "accepted" in severities else "kept"
     if "broken" in severities:
@@ -114,37 +99,33 @@ def _result(run: Run, outcomes: Counter[str]) -> tuple[int, str, str, str]:
     if contract.OTHER_OPERATIONS:
         others = ", ".join(contract.OTHER_OPERATIONS)
         reasons.append(f"only {contract.OPERATION_ID} is tested, not {others}")
-    return (BROKEN if is_red else KEPT), result, "; ".join(reasons), ""
+    status = BROKEN if is_red else KEPT
+    return {"result": result, "exit_status": status, "reason": "; ".join(reasons), "cure": ""}
 
 
-def _promises(run: Run) -> list[Document]:
-    """Return the promises, each with the findings that break it or that it met."""
-    severities: dict[str, set[str]] = {name: set() for name in run.promises}
-    ids: dict[str, list[str]] = {name: [] for name in run.promises}
-    for finding in run.findings.values():
-        finder = finding.promise
-        finding.promise = owner_of(run, finding)
-        for name in {finder, finding.promise} & set(run.promises):
-            ids[name].append(finding.id)
-        severities.setdefault(finding.promise, set()).add(finding.severity)
-    documents: list[Document] = []
-    for promise in run.promises.values():
-        outcome, reason = _outcome(promise, severities[promise.name])
-        documents.append(
-            {
-                "name": promise.name,
-                "family": promise.family,
-                "sentence": promise.sentence,
-                "clause": promise.clause,
-                "source": contract.CLAUSES[promise.clause].source,
-                "outcome": outcome,
-                "reason": reason,
-                "requests": promise.requests,
-                "findings": ids[promise.name],
-                "again": _again(promise, outcome),
-            }
-        )
-    return documents
+def _no_verdict(reason: str, cure: str) -> Document:
+    return {"result": "no verdict", "exit_status": NO_VERDICT, "reason": reason, "cure": cure}
+
+
+def _promise(run: Run, promise: Promise) -> Document:
+    """Return a promise, with the findings that break it or that it was the first to meet."""
+    name = promise.name
+    all_findings = run.findings.values()
+    findings = [found for found in all_findings if name in (found.promise, found.finder)]
+    severities = {finding.severity for finding in findings if finding.promise == name}
+    outcome, reason = _outcome(promise, severities)
+    return {
+        "name": name,
+        "family": promise.family,
+        "sentence": promise.sentence,
+        "clause": promise.clause,
+        "source": contract.CLAUSES[promise.clause].source,
+        "outcome": outcome,
+        "reason": reason,
+        "requests": promise.requests,
+        "findings": [finding.id for finding in findings],
+        "again": run.again.what_became_of(name, outcome) if run.again else None,
+    }
 
 
 def _outcome(promise: Promise, severities: set[str]) -> tuple[str, str]:
@@ -160,26 +141,13 @@ def _outcome(promise: Promise, severities: set[str]) -> tuple[str, str]:
     return ("accepted" if "accepted" in severities else "kept"), ""
 
 
-def _again(promise: Promise, outcome: str) -> str | None:
-    if promise.broken_at_once:
-        return "still broken"
-    if promise.broken_before:
-        return "flaky" if outcome == "broken" else "fixed"
-    return None
-
-
 def _finding(run: Run, finding: Finding) -> Document:
-    clause = finding.clause
+    name = finding.id.replace("/", "-")
     return {
         "id": finding.id,
         "promise": finding.promise,
-        "clause": {
-            "id": clause.id,
-            "source": clause.source,
-            "text": clause.text,
-            "line": clause.line,
-        },
-        "source": clause.source,
+        "clause": {key: getattr(finding.clause, key) for key in ("id", "source", "text", "line")},
+        "source": finding.clause.source,
         "title": finding.title,
         "expected": finding.breach.expected,
         "got": finding.breach.got,
@@ -188,27 +156,22 @@ def _finding(run: Run, finding: Finding) -> Document:
         "decides": run.findings.decides(finding),
         "accepted": finding.accepted if finding.severity == "accepted" else None,
         "examples": [
-            _example(run, example, f"{finding.id.replace('/', '-')}-{number}")
+            _example(run, example, f"bodies/{name}-{number}.bin")
             for number, example in enumerate(finding.examples, 1)
         ],
     }
 
 
-def _example(run: Run, example: Example, name: str) -> Document:
+def _example(run: Run, example: Example, body_file: str) -> Document:
     request = example.exchange.request
     redactor = run.backend.redactor
-    folder = run.option.report_dir
     url = run.backend.url_of(request)
-    body: str | None = request.body.decode(errors="replace")
-    relative: str | None = None
+    needs_file = curl.needs_file(request)
     file = None
-    if curl.needs_file(request):
-        body = None
-        if folder:
-            relative = f"bodies/{name}.bin"
-            file = folder / relative
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(redactor.redact_bytes(request.body))
+    if needs_file and run.option.report_dir:
+        file = run.option.report_dir / body_file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(redactor.redact_bytes(request.body))
     return {
         "sent": example.sent,
         "curl": curl.command(request, url, redactor, file),
@@ -216,28 +179,18 @@ def _example(run: Run, example: Example, name: str) -> Document:
             "method": request.method,
             "url": url,
             "headers": [list(header) for header in request.headers],
-            "body": body,
-            "body_file": relative,
+            "body": None if needs_file else request.body.decode(errors="replace"),
+            "body_file": body_file if file else None,
         },
-        "response": _response(example.exchange),
+        "response": _response(example.exchange.response),
     }
 
 
-def _response(exchange: Exchange) -> Document | None:
-    response = exchange.response
+def _response(response: Response | None) -> Document | None:
     if response is None:
         return None
-    return {
-        "status": response.status,
-        "reason": response.reason,
-        "headers": [list(header) for header in response.headers],
-        "body": shortened(response.text),
-    }
-
-
-def _tools() -> dict[str, str]:
-    names = ("schemathesis", "hypothesis", "pytest")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+    headers = [list(header) for header in response.headers]
+    return {**asdict(response), "headers": headers, "body": shortened(response.text)}
 
 
 def _by_source(findings: Iterable[Finding]) -> dict[str, dict[str, int]]:
@@ -252,7 +205,8 @@ def _by_source(findings: Iterable[Finding]) -> dict[str, dict[str, int]]:
 def _missing_variables(promises: list[Document]) -> list[Document]:
     missing: list[Document] = []
     for name, meaning in MEANINGS.items():
-        waiting = [one for one in promises if one["reason"].startswith(f"set {name}:")]
+        start = f"set {name}:"
+        waiting = [promise for promise in promises if promise["reason"].startswith(start)]
         if waiting:
             missing.append({"name": name, "meaning": meaning, "promises": len(waiting)})
     return missing

@@ -1,4 +1,4 @@
-"""Raw HTTP/1.1: every octet of target and headers, in order, over one connection."""
+"""Raw HTTP/1.1: every octet of target and headers, in order, over one connection per thread."""
 
 import http.client
 import socket
@@ -12,33 +12,33 @@ from urllib.parse import urlsplit
 from support.exchange import Request, Response
 
 LARGEST_RESPONSE = 1 << 20
+Connection = http.client.HTTPConnection
 
 
 class WireError(OSError):
     """No complete response came; `never_sent` tells whether there was a connection at all."""
 
-    def __init__(self, reason: str, *, never_sent: bool, cause: BaseException) -> None:
-        """Have a reason in words, and the error it is from."""
-        super().__init__(reason)
+    def __init__(self, cause: Exception, *, never_sent: bool) -> None:
+        """Describe the cause in words."""
+        super().__init__(_words(cause))
         self.never_sent = never_sent
-        self.cause = cause
+        self.timed_out = isinstance(cause, TimeoutError)
 
 
 class Wire:
-    """Sends requests without normalizing them, as libraries do; one connection per thread."""
+    """Sends requests without normalizing them, as libraries do."""
 
     def __init__(self, url: str, timeout: float, ca: Path | None = None) -> None:
         """Talk to the server of `url`; a response may take `timeout` seconds, start to end."""
         parts = urlsplit(url)
-        self._host = parts.hostname or ""
-        self._port = parts.port
-        self._authority = parts.netloc
-        self._path = parts.path
         self.timeout = timeout
-        self._tls: ssl.SSLContext | None = None
-        if parts.scheme == "https":
-            self._tls = ssl.create_default_context(cafile=ca)
-        self._connections: dict[int, http.client.HTTPConnection] = {}
+        self._authority = parts.netloc
+        self._address = (parts.hostname or "", parts.port)
+        self._path = parts.path
+        self._tls = ssl.create_default_context(cafile=ca) if parts.scheme == "https" else None
+        self._connections: dict[int, Connection] = {}  # by thread
+        self._due: dict[Connection, float] = {}  # when to interrupt it
+        self._watchdog = threading.Thread(target=self._interrupt_late, daemon=True)
 
     def send(self, request: Request) -> Response:
         """Return the response; raise `WireError` if no complete one comes."""
@@ -50,7 +50,7 @@ class Wire:
         try:
             return self._exchange(connection, request)
         except WireError as error:
-            if isinstance(error.cause, TimeoutError):
+            if error.timed_out:
                 raise
             try:  # the server may have closed an idle connection
                 return self._exchange(self._connect(), request)
@@ -63,47 +63,55 @@ class Wire:
             connection.close()
         self._connections.clear()
 
-    def _connect(self) -> http.client.HTTPConnection:
+    def _connect(self) -> Connection:
+        if not self._watchdog.ident:
+            self._watchdog.start()
+        host, port = self._address
         if self._tls:
-            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                self._host, self._port, timeout=self.timeout, context=self._tls
+            connection: Connection = http.client.HTTPSConnection(
+                host, port, timeout=self.timeout, context=self._tls
             )
         else:
-            connection = http.client.HTTPConnection(self._host, self._port, timeout=self.timeout)
+            connection = Connection(host, port, timeout=self.timeout)
         # Known from the start, so that an interrupted run closes it too.
         self._connections[threading.get_ident()] = connection
         try:
             connection.connect()
         except OSError as error:
             self._drop(connection)
-            raise WireError(_words(error), never_sent=True, cause=error) from None
+            raise WireError(error, never_sent=True) from None
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
-    def _exchange(self, connection: http.client.HTTPConnection, request: Request) -> Response:
+    def _exchange(self, connection: Connection, request: Request) -> Response:
         due = time.monotonic() + self.timeout
-        timer = threading.Timer(self.timeout, _interrupt, [connection])  # even if it trickles
-        timer.daemon = True
-        timer.start()
+        self._due[connection] = due
         try:
             self._write(connection, request)
-            response = _read(connection)
+            return _read(connection)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._drop(connection)
-            cause: BaseException = TimeoutError() if time.monotonic() >= due else error
-            raise WireError(_words(cause), never_sent=False, cause=cause) from None
+            cause = TimeoutError() if time.monotonic() >= due else error
+            raise WireError(cause, never_sent=False) from None
         finally:
-            timer.cancel()
-        return response
+            del self._due[connection]
 
-    def _drop(self, connection: http.client.HTTPConnection) -> None:
+    def _interrupt_late(self) -> None:
+        """Interrupt responses that are late, even if they trickle."""
+        while True:
+            time.sleep(0.1)
+            for connection, due in list(self._due.items()):
+                if time.monotonic() >= due:
+                    with suppress(OSError, AttributeError):  # it may be closed already
+                        connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def _drop(self, connection: Connection) -> None:
         connection.close()
         del self._connections[threading.get_ident()]
 
-    def _write(self, connection: http.client.HTTPConnection, request: Request) -> None:
-        connection.putrequest(
-            request.method, self._path + request.target, skip_host=True, skip_accept_encoding=True
-        )
+    def _write(self, connection: Connection, request: Request) -> None:
+        target = self._path + request.target
+        connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
         connection.putheader("Host", self._authority)
         for name, value in request.headers:
             connection.putheader(name, value.encode("latin-1", errors="replace"))
@@ -115,23 +123,17 @@ class Wire:
                 connection.endheaders(iter(request.chunks), encode_chunked=True)
 
 
-def _read(connection: http.client.HTTPConnection) -> Response:
+def _read(connection: Connection) -> Response:
     answer = connection.getresponse()
     body = answer.read(LARGEST_RESPONSE)
     if answer.read(1):
         raise ValueError("response body exceeds 1 MiB")
     if answer.length:
         raise http.client.IncompleteRead(body, answer.length)
-    headers = tuple(answer.getheaders())
-    return Response(answer.status, answer.reason, headers, body)
+    return Response(answer.status, answer.reason, tuple(answer.getheaders()), body)
 
 
-def _interrupt(connection: http.client.HTTPConnection) -> None:
-    with suppress(OSError, AttributeError):  # it may be closed already
-        connection.sock.shutdown(socket.SHUT_RDWR)
-
-
-def _words(error: BaseException) -> str:
+def _words(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no complete response in time"
     if isinstance(error, ssl.SSLError):

@@ -2,12 +2,13 @@
 
 import json
 import re
+from collections.abc import Set as AbstractSet
 
 LONGEST = 60  # characters of a value that are worth reading
 
 
 def id_of(*parts: str) -> str:
-    """Return an id such as `lengths/name-minLength/200`, of clause, kind and what came."""
+    """Return an id such as `lengths/name-minLength/200`, of clause, kind and outcome."""
     return "/".join(re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts)
 
 
@@ -27,7 +28,7 @@ def of_value(value: object) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
-def of_statuses(statuses: frozenset[int]) -> str:
+def of_statuses(statuses: AbstractSet[int]) -> str:
     """Return the statuses in words: "400, 413 or 415"."""
     ordered = [str(status) for status in sorted(statuses)]
     if len(ordered) > 6:

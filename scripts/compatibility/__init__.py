@@ -1,1 +1,0 @@
-"""The parts of scripts/compat: contracts are read, compared, judged and reported."""
