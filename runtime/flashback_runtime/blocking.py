@@ -119,7 +119,7 @@ class DeadlineBackend:
 
 
 class DeadlineStream:
-    """What is written is sent when the response is read: head and body in one packet."""
+    """Writes are sent when the response is read: head and body in one packet."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
@@ -131,7 +131,7 @@ class DeadlineStream:
 
         unsent = self._unsent
         self._unsent = b""
-        with suppress(WriteError):  # there may be a response all the same
+        with suppress(WriteError):  # there may still be a response
             for start in range(0, len(unsent), _CHUNK):
                 self._stream.write(unsent[start : start + _CHUNK], _limit(None))
         return self._stream.read(max_bytes, _limit(timeout))
@@ -141,7 +141,7 @@ class DeadlineStream:
         self._unsent += buffer
 
     def close(self) -> None:
-        # Another thread may be reading, which closing alone does not end.
+        # Closing alone does not end a read in another thread.
         with suppress(OSError):
             self._stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         self._stream.close()
