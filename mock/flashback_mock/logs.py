@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from .control.journal import Entry
 
-PIPE_BYTES = 4096  # a pipe that is writable takes so many without blocking
+PIPE_BYTES = 4096  # a writable pipe takes this many without blocking
 
 
 class StderrHandler(logging.Handler):

@@ -229,7 +229,7 @@ def test_each_test_has_a_fresh_mock(mock: Mock, turn: int) -> None:
 
 
 def test_replaced_sleep_is_not_the_mocks(mock: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a test replaces `asyncio.sleep`, planned delays still delay."""
+    """Planned delays work even if a test replaces `asyncio.sleep`."""
     waits: list[float] = []
 
     async def wait(seconds: float) -> None:

@@ -156,7 +156,7 @@ def test_oversized_body_is_refused(http: httpx.Client, mock: Mock, token: str, s
 
 
 def test_largest_body_is_read(http: httpx.Client, mock: Mock) -> None:
-    """A body of exactly the limit is read, also in chunks."""
+    """A body of exactly the maximum size is read, whole or in chunks."""
     body = b"{}".ljust(mock.contract.max_body_bytes)
     assert http.put(mock.ids["main"], content=body, headers=JSON).status_code == 200
     assert http.put(mock.ids["main"], content=iter([body]), headers=JSON).status_code == 200

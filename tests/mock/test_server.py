@@ -158,7 +158,7 @@ def test_unparsable_body_of_an_answered_request_ends_the_connection(mock: Mock) 
 @pytest.mark.parametrize("method", ["PUT", "GET", "CONNECT"])
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "split"])
 def test_body_is_never_taken_for_a_request(mock: Mock, method: str, *, whole: bool) -> None:
-    """A body that looks like a request is a body, also behind an offer to upgrade."""
+    """A body that looks like a request is read as a body, even after an offer to upgrade."""
     inner = update(mock)
     outer = head(mock, *UPGRADE, f"Content-Length: {len(inner)}", "Connection: close")
     outer = outer.replace(b"PUT", method.encode(), 1)
@@ -224,7 +224,7 @@ def test_idle_connection_is_kept_for_some_time(mock: Mock) -> None:
 
 
 def test_planned_delay_may_exceed_every_limit(mock: Mock) -> None:
-    """A planned delay is not the client's fault, which may have begun another request."""
+    """A planned delay counts against no limit, even if the client has begun another request."""
     mock.answer_next(delay=2.5 * PATIENCE)
     with connected(mock) as wire:
         wire.sendall(update(mock))

@@ -114,7 +114,7 @@ class Mock:
 
     @control
     async def configuration(self, id: str) -> dict[str, Any]:
-        """Return what is stored now; of a credential only that it is set, and when it changed."""
+        """Return what is stored now; for a credential only that it is set, and when it changed."""
         return await self.store.configuration(id)
 
     @control

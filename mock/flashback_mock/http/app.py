@@ -221,7 +221,7 @@ class App:
         return self._finish(request, _entry(request), Answer(204, b"", CIMultiDict(allowed)))
 
     def _origin(self, request: Request) -> str:
-        """Return the request's origin if pages of it may read answers."""
+        """Return the request's origin if its pages may read answers."""
         origin = request.headers.get("Origin", "")
         return origin if origin in self._origins else ""
 

@@ -15,15 +15,15 @@ from multidict import CIMultiDict
 
 from .messages import Answer, Cut, Handler, HttpError, Request
 
-SECONDS = 10.0  # for a body to arrive, and for an answer to be taken
+SECONDS = 10.0  # for a body to arrive, and for an answer to be read
 IDLE_SECONDS = 20.0  # for a head to arrive, and for a connection without requests
-LINGER_SECONDS = 5.0  # to discard a body that is not read: closing over it would reset
+LINGER_SECONDS = 5.0  # to discard an unread body: otherwise, closing would send a reset
 MAX_HEAD_BYTES = 1 << 16  # of the request line, and of a header
 MAX_HEADERS = 200
 STOP_SECONDS = 0.4  # for requests that are being answered; aiohttp waits twice as long
 POLL_SECONDS = 0.25  # a half-closed connection is closed if nothing was answered for so long
 BACKLOG = 2048
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds: closing resets
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: closing sends a reset
 # aiohttp's own log would contain lines of requests.
 QUIET = logging.getLogger("flashback_mock.http")
 QUIET.setLevel(logging.CRITICAL + 1)
@@ -244,7 +244,7 @@ async def _bind(family: int, address: tuple[object, ...]) -> socket.socket:
 
 
 async def _send(incoming: web.BaseRequest, answer: Answer) -> web.StreamResponse:
-    """Send an answer whole; drop a client that does not take it in time."""
+    """Send a complete answer; drop a client that does not read it in time."""
     transport = incoming.transport
     if transport is None:
         raise DroppedError

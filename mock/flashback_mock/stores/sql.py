@@ -83,7 +83,7 @@ class SqlStore(Store):
 
     @abstractmethod
     def reason(self, error: Any) -> str:
-        """Return what went wrong and what to do, in other words: the error may quote a value."""
+        """Return what went wrong and what to do, in our own words: the error may quote a value."""
 
     def error(self, reason: str) -> StoreError:
         """Return an error that names the store."""

@@ -25,7 +25,7 @@ class RefusedError(Exception):
     """The store refuses an update of a known user."""
 
     def __init__(self, user: str = "") -> None:
-        """Refuse the update of this user."""
+        """Refuse this user's update."""
         super().__init__()
         self.user = user
 

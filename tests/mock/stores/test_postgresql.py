@@ -1,4 +1,4 @@
-"""A store in PostgreSQL: shared by processes, restarted, locked, and what its files contain."""
+"""A PostgreSQL store: shared by processes, restarts, locks, and the contents of its files."""
 
 import asyncio
 import re
