@@ -127,7 +127,7 @@ def _status(tests: subprocess.Popen[bytes]) -> int:
     signal.signal(signal.SIGTERM, terminate)
     try:
         return tests.wait()
-    except KeyboardInterrupt:  # a terminal interrupts them too
+    except KeyboardInterrupt:  # Ctrl-C in a terminal interrupts them too
         return tests.wait()
 
 

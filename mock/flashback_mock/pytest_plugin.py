@@ -40,7 +40,7 @@ def _flashback_mock_of_session(flashback_mock_factory: Callable[..., "Mock"]) ->
 def flashback_mock_session(
     flashback_mock_factory: Callable[..., "Mock"],
 ) -> Generator["Mock"]:
-    """Return one mock for all tests of this process, which nothing resets.
+    """Return one mock for all tests of this process; it is never reset.
 
     The environment variables are set as for `flashback_mock`, for the whole session.
     """

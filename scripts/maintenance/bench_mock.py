@@ -136,7 +136,7 @@ async def send(url: str, sent: bytes) -> int:
 
 
 def start_up(rounds: int) -> float:
-    """Return the median of the seconds from the mock's command to its first answer."""
+    """Return the median time from starting the mock to its first answer, in seconds."""
     taken: list[float] = []
     for _ in range(rounds):
         started = time.perf_counter()

@@ -66,7 +66,7 @@ api = Blueprint("api", __name__)
 
 
 def create_app(store: Store) -> Flask:
-    """Return the application on a store."""
+    """Return an application that keeps its state in this store."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.config["STORE"] = store

@@ -201,7 +201,7 @@ def test_invalid_request_has_no_effect(
 def test_other_path_or_method_is_refused(
     admin: httpx.Client, method: str, path: str, status: int
 ) -> None:
-    """An unknown path answers 404, another method 405 with those that are allowed."""
+    """An unknown path gets a 404, another method 405 with those that are allowed."""
     answer = admin.request(method, path)
     assert (answer.status_code, bool(answer.json()["message"])) == (status, True)
     assert ("Allow" in answer.headers) == (status == 405)
@@ -360,7 +360,7 @@ def test_no_answer_shows_a_credential_or_a_token(
 
 
 def test_javascript_example_passes(root: Path, mock: Mock) -> None:
-    """The example in JavaScript does with the mock over HTTP what the docs say."""
+    """The JavaScript example controls the mock over HTTP, as the docs say."""
     node = shutil.which("node") or lacking("node")
     example = root / "examples" / "javascript" / "rotate.test.js"
     done = subprocess.run(

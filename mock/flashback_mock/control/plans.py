@@ -47,7 +47,7 @@ STEP = get_type_hints(Step)
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked step. Without status, example and fault the answer is the real one."""
+    """A checked step. Without a status, example or fault, the answer is the real one."""
 
     status: int = 0
     example: str = ""

@@ -1,4 +1,4 @@
-"""The operation over HTTP: who sends the request, for which configuration, and the answer."""
+"""The operation over HTTP: authenticate the sender, validate the request, update and answer."""
 
 import logging
 import re
@@ -45,7 +45,7 @@ EXPOSED_HEADERS = "Retry-After, WWW-Authenticate, X-Request-Id"
 
 
 class App:
-    """Answers every request by its route; those of the operation are logged."""
+    """Routes every request to its handler, and logs the requests for the operation."""
 
     def __init__(self, mock: Mock, cors_origins: Collection[str] = ()) -> None:
         """Serve the operation to programs, and to web pages of these origins."""
@@ -108,7 +108,7 @@ class App:
             changes = self._valid_changes(request, id)
             preferred = self._preferred(request)
         except HttpError:
-            # Before anything else a user needs a valid token, even to learn what is wrong.
+            # Without a valid token, a sender learns nothing else about the request.
             entry.user = (token and await self._mock.store.user_of(token)) or ""
             if not entry.user:
                 raise self._unauthorized(authorization) from None
@@ -208,7 +208,7 @@ class App:
         return error_answer(plan.status, phrase)
 
     async def _preflight(self, request: Request, _raw_id: str) -> Answer:
-        """Answer a browser that asks whether a page may send its update."""
+        """Answer a CORS preflight request."""
         headers = request.headers
         if "Access-Control-Request-Method" not in headers or not self._origin(request):
             raise HttpError(405, "Only PUT is allowed here", {"Allow": "PUT"})
@@ -242,7 +242,7 @@ class App:
 
 
 def bearer_token(authorization: list[str]) -> str:
-    """Return the bearer token of the `Authorization` headers; empty unless there is just one."""
+    """Return the bearer token of the `Authorization` headers; empty unless there is exactly one."""
     if len(authorization) != 1:
         return ""
     match = BEARER.fullmatch(authorization[0].strip(" \t"))

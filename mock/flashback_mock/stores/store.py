@@ -113,7 +113,7 @@ class Store(Protocol):
         """Replace the whole state with the fixtures."""
 
     async def rotate(self) -> int:
-        """Re-encrypt all credentials with a new master key, destroy the old, return how many."""
+        """Replace the master key, re-encrypt all credentials with it, and return their number."""
 
 
 def token_digest(token: str) -> bytes:
