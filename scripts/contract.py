@@ -1,7 +1,6 @@
 """Run the contract tests against the mock, or against the backend at --backend-url."""
 
 import argparse
-import logging
 import os
 import signal
 import subprocess
@@ -92,7 +91,6 @@ def _test_mock(options: argparse.Namespace) -> int:
     if options.id:
         raise ValueError("--id goes with --backend-url; the mock uses its own configuration")
     contract = flashback_mock.Contract(ROOT / "openapi.yaml")
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # hostile requests are the point
     with flashback_mock.running(contract) as mock:
         arguments = ["--backend-url", mock.base_url, "--id", mock.ids["main"]]
         return _status(_start(arguments, environment(mock)))
@@ -129,7 +127,7 @@ def _status(tests: subprocess.Popen[bytes]) -> int:
     signal.signal(signal.SIGTERM, terminate)
     try:
         return tests.wait()
-    except KeyboardInterrupt:  # a terminal interrupts them too
+    except KeyboardInterrupt:  # Ctrl-C in a terminal interrupts them too
         return tests.wait()
 
 

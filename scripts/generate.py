@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def generate(contract: Path, output: Path) -> Path:
-    """Write the package made from that contract into `output`, which must not exist; return it.
+    """Generate the contract's package in `output`, which must not exist; return `output`.
 
     Raise GenerationError.
     """
@@ -69,7 +69,7 @@ def generate(contract: Path, output: Path) -> Path:
 
 
 def read(contract: Path) -> dict[str, Any]:
-    """Return the contract as data, by YAML 1.2 as OpenAPI says."""
+    """Return the contract as data, read as YAML 1.2, which OpenAPI requires."""
     from ruamel.yaml import YAML  # noqa: PLC0415
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415
 

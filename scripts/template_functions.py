@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Where everybody uses another name than the HTTP phrase, or Python's versions differ in it.
+# Usual names that differ from the HTTP phrase, or phrases that differ by Python version.
 _PHRASES = {
     401: "Authentication",
     403: "Permission Denied",

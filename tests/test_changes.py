@@ -86,7 +86,7 @@ class Copy:
         self.edited.add(file)
 
     def run(self, command: str, *arguments: str, status: int = 0) -> str:
-        """Run a command of the copy; return what it prints, and fail for another exit status."""
+        """Run a command of the copy; return what it prints, and fail on any other exit status."""
         search = [self.root, *(self.root / name for name in ("generated", "runtime", "mock"))]
         done = subprocess.run(
             [sys.executable, "-P", "-m", f"scripts.{command}", *arguments],

@@ -165,7 +165,7 @@ def test_a_second_operation_gets_the_same_client(tmp_path: Path) -> None:
 
 
 def test_every_module_is_marked_as_generated() -> None:
-    """The first line says what wrote the file and from what."""
+    """The first line names the generator and the contract."""
     firsts = {
         path.read_text(encoding="utf-8").splitlines()[0] for path in generate.OUTPUT.rglob("*.py")
     }

@@ -23,7 +23,7 @@ Source = Callable[[str], str]
 
 
 class Rotation(NamedTuple):
-    """A configuration, and for each credential where the new one comes from, as `env:NAME`."""
+    """A configuration, and the source of each new credential, such as `env:NAME`."""
 
     id: str
     label: str
@@ -39,7 +39,7 @@ class Outcome(NamedTuple):
 
 
 def from_file(path: str) -> str:
-    """Return the credential in a file, as secret stores mount them."""
+    """Return the credential in a file, such as one that a secret store mounts."""
     return Path(path).read_text("utf-8").removesuffix("\n")
 
 
@@ -94,7 +94,7 @@ def report(outcomes: Sequence[Outcome]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Rotate as the command line says; return the exit status."""
+    """Rotate as given on the command line; return the exit status."""
     parser = argparse.ArgumentParser(description="Rotate credentials of AI providers.")
     parser.add_argument("plan", type=Path, help="TOML file, as plan.toml")
     parser.add_argument("--every", type=float, metavar="SECONDS", help="rotate again and again")
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"rotate.py: {error}", file=sys.stderr)
         return 2
     stopped = threading.Event()
-    if options.every:  # SIGTERM ends it after this round
+    if options.every:  # SIGTERM stops the loop after this round
         signal.signal(signal.SIGTERM, lambda _number, _frame: stopped.set())
     with flashback:
         while True:

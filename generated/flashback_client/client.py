@@ -52,8 +52,8 @@ class FlashbackClient(Client):
         Rename a configuration, switch its provider or endpoint, or rotate its `key` and
         `secret`.
 
-        **Partial.** Only the fields you send change, all of them or none. `{}` is valid and
-        changes nothing. An empty or missing body is refused.
+        **Partial.** Only the fields you send change, either all of them or none. `{}` is valid
+        and changes nothing. An empty or missing body is refused.
 
         **Idempotent.** You may repeat a request whose response was lost. A late repeat can
         overwrite an update that somebody else made in between.

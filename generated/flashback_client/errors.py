@@ -45,7 +45,7 @@ class NotFoundError(ApiStatusError):
 
 
 class ContentTooLargeError(ApiStatusError):
-    """413: The request body is too large. Nothing was changed. A backend may answer 400."""
+    """413: The request body is too large. Nothing was changed. A backend may return 400."""
 
     status_code = 413
 

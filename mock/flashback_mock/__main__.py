@@ -120,7 +120,7 @@ async def _rotate(store: Store) -> None:
 
 
 def _guard(token_file: str | None) -> Guard | None:
-    """Return the guard of `/__admin`; its token is from a file, a variable, or generated."""
+    """Return the guard of `/__admin`; its token comes from a file or variable, or is generated."""
     if token_file is None:
         return None
     if token_file:
@@ -149,7 +149,11 @@ def _read_token(file: Path) -> str:
 
 
 def _check_keys(options: argparse.Namespace) -> None:
-    if not options.keys or not options.store or "://" in options.store:
+    if not options.keys:
+        return
+    if not options.store:
+        raise ValueError("--keys: goes with --store; a mock in memory keeps no keys")
+    if "://" in options.store:
         return
     if options.keys.resolve().parent == Path(options.store).resolve().parent:
         raise ValueError(
@@ -159,7 +163,7 @@ def _check_keys(options: argparse.Namespace) -> None:
 
 
 def _remedy(error: OSError) -> str:
-    if (error.errno or 0) < 0 or error.errno == errno.EADDRNOTAVAIL:  # it is not the port
+    if (error.errno or 0) < 0 or error.errno == errno.EADDRNOTAVAIL:  # the address is at fault
         return "not an address of this machine; --host takes one, such as 127.0.0.1 or ::1"
     return f"{os.strerror(error.errno or 0)}; --port 0 chooses a free port"
 
@@ -184,8 +188,8 @@ def _options() -> argparse.Namespace:
         "memory: it starts with the same fixtures every time and forgets everything at the end.",
         epilog="The master keys of a store are in the file that --keys or "
         "$FLASHBACK_MOCK_KEYS_FILE names, or else in a file per store in "
-        "~/.local/share/flashback-mock. A new store gets a new file. Everybody on this machine "
-        "can read a command line: put the password of a postgresql:// URL into $PGPASSWORD or "
+        "~/.local/share/flashback-mock. A new store gets a new file. Every user of this machine "
+        "can read command lines: put the password of a postgresql:// URL into $PGPASSWORD or "
         "~/.pgpass.",
     )
     add = parser.add_argument

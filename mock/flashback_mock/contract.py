@@ -9,8 +9,8 @@ import yaml
 Json = dict[str, Any]
 
 STATUSES = (200, 400, 401, 403, 404, 500)  # a contract must document these
-MAX_REFERENCES = 100  # in a row
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's takes an eighth of the time
+MAX_REFERENCES = 100  # that one value may follow
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is 8 times as fast
 
 # The message for a broken rule; {} is the value of the contract's keyword.
 RULES = {
@@ -78,7 +78,7 @@ class Contract:
         self.version = str(self.document["info"]["version"])
 
     def example(self, status: int, name: str = "") -> tuple[int, Json]:
-        """Return status and body of the first example with this name, and this status if not 0.
+        """Return status and body of the first example with this name (and this status, unless 0).
 
         Raise `ValueError`, which lists all examples.
         """
@@ -87,7 +87,7 @@ class Contract:
                 if status in (0, known_status) and name in ("", known_name):
                     return known_status, example
         listed = (f"{code} ({', '.join(names)})" for code, names in self.answers.items())
-        raise ValueError("example: there is no such example; there are " + ", ".join(listed))
+        raise ValueError("no such example; there are " + ", ".join(listed))
 
     def message(self, status: int) -> str:
         """Return the message of the first example of a status."""
@@ -111,7 +111,7 @@ class Contract:
             for error in self._body.iter_errors(value):
                 field = str(error.instance_path[0]) if error.instance_path else "body"
                 messages.setdefault(field, self._field_error(field, error))
-        except ValueError:  # nested deeper than the validator goes
+        except ValueError:  # nested deeper than the validator supports
             return {"body": "is nested too deeply"}
         return messages
 
@@ -132,7 +132,7 @@ class Contract:
         raise ValueError("a $ref refers to itself")
 
     def _validator(self, schema: Json) -> jsonschema_rs.Validator:
-        # Its references are to this document.
+        # The schema's references point into this document.
         return jsonschema_rs.validator_for({**self.document, **schema}, validate_formats=True)
 
 

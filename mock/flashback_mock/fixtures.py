@@ -65,9 +65,9 @@ class Fixtures:
     def read(cls, contract: Contract, path: Path | None = None) -> Self:
         """Return the fixtures of a YAML or JSON file, by default those that come with the mock.
 
-        Raise `ValueError` that names file and place, what is wrong there and the remedy.
+        Raise a `ValueError` that names the file, the place, the mistake and the remedy.
         """
-        if path is None:  # valid by the default contract, and served with any
+        if path is None:  # valid for the default contract, and used unchecked with any other
             return cls._of(_parse(DEFAULT))
         document = _parse(path)
         try:
@@ -122,7 +122,7 @@ class Fixtures:
                 raise ValueError(f"{place}.{unknown[0] if name == 'body' else name}: {error}")
 
     def describe(self, token: Token) -> str:
-        """Return which access a token's user has, and until when, for people."""
+        """Describe the access of a token's user, and when the token expires."""
         own = [member for member in self.members if member.user == token.user]
         parts = [f"{member.access} in {member.workspace}" for member in own] or ["no workspace"]
         if token.expired:
@@ -182,7 +182,7 @@ def _parse(path: Path) -> Any:
 
 
 def _check_schema(document: Any) -> None:
-    """Raise `ValueError` for the first mistake by the schema, without a value."""
+    """Raise `ValueError` for the first violation of the schema, without quoting a value."""
     schema: dict[str, Any] = json.loads(SCHEMA.read_text("utf-8"))
     errors = jsonschema_rs.validator_for(schema, validate_formats=True).iter_errors(document)
     # Unknown names first: a missing one may just be misspelled.

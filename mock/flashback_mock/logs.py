@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from .control.journal import Entry
 
-PIPE_BYTES = 4096  # a pipe that is writable takes so many without blocking
+PIPE_BYTES = 4096  # a writable pipe takes this many without blocking
 
 
 class StderrHandler(logging.Handler):
@@ -24,12 +24,12 @@ class StderrHandler(logging.Handler):
         self._line_of = line_of
         self._dropped = 0
         self._poll = None
-        if hasattr(select, "poll"):  # Windows has none: there it blocks
+        if hasattr(select, "poll"):  # Windows has no poll: writes block there
             self._poll = select.poll()
             self._poll.register(2, select.POLLOUT)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line, and before it how many were dropped."""
+        """Write one line, preceded by the number of dropped lines."""
         try:
             if self._dropped and self._write(f"{self._dropped} log lines dropped: not read"):
                 self._dropped = 0
@@ -53,7 +53,7 @@ def to_stderr(level: str, form: str) -> None:
     """Log from `level` on to standard error, as "json" or "text"."""
     handler = StderrHandler(json_line if form == "json" else text_line)
     logging.basicConfig(handlers=[handler], level=level.upper())
-    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it would name its selector
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # DEBUG names its selector
 
 
 def text_line(record: logging.LogRecord) -> str:

@@ -40,7 +40,7 @@ def _flashback_mock_of_session(flashback_mock_factory: Callable[..., "Mock"]) ->
 def flashback_mock_session(
     flashback_mock_factory: Callable[..., "Mock"],
 ) -> Generator["Mock"]:
-    """Return one mock for all tests of this process, which nothing resets.
+    """Return one mock for all tests of this process; it is never reset.
 
     The environment variables are set as for `flashback_mock`, for the whole session.
     """
@@ -54,8 +54,8 @@ def flashback_mock_session(
 def flashback_mock(_flashback_mock_of_session: "Mock", monkeypatch: pytest.MonkeyPatch) -> "Mock":
     """Return a mock with its default fixtures, an empty request log and nothing planned.
 
-    For this test $FLASHBACK_BASE_URL and $FLASHBACK_TOKEN lead the client to it, as the owner,
-    and $NO_PROXY past any proxy of this machine.
+    $FLASHBACK_BASE_URL and $FLASHBACK_TOKEN are set for this test, so that the client is its owner,
+    and so is $NO_PROXY, so that no proxy of this machine is used.
     """
     mock = _flashback_mock_of_session
     mock.reset()

@@ -19,7 +19,7 @@ from .stores import store_at
 
 Wrap = Callable[[Handler], Handler]
 
-# On all addresses it is shown with the loopback one.
+# A mock that listens on all addresses is shown with the loopback address.
 LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not listened on
 WRAPPED_BYTES = 1 << 26  # largest body that a wrapped handler gets
 

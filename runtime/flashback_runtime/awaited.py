@@ -106,7 +106,7 @@ async def _contained(function: Callable[[], Awaitable[R]], ends_at: float) -> R:
 class AsyncTransport(httpx.AsyncHTTPTransport):
     """httpx's transport for one event loop; when the loop ends, it closes the pool.
 
-    Its `_pool` is replaced as that of `blocking.BlockingTransport` is.
+    Its `_pool` is replaced, as in `blocking.BlockingTransport`.
     """
 
     _held: AsyncGenerator[None] | None = None
@@ -117,7 +117,7 @@ class AsyncTransport(httpx.AsyncHTTPTransport):
         self._pool = httpcore.AsyncConnectionPool(context, proxy=proxy, **LIMITS)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request, and from the first one on wait for the end of the loop."""
+        """Send the request; the first one also arranges to close the pool when the loop ends."""
         if self._held is None:
             self._held = self._until_the_loop_ends()
             await anext(self._held)

@@ -90,7 +90,7 @@ class BlockingIO:
 
 
 class BlockingTransport(httpx.HTTPTransport):
-    """httpx's transport on a pool of ours, whose reads share one deadline.
+    """httpx's transport on our own pool, whose reads share one deadline.
 
     `_pool` is the one private name of httpx here: its constructor takes no network backend, and
     tools for tests and tracing patch `HTTPTransport.handle_request`, so that another base class

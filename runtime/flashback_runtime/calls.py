@@ -1,4 +1,4 @@
-"""A call of one operation, and what an attempt of it ends with."""
+"""A call of one operation, and the possible outcomes of an attempt."""
 
 from __future__ import annotations
 
@@ -184,5 +184,5 @@ class Response(Generic[P]):
 
 
 def printable(text: str) -> str:
-    """Return at most 500 characters, none of which can fake a log line."""
+    """Return at most 500 characters, without any that could forge a log line."""
     return "".join(char if char.isprintable() else " " for char in text[:500])

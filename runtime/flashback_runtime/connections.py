@@ -54,11 +54,11 @@ class Connections:
 
     @property
     def closed(self) -> bool:
-        """Whether the client is closed, or the httpx client that it was given."""
+        """Whether the client, or the httpx client that it was given, is closed."""
         return self._closed or getattr(self._given, "is_closed", False)
 
     def get(self, route: Route) -> Any:
-        """Return what this process and event loop may use for the route."""
+        """Return the client or pool of this process and event loop for the route."""
         if self.closed:
             raise FlashbackError(CLOSED)
         loop = self.io.loop()
@@ -95,7 +95,7 @@ class Connections:
 
 
 def tls_context() -> ssl.SSLContext:
-    """Return one context for all pools, as making it takes 18 ms; a new one if a CA file changed.
+    """Return the TLS context that all pools share (it takes 18 ms), renewed if a CA file changed.
 
     Raise ArgumentError when the file that SSL_CERT_FILE or SSL_CERT_DIR names cannot be used,
     OSError when there is no free file descriptor.
@@ -120,7 +120,7 @@ def tls_context() -> ssl.SSLContext:
 
 
 def httpcore_proxy(proxy: Proxy | None) -> Any:
-    """Return the proxy as httpcore takes it."""
+    """Convert the proxy to httpcore's type."""
     import httpcore  # noqa: PLC0415 - a third of what importing httpx costs
 
     if proxy is None:

@@ -11,7 +11,7 @@ class TimeLimitError(Exception):
 
 
 def left(until: float) -> float:
-    """Return the seconds left; never 0, which does not block."""
+    """Return the seconds left; never 0, which would mean non-blocking."""
     return max(0.001, until - time.monotonic())
 
 

@@ -34,9 +34,9 @@ async def attempt(
     token: Secret | None,
     ends_at: float,
 ) -> Response[Any] | Failure:
-    """Return what the attempt ends with; raise errors of the caller's own code.
+    """Return the outcome of the attempt; raise errors of the caller's own code.
 
-    No frame in an error that leaves shows a credential.
+    No frame of an error that is raised here shows a credential.
     """
     try:
         return await _exchange(call, settings, connections, token, ends_at)
@@ -126,12 +126,12 @@ def _limits(given: dict[str, float | None], ends_at: float) -> dict[str, float |
 def _response(
     call: Call[Any, Any], settings: Settings, response: httpx.Response, body: bytes | None
 ) -> Response[Any]:
-    """Return the response with its Content-Encoding undone, cut off after MAX_BODY bytes."""
+    """Return the response with its Content-Encoding decoded, cut off after MAX_BODY bytes."""
     encoding = response.headers.get("content-encoding", "").lower()
     problem = None
     if body is None:
         try:
-            body = response.content  # httpx has undone the encoding
+            body = response.content  # httpx has already decoded the body
         except httpx.StreamError:
             body = b""
             problem = "a hook closed or consumed the response without reading it"
@@ -155,7 +155,7 @@ def _response(
 
 
 def _redact_chain(error: BaseException, secrets: list[Secret], method: str) -> None:
-    """Mask credentials in the texts of these errors, and drop the requests that they carry."""
+    """Redact credentials in the texts of these errors, and drop the requests that they carry."""
     for member in chain(error):
         member.args = tuple(
             redact(argument, secrets) if isinstance(argument, str) else argument
@@ -168,5 +168,5 @@ def _redact_chain(error: BaseException, secrets: list[Secret], method: str) -> N
 def _in_words(error: BaseException, root: BaseException) -> str:
     """Return the error's name and text, and the system's reason if the text gives none."""
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
-    reason = str(root) if isinstance(root, Exception) else ""  # not of a cancellation
+    reason = str(root) if isinstance(root, Exception) else ""  # a cancellation has none
     return text if reason in text else f"{text} ({reason})"

@@ -19,7 +19,7 @@ U = TypeVar("U")
 
 
 class Unset(Enum):
-    """The type of UNSET: a field that is left out. There is one instance, copies included."""
+    """The type of UNSET: a field that is left out. Copies are the same instance."""
 
     UNSET = "UNSET"
 
@@ -42,7 +42,7 @@ def box(value: str | Secret | Unset) -> Secret | Unset: ...
 def box(value: str | Secret | Unset) -> Secret | Unset:
     """Return the value in a box; UNSET and boxes stay as they are.
 
-    A value of a wrong type is boxed as well: it may be a credential all the same.
+    A value of a wrong type is boxed as well: it may still be a credential.
     """
     return value if isinstance(value, (Secret, Unset)) else Secret(value)
 
@@ -63,7 +63,7 @@ def box_values(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, 
 class Rule:
     """What the contract says about one value. Its errors name the rule, never the value."""
 
-    def __init__(  # by hand, since attrs takes a millisecond of the import for it
+    def __init__(  # by hand: attrs would add a millisecond to the import
         self,
         kind: type[object] = object,
         *,

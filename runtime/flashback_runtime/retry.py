@@ -116,7 +116,7 @@ class _Progress:
         return token
 
     def attempt_limit(self, deadline: float) -> float:
-        """Return when an attempt has to end: after half of the time while it can be retried."""
+        """Return when an attempt must end: after half of the time left if it can be retried."""
         now = time.monotonic()
         limit = self.settings.attempt_timeout
         can_retry = self.retries < self.settings.max_retries and self.call.is_idempotent
@@ -125,7 +125,7 @@ class _Progress:
         return min(deadline, now + limit)
 
     def note(self, outcome: Outcome) -> None:
-        """Count the attempt, which may have been applied unless a documented status says not.
+        """Count the attempt; it may have been applied unless its status says otherwise.
 
         A 3xx or 4xx says that it was not, documented or not.
         """
@@ -152,7 +152,7 @@ class _Progress:
         return max(least or 0.0, random.uniform(0, backoff))  # noqa: S311 - jitter, not cryptography
 
     def finish(self, outcome: Outcome) -> Response[Any]:
-        """Return the parsed response; raise the error if there is none, or none as documented."""
+        """Return the parsed response; raise an error if there is none or it is undocumented."""
         if isinstance(outcome, Failure):
             kind = ApiTimeoutError if outcome.timed_out else ApiConnectionError
             raise self.error(kind, self._shown(outcome.text)) from outcome.cause

@@ -55,7 +55,7 @@ class Service(NamedTuple):
     logger: logging.Logger
 
     def variable(self, name: str) -> str:
-        """Return an environment variable of this service, empty if it is not set."""
+        """Return the value of this service's variable, or an empty string if it is not set."""
         return os.environ.get(f"{self.name}_{name}", "")
 
 
@@ -67,7 +67,7 @@ class Settings(NamedTuple):
     headers: Mapping[str, Secret]
     token: Secret | Callable[[], Any] = Secret("")
     base_url: str = ""
-    host: str = ""  # as the Host header has it
+    host: str = ""  # as in the Host header
     route: Route = Route(is_tls=True, proxy=None)
     timeout: float = inf
     attempt_timeout: float = inf
@@ -90,7 +90,7 @@ class Settings(NamedTuple):
         )
 
     def changed(self, **given: Any) -> Self:
-        """Return these settings with those given, UNSET ones left out; raise ArgumentError."""
+        """Return a copy with the given settings, except UNSET ones; raise ArgumentError."""
         changes = {name: value for name, value in given.items() if value is not UNSET}
         if "token" in changes:
             changes["token"] = checked_token(changes["token"], self.service)

@@ -1,4 +1,4 @@
-"""Tracebacks without the frames that hold a request in clear while it is built and sent."""
+"""Remove the frames that hold a request in clear text, while it is built and sent."""
 
 from __future__ import annotations
 

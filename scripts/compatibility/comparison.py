@@ -1,4 +1,4 @@
-"""Compare two contracts: operations, their URLs and credentials, what has no rule, and words."""
+"""Compare two contracts: operations, URLs, credentials, parts without a rule, and words."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _hides(new: Operation, old: Operation, before: list[Operation]) -> bool:
 
 
 def _words(base: Contract, head: Contract) -> list[Finding]:
-    """Return where the contracts differ, if no rule says that it matters."""
+    """Return the differences that no rule reports."""
     found = explain(base.document, head.document)
     places = [place for place in found if not place.startswith("info.version:")]
     if not places:
@@ -162,7 +162,7 @@ def _is_sufficient(
 
 
 def _is_accepted(given: Credential, needed: Credential, *, is_sure: bool) -> bool:
-    """Return whether a credential of one scheme is one of the other; its issuer makes it sure."""
+    """Return whether a credential fits the other scheme; `is_sure` also compares the issuers."""
     old, scopes = given
     new, wanted = needed
     is_same = _key(old) == _key(new) and wanted <= scopes
@@ -176,7 +176,7 @@ def _key(scheme: Part) -> list[str]:
 
 
 def _issuers(scheme: Part) -> set[str]:
-    """Return where to get tokens; the scopes that exist are not those that are asked for."""
+    """Return where tokens are issued, without the scopes, which are compared elsewhere."""
     found = {f"openid {scheme.get('openIdConnectUrl')}"}
     for name, flow in mapping_at(scheme, "flows").items():
         found |= {f"{name} {key} {flow[key]}" for key in URLS if key in flow}

@@ -132,7 +132,7 @@ class _Search:
         return UNKNOWN
 
     def is_declared(self, value: Any) -> bool:
-        """Return whether the value is more than a text without a type, which is a string."""
+        """Return whether the schema declares the value's type: without one, text is a string."""
         if not self.carrier.is_text or isinstance(value, str):
             return True
         declared = canonical_json(self.small)

@@ -61,7 +61,7 @@ class Contract:
         return found
 
     def follow(self, thing: Any) -> dict[str, Any]:
-        """Return the JSON object, after any chain of references; nothing is an empty object."""
+        """Return the JSON object at the end of any references, or an empty one if there is none."""
         seen: list[Any] = []
         while is_mapping(thing) and "$ref" in thing:
             if thing["$ref"] in seen:
@@ -87,12 +87,12 @@ class Contract:
 
 
 def _is_words(key: str, value: Any) -> bool:
-    """Return whether a key is for people; a field of such a name has a schema."""
+    """Return whether the key holds only words; a field with such a name holds a schema."""
     return key.startswith("x-") or (key in WORDS and not isinstance(value, dict | bool))
 
 
 def must_be_valid(contract: Contract) -> None:
-    """Raise CannotCompareError with place and cure if the contract is not valid OpenAPI 3.1."""
+    """Raise CannotCompareError with place and remedy if the contract is not valid OpenAPI 3.1."""
     # Imported here because it takes half a second; it has no type hints.
     validator: Any = import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
     for error in validator.iter_errors(contract.document):

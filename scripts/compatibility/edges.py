@@ -124,7 +124,7 @@ class Edges:
         """Return a few values that the schema admits."""
         key = canonical_json(schema)
         if key not in self.known:
-            self.known[key] = []  # of itself, if it is recursive
+            self.known[key] = []  # a recursive schema finds this
             is_valid = validator(schema).is_valid
             found: dict[str, Any] = {}
             for value in islice(self.values(plain_form(schema), depth), MANY):

@@ -82,7 +82,7 @@ class Findings:
             self.add(Change.UNDECIDED, place, what, old, new)
 
     def merged(self) -> list[Finding]:
-        """Return all findings; the same change in several places is one of them."""
+        """Return all findings; the same change in several places counts as one."""
         made: dict[str, Finding] = {}
         for finding in self.found.values():
             key = canonical_json([finding.change, finding.what, finding.sides, finding.witness])
@@ -127,7 +127,7 @@ class Verdict:
 
     @property
     def is_high_enough(self) -> bool:
-        """Return whether the version says what changed."""
+        """Return whether the version reflects the changes."""
         return core(self.head) >= self.least
 
     @property

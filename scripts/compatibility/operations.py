@@ -105,7 +105,7 @@ class Operation:
 
 @dataclass
 class Pair:
-    """An operation in both contracts, and what is found out about it."""
+    """An operation in both contracts, and the findings about it."""
 
     base: Operation
     head: Operation
@@ -147,7 +147,7 @@ def operations(contract: Contract) -> Iterator[Operation]:
 
 
 def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
-    """Return which entries apply to the same status, and whether to a success, with one status.
+    """Map each pair of entries for the same status, and whether it is a success, to a status.
 
     Each class is represented by a status that neither contract names.
     """

@@ -1,4 +1,4 @@
-"""One body, parameter or header that became another: what that means for senders and readers."""
+"""A changed body, parameter or header: what the change means for senders and readers."""
 
 from __future__ import annotations
 
@@ -90,11 +90,11 @@ def _proofs(sent: Closed, received: Closed, payload: Payload) -> Iterator[tuple[
 
 
 def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, Schema, Schema]]:
-    """Yield for each field that differs a lean form of `small`, and what `large` says of it.
+    """Yield, for each field that differs, a lean form of `small` and the part of `large` for it.
 
     If all that is said admits everything in `small`, so does `large`: all other rules are the
     same. Where other rules differ, the only step is `large` itself. The lean form refuses other
-    optional fields, to find short witnesses in little time.
+    optional fields, to find short witnesses quickly.
     """
     if canonical_json(small) == canonical_json(large):
         return

@@ -1,7 +1,7 @@
 """The Python interface: the clients generated from both contracts, compared by griffe.
 
 griffe finds what is removed, reordered or newly required. It compares neither types nor the bases
-of classes, and knows no additions: the rest of this module does. Fields of models are not compared
+of classes, and finds no additions: the rest of this module does. Fields of models are not compared
 by type; the wire's rules judge them.
 """
 
@@ -29,7 +29,7 @@ ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
-    """Return what changed for Python callers, and why that was not compared, if so."""
+    """Return what changed for Python callers, and the reason if it was not compared."""
     findings = Findings()
     with tempfile.TemporaryDirectory() as folder:
         before = load_client(base, Path(folder) / "base")

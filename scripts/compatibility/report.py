@@ -46,7 +46,7 @@ def as_text(verdict: Verdict) -> str:
 
 
 def as_markdown(verdict: Verdict) -> str:
-    """Return the report for a pull request; what the contracts say is in code spans."""
+    """Return the report for a pull request; text from the contracts is in code spans."""
     sign = "✅" if verdict.in_order else "❌"
     lines = [f"### {sign} {_escaped(_compared(verdict))}", "", *map(_escaped, _result(verdict))]
     for title, findings in _grouped(verdict):

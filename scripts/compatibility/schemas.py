@@ -1,4 +1,4 @@
-"""Schemas on their own: references inlined, annotations kept apart, seen from either side."""
+"""Self-contained schemas: references inlined, annotations separated, one form for each side."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Closed:
 
 
 def close(contract: Contract, schema: Any, where: str) -> Closed:
-    """Return the schema on its own; raise CannotCompareError, which names the place."""
+    """Return the self-contained schema; raise CannotCompareError, which names the place."""
     closing = _Closing(contract, where)
     closing.closed.schema = closing.close(schema, "")
     return closing.closed
@@ -110,7 +110,7 @@ class _Closing:
         return made
 
     def part(self, keyword: str, value: Any, place: str) -> Any:
-        """Return a keyword's value with the schemas in it closed."""
+        """Return a keyword's value with the schemas in it made self-contained."""
         expected = list if keyword in MANY else dict if keyword in NAMED else object
         if not isinstance(value, expected):
             raise self.error(f"{keyword} {str(value)[:40]!r} has the wrong type; fix it")
@@ -156,7 +156,7 @@ def _step(keyword: str, name: str) -> str:
 
 
 def mapped(keyword: str, value: Any, change: Callable[[str, Any], Any]) -> Any:
-    """Return a keyword's value with each schema in it changed, which gets its name or index."""
+    """Return a keyword's value with `change` applied to each schema in it and its name or index."""
     if keyword in ONE:
         return change("*", value)
     if keyword in MANY:

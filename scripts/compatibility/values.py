@@ -160,7 +160,7 @@ class Carrier:
         if not self.is_text or is_mapping(value):
             return [value]
         items = value if is_list(value) else [value]
-        if len(items) > ITEMS:  # all the same, and read alike
+        if len(items) > ITEMS:  # equal items have equal readings
             return [[reading] * len(items) for reading in _readings(items[0])]
         lists = [list(choice) for choice in product(*map(_readings, items))]
         single = [choice[0] for choice in lists if len(choice) == 1]

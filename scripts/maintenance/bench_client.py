@@ -39,7 +39,7 @@ def measure(rounds: int) -> bool:
 
 
 def calls(url: str, transport: httpx.BaseTransport | None) -> Calls:
-    """Return the same update by httpx and by the client."""
+    """Return functions that send the same update with httpx and with the client."""
     plain = httpx.Client(headers={"Authorization": "Bearer token"}, transport=transport)
     client = FlashbackClient("token", base_url=url, transport=transport)
 

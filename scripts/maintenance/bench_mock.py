@@ -79,7 +79,7 @@ def commands(folder: Path, sizes: list[int], running: ExitStack) -> Commands:
         if cluster:
             stores["PostgreSQL"] = ("--store", cluster.schema())
         for name, store in stores.items():
-            keys = ("--keys", str(folder / "keys" / f"{name}-{size}"))
+            keys = ("--keys", str(folder / "keys" / f"{name}-{size}")) if store else ()
             found[f"{name}, {size:,}"] = (*mock, *store, *keys, "--port")
     if prism := shutil.which("prism"):
         found[PRISM] = (prism, "mock", CONTRACT, "--port")
@@ -136,7 +136,7 @@ async def send(url: str, sent: bytes) -> int:
 
 
 def start_up(rounds: int) -> float:
-    """Return the median of the seconds from the mock's command to its first answer."""
+    """Return the median time from starting the mock to its first answer, in seconds."""
     taken: list[float] = []
     for _ in range(rounds):
         started = time.perf_counter()

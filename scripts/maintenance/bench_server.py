@@ -59,7 +59,7 @@ class Server:
 
 @contextmanager
 def serving(name: str, *command: str) -> Generator[Server]:
-    """Run a command that serves on the port that is its last argument, once it answers."""
+    """Run a server whose last argument is its port; yield it once it answers."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     program = [*command, str(port)]
@@ -74,7 +74,7 @@ def serving(name: str, *command: str) -> Generator[Server]:
 
 
 def wait_for(server: Server) -> None:
-    """Return once the server accepts the update; raise TimeoutError if it does not."""
+    """Wait until the server accepts the update; raise TimeoutError if it does not."""
     url = f"{server.url}/ai/llm/{ID}"
     headers = {"Authorization": f"Bearer {TOKEN}"}
     until = time.monotonic() + START_SECONDS

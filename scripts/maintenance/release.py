@@ -96,7 +96,7 @@ def write_sbom(wheel: Path, version: str, folder: Path) -> None:
     python = install(folder, wheel, "--constraint", LOCK)
     options = ("--output-reproducible", "--mc-type", "library", "--pyproject", "pyproject.toml")
     document = json.loads(run(BIN / "cyclonedx-py", "environment", *options, python))
-    # pyproject.toml does not have the version: openapi.yaml has it.
+    # The version is in openapi.yaml, not in pyproject.toml.
     document["metadata"]["component"]["version"] = version
     output = wheel.with_suffix(".cdx.json")
     output.write_text(json.dumps(document, indent=2) + "\n", "utf-8")

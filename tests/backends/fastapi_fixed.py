@@ -73,7 +73,7 @@ async def json_body(request: Request) -> bytes:
 
 
 def create_app(store: Store) -> FastAPI:
-    """Return the application on a store."""
+    """Return an application that keeps its state in this store."""
     app = FastAPI(redirect_slashes=False)
 
     def current_user(credentials: Credentials) -> str:

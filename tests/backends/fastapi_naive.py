@@ -37,7 +37,7 @@ Credentials = Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
 
 
 def create_app(store: Store) -> FastAPI:
-    """Return the application on a store."""
+    """Return an application that keeps its state in this store."""
     app = FastAPI()
 
     def current_user(credentials: Credentials) -> str:

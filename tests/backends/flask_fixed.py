@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, abort, jsonify, request
+from flask import Blueprint, Flask, Response, abort, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
@@ -62,66 +62,90 @@ def parsed(body: bytes) -> dict[str, Any]:
     return value
 
 
-def create_app(store: Store) -> Flask:  # noqa: C901 - Flask registers its views in closures
-    """Return the application on a store."""
+api = Blueprint("api", __name__)
+
+
+def create_app(store: Store) -> Flask:
+    """Return an application that keeps its state in this store."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.config["STORE"] = store
     app.url_map.merge_slashes = False
-
-    def current_user() -> str | None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        return store.user_of(token) if scheme.lower() == "bearer" else None
-
-    def authorize(id: str, *levels: str) -> None:
-        user = current_user()
-        if user is None:
-            abort(401, "A valid bearer token is required")
-        if id not in store.configurations:
-            abort(404, "AI LLM configuration not found")
-        if store.level(user, id) not in levels:
-            abort(403, f"You need one of the access levels {', '.join(levels)}")
-
-    @app.before_request
-    def write_journal() -> None:
-        store.requests[request.method, current_user(), request.path] += 1
-
-    @app.put("/ai/llm/<id>")
-    def update(id: str) -> ResponseReturnValue:
-        authorize(id, "WRITE", "ADMIN")
-        if request.mimetype != "application/json" or "Content-Encoding" in request.headers:
-            abort(415, "Content-Type must be application/json, without a Content-Encoding")
-        fields = parsed(request.get_data())
-        for field, value in fields.items():
-            if problem := problem_with(field, value):
-                abort(400, problem)
-        try:
-            store.update(id, fields)
-        except NameTakenError:
-            abort(400, "Another configuration has this name")
-        message = "AI LLM configuration updated successfully"
-        return jsonify(success=True, aiLlmId=id, message=message)
-
-    @app.get("/ai/llm/<id>")
-    def read(id: str) -> ResponseReturnValue:
-        authorize(id, "READ", "WRITE", "ADMIN")
-        fields = store.configurations[id].fields
-        shown = {name: fields.get(name) for name in ("name", "aiType", "endpoint")}
-        return jsonify(success=True, aiLlm={"id": id, **shown})
-
-    @app.delete("/ai/llm/<id>")
-    def delete(id: str) -> ResponseReturnValue:
-        authorize(id, "ADMIN", "WRITE")
-        store.delete(id)
-        return jsonify(success=True, message="AI LLM configuration deleted successfully")
-
-    @app.errorhandler(HTTPException)
-    def http_error(error: HTTPException) -> ResponseReturnValue:
-        answer: Response = jsonify(success=False, message=error.description)
-        answer.status_code = error.code or 500
-        if answer.status_code == 401:
-            answer.headers["WWW-Authenticate"] = "Bearer"
-        if answer.status_code == 405:
-            answer.headers["Allow"] = error.get_response().headers["Allow"]
-        return answer
-
+    app.register_blueprint(api)
     return app
+
+
+def the_store() -> Store:
+    """Return the application's store."""
+    store: Store = current_app.config["STORE"]
+    return store
+
+
+def current_user() -> str | None:
+    """Return the user of the request's token."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return the_store().user_of(token) if scheme.lower() == "bearer" else None
+
+
+def authorize(id: str, *levels: str) -> None:
+    """Abort unless the user has one of the access levels for the configuration."""
+    user = current_user()
+    if user is None:
+        abort(401, "A valid bearer token is required")
+    if id not in the_store().configurations:
+        abort(404, "AI LLM configuration not found")
+    if the_store().level(user, id) not in levels:
+        abort(403, f"You need one of the access levels {', '.join(levels)}")
+
+
+@api.before_app_request
+def write_journal() -> None:
+    """Count the request, so that a test can see which ones were sent."""
+    the_store().requests[request.method, current_user(), request.path] += 1
+
+
+@api.put("/ai/llm/<id>")
+def update(id: str) -> ResponseReturnValue:
+    """Update a configuration."""
+    authorize(id, "WRITE", "ADMIN")
+    if request.mimetype != "application/json" or "Content-Encoding" in request.headers:
+        abort(415, "Content-Type must be application/json, without a Content-Encoding")
+    fields = parsed(request.get_data())
+    for field, value in fields.items():
+        if problem := problem_with(field, value):
+            abort(400, problem)
+    try:
+        the_store().update(id, fields)
+    except NameTakenError:
+        abort(400, "Another configuration has this name")
+    message = "AI LLM configuration updated successfully"
+    return jsonify(success=True, aiLlmId=id, message=message)
+
+
+@api.get("/ai/llm/<id>")
+def read(id: str) -> ResponseReturnValue:
+    """Return a configuration without its credentials."""
+    authorize(id, "READ", "WRITE", "ADMIN")
+    fields = the_store().configurations[id].fields
+    shown = {name: fields.get(name) for name in ("name", "aiType", "endpoint")}
+    return jsonify(success=True, aiLlm={"id": id, **shown})
+
+
+@api.delete("/ai/llm/<id>")
+def delete(id: str) -> ResponseReturnValue:
+    """Delete a configuration."""
+    authorize(id, "ADMIN", "WRITE")
+    the_store().delete(id)
+    return jsonify(success=True, message="AI LLM configuration deleted successfully")
+
+
+@api.app_errorhandler(HTTPException)
+def http_error(error: HTTPException) -> ResponseReturnValue:
+    """Answer an error in the contract's form."""
+    answer: Response = jsonify(success=False, message=error.description)
+    answer.status_code = error.code or 500
+    if answer.status_code == 401:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    if answer.status_code == 405:
+        answer.headers["Allow"] = error.get_response().headers["Allow"]
+    return answer

@@ -27,7 +27,7 @@ def valid_fields(data: Any) -> dict[str, str]:
 
 
 def create_app(store: Store) -> Flask:
-    """Return the application on a store."""
+    """Return an application that keeps its state in this store."""
     app = Flask(__name__)
 
     def current_user() -> str:

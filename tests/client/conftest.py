@@ -27,7 +27,7 @@ def update(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Waits between attempts, which take no time."""
+    """Record the waits between attempts instead of sleeping."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:

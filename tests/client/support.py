@@ -22,10 +22,10 @@ UPDATED: dict[str, object] = {"success": True, "aiLlmId": ID, "message": "update
 
 
 class Service(httpx.MockTransport):
-    """A service in memory: answers in turn, then with success, and keeps the requests."""
+    """An in-memory service: gives its answers in turn, then success, and records the requests."""
 
     def __init__(self, *answers: httpx.Response | Exception) -> None:
-        """Answer these first; an exception is raised."""
+        """Give these answers first; raise those that are exceptions."""
         self.answers: list[httpx.Response | Exception] = list(answers)
         self.requests: list[httpx.Request] = []
         super().__init__(self._handle)

@@ -71,7 +71,7 @@ def test_any_other_id_is_one_segment(id_: str) -> None:
 
 
 def test_text_of_an_enum_is_as_good_as_its_member(update: Any) -> None:
-    """`ai_type="OPENAI"` is sent as AiType.OPENAI is."""
+    """`ai_type="OPENAI"` is sent like AiType.OPENAI."""
     service = Service()
     update(service, ai_type="OPENAI")
     update(service, ai_type=AiType.OPENAI)
@@ -86,7 +86,7 @@ def test_text_of_a_config_file_becomes_a_member() -> None:
 
 
 def test_unset_is_one_and_reads_well() -> None:
-    """UNSET is the only one of its kind, false, and prints its name."""
+    """UNSET is a singleton, is false, and prints its name."""
     assert pickled(UNSET) is copy.deepcopy(UNSET) is UNSET
     assert not UNSET
     assert "name=UNSET" in repr(UpdateAiLlmRequest())

@@ -48,7 +48,7 @@ async def by_caller(client: AsyncFlashbackClient, limit: float) -> None:
 
 @pytest.mark.parametrize("leave", [by_deadline, by_caller])
 def test_late_calls_leave_the_pool_empty(leave: Leave) -> None:
-    """60 callers with 50 to 250 ms against 20 to 200 ms: afterwards no connection is busy."""
+    """60 calls limited to 50 to 250 ms, answered after 20 to 200 ms, leave no connection busy."""
 
     async def load(url: str) -> None:
         async with AsyncFlashbackClient(TOKEN, base_url=url, max_retries=0) as client:
@@ -70,7 +70,7 @@ def test_late_calls_leave_the_pool_empty(leave: Leave) -> None:
 
 
 def pools() -> list[Any]:
-    """The async pools of this process, found as the garbage collector does."""
+    """Return the async pools of this process, found through the garbage collector."""
     import gc
 
     import httpcore
@@ -79,7 +79,7 @@ def pools() -> list[Any]:
 
 
 def test_cancelled_call_ends_at_once_and_shows_no_request() -> None:
-    """The caller's cancellation passes, without a frame of httpx, and the connection closes."""
+    """The caller's cancellation propagates without httpx frames, and the connection closes."""
 
     async def call(url: str) -> None:
         async with AsyncFlashbackClient(TOKEN, base_url=url) as client:
@@ -112,7 +112,7 @@ def test_cancellation_inside_a_hook_is_no_timeout() -> None:
 
 
 def test_cancelled_call_stops_sending() -> None:
-    """A body that the server does not read is not sent on in the background."""
+    """After the cancellation, no more of the body is sent in the background."""
     received: list[int] = []
     stop = threading.Event()
 

@@ -95,14 +95,14 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     "transport", [Service(), httpx.ASGITransport(application)], ids=["mock", "asgi"]
 )
 def test_transport_in_memory_belongs_to_no_loop(transport: Any) -> None:
-    """A module-level client on one of them works in every test of pytest-asyncio."""
+    """A module-level client on an in-memory transport works in every test of pytest-asyncio."""
     client = AsyncFlashbackClient(TOKEN, transport=transport)
     for _ in range(3):
         assert asyncio.run(call(client)).success is True
 
 
 def test_httpx_client_handed_in_belongs_to_one_loop() -> None:
-    """In another event loop it is a clear error, not somebody else's response."""
+    """Using it in another event loop is a clear error, not another call's response."""
     given = httpx.AsyncClient(transport=Service())
     client = AsyncFlashbackClient(TOKEN, http_client=given)
     asyncio.run(call(client))
@@ -111,7 +111,7 @@ def test_httpx_client_handed_in_belongs_to_one_loop() -> None:
 
 
 def test_httpx_client_that_is_closed_later_is_named() -> None:
-    """A call after its owner closed it is the same error as after close()."""
+    """A call after the owner closed the httpx client fails as it does after close()."""
     given = httpx.Client(transport=Service())
     client = FlashbackClient(TOKEN, http_client=given)
     client.update_ai_llm(ID)
@@ -121,7 +121,7 @@ def test_httpx_client_that_is_closed_later_is_named() -> None:
 
 
 def test_httpx_client_handed_in_belongs_to_one_process() -> None:
-    """In a forked child it is a clear error, not a response to the parent."""
+    """Using it in a forked child is a clear error."""
     with httpx.Client(transport=Service()) as given:
         client = FlashbackClient(TOKEN, http_client=given)
         client.update_ai_llm(ID)
@@ -225,7 +225,7 @@ except FlashbackError as error:
 
 
 def test_too_many_open_files_is_an_error_of_ours() -> None:
-    """Of the constructor, whether modules or certificates cannot be read, and of a call."""
+    """Without free file descriptors, the constructor and a call raise the client's own errors."""
     with serving(says(FINE)) as wire:
         command = [sys.executable, "-c", WITHOUT_DESCRIPTORS, wire.url]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -331,7 +331,7 @@ def test_https_goes_through_a_tunnel_of_the_proxy(
 def test_proxy_is_never_used_for_loopback(
     update: Any, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Requests to this machine do not leave it, where token and credentials are in clear."""
+    """Requests to loopback are not encrypted, so they must not leave this machine."""
     with serving(says(FINE)) as proxy, serving(says(FINE)) as wire:
         monkeypatch.setenv("http_proxy", proxy.url)
         url = wire.url.replace("127.0.0.1", host)
@@ -378,7 +378,7 @@ def test_no_proxy_is_read_as_curl_and_httpx_do(
 def test_unusable_proxy_is_named_without_its_password(
     kind: Any, proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At construction, as an ArgumentError of the variable."""
+    """The constructor raises an ArgumentError that names the variable, without the password."""
     monkeypatch.setenv("https_proxy", proxy)
     with pytest.raises(errors.ArgumentError, match="HTTPS_PROXY is not a proxy URL") as caught:
         kind(TOKEN)

@@ -49,7 +49,7 @@ def intake() -> Generator[Wire]:
 
 
 def reports(wire: Wire) -> str:
-    """What arrived, decompressed."""
+    """Return the reports that arrived, decompressed."""
     bodies = [request.body for request in wire.requests]
     return "".join(decompressed(body).decode("utf-8", "replace") for body in bodies)
 
@@ -182,7 +182,7 @@ class SoftTimeLimitExceeded(Exception):  # noqa: N818 - Celery's name
 
 
 def test_reports_of_an_interrupted_call_hold_no_credential() -> None:
-    """An exception of a signal handler passes, without the frames that were sending."""
+    """An exception from a signal handler propagates without the frames that were sending."""
 
     def interrupt(_: int, __: object) -> None:
         raise SoftTimeLimitExceeded

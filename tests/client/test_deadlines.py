@@ -40,7 +40,7 @@ def drips(part: str, stop: threading.Event) -> Callable[..., None]:
 
 
 def took(started: float) -> float:
-    """Seconds since then."""
+    """Return the seconds since `started`."""
     return time.monotonic() - started
 
 
@@ -113,7 +113,7 @@ def test_limit_per_attempt_can_be_set(update: Any) -> None:
 
 @pytest.mark.parametrize("timeout", [0, -1, 0.0])
 def test_deadline_that_is_over_is_a_timeout(update: Any, timeout: float) -> None:
-    """No time left is an ApiTimeoutError before anything is sent, not a wrong argument."""
+    """A timeout of 0 or less raises ApiTimeoutError, not ArgumentError, and nothing is sent."""
     service = Service()
     with pytest.raises(errors.ApiTimeoutError, match="before the request was sent") as caught:
         update(service, name="n", options={"timeout": timeout})
@@ -122,7 +122,7 @@ def test_deadline_that_is_over_is_a_timeout(update: Any, timeout: float) -> None
 
 
 def test_deadline_covers_an_awaited_token_function() -> None:
-    """A token function that hangs is cancelled with the call, of which nothing was sent."""
+    """A token function that hangs is cancelled at the deadline, and nothing is sent."""
     cancelled: list[bool] = []
 
     async def token() -> str:
@@ -146,7 +146,7 @@ def test_deadline_covers_an_awaited_token_function() -> None:
 
 
 def test_blocking_token_function_that_is_late_ends_the_call() -> None:
-    """It cannot be interrupted, but nothing is sent after the deadline."""
+    """A blocking token function cannot be interrupted, but nothing is sent after the deadline."""
 
     def token() -> str:
         time.sleep(0.3)

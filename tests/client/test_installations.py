@@ -1,4 +1,4 @@
-"""The package as others install it: typed for their checkers, working on their Pythons."""
+"""The package as users install it: it passes type checkers and runs on every supported Python."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_package_ignores_no_type_checker() -> None:
 
 
 def found(name: str) -> str | None:
-    """The program of that name that runs: on PATH, or where pyenv keeps its versions."""
+    """Return the program of that name that runs, from PATH or from pyenv's versions."""
     version = name.removeprefix("python")
     kept = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/{name}"))
     for program in [name, *map(str, kept)]:

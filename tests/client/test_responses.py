@@ -42,7 +42,7 @@ NAMES = {
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_of_the_contract_are_sent_unchanged(update: Any, name: str) -> None:
-    """Every example of a request body is what goes over the wire."""
+    """Every example of a request body is sent unchanged."""
     value = EXAMPLES[name]["value"]
     service = Service()
     fields = {("ai_type" if field == "aiType" else field): value[field] for field in value}
@@ -57,7 +57,7 @@ def test_examples_of_the_contract_are_sent_unchanged(update: Any, name: str) -> 
 
 @pytest.mark.parametrize("status", DOCUMENTED)
 def test_every_documented_status_has_its_class(update: Any, status: int) -> None:
-    """Its name is the HTTP phrase's, and it has message, request id, attempts and body."""
+    """Each error is named after the HTTP phrase, and has message, request id, attempts and body."""
     phrase = http.HTTPStatus(status).phrase.title().replace(" ", "")
     body = {"success": False, "message": "so it is"}
     headers = {"X-Request-Id": "r-9", "Retry-After": "7"}
@@ -127,7 +127,7 @@ def test_text_of_another_charset_is_readable() -> None:
 
 @pytest.mark.parametrize("packed", [True, False], ids=["gzip", "plain"])
 def test_large_responses_are_cut_off(update: Any, packed: bool) -> None:  # noqa: FBT001
-    """20 MB, or the 20 kB of gzip that they fit in, are not held in memory."""
+    """A response of 20 MB, plain or as 20 kB of gzip, is not held in memory."""
     content = b" " * 20_000_000
     sent = answer(200, content)
     if packed:
@@ -142,7 +142,7 @@ def test_large_responses_are_cut_off(update: Any, packed: bool) -> None:  # noqa
 
 
 def test_compressed_responses_are_read(update: Any) -> None:
-    """A proxy that compresses unasked is understood; an unknown coding is a clear error."""
+    """A response that a proxy compressed is decoded; an unknown coding is a clear error."""
     packed = gzip.compress(json.dumps(UPDATED).encode())
     gzipped = answer(200, packed, Content_Encoding="gzip")
     unknown = answer(200, b"x", Content_Encoding="br")

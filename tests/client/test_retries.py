@@ -145,7 +145,7 @@ def test_error_says_whether_the_update_may_be_applied(
     outcome: httpx.Response | Exception,
     maybe_applied: bool,  # noqa: FBT001 - a parameter
 ) -> None:
-    """Only what surely did not happen is False: not sent, or refused by a documented status."""
+    """It is False only if the update was not sent, or was refused with a documented status."""
     with pytest.raises(errors.FlashbackError) as caught:
         update(Service(outcome), name="n", options={"max_retries": 0})
     assert caught.value.maybe_applied is maybe_applied
@@ -187,7 +187,7 @@ def test_token_function_is_called_for_every_call() -> None:
 
 
 def test_unusable_token_of_a_function_is_an_argument_error() -> None:
-    """What a function returns is checked like an argument."""
+    """The token that a function returns is checked like an argument."""
     padded = "padded-token "
 
     with pytest.raises(errors.ArgumentError, match="visible ASCII") as caught:
@@ -220,7 +220,7 @@ def test_failing_renewal_of_a_token_says_what_was_applied(waits: list[float]) ->
 
 
 def test_error_of_a_token_function_passes_unchanged() -> None:
-    """Errors of the caller's own functions are the caller's, httpx errors included."""
+    """Errors of the caller's own functions propagate unchanged, httpx errors included."""
 
     def token() -> str:
         raise httpx.ConnectError("the identity provider is down")
@@ -230,7 +230,7 @@ def test_error_of_a_token_function_passes_unchanged() -> None:
 
 
 def test_raise_for_status_hook_is_judged_by_its_response() -> None:
-    """It changes neither the class of an error nor what is retried."""
+    """The hook changes neither the class of an error nor what is retried."""
 
     def check(response: httpx.Response) -> None:
         response.read()

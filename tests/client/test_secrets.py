@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def test_body_and_client_do_not_show_credentials() -> None:
-    """Neither repr, str, a format, vars nor attrs.asdict shows one."""
+    """Neither repr, str, format, vars nor attrs.asdict shows a credential."""
     body = UpdateAiLlmRequest(key=SECRET, secret=SECRET)
     client = blocking(Service(), headers={"X-Key": SECRET})
     client.update_ai_llm(ID, secret=SECRET)
@@ -54,7 +54,7 @@ def test_copied_body_is_equal(again: Any) -> None:
 
 
 def locals_of_runtime(error: BaseException) -> str:
-    """Locals of the frames that are not this file's, of the whole chain."""
+    """Return the locals of all frames outside this file, for the whole exception chain."""
     captured = traceback.TracebackException.from_exception(error, capture_locals=True)
     linked = [captured, captured.__cause__, captured.__context__]
     frames = [
@@ -121,7 +121,7 @@ def test_echoed_credentials_are_masked(update: Any, status: int, way: str) -> No
 
 
 def test_what_a_transport_says_is_masked(update: Any) -> None:
-    """A credential in the text of a connection error is masked, in its cause as well."""
+    """A credential in the text of a connection error is redacted, in its cause as well."""
     service = Service(httpx.ConnectError(f"{TOKEN} {SECRET}"))
     with pytest.raises(errors.ApiConnectionError) as caught:
         update(service, secret=SECRET, options={"max_retries": 0})
@@ -158,6 +158,6 @@ def test_service_cannot_fake_a_line_of_a_log(update: Any) -> None:
 
 
 def test_client_cannot_be_pickled() -> None:
-    """It holds a token and connections: a TypeError says to create it where it is used."""
+    """Pickling raises a TypeError that says to create the client where it is used."""
     with blocking(Service()) as client, pytest.raises(TypeError, match="where it is used"):
         pickle.dumps(client)

@@ -50,7 +50,7 @@ def test_http_is_accepted_for_loopback(host: str) -> None:
 
 
 def test_http_can_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By allow_http=True, or FLASHBACK_ALLOW_HTTP=1 as in a Compose file."""
+    """http:// is allowed by allow_http=True, or by FLASHBACK_ALLOW_HTTP=1, as in a Compose file."""
     url = "http://mock_1:4010"
     assert blocking(Service(), base_url=url, allow_http=True).update_ai_llm(ID).success is True
     monkeypatch.setenv("FLASHBACK_ALLOW_HTTP", "1")
@@ -74,7 +74,7 @@ BASE_URLS = [
 
 @pytest.mark.parametrize("url", BASE_URLS)
 def test_unusable_base_url_is_refused(url: Any) -> None:
-    """At construction, without showing a password in it."""
+    """The constructor raises an ArgumentError, which does not show a password in the URL."""
     with pytest.raises(errors.ArgumentError, match="base_url") as caught:
         blocking(Service(), base_url=url)
     assert caught.value.field == "base_url"
@@ -116,7 +116,7 @@ def test_wrong_setting_is_named(kind: Any, options: dict[str, Any], problem: str
 @pytest.mark.parametrize("kind", [FlashbackClient, AsyncFlashbackClient])
 @pytest.mark.parametrize("field", ["http_client", "transport"])
 def test_what_is_handed_in_must_be_of_the_right_kind(kind: Any, field: str) -> None:
-    """An async httpx client cannot block, nor the other way round."""
+    """A blocking client refuses an async httpx client, and vice versa."""
     with pytest.raises(errors.ArgumentError, match="must be an httpx") as caught:
         kind(TOKEN, **{field: object()})
     assert caught.value.field == field
@@ -135,7 +135,7 @@ def test_client_handed_in_must_be_usable() -> None:
 
 
 def test_client_handed_in_keeps_its_settings() -> None:
-    """Its base URL, headers and limits are the caller's, and so is closing it."""
+    """The caller's base URL, headers and limits apply, and the caller closes it."""
     service = Service()
     with httpx.Client(
         transport=service,
@@ -154,7 +154,7 @@ def test_client_handed_in_keeps_its_settings() -> None:
 
 
 def test_headers_of_the_caller_stay_the_callers() -> None:
-    """A dict that is handed in is not written into, and a header is set in any case."""
+    """The caller's dict is not modified, and header names are case-insensitive."""
     headers = {"uSER-aGENT": "mine"}
     service = Service()
     blocking(service, headers=headers).update_ai_llm(ID)
@@ -201,7 +201,7 @@ def test_derived_clients_share_connections() -> None:
 
 
 def test_cookies_of_one_call_are_not_sent_with_another() -> None:
-    """What a service sets for one tenant stays out of another tenant's calls."""
+    """A cookie that a service sets for one tenant is not sent in another tenant's calls."""
     cookie = {"Set-Cookie": "tenant=one; Path=/"}
     service = Service(httpx.Response(200, json=UPDATED, headers=cookie))
     with FlashbackClient(TOKEN, transport=service) as client:

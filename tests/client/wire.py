@@ -35,7 +35,7 @@ class Wire:
     ended: int = 0
 
     def wait_for_request(self) -> None:
-        """Return when a request has arrived."""
+        """Wait until a request has arrived."""
         while not self.requests:
             time.sleep(0.01)
 
@@ -61,7 +61,7 @@ def answer(
 
 
 def says(*answers: bytes) -> Behaviour:
-    """Sends these answers in turn, the last one again and again."""
+    """Sends these answers in turn, and repeats the last one."""
 
     def behave(connection: socket.socket, _: Request, number: int) -> None:
         connection.sendall(answers[min(number, len(answers) - 1)])
@@ -75,7 +75,7 @@ def hangs_up(connection: socket.socket, _: Request, __: int) -> None:
 
 
 def waits_for_close(connection: socket.socket, _: Request, __: int) -> None:
-    """Never answers, until the client goes."""
+    """Never answers; waits until the client disconnects."""
     connection.recv(1)
 
 

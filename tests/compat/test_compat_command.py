@@ -221,7 +221,7 @@ def test_two_runs_print_the_same(tmp_path: Path, compat: Compat) -> None:
 
 @pytest.mark.usefixtures("wire_only")
 def test_a_removed_status_has_a_heading(tmp_path: Path, compat: Compat) -> None:
-    """Fewer responses are not additions."""
+    """A removed response is not listed among the additions."""
     status = "        '429':\n          $ref: '#/components/responses/TooManyRequests'\n"
     done = compat("--base", "openapi.yaml", "--head", write(tmp_path, (status, "")))
     assert "Responses that are removed\n  PUT /ai/llm/{id}, response 429" in done.stdout

@@ -137,7 +137,7 @@ def samples(small: Schema, large: Schema, seed: int) -> list[Any]:
 def test_verdicts_agree_with_an_independent_validator() -> None:
     """A witness is valid on one side only; a compatible pair has no such value.
 
-    The same change means the opposite to requests and to responses. Few pairs are undecided, so
+    The same change has opposite effects on requests and responses. Few pairs are undecided, so
     that the judge has something to judge.
     """
     changes: list[Change] = []
@@ -159,7 +159,7 @@ def test_verdicts_agree_with_an_independent_validator() -> None:
 def must_be_right(
     pair: tuple[Schema, Schema], change: Change, breaks: list[Finding], seed: int
 ) -> None:
-    """Hold the verdict on a request against values and another validator."""
+    """Check the verdict on a request against sample values and another validator."""
     admits, accepts = (Draft202012Validator(schema).is_valid for schema in pair)
     for finding in breaks:
         assert admits(finding.witness)

@@ -36,7 +36,7 @@ def edited(document: dict[str, Any], edits: list[dict[str, Any]]) -> dict[str, A
 
 
 def place(document: dict[str, Any], pointer: str) -> tuple[Any, Any]:
-    """Return what holds the part at a pointer, and under which key."""
+    """Return the container of the part at a pointer, and its key."""
     *way, last = (step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/"))
     found: Any = document
     for step in way:

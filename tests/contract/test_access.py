@@ -45,7 +45,7 @@ def test_foreign_configuration_may_not_be_updated(promise: Promise) -> None:
 
 @pytest.mark.clause("id")
 def test_unknown_id_answers_404(promise: Promise) -> None:
-    """An id that no configuration has answers 404 to everybody."""
+    """An id that no configuration has gets a 404, whoever asks."""
     promise.ask_each(values.any_ways(), id=values.unique())
     for token in promise.backend.users(ADMIN, READER, STRANGER):
         promise.ask_each(values.SOME_WAYS, id=values.unique(), token=token)

@@ -26,7 +26,7 @@ BAD_TOKENS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("token", BAD_TOKENS)
 def test_bad_token_answers_401(promise: Promise, token: str) -> None:
-    """Without a valid token, every id and body answers 401 and nothing is revealed."""
+    """Without a valid token, every id and body gets a 401 and nothing is revealed."""
     bad = BAD_TOKENS[token]
     if token == "expired":
         promise.need(EXPIRED)
@@ -40,7 +40,7 @@ def test_bad_token_answers_401(promise: Promise, token: str) -> None:
 
 
 def test_near_token_answers_401(promise: Promise) -> None:
-    """A token that is nearly a valid one, or shaped like one, answers 401."""
+    """A token that is nearly a valid one, or shaped like one, gets a 401."""
     backend = promise.backend
     for guess in tokens.guesses():
         promise.ask(user=UNKNOWN, authorization=f"Bearer {guess}", body={})
@@ -49,13 +49,13 @@ def test_near_token_answers_401(promise: Promise) -> None:
 
 
 def test_other_scheme_answers_401(promise: Promise) -> None:
-    """A valid token under another scheme, or under none, and a scheme alone, answer 401."""
+    """A valid token under another scheme, or under none, and a scheme alone, get a 401."""
     for authorization in tokens.other_schemes(promise.backend):
         promise.ask(user=OTHER_SCHEME, authorization=authorization, body={})
 
 
 def test_token_elsewhere_answers_401(promise: Promise) -> None:
-    """A valid token in the query, a cookie, another header or the body answers 401."""
+    """A valid token in the query, a cookie, another header or the body gets a 401."""
     token = promise.backend.given[WRITER]
     elsewhere: dict[str, Any] = {"token": None, "user": ELSEWHERE}
     for name in ("token", "access_token", "api_key", "key", "auth", "authorization", "bearer"):
@@ -86,7 +86,7 @@ def test_scheme_counts_in_any_case(promise: Promise) -> None:
 
 @pytest.mark.clause("two-tokens")
 def test_two_tokens_give_no_more_than_one(promise: Promise) -> None:
-    """Two `Authorization` headers answer 400 or 401, or as if there were only one of them."""
+    """Two `Authorization` headers get a 400 or 401, or as if there were only one of them."""
     backend = promise.backend
     good = f"Bearer {backend.given[WRITER]}"
     allowed = {400, 401, 403}

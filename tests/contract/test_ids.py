@@ -50,7 +50,7 @@ def rewritten(id: str) -> Iterator[str]:
 
 
 def may_exist(other: str, id: str) -> bool:
-    """Return whether the backend may have the other id, too: many count them up."""
+    """Return whether the other id may exist, too: many backends number their ids."""
     counts_up = len(other) == len(id) and other[:-2] == id[:-2]
     return counts_up or (other.isdecimal() and id.isdecimal())
 

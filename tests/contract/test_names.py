@@ -27,7 +27,7 @@ CHUNKED = Rule("chunked", "effect", f"a name that was sent in chunks, {ELSEWHERE
 
 @pytest.mark.clause("unique-names")
 def test_name_is_unique_in_its_workspace(promise: Promise) -> None:
-    """Renaming to a name that another configuration of the workspace has answers 400."""
+    """Renaming to a name that another configuration of the workspace has gets a 400."""
     sibling = promise.need(SIBLING_ID)
     body = values.fresh()
     promise.ask(body=body)
@@ -122,7 +122,7 @@ def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
 @pytest.mark.clause("chunked")
 @pytest.mark.usefixtures("unique_names")
 def test_chunked_update_takes_effect(promise: Promise) -> None:
-    """A rename that is sent in chunks and answers 200 has been applied."""
+    """A rename that is sent in chunks and gets a 200 has been applied."""
     sibling = promise.need(SIBLING_ID)
     name = values.fresh()
     text = contract.to_json(name)

@@ -19,7 +19,7 @@ INVALID = schemathesis.pytest.from_fixture("invalid_requests")
 @pytest.mark.parametrize("field", contract.PROPERTIES)
 @pytest.mark.clause("update")
 def test_unusual_value_answers_200(promise: Promise, field: str) -> None:
-    """The most unusual values that a field may have, the longest among them, answer 200."""
+    """The most unusual values that a field may have, the longest among them, get a 200."""
     for value in values.unusual(field):
         body = promise.accept({field: value})
         if not value.isascii():  # JSON has two spellings for it
@@ -28,7 +28,7 @@ def test_unusual_value_answers_200(promise: Promise, field: str) -> None:
 
 @pytest.mark.clause("update")
 def test_any_fields_together_answer_200(promise: Promise) -> None:
-    """Any fields together, in any order and any spelling that JSON has, answer 200."""
+    """Any fields together, in any order and any spelling that JSON has, get a 200."""
     for body in values.bodies():
         promise.ask(body=body)
 
@@ -88,7 +88,7 @@ def breaks_alone(promise: Promise, fields: dict[str, Any]) -> bool:
 @pytest.mark.clause("update")
 @pytest.mark.generated
 def test_valid_body_answers_200(case: Case[Any], promise: Promise) -> None:
-    """Every body that the contract allows answers 200."""
+    """Every body that the contract allows gets a 200."""
     judge(promise, case)
 
 

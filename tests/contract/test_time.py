@@ -58,7 +58,7 @@ def like(status: int, request: Request, kind: str, when: str) -> Expectation:
 
 @pytest.mark.clause("alone")
 def test_first_request_is_answered_like_any(promise: Promise) -> None:
-    """The first request of the run, maybe the first since the start, answers 200."""
+    """The first request of the run, maybe the first since the start, gets a 200."""
     first = promise.run.first
     if first is None:
         pytest.skip("there was no first request")
@@ -68,7 +68,7 @@ def test_first_request_is_answered_like_any(promise: Promise) -> None:
 
 @pytest.mark.clause("idempotent")
 def test_same_update_again_and_again_answers_200(promise: Promise) -> None:
-    """An update that is sent a hundred times on one connection always answers 200."""
+    """An update that is sent a hundred times on one connection always gets a 200."""
     everything = {**values.EVERYTHING, **values.fresh()}
     for body in (*[values.GOOD] * 100, *[values.fresh()] * 3, *[everything] * 3):
         promise.expect(AGAIN, body=body)

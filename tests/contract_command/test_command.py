@@ -35,7 +35,7 @@ def test_mock_keeps_the_contract(
 
 
 def test_same_seed_gives_the_same_requests(command: Contract) -> None:
-    """Two runs with one seed get the same responses."""
+    """Two runs with the same seed get the same responses."""
     options = ("--seed", "7", "--max-examples", "10", "-k", "generated or test_near_id")
     first = command(*options)
     second = command(*options)
@@ -112,7 +112,7 @@ def test_unusable_options_are_refused(
 def test_run_that_cannot_begin_gives_no_verdict(
     command: Contract, options: list[str], token: str, cure: str
 ) -> None:
-    """What the tests themselves refuse exits with 2, too."""
+    """Options that the tests themselves refuse exit with 2, too."""
     done = command("--backend-url", "http://127.0.0.1:1", *options, FLASHBACK_TOKEN=token)
     assert done.status == 2
     assert cure in done.output

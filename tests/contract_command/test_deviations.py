@@ -99,7 +99,7 @@ def test_deviation_that_is_fixed_fails_the_run(
 
 
 def test_open_backend_is_always_red(contract: Contract, backend: Backend, tmp_path: Path) -> None:
-    """No token needed: red with every other finding accepted, and with --source and --fail-on."""
+    """An open backend is red even with all else accepted, and with --source and --fail-on."""
 
     def open_door(request: Request) -> None:
         if not request.role:

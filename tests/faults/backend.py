@@ -353,7 +353,7 @@ async def _forward(reader: StreamReader, writer: StreamWriter) -> None:
 
 
 def _heads_and_bodies(data: bytes) -> Iterator[bytes]:
-    """Yield each answer's head and body apart; the mock sends an answer in one piece."""
+    """Yield each answer's head and body separately; the mock sends an answer in one piece."""
     while data:
         head, empty, data = data.partition(b"\r\n\r\n")
         yield head + empty

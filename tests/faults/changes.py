@@ -21,7 +21,7 @@ Condition = Callable[[Request], Any]
 
 @dataclass(frozen=True)
 class NamedChange(Change):
-    """A change with a name, and the promises of which one must break."""
+    """A named change, and the promises of which at least one must break."""
 
     name: str = ""
     family: str = ""

@@ -1,4 +1,4 @@
-"""One cause is one finding, with the clause and the source of the rule that it breaks."""
+"""Each cause yields one finding, with the clause and the source of the rule that it breaks."""
 
 from collections import Counter
 

@@ -30,7 +30,7 @@ def test_correct_backend_breaks_none(change: NamedChange) -> None:
 
 
 def test_every_promise_has_a_fault_of_its_own() -> None:
-    """Every promise is the only one that some fault names."""
+    """For every promise there is a fault that names no other promise."""
     named = selected([fault.promises for fault in FAULTS.values()])
     [every] = selected([""])
     assert {*every} - {promises[0] for promises in named if len(promises) == 1} == set()

@@ -41,15 +41,25 @@ def test_requests_are_listed_awaited_and_cleared(
 ) -> None:
     """The request log can be read, searched, waited for and cleared."""
     main = mock.ids["main"]
-    http.put(main, json={"name": "x", "secret": "y"})
+    http.put(main, json={"name": "x", "secret": "y"}, headers={"X-Request-Id": "r-1"})
     http.put(main, json={"nme": "x"})
     http.get(main)
     listed = admin.get("requests").json()
     assert listed["total"] == 3
-    logged = [entry.request_id for entry in mock.requests]
-    assert [entry["request_id"] for entry in listed["requests"]] == logged
-    assert listed["requests"][0]["fields"] == ["name", "secret"]
-    assert listed["requests"][0]["time"].endswith("+00:00")
+    first = dict(listed["requests"][0])
+    assert first.pop("milliseconds") > 0
+    assert first.pop("time").endswith("+00:00")
+    assert first == {
+        "request_id": "r-1",
+        "method": "PUT",
+        "status": 200,
+        "user": "owner",
+        "configuration": main,
+        "fields": ["name", "secret"],
+        "updated": True,
+        "fault": "",
+        "reason": "",
+    }
     assert admin.get("requests?last=1").json()["requests"] == listed["requests"][2:]
     for odd in ("-1", "x", "9" * 5000, "%C2%B2"):
         assert admin.get(f"requests?last={odd}").json() == listed
@@ -58,15 +68,16 @@ def test_requests_are_listed_awaited_and_cleared(
         ({"method": "PUT"}, 2),
         ({"method": "PUT", "status": 400, "user": "owner"}, 1),
         ({"fields": ["name", "secret"]}, 1),
-        ({"updated": False}, 2),
+        ({"updated": False, "timeout": 5000}, 2),
+        ({"request_id": "r-1"}, 1),
     ):
-        found = admin.post("requests/wait", json={**criteria, "count": count})
-        assert len(found.json()["requests"]) == count
-    missing = admin.post("requests/wait", json={"status": 500, "timeout": 0.05})
+        found = admin.post("requests/wait", json={**criteria, "count": count}).json()
+        assert (len(found["requests"]), found["total"]) == (count, count)
+    missing = admin.post("requests/wait", json={"status": 500, "timeout": 50})
     assert missing.status_code == 504
     assert "expected 1 request(s) with status=500 in 0.05 s, got 0" in missing.json()["message"]
-    assert admin.delete("requests").json() == {"status": "ok"}
-    assert admin.get("requests").json() == {"requests": [], "total": 0}
+    assert admin.delete("requests").json() == {"requests": [], "total": 0}
+    assert mock.requests == []
 
 
 def test_settings_plan_answers_until_they_are_cleared(
@@ -75,23 +86,24 @@ def test_settings_plan_answers_until_they_are_cleared(
     """`settings` delays every answer, plans sequences, shows them and clears them."""
     main = mock.ids["main"]
     steps = [
-        {"status": 403, "delay": 0.02, "after_update": True},
+        {"status": 403, "delay": 20, "afterUpdate": True},
         {"status": 429, "headers": {"Retry-After": "1"}, "id": main, "times": 2},
     ]
-    answer = admin.post("settings", json={"delay": 0.1, "answer_next": steps})
-    assert answer.json() == {"delay": 0.1, "planned": steps}
+    answer = admin.post("settings", json={"fixedDelay": 100, "answerNext": steps})
+    assert answer.json() == {"fixedDelay": 100, "planned": steps}
+    assert mock.delay == 0.1
     refused = http.put(main, json={"name": "stored"})
     assert refused.status_code == 403
     assert refused.elapsed.total_seconds() >= 0.12
     mock.assert_updated(main, name="stored")
     assert http.put(main, json={}).headers["Retry-After"] == "1"
     assert admin.get("settings").json()["planned"][0].keys() == {"status", "headers", "id"}
-    admin.post("settings", json={"answer_next": {"example": "nameTaken"}})
-    assert admin.delete("settings").json() == {"status": "ok"}
-    assert admin.get("settings").json() == {"delay": 0, "planned": []}
-    admin.post("settings", json={"delay": 0.05, "answer_next": {"status": 500}})
+    admin.post("settings", json={"answerNext": {"example": "nameTaken"}})
+    nothing = {"fixedDelay": 0, "planned": []}
+    assert admin.delete("settings").json() == nothing == admin.get("settings").json()
+    admin.post("settings", json={"fixedDelay": 50, "answerNext": {"status": 500}})
     assert admin.post("reset").json() == {"status": "ok"}
-    assert admin.get("settings").json() == {"delay": 0, "planned": []}
+    assert admin.get("settings").json() == nothing
     assert mock.requests == []
     assert mock.configuration(main)["name"] == "OpenAI in production"
 
@@ -102,21 +114,24 @@ def test_state_can_be_changed_and_compared(admin: httpx.Client, mock: Mock) -> N
     assert (fixtures["tokens"], fixtures["ids"]) == (mock.tokens, mock.ids)
     assert fixtures["access"]["owner"] == "WRITE in acme"
     given = {"id": "a/b ü", "name": "added", "secret": "hidden-in-there", "workspace": "globex"}
-    assert admin.post("configurations", json=given).json() == {"id": "a/b ü"}
+    added = admin.post("configurations", json=given)
+    assert (added.status_code, added.json()["workspace"]) == (201, "globex")
     path = "configurations/a%2Fb%20%C3%BC"
-    added = admin.get(path)
-    assert added.json()["configuration"]["workspace"] == "globex"
-    assert added.json()["configuration"]["secret"]["set"] is True
+    assert admin.get(path).json() == added.json()
+    assert (added.json()["id"], added.json()["secret"]["set"]) == ("a/b ü", True)
     assert "hidden-in-there" not in added.text
+    assert admin.get("configurations").json()["configurations"]["a/b ü"] == "globex"
     assert admin.post(f"{path}/reveals", json={"secret": "hidden-in-there"}).json()["reveals"]
     assert not admin.post(f"{path}/reveals", json={"secret": "x"}).json()["reveals"]
     member = {"user": "dave", "workspace": "globex", "access": "WRITE", "token": "daves"}
-    assert admin.post("members", json=member).json() == {"status": "ok"}
+    assert admin.post("members", json=member).status_code == 201
     assert put(mock.base_url, "a%2Fb%20%C3%BC", {"name": "by dave"}, "daves").status_code == 200
-    assert admin.post(f"{path}/assert-updated", json={"name": "by dave"}).status_code == 200
-    differs = admin.post(f"{path}/assert-updated", json={"name": "other"})
-    assert differs.status_code == 409
-    assert "name: expected 'other', got 'by dave'" in differs.json()["message"]
+    updated = admin.post(f"{path}/updated", json={"name": "by dave"}).json()
+    assert updated == {"updated": True, "message": ""}
+    differs = admin.post(f"{path}/updated", json={"name": "other", "aiType": "AWS"}).json()
+    assert differs["updated"] is False
+    assert "name: expected 'other', got 'by dave'" in differs["message"]
+    assert "aiType: expected 'AWS', got None" in differs["message"]
     assert admin.post("tokens/expire", json={"token": "daves"}).json() == {"status": "ok"}
     assert put(mock.base_url, "a%2Fb%20%C3%BC", {}, "daves").status_code == 401
     assert admin.post("tokens/revoke", json={"token": "daves"}).status_code == 200
@@ -134,15 +149,18 @@ REFUSED: list[tuple[str, object, int, str]] = [
     ("requests/wait", b"{", 400, "body: is not JSON at line 1"),
     ("requests/wait", b'{"status": 1, "status": 2}', 400, "body: has the same key twice"),
     ("requests/wait", b" " * (1 << 19), 413, "body: must be at most 262144 bytes"),
-    ("requests/wait", {"timeout": 100_000}, 400, "timeout: must be from 0 to 3600"),
-    ("settings", {"fixedDelay": 1}, 400, "expected fields from delay, answer_next"),
-    ("settings", {"delay": "1"}, 400, "delay: must be of type float"),
-    ("settings", {"answer_next": 500}, 400, "answer_next: must be of type dict"),
-    ("settings", {"answer_next": []}, 400, "nothing planned"),
-    ("settings", {"answer_next": [5]}, 400, "a step must be a JSON object"),
-    ("settings", {"answer_next": {"code": 1}}, 400, "expected fields from example, headers"),
-    ("settings", {"answer_next": {"times": True, "status": 500}}, 400, "times: must be of type"),
-    ("settings", {"delay": 9, "answer_next": [{"status": 500}, {"status": 1}]}, 400, "status"),
+    ("requests/wait", {"timeout": 3_600_001}, 400, "timeout: must be from 0 to 3600000 mill"),
+    ("settings", {"delay": 1}, 400, "expected fields from fixedDelay, answerNext"),
+    ("settings", {"fixedDelay": "1"}, 400, "fixedDelay: must be of type float"),
+    ("settings", {"fixedDelay": -1}, 400, "fixedDelay: must be from 0 to 3600000 milliseconds"),
+    ("settings", {"answerNext": 500}, 400, "answerNext: must be of type dict"),
+    ("settings", {"answerNext": []}, 400, "nothing planned"),
+    ("settings", {"answerNext": [5]}, 400, "answerNext: must be a JSON object"),
+    ("settings", {"answerNext": {"code": 1}}, 400, "times, afterUpdate, id, status, got another"),
+    ("settings", {"answerNext": {"afterUpdate": 1}}, 400, "afterUpdate: must be of type bool"),
+    ("settings", {"answerNext": {"delay": 1 << 99}}, 400, "delay: must be from 0 to 3600000"),
+    ("settings", {"answerNext": {"times": True, "status": 500}}, 400, "times: must be of type int"),
+    ("settings", {"fixedDelay": 9, "answerNext": [{"status": 500}, {"status": 1}]}, 400, "status"),
     ("configurations", {"nme": "x"}, 400, "expected fields from workspace, id, name"),
     ("configurations", {"name": 1}, 400, "name: must be of type str"),
     ("configurations/unknown/reveals", {"key": "x"}, 404, "id: no configuration has it"),
@@ -164,11 +182,11 @@ def test_invalid_request_has_no_effect(
 ) -> None:
     """An invalid request gets an error that names the mistake, and has no effect."""
     path, given, status, message = case
-    before = admin.get("settings").json()
+    before = (admin.get("settings").json(), admin.get("configurations").json())
     content = given if isinstance(given, bytes) else json.dumps(given).encode()
     answer = admin.post(path.format(main=mock.ids["main"]), content=content)
     assert (answer.status_code, message in answer.json()["message"]) == (status, True), answer.text
-    assert admin.get("settings").json() == before
+    assert (admin.get("settings").json(), admin.get("configurations").json()) == before
 
 
 @pytest.mark.parametrize(
@@ -183,7 +201,7 @@ def test_invalid_request_has_no_effect(
 def test_other_path_or_method_is_refused(
     admin: httpx.Client, method: str, path: str, status: int
 ) -> None:
-    """An unknown path answers 404, another method 405 with those that are allowed."""
+    """An unknown path gets a 404, another method 405 with those that are allowed."""
     answer = admin.request(method, path)
     assert (answer.status_code, bool(answer.json()["message"])) == (status, True)
     assert ("Allow" in answer.headers) == (status == 405)
@@ -328,11 +346,11 @@ def test_no_answer_shows_a_credential_or_a_token(
     raw(mock, f"{canary} /ai/llm/x HTTP/1.1\nHost: x")
     texts = [admin.post("configurations", json={"name": "more", "secret": canary}).text]
     wrong: list[object] = [{canary: 1}, [canary], {"id": [canary]}, {"name": canary * 99}]
-    wrong += [{"answer_next": {"fault": canary}}, {"answer_next": {"headers": {f"{canary} ": "x"}}}]
+    wrong += [{"answerNext": {"fault": canary}}, {"answerNext": {"headers": {f"{canary} ": "x"}}}]
     paths = ["configurations", "settings", "members", "tokens/expire", "requests/wait"]
     texts += [admin.post(path, json=content).text for content in wrong for path in paths]
     main = f"configurations/{mock.ids['main']}"
-    for verb in ("reveals", "assert-updated"):
+    for verb in ("reveals", "updated"):
         texts.append(admin.post(f"{main}/{verb}", json={"secret": "x"}).text)
     texts += [admin.get(path).text for path in ("", "requests", "settings", "fixtures", main)]
     texts.append(repr(mock.requests))
@@ -342,7 +360,7 @@ def test_no_answer_shows_a_credential_or_a_token(
 
 
 def test_javascript_example_passes(root: Path, mock: Mock) -> None:
-    """The example in JavaScript does with the mock over HTTP what the docs say."""
+    """The JavaScript example controls the mock over HTTP, as the docs say."""
     node = shutil.which("node") or lacking("node")
     example = root / "examples" / "javascript" / "rotate.test.js"
     done = subprocess.run(

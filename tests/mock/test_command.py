@@ -53,7 +53,7 @@ def refused(
 
 @pytest.mark.usefixtures("curl")
 def test_printed_curl_line_works_when_pasted(root: Path, document: dict[str, Any]) -> None:
-    """`scripts/mock` prints a curl line that gets the contract's 200 answer."""
+    """`scripts/mock` prints a curl line that gets the contract's 200 response."""
     line = [str(root / "scripts" / "mock"), "--port", "0"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
         banner = welcome_of(process)
@@ -108,7 +108,7 @@ def test_banner_is_printed_and_signals_end_it_cleanly(tmp_path: Path, stop: sign
 
 
 def test_port_in_use_is_refused(refused: Refused) -> None:
-    """A port in use is one line that names the port and the remedy."""
+    """The error for a port in use is one line that names the port and the remedy."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         said = refused("--port", port)
@@ -117,7 +117,7 @@ def test_port_in_use_is_refused(refused: Refused) -> None:
 
 @pytest.mark.parametrize("host", ["nope.invalid", "[::1]", "127.0.0.1:80", "192.0.2.1"])
 def test_unusable_host_is_refused(refused: Refused, host: str) -> None:
-    """A host that cannot be listened on is one line with the remedy."""
+    """The error for a host that is not this machine's is one line with the remedy."""
     assert "not an address of this machine; --host takes one" in refused("--host", host)
 
 
@@ -128,10 +128,12 @@ def test_unusable_origin_is_refused(refused: Refused, origin: str) -> None:
     assert "must be an origin such as http://localhost:3000" in said
 
 
-def test_keys_in_the_stores_folder_are_refused(refused: Refused, tmp_path: Path) -> None:
-    """Keys next to the store would make its encryption useless."""
+def test_keys_beside_or_without_a_store_are_refused(refused: Refused, tmp_path: Path) -> None:
+    """Keys next to the store would make its encryption useless; without a store, there are none."""
     said = refused("--store", tmp_path / "store.db", "--keys", tmp_path / "keys")
     assert said.startswith("--keys: is in the store's folder")
+    said = refused("--keys", tmp_path / "keys")
+    assert said == "--keys: goes with --store; a mock in memory keeps no keys"
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ CONTRACTS: list[tuple[str | None, str | None, str]] = [
 def test_unusable_contract_is_refused(
     refused: Refused, root: Path, tmp_path: Path, case: tuple[str | None, str | None, str]
 ) -> None:
-    """A contract that cannot be served is one line that names the file and what is wrong."""
+    """The error for an unusable contract is one line that names the file and what is wrong."""
     old, new, message = case
     file = tmp_path / "contract.yaml"
     text = (root / "openapi.yaml").read_text("utf-8")
@@ -204,13 +206,13 @@ def test_other_contract_is_served(root: Path, tmp_path: Path) -> None:
 
 
 def logged(**popen: Any) -> str:
-    """Return what the command logs of an update, a refusal, a fault and an odd id."""
+    """Return what the command logs for an update, a refusal, a fault and an odd id."""
     with command(**popen) as (process, _, url):
         headers = {"Authorization": "Bearer owner-token"}
         with httpx.Client(base_url=url, headers=headers, trust_env=False) as client:
             client.put(f"/ai/llm/{MAIN}", json={"name": "x", "secret": "sec-ret"})
             client.put(f"/ai/llm/{MAIN}", json={}, headers={"Authorization": "Bearer bad-token"})
-            plan = {"answer_next": {"fault": "malformed", "delay": 0.005}}
+            plan = {"answerNext": {"fault": "malformed", "delay": 5}}
             client.post("/__admin/settings", json=plan)
             client.put(f"/ai/llm/{MAIN}", json={"key": "sec-ret"})
             client.post("/__admin/configurations", json={"id": "\nx\x1b[2J", "name": "odd"})

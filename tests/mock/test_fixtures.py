@@ -117,7 +117,7 @@ def test_unquoted_values_are_what_they_look_like(tmp_path: Path) -> None:
 
 
 def test_json_is_read_as_well(tmp_path: Path) -> None:
-    """A JSON file is a file of fixtures, with escapes and tabs, and reports mistakes as YAML."""
+    """A JSON file works, too, with escapes and tabs; its mistakes are reported as in YAML."""
     document = yaml.load(DEFAULT.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 - it is the safest
     assert Fixtures.read(Contract()) == read(tmp_path, json.dumps(document, indent="\t"), "f.json")
     main = document["workspaces"]["acme"]["configurations"]["main"]
@@ -154,7 +154,7 @@ def test_schema_describes_the_default_file() -> None:
 
 
 def test_tokens_are_described(tmp_path: Path) -> None:
-    """A token is described with the access in every workspace, and with its end."""
+    """A token is described with its access to every workspace and its expiry."""
     users = "{many: {token: a}, none: {token: b}, later: {token: c, expires: 2999-01-01T00:00:00Z}}"
     members = "x: {members: {many: READ, later: ADMIN}}, y: {members: {many: WRITE}}"
     fixtures = read(tmp_path, f"users: {users}\nworkspaces: {{{members}}}")

@@ -99,7 +99,7 @@ def test_refused_update_is_not_an_update(mock: Mock) -> None:
 
 
 def test_wait_for_returns_matching_requests(mock: Mock) -> None:
-    """`wait_for` returns the matching requests, also those that came before."""
+    """`wait_for` returns the matching requests, including earlier ones."""
     main = mock.ids["main"]
     later = threading.Timer(0.3, put, (mock.base_url, main, {"name": "later"}))
     put(mock.base_url, main, {"name": "before"})
@@ -126,7 +126,7 @@ def test_wait_for_lists_requests_received_instead(mock: Mock) -> None:
 
 
 def test_tokens_end_in_the_middle_of_a_test(mock: Mock) -> None:
-    """A token that is expired or revoked answers 401 from then on."""
+    """A token that is expired or revoked gets a 401 from then on."""
     with FlashbackClient(mock.tokens["owner"], max_retries=0) as owner:
         owner.update_ai_llm(mock.ids["main"])
         mock.expire_token(mock.tokens["owner"])
@@ -139,7 +139,7 @@ def test_tokens_end_in_the_middle_of_a_test(mock: Mock) -> None:
 
 
 def test_access_changes_in_the_middle_of_a_test(mock: Mock) -> None:
-    """Access can be taken and given; a new member has a token."""
+    """Access can be revoked and granted; a new member has a token."""
     main = mock.ids["main"]
     mock.set_access("owner", "READ")
     mock.set_access("reader", "WRITE")
@@ -152,7 +152,7 @@ def test_access_changes_in_the_middle_of_a_test(mock: Mock) -> None:
 
 
 def test_configurations_come_and_go(mock: Mock) -> None:
-    """A configuration can be added, and deleted: then updates answer 404."""
+    """A configuration can be added, and deleted: then updates get a 404."""
     added = mock.add_configuration(name="added", ai_type="OTHER", secret="s")
     assert put(mock.base_url, added, {"secret": "other"}).status_code == 200
     mock.assert_updated(added, secret="other", name="added")
@@ -229,7 +229,7 @@ def test_each_test_has_a_fresh_mock(mock: Mock, turn: int) -> None:
 
 
 def test_replaced_sleep_is_not_the_mocks(mock: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a test replaces `asyncio.sleep`, planned delays still delay."""
+    """Planned delays work even if a test replaces `asyncio.sleep`."""
     waits: list[float] = []
 
     async def wait(seconds: float) -> None:
@@ -245,7 +245,7 @@ def test_replaced_sleep_is_not_the_mocks(mock: Mock, monkeypatch: pytest.MonkeyP
 
 
 def test_handler_can_be_wrapped() -> None:
-    """`wrap` puts something around all requests, which may change request and answer."""
+    """`wrap` wraps the handler of all requests, and may change request and answer."""
 
     def wrap(handler: Handler) -> Handler:
         async def wrapped(request: Request) -> Answer:
@@ -263,7 +263,7 @@ def test_handler_can_be_wrapped() -> None:
 
 
 def test_no_repr_shows_a_token_or_a_credential(mock: Mock) -> None:
-    """The reprs of a running mock and of its fixtures show neither."""
+    """The reprs of a running mock, its fixtures and its store show no token or credential."""
     printed = repr(mock) + repr(mock.fixtures) + repr(mock.store)
     for secret in (*mock.tokens.values(), "made-up"):
         assert secret not in printed

@@ -170,13 +170,13 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"times": 3}, "nothing planned"),
     ({"status": 204}, "status: must be 200, or from 400 to 599"),
     ({"status": 600}, "status: must be 200, or from 400 to 599"),
-    ({"example": "nope"}, "example: there is no such example; there are 200"),
-    ({"example": "nameTaken", "status": 404}, "example: there is no such example"),
+    ({"example": "nope"}, "no such example; there are 200"),
+    ({"example": "nameTaken", "status": 404}, "no such example"),
     ({"fault": "smoke"}, "fault: must be one of reset, empty, refused, timeout"),
     ({"fault": "reset", "status": 500}, "fault: reset sends no such answer, so it excludes status"),
     ({"fault": "timeout", "delay": 1}, "fault: timeout .* excludes delay"),
     ({"fault": "refused"}, "duration: goes with the fault refused, and says"),
-    ({"fault": "refused", "duration": 1, "id": "x"}, "fault: refused .* excludes id"),
+    ({"fault": "refused", "duration": 1, "id": "x"}, "fault: refused .* goes with duration only"),
     ({"status": 500, "duration": 1}, "duration: goes with the fault refused"),
     ({"status": 500, "times": 0}, "times: must be from 1 to 10000"),
     ({"status": 500, "times": plans.MAX_TIMES + 1}, "times: must be from 1 to 10000"),
@@ -214,3 +214,42 @@ def test_plans_and_log_are_bounded(mock: Mock) -> None:
         log.append(journal.Entry("PUT", str(number)))
     assert len(log.entries) == journal.MAX_ENTRIES
     assert log.entries[0].request_id == "5"
+
+
+PREFERRED: list[tuple[dict[str, str], str, int, str]] = [
+    ({"Prefer": "code=404"}, "", 404, "AI LLM configuration not found"),
+    ({"Prefer": "respond-async, Code = 500; x=y"}, "", 500, "Failed to update"),
+    ({"Prefer": "code=400, example=nameTaken"}, "", 400, "name: another configuration"),
+    ({}, "?a=b&__code=400&__example=unknownField", 400, "body: has an unknown field"),
+    ({"Prefer": "code=200"}, "?__code=500", 200, "updated successfully"),
+    ({"Prefer": "code=405"}, "", 400, "Prefer: no such example; there are 200 (u"),
+]
+
+
+@pytest.mark.parametrize("case", PREFERRED, ids=str)
+def test_preferred_example_is_answered(
+    http: httpx.Client, mock: Mock, case: tuple[dict[str, str], str, int, str]
+) -> None:
+    """`Prefer` and the query name an answer, as they do for Prism, and nothing is stored."""
+    headers, query, status, message = case
+    before = mock.configuration(mock.ids["main"])
+    answer = http.put(mock.ids["main"] + query, json={"name": "x", "key": "x"}, headers=headers)
+    assert (answer.status_code, message in answer.json()["message"]) == (status, True)
+    assert mock.configuration(mock.ids["main"]) == before
+    assert [entry.updated for entry in mock.requests] == [False]
+
+
+def test_preference_comes_after_authentication_and_validation(
+    http: httpx.Client, mock: Mock
+) -> None:
+    """401 and 400 come first; 403 and 404, which depend on the state, do not."""
+    prefer = {"Prefer": "code=200"}
+    wrong = {**prefer, "Authorization": "Bearer wrong"}
+    reader = {**prefer, "Authorization": f"Bearer {mock.tokens['reader']}"}
+    main = mock.ids["main"]
+    assert http.put(main, json={}, headers=wrong).status_code == 401
+    assert http.put(main, json={"name": ""}, headers=prefer).status_code == 400
+    assert http.put(main, json={}, headers=reader).status_code == 200
+    assert http.put("unknown", json={}, headers=prefer).status_code == 200
+    other = {"Prefer": "return=minimal, x-code=404"}
+    assert http.put(main + "?code=404&x__code=404", json={}, headers=other).status_code == 200

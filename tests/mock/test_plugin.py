@@ -84,9 +84,7 @@ def test_rotation(flashback_mock, number):
     pytester.runpytest_inprocess(PLUGIN, "-pxdist", "-n2").assert_outcomes(passed=20)
 
 
-def test_no_failure_shows_a_secret(pytester: pytest.Pytester) -> None:
-    """With every local variable shown, no method's failure shows the credential it was given."""
-    test = f"""
+FAILURES = f"""
 def stored():
     return {SECRET[:7]!r} + {SECRET[7:]!r}
 def expected():
@@ -119,7 +117,11 @@ def test_token(flashback_mock):
 def test_id(flashback_mock):
     flashback_mock.configuration(stored())
 """
-    pytester.makepyfile(IMPORTS + test)
+
+
+def test_no_failure_shows_a_secret(pytester: pytest.Pytester) -> None:
+    """With every local variable shown, no method's failure shows the credential it was given."""
+    pytester.makepyfile(IMPORTS + FAILURES)
     result = pytester.runpytest_inprocess(PLUGIN, "--showlocals")
     result.assert_outcomes(failed=9)
     output = result.stdout.str() + result.stderr.str()

@@ -49,7 +49,7 @@ REFUSED_BODIES = {
 
 @pytest.mark.parametrize("body", REFUSED_BODIES.values(), ids=REFUSED_BODIES)
 def test_invalid_body_answers_400(http: httpx.Client, mock: Mock, body: bytes) -> None:
-    """An invalid body answers 400 with a message, and changes nothing."""
+    """An invalid body gets a 400 with a message, and changes nothing."""
     before = mock.configuration(mock.ids["main"])
     answer = http.put(mock.ids["main"], content=body, headers=JSON)
     assert answer.status_code == 400
@@ -72,7 +72,7 @@ ACCEPTED_BODIES = {
 
 @pytest.mark.parametrize("body", ACCEPTED_BODIES.values(), ids=ACCEPTED_BODIES)
 def test_valid_body_answers_200(http: httpx.Client, mock: Mock, body: bytes) -> None:
-    """Every valid body answers 200."""
+    """Every valid body gets a 200."""
     assert http.put(mock.ids["main"], content=body, headers=JSON).status_code == 200
 
 
@@ -109,7 +109,7 @@ def test_media_type_must_be_json(http: httpx.Client, mock: Mock, media_type: str
 def test_body_must_be_declared(
     http: httpx.Client, mock: Mock, headers: dict[str, str], status: int
 ) -> None:
-    """A body without a media type, or with a content coding, answers 415."""
+    """A body without a media type, or with a content coding, gets a 415."""
     answer = http.put(mock.ids["main"], content=b"{}", headers=headers)
     assert answer.status_code == status
 
@@ -156,7 +156,7 @@ def test_oversized_body_is_refused(http: httpx.Client, mock: Mock, token: str, s
 
 
 def test_largest_body_is_read(http: httpx.Client, mock: Mock) -> None:
-    """A body of exactly the limit is read, also in chunks."""
+    """A body of exactly the maximum size is read, whole or in chunks."""
     body = b"{}".ljust(mock.contract.max_body_bytes)
     assert http.put(mock.ids["main"], content=body, headers=JSON).status_code == 200
     assert http.put(mock.ids["main"], content=iter([body]), headers=JSON).status_code == 200
@@ -165,7 +165,7 @@ def test_largest_body_is_read(http: httpx.Client, mock: Mock) -> None:
 
 @pytest.mark.parametrize("token", ["wrong", "owner-token,", "owner-token extra", "bearer", "ÿ"])
 def test_invalid_token_answers_401_first(http: httpx.Client, mock: Mock, token: str) -> None:
-    """An invalid token answers 401 with a challenge, even if more is wrong."""
+    """An invalid token gets a 401 with a challenge, even if more is wrong."""
     headers = httpx.Headers({"Authorization": f"Bearer {token}", "Content-Type": "x/y"}, "latin-1")
     for id in (mock.ids["main"], "unknown", "x" * 300):
         answer = http.put(id, content=b"{", headers=headers)
@@ -222,13 +222,13 @@ UNKNOWN_IDS = [
 
 @pytest.mark.parametrize("id", UNKNOWN_IDS)
 def test_unknown_id_answers_404(http: httpx.Client, id: str) -> None:
-    """An unknown id answers 404, even with unusual octets."""
+    """An unknown id gets a 404, even with unusual octets."""
     assert http.put(id, json={}).status_code == 404
 
 
 @pytest.mark.parametrize("id", ["x" * 256, quote("ü" * 256), "", "x" * 20_000])
 def test_invalid_id_answers_400(http: httpx.Client, id: str) -> None:
-    """An id that the contract does not allow answers 400."""
+    """An id that the contract does not allow gets a 400."""
     answer = http.put(id, json={})
     assert answer.status_code == 400
     assert answer.json()["message"].startswith("id: must have at")
@@ -236,7 +236,7 @@ def test_invalid_id_answers_400(http: httpx.Client, id: str) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/ai/llm", "/ai/llm/a/b", "//ai/llm/a", "/AI/llm/a"])
 def test_other_path_answers_404(http: httpx.Client, mock: Mock, path: str) -> None:
-    """Any other path answers 404."""
+    """Any other path gets a 404."""
     for method in ("GET", "PUT"):
         answer = http.request(method, mock.base_url + path)
         assert answer.status_code in (404, 405) if path == "/" else answer.status_code == 404
@@ -248,7 +248,7 @@ METHODS = ["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFI
 
 @pytest.mark.parametrize("method", METHODS)
 def test_other_method_answers_405(http: httpx.Client, mock: Mock, method: str) -> None:
-    """Every other method answers 405 and allows PUT, with or without a body."""
+    """Every other method gets a 405 and allows PUT, with or without a body."""
     for content in (b"", b'{"name": "x"}'):
         answer = http.request(method, mock.ids["main"], content=content, headers=JSON)
         assert answer.status_code == 405
@@ -283,12 +283,22 @@ def test_concurrent_updates_are_all_answered(mock: Mock, http: httpx.Client) -> 
     assert stored["endpoint"] == f"https://{stored['name'].split()[1]}.example"
 
 
-def test_every_answer_has_a_request_id(http: httpx.Client, mock: Mock) -> None:
-    """Every answer has a new X-Request-Id, which the log has, too; the caller's is ignored."""
-    for path in (mock.ids["main"], "unknown", "a/b"):
-        answer = http.put(path, json={}, headers={"X-Request-Id": "r-1"})
-        assert len(answer.headers["X-Request-Id"]) == 32
-        assert answer.headers["X-Request-Id"] == mock.requests[-1].request_id
+def test_request_id_is_adopted_or_made(http: httpx.Client, mock: Mock) -> None:
+    """A well-formed X-Request-Id without a credential is returned and logged; else one is made."""
+    main, secret = mock.ids["main"], "s3cret-9f1c"
+    for given in ("abc-123._", "x" * 64):
+        answer = http.put(main, json={}, headers={"X-Request-Id": given})
+        assert answer.headers["X-Request-Id"] == given == mock.requests[-1].request_id
+    tokens = mock.tokens
+    credentials = (tokens["owner"], tokens["reader"], f"x-{tokens['owner']}", secret, f"x-{secret}")
+    for given in ("", "x" * 65, "a b", *credentials):
+        for body in ({"secret": secret}, {"secret": secret, "aiType": "BAD"}):
+            answer = http.put(main, json=body, headers={"X-Request-Id": given})
+            assert len(answer.headers["X-Request-Id"]) == 32
+            assert mock.requests[-1].request_id == answer.headers["X-Request-Id"]
+    wrong = {"Authorization": "Bearer wrong", "X-Request-Id": "abc"}
+    assert len(http.put(main, json={}, headers=wrong).headers["X-Request-Id"]) == 32
+    assert http.put(main + "/x").headers["X-Request-Id"]
 
 
 ORIGIN = "http://localhost:3000"

@@ -52,7 +52,7 @@ INCOMPLETE = {
 
 @pytest.mark.parametrize("drip", [b"", b"x"], ids=["silent", "drips"])
 def test_incomplete_requests_time_out(mock: Mock, http: httpx.Client, drip: bytes) -> None:
-    """Clients that stall or drip anywhere in a request are disconnected, and cost nobody time."""
+    """Clients that stall or drip anywhere in a request are disconnected, and delay no one else."""
     with ExitStack() as stack:
         wires = {name: stack.enter_context(connected(mock)) for name in INCOMPLETE}
         for name, wire in wires.items():
@@ -70,7 +70,7 @@ def test_incomplete_requests_time_out(mock: Mock, http: httpx.Client, drip: byte
 
 
 def test_slow_body_answers_400(mock: Mock, http: httpx.Client) -> None:
-    """A body that is not received in time answers 400 and changes nothing."""
+    """A body that is not received in time gets a 400 and changes nothing."""
     with ExitStack() as stack:
         wires = [stack.enter_context(connected(mock)) for _ in range(4)]
         requests = itertools.product(OFFERS, (b"", b'{"name": "half'))
@@ -87,7 +87,7 @@ def test_slow_body_answers_400(mock: Mock, http: httpx.Client) -> None:
 @either_offer
 @pytest.mark.parametrize("delay", [0, PATIENCE / 5])
 def test_half_closed_client_is_answered(mock: Mock, offer: tuple[str, ...], delay: float) -> None:
-    """A client that ends its side after its requests gets all answers, then the end."""
+    """A client that half-closes the connection after its requests still gets all answers."""
     mock.delay = delay
     count = 1 if offer else 3
     with connected(mock) as wire:
@@ -108,7 +108,7 @@ def test_half_closed_client_without_an_answer_is_dropped(mock: Mock) -> None:
 
 
 def test_broken_chunks_answer_400_once(mock: Mock) -> None:
-    """A chunked body that is malformed answers 400, once."""
+    """A chunked body that is malformed gets a 400, once."""
     with connected(mock) as wire:
         wire.sendall(head(mock, "Transfer-Encoding: chunked") + b"zz\r\n")
         answer = received(wire)
@@ -146,7 +146,7 @@ def test_unparsable_request_answers_400_in_json(mock: Mock, content: bytes) -> N
 
 
 def test_unparsable_body_of_an_answered_request_ends_the_connection(mock: Mock) -> None:
-    """A request gets one answer, also if its body turns out to be malformed later."""
+    """A request gets one answer, even if its body turns out to be malformed later."""
     with connected(mock) as wire:
         wire.sendall(head(mock, "Transfer-Encoding: chunked") + b"40000\r\n" + b"x" * 0x40000)
         wire.sendall(b"\r\n1\r\nx\r\n")
@@ -158,7 +158,7 @@ def test_unparsable_body_of_an_answered_request_ends_the_connection(mock: Mock) 
 @pytest.mark.parametrize("method", ["PUT", "GET", "CONNECT"])
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "split"])
 def test_body_is_never_taken_for_a_request(mock: Mock, method: str, *, whole: bool) -> None:
-    """A body that looks like a request is a body, also behind an offer to upgrade."""
+    """A body that looks like a request is read as a body, even after an offer to upgrade."""
     inner = update(mock)
     outer = head(mock, *UPGRADE, f"Content-Length: {len(inner)}", "Connection: close")
     outer = outer.replace(b"PUT", method.encode(), 1)
@@ -171,7 +171,7 @@ def test_body_is_never_taken_for_a_request(mock: Mock, method: str, *, whole: bo
 
 
 def test_nothing_behind_an_offer_to_upgrade_is_misread(mock: Mock) -> None:
-    """A request that offers to upgrade ends its connection, and nothing behind it is executed."""
+    """A request with an `Upgrade` header closes the connection; nothing after it is executed."""
     inner = update(mock).replace(b"{}", b'{"name": "smuggled"}')
     with connected(mock) as wire:
         wire.sendall(update(mock, *UPGRADE) + head(mock, f"Content-Length: {len(inner)}"))
@@ -224,7 +224,7 @@ def test_idle_connection_is_kept_for_some_time(mock: Mock) -> None:
 
 
 def test_planned_delay_may_exceed_every_limit(mock: Mock) -> None:
-    """A planned delay is not the client's fault, which may have begun another request."""
+    """A planned delay counts against no limit, even if the client has begun another request."""
     mock.answer_next(delay=2.5 * PATIENCE)
     with connected(mock) as wire:
         wire.sendall(update(mock))
@@ -315,7 +315,7 @@ def test_client_that_never_reads_is_cut_off(
 
 
 def test_two_thousand_connections(mock: Mock, http: httpx.Client) -> None:
-    """With two thousand connections open others are answered, also while many drip heads."""
+    """With 2,000 open connections, others are answered, even while many drip headers."""
     count = 2000
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 3 * count:
@@ -343,7 +343,7 @@ def test_vanished_clients_cost_nothing(mock: Mock, http: httpx.Client) -> None:
 def test_sigterm_sends_the_answers_that_are_due() -> None:
     """SIGTERM ends planned delays and timeouts, sends due answers, and takes under a second."""
     with command() as (process, _, url), ExitStack() as stack:
-        plan = {"answer_next": [{"delay": 60}, {"fault": "timeout"}]}
+        plan = {"answerNext": [{"delay": 60_000}, {"fault": "timeout"}]}
         httpx.post(f"{url}/__admin/settings", json=plan, trust_env=False)
         address = (urlsplit(url).hostname, urlsplit(url).port)
         wires: list[socket.socket] = []
@@ -352,7 +352,7 @@ def test_sigterm_sends_the_answers_that_are_due() -> None:
         for count in (1, 2):
             wires.append(stack.enter_context(socket.create_connection(address, 15)))
             wires[-1].sendall(request.encode())
-            waiting = {"count": count, "timeout": 30}
+            waiting = {"count": count, "timeout": 30_000}
             httpx.post(f"{url}/__admin/requests/wait", json=waiting, trust_env=False, timeout=40)
         start = time.monotonic()
         process.send_signal(signal.SIGTERM)

@@ -26,14 +26,14 @@ def connected(mock: Mock) -> Generator[socket.socket]:
 
 
 def head(mock: Mock, *lines: str) -> bytes:
-    """Return the head of a valid request, with more header lines."""
+    """Return the head of a valid request, with additional header lines."""
     first = f"PUT /ai/llm/{mock.ids['main']} HTTP/1.1"
     fixed = (first, "Host: x", f"Authorization: Bearer {mock.tokens['owner']}")
     return "\r\n".join([*fixed, "Content-Type: application/json", *lines, "", ""]).encode()
 
 
 def update(mock: Mock, *lines: str) -> bytes:
-    """Return a whole valid request that changes nothing, with more header lines."""
+    """Return a complete valid request that changes nothing, with additional header lines."""
     return head(mock, *lines, "Content-Length: 2") + b"{}"
 
 
@@ -60,7 +60,7 @@ def command(*options: str, **popen: Any) -> Generator[tuple[subprocess.Popen[str
 
 
 def welcome_of(process: subprocess.Popen[str]) -> str:
-    """Return what a mock prints until it serves; fail if it ends before."""
+    """Return what a mock prints until it serves; fail if it exits first."""
     assert process.stdout
     banner = ""
     while "backend on http://" not in banner:

@@ -27,7 +27,7 @@ def test_findings_come_first_and_the_result_last() -> None:
 
 
 def test_finding_is_complete() -> None:
-    """A finding has what was sent, expected and got, its clause, count, id and a curl line."""
+    """A finding shows what was sent, expected and got, its clause, count, id and a curl line."""
     first = printed(broken()).strip().partition("\n\n")[0]
     clause = "access-levels (vendor), openapi.yaml line 74: `READ` is read-only; updating needs"
     assert first.splitlines()[1:] == [
@@ -62,7 +62,7 @@ def test_missing_variables_are_named_once() -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_no_report_claims_more_than_was_tested(name: str) -> None:
-    """Only a run that tested everything says that the contract is kept without a limit."""
+    """Only a run that tested everything says, without reservation, that the contract is kept."""
     verdict = ALL[name]()
     assert ("The contract is kept:" in printed(verdict)) == (name == "kept")
 

@@ -149,7 +149,7 @@ def test_no_verdict_is_an_annotation() -> None:
 
 
 def test_annotations_are_limited() -> None:
-    """GitHub shows ten of a level: the most serious ten are printed."""
+    """GitHub shows ten annotations per level: the ten most serious are printed."""
     verdict = broken()
     first = verdict["findings"][0]
     verdict["findings"] = [{**first, "title": f"number {number}"} for number in range(30)]
@@ -167,7 +167,7 @@ def test_backend_text_is_not_a_workflow_command(hostile: Verdict) -> None:
 
 
 def test_annotations_as_a_command(root: Path, tmp_path: Path) -> None:
-    """`python -m reports` prints the annotations, and says what is wrong with another file."""
+    """`python -m reports` prints the annotations, or says what is wrong with the file."""
 
     def run(file: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -18,7 +18,7 @@ Open = Callable[[Verdict], Page]
 
 @pytest.fixture
 def context(browser: Browser, request: pytest.FixtureRequest) -> Generator[BrowserContext]:
-    """A window; the optional parameter is its width and colour scheme."""
+    """A window; the optional parameter is its width and color scheme."""
     width, scheme = getattr(request, "param", SCREENS[0])
     with browser.new_context(
         viewport={"width": width, "height": 844},
@@ -76,7 +76,7 @@ def test_result_is_on_the_first_screen(show: Open) -> None:
 
 
 def test_finding_is_a_card(show: Open) -> None:
-    """A card has what was sent, expected and got, the clause with its line, name and id."""
+    """A card shows what was sent, expected and got, the clause with its line, name and id."""
     page = show(broken())
     assert page.get_by_role("article").count() == len(broken()["findings"])
     card = page.get_by_role("article").filter(has_text="8,193 characters was accepted")

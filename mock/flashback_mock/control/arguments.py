@@ -1,4 +1,4 @@
-"""The check of values by annotations: callers over HTTP have no type checker."""
+"""Check values against annotations: callers over HTTP have no type checker."""
 
 from collections.abc import Mapping
 from types import NoneType, UnionType

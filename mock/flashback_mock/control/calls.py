@@ -25,7 +25,7 @@ class UnknownIdError(ValueError):
 
 
 def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
-    """Let a coroutine method block its caller, while the thread that serves runs it.
+    """Make a coroutine method blocking: the serving thread runs it while the caller waits.
 
     Raise `ValueError` for an argument of another type, and for an unknown id or token. `/__admin`
     awaits the method's `__wrapped__`.

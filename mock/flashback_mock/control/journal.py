@@ -54,7 +54,7 @@ CRITERIA = get_type_hints(Entry)
 
 
 class Journal:
-    """The last requests, oldest first. It is written in the event loop, and read anywhere."""
+    """The last requests, oldest first. It is written in the event loop; any thread may read it."""
 
     def __init__(self) -> None:
         """Start empty."""

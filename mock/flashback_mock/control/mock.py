@@ -39,7 +39,7 @@ class Mock:
         self.close_port: Callable[[float], Coroutine[Any, Any, None]]
 
     def __repr__(self) -> str:
-        """Return where it serves."""
+        """Return the URL of the mock."""
         return f"Mock({self.base_url!r})"
 
     @property
@@ -67,7 +67,7 @@ class Mock:
         self.plans.delay = seconds
 
     def answer_next(self, status: int | None = None, **options: Unpack[Options]) -> None:
-        """Plan how the next request, or the next `times` (for this `id` only), are answered.
+        """Plan the answer to the next request, or to the next `times` (only for `id`, if set).
 
         By a `status` (200, or any 4xx or 5xx) or a named `example` of the contract, with more
         `headers`, after `delay` seconds, or by a `fault`: `reset`, `empty` (closed without an
@@ -114,7 +114,7 @@ class Mock:
 
     @control
     async def configuration(self, id: str) -> dict[str, Any]:
-        """Return what is stored now; of a credential only that it is set, and when it changed."""
+        """Return what is stored now; for a credential only that it is set, and when it changed."""
         return await self.store.configuration(id)
 
     @control
@@ -175,7 +175,7 @@ class Mock:
 
     @control
     async def delete_configuration(self, id: str) -> None:
-        """Delete a configuration; updates of it answer 404 from now on."""
+        """Delete a configuration; updates of it return 404 from now on."""
         await self.store.delete_configuration(id)
 
     @control
@@ -238,7 +238,7 @@ def _check_form(token: str) -> None:
 
 
 def _history(id: str, entries: list[Entry]) -> list[str]:
-    """Return lines for the requests for a configuration, and for the others."""
+    """Return the log of the requests for a configuration, then of all other requests, as lines."""
     own = [entry for entry in entries if entry.configuration == id]
     others = [entry for entry in entries if entry.configuration != id]
     lines = ["requests for it, in order:" if own else "requests for it: none"]

@@ -17,7 +17,6 @@ EXCLUDED: dict[str, set[str]] = {  # fields that make no sense with a fault
     "reset": CONTENT,
     "empty": CONTENT,
     "timeout": CONTENT | {"delay"},
-    "refused": CONTENT | {"delay", "id", "times", "after_update"},
 }
 MAX_TIMES = 10_000
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -48,7 +47,7 @@ STEP = get_type_hints(Step)
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked step. Without status, example and fault the answer is the real one."""
+    """A checked step. Without a status, example or fault, the answer is the real one."""
 
     status: int = 0
     example: str = ""
@@ -128,8 +127,8 @@ def _rest(plan: Plan) -> list[Plan]:
 
 def plan_of(contract: Contract, step: Step) -> Plan:
     """Return the plan of a step; raise `ValueError` if it is empty or contradicts itself."""
-    if not isinstance(step, Mapping):  # over HTTP it may be anything
-        raise ValueError("a step must be a JSON object")
+    if not isinstance(step, Mapping):
+        raise ValueError("a step must be a dict")
     check_types(step, STEP)
     given: dict[str, Any] = {name: value for name, value in step.items() if value is not None}
     plan = Plan(**given)
@@ -155,6 +154,8 @@ def _check_combination(plan: Plan) -> None:
     if excluded := given & EXCLUDED.get(plan.fault, set()):
         names = ", ".join(sorted(excluded))
         raise ValueError(f"fault: {plan.fault} sends no such answer, so it excludes {names}")
+    if plan.fault == "refused" and given - {"fault", "duration"}:
+        raise ValueError("fault: refused closes the port, so it goes with duration only")
     if (plan.fault == "refused") != ("duration" in given):
         raise ValueError("duration: goes with the fault refused, and says how long it lasts")
 

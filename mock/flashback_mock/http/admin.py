@@ -4,18 +4,18 @@ import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from inspect import Parameter, signature
-from typing import Any, cast, get_type_hints
+from typing import Any, cast
 from urllib.parse import parse_qs, unquote
 
 from multidict import CIMultiDict
 
-from flashback_mock.control.arguments import check_seconds, check_types
 from flashback_mock.control.calls import UnknownIdError
 from flashback_mock.control.journal import CRITERIA, Entry
 from flashback_mock.control.mock import Mock
+from flashback_mock.control.plans import STEP
 from flashback_mock.stores import StoreError
 
-from . import body
+from . import arguments, body
 from .guard import COOKIE, Guard
 from .messages import Answer, HttpError, Request, error_answer, json_answer
 from .page import INDEX, page_file
@@ -25,27 +25,21 @@ PREFIX = "/__admin"
 MAX_BYTES = 1 << 18
 OK = {"status": "ok"}
 AdminHandler = Callable[..., Awaitable[object]]
+Control = Callable[..., object]  # a method of `Mock`
 
 ID = "/configurations/{id}"
-# The body has the method's arguments; its result is in the field, if there is a name for one.
-CONTROLS: list[tuple[str, str, Callable[..., object], str]] = [
-    ("DELETE", "/requests", Mock.clear_requests, ""),
-    ("POST", "/requests/wait", Mock.wait_for, "requests"),
-    ("DELETE", "/settings", Mock.clear_planned, ""),
-    ("POST", "/configurations", Mock.add_configuration, "id"),
-    ("GET", ID, Mock.configuration, "configuration"),
-    ("DELETE", ID, Mock.delete_configuration, ""),
-    ("POST", f"{ID}/reveals", Mock.reveals, "reveals"),
-    ("POST", f"{ID}/assert-updated", Mock.assert_updated, ""),
-    ("POST", "/members", Mock.add_member, ""),
-    ("POST", "/tokens/expire", Mock.expire_token, ""),
-    ("POST", "/tokens/revoke", Mock.revoke_token, ""),
-    ("POST", "/reset", Mock.reset, ""),
+# Methods without a result that matters, and the status if they succeed.
+COMMANDS: list[tuple[str, str, Control, int]] = [
+    ("DELETE", ID, Mock.delete_configuration, 200),
+    ("POST", "/members", Mock.add_member, 201),
+    ("POST", "/tokens/expire", Mock.expire_token, 200),
+    ("POST", "/tokens/revoke", Mock.revoke_token, 200),
+    ("POST", "/reset", Mock.reset, 200),
 ]
+SETTINGS = {"fixedDelay": float, "answerNext": dict | list}
 STATUSES: dict[type[Exception], int] = {  # the first that matches
     UnknownIdError: 404,
     ValueError: 400,
-    AssertionError: 409,
     TimeoutError: 504,
     StoreError: 500,
 }
@@ -67,11 +61,19 @@ class Admin:
             ("GET", "/", self._index),
             ("GET", "/fixtures", self._fixtures),
             ("GET", "/requests", self._requests),
+            ("DELETE", "/requests", self._clear_requests),
+            ("POST", "/requests/wait", self._wait),
             ("GET", "/settings", self._settings),
             ("POST", "/settings", self._change_settings),
+            ("DELETE", "/settings", self._clear_settings),
+            ("GET", "/configurations", self._configurations),
+            ("POST", "/configurations", self._add_configuration),
+            ("GET", ID, self._configuration),
+            ("POST", f"{ID}/reveals", self._reveals),
+            ("POST", f"{ID}/updated", self._updated),
         ]
-        for method, path, function, result in CONTROLS:
-            handlers.append((method, path, self._control(function, result, path)))
+        for method, path, control, status in COMMANDS:
+            handlers.append((method, path, partial(self._command, control, status)))
         for method, path, handler in handlers:
             routes.add(method, PREFIX + path, partial(self._call, handler))
 
@@ -92,37 +94,32 @@ class Admin:
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
 
-    def _control(self, function: Callable[..., object], result: str, path: str) -> AdminHandler:
-        """Return a handler that calls a method of `Mock`."""
-        method: AdminHandler = cast("Any", function).__wrapped__
-        annotations = self._annotations(function)
-        if path.startswith(ID):
-            del annotations["id"]
-        parameters = signature(function).parameters.values()
-        required = [given.name for given in parameters if given.default is Parameter.empty]
+    async def _perform(self, control: Control, request: Request, *path: str) -> Any:
+        """Call a method of `Mock`: the path and the body have its arguments."""
+        parameters = [*signature(control, eval_str=True).parameters.values()][len(path) + 1 :]
+        kinds: dict[str, Any] = {}
+        required: list[str] = []
+        for parameter in parameters:
+            key = arguments.json_name(parameter.name)
+            if parameter.name == "criteria":
+                kinds |= CRITERIA  # named as in the log
+            elif parameter.kind is Parameter.VAR_KEYWORD:
+                kinds |= dict.fromkeys(self._mock.contract.fields, str)
+            else:
+                kinds[key] = parameter.annotation
+                if parameter.default is Parameter.empty:
+                    required.append(key)
+        content = _content(request)
+        given = arguments.from_json("body", content, kinds)
+        for key in required:
+            if key not in content:
+                raise ValueError(f"{key}: is missing")
+        method: AdminHandler = cast("Any", control).__wrapped__
+        return await method(self._mock, *path, **given)
 
-        async def handler(request: Request, *path: str) -> object:
-            arguments = _fields(request)
-            check_types(arguments, annotations)
-            for name in required:
-                if name in annotations and name not in arguments:
-                    raise ValueError(f"{name}: is missing")
-            value = await method(self._mock, *path, **arguments)
-            if isinstance(value, list):
-                value = _log(cast("list[Entry]", value))
-            return {result: value} if result else OK
-
-        return handler
-
-    def _annotations(self, function: Callable[..., object]) -> dict[str, Any]:
-        """Return the annotations of the fields that a body may have."""
-        annotations = get_type_hints(function)
-        annotations.pop("return")
-        if annotations.pop("fields", None) or annotations.pop("credentials", None):
-            annotations |= dict.fromkeys(self._mock.contract.fields, str)
-        elif annotations.pop("criteria", None):
-            annotations |= CRITERIA
-        return annotations
+    async def _command(self, control: Control, status: int, request: Request, *path: str) -> Answer:
+        await self._perform(control, request, *path)
+        return json_answer(status, OK)
 
     async def _root(self, request: Request) -> Answer:
         """Redirect a browser to the page."""
@@ -150,23 +147,55 @@ class Admin:
         last = parse_qs(request.query).get("last", ["0"])[0]
         entries = self._mock.requests
         shown = entries[-int(last) :] if re.fullmatch("[0-9]{1,5}", last) else entries
-        return {"requests": _log(shown), "total": len(entries)}
+        return {**_log(shown), "total": len(entries)}
+
+    async def _clear_requests(self, request: Request) -> object:
+        await self._perform(Mock.clear_requests, request)
+        return await self._requests(request)
+
+    async def _wait(self, request: Request) -> object:
+        entries = await self._perform(Mock.wait_for, request)
+        return {**_log(entries), "total": len(entries)}
 
     async def _settings(self, _request: Request) -> object:
-        planned = [plan.to_dict() for plan in self._mock.plans.planned]
-        return {"delay": self._mock.delay, "planned": planned}
+        planned = [arguments.to_json(plan.to_dict()) for plan in self._mock.plans.planned]
+        return {**arguments.to_json({"fixed_delay": self._mock.delay}), "planned": planned}
 
     async def _change_settings(self, request: Request) -> object:
-        given = _fields(request)
-        check_types(given, {"delay": float, "answer_next": dict | list})
-        delay = given.get("delay", self._mock.delay)
-        check_seconds("delay", delay)
+        given = arguments.from_json("body", _content(request), SETTINGS)
         if "answer_next" in given:
             steps = given["answer_next"]
+            steps = steps if isinstance(steps, list) else [steps]
+            kinds = {arguments.json_name(name): kind for name, kind in STEP.items()}
+            steps = [arguments.from_json("answerNext", step, kinds) for step in steps]
             plan: AdminHandler = cast("Any", Mock.answer_sequence).__wrapped__
-            await plan(self._mock, *(steps if isinstance(steps, list) else [steps]))
-        self._mock.delay = delay
+            await plan(self._mock, *steps)
+        self._mock.delay = given.get("fixed_delay", self._mock.delay)
         return await self._settings(request)
+
+    async def _clear_settings(self, request: Request) -> object:
+        await self._perform(Mock.clear_planned, request)
+        return await self._settings(request)
+
+    async def _configurations(self, _request: Request) -> object:
+        return {"configurations": await self._mock.store.configurations()}
+
+    async def _add_configuration(self, request: Request) -> object:
+        id = await self._perform(Mock.add_configuration, request)
+        return json_answer(201, {"id": id, **await self._mock.store.configuration(id)})
+
+    async def _configuration(self, request: Request, id: str) -> object:
+        return {"id": id, **await self._perform(Mock.configuration, request, id)}
+
+    async def _reveals(self, request: Request, id: str) -> object:
+        return {"reveals": await self._perform(Mock.reveals, request, id)}
+
+    async def _updated(self, request: Request, id: str) -> object:
+        try:
+            await self._perform(Mock.assert_updated, request, id)
+        except AssertionError as error:
+            return {"updated": False, "message": str(error)}
+        return {"updated": True, "message": ""}
 
 
 def add_health(routes: Routes, mock: Mock) -> None:
@@ -179,14 +208,11 @@ def add_health(routes: Routes, mock: Mock) -> None:
     routes.add("GET", f"{PREFIX}/health", health)
 
 
-def _log(entries: list[Entry]) -> list[dict[str, Any]]:
-    return [entry.to_dict() for entry in entries]
+def _log(entries: list[Entry]) -> dict[str, Any]:
+    return {"requests": [entry.to_dict() for entry in entries]}
 
 
-def _fields(request: Request) -> dict[str, Any]:
-    """Return the body, a JSON object; an empty one is an object without fields."""
+def _content(request: Request) -> Any:
+    """Return the body's JSON; an empty body is an object without fields."""
     body.check_complete(request, MAX_BYTES)
-    fields = body.parse(request.body) if request.body else {}
-    if not isinstance(fields, dict):
-        raise ValueError("body: must be a JSON object")
-    return cast("dict[str, Any]", fields)
+    return body.parse(request.body) if request.body else {}

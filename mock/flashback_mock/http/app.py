@@ -1,4 +1,4 @@
-"""The operation over HTTP: who sends the request, for which configuration, and the answer."""
+"""The operation over HTTP: authenticate the sender, validate the request, update and answer."""
 
 import logging
 import re
@@ -24,29 +24,38 @@ from flashback_mock.stores import (
 )
 
 from . import body
-from .messages import Answer, HttpError, Request, error_answer, json_answer
+from .messages import ENCODER, Answer, HttpError, Request, error_answer, json_answer
 from .routes import Routes
 
 log = logging.getLogger("flashback_mock")
 
 BEARER = re.compile(f"bearer +({BEARER_TOKEN.pattern})", re.IGNORECASE)
+REQUEST_ID = re.compile("[0-9A-Za-z._-]{1,64}")
+# As Prism reads them: `Prefer: code=404, example=notFound`, and `?__code=404&__example=notFound`.
+PREFER = re.compile(r"(?:^|[,;])\s*(code|example)\s*=\s*\"?([^\s\",;]+)", re.IGNORECASE)
+QUERY = re.compile(r"(?:^|&)__(code|example)=([^&]+)")
 METHODS = frozenset(HTTPMethod)
 PROXY_STATUSES = (502, 503, 504)  # a proxy sends them when the service is down
 PROXY_PAGE = (
     "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
     "</body>\r\n</html>\r\n"
 )
+ID_PLACE = "{id}"
 EXPOSED_HEADERS = "Retry-After, WWW-Authenticate, X-Request-Id"
 
 
 class App:
-    """Answers every request by its route; those of the operation are logged."""
+    """Routes every request to its handler, and logs the requests for the operation."""
 
     def __init__(self, mock: Mock, cors_origins: Collection[str] = ()) -> None:
         """Serve the operation to programs, and to web pages of these origins."""
         self._contract = mock.contract
         self._mock = mock
         self._origins = frozenset(cors_origins)
+        # Encoded once: the bodies of all updates differ only in the id.
+        self._updated = ENCODER.encode(
+            {"success": True, "aiLlmId": ID_PLACE, "message": self._contract.message(200)}
+        )
         self.routes = Routes()
         self.routes.add("PUT", self._contract.path, self._put)
         if cors_origins:
@@ -97,28 +106,35 @@ class App:
         token = bearer_token(authorization)
         try:
             changes = self._valid_changes(request, id)
+            preferred = self._preferred(request)
         except HttpError:
-            # Before anything else a user needs a valid token, even to learn what is wrong.
+            # Without a valid token, a sender learns nothing else about the request.
             entry.user = (token and await self._mock.store.user_of(token)) or ""
             if not entry.user:
                 raise self._unauthorized(authorization) from None
             raise
         entry.fields = tuple(changes)
+        stores = plan.stores and not preferred
         try:
             # An update without changes shows who sends the request, and whether it is allowed.
-            stored = changes if plan.stores else {}
-            entry.user = await self._mock.store.update(token, id or "", stored)
+            entry.user = await self._mock.store.update(token, id or "", changes if stores else {})
+            entry.updated = stores
+            entry.configuration = id or ""
         except UnauthorizedError:
             raise self._unauthorized(authorization) from None
         except RefusedError as refused:
             entry.user = refused.user
             if not isinstance(refused, NotFoundError):
                 entry.configuration = id or ""
-            raise self._refusal(refused) from None
-        entry.configuration = id or ""
-        entry.updated = plan.stores
-        message = self._contract.message(200)
-        return json_answer(200, {"success": True, "aiLlmId": id, "message": message})
+            if not preferred:
+                raise self._refusal(refused) from None
+        finally:
+            if entry.user and "X-Request-Id" in request.headers:
+                await self._adopt_request_id(request, entry, changes)
+        if preferred:
+            return preferred
+        content = self._updated.replace(f'"{ID_PLACE}"', ENCODER.encode(id), 1)
+        return Answer(200, content.encode(), CIMultiDict({"Content-Type": "application/json"}))
 
     def _valid_changes(self, request: Request, id: str | None) -> dict[str, str]:
         """Return the valid changes of a request; raise `HttpError` with the invalid fields."""
@@ -133,6 +149,35 @@ class App:
         if error:
             raise HttpError(400, error)
         return changes
+
+    def _preferred(self, request: Request) -> Answer | None:
+        """Return the example that a request asks for, if any; raise `HttpError`."""
+        if not request.query and "Prefer" not in request.headers:
+            return None
+        preferences = ",".join(request.headers.getall("Prefer", []))
+        pairs = QUERY.findall(request.query) + PREFER.findall(preferences)
+        if not pairs:
+            return None
+        wanted = {name.lower(): value for name, value in pairs}
+        statuses = {"": 0, **{str(status): status for status in self._contract.answers}}
+        status = statuses.get(wanted.get("code", ""), -1)
+        try:
+            return json_answer(*self._contract.example(status, wanted.get("example", "")))
+        except ValueError as error:
+            raise HttpError(400, f"Prefer: {error}") from None
+
+    async def _adopt_request_id(
+        self, request: Request, entry: Entry, changes: dict[str, str]
+    ) -> None:
+        """Use X-Request-Id if it is well-formed and contains no credential."""
+        given = request.headers["X-Request-Id"]
+        if not REQUEST_ID.fullmatch(given):
+            return
+        secrets = request.headers["Authorization"].split()
+        secrets += [changes[name] for name in self._contract.credentials & changes.keys()]
+        overlaps = any(secret in given or given in secret for secret in secrets)
+        if not overlaps and not await self._mock.store.user_of(given):
+            entry.request_id = given
 
     def _unauthorized(self, authorization: list[str]) -> HttpError:
         if not authorization:
@@ -163,7 +208,7 @@ class App:
         return error_answer(plan.status, phrase)
 
     async def _preflight(self, request: Request, _raw_id: str) -> Answer:
-        """Answer a browser that asks whether a page may send its update."""
+        """Answer a CORS preflight request."""
         headers = request.headers
         if "Access-Control-Request-Method" not in headers or not self._origin(request):
             raise HttpError(405, "Only PUT is allowed here", {"Allow": "PUT"})
@@ -176,7 +221,7 @@ class App:
         return self._finish(request, _entry(request), Answer(204, b"", CIMultiDict(allowed)))
 
     def _origin(self, request: Request) -> str:
-        """Return the request's origin if pages of it may read answers."""
+        """Return the request's origin if its pages may read answers."""
         origin = request.headers.get("Origin", "")
         return origin if origin in self._origins else ""
 
@@ -197,7 +242,7 @@ class App:
 
 
 def bearer_token(authorization: list[str]) -> str:
-    """Return the bearer token of the `Authorization` headers; empty unless there is just one."""
+    """Return the bearer token of the `Authorization` headers; empty unless there is exactly one."""
     if len(authorization) != 1:
         return ""
     match = BEARER.fullmatch(authorization[0].strip(" \t"))

@@ -9,7 +9,7 @@ from .messages import HttpError, Request
 
 
 def check_complete(request: Request, limit: int) -> None:
-    """Raise `HttpError` unless the body was received to its end, within `limit` bytes."""
+    """Raise `HttpError` unless the whole body was received, within `limit` bytes."""
     if request.cut == "size" or len(request.body) > limit:
         raise HttpError(413, f"body: must be at most {limit} bytes")
     if request.cut == "time":

@@ -1,6 +1,6 @@
 """The page: Swagger UI on the contract, the request log, and planned answers.
 
-Its script knows of the mock what `/__admin` says. Swagger UI comes with offapi, the one package
+Its script knows the mock only through `/__admin`. Swagger UI comes with offapi, the one package
 that has a current one and needs no framework.
 """
 
@@ -17,7 +17,7 @@ from .messages import Answer, HttpError, Request
 
 INDEX = "index.html"
 CONTRACT = "openapi.json"
-MEDIA_TYPES = {  # of the files in the folder page, and in offapi's
+MEDIA_TYPES = {  # of the files in our folder `page` and in offapi's
     INDEX: "text/html; charset=utf-8",
     CONTRACT: "application/json",
     "icon.svg": "image/svg+xml",
@@ -31,7 +31,7 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
-    # Stored, but asked for again each time: another mock may have this port in a minute.
+    # Cached, but revalidated each time: another mock may use this port in a minute.
     "Cache-Control": "no-cache",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -39,7 +39,7 @@ HEADERS = {
 
 
 def page_file(contract: Contract, request: Request, name: str) -> Answer:
-    """Answer with a file of the page; raise `HttpError` if there is none of this name."""
+    """Answer with a file of the page; raise `HttpError` if no file has this name."""
     if name not in MEDIA_TYPES:
         raise HttpError(404, "There is nothing at this path")
     # default: YAML has dates, JSON does not.

@@ -13,7 +13,7 @@ class Routes:
     """Handlers by path and method.
 
     A path such as `/a/{id}/b` has parameters, which a handler gets as they were received, still
-    percent-encoded. Everything else of a path is compared exactly.
+    percent-encoded. The rest of a path is compared exactly.
     """
 
     def __init__(self) -> None:

@@ -15,15 +15,15 @@ from multidict import CIMultiDict
 
 from .messages import Answer, Cut, Handler, HttpError, Request
 
-SECONDS = 10.0  # for a body to arrive, and for an answer to be taken
+SECONDS = 10.0  # for a body to arrive, and for an answer to be read
 IDLE_SECONDS = 20.0  # for a head to arrive, and for a connection without requests
-LINGER_SECONDS = 5.0  # to discard a body that is not read: closing over it would reset
+LINGER_SECONDS = 5.0  # to discard an unread body: otherwise, closing would send a reset
 MAX_HEAD_BYTES = 1 << 16  # of the request line, and of a header
 MAX_HEADERS = 200
 STOP_SECONDS = 0.4  # for requests that are being answered; aiohttp waits twice as long
-POLL_SECONDS = 0.25  # a half-closed connection is closed if nothing was answered for so long
+POLL_SECONDS = 0.25  # close a half-closed connection after this long without an answer
 BACKLOG = 2048
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds: closing resets
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: closing sends a reset
 # aiohttp's own log would contain lines of requests.
 QUIET = logging.getLogger("flashback_mock.http")
 QUIET.setLevel(logging.CRITICAL + 1)
@@ -49,7 +49,7 @@ class Connection(web.RequestHandler):
         return True
 
     def close_when_idle(self, answered: int = -1) -> None:
-        """Close as soon as no request is being answered; `answered` is the number before."""
+        """Close once no request is being answered; `answered` is the count at the last check."""
         if self.answering or self.answered != answered:  # else more may be in the queue
             loop = asyncio.get_running_loop()
             loop.call_later(POLL_SECONDS, self.close_when_idle, self.answered)
@@ -187,7 +187,7 @@ class Server:
             return "time"
         except web.RequestPayloadError:
             return "syntax"
-        except (ConnectionError, RuntimeError):  # aiohttp has both for a client that is gone
+        except (ConnectionError, RuntimeError):  # aiohttp raises either when the client is gone
             raise DroppedError from None
         request.body = bytes(received)
         return ""
@@ -231,7 +231,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def _bind(family: int, address: tuple[object, ...]) -> socket.socket:
-    """Return a socket that is bound to an address once it is free."""
+    """Wait until the address is free, and return a socket that is bound to it."""
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     while True:
@@ -244,7 +244,7 @@ async def _bind(family: int, address: tuple[object, ...]) -> socket.socket:
 
 
 async def _send(incoming: web.BaseRequest, answer: Answer) -> web.StreamResponse:
-    """Send an answer whole; drop a client that does not take it in time."""
+    """Send a complete answer; drop a client that does not read it in time."""
     transport = incoming.transport
     if transport is None:
         raise DroppedError

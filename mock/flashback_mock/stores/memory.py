@@ -23,7 +23,7 @@ from .vault import KEY_BYTES, Vault
 
 @dataclass(slots=True, frozen=True)
 class _Stored:
-    """A configuration: its plain fields, and each credential, sealed, with its time of change."""
+    """A configuration: its plain fields, and each sealed credential with the time of its change."""
 
     workspace: str
     plain: dict[str, str]
@@ -31,7 +31,7 @@ class _Stored:
 
     @property
     def name(self) -> tuple[str, str | None]:
-        """Return what is unique if it has a name."""
+        """Return workspace and name: unique, unless the name is None."""
         return self.workspace, self.plain.get("name")
 
 

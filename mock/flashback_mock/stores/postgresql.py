@@ -47,7 +47,7 @@ class PostgresqlStore(SqlStore):
 
     insert = staticmethod(insert)
     erase = CREDENTIAL.delete()
-    driver_errors = (  # before there is a connection, they are not SQLAlchemy's
+    driver_errors = (  # until connected, errors are asyncpg's or the system's
         exc.DBAPIError,
         exc.TimeoutError,
         asyncpg.PostgresError,

@@ -34,7 +34,7 @@ CONFIGURATION = Table(
     Column("plain", sa.JSON, nullable=False),  # all fields that are not credentials
     sa.UniqueConstraint("workspace", "name"),
 )
-# One row per field and size class, of which one is held. When a row is deleted or changes its size,
+# One row per field and size class, one of them in use. When a row is deleted or changes its size,
 # SQLite leaves copies of its neighbors behind, so there rows are only added, and overwritten in
 # place.
 CREDENTIAL = Table(
@@ -71,7 +71,7 @@ STORED = (
     .outerjoin(CREDENTIAL, _HELD)
     .order_by(CREDENTIAL.c.field)
 )
-# SQLAlchemy reserves the names of columns in an update: these parameters are called otherwise.
+# SQLAlchemy reserves the names of columns in an update: these parameters have other names.
 CHANGE = sa.update(CONFIGURATION).where(CONFIGURATION.c.id == bindparam("of_id"))
 OTHER_SIZES = and_(
     CREDENTIAL.c.configuration == bindparam("of_configuration"),

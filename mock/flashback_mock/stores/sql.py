@@ -76,14 +76,14 @@ class SqlStore(Store):
 
     @abstractmethod
     def prepare(self, db: Connection) -> None:
-        """Lock out whoever opens the store too; raise `StoreError` if it cannot be used."""
+        """Lock out other processes; raise `StoreError` if the store cannot be used."""
 
     def lock(self, db: Connection) -> None:
         """Until the transaction ends, let no other process change the store."""
 
     @abstractmethod
     def reason(self, error: Any) -> str:
-        """Return what went wrong and what to do, in other words: the error may quote a value."""
+        """Return what went wrong and what to do, in our own words: the error may quote a value."""
 
     def error(self, reason: str) -> StoreError:
         """Return an error that names the store."""
@@ -223,7 +223,7 @@ class SqlStore(Store):
         self._vault = self._keys.vault(self._id, stored.key_id)
 
     def _use_key(self, key_id: bytes) -> None:
-        """Load a key to which another process has rotated."""
+        """Load the current key if another process has rotated the keys."""
         if key_id != self._vault.key_id:
             self._vault = self._keys.vault(self._id, key_id)
 

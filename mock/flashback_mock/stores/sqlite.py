@@ -16,7 +16,7 @@ from .sql import R, SqlStore
 
 APPLICATION_ID = 0x666C6D73  # "flms", at offset 68 of the file
 # A rollback journal that is truncated after each transaction keeps what was replaced no longer than
-# that; a write-ahead log would keep it until a checkpoint. In the exclusive mode a lock that was
+# that; a write-ahead log would keep it until a checkpoint. In exclusive mode, a lock that was
 # taken once is kept.
 PRAGMAS = """
 PRAGMA locking_mode = EXCLUSIVE;

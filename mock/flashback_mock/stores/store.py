@@ -25,7 +25,7 @@ class RefusedError(Exception):
     """The store refuses an update of a known user."""
 
     def __init__(self, user: str = "") -> None:
-        """Refuse the update of this user."""
+        """Refuse this user's update."""
         super().__init__()
         self.user = user
 
@@ -113,7 +113,7 @@ class Store(Protocol):
         """Replace the whole state with the fixtures."""
 
     async def rotate(self) -> int:
-        """Re-encrypt all credentials with a new master key, destroy the old, return how many."""
+        """Replace the master key, re-encrypt all credentials with it, and return their number."""
 
 
 def token_digest(token: str) -> bytes:

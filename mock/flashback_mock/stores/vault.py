@@ -30,7 +30,7 @@ class Vault:
     """
 
     def __init__(self, key: bytes) -> None:
-        """Hold a master key; raise `ValueError` for one of another size."""
+        """Hold a master key; raise `ValueError` if it has the wrong size."""
         if len(key) != KEY_BYTES:
             raise ValueError("not a key")
         self.key = key

@@ -30,7 +30,7 @@ class Progress:
         self._task = self._bar.add_task("", total=promises, requests=0)
 
     def __enter__(self) -> Self:
-        """Start to draw."""
+        """Start drawing."""
         self._bar.start()
         return self
 

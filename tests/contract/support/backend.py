@@ -37,8 +37,8 @@ USERS = {
 NOBODY = User("no-token", "without a token", is_valid=False)
 
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-ATTEMPTS = 4  # at a request that the backend, or a proxy before it, is too busy to answer
-TIMEOUTS_IN_FULL = 3  # then the backend is known to hang, and the run waits a second only
+ATTEMPTS = 4  # per request, while the backend or a proxy in front of it is too busy
+TIMEOUTS_IN_FULL = 3  # then the backend is known to hang, and the run waits only a second
 
 
 class Backend:
@@ -79,7 +79,7 @@ class Backend:
         return self.url + request.target
 
     def exchange(self, request: Request) -> Exchange:
-        """Send the request, again while the backend is too busy; raise if it stays so."""
+        """Send the request, and repeat it while the backend is too busy; raise if it stays busy."""
         for attempt in range(ATTEMPTS):
             if self._pause:
                 time.sleep(self._pause)

@@ -181,7 +181,7 @@ def _of_unknown(field: str) -> Rule:
 
 
 def _of_wrong(field: str, value: Any, keyword: str) -> Rule:
-    """Return the rule that a value breaks which violates the keyword of the field's schema."""
+    """Return the rule that a value breaks when it violates this keyword of the field's schema."""
     if field == "endpoint" and keyword in ("pattern", "format"):
         return _of_endpoint(value)
     clause = contract.clause_of(keyword, field)

@@ -116,7 +116,7 @@ def broken_keyword(field: str, value: object) -> str | None:
 
 
 def is_left_open(field: str, value: object) -> bool:
-    """Return whether `x-left-open` names the value, so that a backend may take or refuse it."""
+    """Return whether `x-left-open` names the value, so that a backend may accept or refuse it."""
     return field in _OPEN and _OPEN[field].is_valid(value)
 
 
@@ -163,7 +163,7 @@ def path_of(id: str, *, escaped: bool = False) -> str:
 
 
 def lacking(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield what a change of the contract left out, and the cure: otherwise no verdict."""
+    """Yield what a change of the contract left out, and the remedy; without it, no verdict."""
     for field, schema in PROPERTIES.items():
         if field not in EVERYTHING:
             yield f"openapi.yaml: the example `everything` has no {field}", "add it"

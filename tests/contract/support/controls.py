@@ -44,7 +44,7 @@ def ask_first(backend: Backend, bodies: Iterable[object]) -> Exchange:
 
 
 def ask_plainly_refused(backend: Backend) -> None:
-    """Learn how the application refuses: a proxy has no reason to refuse what is as plain."""
+    """Learn how the application refuses: a proxy has no reason to refuse such plain requests."""
     allowed = backend.control({})
     without_token = tuple(header for header in allowed.headers if header[0] != "Authorization")
     for request in (
@@ -128,7 +128,7 @@ def confirm(backend: Backend, exchange: Exchange) -> bool:
 
 
 def _patiently(backend: Backend) -> Exchange:
-    """Return the control request's response: the second one, or after seconds without any."""
+    """Return a control request's exchange, repeated once, or for seconds if unanswered."""
     exchange = backend.exchange(backend.control({}))
     for pause in (0.2, 0.5, 1.0, 1.5):
         if exchange.succeeded:

@@ -18,7 +18,7 @@ LARGE_BODY = 65536  # bytes, more than some servers take
 class Expectation(Rule):
     """The rule by which a request is judged, and what else is known about the request."""
 
-    access: Rule | None = None  # why a 2xx would let somebody in who may not
+    access: Rule | None = None  # broken by a 2xx: the user may not update
     reasons: list[Rule] = field(default_factory=list)  # to refuse its headers and body
     has_documented_form: bool = True  # JSON with the documented headers, as of the operation
 

@@ -32,7 +32,7 @@ class Credentials:
     def __init__(self) -> None:
         """Know no credential yet."""
         self._known: set[str] = set()
-        self._parts: dict[str, str] = {}  # parts of canaries that identify them: how encoded
+        self._parts: dict[str, str] = {}  # identifying part of a canary: its encoding
         self._sizes: dict[int, None] = {}  # of the parts, in the order of the encodings
         self._starts: set[str] = set()  # their first letters, to find them fast
         self._harmless: set[str] = set()  # lines of responses that have none of the parts

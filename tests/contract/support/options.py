@@ -18,7 +18,9 @@ def add_options(add: Callable[..., Any]) -> None:
         "--max-examples", type=_count, default=50, metavar="N",
         help="random requests per promise (default: 50)",
     )  # fmt: skip
-    add("--max-time", type=_positive, default=0.0, metavar="S", help="keep generating for S s")
+    add(
+        "--max-time", type=_positive, default=0.0, metavar="S", help="keep generating for S seconds"
+    )
     add("--rate-limit", type=_rate, default=0.0, metavar="N/s", help="maximum requests per second")
     add(
         "--timeout", type=_positive, default=10.0, metavar="S",

@@ -26,7 +26,7 @@ class Shape:
     known: frozenset[tuple[str | None, frozenset[str]]] = frozenset()  # server, other headers
 
     def including(self, response: Response) -> "Shape":
-        """Return the shape that a response has, too, which surely is the endpoint's."""
+        """Return a shape that also includes this response, known to be the endpoint's."""
         names = {name.lower() for name, _ in response.headers}
         headers = frozenset(names - CHANGING_HEADERS)
         return Shape(self.known | {(response.header("Server"), headers)})

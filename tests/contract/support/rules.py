@@ -75,7 +75,7 @@ def _breach(clause: str, kind: str, outcome: str, expected: str, got: str) -> Br
     """Return a breach that a broader one explains, if that has a finding, too."""
     kinds = [other for other in BROADER_KINDS.get(clause, ()) if other != kind]
     broader = [id_of(clause, other, outcome) for other in kinds]
-    if clause in ("unauthorized", "order"):  # who was let in gets the answers of a user
+    if clause in ("unauthorized", "order"):  # a sender who was let in gets a user's answers
         broader += [id_of("authentication", other, "200") for other in (kind, *kinds)]
     if clause == "order":  # who gets this status for any configuration learns nothing of it
         broader += [id_of("unauthorized", other, outcome) for other in (kind, *kinds)]
@@ -126,7 +126,7 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
     if clause == "unauthorized" and _is_about_something_else(exchange, expectation):
         clause = "order"
     if expectation.must_succeed and user.kind == "ADMIN" and exchange.status in (401, 403, 404):
-        clause = "access-levels"  # what a WRITE may do in any way, an ADMIN may do in none
+        clause = "access-levels"  # an ADMIN may not even do what a WRITE may
         kind = user.kind
     got = exchange.got
     if exchange.succeeded and expectation.reasons and user.is_valid:

@@ -26,7 +26,7 @@ class WireError(OSError):
 
 
 class Wire:
-    """Sends requests without normalizing them, as libraries do."""
+    """Sends requests as they are, whereas libraries would normalize them."""
 
     def __init__(self, url: str, timeout: float, ca: Path | None = None) -> None:
         """Talk to the server of `url`; a response may take `timeout` seconds, start to end."""

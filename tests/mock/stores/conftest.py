@@ -48,7 +48,7 @@ class Place:
     environment: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Have the default key file below `home`."""
+        """Put the default key file below `home`."""
         self.environment = {"XDG_DATA_HOME": str(self.home)}
 
     @property
@@ -168,7 +168,7 @@ class Updates:
         self._over.set()
 
     def wait_for(self, status: int, count: int) -> None:
-        """Wait until so many updates were answered with this status."""
+        """Wait until this many updates have been answered with this status."""
         for _ in range(30_000):
             if self.statuses.count(status) >= count:
                 return

@@ -34,7 +34,7 @@ def test_replaced_credentials_are_in_no_file(
 ) -> None:
     """After each of many updates, no file contains a part of a replaced value.
 
-    Nor does one after a configuration was deleted, the keys rotated, or the store reset.
+    The same holds after a configuration is deleted, the keys are rotated or the store is reset.
     """
     sealed = dict[tuple[str, ...], bytes]()
     replaced = list[bytes]()

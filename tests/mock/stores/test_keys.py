@@ -33,7 +33,7 @@ def test_equal_credentials_are_sealed_differently() -> None:
 
 
 def test_every_byte_is_authenticated() -> None:
-    """A change of any byte of header, padding or tag is detected."""
+    """A change to any byte of the header, padding or tag is detected."""
     sealed = VAULT.seal("credential", *PLACE)
     for position in range(len(sealed)):
         damaged = bytearray(sealed)

@@ -1,4 +1,4 @@
-"""A store in PostgreSQL: shared by processes, restarted, locked, and what its files contain."""
+"""A PostgreSQL store: shared by processes, restarts, locks, and the contents of its files."""
 
 import asyncio
 import re
@@ -114,7 +114,7 @@ async def at_the_same_time(place: Place, lock: str, *works: Coroutine[Any, Any, 
 
 
 async def wait_for_locks(session: Any, expected: int) -> None:
-    """Wait until so many sessions of stores wait for a lock."""
+    """Wait until this many sessions of stores wait for a lock."""
     query = (
         "SELECT count(*) FROM pg_stat_activity "
         "WHERE application_name = 'flashback-mock' AND wait_event_type = 'Lock'"
@@ -137,7 +137,7 @@ def test_two_rotations_at_once_lose_nothing(place: Place, run: Run) -> None:
 
 
 def test_process_without_the_new_key_changes_nothing(place: Place, run: Run) -> None:
-    """A process that cannot read the new key fails with the cure, and works once it can."""
+    """A process that cannot read the new key fails and names the remedy; it works once it can."""
     with place.opened(run, is_new=True) as elsewhere, place.opened(run) as rotating:
         old = place.key_file.read_bytes()
         run(rotating.rotate())
@@ -289,7 +289,7 @@ def test_tls_is_as_the_url_says(
 
 
 def assert_does_not_open(place: Place, run: Run, reason: str) -> None:
-    """Assert that the store does not open, for this reason, and that nothing has the password."""
+    """Assert that the store does not open, for this reason, and that no output has the password."""
     store = place.store()
     with pytest.raises(StoreError, match=re.escape(reason)) as error:
         run(store.open(FIXTURES))
@@ -332,7 +332,7 @@ def test_refused_connection_is_a_clear_error(
 
 
 def test_missing_rights_are_a_clear_error(cluster: Cluster, tmp_path: Path, run: Run) -> None:
-    """If the user may not create tables, the error is the statement that permits it."""
+    """If the user may not create tables, the error contains the GRANT statement to run."""
     cluster.sql("DROP ROLE IF EXISTS guest", "CREATE ROLE guest LOGIN PASSWORD 'guest'")
     guest = cluster.url("sslmode=disable&search_path=public", ":guest", "guest")
     assert_does_not_open(Place(guest, tmp_path, cluster), run, "GRANT CREATE, USAGE ON SCHEMA")

@@ -41,7 +41,7 @@ def test_thief_of_a_server_finds_no_secret(cluster: Cluster, tmp_path: Path) -> 
 
 @contextmanager
 def full_disk(process: subprocess.Popen[str]) -> Generator[None]:
-    """The disk is full for this process until the block ends."""
+    """Simulate a full disk for this process until the block ends."""
     limit = resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
     yield
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, limit)

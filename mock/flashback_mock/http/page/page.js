@@ -124,7 +124,7 @@ const requestItem = (entry) => {
 const planItem = (plan) => {
   const outcome = [plan.status, plan.example, plan.fault].filter(Boolean).join(" ") || "the real answer";
   const times = plan.times ? `, ${plan.times} times` : "";
-  const delay = plan.delay ? `, after ${plan.delay} s` : "";
+  const delay = plan.delay ? `, after ${plan.delay} ms` : "";
   const id = plan.id ? `, for ${plan.id}` : "";
   return item(`${outcome}${times}${delay}${id}`);
 };
@@ -162,7 +162,7 @@ $("plan").addEventListener("submit", (event) => {
   if (Number(delay.value)) step.delay = Number(delay.value);
   if (Number(answer.value)) step.status = Number(answer.value);
   else step.fault = answer.value;
-  act("POST", "settings", { answer_next: step });
+  act("POST", "settings", { answerNext: step });
 });
 $("clear-planned").addEventListener("click", () => act("DELETE", "settings"));
 $("clear-requests").addEventListener("click", () => act("DELETE", "requests"));
