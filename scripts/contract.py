@@ -47,8 +47,8 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/contract",
-        description="Test a backend against the contract. The verdict says of each promise whether "
-        "it is kept, broken, or not tested.",
+        description="Test a backend against the contract. The verdict says which promises "
+        "are kept, broken, or not tested.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -34,7 +34,7 @@ class GenerationError(Exception):
 
 
 def main() -> int:
-    """Exit status 0: written, or no drift; 1: drift; 2: no output can be made."""
+    """Return the exit status: 0 written, or no drift; 1 drift; 2 generation failed."""
     parser = argparse.ArgumentParser(prog="scripts/generate", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 on drift")
     check = parser.parse_args().check

@@ -1,4 +1,4 @@
-"""Rotate the credentials of AI providers that Flashback keeps, once or on a schedule.
+"""Rotate the credentials of AI providers that Flashback stores, once or on a schedule.
 
     python rotate.py plan.toml                  # once
     python rotate.py plan.toml --every 86400    # every day, until SIGTERM
@@ -96,8 +96,8 @@ def report(outcomes: Sequence[Outcome]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Rotate as given on the command line; return the exit status."""
     parser = argparse.ArgumentParser(description="Rotate credentials of AI providers.")
-    parser.add_argument("plan", type=Path, help="TOML file, as plan.toml")
-    parser.add_argument("--every", type=float, metavar="SECONDS", help="rotate again and again")
+    parser.add_argument("plan", type=Path, help="TOML file such as plan.toml")
+    parser.add_argument("--every", type=float, metavar="SECONDS", help="repeat at this interval")
     options = parser.parse_args(arguments)
     try:
         plan = read_plan(options.plan)

@@ -145,7 +145,7 @@ def is_bearer_token(text: str) -> bool:
 
 
 class _Loader(yaml.BaseLoader):
-    """Reads every value as text, so that `no` and 007 need no quotes, and unique keys only."""
+    """Reads every value as text, so that `no` and 007 need no quotes; refuses duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
         """Return a mapping; raise `KeyError` for a duplicate key."""

@@ -94,7 +94,7 @@ def running(  # noqa: PLR0913 - all have a default
     `wrap` wraps the request handler. Raise `OSError` for a port that is
     in use, `ValueError` for invalid fixtures, and `StoreError` if the store cannot be opened.
     """
-    from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - the command needs none
+    from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - unused by the command
 
     contract = contract or Contract()
     given = Fixtures.read(contract, fixtures)

@@ -172,7 +172,7 @@ class Client(BaseClient[httpx.Client, httpx.BaseTransport]):
             http.close()
 
     def send(self, call: Call[Any, P]) -> Response[P]:
-        """Return the response to a call that a function module prepared, of any status."""
+        """Return the response of any status to a call that a function module prepared."""
         return run(self._send(call))
 
 
@@ -202,5 +202,5 @@ class AsyncClient(BaseClient[httpx.AsyncClient, httpx.AsyncBaseTransport]):
             await http.aclose()
 
     async def send(self, call: Call[Any, P]) -> Response[P]:
-        """Return the response to a call that a function module prepared, of any status."""
+        """Return the response of any status to a call that a function module prepared."""
         return await self._send(call)

@@ -1,4 +1,4 @@
-"""Base classes of what a call can raise. The generated package adds one class per status."""
+"""Base classes of the errors that a call can raise. The generated package adds one per status."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FlashbackError(Exception):
     maybe_applied: bool = False
 
     def __init__(self, text: str = "", facts: object = None) -> None:
-        """Keep text and facts in `args`, from which task queues and pickles make it again."""
+        """Keep text and facts in `args`, from which task queues and pickle rebuild the error."""
         known: dict[str, Any] = {}
         if isinstance(facts, Mapping):
             known.update(cast("Mapping[str, Any]", facts))

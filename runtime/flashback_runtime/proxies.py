@@ -32,14 +32,14 @@ class Proxy(NamedTuple):
 
 
 class Route(NamedTuple):
-    """What decides which pool of connections a request uses."""
+    """The key of a connection pool: requests with the same route share connections."""
 
     is_tls: bool
     proxy: Proxy | None
 
 
 def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
-    """Return the proxy for this address; never one for loopback. Raise ArgumentError."""
+    """Return the proxy for this address, or None, as for loopback. Raise ArgumentError."""
     named = {name: box(text.strip()) for name, text in getproxies().items() if text}
     variable = scheme if scheme in named else "all"
     if variable not in named or is_loopback(host):

@@ -112,7 +112,7 @@ def _words(base: Contract, head: Contract) -> list[Finding]:
 
 
 def compare_security(pair: Pair) -> None:
-    """Every set of credentials that was sufficient is still sufficient."""
+    """Check that every set of credentials that was sufficient still is."""
     before = _alternatives(pair.base)
     after = _alternatives(pair.head)
     sides = (pair.base.security, pair.head.security)
@@ -170,7 +170,7 @@ def _is_accepted(given: Credential, needed: Credential, *, is_sure: bool) -> boo
 
 
 def _key(scheme: Part) -> list[str]:
-    """Return what tells schemes apart; the names of headers ignore case."""
+    """Return what distinguishes schemes; header names are case-insensitive."""
     parts = [str(scheme.get(key)) for key in ("type", "in", "scheme", "name")]
     return [*parts[:2], parts[2].lower(), parts[3].lower() if parts[1] == "header" else parts[3]]
 
@@ -224,7 +224,7 @@ def addresses(operation: Operation) -> set[str]:
 
 
 def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
-    """Every URL that was served is still served, by any operation of the contract."""
+    """Check that every URL that was served still is, by any operation of the contract."""
     old = servers(pair.base)
     new = servers(pair.head)
     holders = (pair.base.raw, pair.base.item, pair.head.raw, pair.head.item)

@@ -44,7 +44,7 @@ UNKNOWN = Proof(holds=None)
 
 @dataclass
 class Prover:
-    """The proofs of one comparison, which share an effort."""
+    """The proofs of one comparison, which share one effort limit."""
 
     left: int = ALL
     known: dict[str, Proof] = field(default_factory=dict[str, Proof])
@@ -52,7 +52,7 @@ class Prover:
     def contained(
         self, small: Schema, large: Schema, carrier: Carrier, examples: list[Any]
     ) -> Proof:
-        """Return whether every value that can be sent and `small` admits is admitted by `large`.
+        """Return whether `large` admits every value that `small` admits and that can be sent.
 
         jsonschema_rs proves containment; a value that its validators judge disproves it.
         """
@@ -132,7 +132,7 @@ class _Search:
         return UNKNOWN
 
     def is_declared(self, value: Any) -> bool:
-        """Return whether the schema declares the value's type: without one, text is a string."""
+        """Return whether the schema declares the value's type; untyped text is a string."""
         if not self.carrier.is_text or isinstance(value, str):
             return True
         declared = canonical_json(self.small)

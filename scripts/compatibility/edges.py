@@ -32,7 +32,7 @@ FORMATS = {
     "uri-reference": "/",
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
-# Patterns distinguish letters, digits, spaces, control characters, and what is not ASCII.
+# Patterns distinguish letters, digits, spaces, control and non-ASCII characters.
 CHARACTERS = [*map(chr, range(0x180)), "\u2028", "\u3000", "\ufeff", "\U0001f600"]
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # values of a part
@@ -40,8 +40,8 @@ MANY = 1_000  # candidates for them
 LONGEST = 300_000  # characters or items
 DIGITS = 18  # of a number: its text may be too long
 DEPTH = 8
-PATTERN = 1_500  # candidates that take as long as finding strings that match a pattern
-LETTERS = 1_000  # letters that take as long as a candidate
+PATTERN = 1_500  # finding strings that match a pattern takes as long as this many candidates
+LETTERS = 1_000  # this many letters take as long as one candidate
 
 
 class ExhaustedError(Exception):
@@ -124,7 +124,7 @@ class Edges:
         """Return a few values that the schema admits."""
         key = canonical_json(schema)
         if key not in self.known:
-            self.known[key] = []  # a recursive schema finds this
+            self.known[key] = []  # ends the recursion of a recursive schema
             is_valid = validator(schema).is_valid
             found: dict[str, Any] = {}
             for value in islice(self.values(plain_form(schema), depth), MANY):
@@ -178,7 +178,7 @@ class Edges:
             yield [*start, *pair]
 
     def _objects(self, schema: dict[str, Any], depth: int) -> Iterator[dict[str, Any]]:
-        """Yield the smallest object, each field at its edges, each missing, and one too many."""
+        """Yield the smallest object, then some with edge values, missing and extra fields."""
         fields = mapping_at(schema, "properties")
         required = schema.get("required", ())
         names = [*fields, *sorted(self.names), *self._matching(self.patterns)]

@@ -114,7 +114,7 @@ class Verdict:
 
     @property
     def least(self) -> Version:
-        """Return the smallest version that is high enough, by SemVer; 0.x moves one step less."""
+        """Return the lowest version that SemVer allows; in 0.x, changes bump one level lower."""
         major, minor, patch = core(self.base)
         weight = self.weight()
         if weight == Change.NONE:

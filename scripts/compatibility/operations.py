@@ -147,9 +147,9 @@ def operations(contract: Contract) -> Iterator[Operation]:
 
 
 def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
-    """Map each pair of entries for the same status, and whether it is a success, to a status.
+    """Map (old entry, new entry, is a success) to a status to which both entries apply.
 
-    Each class is represented by a status that neither contract names.
+    Undocumented statuses are represented by one in each class that neither contract names.
     """
     statuses = {status for status in (*old, *new) if status.isdigit()}
     for first in "12345":

@@ -67,7 +67,7 @@ def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
 
 
 def _proofs(sent: Closed, received: Closed, payload: Payload) -> Iterator[tuple[str, Proof, bool]]:
-    """Yield for each field that differs whether it is contained, and whether it is the same."""
+    """Yield each field that differs, the proof of containment, and whether the reverse holds."""
     hidden = HIDDEN[payload.side]
     if sent.opaque or received.opaque or is_ambiguous([sent.schema, received.schema], hidden):
         yield "", UNKNOWN, False
@@ -92,7 +92,7 @@ def _proofs(sent: Closed, received: Closed, payload: Payload) -> Iterator[tuple[
 def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, Schema, Schema]]:
     """Yield, for each field that differs, a lean form of `small` and the part of `large` for it.
 
-    If all that is said admits everything in `small`, so does `large`: all other rules are the
+    If every yielded part admits everything in `small`, so does `large`: all other rules are the
     same. Where other rules differ, the only step is `large` itself. The lean form refuses other
     optional fields, to find short witnesses quickly.
     """
@@ -111,7 +111,7 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
             for inner, lean, part in steps(before.get(name, UNSTATED), after[name], place):
                 fields = {**others, name: lean} if name in before else others
                 yield inner, {**small, "properties": fields}, {"properties": {name: part}}
-        else:  # additionalProperties may say something, of this field only
+        else:  # additionalProperties may apply, but only to this field
             unlimited = dict.fromkeys(others, True)
             del unlimited[name]
             fields = {**others, name: before[name]}

@@ -23,10 +23,10 @@ TEXTS: dict[str, Any] = {
     "null": {"enum": ["null", ""]},
 }
 # Java's and Python's dates begin with the year 1, surrogates are not characters, and some
-# programs read no number of so many digits.
+# programs cannot read a number with so many digits.
 UNUSABLE = re.compile(r"^0000-|[\ud800-\udfff]|^-?[0-9]{300}")
 SAFE = re.compile(r"""[!#-+\--:<-\[\]-~ ]*""")  # in headers and cookies: no `"`, `,`, `;`, `\\`
-ITEMS = 10  # of a list: all mixed readings are tried
+ITEMS = 10  # in a list: every combination of their readings is tried
 
 
 def is_mapping(value: object) -> TypeGuard[dict[str, Any]]:

@@ -103,9 +103,9 @@ def write_sbom(wheel: Path, version: str, folder: Path) -> None:
 
 
 def test_wheel(wheel: Path, copy: Path) -> None:
-    """Run the tests in a copy of HEAD, on the wheel and the lowest versions that it allows.
+    """Run the tests from a copy of HEAD against the wheel, with the lowest versions it allows.
 
-    scripts/test runs them on the locked versions.
+    scripts/test runs them with the locked versions.
     """
     print("Testing the wheel on the lowest dependencies (minutes) ...", flush=True)
     run("git", "clone", "--quiet", ROOT, copy)

@@ -1,4 +1,4 @@
-"""The endpoint in the style of FastAPI's tutorial, written from the service's page."""
+"""The endpoint in the style of FastAPI's tutorial, written from the service's documentation."""
 
 from enum import StrEnum
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The endpoint in the style of Flask's tutorial, written from the service's page."""
+"""The endpoint in the style of Flask's tutorial, written from the service's documentation."""
 
 from typing import Any
 from urllib.parse import urlsplit

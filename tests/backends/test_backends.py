@@ -8,8 +8,8 @@ from tests.faults.judge import BROKEN, KEPT, environment, judge_url
 
 VARIABLES = environment(TOKENS, IDS)
 
-# The findings on backends that are correct by the service's page, as their framework's tutorial
-# writes them: each is one difference to the contract.
+# The findings on backends that follow the service's documentation in the style of their framework's
+# tutorial: each is one difference from the contract.
 ON_BOTH = {
     "body-size/over/200",
     "challenge/WWW-Authenticate/missing",

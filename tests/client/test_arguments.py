@@ -52,7 +52,7 @@ def test_wrong_field_names_the_rule(update: Any, field: str, value: Any, problem
 
 @pytest.mark.parametrize("id_", ["..", ".", "", None, 7, "x" * 256, "\ud800"])
 def test_unusable_id_is_refused(update: Any, id_: Any) -> None:
-    """Ids that would be another path, or break the contract's rule, never reach the wire."""
+    """Ids that would change the path, or break the contract's rule, never reach the wire."""
     service = Service()
     with pytest.raises(errors.ArgumentError, match="id must") as caught:
         update(service, id_, name="n")

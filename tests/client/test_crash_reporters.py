@@ -65,7 +65,7 @@ def by_rollbar(error: BaseException) -> str:
     with intake() as found:
         rollbar.init("access-token", endpoint=f"{found.url}/api/1/", handler="blocking")
         rollbar.report_exc_info((type(error), error, error.__traceback__))
-    setattr(rollbar, "_initialized", False)  # noqa: B010 - it can be initialized once otherwise
+    setattr(rollbar, "_initialized", False)  # noqa: B010 - allows another rollbar.init()
     return reports(found)
 
 

@@ -68,7 +68,7 @@ def test_call_is_limited_by_default() -> None:
 
 @pytest.mark.parametrize("timeout", [None, 1e300, float("inf")])
 def test_limit_may_be_longer_than_sockets_allow(update: Any, timeout: float | None) -> None:
-    """A limit of more than 30 years is no limit, rather than an OverflowError."""
+    """A limit of more than 30 years means no limit, and raises no OverflowError."""
     with serving(says(answer(200, UPDATED))) as wire:
         options = {"base_url": wire.url, "timeout": timeout}
         assert update(None, name="n", options=options).success is True

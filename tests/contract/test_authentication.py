@@ -86,7 +86,7 @@ def test_scheme_counts_in_any_case(promise: Promise) -> None:
 
 @pytest.mark.clause("two-tokens")
 def test_two_tokens_give_no_more_than_one(promise: Promise) -> None:
-    """Two `Authorization` headers get a 400 or 401, or as if there were only one of them."""
+    """Two `Authorization` headers get a 400 or 401, or the response to one of them alone."""
     backend = promise.backend
     good = f"Bearer {backend.given[WRITER]}"
     allowed = {400, 401, 403}

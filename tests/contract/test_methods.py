@@ -18,7 +18,7 @@ READING = ("GET", "HEAD", "OPTIONS")
 WRITING = ("POST", "PATCH")
 UNUSUAL = ("TRACE", "PROPFIND", "SEARCH", "QUERY", "LINK", "UPDATE")
 READS = frozenset({200, 204, 206})
-SUCCESSES = frozenset(range(200, 300))  # of an update, of which other promises judge the status
+SUCCESSES = frozenset(range(200, 300))  # of an update; other promises judge its status
 
 
 def expectation_of_method(method: str) -> Expectation:
@@ -52,7 +52,7 @@ def ask(promise: Promise, method: str, **parts: Any) -> None:
 
 
 def test_other_method_is_no_update(promise: Promise) -> None:
-    """No other usual method updates; a 405 names PUT."""
+    """No other common method updates the configuration; a 405 names PUT."""
     for method in (*READING, *WRITING):
         for token in (None, *promise.backend.users(WRITER, ADMIN, READER, STRANGER)):
             ask(promise, method, token=token)

@@ -10,7 +10,7 @@ from support.exchange import Request
 from support.promise import Promise
 from support.rule import Rule
 
-ROUNDS = 10  # of a race that even a wrong backend may lose
+ROUNDS = 10  # of a race, since a faulty backend may pass one by chance
 TAKEN = Rule("unique-names", "taken", "a name that is taken", {400})
 OWN = Rule("unique-names", "free", "the configuration's own name", {200})
 ALIKE = Rule("name-exact", "alike", "a name that is nearly another's", {200})

@@ -33,7 +33,7 @@ def bodies(fresh: dict[str, str]) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def earlier() -> list[Promise]:
-    """Return the promises of this module that have sent the requests; one does for all."""
+    """Return the list for the promise that has sent the requests; the others share them."""
     return []
 
 

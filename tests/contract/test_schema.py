@@ -36,7 +36,7 @@ def test_any_fields_together_answer_200(promise: Promise) -> None:
 @pytest.mark.parametrize("field", contract.PROPERTIES)
 @pytest.mark.clause("types")
 def test_near_miss_answers_400(promise: Promise, field: str) -> None:
-    """Values that a field may nearly have are refused, alone and among valid fields."""
+    """Values that are almost valid for a field are refused, alone and among valid fields."""
     good = contract.EXAMPLES["switchProvider"] | values.GOOD
     for value in values.near_misses(field):
         promise.ask(body={field: value})

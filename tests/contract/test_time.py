@@ -31,7 +31,7 @@ def steps_of(promise: Promise) -> list[Step]:
 
 
 def request_of(promise: Promise, step: Step) -> Request:
-    """Return the request that a step asks."""
+    """Return the request of a step."""
     if step.get("body") == RENAME:
         step = {**step, "body": values.fresh()}
     return promise.request(**step)

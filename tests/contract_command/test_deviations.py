@@ -88,7 +88,7 @@ def test_accepted_form_does_not_fail_the_run(
 def test_deviation_that_is_fixed_fails_the_run(
     contract: Contract, backend: Backend, tmp_path: Path
 ) -> None:
-    """An accepted finding that no longer occurs turns the run red until it is removed."""
+    """An accepted finding that no longer occurs fails the run until its entry is removed."""
     with backend() as given:
         file = write(tmp_path / "known.yaml", host_of(given), "access-levels/READ/200")
         done = contract("-k", "test_reader_may", "--deviations", str(file), **given)
@@ -152,7 +152,7 @@ def test_wrong_file_gives_no_verdict(
 
 
 def test_sources_select_and_decide(contract: Contract, backend: Backend) -> None:
-    """--fail-on leaves findings of other sources out of the exit status; --source does not ask."""
+    """--fail-on ignores findings of other sources in the exit status; --source skips them."""
 
     def no_challenge(_: Request, answer: Answer) -> None:
         answer.drop_header("WWW-Authenticate")

@@ -68,7 +68,7 @@ class Request(_Message):
         return unquote(self.path.rpartition("/")[2])
 
     def is_for(self, role: str) -> bool:
-        """Return whether the id is that of the fixtures' configuration of this name."""
+        """Return whether the id belongs to the fixture configuration with this name."""
         return self.id == self.ids[role]
 
     @property

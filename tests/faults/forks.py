@@ -21,7 +21,7 @@ CONTRACT_TESTS = Path(__file__).parents[1] / "contract"
 
 @dataclass(frozen=True)
 class Job:
-    """A run of the contract tests to make."""
+    """A requested run of the contract tests."""
 
     change: str  # the name of a changed mock to serve; if empty, the options name a backend
     options: tuple[str, ...]  # those of scripts/contract
@@ -30,7 +30,7 @@ class Job:
 
 
 def serve(jobs: Connection) -> None:
-    """Make a run for each job, until the other side closes the connection.
+    """Run each job until the other side closes the connection.
 
     Answer a job with status, output and verdict, and a list of expressions for `-k` with the names
     of the promises that each selects.

@@ -128,7 +128,7 @@ def test_empty_body_is_visibly_invalid(page: Page, mock: Mock) -> None:
 
 
 def test_answers_are_planned_on_the_page(page: Page, mock: Mock) -> None:
-    """Every planned answer that is offered is listed; one is sent once, and logged."""
+    """Every answer that the page offers can be planned; by default it is sent once, and logged."""
     planned = page.locator("#planned li")
     expect(answer(page)).to_have_value("400")
     answer(page).select_option("503")
@@ -244,7 +244,7 @@ def test_page_is_accessible(browser: Browser, mock: Mock) -> None:
 
 
 def assert_accessible(page: Page, paper: str) -> None:
-    """Fail if something is wider than the window, or hard to read, to name or to reach."""
+    """Fail if anything is wider than the window, or if axe finds a violation."""
     expect(page.locator("body")).to_have_css("background-color", f"rgb({paper})")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     result = Axe().run(page, options={"resultTypes": ["violations"], "preload": False})

@@ -23,7 +23,7 @@ def test_rotation(flashback_mock):
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("FLASHBACK_BASE_URL", "FLASHBACK_TOKEN"):
         monkeypatch.delenv(variable, raising=False)
-    # What else is installed here takes longer to load than the tests take.
+    # The other plugins installed here take longer to load than the tests take to run.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
 

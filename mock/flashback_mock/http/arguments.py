@@ -18,7 +18,7 @@ def json_name(name: str) -> str:
 def from_json(place: str, content: Any, kinds: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments that an object contains; `kinds` are their types by JSON key.
 
-    Raise `ValueError` that names the JSON key, or `place` if it is no object.
+    Raise `ValueError` that names the JSON key, or `place` if it is not an object.
     """
     if not isinstance(content, dict):
         raise ValueError(f"{place}: must be a JSON object")

@@ -34,7 +34,7 @@ class DroppedError(ConnectionError):
 
 
 class Connection(web.RequestHandler):
-    """aiohttp's connection, which also answers half-closed clients, and unparsable requests."""
+    """aiohttp's connection, extended to answer half-closed clients and unparsable requests."""
 
     refuse: Callable[[BaseException | None], web.Response]
     answering = 0

@@ -12,7 +12,7 @@ KEYS_FILE = "FLASHBACK_MOCK_KEYS_FILE"
 
 
 class KeyFile:
-    """A file with one key in Base64 a line: one, or two while they rotate.
+    """A file with one Base64 key per line: one key, or two during a rotation.
 
     It belongs to one store: a rotation destroys the old key.
     """

@@ -14,8 +14,8 @@ from .schema import CONFIGURATION, CREDENTIAL
 from .sql import R, SqlStore
 
 MALFORMED = "expected a URL of the form postgresql://user:password@host:port/database"
-# A request waits this long for a connection, and then for a lock; a statement may take a second
-# more, and a server that stopped answering two, and closing its connection two: 14 seconds in all.
+# The longest wait for a connection, and again for a lock. A statement may take 1 s more; if the
+# server stops answering, it takes 2 s more, and closing the connection 2 s: at most 14 s in all.
 SECONDS = 5
 CONNECTIONS = 8  # of a process
 SETTINGS = {
@@ -87,7 +87,7 @@ class PostgresqlStore(SqlStore):
             raise
         except asyncpg.ClientConfigurationError as error:  # about the URL's parameters
             raise self.error(f"cannot be used: {error}") from None
-        except ValueError:  # of a part of the URL, which it may quote
+        except ValueError:  # about a part of the URL, which the error may quote
             raise self.error(MALFORMED) from None
 
     async def close(self) -> None:

@@ -12,7 +12,7 @@ from support.words import of_length, of_value
 
 LONGEST_NUMBER = 100  # digits; RFC 8259 lets a parser refuse numbers that are too large
 UNREADABLE = frozenset({400, 413, 415})
-# Kind and words of what Python's parser complains about.
+# By the message of Python's parser: the kind of error, and its description.
 NOT_JSON = {
     "constant": ("constant", "`NaN` or `Infinity`, which is not JSON"),
     "Invalid control character": ("line-break", "a line break in a string, which is not JSON"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from support.exchange import Request
 
-LONGEST_BODY = 2000  # characters that fit on a line one can read
+LONGEST_BODY = 2000  # characters that are still readable on one line
 VARIABLE = re.compile(r"\$\{\w+\}")
 
 

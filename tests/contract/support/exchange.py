@@ -36,7 +36,7 @@ class User:
     words: str
     is_valid: bool = True
     may_update: bool = True
-    clause: str = "update"  # that a 2xx breaks, if the user may not update
+    clause: str = "update"  # broken by a 2xx if the user may not update
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Place:
     id: str = ""  # of one's own configuration
     statuses: frozenset[int] = frozenset()  # allowed refusals; none for one's own configuration
     clause: str = "update"
-    is_open: bool = False  # the contract leaves open what answers
+    is_open: bool = False  # the contract leaves open which component answers
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -100,28 +100,28 @@ class Findings(dict[str, Finding]):
         return not self._sources or source in self._sources
 
     def id_of(self, breach: Breach) -> str:
-        """Return the id of the finding with the breach's cause: another's if that explains it."""
+        """Return the id of the breach's finding: that of a broader finding if one explains it."""
         for broader in breach.explained_by:
             if broader in self and self[broader].severity != "accepted":
                 return broader
         return breach.id
 
     def add(self, breach: Breach, finder: str, promise: str) -> Finding:
-        """Return the finding of the breach's cause, a new one if there is none."""
+        """Return the finding for the breach's cause; create it if there is none."""
         id = self.id_of(breach)
         if id not in self:
             self[id] = Finding(breach, finder, promise, self._accepted.get(id))
         return self[id]
 
     def decides(self, finding: Finding) -> bool:
-        """Return whether the finding turns the run red."""
+        """Return whether the finding fails the run."""
         if finding.breach.is_open_door:
             return True
         is_deciding = not self._fail_on or finding.clause.source in self._fail_on
         return finding.severity == "broken" and is_deciding
 
     def add_stale(self, promise: str, *, is_whole: bool) -> None:
-        """Add a finding for each accepted one that did not occur: if it was judged, or for all."""
+        """Add a finding for each accepted one that was judged (or for all), but did not occur."""
         for id in self._accepted:
             rule, _, outcome = id.rpartition("/")
             if id not in self and (is_whole or rule in self.judged):

@@ -78,7 +78,7 @@ class Credentials:
 
 
 def _own(request: Request, response: str) -> str | None:
-    """Return how the response encodes a credential, or the token, of its own request."""
+    """Return how the response encodes a credential or the token of its request, or None."""
     fields = request.text_fields
     harmless = f"{contract.TEXT} {request.target} {fields.get('name', '')}"  # may be returned
     token = (request.header("Authorization") or "").partition(" ")[2]

@@ -55,7 +55,7 @@ def sentence_of(item: pytest.Item) -> str:
 
 
 class Listing:
-    """Prints the promises in place of testing them."""
+    """Prints the promises instead of testing them."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:

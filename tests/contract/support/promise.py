@@ -22,7 +22,7 @@ from support.rule import Breach, Rule
 
 AFTER_A_FINDING = 2.0  # seconds that a promise is tested after its first finding
 IN_ALL = 15.0  # seconds that all broken promises are tested after their first finding
-SUSPICIOUS = (0, 401, 403, 404, 405)  # statuses, as 5xx, that the backend may answer to all
+SUSPICIOUS = (0, 401, 403, 404, 405)  # with 5xx: statuses a backend may always return
 
 
 class OverBudget(BaseException):
@@ -74,7 +74,7 @@ class Promise:
         self.broken_since = None
 
     def end(self) -> list[Finding]:
-        """Return what the round found that turns the run red; count the time since."""
+        """Return the round's findings that fail the run; count the time spent since the first."""
         if self.broken_since is not None:
             self.run.spent += time.monotonic() - self.broken_since
         return [finding for finding in self.found.values() if self.run.findings.decides(finding)]
@@ -138,7 +138,7 @@ class Promise:
         return self.send(self.request(**parts), expectation)
 
     def ask_each(self, ways: Iterable[Mapping[str, Any]], **parts: Any) -> None:
-        """Send a request for each of these parts, with others that all of them have."""
+        """Send a request for each of these ways to ask; `parts` are common to all requests."""
         for way in ways:
             self.ask(**parts, **way)
 
@@ -177,7 +177,7 @@ class Promise:
         return self.backend.exchange(request)
 
     def exchange_renamed(self, request: Request) -> Exchange:
-        """Return the exchange of a request, or with another name if it is valid but taken."""
+        """Return the exchange of a request; if its name may be taken, repeat it with another."""
         exchange = self.exchange(request)
         may_be_taken = exchange.status == 400 and "name" in request.text_fields
         if may_be_taken and expectation_of(request).must_succeed:

@@ -19,7 +19,7 @@ class Rule:
     words: str  # what is special about the request
     statuses: AbstractSet[int] = frozenset({400})
     is_open: bool = False  # the backend may also do as asked
-    precedes_token: bool = False  # it may be judged before the token is
+    precedes_token: bool = False  # may be checked before the token
 
     @property
     def id(self) -> str:
@@ -38,7 +38,7 @@ class Breach:
 
     clause: str
     kind: str
-    outcome: str  # what came, in a stable word
+    outcome: str  # what was received, in a stable word
     expected: str
     got: str
     subject: str = ""  # what the finding is about, unless it is what was sent

@@ -75,9 +75,9 @@ def _breach(clause: str, kind: str, outcome: str, expected: str, got: str) -> Br
     """Return a breach that a broader one explains, if that has a finding, too."""
     kinds = [other for other in BROADER_KINDS.get(clause, ()) if other != kind]
     broader = [id_of(clause, other, outcome) for other in kinds]
-    if clause in ("unauthorized", "order"):  # a sender who was let in gets a user's answers
+    if clause in ("unauthorized", "order"):  # an admitted sender gets a user's answers
         broader += [id_of("authentication", other, "200") for other in (kind, *kinds)]
-    if clause == "order":  # who gets this status for any configuration learns nothing of it
+    if clause == "order":  # if every configuration gets this status, it reveals nothing
         broader += [id_of("unauthorized", other, outcome) for other in (kind, *kinds)]
     return Breach(clause, kind, outcome, expected, got, explained_by=tuple(broader))
 
@@ -96,7 +96,7 @@ def _before_the_endpoint(exchange: Exchange, expectation: Expectation) -> Breach
 
 
 def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
-    """Return the breach of what the backend failed at: maybe parsing, else the first reason."""
+    """Return the breach for a 5xx: of a parsing rule if one may be at fault, else the first."""
     failed_at = [*expectation.reasons, expectation]
     first = failed_at[0]
     clause = first.clause

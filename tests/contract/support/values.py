@@ -15,7 +15,7 @@ from support import contract
 FILE = Path(__file__).parents[1] / "values.yaml"
 DATA = contract.read_yaml(FILE.read_text("utf-8"))
 
-# Credentials that cannot be in a response by chance: most requests send them, none may return.
+# Credentials that cannot be in a response by chance. Most requests send them; no response may.
 GOOD = {"key": "CanaryqX7mZ2vK9sB4nT6wL1pR8dY3h", "secret": "CanaryG5jU0cF8aW2eN7kQ4rM9tV1xSz"}
 EVERYTHING = {**contract.EVERYTHING, **GOOD}
 TEXT = json.dumps(GOOD, indent=2).encode()
@@ -77,7 +77,7 @@ def fresh() -> dict[str, str]:
 
 
 def renamed(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the body with a fresh name, as unusual and about as long: it may be taken."""
+    """Return the body with a fresh name of the same kind, since the old one may be taken."""
     name = body["name"]
     if len(name) > 247:
         return {**body, "name": name[:-8] + unique()[:8]}
@@ -128,7 +128,7 @@ def bodies() -> Iterator[Any]:
 
 
 def ways() -> Iterator[dict[str, Any]]:
-    """Yield ways to ask for what the contract allows, so that only token and id decide."""
+    """Yield valid requests in many forms, so that only token and id determine the response."""
     everything = {**EVERYTHING, **fresh()}
     for field, value in everything.items():
         yield {"body": {field: value}}
@@ -143,7 +143,7 @@ def ways() -> Iterator[dict[str, Any]]:
 
 
 def any_ways() -> Iterator[dict[str, Any]]:
-    """Yield ways to ask, those with invalid bodies included."""
+    """Yield requests in many forms, including those with invalid bodies."""
     yield from ways()
     for body in INVALID:
         yield {"body": body}

@@ -207,7 +207,7 @@ def updating(mocks: list[Served], *ids: str) -> Generator[list[Updates]]:
 
 @pytest.fixture(scope="session")
 def mocks() -> Generator[Mocks]:
-    """What starts mocks in other processes."""
+    """The launcher of mocks in other processes."""
     script = Path(__file__).with_name("mocks.py")
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, str(script)], **pipes) as server:

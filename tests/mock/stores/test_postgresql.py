@@ -99,7 +99,7 @@ def test_rotation_and_updates_wait_for_each_other(place: Place, run: Run) -> Non
 
 
 async def at_the_same_time(place: Place, lock: str, *works: Coroutine[Any, Any, Any]) -> None:
-    """Begin these works one after the other while a lock holds up the first; then release it."""
+    """Start these coroutines in order while a lock blocks the first; then release the lock."""
     session = await asyncpg.connect(place.location)
     transaction = session.transaction()
     await transaction.start()
@@ -246,7 +246,7 @@ def test_replaced_credential_is_readable_until_the_key_is_destroyed(
 
 
 def recovered(cluster: Cluster, vaults: list[Vault]) -> set[str]:
-    """Return every secret of the main configuration that keys open, from the server's files."""
+    """Return the main configuration's secrets that the keys can decrypt in the server's files."""
     found = set[str]()
     for file in (path for path in cluster.folder.rglob("*") if path.is_file()):
         content = file.read_bytes()

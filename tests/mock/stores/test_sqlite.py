@@ -76,7 +76,7 @@ def test_damaged_file_is_left_unchanged(place: Place, path: Path, run: Run) -> N
 
 
 def test_other_kinds_of_files_are_refused(place: Place, path: Path, run: Run) -> None:
-    """A pipe, a folder, and a path in no folder are refused immediately."""
+    """A pipe, a folder, and a path in a missing folder are refused immediately."""
     os.mkfifo(path)
     assert_refused(place, run, "the disk fails")
     assert_refused(Place(str(path.parent), place.home), run, "cannot be opened; it must be a file")
@@ -85,7 +85,7 @@ def test_other_kinds_of_files_are_refused(place: Place, path: Path, run: Run) ->
 
 
 def test_rotation_creates_no_store(place: Place, path: Path, run: Run) -> None:
-    """Where no store exists, or an empty file, rotating its keys creates none."""
+    """Rotating the keys of a missing store, or of an empty file, creates no store."""
     assert_refused(place, run, "cannot be opened", None)
     assert not path.exists()
     path.touch()

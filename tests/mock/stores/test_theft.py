@@ -22,7 +22,7 @@ BAD_TOKEN = "token-5d2b8a90"
 
 
 def test_thief_of_a_file_finds_no_secret(tmp_path: Path) -> None:
-    """Secrets sent in every place are in no answer, log line, file or process list."""
+    """Secrets sent anywhere in a request appear in no answer, log line, file or process list."""
     store = ["--store", str(tmp_path / "store.db"), "--keys", str(tmp_path / "keys" / "file")]
     with started(*store, "--log-format", "text") as (process, url):
         seen = sent_while(url, full_disk(process))
