@@ -22,6 +22,7 @@ CONNECTIONS = 8
 SECONDS = 1.0
 SIZES = (10, 10_000, 1_000_000)
 WITH_CREDENTIALS = 1_000  # encrypting more of them only makes the start slower
+MOST_STORED = 100_000  # filling a database with more takes minutes; the target is about memory
 MOCK = (sys.executable, "-m", "flashback_mock", "--log-level", "error")
 PRISM = "Prism"
 SILENT_PRISM = "Prism, silent"
