@@ -1,4 +1,4 @@
-"""scripts/generate: output that depends on the contract alone, drift, and contracts it refuses."""
+"""scripts/generate: its output depends on the contract only; drift and bad contracts are errors."""
 
 from __future__ import annotations
 

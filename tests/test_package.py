@@ -45,7 +45,7 @@ def alone(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def with_mock(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the Python of an environment with the wheel, its extra mock and pytest."""
+    """Return the Python of an environment with pytest and the wheel, including its extra `mock`."""
     requirement = f"flashback-client[mock] @ {wheel.as_uri()}"
     return environment(tmp_path_factory.mktemp("mock"), requirement)
 

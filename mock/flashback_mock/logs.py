@@ -57,7 +57,7 @@ def to_stderr(level: str, form: str) -> None:
 
 
 def text_line(record: logging.LogRecord) -> str:
-    """Return a line for people, without line breaks or escape sequences, which an id may have."""
+    """Return a readable line without the line breaks or escape sequences that an id may contain."""
     entry: object = record.msg
     if isinstance(entry, Entry):
         about = f"id {entry.configuration or 'unknown'}, request {entry.request_id}"

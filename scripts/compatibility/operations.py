@@ -147,7 +147,7 @@ def operations(contract: Contract) -> Iterator[Operation]:
 
 
 def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
-    """Map (old entry, new entry, is a success) to a status to which both entries apply.
+    """Map each (old entry, new entry, is success) to a status that both entries cover.
 
     Undocumented statuses are represented by one in each class that neither contract names.
     """

@@ -195,7 +195,7 @@ def test_interrupted_run_gives_no_verdict(
 
 
 def test_outer_pytest_does_not_matter(command: Contract) -> None:
-    """Options for another pytest, in PYTEST_ADDOPTS, change nothing."""
+    """Options in PYTEST_ADDOPTS, meant for another pytest run, have no effect."""
     done = command("-k", "test_missing_body", PYTEST_ADDOPTS="--collect-only")
     assert done.status == 0, done.output
     assert done.promise("test_missing_body_is_refused")["outcome"] == "kept"

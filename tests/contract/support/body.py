@@ -23,7 +23,7 @@ NOT_JSON = {
 
 
 def reasons_against(request: Request) -> list[Rule]:
-    """Return every reason that the request's headers and body give; none if they are valid."""
+    """Return every reason to refuse the request for its headers or body; none if they are valid."""
     return [*_of_media_type(request), *_of_coding(request), *_of_body(request)]
 
 

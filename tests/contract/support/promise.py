@@ -177,7 +177,7 @@ class Promise:
         return self.backend.exchange(request)
 
     def exchange_renamed(self, request: Request) -> Exchange:
-        """Return the exchange of a request; if its name may be taken, repeat it with another."""
+        """Return the exchange of a request; if its name may be in use, retry with another name."""
         exchange = self.exchange(request)
         may_be_taken = exchange.status == 400 and "name" in request.text_fields
         if may_be_taken and expectation_of(request).must_succeed:

@@ -110,7 +110,7 @@ def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
 
 
 def bodies() -> Iterator[Any]:
-    """Yield bodies of any fields, in any order, and in every spelling that JSON allows."""
+    """Yield bodies with every combination of fields, and with unusual whitespace and escapes."""
     everything = {**EVERYTHING, **fresh()}
     for size in range(len(everything) + 1):
         for number, fields in enumerate(combinations(everything, size)):

@@ -55,7 +55,7 @@ def test_processes_share_a_store(place: Place, mocks: Mocks, run: Run) -> None:
     """Two processes that start at the same time on an empty schema create and share one store.
 
     The keys rotate while both update: every answer is 200, and every secret opens afterwards.
-    This also holds if the URL asks for another isolation level, which would miss a new key.
+    This also holds if the URL sets another isolation level, which would hide a new key.
     """
     place.location = f"{place.location}&default_transaction_isolation=serializable"
     with mocks.on(place, 2) as (one, other):
