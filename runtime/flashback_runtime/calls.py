@@ -6,10 +6,10 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from email.message import Message
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Generic, NamedTuple, Self, TypeVar, cast
 
-from .connections import httpx
 from .errors import (
     ApiStatusError,
     FlashbackError,
@@ -122,8 +122,12 @@ class Response(Generic[P]):
     @property
     def text(self) -> str:
         """The body in the charset that the service names, else UTF-8; never fails."""
-        media_type = {"content-type": self.headers.get("content-type", "")}
-        return httpx.Response(200, headers=media_type, content=self.content).text
+        message = Message()
+        message["content-type"] = self.headers.get("content-type", "")
+        try:
+            return self.content.decode(message.get_content_charset("utf-8"), "replace")
+        except (LookupError, ValueError):  # httpx's own text raises for names such as hex, idna
+            return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:
         """Return the body as JSON, with or without a byte order mark; raise ValueError."""

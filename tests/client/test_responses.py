@@ -114,15 +114,14 @@ def test_byte_order_mark_is_ignored(update: Any, status: int) -> None:
 
 def test_text_of_another_charset_is_readable() -> None:
     """Response.text follows the charset of the Content-Type, and never fails."""
-    page = {"content-type": "text/html; charset=latin-1"}
-    service = Service(
-        httpx.Response(418, content="é".encode("latin-1"), headers=page),
-        httpx.Response(418, content=b"\xff", headers={"content-type": "text/html; charset=zz"}),
-    )
-    with blocking(service) as client:
-        call = update_ai_llm.prepare(ID, body=UpdateAiLlmRequest(name="n"))
-        assert client.send(call).text == "é"
-        assert client.send(call).text == "\ufffd"
+    odd = ("zz", "hex", "rot13", "zlib", "idna", "punycode", "undefined")
+    answers = [(charset, b"\xff", "\ufffd") for charset in odd]
+    answers.append(("latin-1", b"\xe9", "é"))
+    call = update_ai_llm.prepare(ID, body=UpdateAiLlmRequest(name="n"))
+    for charset, content, text in answers:
+        page = {"content-type": f"text/html; charset={charset}"}
+        with blocking(Service(httpx.Response(418, content=content, headers=page))) as client:
+            assert client.send(call).text == text
 
 
 @pytest.mark.parametrize("packed", [True, False], ids=["gzip", "plain"])
