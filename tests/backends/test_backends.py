@@ -4,7 +4,8 @@ import pytest
 
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
-from tests.faults.judge import BROKEN, KEPT, environment, judge_url
+from tests.faults.backend import environment
+from tests.faults.judge import BROKEN, KEPT, judge_url
 
 VARIABLES = environment(TOKENS, IDS)
 

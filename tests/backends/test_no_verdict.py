@@ -8,7 +8,8 @@ import pytest
 from tests.backends.certificates import self_signed
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
-from tests.faults.judge import KEPT, NO_VERDICT, Judgement, environment, judge, judge_url
+from tests.faults.backend import environment
+from tests.faults.judge import KEPT, NO_VERDICT, Judgement, judge, judge_url
 from tests.faults.unusable import UNUSABLE
 
 VARIABLES = environment(TOKENS, IDS)

@@ -12,8 +12,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from tests.faults.backend import Change, serving
-from tests.faults.judge import Judgement, environment, judge_url
+from tests.faults.backend import Change, environment, serving
+from tests.faults.judge import Judgement, judge_url
 
 Contract = Callable[..., Judgement]
 Backend = Callable[..., AbstractContextManager[dict[str, str]]]

@@ -9,8 +9,7 @@ import pytest
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
 from tests.contract_command.conftest import Backend, Contract
-from tests.faults.backend import Answer, Request
-from tests.faults.judge import environment
+from tests.faults.backend import Answer, Request, environment
 
 
 def paste(line: str, variables: dict[str, str], folder: Path) -> str:

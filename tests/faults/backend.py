@@ -6,7 +6,7 @@ import json
 import re
 import threading
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,6 +17,25 @@ from multidict import CIMultiDict
 
 import flashback_mock
 from flashback_mock.http import messages
+
+VARIABLES = {
+    "FLASHBACK_ADMIN_TOKEN": "admin",
+    "FLASHBACK_READER_TOKEN": "reader",
+    "FLASHBACK_STRANGER_TOKEN": "stranger",
+    "FLASHBACK_EXPIRED_TOKEN": "expired",
+    "FLASHBACK_TOKEN": "owner",
+}
+ID_VARIABLES = {
+    "FLASHBACK_FOREIGN_AI_LLM_ID": "foreign",
+    "FLASHBACK_SIBLING_AI_LLM_ID": "sibling",
+    "FLASHBACK_AI_LLM_ID": "main",
+}
+
+
+def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables with the tokens and ids of each role."""
+    variables = {variable: tokens[role] for variable, role in VARIABLES.items()}
+    return variables | {variable: ids[role] for variable, role in ID_VARIABLES.items()}
 
 
 class _Message:

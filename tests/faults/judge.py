@@ -11,18 +11,6 @@ from tests.faults import forks
 from tests.faults.changes import NamedChange
 
 KEPT, BROKEN, NO_VERDICT = 0, 1, 2
-VARIABLES = {
-    "FLASHBACK_ADMIN_TOKEN": "admin",
-    "FLASHBACK_READER_TOKEN": "reader",
-    "FLASHBACK_STRANGER_TOKEN": "stranger",
-    "FLASHBACK_EXPIRED_TOKEN": "expired",
-    "FLASHBACK_TOKEN": "owner",
-}
-ID_VARIABLES = {
-    "FLASHBACK_FOREIGN_AI_LLM_ID": "foreign",
-    "FLASHBACK_SIBLING_AI_LLM_ID": "sibling",
-    "FLASHBACK_AI_LLM_ID": "main",
-}
 
 
 @dataclass
@@ -49,12 +37,6 @@ class Judgement:
         promises = {promise["name"]: promise for promise in self.verdict["promises"]}
         promise: dict[str, Any] = promises[name]
         return promise
-
-
-def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables with the tokens and ids of each role."""
-    variables = {variable: tokens[role] for variable, role in VARIABLES.items()}
-    return variables | {variable: ids[role] for variable, role in ID_VARIABLES.items()}
 
 
 def judge(
