@@ -36,14 +36,19 @@ def test_health_and_index(admin: httpx.Client, mock: Mock) -> None:
     assert paths["/__admin/requests"] == ["GET", "DELETE"]
 
 
-def test_requests_are_listed_awaited_and_cleared(
-    admin: httpx.Client, http: httpx.Client, mock: Mock
-) -> None:
-    """The request log can be read, searched, waited for and cleared."""
-    main = mock.ids["main"]
+def send_three(http: httpx.Client, main: str) -> None:
+    """Send a valid update, an invalid one, and another method."""
     http.put(main, json={"name": "x", "secret": "y"}, headers={"X-Request-Id": "r-1"})
     http.put(main, json={"nme": "x"})
     http.get(main)
+
+
+def test_requests_are_listed_and_cleared(
+    admin: httpx.Client, http: httpx.Client, mock: Mock
+) -> None:
+    """The request log can be read and cleared."""
+    main = mock.ids["main"]
+    send_three(http, main)
     listed = admin.get("requests").json()
     assert listed["total"] == 3
     first = dict(listed["requests"][0])
@@ -63,6 +68,15 @@ def test_requests_are_listed_awaited_and_cleared(
     assert admin.get("requests?last=1").json()["requests"] == listed["requests"][2:]
     for odd in ("-1", "x", "9" * 5000, "%C2%B2"):
         assert admin.get(f"requests?last={odd}").json() == listed
+    assert admin.delete("requests").json() == {"requests": [], "total": 0}
+    assert mock.requests == []
+
+
+def test_requests_are_searched_and_awaited(
+    admin: httpx.Client, http: httpx.Client, mock: Mock
+) -> None:
+    """The request log can be searched, and waited for."""
+    send_three(http, mock.ids["main"])
     for criteria, count in (
         ({}, 3),
         ({"method": "PUT"}, 2),
@@ -76,8 +90,6 @@ def test_requests_are_listed_awaited_and_cleared(
     missing = admin.post("requests/wait", json={"status": 500, "timeout": 50})
     assert missing.status_code == 504
     assert "expected 1 request(s) with status=500 in 0.05 s, got 0" in missing.json()["message"]
-    assert admin.delete("requests").json() == {"requests": [], "total": 0}
-    assert mock.requests == []
 
 
 def test_settings_plan_answers_until_they_are_cleared(
