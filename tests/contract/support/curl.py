@@ -1,14 +1,29 @@
 """A shell command that repeats a request, with given tokens as shell expressions."""
 
+import base64
+import json
 import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from support.exchange import Request
 
 LONGEST_BODY = 2000  # characters that are still readable on one line
 VARIABLE = re.compile(r"\$\{\w+\}")
+
+
+def spellings_of(token: str) -> dict[str, str]:
+    """Return the token in other encodings, each with the shell expression for a variable `@`."""
+    octets = token.encode()
+    quoted = "import sys, urllib.parse as url; print(url.quote(sys.stdin.read(), safe=''))"
+    return {
+        base64.b64encode(octets).decode(): '$(printf %s "${@}" | base64 -w0)',
+        octets.hex(): "$(printf %s \"${@}\" | od -An -tx1 | tr -d ' \\n')",
+        quote(token, safe=""): f'$(printf %s "${{@}}" | python3 -c "{quoted}")',
+        json.dumps(token)[1:-1].replace("/", "\\/"): '$(printf %s "${@}" | sed "s,/,\\\\/,g")',
+    }
 
 
 class Redactor:
@@ -20,6 +35,8 @@ class Redactor:
         self._pattern = re.compile("(?!)")
         for variable, token in tokens.items():
             self.learn(token, f"${{{variable}}}")
+            for spelling, expression in spellings_of(token).items():
+                self.learn(spelling, expression.replace("@", variable))
 
     def learn(self, secret: str, expression: str) -> None:
         """Replace the secret by the shell expression from now on."""

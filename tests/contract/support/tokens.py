@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from support import values
 from support.backend import TOKENS, WRITER, Backend
+from support.curl import spellings_of
 
 SCHEMES = "Basic", "Token", "Digest", "ApiKey", "JWT", "OAuth", "Bearers", "Beare", "Bearer Bearer"
 
@@ -38,7 +39,7 @@ def near(backend: Backend) -> Iterator[str]:
             derived |= _derived(token)
             made += [token[0], f"{token} {token}", f"{token} x", f"x {token}"]
             made += values.spellings("\"@\" '@' @,@ @, @. @%00 token=@ <@> @; @.x", token)
-            made.append(quote(token, safe="") + "%20")
+            made.append(f"{quote(token, safe='')}%20")
         for copy, expression in derived.items():
             backend.redactor.learn(copy, expression.replace("@", variable))
         for wrong in (*made, *derived):
@@ -55,8 +56,7 @@ def _derived(token: str) -> dict[str, str]:
         token[1:]: "${@#?}",
         token[::-1]: '$(printf %s "${@}" | rev)',
         token.swapcase(): '$(printf %s "${@}" | tr a-zA-Z A-Za-z)',
-        base64.b64encode(octets).decode(): '$(printf %s "${@}" | base64 -w0)',
-        octets.hex(): "$(printf %s \"${@}\" | od -An -tx1 | tr -d ' \\n')",
+        **spellings_of(token),
         digest: '$(printf %s "${@}" | sha256sum | cut -c1-64)',
         f"%{octets[0]:02X}{token[1:]}": f"%{octets[0]:02X}${{@#?}}",
     }
@@ -66,12 +66,14 @@ def other_schemes(backend: Backend) -> Iterator[str]:
     """Yield headers with a valid token under another scheme, or under none, or a scheme alone."""
     yield from ("", "Bearer", "Bearer ", "Bearer:")
     for variable in backend.users(*TOKENS):
-        yield from (f"{scheme} {backend.given[variable]}" for scheme in SCHEMES)
+        token = backend.given[variable]
+        yield from (f"{scheme} {token}" for scheme in SCHEMES)
+        pairs = ":@ @: user:@ @:x @" if variable == WRITER else "user:@"
+        for pair in values.spellings(pairs, token):
+            coded = base64.b64encode(pair.encode()).decode()
+            printed = pair.replace(token, f"${{{variable}}}")
+            backend.redactor.learn(coded, f'$(printf %s "{printed}" | base64 -w0)')
+            yield f"Basic {coded}"
     token = backend.given[WRITER]
-    for pair in values.spellings(":@ @: user:@ @:x @", token):
-        coded = base64.b64encode(pair.encode()).decode()
-        printed = pair.replace(token, f"${{{WRITER}}}")
-        backend.redactor.learn(coded, f'$(printf %s "{printed}" | base64 -w0)')
-        yield f"Basic {coded}"
     yield from values.spellings("@ Bearer:@ Bearer=@ Bearer@ Bearer,@", token)
     yield from (f"Token token={token}", f'Token token="{token}"', f'Bearer token="{token}"')

@@ -182,15 +182,16 @@ def _example(run: Run, example: Example, body_file: str) -> Document:
             "body": None if needs_file else request.body.decode(errors="replace"),
             "body_file": body_file if file else None,
         },
-        "response": _response(example.exchange.response),
+        "response": _response(example.exchange.response, redactor),
     }
 
 
-def _response(response: Response | None) -> Document | None:
+def _response(response: Response | None, redactor: curl.Redactor) -> Document | None:
     if response is None:
         return None
     headers = [list(header) for header in response.headers]
-    return {**asdict(response), "headers": headers, "body": shortened(response.text)}
+    body = shortened(redactor.redact(response.text))  # in this order: half a token is not known
+    return {**asdict(response), "headers": headers, "body": body}
 
 
 def _by_source(findings: Iterable[Finding]) -> dict[str, dict[str, int]]:
