@@ -190,6 +190,24 @@ def test_again_says_what_became_of_it(contract: Contract, backend: Backend, repo
     assert len(became) <= 3
 
 
+def test_repeated_name_is_not_flaky(contract: Contract, backend: Backend, reports: Path) -> None:
+    """A fixed backend is fixed for --again, although a repeated seed repeats the names."""
+    kept: dict[str, str] = {}
+    is_fixed: list[bool] = []
+
+    def keep_names(request: Request) -> Answer | None:
+        name = request.text("name")
+        owner = kept.setdefault(name, request.id)
+        return refused(400) if name and owner != request.id and not is_fixed else None
+
+    with backend(before=keep_names) as given:
+        first = contract("-k", "test_name_that_was_given_up", **given)
+        is_fixed.append(True)
+        again = contract("--again", str(reports / "verdict.json"), **given)
+    assert (first.status, again.status) == (1, 0)
+    assert again.verdict["promises"][0]["again"] == "fixed"
+
+
 def test_again_says_flaky(contract: Contract, backend: Backend, reports: Path) -> None:
     """A promise that is kept at first and broken when repeated is flaky."""
     state = {"readers": 0, "faulty from": 0}

@@ -15,7 +15,7 @@ from reports.progress import Progress
 from support import contract, deviations
 from support.exchange import NoVerdictError
 from support.findings import BrokenPromiseError
-from support.promise import OverBudget, Promise, Run
+from support.promise import NOT_SELECTED, OverBudget, Promise, Run
 from support.verdict import verdict_of
 
 FAULT = "a fault of the contract tests, not of the backend"
@@ -115,7 +115,7 @@ class Follower:
         if decisive:
             raise BrokenPromiseError(decisive)
         if promise.requests == 0:
-            pytest.skip("none of its values is of a selected source")
+            pytest.skip(NOT_SELECTED)
         return result
 
     @pytest.hookimpl(wrapper=True)

@@ -22,6 +22,7 @@ from support.rule import Breach, Rule
 
 AFTER_A_FINDING = 2.0  # seconds that a promise is tested after its first finding
 IN_ALL = 15.0  # seconds that all broken promises are tested after their first finding
+NOT_SELECTED = "none of its values is of a selected source"
 SUSPICIOUS = (0, 401, 403, 404, 405)  # with 5xx: statuses a backend may always return
 
 
@@ -142,6 +143,16 @@ class Promise:
         for way in ways:
             self.ask(**parts, **way)
 
+    def prepare(self, **parts: Any) -> None:
+        """Send an update that later requests depend on, if `--source` selects the promise."""
+        if not self.run.findings.is_selected(contract.CLAUSES[self.clause].source):
+            pytest.skip(NOT_SELECTED)
+        request = self.request(**parts)
+        is_wanted = self.is_wanted(expectation_of(request))
+        exchange = self.exchange(request)
+        if is_wanted:
+            self.hold(exchange)
+
     def expect(self, rule: Rule, **parts: Any) -> None:
         """Send a request that is judged by a rule that only this test knows."""
         request = self.request(**parts)
@@ -150,7 +161,7 @@ class Promise:
     def accept(self, body: dict[str, Any]) -> dict[str, Any]:
         """Send a valid update, under another name if its name is taken; return what was sent."""
         request = self.request(body=body)
-        if not self._is_wanted(expectation_of(request)):
+        if not self.is_wanted(expectation_of(request)):
             return body
         exchange = self.exchange_renamed(request)
         self.hold(exchange)
@@ -159,13 +170,13 @@ class Promise:
     def send(self, request: Request, expectation: Expectation | None = None) -> Exchange | None:
         """Send a prepared request, and check its exchange against the rules."""
         expectation = expectation or expectation_of(request)
-        if not self._is_wanted(expectation):
+        if not self.is_wanted(expectation):
             return None
         exchange = self.exchange(request)
         self.hold(exchange, expectation)
         return exchange
 
-    def _is_wanted(self, expectation: Expectation) -> bool:
+    def is_wanted(self, expectation: Expectation) -> bool:
         """Return whether `--source` selects a request; raise if there is no time for it."""
         if self.is_over_budget():
             raise OverBudget
