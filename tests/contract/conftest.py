@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 import pytest
 from schemathesis.schemas import BaseSchema
-from test_authentication import BAD_TOKENS
+from test_authentication import BAD_TOKENS, OTHER_CASES
 
 from support import contract, controls, deviations, generation, rules, values
 from support.again import Again
@@ -133,10 +133,13 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
 
 def _probe_open_door(run: Run) -> None:
     """Fail if the backend accepts updates without a valid token, even if that was deselected."""
-    for case in ("missing", "unknown"):
+    unknown = BAD_TOKENS["unknown"]
+    probes = [("missing", BAD_TOKENS["missing"]), ("unknown", unknown)]
+    probes += [("unknown", unknown | {"authorization": f"{scheme} x"}) for scheme in OTHER_CASES]
+    for case, parts in probes:
         name = f"test_bad_token_answers_401[{case}]"
         promise = run.promises.get(name) or Promise(name, "", "", "unauthorized", run)
-        request = promise.request(**BAD_TOKENS[case], body={})
+        request = promise.request(**parts, body={})
         expectation = expectation_of(request)
         exchange = promise.exchange(request)
         breach = rules.access(exchange, expectation)

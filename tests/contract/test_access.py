@@ -52,11 +52,12 @@ def test_unknown_id_answers_404(promise: Promise) -> None:
 
 
 @pytest.mark.clause("access-levels")
-def test_no_header_gives_access(promise: Promise) -> None:
+@pytest.mark.parametrize("token", [READER, STRANGER], ids=["READ", "none"])
+def test_no_header_gives_access(promise: Promise, token: str) -> None:
     """No header or parameter that names a user, a role or a workspace gives access."""
-    promise.need(READER)
+    promise.need(token)
     others = {"X-Workspace-Id": promise.backend.id, "X-Workspace": "*", "X-Access-Level": "ADMIN"}
     for name, value in (values.DATA["TRUSTED_HEADERS"] | others).items():
-        promise.ask(token=READER, headers={name: value}, body={}, words=f"`{name}: {value}`")
+        promise.ask(token=token, headers={name: value}, body={}, words=f"`{name}: {value}`")
     for query in ("admin=true", "role=ADMIN", "access=WRITE", "force=true", "debug=1"):
-        promise.ask(token=READER, query=query, body={}, words=f"the query `{query}`")
+        promise.ask(token=token, query=query, body={}, words=f"the query `{query}`")

@@ -6,6 +6,7 @@ import pytest
 
 from support import tokens, values
 from support.backend import EXPIRED, FOREIGN_ID, READER, STRANGER, WRITER
+from support.contract import LARGEST_BODY
 from support.exchange import User
 from support.promise import Promise
 from support.rule import Rule
@@ -17,6 +18,7 @@ OTHER_SCHEME = User("other-scheme", "with a valid token under another scheme", i
 ELSEWHERE = User("token-elsewhere", "with a valid token in another place", is_valid=False)
 TWO_TOKENS = User("two-tokens", "with two tokens", is_valid=False)
 WRONG = "Bearer wrong"
+OTHER_CASES = ("bearer", "BEARER", "bEaReR")
 BAD_TOKENS: dict[str, dict[str, Any]] = {
     "missing": {"token": None},
     "unknown": {"user": UNKNOWN, "authorization": WRONG},
@@ -36,12 +38,14 @@ def test_bad_token_answers_401(promise: Promise, token: str) -> None:
         promise.ask_each(values.SOME_WAYS, id=id, **bad)
     for name, value in (("Content-Type", None), ("Content-Type", "x"), ("Content-Encoding", "x")):
         promise.ask(headers={name: value}, **bad)
-    promise.ask(body=b" " * 300_000, **bad)
+    promise.ask(body=b" " * (LARGEST_BODY + 1), **bad)
 
 
 def test_near_token_answers_401(promise: Promise) -> None:
     """A token that is nearly a valid one, or shaped like one, gets a 401."""
     backend = promise.backend
+    for scheme in OTHER_CASES:
+        promise.ask(user=UNKNOWN, authorization=f"{scheme} wrong", body={})
     for guess in tokens.guesses():
         promise.ask(user=UNKNOWN, authorization=f"Bearer {guess}", body={})
     for wrong in tokens.near(backend):
@@ -79,7 +83,7 @@ def test_no_header_replaces_a_token(promise: Promise) -> None:
 def test_scheme_counts_in_any_case(promise: Promise) -> None:
     """The scheme's name is case-insensitive."""
     token = promise.backend.given[WRITER]
-    for scheme in ("bearer", "BEARER", "bEaReR"):
+    for scheme in OTHER_CASES:
         rule = Rule("scheme-case", "other-case", f"the scheme written `{scheme}`", {200})
         promise.expect(rule, authorization=f"{scheme} {token}")
 

@@ -3,6 +3,7 @@
 import pytest
 
 from support import values
+from support.backend import ADMIN
 from support.contract import LARGEST_BODY
 from support.promise import Promise
 
@@ -22,6 +23,8 @@ def test_unreadable_body_is_refused(promise: Promise) -> None:
         promise.ask(body=octets)
     promise.ask(body=(b"{",))
     promise.ask(body=(b'{"key": "\xff', b'"}'))
+    for token in promise.backend.users(ADMIN):
+        promise.ask_each([{"body": body} for body in values.INVALID], token=token)
 
 
 @pytest.mark.clause("body-size")
@@ -38,6 +41,7 @@ def test_other_media_type_is_refused(promise: Promise) -> None:
     """A valid body under any other media type is refused."""
     for media_type in values.DATA["OTHER_MEDIA_TYPES"]:
         promise.ask(headers={"Content-Type": media_type})
+    promise.ask(headers={"Content-Type": "text/plain"}, body=(values.TEXT[:9], values.TEXT[9:]))
 
 
 @pytest.mark.clause("media-type")

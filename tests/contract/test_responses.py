@@ -28,7 +28,7 @@ def bodies(fresh: dict[str, str]) -> Iterator[Any]:
         yield {**fresh, field: ""}
     yield from ({"secret": value + " " * 2000, "key": value}, {**fresh, "unknown": "x"})
     yield json.dumps(fresh)[:-1].encode()
-    yield json.dumps(fresh).encode() + b" " * 300_000
+    yield json.dumps(fresh).encode() + b" " * contract.LARGEST_BODY
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def answers_alone(promise: Promise, steps: list[Step]) -> dict[str, int]:
     """Return how each step is answered alone: on a new connection, after a reference request."""
     statuses: dict[str, int] = {}
     for step in steps:
-        promise.ask(body={})
+        promise.prepare(body={})
         request = request_of(promise, step).again()
         exchange = promise.exchange(request)
         promise.hold(exchange)
@@ -99,8 +99,7 @@ def test_answer_does_not_depend_on_what_came_before(promise: Promise) -> None:
     before = "the first request"
     for step in sequence:
         request = request_of(promise, step)
-        exchange = promise.exchange(request)
-        promise.hold(exchange, like(alone[repr(step)], request, "after-others", f"after {before}"))
+        promise.send(request, like(alone[repr(step)], request, "after-others", f"after {before}"))
         before = expectation_of(request).words
 
 

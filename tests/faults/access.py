@@ -34,9 +34,14 @@ FAULTS.answers(
     reader_is_not_authenticated=lambda request: request.role == "reader",
 )
 FAULTS.grants(
-    "test_no_header_gives_access",
+    "test_no_header_gives_access and READ",
     role_in_a_header_only=lambda request: request.headers.get("x-role") == "ADMIN",
     role_in_the_query_only=lambda request: "role=ADMIN" in request.query,
+)
+FAULTS.grants_to(
+    "stranger",
+    "test_no_header_gives_access and none",
+    workspace_in_a_header_only=lambda request: "x-workspace-id" in request.headers,
 )
 FAULTS.grants_to(
     "stranger",
@@ -127,6 +132,12 @@ def writer_may_not_update_right_after_an_admin(request: Request) -> Answer | Non
     before = request.memory.get("role")
     request.memory["role"] = request.role
     return refused(403) if (before, request.role) == ("admin", "owner") else None
+
+
+@FAULTS.before("test_name_is_unique_in_its_workspace")
+def name_among_five_fields_is_lost_only(request: Request) -> None:
+    if len(request.fields) == 5:
+        request.set_fields({**request.fields, "name": f"lost {request.count('lost')}"})
 
 
 FAULTS.changes_answer(

@@ -27,6 +27,12 @@ def _has_a_wrong_type(request: Request) -> bool:
 
 
 FAULTS.grants(
+    "test_near_token_answers_401",
+    any_token_with_a_lower_case_scheme_only=lambda request: request.authorization.startswith(
+        "bearer "
+    ),
+)
+FAULTS.grants(
     "test_bad_token_answers_401 and missing",
     missing_token_is_the_owners=lambda request: "authorization" not in request.headers,
     missing_token_may_change_nothing_only=lambda request: (
@@ -211,6 +217,7 @@ FAULTS.grants(
     "test_other_scheme_answers_401",
     "admin",
     admin_under_another_scheme_only=lambda request: request.authorization == "Token admin-token",
+    admin_with_basic_credentials_only=lambda request: _basic(request).endswith(":admin-token"),
 )
 FAULTS.changes_request(
     "test_bad_token_answers_401 and missing",

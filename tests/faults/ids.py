@@ -13,6 +13,7 @@ FAULTS.takes_id_for(
     "test_near_id_is_refused",
     "main",
     id_with_a_suffix=lambda request: request.id.startswith(request.ids["main"]),
+    id_without_its_last_letter_decides=lambda request: request.id[:-1] == request.ids["main"][:-1],
     id_short_of_a_letter=lambda request: request.id == request.ids["main"][:-1],
     id_is_a_pattern=lambda request: request.id in ("%", "*"),
     id_null_only=lambda request: request.id == "null",

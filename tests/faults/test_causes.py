@@ -33,7 +33,7 @@ def test_promise_without_a_right_answer_is_not_kept() -> None:
     """A promise whose every exchange shows another's finding is not tested."""
     promises = "test_reader_may_not_update or test_no_header_gives_access"
     judgement = judge(BACKENDS[TOGETHER[1]], promises=promises)
-    promise = judgement.promise("test_no_header_gives_access")
+    promise = judgement.promise("test_no_header_gives_access[READ]")
     assert promise["outcome"] == "not tested", judgement.output
     assert promise["reason"] == "hidden by access-levels/READ/200"
 

@@ -25,6 +25,9 @@ def _rename_field(request: Request, wrong: str, right: str) -> None:
 FAULTS.accepts(
     "test_near_miss_answers_400 and aiType",
     types_in_lower_case=lambda request: request.text("aiType").upper() in TYPES,
+    types_in_lower_case_among_fields_only=lambda request: (
+        request.text("aiType").islower() and len(request.fields) > 1
+    ),
     types_in_title_case_only=lambda request: request.text("aiType") in ("Openai", "Aws", "Other"),
     types_in_full_width_only=lambda request: (
         unicodedata.normalize("NFKC", request.text("aiType")) in TYPES
@@ -94,6 +97,9 @@ FAULTS.accepts(
         {f.lower() for f in request.fields} <= {f.lower() for f in FIELDS}
     ),
     fields_in_snake_case_only=lambda request: "ai_type" in request.fields,
+    fields_in_snake_case_among_others_only=lambda request: (
+        "ai_type" in request.fields and len(request.fields) > 1
+    ),
     field_id_only=lambda request: "id" in request.names,
     field_proto_only=lambda request: "__proto__" in request.fields,
     unknown_fields_that_are_null_only=lambda request: (
@@ -121,6 +127,7 @@ FAULTS.accepts(
     nul_at_the_end_only=lambda request: request.body.endswith(b"}\x00"),
     line_breaks_in_strings_only=lambda request: b"a\nb" in request.body,
     broken_bodies_in_chunks_only=lambda request: request.is_chunked,
+    any_body_of_an_admin_only=lambda request: request.role == "admin" and request.is_for("main"),
     broken_text_in_chunks_only=lambda request: request.is_chunked and b"\xff" in request.body,
 )
 FAULTS.refuses(
@@ -146,6 +153,9 @@ FAULTS.refuses(
 FAULTS.accepts(
     "test_other_media_type_is_refused",
     any_media_type=lambda request: request.fields,
+    plain_text_in_chunks_only=lambda request: (
+        request.media_type == "text/plain" and request.is_chunked
+    ),
     plain_text_only=lambda request: request.media_type == "text/plain",
     suffixed_media_types_only=lambda request: "+json" in request.media_type,
 )
