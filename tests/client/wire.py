@@ -16,7 +16,7 @@ Behaviour = Callable[[socket.socket, "Request", int], None]
 
 @dataclass
 class Request:
-    """One request as it arrived."""
+    """One request as the server received it."""
 
     method: str
     target: str
@@ -27,7 +27,7 @@ class Request:
 
 @dataclass
 class Wire:
-    """A listening server: its address and the requests it received."""
+    """A running server: its address, its requests and its connections."""
 
     url: str = ""
     requests: list[Request] = field(default_factory=list[Request])
@@ -40,7 +40,7 @@ class Wire:
             time.sleep(0.01)
 
     def all_end(self) -> bool:
-        """Whether every connection is closed within a second."""
+        """Return whether every connection is closed within a second."""
         until = time.monotonic() + 1
         while self.ended < self.connections and time.monotonic() < until:
             time.sleep(0.01)
@@ -50,18 +50,17 @@ class Wire:
 def answer(
     status: int = 200, body: bytes | dict[str, object] | None = None, **headers: str
 ) -> bytes:
-    """An HTTP/1.1 answer; header names are written with `_` for `-`."""
+    """Return an HTTP/1.1 response. Header names are written with `_` for `-`."""
     if body is None:
         body = {"success": status < 300, "message": f"answer {status}"}
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    given = {"Content-Type": "application/json", "Content-Length": str(len(content))}
-    given |= {name.replace("_", "-"): value for name, value in headers.items()}
-    lines = [f"HTTP/1.1 {status} Said", *(f"{name}: {value}" for name, value in given.items())]
-    return "\r\n".join([*lines, "", ""]).encode() + content
+    fields = {"Content-Type": "application/json", "Content-Length": str(len(content)), **headers}
+    lines = [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
+    return "\r\n".join([f"HTTP/1.1 {status} Said", *lines, "", ""]).encode() + content
 
 
 def says(*answers: bytes) -> Behaviour:
-    """Sends these answers in turn, and repeats the last one."""
+    """Send these responses in turn, and repeat the last one."""
 
     def behave(connection: socket.socket, _: Request, number: int) -> None:
         connection.sendall(answers[min(number, len(answers) - 1)])
@@ -70,19 +69,21 @@ def says(*answers: bytes) -> Behaviour:
 
 
 def hangs_up(connection: socket.socket, _: Request, __: int) -> None:
-    """Closes the connection without an answer."""
+    """Close the connection without a response."""
     connection.shutdown(socket.SHUT_RDWR)
 
 
 def waits_for_close(connection: socket.socket, _: Request, __: int) -> None:
-    """Never answers; waits until the client disconnects."""
+    """Send nothing, and wait until the client disconnects."""
     connection.recv(1)
 
 
 @contextmanager
 def serving(behave: Behaviour) -> Generator[Wire]:
-    """A server on a free port of 127.0.0.1; `behave` gets every request and its number."""
-    wire, lock, open_ones = Wire(), threading.Lock(), list[socket.socket]()
+    """Run a server on a free loopback port; `behave` gets every request and its number."""
+    wire = Wire()
+    lock = threading.Lock()
+    open_connections: list[socket.socket] = []
     threads: list[threading.Thread] = []
 
     def converse(connection: socket.socket, name: int) -> None:
@@ -100,7 +101,7 @@ def serving(behave: Behaviour) -> Generator[Wire]:
             while True:
                 connection, _ = listener.accept()
                 wire.connections += 1
-                open_ones.append(connection)
+                open_connections.append(connection)
                 thread = threading.Thread(target=converse, args=(connection, wire.connections))
                 threads.append(thread)
                 thread.start()
@@ -114,7 +115,7 @@ def serving(behave: Behaviour) -> Generator[Wire]:
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             acceptor.join()
-            for connection in open_ones:
+            for connection in open_connections:
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
             for thread in threads:

@@ -66,7 +66,7 @@ class UpdateAiLlmRequest:
         key: str | Secret | Unset = UNSET,
         secret: str | Secret | Unset = UNSET,
     ) -> None:
-        """Box the credentials first, so that no frame that raises holds one; raise ArgumentError."""
+        """Put credentials in boxes first, so that no traceback shows them; raise ArgumentError."""
         key = box(key)
         secret = box(secret)
         cast("Any", self).__attrs_init__(
@@ -78,7 +78,7 @@ class UpdateAiLlmRequest:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object to send, credentials in clear."""
+        """Return the model as a JSON object, with credentials as text."""
         fields: dict[str, Any] = {}
         if not isinstance(self.name, Unset):
             fields["name"] = self.name
@@ -98,7 +98,7 @@ class UpdateAiLlmRequest:
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
-        """Return the model of a JSON object; raise TypeError, ValueError or KeyError."""
+        """Return a model of the JSON object; raise TypeError, ValueError or KeyError."""
         if not isinstance(cast("object", src_dict), Mapping):
             raise TypeError("UpdateAiLlmRequest must be an object")
         src_dict = box_values(
