@@ -17,6 +17,7 @@ from .secrets import (
     Secret,
     cut_frames,
     exception_chain,
+    is_raised_by_user_code,
     passes_user_code,
     redact,
     root_cause,
@@ -43,22 +44,24 @@ async def attempt(
         return await _exchange(running, token, ends_at)
     except BaseException as raised:  # noqa: BLE001 - raised again below, or returned
         error = raised
-    cut_frames(error)
+    cut_frames(error, running.handled)
+    if _is_error_of_a_hook(error, running):
+        raise error
     if isinstance(error, TimeLimitError):
         error = httpx.ReadTimeout("no complete response within the time limit")
     if isinstance(error, httpx.HTTPStatusError):  # of a hook that calls raise_for_status()
         return _response(running, error.response, None)
-    root = root_cause(error)
+    root = root_cause(error, running.handled)
     is_library_error = isinstance(error, _LIBRARY_ERRORS)
-    if isinstance(root, OSError) and root is not error and passes_user_code(root):
+    if is_library_error and isinstance(root, TimeoutError) and is_raised_by_user_code(root):
         # A signal handler raised TimeoutError, which httpcore took for its own timeout.
-        raise root if is_library_error else error
+        raise root
     is_closed = running.connections.closed
     is_expected = isinstance(error, OSError) or is_closed
     is_ours = is_library_error or (is_expected and not passes_user_code(error))
     if not isinstance(error, Exception) or not is_ours:
         raise error
-    _redact_chain(error, running.secrets(), running.call.method)
+    _redact_chain(error, running)
     return Failure(
         "the client was closed during the call" if is_closed else _in_words(error, root),
         error,
@@ -94,7 +97,8 @@ def _request(
         "cookies": call.cookies,
     }
     if isinstance(http, (httpx.Client, httpx.AsyncClient)):
-        options["extensions"] = {"timeout": _timeouts(http.timeout.as_dict(), ends_at)}
+        timeouts = _timeouts(http.timeout.as_dict(), ends_at)
+        options["extensions"] = {"timeout": timeouts, "flashback": running}
         return http.build_request(call.method, running.url, content=content, **options)
     options["extensions"] = {"timeout": _timeouts({"connect": _CONNECT_TIMEOUT}, ends_at)}
     # Without a stream, httpx would build the headers twice, which takes a tenth of a call.
@@ -145,15 +149,29 @@ def _response(running: RunningCall, response: httpx.Response, body: bytes | None
     return found
 
 
-def _redact_chain(error: BaseException, secrets: list[Secret], method: str) -> None:
+def _is_error_of_a_hook(error: BaseException, running: RunningCall) -> bool:
+    """Return whether a hook of the given httpx client failed in a request of its own."""
+    if not running.connections.has_hooks:
+        return False
+    if not isinstance(error, (httpx.RequestError, httpx.HTTPStatusError)):
+        return False
+    try:
+        request = error.request
+    except RuntimeError:  # the error has no request
+        return False
+    return request.extensions.get("flashback") is not running
+
+
+def _redact_chain(error: BaseException, running: RunningCall) -> None:
     """Redact the texts of the exception chain, and remove the requests that it contains."""
-    for member in exception_chain(error):
+    secrets = running.secrets()
+    for member in exception_chain(error, running.handled):
         member.args = tuple(
             redact(argument, secrets) if isinstance(argument, str) else argument
             for argument in member.args
         )
         if isinstance(member, httpx.RequestError):
-            member.request = httpx.Request(method, "/")
+            member.request = httpx.Request(running.call.method, "/")
 
 
 def _in_words(error: BaseException, root: BaseException) -> str:

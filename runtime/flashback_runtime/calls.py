@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from collections.abc import Callable, Mapping
 from email.message import Message
@@ -18,7 +19,7 @@ from .errors import (
     UnexpectedStatusError,
 )
 from .fields import UNSET
-from .secrets import Secret, redact, secrets_in
+from .secrets import Secret, cut_frames, redact, secrets_in
 from .settings import Settings
 from .transport import Connections
 
@@ -66,6 +67,8 @@ class RunningCall:
         self.settings = settings
         self.connections = connections
         self.url = settings.base_url + call.path
+        self.handled = sys.exception()
+        """The exception that the caller is handling, to which exceptions of the call are linked."""
         self.started = time.monotonic()
         self.deadline = self.started + settings.timeout
         self.tokens: list[Secret] = []
@@ -89,13 +92,24 @@ class RunningCall:
         }
         return kind(f"{self.call.method} {self.url}: {text} ({details})", known | facts)
 
+    def forget_credentials(self) -> None:
+        """Keep only what errors of the response need, so that a pickle has no credential."""
+        self.call = self.call._replace(body=UNSET)
+        self.tokens = []
+        self.handled = None
+        del self.settings, self.connections
+
     def secrets(self) -> list[Secret]:
         """Return the credentials that this call has sent."""
         return [*self.tokens, *secrets_in(self.call.body)]
 
     def redacted(self, text: str) -> str:
-        """Return the text on one line, without the credentials of this call."""
-        return printable(redact(text, self.secrets()))
+        """Return the text without the credentials of this call."""
+        try:
+            return redact(text, self.secrets())
+        except BaseException as error:  # of a signal handler
+            cut_frames(error, self.handled)
+            raise
 
 
 class Failure(NamedTuple):
@@ -205,11 +219,15 @@ class Response(Generic[P]):
 
     def redact(self) -> None:
         """Redact the credentials of the call in body and headers, since errors contain them."""
-        secrets = self._running.secrets()
-        body = redact(self.content.decode("utf-8", "surrogateescape"), secrets)
+        redacted = self._running.redacted
+        body = redacted(self.content.decode("utf-8", "surrogateescape"))
         self.content = body.encode("utf-8", "surrogateescape")
+        as_json = self.content.decode(json.detect_encoding(self.content), "replace")
+        for text in (as_json, self.text, self.content.decode("latin-1")):
+            if redacted(text) != text:
+                self.content = b"***"
         names = self.headers.keys()
-        self.headers = Headers({name: redact(self.headers[name], secrets) for name in names})
+        self.headers = Headers({name: redacted(self.headers[name]) for name in names})
 
 
 def printable(text: str) -> str:

@@ -60,7 +60,8 @@ class BaseClient(Generic[C, T]):
         self._check_given(http_client, transport)
         if base_url is None and http_client is not None:
             base_url = str(http_client.base_url) or None
-        defaults = Settings.defaults(self._service, allow_http=allow_http)
+        given = http_client or transport
+        defaults = Settings.defaults(self._service, allow_http=allow_http, trust_env=given is None)
         self._settings = defaults.changed(
             token=defaults.token if token is None else token,
             base_url=defaults.base_url if base_url is None else base_url,
@@ -71,7 +72,6 @@ class BaseClient(Generic[C, T]):
         )
         self._is_derived = False
         self._is_closed = False
-        given = http_client or transport
         try:
             self._connections = self._new_connections(given)
             if given is None:
@@ -131,16 +131,18 @@ class BaseClient(Generic[C, T]):
         if not callable(token):
             token = box(token)
         headers = box_values(headers)
+        options = {
+            "token": token,
+            "base_url": base_url,
+            "timeout": timeout,
+            "attempt_timeout": attempt_timeout,
+            "max_retries": max_retries,
+            "headers": headers,
+        }
+        changes = {name: value for name, value in options.items() if value is not UNSET}
         other = object.__new__(type(self))
         vars(other).update(vars(self), _is_derived=True)
-        other._settings = self._settings.changed(
-            token=token,
-            base_url=base_url,
-            timeout=timeout,
-            attempt_timeout=attempt_timeout,
-            max_retries=max_retries,
-            headers=headers,
-        )
+        other._settings = self._settings.changed(**changes)
         return other
 
     def _send(self, call: Call[Any, P]) -> Coroutine[Any, Any, Response[P]]:

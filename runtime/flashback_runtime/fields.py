@@ -47,7 +47,12 @@ def box(value: str | Secret | Unset) -> Secret | Unset:
 
     Values of a wrong type are boxed too, since they may contain a credential.
     """
-    return value if isinstance(value, (Secret, Unset)) else Secret(value)
+    return value if isinstance(value, (Secret, Unset)) else Secret(plain(value))
+
+
+def plain(value: Any) -> Any:
+    """Return a member of a string enum as its text, and anything else unchanged."""
+    return str.__str__(value) if isinstance(value, str) else value
 
 
 def box_values(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, Any]:
@@ -153,7 +158,7 @@ def _revealed(value: object) -> object:
 def segment(name: str, value: object, rule: Rule) -> str:
     """Return the value as one percent-encoded segment of a path; raise ArgumentError."""
     rule.check(name, value)
-    text = str(value)
+    text = str(plain(value))
     if text in {"", ".", ".."}:
         raise ArgumentError.about(name, "must not be empty, '.' or '..', which change the path")
     return quote(text, safe="")

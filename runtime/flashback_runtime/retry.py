@@ -10,10 +10,10 @@ import logging
 import random
 import time
 from math import inf
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from .attempt import attempt
-from .calls import Call, Failure, Response, RunningCall
+from .calls import Call, Failure, Response, RunningCall, printable
 from .errors import (
     ApiConnectionError,
     ApiTimeoutError,
@@ -74,7 +74,7 @@ async def _token(running: RunningCall) -> Secret | None:
             value = await running.connections.call(token, running.deadline)
         except TimeLimitError:
             return None
-        token = cast("Secret", checked_token(value, running.settings.service))
+        token = checked_token(value, running.settings.service)
     running.tokens.append(token)
     return token
 
@@ -134,7 +134,7 @@ def _result(running: RunningCall, outcome: Outcome) -> Response[Any]:
     """Return the parsed response; raise an error for a failure or an undocumented body."""
     if isinstance(outcome, Failure):
         kind = ApiTimeoutError if outcome.timed_out else ApiConnectionError
-        raise running.error(kind, running.redacted(outcome.text)) from outcome.cause
+        raise running.error(kind, printable(running.redacted(outcome.text))) from outcome.cause
     outcome.maybe_applied = running.maybe_applied
     is_success = outcome.status_code in running.call.successes
     if not is_success:
@@ -144,8 +144,9 @@ def _result(running: RunningCall, outcome: Outcome) -> Response[Any]:
     if is_success and outcome.problem is not None:
         outcome.redact()
         running.maybe_applied = True
-        problem = running.redacted(outcome.problem)
+        problem = printable(running.redacted(outcome.problem))
         raise outcome.error(ResponseDecodeError, f"not what the contract documents: {problem}")
+    running.forget_credentials()
     return outcome
 
 
@@ -153,7 +154,6 @@ def _log(running: RunningCall, level: int, outcome: Outcome, text: str, *values:
     logger = running.settings.service.logger
     if logger.isEnabledFor(level):
         words = outcome.text if isinstance(outcome, Failure) else str(outcome.status_code)
+        shown = printable(running.redacted(words))
         template = f"%s %s: %s, {text}"
-        logger.log(
-            level, template, running.call.method, running.url, running.redacted(words), *values
-        )
+        logger.log(level, template, running.call.method, running.url, shown, *values)

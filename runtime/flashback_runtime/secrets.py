@@ -7,22 +7,30 @@ of a frame in an exception's traceback may hold a credential as `str`.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Final, cast, final
-from urllib.parse import quote, quote_plus
+from urllib.parse import unquote, unquote_plus
 
 MASK: Final = "**********"
-# The libraries between the code that builds a request and the socket.
+# The libraries between the code that builds a request and the socket, tracing tools included.
 _LIBRARIES: Final = sys.stdlib_module_names | {
     *("anyio", "h11", "h2", "hpack", "httpcore", "httpx", "hyperframe", "idna", "sniffio"),
-    *("socksio", "trio", "uvloop"),
+    *("gevent", "socksio", "trio", "uvloop"),
+    *("elasticapm", "opentelemetry", "sentry_sdk", "wrapt"),
 }
 # The modules of this package whose frames hold requests or credentials as text.
 _REVEALING_MODULES: Final = frozenset(
-    f"{__package__}.{module}" for module in ("async_transport", "attempt", "secrets", "transport")
+    f"{__package__}.{module}"
+    for module in ("async_transport", "attempt", "calls", "secrets", "transport")
 )
+_ESCAPE: Final = re.compile(
+    r"\\u(?P<json>[0-9A-Fa-f]{4})|&#[Xx](?P<hex>[0-9A-Fa-f]{1,5});|&#(?P<decimal>[0-9]{1,6});"
+    r"|&(?P<name>amp|apos|gt|lt|quot);|\\(?P<quoted>.)"
+)
+_HTML_NAMES: Final = {"amp": "&", "apos": "'", "gt": ">", "lt": "<", "quot": '"'}
 
 
 @final
@@ -68,34 +76,36 @@ def secrets_in(value: object) -> Iterator[Secret]:
 
 
 def redact(text: str, secrets: Iterable[Secret]) -> str:
-    """Return the text with these secrets replaced by asterisks, in any common encoding."""
-    known = {secret.reveal() for secret in secrets}
-    for secret in sorted(known - {""}, key=len, reverse=True):
-        for form in sorted(_encodings(secret), key=len, reverse=True):
-            text = text.replace(form, "***")
-    return text
+    """Return the text with these secrets replaced by asterisks.
+
+    If the text contains a secret in another encoding, such as that of a URL, replace all of it.
+    """
+    known = {secret.reveal() for secret in secrets} - {""}
+    for secret in sorted(known, key=len, reverse=True):
+        text = text.replace(secret, "***")
+        text = text.replace(json.dumps(secret)[1:-1], "***")
+    unescaped = _ESCAPE.sub(_character, text.replace("\\x", "%"))  # bytes in Python's notation
+    decoded = (unquote(unescaped), unquote_plus(unescaped))
+    is_left = any(secret in form for secret in known for form in decoded)
+    return "***" if is_left else text
 
 
-def _encodings(secret: str) -> set[str]:
-    """Return the text as it is, and as JSON, HTML, a URL, a form or Python source contains it."""
-    as_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-    as_php_json = {text.replace("/", "\\/") for text in as_json}
-    as_url = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
-    return {secret, _escape_html(secret), repr(secret)[1:-1]} | as_json | as_php_json | as_url
+def _character(escape: re.Match[str]) -> str:
+    if escape["name"]:
+        return _HTML_NAMES[escape["name"]]
+    if escape["quoted"]:
+        return escape["quoted"]
+    if escape["decimal"]:
+        return chr(int(escape["decimal"]))
+    return chr(int(escape["json"] or escape["hex"], 16))
 
 
-def _escape_html(text: str) -> str:
-    """Return the same as `html.escape`, whose import fails when no file descriptor is free."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return text.replace('"', "&quot;").replace("'", "&#x27;")
-
-
-def cut_frames(error: BaseException) -> None:
+def cut_frames(error: BaseException, handled: BaseException | None) -> None:
     """Remove the frames that may hold a request from the tracebacks of the exception chain.
 
     The frames of the caller's own hook or transport remain, so that the failing line is shown.
     """
-    for member in exception_chain(error):
+    for member in exception_chain(error, handled):
         following = None
         for entry in reversed(_entries(member)):
             if not _may_hold_request(entry):
@@ -104,10 +114,13 @@ def cut_frames(error: BaseException) -> None:
         member.__traceback__ = following
 
 
-def exception_chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield the exception and everything it is linked to: causes, contexts, members of groups."""
+def exception_chain(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
+    """Yield the exception and everything it is linked to: causes, contexts, members of groups.
+
+    Leave out the exception that the caller was handling when the call began.
+    """
     waiting = [error]
-    seen: set[int] = set()
+    seen = {id(handled)}
     while waiting:
         member = waiting.pop()
         if id(member) in seen:
@@ -118,9 +131,9 @@ def exception_chain(error: BaseException) -> Iterator[BaseException]:
         waiting.extend(other for other in linked if other is not None)
 
 
-def root_cause(error: BaseException) -> BaseException:
+def root_cause(error: BaseException, handled: BaseException | None) -> BaseException:
     """Return the first exception of the chain, which the operating system or a hook raised."""
-    seen = {id(error)}
+    seen = {id(error), id(handled)}
     while True:
         earlier = next(iter(_members(error)), error.__cause__ or error.__context__)
         if earlier is None or id(earlier) in seen:
@@ -131,10 +144,17 @@ def root_cause(error: BaseException) -> BaseException:
 
 def passes_user_code(error: BaseException) -> bool:
     """Return whether the traceback has a frame of neither a library nor this package."""
-    return any(
-        not _may_hold_request(entry) and _module(entry).partition(".")[0] != __package__
-        for entry in _entries(error)
-    )
+    return any(map(_is_user_code, _entries(error)))
+
+
+def is_raised_by_user_code(error: BaseException) -> bool:
+    """Return whether the last frame of the traceback belongs to neither a library nor us."""
+    entries = _entries(error)
+    return bool(entries) and _is_user_code(entries[-1])
+
+
+def _is_user_code(entry: TracebackType) -> bool:
+    return not _may_hold_request(entry) and _module(entry).partition(".")[0] != __package__
 
 
 def _members(error: BaseException) -> tuple[BaseException, ...]:

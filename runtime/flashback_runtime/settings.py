@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from urllib.request import getproxies, proxy_bypass
 
 from .errors import ArgumentError
-from .fields import UNSET, Rule, box
+from .fields import Rule, box, plain
 from .secrets import Secret
 from .transport import Proxy, Route, httpx
 
@@ -73,6 +73,8 @@ class Settings(NamedTuple):
 
     service: Service
     allow_http: bool
+    trust_env: bool
+    """Whether the environment may name a proxy."""
     headers: Mapping[str, Secret]
     token: Secret | Callable[[], Any] = Secret("")
     base_url: str = ""
@@ -84,7 +86,7 @@ class Settings(NamedTuple):
     max_retries: int = 0
 
     @classmethod
-    def defaults(cls, service: Service, *, allow_http: bool | None) -> Self:
+    def defaults(cls, service: Service, *, allow_http: bool | None, trust_env: bool) -> Self:
         """Return the settings of the environment and the contract, which are not yet validated."""
         own = {
             "accept": "application/json",
@@ -94,18 +96,18 @@ class Settings(NamedTuple):
         return cls(
             service,
             _http_is_allowed(allow_http, service),
+            trust_env,
             {name: Secret(value) for name, value in own.items()},
             token=Secret(service.variable("TOKEN")),
             base_url=service.variable("BASE_URL") or service.base_url,
         )
 
-    def changed(self, **options: Any) -> Self:
-        """Return a copy with these options, except those that are UNSET; raise ArgumentError."""
-        changes = {name: value for name, value in options.items() if value is not UNSET}
-        if "token" in changes:
+    def changed(self, **changes: Any) -> Self:
+        """Return a copy with these settings, once they are validated; raise ArgumentError."""
+        if "token" in changes and not callable(changes["token"]):
             changes["token"] = checked_token(changes["token"], self.service)
         if "base_url" in changes:
-            changes |= _address(changes["base_url"], allow_http=self.allow_http)
+            changes |= self._address(changes["base_url"])
         for name in ("timeout", "attempt_timeout"):
             if name in changes:
                 changes[name] = _seconds(name, changes[name])
@@ -115,11 +117,37 @@ class Settings(NamedTuple):
             changes["headers"] = {**self.headers, **_checked_headers(changes["headers"])}
         return self._replace(**changes)
 
+    def _address(self, value: object) -> dict[str, Any]:
+        """Return the settings that depend on the base URL: itself, its host and its route.
 
-def checked_token(token: object, service: Service) -> Secret | Callable[[], Any]:
-    """Return the token in a box, or the function that returns it; raise ArgumentError."""
-    if callable(token):
-        return cast("Callable[[], Any]", token)
+        Raise ArgumentError, which does not show the URL, since it may contain a password.
+        """
+        _BASE_URL.check("base_url", value)
+        try:
+            url = httpx.URL(plain(value))
+            host = url.host
+        except (httpx.InvalidURL, ValueError):
+            raise ArgumentError.about("base_url", "has an invalid host or port") from None
+        _HOST.check("base_url", host)
+        port = _DEFAULT_PORTS[url.scheme] if url.port is None else url.port
+        if not 0 < port < 65536:
+            raise ArgumentError.about("base_url", "must have a port from 1 to 65535")
+        is_tls = url.scheme == "https"
+        if not is_tls and not self.allow_http and not is_loopback(host):
+            problem = (
+                "is http, which would send the token unencrypted; use https or allow_http=True"
+            )
+            raise ArgumentError.about("base_url", problem)
+        proxy = proxy_for(url.scheme, host, port) if self.trust_env else None
+        return {
+            "base_url": str(url).rstrip("/"),
+            "host": url.netloc.decode(),
+            "route": Route(is_tls, proxy),
+        }
+
+
+def checked_token(token: object, service: Service) -> Secret:
+    """Return the token in a box; raise ArgumentError."""
     boxed = box(cast("str", token))
     Rule(str).check("token", boxed)
     if not boxed:
@@ -153,36 +181,17 @@ def _checked_headers(headers: object) -> dict[str, Secret]:
 
 
 def _seconds(name: str, value: float | None) -> float:
-    """Return the seconds, or infinity for None. A limit of 0 or less has already passed."""
+    """Return the seconds, or infinity for None; raise ArgumentError."""
     if value is None:
         return inf
     Rule(float).check(name, value)
+    if value > _LONGEST:
+        return inf
     if math.isnan(value):
         raise ArgumentError.about(name, "must be a number, not nan")
-    return inf if value > _LONGEST else value
-
-
-def _address(value: object, *, allow_http: bool) -> dict[str, Any]:
-    """Return the settings that depend on the base URL: itself, its host and its route.
-
-    Raise ArgumentError, which does not show the URL, since it may contain a password.
-    """
-    _BASE_URL.check("base_url", value)
-    try:
-        url = httpx.URL(str(value))
-        host = url.host
-    except (httpx.InvalidURL, ValueError):
-        raise ArgumentError.about("base_url", "has an invalid host or port") from None
-    _HOST.check("base_url", host)
-    is_tls = url.scheme == "https"
-    port = url.port or _DEFAULT_PORTS[url.scheme]
-    if not 0 < port < 65536:
-        raise ArgumentError.about("base_url", "must have a port from 1 to 65535")
-    if not is_tls and not allow_http and not is_loopback(host):
-        problem = "is http, which would send the token unencrypted; use https or allow_http=True"
-        raise ArgumentError.about("base_url", problem)
-    route = Route(is_tls, proxy_for(url.scheme, host, port))
-    return {"base_url": str(url).rstrip("/"), "host": url.netloc.decode(), "route": route}
+    if name == "attempt_timeout" and value <= 0:  # a `timeout` of 0 is a deadline that has passed
+        raise ArgumentError.about(name, "must be greater than 0")
+    return value
 
 
 def is_loopback(host: str) -> bool:

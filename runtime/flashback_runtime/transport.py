@@ -33,7 +33,7 @@ R = TypeVar("R")
 CLOSED: Final = "this client is closed; create a new one"
 MAX_BODY: Final = 1 << 20  # bytes of a response; documented responses are far smaller
 _WRITE_SIZE: Final = 16384  # bytes; one write to a slow server must not outlast the deadline
-_CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # httpx reads the first that is set
 _IN_MEMORY: Final = (httpx.MockTransport, httpx.ASGITransport, httpx.WSGITransport)
 
 
@@ -68,6 +68,11 @@ class Connections:
         # Pools instead of an httpx.Client, which would store one tenant's cookies for all others.
         self._pools: dict[tuple[int, Any, Route], Any] = {}
         self._closed = False
+
+    @property
+    def has_hooks(self) -> bool:
+        """Whether hooks of a given httpx client can take part in a call."""
+        return isinstance(self._given, (httpx.Client, httpx.AsyncClient))
 
     @property
     def closed(self) -> bool:
@@ -201,7 +206,7 @@ class DeadlineBackend:
 class DeadlineStream:
     """A connection of `DeadlineBackend`.
 
-    It buffers what httpcore writes until httpcore reads, to send head and body in one packet.
+    It buffers the head of a request, to send head and body in one packet.
     """
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
@@ -210,19 +215,23 @@ class DeadlineStream:
         self.get_extra_info = stream.get_extra_info
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        from httpcore import WriteError  # noqa: PLC0415 - see BlockingTransport
-
-        unsent = self._unsent
-        self._unsent = b""
-        with suppress(WriteError):  # the server may have responded before it disconnected
-            for start in range(0, len(unsent), _WRITE_SIZE):
-                part = unsent[start : start + _WRITE_SIZE]
-                self._stream.write(part, within(_attempt.ends_at))
+        self._flush()
+        if time.monotonic() > _attempt.ends_at:
+            raise TimeLimitError
         return self._stream.read(max_bytes, within(_attempt.ends_at, timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         del timeout
         self._unsent += buffer
+        if not buffer:  # httpcore ends a request like this
+            self._flush()
+
+    def _flush(self) -> None:
+        unsent = self._unsent
+        self._unsent = b""
+        for start in range(0, len(unsent), _WRITE_SIZE):
+            part = unsent[start : start + _WRITE_SIZE]
+            self._stream.write(part, within(_attempt.ends_at))
 
     def close(self) -> None:
         # Closing a socket does not end a read in another thread; shutting it down does.
@@ -278,8 +287,10 @@ def tls_context() -> ssl.SSLContext:
     descriptor is free.
     """
     variable = next(filter(os.environ.get, _CA_VARIABLES), None)
+    value = os.environ[variable] if variable else ""
+    paths = value.split(os.pathsep) if variable == "SSL_CERT_DIR" else [value]
     try:
-        return _tls_context(None if variable is None else _state_of_file(os.environ[variable]))
+        return _tls_context(tuple(_state_of_file(path) for path in paths if path))
     except OSError as error:
         if error.errno in {errno.EMFILE, errno.ENFILE} and not isinstance(error, ssl.SSLError):
             raise
@@ -294,6 +305,6 @@ def _state_of_file(path: str) -> tuple[object, ...]:
 
 
 @functools.lru_cache(maxsize=8)
-def _tls_context(_: tuple[object, ...] | None) -> ssl.SSLContext:
+def _tls_context(_: tuple[object, ...]) -> ssl.SSLContext:
     # Reading the certificates takes 18 ms. The argument is only the key of the cache.
     return httpx.create_ssl_context()

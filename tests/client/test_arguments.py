@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import enum
 import typing
 import urllib.parse
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from flashback_client import UNSET, AiType, FlashbackError, errors, models
 from flashback_client.api.ai_llm import update_ai_llm
 from flashback_client.models import UpdateAiLlmRequest
-from tests.client.support import ID, SECRET, Service, blocking, pickled, update_blocking
+from tests.client.support import ID, SECRET, URL, Service, blocking, pickled, update_blocking
 
 MEMBERS = ", ".join(member.value for member in AiType)
 WRONG: list[tuple[str, Any, str]] = [
@@ -82,6 +83,22 @@ def test_enum_field_accepts_a_member_or_its_text(update: Any) -> None:
         AiType("ZZ_MEMBER")
 
 
+class Configuration(str, enum.Enum):  # noqa: UP042 - its `str()` differs from StrEnum
+    """An enum of texts, whose `str()` is the name of the member."""
+
+    ID = ID
+    TOKEN = "token-of-an-enum"
+
+
+def test_member_of_a_string_enum_is_sent_as_its_value() -> None:
+    """The ID and the token may be members of the caller's own enum."""
+    service = Service()
+    blocking(service, token=Configuration.TOKEN).update_ai_llm(Configuration.ID)
+    (request,) = service.requests
+    assert str(request.url) == URL
+    assert request.headers["authorization"] == "Bearer token-of-an-enum"
+
+
 def test_unset_is_a_singleton() -> None:
     """UNSET is false, prints its name, and stays the same object when it is copied or pickled."""
     assert pickled(UNSET) is copy.deepcopy(UNSET) is UNSET
@@ -94,6 +111,13 @@ def test_fields_are_keyword_only() -> None:
     make: Any = UpdateAiLlmRequest
     with pytest.raises(TypeError, match="positional"):
         make("n")
+
+
+def test_from_dict_rejects_unknown_fields() -> None:
+    """A misspelled field would otherwise be an update that never happens."""
+    with pytest.raises(errors.ArgumentError, match="secrt is not a field of") as caught:
+        UpdateAiLlmRequest.from_dict({"secrt": "rotated"})
+    assert caught.value.field == "secrt"
 
 
 def test_function_modules_check_the_type_of_the_body() -> None:

@@ -157,6 +157,16 @@ def test_forked_child_uses_its_own_connections() -> None:
     assert parents.isdisjoint(children)
 
 
+def test_request_is_sent_even_if_a_response_is_waiting() -> None:
+    """A server that sent one response too many still receives the next request."""
+    with serving(says(FINE + FINE, FINE)) as wire:
+        with blocking(wire.url) as client:
+            client.update_ai_llm(ID)
+            client.update_ai_llm(ID, name="second")
+        assert wire.all_end()
+        assert [request.body for request in wire.requests] == [b"{}", b'{"name":"second"}']
+
+
 def test_closing_a_client_closes_its_connections() -> None:
     """After close() or aclose(), no connection is open."""
 
@@ -241,6 +251,20 @@ def test_error_names_the_variable_of_an_unusable_ca_file(
     with pytest.raises(errors.ArgumentError, match="SSL_CERT_FILE cannot be used"):
         kind(TOKEN)
     kind(TOKEN, base_url="http://127.0.0.1")  # http does not need certificates
+
+
+def test_only_the_ca_variable_that_applies_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSL_CERT_FILE overrides SSL_CERT_DIR, which may list several folders."""
+    monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path}{os.pathsep}{tmp_path}")
+    FlashbackClient(TOKEN).close()
+    monkeypatch.setenv("SSL_CERT_DIR", "/nonexistent")
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
+    FlashbackClient(TOKEN).close()
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(errors.ArgumentError, match="SSL_CERT_DIR cannot be used"):
+        FlashbackClient(TOKEN)
 
 
 def test_changed_ca_file_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,3 +416,11 @@ def test_socks_proxy_without_its_package(kind: Any, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "path", [])  # as if nothing were installed
     with pytest.raises(errors.ArgumentError, match=r"ALL_PROXY.*pip install 'httpx\[socks\]'"):
         kind(TOKEN)
+
+
+def test_proxy_is_not_read_for_a_given_transport(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that the client does not use cannot break it."""
+    monkeypatch.setenv("all_proxy", "not a proxy")
+    blocking(Service()).update_ai_llm(ID)
+    with httpx.Client(transport=Service(), trust_env=False) as given:
+        FlashbackClient(TOKEN, http_client=given).update_ai_llm(ID)

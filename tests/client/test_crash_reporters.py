@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 import traceback
 import zlib
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ from tests.client.wire import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from types import FrameType
 
 TOKEN = "the-token-that-nobody-may-see"
 KEY = "the-key-that-nobody-may-see"
@@ -199,6 +201,43 @@ def test_report_of_an_interrupted_call_contains_no_credential() -> None:
         report = reporter(error)
         assert "interrupt" in report
         assert [form for form in FORMS if form in report] == []
+
+
+def test_report_of_an_interrupted_redaction_contains_no_credential() -> None:
+    """A signal may also arrive after the response, while an error is being redacted."""
+
+    def interrupt(frame: FrameType, event: str, _: object) -> None:
+        if event == "c_call" and frame.f_code.co_name == "redact" and "known" in frame.f_locals:
+            sys.setprofile(None)
+            raise SoftTimeLimitExceeded
+
+    with serving(says(answer(400, ECHO))) as wire:
+        sys.setprofile(interrupt)
+        try:
+            error = failing_blocking(wire.url)
+        finally:
+            sys.setprofile(None)
+    assert isinstance(error, SoftTimeLimitExceeded)
+    assert [form for form in FORMS if form in by_traceback(error)] == []
+
+
+@pytest.mark.parametrize("failing", [failing_blocking, failing_async])
+def test_report_of_an_instrumented_call_contains_no_credential(
+    failing: Callable[..., BaseException],
+) -> None:
+    """Elastic APM, which wraps httpx in Flask and Django applications, holds the headers."""
+    logging.getLogger("elasticapm").setLevel(logging.CRITICAL)
+    with intake() as found, serving(hangs_up) as wire:
+        apm = elasticapm.Client(server_url=found.url, cloud_provider="none", central_config=False)
+        elasticapm.instrument()
+        apm.begin_transaction("test")
+        try:
+            error = failing(wire.url, max_retries=0)
+        finally:
+            apm.end_transaction("test", "failed")  # type: ignore[no-untyped-call]
+            elasticapm.uninstrument()
+            apm.close()
+    assert [form for form in FORMS if form in by_traceback(error)] == []
 
 
 @pytest.mark.parametrize("field", ["key", "secret"])

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import errno
 import signal
 import threading
 import time
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -18,6 +21,7 @@ from tests.client.wire import Request, answer, hangs_up, says, serving, waits_fo
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
     from types import FrameType
 
 
@@ -172,6 +176,12 @@ def test_invalid_token_of_a_function_is_an_argument_error() -> None:
     assert "padded-token" not in str(caught.value)
 
 
+def test_token_function_must_return_a_string() -> None:
+    """Another type is an ArgumentError."""
+    with pytest.raises(errors.ArgumentError, match="token must be of type str, not function"):
+        blocking(Service(), token=lambda: lambda: TOKEN).update_ai_llm(ID)
+
+
 def test_error_of_a_token_renewal_mentions_the_earlier_attempts(waits: list[float]) -> None:
     """After a lost attempt and a 401, the error says that the update may have been applied."""
 
@@ -243,6 +253,36 @@ def test_raise_for_status_hook_may_leave_the_body_unread() -> None:
         FlashbackClient(TOKEN, base_url=wire.url, http_client=given).update_ai_llm(ID)
 
 
+def audit_not_found(_: httpx.Response) -> None:
+    """Fail like a hook whose own request gets a 404."""
+    request = httpx.Request("POST", "https://audit.test")
+    httpx.Response(404, request=request).raise_for_status()
+
+
+def audit_refused(_: httpx.Response) -> None:
+    """Fail like a hook whose own request gets no response."""
+    raise httpx.ConnectError("refused", request=httpx.Request("POST", "https://audit.test"))
+
+
+@pytest.mark.parametrize("hook", [audit_not_found, audit_refused])
+def test_error_of_a_request_of_a_hook_propagates_unchanged(hook: Callable[..., None]) -> None:
+    """It is not taken for an error of the call, which is not repeated."""
+
+    async def async_hook(response: httpx.Response) -> None:
+        hook(response)
+
+    service = Service()
+    with (
+        httpx.Client(transport=service, event_hooks={"response": [hook]}) as given,
+        pytest.raises(httpx.HTTPError),
+    ):
+        FlashbackClient(TOKEN, http_client=given).update_ai_llm(ID)
+    given_async = httpx.AsyncClient(transport=service, event_hooks={"response": [async_hook]})
+    with pytest.raises(httpx.HTTPError):
+        update_async(None, http_client=given_async)
+    assert len(service.requests) == 2
+
+
 @pytest.mark.parametrize("length", [0, -5], ids=["nothing", "truncated"])
 def test_lost_response_is_retried(update: Any, length: int) -> None:
     """The request is repeated if the server disconnects before or during its response."""
@@ -270,6 +310,37 @@ def test_connection_error_has_a_reason_and_a_cause(update: Any) -> None:
     assert isinstance(refused.value.__cause__, httpx.ConnectError)
     assert wire.url in str(lost.value)
     assert wire.url in str(refused.value)
+
+
+def test_transport_of_the_caller_may_translate_system_errors(update: Any) -> None:
+    """A connection error of httpx stays one, even if the caller's code raised its cause."""
+
+    def handle(_: httpx.Request) -> httpx.Response:
+        try:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+        except OSError as error:
+            raise httpx.ConnectError(str(error)) from error
+
+    with pytest.raises(errors.ApiConnectionError, match="refused") as caught:
+        update(httpx.MockTransport(handle), max_retries=0)
+    assert caught.value.maybe_applied is False
+
+
+def test_exception_that_the_caller_handles_is_left_alone(update: Any) -> None:
+    """A call in an `except` block fails as usual, without the text of the handled exception."""
+
+    def read_or_update() -> None:
+        try:
+            Path("/nonexistent/cache").read_text("utf-8")
+        except OSError:
+            update(Service(httpx.ReadError("lost")), max_retries=0)
+
+    with pytest.raises(errors.ApiConnectionError, match=r": ReadError: lost \(1 att") as caught:
+        read_or_update()
+    assert caught.value.maybe_applied is True
+    handled = caught.value.__context__
+    assert isinstance(handled, FileNotFoundError)
+    assert "pathlib" in traceback.extract_tb(handled.__traceback__)[-1].filename
 
 
 def test_exception_of_a_signal_handler_propagates() -> None:

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from flashback_client import FlashbackClient, FlashbackError, Secret, errors
+from flashback_client.api.ai_llm import update_ai_llm
 from flashback_client.models import UpdateAiLlmRequest
 from tests.client.support import ID, SECRET, TOKEN, URL, Service, blocking, pickled
 
@@ -90,10 +91,14 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "json": json.dumps,
     "php": lambda text: json.dumps(text, ensure_ascii=False).replace("/", "\\/"),
     "html": html.escape,
+    "decimal html": lambda text: "".join(f"&#{ord(char)};" for char in text),
+    "escaped json": lambda text: "".join(f"\\u{ord(char):04X}" for char in text),
     "form": urllib.parse.quote_plus,
     "url": urllib.parse.quote,
     "segment": lambda text: urllib.parse.quote(text, safe=""),
+    "lower-case url": lambda text: urllib.parse.quote(text, safe="").lower(),
     "python": repr,
+    "bytes": lambda text: repr(text.encode())[2:-1],
 }
 
 
@@ -108,10 +113,35 @@ def test_echoed_credentials_are_redacted(update: Any, status: int, encoding: str
     with pytest.raises(FlashbackError) as caught:
         update(service, key=secret, max_retries=0)
     shown = f"{caught.value} {caught.value!r} {vars(caught.value)} {caught.value.args}"
+    shown += getattr(caught.value, "body", b"").decode("utf-8", "replace")
     assert encode(secret).strip("\"'") not in shown
     assert secret not in shown
     assert TOKEN not in shown
     assert "***" in shown
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "utf-16", "utf-32-le", "latin-1"])
+def test_echoed_credentials_are_redacted_in_any_charset(charset: str) -> None:
+    """JSON may have escapes, UTF-16 or UTF-32; other bodies have the charset of their header."""
+    content = json.dumps({"message": "schlüssel"}, ensure_ascii=False).encode(charset)
+    content = content.replace(b"schl", b"s\\u0063hl")
+    headers = {"Content-Type": f"text/html; charset={charset}"}
+    service = Service(httpx.Response(400, content=content, headers=headers))
+    with pytest.raises(errors.BadRequestError) as caught:
+        blocking(service).update_ai_llm(ID, secret="schlüssel")
+    assert "schl" not in str(caught.value)
+    assert "schlüssel" not in caught.value.body.decode(charset, "replace")
+
+
+def test_response_can_be_pickled_without_credentials() -> None:
+    """A pickled response can still raise the error of its status."""
+    body = UpdateAiLlmRequest(secret=SECRET)
+    with blocking(Service(httpx.Response(404))) as client:
+        response = update_ai_llm.sync_detailed(ID, client=client, body=body)
+    assert SECRET.encode() not in pickle.dumps(response)
+    assert TOKEN.encode() not in pickle.dumps(response)
+    with pytest.raises(errors.NotFoundError, match=r"404 .1 attempt"):
+        pickled(response).raise_for_status()
 
 
 def test_connection_error_is_redacted(update: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
+from flashback_client import UNSET, AsyncFlashbackClient, FlashbackClient, errors
 from tests.client.support import ID, TOKEN, UPDATED, Service, blocking
 from tests.client.wire import answer, says, serving
 
@@ -63,7 +63,15 @@ def test_http_can_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
 BASE_URLS = [
     *("backend.flashback.tech", "https://", "ftp://host", "https://host?x=1", "https://host#x"),
     *("https://host//", "https://host/a//b", "https://user:pass@host", "https://host/../x", ""),
-    *(" ", "https://ho st", "https://host:99999", "https://[::1", "https://host\n", 7),
+    *(
+        " ",
+        "https://ho st",
+        "https://host:99999",
+        "https://host:0",
+        "https://[::1",
+        "https://host\n",
+        7,
+    ),
     *("https://a..b", f"https://{'a' * 64}.test", "https://xn--\x80", "https://[fe80::1%25eth0]"),
 ]
 
@@ -83,6 +91,7 @@ SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"timeout": (1, 2)}, "timeout must be of type number, not tuple"),
     ({"timeout": float("nan")}, "timeout must be a number, not nan"),
     ({"attempt_timeout": True}, "attempt_timeout must be of type number, not bool"),
+    ({"attempt_timeout": 0}, "attempt_timeout must be greater than 0"),
     ({"max_retries": -1}, "max_retries must be at least 0"),
     ({"max_retries": 1.5}, "max_retries must be of type int, not float"),
     ({"headers": {"Authorization": "Bearer x"}}, "headers['Authorization'] cannot be set"),
@@ -108,6 +117,14 @@ def test_error_of_a_wrong_setting_names_it(
             make(*arguments, **settings)
         assert problem in str(caught.value)
         assert caught.value.field.partition("[")[0] == field
+
+
+@pytest.mark.parametrize("field", ["token", "base_url", "timeout", "max_retries"])
+def test_constructor_rejects_unset(field: str) -> None:
+    """UNSET keeps a setting in with_options only."""
+    with pytest.raises(errors.ArgumentError, match="not Unset") as caught:
+        blocking(Service(), **{field: UNSET})
+    assert caught.value.field == field
 
 
 @pytest.mark.parametrize("kind", KINDS)

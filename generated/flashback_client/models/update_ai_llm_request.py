@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Self, cast
 
 from attrs import define, field
+from flashback_runtime.errors import ArgumentError
 
 from ..models.ai_type import AiType
 from ..types import UNSET, Rule, Secret, Unset, box, box_values
@@ -127,4 +128,8 @@ class UpdateAiLlmRequest:
             key=key,
             secret=secret,
         )
+        if d:
+            unknown = next(iter(d))
+            src_dict = d = {}  # no traceback may show a credential with a misspelled name
+            raise ArgumentError.about(unknown, "is not a field of UpdateAiLlmRequest")
         return self
