@@ -28,9 +28,8 @@ class FlashbackError(Exception):
         url: the URL of the request.
         path: the path of the operation.
         attempts: the number of requests that were sent.
-        maybe_applied: whether the update may have been applied although the call failed. It is
-            true if any attempt got no complete, documented response. In that case, keep the old
-            values and repeat the call.
+        maybe_applied: whether the update may have been applied although the call failed. If so,
+            keep the old values and repeat the call.
 
     """
 
