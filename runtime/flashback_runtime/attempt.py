@@ -151,7 +151,7 @@ def _response(running: RunningCall, response: httpx.Response, body: bytes | None
 
 def _is_error_of_a_hook(error: BaseException, running: RunningCall) -> bool:
     """Return whether a hook of the given httpx client failed in a request of its own."""
-    if not running.connections.has_hooks:
+    if not isinstance(running.connections.given, (httpx.Client, httpx.AsyncClient)):
         return False
     if not isinstance(error, (httpx.RequestError, httpx.HTTPStatusError)):
         return False

@@ -63,35 +63,30 @@ class Connections:
 
     def __init__(self, given: Any) -> None:
         """Use the given httpx client or transport, or pools of our own if it is None."""
-        self._given = given
+        self.given = given
         self._home: tuple[int, Any] | None = None
         # Pools instead of an httpx.Client, which would store one tenant's cookies for all others.
         self._pools: dict[tuple[int, Any, Route], Any] = {}
         self._closed = False
 
     @property
-    def has_hooks(self) -> bool:
-        """Whether hooks of a given httpx client can take part in a call."""
-        return isinstance(self._given, (httpx.Client, httpx.AsyncClient))
-
-    @property
     def closed(self) -> bool:
         """Whether this client or the given httpx client is closed."""
-        return self._closed or getattr(self._given, "is_closed", False)
+        return self._closed or getattr(self.given, "is_closed", False)
 
     def get(self, route: Route) -> Any:
         """Return the given client, or the pool for this route, process and event loop."""
         if self.closed:
             raise FlashbackError(CLOSED)
         here = (os.getpid(), self.event_loop())
-        if self._given is not None:
+        if self.given is not None:
             self._home = self._home or here
-            if self._home != here and not isinstance(self._given, _IN_MEMORY):
+            if self._home != here and not isinstance(self.given, _IN_MEMORY):
                 raise FlashbackError(
                     "the http_client or transport belongs to another event loop or process;"
                     " create one in this event loop, after the fork"
                 )
-            return self._given
+            return self.given
         key = (*here, route)
         if key not in self._pools:
             self._forget_closed_loops()
@@ -108,10 +103,10 @@ class Connections:
         """Reject further calls; return the transports for the caller to close."""
         here = (os.getpid(), self.event_loop())
         self._closed = True
-        if self._given is None:
+        if self.given is None:
             return [self._pools.pop(key) for key in list(self._pools) if key[:2] == here]
-        if isinstance(self._given, (httpx.BaseTransport, httpx.AsyncBaseTransport)):
-            return [self._given]
+        if isinstance(self.given, (httpx.BaseTransport, httpx.AsyncBaseTransport)):
+            return [self.given]
         return []
 
     def event_loop(self) -> Any:

@@ -14,7 +14,7 @@ import pytest
 
 from flashback_client import errors
 from tests.client.support import ID, TOKEN, UPDATED, Service, blocking, update_async
-from tests.client.wire import Request, answer, says, serving, waits_for_close
+from tests.client.wire import Request, answer, in_turn, says, serving, waits_for_close
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -97,14 +97,8 @@ def test_deadline_covers_retries(update: Any) -> None:
 
 def test_hung_backend_leaves_time_for_a_retry(update: Any) -> None:
     """The first attempt times out after half of the time, so that the second one can succeed."""
-
-    def behave(connection: socket.socket, _: Request, number: int) -> None:
-        if number == 0:
-            connection.recv(1)
-        else:
-            connection.sendall(answer(200, UPDATED))
-
-    with serving(behave) as wire, at_most(2):
+    behaviour = in_turn(waits_for_close, says(answer(200, UPDATED)))
+    with serving(behaviour) as wire, at_most(2):
         started = time.monotonic()
         assert update(wire.url, name="n", timeout=2, max_retries=1).success is True
         assert time.monotonic() - started > 0.9

@@ -17,7 +17,7 @@ import pytest
 
 from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
 from tests.client.support import ID, TOKEN, UPDATED, Service, blocking, update_async
-from tests.client.wire import Request, answer, hangs_up, says, serving, waits_for_close
+from tests.client.wire import Request, answer, hangs_up, in_turn, says, serving, waits_for_close
 
 if TYPE_CHECKING:
     import socket
@@ -288,12 +288,11 @@ def test_lost_response_is_retried(update: Any, length: int) -> None:
     """The request is repeated if the server disconnects before or during its response."""
     whole = answer(200, UPDATED)
 
-    def behave(connection: socket.socket, request: Request, number: int) -> None:
-        connection.sendall(whole[:length] if number == 0 else whole)
-        if number == 0:
-            hangs_up(connection, request, number)
+    def send_part(connection: socket.socket, request: Request, number: int) -> None:
+        connection.sendall(whole[:length])
+        hangs_up(connection, request, number)
 
-    with serving(behave) as wire:
+    with serving(in_turn(send_part, says(whole))) as wire:
         assert update(wire.url, name="n").success is True
         assert len(wire.requests) == 2
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import BinaryIO
 
 Behaviour = Callable[[socket.socket, "Request", int], None]
@@ -61,9 +62,18 @@ def answer(
 
 def says(*answers: bytes) -> Behaviour:
     """Send these responses in turn, and repeat the last one."""
+    return in_turn(*(partial(_send, content) for content in answers))
 
-    def behave(connection: socket.socket, _: Request, number: int) -> None:
-        connection.sendall(answers[min(number, len(answers) - 1)])
+
+def _send(content: bytes, connection: socket.socket, _: Request, __: int) -> None:
+    connection.sendall(content)
+
+
+def in_turn(*behaviours: Behaviour) -> Behaviour:
+    """Handle each request with the next of these, and all further ones with the last."""
+
+    def behave(connection: socket.socket, request: Request, number: int) -> None:
+        behaviours[min(number, len(behaviours) - 1)](connection, request, number)
 
     return behave
 
