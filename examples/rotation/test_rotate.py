@@ -108,13 +108,6 @@ def test_rejection_after_a_lost_response_leaves_the_result_unknown(flashback_moc
     assert flashback_mock.reveals(flashback_mock.ids["main"], secret="new-openai-secret")
 
 
-def test_transient_failure_is_retried(flashback_mock: Mock) -> None:
-    """The client retries a request that failed once."""
-    flashback_mock.answer_next(fault="reset")
-    assert rotate.main([PLAN]) == 0
-    assert [entry.fault for entry in flashback_mock.requests] == ["reset", "", ""]
-
-
 def test_failing_source_does_not_stop_the_others(
     flashback_mock: Mock, output: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

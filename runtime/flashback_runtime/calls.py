@@ -92,12 +92,10 @@ class RunningCall:
         }
         return kind(f"{self.call.method} {self.url}: {text} ({details})", known | facts)
 
-    def forget_credentials(self) -> None:
-        """Keep only what errors of the response need, so that a pickle has no credential."""
-        self.call = self.call._replace(body=UNSET)
-        self.tokens = []
-        self.handled = None
-        del self.settings, self.connections
+    def __getstate__(self) -> dict[str, Any]:
+        # A pickle has only what the errors of a response need, and thereby no credential.
+        state = {name: vars(self)[name] for name in ("url", "attempts", "maybe_applied")}
+        return {"call": self.call._replace(body=UNSET), **state}
 
     def secrets(self) -> list[Secret]:
         """Return the credentials that this call has sent."""

@@ -81,7 +81,6 @@ class BaseClient(Generic[C, T]):
             raise FlashbackError(f"the client cannot be created: {error.strerror}") from error
 
     def _check_given(self, client: C | None, transport: T | None) -> None:
-        """Raise ArgumentError unless at most one is given, and has the right type and state."""
         if client is not None and transport is not None:
             problem = "cannot be combined with transport: a client has its own transport"
             raise ArgumentError.about("http_client", problem)
@@ -151,7 +150,7 @@ class BaseClient(Generic[C, T]):
         return send(RunningCall(call, self._settings, self._connections))
 
     def _to_close(self) -> list[Any]:
-        """Reject further calls; return the transports that `close` or `aclose` must close."""
+        """Reject further calls; return the transports for the caller to close."""
         self._is_closed = True
         return [] if self._is_derived else self._connections.close()
 

@@ -116,18 +116,17 @@ def _delay(running: RunningCall, outcome: Outcome) -> float | None:
     """Return the seconds to wait before a retry; None if there is no retry."""
     if running.retries >= running.settings.max_retries:
         return None
-    minimum = 0.0
     if isinstance(outcome, Failure):
         can_retry = running.call.is_idempotent or not outcome.sent
         can_retry = can_retry and not running.connections.closed
     else:
         can_retry = running.call.is_idempotent and outcome.status_code in RETRIED_STATUSES
-        minimum = outcome.retry_after or 0.0
     if not can_retry:
         return None
+    minimum = outcome.retry_after if isinstance(outcome, Response) else None
     backoff = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(running.retries, 10))
     jitter = random.uniform(0, backoff)  # noqa: S311 - not used for cryptography
-    return max(minimum, jitter)
+    return max(minimum or 0.0, jitter)
 
 
 def _result(running: RunningCall, outcome: Outcome) -> Response[Any]:
@@ -146,7 +145,6 @@ def _result(running: RunningCall, outcome: Outcome) -> Response[Any]:
         running.maybe_applied = True
         problem = printable(running.redacted(outcome.problem))
         raise outcome.error(ResponseDecodeError, f"not what the contract documents: {problem}")
-    running.forget_credentials()
     return outcome
 
 

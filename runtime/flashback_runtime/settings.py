@@ -24,17 +24,13 @@ _TOKEN: Final = Rule(
     pattern=r"[!-~]+",
     words="must be visible ASCII without spaces or line breaks, and without the word Bearer",
 )
+_LABEL: Final = r"[^/?#@\\\s.:%\[\]\x80-\U0010ffff]{1,63}"  # of a host name
 _BASE_URL: Final = Rule(
     str,
-    pattern=r"[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\\s\x80-\U0010ffff]+(/(?!\.\.?(/|$))[^/?#@\\\s]+)*/?",
+    pattern=rf"(?ai)https?://(?:(?:{_LABEL}\.)*{_LABEL}\.?|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?"
+    r"(?:/(?!\.\.?(?:/|$))[^/?#@\\\s]+)*/?",
     words="must be an absolute URL like https://host/path, in ASCII, with no spaces, user, query,"
-    " fragment, empty segments or dot segments",
-)
-_HOST: Final = Rule(
-    str,
-    max_length=254,
-    pattern=r"([^.:%]{1,63}\.)*[^.:%]{1,63}\.?|[0-9a-f:.]*:[0-9a-f:.]*",
-    words="must have a host name with labels of 1 to 63 characters",
+    " fragment, empty segments or dot segments, and with labels of 1 to 63 characters",
 )
 _HEADER_NAME: Final = Rule(
     str,
@@ -128,15 +124,12 @@ class Settings(NamedTuple):
             host = url.host
         except (httpx.InvalidURL, ValueError):
             raise ArgumentError.about("base_url", "has an invalid host or port") from None
-        _HOST.check("base_url", host)
         port = _DEFAULT_PORTS[url.scheme] if url.port is None else url.port
         if not 0 < port < 65536:
             raise ArgumentError.about("base_url", "must have a port from 1 to 65535")
         is_tls = url.scheme == "https"
         if not is_tls and not self.allow_http and not is_loopback(host):
-            problem = (
-                "is http, which would send the token unencrypted; use https or allow_http=True"
-            )
+            problem = "is http, which sends the token unencrypted; use https or allow_http=True"
             raise ArgumentError.about("base_url", problem)
         proxy = proxy_for(url.scheme, host, port) if self.trust_env else None
         return {
@@ -169,7 +162,6 @@ def _http_is_allowed(given: object, service: Service) -> bool:
 
 
 def _checked_headers(headers: object) -> dict[str, Secret]:
-    """Return the headers in boxes; raise ArgumentError, which does not show their values."""
     Rule(Mapping).check("headers", headers)
     checked: dict[str, Secret] = {}
     for name, value in cast("Mapping[str, str]", headers).items():
@@ -181,7 +173,6 @@ def _checked_headers(headers: object) -> dict[str, Secret]:
 
 
 def _seconds(name: str, value: float | None) -> float:
-    """Return the seconds, or infinity for None; raise ArgumentError."""
     if value is None:
         return inf
     Rule(float).check(name, value)
@@ -224,10 +215,7 @@ def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
 
 
 def _parse_proxy(url: Secret) -> Proxy | None:
-    """Return the proxy with this URL, or None if the URL is invalid.
-
-    Frames of this function hold the password, so it raises no error.
-    """
+    # The frame of this function holds the password, so it returns None for an invalid URL.
     found = re.fullmatch(_PROXY, url.reveal())
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""Crash reporters with default settings send no credential, whatever the failure is.
+"""Crash reporters with default settings send no credential, for every kind of failure.
 
 They send their reports, which include the local variables of all frames, to a loopback server.
 """

@@ -153,7 +153,7 @@ def test_compressed_response_is_decoded(update: Any) -> None:
 
 @pytest.mark.parametrize("location", ["https://[bad", "//\x00", "https://user:pw@ok.test/x", ""])
 def test_redirect_is_an_unexpected_status(update: Any, location: str) -> None:
-    """A redirect is not followed, whatever its Location is."""
+    """A redirect is not followed, even if its Location is invalid."""
     service = Service(httpx.Response(302, headers=[(b"Location", location.encode())]))
     with pytest.raises(errors.UnexpectedStatusError, match=r"302; redirects are not followed"):
         update(service, name="n")

@@ -111,7 +111,7 @@ LAST = [
 def test_lost_attempt_may_have_been_applied(
     update: Any, waits: list[float], last: httpx.Response | Exception
 ) -> None:
-    """`maybe_applied` stays true, whatever the outcome of the last attempt is."""
+    """`maybe_applied` stays true for every outcome of the last attempt."""
     service = Service(httpx.ReadError("lost"), last)
     with pytest.raises(errors.FlashbackError, match="may have been applied") as caught:
         update(service, name="n", max_retries=1)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import socket
+import socketserver
 import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import BinaryIO
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from io import BufferedIOBase
 
 Behaviour = Callable[[socket.socket, "Request", int], None]
 
@@ -88,51 +92,44 @@ def waits_for_close(connection: socket.socket, _: Request, __: int) -> None:
     connection.recv(1)
 
 
+class _Server(socketserver.ThreadingTCPServer):
+    request_queue_size = 128  # connections that wait, as many tests open dozens at once
+
+
 @contextmanager
 def serving(behave: Behaviour) -> Generator[Wire]:
     """Run a server on a free loopback port; `behave` gets every request and its number."""
     wire = Wire()
     lock = threading.Lock()
-    open_connections: list[socket.socket] = []
-    threads: list[threading.Thread] = []
+    connections: list[socket.socket] = []
 
-    def converse(connection: socket.socket, name: int) -> None:
-        with connection, connection.makefile("rb") as stream, suppress(OSError, ValueError):
-            while (request := _read(stream, name)) is not None:
-                with lock:
-                    number = len(wire.requests)
-                    wire.requests.append(request)
-                behave(connection, request, number)
-        with lock:
-            wire.ended += 1
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            with lock:
+                connections.append(self.connection)
+                wire.connections = name = len(connections)
+            with suppress(OSError, ValueError):
+                while (request := _read(self.rfile, name)) is not None:
+                    with lock:
+                        number = len(wire.requests)
+                        wire.requests.append(request)
+                    behave(self.connection, request, number)
+            with lock:
+                wire.ended += 1
 
-    def accept(listener: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = listener.accept()
-                wire.connections += 1
-                open_connections.append(connection)
-                thread = threading.Thread(target=converse, args=(connection, wire.connections))
-                threads.append(thread)
-                thread.start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        wire.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        acceptor = threading.Thread(target=accept, args=(listener,))
-        acceptor.start()
+    with _Server(("127.0.0.1", 0), Handler) as server:
+        wire.url = f"http://127.0.0.1:{server.server_address[1]}"
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         try:
             yield wire
         finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            acceptor.join()
-            for connection in open_connections:
+            server.shutdown()
+            for connection in connections:
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
-            for thread in threads:
-                thread.join()
 
 
-def _read(stream: BinaryIO, name: int) -> Request | None:
+def _read(stream: BufferedIOBase, name: int) -> Request | None:
     line = stream.readline().decode("latin-1").split()
     if len(line) != 3:
         return None
