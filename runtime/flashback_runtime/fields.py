@@ -58,10 +58,10 @@ def plain(value: Any) -> Any:
 def box_values(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, Any]:
     """Return a copy of the mapping with the values of these names, or all values, in boxes.
 
-    Return anything but a mapping unchanged.
+    Return UNSET unchanged, and any value of a wrong type in a box.
     """
     if not isinstance(mapping, Mapping):
-        return mapping
+        return cast("U", box(cast("Any", mapping)))
     boxed = dict(cast("Mapping[str, Any]", mapping))
     for name in boxed if names is None else boxed.keys() & set(names):
         boxed[name] = box(boxed[name])

@@ -74,6 +74,26 @@ def test_traceback_of_an_invalid_body_shows_no_credential(make: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda: UpdateAiLlmRequest.from_dict(Credentials.wrong), id="from_dict"),
+        pytest.param(lambda: FlashbackClient(TOKEN, headers=Credentials.wrong), id="headers"),
+    ],
+)
+def test_traceback_of_a_wrong_type_shows_no_credential(make: Any) -> None:
+    """A list where a mapping is expected may contain a credential, too."""
+    with pytest.raises(TypeError) as caught:
+        make()
+    assert "s3cret" not in locals_of_runtime(caught.value)
+
+
+class Credentials:
+    """A list of credentials that is not a local variable."""
+
+    wrong: Any = (("X-Key", SECRET),)
+
+
+@pytest.mark.parametrize(
     "token", ["", " ", None, "a b", " abc", "abc\n", "Bearer abc", "bearer x", "tökén", b"abc", 7]
 )
 def test_error_of_an_invalid_token_does_not_show_it(token: Any) -> None:

@@ -100,8 +100,6 @@ class UpdateAiLlmRequest:
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         """Return a model of the JSON object; raise TypeError, ValueError or KeyError."""
-        if not isinstance(cast("object", src_dict), Mapping):
-            raise TypeError("UpdateAiLlmRequest must be an object")
         src_dict = box_values(
             src_dict,
             [
@@ -109,6 +107,8 @@ class UpdateAiLlmRequest:
                 "secret",
             ],
         )
+        if not isinstance(cast("object", src_dict), Mapping):
+            raise TypeError("UpdateAiLlmRequest must be an object")
         d = dict(src_dict)
         name = d.pop("name", UNSET)
         _ai_type = d.pop("aiType", UNSET)
