@@ -103,7 +103,7 @@ async def _run_in_task(function: Callable[[], Awaitable[R]], ends_at: float) -> 
 
 
 class AsyncTransport(httpx.AsyncHTTPTransport):
-    """An httpx transport for one event loop, which closes the pool when the loop ends.
+    """An httpx transport for one event loop. It closes its pool when the loop ends.
 
     Like `transport.BlockingTransport`, it replaces `_pool`.
     """

@@ -150,7 +150,7 @@ class Response(Generic[P]):
 
     @property
     def retry_after(self) -> float | None:
-        """The seconds to wait, from a Retry-After header with seconds or with a date."""
+        """The seconds to wait. The Retry-After header contains seconds or a date."""
         value = self.headers.get("retry-after", "")
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
             return float(value[:9])

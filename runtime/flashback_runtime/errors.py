@@ -127,4 +127,4 @@ class UnexpectedStatusError(ApiStatusError):
 
 
 class UnexpectedServerError(UnexpectedStatusError, ServerError):
-    """The contract does not document the status, which is 500 or higher, such as a proxy's 502."""
+    """The contract does not document the status, and it is 500 or higher, such as 502."""

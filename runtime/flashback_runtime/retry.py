@@ -91,7 +91,7 @@ async def _renewed_token(running: RunningCall) -> Secret | None:
 
 
 def _attempt_limit(running: RunningCall) -> float:
-    """Return when the attempt times out: after half of the time left if a retry is possible."""
+    """Return the deadline of an attempt: after half of the time left if a retry is possible."""
     now = time.monotonic()
     limit = running.settings.attempt_timeout
     can_retry = running.retries < running.settings.max_retries and running.call.is_idempotent

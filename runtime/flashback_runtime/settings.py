@@ -197,7 +197,7 @@ def is_loopback(host: str) -> bool:
 
 
 def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
-    """Return the proxy that HTTP_PROXY and so on name for this address; raise ArgumentError."""
+    """Return the proxy that the environment names for this address; raise ArgumentError."""
     named = {name: Secret(text.strip()) for name, text in getproxies().items() if text}
     variable = scheme if scheme in named else "all"
     if variable not in named or is_loopback(host):

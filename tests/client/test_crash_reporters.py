@@ -11,7 +11,6 @@ import signal
 import sys
 import traceback
 import zlib
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import elasticapm
@@ -34,7 +33,7 @@ from tests.client.wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from types import FrameType
 
 TOKEN = "the-token-that-nobody-may-see"
@@ -43,11 +42,7 @@ SECRET = 'the-secret "that" nobody/may-see'
 FORMS = (TOKEN, KEY, "that nobody", "nobody/may-see", "nobody\\/may-see", 'secret \\"that')
 
 
-@contextmanager
-def intake() -> Generator[Wire]:
-    """Run a server that accepts any report."""
-    with serving(says(answer(200, {}))) as wire:
-        yield wire
+INTAKE = says(answer(200, {}))
 
 
 def reports(wire: Wire) -> str:
@@ -64,7 +59,7 @@ def decompressed(body: bytes) -> bytes:
 
 def by_rollbar(error: BaseException) -> str:
     """Return the report that Rollbar sends."""
-    with intake() as found:
+    with serving(INTAKE) as found:
         rollbar.init("access-token", endpoint=f"{found.url}/api/1/", handler="blocking")
         rollbar.report_exc_info((type(error), error, error.__traceback__))
     setattr(rollbar, "_initialized", False)  # noqa: B010 - allows another rollbar.init()
@@ -74,7 +69,7 @@ def by_rollbar(error: BaseException) -> str:
 def by_elastic_apm(error: BaseException) -> str:
     """Return the report that Elastic APM sends."""
     logging.getLogger("elasticapm").setLevel(logging.CRITICAL)
-    with intake() as found:
+    with serving(INTAKE) as found:
         client = elasticapm.Client(
             service_name="test",
             server_url=found.url,
@@ -90,7 +85,7 @@ def by_elastic_apm(error: BaseException) -> str:
 
 def by_sentry(error: BaseException) -> str:
     """Return the report that Sentry sends."""
-    with intake() as found:
+    with serving(INTAKE) as found:
         dsn = found.url.replace("//", "//key@") + "/1"
         client = sentry_sdk.Client(dsn, default_integrations=False)  # they would patch httpx
         event, hint = event_from_exception(error, client_options=client.options)
@@ -227,7 +222,7 @@ def test_report_of_an_instrumented_call_contains_no_credential(
 ) -> None:
     """Elastic APM, which wraps httpx in Flask and Django applications, holds the headers."""
     logging.getLogger("elasticapm").setLevel(logging.CRITICAL)
-    with intake() as found, serving(hangs_up) as wire:
+    with serving(INTAKE) as found, serving(hangs_up) as wire:
         apm = elasticapm.Client(server_url=found.url, cloud_provider="none", central_config=False)
         elasticapm.instrument()
         apm.begin_transaction("test")
