@@ -14,8 +14,8 @@ import pytest
 
 from scripts import contract as contract_command
 from tests.contract_command.conftest import Backend, Contract
-from tests.faults.backend import Answer, Request
 from tests.faults.judge import selected
+from tests.faults.messages import Answer, Request
 
 TOKEN = "token-of-a-live-backend-91c4"
 
@@ -65,7 +65,7 @@ def test_run_leaves_the_contracts_example(contract: Contract, backend: Backend) 
 
     def remember(request: Request) -> None:
         if request.role == "owner" and request.id == request.ids["main"]:
-            names.append(request.text("name"))
+            names.append(request.name)
 
     with backend(before=remember) as given:
         contract("-k", "test_missing_body", **given)

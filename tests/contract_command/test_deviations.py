@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract_command.conftest import Backend, Contract
-from tests.faults.backend import Answer, Request, refused
+from tests.faults.messages import Answer, Request, refused
 
 ENTRY = """- finding: {id}
   reason: until the roles are done
@@ -196,7 +196,7 @@ def test_repeated_name_is_not_flaky(contract: Contract, backend: Backend, report
     is_fixed: list[bool] = []
 
     def keep_names(request: Request) -> Answer | None:
-        name = request.text("name")
+        name = request.name
         owner = kept.setdefault(name, request.id)
         return refused(400) if name and owner != request.id and not is_fixed else None
 
