@@ -26,8 +26,8 @@ FAULTS.where(
 )
 FAULTS.where(
     "test_reader_may_not_update",
-    reply(401),
-    reader_is_not_authenticated=lambda request: request.role == "reader",
+    reply(401, to="reader"),
+    reader_is_not_authenticated=lambda _: True,
 )
 FAULTS.where(
     "test_no_header_gives_access and READ",
@@ -56,8 +56,8 @@ FAULTS.where(
 )
 FAULTS.where(
     "test_stranger_may_not_update",
-    reply(404),
-    stranger_gets_404=lambda request: request.role == "stranger",
+    reply(404, to="stranger"),
+    stranger_gets_404=lambda _: True,
 )
 FAULTS.where(
     "test_foreign_configuration_may_not_be_updated",
@@ -74,9 +74,9 @@ FAULTS.where(
 )
 FAULTS.where(
     "test_foreign_configuration_may_not_be_updated",
-    reply(404),
+    reply(404, to="owner"),
     escaped_foreign_id_is_not_found=lambda request: (
-        request.role == "owner" and request.is_for("foreign") and "%" in request.path
+        request.is_for("foreign") and "%" in request.path
     ),
 )
 FAULTS.changes_answer(
@@ -97,24 +97,18 @@ FAULTS.changes_answer(
 )
 FAULTS.where(
     "test_member_may_update and ADMIN",
-    reply(403),
-    admin_may_not_rename=lambda request: request.role == "admin" and "name" in request.names,
-    admin_may_not_change_the_type=lambda request: (
-        request.role == "admin" and "aiType" in request.names
-    ),
-    admin_may_not_update_the_sibling=lambda request: (
-        request.role == "admin" and request.is_for("sibling")
-    ),
+    reply(403, to="admin"),
+    admin_may_not_rename=lambda request: "name" in request.names,
+    admin_may_not_change_the_type=lambda request: "aiType" in request.names,
+    admin_may_not_update_the_sibling=lambda request: request.is_for("sibling"),
 )
-FAULTS.refuses(
+FAULTS.where(
     "test_member_may_update and WRITE",
-    403,
-    to_rename=lambda request: request.role == "owner" and "name" in request.names,
-    to_a_browser=lambda request: (
-        request.role == "owner" and "Mozilla" in request.header("User-Agent")
-    ),
-    to_rotate_the_key_of_the_sibling=lambda request: (
-        request.role == "owner" and request.is_for("sibling") and "key" in request.names
+    reply(403, to="owner"),
+    writer_may_not_rename=lambda request: request.name,
+    writer_may_not_use_a_browser=lambda request: "Mozilla" in request.header("User-Agent"),
+    writer_may_not_rotate_the_key_of_the_sibling=lambda request: (
+        request.is_for("sibling") and request.key
     ),
 )
 FAULTS.refuses(
@@ -122,7 +116,7 @@ FAULTS.refuses(
     chunked_bodies=lambda request: request.is_chunked,
     to_a_browser=lambda request: "text/html" in request.header("Accept"),
     spaces_before_the_body=lambda request: request.body[:1].isspace(),
-    secret_before_the_key=lambda request: len(request.names) > 1 and request.names[0] == "secret",
+    secret_before_the_key=lambda request: request.names[:1] == ["secret"] and request.key,
     escapes_in_field_names=lambda request: b"\\u" in request.body.partition(b":")[0],
 )
 

@@ -20,26 +20,22 @@ def _basic(request: Request) -> str:
         return ""
 
 
+def _has_an_unknown_id(request: Request) -> bool:
+    return len(request.id) == 36 and not request.has_known_id
+
+
 def _has_a_wrong_type(request: Request) -> bool:
     return any(not isinstance(value, str) for value in request.fields.values())
 
 
 FAULTS.where(
     "test_bad_token_answers_401 and missing",
-    as_user("owner"),
-    missing_token_may_change_nothing=lambda request: (
-        not request.authorization and not request.fields
-    ),
-    missing_token_in_chunks=lambda request: not request.authorization and request.is_chunked,
-    missing_token_with_an_escaped_id=lambda request: (
-        not request.authorization and "%" in request.path
-    ),
-    missing_token_at_the_sibling=lambda request: (
-        not request.authorization and request.is_for("sibling")
-    ),
-    missing_token_for_the_endpoint=lambda request: (
-        not request.authorization and request.names == ["endpoint"]
-    ),
+    lambda request: request.as_user() if not request.authorization else None,
+    missing_token_may_change_nothing=lambda request: not request.fields,
+    missing_token_in_chunks=lambda request: request.is_chunked,
+    missing_token_with_an_escaped_id=lambda request: "%" in request.path,
+    missing_token_at_the_sibling=lambda request: request.is_for("sibling"),
+    missing_token_for_the_endpoint=lambda request: request.names == ["endpoint"],
 )
 FAULTS.where(
     "test_bad_token_answers_401 and missing",
@@ -141,56 +137,42 @@ FAULTS.where(
 )
 FAULTS.where(
     "test_bad_token_answers_401 and expired",
-    reply(403),
-    expired_token_is_forbidden_elsewhere=lambda request: (
-        request.role == "expired" and request.is_for("foreign")
-    ),
+    reply(403, to="expired"),
+    expired_token_is_forbidden_elsewhere=lambda request: request.is_for("foreign"),
 )
 FAULTS.where(
     "test_bad_token_answers_401 and expired",
-    reply(404),
-    expired_token_finds_unknown_ids=lambda request: (
-        request.role == "expired" and not request.has_known_id
-    ),
+    reply(404, to="expired"),
+    expired_token_finds_unknown_ids=lambda request: not request.has_known_id,
 )
 FAULTS.where(
     "test_bad_token_answers_401 and expired",
-    reply(400),
-    types_are_judged_before_the_expiry=lambda request: (
-        request.role == "expired" and _has_a_wrong_type(request)
-    ),
+    reply(400, to="expired"),
+    types_are_judged_before_the_expiry=_has_a_wrong_type,
 )
 FAULTS.where(
     "test_bad_token_answers_401",
-    reply(400),
+    reply(400, to=""),
     parsed_body_is_judged_before_the_token=lambda request: (
-        not request.role and request.is_json and not request.body.startswith(b"{")
+        request.is_json and not request.body.startswith(b"{")
     ),
-    types_are_judged_before_the_token=lambda request: (
-        not request.role and _has_a_wrong_type(request)
-    ),
+    types_are_judged_before_the_token=_has_a_wrong_type,
 )
 FAULTS.where(
     "test_bad_token_answers_401",
-    reply(404),
-    id_is_judged_before_the_token=lambda request: (
-        not request.role and len(request.id) == 36 and not request.has_known_id
-    ),
+    reply(404, to=""),
+    id_is_judged_before_the_token=_has_an_unknown_id,
     long_id_is_judged_before_the_token=lambda request: len(request.id) > 255,
 )
 FAULTS.where(
     "test_bad_token_answers_401 and unknown",
-    as_user("owner"),
-    unknown_token_may_change_nothing=lambda request: (
-        request.token and not request.role and request.body == b"{}"
-    ),
+    reply(404, to=""),
+    unknown_token_finds_unknown_ids=lambda request: request.token and _has_an_unknown_id(request),
 )
 FAULTS.where(
     "test_bad_token_answers_401 and unknown",
-    reply(404),
-    unknown_token_finds_unknown_ids=lambda request: (
-        request.token and not request.role and len(request.id) == 36 and not request.has_known_id
-    ),
+    promote(""),
+    unknown_token_may_change_nothing=lambda request: request.token and request.body == b"{}",
 )
 FAULTS.changes_answer(
     "test_bad_token_answers_401 or test_near_token_answers_401",

@@ -109,9 +109,15 @@ def for_configuration(role: str) -> Before:
     return lambda request: request.for_id(request.ids[role])
 
 
-def reply(status: int) -> Before:
-    """Return a change that answers instead of the mock."""
-    return lambda request: accepted(request) if status == 200 else refused(status)
+def reply(status: int, to: str | None = None) -> Before:
+    """Return a change that answers instead of the mock, to one user or to all."""
+
+    def change(request: Request) -> Answer | None:
+        if to not in (None, request.role):
+            return None
+        return accepted(request) if status == 200 else refused(status)
+
+    return change
 
 
 def together(name: str, changes: Iterable[NamedChange]) -> NamedChange:
