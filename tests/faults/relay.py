@@ -16,9 +16,12 @@ OnTheWire = Callable[[bytes, Any], None]  # the bytes to send, and the transport
 @contextmanager
 def relay(url: str, change: OnTheWire) -> Generator[str]:
     """Forward connections to the mock at `url` and change its responses; yield the relay's URL."""
+    tasks: set[asyncio.Task[None]] = set()
 
-    async def accept(reader: StreamReader, writer: StreamWriter) -> None:
-        await _relay(urlsplit(url), change, reader, writer)
+    def accept(reader: StreamReader, writer: StreamWriter) -> None:
+        task = asyncio.create_task(_relay(urlsplit(url), change, reader, writer))
+        tasks.add(task)  # the event loop holds weak references only
+        task.add_done_callback(tasks.discard)
 
     with start_blocking_portal() as portal:
         server = portal.call(asyncio.start_server, accept, "127.0.0.1", 0)
