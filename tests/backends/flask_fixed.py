@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,29 +19,24 @@ HOST = r"(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])"
 ENDPOINT = re.compile(rf"https?://{HOST}(?::[0-9]{{1,5}})?(?:[/?#][!-~]*)?", re.IGNORECASE)
 
 
-def rules(field: str, value: str) -> Iterator[tuple[bool, str]]:
-    """Yield, for each rule of the field, whether the value satisfies it, and the error message."""
-    yield 1 <= len(value) <= LONGEST[field], f"must have 1 to {LONGEST[field]} characters"
-    if field == "name":
-        yield not CONTROLS.search(value), "must have no control characters"
-    if field == "aiType":
-        yield value in AI_TYPES, f"must be one of {', '.join(AI_TYPES)}"
-    if field == "endpoint":
-        yield is_http_url(value), "must be an absolute http or https URL without credentials"
-
-
-def problem_with(field: str, value: object) -> str:
-    """Return what is wrong with a field, or an empty string."""
+def check(field: str, value: object) -> None:
+    """Abort with 400 if the field is unknown or its value is invalid."""
     if field not in LONGEST:
-        return "A field is unknown"
+        abort(400, "A field is unknown")
     if not isinstance(value, str):
-        return f"{field} must be a string"
-    broken = [rule for is_kept, rule in rules(field, value) if not is_kept]
-    return f"{field} {broken[0]}" if broken else ""
+        abort(400, f"{field} must be a string")
+    if not 1 <= len(value) <= LONGEST[field]:
+        abort(400, f"{field} must have 1 to {LONGEST[field]} characters")
+    if field == "name" and CONTROLS.search(value):
+        abort(400, "name must have no control characters")
+    if field == "aiType" and value not in AI_TYPES:
+        abort(400, f"aiType must be one of {', '.join(AI_TYPES)}")
+    if field == "endpoint" and not is_http_url(value):
+        abort(400, "endpoint must be an absolute http or https URL without credentials")
 
 
 def is_http_url(value: str) -> bool:
-    """Return whether it is an absolute http or https URL without credentials."""
+    """Return whether the value is an absolute http or https URL without credentials."""
     try:
         port = urlsplit(value).port
     except ValueError:
@@ -51,7 +45,7 @@ def is_http_url(value: str) -> bool:
 
 
 def parsed(body: bytes) -> dict[str, Any]:
-    """Return the JSON object; abort with 400 if there is none."""
+    """Return the JSON object in the body; abort with 400 if there is none."""
     try:
         value = json.loads(body.decode("utf-8"))
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
@@ -68,7 +62,7 @@ api = Blueprint("api", __name__)
 def create_app(store: Store) -> Flask:
     """Return an application that keeps its state in this store."""
     app = Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY + 1  # `update` checks the size
     app.config["STORE"] = store
     app.url_map.merge_slashes = False
     app.register_blueprint(api)
@@ -100,7 +94,7 @@ def authorize(id: str, *levels: str) -> None:
 
 @api.before_app_request
 def write_journal() -> None:
-    """Count the request, so that a test can see which ones were sent."""
+    """Count the request, so that a test can see which requests were sent."""
     the_store().requests[request.method, current_user(), request.path] += 1
 
 
@@ -110,10 +104,12 @@ def update(id: str) -> ResponseReturnValue:
     authorize(id, "WRITE", "ADMIN")
     if request.mimetype != "application/json" or "Content-Encoding" in request.headers:
         abort(415, "Content-Type must be application/json, without a Content-Encoding")
-    fields = parsed(request.get_data())
+    body = request.get_data()
+    if len(body) > LARGEST_BODY:  # Flask cuts a chunked body at MAX_CONTENT_LENGTH
+        abort(413, f"The body must have at most {LARGEST_BODY} bytes")
+    fields = parsed(body)
     for field, value in fields.items():
-        if problem := problem_with(field, value):
-            abort(400, problem)
+        check(field, value)
     try:
         the_store().update(id, fields)
     except NameTakenError:
@@ -141,7 +137,7 @@ def delete(id: str) -> ResponseReturnValue:
 
 @api.app_errorhandler(HTTPException)
 def http_error(error: HTTPException) -> ResponseReturnValue:
-    """Answer an error in the contract's form."""
+    """Return an error as JSON, as the contract defines it."""
     answer: Response = jsonify(success=False, message=error.description)
     answer.status_code = error.code or 500
     if answer.status_code == 401:
