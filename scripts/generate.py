@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import difflib
 import io
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -43,7 +44,8 @@ def main() -> int:
             fresh = generate(CONTRACT, Path(folder) / OUTPUT.name)
             drift = compare(OUTPUT, fresh)
             if not check:
-                copy(fresh, OUTPUT)
+                shutil.rmtree(OUTPUT, ignore_errors=True)
+                shutil.copytree(fresh, OUTPUT)
     except GenerationError as error:
         print(f"scripts/generate: {error}", file=sys.stderr)
         return 2
@@ -171,31 +173,20 @@ def compare(old: Path, new: Path) -> str:
     """Return the unified diff from `old` to `new`, missing and extra files included."""
     before = files(old)
     after = files(new)
-    names = sorted(before.keys() | after.keys())
-    changed = [name for name in names if before.get(name) != after.get(name)]
-    return "".join(_diff(name, before.get(name), after.get(name), old.name) for name in changed)
-
-
-def _diff(name: str, before: str | None, after: str | None, package: str) -> str:
-    missing = " (missing)" if before is None else ""
-    extra = " (extra: to be deleted)" if after is None else ""
-    lines = [f"--- generated/{package}/{name}{missing}", f"+++ fresh/{package}/{name}{extra}"]
-    old_lines = (before or "").splitlines()
-    new_lines = (after or "").splitlines()
-    lines += list(difflib.unified_diff(old_lines, new_lines, lineterm=""))[2:]
+    lines: list[str] = []
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) == after.get(name):
+            continue
+        missing = "" if name in before else " (missing)"
+        extra = "" if name in after else " (extra: to be deleted)"
+        old_lines = before.get(name, "").splitlines()
+        new_lines = after.get(name, "").splitlines()
+        lines += [
+            f"--- generated/{old.name}/{name}{missing}",
+            f"+++ fresh/{old.name}/{name}{extra}",
+        ]
+        lines += list(difflib.unified_diff(old_lines, new_lines, lineterm=""))[2:]
     return "".join(f"{line}\n" for line in lines)
-
-
-def copy(fresh: Path, output: Path) -> None:
-    """Make `output` hold the same files, touching only those that differ."""
-    before = files(output)
-    after = files(fresh)
-    for name in before.keys() - after.keys():
-        (output / name).unlink()
-    for name, text in after.items():
-        if before.get(name) != text:
-            (output / name).parent.mkdir(parents=True, exist_ok=True)
-            (output / name).write_text(text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -27,8 +28,9 @@ def main() -> int:
             mock.set_access("reader", "WRITE")
             mock.set_access("stranger", "WRITE", workspace="acme")
             command = [str(ROOT / "scripts" / "contract"), "--seed", "1", "--report-dir", reports]
-            command += ["--backend-url", mock.base_url, "--id", mock.ids["main"]]
-            subprocess.run(command, env=environment(mock), check=False)
+            command += ["--backend-url", mock.base_url]
+            variables = environment(mock.tokens, mock.ids)
+            subprocess.run(command, env={**os.environ, **variables}, check=False)
         draw(Path(reports) / "verdict.html")
     return 0
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from scripts.contract import environment
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
-from tests.faults.backend import environment
 from tests.faults.judge import BROKEN, KEPT, judge_url
 
 VARIABLES = environment(TOKENS, IDS)

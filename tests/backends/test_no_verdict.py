@@ -10,9 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from scripts.contract import environment
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
-from tests.faults.backend import environment
 from tests.faults.judge import KEPT, NO_VERDICT, Judgement, judge, judge_url
 from tests.faults.unusable import UNUSABLE
 

@@ -12,7 +12,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from tests.faults.backend import Change, environment, serving
+from scripts.contract import environment
+from tests.faults.backend import Change, serving
 from tests.faults.judge import Judgement, judge_url
 
 Contract = Callable[..., Judgement]

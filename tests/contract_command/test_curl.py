@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from scripts.contract import environment
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
 from tests.contract_command.conftest import Backend, Contract
-from tests.faults.backend import environment
 from tests.faults.messages import Answer, Request
 
 

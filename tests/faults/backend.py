@@ -1,7 +1,7 @@
 """The mock with a change around it: the only module that knows how the mock serves."""
 
 import inspect
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -12,27 +12,8 @@ from flashback_mock.http import messages
 from tests.faults.messages import Answer, Request
 from tests.faults.relay import OnTheWire, relay
 
-VARIABLES = {
-    "FLASHBACK_ADMIN_TOKEN": "admin",
-    "FLASHBACK_READER_TOKEN": "reader",
-    "FLASHBACK_STRANGER_TOKEN": "stranger",
-    "FLASHBACK_EXPIRED_TOKEN": "expired",
-    "FLASHBACK_TOKEN": "owner",
-}
-ID_VARIABLES = {
-    "FLASHBACK_FOREIGN_AI_LLM_ID": "foreign",
-    "FLASHBACK_SIBLING_AI_LLM_ID": "sibling",
-    "FLASHBACK_AI_LLM_ID": "main",
-}
-
 Before = Callable[[Request], Any]  # returns an `Answer` to replace the mock's; may be async
 After = Callable[[Request, Answer], Any]  # may be async
-
-
-def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables with the token and the id of each role."""
-    variables = {variable: tokens[role] for variable, role in VARIABLES.items()}
-    return variables | {variable: ids[role] for variable, role in ID_VARIABLES.items()}
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,8 @@ class _Forks:
 
     def _serve(self, change: str) -> list[str]:
         """Serve the changed mock until the process ends; return the options for it."""
-        from tests.faults.backend import environment, serving
+        from scripts.contract import environment
+        from tests.faults.backend import serving
         from tests.faults.imports import CHANGES
 
         self._serving = serving(CHANGES[change])
