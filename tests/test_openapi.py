@@ -8,21 +8,6 @@ import jsonschema_rs
 import pytest
 from openapi_spec_validator import validate
 
-ORDER = {
-    "document": ["openapi", "info", "servers", "tags", "paths", "components"],
-    "operation": [
-        "operationId",
-        "tags",
-        "summary",
-        "description",
-        "security",
-        "parameters",
-        "requestBody",
-        "responses",
-        "x-clauses",
-    ],
-}
-
 
 def walk(node: Any, pointer: str = "#") -> Iterator[tuple[str, Any]]:
     """Yield every node with its JSON pointer."""
@@ -95,25 +80,11 @@ def test_every_property_example_is_valid(document: dict[str, Any]) -> None:
     assert tried
 
 
-def test_keys_are_in_the_usual_order(document: dict[str, Any]) -> None:
-    """The document and each operation have their keys in the usual order."""
-    for pointer, node in [("#", document), *operations(document)]:
-        wanted = ORDER["document" if pointer == "#" else "operation"]
-        assert list(node) == [key for key in wanted if key in node], (
-            f"{pointer}: put the keys in this order: {', '.join(wanted)}"
-        )
-
-
-def test_operations_are_completely_described(document: dict[str, Any]) -> None:
-    """Each operation has a name, summary, description, security and the usual responses."""
+def test_operations_are_described(document: dict[str, Any]) -> None:
+    """Each operation has a description, security and the usual responses."""
     for pointer, operation in operations(document):
-        assert set(ORDER["operation"][:5]) <= set(operation), f"{pointer}: a key is missing"
-        summary = operation["summary"]
-        assert summary[0].isupper(), f"{pointer}/summary: begin with a capital"
-        assert not summary.endswith("."), f"{pointer}/summary: remove the full stop"
-        assert re.fullmatch("[a-z]+([A-Z][a-z]+)+", operation["operationId"]), (
-            f"{pointer}/operationId: use a verb and a noun in lowerCamelCase"
-        )
+        missing = {"operationId", "summary", "description", "security"} - operation.keys()
+        assert not missing, f"{pointer}: add {', '.join(missing)}"
         assert {"200", "400", "401", "403", "404", "500"} <= set(operation["responses"]), (
             f"{pointer}/responses: document the usual statuses"
         )

@@ -12,11 +12,10 @@ from fastapi import FastAPI
 from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from tests.backends import fastapi_fixed, fastapi_naive, flask_fixed, flask_naive
+from tests.backends import fastapi_fixed, fastapi_naive, flask_fixed
 from tests.backends.store import Store
 
 FASTAPI = {"fastapi_naive": fastapi_naive.create_app, "fastapi_fixed": fastapi_fixed.create_app}
-FLASK = {"flask_naive": flask_naive.create_app, "flask_fixed": flask_fixed.create_app}
 
 
 @contextmanager
@@ -29,7 +28,7 @@ def serving(name: str, store: Store, certificate: Path | None = None) -> Generat
         if name in FASTAPI:
             stop = _start_uvicorn(FASTAPI[name](store), listener, certificate)
         else:
-            stop = _start_werkzeug(FLASK[name](store), listener)
+            stop = _start_werkzeug(flask_fixed.create_app(store), listener)
         scheme = "https" if certificate else "http"
         try:
             yield f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
@@ -54,7 +53,6 @@ def _start_uvicorn(
 
 
 def _start_werkzeug(app: Flask, listener: socket.socket) -> Callable[[], None]:
-    app.logger.disabled = True  # failures of the naive one are expected
     server = make_server(
         "127.0.0.1", 0, app, threaded=True, request_handler=_Handler, fd=listener.fileno()
     )

@@ -31,12 +31,12 @@ pytestmark = pytest.mark.usefixtures("curl")
 
 
 def test_pasted_lines_get_the_same_status(contract: Contract, tmp_path: Path) -> None:
-    """The curl lines of two dozen kinds of finding get the status in the verdict."""
+    """The curl line of each finding gets the status that the verdict shows."""
     variables = environment(TOKENS, IDS)
-    with serving("flask_naive", Store(unique_names=False)) as url:
+    with serving("fastapi_naive", Store(unique_names=False)) as url:
         done = contract("-k", "not generated and not alone", url=url, **variables)
         findings = done.verdict["findings"]
-        assert len(findings) >= 20
+        assert len(findings) >= 15
         for finding in findings:
             for example in finding["examples"]:
                 status = paste(example["curl"], variables, tmp_path)
@@ -46,7 +46,7 @@ def test_pasted_lines_get_the_same_status(contract: Contract, tmp_path: Path) ->
 def test_unusual_requests_are_repeated_to_the_letter(
     contract: Contract, backend: Backend, tmp_path: Path
 ) -> None:
-    """HEAD, dot segments, chunks, empty headers and derived tokens: the backend sees the same."""
+    """The backend receives the same HEAD, dot segments, chunks, empty headers and tokens again."""
     seen: list[tuple[str, str, bytes, str, str]] = []
 
     def refuse(request: Request, answer: Answer) -> None:

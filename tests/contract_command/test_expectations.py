@@ -1,27 +1,12 @@
-"""What the contract expects of a request, with the clause that says so."""
+"""The clause and the statuses that the contract tests expect for a body."""
 
 import json
 
 import pytest
 
-from support import contract, urls
-from support.backend import NOBODY, READER, USERS, WRITER
-from support.exchange import Place, Request, User
+from support.backend import USERS, WRITER
+from support.exchange import Place, Request
 from support.expectation import expectation_of
-
-OWN = Place("own", "the configuration", "1")
-UNKNOWN = Place("unknown", "an unknown id", "", frozenset({404}), "id")
-
-
-def request(
-    body: object, *, user: User = USERS[WRITER], place: Place = OWN, **headers: str
-) -> Request:
-    """Return a request with a JSON value, or with bytes."""
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    sent = {"Content-Type": "application/json", **headers}
-    return Request(
-        target="/ai/llm/1", headers=tuple(sent.items()), body=content, user=user, place=place
-    )
 
 
 @pytest.mark.parametrize(
@@ -62,48 +47,14 @@ def request(
     ],
 )
 def test_body(body: object, clause: str, kind: str, statuses: set[int]) -> None:
-    """Each kind of body has its clause, its kind, and its statuses."""
-    expectation = expectation_of(request(body))
+    """Each body belongs to one clause and one kind, which allow these statuses."""
+    request = Request(
+        target="/ai/llm/1",
+        headers=(("Content-Type", "application/json"),),
+        body=body if isinstance(body, bytes) else json.dumps(body).encode(),
+        user=USERS[WRITER],
+        place=Place("own", "the configuration", "1"),
+    )
+    expectation = expectation_of(request)
     assert (expectation.clause, expectation.kind) == (clause, kind)
     assert expectation.statuses == statuses
-
-
-def test_order() -> None:
-    """Only some checks may come before the token; the rest may follow in any order."""
-    without_token = expectation_of(request({"name": ""}, user=NOBODY, place=UNKNOWN))
-    unparsed = expectation_of(request(b"{", user=NOBODY))
-    reader = expectation_of(request({"name": ""}, user=USERS[READER]))
-    unknown = expectation_of(request({}, user=USERS[READER], place=UNKNOWN))
-    assert without_token.statuses == {401}
-    assert unparsed.statuses == {400, 401, 413, 415}
-    assert reader.statuses == {400, 403}
-    assert unknown.statuses == {404}
-    assert without_token.words_for(401) == "without a token"
-    assert unparsed.words_for(400) == "without a token; a body that is not JSON"
-    assert without_token.access
-    assert without_token.access.clause == "authentication"
-
-
-def test_every_example_of_the_contract_is_valid() -> None:
-    """The contract's own examples are expected to succeed."""
-    for example in contract.EXAMPLES.values():
-        assert expectation_of(request(example)).must_succeed
-
-
-@pytest.mark.parametrize(
-    ("url", "by_rfc3986", "by_whatwg"),
-    [
-        ("https://a.example/?q=1#x", True, True),
-        ("https://a.example/a b", False, True),
-        ("https:\\\\a.example", False, True),
-        ("https:///v1", False, True),
-        ("https://a.example:99999/", True, False),
-        ("https://[x]/", False, False),
-        ("//a.example", False, False),
-        ("ftp://a.example", False, False),
-    ],
-)
-def test_url_standards(url: str, by_rfc3986: bool, by_whatwg: bool) -> None:  # noqa: FBT001
-    """The two definitions of a URL differ, and both are consulted."""
-    assert urls.rfc3986_accepts(url) is by_rfc3986
-    assert urls.whatwg_accepts(url) is by_whatwg
