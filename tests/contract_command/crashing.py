@@ -1,4 +1,4 @@
-"""A backend that accepts every update, and exits on an empty body."""
+"""A backend that accepts every update and crashes on an empty body."""
 
 import json
 import os
@@ -6,12 +6,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers 200 to everything."""
+    """Accepts every update."""
 
     protocol_version = "HTTP/1.1"
 
     def do_PUT(self) -> None:
-        """Accept the update."""
+        """Accept the update, or exit if there is no body."""
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         if not body:
             os._exit(1)

@@ -14,7 +14,7 @@ from tests.faults.messages import Answer, Request
 
 
 def paste(line: str, variables: dict[str, str], folder: Path) -> str:
-    """Return the status that a curl line gets when it is pasted into bash."""
+    """Paste a curl line into bash and return the status that it gets."""
     done = subprocess.run(
         ["/bin/bash", "-c", line],
         env={**os.environ, **variables},

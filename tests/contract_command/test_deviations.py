@@ -1,4 +1,4 @@
-"""Accepting findings: by id, strictly, and never an open backend."""
+"""Accepted deviations, the sources of findings, and runs with --again."""
 
 import re
 from pathlib import Path
@@ -15,12 +15,12 @@ ENTRY = """- finding: {id}
 
 
 def host_of(given: dict[str, str]) -> str:
-    """Return the backend's host and port, as the file names it."""
+    """Return the host and port of the backend, which are its key in a deviations file."""
     return given["url"].removeprefix("http://")
 
 
 def write(file: Path, host: str, *ids: str) -> Path:
-    """Write a deviations file."""
+    """Write a deviations file that accepts these findings."""
     entries = "\n".join(ENTRY.format(id=id) for id in ids)
     file.write_text(f"{host}:\n{entries}\n" if ids else f"{host}: []\n")
     return file
@@ -35,7 +35,7 @@ def readers_may_update(request: Request) -> None:
 def test_accepted_finding_does_not_fail_the_run(
     contract: Contract, backend: Backend, tmp_path: Path
 ) -> None:
-    """An accepted finding is not red, and the verdict says that it is an exception."""
+    """An accepted finding does not fail the run, and the verdict shows the reason."""
     with backend(before=readers_may_update) as given:
         file = write(tmp_path / "known.yaml", host_of(given), "access-levels/READ/200")
         done = contract("-k", "test_reader_may", "--deviations", str(file), **given)
@@ -45,10 +45,10 @@ def test_accepted_finding_does_not_fail_the_run(
     assert "until the roles are done" in done.output
 
 
-def test_other_findings_of_the_promise_stay_red(
+def test_other_finding_of_the_promise_fails_the_run(
     contract: Contract, backend: Backend, tmp_path: Path
 ) -> None:
-    """An entry accepts one finding, not the promise that it breaks."""
+    """An entry accepts one finding, not every finding of its promise."""
 
     def answer_401(request: Request) -> Answer | None:
         readers_may_update(request)
@@ -69,10 +69,10 @@ def test_other_findings_of_the_promise_stay_red(
         (Answer(400, b"wrong"), "error-response/json/not-strict"),
     ],
 )
-def test_accepted_form_does_not_fail_the_run(
+def test_accepted_form_of_a_response_does_not_fail_the_run(
     contract: Contract, backend: Backend, tmp_path: Path, refusal: Answer, id: str
 ) -> None:
-    """An undocumented status, or a body that is not JSON, can be accepted, too."""
+    """An undocumented status or a body that is not JSON can be accepted."""
 
     def refuse_in_another_form(_: Request, answer: Answer) -> None:
         if answer.status == 400:
@@ -85,7 +85,7 @@ def test_accepted_form_does_not_fail_the_run(
     assert done.promise("test_near_miss_answers_400[aiType]")["outcome"] == "accepted"
 
 
-def test_deviation_that_is_fixed_fails_the_run(
+def test_fixed_deviation_fails_the_run(
     contract: Contract, backend: Backend, tmp_path: Path
 ) -> None:
     """An accepted finding that no longer occurs fails the run until its entry is removed."""
@@ -98,8 +98,8 @@ def test_deviation_that_is_fixed_fails_the_run(
     assert unrelated.status == 0, unrelated.output
 
 
-def test_open_backend_is_always_red(contract: Contract, backend: Backend, tmp_path: Path) -> None:
-    """An open backend is red even with all else accepted, and with --source and --fail-on."""
+def test_open_backend_always_fails(contract: Contract, backend: Backend, tmp_path: Path) -> None:
+    """A backend that accepts requests without a token fails, whatever the options are."""
 
     def open_door(request: Request) -> None:
         if not request.role:
@@ -138,10 +138,10 @@ def test_open_backend_is_always_red(contract: Contract, backend: Backend, tmp_pa
         ("127.0.0.1: []", "has no entry for this backend"),
     ],
 )
-def test_wrong_file_gives_no_verdict(
+def test_invalid_file_has_no_verdict(
     contract: Contract, backend: Backend, tmp_path: Path, text: str, complaint: str
 ) -> None:
-    """A file that is invalid, or matches nothing, exits with 2 and says why."""
+    """A file that is invalid or has no entry for the backend exits with 2 and a reason."""
     file = tmp_path / "known.yaml"
     with backend() as given:
         file.write_text(re.sub("HOST", f'"{host_of(given)}"', text))
@@ -151,8 +151,8 @@ def test_wrong_file_gives_no_verdict(
     assert "known.yaml" in done.output
 
 
-def test_sources_select_and_decide(contract: Contract, backend: Backend) -> None:
-    """--fail-on ignores findings of other sources in the exit status; --source skips them."""
+def test_sources(contract: Contract, backend: Backend) -> None:
+    """--fail-on ignores findings of other sources in the exit status, and --source skips them."""
 
     def no_challenge(_: Request, answer: Answer) -> None:
         answer.drop_header("WWW-Authenticate")
@@ -169,8 +169,8 @@ def test_sources_select_and_decide(contract: Contract, backend: Backend) -> None
     assert selected.promise("test_bad_token_answers_401[missing]")["outcome"] == "kept"
 
 
-def test_again_says_what_became_of_it(contract: Contract, backend: Backend, reports: Path) -> None:
-    """--again repeats only what broke, and says fixed, still broken or flaky."""
+def test_again_repeats_broken_promises(contract: Contract, backend: Backend, reports: Path) -> None:
+    """--again repeats the broken promises, and says which ones are fixed or still broken."""
     is_fixed = False
 
     def faulty(request: Request) -> None:
@@ -190,8 +190,8 @@ def test_again_says_what_became_of_it(contract: Contract, backend: Backend, repo
     assert len(became) <= 3
 
 
-def test_repeated_name_is_not_flaky(contract: Contract, backend: Backend, reports: Path) -> None:
-    """A fixed backend is fixed for --again, although a repeated seed repeats the names."""
+def test_repeated_name_is_fixed(contract: Contract, backend: Backend, reports: Path) -> None:
+    """--again reports a fix although the repeated seed uses the same names again."""
     kept: dict[str, str] = {}
     is_fixed: list[bool] = []
 
@@ -208,8 +208,8 @@ def test_repeated_name_is_not_flaky(contract: Contract, backend: Backend, report
     assert again.verdict["promises"][0]["again"] == "fixed"
 
 
-def test_again_says_flaky(contract: Contract, backend: Backend, reports: Path) -> None:
-    """A promise that is kept at first and broken when repeated is flaky."""
+def test_again_reports_a_flaky_promise(contract: Contract, backend: Backend, reports: Path) -> None:
+    """A promise is flaky if --again first keeps and then breaks it."""
     state = {"readers": 0, "faulty from": 0}
 
     def faulty(request: Request) -> None:
