@@ -1,4 +1,4 @@
-"""The contract and its examples are valid, complete and consistent in style."""
+"""The contract and its examples are valid and complete."""
 
 import re
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def string_schemas(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the schema of every string in a request, with its JSON pointer."""
+    """Yield the schema of every string that a request contains, with its JSON pointer."""
     requests = document["components"]["schemas"]["UpdateAiLlmRequest"]
     for root in (requests, *(operation for _, operation in operations(document))):
         for pointer, node in walk(root):
@@ -81,7 +81,7 @@ def test_every_property_example_is_valid(document: dict[str, Any]) -> None:
 
 
 def test_operations_are_described(document: dict[str, Any]) -> None:
-    """Each operation has a description, security and the usual responses."""
+    """Each operation has a name, a description, security and the usual responses."""
     for pointer, operation in operations(document):
         missing = {"operationId", "summary", "description", "security"} - operation.keys()
         assert not missing, f"{pointer}: add {', '.join(missing)}"
@@ -91,7 +91,7 @@ def test_operations_are_described(document: dict[str, Any]) -> None:
 
 
 def test_responses_are_shared_and_have_examples(document: dict[str, Any]) -> None:
-    """Each response is shared and has an example; all errors have one schema."""
+    """Each response is a shared component with an example, and all errors have one schema."""
     for pointer, operation in operations(document):
         for status, response in operation["responses"].items():
             where = f"{pointer}/responses/{status}"
@@ -126,7 +126,7 @@ def test_every_field_is_described(document: dict[str, Any]) -> None:
 
 
 def test_requests_are_closed_and_bounded(document: dict[str, Any]) -> None:
-    """Request objects refuse unknown fields; request strings have length limits."""
+    """Request objects allow no unknown fields, and strings in requests have length limits."""
     for pointer, node in walk(document["components"]["schemas"]["UpdateAiLlmRequest"]):
         if isinstance(node, dict) and "properties" in node and "x-left-open" not in pointer:
             assert node.get("additionalProperties") is False, (
@@ -137,7 +137,7 @@ def test_requests_are_closed_and_bounded(document: dict[str, Any]) -> None:
 
 
 def test_credentials_are_write_only(document: dict[str, Any]) -> None:
-    """`key` and `secret` are write-only passwords, and no response has them."""
+    """`key` and `secret` are write-only passwords, and no response contains them."""
     secret = {
         name
         for name, schema in document["components"]["schemas"]["UpdateAiLlmRequest"][
@@ -154,7 +154,7 @@ def test_credentials_are_write_only(document: dict[str, Any]) -> None:
     "forbidden", [r"\s", r"\S", r"\d", r"\w", r"\W", r"\b", r"\A", r"\Z", r"\p", r"\P", "(?", ".*"]
 )
 def test_patterns_mean_the_same_everywhere(document: dict[str, Any], forbidden: str) -> None:
-    """Patterns are anchored and use only syntax that all engines agree on."""
+    """Patterns are anchored and use only syntax that every regular expression engine supports."""
     for pointer, node in walk(document):
         if pointer.endswith("/pattern"):
             assert re.fullmatch(r"\^.*\$", node), f"{pointer}: anchor it with ^ and $"
@@ -170,7 +170,7 @@ def clauses(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_every_clause_has_an_id_a_source_and_a_text(document: dict[str, Any]) -> None:
-    """Clause ids are kebab-case; each clause has a known source and a sentence."""
+    """Each clause has an id in kebab case, a known source and a sentence."""
     for pointer, clause in clauses(document):
         name = pointer.rpartition("/")[2]
         assert re.fullmatch("[a-z]+(-[a-z]+)*", name), f"{pointer}: use kebab-case"
@@ -181,7 +181,7 @@ def test_every_clause_has_an_id_a_source_and_a_text(document: dict[str, Any]) ->
 
 
 def test_every_rule_of_a_field_belongs_to_one_clause(document: dict[str, Any]) -> None:
-    """Each keyword that can be violated in the request schema belongs to exactly one clause."""
+    """Each keyword of the request schema that a value can violate belongs to exactly one clause."""
     schemas = document["components"]["schemas"]
     properties = schemas["UpdateAiLlmRequest"]["properties"]
     judged = {"type", "enum", "format", "pattern", "minLength", "maxLength"}
@@ -199,8 +199,8 @@ def test_every_rule_of_a_field_belongs_to_one_clause(document: dict[str, Any]) -
             assert len(owners) == 1, f"{field}: {keyword} belongs to {owners}"
 
 
-def test_what_is_left_open_extends_the_schema(document: dict[str, Any]) -> None:
-    """`x-left-open` admits values that the strict schema refuses, and changes no other rule."""
+def test_relaxed_schema_accepts_null(document: dict[str, Any]) -> None:
+    """`x-left-open` allows null, which the strict schema does not, and changes no other rule."""
     request = document["components"]["schemas"]["UpdateAiLlmRequest"]
     relaxed = request["x-left-open"]
     assert relaxed.keys() == {"properties"}
@@ -234,8 +234,8 @@ SAMPLES = {
 
 
 @pytest.mark.parametrize("field", SAMPLES)
-def test_pattern_accepts_what_it_should(document: dict[str, Any], field: str) -> None:
-    """JSON Schema and Python's fullmatch agree on samples from both sides of each pattern."""
+def test_patterns_agree_on_samples(document: dict[str, Any], field: str) -> None:
+    """JSON Schema and `re.fullmatch` agree on which samples match each pattern."""
     schema = document["components"]["schemas"]["UpdateAiLlmRequest"]["properties"][field]
     bare = {"type": "string", "pattern": schema["pattern"]}
     for expected, samples in SAMPLES[field].items():
@@ -245,7 +245,7 @@ def test_pattern_accepts_what_it_should(document: dict[str, Any], field: str) ->
 
 
 def test_format_refuses_impossible_ipv6_literals(document: dict[str, Any]) -> None:
-    """`format: uri` checks IPv6 literals, which the pattern leaves open."""
+    """`format: uri` rejects invalid IPv6 literals, which the pattern accepts."""
     schema = document["components"]["schemas"]["UpdateAiLlmRequest"]["properties"]["endpoint"]
     for literal in ("[::1]", "[2001:db8::1]", "[:::]", "[1]", "[::1.2.3.400]"):
         valid = jsonschema_rs.is_valid(schema, f"https://{literal}/", validate_formats=True)

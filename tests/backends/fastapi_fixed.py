@@ -1,4 +1,4 @@
-"""The endpoint in FastAPI, correct by the contract."""
+"""The endpoint in FastAPI, as the contract requires it."""
 
 import re
 from typing import Annotated, Literal
@@ -43,7 +43,7 @@ Credential = Annotated[StrictStr, Field(min_length=1, max_length=8192)]
 
 
 class UpdateAiLlmRequest(BaseModel):
-    """The properties to change; a field that is not sent is not set, so its default is unused."""
+    """The properties to change; the default of a missing field is never stored."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 

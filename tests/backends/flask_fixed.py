@@ -1,4 +1,4 @@
-"""The endpoint in Flask, correct by the contract, with the vendor's GET and DELETE."""
+"""The endpoint in Flask, as the contract requires it, with the GET and DELETE of the service."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The contract tests on backends in other stacks: no false findings, no damage."""
+"""The contract tests against backends in FastAPI and Flask."""
 
 import pytest
 
@@ -44,9 +44,9 @@ def test_naive_backend_has_one_finding_per_difference() -> None:
 
 @pytest.mark.parametrize("name", ["fastapi_fixed", "flask_fixed"])
 def test_correct_backend_has_no_finding_and_no_damage(name: str) -> None:
-    """A correct backend keeps every promise; only the given configurations change.
+    """A correct backend keeps every promise, and only the given configurations change.
 
-    The one in Flask has the vendor's DELETE, which deletes a configuration for good.
+    The Flask backend also has the DELETE of the service, which is permanent.
     """
     store = Store()
     with serving(name, store) as url:

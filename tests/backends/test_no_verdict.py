@@ -71,7 +71,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", CURES)
 def test_unusable_backend(name: str) -> None:
-    """A wrong address, a wrong token, and a backend that goes away get no verdict."""
+    """A wrong address, a wrong token and an outage during the run get no verdict."""
     assert_no_verdict(judge(UNUSABLE[name]), CURES[name])
 
 

@@ -1,6 +1,6 @@
 """Accepted deviations, the sources of findings, and runs with --again."""
 
-import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,16 +14,25 @@ ENTRY = """- finding: {id}
   date: 2026-11-26"""
 
 
+Accept = Callable[..., tuple[str, str]]
+
+
+@pytest.fixture
+def accept(tmp_path: Path) -> Accept:
+    """Write a deviations file that accepts some findings; return the option that names it."""
+
+    def write(given: dict[str, str], *ids: str) -> tuple[str, str]:
+        file = tmp_path / "known.yaml"
+        entries = [ENTRY.format(id=id) for id in ids]
+        file.write_text("\n".join([f"{host_of(given)}:", *entries]))
+        return ("--deviations", str(file))
+
+    return write
+
+
 def host_of(given: dict[str, str]) -> str:
     """Return the host and port of the backend, which are its key in a deviations file."""
     return given["url"].removeprefix("http://")
-
-
-def write(file: Path, host: str, *ids: str) -> Path:
-    """Write a deviations file that accepts these findings."""
-    entries = "\n".join(ENTRY.format(id=id) for id in ids)
-    file.write_text(f"{host}:\n{entries}\n" if ids else f"{host}: []\n")
-    return file
 
 
 def readers_may_update(request: Request) -> None:
@@ -33,12 +42,12 @@ def readers_may_update(request: Request) -> None:
 
 
 def test_accepted_finding_does_not_fail_the_run(
-    contract: Contract, backend: Backend, tmp_path: Path
+    contract: Contract, backend: Backend, accept: Accept
 ) -> None:
     """An accepted finding does not fail the run, and the verdict shows the reason."""
     with backend(before=readers_may_update) as given:
-        file = write(tmp_path / "known.yaml", host_of(given), "access-levels/READ/200")
-        done = contract("-k", "test_reader_may", "--deviations", str(file), **given)
+        accepted = accept(given, "access-levels/READ/200")
+        done = contract("-k", "test_reader_may", *accepted, **given)
     assert done.status == 0, done.output
     assert done.verdict["result"] == "kept except for accepted deviations"
     assert done.promise("test_reader_may_not_update")["outcome"] == "accepted"
@@ -46,7 +55,7 @@ def test_accepted_finding_does_not_fail_the_run(
 
 
 def test_other_finding_of_the_promise_fails_the_run(
-    contract: Contract, backend: Backend, tmp_path: Path
+    contract: Contract, backend: Backend, accept: Accept
 ) -> None:
     """An entry accepts one finding, not every finding of its promise."""
 
@@ -56,8 +65,8 @@ def test_other_finding_of_the_promise_fails_the_run(
         return refused(404) if at_sibling else None
 
     with backend(before=answer_401) as given:
-        file = write(tmp_path / "known.yaml", host_of(given), "access-levels/READ/200")
-        done = contract("-k", "test_reader_may", "--deviations", str(file), **given)
+        accepted = accept(given, "access-levels/READ/200")
+        done = contract("-k", "test_reader_may", *accepted, **given)
     assert done.status == 1
     assert done.ids == ["access-levels/READ/404"]
 
@@ -70,7 +79,7 @@ def test_other_finding_of_the_promise_fails_the_run(
     ],
 )
 def test_accepted_form_of_a_response_does_not_fail_the_run(
-    contract: Contract, backend: Backend, tmp_path: Path, refusal: Answer, id: str
+    contract: Contract, backend: Backend, accept: Accept, refusal: Answer, id: str
 ) -> None:
     """An undocumented status or a body that is not JSON can be accepted."""
 
@@ -79,26 +88,27 @@ def test_accepted_form_of_a_response_does_not_fail_the_run(
             answer.replace_with(refusal)
 
     with backend(after=refuse_in_another_form) as given:
-        file = write(tmp_path / "known.yaml", host_of(given), id)
-        done = contract("-k", "aiType", "--deviations", str(file), **given)
+        done = contract("-k", "aiType", *accept(given, id), **given)
     assert done.status == 0, done.output
     assert done.promise("test_near_miss_answers_400[aiType]")["outcome"] == "accepted"
 
 
 def test_fixed_deviation_fails_the_run(
-    contract: Contract, backend: Backend, tmp_path: Path
+    contract: Contract, backend: Backend, accept: Accept
 ) -> None:
     """An accepted finding that no longer occurs fails the run until its entry is removed."""
     with backend() as given:
-        file = write(tmp_path / "known.yaml", host_of(given), "access-levels/READ/200")
-        done = contract("-k", "test_reader_may", "--deviations", str(file), **given)
-        unrelated = contract("-k", "idempotent", "--deviations", str(file), **given)
+        accepted = accept(given, "access-levels/READ/200")
+        done = contract("-k", "test_reader_may", *accepted, **given)
+        unrelated = contract("-k", "idempotent", *accepted, **given)
     assert done.status == 1
     assert "no longer occurs" in done.output
     assert unrelated.status == 0, unrelated.output
 
 
-def test_open_backend_always_fails(contract: Contract, backend: Backend, tmp_path: Path) -> None:
+def test_open_backend_always_fails(
+    contract: Contract, backend: Backend, accept: Accept, tmp_path: Path
+) -> None:
     """A backend that accepts requests without a token fails, whatever the options are."""
 
     def open_door(request: Request) -> None:
@@ -116,8 +126,7 @@ def test_open_backend_always_fails(contract: Contract, backend: Backend, tmp_pat
         other_source = contract(
             "-k", "idempotent", "--source", "ours", "--fail-on", "ours", **given
         )
-        entry = write(tmp_path / "door.yaml", host_of(given), "authentication/no-token/200")
-        refused_entry = contract("--deviations", str(entry), **given)
+        refused_entry = contract(*accept(given, "authentication/no-token/200"), **given)
     assert first.status == accepted.status == other_source.status == 1, accepted.output
     assert "authentication/no-token/200" in accepted.ids
     assert other_source.ids == ["authentication/no-token/200"]
@@ -144,7 +153,7 @@ def test_invalid_file_has_no_verdict(
     """A file that is invalid or has no entry for the backend exits with 2 and a reason."""
     file = tmp_path / "known.yaml"
     with backend() as given:
-        file.write_text(re.sub("HOST", f'"{host_of(given)}"', text))
+        file.write_text(text.replace("HOST", f'"{host_of(given)}"'))
         done = contract("--deviations", str(file), **given)
     assert done.status == 2
     assert complaint in done.output

@@ -1,5 +1,5 @@
 # ruff: noqa: D103 - the name says what is different
-"""Backends that keep the contract and differ in what it leaves open: no finding on any of them."""
+"""Backends that keep the contract and differ in what it leaves open."""
 
 import asyncio
 import base64
@@ -135,7 +135,7 @@ async def some_responses_take_their_time(request: Request) -> None:
 
 @TERSE.before()
 def get_and_delete_work(request: Request) -> Answer | None:
-    """Read, and delete for good, as two other operations of the service do."""
+    """Support the GET and DELETE of the service; a deleted configuration is gone."""
     deleted = request.memory.setdefault("deleted", set())
     is_operation = request.has_known_id and request.path.startswith("/ai/llm/")
     if not is_operation or not request.is_authenticated:

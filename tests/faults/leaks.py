@@ -16,7 +16,7 @@ CREDENTIALS = "test_every_response and credentials"
 
 
 def leaks(promises: str, status: int = 0, /, **leaked: Callable[[Request], object]) -> None:
-    """Add backends that return a value in a field, in responses with this status or in all."""
+    """Add backends that return a value in the field `debug`, with this status or with any."""
     for name, value in leaked.items():
 
         def add(request: Request, answer: Answer, value: Any = value) -> None:

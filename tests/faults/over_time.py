@@ -1,5 +1,5 @@
 # ruff: noqa: D103 - the name says what is wrong
-"""Backends whose response depends on earlier requests, or on others at the same time."""
+"""Backends whose response depends on earlier or simultaneous requests."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""The contract tests catch every faulty backend, and let every correct one pass."""
+"""The contract tests find every fault, and no fault in correct backends."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def cases(changes: dict[str, NamedChange]) -> list[object]:
 
 @pytest.mark.parametrize("fault", cases(FAULTS))
 def test_fault_breaks_a_promise(fault: NamedChange) -> None:
-    """A backend with one fault breaks one of the promises that are named for it."""
+    """A backend with one fault breaks one of the promises in its table."""
     options = ["--timeout", "2"] if "hang" in fault.name else []
     judgement = judge(fault, *options, promises=fault.promises, is_brief=True)
     assert judgement.status == BROKEN, judgement.output
@@ -23,14 +23,14 @@ def test_fault_breaks_a_promise(fault: NamedChange) -> None:
 
 @pytest.mark.parametrize("change", cases(CORRECT))
 def test_correct_backend_breaks_none(change: NamedChange) -> None:
-    """A backend that uses the freedom of the contract keeps every promise."""
+    """A backend that differs only in what the contract leaves open keeps every promise."""
     judgement = judge(change, "--max-examples", "5")
     assert judgement.ids == [], judgement.output
     assert judgement.status == KEPT, judgement.output
 
 
 def test_every_promise_has_a_fault_of_its_own() -> None:
-    """For every promise there is a fault that names no other promise."""
+    """Every promise has a fault that no other promise is expected to find."""
     named = selected([fault.promises for fault in FAULTS.values()])
     [every] = selected([""])
     assert {*every} - {promises[0] for promises in named if len(promises) == 1} == set()
