@@ -62,7 +62,7 @@ def _options() -> argparse.Namespace:
 
 
 def _test_given(options: argparse.Namespace) -> int:
-    """Test the backend at the URL; unless it is on loopback, require --id and print a warning."""
+    """Test the backend at --backend-url; if it is not on loopback, require --id and warn."""
     address: str = options.backend_url
     url = urlsplit(address)
     if not _is_http(url) or not url.hostname:
@@ -136,7 +136,7 @@ def _status(tests: subprocess.Popen[bytes]) -> int:
 
 def _is_http(url: SplitResult) -> bool:
     try:
-        shown = "@" not in url.netloc and url.port != 0  # what is before an @ would be a secret
+        shown = "@" not in url.netloc and url.port != 0  # text before an @ would be a secret
     except ValueError:  # the port is not a number
         return False
     return shown and url.scheme in ("http", "https") and not url.query

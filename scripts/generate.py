@@ -31,11 +31,11 @@ RUFF = ("--isolated", "--no-cache", "--line-length=100", "--target-version=py311
 
 
 class GenerationError(Exception):
-    """The contract, a template or the generator is at fault; the text says where and what to do."""
+    """Generation failed; the message says what is wrong, where, and what to do."""
 
 
 def main() -> int:
-    """Return the exit status: 0 written, or no drift; 1 drift; 2 generation failed."""
+    """Return the exit status: 0 written, or up to date; 1 out of date; 2 generation failed."""
     parser = argparse.ArgumentParser(prog="scripts/generate", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 on drift")
     check = parser.parse_args().check
@@ -57,9 +57,9 @@ def main() -> int:
 
 
 def generate(contract: Path, output: Path) -> Path:
-    """Generate the contract's package in `output`, which must not exist; return `output`.
+    """Generate the package in `output`, which must not exist, and return `output`.
 
-    Raise GenerationError.
+    Raise GenerationError if the contract or a template cannot be used.
     """
     render(contract, output, TEMPLATES)
     for module in output.rglob("*.py"):
@@ -71,7 +71,7 @@ def generate(contract: Path, output: Path) -> Path:
 
 
 def read(contract: Path) -> dict[str, Any]:
-    """Return the contract as data, read as YAML 1.2, which OpenAPI requires."""
+    """Return the contract, read as YAML 1.2, which OpenAPI requires."""
     from ruamel.yaml import YAML  # noqa: PLC0415
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415
 
@@ -89,12 +89,14 @@ def read(contract: Path) -> dict[str, Any]:
         )
     if problems := list(unusable(known)):
         listed = "\n".join(f"  {problem}" for problem in problems)
-        raise GenerationError(f"{contract.name} has parts that no client can have:\n{listed}")
+        raise GenerationError(
+            f"{contract.name} has parts that the generator cannot handle:\n{listed}"
+        )
     return known
 
 
 def unusable(value: object, place: str = "") -> Iterator[str]:
-    """Yield what the generator would crash on or get wrong: place, problem and what to do."""
+    """Yield each part that the generator cannot handle: its place, the problem and what to do."""
     if isinstance(value, list):
         for index, item in enumerate(cast("list[object]", value)):
             yield from unusable(item, f"{place}[{index}]")
@@ -122,7 +124,7 @@ def _schema_problems(schema: dict[str, Any]) -> Iterator[str]:
 
 
 def render(contract: Path, output: Path, templates: Path | None = None) -> None:
-    """Run the generator, with our templates if they are given; its warnings are errors here."""
+    """Run the generator with these templates; raise GenerationError for any of its warnings."""
     from openapi_python_client import Project  # noqa: PLC0415
     from openapi_python_client.config import Config, ConfigFile, MetaType  # noqa: PLC0415
     from openapi_python_client.parser import GeneratorData  # noqa: PLC0415
@@ -151,7 +153,7 @@ def render(contract: Path, output: Path, templates: Path | None = None) -> None:
 
 
 def ruff(*arguments: str) -> None:
-    """Run this environment's pinned ruff, not another one on PATH."""
+    """Run the ruff of this environment, because another version may format differently."""
     program = Path(sysconfig.get_path("scripts")) / "ruff"
     command = [str(program), arguments[0], *RUFF, *arguments[1:]]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -160,7 +162,7 @@ def ruff(*arguments: str) -> None:
 
 
 def files(folder: Path) -> dict[str, str]:
-    """Return every file in the folder by relative path, without Python's caches."""
+    """Return the text of every file in the folder by relative path, without Python's caches."""
     found = (path for path in folder.rglob("*") if path.is_file())
     return {
         path.relative_to(folder).as_posix(): path.read_bytes().decode("utf-8", "replace")

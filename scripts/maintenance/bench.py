@@ -12,7 +12,7 @@ from scripts.maintenance import bench_client, bench_mock
 
 
 def main() -> int:
-    """Return 0 if every target is met, 1 if one is missed, 2 if a server does not start."""
+    """Return the exit status: 0 all targets are met, 1 one is missed, 2 a server did not start."""
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
         description=__doc__,

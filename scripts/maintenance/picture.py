@@ -1,4 +1,4 @@
-"""`python -m scripts.maintenance.picture`: draw the README's picture of a verdict."""
+"""Draw the picture of a verdict in the README: `python -m scripts.maintenance.picture`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MARGIN = 20
 
 
 def main() -> int:
-    """Test a mock that gives two members too much access, and draw the report."""
+    """Test a mock that gives two users too much access, and draw the report."""
     with tempfile.TemporaryDirectory() as reports:
         with flashback_mock.running(port=PORT) as mock:
             mock.set_access("reader", "WRITE")
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def draw(report: Path) -> None:
-    """Write the report as a picture, down to the end of its first finding."""
+    """Write a picture of the report, down to the end of its first finding."""
     with sync_playwright() as playwright:
         program = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])

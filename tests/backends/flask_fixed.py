@@ -1,60 +1,12 @@
 """The endpoint in Flask, as the contract requires it, with the GET and DELETE of the service."""
 
-import json
-import re
-from typing import Any
-from urllib.parse import urlsplit
-
 from flask import Blueprint, Flask, Response, abort, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
+from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
+from tests.backends.model import LARGEST_BODY, fields_of
 from tests.backends.store import NameTakenError, Store
-
-AI_TYPES = ("OPENAI", "GOOGLE", "ANTHROPIC", "AWS", "OTHER")
-LONGEST = {"name": 255, "endpoint": 2048, "key": 8192, "secret": 8192, "aiType": 20}
-LARGEST_BODY = 262144  # bytes
-CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-HOST = r"(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])"
-ENDPOINT = re.compile(rf"https?://{HOST}(?::[0-9]{{1,5}})?(?:[/?#][!-~]*)?", re.IGNORECASE)
-
-
-def check(field: str, value: object) -> None:
-    """Abort with 400 if the field is unknown or its value is invalid."""
-    if field not in LONGEST:
-        abort(400, "A field is unknown")
-    if not isinstance(value, str):
-        abort(400, f"{field} must be a string")
-    if not 1 <= len(value) <= LONGEST[field]:
-        abort(400, f"{field} must have 1 to {LONGEST[field]} characters")
-    if field == "name" and CONTROLS.search(value):
-        abort(400, "name must have no control characters")
-    if field == "aiType" and value not in AI_TYPES:
-        abort(400, f"aiType must be one of {', '.join(AI_TYPES)}")
-    if field == "endpoint" and not is_http_url(value):
-        abort(400, "endpoint must be an absolute http or https URL without credentials")
-
-
-def is_http_url(value: str) -> bool:
-    """Return whether the value is an absolute http or https URL without credentials."""
-    try:
-        port = urlsplit(value).port
-    except ValueError:
-        return False
-    return bool(ENDPOINT.fullmatch(value)) and port != 0
-
-
-def parsed(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in the body; abort with 400 if there is none."""
-    try:
-        value = json.loads(body.decode("utf-8"))
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except (ValueError, RecursionError):
-        abort(400, "The body must be JSON in UTF-8")
-    if not isinstance(value, dict):
-        abort(400, "The body must be a JSON object")
-    return value
-
 
 api = Blueprint("api", __name__)
 
@@ -75,27 +27,16 @@ def the_store() -> Store:
     return store
 
 
-def current_user() -> str | None:
-    """Return the user of the request's token."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return the_store().user_of(token) if scheme.lower() == "bearer" else None
-
-
 def authorize(id: str, *levels: str) -> None:
     """Abort unless the user has one of the access levels for the configuration."""
-    user = current_user()
-    if user is None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    user = the_store().user_of(token)
+    if user is None or scheme.lower() != "bearer":
         abort(401, "A valid bearer token is required")
     if id not in the_store().configurations:
         abort(404, "AI LLM configuration not found")
     if the_store().level(user, id) not in levels:
         abort(403, f"You need one of the access levels {', '.join(levels)}")
-
-
-@api.before_app_request
-def write_journal() -> None:
-    """Count the request, so that a test can see which requests were sent."""
-    the_store().requests[request.method, current_user(), request.path] += 1
 
 
 @api.put("/ai/llm/<id>")
@@ -107,11 +48,10 @@ def update(id: str) -> ResponseReturnValue:
     body = request.get_data()
     if len(body) > LARGEST_BODY:  # Flask cuts a chunked body at MAX_CONTENT_LENGTH
         abort(413, f"The body must have at most {LARGEST_BODY} bytes")
-    fields = parsed(body)
-    for field, value in fields.items():
-        check(field, value)
     try:
-        the_store().update(id, fields)
+        the_store().update(id, fields_of(body))
+    except ValidationError as error:
+        abort(400, str(error.errors(include_url=False)[0]["msg"]))
     except NameTakenError:
         abort(400, "Another configuration has this name")
     message = "AI LLM configuration updated successfully"

@@ -45,13 +45,10 @@ def _configurations() -> dict[str, Configuration]:
 
 @dataclass
 class Store:
-    """The state of one backend, with counts of its requests and updates."""
+    """The state of one backend, with counts of its updates."""
 
     unique_names: bool = True
     configurations: dict[str, Configuration] = field(default_factory=_configurations)
-    requests: Counter[tuple[str, str | None, str]] = field(
-        default_factory=Counter[tuple[str, str | None, str]]
-    )  # by method, user and path
     updates: Counter[str] = field(default_factory=Counter[str])  # by id
     _lock: Lock = field(default_factory=Lock)
 

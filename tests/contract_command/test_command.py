@@ -23,7 +23,7 @@ TOKEN = "token-of-a-live-backend-91c4"
 def test_mock_keeps_the_contract(
     command: Contract, schema: jsonschema_rs.Draft202012Validator
 ) -> None:
-    """The mock keeps every promise, whatever variables of other programs are set."""
+    """The mock keeps every promise, and ignores variables of other programs."""
     others = {"FLASHBACK_BASE_URL": "http://x", "PYTEST_ADDOPTS": "--collect-only"}
     done = command("--max-examples", "30", FLASHBACK_TOKEN=TOKEN, **others)
     assert done.status == 0, done.output

@@ -109,7 +109,7 @@ def test_fixed_deviation_fails_the_run(
 def test_open_backend_always_fails(
     contract: Contract, backend: Backend, accept: Accept, tmp_path: Path
 ) -> None:
-    """A backend that accepts requests without a token fails, whatever the options are."""
+    """A backend that accepts requests without a token fails, with any options."""
 
     def open_door(request: Request) -> None:
         if not request.role:

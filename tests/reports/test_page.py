@@ -138,7 +138,7 @@ def test_filter_opens_families(show: Open) -> None:
 
 
 def test_link_leads_to_the_finding(show: Open) -> None:
-    """A promise links to its findings, whatever characters their ids contain."""
+    """A promise links to its findings, with any characters in their ids."""
     page = show(broken())
     page.locator("#promises").get_by_role("link", name="No response to a body").click()
     expect(page.locator("article:target")).to_contain_text("No response to a body over the limit")
