@@ -1,5 +1,6 @@
 """Fixtures for more than one folder of tests."""
 
+import json
 import os
 import shutil
 from collections.abc import Generator
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import httpx
+import jsonschema_rs
 import pytest
 import yaml
 from playwright.sync_api import Browser, sync_playwright
@@ -35,6 +37,13 @@ def document() -> dict[str, Any]:
     """Return the contract."""
     document: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text("utf-8"))
     return document
+
+
+@pytest.fixture(scope="session")
+def schema(root: Path) -> jsonschema_rs.Draft202012Validator:
+    """Return the validator of verdict.json."""
+    text = (root / "docs" / "verdict.schema.json").read_text("utf-8")
+    return jsonschema_rs.Draft202012Validator(json.loads(text))
 
 
 def lacking(program: str) -> NoReturn:

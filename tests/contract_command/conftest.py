@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
 import pytest
 
 from scripts.contract import environment
@@ -73,10 +72,3 @@ def backend() -> Backend:
             yield {"url": mock.base_url, **environment(mock.tokens, mock.ids)}
 
     return serve
-
-
-@pytest.fixture(scope="session")
-def schema(root: Path) -> jsonschema_rs.Draft202012Validator:
-    """Return the validator of verdict.json."""
-    text = (root / "docs" / "verdict.schema.json").read_text("utf-8")
-    return jsonschema_rs.Draft202012Validator(json.loads(text))

@@ -244,9 +244,6 @@ STRICT.changes_answer(
 STRICT.changes_answer(
     "",
     400,
-    other_media_types_and_codings_answer_415=lambda request, answer: (
-        not _is_json_without_coding(request) and answer.refuse(415)
-    ),
     long_ids_are_not_found=lambda request, answer: len(request.id) > 255 and answer.refuse(404),
 )
 STRICT.changes_answer("", 405, other_methods_are_not_found=lambda _, answer: answer.refuse(404))

@@ -37,13 +37,6 @@ def hostile() -> Verdict:
     return verdict
 
 
-@pytest.fixture(scope="module")
-def schema(root: Path) -> jsonschema_rs.Draft202012Validator:
-    """Return the validator of verdict.json."""
-    text = (root / "docs" / "verdict.schema.json").read_text("utf-8")
-    return jsonschema_rs.Draft202012Validator(json.loads(text))
-
-
 def test_schema_is_strict(schema: jsonschema_rs.Draft202012Validator) -> None:
     """The schema allows no unknown field in any object of the verdict."""
     verdict = broken()
