@@ -86,23 +86,17 @@ def run_pytest(python: Path, folder: Path, test: str) -> str:
 
 
 def test_wheel_holds_the_packages_and_the_contract(wheel: Path, root: Path) -> None:
-    """The wheel contains the contract and three packages with type markers."""
+    """The wheel contains the contract, every file of the mock, and the three packages."""
     packages = {"flashback_client", "flashback_runtime", "flashback_mock"}
+    files = [path for path in (root / "mock").rglob("*") if path.is_file()]
+    of_mock = {path.relative_to(root / "mock").as_posix() for path in files}
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         contract = archive.read("flashback_mock/openapi.yaml")
+    assert contract == (root / "openapi.yaml").read_bytes()
     assert {f"{package}/py.typed" for package in packages} <= names
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == packages
-    assert contract == (root / "openapi.yaml").read_bytes()
-
-
-def test_wheel_holds_every_file_of_the_mock(wheel: Path, root: Path) -> None:
-    """The wheel contains every file in `mock/`."""
-    mock = root / "mock"
-    files = [path for path in mock.rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    with zipfile.ZipFile(wheel) as archive:
-        names = set(archive.namelist())
-    assert {path.relative_to(mock).as_posix() for path in files} <= names
+    assert {name for name in of_mock if not name.endswith(".pyc")} <= names
 
 
 def test_version_is_that_of_the_contract(wheel: Path, document: dict[str, Any]) -> None:
