@@ -1,6 +1,7 @@
 """All backends that break the contract, each in one way."""
 
 from tests.faults import (
+    acceptance,
     access,
     authentication,
     ids,
@@ -12,7 +13,17 @@ from tests.faults import (
 )
 from tests.faults.changes import NamedChange, together
 
-FAMILIES = (access, authentication, ids, leaks, methods, over_time, responses, validation)
+FAMILIES = (
+    acceptance,
+    access,
+    authentication,
+    ids,
+    leaks,
+    methods,
+    over_time,
+    responses,
+    validation,
+)
 FAULTS: dict[str, NamedChange] = {}
 for family in FAMILIES:
     assert FAULTS.keys().isdisjoint(family.FAULTS), f"{family.__name__}: a name is taken"
