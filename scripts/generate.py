@@ -89,9 +89,7 @@ def read(contract: Path) -> dict[str, Any]:
         )
     if problems := list(unusable(known)):
         listed = "\n".join(f"  {problem}" for problem in problems)
-        raise GenerationError(
-            f"{contract.name} has parts that cannot be generated:\n{listed}"
-        )
+        raise GenerationError(f"{contract.name} has parts that cannot be generated:\n{listed}")
     return known
 
 
