@@ -178,16 +178,16 @@ class Request(_Message):
         self.path = f"{self.path.rpartition('/')[0]}/{id}"
         return self
 
-    def count(self, what: object) -> int:
-        """Return how often `what` has been counted, including this time."""
-        count: int = self.memory.get(what, 0) + 1
-        self.memory[what] = count
+    def count(self, event: object) -> int:
+        """Return how often the event has been counted, including this time."""
+        count: int = self.memory.get(event, 0) + 1
+        self.memory[event] = count
         return count
 
-    def previous(self, what: str, value: Any, default: Any = None) -> Any:
-        """Return the value that the last request remembered, and remember this request's value."""
-        remembered = self.memory.get(what, default)
-        self.memory[what] = value
+    def previous(self, key: str, value: Any, default: Any = None) -> Any:
+        """Return the value that the last request stored under the key, and store another value."""
+        remembered = self.memory.get(key, default)
+        self.memory[key] = value
         return remembered
 
     async def name_of(self, id: str) -> str:
