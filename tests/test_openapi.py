@@ -72,16 +72,6 @@ def test_every_example_is_valid(document: dict[str, Any]) -> None:
     assert tried >= 20
 
 
-def test_operations_are_described(document: dict[str, Any]) -> None:
-    """Each operation has a name, a description, security and the usual responses."""
-    for pointer, operation in operations(document):
-        missing = {"operationId", "summary", "description", "security"} - operation.keys()
-        assert not missing, f"{pointer}: add {', '.join(missing)}"
-        assert {"200", "400", "401", "403", "404", "500"} <= set(operation["responses"]), (
-            f"{pointer}/responses: document the usual statuses"
-        )
-
-
 def test_responses_are_shared_and_have_examples(document: dict[str, Any]) -> None:
     """Each response is a shared component with an example, and all errors have one schema."""
     for pointer, operation in operations(document):
@@ -95,16 +85,6 @@ def test_responses_are_shared_and_have_examples(document: dict[str, Any]) -> Non
                 assert media["schema"]["$ref"].endswith("/ErrorResponse"), (
                     f"#/components/responses/{name}: use ErrorResponse"
                 )
-
-
-def test_every_component_is_used(document: dict[str, Any]) -> None:
-    """Every component is referenced."""
-    used = {node for pointer, node in walk(document) if pointer.endswith("/$ref")}
-    for kind, components in document["components"].items():
-        for name in components:
-            if kind != "securitySchemes":
-                pointer = f"#/components/{kind}/{name}"
-                assert pointer in used, f"{pointer}: nothing references it; delete it"
 
 
 def test_every_field_is_described(document: dict[str, Any]) -> None:

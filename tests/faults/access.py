@@ -121,20 +121,6 @@ FAULTS.refuses(
 )
 
 
-@FAULTS.before("test_answer_does_not_depend_on_what_came_before")
-def reader_may_update_after_a_writer(request: Request) -> None:
-    if request.role == "owner":
-        request.memory["seen"] = True
-    elif request.role == "reader" and "seen" in request.memory:
-        request.as_user()
-
-
-@FAULTS.before("test_answer_does_not_depend_on_what_came_before")
-def writer_may_not_update_right_after_an_admin(request: Request) -> Answer | None:
-    before = request.previous("role", request.role)
-    return refused(403) if (before, request.role) == ("admin", "owner") else None
-
-
 async def _rename(request: Request, _: Answer) -> None:
     if request.is_for("main") and 0 < len(request.name) < 256:
         await request.rename(request.name)

@@ -4,7 +4,7 @@
 import asyncio
 from typing import Any
 
-from tests.faults.changes import Changes, reply
+from tests.faults.changes import Changes, Condition, as_user, reply
 from tests.faults.messages import Answer, Request, refused
 
 FAULTS = Changes()
@@ -16,6 +16,11 @@ def _repetitions(request: Request) -> int:
     if is_new:
         request.memory["repetitions"] = 0
     return request.count("repetitions")
+
+
+def _follows(first: str, second: str) -> Condition:
+    """Return whether a request of the second user follows a request of the first user."""
+    return lambda request: (request.previous("role", request.role), request.role) == (first, second)
 
 
 FAULTS.refuses(
@@ -53,11 +58,11 @@ FAULTS.changes_answer(
 )
 
 
-@FAULTS.after("test_valid_request_works_after_every_refused_one")
-def valid_request_fails_after_bad_utf_8(request: Request, answer: Answer) -> None:
-    before = request.previous("body", request.body, b"")
-    if answer.status == 200 and b"\xff" in before:
-        answer.refuse(500)
+FAULTS.refuses(
+    "test_valid_request_works_after_every_refused_one",
+    500,
+    after_bad_utf_8=lambda request: b"\xff" in request.previous("body", request.body, b""),
+)
 
 
 @FAULTS.after("test_answer_does_not_depend_on_what_came_before or test_valid_request_works")
@@ -65,25 +70,25 @@ def answer_is_the_one_before_for_the_same_body(request: Request, answer: Answer)
     answer.replace_with(request.memory.setdefault((request.token, request.body), answer))
 
 
-@FAULTS.after("test_answer_does_not_depend_on_what_came_before")
-def writer_is_forbidden_after_a_foreign_id(request: Request, answer: Answer) -> None:
-    before = request.previous("id", request.id)
-    if before == request.ids["foreign"] and answer.status == 200:
-        answer.refuse(403)
-
-
-@FAULTS.before("test_answer_does_not_depend_on_what_came_before")
-def reader_may_update_right_after_a_stranger(request: Request) -> None:
-    before = request.previous("role", request.role)
-    if (before, request.role) == ("stranger", "reader"):
-        request.as_user()
-
-
-@FAULTS.before("test_answer_does_not_depend_on_what_came_before")
-def stranger_may_update_right_after_the_admin(request: Request) -> None:
-    before = request.previous("role", request.role)
-    if (before, request.role) == ("admin", "stranger"):
-        request.as_user()
+FAULTS.refuses(
+    "test_answer_does_not_depend_on_what_came_before",
+    403,
+    after_a_foreign_id=lambda request: (
+        request.previous("id", request.id) == request.ids["foreign"] and request.is_for("main")
+    ),
+)
+FAULTS.where(
+    "test_answer_does_not_depend_on_what_came_before",
+    as_user("owner"),
+    reader_may_update_after_a_writer=_follows("owner", "reader"),
+    reader_may_update_after_a_stranger=_follows("stranger", "reader"),
+    stranger_may_update_after_an_admin=_follows("admin", "stranger"),
+)
+FAULTS.where(
+    "test_answer_does_not_depend_on_what_came_before",
+    reply(403),
+    writer_may_not_update_after_an_admin=_follows("admin", "owner"),
+)
 
 
 @FAULTS.before("test_stranger_may_not_update")
