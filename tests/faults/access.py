@@ -121,8 +121,9 @@ FAULTS.refuses(
 )
 
 
-async def _rename(request: Request, _: Answer) -> None:
-    if request.is_for("main") and 0 < len(request.name) < 256:
+async def _rename(request: Request, answer: Answer) -> None:
+    is_free = b"another" not in answer.body
+    if is_free and request.is_for("main") and 0 < len(request.name) < 256:
         await request.rename(request.name)
 
 
