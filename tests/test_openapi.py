@@ -1,4 +1,4 @@
-"""The contract and its examples are valid and complete."""
+"""The contract and its examples are valid, complete and consistent in style."""
 
 import re
 from collections.abc import Iterator
@@ -8,6 +8,21 @@ from urllib.parse import quote
 import jsonschema_rs
 import pytest
 from openapi_spec_validator import validate
+
+ORDER = {
+    "document": ["openapi", "info", "servers", "tags", "paths", "components"],
+    "operation": [
+        "operationId",
+        "tags",
+        "summary",
+        "description",
+        "security",
+        "parameters",
+        "requestBody",
+        "responses",
+        "x-clauses",
+    ],
+}
 
 
 def walk(node: Any, pointer: str = "#") -> Iterator[tuple[str, Any]]:
@@ -72,6 +87,30 @@ def test_every_example_is_valid(document: dict[str, Any]) -> None:
     assert tried >= 20
 
 
+def test_keys_are_in_the_usual_order(document: dict[str, Any]) -> None:
+    """The document and each operation have their keys in the usual order."""
+    for pointer, node in [("#", document), *operations(document)]:
+        wanted = ORDER["document" if pointer == "#" else "operation"]
+        assert list(node) == [key for key in wanted if key in node], (
+            f"{pointer}: put the keys in this order: {', '.join(wanted)}"
+        )
+
+
+def test_operations_are_completely_described(document: dict[str, Any]) -> None:
+    """Each operation has a name, a summary, a description, security and the usual statuses."""
+    for pointer, operation in operations(document):
+        assert set(ORDER["operation"][:5]) <= set(operation), f"{pointer}: a key is missing"
+        summary = operation["summary"]
+        assert summary[0].isupper(), f"{pointer}/summary: begin with a capital"
+        assert not summary.endswith("."), f"{pointer}/summary: remove the full stop"
+        assert re.fullmatch("[a-z]+([A-Z][a-z]+)+", operation["operationId"]), (
+            f"{pointer}/operationId: use a verb and a noun in lowerCamelCase"
+        )
+        assert {"200", "400", "401", "403", "404", "500"} <= set(operation["responses"]), (
+            f"{pointer}/responses: document the usual statuses"
+        )
+
+
 def test_responses_are_shared_and_have_examples(document: dict[str, Any]) -> None:
     """Each response is a shared component with an example, and all errors have one schema."""
     for pointer, operation in operations(document):
@@ -85,6 +124,16 @@ def test_responses_are_shared_and_have_examples(document: dict[str, Any]) -> Non
                 assert media["schema"]["$ref"].endswith("/ErrorResponse"), (
                     f"#/components/responses/{name}: use ErrorResponse"
                 )
+
+
+def test_every_component_is_used(document: dict[str, Any]) -> None:
+    """The contract refers to every component."""
+    used = {node for pointer, node in walk(document) if pointer.endswith("/$ref")}
+    for kind, components in document["components"].items():
+        for name in components:
+            if kind != "securitySchemes":
+                pointer = f"#/components/{kind}/{name}"
+                assert pointer in used, f"{pointer}: nothing references it; delete it"
 
 
 def test_every_field_is_described(document: dict[str, Any]) -> None:

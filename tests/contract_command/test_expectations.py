@@ -1,0 +1,109 @@
+"""What the contract expects of a request, with the clause that says so."""
+
+import json
+
+import pytest
+
+from support import contract, urls
+from support.backend import NOBODY, READER, USERS, WRITER
+from support.exchange import Place, Request, User
+from support.expectation import expectation_of
+
+OWN = Place("own", "the configuration", "1")
+UNKNOWN = Place("unknown", "an unknown id", "", frozenset({404}), "id")
+
+
+def request(
+    body: object, *, user: User = USERS[WRITER], place: Place = OWN, **headers: str
+) -> Request:
+    """Return a request with a JSON value, or with bytes."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    sent = {"Content-Type": "application/json", **headers}
+    return Request(
+        target="/ai/llm/1", headers=tuple(sent.items()), body=content, user=user, place=place
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "clause", "kind", "statuses"),
+    [
+        ({}, "update", "no-fields", {200}),
+        ({"name": "x"}, "update", "name-plain", {200}),
+        ({"key": "k" * 8192}, "lengths", "key-long", {200}),
+        ({"key": "k" * 8193}, "lengths", "key-maxLength", {400}),
+        ({"name": ""}, "lengths", "name-minLength", {400}),
+        ({"name": "a\tb"}, "name-characters", "name-pattern", {400}),
+        ({"name": 5}, "types", "name-type", {400}),
+        ({"name": None}, "types", "name-null", {400}),
+        ({"key": None}, "null-open", "key", {200, 400}),
+        ({"apiKeyUuid": "x"}, "null-open", "apiKeyUuid", {200, 400}),
+        ({"aiType": "openai"}, "ai-type", "aiType-enum", {400}),
+        ({"secrt": "x"}, "unknown-fields", "other", {400}),
+        ({"ai_type": "AWS"}, "unknown-fields", "resembling", {400}),
+        ({"endpoint": "https://a.example/"}, "endpoint-url", "endpoint-path", {200}),
+        ({"endpoint": "http://10.0.0.1"}, "endpoint-open", "host", {200, 400}),
+        ({"endpoint": "http://127.1"}, "endpoint-open", "host", {200, 400}),
+        ({"endpoint": "http://256.256"}, "endpoint-open", "host", {200, 400}),
+        ({"endpoint": "http://a..example"}, "endpoint-open", "host", {200, 400}),
+        ({"endpoint": "https://a.example*"}, "endpoint-open", "one-standard", {200, 400}),
+        ({"endpoint": "https://u:p@a.example"}, "endpoint-unsafe", "userinfo", {400}),
+        ({"endpoint": "https://a.example\n"}, "endpoint-unsafe", "control-character", {400}),
+        ({"endpoint": "ftp://a.example"}, "endpoint-url", "other-scheme", {400}),
+        ([], "body", "not-an-object", {400}),
+        (b"", "body", "empty", {400, 413, 415}),
+        (b"{", "unreadable-body", "not-json", {400, 413, 415}),
+        (b'{"key": NaN}', "unreadable-body", "constant", {400, 413, 415}),
+        (b'{"key": "\xff"}', "unreadable-body", "not-utf-8", {400, 413, 415}),
+        (b"[" * 100_000, "unreadable-body", "nested", {400, 413, 415}),
+        (b'{"key": "a", "key": "b"}', "json-open", "duplicate-key", {200, 400, 413, 415}),
+        (b"\xef\xbb\xbf{}", "json-open", "byte-order-mark", {200, 400, 413, 415}),
+        (b'{"key": "\\ud800"}', "json-open", "lone-surrogate", {200, 400, 413, 415}),
+        (b" " * 262_145, "body-size", "over", {400, 413}),
+    ],
+)
+def test_body(body: object, clause: str, kind: str, statuses: set[int]) -> None:
+    """Each kind of body has its clause, its kind, and its statuses."""
+    expectation = expectation_of(request(body))
+    assert (expectation.clause, expectation.kind) == (clause, kind)
+    assert expectation.statuses == statuses
+
+
+def test_order() -> None:
+    """Only some checks may come before the token; the rest may follow in any order."""
+    without_token = expectation_of(request({"name": ""}, user=NOBODY, place=UNKNOWN))
+    unparsed = expectation_of(request(b"{", user=NOBODY))
+    reader = expectation_of(request({"name": ""}, user=USERS[READER]))
+    unknown = expectation_of(request({}, user=USERS[READER], place=UNKNOWN))
+    assert without_token.statuses == {401}
+    assert unparsed.statuses == {400, 401, 413, 415}
+    assert reader.statuses == {400, 403}
+    assert unknown.statuses == {404}
+    assert without_token.words_for(401) == "without a token"
+    assert unparsed.words_for(400) == "without a token; a body that is not JSON"
+    assert without_token.access
+    assert without_token.access.clause == "authentication"
+
+
+def test_every_example_of_the_contract_is_valid() -> None:
+    """The contract's own examples are expected to succeed."""
+    for example in contract.EXAMPLES.values():
+        assert expectation_of(request(example)).must_succeed
+
+
+@pytest.mark.parametrize(
+    ("url", "by_rfc3986", "by_whatwg"),
+    [
+        ("https://a.example/?q=1#x", True, True),
+        ("https://a.example/a b", False, True),
+        ("https:\\\\a.example", False, True),
+        ("https:///v1", False, True),
+        ("https://a.example:99999/", True, False),
+        ("https://[x]/", False, False),
+        ("//a.example", False, False),
+        ("ftp://a.example", False, False),
+    ],
+)
+def test_url_standards(url: str, by_rfc3986: bool, by_whatwg: bool) -> None:  # noqa: FBT001
+    """The two definitions of a URL differ, and both are consulted."""
+    assert urls.rfc3986_accepts(url) is by_rfc3986
+    assert urls.whatwg_accepts(url) is by_whatwg
