@@ -10,7 +10,6 @@ from jsonschema_rs.canonical import Containment
 from scripts.compatibility.edges import (
     Edges,
     Effort,
-    ExhaustedError,
     attempt,
     canonical,
     constants,
@@ -20,11 +19,11 @@ from scripts.compatibility.edges import (
 from scripts.compatibility.values import TEXTS, Carrier, canonical_json, is_list, is_mapping
 
 if TYPE_CHECKING:
-    from scripts.compatibility.edges import Schema
+    from scripts.compatibility.schemas import Schema
 
 ALL = 60_000  # values that all searches of a comparison try: about 2 seconds
 ONE = 10_000  # values that one search tries
-DOUBTS = 500  # values that may refute a proof: the library may be wrong
+FEW = 500  # values that a search tries if a witness would be a surprise, or matters little
 SCALARS = {"type": ["string", "number", "boolean"]}
 ONE_ITEM = {"type": "array", "minItems": 1, "maxItems": 1}
 LIST = {"$schema", "type", "items", "minItems", "maxItems"}
@@ -50,24 +49,50 @@ class Prover:
     known: dict[str, Proof] = field(default_factory=dict[str, Proof])
 
     def contained(
-        self, small: Schema, large: Schema, carrier: Carrier, examples: list[Any]
+        self, small: Schema, large: Schema, carrier: Carrier, examples: list[Any], most: int = ONE
     ) -> Proof:
         """Return whether `large` admits every value that `small` admits and that can be sent.
 
-        jsonschema_rs proves containment; a value that its validators judge disproves it.
+        jsonschema_rs proves containment. A value that its validators judge disproves it, even if
+        it is proved: the library may be wrong.
         """
         key = canonical_json([small, large, carrier.where])
         if key not in self.known:
             is_proved = proved(small, large, carrier)
             found = UNKNOWN
             if self.left > 0:
-                most = min(DOUBTS if is_proved else ONE, self.left)
+                most = min(FEW if is_proved else most, self.left)
                 effort = Effort(most)
-                search = _Search(small, large, carrier)
-                found = attempt(lambda: search.run(examples, effort), UNKNOWN)
+                found = attempt(lambda: _search(small, large, carrier, examples, effort), UNKNOWN)
                 self.left -= most - effort.left
             self.known[key] = HOLDS if is_proved and found.holds is None else found
         return self.known[key]
+
+
+def _search(
+    small: Schema, large: Schema, carrier: Carrier, examples: list[Any], effort: Effort
+) -> Proof:
+    """Try values at the edges of the difference; raise ExhaustedError."""
+    difference = attempt(
+        lambda: canonical(small).subtract(canonical(large)).to_json_schema(), small
+    )
+    edges = Edges((difference, small, large), examples, effort)
+    admits = validator(small).is_valid
+    accepts = validator(large).is_valid
+    for value in edges.values(difference):
+        is_sent = carrier.can_carry(value) and _is_declared(value, small, carrier)
+        if is_sent and admits(value) and not any(map(accepts, carrier.readings(value))):
+            return Proof(holds=False, witness=value)
+    return UNKNOWN
+
+
+def _is_declared(value: Any, schema: Schema, carrier: Carrier) -> bool:
+    """Return whether the schema declares the value's type; untyped text is a string."""
+    if not carrier.is_text or isinstance(value, str):
+        return True
+    declared = canonical_json(schema)
+    words = ['"array"'] if is_list(value) else ['"type"', '"enum"', '"const"']
+    return any(word in declared for word in words)
 
 
 def proved(small: Schema, large: Schema, carrier: Carrier) -> bool:
@@ -103,38 +128,3 @@ def _readable(schema: Schema, carrier: Carrier, values: list[Any]) -> Schema:
         if covers({**plain, "items": True}, ONE_ITEM):
             options.append({"allOf": [items, SCALARS]})
     return {"anyOf": options}
-
-
-@dataclass
-class _Search:
-    """A search for a value that one schema admits and the other one refuses."""
-
-    small: Schema
-    large: Schema
-    carrier: Carrier
-
-    def run(self, examples: list[Any], effort: Effort) -> Proof:
-        """Try values at the edges of the difference, until the effort is exhausted."""
-        difference = attempt(lambda: canonical(self.small).subtract(canonical(self.large)), None)
-        form: Any = difference.to_json_schema() if difference else self.small
-        admits = validator(self.small).is_valid
-        accepts = validator(self.large).is_valid
-        edges = Edges([form, self.small, self.large], examples, effort)
-        try:
-            for value in edges.values(form):
-                is_sent = self.carrier.can_carry(value) and self.is_declared(value)
-                if not (is_sent and admits(value)):
-                    continue
-                if not any(map(accepts, (value, *self.carrier.readings(value)))):
-                    return Proof(holds=False, witness=value)
-        except ExhaustedError:
-            pass
-        return UNKNOWN
-
-    def is_declared(self, value: Any) -> bool:
-        """Return whether the schema declares the value's type; untyped text is a string."""
-        if not self.carrier.is_text or isinstance(value, str):
-            return True
-        declared = canonical_json(self.small)
-        words = ['"array"'] if is_list(value) else ['"type"', '"enum"', '"const"']
-        return any(word in declared for word in words)

@@ -1,4 +1,4 @@
-"""Values at the edges of schemas, small ones first: where a witness is likely to be."""
+"""Values at the edges of schemas, small ones first: a witness is likely to be among them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import jsonschema_rs
 
+from scripts.compatibility.schemas import subschemas
 from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from scripts.compatibility.schemas import Schema
+
 T = TypeVar("T")
-Schema = dict[str, Any] | bool
 DRAFT = jsonschema_rs.Draft202012
 TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
 FORMATS = {
@@ -36,10 +38,9 @@ FORMATS = {
 CHARACTERS = [*map(chr, range(0x180)), "\u2028", "\u3000", "\ufeff", "\U0001f600"]
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # values of a part
-MANY = 1_000  # candidates for them
+MANY = 1_000  # candidates for these values
 LONGEST = 300_000  # characters or items
 DIGITS = 18  # of a number: its text may be too long
-DEPTH = 8
 PATTERN = 1_500  # finding strings that match a pattern takes as long as this many candidates
 LETTERS = 1_000  # this many letters take as long as one candidate
 
@@ -62,24 +63,30 @@ class Effort:
 
 
 class Edges:
-    """Values at the edges of schemas: sizes, numbers, names and patterns they mention."""
+    """Values at the edges of schemas: sizes, numbers, names and patterns that they mention."""
 
-    def __init__(self, schemas: list[Any], examples: list[Any], effort: Effort) -> None:
-        """Collect what the schemas mention."""
+    def __init__(
+        self, schemas: tuple[Schema, Schema, Schema], examples: list[Any], effort: Effort
+    ) -> None:
+        """Read the schema of the difference, the sender's and the receiver's schema."""
         self.effort = effort
         self.numbers: set[float] = {0}
         self.names: set[str] = {"extra"}
         self.patterns: list[str] = []  # of names
-        self.mentioned = [*examples, *constants(schemas)]
+        self.mentioned = [*examples, *constants(*schemas)]
         self.known: dict[str, list[Any]] = {}
-        self._read(schemas)
+        for part in subschemas(*schemas):
+            self._read(part)
         whole = [n for n in self.numbers if isinstance(n, int) and 0 <= n <= LONGEST]
         self.sizes = sorted({max(size + step, 0) for size in whole for step in (-1, 0, 1)})
+        sent = {canonical_json(part) for part in subschemas(plain_form(schemas[1]))}
+        received = {canonical_json(part): part for part in subschemas(plain_form(schemas[2]))}
+        self.received = received.keys()
+        new = [part for text, part in received.items() if text not in sent]
+        self.judges = [validator(part).is_valid for part in new]
 
-    def _read(self, schema: Any) -> None:
-        for part in schema if is_list(schema) else ():
-            self._read(part)
-        for keyword, value in schema.items() if is_mapping(schema) else ():
+    def _read(self, schema: dict[str, Any]) -> None:
+        for keyword, value in schema.items():
             if isinstance(value, int | float) and not isinstance(value, bool):
                 self.numbers.add(value)
             elif keyword in {"properties", "required"}:
@@ -88,31 +95,31 @@ class Edges:
                 self.patterns += value
             elif keyword == "propertyNames":
                 self.patterns += _stated(value, "pattern")
-            self._read(value)
 
-    def values(self, schema: Any, depth: int = 0) -> Iterator[Any]:
+    def values(self, schema: Any) -> Iterator[Any]:
         """Yield values that the schema may admit; validate them."""
-        for value in self._candidates(schema, depth):
-            self.effort.spend(1 + len(canonical_json(value)) // LETTERS)
+        for value in self._candidates(schema):
+            self.effort.spend(_weight(value))
             yield value
 
-    def _candidates(self, schema: Any, depth: int) -> Iterator[Any]:
+    def _candidates(self, schema: Any) -> Iterator[Any]:
         if schema is False:
             return
+        yield from _own_constants(schema)
         yield from self.mentioned
-        if not is_mapping(schema) or depth > DEPTH:
+        if not is_mapping(schema):
             yield from ANYTHING
             return
         for keyword in ("anyOf", "oneOf", "allOf"):
             rest = {name: value for name, value in schema.items() if name != keyword}
             for branch in filter(is_mapping, schema.get(keyword, ())):
-                yield from islice(self.values({**rest, **branch}, depth + 1), MANY)
+                yield from islice(self.values({**rest, **branch}), MANY)
         types = schema.get("type", TYPES)
         for name in [types] if isinstance(types, str) else types:
             if name == "object":
-                yield from self._objects(schema, depth)
+                yield from self._objects(schema)
             elif name == "array":
-                yield from self._arrays(schema, depth)
+                yield from self._arrays(schema)
             elif name == "string":
                 yield from self._strings(schema)
             elif name in {"integer", "number"}:
@@ -120,20 +127,33 @@ class Edges:
             else:
                 yield from (None,) if name == "null" else (True, False)
 
-    def admitted(self, schema: Any, depth: int) -> list[Any]:
+    def admitted(self, schema: Any) -> list[Any]:
         """Return a few values that the schema admits."""
-        key = canonical_json(schema)
-        if key not in self.known:
-            self.known[key] = []  # ends the recursion of a recursive schema
-            is_valid = validator(schema).is_valid
-            found: dict[str, Any] = {}
-            for value in islice(self.values(plain_form(schema), depth), MANY):
-                if is_valid(value):
-                    found.setdefault(canonical_json(value), value)
-                if len(found) == FEW:
-                    break
-            self.known[key] = list(found.values())
-        return self.known[key]
+        text = canonical_json(schema)
+        if text not in self.known:
+            self.known[text] = self._admitted(schema, is_changed=text not in self.received)
+        return self.known[text]
+
+    def _admitted(self, schema: Any, *, is_changed: bool) -> list[Any]:
+        """Return the first values, and for a changed schema, some of each kind.
+
+        Values of one kind are indistinguishable to the schemas that only the receiver has.
+        """
+        is_valid = validator(schema).is_valid
+        found: dict[str, Any] = {}
+        kinds: set[tuple[bool, ...]] = set()
+        left = MANY
+        for value in self.values(plain_form(schema)):
+            left -= _weight(value)
+            is_enough = len(found) >= FEW
+            if left < 0 or (is_enough and not is_changed):
+                break
+            if is_valid(value):
+                kind = tuple(judge(value) for judge in self.judges)
+                if kind not in kinds or not is_enough:
+                    kinds.add(kind)
+                    found[canonical_json(value)] = value
+        return list(found.values())
 
     def _numbers(self, schema: dict[str, Any]) -> Iterator[float]:
         """Yield every number that is mentioned, its neighbors, and fractions between."""
@@ -162,44 +182,47 @@ class Edges:
                 yield seed[:-1] + letter
                 yield letter + seed[1:]
 
-    def _arrays(self, schema: dict[str, Any], depth: int) -> Iterator[list[Any]]:
+    def _arrays(self, schema: dict[str, Any]) -> Iterator[list[Any]]:
         """Yield the empty array, single items, pairs, and arrays of every mentioned size."""
         start: list[Any] = []
         for part in schema.get("prefixItems", ()):
-            start += self.admitted(part, depth + 1)[:1]
+            start += self.admitted(part)[:1]
         items = schema.get("items", True)
-        contained = {"allOf": [items, schema.get("contains", True)]}
-        found = [*self.admitted(contained, depth + 1), *self.admitted(items, depth + 1)]
-        for size in (len(start), len(start) + 1, *self.sizes):
-            for value in found:
+        found = self.admitted(items)
+        if "contains" in schema:
+            found = [*self.admitted({"allOf": [items, schema["contains"]]}), *found]
+        sizes = (len(start), len(start) + 1, *self.sizes)
+        for value in found:
+            for size in sizes:
                 yield [*start, *[value] * size][:size]
+        for size in sizes:
             yield [*start, *found, *range(size)][:size]
         for pair in combinations(found, 2):
             yield [*start, *pair]
 
-    def _objects(self, schema: dict[str, Any], depth: int) -> Iterator[dict[str, Any]]:
+    def _objects(self, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the smallest object, then some with edge values, missing and extra fields."""
         fields = mapping_at(schema, "properties")
         required = schema.get("required", ())
         names = [*fields, *sorted(self.names), *self._matching(self.patterns)]
         names += ["a" * size for size in self.sizes if size < MANY]
         parts = {name: _field(schema, name) for name in (*required, *names)}
-        least = self._filled(required, parts, depth)
+        least = self._filled(required, parts)
         yield least
         yield {}
         for name, part in parts.items():
-            for value in (*self.admitted(part, depth + 1), *ANYTHING):
+            for value in (*self.admitted(part), *ANYTHING):
                 yield {**least, name: value}
-        full = {**least, **self._filled(fields, parts, depth)}
+        full = {**least, **self._filled(fields, parts)}
         for name in full:
             yield {key: inner for key, inner in full.items() if key != name}
-        more = {**full, **self._filled(names, parts, depth)}
+        more = {**full, **self._filled(names, parts)}
         for size in self.sizes:
             yield dict(islice(more.items(), size))
 
-    def _filled(self, names: Iterable[str], parts: dict[str, Any], depth: int) -> dict[str, Any]:
+    def _filled(self, names: Iterable[str], parts: dict[str, Any]) -> dict[str, Any]:
         """Return an object with a value for each name that can have one."""
-        values = {name: self.admitted(parts[name], depth + 1) for name in names}
+        values = {name: self.admitted(parts[name]) for name in names}
         return {name: found[0] for name, found in values.items() if found}
 
     def _matching(self, patterns: list[str]) -> list[str]:
@@ -213,6 +236,10 @@ class Edges:
         return found
 
 
+def _weight(value: Any) -> int:
+    return 1 + len(canonical_json(value)) // LETTERS
+
+
 def _field(schema: dict[str, Any], name: str) -> Any:
     """Return the schema of a field."""
     patterns = mapping_at(schema, "patternProperties")
@@ -220,7 +247,9 @@ def _field(schema: dict[str, Any], name: str) -> Any:
     fields = mapping_at(schema, "properties")
     if name in fields:
         parts.append(fields[name])
-    return {"allOf": parts} if parts else schema.get("additionalProperties", True)
+    if len(parts) > 1:
+        return {"allOf": parts}
+    return parts[0] if parts else schema.get("additionalProperties", True)
 
 
 def _stated(schema: Any, keyword: str) -> list[str]:
@@ -229,17 +258,18 @@ def _stated(schema: Any, keyword: str) -> list[str]:
     return [part[keyword] for part in parts if is_mapping(part) and keyword in part]
 
 
-def constants(schema: Any) -> Iterator[Any]:
-    """Yield the values that `enum` and `const` name anywhere in a schema."""
-    for part in schema if is_list(schema) else ():
-        yield from constants(part)
-    for keyword, value in schema.items() if is_mapping(schema) else ():
-        if keyword == "enum" and is_list(value):
-            yield from value
-        elif keyword == "const":
-            yield value
-        else:
-            yield from constants(value)
+def constants(*schemas: Schema) -> Iterator[Any]:
+    """Yield the values that `enum` and `const` name anywhere in the schemas."""
+    for part in subschemas(*schemas):
+        yield from _own_constants(part)
+
+
+def _own_constants(schema: Any) -> Iterator[Any]:
+    if is_mapping(schema):
+        listed = schema.get("enum")
+        yield from listed if is_list(listed) else ()
+        if "const" in schema:
+            yield schema["const"]
 
 
 def attempt(function: Callable[[], T], otherwise: T) -> T:

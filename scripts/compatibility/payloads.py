@@ -69,7 +69,8 @@ def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
 def _proofs(sent: Closed, received: Closed, payload: Payload) -> Iterator[tuple[str, Proof, bool]]:
     """Yield each field that differs, the proof of containment, and whether the reverse holds."""
     hidden = HIDDEN[payload.side]
-    if sent.opaque or received.opaque or is_ambiguous([sent.schema, received.schema], hidden):
+    sides = (sent, received)
+    if any(side.opaque or is_ambiguous(side.schema, hidden) for side in sides):
         yield "", UNKNOWN, False
         return
     prover = payload.pair.prover

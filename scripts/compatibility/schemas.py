@@ -11,7 +11,7 @@ from scripts.compatibility.documents import DIALECTS
 from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from scripts.compatibility.documents import Contract
 
@@ -166,6 +166,19 @@ def mapped(keyword: str, value: Any, change: Callable[[str, Any], Any]) -> Any:
     return value
 
 
+def subschemas(*schemas: Any) -> Iterator[dict[str, Any]]:
+    """Yield the schemas and all schemas in them, except boolean ones."""
+    for schema in filter(is_mapping, schemas):
+        yield schema
+        for keyword, value in schema.items():
+            if keyword in ONE:
+                yield from subschemas(value)
+            elif keyword in MANY:
+                yield from subschemas(*value)
+            elif keyword in NAMED:
+                yield from subschemas(*value.values())
+
+
 def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
     """Return the schema as one side of a message sees it, with formats as assertions.
 
@@ -201,12 +214,11 @@ def _hidden_fields(schema: dict[str, Any], hidden: str) -> set[str]:
     return {name for name in fields if mapping_at(fields, name).get(hidden)}
 
 
-def is_ambiguous(part: Any, hidden: str) -> bool:
+def is_ambiguous(schema: Schema, hidden: str) -> bool:
     """Return whether a field with the mark is combined with alternatives or conditions."""
-    if is_list(part):
-        return any(is_ambiguous(item, hidden) for item in part)
-    if not is_mapping(part):
-        return False
-    combined = [part[keyword] for keyword in part.keys() & CONDITIONS]
-    has_mark = _hidden_fields(part, hidden) or f'"{hidden}": true' in canonical_json(combined)
-    return bool(combined and has_mark) or is_ambiguous(list(part.values()), hidden)
+    for part in subschemas(schema):
+        combined = [part[keyword] for keyword in part.keys() & CONDITIONS]
+        is_marked = f'"{hidden}": true' in canonical_json(combined)
+        if combined and (is_marked or _hidden_fields(part, hidden)):
+            return True
+    return False
