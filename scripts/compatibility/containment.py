@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from scripts.compatibility.schemas import Schema
 
 ALL = 60_000  # values that all searches of a comparison try: about 2 seconds
+RESERVED = 40_000  # values that only searches for breaks try
 ONE = 10_000  # values that one search tries
-FEW = 500  # values that a search tries if a witness would be a surprise, or matters little
+FEW = 500  # values that may refute a proof: the library may be wrong
 SCALARS = {"type": ["string", "number", "boolean"]}
 ONE_ITEM = {"type": "array", "minItems": 1, "maxItems": 1}
 LIST = {"$schema", "type", "items", "minItems", "maxItems"}
@@ -49,19 +50,18 @@ class Prover:
     known: dict[str, Proof] = field(default_factory=dict[str, Proof])
 
     def contained(
-        self, small: Schema, large: Schema, carrier: Carrier, examples: list[Any], most: int = ONE
+        self, small: Schema, large: Schema, carrier: Carrier, examples: list[Any]
     ) -> Proof:
         """Return whether `large` admits every value that `small` admits and that can be sent.
 
-        jsonschema_rs proves containment. A value that its validators judge disproves it, even if
-        it is proved: the library may be wrong.
+        jsonschema_rs proves containment; a value that its validators judge disproves it.
         """
         key = canonical_json([small, large, carrier.where])
         if key not in self.known:
             is_proved = proved(small, large, carrier)
             found = UNKNOWN
             if self.left > 0:
-                most = min(FEW if is_proved else most, self.left)
+                most = min(FEW if is_proved else ONE, self.left)
                 effort = Effort(most)
                 found = attempt(lambda: _search(small, large, carrier, examples, effort), UNKNOWN)
                 self.left -= most - effort.left
@@ -73,9 +73,8 @@ def _search(
     small: Schema, large: Schema, carrier: Carrier, examples: list[Any], effort: Effort
 ) -> Proof:
     """Try values at the edges of the difference; raise ExhaustedError."""
-    difference = attempt(
-        lambda: canonical(small).subtract(canonical(large)).to_json_schema(), small
-    )
+    form = plain_form(small)
+    difference = attempt(lambda: canonical(form).subtract(canonical(large)).to_json_schema(), form)
     edges = Edges((difference, small, large), examples, effort)
     admits = validator(small).is_valid
     accepts = validator(large).is_valid

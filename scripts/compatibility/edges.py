@@ -131,15 +131,16 @@ class Edges:
         """Return a few values that the schema admits."""
         text = canonical_json(schema)
         if text not in self.known:
-            self.known[text] = self._admitted(schema, is_changed=text not in self.received)
+            self.known[text] = self._admitted(schema)
         return self.known[text]
 
-    def _admitted(self, schema: Any, *, is_changed: bool) -> list[Any]:
+    def _admitted(self, schema: Any) -> list[Any]:
         """Return the first values, and for a changed schema, some of each kind.
 
         Values of one kind are indistinguishable to the schemas that only the receiver has.
         """
         is_valid = validator(schema).is_valid
+        is_changed = canonical_json(schema) not in self.received
         found: dict[str, Any] = {}
         kinds: set[tuple[bool, ...]] = set()
         left = MANY

@@ -76,11 +76,6 @@ class Findings:
         finding = Finding(change, place, what, sides=sides, **more)
         self.found.setdefault(finding.id, finding)
 
-    def undecided(self, place: str, what: str, old: Any, new: Any) -> None:
-        """Add an undecided finding if the two sides differ."""
-        if canonical_json(old) != canonical_json(new):
-            self.add(Change.UNDECIDED, place, what, old, new)
-
     def merged(self) -> list[Finding]:
         """Return all findings; the same change in several places counts as one."""
         made: dict[str, Finding] = {}

@@ -1,20 +1,13 @@
-"""Rules for messages: valid requests stay valid, and every response was documented."""
+"""Rules for messages: valid requests must stay valid, and responses must be documented."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from scripts.compatibility.findings import Change
 from scripts.compatibility.operations import status_pairs
-from scripts.compatibility.payloads import (
-    BODY,
-    Payload,
-    compare_contents,
-    compare_texts,
-    leftovers,
-)
+from scripts.compatibility.payloads import BODY, Payload, compare_contents, compare_texts
 from scripts.compatibility.values import Carrier, brief, is_list, shortened, text
 
 if TYPE_CHECKING:
@@ -37,25 +30,21 @@ def compare_parameters(pair: Pair) -> None:
     for key in sorted(before.keys() | after.keys()):
         old = before.get(key)
         new = after.get(key)
-        name = f"{key[0]} parameter {(old or new or {}).get('name')}"
-        _compare_presence(pair, name, old, new)
+        part = f"{key[0]} parameter {(old or new or {}).get('name')}"
+        _compare_presence(pair, part, old, new)
         if old is not None and new is not None:
-            _compare_parameter(pair, name, Carrier(key[0]), old, new)
+            _compare_parameter(pair, pair.place(part), Carrier(key[0]), old, new)
 
 
 def _compare_presence(pair: Pair, part: str, old: Part | None, new: Part | None) -> None:
     """Compare whether a parameter or body exists, and whether it is required."""
-    place = pair.place(part)
     was_required = bool(old and old.get("required"))
     is_required = bool(new and new.get("required"))
-    change = Change.ADDITION
     shown: tuple[str, ...] = ()
     if new is None:
-        change = Change.BREAKING
         what = "is removed"
         shown = pair.shown(pair.base.name, f"with {part}")
     elif is_required and not was_required:
-        change = Change.BREAKING
         what = "is required now" if old else "is new and required"
         shown = pair.shown(pair.base.name, f"without {part}")
     elif old is None:
@@ -64,24 +53,23 @@ def _compare_presence(pair: Pair, part: str, old: Part | None, new: Part | None)
         what = "is optional now"
     else:
         return
-    pair.findings.add(change, place, what, old, new, shown=shown)
+    change = Change.BREAKING if shown else Change.ADDITION
+    pair.findings.add(change, pair.place(part), what, old, new, shown=shown)
 
 
-def _compare_parameter(pair: Pair, part: str, carrier: Carrier, old: Part, new: Part) -> None:
+def _compare_parameter(pair: Pair, place: str, carrier: Carrier, old: Part, new: Part) -> None:
     name = str(old.get("name"))
-    place = pair.place(part)
     if new.get("deprecated") and not old.get("deprecated"):
         pair.findings.add(Change.ADDITION, place, "is deprecated now", old, new)
-    leftovers(pair, place, PARAMETER, old, new)
+    pair.add_other_keys(place, PARAMETER, old, new)
     payload = Payload(pair, place, carrier, lambda value: _shown(carrier, name, value))
     compare_texts(payload, old, new)
 
 
 def _shown(carrier: Carrier, name: str, value: Any) -> str:
     """Return a parameter as it is sent."""
-    values = value if is_list(value) else [value]
     items: list[str] = []
-    for item in values:
+    for item in value if is_list(value) else [value]:
         sent = quote(text(item), safe=" ")
         items.append(sent if len(sent) <= LONGEST else f"{sent[:20]}…({len(sent)})")
     if carrier.where == "query":
@@ -91,7 +79,7 @@ def _shown(carrier: Carrier, name: str, value: Any) -> str:
 
 
 def compare_body(pair: Pair) -> None:
-    """Compare the request body: whether it exists, whether it is required, and what it is."""
+    """Compare the request body: its presence, its size and its content."""
     old = pair.base.body
     new = pair.head.body
     if old is None and new is None:
@@ -99,7 +87,7 @@ def compare_body(pair: Pair) -> None:
     _compare_presence(pair, "body", old, new)
     if old is not None and new is not None:
         place = pair.place("body")
-        leftovers(pair, place, REQUEST_BODY, old, new)
+        pair.add_other_keys(place, REQUEST_BODY, old, new)
         _compare_limit(pair, old.get(LIMIT), new.get(LIMIT))
         compare_contents(Payload(pair, place, BODY, brief), old, new)
 
@@ -131,7 +119,7 @@ def compare_responses(pair: Pair) -> None:
             shown = pair.shown_response(status)
             pair.findings.add(Change.BREAKING, place, what, new=after[new_status], shown=shown)
         elif new_status is not None:
-            _Response(pair, place, status).compare(before[old_status], after[new_status])
+            _compare_response(pair, place, status, before[old_status], after[new_status])
         elif is_success and not has_success:
             what = "is removed, and no success is left"
             shown = (f"Impossible in {pair.versions[1]}:", f"{pair.base.name} → {status}")
@@ -141,44 +129,36 @@ def compare_responses(pair: Pair) -> None:
             pair.findings.add(Change.ADDITION, place, what, old=old_status, removed=True)
 
 
-@dataclass(frozen=True)
-class _Response:
-    """One status in both contracts."""
+def _compare_response(pair: Pair, place: str, status: str, old: Part, new: Part) -> None:
+    pair.add_other_keys(place, RESPONSE, old, new)
+    before = _headers(pair.base, old)
+    after = _headers(pair.head, new)
+    for name in sorted(before.keys() | after.keys()):
+        payload = Payload(pair, f"{place}, header {name}", Carrier("header"), status=status)
+        _compare_header(payload, before.get(name), after.get(name))
+    compare_contents(Payload(pair, f"{place}, body", BODY, status=status), old, new)
 
-    pair: Pair
-    place: str
-    status: str
 
-    def compare(self, old: Part, new: Part) -> None:
-        """Compare headers and bodies."""
-        leftovers(self.pair, self.place, RESPONSE, old, new)
-        before = _headers(self.pair.base, old)
-        after = _headers(self.pair.head, new)
-        for name in sorted(before.keys() | after.keys()):
-            self.compare_header(name, before.get(name), after.get(name))
-        payload = Payload(self.pair, f"{self.place}, body", BODY, status=self.status)
-        compare_contents(payload, old, new)
-
-    def compare_header(self, name: str, old: Part | None, new: Part | None) -> None:
-        """Compare a header that either contract documents."""
-        findings = self.pair.findings
-        place = f"{self.place}, header {name}"
-        was_required = bool(old and old.get("required"))
-        is_required = bool(new and new.get("required"))
-        if old is None:
-            findings.add(Change.ADDITION, place, "is new", new=new)
-        elif was_required and not is_required:
-            what = "may be missing now" if new else "is removed"
-            shown = self.pair.shown_response(self.status, f"without header {name}")
-            findings.add(Change.BREAKING, place, what, old, new, shown=shown)
-        elif new is None:
-            findings.undecided(place, "is removed; it was optional", old, None)
-        elif is_required and not was_required:
-            findings.add(Change.ADDITION, place, "is always present now", old, new)
-        if old is not None and new is not None:
-            leftovers(self.pair, place, HEADER, old, new)
-            payload = Payload(self.pair, place, Carrier("header"), status=self.status)
-            compare_texts(payload, old, new)
+def _compare_header(payload: Payload, old: Part | None, new: Part | None) -> None:
+    """Compare a header that either contract documents."""
+    pair = payload.pair
+    place = payload.place
+    if old is None:
+        pair.findings.add(Change.ADDITION, place, "is new", new=new)
+        return
+    was_required = bool(old.get("required"))
+    is_required = bool(new and new.get("required"))
+    if was_required and not is_required:
+        what = "may be missing now" if new else "is removed"
+        shown = pair.shown_response(payload.status, "without this header")
+        pair.findings.add(Change.BREAKING, place, what, old, new, shown=shown)
+    elif is_required and not was_required:
+        pair.findings.add(Change.ADDITION, place, "is always present now", old, new)
+    elif new is None:
+        pair.add_undecided(place, "is removed; it was optional", old, None)
+    if new is not None:
+        pair.add_other_keys(place, HEADER, old, new)
+        compare_texts(payload, old, new)
 
 
 def _headers(operation: Operation, response: Part) -> dict[str, Part]:

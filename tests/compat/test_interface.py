@@ -148,9 +148,19 @@ def test_a_contract_without_a_client_is_undecided(
     monkeypatch.setattr(python_interface, "load_client", load_once)
     verdict, found = compared(CONTRACT, refused)
     assert verdict == "undecided"
-    assert "no client of the new contract: GenerationError" in found
+    assert "no client of the new contract: the generator refuses" in found
     assert compared(refused, CONTRACT)[0] == "addition"
     assert compared(refused, refused)[0] == "none"
+
+
+def test_the_reason_names_no_template(tmp_path: Path) -> None:
+    """The reason why there is no client contains no advice for authors of the generator."""
+    document = copy.deepcopy(CONTRACT)
+    body = operation(document)["requestBody"]["content"]["application/json"]
+    body["schema"] = {"type": "object", "additionalProperties": {"type": "string"}}
+    contract = Contract(document, "made", yaml.safe_dump(document))
+    reason = python_interface.load_client(contract, tmp_path / "head")
+    assert reason.startswith("the output is not Python: error: Failed to parse flashback_client/")
 
 
 def test_a_crash_of_the_generator_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:

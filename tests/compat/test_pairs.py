@@ -106,15 +106,25 @@ def test_a_comparison_tries_a_fixed_number_of_values() -> None:
     ("base", "head", "request_says", "response_says"),
     [
         ({"maxLength": 9}, {"maxLength": 10}, "accepts more (", "promises more ("),
-        ({"enum": ["a", "b"]}, {"pattern": "^[ab]$", "type": "string"}, "may accept more (", "may promise more ("),
+        (
+            {"enum": ["a", "b"]},
+            {"pattern": "^[ab]$", "type": "string"},
+            "may accept more (",
+            "may promise more (",
+        ),
     ],
 )
-def test_an_addition_is_certain_only_with_a_value(base: Any, head: Any, request_says: str, response_says: str) -> None:
+def test_an_addition_is_certain_only_with_a_value(
+    base: Any, head: Any, request_says: str, response_says: str
+) -> None:
     """A report says `accepts more` only if a value was found that only one contract allows."""
     for place, versions, expected in (
         ("/components/schemas/NewOrder/properties/to", (base, head), request_says),
         ("/components/schemas/Order/properties/to", (head, base), response_says),
     ):
-        old, new = (Contract(edited(SHOP, [{"at": place, "set": schema}]), "made", "") for schema in versions)
+        old, new = (
+            Contract(edited(SHOP, [{"at": place, "set": schema}]), "made", "")
+            for schema in versions
+        )
         found = {finding.what[: len(expected)] for finding in comparison.compare(old, new)}
         assert found == {expected}

@@ -1,0 +1,160 @@
+"""Who can call an operation, and where: its security and the URLs of its servers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from itertools import islice, product
+from typing import TYPE_CHECKING
+
+from scripts.compatibility.findings import Change
+from scripts.compatibility.operations import VARIABLE
+from scripts.compatibility.values import canonical_json, mapping_at
+
+if TYPE_CHECKING:
+    from scripts.compatibility.operations import Operation, Pair, Part
+
+ISSUERS = ("authorizationUrl", "tokenUrl", "refreshUrl")
+MOST = 200  # URLs of one server
+DEFAULT_PORT = re.compile(r"^(https://[^/]*):443(?=/|$)|^(http://[^/]*):80(?=/|$)")
+
+
+@dataclass
+class Credentials:
+    """What a caller needs for one alternative of an operation's security."""
+
+    grants: set[tuple[str, ...]] = field(default_factory=set[tuple[str, ...]])
+    issuers: set[tuple[str, ...]] = field(default_factory=set[tuple[str, ...]])
+
+    def add(self, scheme: Part, scopes: list[str]) -> None:
+        """Add a security scheme with scopes."""
+        kind = _kind(scheme)
+        self.grants |= {kind, *((*kind, scope) for scope in scopes)}
+        self.issuers.add((*kind, "openid", str(scheme.get("openIdConnectUrl"))))
+        for name, flow in mapping_at(scheme, "flows").items():
+            urls = {key: flow[key] for key in ISSUERS if key in flow}
+            self.issuers |= {(*kind, name, key, url) for key, url in urls.items()}
+
+    def are_enough_for(self, needed: Credentials) -> bool:
+        """Return whether nothing else is needed."""
+        return needed.grants <= self.grants
+
+    def are_surely_enough_for(self, needed: Credentials) -> bool:
+        """Return whether nothing else is needed, and each token may be from the same issuers."""
+        length = len(_kind({}))
+        relevant = {issuer for issuer in self.issuers if issuer[:length] in needed.grants}
+        return self.are_enough_for(needed) and relevant <= needed.issuers
+
+
+def _kind(scheme: Part) -> tuple[str, ...]:
+    """Return what distinguishes schemes; names of headers are case-insensitive."""
+    where = str(scheme.get("in"))
+    name = str(scheme.get("name"))
+    known = name.lower() if where == "header" else name
+    return str(scheme.get("type")), where, str(scheme.get("scheme")).lower(), known
+
+
+def compare_security(pair: Pair) -> None:
+    """Check that every set of credentials that was sufficient still is."""
+    before = _alternatives(pair.base)
+    after = _alternatives(pair.head)
+    sides = (pair.base.security, pair.head.security)
+    place = pair.place("security")
+    is_sure = True
+    for name, given in before.items():
+        if any(map(given.are_surely_enough_for, after.values())):
+            continue
+        if any(map(given.are_enough_for, after.values())):
+            is_sure = False
+            what = f"{name} may no longer be sufficient"
+            pair.findings.add(Change.UNDECIDED, place, what, *sides)
+        else:
+            shown = pair.shown(f"{pair.base.name}, with {name}")
+            what = f"{name} is no longer sufficient"
+            pair.findings.add(Change.BREAKING, place, what, *sides, shown=shown)
+    for name, given in after.items():
+        if is_sure and not any(map(given.are_surely_enough_for, before.values())):
+            pair.findings.add(Change.ADDITION, place, f"{name} is sufficient now", *sides)
+
+
+def _alternatives(operation: Operation) -> dict[str, Credentials]:
+    """Return the alternatives of the operation's security, each with a name for people."""
+    made: dict[str, Credentials] = {}
+    for schemes in operation.security:
+        names: list[str] = []
+        credentials = Credentials()
+        for name, stated in schemes.items():
+            scopes = sorted(map(str, stated or ()))
+            names.append(f"{name} ({', '.join(scopes)})" if scopes else name)
+            credentials.add(operation.scheme(name), scopes)
+        made[" and ".join(names) or "no credential"] = credentials
+    return made
+
+
+def servers(operation: Operation) -> list[str]:
+    """Return the base URLs of an operation, one for each listed value of a variable."""
+    found: list[str] = []
+    for server in operation.servers:
+        url = str(server.get("url", "/"))
+        variables = operation.contract.inlined(server.get("variables")) or {}
+        listed = {name: known["enum"] for name, known in variables.items() if known.get("enum")}
+        choices = list(islice(product(*listed.values()), MOST + 1))
+        if len(choices) > MOST:
+            choices, listed = [()], {}
+        others = {name: known for name, known in variables.items() if name not in listed}
+        stated = f" {canonical_json(others)}" if others else ""
+        for choice in choices:
+            made = url
+            for name, value in zip(listed, choice, strict=True):
+                made = made.replace(f"{{{name}}}", str(value))
+            found.append(_normal_url(made) + stated)
+    return list(dict.fromkeys(found))
+
+
+def _normal_url(url: str) -> str:
+    """Return the URL with scheme and host in lower case, without default port and last slash."""
+    scheme, separator, rest = url.partition("://")
+    if separator:
+        host, slash, path = rest.partition("/")
+        url = f"{scheme.lower()}://{host.lower()}{slash}{path}"
+    if url != "./":
+        url = url.removeprefix("./")
+    return DEFAULT_PORT.sub(r"\1\2", url).rstrip("/")
+
+
+def _is_fixed(url: str) -> bool:
+    """Return whether a URL depends neither on variables nor on where the contract is."""
+    return not VARIABLE.search(url) and (url.startswith("/") or "://" in url or not url)
+
+
+def addresses(operation: Operation) -> set[str]:
+    """Return the method with each URL of an operation; names of path parameters do not count."""
+    return {_address(operation, server) for server in servers(operation)}
+
+
+def _address(operation: Operation, server: str) -> str:
+    return f"{operation.method} {server}{operation.key[0]}"
+
+
+def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
+    """Check that every URL of the operation is still an address of any operation."""
+    old = servers(pair.base)
+    new = servers(pair.head)
+    holders = (pair.base.raw, pair.base.item, pair.head.raw, pair.head.item)
+    is_shared = not any("servers" in holder for holder in holders)
+    place = "servers" if is_shared else pair.place("servers")
+    others = [url for url in new if url not in old]
+    for url in old:
+        if _address(pair.base, url) in after:
+            continue
+        is_mixed = any(("://" in other) != ("://" in url) for other in others)
+        if is_mixed or not all(map(_is_fixed, (url, *others))):
+            what = f"{url or '/'} may no longer be served"
+            pair.findings.add(Change.UNDECIDED, place, what, url, new)
+        else:
+            what = f"{url or '/'} is removed"
+            shown = pair.shown(f"{pair.base.method.upper()} {url}{pair.base.path}")
+            pair.findings.add(Change.BREAKING, place, what, url, new, shown=shown)
+    for url in new:
+        if _address(pair.head, url) not in before:
+            pair.findings.add(Change.ADDITION, place, f"{url or '/'} is new", old, url)
