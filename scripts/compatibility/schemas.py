@@ -32,9 +32,10 @@ ASSERTIONS = {
     *("uniqueItems", "maxContains", "minContains", "maxProperties", "minProperties"),
     *("required", "dependentRequired", "format"),
 }
+COMPARED = ASSERTIONS | ONE | MANY | NAMED
 WORDS = {
     *("title", "description", "example", "examples", "$comment", "externalDocs", "xml"),
-    *("nullable", "$defs", "$ref", "$schema", "definitions"),
+    *("nullable", "$defs", "$schema", "definitions"),
 }
 HIDDEN = {"readOnly", "writeOnly"}
 MEANINGFUL = "x-left-open"  # all other extensions are words
@@ -49,9 +50,9 @@ NO_ASSERTIONS = {"password", "float", "double"}
 
 @dataclass
 class Closed:
-    """A schema without references, with the annotations of its parts."""
+    """A schema without references, and the annotations of its parts."""
 
-    schema: Schema = True
+    schema: Schema  # assertions, readOnly and writeOnly
     marks: dict[Mark, list[str]] = field(default_factory=dict[Mark, list[str]])
     places: set[str] = field(default_factory=set[str])
     examples: list[Any] = field(default_factory=list[Any])
@@ -59,15 +60,64 @@ class Closed:
 
     @property
     def text(self) -> str:
-        """Return the schema and what is not understood as canonical JSON."""
+        """Return the schema and the opaque assertions as canonical JSON."""
         return canonical_json([self.schema, self.opaque])
 
+    def annotate(self, place: str, keyword: str, value: Any) -> None:
+        """Add an annotation or unknown keyword; examples and defaults are examples."""
+        if keyword in {"example", "default"}:
+            self.examples.append(value)
+        elif keyword == "examples" and is_list(value):
+            self.examples += value
+        is_odd = keyword == "$schema" and value not in DIALECTS
+        if is_odd or (keyword.startswith("$") and keyword not in WORDS):
+            self.opaque.append(f"{place} {keyword} {value}")
+            return
+        is_word = keyword in WORDS or (keyword.startswith("x-") and keyword != MEANINGFUL)
+        is_absent = value is False and keyword != "default"
+        if not (keyword in COMPARED or is_word or is_absent):
+            self.marks.setdefault((place, keyword), []).append(canonical_json(value))
 
-def close(contract: Contract, schema: Any, where: str) -> Closed:
-    """Return the self-contained schema; raise CannotCompareError, which names the place."""
-    closing = _Closing(contract, where)
-    closing.closed.schema = closing.close(schema, "")
-    return closing.closed
+
+def close(contract: Contract, schema: Any) -> Closed:
+    """Return the schema with its references inlined; raise CannotCompareError."""
+    inlined = _inlined(contract, schema, ())
+    closed = Closed(_assertions(inlined))
+    for place, part in _located(inlined):
+        closed.places.add(place)
+        for keyword, value in part.items():
+            closed.annotate(place, keyword, value)
+    return closed
+
+
+def _inlined(contract: Contract, schema: Any, inside: tuple[Any, ...]) -> Any:
+    """Return the schema without references, except that a recursive one becomes `N up`."""
+    if not is_mapping(schema):
+        return schema
+    made = {
+        keyword: mapped(keyword, value, lambda part: _inlined(contract, part, inside))
+        for keyword, value in schema.items()
+    }
+    if "$ref" not in made:
+        return made
+    reference = made.pop("$ref")
+    if reference in inside:
+        target: Any = {"$ref": f"{len(inside) - inside.index(reference)} up"}
+    else:
+        target = _inlined(contract, contract.resolve(reference), (*inside, reference))
+    return {**made, "allOf": [*made.get("allOf", []), target]} if made else target
+
+
+def _assertions(schema: Any) -> Any:
+    """Return the schema without annotations, and without an allOf of a single schema."""
+    if not is_mapping(schema):
+        return schema
+    made: dict[str, Any] = {}
+    for keyword, value in schema.items():
+        if keyword in COMPARED or (keyword in HIDDEN and value is True):
+            made[keyword] = mapped(keyword, value, _assertions)
+    parts = made.get("allOf")
+    return parts[0] if len(made) == 1 and is_list(parts) and len(parts) == 1 else made
 
 
 def must_be_valid(contract: Contract, schema: Schema, where: str) -> None:
@@ -79,71 +129,39 @@ def must_be_valid(contract: Contract, schema: Schema, where: str) -> None:
         raise contract.error(f"{where}: not a valid JSON Schema 2020-12 ({what}); fix it") from None
 
 
-class _Closing:
-    def __init__(self, contract: Contract, where: str) -> None:
-        self.contract = contract
-        self.where = where
-        self.inside: list[str] = []  # references being inlined
-        self.closed = Closed()
+def mapped(keyword: str, value: Any, change: Callable[[Any], Any]) -> Any:
+    """Return a keyword's value with `change` applied to each schema in it."""
+    if keyword in ONE:
+        return change(value)
+    if keyword in MANY and is_list(value):
+        return [change(part) for part in value]
+    if keyword in NAMED and is_mapping(value):
+        return {name: change(part) for name, part in value.items()}
+    return value
 
-    def error(self, what: str) -> Exception:
-        return self.contract.error(f"{self.where}: {what}")
 
-    def close(self, schema: Any, place: str) -> Schema:
-        if isinstance(schema, bool):
-            return schema
-        if not is_mapping(schema):
-            raise self.error(f"{str(schema)[:40]!r} is not a schema; fix it")
-        self.closed.places.add(place)
-        made: dict[str, Any] = {}
-        for keyword, value in schema.items():
-            if keyword in ASSERTIONS or (keyword in HIDDEN and value is True):
-                made[keyword] = value
-            elif keyword in ONE | MANY | NAMED:
-                made[keyword] = self.part(keyword, value, place)
-            self.annotate(keyword, value, place)
-        if "$ref" in schema:
-            target = self.reference(schema["$ref"], place)
-            if not made:
-                return target
-            made["allOf"] = [*made.get("allOf", []), target]
-        return made
+def subschemas(*schemas: Any) -> Iterator[dict[str, Any]]:
+    """Yield the schemas and all schemas in them, except boolean ones."""
+    for schema in schemas:
+        for _, part in _located(schema):
+            yield part
 
-    def part(self, keyword: str, value: Any, place: str) -> Any:
-        """Return a keyword's value with the schemas in it made self-contained."""
-        expected = list if keyword in MANY else dict if keyword in NAMED else object
-        if not isinstance(value, expected):
-            raise self.error(f"{keyword} {str(value)[:40]!r} has the wrong type; fix it")
-        return mapped(
-            keyword, value, lambda name, part: self.close(part, place + _step(keyword, name))
-        )
 
-    def reference(self, reference: str, place: str) -> Schema:
-        """Return the target, inlined; a recursive one is not compared."""
-        if reference in self.inside:
-            up = len(self.inside) - self.inside.index(reference)
-            self.closed.opaque.append(f"{place} is recursive: {up} up")
-            return True
-        self.inside.append(reference)
-        made = self.close(self.contract.resolve(reference), place)
-        self.inside.pop()
-        return made
-
-    def annotate(self, keyword: str, value: Any, place: str) -> None:
-        """Keep annotations and unknown keywords; their values become examples."""
-        if keyword in {"example", "default"}:
-            self.closed.examples.append(value)
-        elif keyword == "examples" and is_list(value):
-            self.closed.examples += value
-        odd = keyword == "$schema" and value not in DIALECTS
-        if odd or (keyword.startswith("$") and keyword not in WORDS):
-            self.closed.opaque.append(f"{place} {keyword} {value}")
-            return
-        is_known = keyword in ASSERTIONS | ONE | MANY | NAMED | WORDS
-        is_word = keyword.startswith("x-") and keyword != MEANINGFUL
-        is_absent = value is False and keyword != "default"
-        if not (is_known or is_word or is_absent):
-            self.closed.marks.setdefault((place, keyword), []).append(canonical_json(value))
+def _located(schema: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the schema and all schemas in it, except boolean ones, with their place in a value."""
+    if not is_mapping(schema):
+        return
+    yield place, schema
+    for keyword, value in schema.items():
+        parts: dict[str, Any] = {}
+        if keyword in ONE:
+            parts = {"*": value}
+        elif keyword in MANY and is_list(value):
+            parts = {str(i): part for i, part in enumerate(value)}
+        elif keyword in NAMED and is_mapping(value):
+            parts = value
+        for name, part in parts.items():
+            yield from _located(part, place + _step(keyword, name))
 
 
 def _step(keyword: str, name: str) -> str:
@@ -153,30 +171,6 @@ def _step(keyword: str, name: str) -> str:
     if keyword in {"items", "prefixItems", "contains", "unevaluatedItems"}:
         return f"[{name}]"
     return "" if keyword in IN_PLACE else f".<{keyword} {name}>"
-
-
-def mapped(keyword: str, value: Any, change: Callable[[str, Any], Any]) -> Any:
-    """Return a keyword's value with `change` applied to each schema in it and its name or index."""
-    if keyword in ONE:
-        return change("*", value)
-    if keyword in MANY:
-        return [change(str(i), item) for i, item in enumerate(value)]
-    if keyword in NAMED:
-        return {name: change(name, item) for name, item in value.items()}
-    return value
-
-
-def subschemas(*schemas: Any) -> Iterator[dict[str, Any]]:
-    """Yield the schemas and all schemas in them, except boolean ones."""
-    for schema in filter(is_mapping, schemas):
-        yield schema
-        for keyword, value in schema.items():
-            if keyword in ONE:
-                yield from subschemas(value)
-            elif keyword in MANY:
-                yield from subschemas(*value)
-            elif keyword in NAMED:
-                yield from subschemas(*value.values())
 
 
 def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
@@ -190,9 +184,7 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
     made: dict[str, Any] = {}
     for keyword, value in schema.items():
         if keyword not in HIDDEN:
-            made[keyword] = mapped(
-                keyword, value, lambda _, part: view(part, hidden, sending=sending)
-            )
+            made[keyword] = mapped(keyword, value, lambda part: view(part, hidden, sending=sending))
     names = _hidden_fields(schema, hidden)
     if names and "required" in made:
         made["required"] = [name for name in made["required"] if name not in names]
