@@ -9,14 +9,21 @@ from jsonschema_rs.canonical import Containment
 
 from scripts.compatibility.edges import (
     Edges,
-    Effort,
     attempt,
     canonical,
     constants,
     plain_form,
     validator,
 )
-from scripts.compatibility.values import TEXTS, Carrier, canonical_json, is_list, is_mapping
+from scripts.compatibility.values import (
+    BODY,
+    TEXTS,
+    can_carry,
+    canonical_json,
+    is_list,
+    is_mapping,
+    readings,
+)
 
 if TYPE_CHECKING:
     from scripts.compatibility.schemas import Schema
@@ -49,60 +56,56 @@ class Prover:
     left: int = ALL
     known: dict[str, Proof] = field(default_factory=dict[str, Proof])
 
-    def contained(
-        self, small: Schema, large: Schema, carrier: Carrier, examples: list[Any]
-    ) -> Proof:
+    def contained(self, small: Schema, large: Schema, location: str, examples: list[Any]) -> Proof:
         """Return whether `large` admits every value that `small` admits and that can be sent.
 
         jsonschema_rs proves containment; a value that its validators judge disproves it.
         """
-        key = canonical_json([small, large, carrier.where])
+        key = canonical_json([small, large, location])
         if key not in self.known:
-            is_proved = proved(small, large, carrier)
+            is_proved = proved(small, large, location)
+            most = min(FEW if is_proved else ONE, self.left)
             found = UNKNOWN
-            if self.left > 0:
-                most = min(FEW if is_proved else ONE, self.left)
-                effort = Effort(most)
-                found = attempt(lambda: _search(small, large, carrier, examples, effort), UNKNOWN)
-                self.left -= most - effort.left
+            if most > 0:
+                search = lambda: _search(small, large, location, examples, most)  # noqa: E731
+                found, left = attempt(search, (UNKNOWN, 0))
+                self.left -= most - left
             self.known[key] = HOLDS if is_proved and found.holds is None else found
         return self.known[key]
 
 
 def _search(
-    small: Schema, large: Schema, carrier: Carrier, examples: list[Any], effort: Effort
-) -> Proof:
-    """Try values at the edges of the difference; raise ExhaustedError."""
-    form = plain_form(small)
-    difference = attempt(lambda: canonical(form).subtract(canonical(large)).to_json_schema(), form)
-    edges = Edges((difference, small, large), examples, effort)
+    small: Schema, large: Schema, location: str, examples: list[Any], most: int
+) -> tuple[Proof, int]:
+    """Try values at the edges of the difference; return the result, and how many are left."""
+    edges = Edges(small, large, examples, most)
     admits = validator(small).is_valid
     accepts = validator(large).is_valid
-    for value in edges.values(difference):
-        is_sent = carrier.can_carry(value) and _is_declared(value, small, carrier)
-        if is_sent and admits(value) and not any(map(accepts, carrier.readings(value))):
-            return Proof(holds=False, witness=value)
-    return UNKNOWN
+    for value in edges.values(edges.form):
+        is_sent = can_carry(location, value) and _is_declared(value, small, location)
+        if is_sent and admits(value) and not any(map(accepts, readings(location, value))):
+            return Proof(holds=False, witness=value), edges.left
+    return UNKNOWN, edges.left
 
 
-def _is_declared(value: Any, schema: Schema, carrier: Carrier) -> bool:
+def _is_declared(value: Any, schema: Schema, location: str) -> bool:
     """Return whether the schema declares the value's type; untyped text is a string."""
-    if not carrier.is_text or isinstance(value, str):
+    if location == BODY or isinstance(value, str):
         return True
     declared = canonical_json(schema)
     words = ['"array"'] if is_list(value) else ['"type"', '"enum"', '"const"']
     return any(word in declared for word in words)
 
 
-def proved(small: Schema, large: Schema, carrier: Carrier) -> bool:
+def proved(small: Schema, large: Schema, location: str) -> bool:
     """Return whether containment is proved."""
     if large in (True, {}) or canonical_json(small) == canonical_json(large):
         return True
-    if carrier.where == "path":  # a segment of a path is not empty
+    if location == "path":  # a segment of a path is not empty
         small = {"allOf": [small, {"not": {"const": ""}}]}
     if covers(large, small):
         return True
-    return carrier.is_text and covers(_readable(large, carrier, list(constants(small))), small)
+    return location != BODY and covers(_readable(large, location, list(constants(small))), small)
 
 
 def covers(large: Schema, small: Schema) -> bool:
@@ -111,18 +114,18 @@ def covers(large: Schema, small: Schema) -> bool:
     return attempt(lambda: canonical(large).covers(canonical(small)), unknown) == Containment.YES
 
 
-def _readable(schema: Schema, carrier: Carrier, values: list[Any]) -> Schema:
+def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
     """Return a schema of values whose text the schema accepts, `values` among them."""
     is_valid = validator(schema).is_valid
-    accepted = [value for value in values if any(map(is_valid, carrier.readings(value)))]
+    accepted = [value for value in values if any(map(is_valid, readings(location, value)))]
     options: list[Schema] = [schema]
     if accepted:
         options.append({"enum": accepted})
     options += [{"type": name} for name, texts in TEXTS.items() if covers(schema, texts)]
     plain = plain_form(schema)
     is_plain = is_mapping(plain) and plain.get("type") == "array" and plain.keys() <= LIST
-    if carrier.where == "query" and is_plain:  # other rules may depend on what the items are
-        items = _readable(plain.get("items", True), carrier, values)
+    if location == "query" and is_plain:  # other rules may depend on what the items are
+        items = _readable(plain.get("items", True), location, values)
         options.append({**plain, "items": items})
         if covers({**plain, "items": True}, ONE_ITEM):
             options.append({"allOf": [items, SCALARS]})

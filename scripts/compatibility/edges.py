@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -45,42 +44,24 @@ PATTERN = 1_500  # finding strings that match a pattern takes as long as this ma
 LETTERS = 1_000  # this many letters take as long as one candidate
 
 
-class ExhaustedError(Exception):
-    """A search has used up its effort."""
-
-
-@dataclass
-class Effort:
-    """The number of values that a search may still try: the same on every machine."""
-
-    left: int
-
-    def spend(self, amount: int) -> None:
-        """Raise ExhaustedError if no effort is left."""
-        self.left -= amount
-        if self.left < 0:
-            raise ExhaustedError
-
-
 class Edges:
     """Values at the edges of schemas: sizes, numbers, names and patterns that they mention."""
 
-    def __init__(
-        self, schemas: tuple[Schema, Schema, Schema], examples: list[Any], effort: Effort
-    ) -> None:
-        """Read the schema of the difference, the sender's and the receiver's schema."""
-        self.effort = effort
+    def __init__(self, small: Schema, large: Schema, examples: list[Any], most: int) -> None:
+        """Read the sender's and the receiver's schema; try at most so many values."""
+        self.left = most
+        self.form = difference(small, large)
         self.numbers: set[float] = {0}
         self.names: set[str] = {"extra"}
         self.patterns: list[str] = []  # of names
-        self.mentioned = [*examples, *constants(*schemas)]
+        self.mentioned = [*examples, *constants(self.form, small, large)]
         self.known: dict[str, list[Any]] = {}
-        for part in subschemas(*schemas):
+        for part in subschemas(self.form, small, large):
             self._read(part)
         whole = [n for n in self.numbers if isinstance(n, int) and 0 <= n <= LONGEST]
         self.sizes = sorted({max(size + step, 0) for size in whole for step in (-1, 0, 1)})
-        sent = {canonical_json(part) for part in subschemas(plain_form(schemas[1]))}
-        received = {canonical_json(part): part for part in subschemas(plain_form(schemas[2]))}
+        sent = {canonical_json(part) for part in subschemas(plain_form(small))}
+        received = {canonical_json(part): part for part in subschemas(plain_form(large))}
         self.received = received.keys()
         new = [part for text, part in received.items() if text not in sent]
         self.judges = [validator(part).is_valid for part in new]
@@ -97,9 +78,11 @@ class Edges:
                 self.patterns += _stated(value, "pattern")
 
     def values(self, schema: Any) -> Iterator[Any]:
-        """Yield values that the schema may admit; validate them."""
+        """Yield values that the schema may admit, until the limit; the caller validates them."""
         for value in self._candidates(schema):
-            self.effort.spend(_weight(value))
+            self.left -= _weight(value)
+            if self.left < 0:
+                return
             yield value
 
     def _candidates(self, schema: Any) -> Iterator[Any]:
@@ -231,7 +214,7 @@ class Edges:
         found: list[str] = []
         for pattern in dict.fromkeys(patterns):
             if pattern not in self.known:
-                self.effort.spend(PATTERN)
+                self.left -= PATTERN
                 self.known[pattern] = matching(pattern)
             found += self.known[pattern]
         return found
@@ -292,6 +275,12 @@ def plain_form(schema: Schema) -> Any:
     """Return the canonical form as a schema; the schema itself if there is none."""
     form: Any = attempt(lambda: canonical(schema).to_json_schema(), None)
     return schema if form is None else form
+
+
+def difference(small: Schema, large: Schema) -> Any:
+    """Return a schema of what only `small` admits, or `small` if the library finds none."""
+    form = plain_form(small)
+    return attempt(lambda: canonical(form).subtract(canonical(large)).to_json_schema(), form)
 
 
 def validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from scripts.compatibility.findings import Change
 from scripts.compatibility.operations import status_pairs
-from scripts.compatibility.payloads import BODY, Payload, compare_contents, compare_texts
-from scripts.compatibility.values import Carrier, brief, is_list, shortened, text
+from scripts.compatibility.payloads import Payload, compare_contents, compare_texts
+from scripts.compatibility.values import BODY, brief, is_list, shortened, text
 
 if TYPE_CHECKING:
     from scripts.compatibility.operations import Operation, Pair, Part
@@ -33,7 +33,7 @@ def compare_parameters(pair: Pair) -> None:
         part = f"{key[0]} parameter {(old or new or {}).get('name')}"
         _compare_presence(pair, part, old, new)
         if old is not None and new is not None:
-            _compare_parameter(pair, pair.place(part), Carrier(key[0]), old, new)
+            _compare_parameter(pair, pair.place(part), key[0], old, new)
 
 
 def _compare_presence(pair: Pair, part: str, old: Part | None, new: Part | None) -> None:
@@ -57,25 +57,25 @@ def _compare_presence(pair: Pair, part: str, old: Part | None, new: Part | None)
     pair.findings.add(change, pair.place(part), what, old, new, shown=shown)
 
 
-def _compare_parameter(pair: Pair, place: str, carrier: Carrier, old: Part, new: Part) -> None:
+def _compare_parameter(pair: Pair, place: str, location: str, old: Part, new: Part) -> None:
     name = str(old.get("name"))
     if new.get("deprecated") and not old.get("deprecated"):
         pair.findings.add(Change.ADDITION, place, "is deprecated now", old, new)
     pair.add_other_keys(place, PARAMETER, old, new)
-    payload = Payload(pair, place, carrier, lambda value: _shown(carrier, name, value))
+    payload = Payload(pair, place, location, lambda value: _shown(location, name, value))
     compare_texts(payload, old, new)
 
 
-def _shown(carrier: Carrier, name: str, value: Any) -> str:
+def _shown(location: str, name: str, value: Any) -> str:
     """Return a parameter as it is sent."""
     items: list[str] = []
     for item in value if is_list(value) else [value]:
         sent = quote(text(item), safe=" ")
         items.append(sent if len(sent) <= LONGEST else f"{sent[:20]}…({len(sent)})")
-    if carrier.where == "query":
+    if location == "query":
         return "?" + shortened([f"{name}={item}" for item in items], ITEMS, "&")
-    separator = ": " if carrier.where == "header" else "="
-    return f"{carrier.where} {name}{separator}{','.join(items)}"
+    separator = ": " if location == "header" else "="
+    return f"{location} {name}{separator}{','.join(items)}"
 
 
 def compare_body(pair: Pair) -> None:
@@ -134,7 +134,7 @@ def _compare_response(pair: Pair, place: str, status: str, old: Part, new: Part)
     before = _headers(pair.base, old)
     after = _headers(pair.head, new)
     for name in sorted(before.keys() | after.keys()):
-        payload = Payload(pair, f"{place}, header {name}", Carrier("header"), status=status)
+        payload = Payload(pair, f"{place}, header {name}", "header", status=status)
         _compare_header(payload, before.get(name), after.get(name))
     compare_contents(Payload(pair, f"{place}, body", BODY, status=status), old, new)
 

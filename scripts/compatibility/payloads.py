@@ -9,7 +9,6 @@ from scripts.compatibility.containment import HOLDS, RESERVED, UNKNOWN, proved
 from scripts.compatibility.findings import Change
 from scripts.compatibility.schemas import close, is_ambiguous, must_be_valid, view
 from scripts.compatibility.values import (
-    Carrier,
     brief,
     canonical_json,
     explain,
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from scripts.compatibility.operations import Pair, Part
     from scripts.compatibility.schemas import Closed, Schema
 
-BODY = Carrier("body")
 HIDDEN = {"request": "readOnly", "response": "writeOnly"}
 # What a finding says, by the side and by whether containment holds.
 WHAT = {
@@ -47,7 +45,7 @@ class Payload:
 
     pair: Pair
     place: str
-    carrier: Carrier
+    location: str  # query, path, header, cookie or body
     show: Callable[[Any], str] | None = None  # in a request; None in a response
     status: str = ""  # of the response
 
@@ -89,24 +87,24 @@ def _proofs(sent: Closed, received: Closed, payload: Payload) -> Iterator[tuple[
         yield "", UNKNOWN, UNKNOWN
         return
     prover = payload.pair.prover
-    carrier = payload.carrier
+    location = payload.location
     examples = [*sent.examples, *received.examples]
     small = view(sent.schema, hidden, sending=True)
     large = view(received.schema, hidden, sending=False)
     proofs: dict[str, Proof] = {}
     for field, lean, step in steps(small, large):
-        proof = prover.contained(lean, step, carrier, examples)
-        if proof.holds and not proved(small, step, carrier):
-            proof = prover.contained(small, step, carrier, examples)
+        proof = prover.contained(lean, step, location, examples)
+        if proof.holds and not proved(small, step, location):
+            proof = prover.contained(small, step, location, examples)
         proofs[field] = proof
     small = view(received.schema, hidden, sending=True)
     large = view(sent.schema, hidden, sending=False)
     reverses: dict[str, Proof] = {}
     for field, lean, step in steps(small, large):
-        if proved(small, step, carrier):
+        if proved(small, step, location):
             reverses[field] = HOLDS
         elif proofs.get(field, HOLDS).holds and prover.left > RESERVED:
-            proof = prover.contained(lean, step, carrier, examples)
+            proof = prover.contained(lean, step, location, examples)
             reverses[field] = UNKNOWN if proof.holds else proof
         else:
             reverses[field] = UNKNOWN
@@ -208,15 +206,15 @@ def _weight(keyword: str, side: str, old: list[str], new: list[str]) -> Change:
 
 def compare_texts(payload: Payload, old: Part, new: Part) -> None:
     """Compare a parameter or header, if both contracts send it in the default style."""
-    if all(_has_default_style(payload.carrier.where, side) for side in (old, new)):
+    if all(_has_default_style(payload.location, side) for side in (old, new)):
         compare_schemas(payload, old.get("schema", True), new.get("schema", True))
     else:
         what = "changed, and its style is not compared"
         payload.pair.add_undecided(payload.place, what, old, new)
 
 
-def _has_default_style(where: str, parameter: Part) -> bool:
-    name = "form" if where in {"query", "cookie"} else "simple"
+def _has_default_style(location: str, parameter: Part) -> bool:
+    name = "form" if location in {"query", "cookie"} else "simple"
     stated = (parameter.get("style", name), parameter.get("explode", name == "form"))
     return stated == (name, name == "form") and not parameter.get("content")
 

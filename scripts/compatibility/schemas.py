@@ -123,7 +123,7 @@ def _assertions(schema: Any) -> Any:
 def must_be_valid(contract: Contract, schema: Schema, where: str) -> None:
     """Raise CannotCompareError, which names the place, if this is not JSON Schema."""
     try:
-        jsonschema_rs.Draft202012Validator(view(schema, "", sending=True), validate_formats=True)
+        jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
     except (jsonschema_rs.ValidationError, ValueError) as error:
         what = str(error).partition("\n")[0]
         raise contract.error(f"{where}: not a valid JSON Schema 2020-12 ({what}); fix it") from None

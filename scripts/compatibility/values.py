@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+BODY = "body"  # a location, like OpenAPI's query, path, header and cookie
 LONGEST = 60  # characters of a part in one line
 SHOWN = 5  # items of a list in one line
 NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
@@ -124,47 +124,38 @@ def _short(value: Any) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-@dataclass(frozen=True)
-class Carrier:
-    """Where a value travels: `body`, `query`, `path`, `header` or `cookie`."""
+def can_carry(location: str, value: Any) -> bool:
+    """Return whether the value can be sent in a body, or as a parameter in its default style.
 
-    where: str
+    In text, null and the empty list mean absence, and objects have no default form. Only a query
+    can carry a list; each item is a parameter there.
+    """
+    if location == BODY:
+        return is_usable(value)
+    if is_list(value):
+        is_short = len(value) <= ITEMS or value == value[:1] * len(value)
+        items = all(not is_list(item) and can_carry(location, item) for item in value)
+        return location == "query" and bool(value) and is_short and items
+    if not isinstance(value, str):  # 1.0 is sent without its fraction
+        is_whole = isinstance(value, float) and value.is_integer()
+        return isinstance(value, int | float) and is_usable(value) and not is_whole
+    if not is_usable(value):
+        return False
+    if location == "path":
+        return value not in {"", ".", ".."} and "," not in value
+    return location == "query" or (bool(SAFE.fullmatch(value)) and value == value.strip())
 
-    @property
-    def is_text(self) -> bool:
-        """Return whether only text travels here."""
-        return self.where != "body"
 
-    def can_carry(self, value: Any) -> bool:
-        """Return whether the value can be sent here, in the default style.
-
-        In text, null and the empty list mean absence, and objects lose their limits; lists are
-        only sent in queries, where each item is a field.
-        """
-        if not self.is_text:
-            return is_usable(value)
-        if is_list(value):
-            is_short = len(value) <= ITEMS or value == value[:1] * len(value)
-            items = all(not is_list(item) and self.can_carry(item) for item in value)
-            return self.where == "query" and bool(value) and is_short and items
-        if value is None or is_mapping(value) or not is_usable(value):
-            return False
-        if not isinstance(value, str):  # 1.0 is sent without its fraction
-            return not (isinstance(value, float) and value.is_integer())
-        is_safe = bool(SAFE.fullmatch(value)) and value == value.strip()
-        is_segment = value not in {"", ".", ".."} and "," not in value
-        return {"query": True, "path": is_segment}.get(self.where, is_safe)
-
-    def readings(self, value: Any) -> list[Any]:
-        """Return the values that a receiver may take this value for."""
-        if not self.is_text or is_mapping(value):
-            return [value]
-        items = value if is_list(value) else [value]
-        if len(items) > ITEMS:  # equal items have equal readings
-            return [[reading] * len(items) for reading in _readings(items[0])]
-        lists = [list(choice) for choice in product(*map(_readings, items))]
-        single = [choice[0] for choice in lists if len(choice) == 1]
-        return [*single, *lists]
+def readings(location: str, value: Any) -> list[Any]:
+    """Return the values that a receiver may take this value for."""
+    if location == BODY or is_mapping(value):
+        return [value]
+    items = value if is_list(value) else [value]
+    if len(items) > ITEMS:  # can_carry requires equal items, which have equal readings
+        return [[reading] * len(items) for reading in _readings(items[0])]
+    lists = [list(choice) for choice in product(*map(_readings, items))]
+    single = [choice[0] for choice in lists if len(choice) == 1]
+    return [*single, *lists]
 
 
 def is_usable(value: Any) -> bool:

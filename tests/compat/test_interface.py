@@ -160,7 +160,7 @@ def test_the_reason_names_no_template(tmp_path: Path) -> None:
     body["schema"] = {"type": "object", "additionalProperties": {"type": "string"}}
     contract = Contract(document, "made", yaml.safe_dump(document))
     reason = python_interface.load_client(contract, tmp_path / "head")
-    assert reason.startswith("the output is not Python: error: Failed to parse flashback_client/")
+    assert str(reason).startswith("the output is not Python: error: Failed to parse flashback_client/")
 
 
 def test_a_crash_of_the_generator_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
