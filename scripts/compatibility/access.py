@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from itertools import islice, product
+from itertools import product
+from math import prod
 from typing import TYPE_CHECKING
 
 from scripts.compatibility.findings import Change
@@ -14,44 +15,45 @@ from scripts.compatibility.values import canonical_json, mapping_at
 if TYPE_CHECKING:
     from scripts.compatibility.operations import Operation, Pair, Part
 
-ISSUERS = ("authorizationUrl", "tokenUrl", "refreshUrl")
+ISSUERS = ("authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl")
+KIND = 4  # facts begin with what distinguishes schemes
 MOST = 200  # URLs of one server
 DEFAULT_PORT = re.compile(r"^(https://[^/]*):443(?=/|$)|^(http://[^/]*):80(?=/|$)")
+
+
+Facts = set[tuple[str, ...]]
 
 
 @dataclass
 class Credentials:
     """What a caller needs for one alternative of an operation's security."""
 
-    grants: set[tuple[str, ...]] = field(default_factory=set[tuple[str, ...]])
-    issuers: set[tuple[str, ...]] = field(default_factory=set[tuple[str, ...]])
+    grants: Facts = field(default_factory=Facts)  # schemes, and their scopes
+    issuers: Facts = field(default_factory=Facts)  # schemes, and where their tokens are issued
 
     def add(self, scheme: Part, scopes: list[str]) -> None:
         """Add a security scheme with scopes."""
         kind = _kind(scheme)
         self.grants |= {kind, *((*kind, scope) for scope in scopes)}
-        self.issuers.add((*kind, "openid", str(scheme.get("openIdConnectUrl"))))
-        for name, flow in mapping_at(scheme, "flows").items():
-            urls = {key: flow[key] for key in ISSUERS if key in flow}
-            self.issuers |= {(*kind, name, key, url) for key, url in urls.items()}
+        flows = {"openid": scheme, **mapping_at(scheme, "flows")}
+        for name, flow in flows.items():
+            self.issuers |= {(*kind, name, str(flow[key])) for key in ISSUERS if key in flow}
 
-    def are_enough_for(self, needed: Credentials) -> bool:
+    def suffice(self, needed: Credentials) -> bool:
         """Return whether nothing else is needed."""
         return needed.grants <= self.grants
 
-    def are_surely_enough_for(self, needed: Credentials) -> bool:
-        """Return whether nothing else is needed, and each token may be from the same issuers."""
-        length = len(_kind({}))
-        relevant = {issuer for issuer in self.issuers if issuer[:length] in needed.grants}
-        return self.are_enough_for(needed) and relevant <= needed.issuers
+    def surely_suffice(self, needed: Credentials) -> bool:
+        """Return whether nothing else is needed, and all issuers are still known."""
+        kinds = {grant[:KIND] for grant in needed.grants}
+        issuers = {issuer for issuer in self.issuers if issuer[:KIND] in kinds}
+        return self.suffice(needed) and issuers <= needed.issuers
 
 
 def _kind(scheme: Part) -> tuple[str, ...]:
     """Return what distinguishes schemes; names of headers are case-insensitive."""
-    where = str(scheme.get("in"))
-    name = str(scheme.get("name"))
-    known = name.lower() if where == "header" else name
-    return str(scheme.get("type")), where, str(scheme.get("scheme")).lower(), known
+    kind, location, name, form = (str(scheme.get(key)) for key in ("type", "in", "name", "scheme"))
+    return kind, location, name.lower() if location == "header" else name, form.lower()
 
 
 def compare_security(pair: Pair) -> None:
@@ -62,9 +64,9 @@ def compare_security(pair: Pair) -> None:
     place = pair.place("security")
     is_sure = True
     for name, given in before.items():
-        if any(map(given.are_surely_enough_for, after.values())):
+        if any(map(given.surely_suffice, after.values())):
             continue
-        if any(map(given.are_enough_for, after.values())):
+        if any(map(given.suffice, after.values())):
             is_sure = False
             what = f"{name} may no longer be sufficient"
             pair.findings.add(Change.UNDECIDED, place, what, *sides)
@@ -73,7 +75,7 @@ def compare_security(pair: Pair) -> None:
             what = f"{name} is no longer sufficient"
             pair.findings.add(Change.BREAKING, place, what, *sides, shown=shown)
     for name, given in after.items():
-        if is_sure and not any(map(given.are_surely_enough_for, before.values())):
+        if is_sure and not any(map(given.surely_suffice, before.values())):
             pair.findings.add(Change.ADDITION, place, f"{name} is sufficient now", *sides)
 
 
@@ -95,19 +97,17 @@ def servers(operation: Operation) -> list[str]:
     """Return the base URLs of an operation, one for each listed value of a variable."""
     found: list[str] = []
     for server in operation.servers:
-        url = str(server.get("url", "/"))
         variables = operation.contract.inlined(server.get("variables")) or {}
         listed = {name: known["enum"] for name, known in variables.items() if known.get("enum")}
-        choices = list(islice(product(*listed.values()), MOST + 1))
-        if len(choices) > MOST:
-            choices, listed = [()], {}
+        if prod(map(len, listed.values())) > MOST:
+            listed = {}
         others = {name: known for name, known in variables.items() if name not in listed}
         stated = f" {canonical_json(others)}" if others else ""
-        for choice in choices:
-            made = url
-            for name, value in zip(listed, choice, strict=True):
-                made = made.replace(f"{{{name}}}", str(value))
-            found.append(_normal_url(made) + stated)
+        for values in product(*listed.values()):
+            url = str(server.get("url", "/"))
+            for name, value in zip(listed, values, strict=True):
+                url = url.replace(f"{{{name}}}", str(value))
+            found.append(_normal_url(url) + stated)
     return list(dict.fromkeys(found))
 
 
@@ -128,7 +128,7 @@ def _is_fixed(url: str) -> bool:
 
 
 def addresses(operation: Operation) -> set[str]:
-    """Return the method with each URL of an operation; names of path parameters do not count."""
+    """Return the method and URL of an operation at each server, without names of parameters."""
     return {_address(operation, server) for server in servers(operation)}
 
 

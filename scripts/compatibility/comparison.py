@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scripts.compatibility.documents import Contract
 
 # The keys that the rules compare.
-OPERATION = {*("parameters", "requestBody", "responses", "servers", "security", "deprecated")}
+OPERATION = {"parameters", "requestBody", "responses", "servers", "security"}
 PATH_ITEM = {"parameters", "servers", *METHODS}
 DOCUMENT = {
     *("openapi", "info", "servers", "paths", "components", "security", "jsonSchemaDialect"),
@@ -62,8 +62,6 @@ def _compare_pair(pair: Pair) -> None:
     compare_parameters(pair)
     compare_body(pair)
     compare_responses(pair)
-    if new.raw.get("deprecated") and not old.raw.get("deprecated"):
-        pair.findings.add(Change.ADDITION, old.name, "is deprecated now")
     pair.add_other_keys(old.name, OPERATION, old.raw, new.raw)
     pair.add_other_keys(old.path, PATH_ITEM, old.item, new.item)
 

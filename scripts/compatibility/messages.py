@@ -17,10 +17,10 @@ LIMIT = "x-max-bytes"
 ITEMS = 12  # of a list in one line
 LONGEST = 80  # characters of a parameter in one line
 # The keys that the rules below compare.
-PARAMETER = {*("name", "in", "required", "deprecated", "schema", "content", "style", "explode")}
+PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
 REQUEST_BODY = {"required", "content"}
 RESPONSE = {"headers", "content"}
-HEADER = {"required", "schema", "explode", "style", "content", "deprecated"}
+HEADER = {"required", "schema", "explode", "style", "content"}
 
 
 def compare_parameters(pair: Pair) -> None:
@@ -59,8 +59,6 @@ def _compare_presence(pair: Pair, part: str, old: Part | None, new: Part | None)
 
 def _compare_parameter(pair: Pair, place: str, location: str, old: Part, new: Part) -> None:
     name = str(old.get("name"))
-    if new.get("deprecated") and not old.get("deprecated"):
-        pair.findings.add(Change.ADDITION, place, "is deprecated now", old, new)
     pair.add_other_keys(place, PARAMETER, old, new)
     payload = Payload(pair, place, location, lambda value: _shown(location, name, value))
     compare_texts(payload, old, new)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from scripts.compatibility import documents
 from scripts.compatibility.findings import Change
 from scripts.compatibility.values import canonical_json, mapping_at
 
@@ -21,8 +22,8 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 VARIABLE = re.compile(r"\{([^}]*)\}")
 # OpenAPI ignores parameters with these names in headers.
 IGNORED_HEADERS = {"accept", "content-type", "authorization"}
-# Changes of these keys have no effect on the wire.
-WORDS = {*("tags", "operationId", "externalDocs", "examples", "example", "description", "summary")}
+# Changes of these keys do not affect the wire.
+WORDS = documents.WORDS | {"tags", "operationId", "externalDocs", "deprecated"}
 Part = dict[str, Any]
 
 
@@ -128,6 +129,8 @@ class Pair:
 
     def add_other_keys(self, place: str, compared: set[str], old: Part, new: Part) -> None:
         """Add as undecided each key that changed and that no rule compares."""
+        if new.get("deprecated") and not old.get("deprecated"):
+            self.findings.add(Change.ADDITION, place, "is deprecated now", old, new)
         for key in sorted((old.keys() | new.keys()) - compared - WORDS):
             if not key.startswith("x-"):
                 what = f"{key} changed, and is not compared"
