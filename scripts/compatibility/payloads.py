@@ -25,16 +25,17 @@ if TYPE_CHECKING:
     from scripts.compatibility.schemas import Closed, Schema
 
 HIDDEN = {"request": "readOnly", "response": "writeOnly"}
-# What a finding says, by the side and by whether containment holds.
+# What a finding says if a payload admits more, may admit more, may admit less, or admits less.
 WHAT = {
-    ("request", True): "accepts more",
-    ("request", False): "refuses values that were valid",
-    ("request", None): "may refuse valid values",
-    ("response", True): "promises more",
-    ("response", False): "may be a value that was not documented",
-    ("response", None): "may be an undocumented value",
+    "request": (
+        *("accepts more", "may accept more"),
+        *("may refuse valid values", "refuses values that were valid"),
+    ),
+    "response": (
+        *("promises more", "may promise more"),
+        *("may be an undocumented value", "may be a value that was not documented"),
+    ),
 }
-UNCERTAIN = {"request": "may accept more", "response": "may promise more"}
 UNSTATED: Schema = {"not": False}
 SHOWN = 3  # changed keywords in one line
 
@@ -54,12 +55,6 @@ class Payload:
         """Return `request` or `response`."""
         return "request" if self.show else "response"
 
-    def evidence(self, proof: Proof) -> tuple[str, ...]:
-        """Return the lines that show the witness in a message."""
-        if self.show:
-            return self.pair.shown(self.pair.base.name, self.show(proof.witness))
-        return self.pair.shown_response(self.status, brief(proof.witness))
-
 
 def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
     """Compare two schemas: requests must stay valid, responses must be documented."""
@@ -74,8 +69,9 @@ def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
             if proof.holds and reverse.holds:
                 continue
             place = f"{payload.place}, field {field}" if field else payload.place
-            what = _what(payload, proof, reverse) + _described(changes, field)
-            _add(replace(payload, place=place), proof, what, [base.text, head.text])
+            details = _described(changes, field)
+            sides = (base.text, head.text)
+            _add(replace(payload, place=place), (proof, reverse), details, sides)
     _compare_marks(payload, base, head)
 
 
@@ -146,17 +142,6 @@ def _rules(schema: Part) -> str:
     return canonical_json({key: value for key, value in schema.items() if key != "properties"})
 
 
-def _what(payload: Payload, proof: Proof, reverse: Proof) -> str:
-    """Return what the proofs mean, for people."""
-    if proof.holds and reverse.holds is None:
-        return UNCERTAIN[payload.side]
-    what = WHAT[payload.side, proof.holds]
-    if proof.holds is not None:
-        return what
-    is_exhausted = payload.pair.prover.left <= 0
-    return f"{what} ({'too many changes to search all' if is_exhausted else 'not proved'})"
-
-
 def _described(changes: list[str], field: str) -> str:
     """Return the changed keywords of a field, for people: ` (maxLength: 255 → 100)`."""
     found = changes
@@ -166,14 +151,30 @@ def _described(changes: list[str], field: str) -> str:
     return f" ({shortened(found, SHOWN, '; ')})" if found else ""
 
 
-def _add(payload: Payload, proof: Proof, what: str, sides: list[str]) -> None:
-    findings = payload.pair.findings
-    if proof.holds is False:
-        more = {"witness": proof.witness, "shown": payload.evidence(proof)}
-        findings.add(Change.BREAKING, payload.place, what, *sides, **more)
+def _add(
+    payload: Payload, proofs: tuple[Proof, Proof], details: str, sides: tuple[str, str]
+) -> None:
+    """Add a finding for the proofs of containment and of the reverse."""
+    proof, reverse = proofs
+    pair = payload.pair
+    more, maybe_more, maybe_less, less = WHAT[payload.side]
+    shown: tuple[str, ...] = ()
+    if proof.holds:
+        change = Change.ADDITION
+        what = maybe_more if reverse.holds is None else more
+    elif proof.holds is None:
+        change = Change.UNDECIDED
+        reason = "too many changes to search all" if pair.prover.left <= 0 else "not proved"
+        what = f"{maybe_less} ({reason})"
     else:
-        change = Change.ADDITION if proof.holds else Change.UNDECIDED
-        findings.add(change, payload.place, what, *sides)
+        change = Change.BREAKING
+        what = less
+        if payload.show:
+            shown = pair.shown(pair.base.name, payload.show(proof.witness))
+        else:
+            shown = pair.shown_response(payload.status, brief(proof.witness))
+    witness = proof.witness
+    pair.findings.add(change, payload.place, what + details, *sides, witness=witness, shown=shown)
 
 
 def _compare_marks(payload: Payload, base: Closed, head: Closed) -> None:
