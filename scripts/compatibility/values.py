@@ -1,4 +1,4 @@
-"""JSON values: guards, descriptions for people, and how values travel, as JSON or as text."""
+"""JSON values: type guards, short descriptions for people, and their text in parameters."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def mapping_at(value: object, key: str) -> dict[str, Any]:
 
 
 def canonical_json(value: Any) -> str:
-    """Return the value as text: equal values have equal texts."""
+    """Return the value as JSON with sorted keys, so that equal values have equal texts."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
 
 
 def brief(value: Any) -> str:
-    """Return the value as JSON for people, with long lists and runs of one letter shortened."""
+    """Return the value as JSON for people: long lists and repeated letters are shortened."""
     if is_mapping(value):
         fields = [f"{brief(name)}: {brief(inner)}" for name, inner in value.items()]
         return "{" + ", ".join(fields) + "}"
@@ -90,7 +90,7 @@ def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
 
 
 def _explain_lists(old: list[Any], new: list[Any], where: str) -> Iterator[str]:
-    """Yield what was removed and added; schemas are paired in order and compared inside."""
+    """Yield the removed and added items; if they are schemas, compare them in pairs."""
     removed = _others(old, new)
     added = _others(new, old)
     has_schemas = any(map(is_mapping, (*old, *new)))
@@ -104,13 +104,13 @@ def _explain_lists(old: list[Any], new: list[Any], where: str) -> Iterator[str]:
 
 
 def _others(items: list[Any], known: list[Any]) -> list[int]:
-    """Return where a list has items that the other list does not have."""
+    """Return the indices of items that are not in the other list."""
     texts = {canonical_json(item) for item in known}
     return [i for i, item in enumerate(items) if canonical_json(item) not in texts]
 
 
 def shortened(parts: list[str], most: int, separator: str) -> str:
-    """Return the first parts in one line, and how many more there are."""
+    """Return the first parts in one line, and the number of the others."""
     more = [f"and {len(parts) - most} more"] if len(parts) > most else []
     return separator.join([*parts[:most], *more])
 
@@ -147,7 +147,7 @@ def can_carry(location: str, value: Any) -> bool:
 
 
 def readings(location: str, value: Any) -> list[Any]:
-    """Return the values that a receiver may take this value for."""
+    """Return all values that a receiver may parse from this value."""
     if location == BODY or is_mapping(value):
         return [value]
     items = value if is_list(value) else [value]
@@ -159,7 +159,7 @@ def readings(location: str, value: Any) -> list[Any]:
 
 
 def is_usable(value: Any) -> bool:
-    """Return whether Python, Java and JSON can express every part of a value."""
+    """Return whether Python, Java and JSON can all represent a value."""
     if is_mapping(value):
         return all(map(is_usable, (*value, *value.values())))
     if is_list(value):
@@ -175,7 +175,7 @@ def text(value: Any) -> str:
 
 
 def _readings(value: Any) -> list[Any]:
-    """Return the text of a scalar, and the number, boolean or null that it reads as."""
+    """Return the text of a scalar, and the number, boolean or null that the text also means."""
     sent = text(value)
     if sent in {"true", "false", "null"} or re.fullmatch(NUMBER, sent):
         return [sent, json.loads(sent)]
