@@ -34,7 +34,7 @@ ONE = 10_000  # values that one search tries
 FEW = 500  # values that may refute a proof: the library may be wrong
 SCALARS = {"type": ["string", "number", "boolean"]}
 ONE_ITEM = {"type": "array", "minItems": 1, "maxItems": 1}
-LIST = {"$schema", "type", "items", "minItems", "maxItems"}
+LIST = {"type", "items", "minItems", "maxItems"}
 
 
 @dataclass(frozen=True)

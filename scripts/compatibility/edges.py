@@ -38,6 +38,7 @@ CHARACTERS = [*map(chr, range(0x180)), "\u2028", "\u3000", "\ufeff", "\U0001f600
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # values of a part
 MANY = 1_000  # candidates for these values
+SOME = 100  # candidates for more than one value of an unchanged part
 LONGEST = 300_000  # characters or items
 DIGITS = 18  # of a number: its text may be too long
 PATTERN = 1_500  # finding strings that match a pattern takes as long as this many candidates
@@ -60,10 +61,12 @@ class Edges:
             self._read(part)
         whole = [n for n in self.numbers if isinstance(n, int) and 0 <= n <= LONGEST]
         self.sizes = sorted({max(size + step, 0) for size in whole for step in (-1, 0, 1)})
-        sent = {canonical_json(part) for part in subschemas(plain_form(small))}
-        received = {canonical_json(part): part for part in subschemas(plain_form(large))}
-        self.received = received.keys()
-        new = [part for text, part in received.items() if text not in sent]
+        sent = plain_form(small)
+        received = plain_form(large)
+        unchanged = [*subschemas(received), *_untouched(small, large)]
+        self.unchanged = set(map(canonical_json, unchanged))
+        known = set(map(canonical_json, subschemas(sent)))
+        new = [part for part in subschemas(received) if canonical_json(part) not in known]
         self.judges = [validator(part).is_valid for part in new]
 
     def _read(self, schema: dict[str, Any]) -> None:
@@ -93,10 +96,8 @@ class Edges:
         if not is_mapping(schema):
             yield from ANYTHING
             return
-        for keyword in ("anyOf", "oneOf", "allOf"):
-            rest = {name: value for name, value in schema.items() if name != keyword}
-            for branch in filter(is_mapping, schema.get(keyword, ())):
-                yield from islice(self.values({**rest, **branch}), MANY)
+        for branch in _branches(schema):
+            yield from islice(self.values(branch), MANY)
         types = schema.get("type", TYPES)
         for name in [types] if isinstance(types, str) else types:
             if name == "object":
@@ -123,14 +124,14 @@ class Edges:
         Values of one kind are indistinguishable to the schemas that only the receiver has.
         """
         is_valid = validator(schema).is_valid
-        is_changed = canonical_json(schema) not in self.received
+        is_changed = canonical_json(schema) not in self.unchanged
         found: dict[str, Any] = {}
         kinds: set[tuple[bool, ...]] = set()
-        left = MANY
+        tried = 0
         for value in self.values(plain_form(schema)):
-            left -= _weight(value)
+            tried += _weight(value)
             is_enough = len(found) >= FEW
-            if left < 0 or (is_enough and not is_changed):
+            if tried > MANY or (not is_changed and (is_enough or (found and tried > SOME))):
                 break
             if is_valid(value):
                 kind = tuple(judge(value) for judge in self.judges)
@@ -223,6 +224,27 @@ def _weight(value: Any) -> int:
     return 1 + len(canonical_json(value)) // LETTERS
 
 
+def _branches(schema: dict[str, Any]) -> Iterator[Any]:
+    """Yield each alternative, combined with the other keywords."""
+    for keyword in ("anyOf", "oneOf", "allOf"):
+        others = {name: value for name, value in schema.items() if name != keyword}
+        for branch in filter(is_mapping, schema.get(keyword, ())):
+            if keyword == "allOf":  # its canonical form may be the schema itself
+                yield {**others, **branch}
+            else:
+                yield plain_form({"allOf": [others, branch]})
+
+
+def _untouched(small: Any, large: Any) -> Iterator[dict[str, Any]]:
+    """Yield the schemas of all fields that only `small` names: `large` has no rule for them."""
+    after = mapping_at(large, "properties")
+    for name, part in mapping_at(small, "properties").items():
+        if name in after:
+            yield from _untouched(part, after[name])
+        else:
+            yield from subschemas(plain_form(part))
+
+
 def _field(schema: dict[str, Any], name: str) -> Any:
     patterns = mapping_at(schema, "patternProperties")
     parts = [part for pattern, part in patterns.items() if re.search(pattern, name)]
@@ -271,14 +293,20 @@ def canonical(schema: Schema) -> jsonschema_rs.CanonicalSchema:
 
 def plain_form(schema: Schema) -> Any:
     """Return the canonical form as a schema; the schema itself if there is none."""
-    form: Any = attempt(lambda: canonical(schema).to_json_schema(), None)
-    return schema if form is None else form
+    return _as_schema(lambda: canonical(schema), schema)
 
 
 def difference(small: Schema, large: Schema) -> Any:
     """Return a schema of what only `small` admits, or `small` if the library finds none."""
     form = plain_form(small)
-    return attempt(lambda: canonical(form).subtract(canonical(large)).to_json_schema(), form)
+    return _as_schema(lambda: canonical(form).subtract(canonical(large)), form)
+
+
+def _as_schema(function: Callable[[], jsonschema_rs.CanonicalSchema], otherwise: Schema) -> Any:
+    found: Any = attempt(lambda: function().to_json_schema(), None)
+    if is_mapping(found):  # `$schema` would distinguish it from the same part of another schema
+        found.pop("$schema", None)
+    return otherwise if found is None else found
 
 
 def validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:

@@ -116,6 +116,8 @@ def shortened(parts: list[str], most: int, separator: str) -> str:
 
 
 def _item(index: int, value: Any) -> str:
+    if value is None:
+        return "null"
     return f"[{index}] {_short(value)}" if is_mapping(value) else _short(value)
 
 
