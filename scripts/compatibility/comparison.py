@@ -1,26 +1,35 @@
-"""Compare two contracts: their operations, then the parts that no rule compares, then words."""
+"""Compare two contracts: each operation and its messages, other parts, then words."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from scripts.compatibility.access import addresses, compare_security, compare_servers
 from scripts.compatibility.containment import Prover
 from scripts.compatibility.findings import Change, Finding, Findings
-from scripts.compatibility.messages import compare_body, compare_parameters, compare_responses
-from scripts.compatibility.operations import METHODS, Operation, Pair, operations
-from scripts.compatibility.values import explain, shortened
+from scripts.compatibility.operations import METHODS, Operation, Pair, operations, status_pairs
+from scripts.compatibility.payloads import Payload, compare_contents, compare_texts
+from scripts.compatibility.values import BODY, brief, explain, is_list, shortened, text
 
 if TYPE_CHECKING:
     from scripts.compatibility.documents import Contract
+    from scripts.compatibility.operations import Part
 
+LIMIT = "x-max-bytes"
+ITEMS = 12  # of a list in one line
+LONGEST = 80  # characters of a parameter in one line
+SHOWN = 3  # places shown on one line
 # The keys that the rules compare.
 OPERATION = {"parameters", "requestBody", "responses", "servers", "security"}
 PATH_ITEM = {"parameters", "servers", *METHODS}
 DOCUMENT = {
     *("openapi", "info", "servers", "paths", "components", "security", "jsonSchemaDialect"),
 }
-SHOWN = 3  # places shown on one line
+PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
+REQUEST_BODY = {"required", "content"}
+RESPONSE = {"headers", "content"}
+HEADER = {"required", "schema", "explode", "style", "content"}
 
 
 def compare(base: Contract, head: Contract) -> list[Finding]:
@@ -59,9 +68,9 @@ def _compare_pair(pair: Pair) -> None:
     old = pair.base
     new = pair.head
     compare_security(pair)
-    compare_parameters(pair)
-    compare_body(pair)
-    compare_responses(pair)
+    _compare_parameters(pair)
+    _compare_body(pair)
+    _compare_responses(pair)
     pair.add_other_keys(old.name, OPERATION, old.raw, new.raw)
     pair.add_other_keys(old.path, PATH_ITEM, old.item, new.item)
 
@@ -94,3 +103,148 @@ def _words(base: Contract, head: Contract) -> list[Finding]:
         return []
     what = f"only words differ, or the meaning is the same ({shortened(places, SHOWN, '; ')})"
     return [Finding(Change.WORDS, "contract", what)]
+
+
+def _compare_parameters(pair: Pair) -> None:
+    """Compare the parameters of an operation."""
+    before = pair.base.parameters
+    after = pair.head.parameters
+    for key in sorted(before.keys() | after.keys()):
+        old = before.get(key)
+        new = after.get(key)
+        part = f"{key[0]} parameter {(old or new or {}).get('name')}"
+        _compare_presence(pair, part, old, new)
+        if old is not None and new is not None:
+            _compare_parameter(pair, pair.place(part), key[0], old, new)
+
+
+def _compare_presence(pair: Pair, part: str, old: Part | None, new: Part | None) -> None:
+    """Compare whether a parameter or body exists, and whether it is required."""
+    was_required = bool(old and old.get("required"))
+    is_required = bool(new and new.get("required"))
+    shown: tuple[str, ...] = ()
+    if new is None:
+        what = "is removed"
+        shown = pair.shown(pair.base.name, f"with {part}")
+    elif is_required and not was_required:
+        what = "is required now" if old else "is new and required"
+        shown = pair.shown(pair.base.name, f"without {part}")
+    elif old is None:
+        what = "is new and optional"
+    elif was_required and not is_required:
+        what = "is optional now"
+    else:
+        return
+    change = Change.BREAKING if shown else Change.ADDITION
+    pair.findings.add(change, pair.place(part), what, old, new, shown=shown)
+
+
+def _compare_parameter(pair: Pair, place: str, location: str, old: Part, new: Part) -> None:
+    name = str(old.get("name"))
+    pair.add_other_keys(place, PARAMETER, old, new)
+    payload = Payload(pair, place, location, lambda value: _shown(location, name, value))
+    compare_texts(payload, old, new)
+
+
+def _shown(location: str, name: str, value: Any) -> str:
+    """Return a parameter as it is sent."""
+    items: list[str] = []
+    for item in value if is_list(value) else [value]:
+        sent = quote(text(item), safe=" ")
+        items.append(sent if len(sent) <= LONGEST else f"{sent[:20]}…({len(sent)})")
+    if location == "query":
+        return "?" + shortened([f"{name}={item}" for item in items], ITEMS, "&")
+    separator = ": " if location == "header" else "="
+    return f"{location} {name}{separator}{','.join(items)}"
+
+
+def _compare_body(pair: Pair) -> None:
+    """Compare the request body: its presence, its size and its content."""
+    old = pair.base.body
+    new = pair.head.body
+    if old is None and new is None:
+        return
+    _compare_presence(pair, "body", old, new)
+    if old is not None and new is not None:
+        place = pair.place("body")
+        pair.add_other_keys(place, REQUEST_BODY, old, new)
+        _compare_limit(pair, old.get(LIMIT), new.get(LIMIT))
+        compare_contents(Payload(pair, place, BODY, brief), old, new)
+
+
+def _compare_limit(pair: Pair, old: Any, new: Any) -> None:
+    """Compare x-max-bytes, the largest body in bytes."""
+    if old == new:
+        return
+    place = pair.place("body")
+    change = f"{LIMIT}: {old or 'none'} → {new or 'none'}"
+    if new is None or (old is not None and new > old):
+        pair.findings.add(Change.ADDITION, place, f"may be larger ({change})", old, new)
+    else:
+        shown = pair.shown(pair.base.name, f"with a body of {new + 1} bytes")
+        what = f"must be smaller ({change})"
+        pair.findings.add(Change.BREAKING, place, what, old, new, shown=shown)
+
+
+def _compare_responses(pair: Pair) -> None:
+    """Compare every status that either contract documents."""
+    before = pair.base.responses
+    after = pair.head.responses
+    pairs = status_pairs(before, after)
+    has_success = any(new_status and is_success for _, new_status, is_success in pairs)
+    for (old_status, new_status, is_success), status in pairs.items():
+        place = pair.place(f"response {new_status or old_status}")
+        if old_status is None:
+            what = f"is new: {pair.base.contract.version} does not document it"
+            shown = pair.shown_response(status)
+            pair.findings.add(Change.BREAKING, place, what, new=after[new_status], shown=shown)
+        elif new_status is not None:
+            _compare_response(pair, place, status, before[old_status], after[new_status])
+        elif is_success and not has_success:
+            what = "is removed, and no success is left"
+            shown = (f"Impossible in {pair.versions[1]}:", f"{pair.base.name} → {status}")
+            pair.findings.add(Change.BREAKING, place, what, old=old_status, shown=shown)
+        else:
+            what = "is no longer returned"
+            pair.findings.add(Change.ADDITION, place, what, old=old_status, removed=True)
+
+
+def _compare_response(pair: Pair, place: str, status: str, old: Part, new: Part) -> None:
+    pair.add_other_keys(place, RESPONSE, old, new)
+    before = _headers(pair.base, old)
+    after = _headers(pair.head, new)
+    for name in sorted(before.keys() | after.keys()):
+        payload = Payload(pair, f"{place}, header {name}", "header", status=status)
+        _compare_header(payload, before.get(name), after.get(name))
+    compare_contents(Payload(pair, f"{place}, body", BODY, status=status), old, new)
+
+
+def _compare_header(payload: Payload, old: Part | None, new: Part | None) -> None:
+    """Compare a header that either contract documents."""
+    pair = payload.pair
+    place = payload.place
+    if old is None:
+        pair.findings.add(Change.ADDITION, place, "is new", new=new)
+        return
+    was_required = bool(old.get("required"))
+    is_required = bool(new and new.get("required"))
+    if was_required and not is_required:
+        what = "may be missing now" if new else "is removed"
+        shown = pair.shown_response(payload.status, "without this header")
+        pair.findings.add(Change.BREAKING, place, what, old, new, shown=shown)
+    elif is_required and not was_required:
+        pair.findings.add(Change.ADDITION, place, "is always present now", old, new)
+    elif new is None:
+        pair.add_undecided(place, "is removed; it was optional", old, None)
+    if new is not None:
+        pair.add_other_keys(place, HEADER, old, new)
+        compare_texts(payload, old, new)
+
+
+def _headers(operation: Operation, response: Part) -> dict[str, Part]:
+    """Return the headers by their name in lower case; OpenAPI ignores Content-Type here."""
+    follow = operation.contract.follow
+    stated = follow(response.get("headers"))
+    named = {name.lower(): follow(header) for name, header in stated.items()}
+    named.pop("content-type", None)
+    return named

@@ -11,14 +11,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from scripts.compatibility.values import is_list, is_mapping
+from scripts.compatibility.values import DIALECTS, is_list, is_mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "openapi.yaml"
-DIALECTS = (
-    "https://spec.openapis.org/oas/3.1/dialect/base",
-    "https://json-schema.org/draft/2020-12/schema",
-)
 WORDS = {"description", "summary", "title", "example", "examples", "$comment"}
 RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 VERSION_LINE = re.compile(r"""(?m)^  version: ["']?([^\s"']+)""")

@@ -5,20 +5,16 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from itertools import combinations, islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import jsonschema_rs
-
-from scripts.compatibility.schemas import subschemas
+from scripts.compatibility.schemas import difference, plain_form, subschemas, validator
 from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from scripts.compatibility.schemas import Schema
 
-T = TypeVar("T")
-DRAFT = jsonschema_rs.Draft202012
 TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
 FORMATS = {
     "date": "2024-02-29",
@@ -34,7 +30,7 @@ FORMATS = {
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
 # Patterns distinguish letters, digits, spaces, control and non-ASCII characters.
-CHARACTERS = [*map(chr, range(0x180)), "\u2028", "\u3000", "\ufeff", "\U0001f600"]
+CHARACTERS = ["\u2028", "\u3000", "\ufeff", "\U0001f600", *map(chr, range(0x180))]
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # values of a part
 MANY = 1_000  # candidates for these values
@@ -274,44 +270,6 @@ def _own_constants(schema: Any) -> Iterator[Any]:
         yield from listed if is_list(listed) else ()
         if "const" in schema:
             yield schema["const"]
-
-
-def attempt(function: Callable[[], T], otherwise: T) -> T:
-    """Call a library function; return `otherwise` if it raises anything."""
-    try:
-        return function()
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException:  # noqa: BLE001 # a panic of a Rust library is not an Exception
-        return otherwise
-
-
-def canonical(schema: Schema) -> jsonschema_rs.CanonicalSchema:
-    """Return the canonical form; formats are assertions."""
-    return jsonschema_rs.canonicalize(schema, draft=DRAFT, validate_formats=True)
-
-
-def plain_form(schema: Schema) -> Any:
-    """Return the canonical form as a schema; the schema itself if there is none."""
-    return _as_schema(lambda: canonical(schema), schema)
-
-
-def difference(small: Schema, large: Schema) -> Any:
-    """Return a schema of what only `small` admits, or `small` if the library finds none."""
-    form = plain_form(small)
-    return _as_schema(lambda: canonical(form).subtract(canonical(large)), form)
-
-
-def _as_schema(function: Callable[[], jsonschema_rs.CanonicalSchema], otherwise: Schema) -> Any:
-    found: Any = attempt(lambda: function().to_json_schema(), None)
-    if is_mapping(found):  # `$schema` would distinguish it from the same part of another schema
-        found.pop("$schema", None)
-    return otherwise if found is None else found
-
-
-def validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
-    """Return the validator of a schema, formats included."""
-    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.containment import HOLDS, RESERVED, UNKNOWN, proved
 from scripts.compatibility.findings import Change
-from scripts.compatibility.schemas import close, is_ambiguous, must_be_valid, view
+from scripts.compatibility.schemas import check_schema, close, is_ambiguous, view
 from scripts.compatibility.values import (
     brief,
     canonical_json,
@@ -61,8 +61,8 @@ def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
     base = close(payload.pair.base.contract, old)
     head = close(payload.pair.head.contract, new)
     if base.text != head.text:
-        must_be_valid(payload.pair.base.contract, base.schema, payload.place)
-        must_be_valid(payload.pair.head.contract, head.schema, payload.place)
+        check_schema(payload.pair.base.contract, base.schema, payload.place)
+        check_schema(payload.pair.head.contract, head.schema, payload.place)
         changes = list(explain(base.schema, head.schema))
         sent, received = (base, head) if payload.show else (head, base)
         for field, proof, reverse in _proofs(sent, received, payload):

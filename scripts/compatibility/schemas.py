@@ -1,21 +1,23 @@
-"""Self-contained schemas: references inlined, annotations separated, one form for each side."""
+"""JSON Schemas: their references, annotations, views of each side, and canonical forms."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import jsonschema_rs
+from jsonschema_rs.canonical import Containment
 
-from scripts.compatibility.documents import DIALECTS
-from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
+from scripts.compatibility.values import DIALECTS, canonical_json, is_list, is_mapping, mapping_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from scripts.compatibility.documents import Contract
 
+T = TypeVar("T")
 Schema = dict[str, Any] | bool
+DRAFT = jsonschema_rs.Draft202012
 Mark = tuple[str, str]  # a place in the value, and a keyword
 ONE = {
     *("additionalProperties", "contains", "else", "if", "items", "not", "propertyNames"),
@@ -120,7 +122,7 @@ def _assertions(schema: Any) -> Any:
     return parts[0] if len(made) == 1 and is_list(parts) and len(parts) == 1 else made
 
 
-def must_be_valid(contract: Contract, schema: Schema, where: str) -> None:
+def check_schema(contract: Contract, schema: Schema, where: str) -> None:
     """Raise CannotCompareError, which names the place, if this is not JSON Schema."""
     try:
         jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
@@ -214,3 +216,47 @@ def is_ambiguous(schema: Schema, hidden: str) -> bool:
         if combined and (is_marked or _hidden_fields(part, hidden)):
             return True
     return False
+
+
+def attempt(function: Callable[[], T], otherwise: T) -> T:
+    """Call a library function; return `otherwise` if it raises anything."""
+    try:
+        return function()
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001 # a panic of a Rust library is not an Exception
+        return otherwise
+
+
+def canonical(schema: Schema) -> jsonschema_rs.CanonicalSchema:
+    """Return the canonical form; formats are assertions."""
+    return jsonschema_rs.canonicalize(schema, draft=DRAFT, validate_formats=True)
+
+
+def plain_form(schema: Schema) -> Any:
+    """Return the canonical form as a schema; the schema itself if there is none."""
+    return _as_schema(lambda: canonical(schema), schema)
+
+
+def difference(small: Schema, large: Schema) -> Any:
+    """Return a schema of what only `small` admits, or `small` if the library finds none."""
+    form = plain_form(small)
+    return _as_schema(lambda: canonical(form).subtract(canonical(large)), form)
+
+
+def _as_schema(function: Callable[[], jsonschema_rs.CanonicalSchema], otherwise: Schema) -> Any:
+    found: Any = attempt(lambda: function().to_json_schema(), None)
+    if is_mapping(found):  # `$schema` would distinguish it from the same part of another schema
+        found.pop("$schema", None)
+    return otherwise if found is None else found
+
+
+def validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
+    """Return the validator of a schema, formats included."""
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+
+
+def covers(large: Schema, small: Schema) -> bool:
+    """Return whether jsonschema_rs proves that `large` admits everything `small` admits."""
+    unknown = Containment.UNKNOWN
+    return attempt(lambda: canonical(large).covers(canonical(small)), unknown) == Containment.YES
