@@ -1,4 +1,4 @@
-"""Who can call an operation, and where: its security and the URLs of its servers."""
+"""Compare the security of operations, and the URLs of their servers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Facts = set[tuple[str, ...]]
 
 @dataclass
 class Credentials:
-    """What a caller needs for one alternative of an operation's security."""
+    """The security schemes of one alternative of an operation's security."""
 
     grants: Facts = field(default_factory=Facts)  # schemes, and their scopes
     issuers: Facts = field(default_factory=Facts)  # schemes, and where their tokens are issued
@@ -44,14 +44,14 @@ class Credentials:
         return needed.grants <= self.grants
 
     def surely_suffice(self, needed: Credentials) -> bool:
-        """Return whether nothing else is needed, and all issuers are still known."""
+        """Return whether nothing else is needed, and all issuers are still documented."""
         kinds = {grant[:KIND] for grant in needed.grants}
         issuers = {issuer for issuer in self.issuers if issuer[:KIND] in kinds}
         return self.suffice(needed) and issuers <= needed.issuers
 
 
 def _kind(scheme: Part) -> tuple[str, ...]:
-    """Return what distinguishes schemes; names of headers are case-insensitive."""
+    """Return the properties that distinguish schemes; header names are case-insensitive."""
     kind, location, name, form = (str(scheme.get(key)) for key in ("type", "in", "name", "scheme"))
     return kind, location, name.lower() if location == "header" else name, form.lower()
 
@@ -123,7 +123,7 @@ def _normal_url(url: str) -> str:
 
 
 def _is_fixed(url: str) -> bool:
-    """Return whether a URL depends neither on variables nor on where the contract is."""
+    """Return whether a URL depends neither on variables nor on the contract's own URL."""
     return not VARIABLE.search(url) and (url.startswith("/") or "://" in url or not url)
 
 

@@ -1,4 +1,4 @@
-"""Compare two contracts: each operation and its messages, other parts, then words."""
+"""Compare the operations of two contracts, and everything else that they contain."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HEADER = {"required", "schema", "explode", "style", "content"}
 
 
 def compare(base: Contract, head: Contract) -> list[Finding]:
-    """Return what changed on the wire, and in words; raise CannotCompareError."""
+    """Return the changes on the wire, or the changed words; raise CannotCompareError."""
     findings = Findings()
     prover = Prover()
     before = list(operations(base))
@@ -85,7 +85,7 @@ def _add_operation(findings: Findings, new: Operation, before: list[Operation]) 
 
 
 def _overlaps(new_path: str, old_path: str) -> bool:
-    """Return whether the new path, which may have parameters too, fits a parameter of the old."""
+    """Return whether a URL of the new path may also be a URL of the old path."""
     new_parts = new_path.split("/")
     old_parts = old_path.split("/")
     if len(old_parts) != len(new_parts):
@@ -96,7 +96,6 @@ def _overlaps(new_path: str, old_path: str) -> bool:
 
 
 def _words(base: Contract, head: Contract) -> list[Finding]:
-    """Return the differences that no rule reports."""
     found = explain(base.document, head.document)
     places = [place for place in found if not place.startswith("info.version:")]
     if not places:

@@ -1,4 +1,4 @@
-"""Whether one schema admits everything that another one admits, with a witness if it does not."""
+"""Prove that one schema admits every value of another one, or find a value that it refuses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LIST = {"type", "items", "minItems", "maxItems"}
 
 @dataclass(frozen=True)
 class Proof:
-    """Whether containment holds; None if it is neither proved nor disproved by a witness."""
+    """Whether containment holds: True if proved, False if there is a witness, else None."""
 
     holds: bool | None
     witness: Any = None
@@ -43,15 +43,15 @@ UNKNOWN = Proof(holds=None)
 
 @dataclass
 class Prover:
-    """The proofs of one comparison, which share one effort limit."""
+    """The proofs of one comparison, which together try a limited number of values."""
 
     left: int = ALL
     known: dict[str, Proof] = field(default_factory=dict[str, Proof])
 
     def contained(self, small: Schema, large: Schema, location: str, examples: list[Any]) -> Proof:
-        """Return whether `large` admits every value that `small` admits and that can be sent.
+        """Return whether `large` admits every value of `small` that can be sent.
 
-        jsonschema_rs proves containment; a value that its validators judge disproves it.
+        The canonical forms of jsonschema_rs prove containment; a value disproves it.
         """
         key = canonical_json([small, large, location])
         if key not in self.known:
@@ -81,7 +81,7 @@ def _search(
 
 
 def _is_declared(value: Any, schema: Schema, location: str) -> bool:
-    """Return whether the schema declares the value's type; untyped text is a string."""
+    """Return whether the schema declares the value's type; text without a type is a string."""
     if location == BODY or isinstance(value, str):
         return True
     declared = canonical_json(schema)
@@ -101,7 +101,7 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
 
 
 def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
-    """Return a schema of values whose text the schema accepts, `values` among them."""
+    """Return a schema of values, such as `values`, whose text the schema accepts."""
     is_valid = validator(schema).is_valid
     accepted = [value for value in values if any(map(is_valid, readings(location, value)))]
     options: list[Schema] = [schema]

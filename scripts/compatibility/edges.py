@@ -45,7 +45,7 @@ class Edges:
     """Values at the edges of schemas: sizes, numbers, names and patterns that they mention."""
 
     def __init__(self, small: Schema, large: Schema, examples: list[Any], most: int) -> None:
-        """Read the sender's and the receiver's schema; try at most so many values."""
+        """Read the sender's and the receiver's schema; yield at most `most` values."""
         self.left = most
         self.form = difference(small, large)
         self.numbers: set[float] = {0}
@@ -77,7 +77,7 @@ class Edges:
                 self.patterns += _stated(value, "pattern")
 
     def values(self, schema: Any) -> Iterator[Any]:
-        """Yield values that the schema may admit, until the limit; the caller validates them."""
+        """Yield values that the schema may admit, until none are left; they need validation."""
         for value in self._candidates(schema):
             self.left -= _weight(value)
             if self.left < 0:
@@ -115,9 +115,9 @@ class Edges:
         return self.known[text]
 
     def _admitted(self, schema: Any) -> list[Any]:
-        """Return the first values, and for a changed schema, some of each kind.
+        """Return the first values; for a changed schema, return values of each kind.
 
-        Values of one kind are indistinguishable to the schemas that only the receiver has.
+        Two values are of the same kind if every new subschema of the receiver treats them equally.
         """
         is_valid = validator(schema).is_valid
         is_changed = canonical_json(schema) not in self.unchanged
@@ -221,18 +221,18 @@ def _weight(value: Any) -> int:
 
 
 def _branches(schema: dict[str, Any]) -> Iterator[Any]:
-    """Yield each alternative, combined with the other keywords."""
+    """Yield each schema of anyOf, oneOf and allOf, combined with the other keywords."""
     for keyword in ("anyOf", "oneOf", "allOf"):
         others = {name: value for name, value in schema.items() if name != keyword}
         for branch in filter(is_mapping, schema.get(keyword, ())):
-            if keyword == "allOf":  # its canonical form may be the schema itself
+            if keyword == "allOf":  # the canonical form may be the schema itself
                 yield {**others, **branch}
             else:
                 yield plain_form({"allOf": [others, branch]})
 
 
 def _untouched(small: Any, large: Any) -> Iterator[dict[str, Any]]:
-    """Yield the schemas of all fields that only `small` names: `large` has no rule for them."""
+    """Yield the schemas of fields that only `small` describes: `large` has no rule for them."""
     after = mapping_at(large, "properties")
     for name, part in mapping_at(small, "properties").items():
         if name in after:

@@ -1,4 +1,4 @@
-"""The operations of a contract, each with everything that applies to it."""
+"""The operations of a contract, with everything that their path and the contract add."""
 
 from __future__ import annotations
 
@@ -121,14 +121,14 @@ class Pair:
         return f"{self.base.name}, {part}"
 
     def add_undecided(self, place: str, what: str, old: Any, new: Any) -> None:
-        """Add a part that is not compared, if it changed; an empty part counts as absent."""
+        """Add an undecided finding if the part changed; an empty part counts as absent."""
         before = self.base.contract.inlined(old) or None
         after = self.head.contract.inlined(new) or None
         if canonical_json(before) != canonical_json(after):
             self.findings.add(Change.UNDECIDED, place, what, before, after)
 
     def add_other_keys(self, place: str, compared: set[str], old: Part, new: Part) -> None:
-        """Add as undecided each key that changed and that no rule compares."""
+        """Add a finding for each key that changed and that no rule compares."""
         if new.get("deprecated") and not old.get("deprecated"):
             self.findings.add(Change.ADDITION, place, "is deprecated now", old, new)
         for key in sorted((old.keys() | new.keys()) - compared - WORDS):

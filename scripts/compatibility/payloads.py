@@ -1,4 +1,4 @@
-"""Bodies, parameters and headers: what a changed schema means for senders and receivers."""
+"""Compare the values in messages: JSON bodies, parameters and headers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SHOWN = 3  # changed keywords in one line
 
 @dataclass(frozen=True)
 class Payload:
-    """A value in a message: where it is, how it is sent, and how a message with it is shown."""
+    """A value in a request or response, and how a report shows it."""
 
     pair: Pair
     place: str
@@ -57,7 +57,7 @@ class Payload:
 
 
 def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
-    """Compare two schemas: requests must stay valid, responses must be documented."""
+    """Compare two schemas: old requests must stay valid, new responses must be documented."""
     base = close(payload.pair.base.contract, old)
     head = close(payload.pair.head.contract, new)
     if base.text != head.text:
@@ -109,11 +109,11 @@ def _proofs(sent: Closed, received: Closed, payload: Payload) -> Iterator[tuple[
 
 
 def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, Schema, Schema]]:
-    """Yield, for each field that differs, a lean form of `small` and the part of `large` for it.
+    """Yield each field that differs, a lean form of `small`, and the rules of `large` for it.
 
-    If every yielded part admits everything in `small`, then `large` does too, because all other
-    rules are the same. If other rules differ, the only step is `large` itself. The lean form
-    refuses other optional fields, so that short witnesses are found quickly.
+    If the rules for every field admit `small`, then `large` does too, because all other rules are
+    the same. If other rules differ too, the only step is `large` itself. The lean form refuses
+    other optional fields, so that a short witness is found quickly.
     """
     if canonical_json(small) == canonical_json(large):
         return
@@ -138,7 +138,6 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
 
 
 def _rules(schema: Part) -> str:
-    """Return everything but the fields."""
     return canonical_json({key: value for key, value in schema.items() if key != "properties"})
 
 
@@ -191,7 +190,7 @@ def _compare_marks(payload: Payload, base: Closed, head: Closed) -> None:
 
 
 def _weight(keyword: str, side: str, old: list[str], new: list[str]) -> Change:
-    """Return what a changed annotation means; containment has judged fields that are not sent."""
+    """Return the severity of a changed annotation."""
     if keyword == "deprecated":
         return Change.ADDITION if new else Change.WORDS
     if keyword in HIDDEN.values():
@@ -221,7 +220,7 @@ def _has_default_style(location: str, parameter: Part) -> bool:
 
 
 def compare_contents(payload: Payload, old: Part, new: Part) -> None:
-    """Compare the media types of a body, and the JSON schemas of common media types."""
+    """Compare the media types of a body, and the JSON schemas of those in both contracts."""
     pair = payload.pair
     before = _contents(old)
     after = _contents(new)
@@ -257,7 +256,7 @@ def _contents(holder: Part) -> dict[str, Part]:
 
 
 def _normal_media_type(name: str) -> str:
-    """Return the name in lower case, its parameters sorted; JSON needs no charset (RFC 8259)."""
+    """Return the name in lower case with sorted parameters; JSON has no charset (RFC 8259)."""
     kind, *rest = (part.strip() for part in name.lower().replace('"', "").split(";"))
     parameters = set(filter(None, rest))
     if _is_json(kind):

@@ -1,4 +1,4 @@
-"""JSON Schemas: their references, annotations, views of each side, and canonical forms."""
+"""Prepare JSON Schemas for a comparison: references, annotations, canonical forms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Schema = dict[str, Any] | bool
 DRAFT = jsonschema_rs.Draft202012
-Mark = tuple[str, str]  # a place in the value, and a keyword
+Mark = tuple[str, str]  # the place of an annotation in the value, and its keyword
 ONE = {
     *("additionalProperties", "contains", "else", "if", "items", "not", "propertyNames"),
     *("then", "unevaluatedItems", "unevaluatedProperties"),
@@ -52,21 +52,21 @@ NO_ASSERTIONS = {"password", "float", "double"}
 
 @dataclass
 class Closed:
-    """A schema without references, and the annotations of its parts."""
+    """A schema without references, and its annotations."""
 
     schema: Schema  # assertions, readOnly and writeOnly
     marks: dict[Mark, list[str]] = field(default_factory=dict[Mark, list[str]])
     places: set[str] = field(default_factory=set[str])
     examples: list[Any] = field(default_factory=list[Any])
-    opaque: list[str] = field(default_factory=list[str])  # assertions that are not understood
+    opaque: list[str] = field(default_factory=list[str])  # assertions that are not compared
 
     @property
     def text(self) -> str:
-        """Return the schema and the opaque assertions as canonical JSON."""
+        """Return the schema and the opaque assertions as JSON."""
         return canonical_json([self.schema, self.opaque])
 
     def annotate(self, place: str, keyword: str, value: Any) -> None:
-        """Add an annotation or unknown keyword; examples and defaults are examples."""
+        """Record a keyword that is not an assertion; values of `default` are examples too."""
         if keyword in {"example", "default"}:
             self.examples.append(value)
         elif keyword == "examples" and is_list(value):
@@ -82,7 +82,7 @@ class Closed:
 
 
 def close(contract: Contract, schema: Any) -> Closed:
-    """Return the schema with its references inlined; raise CannotCompareError."""
+    """Inline the references of a schema and collect its annotations; raise CannotCompareError."""
     inlined = _inlined(contract, schema, ())
     closed = Closed(_assertions(inlined))
     for place, part in _located(inlined):
@@ -93,7 +93,7 @@ def close(contract: Contract, schema: Any) -> Closed:
 
 
 def _inlined(contract: Contract, schema: Any, inside: tuple[Any, ...]) -> Any:
-    """Return the schema without references, except that a recursive one becomes `N up`."""
+    """Return the schema without references; a recursive one becomes `N up`."""
     if not is_mapping(schema):
         return schema
     made = {
@@ -111,7 +111,7 @@ def _inlined(contract: Contract, schema: Any, inside: tuple[Any, ...]) -> Any:
 
 
 def _assertions(schema: Any) -> Any:
-    """Return the schema without annotations, and without an allOf of a single schema."""
+    """Return the schema without annotations; an allOf with one schema becomes this schema."""
     if not is_mapping(schema):
         return schema
     made: dict[str, Any] = {}
@@ -123,7 +123,7 @@ def _assertions(schema: Any) -> Any:
 
 
 def check_schema(contract: Contract, schema: Schema, where: str) -> None:
-    """Raise CannotCompareError, which names the place, if this is not JSON Schema."""
+    """Raise CannotCompareError, with the place, if the schema is not valid JSON Schema."""
     try:
         jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
     except (jsonschema_rs.ValidationError, ValueError) as error:
@@ -143,14 +143,14 @@ def mapped(keyword: str, value: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def subschemas(*schemas: Any) -> Iterator[dict[str, Any]]:
-    """Yield the schemas and all schemas in them, except boolean ones."""
+    """Yield the schemas and their subschemas, except boolean ones."""
     for schema in schemas:
         for _, part in _located(schema):
             yield part
 
 
 def _located(schema: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the schema and all schemas in it, except boolean ones, with their place in a value."""
+    """Yield the schema and its subschemas, except boolean ones, with their place in a value."""
     if not is_mapping(schema):
         return
     yield place, schema
@@ -167,7 +167,7 @@ def _located(schema: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]
 
 
 def _step(keyword: str, name: str) -> str:
-    """Return the place of a subschema in the value; in-place keywords keep the place."""
+    """Return the step from a value to the part that a subschema describes."""
     if keyword == "properties":
         return f".{name}"
     if keyword in {"items", "prefixItems", "contains", "unevaluatedItems"}:
@@ -176,10 +176,10 @@ def _step(keyword: str, name: str) -> str:
 
 
 def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
-    """Return the schema as one side of a message sees it, with formats as assertions.
+    """Return the schema that the sender or the receiver of a message applies.
 
-    A field with the mark `hidden` (readOnly in requests, writeOnly in responses) is never sent,
-    and never required: the sender's schema refuses it, the receiver's accepts anything.
+    Fields with the annotation `hidden` (readOnly in requests, writeOnly in responses) are not sent
+    and not required: the sender's schema refuses them, and the receiver's schema ignores them.
     """
     if not is_mapping(schema):
         return schema
@@ -209,7 +209,7 @@ def _hidden_fields(schema: dict[str, Any], hidden: str) -> set[str]:
 
 
 def is_ambiguous(schema: Schema, hidden: str) -> bool:
-    """Return whether a field with the mark is combined with alternatives or conditions."""
+    """Return whether a hidden field is combined with alternatives or conditions."""
     for part in subschemas(schema):
         combined = [part[keyword] for keyword in part.keys() & CONDITIONS]
         is_marked = f'"{hidden}": true' in canonical_json(combined)
@@ -239,7 +239,7 @@ def plain_form(schema: Schema) -> Any:
 
 
 def difference(small: Schema, large: Schema) -> Any:
-    """Return a schema of what only `small` admits, or `small` if the library finds none."""
+    """Return a schema for values that only `small` admits; `small` if the library has none."""
     form = plain_form(small)
     return _as_schema(lambda: canonical(form).subtract(canonical(large)), form)
 
@@ -257,6 +257,6 @@ def validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
 
 
 def covers(large: Schema, small: Schema) -> bool:
-    """Return whether jsonschema_rs proves that `large` admits everything `small` admits."""
+    """Return whether jsonschema_rs proves that `large` admits every value of `small`."""
     unknown = Containment.UNKNOWN
     return attempt(lambda: canonical(large).covers(canonical(small)), unknown) == Containment.YES
