@@ -34,7 +34,7 @@ CHARACTERS = ["\u2028", "\u3000", "\ufeff", "\U0001f600", *map(chr, range(0x180)
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # values of a part
 MANY = 1_000  # candidates for these values
-SOME = 100  # candidates for more than one value of an unchanged part
+SOME = 50  # candidates for the values of a part that did not change
 LONGEST = 300_000  # characters or items
 DIGITS = 18  # of a number: its text may be too long
 PATTERN = 1_500  # finding strings that match a pattern takes as long as this many candidates
@@ -120,18 +120,17 @@ class Edges:
         Two values are of the same kind if every new subschema of the receiver treats them equally.
         """
         is_valid = validator(schema).is_valid
-        is_changed = canonical_json(schema) not in self.unchanged
+        is_unchanged = canonical_json(schema) in self.unchanged
         found: dict[str, Any] = {}
         kinds: set[tuple[bool, ...]] = set()
         tried = 0
         for value in self.values(plain_form(schema)):
             tried += _weight(value)
-            is_enough = len(found) >= FEW
-            if tried > MANY or (not is_changed and (is_enough or (found and tried > SOME))):
+            if tried > (SOME if is_unchanged and found else MANY):
                 break
             if is_valid(value):
                 kind = tuple(judge(value) for judge in self.judges)
-                if kind not in kinds or not is_enough:
+                if kind not in kinds or len(found) < FEW:
                     kinds.add(kind)
                     found[canonical_json(value)] = value
         return list(found.values())
