@@ -48,7 +48,7 @@ class Prover:
     left: int = ALL
     known: dict[str, Proof] = field(default_factory=dict[str, Proof])
 
-    def contained(self, small: Schema, large: Schema, location: str, examples: list[Any]) -> Proof:
+    def contained(self, small: Schema, large: Schema, location: str) -> Proof:
         """Return whether `large` admits every value of `small` that can be sent.
 
         The canonical forms of jsonschema_rs prove containment; a value disproves it.
@@ -59,18 +59,16 @@ class Prover:
             most = min(FEW if is_proved else ONE, self.left)
             found = UNKNOWN
             if most > 0:
-                search = lambda: _search(small, large, location, examples, most)  # noqa: E731
+                search = lambda: _search(small, large, location, most)  # noqa: E731
                 found, left = attempt(search, (UNKNOWN, 0))
                 self.left -= most - left
             self.known[key] = HOLDS if is_proved and found.holds is None else found
         return self.known[key]
 
 
-def _search(
-    small: Schema, large: Schema, location: str, examples: list[Any], most: int
-) -> tuple[Proof, int]:
+def _search(small: Schema, large: Schema, location: str, most: int) -> tuple[Proof, int]:
     """Try values at the edges of the difference; return the result, and how many are left."""
-    edges = Edges(small, large, examples, most)
+    edges = Edges(small, large, most)
     admits = validator(small).is_valid
     accepts = validator(large).is_valid
     for value in edges.values(edges.form):

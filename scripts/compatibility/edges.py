@@ -44,14 +44,14 @@ LETTERS = 1_000  # this many letters take as long as one candidate
 class Edges:
     """Values at the edges of schemas: sizes, numbers, names and patterns that they mention."""
 
-    def __init__(self, small: Schema, large: Schema, examples: list[Any], most: int) -> None:
+    def __init__(self, small: Schema, large: Schema, most: int) -> None:
         """Read the sender's and the receiver's schema; yield at most `most` values."""
         self.left = most
         self.form = difference(small, large)
         self.numbers: set[float] = {0}
         self.names: set[str] = {"extra"}
         self.patterns: list[str] = []  # of names
-        self.mentioned = [*examples, *constants(self.form, small, large)]
+        self.mentioned = list(constants(self.form, small, large))
         self.known: dict[str, list[Any]] = {}
         for part in subschemas(self.form, small, large):
             self._read(part)

@@ -84,14 +84,13 @@ def _proofs(sent: Closed, received: Closed, payload: Payload) -> Iterator[tuple[
         return
     prover = payload.pair.prover
     location = payload.location
-    examples = [*sent.examples, *received.examples]
     small = view(sent.schema, hidden, sending=True)
     large = view(received.schema, hidden, sending=False)
     proofs: dict[str, Proof] = {}
     for field, lean, step in steps(small, large):
-        proof = prover.contained(lean, step, location, examples)
+        proof = prover.contained(lean, step, location)
         if proof.holds and not proved(small, step, location):
-            proof = prover.contained(small, step, location, examples)
+            proof = prover.contained(small, step, location)
         proofs[field] = proof
     small = view(received.schema, hidden, sending=True)
     large = view(sent.schema, hidden, sending=False)
@@ -100,7 +99,7 @@ def _proofs(sent: Closed, received: Closed, payload: Payload) -> Iterator[tuple[
         if proved(small, step, location):
             reverses[field] = HOLDS
         elif proofs.get(field, HOLDS).holds and prover.left > RESERVED:
-            proof = prover.contained(lean, step, location, examples)
+            proof = prover.contained(lean, step, location)
             reverses[field] = UNKNOWN if proof.holds else proof
         else:
             reverses[field] = UNKNOWN

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from scripts.compatibility.findings import Finding, Verdict
 
-MARKUP = re.compile(r"([\\`*_{}\[\]<>#|@~])")
 TITLES = {
     Change.BREAKING: "Breaking",
     Change.UNDECIDED: "Undecided (counts as breaking)",
@@ -48,7 +47,7 @@ def as_text(verdict: Verdict) -> str:
 def as_markdown(verdict: Verdict) -> str:
     """Return the report for a pull request, with text from the contracts in code spans."""
     sign = "✅" if verdict.in_order else "❌"
-    lines = [f"### {sign} {_escaped(_compared(verdict))}", "", *map(_escaped, _result(verdict))]
+    lines = [f"### {sign} {_code(_compared(verdict))}", "", *map(_code, _result(verdict))]
     for title, findings in _grouped(verdict):
         lines += ["", f"**{title}**", ""]
         for finding in findings:
@@ -167,10 +166,6 @@ def _version(verdict: Verdict) -> str:
 
 def _text(version: tuple[int, int, int]) -> str:
     return ".".join(map(str, version))
-
-
-def _escaped(text: str) -> str:
-    return MARKUP.sub(r"\\\1", text)
 
 
 def _code(text: str) -> str:

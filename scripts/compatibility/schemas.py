@@ -57,7 +57,6 @@ class Closed:
     schema: Schema  # assertions, readOnly and writeOnly
     marks: dict[Mark, list[str]] = field(default_factory=dict[Mark, list[str]])
     places: set[str] = field(default_factory=set[str])
-    examples: list[Any] = field(default_factory=list[Any])
     opaque: list[str] = field(default_factory=list[str])  # assertions that are not compared
 
     @property
@@ -66,11 +65,7 @@ class Closed:
         return canonical_json([self.schema, self.opaque])
 
     def annotate(self, place: str, keyword: str, value: Any) -> None:
-        """Record a keyword that is not an assertion; values of `default` are examples too."""
-        if keyword in {"example", "default"}:
-            self.examples.append(value)
-        elif keyword == "examples" and is_list(value):
-            self.examples += value
+        """Record a keyword that is neither an assertion nor words."""
         is_odd = keyword == "$schema" and value not in DIALECTS
         if is_odd or (keyword.startswith("$") and keyword not in WORDS):
             self.opaque.append(f"{place} {keyword} {value}")

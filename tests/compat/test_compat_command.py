@@ -185,7 +185,7 @@ def test_markdown_keeps_every_character_of_the_contract(tmp_path: Path, compat: 
     field = (FIELD[0], FIELD[1].replace("zzField", "'__zz__ `@type` *b*'"))
     head = write(tmp_path, NARROW, field)
     done = compat("--base", "openapi.yaml", "--head", head, "--format", "markdown")
-    assert done.stdout.startswith(f"### ❌ {VERSION} (openapi.yaml) → {VERSION} (")
+    assert done.stdout.startswith(f"### ❌ `{VERSION} (openapi.yaml) → {VERSION} (")
     assert "**Breaking**" in done.stdout
     assert "  ```text\n" in done.stdout
     assert "``PUT /ai/llm/{id}, body, field __zz__ `@type` *b*``" in done.stdout
