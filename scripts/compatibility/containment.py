@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.edges import Edges, constants
-from scripts.compatibility.schemas import attempt, covers, plain_form, validator
+from scripts.compatibility.edges import Edges
+from scripts.compatibility.schemas import attempt, constants, covers, plain_form, validator
 from scripts.compatibility.values import (
     BODY,
     TEXTS,

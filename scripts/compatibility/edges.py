@@ -7,8 +7,15 @@ from functools import lru_cache
 from itertools import combinations, islice
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.schemas import difference, plain_form, subschemas, validator
-from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
+from scripts.compatibility.schemas import (
+    constants,
+    difference,
+    own_constants,
+    plain_form,
+    subschemas,
+    validator,
+)
+from scripts.compatibility.values import canonical_json, is_mapping, mapping_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -87,7 +94,7 @@ class Edges:
     def _candidates(self, schema: Any) -> Iterator[Any]:
         if schema is False:
             return
-        yield from _own_constants(schema)
+        yield from own_constants(schema)
         yield from self.mentioned
         if not is_mapping(schema):
             yield from ANYTHING
@@ -255,20 +262,6 @@ def _stated(schema: Any, keyword: str) -> list[str]:
     """Return the values of a keyword in a schema and in its allOf."""
     parts = [schema, *schema.get("allOf", ())] if is_mapping(schema) else []
     return [part[keyword] for part in parts if is_mapping(part) and keyword in part]
-
-
-def constants(*schemas: Schema) -> Iterator[Any]:
-    """Yield the values that `enum` and `const` name anywhere in the schemas."""
-    for part in subschemas(*schemas):
-        yield from _own_constants(part)
-
-
-def _own_constants(schema: Any) -> Iterator[Any]:
-    if is_mapping(schema):
-        listed = schema.get("enum")
-        yield from listed if is_list(listed) else ()
-        if "const" in schema:
-            yield schema["const"]
 
 
 @lru_cache(maxsize=256)

@@ -144,6 +144,21 @@ def subschemas(*schemas: Any) -> Iterator[dict[str, Any]]:
             yield part
 
 
+def constants(*schemas: Schema) -> Iterator[Any]:
+    """Yield the values of `enum` and `const` in the schemas and their subschemas."""
+    for part in subschemas(*schemas):
+        yield from own_constants(part)
+
+
+def own_constants(schema: Any) -> Iterator[Any]:
+    """Yield the values of `enum` and `const` of a schema, without its subschemas."""
+    if is_mapping(schema):
+        listed = schema.get("enum")
+        yield from listed if is_list(listed) else ()
+        if "const" in schema:
+            yield schema["const"]
+
+
 def _located(schema: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the schema and its subschemas, except boolean ones, with their place in a value."""
     if not is_mapping(schema):
