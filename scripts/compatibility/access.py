@@ -15,7 +15,7 @@ from scripts.compatibility.values import canonical_json, mapping_at
 if TYPE_CHECKING:
     from scripts.compatibility.operations import Operation, Pair, Part
 
-ISSUERS = ("authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl")
+ISSUERS = {"authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"}
 KIND = 4  # facts begin with what distinguishes schemes
 MOST = 200  # URLs of one server
 DEFAULT_PORT = re.compile(r"^(https://[^/]*):443(?=/|$)|^(http://[^/]*):80(?=/|$)")
@@ -34,10 +34,13 @@ class Credentials:
     def add(self, scheme: Part, scopes: list[str]) -> None:
         """Add a security scheme with scopes."""
         kind = _kind(scheme)
-        self.grants |= {kind, *((*kind, scope) for scope in scopes)}
+        self.grants.add(kind)
+        for scope in scopes:
+            self.grants.add((*kind, scope))
         flows = {"openid": scheme, **mapping_at(scheme, "flows")}
         for name, flow in flows.items():
-            self.issuers |= {(*kind, name, str(flow[key])) for key in ISSUERS if key in flow}
+            for key in ISSUERS & flow.keys():
+                self.issuers.add((*kind, name, str(flow[key])))
 
     def suffice(self, needed: Credentials) -> bool:
         """Return whether nothing else is needed."""
@@ -52,8 +55,11 @@ class Credentials:
 
 def _kind(scheme: Part) -> tuple[str, ...]:
     """Return the properties that distinguish schemes; header names are case-insensitive."""
-    kind, location, name, form = (str(scheme.get(key)) for key in ("type", "in", "name", "scheme"))
-    return kind, location, name.lower() if location == "header" else name, form.lower()
+    location = str(scheme.get("in"))
+    name = str(scheme.get("name"))
+    if location == "header":
+        name = name.lower()
+    return str(scheme.get("type")), location, name, str(scheme.get("scheme")).lower()
 
 
 def compare_security(pair: Pair) -> None:

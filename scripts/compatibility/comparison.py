@@ -90,9 +90,13 @@ def _overlaps(new_path: str, old_path: str) -> bool:
     old_parts = old_path.split("/")
     if len(old_parts) != len(new_parts):
         return False
-    changed = [(new, old) for new, old in zip(new_parts, old_parts, strict=True) if new != old]
-    can_be_equal = all("{}" in new or "{}" in old for new, old in changed)
-    return can_be_equal and any("{}" in old for _, old in changed)
+    has_parameter = False
+    for new, old in zip(new_parts, old_parts, strict=True):
+        if new != old:
+            if "{}" not in new and "{}" not in old:
+                return False
+            has_parameter |= "{}" in old
+    return has_parameter
 
 
 def _words(base: Contract, head: Contract) -> list[Finding]:

@@ -62,8 +62,11 @@ class Edges:
         self.known: dict[str, list[Any]] = {}
         for part in subschemas(self.form, small, large):
             self._read(part)
-        whole = [n for n in self.numbers if isinstance(n, int) and 0 <= n <= LONGEST]
-        self.sizes = sorted({max(size + step, 0) for size in whole for step in (-1, 0, 1)})
+        sizes: set[int] = set()
+        for number in self.numbers:
+            if isinstance(number, int) and 0 <= number <= LONGEST:
+                sizes |= {max(number - 1, 0), number, number + 1}
+        self.sizes = sorted(sizes)
         sent = plain_form(small)
         received = plain_form(large)
         unchanged = [*subschemas(received), *_untouched(small, large)]

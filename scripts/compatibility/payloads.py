@@ -256,8 +256,9 @@ def _contents(holder: Part) -> dict[str, Part]:
 
 def _normal_media_type(name: str) -> str:
     """Return the name in lower case with sorted parameters; JSON has no charset (RFC 8259)."""
-    kind, *rest = (part.strip() for part in name.lower().replace('"', "").split(";"))
-    parameters = set(filter(None, rest))
+    kind, *rest = name.lower().replace('"', "").split(";")
+    parameters = set(map(str.strip, rest)) - {""}
+    kind = kind.strip()
     if _is_json(kind):
         parameters.discard("charset=utf-8")
     return ";".join([kind, *sorted(parameters)])

@@ -87,8 +87,10 @@ def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Findin
     for path, new in public(after).items():
         old = olds.get(path)
         if isinstance(old, griffe.Class) and isinstance(new, griffe.Class):
-            for name in sorted(set(map(str, old.bases)) - set(map(str, new.bases))):
-                add(Change.BREAKING, path, f"is no longer a {name}")
+            bases = set(map(str, new.bases))
+            for name in map(str, old.bases):
+                if name not in bases:
+                    add(Change.BREAKING, path, f"is no longer a {name}")
         elif isinstance(old, griffe.Function) and isinstance(new, griffe.Function):
             for change, what in _function_changes(old, new):
                 add(change, path, what)
