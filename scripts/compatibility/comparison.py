@@ -198,7 +198,7 @@ def _compare_responses(pair: Pair) -> None:
     for (old_status, new_status, is_success), status in pairs.items():
         place = pair.place(f"response {new_status or old_status}")
         if old_status is None:
-            what = f"is new: {pair.base.contract.version} does not document it"
+            what = f"is new, and not documented in {pair.base.contract.version}"
             shown = pair.shown_response(status)
             pair.findings.add(Change.BREAKING, place, what, new=after[new_status], shown=shown)
         elif new_status is not None:
