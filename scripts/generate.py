@@ -156,7 +156,8 @@ def ruff(*arguments: str) -> None:
     command = [str(program), arguments[0], *RUFF, *arguments[1:]]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
-        raise GenerationError(f"the output is not Python; fix the template:\n{done.stderr}")
+        cure = "simplify the contract or fix the template"
+        raise GenerationError(f"the output is not Python; {cure}:\n{done.stderr}")
 
 
 def files(folder: Path) -> dict[str, str]:

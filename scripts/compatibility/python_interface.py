@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PACKAGE = "flashback_client"
 RUNTIME = ROOT / "runtime"
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-ADVICE = re.compile(r"; fix[^:]*(?=:)")  # it is for people who change the generator
+ADVICE = re.compile(r"; (?:fix|simplify)[^:]*(?=:)")  # it is for people who change the generator
 
 
 def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
