@@ -10,7 +10,6 @@ import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 try:
@@ -36,7 +35,9 @@ def main() -> int:
         print(f"# yaml-language-server: $schema={SCHEMA.as_uri()}\n{DEFAULT.read_text('utf-8')}")
         return 0
     logs.to_stderr(options.log_level, options.log_format)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    # asyncio handles SIGINT: it cancels the main task. A background job of a shell ignores it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         if options.command:
             return _rotate_keys(options)
@@ -45,7 +46,7 @@ def main() -> int:
         failed = "cannot rotate the key" if options.command else "cannot start"
         print(f"flashback_mock: {failed}: {error}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("\nStopped before it started.")
+        print("\nInterrupted; run the same command again.")
     return 1
 
 
@@ -68,7 +69,8 @@ def _serve(options: argparse.Namespace) -> int:
         listener = listen(options.host, options.port)
     except OSError as error:
         raise ValueError(f"{options.host}, port {options.port}: {_remedy(error)}") from None
-    with listener, asyncio.Runner(loop_factory=new_event_loop) as runner:
+    runner = asyncio.Runner(loop_factory=new_event_loop)
+    with suppress(KeyboardInterrupt), listener, runner:
         runner.run(_serve_until_stopped(mock, listener, guard, options.cors_origin))
     remains = "the store remains" if options.store else "the state is gone"
     _print(f"\nStopped; {remains}.")
@@ -76,40 +78,29 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _print(text: str) -> None:
-    with suppress(OSError):  # the reader may be gone
+    with suppress(OSError):  # nobody may read it any more
         print(text, flush=True)
 
 
 async def _serve_until_stopped(
     mock: Mock, listener: socket.socket, guard: Guard | None, cors_origins: list[str]
 ) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    with suppress(NotImplementedError):  # on Windows Ctrl-C cancels this
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
     url = base_url(listener)
     is_local = is_loopback(listener)
     async with serving(mock, listener, guard=guard, cors_origins=cors_origins) as is_new:
         _print(banner.text(mock, url, guard, is_new=is_new, is_local=is_local))
-        await stop.wait()
+        await asyncio.Event().wait()
 
 
 def _rotate_keys(options: argparse.Namespace) -> int:
     if not options.store:
         raise ValueError("rotate-keys needs --store: the store whose master key is replaced")
     store = store_at(options.store, Contract(options.contract).credentials, options.keys)
-    try:
-        asyncio.run(_rotate(store))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        print("\nInterrupted; run the same command again.")
-        return 1
+    asyncio.run(_rotate(store))
     return 0
 
 
 async def _rotate(store: Store) -> None:
-    task: Any = asyncio.current_task()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     await store.open(None)
     try:
         print(f"Rotating the master key of the store {store.location}", flush=True)
@@ -120,7 +111,7 @@ async def _rotate(store: Store) -> None:
 
 
 def _guard(token_file: str | None) -> Guard | None:
-    """Return the guard of `/__admin`; its token comes from a file or variable, or is generated."""
+    """Return the guard of `/__admin`; its token is read from a file or variable, or generated."""
     if token_file is None:
         return None
     if token_file:
@@ -143,8 +134,8 @@ def _read_token(file: Path) -> str:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is not text"
         raise ValueError(
-            "--admin-token takes a file that contains the token, since everybody can read a "
-            f"command line; got one that cannot be read: {why}"
+            "--admin-token takes the name of a file that contains the token, because all users of "
+            f"this machine can read command lines; the file cannot be read: {why}"
         ) from None
 
 
@@ -152,18 +143,19 @@ def _check_keys(options: argparse.Namespace) -> None:
     if not options.keys:
         return
     if not options.store:
-        raise ValueError("--keys: goes with --store; a mock in memory keeps no keys")
+        raise ValueError("--keys: needs --store; without it, no keys are kept")
     if "://" in options.store:
         return
     if options.keys.resolve().parent == Path(options.store).resolve().parent:
         raise ValueError(
-            "--keys: is in the store's folder, and a copy of both reveals every credential; keep "
-            "the keys in another folder, or on another volume"
+            "--keys: is in the store's folder, and a copy of that folder would reveal every "
+            "credential; keep the keys in another folder or on another volume"
         )
 
 
 def _remedy(error: OSError) -> str:
-    if (error.errno or 0) < 0 or error.errno == errno.EADDRNOTAVAIL:  # the address is at fault
+    is_unknown_name = isinstance(error, socket.gaierror)
+    if is_unknown_name or error.errno == errno.EADDRNOTAVAIL:
         return "not an address of this machine; --host takes one, such as 127.0.0.1 or ::1"
     return f"{os.strerror(error.errno or 0)}; --port 0 chooses a free port"
 
@@ -184,11 +176,11 @@ def _origin(text: str) -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="flashback_mock",
-        description="Mock of the Flashback AI LLM backend. Without --store its state is in "
-        "memory: it starts with the same fixtures every time and forgets everything at the end.",
+        description="Run a mock of the Flashback AI LLM backend. Without --store, its state is in "
+        "memory: it starts with the same fixtures each time and loses all changes at the end.",
         epilog="The master keys of a store are in the file that --keys or "
-        "$FLASHBACK_MOCK_KEYS_FILE names, or else in a file per store in "
-        "~/.local/share/flashback-mock. A new store gets a new file. Every user of this machine "
+        "$FLASHBACK_MOCK_KEYS_FILE names, by default in a file per store in "
+        "~/.local/share/flashback-mock. A new store creates its file. All users of this machine "
         "can read command lines: put the password of a postgresql:// URL into $PGPASSWORD or "
         "~/.pgpass.",
     )
@@ -197,11 +189,16 @@ def _options() -> argparse.Namespace:
     add("command", nargs="?", choices=["rotate-keys"], help=about)
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add("--port", default=4010, type=_port, help="port, 0 for a free one (default: %(default)s)")
-    add("--store", metavar="WHERE", help="keep the state in this file, or in postgresql://…")
+    add("--store", metavar="WHERE", help="keep the state in a SQLite file, or in postgresql://…")
     add("--keys", type=Path, metavar="FILE", help="the store's master keys")
     add("--fixtures", type=Path, metavar="FILE", help="initial state, YAML or JSON")
     add("--print-fixtures", action="store_true", help="print the default fixtures and exit")
-    add("--contract", type=Path, metavar="FILE", help="serve this contract")
+    add(
+        "--contract",
+        type=Path,
+        metavar="FILE",
+        help="contract to serve, instead of the bundled one",
+    )
     about = (
         "also serve /__admin on non-loopback addresses; requires the bearer token in FILE, or in "
         f"${ADMIN_TOKEN}, or a new one that is printed"

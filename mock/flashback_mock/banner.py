@@ -1,4 +1,4 @@
-"""The banner that the command prints when it is ready."""
+"""The banner that the command prints when the mock is ready."""
 
 import json
 import shlex
@@ -10,8 +10,8 @@ from .http.guard import Guard
 
 KEYS = "It opens only with its master keys. In a container, store and keys each need a volume."
 EXISTED = (
-    "It existed, with the fixtures that it was created with. POST /__admin/reset\n"
-    "  replaces its content with those below."
+    "It existed, and keeps its content. POST /__admin/reset replaces that\n"
+    "  with the tokens and configurations below."
 )
 OFF = """Off on this address: the page, and /__admin except /__admin/health
   --admin-token turns them on"""

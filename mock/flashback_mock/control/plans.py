@@ -7,7 +7,7 @@ from typing import Any, Literal, TypedDict, get_args, get_type_hints
 
 from flashback_mock.contract import Contract
 
-from .arguments import check_seconds, check_types
+from .calls import check_seconds, check_types
 
 Fault = Literal["reset", "empty", "refused", "timeout", "truncated", "malformed"]
 FAULTS: tuple[str, ...] = get_args(Fault)
@@ -18,14 +18,15 @@ EXCLUDED: dict[str, set[str]] = {  # fields that make no sense with a fault
     "empty": CONTENT,
     "timeout": CONTENT | {"delay"},
 }
-MAX_TIMES = 10_000
+MAX_PLANS = 10_000
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 OWN_HEADERS = ("connection", "content-length", "transfer-encoding", "x-request-id")
 
 
-class Options(TypedDict, total=False):
-    """The keyword arguments of `Mock.answer_next`."""
+class Step(TypedDict, total=False):
+    """A plan for the next request, or for the next `times`; see `Mock.answer_next`."""
 
+    status: int | None
     example: str
     headers: Mapping[str, str] | None
     delay: float
@@ -36,18 +37,12 @@ class Options(TypedDict, total=False):
     id: str
 
 
-class Step(Options, total=False):
-    """A plan for the next request, or for the next `times`; see `Mock.answer_next`."""
-
-    status: int | None
-
-
 STEP = get_type_hints(Step)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked step. Without a status, example or fault, the answer is the real one."""
+    """A validated step. The real response is sent unless it has a status, an example or a fault."""
 
     status: int = 0
     example: str = ""
@@ -61,7 +56,7 @@ class Plan:
 
     @property
     def replaces_answer(self) -> bool:
-        """Return whether the plan replaces the real answer."""
+        """Return whether the plan replaces the real response."""
         return bool(self.status or self.example)
 
     @property
@@ -70,7 +65,7 @@ class Plan:
         return self.after_update or not (self.replaces_answer or self.fault)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the step without its defaults."""
+        """Return the fields that differ from their defaults."""
         fields = vars(self).items()
         return {name: value for name, value in fields if value != getattr(NO_PLAN, name)}
 
@@ -79,54 +74,40 @@ NO_PLAN = Plan()
 
 
 class Plans:
-    """Planned answers in order, and a delay in seconds for every answer."""
+    """Planned answers in order, and a delay in seconds for every response."""
 
     def __init__(self) -> None:
         """Start with nothing planned."""
-        self._delay = 0.0
+        self.delay = 0.0
         self.planned: list[Plan] = []  # the next one first; only the event loop changes it
 
-    @property
-    def delay(self) -> float:
-        """Return the delay of every answer, in seconds."""
-        return self._delay
-
-    @delay.setter
-    def delay(self, seconds: float) -> None:
-        check_seconds("delay", seconds)
-        self._delay = seconds
-
     def extend(self, plans: list[Plan]) -> None:
-        """Plan answers after those that are planned already; raise `ValueError` for too many."""
-        if len(self.planned) + len(plans) > MAX_TIMES:
-            raise ValueError(f"at most {MAX_TIMES} answers may be planned")
+        """Append plans; raise `ValueError` if there are too many."""
+        if len(self.planned) + len(plans) > MAX_PLANS:
+            raise ValueError(f"at most {MAX_PLANS} answers may be planned")
         self.planned += plans
 
     def next(self, id: str) -> Plan:
-        """Return the plan for a request for this id, and count it as used."""
+        """Return the plan for the next request for this id, and count it as used."""
         plan = NO_PLAN
         for index, planned in enumerate(self.planned):
             if planned.id in ("", id):
                 plan = planned
-                self.planned[index : index + 1] = _rest(plan)
+                rest = [replace(plan, times=plan.times - 1)] if plan.times > 1 else []
+                self.planned[index : index + 1] = rest
                 break
-        if self._delay:
-            return replace(plan, delay=plan.delay + self._delay)
+        if self.delay:
+            return replace(plan, delay=plan.delay + self.delay)
         return plan
 
     def clear(self) -> None:
-        """Forget all plans, and the delay."""
+        """Remove all plans and the delay."""
         self.planned.clear()
-        self._delay = 0
-
-
-def _rest(plan: Plan) -> list[Plan]:
-    """Return what is left of a plan after one more request."""
-    return [replace(plan, times=plan.times - 1)] if plan.times > 1 else []
+        self.delay = 0.0
 
 
 def plan_of(contract: Contract, step: Step) -> Plan:
-    """Return the plan of a step; raise `ValueError` if it is empty or contradicts itself."""
+    """Return the plan of a step; raise `ValueError` if it is invalid."""
     if not isinstance(step, Mapping):
         raise ValueError("a step must be a dict")
     check_types(step, STEP)
@@ -134,11 +115,12 @@ def plan_of(contract: Contract, step: Step) -> Plan:
     plan = Plan(**given)
     check_seconds("delay", plan.delay)
     check_seconds("duration", plan.duration)
-    _check_headers(plan.headers)
+    for name, value in plan.headers.items():
+        _check_header(name, value)
     if plan.fault not in ("", *FAULTS):
         raise ValueError(f"fault: must be one of {', '.join(FAULTS)}")
-    if not 1 <= plan.times <= MAX_TIMES:
-        raise ValueError(f"times: must be from 1 to {MAX_TIMES}")
+    if not 1 <= plan.times <= MAX_PLANS:
+        raise ValueError(f"times: must be from 1 to {MAX_PLANS}")
     if plan.status not in (0, 200, *range(400, 600)):
         raise ValueError("status: must be 200, or from 400 to 599")
     if plan.example:
@@ -153,18 +135,17 @@ def _check_combination(plan: Plan) -> None:
         raise ValueError("nothing planned; give status, example, headers, delay or fault")
     if excluded := given & EXCLUDED.get(plan.fault, set()):
         names = ", ".join(sorted(excluded))
-        raise ValueError(f"fault: {plan.fault} sends no such answer, so it excludes {names}")
+        raise ValueError(f"fault: {plan.fault} sends no response, so it excludes {names}")
     if plan.fault == "refused" and given - {"fault", "duration"}:
-        raise ValueError("fault: refused closes the port, so it goes with duration only")
+        raise ValueError("fault: refused closes the port, and can be combined with duration only")
     if (plan.fault == "refused") != ("duration" in given):
-        raise ValueError("duration: goes with the fault refused, and says how long it lasts")
+        raise ValueError("duration: is needed for the fault refused, and for no other")
 
 
-def _check_headers(headers: Mapping[str, Any]) -> None:
-    for name, value in headers.items():
-        if not HEADER.fullmatch(name):
-            raise ValueError("headers: a name has characters that no header name may have")
-        if name.lower() in OWN_HEADERS:
-            raise ValueError(f"headers: {name} is set by the mock; faults change how it answers")
-        if not isinstance(value, str) or not value.isprintable() or not value.isascii():
-            raise ValueError(f"headers: {name} must be a string of printable ASCII characters")
+def _check_header(name: str, value: object) -> None:
+    if not HEADER.fullmatch(name):
+        raise ValueError("headers: a name has characters that header names cannot have")
+    if name.lower() in OWN_HEADERS:
+        raise ValueError(f"headers: {name} is set by the mock; plan a fault to break responses")
+    if not isinstance(value, str) or not value.isprintable() or not value.isascii():
+        raise ValueError(f"headers: {name} must be a string of printable ASCII characters")

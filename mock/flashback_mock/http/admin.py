@@ -1,34 +1,34 @@
-"""`/__admin`: the control API for tests in any language and for the page."""
+"""`/__admin`: the control API for tests in any language, and for the page."""
 
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
-from inspect import Parameter, signature
 from typing import Any, cast
 from urllib.parse import parse_qs, unquote
 
 from multidict import CIMultiDict
 
-from flashback_mock.control.calls import UnknownIdError
-from flashback_mock.control.journal import CRITERIA, Entry
+from flashback_mock.control.calls import UnknownIdError, check_seconds, check_types
+from flashback_mock.control.journal import Entry
 from flashback_mock.control.mock import Mock
-from flashback_mock.control.plans import STEP
+from flashback_mock.control.plans import Plan
 from flashback_mock.stores import StoreError
 
-from . import arguments, body
+from . import body
+from .app import App
 from .guard import COOKIE, Guard
 from .messages import Answer, HttpError, Request, error_answer, json_answer
 from .page import INDEX, page_file
-from .routes import Routes
 
 PREFIX = "/__admin"
 MAX_BYTES = 1 << 18
 OK = {"status": "ok"}
+Json = dict[str, Any]
 AdminHandler = Callable[..., Awaitable[object]]
 Control = Callable[..., object]  # a method of `Mock`
 
 ID = "/configurations/{id}"
-# Methods whose result does not matter, and their status on success.
+# Methods without a result to show, and the status of a success.
 COMMANDS: list[tuple[str, str, Control, int]] = [
     ("DELETE", ID, Mock.delete_configuration, 200),
     ("POST", "/members", Mock.add_member, 201),
@@ -36,6 +36,9 @@ COMMANDS: list[tuple[str, str, Control, int]] = [
     ("POST", "/tokens/revoke", Mock.revoke_token, 200),
     ("POST", "/reset", Mock.reset, 200),
 ]
+CAPITAL = re.compile("[A-Z]")
+TIMES = {"delay", "duration", "fixed_delay", "timeout"}  # milliseconds in JSON
+MAX_MILLISECONDS = 1e9  # more than any limit, and small enough for a float
 SETTINGS = {"fixedDelay": float, "answerNext": dict | list}
 STATUSES: dict[type[Exception], int] = {  # the first that matches
     UnknownIdError: 404,
@@ -46,16 +49,16 @@ STATUSES: dict[type[Exception], int] = {  # the first that matches
 
 
 class Admin:
-    """The handlers of `/__admin`. An answer is JSON, and contains no credential."""
+    """The handlers of `/__admin`. Responses are JSON, and contain no credential."""
 
-    def __init__(self, mock: Mock, guard: Guard, routes: Routes) -> None:
-        """Control `mock` for callers that `guard` admits; add all routes."""
+    def __init__(self, mock: Mock, guard: Guard, app: App) -> None:
+        """Control `mock` for callers that `guard` admits; add all routes to `app`."""
         self._mock = mock
         self._guard = guard
-        self._routes = routes
-        routes.add("GET", "/", self._root)
+        self._app = app
+        app.add("GET", "/", self._root)
         for path in ("/docs", "/docs/{name}"):
-            routes.add("GET", PREFIX + path, partial(self._call, self._docs, is_page=True))
+            app.add("GET", PREFIX + path, partial(self._call, self._docs, is_page=True))
         handlers: list[tuple[str, str, AdminHandler]] = [
             ("GET", "", self._index),
             ("GET", "/", self._index),
@@ -75,7 +78,7 @@ class Admin:
         for method, path, control, status in COMMANDS:
             handlers.append((method, path, partial(self._command, control, status)))
         for method, path, handler in handlers:
-            routes.add(method, PREFIX + path, partial(self._call, handler))
+            app.add(method, PREFIX + path, partial(self._call, handler))
 
     async def _call(
         self, handler: AdminHandler, request: Request, *raw: str, is_page: bool = False
@@ -95,25 +98,8 @@ class Admin:
         return answer
 
     async def _perform(self, control: Control, request: Request, *path: str) -> Any:
-        """Call a method of `Mock`: the path and the body have its arguments."""
-        parameters = [*signature(control, eval_str=True).parameters.values()][len(path) + 1 :]
-        kinds: dict[str, Any] = {}
-        required: list[str] = []
-        for parameter in parameters:
-            key = arguments.json_name(parameter.name)
-            if parameter.name == "criteria":
-                kinds |= CRITERIA  # named as in the log
-            elif parameter.kind is Parameter.VAR_KEYWORD:
-                kinds |= dict.fromkeys(self._mock.contract.fields, str)
-            else:
-                kinds[key] = parameter.annotation
-                if parameter.default is Parameter.empty:
-                    required.append(key)
-        content = _content(request)
-        given = arguments.from_json("body", content, kinds)
-        for key in required:
-            if key not in content:
-                raise ValueError(f"{key}: is missing")
+        """Call a method of `Mock` with the arguments in the path and the body."""
+        given = _arguments(_object("body", _content(request)))
         method: AdminHandler = cast("Any", control).__wrapped__
         return await method(self._mock, *path, **given)
 
@@ -125,7 +111,7 @@ class Admin:
         """Redirect a browser to the page."""
         if "text/html" in request.headers.get("Accept", ""):
             return Answer(303, b"", CIMultiDict({"Location": f"{PREFIX}/docs"}))
-        raise HttpError(404, f"There is nothing at this path; {PREFIX} lists what there is")
+        raise HttpError(404, f"There is nothing at this path; {PREFIX} lists all paths")
 
     async def _docs(self, request: Request, name: str = INDEX) -> object:
         if not self._guard.is_login(request):
@@ -134,63 +120,65 @@ class Admin:
         headers = {"Location": f"{PREFIX}/docs", "Set-Cookie": cookie}
         return Answer(303, b"", CIMultiDict(headers))
 
-    async def _index(self, _request: Request) -> object:
-        table = self._routes.table
-        return {"paths": {path: table[path] for path in table if path.startswith(PREFIX)}}
+    async def _index(self, _request: Request) -> Json:
+        routes = self._app.routes
+        return {"paths": {path: routes[path] for path in routes if path.startswith(PREFIX)}}
 
-    async def _fixtures(self, _request: Request) -> object:
+    async def _fixtures(self, _request: Request) -> Json:
         fixtures = self._mock.fixtures
         access = {token.user: fixtures.describe(token) for token in fixtures.tokens}
         return {"tokens": self._mock.tokens, "access": access, "ids": self._mock.ids}
 
-    async def _requests(self, request: Request) -> object:
-        last = parse_qs(request.query).get("last", ["0"])[0]
+    async def _requests(self, request: Request) -> Json:
+        last = parse_qs(request.query).get("last", [""])[0]
         entries = self._mock.requests
         shown = entries[-int(last) :] if re.fullmatch("[0-9]{1,5}", last) else entries
-        return {**_log(shown), "total": len(entries)}
+        return _log(shown, len(entries))
 
-    async def _clear_requests(self, request: Request) -> object:
+    async def _clear_requests(self, request: Request) -> Json:
         await self._perform(Mock.clear_requests, request)
-        return await self._requests(request)
+        return _log([], 0)
 
-    async def _wait(self, request: Request) -> object:
+    async def _wait(self, request: Request) -> Json:
         entries = await self._perform(Mock.wait_for, request)
-        return {**_log(entries), "total": len(entries)}
+        return _log(entries, len(entries))
 
-    async def _settings(self, _request: Request) -> object:
-        planned = [arguments.to_json(plan.to_dict()) for plan in self._mock.plans.planned]
-        return {**arguments.to_json({"fixed_delay": self._mock.delay}), "planned": planned}
+    async def _settings(self, _request: Request) -> Json:
+        planned = [_step(plan) for plan in self._mock.plans.planned]
+        return {"fixedDelay": _milliseconds(self._mock.delay), "planned": planned}
 
-    async def _change_settings(self, request: Request) -> object:
-        given = arguments.from_json("body", _content(request), SETTINGS)
-        if "answer_next" in given:
-            steps = given["answer_next"]
-            steps = steps if isinstance(steps, list) else [steps]
-            kinds = {arguments.json_name(name): kind for name, kind in STEP.items()}
-            steps = [arguments.from_json("answerNext", step, kinds) for step in steps]
+    async def _change_settings(self, request: Request) -> Json:
+        content = _object("body", _content(request))
+        check_types(content, SETTINGS)
+        delay = _arguments(content).get("fixed_delay", self._mock.delay)
+        check_seconds("fixedDelay", delay)
+        if "answerNext" in content:
+            planned = content["answerNext"]
+            steps = planned if isinstance(planned, list) else [planned]
+            arguments = [_arguments(_object("answerNext", step)) for step in steps]
             plan: AdminHandler = cast("Any", Mock.answer_sequence).__wrapped__
-            await plan(self._mock, *steps)
-        self._mock.delay = given.get("fixed_delay", self._mock.delay)
+            await plan(self._mock, *arguments)
+        self._mock.delay = delay
         return await self._settings(request)
 
-    async def _clear_settings(self, request: Request) -> object:
+    async def _clear_settings(self, request: Request) -> Json:
         await self._perform(Mock.clear_planned, request)
         return await self._settings(request)
 
-    async def _configurations(self, _request: Request) -> object:
+    async def _configurations(self, _request: Request) -> Json:
         return {"configurations": await self._mock.store.configurations()}
 
-    async def _add_configuration(self, request: Request) -> object:
+    async def _add_configuration(self, request: Request) -> Answer:
         id = await self._perform(Mock.add_configuration, request)
         return json_answer(201, {"id": id, **await self._mock.store.configuration(id)})
 
-    async def _configuration(self, request: Request, id: str) -> object:
+    async def _configuration(self, request: Request, id: str) -> Json:
         return {"id": id, **await self._perform(Mock.configuration, request, id)}
 
-    async def _reveals(self, request: Request, id: str) -> object:
+    async def _reveals(self, request: Request, id: str) -> Json:
         return {"reveals": await self._perform(Mock.reveals, request, id)}
 
-    async def _updated(self, request: Request, id: str) -> object:
+    async def _updated(self, request: Request, id: str) -> Json:
         try:
             await self._perform(Mock.assert_updated, request, id)
         except AssertionError as error:
@@ -198,21 +186,56 @@ class Admin:
         return {"updated": True, "message": ""}
 
 
-def add_health(routes: Routes, mock: Mock) -> None:
+def add_health(app: App, version: str) -> None:
     """Add the health check, which needs no token on any address."""
 
     async def health(_request: Request) -> Answer:
-        content = {**OK, "version": mock.contract.version}
-        return json_answer(200, content, {"Cache-Control": "no-store"})
+        return json_answer(200, {**OK, "version": version}, {"Cache-Control": "no-store"})
 
-    routes.add("GET", f"{PREFIX}/health", health)
-
-
-def _log(entries: list[Entry]) -> dict[str, Any]:
-    return {"requests": [entry.to_dict() for entry in entries]}
+    app.add("GET", f"{PREFIX}/health", health)
 
 
-def _content(request: Request) -> Any:
-    """Return the body's JSON; an empty body is an object without fields."""
+def _log(entries: list[Entry], total: int) -> Json:
+    return {"requests": [entry.to_dict() for entry in entries], "total": total}
+
+
+def _content(request: Request) -> object:
+    """Return the JSON value of the body; an empty body is an object without fields."""
     body.check_complete(request, MAX_BYTES)
     return body.parse(request.body) if request.body else {}
+
+
+def _object(place: str, content: object) -> Json:
+    if not isinstance(content, dict):
+        raise ValueError(f"{place}: must be a JSON object")
+    return cast("Json", content)
+
+
+def _arguments(fields: Json) -> Json:
+    """Return the fields of a JSON object as Python arguments.
+
+    Names change from camelCase to snake_case, times from milliseconds to seconds.
+    """
+    arguments: Json = {}
+    for key, value in fields.items():
+        name = CAPITAL.sub(lambda match: f"_{match[0].lower()}", key)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if name in TIMES and is_number:
+            arguments[name] = min(value, MAX_MILLISECONDS) / 1000
+        else:
+            arguments[name] = value
+    return arguments
+
+
+def _step(plan: Plan) -> Json:
+    """Return a plan as the JSON object that `_arguments` converts back."""
+    step = plan.to_dict()
+    for name in TIMES & step.keys():
+        step[name] = _milliseconds(step[name])
+    if "after_update" in step:
+        step["afterUpdate"] = step.pop("after_update")
+    return step
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 3)

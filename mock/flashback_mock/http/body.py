@@ -1,4 +1,4 @@
-"""A request's body: complete, declared as JSON, and parsed strictly."""
+"""Check and parse the body of a request."""
 
 import json
 from typing import Any, NoReturn
@@ -19,7 +19,7 @@ def check_complete(request: Request, limit: int) -> None:
 
 
 def check_headers(headers: MultiMapping[str], media_type: str) -> None:
-    """Raise `HttpError` unless the headers declare a plain body of the media type in UTF-8."""
+    """Raise `HttpError` unless the headers declare an unencoded body of this type in UTF-8."""
     if "Content-Encoding" in headers:
         raise HttpError(415, "Content-Encoding: send the body without a content coding")
     if headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
@@ -27,11 +27,8 @@ def check_headers(headers: MultiMapping[str], media_type: str) -> None:
     declared = headers.getall("Content-Type", [])
     if declared == [media_type]:
         return
-    # Compare the parsed value: case, quotes and spaces do not matter.
-    if [_normalize(value) for value in declared] not in (
-        [media_type],
-        [f"{media_type};charset=utf-8"],
-    ):
+    allowed = (media_type, f"{media_type};charset=utf-8")
+    if len(declared) != 1 or _normalize(declared[0]) not in allowed:
         raise HttpError(
             415, f"Content-Type: must be {media_type}, with no parameter but charset=utf-8"
         )
@@ -40,14 +37,14 @@ def check_headers(headers: MultiMapping[str], media_type: str) -> None:
 def parse(body: bytes) -> Any:
     """Return the value of a JSON text in UTF-8.
 
-    Raise `HttpError` if it is not one, also for duplicate keys, `NaN`, lone surrogates and
+    Raise `HttpError` if it is not valid, or contains duplicate keys, `NaN`, a lone surrogate, or
     nesting that is too deep.
     """
     if not body:
         raise HttpError(400, "body: is empty")
     try:
         value = DECODER.decode(body.decode("utf-8"))
-        if b"\\u" in body:  # it may be a lone surrogate, which has no bytes
+        if b"\\u" in body:  # it may be a lone surrogate, which UTF-8 cannot encode
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:
         raise HttpError(400, "body: is nested too deeply") from None
@@ -67,6 +64,7 @@ def _syntax_error(error: json.JSONDecodeError) -> str:
 
 
 def _normalize(content_type: str) -> str:
+    """Return a media type in lower case, without spaces and quotes."""
     parts = (part.strip(" \t") for part in content_type.lower().split(";"))
     return ";".join(part.replace('"utf-8"', "utf-8") for part in parts if part)
 

@@ -1,6 +1,7 @@
 """Requests and answers as plain data, independent of the server."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -9,6 +10,10 @@ from typing import Literal
 
 from multidict import CIMultiDict
 
+from flashback_mock.fixtures import BEARER_TOKEN
+
+# ASCII: otherwise, letters such as the long s would match, too.
+BEARER = re.compile(f"[ \t]*bearer +({BEARER_TOKEN.pattern})[ \t]*", re.IGNORECASE | re.ASCII)
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
 
 Cut = Literal["", "size", "time", "syntax"]
@@ -41,13 +46,20 @@ class Request:
 
     @property
     def query(self) -> str:
-        """Return what follows the first `?`, still percent-encoded."""
+        """Return the query, still percent-encoded."""
         return self.target.partition("?")[2].partition("#")[0]
+
+    @property
+    def token(self) -> str:
+        """Return the bearer token; empty unless exactly one `Authorization` header has one."""
+        given = self.headers.getall("Authorization", [])
+        match = BEARER.fullmatch(given[0]) if len(given) == 1 else None
+        return match[1] if match else ""
 
 
 @dataclass(slots=True)
 class Answer:
-    """An answer, and how the server sends it.
+    """A response, and how the server sends it.
 
     `delay` is in seconds, `fault` one of `control.plans.FAULTS`; `close` ends the connection.
     """
@@ -64,9 +76,9 @@ Handler = Callable[[Request], Awaitable[Answer]]
 
 
 class HttpError(Exception):
-    """A request is refused with this status; the message contains no value of the request.
+    """The request is refused with this status; the message contains no value of the request.
 
-    `reason` is for the log, by default the message.
+    `reason` is logged, by default the message.
     """
 
     def __init__(
@@ -91,5 +103,5 @@ def json_answer(status: int, content: object, headers: Mapping[str, str] | None 
 
 
 def error_answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
-    """Return an error in the contract's form."""
+    """Return an error with the contract's body."""
     return json_answer(status, {"success": False, "message": message}, headers)

@@ -1,10 +1,10 @@
-"""The server: aiohttp, with limits on size and time, and faults on the wire."""
+"""The HTTP server: aiohttp with limits on size and time, and with planned faults."""
 
 import asyncio
 import logging
 import socket
 import struct
-from asyncio import sleep  # bound here: tests may replace asyncio.sleep
+from asyncio import sleep  # users' tests may replace asyncio.sleep
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
@@ -15,42 +15,38 @@ from multidict import CIMultiDict
 
 from .messages import Answer, Cut, Handler, HttpError, Request
 
-SECONDS = 10.0  # for a body to arrive, and for an answer to be read
-IDLE_SECONDS = 20.0  # for a head to arrive, and for a connection without requests
-LINGER_SECONDS = 5.0  # to discard an unread body: otherwise, closing would send a reset
-MAX_HEAD_BYTES = 1 << 16  # of the request line, and of a header
+SECONDS = 10.0  # to receive a body, and for the client to read a response
+IDLE_SECONDS = 20.0  # to receive the headers, and for an idle connection
+LINGER_SECONDS = 5.0  # to discard the rest of a body; closing earlier would send a reset
+MAX_HEAD_BYTES = 1 << 16  # of the request line, and of each header
 MAX_HEADERS = 200
-STOP_SECONDS = 0.4  # for requests that are being answered; aiohttp waits twice as long
-POLL_SECONDS = 0.25  # close a half-closed connection after this long without an answer
+STOP_SECONDS = 0.4  # for pending requests; aiohttp waits twice as long
+POLL_SECONDS = 0.25  # a half-closed connection is idle after this long without a response
 BACKLOG = 2048
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: closing sends a reset
-# aiohttp's own log would contain lines of requests.
+# The log of aiohttp would contain lines of requests.
 QUIET = logging.getLogger("flashback_mock.http")
 QUIET.setLevel(logging.CRITICAL + 1)
 
 
-class DroppedError(ConnectionError):
-    """The connection ends without an answer."""
-
-
 class Connection(web.RequestHandler):
-    """aiohttp's connection, extended to answer half-closed clients and unparsable requests."""
+    """A connection that also answers half-closed clients and unparsable requests."""
 
     refuse: Callable[[BaseException | None], web.Response]
-    answering = 0
+    answering = 0  # requests
     answered = 0
     body: StreamReader | None = None  # of the newest request
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio takes a bool
-        """Answer pending requests, then close: a half-closed client may still read."""
+        """Answer pending requests, then close: a half-closed client can still read."""
         loop = asyncio.get_running_loop()
         loop.call_later(POLL_SECONDS, self.close_when_idle)
         loop.call_later(SECONDS, self.force_close)
         return True
 
     def close_when_idle(self, answered: int = -1) -> None:
-        """Close once no request is being answered; `answered` is the count at the last check."""
-        if self.answering or self.answered != answered:  # else more may be in the queue
+        """Close when no request is pending; `answered` is the count at the last check."""
+        if self.answering or self.answered != answered:  # more requests may be in the queue
             loop = asyncio.get_running_loop()
             loop.call_later(POLL_SECONDS, self.close_when_idle, self.answered)
         else:
@@ -63,16 +59,16 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
-        """Answer unparsable requests; aiohttp's own response would echo them."""
-        if isinstance(exc, DroppedError):
+        """Answer an unparsable request; the default response would echo it."""
+        if isinstance(exc, ConnectionError):  # end the connection without a response
             raise exc
         if self.body is not None and not self.body.is_eof():
-            raise DroppedError  # it is the body of a request that has been answered
+            raise ConnectionAbortedError  # the body of a request that already has a response
         return self.refuse(exc if status == HTTPStatus.INTERNAL_SERVER_ERROR else None)
 
 
 class Server:
-    """Serves a handler on a listening socket."""
+    """Serves a request handler on a listening socket."""
 
     def __init__(
         self, handler: Handler, refuse: Callable[[Request, HttpError], Answer], max_body: int
@@ -95,7 +91,7 @@ class Server:
         )
 
     async def stop(self) -> None:
-        """Stop accepting connections, and end all of them in less than a second."""
+        """Stop accepting connections, and close all of them within a second."""
         self._stopping.set()
         if self._asyncio_server:
             self._asyncio_server.close()
@@ -103,7 +99,7 @@ class Server:
         await self._manager.shutdown(STOP_SECONDS)
 
     async def close_port(self, seconds: float) -> None:
-        """Refuse connections for some seconds; connections that are open are closed."""
+        """Close all connections, and refuse new ones for some seconds."""
         if not self._listener or not self._asyncio_server:
             return
         address = self._listener.getsockname()
@@ -111,9 +107,9 @@ class Server:
         self._asyncio_server.close()
         self._listener.close()
         for connection in cast("list[Connection]", self._manager.connections):
-            connection.close()  # once its request is answered
+            connection.close()  # accepts no more requests
             connection.close_when_idle(connection.answered)
-        # Bound but not listening: the port refuses connections, and no other program can take it.
+        # A socket that is bound but not listening refuses connections, and reserves the port.
         self._listener = await _bind(family, address)
         self._asyncio_server = None
         asyncio.get_running_loop().call_later(seconds, self._reopen)
@@ -126,7 +122,7 @@ class Server:
 
     def _connect(self) -> Connection:
         options: dict[str, Any] = {
-            "access_log": None,  # it would contain query strings, and misplaced tokens in them
+            "access_log": None,  # it would contain query strings with misplaced tokens
             "logger": QUIET,
             "auto_decompress": False,
             "keepalive_timeout": IDLE_SECONDS,
@@ -167,8 +163,8 @@ class Server:
             connection.answered += 1
 
     async def _read_body(self, incoming: web.BaseRequest, request: Request) -> Cut:
-        """Read the body, or as much of it as is needed to refuse it."""
-        if incoming.content.is_eof():  # it came with the head
+        """Read the body into `request`, or return why it is incomplete."""
+        if incoming.content.is_eof():  # received together with the headers
             request.body = incoming.content.read_nowait()
             return ""
         if (incoming.content_length or 0) > self._max_body:
@@ -187,19 +183,19 @@ class Server:
             return "time"
         except web.RequestPayloadError:
             return "syntax"
-        except (ConnectionError, RuntimeError):  # aiohttp raises either when the client is gone
-            raise DroppedError from None
+        except (ConnectionError, RuntimeError):  # aiohttp raises either if the client disconnects
+            raise ConnectionAbortedError from None
         request.body = bytes(received)
         return ""
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, but stop when the server stops."""
+        """Wait, at most until the server stops."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
 
     async def _break(self, incoming: web.BaseRequest, answer: Answer) -> web.StreamResponse:
-        """Send a broken answer: see `control.plans.FAULTS`."""
+        """Send a response with a planned fault, one of `control.plans.FAULTS`."""
         half = answer.body[: len(answer.body) // 2]
         if answer.fault == "malformed":
             answer.body = half
@@ -215,23 +211,23 @@ class Server:
         transport = incoming.transport
         if transport is not None:
             if answer.fault == "reset":
-                await self._pause(0.01)  # for answers to earlier requests to be sent
+                await self._pause(0.01)  # until earlier responses are sent
                 wire: socket.socket = transport.get_extra_info("socket")
                 wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 transport.abort()
             else:
                 transport.close()
-        raise DroppedError
+        raise ConnectionAbortedError
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on host and port (0: a free one); raise `OSError`."""
+    """Return a socket that listens on a host and port (0: a free one); raise `OSError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
 async def _bind(family: int, address: tuple[object, ...]) -> socket.socket:
-    """Wait until the address is free, and return a socket that is bound to it."""
+    """Return a socket that is bound to the address, as soon as the address is free."""
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     while True:
@@ -244,12 +240,12 @@ async def _bind(family: int, address: tuple[object, ...]) -> socket.socket:
 
 
 async def _send(incoming: web.BaseRequest, answer: Answer) -> web.StreamResponse:
-    """Send a complete answer; drop a client that does not read it in time."""
+    """Send a response; disconnect a client that does not read it in time."""
     transport = incoming.transport
     if transport is None:
-        raise DroppedError
+        raise ConnectionAbortedError
     response = _response(answer)
-    # aiohttp loses requests that are pipelined after an Upgrade request.
+    # aiohttp would lose requests that are pipelined after an Upgrade request.
     if answer.close or "Upgrade" in incoming.headers:
         response.force_close()
     timer = asyncio.get_running_loop().call_later(SECONDS, transport.abort)
