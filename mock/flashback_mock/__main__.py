@@ -154,8 +154,8 @@ def _check_keys(options: argparse.Namespace) -> None:
 
 
 def _remedy(error: OSError) -> str:
-    is_unknown_name = isinstance(error, socket.gaierror)
-    if is_unknown_name or error.errno == errno.EADDRNOTAVAIL:
+    is_name_error = (error.errno or 0) < 0  # name resolution has negative error numbers
+    if is_name_error or error.errno == errno.EADDRNOTAVAIL:
         return "not an address of this machine; --host takes one, such as 127.0.0.1 or ::1"
     return f"{os.strerror(error.errno or 0)}; --port 0 chooses a free port"
 
