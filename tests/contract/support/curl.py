@@ -11,7 +11,8 @@ from urllib.parse import quote
 from support.exchange import Request
 
 LONGEST_BODY = 2000  # characters that are still readable on one line
-VARIABLE = re.compile(r"\$\{\w+\}")
+SHORTENED = re.compile(r'(\S+?)("?…)')  # text that ends before its end
+LEAST = 4  # characters that reveal something of a token
 
 
 def spellings_of(token: str) -> dict[str, str]:
@@ -40,7 +41,7 @@ class Redactor:
 
     def learn(self, secret: str, expression: str) -> None:
         """Replace the secret by the shell expression from now on."""
-        if secret in self._expressions or len(secret) < 4:
+        if secret in self._expressions or len(secret) < LEAST:
             return
         self._expressions[secret] = expression
         longest_first = sorted(self._expressions, key=len, reverse=True)
@@ -48,7 +49,17 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """Return the text without any secret."""
-        return self._pattern.sub(lambda found: self._expressions[found[0]], text)
+        text = self._pattern.sub(lambda found: self._expressions[found[0]], text)
+        return SHORTENED.sub(self._without_start_of_secret, text)
+
+    def _without_start_of_secret(self, found: re.Match[str]) -> str:
+        """Return shortened text without the part of a secret at its end."""
+        word = found[1]
+        for start in range(len(word) - LEAST + 1):
+            part = word[start:]
+            if any(secret.startswith(part) for secret in self._expressions):
+                return word[:start] + found[2]
+        return found[0]
 
     def redact_bytes(self, octets: bytes) -> bytes:
         """Return the octets without any secret."""
