@@ -10,59 +10,38 @@ from .http.guard import Guard
 
 KEYS = "It opens only with its master keys. In a container, store and keys each need a volume."
 EXISTED = (
-    "It existed, and keeps its content. POST /__admin/reset replaces that\n"
-    "  with the tokens and configurations below."
+    "It existed, and keeps its content until POST /__admin/reset replaces that with the fixtures."
 )
-OFF = """Off on this address: the page, and /__admin except /__admin/health
-  --admin-token turns them on"""
-PAGE = """Page, request log and planned answers in a browser
-  {link}"""
-ELSEWHERE = """
-From other machines and containers
-  http://{host}:{port}, or the service's name in Compose;
-  the Python client needs FLASHBACK_ALLOW_HTTP=1 there
-"""
-BANNER = """Store
-  {store}
-
-Tokens
-  {tokens}
-
-Configurations
-  {configurations}
-
-Try it
-  {curl}
-
-{page}
-{elsewhere}
-Flashback mock backend on {url} (Ctrl-C stops it)"""
 
 
 def text(mock: Mock, url: str, guard: Guard | None, *, is_new: bool, is_local: bool) -> str:
     """Return the banner: store, tokens, ids, a curl command and the address."""
     fixtures = mock.fixtures
-    store = [mock.store.location]
+    sections: dict[str, list[str]] = {"Store": [mock.store.location], "Tokens": []}
     if "in memory" not in mock.store.location:
-        store.append(KEYS)
+        sections["Store"].append(KEYS)
     if not is_new:
-        store.append(EXISTED)
-    tokens = [f"{token.value:<16}{fixtures.describe(token)}" for token in fixtures.tokens]
-    configurations = [
+        sections["Store"].append(EXISTED)
+    for token in fixtures.tokens:
+        sections["Tokens"].append(f"{token.value:<16}{fixtures.describe(token)}")
+    sections["Configurations"] = [
         f"{given.id}  {given.workspace}, {given.fields.get('name')}"
         for given in fixtures.configurations
     ]
-    link = f"{url}/__admin/docs?session={guard.session}" if guard else url
-    elsewhere = ELSEWHERE.format(host=socket.gethostname(), port=urlsplit(url).port)
-    return BANNER.format(
-        store="\n  ".join(store),
-        tokens="\n  ".join(tokens),
-        configurations="\n  ".join(configurations),
-        curl=_curl(mock, url),
-        page=PAGE.format(link=link) if guard or is_local else OFF,
-        elsewhere="" if is_local else elsewhere,
-        url=url,
-    )
+    sections["Try it"] = [_curl(mock, url)]
+    if guard or is_local:
+        link = f"{url}/__admin/login/{guard.session}" if guard else url
+        sections["Page, request log and planned answers in a browser"] = [link]
+    else:
+        title = "Off on this address: the page, and /__admin except /__admin/health"
+        sections[title] = ["--admin-token turns them on"]
+    if not is_local:
+        sections["From other machines and containers"] = [
+            f"http://{socket.gethostname()}:{urlsplit(url).port}; in Compose, the service's name;",
+            "the Python client needs FLASHBACK_ALLOW_HTTP=1 there",
+        ]
+    blocks = ["\n  ".join([title, *lines]) for title, lines in sections.items()]
+    return "\n\n".join([*blocks, f"Flashback mock backend on {url} (Ctrl-C stops it)"])
 
 
 def _curl(mock: Mock, url: str) -> str:

@@ -143,17 +143,17 @@ REFUSED: list[tuple[str, object, int, str]] = [
     ("requests/wait", {"self": 1, "mock": 1}, 400, "expected fields from method, request_id"),
     ("requests/wait", {"status": "200"}, 400, "status: must be of type int"),
     ("requests/wait", {"fields": "name"}, 400, "fields: must be of type list"),
-    ("requests/wait", [], 400, "body: must be a JSON object"),
+    ("requests/wait", [], 400, "expected a JSON object"),
     ("requests/wait", b"{", 400, "body: is not JSON at line 1"),
     ("requests/wait", b'{"status": 1, "status": 2}', 400, "body: has the same key twice"),
     ("requests/wait", b" " * (1 << 19), 413, "body: must be at most 262144 bytes"),
     ("requests/wait", {"timeout": 3_600_001}, 400, "timeout: must be from 0 to 3600 seconds"),
-    ("settings", {"delay": 1}, 400, "expected fields from fixedDelay, answerNext"),
-    ("settings", {"fixedDelay": "1"}, 400, "fixedDelay: must be of type float"),
-    ("settings", {"fixedDelay": -1}, 400, "fixedDelay: must be from 0 to 3600 seconds"),
-    ("settings", {"answerNext": 500}, 400, "answerNext: must be of type dict"),
+    ("settings", {"delay": 1}, 400, "expected fields from fixed_delay, answer_next"),
+    ("settings", {"fixedDelay": "1"}, 400, "fixed_delay: must be of type float"),
+    ("settings", {"fixedDelay": -1}, 400, "fixed_delay: must be from 0 to 3600 seconds"),
+    ("settings", {"answerNext": 500}, 400, "expected a JSON object"),
     ("settings", {"answerNext": []}, 400, "nothing planned"),
-    ("settings", {"answerNext": [5]}, 400, "answerNext: must be a JSON object"),
+    ("settings", {"answerNext": [5]}, 400, "expected a JSON object"),
     ("settings", {"answerNext": {"code": 1}}, 400, "times, after_update, id, got another"),
     ("settings", {"answerNext": {"afterUpdate": 1}}, 400, "after_update: must be of type bool"),
     ("settings", {"answerNext": {"delay": 10**400}}, 400, "delay: must be from 0 to 3600 seconds"),
@@ -162,9 +162,9 @@ REFUSED: list[tuple[str, object, int, str]] = [
     ("configurations", {"nme": "x"}, 400, "expected fields from name, aiType"),
     ("configurations", {"name": 1}, 400, "name: must be of type str"),
     ("configurations/unknown/reveals", {"key": "x"}, 404, "id: no configuration has it"),
-    ("configurations/{main}/reveals", {"id": "x"}, 400, "expected id, credentials (optional)"),
+    ("configurations/{main}/reveals", {"id": "x"}, 400, "expected id, credentials"),
     ("configurations/{main}/reveals", {}, 400, "expected credentials (key, secret)"),
-    ("members", {"access": "WRITE"}, 400, "expected user, workspace (optional)"),
+    ("members", {"access": "WRITE"}, 400, "expected user, workspace, access, token"),
     ("members", {"user": "x", "workspace": None}, 400, "workspace: must be of type str"),
     ("tokens/revoke", {"token": "never-known"}, 400, "token: is unknown"),
     ("tokens/expire", b"", 400, "expected token"),
@@ -308,8 +308,8 @@ def test_admin_token_admits_programs_and_browsers(tmp_path: Path) -> None:
             assert answer.status_code == status
             assert ADMIN_TOKEN not in answer.text
         assert client.get(f"{url}/__admin/docs").status_code == 401
-        assert client.get(f"{url}/__admin/docs?session=wrong").status_code == 401
-        link = next(line.strip() for line in banner.splitlines() if "?session=" in line)
+        assert client.get(f"{url}/__admin/login/wrong").status_code == 401
+        link = next(line.strip() for line in banner.splitlines() if "/__admin/login/" in line)
         assert ADMIN_TOKEN not in banner
         opened = client.get(link, headers=BROWSER)
         assert opened.headers["Location"] == "/__admin/docs"

@@ -176,7 +176,7 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
     (lambda mock: mock.expire_token(None), "token: must be of type str"),
     (lambda mock: mock.revoke_token("never-known"), "token: is unknown"),
     (lambda mock: mock.add_member(5), "user: must be of type str"),
-    (lambda mock: mock.add_member(), "expected user, workspace .optional."),
+    (lambda mock: mock.add_member(), "expected user, workspace, access, token"),
     (lambda mock: mock.set_access("owner", "ROOT"), "access: must be one of READ, WRITE, ADMIN"),
     (lambda mock: mock.configuration(None), "id: must be of type str"),
     (lambda mock: mock.configuration("unknown"), "id: no configuration has it; the fixtures' ids"),

@@ -4,19 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from functools import update_wrapper, wraps
 from inspect import Parameter, signature
-from types import NoneType, UnionType
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Concatenate,
-    Literal,
-    ParamSpec,
-    TypeVar,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, get_origin
 
 from flashback_mock.stores import NAME_TAKEN, NameTakenError, NotFoundError, UnauthorizedError
 from flashback_mock.tracebacks import without_frames
@@ -28,6 +16,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 AsyncMethod = Callable[Concatenate["Mock", P], Coroutine[Any, Any, T]]
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+ACCEPTED: dict[Any, tuple[type, ...]] = {  # for an annotation, if not only its own class
+    float: (float, int),
+    tuple: (list, tuple),  # JSON has lists
+    Mapping: (dict, Mapping),
+    Literal: (str,),
+}
 MAX_SECONDS = 3600.0
 
 
@@ -41,11 +35,21 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     It raises `ValueError` for missing, unknown and mistyped arguments, and for an unknown id or
     token. Code in the event loop awaits the result's `__wrapped__` instead.
     """
-    arguments = _Arguments(method)
+    own = signature(method)
+    names = list(own.parameters)[1:]
+    annotations = {  # without those of variadic arguments, which the method checks
+        name: own.parameters[name].annotation
+        for name in names
+        if own.parameters[name].kind not in VARIADIC
+    }
 
     @wraps(method)
     async def checked(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        arguments.check(mock, *args, **kwargs)
+        try:
+            given = own.bind(mock, *args, **kwargs).arguments
+        except TypeError:  # its message could quote a misplaced credential
+            raise ValueError(f"expected {', '.join(names) or 'no fields'}") from None
+        check_types({name: given[name] for name in annotations if name in given}, annotations)
         try:
             return await method(mock, *args, **kwargs)
         except NotFoundError:
@@ -66,31 +70,6 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     return update_wrapper(call, checked)
 
 
-class _Arguments:
-    """The named arguments of a method; the method itself checks its variadic ones."""
-
-    def __init__(self, method: Callable[..., object]) -> None:
-        self._signature = signature(method)
-        self._annotations: dict[str, Any] = {}
-        self._described: list[str] = []
-        hints = get_type_hints(method)
-        for name, parameter in list(self._signature.parameters.items())[1:]:
-            is_variadic = parameter.kind in VARIADIC
-            if not is_variadic:
-                self._annotations[name] = hints[name]
-            is_optional = is_variadic or parameter.default is not Parameter.empty
-            self._described.append(f"{name} (optional)" if is_optional else name)
-
-    def check(self, /, *args: object, **kwargs: object) -> None:
-        """Raise `ValueError` if an argument is missing, unknown or of another type."""
-        try:
-            given = self._signature.bind(*args, **kwargs).arguments
-        except TypeError:  # its message could quote a misplaced credential
-            raise ValueError(f"expected {', '.join(self._described) or 'no fields'}") from None
-        named = {name: given[name] for name in given if name in self._annotations}
-        check_types(named, self._annotations)
-
-
 def check_types(given: Mapping[str, Any], annotations: Mapping[str, Any]) -> None:
     """Raise `ValueError` for a name without an annotation, or a value of another type.
 
@@ -100,10 +79,11 @@ def check_types(given: Mapping[str, Any], annotations: Mapping[str, Any]) -> Non
         if name not in annotations:
             # The name is the caller's, and could be a misplaced credential.
             raise ValueError(f"expected fields from {', '.join(annotations)}, got another one")
-        types = _types(annotations[name])
-        is_misused_bool = isinstance(value, bool) and bool not in types  # a bool is an int
-        if is_misused_bool or not isinstance(value, types):
-            raise ValueError(f"{name}: must be of type {types[0].__name__}")
+        kind = get_origin(annotations[name]) or annotations[name]
+        is_misused_bool = isinstance(value, bool) and kind is not bool  # a bool is an int
+        accepted = ACCEPTED.get(kind, (kind,))
+        if is_misused_bool or not isinstance(value, accepted):
+            raise ValueError(f"{name}: must be of type {accepted[0].__name__}")
 
 
 def check_seconds(name: str, seconds: float) -> None:
@@ -111,17 +91,3 @@ def check_seconds(name: str, seconds: float) -> None:
     check_types({name: seconds}, {name: float})
     if not 0 <= seconds <= MAX_SECONDS:
         raise ValueError(f"{name}: must be from 0 to {MAX_SECONDS:.0f} seconds")
-
-
-def _types(annotation: Any) -> tuple[type, ...]:
-    """Return the classes of the values that an annotation allows."""
-    origin = get_origin(annotation)
-    if origin in (Union, UnionType):
-        return tuple(kind for part in get_args(annotation) for kind in _types(part))
-    if origin is Literal:
-        return (str,)
-    if origin is tuple:
-        return (list, tuple)  # JSON has lists
-    if annotation is float:
-        return (float, int)
-    return (origin or annotation or NoneType,)

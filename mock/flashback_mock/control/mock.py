@@ -76,7 +76,7 @@ class Mock:
         `delay` are planned, or `after_update` is true. Raise `ValueError` for a plan that is empty
         or contradicts itself.
         """
-        self.answer_sequence({"status": status, **options})
+        self.answer_sequence({**options, "status": status} if status else options)
 
     @control
     async def answer_sequence(self, *steps: Step) -> None:
@@ -84,8 +84,8 @@ class Mock:
         plans = [plan_of(self.contract, step) for step in steps]
         if not plans:
             raise ValueError("nothing planned; give at least one step")
-        self.plans.extend([plan for plan in plans if plan.fault != "refused"])
-        if closed := max(plan.duration for plan in plans):
+        self.plans.extend([plan for plan in plans if "duration" not in plan])
+        if closed := max(plan.get("duration", 0) for plan in plans):
             await self.close_port(closed)
 
     @control

@@ -11,7 +11,7 @@ from multidict import CIMultiDict
 from flashback_mock.control.calls import UnknownIdError, check_seconds, check_types
 from flashback_mock.control.journal import Entry
 from flashback_mock.control.mock import Mock
-from flashback_mock.control.plans import Plan
+from flashback_mock.control.plans import Step
 from flashback_mock.stores import StoreError
 
 from . import body
@@ -39,7 +39,7 @@ COMMANDS: list[tuple[str, str, Control, int]] = [
 CAPITAL = re.compile("[A-Z]")
 TIMES = {"delay", "duration", "fixed_delay", "timeout"}  # milliseconds in JSON
 MAX_MILLISECONDS = 1e9  # more than any limit, and small enough for a float
-SETTINGS = {"fixedDelay": float, "answerNext": dict | list}
+SETTINGS = {"fixed_delay": float, "answer_next": object}
 STATUSES: dict[type[Exception], int] = {  # the first that matches
     UnknownIdError: 404,
     ValueError: 400,
@@ -57,6 +57,7 @@ class Admin:
         self._guard = guard
         self._app = app
         app.add("GET", "/", self._root)
+        app.add("GET", f"{PREFIX}/login/{{session}}", self._login)
         for path in ("/docs", "/docs/{name}"):
             app.add("GET", PREFIX + path, partial(self._call, self._docs, is_page=True))
         handlers: list[tuple[str, str, AdminHandler]] = [
@@ -85,8 +86,7 @@ class Admin:
     ) -> Answer:
         """Check that the request is admitted, and answer it."""
         try:
-            if not (is_page and self._guard.is_login(request)):
-                self._guard.check(request, is_page=is_page)
+            self._guard.check(request, is_page=is_page)
             content = await handler(request, *(unquote(parameter) for parameter in raw))
         except HttpError as error:
             content = error_answer(error.status, error.message, error.headers)
@@ -99,9 +99,7 @@ class Admin:
 
     async def _perform(self, control: Control, request: Request, *path: str) -> Any:
         """Call a method of `Mock` with the arguments in the path and the body."""
-        given = _arguments(_object("body", _content(request)))
-        method: AdminHandler = cast("Any", control).__wrapped__
-        return await method(self._mock, *path, **given)
+        return await _awaited(control)(self._mock, *path, **_arguments(_content(request)))
 
     async def _command(self, control: Control, status: int, request: Request, *path: str) -> Answer:
         await self._perform(control, request, *path)
@@ -113,9 +111,13 @@ class Admin:
             return Answer(303, b"", CIMultiDict({"Location": f"{PREFIX}/docs"}))
         raise HttpError(404, f"There is nothing at this path; {PREFIX} lists all paths")
 
-    async def _docs(self, request: Request, name: str = INDEX) -> object:
-        if not self._guard.is_login(request):
-            return page_file(self._mock.contract, request, name or INDEX)
+    async def _docs(self, request: Request, name: str = INDEX) -> Answer:
+        return page_file(self._mock.contract, request, name or INDEX)
+
+    async def _login(self, _request: Request, session: str) -> Answer:
+        """Redirect a browser that opens the printed link to the page, with a cookie."""
+        if not self._guard.is_session(session):
+            raise HttpError(401, "The link is outdated; open the one that the mock printed last")
         cookie = f"{COOKIE}={self._guard.session}; Path={PREFIX}; HttpOnly; SameSite=Lax"
         headers = {"Location": f"{PREFIX}/docs", "Set-Cookie": cookie}
         return Answer(303, b"", CIMultiDict(headers))
@@ -148,16 +150,16 @@ class Admin:
         return {"fixedDelay": _milliseconds(self._mock.delay), "planned": planned}
 
     async def _change_settings(self, request: Request) -> Json:
-        content = _object("body", _content(request))
-        check_types(content, SETTINGS)
-        delay = _arguments(content).get("fixed_delay", self._mock.delay)
-        check_seconds("fixedDelay", delay)
-        if "answerNext" in content:
-            planned = content["answerNext"]
-            steps = planned if isinstance(planned, list) else [planned]
-            arguments = [_arguments(_object("answerNext", step)) for step in steps]
-            plan: AdminHandler = cast("Any", Mock.answer_sequence).__wrapped__
-            await plan(self._mock, *arguments)
+        given = _arguments(_content(request))
+        check_types(given, SETTINGS)
+        delay = given.get("fixed_delay", self._mock.delay)
+        check_seconds("fixed_delay", delay)
+        if "answer_next" in given:
+            steps = given["answer_next"]
+            if not isinstance(steps, list):
+                steps = [steps]
+            plans = [_arguments(step) for step in steps]
+            await _awaited(Mock.answer_sequence)(self._mock, *plans)
         self._mock.delay = delay
         return await self._settings(request)
 
@@ -205,19 +207,21 @@ def _content(request: Request) -> object:
     return body.parse(request.body) if request.body else {}
 
 
-def _object(place: str, content: object) -> Json:
-    if not isinstance(content, dict):
-        raise ValueError(f"{place}: must be a JSON object")
-    return cast("Json", content)
+def _awaited(control: Control) -> AdminHandler:
+    """Return the coroutine method behind a blocking method of `Mock`."""
+    method: AdminHandler = cast("Any", control).__wrapped__
+    return method
 
 
-def _arguments(fields: Json) -> Json:
+def _arguments(content: object) -> Json:
     """Return the fields of a JSON object as Python arguments.
 
     Names change from camelCase to snake_case, times from milliseconds to seconds.
     """
+    if not isinstance(content, dict):
+        raise ValueError("expected a JSON object")
     arguments: Json = {}
-    for key, value in fields.items():
+    for key, value in cast("Json", content).items():
         name = CAPITAL.sub(lambda match: f"_{match[0].lower()}", key)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if name in TIMES and is_number:
@@ -227,13 +231,15 @@ def _arguments(fields: Json) -> Json:
     return arguments
 
 
-def _step(plan: Plan) -> Json:
+def _step(plan: Step) -> Json:
     """Return a plan as the JSON object that `_arguments` converts back."""
-    step = plan.to_dict()
+    step: Json = {**plan}
     for name in TIMES & step.keys():
         step[name] = _milliseconds(step[name])
     if "after_update" in step:
         step["afterUpdate"] = step.pop("after_update")
+    if step.get("times") == 1:
+        del step["times"]
     return step
 
 

@@ -31,8 +31,8 @@ class App:
         self._mock = mock
         self._operation = Operation(mock)
         self._origins = frozenset(cors_origins)
-        self._handlers: dict[str, dict[str, RouteHandler]] = {}
-        self._patterns: list[tuple[re.Pattern[str], dict[str, RouteHandler]]] = []
+        self._handlers: dict[str, dict[str, RouteHandler]] = {}  # by path and method
+        self._patterns: dict[str, re.Pattern[str]] = {}  # by path
         self.add("PUT", mock.contract.path, self._put)
         if cors_origins:
             self.add("OPTIONS", mock.contract.path, self._preflight)
@@ -49,9 +49,9 @@ class App:
         rest of the path is compared exactly.
         """
         if path not in self._handlers:
-            handlers = self._handlers[path] = {}
+            self._handlers[path] = {}
             pattern = PARAMETER.sub("([^/]*)", re.escape(path))
-            self._patterns.append((re.compile(pattern, re.DOTALL), handlers))
+            self._patterns[path] = re.compile(pattern, re.DOTALL)
         self._handlers[path][method] = handler
 
     async def answer(self, request: Request) -> Answer:
@@ -65,22 +65,21 @@ class App:
     def refuse(self, request: Request, error: HttpError) -> Answer:
         """Answer and log a request that has no route, or cannot be parsed."""
         entry = _entry(request)
-        entry.reason = error.reason
+        entry.reason = error.message
         answer = error_answer(error.status, error.message, error.headers)
         return self._finish(request, entry, answer)
 
     def _find(self, request: Request) -> tuple[RouteHandler, tuple[str, ...]]:
         """Return the handler and the path's parameters; raise `HttpError` 404 or 405."""
-        path = request.path
-        for pattern, handlers in self._patterns:
-            match = pattern.fullmatch(path)
-            if match is None:
-                continue
-            method = "GET" if request.method == "HEAD" else request.method
-            if method in handlers:
-                return handlers[method], match.groups()
-            allowed = ", ".join(handlers)
-            raise HttpError(405, f"Only {allowed} is allowed here", {"Allow": allowed})
+        requested = request.path
+        method = "GET" if request.method == "HEAD" else request.method
+        for path, pattern in self._patterns.items():
+            if match := pattern.fullmatch(requested):
+                handlers = self._handlers[path]
+                if method in handlers:
+                    return handlers[method], match.groups()
+                allowed = ", ".join(handlers)
+                raise HttpError(405, f"Only {allowed} is allowed here", {"Allow": allowed})
         raise HttpError(404, "There is nothing at this path")
 
     async def _put(self, request: Request, raw_id: str) -> Answer:

@@ -1,11 +1,14 @@
 """Check and parse the body of a request."""
 
 import json
+import re
 from typing import Any, NoReturn
 
 from multidict import MultiMapping
 
 from .messages import HttpError, Request
+
+PARAMETERS = r"""[ \t]*(;[ \t]*(charset=("utf-8"|utf-8)[ \t]*)?)*"""
 
 
 def check_complete(request: Request, limit: int) -> None:
@@ -27,8 +30,8 @@ def check_headers(headers: MultiMapping[str], media_type: str) -> None:
     declared = headers.getall("Content-Type", [])
     if declared == [media_type]:
         return
-    allowed = (media_type, f"{media_type};charset=utf-8")
-    if len(declared) != 1 or _normalize(declared[0]) not in allowed:
+    allowed = re.escape(media_type) + PARAMETERS
+    if len(declared) != 1 or not re.fullmatch(allowed, declared[0], re.IGNORECASE):
         raise HttpError(
             415, f"Content-Type: must be {media_type}, with no parameter but charset=utf-8"
         )
@@ -61,12 +64,6 @@ def _syntax_error(error: json.JSONDecodeError) -> str:
     has_mark = error.doc.startswith("\ufeff") or "\0" in error.doc[:4]
     remedy = "; send UTF-8 without a byte order mark" if has_mark else ""
     return f"body: is not JSON at line {error.lineno}, column {error.colno}{remedy}"
-
-
-def _normalize(content_type: str) -> str:
-    """Return a media type in lower case, without spaces and quotes."""
-    parts = (part.strip(" \t") for part in content_type.lower().split(";"))
-    return ";".join(part.replace('"utf-8"', "utf-8") for part in parts if part)
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import hmac
 import re
 import secrets
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs
 
 from .messages import HttpError, Request
 
@@ -40,7 +39,7 @@ class Guard:
                 raise HttpError(403, "Host: must be localhost, 127.0.0.1 or [::1], with the port")
         elif hmac.compare_digest(request.token, self._token):
             return
-        elif not self._is_session(_cookie(request)):
+        elif not self.is_session(_cookie(request)):
             raise HttpError(
                 401,
                 "Authorization: needs the bearer token of --admin-token; "
@@ -50,11 +49,8 @@ class Guard:
         if not linked:
             _check_same_origin(request)
 
-    def is_login(self, request: Request) -> bool:
-        """Return whether the request opens the link that the mock prints."""
-        return self._is_session(parse_qs(request.query).get("session", [""])[0])
-
-    def _is_session(self, given: str) -> bool:
+    def is_session(self, given: str) -> bool:
+        """Return whether this is the session of the link that the mock prints."""
         return bool(self.session) and hmac.compare_digest(given.encode(), self.session.encode())
 
 

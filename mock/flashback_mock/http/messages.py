@@ -75,21 +75,17 @@ class Answer:
 Handler = Callable[[Request], Awaitable[Answer]]
 
 
+@dataclass(eq=False)
 class HttpError(Exception):
     """The request is refused with this status; the message contains no value of the request.
 
-    `reason` is logged, by default the message.
+    `reason` is logged instead of the message, if it is set.
     """
 
-    def __init__(
-        self, status: int, message: str, headers: Mapping[str, str] | None = None, reason: str = ""
-    ) -> None:
-        """Refuse with `status`, and say why."""
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.headers = headers or {}
-        self.reason = reason or message
+    status: int
+    message: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    reason: str = ""
 
 
 def json_answer(status: int, content: object, headers: Mapping[str, str] | None = None) -> Answer:

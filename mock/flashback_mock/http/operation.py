@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 
 from flashback_mock.control.journal import Entry
 from flashback_mock.control.mock import Mock
-from flashback_mock.control.plans import NO_PLAN, Plan
+from flashback_mock.control.plans import Step
 from flashback_mock.stores import (
     NameTakenError,
     NotFoundError,
@@ -57,7 +57,7 @@ class Operation:
         try:
             answer = await self._update(request, entry, id, plan)
         except HttpError as error:
-            entry.reason = error.reason
+            entry.reason = error.reason or error.message
             # A contract need not document every status, but it documents 400.
             status = error.status if error.status in self._contract.answers else 400
             answer = error_answer(status, error.message)
@@ -65,14 +65,15 @@ class Operation:
             entry.reason = f"failed: {_cause(error)}"
             log.error("request %s failed: %s", entry.request_id, _cause(error))  # noqa: TRY400
             answer = error_answer(500, self._contract.message(500))
-        if plan is not NO_PLAN:
-            answer = self._planned(plan) if plan.replaces_answer else answer
-            answer.headers.update(plan.headers)
-            answer.delay = plan.delay
-            answer.fault = entry.fault = plan.fault
+        if "status" in plan or "example" in plan:
+            answer = self._planned(plan)
+        if plan:
+            answer.headers.update(plan.get("headers", {}))
+            answer.delay = plan.get("delay", 0)
+            answer.fault = entry.fault = plan.get("fault", "")
         return answer
 
-    async def _update(self, request: Request, entry: Entry, id: str | None, plan: Plan) -> Answer:
+    async def _update(self, request: Request, entry: Entry, id: str | None, plan: Step) -> Answer:
         """Return the 200 response, or the preferred example; raise `HttpError` to refuse."""
         token = request.token
         try:
@@ -85,7 +86,8 @@ class Operation:
                 raise self._unauthorized(request) from None
             raise
         entry.fields = tuple(changes)
-        stores = plan.stores and not preferred
+        is_real = not plan.keys() & {"status", "example", "fault"}
+        stores = (is_real or "after_update" in plan) and not preferred
         try:
             # An update without changes only finds the user and checks the access.
             entry.user = await self._mock.store.update(token, id or "", changes if stores else {})
@@ -168,16 +170,16 @@ class Operation:
         status = 404 if isinstance(refused, NotFoundError) else 403
         return HttpError(status, self._contract.message(status))
 
-    def _planned(self, plan: Plan) -> Answer:
-        """Return the planned status or example."""
-        if plan.example or plan.status in self._contract.answers:
-            return json_answer(*self._contract.example(plan.status, plan.example))
-        phrase = responses.get(plan.status, f"Status {plan.status}")
-        planned_type = CIMultiDict(plan.headers).get("Content-Type", "text/html")
-        if plan.status in PROXY_STATUSES and planned_type.startswith("text/html"):
-            page = PROXY_PAGE.format(f"{plan.status} {phrase}")
-            return Answer(plan.status, page.encode(), CIMultiDict({"Content-Type": "text/html"}))
-        return error_answer(plan.status, phrase)
+    def _planned(self, plan: Step) -> Answer:
+        status = plan.get("status", 0)
+        if "example" in plan or status in self._contract.answers:
+            return json_answer(*self._contract.example(status, plan.get("example", "")))
+        phrase = responses.get(status, f"Status {status}")
+        media_type = CIMultiDict(plan.get("headers", {})).get("Content-Type", "text/html")
+        if status in PROXY_STATUSES and media_type.startswith("text/html"):
+            page = PROXY_PAGE.format(f"{status} {phrase}")
+            return Answer(status, page.encode(), CIMultiDict({"Content-Type": "text/html"}))
+        return error_answer(status, phrase)
 
 
 def _decode(raw_id: str) -> str | None:
