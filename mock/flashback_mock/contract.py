@@ -113,6 +113,8 @@ class Contract:
             for error in self._body.iter_errors(value):
                 field = str(error.instance_path[0]) if error.instance_path else "body"
                 messages.setdefault(field, self._field_error(field, error))
+        except UnicodeError:
+            return {"body": "has a lone surrogate"}
         except ValueError:  # nested deeper than the validator supports
             return {"body": "is nested too deeply"}
         return messages

@@ -70,6 +70,7 @@ async def serving(
     try:
         mock.base_url = base_url(listener)
         mock.close_port = server.close_port
+        mock.open_port = server.open_port
         mock.loop = asyncio.get_running_loop()
         await server.start(listener)
         yield is_new
@@ -81,11 +82,11 @@ async def serving(
 
 @contextmanager
 def running(  # noqa: PLR0913 - all have a default
-    contract: Contract | None = None,
+    contract: Contract | Path | str | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
-    fixtures: Path | None = None,
-    store: str | None = None,
+    fixtures: Path | str | None = None,
+    store: Path | str | None = None,
     *,
     cors_origins: Collection[str] = (),
     wrap: Wrap | None = None,
@@ -97,9 +98,11 @@ def running(  # noqa: PLR0913 - all have a default
     """
     from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - slow to import
 
-    contract = contract or Contract()
-    initial = Fixtures.read(contract, fixtures)
-    mock = Mock(contract, initial, store_at(store, contract.credentials))
+    if not isinstance(contract, Contract):
+        contract = Contract(Path(contract) if contract else None)
+    initial = Fixtures.read(contract, Path(fixtures) if fixtures else None)
+    location = None if store is None else str(store)
+    mock = Mock(contract, initial, store_at(location, contract.credentials))
     options = {"loop_factory": new_event_loop}
     with listen(host, port) as listener, start_blocking_portal("asyncio", options) as portal:
         block = serving(mock, listener, cors_origins=cors_origins, wrap=wrap)

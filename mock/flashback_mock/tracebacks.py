@@ -20,6 +20,7 @@ def without_frames(function: Callable[P, T]) -> Callable[P, T]:
         except Exception as raised:  # noqa: BLE001 - raised again below
             error = raised
         del args, kwargs
+        error.__context__ = None  # it has frames, too
         raise error.with_traceback(None)
 
     return call

@@ -62,7 +62,9 @@ def test_log_can_be_read_searched_and_cleared(
     }
     assert admin.get("requests?last=1").json()["requests"] == log["requests"][2:]
     for invalid in ("-1", "x", "9" * 5000, "%C2%B2"):
-        assert admin.get(f"requests?last={invalid}").json() == log
+        refused = admin.get(f"requests?last={invalid}")
+        assert refused.status_code == 400
+        assert refused.json()["message"] == "last: must be a number from 1 to 10000"
     for criteria, count in (
         ({}, 3),
         ({"method": "PUT", "status": 400, "user": "owner"}, 1),
@@ -139,7 +141,7 @@ def test_state_can_be_changed_and_compared(admin: httpx.Client, mock: Mock) -> N
 
 
 REFUSED: list[tuple[str, object, int, str]] = [
-    ("requests/wait", {"secret": "x"}, 400, "expected fields from method, request_id, status"),
+    ("requests/wait", {"secret": "x"}, 400, "expected fields from method, request_id"),
     ("requests/wait", {"self": 1, "mock": 1}, 400, "expected fields from method, request_id"),
     ("requests/wait", {"status": "200"}, 400, "status: must be of type int"),
     ("requests/wait", {"fields": "name"}, 400, "fields: must be of type list"),
@@ -147,7 +149,7 @@ REFUSED: list[tuple[str, object, int, str]] = [
     ("requests/wait", b"{", 400, "body: is not JSON at line 1"),
     ("requests/wait", b'{"status": 1, "status": 2}', 400, "body: has the same key twice"),
     ("requests/wait", b" " * (1 << 19), 413, "body: must be at most 262144 bytes"),
-    ("requests/wait", {"timeout": 3_600_001}, 400, "timeout: must be from 0 to 3600 seconds"),
+    ("requests/wait", {"timeout": 60_001}, 400, "timeout: must be at most 60000 milliseconds"),
     ("settings", {"delay": 1}, 400, "expected fields from fixed_delay, answer_next"),
     ("settings", {"fixedDelay": "1"}, 400, "fixed_delay: must be of type float"),
     ("settings", {"fixedDelay": -1}, 400, "fixed_delay: must be from 0 to 3600 seconds"),
@@ -168,7 +170,7 @@ REFUSED: list[tuple[str, object, int, str]] = [
     ("members", {"user": "x", "workspace": None}, 400, "workspace: must be of type str"),
     ("tokens/revoke", {"token": "never-known"}, 400, "token: is unknown"),
     ("tokens/expire", b"", 400, "expected token"),
-    ("tokens/expire", {"token": "€"}, 400, "token: is unknown"),
+    ("tokens/expire", {"token": "€"}, 400, "an argument has characters that cannot"),
     ("requests/wait", {"count": 0}, 400, "count: must be at least 1"),
     ("reset", {"x": 1}, 400, "expected no fields"),
 ]
@@ -298,11 +300,12 @@ def test_admin_token_admits_programs_and_browsers(tmp_path: Path) -> None:
             (f"Bearer {ADMIN_TOKEN}x", 401),
             ("Bearer admin-token", 401),
             ("Bearer ÿ", 401),
+            ("Bearer \u212a", 401),  # matches a k if case is ignored
             ("", 401),
         ):
             headers = httpx.Headers(
                 {"Host": "mock.example", "Origin": "https://page.example", "Authorization": given},
-                "latin-1",
+                "utf-8",
             )
             answer = client.get(f"{url}/__admin/requests", headers=headers)
             assert answer.status_code == status
@@ -314,7 +317,12 @@ def test_admin_token_admits_programs_and_browsers(tmp_path: Path) -> None:
         opened = client.get(link, headers=BROWSER)
         assert opened.headers["Location"] == "/__admin/docs"
         assert "HttpOnly; SameSite=Lax" in opened.headers["Set-Cookie"]
-        assert client.get(f"{url}/__admin/docs", headers=BROWSER).status_code == 200
+        cookie = opened.headers["Set-Cookie"].partition(";")[0]
+        client.cookies.clear()
+        for cookies in (f"{cookie}; a=b", f'bad"=[]@; {cookie}'):
+            sent = {**BROWSER, "Cookie": cookies}
+            assert client.get(f"{url}/__admin/docs", headers=sent).status_code == 200
+        client.headers["Cookie"] = cookie
         assert client.post(f"{url}/__admin/reset", headers={"Origin": url}).status_code == 200
         elsewhere = client.post(f"{url}/__admin/reset", headers={"Origin": "http://evil.example"})
         assert elsewhere.status_code == 403

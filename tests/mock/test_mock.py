@@ -29,6 +29,24 @@ def test_running_serves_until_its_block_ends() -> None:
         mock.configuration(mock.ids["main"])
 
 
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"host": "\udcff"}, OSError),
+        ({"cors_origins": "http://localhost:3000"}, ValueError),
+        ({"contract": "missing"}, ValueError),
+        ({"fixtures": "missing"}, ValueError),
+    ],
+    ids=["host", "cors_origins", "contract", "fixtures"],
+)
+def test_unusable_argument_of_running_is_refused(
+    options: dict[str, Any], kind: type[Exception]
+) -> None:
+    """`running()` raises the documented errors, also for paths as strings."""
+    with pytest.raises(kind), flashback_mock.running(**options):
+        pass
+
+
 def test_asynchronous_client_updates_the_mock(mock: Mock) -> None:
     """Asynchronous code is tested against the same server."""
 
@@ -114,11 +132,32 @@ def test_wait_for_returns_matching_requests(mock: Mock) -> None:
 def test_wait_for_lists_requests_received_instead(mock: Mock) -> None:
     """If the requests do not arrive, `wait_for` times out and lists those that did."""
     put(mock.base_url, mock.ids["main"], {"nme": "x"})
+    mock.wait_for(status=400)
     with pytest.raises(TimeoutError) as timed_out:
         mock.wait_for(timeout=0.1, status=200)
     message = str(timed_out.value)
     assert message.startswith("expected 1 request(s) with status=200 in 0.1 s, got 0\n")
     assert "PUT 400 as owner: body: has an unknown field" in message
+
+
+def test_wait_ends_when_the_mock_stops() -> None:
+    """`wait_for` says that the mock has stopped if it stops in the meantime."""
+    raised: list[BaseException] = []
+
+    def wait(mock: Mock) -> None:
+        try:
+            mock.wait_for(timeout=60)
+        except BaseException as error:  # noqa: BLE001 - even a `CancelledError`
+            raised.append(error)
+
+    with flashback_mock.running() as mock:
+        waiting = threading.Thread(target=wait, args=(mock,))
+        waiting.start()
+        time.sleep(0.2)
+    waiting.join(10)
+    assert [str(error) for error in raised] == [
+        "the mock has stopped; use it before its block ends"
+    ]
 
 
 def test_token_can_be_expired_or_revoked(mock: Mock) -> None:
@@ -184,6 +223,9 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
     (lambda mock: mock.reveals(mock.ids["main"]), "expected credentials"),
     (lambda mock: mock.reveals(mock.ids["main"], name="x"), "expected credentials"),
     (lambda mock: setattr(mock, "delay", "1"), "delay: must be of type float"),
+    (lambda mock: mock.answer_next(headers={1: "x"}), "headers: a name has characters"),
+    (lambda mock: mock.add_configuration(name="\ud800"), "body: has a lone surrogate"),
+    (lambda mock: mock.add_configuration(id="\ud800"), "an argument has characters that cannot"),
     (lambda mock: mock.add_configuration(name=""), "name: must have at least 1"),
     (lambda mock: mock.add_configuration(ai_type="openai"), "aiType: must be one of"),
     (lambda mock: mock.add_configuration(id="x" * 256), "id: must have at most 255"),
@@ -198,8 +240,9 @@ def test_invalid_argument_is_an_error_that_names_it(
     mock: Mock, misuse: Callable[[Any], object], message: str
 ) -> None:
     """An argument of the wrong type or value raises a `ValueError` that names it."""
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as refused:
         misuse(mock)
+    assert refused.value.__context__ is None  # its frames could contain a credential
 
 
 @pytest.mark.parametrize("turn", [1, 2])

@@ -1,11 +1,15 @@
 """Planned answers, as a service under test receives them."""
 
+import gc
+import socket
 import time
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+import flashback_mock
 from flashback_client import FlashbackClient, errors
 from flashback_mock import Fault, Mock, Step
 from flashback_mock.control import journal, plans
@@ -102,6 +106,35 @@ def test_refused_closes_the_port_for_some_time(mock: Mock) -> None:
         assert client.get(url).status_code == 200
 
 
+def test_refused_lasts_until_the_last_plan_ends(mock: Mock) -> None:
+    """A second `refused` replaces the first; no other program can take the port meanwhile."""
+    url = f"{mock.base_url}/__admin/health"
+    mock.answer_next(fault="refused", duration=0.3)
+    mock.answer_next(fault="refused", duration=60)
+    time.sleep(0.5)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url, trust_env=False)
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", urlsplit(mock.base_url).port))
+    mock.clear_planned()
+    assert httpx.get(url, trust_env=False).status_code == 200
+    mock.answer_next(fault="refused", duration=60)
+    mock.reset()
+    assert httpx.get(url, trust_env=False).status_code == 200
+
+
+def test_stopping_a_refused_port_leaves_no_socket() -> None:
+    """A mock on IPv6 refuses connections and serves IPv6 only again; it closes all sockets."""
+    with flashback_mock.running(host="::1") as mock:
+        mock.answer_next(fault="refused", duration=0.1)
+        time.sleep(0.3)
+        assert httpx.get(f"{mock.base_url}/__admin/health", trust_env=False).status_code == 200
+        mock.answer_next(fault="refused", duration=60)
+    gc.collect()  # pytest fails for a socket that is not closed
+
+
 @pytest.mark.parametrize("plan", [{"status": 500}, {"fault": "reset"}, {"fault": "empty"}])
 def test_update_may_be_stored_although_its_response_fails(mock: Mock, plan: dict[str, Any]) -> None:
     """With `after_update`, the update is stored, and only the response is lost."""
@@ -129,6 +162,12 @@ def test_plan_for_one_id_is_kept_for_it(http: httpx.Client, mock: Mock) -> None:
         http.put(mock.ids[role], json={}).status_code for role in ("main", "main", "sibling")
     ]
     assert statuses == [403, 200, 500]
+
+
+def test_planned_200_names_the_requested_id(http: httpx.Client, mock: Mock) -> None:
+    """A planned 200 has the id of the request, not that of the contract's example."""
+    mock.answer_next(200)
+    assert http.put(mock.ids["sibling"], json={}).json()["aiLlmId"] == mock.ids["sibling"]
 
 
 def test_plans_can_be_cleared(http: httpx.Client, mock: Mock) -> None:

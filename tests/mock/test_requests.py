@@ -208,7 +208,8 @@ def test_request_id_is_adopted_unless_it_may_be_secret(http: httpx.Client, mock:
         answer = http.put(main, json={}, headers={"X-Request-Id": given})
         assert answer.headers["X-Request-Id"] == given == mock.requests[-1].request_id
     tokens = mock.tokens
-    credentials = (tokens["owner"], tokens["reader"], f"x-{tokens['owner']}", secret, f"x-{secret}")
+    credentials = [secret, f"x-{secret}", tokens["expired"], mock.add_member("eve", token="eves.t")]
+    credentials += [tokens["owner"], f"x-{tokens['owner']}", f"x-{tokens['admin']}"]
     for given in ("", "x" * 65, "a b", *credentials):
         for body in ({"secret": secret}, {"secret": secret, "aiType": "BAD"}):
             answer = http.put(main, json=body, headers={"X-Request-Id": given})
@@ -252,6 +253,9 @@ def test_cors_allows_pages_of_the_origin() -> None:
             answer = client.put(path, json={}, headers={"Origin": ORIGIN})
             assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
             assert answer.headers["Vary"] == "Origin"
+        mock.answer_next(headers={"Vary": "Accept"})
+        answer = client.put(url, json={}, headers={"Origin": ORIGIN})
+        assert answer.headers.get_list("Vary") == ["Accept", "Origin"]
         elsewhere = {**preflight, "Origin": "http://localhost:3001"}
         refused = client.options(url, headers=elsewhere)
         assert refused.status_code == 405

@@ -121,6 +121,7 @@ UNPARSABLE = {
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "no Host": b"GET / HTTP/1.1\r\n\r\n",
+    "two media types": CHUNKED[:-2] + b"Content-Type: a\r\nContent-Type: b\r\n\r\n0\r\n\r\n",
     "two Hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
     "two lengths": CHUNKED[:-2].replace(b"Transfer-Encoding: chunked", b"Content-Length: 2")
     + b"Content-Length: 3\r\n\r\n{}",
@@ -142,6 +143,7 @@ def test_unparsable_request_gets_a_400_in_json(mock: Mock, content: bytes) -> No
     assert b" 400 Bad Request\r\nContent-Type: application/json\r\n" in answer
     assert b"canary" not in answer
     assert mock.requests[-1].reason.startswith("not a valid HTTP/1.1 request; use http://")
+    assert mock.requests[-1].reason.endswith("headers that are malformed or repeated")
     assert len(mock.requests) == 2
 
 
@@ -297,6 +299,12 @@ def test_expected_continue_is_sent_or_refused(mock: Mock) -> None:
         assert wire.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
         wire.sendall(head(mock, "Content-Length: 999999999", "Expect: 100-continue"))
         assert received(wire).startswith(b"HTTP/1.1 413 ")
+    with connected(mock) as wire:  # HTTP/1.0 has no interim responses
+        old = head(mock, "Content-Length: 2", "Expect: 100-continue").replace(b"/1.1\r", b"/1.0\r")
+        wire.sendall(old)
+        time.sleep(0.1)
+        wire.sendall(b"{}")
+        assert received(wire).startswith(b"HTTP/1.0 200 ")
 
 
 @either_offer

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from functools import update_wrapper, wraps
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, get_origin
@@ -59,13 +61,16 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
             raise ValueError(NAME_TAKEN) from None
         except UnauthorizedError:
             raise ValueError("token: is unknown") from None
+        except UnicodeError:
+            raise ValueError("an argument has characters that cannot be encoded") from None
 
     @without_frames
     def call(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        if mock.loop is None:
-            raise RuntimeError("the mock has stopped; use it before its block ends")
-        work = checked(mock, *args, **kwargs)
-        return asyncio.run_coroutine_threadsafe(work, mock.loop).result()
+        if mock.loop is not None:
+            work = checked(mock, *args, **kwargs)
+            with suppress(CancelledError):
+                return asyncio.run_coroutine_threadsafe(work, mock.loop).result()
+        raise RuntimeError("the mock has stopped; use it before its block ends")
 
     return update_wrapper(call, checked)
 

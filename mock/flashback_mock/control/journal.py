@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, get_type_hints
 
 from .calls import check_seconds, check_types
@@ -58,6 +59,7 @@ class Journal:
         """Start empty."""
         self._entries = deque[Entry](maxlen=MAX_ENTRIES)
         self._next = asyncio.Event()  # set when the next entry arrives
+        self._total = 0  # number of entries since the start
 
     @property
     def entries(self) -> list[Entry]:
@@ -67,6 +69,7 @@ class Journal:
     def append(self, entry: Entry) -> None:
         """Add an entry, and wake up waiting calls."""
         self._entries.append(entry)
+        self._total += 1
         self._next.set()
         self._next = asyncio.Event()
 
@@ -85,27 +88,25 @@ class Journal:
         check_seconds("timeout", timeout)
         if count < 1:
             raise ValueError("count: must be at least 1")
+        found: list[Entry] = []
+        known = self._total - len(self._entries)
         try:
             async with asyncio.timeout(timeout):
-                while len(found := self._matching(criteria)) < count:
+                while True:
+                    new = list(islice(reversed(self._entries), self._total - known))
+                    known = self._total
+                    found += [entry for entry in reversed(new) if _matches(entry, criteria)]
+                    if len(found) >= count:
+                        return found
                     await self._next.wait()
         except TimeoutError:
             wanted = ", ".join(f"{name}={value!r}" for name, value in criteria.items())
-            number = len(self._matching(criteria))
             message = (
                 f"expected {count} request(s) with {wanted or 'anything'} in {timeout:g} s, "
-                f"got {number}"
+                f"got {len(found)}"
             )
             received = [f"  {entry}" for entry in self.entries[-10:]]
             raise TimeoutError("\n".join([message, *received])) from None
-        return found
-
-    def _matching(self, criteria: Mapping[str, Any]) -> list[Entry]:
-        found = self.entries
-        for name, expected in criteria.items():
-            value = tuple(expected) if name == "fields" else expected
-            found = [entry for entry in found if getattr(entry, name) == value]
-        return found
 
     def history(self, id: str) -> list[str]:
         """Return lines with the requests for a configuration, then with other requests."""
@@ -119,3 +120,11 @@ class Journal:
         for entry in others[-10:]:
             lines.append(f"  {entry} (id {entry.configuration or 'unknown'})")
         return lines
+
+
+def _matches(entry: Entry, criteria: Mapping[str, Any]) -> bool:
+    for name, expected in criteria.items():
+        value = tuple(expected) if name == "fields" else expected
+        if getattr(entry, name) != value:
+            return False
+    return True

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from flashback_mock.contract import Contract
 from flashback_mock.fixtures import Configuration, Fixtures, Member, Token, is_bearer_token
-from flashback_mock.stores import LEVELS, Store, UnauthorizedError
+from flashback_mock.stores import LEVELS, Store
 
 from .calls import check_seconds, check_types, control
 from .journal import Entry, Journal
@@ -32,10 +32,12 @@ class Mock:
         self.journal = Journal()
         # The log names a configuration only if its id is known: another could be a secret.
         self.known_ids = set(self.ids.values())
+        self.known_tokens = set(self.tokens.values())
         # Set while it serves.
         self.base_url = ""
         self.loop: AbstractEventLoop | None = None
         self.close_port: Callable[[float], Coroutine[Any, Any, None]]
+        self.open_port: Callable[[], Coroutine[Any, Any, None]]
 
     def __repr__(self) -> str:
         """Return the URL of the mock."""
@@ -90,8 +92,9 @@ class Mock:
 
     @control
     async def clear_planned(self) -> None:
-        """Remove all planned answers and the delay."""
+        """Remove all planned answers and the delay, and open a port that `refused` closed."""
         self.plans.clear()
+        await self.open_port()
 
     @control
     async def clear_requests(self) -> None:
@@ -188,6 +191,7 @@ class Mock:
         token = token or self.tokens.get(user) or f"{user}-token"
         if not is_bearer_token(token):
             raise ValueError("token: must be a bearer token: letters, digits and -._~+/")
+        self.known_tokens.add(token)
         await self._add_member(user, access, workspace, Token(token, user))
         return token
 
@@ -199,13 +203,11 @@ class Mock:
     @control
     async def expire_token(self, token: str) -> None:
         """Expire a token now."""
-        _check_form(token)
         await self.store.expire_token(token)
 
     @control
     async def revoke_token(self, token: str) -> None:
         """Remove a token."""
-        _check_form(token)
         await self.store.revoke_token(token)
 
     @control
@@ -213,8 +215,10 @@ class Mock:
         """Restore the fixtures, and clear plans, delay and log."""
         await self.store.reset(self.fixtures)
         self.known_ids = set(self.ids.values())
+        self.known_tokens = set(self.tokens.values())
         self.plans.clear()
         self.journal.clear()
+        await self.open_port()
 
     async def _add_member(self, user: str, access: str, workspace: str, *tokens: Token) -> None:
         if not user:
@@ -232,8 +236,3 @@ class Mock:
             fields[names.get(name.replace("_", "").lower(), name)] = value
         check_types(fields, dict.fromkeys(self.contract.fields, str))
         return fields
-
-
-def _check_form(token: str) -> None:
-    if not is_bearer_token(token):  # a store could not encode it
-        raise UnauthorizedError

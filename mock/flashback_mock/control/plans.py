@@ -112,8 +112,8 @@ def _check_combination(plan: Step) -> None:
         raise ValueError("duration: is needed for the fault refused, and for no other")
 
 
-def _check_header(name: str, value: Any) -> None:
-    if not HEADER.fullmatch(name):
+def _check_header(name: Any, value: Any) -> None:
+    if not isinstance(name, str) or not HEADER.fullmatch(name):
         raise ValueError("headers: a name has characters that header names cannot have")
     if name.lower() in OWN_HEADERS:
         raise ValueError(f"headers: {name} is set by the mock; plan a fault to break responses")

@@ -9,19 +9,20 @@ from urllib.parse import parse_qs, unquote
 from multidict import CIMultiDict
 
 from flashback_mock.control.calls import UnknownIdError, check_seconds, check_types
-from flashback_mock.control.journal import Entry
+from flashback_mock.control.journal import CRITERIA, MAX_ENTRIES, Entry
 from flashback_mock.control.mock import Mock
 from flashback_mock.control.plans import Step
 from flashback_mock.stores import StoreError
 
 from . import body
 from .app import App
-from .guard import COOKIE, Guard
+from .guard import Guard
 from .messages import Answer, HttpError, Request, error_answer, json_answer
 from .page import INDEX, page_file
 
 PREFIX = "/__admin"
 MAX_BYTES = 1 << 18
+MAX_WAIT_SECONDS = 60  # the mock does not notice that a waiting client disconnects
 OK = {"status": "ok"}
 Json = dict[str, Any]
 AdminHandler = Callable[..., Awaitable[object]]
@@ -118,7 +119,7 @@ class Admin:
         """Redirect a browser that opens the printed link to the page, with a cookie."""
         if not self._guard.is_session(session):
             raise HttpError(401, "The link is outdated; open the one that the mock printed last")
-        cookie = f"{COOKIE}={self._guard.session}; Path={PREFIX}; HttpOnly; SameSite=Lax"
+        cookie = f"{self._guard.cookie}={session}; Path={PREFIX}; HttpOnly; SameSite=Lax"
         headers = {"Location": f"{PREFIX}/docs", "Set-Cookie": cookie}
         return Answer(303, b"", CIMultiDict(headers))
 
@@ -132,17 +133,22 @@ class Admin:
         return {"tokens": self._mock.tokens, "access": access, "ids": self._mock.ids}
 
     async def _requests(self, request: Request) -> Json:
-        last = parse_qs(request.query).get("last", [""])[0]
+        last = parse_qs(request.query).get("last", [str(MAX_ENTRIES)])[0]
+        if not re.fullmatch("[1-9][0-9]{0,4}", last):
+            raise ValueError(f"last: must be a number from 1 to {MAX_ENTRIES}")
         entries = self._mock.requests
-        shown = entries[-int(last) :] if re.fullmatch("[0-9]{1,5}", last) else entries
-        return _log(shown, len(entries))
+        return _log(entries[-int(last) :], len(entries))
 
     async def _clear_requests(self, request: Request) -> Json:
         await self._perform(Mock.clear_requests, request)
         return _log([], 0)
 
     async def _wait(self, request: Request) -> Json:
-        entries = await self._perform(Mock.wait_for, request)
+        given = _arguments(_content(request))
+        check_types(given, {**CRITERIA, "count": int, "timeout": float})
+        if given.get("timeout", 0) > MAX_WAIT_SECONDS:
+            raise ValueError(f"timeout: must be at most {MAX_WAIT_SECONDS * 1000} milliseconds")
+        entries: Any = await _awaited(Mock.wait_for)(self._mock, **given)
         return _log(entries, len(entries))
 
     async def _settings(self, _request: Request) -> Json:

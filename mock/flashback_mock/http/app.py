@@ -20,6 +20,7 @@ log = logging.getLogger("flashback_mock")
 RouteHandler = Callable[..., Awaitable[Answer]]
 PARAMETER = re.compile(r"\\\{\w+\\\}")
 METHODS = frozenset(HTTPMethod)
+ORIGIN = re.compile(r"https?://([0-9a-z._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 EXPOSED_HEADERS = "Retry-After, WWW-Authenticate, X-Request-Id"
 
 
@@ -31,6 +32,9 @@ class App:
         self._mock = mock
         self._operation = Operation(mock)
         self._origins = frozenset(cors_origins)
+        for origin in self._origins:
+            if not ORIGIN.fullmatch(origin):
+                raise ValueError("--cors-origin: must be an origin such as http://localhost:3000")
         self._handlers: dict[str, dict[str, RouteHandler]] = {}  # by path and method
         self._patterns: dict[str, re.Pattern[str]] = {}  # by path
         self.add("PUT", mock.contract.path, self._put)
@@ -88,7 +92,6 @@ class App:
         return self._finish(request, entry, answer)
 
     async def _preflight(self, request: Request, _raw_id: str) -> Answer:
-        """Answer a CORS preflight request."""
         headers = request.headers
         if "Access-Control-Request-Method" not in headers or not self._origin(request):
             raise HttpError(405, "Only PUT is allowed here", {"Allow": "PUT"})
@@ -114,7 +117,7 @@ class App:
         answer.headers["X-Request-Id"] = entry.request_id
         answer.close = bool(request.cut)
         if self._origins:
-            answer.headers["Vary"] = "Origin"
+            answer.headers.add("Vary", "Origin")
             if origin := self._origin(request):
                 answer.headers["Access-Control-Allow-Origin"] = origin
                 answer.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
@@ -122,4 +125,5 @@ class App:
 
 
 def _entry(request: Request) -> Entry:
-    return Entry(request.method if request.method in METHODS else "other")  # it could be a token
+    method = request.method if request.method in METHODS else "other"  # it could be a token
+    return Entry(method, time=request.time)

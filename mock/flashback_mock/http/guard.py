@@ -3,13 +3,11 @@
 import hmac
 import re
 import secrets
-from http.cookies import CookieError, SimpleCookie
 
 from .messages import HttpError, Request
 
 # Only names of this machine: any other name could belong to a web page (DNS rebinding).
-LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORECASE)
-COOKIE = "flashback_mock_session"
+LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORECASE | re.ASCII)
 
 
 class Guard:
@@ -24,6 +22,8 @@ class Guard:
         """Admit local requests or, if a token is set, requests that have it."""
         self._token = token
         self.session = secrets.token_urlsafe() if token else ""
+        # Browsers share cookies among ports: mocks on one host need different names.
+        self.cookie = f"flashback_mock_{secrets.token_hex(4)}"
 
     def check(self, request: Request, *, is_page: bool) -> None:
         """Raise `HttpError` unless the request is admitted.
@@ -39,7 +39,7 @@ class Guard:
                 raise HttpError(403, "Host: must be localhost, 127.0.0.1 or [::1], with the port")
         elif hmac.compare_digest(request.token, self._token):
             return
-        elif not self.is_session(_cookie(request)):
+        elif not self._has_session(headers.get("Cookie", "")):
             raise HttpError(
                 401,
                 "Authorization: needs the bearer token of --admin-token; "
@@ -53,13 +53,9 @@ class Guard:
         """Return whether this is the session of the link that the mock prints."""
         return bool(self.session) and hmac.compare_digest(given.encode(), self.session.encode())
 
-
-def _cookie(request: Request) -> str:
-    try:
-        cookies = SimpleCookie(request.headers.get("Cookie", ""))
-    except CookieError:
-        return ""
-    return cookies[COOKIE].value if COOKIE in cookies else ""
+    def _has_session(self, cookies: str) -> bool:
+        found = re.search(f"(?:^|; *){self.cookie}=([^; ]*)", cookies)
+        return found is not None and self.is_session(found[1])
 
 
 def _check_same_origin(request: Request) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from time import perf_counter
 from typing import Literal
@@ -33,6 +34,7 @@ class Request:
     cut: Cut = ""
     peer: object = None
     started: float = field(default_factory=perf_counter)
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def path(self) -> str:

@@ -66,7 +66,7 @@ class Operation:
             log.error("request %s failed: %s", entry.request_id, _cause(error))  # noqa: TRY400
             answer = error_answer(500, self._contract.message(500))
         if "status" in plan or "example" in plan:
-            answer = self._planned(plan)
+            answer = self._planned(plan, id)
         if plan:
             answer.headers.update(plan.get("headers", {}))
             answer.delay = plan.get("delay", 0)
@@ -86,6 +86,7 @@ class Operation:
                 raise self._unauthorized(request) from None
             raise
         entry.fields = tuple(changes)
+        adopts_id = await self._may_adopt_request_id(request, changes)
         is_real = not plan.keys() & {"status", "example", "fault"}
         stores = (is_real or "after_update" in plan) and not preferred
         try:
@@ -102,15 +103,15 @@ class Operation:
             if not preferred:
                 raise self._refusal(refused) from None
         finally:
-            if entry.user and "X-Request-Id" in request.headers:
-                await self._adopt_request_id(request, entry, changes)
-        if preferred:
-            return preferred
+            if entry.user and adopts_id:
+                entry.request_id = request.headers["X-Request-Id"]
+        return preferred or self._success(id)
+
+    def _success(self, id: str | None) -> Answer:
         content = self._updated.replace(f'"{ID_PLACE}"', ENCODER.encode(id), 1)
         return Answer(200, content.encode(), CIMultiDict({"Content-Type": "application/json"}))
 
     def _valid_changes(self, request: Request, id: str | None) -> dict[str, str]:
-        """Return the changes of a valid request; raise `HttpError` that names invalid fields."""
         body.check_complete(request, self._contract.max_body_bytes)
         if not request.body:
             raise HttpError(400, "body: is empty; send {} to change nothing")
@@ -139,18 +140,15 @@ class Operation:
         except ValueError as error:
             raise HttpError(400, f"Prefer: {error}") from None
 
-    async def _adopt_request_id(
-        self, request: Request, entry: Entry, changes: dict[str, str]
-    ) -> None:
-        """Use X-Request-Id if it is well-formed and contains no credential."""
-        given = request.headers["X-Request-Id"]
+    async def _may_adopt_request_id(self, request: Request, changes: dict[str, str]) -> bool:
+        """Return whether X-Request-Id is well-formed and contains no known credential."""
+        given = request.headers.get("X-Request-Id", "")
         if not REQUEST_ID.fullmatch(given):
-            return
-        secrets = request.headers["Authorization"].split()
-        secrets += [changes[name] for name in self._contract.credentials & changes.keys()]
+            return False
+        secrets = {*self._mock.known_tokens, *request.headers.get("Authorization", "").split()}
+        secrets |= {changes[name] for name in self._contract.credentials & changes.keys()}
         overlaps = any(secret in given or given in secret for secret in secrets)
-        if not overlaps and not await self._mock.store.user_of(given):
-            entry.request_id = given
+        return not overlaps and not await self._mock.store.user_of(given)
 
     def _unauthorized(self, request: Request) -> HttpError:
         given = request.headers.getall("Authorization", [])
@@ -170,8 +168,10 @@ class Operation:
         status = 404 if isinstance(refused, NotFoundError) else 403
         return HttpError(status, self._contract.message(status))
 
-    def _planned(self, plan: Step) -> Answer:
+    def _planned(self, plan: Step, id: str | None) -> Answer:
         status = plan.get("status", 0)
+        if status == 200 and "example" not in plan:
+            return self._success(id)
         if "example" in plan or status in self._contract.answers:
             return json_answer(*self._contract.example(status, plan.get("example", "")))
         phrase = responses.get(status, f"Status {status}")
@@ -183,7 +183,6 @@ class Operation:
 
 
 def _decode(raw_id: str) -> str | None:
-    """Return the percent-decoded id; None if its bytes are not UTF-8."""
     try:
         return unquote_to_bytes(raw_id).decode()
     except UnicodeError:

@@ -1,6 +1,7 @@
 """The HTTP server: aiohttp with limits on size and time, and with planned faults."""
 
 import asyncio
+import errno
 import logging
 import socket
 import struct
@@ -10,7 +11,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, cast
 
-from aiohttp import StreamReader, web
+from aiohttp import HttpVersion11, StreamReader, web
 from multidict import CIMultiDict
 
 from .messages import Answer, Cut, Handler, HttpError, Request
@@ -24,7 +25,11 @@ STOP_SECONDS = 0.4  # for pending requests; aiohttp waits twice as long
 POLL_SECONDS = 0.25  # a half-closed connection is idle after this long without a response
 BACKLOG = 2048
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: closing sends a reset
-# The log of aiohttp would contain lines of requests.
+UNPARSABLE = (
+    "not a valid HTTP/1.1 request; use http:// (not https:// or HTTP/2), and look for headers that "
+    "are malformed or repeated"
+)
+# aiohttp's logs would contain request lines, possibly with misplaced tokens.
 QUIET = logging.getLogger("flashback_mock.http")
 QUIET.setLevel(logging.CRITICAL + 1)
 
@@ -80,12 +85,16 @@ class Server:
         self._stopping = asyncio.Event()
         self._manager = web.Server(self._serve)
         self._listener: socket.socket | None = None
+        self._address: Any = None
         self._asyncio_server: asyncio.Server | None = None
+        self._port = asyncio.Lock()  # held while the port is opened or closed
+        self._opening: asyncio.Task[None] | None = None  # while the port is closed
 
     async def start(self, listener: socket.socket) -> None:
         """Accept connections."""
         loop = asyncio.get_running_loop()
         self._listener = listener
+        self._address = listener.getsockname()
         self._asyncio_server = await loop.create_server(
             self._connect, sock=listener, backlog=BACKLOG
         )
@@ -93,50 +102,65 @@ class Server:
     async def stop(self) -> None:
         """Stop accepting connections, and close all of them within a second."""
         self._stopping.set()
+        if self._opening:
+            self._opening.cancel()
         if self._asyncio_server:
             self._asyncio_server.close()
+        if self._listener:
+            self._listener.close()
         self._manager.pre_shutdown()
         await self._manager.shutdown(STOP_SECONDS)
 
     async def close_port(self, seconds: float) -> None:
-        """Close all connections, and refuse new ones for some seconds."""
-        if not self._listener or not self._asyncio_server:
-            return
-        address = self._listener.getsockname()
-        family = self._listener.family
-        self._asyncio_server.close()
-        self._listener.close()
-        for connection in cast("list[Connection]", self._manager.connections):
-            connection.close()  # accepts no more requests
-            connection.close_when_idle(connection.answered)
-        # A socket that is bound but not listening refuses connections, and reserves the port.
-        self._listener = await _bind(family, address)
-        self._asyncio_server = None
-        asyncio.get_running_loop().call_later(seconds, self._reopen)
+        """Close all connections, and refuse new ones for some seconds, starting now."""
+        async with self._port:
+            if self._opening:
+                self._opening.cancel()
+            elif self._asyncio_server and self._listener:
+                self._asyncio_server.close()
+                self._listener.close()
+                for connection in cast("list[Connection]", self._manager.connections):
+                    connection.close()  # accepts no more requests
+                    connection.close_when_idle(connection.answered)
+                self._listener = await _reserve(self._listener.family, self._address)
+            self._opening = asyncio.create_task(self._open_later(seconds))
 
-    def _reopen(self) -> None:
-        if self._stopping.is_set() or not self._listener:
-            return
-        task = asyncio.ensure_future(self.start(self._listener))
-        task.add_done_callback(lambda done: done.exception())
+    async def open_port(self) -> None:
+        """Accept connections again, if the port is closed."""
+        async with self._port:
+            if self._opening:
+                self._opening.cancel()
+                await self._open()
+
+    async def _open_later(self, seconds: float) -> None:
+        await sleep(seconds)
+        async with self._port:
+            await self._open()
+
+    async def _open(self) -> None:
+        self._opening = None
+        if self._listener:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            await self.start(self._listener)
 
     def _connect(self) -> Connection:
-        options: dict[str, Any] = {
-            "access_log": None,  # it would contain query strings with misplaced tokens
-            "logger": QUIET,
-            "auto_decompress": False,
-            "keepalive_timeout": IDLE_SECONDS,
-            "lingering_time": LINGER_SECONDS,
-            "max_line_size": MAX_HEAD_BYTES,
-            "max_field_size": MAX_HEAD_BYTES,
-            "max_headers": MAX_HEADERS,
-        }
-        connection = Connection(self._manager, loop=asyncio.get_running_loop(), **options)
+        connection = Connection(
+            self._manager,
+            loop=asyncio.get_running_loop(),
+            logger=QUIET,
+            access_log=QUIET,
+            auto_decompress=False,
+            keepalive_timeout=IDLE_SECONDS,
+            lingering_time=LINGER_SECONDS,
+            max_line_size=MAX_HEAD_BYTES,
+            max_field_size=MAX_HEAD_BYTES,
+            max_headers=MAX_HEADERS,
+        )
         connection.refuse = self._refuse_unparsable
         return connection
 
     def _refuse_unparsable(self, failure: BaseException | None) -> web.Response:
-        error = HttpError(400, "not a valid HTTP/1.1 request; use http:// (not https:// or HTTP/2)")
+        error = HttpError(400, UNPARSABLE)
         if failure:
             error = HttpError(500, f"the handler failed: {type(failure).__name__}")
         response = _response(self._refuse(Request("", "", CIMultiDict()), error))
@@ -169,7 +193,8 @@ class Server:
             return ""
         if (incoming.content_length or 0) > self._max_body:
             return "size"
-        if incoming.headers.get("Expect", "").lower() == "100-continue":
+        is_continue = incoming.headers.get("Expect", "").lower() == "100-continue"
+        if is_continue and incoming.version >= HttpVersion11:
             await incoming.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             incoming.writer.output_size = 0
         received = bytearray()
@@ -189,7 +214,6 @@ class Server:
         return ""
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, at most until the server stops."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
@@ -223,19 +247,29 @@ class Server:
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens on a host and port (0: a free one); raise `OSError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise OSError(errno.EADDRNOTAVAIL, "not a host name") from None
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
-async def _bind(family: int, address: tuple[object, ...]) -> socket.socket:
-    """Return a socket that is bound to the address, as soon as the address is free."""
+async def _reserve(family: int, address: Any) -> socket.socket:
+    """Return a socket that is bound to the address, as soon as the address is free.
+
+    It does not listen: the port refuses connections, and no other program can take it.
+    """
     bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old connections may remain
+    if family == socket.AF_INET6:
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     while True:
         try:
             bound.bind(address)
         except OSError:
             await sleep(0.01)
         else:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
             return bound
 
 
