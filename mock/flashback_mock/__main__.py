@@ -1,18 +1,20 @@
 """`python -m flashback_mock`: run the mock backend until it is interrupted, or rotate its keys."""
 
+import signal
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback for Ctrl-C during the imports
+
 import argparse
 import asyncio
 import errno
 import os
 import secrets
-import signal
 import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
 
-if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback while the modules are imported
 try:
     from . import banner, logs
     from .contract import Contract
@@ -36,7 +38,7 @@ def main() -> int:
         _print(f"# yaml-language-server: $schema={SCHEMA.as_uri()}\n{DEFAULT.read_text('utf-8')}")
         return 0
     logs.to_stderr(options.log_level, options.log_format)
-    # asyncio handles SIGINT: it cancels the main task. A background job of a shell ignores it.
+    # asyncio cancels its main task on SIGINT, unless a shell made background jobs ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
@@ -70,9 +72,8 @@ def _serve(options: argparse.Namespace) -> int:
         listener = listen(options.host, options.port)
     except OSError as error:
         raise ValueError(f"{options.host}, port {options.port}: {_remedy(error)}") from None
-    runner = asyncio.Runner(loop_factory=new_event_loop)
-    with suppress(KeyboardInterrupt), listener, runner:
-        runner.run(_serve_until_interrupted(mock, listener, guard, options.cors_origin))
+    with listener, asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_serve_until_stopped(mock, listener, guard, options.cors_origin))
     remains = "the store remains" if options.store else "the state is gone"
     _print(f"\nStopped; {remains}.")
     return 0
@@ -83,13 +84,18 @@ def _print(text: str) -> None:
         print(text, flush=True)
 
 
-async def _serve_until_interrupted(
+async def _serve_until_stopped(
     mock: Mock, listener: socket.socket, guard: Guard | None, cors_origins: list[str]
 ) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    with suppress(NotImplementedError):  # on Windows, Ctrl-C cancels this
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
     is_local = is_loopback(listener)
     async with serving(mock, listener, guard=guard, cors_origins=cors_origins) as is_new:
         _print(banner.text(mock, guard, is_new=is_new, is_local=is_local))
-        await asyncio.Event().wait()
+        await stop.wait()
 
 
 def _rotate_keys(options: argparse.Namespace) -> int:

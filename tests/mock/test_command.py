@@ -17,8 +17,9 @@ import httpx
 import pytest
 
 import flashback_mock
-from flashback_mock import Mock
+from flashback_mock import Contract, Fixtures, Mock, banner
 from flashback_mock.__main__ import main
+from flashback_mock.fixtures import Token
 from flashback_mock.stores import StoreError
 from flashback_mock.stores.memory import MemoryStore
 from tests.mock.wire import command, put, welcome_of
@@ -201,6 +202,25 @@ def test_another_contract_is_served(root: Path, tmp_path: Path) -> None:
             for ai_type, status in (("NEW", 200), ("OPENAI", 400)):
                 assert client.put(url, json={"aiType": ai_type}).status_code == status
             assert client.put(url, content=b"{}").status_code == 400  # 415 is undocumented
+
+
+def test_long_banner_is_shortened() -> None:
+    """The banner fits into a pipe that nobody reads: it lists 20 tokens and configurations."""
+    tokens = tuple(Token(f"token-{number}", f"user {number}") for number in range(25))
+    mock = Mock(Contract(), Fixtures(tokens), MemoryStore(()))
+    shown = banner.text(mock, None, is_new=True, is_local=True)
+    assert "token-19" in shown
+    assert "token-20" not in shown
+    assert "… and 5 more" in shown
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
+def test_full_disk_gets_no_traceback() -> None:
+    """If standard output cannot be written, nothing but an exit status is lost."""
+    line = [sys.executable, "-m", "flashback_mock", "--print-fixtures"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert "Traceback" not in done.stderr
 
 
 def logged(**popen: Any) -> str:

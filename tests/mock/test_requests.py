@@ -3,7 +3,9 @@
 tests/contract, which CI runs against the mock, tests what the contract itself says.
 """
 
+import time
 from collections.abc import Generator, Iterator
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import httpx
@@ -11,6 +13,8 @@ import pytest
 
 import flashback_mock
 from flashback_mock import Mock
+from flashback_mock.stores import StoreError
+from flashback_mock.stores.memory import MemoryStore
 from tests.mock.wire import JSON, connected, head, received
 
 
@@ -218,6 +222,35 @@ def test_request_id_is_adopted_unless_it_may_be_secret(http: httpx.Client, mock:
     wrong = {"Authorization": "Bearer wrong", "X-Request-Id": "abc"}
     assert len(http.put(main, json={}, headers=wrong).headers["X-Request-Id"]) == 32
     assert http.put(main + "/x").headers["X-Request-Id"]
+
+
+def test_failing_store_changes_nothing(
+    http: httpx.Client, mock: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the store fails while X-Request-Id is checked, a 500 is sent and nothing is stored."""
+    user_of = MemoryStore.user_of
+
+    async def fail(store: MemoryStore, token: str) -> str | None:
+        if token == "abc":
+            raise StoreError("the disk is full")
+        return await user_of(store, token)
+
+    before = mock.configuration(mock.ids["main"])
+    monkeypatch.setattr(MemoryStore, "user_of", fail)
+    headers = {"X-Request-Id": "abc"}
+    assert http.put(mock.ids["main"], json={"name": "lost"}, headers=headers).status_code == 500
+    assert mock.configuration(mock.ids["main"]) == before
+
+
+def test_time_in_the_log_is_when_the_request_arrived(mock: Mock) -> None:
+    """The time of an entry is before the body arrives."""
+    with connected(mock) as wire:
+        wire.sendall(head(mock, "Content-Length: 2", "Connection: close"))
+        time.sleep(0.2)
+        middle = datetime.now(UTC)
+        wire.sendall(b"{}")
+        received(wire)
+    assert mock.requests[-1].time < middle
 
 
 ORIGIN = "http://localhost:3000"
