@@ -1,4 +1,4 @@
-"""A shell command that repeats a request, with given tokens as shell expressions."""
+"""A curl command that repeats a request, with shell expressions instead of tokens."""
 
 import base64
 import json
@@ -31,7 +31,7 @@ class Redactor:
     """Replaces tokens, and values derived from them, with equivalent shell expressions."""
 
     def __init__(self, tokens: Mapping[str, str]) -> None:
-        """Know the tokens by the name of their variable."""
+        """Redact these tokens, given by the name of their variable."""
         self._expressions: dict[str, str] = {}
         self._pattern = re.compile("(?!)")
         for variable, token in tokens.items():
@@ -40,7 +40,7 @@ class Redactor:
                 self.learn(spelling, expression.replace("@", variable))
 
     def learn(self, secret: str, expression: str) -> None:
-        """Replace the secret by the shell expression from now on."""
+        """Replace the secret with the shell expression from now on."""
         if secret in self._expressions or len(secret) < LEAST:
             return
         self._expressions[secret] = expression
@@ -80,13 +80,13 @@ class Redactor:
 
 
 def is_printable(body: bytes) -> bool:
-    """Return whether the body is text that a terminal shows and a shell keeps."""
+    """Return whether the body is text that can be shown in a terminal and pasted into a shell."""
     text = body.decode(errors="replace")
     return text.isprintable() and text.encode() == body
 
 
 def needs_file(request: Request) -> bool:
-    """Return whether the body has to be in a file to be sent by curl."""
+    """Return whether curl has to read the body from a file."""
     is_long = len(request.body) > LONGEST_BODY
     is_file_name = request.body.startswith(b"@")  # to curl
     return is_long or is_file_name or not is_printable(request.body)
@@ -105,7 +105,7 @@ def command(request: Request, url: str, redactor: Redactor, body_file: Path | No
         if name.lower() not in ("content-length", "host"):
             words.append(f"-H {_header(name, value, redactor)}")
     sizes = request.header("Content-Length"), request.header("Transfer-Encoding")
-    if any(sizes):  # an empty body, too: without data, curl sends no Content-Length
+    if any(sizes):  # also with an empty body: without data, curl sends no Content-Length
         if request.header("Content-Type") is None:
             words.append("-H Content-Type:")  # or curl adds one
         words.append("-H Expect:")
