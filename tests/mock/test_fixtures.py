@@ -1,4 +1,4 @@
-"""The fixtures file: its content, and how mistakes in it are reported."""
+"""The file of fixtures: what it may contain, and how a mistake in it is reported."""
 
 import json
 import sys
@@ -27,7 +27,7 @@ def read(folder: Path, text: str, name: str = "fixtures.yaml") -> Fixtures:
     return Fixtures.read(Contract(), file)
 
 
-# A text in the default file, its replacement, and the message for it.
+# In the default file: what is replaced by what, and the message.
 MISTAKES: list[tuple[str, str, str]] = [
     ("{ token: owner-token }", "{}", "users.owner: has no token; add it"),
     ("admin-token", f"'{CANARY} x'", "users.admin.token: must be a bearer token: letters"),
@@ -58,7 +58,7 @@ MISTAKES: list[tuple[str, str, str]] = [
 
 @pytest.mark.parametrize("case", MISTAKES, ids=lambda case: f"{case[1][:20]}: {case[2][:30]}")
 def test_mistake_names_file_place_and_remedy(tmp_path: Path, case: tuple[str, str, str]) -> None:
-    """The error for a mistake names file, place and remedy, without any value."""
+    """A mistake is reported with file, place and remedy, without any value."""
     old, new, message = case
     text = DEFAULT.read_text("utf-8")
     assert old in text
@@ -84,14 +84,14 @@ def test_mistake_names_file_place_and_remedy(tmp_path: Path, case: tuple[str, st
     ],
 )
 def test_file_of_another_kind_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    """The error for a file with another structure names the file and the problem."""
+    """A file that lacks a part is refused, and the error names the part."""
     with pytest.raises(ValueError, match="fixtures") as refused:
         read(tmp_path, text)
     assert str(refused.value).startswith(f"{tmp_path / 'fixtures.yaml'}{message}")
 
 
 def test_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    """The error for a missing file, a folder or a binary file names the cause."""
+    """A missing, a binary or a special file is refused with the cause."""
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "folder").mkdir()
     causes = {"missing": "cannot be read: No such file", "folder": "cannot be read: Is a directory"}
@@ -101,8 +101,8 @@ def test_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         assert str(refused.value).startswith(f"{tmp_path / name}: {why}")
 
 
-def test_unquoted_values_are_text(tmp_path: Path) -> None:
-    """Values such as `no`, 007, 1e3 and dates need no quotes: all are read as text."""
+def test_unquoted_values_are_what_they_look_like(tmp_path: Path) -> None:
+    """`no`, 007, 1e3 and a date need no quotes: every value of the file is text."""
     fixtures = read(
         tmp_path,
         "users: {no: {token: 007}}\n"
@@ -117,8 +117,8 @@ def test_unquoted_values_are_text(tmp_path: Path) -> None:
 
 
 def test_json_is_read_as_well(tmp_path: Path) -> None:
-    """A JSON file is accepted, too, and its mistakes are reported as those in YAML."""
-    document = yaml.load(DEFAULT.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 - it only reads text
+    """A JSON file works, too, with escapes and tabs; its mistakes are reported as in YAML."""
+    document = yaml.load(DEFAULT.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 - it is the safest
     assert Fixtures.read(Contract()) == read(tmp_path, json.dumps(document, indent="\t"), "f.json")
     main = document["workspaces"]["acme"]["configurations"]["main"]
     main["key"] = "tab\tand \u2028 \U0001f600"
@@ -137,7 +137,7 @@ def test_json_is_read_as_well(tmp_path: Path) -> None:
 def test_printed_fixtures_are_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The output of --print-fixtures is valid for --fixtures, and names its schema for editors."""
+    """What --print-fixtures prints can be given to --fixtures, and names its schema for editors."""
     monkeypatch.setattr(sys, "argv", ["flashback_mock", "--print-fixtures"])
     assert main() == 0
     printed = capsys.readouterr().out
@@ -149,12 +149,12 @@ def test_schema_describes_the_default_file() -> None:
     """The schema is valid, and accepts the default file."""
     schema = json.loads(SCHEMA.read_text("utf-8"))
     jsonschema_rs.meta.validate(schema)
-    document = yaml.load(DEFAULT.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 - it only reads text
+    document = yaml.load(DEFAULT.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 - it is the safest
     jsonschema_rs.validate(schema, document, validate_formats=True)
 
 
 def test_tokens_are_described(tmp_path: Path) -> None:
-    """The description of a token has its access to every workspace and its expiry."""
+    """A token is described with its access to every workspace and its expiry."""
     users = "{many: {token: a}, none: {token: b}, later: {token: c, expires: 2999-01-01T00:00:00Z}}"
     members = "x: {members: {many: READ, later: ADMIN}}, y: {members: {many: WRITE}}"
     fixtures = read(tmp_path, f"users: {users}\nworkspaces: {{{members}}}")
@@ -166,7 +166,7 @@ def test_tokens_are_described(tmp_path: Path) -> None:
 
 
 def test_fixtures_of_a_file_are_served(tmp_path: Path) -> None:
-    """A mock with a fixtures file has the users and configurations of the file, and no others."""
+    """The mock starts with the file's users and configurations, and with no others."""
     text = "users: {me: {token: my-token}}\nworkspaces: {w: {configurations: {one: {id: a}}}}"
     read(tmp_path, text)
     with flashback_mock.running(fixtures=tmp_path / "fixtures.yaml") as mock:

@@ -132,6 +132,7 @@ def test_stopping_a_refused_port_leaves_no_socket() -> None:
         time.sleep(0.3)
         assert httpx.get(f"{mock.base_url}/__admin/health", trust_env=False).status_code == 200
         mock.answer_next(fault="refused", duration=60)
+    del mock
     gc.collect()  # pytest fails for a socket that is not closed
 
 
