@@ -86,7 +86,8 @@ class Operation:
                 raise self._unauthorized(request) from None
             raise
         entry.fields = tuple(changes)
-        adopts_id = await self._may_adopt_request_id(request, changes)
+        has_id = "X-Request-Id" in request.headers
+        adopts_id = has_id and await self._may_adopt_request_id(request, changes)
         is_real = not plan.keys() & {"status", "example", "fault"}
         stores = (is_real or "after_update" in plan) and not preferred
         try:
@@ -142,7 +143,7 @@ class Operation:
 
     async def _may_adopt_request_id(self, request: Request, changes: dict[str, str]) -> bool:
         """Return whether X-Request-Id is well-formed and contains no known credential."""
-        given = request.headers.get("X-Request-Id", "")
+        given = request.headers["X-Request-Id"]
         if not REQUEST_ID.fullmatch(given):
             return False
         secrets = {*self._mock.known_tokens, *request.headers.get("Authorization", "").split()}
