@@ -38,7 +38,7 @@ def main() -> int:
         _print(f"# yaml-language-server: $schema={SCHEMA.as_uri()}\n{DEFAULT.read_text('utf-8')}")
         return 0
     logs.to_stderr(options.log_level, options.log_format)
-    # asyncio cancels its main task on SIGINT, unless a shell made background jobs ignore it.
+    # asyncio.run() replaces the default handler only, and background jobs of a shell have none.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:

@@ -65,14 +65,14 @@ async def serving(
         Admin(mock, guard or Guard(), app)
     handler = wrap(app.answer) if wrap else app.answer
     max_body = WRAPPED_BYTES if wrap else mock.contract.max_body_bytes
-    server = Server(handler, app.refuse, max_body)
+    server = Server(listener, handler, app.refuse, max_body)
     is_new = await mock.store.open(mock.fixtures)
     try:
         mock.base_url = base_url(listener)
         mock.close_port = server.close_port
         mock.open_port = server.open_port
         mock.loop = asyncio.get_running_loop()
-        await server.start(listener)
+        await server.start()
         yield is_new
     finally:
         mock.loop = None

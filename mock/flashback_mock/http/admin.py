@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote
 from multidict import CIMultiDict
 
 from flashback_mock.control.calls import UnknownIdError, check_seconds, check_types
-from flashback_mock.control.journal import CRITERIA, MAX_ENTRIES, Entry
+from flashback_mock.control.journal import MAX_ENTRIES, Entry
 from flashback_mock.control.mock import Mock
 from flashback_mock.control.plans import Step
 from flashback_mock.stores import StoreError
@@ -85,7 +85,6 @@ class Admin:
     async def _call(
         self, handler: AdminHandler, request: Request, *raw: str, is_page: bool = False
     ) -> Answer:
-        """Check that the request is admitted, and answer it."""
         try:
             self._guard.check(request, is_page=is_page)
             content = await handler(request, *(unquote(parameter) for parameter in raw))
@@ -145,8 +144,9 @@ class Admin:
 
     async def _wait(self, request: Request) -> Json:
         given = _arguments(_content(request))
-        check_types(given, {**CRITERIA, "count": int, "timeout": float})
-        if given.get("timeout", 0) > MAX_WAIT_SECONDS:
+        timeout = given.get("timeout", 0)
+        check_types({"timeout": timeout}, {"timeout": float})
+        if timeout > MAX_WAIT_SECONDS:
             raise ValueError(f"timeout: must be at most {MAX_WAIT_SECONDS * 1000} milliseconds")
         entries: Any = await _awaited(Mock.wait_for)(self._mock, **given)
         return _log(entries, len(entries))

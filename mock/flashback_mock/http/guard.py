@@ -51,7 +51,8 @@ class Guard:
 
     def is_session(self, given: str) -> bool:
         """Return whether this is the session of the link that the mock prints."""
-        return bool(self.session) and hmac.compare_digest(given.encode(), self.session.encode())
+        received = given.encode("utf-8", "surrogateescape")  # any bytes
+        return bool(self.session) and hmac.compare_digest(received, self.session.encode())
 
     def _has_session(self, cookies: str) -> bool:
         found = re.search(f"(?:^|; *){self.cookie}=([^; ]*)", cookies)

@@ -76,27 +76,28 @@ class Server:
     """Serves a request handler on a listening socket."""
 
     def __init__(
-        self, handler: Handler, refuse: Callable[[Request, HttpError], Answer], max_body: int
+        self,
+        listener: socket.socket,
+        handler: Handler,
+        refuse: Callable[[Request, HttpError], Answer],
+        max_body: int,
     ) -> None:
         """Read bodies of up to `max_body` bytes; `refuse` answers unparsable requests."""
+        self._listener = listener
         self._handler = handler
         self._refuse = refuse
         self._max_body = max_body
         self._stopping = asyncio.Event()
         self._manager = web.Server(self._serve)
-        self._listener: socket.socket | None = None
-        self._address: Any = None
         self._asyncio_server: asyncio.Server | None = None
         self._port = asyncio.Lock()  # held while the port is opened or closed
         self._opening: asyncio.Task[None] | None = None  # while the port is closed
 
-    async def start(self, listener: socket.socket) -> None:
+    async def start(self) -> None:
         """Accept connections."""
         loop = asyncio.get_running_loop()
-        self._listener = listener
-        self._address = listener.getsockname()
         self._asyncio_server = await loop.create_server(
-            self._connect, sock=listener, backlog=BACKLOG
+            self._connect, sock=self._listener, backlog=BACKLOG
         )
 
     async def stop(self) -> None:
@@ -106,8 +107,7 @@ class Server:
             self._opening.cancel()
         if self._asyncio_server:
             self._asyncio_server.close()
-        if self._listener:
-            self._listener.close()
+        self._listener.close()
         self._manager.pre_shutdown()
         await self._manager.shutdown(STOP_SECONDS)
 
@@ -116,13 +116,14 @@ class Server:
         async with self._port:
             if self._opening:
                 self._opening.cancel()
-            elif self._asyncio_server and self._listener:
+            elif self._asyncio_server:
+                address = self._listener.getsockname()
                 self._asyncio_server.close()
                 self._listener.close()
                 for connection in cast("list[Connection]", self._manager.connections):
                     connection.close()  # accepts no more requests
                     connection.close_when_idle(connection.answered)
-                self._listener = await _reserve(self._listener.family, self._address)
+                self._listener = await _reserve(self._listener.family, address)
             self._opening = asyncio.create_task(self._open_later(seconds))
 
     async def open_port(self) -> None:
@@ -139,9 +140,8 @@ class Server:
 
     async def _open(self) -> None:
         self._opening = None
-        if self._listener:
-            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            await self.start(self._listener)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        await self.start()
 
     def _connect(self) -> Connection:
         connection = Connection(
