@@ -1,4 +1,4 @@
-"""What templates need beyond the generator's own data: constraints, parameters' schemas, prose."""
+"""The functions that templates call: rules of a schema, schemas of parameters, wrapped text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Usual names that differ from the HTTP phrase, or phrases that differ by Python version.
+# Common names that differ from the HTTP phrase, and phrases that depend on the Python version.
 _PHRASES = {
     401: "Authentication",
     403: "Permission Denied",
@@ -41,7 +41,7 @@ _RULES = {
 
 
 def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[str, Any]:
-    """Return what templates can call; `escape` makes text of the contract safe for docstrings."""
+    """Return the functions by name. `escape` makes text of the contract safe for docstrings."""
 
     def prose(text: Any, width: int, indent: int = 0) -> str:
         paragraphs = escape(text).split("\n\n")
@@ -58,7 +58,7 @@ def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[st
 
     def secured(endpoint: Any) -> bool:
         _, operation = declaration(contract, endpoint)
-        # The generator ignores the root's security.
+        # The generator ignores `security` at the root of a contract.
         return bool(operation.get("security", contract.get("security", [])))
 
     return {
@@ -73,7 +73,7 @@ def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[st
 
 
 def error_name(status: str | int) -> str:
-    """Return the name of a status's exception: its HTTP phrase, as NotFoundError."""
+    """Return the name of the error class of a status, such as NotFoundError."""
     number = int(status)
     try:
         phrase = _PHRASES.get(number) or HTTPStatus(number).phrase
@@ -83,16 +83,16 @@ def error_name(status: str | int) -> str:
 
 
 def wrapped(paragraph: str, width: int, indent: int) -> str:
-    """Return the paragraph in lines of at most this width, all but the first indented."""
+    """Return the paragraph wrapped at this width. All lines but the first are indented."""
     text = " ".join(paragraph.split())
     lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
     return f"\n{' ' * indent}".join(lines)
 
 
 def rule(prop: Any, schema: Any) -> str:
-    """Return the source of a fields.Rule: a property's type, and what its schema says.
+    """Return the source code of a `fields.Rule` for the property.
 
-    The schema is a mapping or the generator's Schema.
+    The schema is a mapping or a Schema of the generator.
     """
     kind = prop.class_info.name if hasattr(prop, "values") else _KINDS.get(type(prop).__name__)
     arguments = [kind] if kind else []
@@ -105,7 +105,7 @@ def rule(prop: Any, schema: Any) -> str:
 
 
 def declaration(contract: dict[str, Any], endpoint: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the path item and the operation that an endpoint was made from."""
+    """Return the path item and the operation of an endpoint."""
     shape = shape_of(endpoint.path.get_untrusted_value())
     for path, item in contract["paths"].items():
         if shape_of(path) == shape and endpoint.method in item:
@@ -114,21 +114,21 @@ def declaration(contract: dict[str, Any], endpoint: Any) -> tuple[dict[str, Any]
 
 
 def shape_of(path: str) -> str:
-    """Return the path without the names of its parameters, which the generator changes."""
+    """Return the path without the names of its parameters, since the generator renames them."""
     return re.sub(r"\{.*?\}", "{}", path)
 
 
 def parameter(contract: dict[str, Any], endpoint: Any, prop: Any) -> dict[str, Any]:
-    """Return a parameter as the contract has it, as the generator does not keep its schema."""
+    """Return the contract's declaration of a parameter, whose schema the generator drops."""
     item, operation = declaration(contract, endpoint)
-    # An operation's own parameter comes before the path item's of the same name.
+    # A parameter of the operation overrides the path item's parameter with the same name.
     listed = [*operation.get("parameters", []), *item.get("parameters", [])]
     found = [resolved(contract, given) for given in listed]
     return next(given for given in found if given["name"] == prop.name)
 
 
 def resolved(contract: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
-    """Return what a reference to a component refers to; anything else unchanged."""
+    """Return the component that a reference refers to; return other values unchanged."""
     if "$ref" not in value:
         return value
     *_, kind, name = value["$ref"].split("/")

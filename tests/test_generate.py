@@ -1,4 +1,4 @@
-"""scripts/generate: its output depends on the contract only; drift and bad contracts are errors."""
+"""scripts/generate generates a client from any contract; drift and invalid contracts are errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TEMPLATES = sorted(template.name for template in generate.TEMPLATES.iterdir())
 
 WORKSPACE = {"type": "string", "pattern": "^[/a-z0-9]+$", "x-rule": "must be lower case"}
-# A second operation: another method, body, parameters and statuses than the first one has.
+# A second operation, whose method, body, parameters and statuses differ from those of the first.
 CREATE: dict[str, Any] = {
     "operationId": "createApiKey",
     "tags": ["Keys"],
@@ -124,19 +124,19 @@ assert client.update_ai_llm and not answers
 
 
 def document() -> Any:
-    """The contract as data."""
+    """Return the contract."""
     return yaml.safe_load(generate.CONTRACT.read_text(encoding="utf-8"))
 
 
 def written(contract: Any, folder: Path) -> Path:
-    """A file with this contract."""
+    """Write the contract to a file; return its path."""
     path = folder / "openapi.yaml"
     path.write_text(yaml.safe_dump(contract), encoding="utf-8")
     return path
 
 
 def second_contract(folder: Path) -> Path:
-    """The contract with two more operations, and security at its root instead of on each."""
+    """Write the contract with two more operations, and with security at its root."""
     contract = document()
     item = contract["paths"]["/ai/llm/{id}"]
     get = {"operationId": "getAiLlm", "tags": ["AI LLM"], "summary": "Get a configuration"}
@@ -150,8 +150,8 @@ def second_contract(folder: Path) -> Path:
     return written(contract, folder)
 
 
-def test_a_second_operation_gets_the_same_client(tmp_path: Path) -> None:
-    """A POST with a body, query parameters and a 409, and a GET, need no change of a template."""
+def test_templates_support_other_operations(tmp_path: Path) -> None:
+    """A POST with a body and query parameters, and a GET, need no change of a template."""
     generate.generate(second_contract(tmp_path), tmp_path / "flashback_client")
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", CALLS],
@@ -165,15 +165,15 @@ def test_a_second_operation_gets_the_same_client(tmp_path: Path) -> None:
 
 
 def test_every_module_is_marked_as_generated() -> None:
-    """The first line names the generator and the contract."""
+    """The first line of each module names the command and the contract."""
     firsts = {
         path.read_text(encoding="utf-8").splitlines()[0] for path in generate.OUTPUT.rglob("*.py")
     }
     assert firsts == {generate.MARK.strip()}
 
 
-def test_docstrings_say_what_the_contract_says() -> None:
-    """A parameter's own description, reflowed."""
+def test_descriptions_of_the_contract_are_docstrings() -> None:
+    """The description of a parameter is in the docstring of its method, wrapped at 100 columns."""
     texts = {path.name: path.read_text("utf-8") for path in generate.OUTPUT.rglob("*.py")}
     assert [name for name, text in texts.items() if text.count('"""') == 0] == []
     assert "id: Unique identifier of the AI LLM configuration." in texts["client.py"]
@@ -182,8 +182,8 @@ def test_docstrings_say_what_the_contract_says() -> None:
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_every_template_overrides_one_of_the_generator(name: str) -> None:
-    """A misspelled override is silently ignored; one that no longer differs is noise."""
+def test_every_template_overrides_a_template_of_the_generator(name: str) -> None:
+    """The generator ignores an override with a misspelled name without a warning."""
     upstream = files("openapi_python_client") / "templates" / name
     assert upstream.is_file()
     ours = (generate.TEMPLATES / name).read_text(encoding="utf-8")
@@ -193,7 +193,7 @@ def test_every_template_overrides_one_of_the_generator(name: str) -> None:
 
 @pytest.fixture
 def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the generated folder, which the command reads and writes instead."""
+    """Return a copy of the generated folder, which the command uses instead."""
     copied = tmp_path / "flashback_client"
     shutil.copytree(generate.OUTPUT, copied, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(generate, "OUTPUT", copied)
@@ -201,17 +201,14 @@ def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str) -> int:
-    """Run the command; return its exit status."""
+    """Run the command and return its exit status."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(sys, "argv", ["scripts/generate", *arguments])
         return generate.main()
 
 
 def test_drift_is_shown_and_removed(generated: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """--check shows a changed, a missing and an extra file and exits with 1; writing ends that.
-
-    What is written is the committed folder, byte for byte.
-    """
+    """--check shows changed, missing and extra files; without it, the command restores them."""
     committed = generate.files(generated)
     (generated / "errors.py").write_text("changed\n", encoding="utf-8")
     (generated / "py.typed").unlink()
@@ -240,14 +237,14 @@ def test_drift_is_shown_and_removed(generated: Path, capsys: pytest.CaptureFixtu
         ),
     ],
 )
-def test_an_unreadable_contract_exits_2(
+def test_invalid_contract_is_an_error(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     contract: bytes | None,
     problem: str,
 ) -> None:
-    """A contract without a possible client is one message and status 2."""
+    """The command prints one message and exits with 2."""
     path = tmp_path / "openapi.yaml"
     monkeypatch.setattr(generate, "CONTRACT", path)
     if contract is not None:
@@ -257,7 +254,7 @@ def test_an_unreadable_contract_exits_2(
 
 
 def test_warning_of_the_generator_is_an_error(tmp_path: Path) -> None:
-    """An operation that would be left out of the client stops the generation."""
+    """The generation fails if the generator would leave out an operation."""
     contract = yaml.safe_load(second_contract(tmp_path).read_text(encoding="utf-8"))
     post = contract["paths"]["/workspaces/{workspaceId}/keys"]["post"] = copy.deepcopy(CREATE)
     post["requestBody"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
@@ -277,8 +274,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("schema", "problem"), REFUSED)
-def test_unusable_schema_is_named(tmp_path: Path, schema: dict[str, Any], problem: str) -> None:
-    """Place, problem and what to do, where the generator would crash or write broken code."""
+def test_error_of_an_unsupported_schema_names_its_place(
+    tmp_path: Path, schema: dict[str, Any], problem: str
+) -> None:
+    """The error says where the problem is and what to do."""
     contract = document()
     contract["components"]["schemas"]["UpdateAiLlmRequest"]["properties"]["zzField"] = schema
     with pytest.raises(generate.GenerationError) as caught:
@@ -286,8 +285,8 @@ def test_unusable_schema_is_named(tmp_path: Path, schema: dict[str, Any], proble
     assert problem in str(caught.value)
 
 
-def test_parameter_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    """A reference to a missing parameter is refused by its name."""
+def test_error_of_a_missing_parameter_names_it(tmp_path: Path) -> None:
+    """The generation fails for a reference to a parameter that does not exist."""
     contract = document()
     put = contract["paths"]["/ai/llm/{id}"]["put"]
     put["parameters"] = [{"$ref": "#/components/parameters/ZzId"}]

@@ -1,10 +1,10 @@
-"""Rotate the credentials of AI providers that Flashback stores, once or on a schedule.
+"""Rotate the credentials of AI providers in Flashback, once or on a schedule.
 
     python rotate.py plan.toml                  # once
     python rotate.py plan.toml --every 86400    # every day, until SIGTERM
 
-The token is $FLASHBACK_TOKEN. Exit status: 0 if the last round rotated everything, 1 if it did
-not, 2 if it could not start.
+The token is $FLASHBACK_TOKEN. The exit status is 0 if the last round rotated everything, 1 if it
+did not, and 2 if the script could not start.
 """
 
 import argparse
@@ -23,7 +23,7 @@ Source = Callable[[str], str]
 
 
 class Rotation(NamedTuple):
-    """A configuration, and the source of each new credential, such as `env:NAME`."""
+    """A configuration, and the sources of its new credentials, such as `env:NAME`."""
 
     id: str
     label: str
@@ -31,7 +31,7 @@ class Rotation(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The result of a rotation: rotated, failed, or unknown when it may have been applied."""
+    """The result of a rotation: rotated, failed, or unknown if it may have been applied."""
 
     result: str
     label: str
@@ -39,16 +39,16 @@ class Outcome(NamedTuple):
 
 
 def from_file(path: str) -> str:
-    """Return the credential in a file, such as one that a secret store mounts."""
+    """Return the content of a file, such as a mounted secret."""
     return Path(path).read_text("utf-8").removesuffix("\n")
 
 
-# Add yours: a secret store, or the provider's own API that issues a new one.
+# Add your own sources: a secret store, or a provider's API that issues credentials.
 SOURCES: dict[str, Source] = {"env": os.environ.__getitem__, "file": from_file}
 
 
 def read_plan(path: Path) -> list[Rotation]:
-    """Return the rotations of a TOML file; raise `OSError` or `ValueError`."""
+    """Return the rotations of a TOML file; raise OSError or ValueError."""
     plan: list[Rotation] = []
     for entry in tomllib.loads(path.read_text("utf-8")).get("rotation", []):
         origins = {field: entry[field] for field in ("key", "secret") if field in entry}
@@ -61,14 +61,14 @@ def read_plan(path: Path) -> list[Rotation]:
 
 
 def rotate(rotation: Rotation, flashback: FlashbackClient) -> Outcome:
-    """Rotate, and return the result; raise nothing, so that the other rotations continue."""
+    """Return the result of the rotation. Errors do not stop the other rotations."""
     try:
         new = {field: _obtain(origin) for field, origin in rotation.origins.items()}
         key = new.get("key", UNSET)
         secret = new.get("secret", UNSET)
         flashback.update_ai_llm(rotation.id, key=key, secret=secret)
     except errors.FlashbackError as error:
-        # Unknown: keep the old credential valid at the provider, and rotate again.
+        # If the result is unknown, keep the old credential valid at the provider, and rotate again.
         result = "unknown" if error.maybe_applied else "failed"
         return Outcome(result, rotation.label, str(error))
     except LookupError as error:
@@ -77,7 +77,7 @@ def rotate(rotation: Rotation, flashback: FlashbackClient) -> Outcome:
 
 
 def _obtain(origin: str) -> str:
-    """Return the new credential; raise `LookupError` without quoting the source."""
+    """Return the new credential; raise LookupError without the text of the source's error."""
     kind, _, name = origin.partition(":")
     try:
         return SOURCES[kind](name)
@@ -88,13 +88,16 @@ def _obtain(origin: str) -> str:
 def report(outcomes: Sequence[Outcome]) -> str:
     """Return the outcomes as a table, with totals."""
     width = max((len(outcome.label) for outcome in outcomes), default=0)
-    rows = [f"{o.result:<8} {o.label:<{width}}  {o.detail}".rstrip() for o in outcomes]
-    rotated = sum(outcome.result == "rotated" for outcome in outcomes)
-    return "\n".join([*rows, f"{rotated} of {len(outcomes)} rotated"])
+    lines: list[str] = []
+    rotated = 0
+    for outcome in outcomes:
+        lines.append(f"{outcome.result:<8} {outcome.label:<{width}}  {outcome.detail}".rstrip())
+        rotated += outcome.result == "rotated"
+    return "\n".join([*lines, f"{rotated} of {len(outcomes)} rotated"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Rotate as given on the command line; return the exit status."""
+    """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(description="Rotate credentials of AI providers.")
     parser.add_argument("plan", type=Path, help="TOML file such as plan.toml")
     parser.add_argument("--every", type=float, metavar="SECONDS", help="repeat at this interval")

@@ -1,4 +1,4 @@
-"""rotate.py against the mock: success, and each kind of failure."""
+"""Test rotate.py against the mock: success, and each kind of failure."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ def new_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 def output(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> Callable[[], str]:
-    """Return the output since the last call; fail if it contains a credential."""
+    """Return a function that returns the new output, which must not contain a credential."""
 
     def output() -> str:
         text = "".join([*capsys.readouterr(), caplog.text])
@@ -44,8 +44,9 @@ def output(
 
 
 def test_every_credential_is_rotated(flashback_mock: Mock, output: Callable[[], str]) -> None:
-    """Each configuration has its new credentials; all other fields are unchanged."""
-    main, sibling = flashback_mock.ids["main"], flashback_mock.ids["sibling"]
+    """Each configuration gets its new credentials, and no other field changes."""
+    main = flashback_mock.ids["main"]
+    sibling = flashback_mock.ids["sibling"]
     assert rotate.main([PLAN]) == 0
     assert output().endswith("rotated  Anthropic in staging\n2 of 2 rotated\n")
     flashback_mock.assert_updated(main, name="OpenAI in production", secret="new-openai-secret")
@@ -72,10 +73,10 @@ def test_one_failure_does_not_stop_the_others(
         (500, 3, "500 Failed to update AI LLM configuration (3 attempts"),
     ],
 )
-def test_refusal_is_a_failure(
+def test_rejected_update_is_a_failure(
     flashback_mock: Mock, output: Callable[[], str], status: int, attempts: int, why: str
 ) -> None:
-    """Each documented error is reported in the service's words."""
+    """Each documented error is reported with the message of the service."""
     flashback_mock.answer_next(status=status, times=attempts)
     assert rotate.main([PLAN]) == 1
     report = output()
@@ -86,7 +87,7 @@ def test_refusal_is_a_failure(
 
 @pytest.mark.parametrize("fault", ["timeout", "reset", "truncated", "malformed"])
 def test_lost_response_leaves_the_result_unknown(flashback_mock: Mock, fault: Fault) -> None:
-    """An update whose response is lost may have been applied: neither failed nor rotated."""
+    """An update whose response is lost may have been applied."""
     flashback_mock.answer_next(fault=fault, after_update=True)
     with FlashbackClient(timeout=0.5, max_retries=0) as flashback:
         outcome = rotate.rotate(rotate.read_plan(Path(PLAN))[0], flashback)
@@ -94,8 +95,8 @@ def test_lost_response_leaves_the_result_unknown(flashback_mock: Mock, fault: Fa
     assert flashback_mock.reveals(flashback_mock.ids["main"], secret="new-openai-secret")
 
 
-def test_refusal_after_a_lost_response_is_also_unknown(flashback_mock: Mock) -> None:
-    """The first attempt was applied, the second one refused: the new secret must be kept."""
+def test_rejection_after_a_lost_response_leaves_the_result_unknown(flashback_mock: Mock) -> None:
+    """The first attempt was applied although the second one was rejected."""
     flashback_mock.answer_next(fault="reset", after_update=True)
     flashback_mock.answer_next(status=403)
     with FlashbackClient() as flashback:
@@ -107,17 +108,10 @@ def test_refusal_after_a_lost_response_is_also_unknown(flashback_mock: Mock) -> 
     assert flashback_mock.reveals(flashback_mock.ids["main"], secret="new-openai-secret")
 
 
-def test_transient_failure_is_retried(flashback_mock: Mock) -> None:
-    """The client retries a request that failed once."""
-    flashback_mock.answer_next(fault="reset")
-    assert rotate.main([PLAN]) == 0
-    assert [entry.fault for entry in flashback_mock.requests] == ["reset", "", ""]
-
-
 def test_failing_source_does_not_stop_the_others(
     flashback_mock: Mock, output: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the source of a credential fails, nothing is sent and its error text is not shown."""
+    """Nothing is sent for that configuration, and the text of the error is not shown."""
 
     def issue(name: str) -> str:
         if name == "NEW_OPENAI_SECRET":
@@ -134,8 +128,8 @@ def test_failing_source_does_not_stop_the_others(
     "more", ["", "# no credential", "secrt = 'env:X'", "key = 'env:X'\nsecrt = 'env:X'", "["]
 )
 @pytest.mark.usefixtures("flashback_mock")
-def test_invalid_plan_is_one_line(tmp_path: Path, output: Callable[[], str], more: str) -> None:
-    """An invalid plan is rejected before anything is sent."""
+def test_invalid_plan_is_an_error(tmp_path: Path, output: Callable[[], str], more: str) -> None:
+    """The script prints one line and sends nothing."""
     file = tmp_path / "plan.toml"
     file.write_text(f"[[rotation]]\nid = 'x'\nlabel = 'x'\n{more}\n" if more else "")
     assert rotate.main([str(file)]) == 2
@@ -143,7 +137,7 @@ def test_invalid_plan_is_one_line(tmp_path: Path, output: Callable[[], str], mor
 
 
 def test_schedule_runs_until_stopped(flashback_mock: Mock) -> None:
-    """With --every it rotates repeatedly; SIGTERM stops it after the current round."""
+    """With --every, the script repeats the rotation until SIGTERM."""
     command = [sys.executable, str(HERE / "rotate.py"), PLAN, "--every", "0.1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         while len(flashback_mock.requests) < 4 and process.poll() is None:

@@ -1,4 +1,4 @@
-"""What every generated client runs on: retries, deadlines, connections, redaction and errors.
+"""The implementation behind the generated client: connections, retries, deadlines and errors.
 
-It knows no contract. Users import the generated package, which re-exports what they need.
+It does not know the contract. Import the generated package, which re-exports what you need.
 """

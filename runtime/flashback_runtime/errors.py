@@ -1,4 +1,4 @@
-"""Base classes of the errors that a call can raise. The generated package adds one per status."""
+"""The base classes of errors. The generated package adds one class per documented status."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any, Self, cast
 
 
 class Headers(dict[str, str]):
-    """Headers of a response by name in lower case; lookups accept any case."""
+    """Response headers. The keys are in lower case; lookups ignore case."""
 
     def __getitem__(self, name: str) -> str:
         return super().__getitem__(name.lower())
 
     def __contains__(self, name: object) -> bool:
-        return super().__contains__(name.lower() if isinstance(name, str) else name)
+        return isinstance(name, str) and super().__contains__(name.lower())
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the value of the header, or the default."""
@@ -21,15 +21,15 @@ class Headers(dict[str, str]):
 
 
 class FlashbackError(Exception):
-    """Any failure of a call. Can be copied and pickled, and holds no credential.
+    """The base class of all errors. They can be copied and pickled, and contain no credential.
 
     Attributes:
-        method, url: the request, without its body.
+        method: the HTTP method of the request.
+        url: the URL of the request.
         path: the path of the operation.
-        attempts: how often the request was sent.
-        maybe_applied: whether the update may have been applied, since at least one attempt got no
-            complete, documented response. Keep what you replaced, and send
-            the same call again.
+        attempts: the number of requests that were sent.
+        maybe_applied: whether the update may have been applied although the call failed. If so,
+            keep the old values and repeat the call.
 
     """
 
@@ -40,7 +40,7 @@ class FlashbackError(Exception):
     maybe_applied: bool = False
 
     def __init__(self, text: str = "", facts: object = None) -> None:
-        """Keep text and facts in `args`, from which task queues and pickle rebuild the error."""
+        """Keep both arguments in `args`, from which pickle and task queues rebuild the error."""
         known: dict[str, Any] = {}
         if isinstance(facts, Mapping):
             known.update(cast("Mapping[str, Any]", facts))
@@ -56,46 +56,53 @@ class FlashbackError(Exception):
 
 
 class ArgumentError(FlashbackError, ValueError):
-    """An argument breaks the contract, or a setting cannot be used; nothing was sent."""
+    """An argument breaks the contract, or a setting is invalid. Nothing was sent.
+
+    `field` is the name of the argument.
+    """
 
     field: str = ""
 
     @classmethod
     def about(cls, field: str, problem: str) -> Self:
-        """Return the error of this argument, whose text is the name and the problem."""
+        """Return the error whose text is the name of the argument and the problem."""
         return cls(f"{field} {problem}", {"field": field})
 
 
 class ArgumentTypeError(ArgumentError, TypeError):
-    """An argument has a wrong type."""
+    """An argument has the wrong type."""
 
 
 class ApiConnectionError(FlashbackError):
-    """No complete response was received; `maybe_applied` says whether the request was sent.
-
-    `__cause__` is what the HTTP library raised.
-    """
+    """No complete response was received. `__cause__` is the exception of the HTTP library."""
 
 
 class ApiTimeoutError(ApiConnectionError):
-    """The time limit of the call or of its last attempt passed."""
+    """The call or its last attempt timed out."""
 
 
 class ResponseError(FlashbackError):
-    """A response that is not the documented success. Credentials in it are masked."""
+    """The service did not return the documented success.
+
+    Attributes:
+        status_code: the status of the response.
+        message: the service's explanation for people.
+        request_id: the service's ID of the request.
+        retry_after: the number of seconds to wait before the next call.
+        headers: the headers of the response, with credentials redacted.
+        body: the first 64 KiB of the body, with credentials redacted.
+
+    """
 
     status_code: int = 0
-    #: What the service says went wrong, for people.
     message: str | None = None
     request_id: str | None = None
-    #: Seconds that the service asks to wait before the next call.
     retry_after: float | None = None
     headers: Headers = Headers()
-    #: At most 64 KiB of the body.
     body: bytes = b""
 
     def __init__(self, text: str = "", facts: object = None) -> None:
-        """Keep the facts as plain JSON values in `args`."""
+        """Accept facts of JSON types only: the body is Latin-1 text, the headers are a dict."""
         super().__init__(text, facts)
         self.headers = Headers(self.headers)
         body: object = self.body
@@ -104,20 +111,20 @@ class ResponseError(FlashbackError):
 
 
 class ResponseDecodeError(ResponseError):
-    """The response reports success, but its body is not what the contract documents."""
+    """The status is a success, but the body is not what the contract documents."""
 
 
 class ApiStatusError(ResponseError):
-    """The service answered with a status that is not a success."""
+    """The status of the response is not a success."""
 
 
 class ServerError(ApiStatusError):
-    """Any 5xx."""
+    """The status is 500 or higher."""
 
 
 class UnexpectedStatusError(ApiStatusError):
-    """A status that the contract does not document, redirects included."""
+    """The contract does not document the status. Redirects are not followed."""
 
 
 class UnexpectedServerError(UnexpectedStatusError, ServerError):
-    """A 5xx that the contract does not document, such as 502 of a proxy."""
+    """The contract does not document the status, and it is 500 or higher, such as 502."""

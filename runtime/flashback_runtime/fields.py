@@ -1,4 +1,4 @@
-"""Values of fields and parameters: UNSET, boxes for credentials, and the rules of a contract."""
+"""The values of fields and parameters: UNSET, boxes for credentials, and the contract's rules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ U = TypeVar("U")
 
 
 class Unset(Enum):
-    """The type of UNSET: a field that is left out. Copies are the same instance."""
+    """The type of UNSET, the value of a field that is not sent.
+
+    It is an enum, so that copies and unpickled objects are the same instance.
+    """
 
     UNSET = "UNSET"
 
@@ -40,20 +43,25 @@ def box(value: str | Secret) -> Secret: ...
 @overload
 def box(value: str | Secret | Unset) -> Secret | Unset: ...
 def box(value: str | Secret | Unset) -> Secret | Unset:
-    """Return the value in a box; UNSET and boxes stay as they are.
+    """Return the value in a box; return UNSET and boxes unchanged.
 
-    A value of a wrong type is boxed as well: it may still be a credential.
+    Values of a wrong type are boxed too, since they may contain a credential.
     """
-    return value if isinstance(value, (Secret, Unset)) else Secret(value)
+    return value if isinstance(value, (Secret, Unset)) else Secret(plain(value))
+
+
+def plain(value: Any) -> Any:
+    """Return a member of a string enum as its text, and anything else unchanged."""
+    return str.__str__(value) if isinstance(value, str) else value
 
 
 def box_values(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, Any]:
-    """Return a copy with the values of these names in boxes; by default all values.
+    """Return a copy of the mapping with the values of these names, or all values, in boxes.
 
-    Anything but a mapping is returned as it is.
+    Return UNSET unchanged, and any value of a wrong type in a box.
     """
     if not isinstance(mapping, Mapping):
-        return mapping
+        return cast("U", box(cast("Any", mapping)))
     boxed = dict(cast("Mapping[str, Any]", mapping))
     for name in boxed if names is None else boxed.keys() & set(names):
         boxed[name] = box(boxed[name])
@@ -61,9 +69,9 @@ def box_values(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, 
 
 
 class Rule:
-    """What the contract says about one value. Its errors name the rule, never the value."""
+    """The rules that the contract has for one value. Its errors do not show the value."""
 
-    def __init__(  # by hand: attrs would add a millisecond to the import
+    def __init__(  # written by hand, since attrs would add a millisecond to the import
         self,
         kind: type[object] = object,
         *,
@@ -85,14 +93,14 @@ class Rule:
         self.const = const
 
     def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
-        """Check a field of a model, as attrs validators do."""
+        """Check a field of a model, as attrs calls its validators."""
         if value is not UNSET:
             self.check(attribute.name, value)
 
     def check(self, name: str, value: object) -> None:
-        """Raise ArgumentError when the value breaks the rule.
+        """Raise ArgumentError if the value breaks a rule.
 
-        The frame that raises holds no revealed credential.
+        The frame that raises holds a credential only in its box.
         """
         if problem := self._wrong_type(_revealed(value)):
             raise ArgumentTypeError.about(name, problem)
@@ -100,13 +108,13 @@ class Rule:
             raise ArgumentError.about(name, problem)
 
     def _wrong_type(self, value: object) -> str | None:
-        kinds: tuple[type[object], ...] = (self.kind,)
+        accepted: tuple[type[object], ...] = (self.kind,)
         if self.kind is float:
-            kinds = (int, float)
+            accepted = (int, float)
         elif issubclass(self.kind, Enum):
-            kinds = (str,)  # not every text is a member, see below
+            accepted = (str,)  # _broken_text checks whether the text is a member
         is_bool_for_number = isinstance(value, bool) and self.kind in {int, float}
-        if isinstance(value, kinds) and not is_bool_for_number:
+        if isinstance(value, accepted) and not is_bool_for_number:
             return None
         kind = "number" if self.kind is float else self.kind.__name__
         hint = "; leave it out instead" if value is None else ""
@@ -115,9 +123,10 @@ class Rule:
     def _broken_rule(self, value: object) -> str | None:
         if self.const is not UNSET and (type(value), value) != (type(self.const), self.const):
             return f"must be {self.const!r}"
-        if isinstance(value, (str, list)):
-            text = cast("str", value)
-            return self._broken_length(len(text)) or self._broken_text(text)
+        if isinstance(value, str):
+            return self._broken_length(len(value)) or self._broken_text(value)
+        if isinstance(value, list):
+            return self._broken_length(len(cast("list[object]", value)))
         if isinstance(value, (int, float)) and value < self.minimum:
             return f"must be at least {self.minimum}"
         if isinstance(value, (int, float)) and value > self.maximum:
@@ -131,14 +140,12 @@ class Rule:
             return f"must be at most {self.max_length} long, not {length}"
         return None
 
-    def _broken_text(self, text: object) -> str | None:
-        if not isinstance(text, str):
-            return None
+    def _broken_text(self, text: str) -> str | None:
         if issubclass(self.kind, Enum) and not isinstance(text, self.kind):
             return f"must be one of {', '.join(str(member.value) for member in self.kind)}"
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
-        # fullmatch, since `$` accepts a line break at the end
+        # `fullmatch`, since `$` also matches before a line break at the end.
         if self.pattern is not None and not re.fullmatch(self.pattern, text):
             return self.words or f"must match {self.pattern}"
         return None
@@ -149,9 +156,9 @@ def _revealed(value: object) -> object:
 
 
 def segment(name: str, value: object, rule: Rule) -> str:
-    """Return the value as one segment of a path, percent-encoded; raise ArgumentError."""
+    """Return the value as one percent-encoded segment of a path; raise ArgumentError."""
     rule.check(name, value)
-    text = str(value)
+    text = str(plain(value))
     if text in {"", ".", ".."}:
         raise ArgumentError.about(name, "must not be empty, '.' or '..', which change the path")
     return quote(text, safe="")

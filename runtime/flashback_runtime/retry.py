@@ -1,6 +1,7 @@
 """The retry policy: which outcomes are retried, when, and how a call ends.
 
-No retry library: the deadline, Retry-After and the second token would still be decided here.
+A retry library would not help: the deadline, Retry-After and the renewal of a token would still
+be decided here.
 """
 
 from __future__ import annotations
@@ -9,11 +10,10 @@ import logging
 import random
 import time
 from math import inf
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
 
-from .calls import Call, Failure, Response, printable
-from .connections import IO, Connections
-from .deadlines import TimeLimitError
+from .attempt import attempt
+from .calls import Call, Failure, Response, RunningCall, printable
 from .errors import (
     ApiConnectionError,
     ApiTimeoutError,
@@ -21,170 +21,137 @@ from .errors import (
     FlashbackError,
     ResponseDecodeError,
 )
-from .exchange import attempt
-from .secrets import Secret, redact, secrets_in
-from .settings import Settings, checked_token
+from .secrets import Secret
+from .settings import checked_token
+from .transport import TimeLimitError
 
-P = TypeVar("P")
-E = TypeVar("E", bound=FlashbackError)
 Outcome = Response[Any] | Failure
 
 RETRIED_STATUSES: Final = frozenset({408, 429, *range(500, 600)})
-_FIRST_BACKOFF: Final = 0.5  # seconds at most before the first retry, doubled for each further one
-_MAX_BACKOFF: Final = 8.0
-_MAX_WAIT: Final = 3600.0  # seconds of Retry-After, where the call has no deadline
+_FIRST_BACKOFF: Final = 0.5  # seconds; the maximum wait before the first retry, doubled each time
+_MAX_BACKOFF: Final = 8.0  # seconds
+_MAX_WAIT: Final = 3600.0  # seconds; the longest Retry-After that a call without deadline waits for
 _NOT_SENT: Final = Failure(
     "the time limit passed before the request was sent", None, timed_out=True, sent=False
 )
 
 
-async def send(call: Call[Any, P], settings: Settings, connections: Connections) -> Response[P]:
+async def send(running: RunningCall) -> Response[Any]:
     """Return the response of any status; raise ApiConnectionError or ResponseDecodeError.
 
     Lost connections, 408, 429 and 5xx are retried if the operation is idempotent or the request
-    was not sent; a 401 is retried once, if the token is a function that then returns another one.
+    was not sent. A 401 is retried once if a token function then returns a different token.
     """
-    io = connections.io
-    progress = _Progress(call, settings)
-    deadline = progress.started + settings.timeout
+    call = running.call
     outcome: Outcome = _NOT_SENT
-    token: Secret | None = None
-    renewable = call.secured and callable(settings.token)
-    if call.secured:
-        token = progress.know(await _current_token(settings, io, deadline))
-    while time.monotonic() < deadline and (token is not None or not call.secured):
-        limit = progress.attempt_limit(deadline)
-        outcome = await attempt(call, settings, connections, token, limit)
-        progress.note(outcome)
-        if renewable and isinstance(outcome, Response) and outcome.status_code == 401:
-            renewable = False
-            refused = token
-            token = progress.know(await _renewed_token(progress, io, deadline))
-            if token != refused:
+    token = await _token(running) if call.secured else None
+    can_renew_token = call.secured and callable(running.settings.token)
+    while time.monotonic() < running.deadline and (token is not None or not call.secured):
+        outcome = await attempt(running, token, _attempt_limit(running))
+        running.maybe_applied |= _may_be_applied(call, outcome)
+        if can_renew_token and isinstance(outcome, Response) and outcome.status_code == 401:
+            can_renew_token = False
+            rejected = token
+            token = await _renewed_token(running)
+            if token != rejected:
                 continue
-        delay = progress.delay(outcome)
-        if delay is None or delay >= min(_MAX_WAIT, deadline - time.monotonic()):
+        delay = _delay(running, outcome)
+        if delay is None or delay >= min(_MAX_WAIT, running.deadline - time.monotonic()):
             break
-        progress.retries += 1
-        progress.log(logging.WARNING, outcome, "again in %.2f s", delay)
-        await io.sleep(delay)
-    milliseconds = (time.monotonic() - progress.started) * 1000
-    end = "%.1f ms, attempts: %d"
-    progress.log(logging.DEBUG, outcome, end, milliseconds, progress.attempts)
-    return cast("Response[P]", progress.finish(outcome))
+        running.retries += 1
+        _log(running, logging.WARNING, outcome, "retrying in %.2f s", delay)
+        await running.connections.sleep(delay)
+    milliseconds = (time.monotonic() - running.started) * 1000
+    _log(running, logging.DEBUG, outcome, "%.1f ms, attempts: %d", milliseconds, running.attempts)
+    return _result(running, outcome)
 
 
-async def _current_token(settings: Settings, io: IO, deadline: float) -> Secret | None:
+async def _token(running: RunningCall) -> Secret | None:
     """Return the token; None if the token function exceeds the deadline."""
-    if isinstance(settings.token, Secret):
-        return settings.token
-    try:
-        value = await io.call(settings.token, deadline)
-    except TimeLimitError:
-        return None
-    return cast("Secret", checked_token(value, settings.service))
+    token = running.settings.token
+    if not isinstance(token, Secret):
+        try:
+            value = await running.connections.call(token, running.deadline)
+        except TimeLimitError:
+            return None
+        token = checked_token(value, running.settings.service)
+    running.tokens.append(token)
+    return token
 
 
-async def _renewed_token(progress: _Progress, io: IO, deadline: float) -> Secret | None:
-    """Return the token for a retry; its errors say what an earlier attempt may have done."""
+async def _renewed_token(running: RunningCall) -> Secret | None:
+    """Return the token for a retry; its errors say whether the update may have been applied."""
     try:
-        return await _current_token(progress.settings, io, deadline)
+        return await _token(running)
     except ArgumentError as error:
-        raise progress.error(ArgumentError, str(error), field=error.field) from None
+        raise running.error(ArgumentError, str(error), field=error.field) from None
     except Exception as error:
-        error.add_note(str(progress.error(FlashbackError, "the token function failed")))
+        error.add_note(str(running.error(FlashbackError, "the token function failed")))
         raise
 
 
-class _Progress:
-    """The state of a running call, and the decisions that depend on it."""
+def _attempt_limit(running: RunningCall) -> float:
+    """Return the deadline of an attempt: after half of the time left if a retry is possible."""
+    now = time.monotonic()
+    limit = running.settings.attempt_timeout
+    can_retry = running.retries < running.settings.max_retries and running.call.is_idempotent
+    if limit == inf and can_retry:
+        limit = (running.deadline - now) / 2
+    return min(running.deadline, now + limit)
 
-    def __init__(self, call: Call[Any, Any], settings: Settings) -> None:
-        self.call = call
-        self.settings = settings
-        self.url = settings.base_url + call.path
-        self.tokens: list[Secret] = []
-        self.attempts = 0
-        self.retries = 0
-        self.maybe_applied = False
-        self.started = time.monotonic()
 
-    def know(self, token: Secret | None) -> Secret | None:
-        """Return the token, which is redacted from now on."""
-        if token is not None:
-            self.tokens.append(token)
-        return token
+def _may_be_applied(call: Call[Any, Any], outcome: Outcome) -> bool:
+    """Return whether the service may have applied the update without saying so.
 
-    def attempt_limit(self, deadline: float) -> float:
-        """Return when an attempt must end: after half of the time left if it can be retried."""
-        now = time.monotonic()
-        limit = self.settings.attempt_timeout
-        can_retry = self.retries < self.settings.max_retries and self.call.is_idempotent
-        if limit == inf and can_retry:
-            limit = (deadline - now) / 2
-        return min(deadline, now + limit)
+    Documented statuses say so. No 3xx or 4xx, documented or not, applies an update.
+    """
+    if isinstance(outcome, Failure):
+        return outcome.sent
+    status = outcome.status_code
+    is_documented = status in call.errors or status in call.successes
+    return not is_documented and not 300 <= status < 500
 
-    def note(self, outcome: Outcome) -> None:
-        """Count the attempt; it may have been applied unless its status says otherwise.
 
-        A 3xx or 4xx says that it was not, documented or not.
-        """
-        self.attempts += 1
-        if isinstance(outcome, Failure):
-            self.maybe_applied |= outcome.sent
-            return
-        status = outcome.status_code
-        is_documented = status in self.call.errors or status in self.call.successes
-        self.maybe_applied |= not is_documented and not 300 <= status < 500
+def _delay(running: RunningCall, outcome: Outcome) -> float | None:
+    """Return the seconds to wait before a retry; None if there is no retry."""
+    if running.retries >= running.settings.max_retries:
+        return None
+    if isinstance(outcome, Failure):
+        can_retry = running.call.is_idempotent or not outcome.sent
+        can_retry = can_retry and not running.connections.closed
+    else:
+        can_retry = running.call.is_idempotent and outcome.status_code in RETRIED_STATUSES
+    if not can_retry:
+        return None
+    minimum = outcome.retry_after if isinstance(outcome, Response) else None
+    backoff = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(running.retries, 10))
+    jitter = random.uniform(0, backoff)  # noqa: S311 - not used for cryptography
+    return max(minimum or 0.0, jitter)
 
-    def delay(self, outcome: Outcome) -> float | None:
-        """Return the seconds to wait before a retry; None if there is none."""
-        if self.retries >= self.settings.max_retries:
-            return None
-        if isinstance(outcome, Failure):
-            can_retry = not outcome.final and (self.call.is_idempotent or not outcome.sent)
-        else:
-            can_retry = self.call.is_idempotent and outcome.status_code in RETRIED_STATUSES
-        if not can_retry:
-            return None
-        least = outcome.retry_after if isinstance(outcome, Response) else None
-        backoff = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(self.retries, 10))
-        return max(least or 0.0, random.uniform(0, backoff))  # noqa: S311 - jitter, not cryptography
 
-    def finish(self, outcome: Outcome) -> Response[Any]:
-        """Return the parsed response; raise an error if there is none or it is undocumented."""
-        if isinstance(outcome, Failure):
-            kind = ApiTimeoutError if outcome.timed_out else ApiConnectionError
-            raise self.error(kind, self._shown(outcome.text)) from outcome.cause
-        outcome.attempts = self.attempts
-        outcome.maybe_applied = self.maybe_applied
-        is_success = outcome.status_code in self.call.successes
-        if not is_success:
-            outcome.redact(self._secrets())
-        if outcome.problem is None:
-            outcome.parse()
-        if is_success and outcome.problem is not None:
-            outcome.redact(self._secrets())
-            outcome.maybe_applied = True
-            problem = self._shown(outcome.problem)
-            raise outcome.error(ResponseDecodeError, f"not what the contract documents: {problem}")
-        return outcome
+def _result(running: RunningCall, outcome: Outcome) -> Response[Any]:
+    """Return the parsed response; raise an error for a failure or an undocumented body."""
+    if isinstance(outcome, Failure):
+        kind = ApiTimeoutError if outcome.timed_out else ApiConnectionError
+        raise running.error(kind, printable(running.redacted(outcome.text))) from outcome.cause
+    outcome.maybe_applied = running.maybe_applied
+    is_success = outcome.status_code in running.call.successes
+    if not is_success:
+        outcome.redact()
+    if outcome.problem is None:
+        outcome.parse()
+    if is_success and outcome.problem is not None:
+        outcome.redact()
+        running.maybe_applied = True
+        problem = printable(running.redacted(outcome.problem))
+        raise outcome.error(ResponseDecodeError, f"not what the contract documents: {problem}")
+    return outcome
 
-    def error(self, kind: type[E], text: str, **facts: Any) -> E:
-        """Return an error that says what the attempts so far may have done."""
-        known = {"attempts": self.attempts, "maybe_applied": self.maybe_applied, **facts}
-        return self.call.error(kind, text, url=self.url, **known)
 
-    def _secrets(self) -> list[Secret]:
-        return [*self.tokens, *secrets_in(self.call.body)]
-
-    def _shown(self, text: str) -> str:
-        return printable(redact(text, self._secrets()))
-
-    def log(self, level: int, outcome: Outcome, text: str, *values: float) -> None:
-        """Log a line with method, URL and outcome, and then the text."""
-        logger = self.settings.service.logger
-        if logger.isEnabledFor(level):
-            words = outcome.text if isinstance(outcome, Failure) else str(outcome.status_code)
-            template = f"%s %s: %s, {text}"
-            logger.log(level, template, self.call.method, self.url, self._shown(words), *values)
+def _log(running: RunningCall, level: int, outcome: Outcome, text: str, *values: float) -> None:
+    logger = running.settings.service.logger
+    if logger.isEnabledFor(level):
+        words = outcome.text if isinstance(outcome, Failure) else str(outcome.status_code)
+        shown = printable(running.redacted(words))
+        template = f"%s %s: %s, {text}"
+        logger.log(level, template, running.call.method, running.url, shown, *values)

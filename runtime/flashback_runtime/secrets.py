@@ -1,31 +1,50 @@
-"""Credentials: the box that holds them, and their redaction from text that others wrote.
+"""Credentials: an opaque box for them, and how to remove them from text and from tracebacks.
 
-Crash reporters keep the `str` values of captured locals as they are, so a credential must not be
-a `str` in any frame that an exception can pass. Only `redact` and the request builder open a box.
+Crash reporters send the `str` values of local variables as they are. Therefore, no local variable
+of a frame in an exception's traceback may hold a credential as `str`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from types import TracebackType
 from typing import Final, cast, final
-from urllib.parse import quote, quote_plus
+from urllib.parse import unquote, unquote_plus
 
 MASK: Final = "**********"
+# The libraries between the code that builds a request and the socket, tracing tools included.
+_LIBRARIES: Final = sys.stdlib_module_names | {
+    *("anyio", "h11", "h2", "hpack", "httpcore", "httpx", "hyperframe", "idna", "sniffio"),
+    *("gevent", "socksio", "trio", "uvloop"),
+    *("elasticapm", "opentelemetry", "sentry_sdk", "wrapt"),
+}
+# The modules of this package whose frames hold requests or credentials as text.
+_REVEALING_MODULES: Final = frozenset(
+    f"{__package__}.{module}"
+    for module in ("async_transport", "attempt", "calls", "secrets", "transport")
+)
+_ESCAPE: Final = re.compile(
+    r"\\u(?P<json>[0-9A-Fa-f]{4})|&#[Xx](?P<hex>[0-9A-Fa-f]{1,5});|&#(?P<decimal>[0-9]{1,6});"
+    r"|&(?P<name>amp|apos|gt|lt|quot);|\\(?P<quoted>.)"
+)
+_HTML_NAMES: Final = {"amp": "&", "apos": "'", "gt": ">", "lt": "<", "quot": '"'}
 
 
 @final
 class Secret:
-    """An opaque box: `repr`, `str` and `format` show asterisks, `reveal()` returns the text."""
+    """A box for a credential. Its `repr` and `str` show asterisks; `reveal()` returns the text."""
 
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
-        """Box the text."""
+        """Put the text into the box."""
         self._text = text
 
     def reveal(self) -> str:
-        """Return the text; keep it out of variables of frames that may raise."""
+        """Return the text. Do not keep it in a variable while something may raise."""
         return self._text
 
     def __repr__(self) -> str:
@@ -33,9 +52,6 @@ class Secret:
 
     def __str__(self) -> str:
         return MASK
-
-    def __format__(self, spec: str) -> str:
-        return format(MASK, spec)
 
     def __bool__(self) -> bool:
         return bool(self._text)
@@ -48,37 +64,118 @@ class Secret:
 
 
 def secrets_in(value: object) -> Iterator[Secret]:
-    """Yield every box in a model, mapping or list, nested ones included."""
+    """Yield the boxes in a model or list, including those of nested models."""
     if isinstance(value, Secret):
         yield value
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, list):
         for item in cast("list[object]", value):
             yield from secrets_in(item)
-    elif isinstance(value, Mapping):
-        yield from secrets_in(list(cast("Mapping[str, object]", value).values()))
     else:
         for attribute in getattr(type(value), "__attrs_attrs__", ()):
             yield from secrets_in(getattr(value, attribute.name))
 
 
 def redact(text: str, secrets: Iterable[Secret]) -> str:
-    """Return the text without these secrets, in any form that services and libraries write."""
-    known = {secret.reveal() for secret in secrets}
-    for secret in sorted(known - {""}, key=len, reverse=True):
-        for form in sorted(_forms(secret), key=len, reverse=True):
-            text = text.replace(form, "***")
-    return text
+    """Return the text with these secrets replaced by asterisks.
+
+    If the text contains a secret in another encoding, such as that of a URL, replace all of it.
+    """
+    known = {secret.reveal() for secret in secrets} - {""}
+    for secret in sorted(known, key=len, reverse=True):
+        text = text.replace(secret, "***")
+        text = text.replace(json.dumps(secret)[1:-1], "***")
+    unescaped = _ESCAPE.sub(_character, text.replace("\\x", "%"))  # bytes in Python's notation
+    decoded = (unquote(unescaped), unquote_plus(unescaped))
+    is_left = any(secret in form for secret in known for form in decoded)
+    return "***" if is_left else text
 
 
-def _forms(plain: str) -> set[str]:
-    """Return the text as it is, and as written in JSON, HTML, URLs, forms and Python source."""
-    quoted = {json.dumps(plain)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1]}
-    slashed = {text.replace("/", "\\/") for text in quoted}
-    encoded = {quote(plain), quote(plain, safe=""), quote_plus(plain)}
-    return {plain, _html(plain), repr(plain)[1:-1]} | quoted | slashed | encoded
+def _character(escape: re.Match[str]) -> str:
+    if escape["name"]:
+        return _HTML_NAMES[escape["name"]]
+    if escape["quoted"]:
+        return escape["quoted"]
+    if escape["decimal"]:
+        return chr(int(escape["decimal"]))
+    return chr(int(escape["json"] or escape["hex"], 16))
 
 
-def _html(text: str) -> str:
-    """Escape like `html.escape`, whose import fails when no file descriptor is left."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return text.replace('"', "&quot;").replace("'", "&#x27;")
+def cut_frames(error: BaseException, handled: BaseException | None) -> None:
+    """Remove the frames that may hold a request from the tracebacks of the exception chain.
+
+    The frames of the caller's own hook or transport remain, so that the failing line is shown.
+    """
+    for member in exception_chain(error, handled):
+        following = None
+        for entry in reversed(_entries(member)):
+            if not _may_hold_request(entry):
+                entry.tb_next = following
+                following = entry
+        member.__traceback__ = following
+
+
+def exception_chain(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
+    """Yield the exception and everything it is linked to: causes, contexts, members of groups.
+
+    Leave out the exception that the caller was handling when the call began.
+    """
+    waiting = [error]
+    seen = {id(handled)}
+    while waiting:
+        member = waiting.pop()
+        if id(member) in seen:
+            continue
+        seen.add(id(member))
+        yield member
+        linked = [member.__cause__, member.__context__, *_members(member)]
+        waiting.extend(other for other in linked if other is not None)
+
+
+def root_cause(error: BaseException, handled: BaseException | None) -> BaseException:
+    """Return the first exception of the chain, which the operating system or a hook raised."""
+    seen = {id(error), id(handled)}
+    while True:
+        earlier = next(iter(_members(error)), error.__cause__ or error.__context__)
+        if earlier is None or id(earlier) in seen:
+            return error
+        seen.add(id(earlier))
+        error = earlier
+
+
+def passes_user_code(error: BaseException) -> bool:
+    """Return whether the traceback has a frame of neither a library nor this package."""
+    return any(map(_is_user_code, _entries(error)))
+
+
+def is_raised_by_user_code(error: BaseException) -> bool:
+    """Return whether the last frame of the traceback belongs to neither a library nor us."""
+    entries = _entries(error)
+    return bool(entries) and _is_user_code(entries[-1])
+
+
+def _is_user_code(entry: TracebackType) -> bool:
+    return not _may_hold_request(entry) and _module(entry).partition(".")[0] != __package__
+
+
+def _members(error: BaseException) -> tuple[BaseException, ...]:
+    if isinstance(error, BaseExceptionGroup):
+        return cast("BaseExceptionGroup[BaseException]", error).exceptions
+    return ()
+
+
+def _entries(error: BaseException) -> list[TracebackType]:
+    entries: list[TracebackType] = []
+    entry = error.__traceback__
+    while entry is not None:
+        entries.append(entry)
+        entry = entry.tb_next
+    return entries
+
+
+def _may_hold_request(entry: TracebackType) -> bool:
+    module = _module(entry)
+    return module in _REVEALING_MODULES or module.partition(".")[0] in _LIBRARIES
+
+
+def _module(entry: TracebackType) -> str:
+    return str(entry.tb_frame.f_globals.get("__name__", ""))

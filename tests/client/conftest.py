@@ -1,4 +1,4 @@
-"""Fixtures of all client tests: the machine's own settings are ignored."""
+"""Fixtures of all client tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.support import update_awaited, update_blocking
+from tests.client.support import update_async, update_blocking
 
 
 @pytest.fixture(autouse=True)
@@ -19,15 +19,15 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-@pytest.fixture(params=[update_blocking, update_awaited], ids=["blocking", "awaited"])
+@pytest.fixture(params=[update_blocking, update_async], ids=["blocking", "async"])
 def update(request: pytest.FixtureRequest) -> Any:
-    """One call by either client."""
+    """Return a function that makes one call, with the blocking or the async client."""
     return request.param
 
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Record the waits between attempts instead of sleeping."""
+    """Record the waits before retries instead of sleeping."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Helpers of the client tests: credentials, an in-memory service, one call by either client."""
+"""Helpers of the client tests: credentials, an in-memory service, one call with either client."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ ID = "550e8400-e29b-41d4-a716-446655440000"
 URL = f"https://backend.flashback.tech/ai/llm/{ID}"
 CONTRACT: Any = yaml.safe_load((Path(__file__).parents[2] / "openapi.yaml").read_text("utf-8"))
 OPERATION = CONTRACT["paths"]["/ai/llm/{id}"]["put"]
+FIELDS = ("name", "ai_type", "endpoint", "key", "secret")
 UPDATED: dict[str, object] = {"success": True, "aiLlmId": ID, "message": "updated"}
 
 
 class Service(httpx.MockTransport):
-    """An in-memory service: gives its answers in turn, then success, and records the requests."""
+    """An in-memory service. It gives its answers in turn and then success."""
 
     def __init__(self, *answers: httpx.Response | Exception) -> None:
         """Give these answers first; raise those that are exceptions."""
@@ -38,28 +39,35 @@ class Service(httpx.MockTransport):
         return given
 
 
-def blocking(transport: httpx.BaseTransport | None = None, **options: Any) -> FlashbackClient:
-    """A blocking client, without retries unless the test asks for them."""
-    options.setdefault("max_retries", 0)
-    return FlashbackClient(TOKEN, transport=transport, **options)
+Target = Service | str | None
 
 
-def update_blocking(service: httpx.BaseTransport | None, id_: str = ID, **fields: Any) -> Any:
-    """One call by the blocking client; `options` are its settings."""
-    options = fields.pop("options", {})
-    with FlashbackClient(TOKEN, transport=service, **options) as client:
+def blocking(target: Target = None, **settings: Any) -> FlashbackClient:
+    """Return a blocking client of a service or a base URL, without retries by default."""
+    return FlashbackClient(**_settings(target, {"max_retries": 0, **settings}))
+
+
+def update_blocking(target: Target, id_: str = ID, **arguments: Any) -> Any:
+    """Make one call with the blocking client. Arguments that are not fields are settings."""
+    fields = {name: arguments.pop(name) for name in FIELDS if name in arguments}
+    with FlashbackClient(**_settings(target, arguments)) as client:
         return client.update_ai_llm(id_, **fields)
 
 
-def update_awaited(service: httpx.AsyncBaseTransport | None, id_: str = ID, **fields: Any) -> Any:
-    """One call by the async client; `options` are its settings."""
-    options = fields.pop("options", {})
+def update_async(target: Target, id_: str = ID, **arguments: Any) -> Any:
+    """Make one call with the async client, like `update_blocking`."""
+    fields = {name: arguments.pop(name) for name in FIELDS if name in arguments}
 
     async def call() -> Any:
-        async with AsyncFlashbackClient(TOKEN, transport=service, **options) as client:
+        async with AsyncFlashbackClient(**_settings(target, arguments)) as client:
             return await client.update_ai_llm(id_, **fields)
 
     return asyncio.run(call())
+
+
+def _settings(target: Target, settings: dict[str, Any]) -> dict[str, Any]:
+    name = "base_url" if isinstance(target, str) else "transport"
+    return {"token": TOKEN, name: target, **settings}
 
 
 def pickled(value: Any) -> Any:

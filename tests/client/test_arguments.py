@@ -1,8 +1,9 @@
-"""Arguments are checked by the contract's rules before anything is sent."""
+"""Arguments are validated by the contract's rules before anything is sent."""
 
 from __future__ import annotations
 
 import copy
+import enum
 import typing
 import urllib.parse
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from flashback_client import UNSET, AiType, FlashbackError, errors, models
 from flashback_client.api.ai_llm import update_ai_llm
 from flashback_client.models import UpdateAiLlmRequest
-from tests.client.support import ID, SECRET, Service, blocking, pickled, update_blocking
+from tests.client.support import ID, SECRET, URL, Service, blocking, pickled, update_blocking
 
 MEMBERS = ", ".join(member.value for member in AiType)
 WRONG: list[tuple[str, Any, str]] = [
@@ -35,8 +36,10 @@ WRONG: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("field", "value", "problem"), WRONG)
-def test_wrong_field_names_the_rule(update: Any, field: str, value: Any, problem: str) -> None:
-    """An ArgumentError has the field and its rule, quotes no value, and nothing is sent."""
+def test_error_of_a_wrong_field_names_its_rule(
+    update: Any, field: str, value: Any, problem: str
+) -> None:
+    """The ArgumentError names the field and the rule, and nothing is sent."""
     service = Service()
     with pytest.raises(errors.ArgumentError, match=problem) as caught:
         update(service, **{field: value})
@@ -51,8 +54,8 @@ def test_wrong_field_names_the_rule(update: Any, field: str, value: Any, problem
 
 
 @pytest.mark.parametrize("id_", ["..", ".", "", None, 7, "x" * 256, "\ud800"])
-def test_unusable_id_is_refused(update: Any, id_: Any) -> None:
-    """Ids that would change the path, or break the contract's rule, never reach the wire."""
+def test_invalid_id_is_rejected(update: Any, id_: Any) -> None:
+    """An ID that would change the path, or that breaks the contract's rule, is not sent."""
     service = Service()
     with pytest.raises(errors.ArgumentError, match="id must") as caught:
         update(service, id_, name="n")
@@ -61,8 +64,8 @@ def test_unusable_id_is_refused(update: Any, id_: Any) -> None:
 
 
 @pytest.mark.parametrize("id_", ["a/b", "%2e%2e", "?x", "#x", "ü", "\x00", "...", " "])
-def test_any_other_id_is_one_segment(id_: str) -> None:
-    """An opaque id reaches the service unchanged, with all of its characters."""
+def test_id_is_one_segment_of_the_path(id_: str) -> None:
+    """The service receives any other ID unchanged, as one segment."""
     service = Service()
     update_blocking(service, id_)
     path = service.requests[0].url.raw_path.decode()
@@ -70,44 +73,62 @@ def test_any_other_id_is_one_segment(id_: str) -> None:
     assert path.count("/") == 3
 
 
-def test_text_of_an_enum_is_as_good_as_its_member(update: Any) -> None:
-    """`ai_type="OPENAI"` is sent like AiType.OPENAI."""
+def test_enum_field_accepts_a_member_or_its_text(update: Any) -> None:
+    """`ai_type="OPENAI"` sends the same as `ai_type=AiType.OPENAI`."""
     service = Service()
     update(service, ai_type="OPENAI")
     update(service, ai_type=AiType.OPENAI)
     assert service.requests[0].content == service.requests[1].content == b'{"aiType":"OPENAI"}'
-
-
-def test_text_of_a_config_file_becomes_a_member() -> None:
-    """AiType(text) raises a ValueError that lists the members."""
-    assert AiType("OPENAI") is AiType.OPENAI
     with pytest.raises(ValueError, match=f"AiType must be one of {MEMBERS}"):
         AiType("ZZ_MEMBER")
 
 
-def test_unset_is_one_and_reads_well() -> None:
-    """UNSET is a singleton, is false, and prints its name."""
+class Configuration(str, enum.Enum):  # noqa: UP042 - its `str()` differs from StrEnum
+    """An enum of texts, whose `str()` is the name of the member."""
+
+    ID = ID
+    TOKEN = "token-of-an-enum"
+
+
+def test_member_of_a_string_enum_is_sent_as_its_value() -> None:
+    """The ID and the token may be members of the caller's own enum."""
+    service = Service()
+    blocking(service, token=Configuration.TOKEN).update_ai_llm(Configuration.ID)
+    (request,) = service.requests
+    assert str(request.url) == URL
+    assert request.headers["authorization"] == "Bearer token-of-an-enum"
+
+
+def test_unset_is_a_singleton() -> None:
+    """UNSET is false, prints its name, and stays the same object when it is copied or pickled."""
     assert pickled(UNSET) is copy.deepcopy(UNSET) is UNSET
     assert not UNSET
     assert "name=UNSET" in repr(UpdateAiLlmRequest())
 
 
 def test_fields_are_keyword_only() -> None:
-    """A field added to the middle of the contract breaks no caller."""
+    """Adding a field to the contract cannot break callers, since fields have no position."""
     make: Any = UpdateAiLlmRequest
     with pytest.raises(TypeError, match="positional"):
         make("n")
 
 
-def test_function_modules_check_the_body() -> None:
-    """A body of another type is an ArgumentError before anything is sent."""
+def test_from_dict_rejects_unknown_fields() -> None:
+    """A misspelled field would otherwise be an update that never happens."""
+    with pytest.raises(errors.ArgumentError, match="secrt is not a field of") as caught:
+        UpdateAiLlmRequest.from_dict({"secrt": "rotated"})
+    assert caught.value.field == "secrt"
+
+
+def test_function_modules_check_the_type_of_the_body() -> None:
+    """A body of another type is an ArgumentError."""
     wrong: Any = {"name": "n"}
     with blocking(Service()) as client, pytest.raises(errors.ArgumentError, match="body must be"):
         update_ai_llm.sync(ID, client=client, body=wrong)
 
 
-def test_type_hints_can_be_read() -> None:
-    """typing.get_type_hints works for methods, function modules and models."""
+def test_type_hints_can_be_resolved() -> None:
+    """`typing.get_type_hints` works for methods, function modules and models."""
     for function in (update_ai_llm.sync_detailed, update_ai_llm.asyncio):
         assert "client" in typing.get_type_hints(function)
     assert "secret" in typing.get_type_hints(type(blocking(Service())).update_ai_llm)

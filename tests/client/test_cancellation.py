@@ -1,8 +1,9 @@
-"""Late and cancelled calls leave nothing in the pool, and nothing is sent after them."""
+"""Late and cancelled calls release their connections and stop sending."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import sys
 import threading
@@ -11,11 +12,12 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import httpcore
 import httpx
 import pytest
 
 from flashback_client import AsyncFlashbackClient, errors
-from tests.client.support import ID, SECRET, TOKEN, UPDATED
+from tests.client.support import ID, SECRET, TOKEN, UPDATED, update_async
 from tests.client.wire import answer, serving, waits_for_close
 
 if TYPE_CHECKING:
@@ -30,25 +32,25 @@ Leave = Callable[[AsyncFlashbackClient, float], Coroutine[Any, Any, None]]
 
 def answers_late(connection: socket.socket, _: Request, __: int) -> None:
     """Answer after 20 to 200 ms."""
-    time.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - no cryptography
+    time.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - not cryptography
     connection.sendall(answer(200, UPDATED))
 
 
 async def by_deadline(client: AsyncFlashbackClient, limit: float) -> None:
-    """One call with this timeout."""
+    """Make a call with this timeout."""
     with suppress(errors.ApiTimeoutError):
         await client.with_options(timeout=limit).update_ai_llm(ID, secret=SECRET)
 
 
 async def by_caller(client: AsyncFlashbackClient, limit: float) -> None:
-    """One call that the caller cancels after this time."""
+    """Make a call that the caller cancels after this time."""
     with suppress(asyncio.TimeoutError):
         await asyncio.wait_for(client.update_ai_llm(ID, secret=SECRET), limit)
 
 
 @pytest.mark.parametrize("leave", [by_deadline, by_caller])
-def test_late_calls_leave_the_pool_empty(leave: Leave) -> None:
-    """60 calls limited to 50 to 250 ms, answered after 20 to 200 ms, leave no connection busy."""
+def test_late_calls_leave_no_connection_busy(leave: Leave) -> None:
+    """After 60 callers with limits of 50 to 250 ms, no connection is busy and calls work."""
 
     async def load(url: str) -> None:
         async with AsyncFlashbackClient(TOKEN, base_url=url, max_retries=0) as client:
@@ -70,16 +72,12 @@ def test_late_calls_leave_the_pool_empty(leave: Leave) -> None:
 
 
 def pools() -> list[Any]:
-    """Return the async pools of this process, found through the garbage collector."""
-    import gc
-
-    import httpcore
-
+    """Return the async pools of this process, found by the garbage collector."""
     return [found for found in gc.get_objects() if type(found) is httpcore.AsyncConnectionPool]
 
 
-def test_cancelled_call_ends_at_once_and_shows_no_request() -> None:
-    """The caller's cancellation propagates without httpx frames, and the connection closes."""
+def test_cancelled_call_closes_its_connection() -> None:
+    """The cancellation propagates at once, without frames of httpx in its traceback."""
 
     async def call(url: str) -> None:
         async with AsyncFlashbackClient(TOKEN, base_url=url) as client:
@@ -96,23 +94,18 @@ def test_cancelled_call_ends_at_once_and_shows_no_request() -> None:
         assert len(wire.requests) == 1
 
 
-def test_cancellation_inside_a_hook_is_no_timeout() -> None:
-    """A hook that awaits a cancelled task cancels the call; nothing is sent or retried."""
+def test_cancellation_inside_a_hook_is_not_a_timeout() -> None:
+    """A hook that raises CancelledError cancels the call."""
 
     async def hook(_: httpx.Request) -> None:
         raise asyncio.CancelledError
 
-    async def call() -> None:
-        hooks: dict[str, list[Any]] = {"request": [hook]}
-        async with httpx.AsyncClient(event_hooks=hooks) as given:
-            await AsyncFlashbackClient(TOKEN, http_client=given).update_ai_llm(ID)
-
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(call())
+        update_async(None, http_client=httpx.AsyncClient(event_hooks={"request": [hook]}))
 
 
 def test_cancelled_call_stops_sending() -> None:
-    """After the cancellation, no more of the body is sent in the background."""
+    """After a cancellation, no task continues to send the request."""
     received: list[int] = []
     stop = threading.Event()
 
@@ -125,8 +118,7 @@ def test_cancelled_call_stops_sending() -> None:
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(client.update_ai_llm(ID, key="k" * 8192), 0.2)
         stop.set()
-        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        assert left == []
+        assert asyncio.all_tasks() == {asyncio.current_task()}
         await client.aclose()
 
     with serving(behave) as wire:
@@ -134,8 +126,14 @@ def test_cancelled_call_stops_sending() -> None:
         assert len(received) == 1
 
 
-def test_timeouts_of_asyncio_nest() -> None:
-    """asyncio.timeout around a call works, and a cancelled task group cancels it."""
+def test_timeouts_and_task_groups_of_asyncio_work() -> None:
+    """`asyncio.timeout` and a failing task group cancel a call."""
+
+    async def fail_in_group(client: AsyncFlashbackClient) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(client.update_ai_llm(ID))
+            await asyncio.sleep(0.05)
+            raise LookupError
 
     async def call(url: str) -> None:
         async with AsyncFlashbackClient(TOKEN, base_url=url) as client:
@@ -146,27 +144,19 @@ def test_timeouts_of_asyncio_nest() -> None:
             assert task is not None
             assert task.cancelling() == 0
             with pytest.raises(ExceptionGroup):
-                await in_group(client)
+                await fail_in_group(client)
 
     with serving(waits_for_close) as wire:
         asyncio.run(call(wire.url))
 
 
-async def in_group(client: AsyncFlashbackClient) -> None:
-    """A task group that fails during a call of one of its tasks."""
-    async with asyncio.TaskGroup() as group:
-        group.create_task(client.update_ai_llm(ID))
-        await asyncio.sleep(0.05)
-        raise LookupError
-
-
-def test_under_trio_one_sentence_says_what_to_do() -> None:
-    """The async client needs asyncio; the error names the blocking client."""
+def test_error_under_trio_names_the_blocking_client() -> None:
+    """The async client requires asyncio; the error says what to call instead."""
     trio = pytest.importorskip("trio")
 
     async def call() -> None:
         await AsyncFlashbackClient(TOKEN, base_url="http://127.0.0.1:1").update_ai_llm(ID)
 
-    with pytest.raises(errors.FlashbackError, match=r"needs asyncio.*trio\.to_thread\.run_sync"):
+    with pytest.raises(errors.FlashbackError, match=r"requires asyncio.*trio\.to_thread\.run_sync"):
         trio.run(call)
     assert "trio" in sys.modules

@@ -1,4 +1,4 @@
-"""Connections of threads, event loops, processes and proxies."""
+"""Connections of threads, event loops and processes; certificates and proxies."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from flashback_client import AsyncFlashbackClient, FlashbackClient, FlashbackError, errors
-from flashback_runtime.proxies import proxy_for
+from flashback_runtime.settings import proxy_for
 from tests.client.support import ID, TOKEN, UPDATED, Service, blocking
 from tests.client.wire import Request, answer, says, serving
 
@@ -28,41 +29,35 @@ if TYPE_CHECKING:
     import socket
 
 FINE = answer(200, UPDATED)
+KINDS = [FlashbackClient, AsyncFlashbackClient]
 
 
 def echo(connection: socket.socket, request: Request, _: int) -> None:
-    """Answer with the id that was asked for."""
+    """Answer with the ID of the request."""
     connection.sendall(answer(200, {"success": True, "aiLlmId": request.target[8:]}))
 
 
 async def call(client: AsyncFlashbackClient) -> Any:
-    """One awaited call."""
+    """Make one call with the async client."""
     return await client.update_ai_llm(ID)
 
 
 def test_threads_share_one_client() -> None:
-    """Sixteen threads that use a new client at once get their own responses; closing ends all."""
+    """Sixteen threads that use a new client at once get their own responses."""
     gate = threading.Barrier(16)
-    found: list[bool] = []
+
+    def work(number: int) -> bool:
+        gate.wait()
+        return client.update_ai_llm(str(number)).ai_llm_id == str(number)
+
     with serving(echo) as wire:
-        client = blocking(base_url=wire.url)
-
-        def work(number: int) -> None:
-            gate.wait()
-            found.append(client.update_ai_llm(str(number)).ai_llm_id == str(number))
-
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        client.close()
-        assert found == [True] * 16
+        with blocking(wire.url) as client, ThreadPoolExecutor(16) as threads:
+            assert all(threads.map(work, range(16)))
         assert wire.all_end()
 
 
 def test_tasks_share_one_client() -> None:
-    """Fifty awaited calls at once each get their own response."""
+    """Fifty concurrent calls each get their own response."""
 
     async def many(url: str) -> list[Any]:
         async with AsyncFlashbackClient(TOKEN, base_url=url) as client:
@@ -73,8 +68,8 @@ def test_tasks_share_one_client() -> None:
         assert asyncio.run(many(wire.url)) == [str(number) for number in range(50)]
 
 
-def test_client_serves_one_event_loop_after_the_other() -> None:
-    """A second asyncio.run gets its own connections, and the first leaves none open."""
+def test_client_serves_several_event_loops() -> None:
+    """Each `asyncio.run` gets its own connections and leaves none open."""
     with serving(says(FINE)) as wire:
         client = AsyncFlashbackClient(TOKEN, base_url=wire.url)
         for _ in range(3):
@@ -84,7 +79,7 @@ def test_client_serves_one_event_loop_after_the_other() -> None:
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """An ASGI application that answers every call with success."""
+    """Answer every call with success, as an ASGI application."""
     del scope, receive
     headers = [(b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -94,15 +89,15 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 @pytest.mark.parametrize(
     "transport", [Service(), httpx.ASGITransport(application)], ids=["mock", "asgi"]
 )
-def test_transport_in_memory_belongs_to_no_loop(transport: Any) -> None:
-    """A module-level client on an in-memory transport works in every test of pytest-asyncio."""
+def test_in_memory_transport_works_in_every_event_loop(transport: Any) -> None:
+    """A module-level client with such a transport works in every test of pytest-asyncio."""
     client = AsyncFlashbackClient(TOKEN, transport=transport)
     for _ in range(3):
         assert asyncio.run(call(client)).success is True
 
 
-def test_httpx_client_handed_in_belongs_to_one_loop() -> None:
-    """Using it in another event loop is a clear error, not another call's response."""
+def test_given_httpx_client_belongs_to_one_event_loop() -> None:
+    """Using it in another event loop raises an error."""
     given = httpx.AsyncClient(transport=Service())
     client = AsyncFlashbackClient(TOKEN, http_client=given)
     asyncio.run(call(client))
@@ -110,18 +105,8 @@ def test_httpx_client_handed_in_belongs_to_one_loop() -> None:
         asyncio.run(call(client))
 
 
-def test_httpx_client_that_is_closed_later_is_named() -> None:
-    """A call after the owner closed the httpx client fails as it does after close()."""
-    given = httpx.Client(transport=Service())
-    client = FlashbackClient(TOKEN, http_client=given)
-    client.update_ai_llm(ID)
-    given.close()
-    with pytest.raises(FlashbackError, match="this client is closed"):
-        client.update_ai_llm(ID)
-
-
-def test_httpx_client_handed_in_belongs_to_one_process() -> None:
-    """Using it in a forked child is a clear error."""
+def test_given_httpx_client_belongs_to_one_process() -> None:
+    """Using it in a forked child raises an error."""
     with httpx.Client(transport=Service()) as given:
         client = FlashbackClient(TOKEN, http_client=given)
         client.update_ai_llm(ID)
@@ -133,6 +118,15 @@ def test_httpx_client_handed_in_belongs_to_one_process() -> None:
                 os._exit(0 if "after the fork" in str(error) else 2)
             os._exit(1)
         assert os.waitpid(child, 0)[1] == 0
+
+
+def test_call_after_the_given_httpx_client_is_closed() -> None:
+    """The error is the same as after close()."""
+    with httpx.Client(transport=Service()) as given:
+        client = FlashbackClient(TOKEN, http_client=given)
+        client.update_ai_llm(ID)
+    with pytest.raises(FlashbackError, match="this client is closed"):
+        client.update_ai_llm(ID)
 
 
 FORKING = """
@@ -154,7 +148,7 @@ sys.exit(0 if right and status == 0 else 1)
 
 
 def test_forked_child_uses_its_own_connections() -> None:
-    """Parent and child make fifty calls at the same time, and swap no response."""
+    """Parent and child make fifty calls at the same time, and each gets its own responses."""
     with serving(echo) as wire:
         command = [sys.executable, "-c", FORKING, wire.url]
         assert subprocess.run(command, timeout=60, check=False).returncode == 0
@@ -163,8 +157,18 @@ def test_forked_child_uses_its_own_connections() -> None:
     assert parents.isdisjoint(children)
 
 
-def test_closing_ends_the_connections() -> None:
-    """After close() or aclose() no connection is left open."""
+def test_request_is_sent_even_if_a_response_is_waiting() -> None:
+    """A server that sent one response too many still receives the next request."""
+    with serving(says(FINE + FINE, FINE)) as wire:
+        with blocking(wire.url) as client:
+            client.update_ai_llm(ID)
+            client.update_ai_llm(ID, name="second")
+        assert wire.all_end()
+        assert [request.body for request in wire.requests] == [b"{}", b'{"name":"second"}']
+
+
+def test_closing_an_async_client_closes_its_connections() -> None:
+    """After aclose(), no connection is open."""
 
     async def close(url: str) -> None:
         async with AsyncFlashbackClient(TOKEN, base_url=url) as client:
@@ -173,11 +177,8 @@ def test_closing_ends_the_connections() -> None:
         assert await asyncio.to_thread(wire.all_end)
 
     with serving(says(FINE)) as wire:
-        with FlashbackClient(TOKEN, base_url=wire.url) as client:
-            client.update_ai_llm(ID)
-        assert wire.all_end()
         asyncio.run(close(wire.url))
-        assert wire.connections == 2
+        assert wire.connections == 1
 
 
 WITHOUT_DESCRIPTORS = """
@@ -189,68 +190,73 @@ def limit(number):
     resource.setrlimit(resource.RLIMIT_NOFILE, (number, most))
 def used():
     return len(os.listdir("/proc/self/fd")) - 1
-def construct(kind):
-    limit(0)
+def attempt(call):
     try:
-        kind("tok")
+        call()
     except FlashbackError as error:
-        print(type(error).__name__, error)
+        applied = ", may be applied" if error.maybe_applied else ""
+        print(f"{type(error).__name__} {'Too many open files' in str(error)}{applied}")
     limit(most)
-def report(error):
-    print(type(error).__name__, "Too many open files" in str(error), error.maybe_applied)
 
-construct(FlashbackClient)
-construct(AsyncFlashbackClient)
-import httpcore, flashback_runtime.awaited
-construct(FlashbackClient)
-construct(AsyncFlashbackClient)
+for _ in range(2):
+    for kind in (FlashbackClient, AsyncFlashbackClient):
+        limit(0)
+        attempt(lambda: kind("tok"))
+    import httpcore, flashback_runtime.async_transport
 url = sys.argv[1]
-async def awaited():
+async def call():
     client = AsyncFlashbackClient("tok", base_url=url, max_retries=0)
     await client.update_ai_llm("a", secret="s<")
     limit(used())
     await client.with_options(base_url=url.replace("127.0.0.1", "localhost")).update_ai_llm("a")
+attempt(lambda: asyncio.run(call()))
 client = FlashbackClient("tok", base_url=url, max_retries=0)
 limit(used())
-try:
-    client.update_ai_llm("a", secret="s<")
-except FlashbackError as error:
-    report(error)
-limit(most)
-try:
-    asyncio.run(awaited())
-except FlashbackError as error:
-    report(error)
+attempt(lambda: client.update_ai_llm("a", secret="s<"))
 """
 
 
-def test_too_many_open_files_is_an_error_of_ours() -> None:
-    """Without free file descriptors, the constructor and a call raise the client's own errors."""
+def test_too_many_open_files_is_a_flashback_error() -> None:
+    """Without a free file descriptor, the constructor and a call raise a FlashbackError."""
     with serving(says(FINE)) as wire:
         command = [sys.executable, "-c", WITHOUT_DESCRIPTORS, wire.url]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    constructed = "FlashbackError the client cannot be made: Too many open files"
     assert done.stderr == ""
-    assert done.stdout.splitlines() == [constructed] * 4 + ["ApiConnectionError True False"] * 2
+    expected = ["FlashbackError True"] * 4 + ["ApiConnectionError True"] * 2
+    assert done.stdout.splitlines() == expected
 
 
-@pytest.mark.parametrize("kind", [FlashbackClient, AsyncFlashbackClient])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("content", [None, b"not a certificate"])
-def test_unusable_ca_file_is_named(
+def test_error_names_the_variable_of_an_unusable_ca_file(
     kind: Any, content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A missing or broken SSL_CERT_FILE is an ArgumentError of the constructor."""
+    """The constructor raises an ArgumentError for a missing or invalid SSL_CERT_FILE."""
     file = tmp_path / "ca.pem"
     if content is not None:
         file.write_bytes(content)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     with pytest.raises(errors.ArgumentError, match="SSL_CERT_FILE cannot be used"):
         kind(TOKEN)
-    kind(TOKEN, base_url="http://127.0.0.1")  # http needs no certificates
+    kind(TOKEN, base_url="http://127.0.0.1")  # http does not need certificates
+
+
+def test_only_the_ca_variable_that_applies_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSL_CERT_FILE overrides SSL_CERT_DIR, which may list several folders."""
+    monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path}{os.pathsep}{tmp_path}")
+    FlashbackClient(TOKEN).close()
+    monkeypatch.setenv("SSL_CERT_DIR", "/nonexistent")
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
+    FlashbackClient(TOKEN).close()
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(errors.ArgumentError, match="SSL_CERT_DIR cannot be used"):
+        FlashbackClient(TOKEN)
 
 
 def test_changed_ca_file_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new client sees a file that was replaced; an unchanged one is read once."""
+    """A new client reads a file that has changed; an unchanged file is read once."""
     made: list[ssl.SSLContext] = []
     create = httpx.create_ssl_context
 
@@ -271,18 +277,17 @@ def test_changed_ca_file_is_read_again(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_proxy_of_the_environment_is_used(update: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """HTTP_PROXY is honored, with a login whose password holds #, @ and /."""
+    """The client uses HTTP_PROXY, with a login whose password contains #, @ and /."""
     with serving(says(FINE)) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//us%65r:p#a@s/s@") + "\n")
-        options = {"base_url": "http://inside.test", "allow_http": True}
-        assert update(None, options=options).success is True
+        assert update("http://inside.test", allow_http=True).success is True
         (request,) = proxy.requests
     assert request.target == f"http://inside.test/ai/llm/{ID}"
     assert request.headers["proxy-authorization"] == "Basic dXNlcjpwI2FAcy9z"
 
 
 def self_signed(host: str, file: Path) -> ssl.SSLContext:
-    """A server's TLS context; its certificate is in the file, for SSL_CERT_FILE."""
+    """Return the TLS context of a server, and write its certificate to the file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
     now = dt.datetime.now(dt.UTC)
@@ -302,10 +307,10 @@ def self_signed(host: str, file: Path) -> ssl.SSLContext:
     return context
 
 
-def test_https_goes_through_a_tunnel_of_the_proxy(
+def test_https_is_tunneled_through_the_proxy(
     update: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The proxy sees a CONNECT and ciphertext; the certificate is the service's."""
+    """The proxy receives CONNECT and then only encrypted data."""
     context = self_signed("inside.test", tmp_path / "ca.pem")
     received = bytearray()
 
@@ -319,8 +324,7 @@ def test_https_goes_through_a_tunnel_of_the_proxy(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     with serving(behave) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)
-        options = {"base_url": "https://inside.test", "max_retries": 0}
-        assert update(None, name="tunnel", options=options).success is True
+        assert update("https://inside.test", name="tunnel", max_retries=0).success is True
         (request,) = proxy.requests
     assert (request.method, request.target) == ("CONNECT", "inside.test:443")
     assert "authorization" not in request.headers
@@ -331,43 +335,51 @@ def test_https_goes_through_a_tunnel_of_the_proxy(
 def test_proxy_is_never_used_for_loopback(
     update: Any, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Requests to loopback are not encrypted, so they must not leave this machine."""
+    """Requests to loopback may be unencrypted, so they must not leave this machine."""
     with serving(says(FINE)) as proxy, serving(says(FINE)) as wire:
         monkeypatch.setenv("http_proxy", proxy.url)
-        url = wire.url.replace("127.0.0.1", host)
-        assert update(None, options={"base_url": url}).success is True
+        assert update(wire.url.replace("127.0.0.1", host)).success is True
         assert (len(proxy.requests), len(wire.requests)) == (0, 1)
 
 
-NO_PROXY = [
-    *((entry, "http", "inside.test", 8080, True) for entry in ("*", "inside.test", ".inside.test")),
-    *((entry, "http", "inside.test", 8080, True) for entry in ("test", "a.test, INSIDE.test.")),
-    ("inside.test:8080", "http", "inside.test", 8080, True),
-    ("https://inside.test", "https", "inside.test", 443, True),
-    ("*.test", "http", "inside.test", 8080, True),
-    ("10.1.2.3", "http", "10.1.2.3", 80, True),
-    ("[fd00::1]", "http", "fd00::1", 80, True),
-    ("[fd00::1]:81", "http", "fd00::1", 80, False),
-    ("inside.test:80", "http", "inside.test", 8080, False),
-    ("https://inside.test", "http", "inside.test", 8080, False),
-    *((entry, "http", "inside.test", 8080, False) for entry in ("side.test", "a.inside.test")),
-    ("", "http", "inside.test", 8080, False),
+EXEMPT = [
+    *((entry, "http://inside.test:8080") for entry in ("*", "inside.test", ".inside.test")),
+    *((entry, "http://inside.test:8080") for entry in ("test", "a.test, INSIDE.test.", "*.test")),
+    ("inside.test:8080", "http://inside.test:8080"),
+    ("https://inside.test", "https://inside.test:443"),
+    ("10.1.2.3", "http://10.1.2.3:80"),
+    ("[fd00::1]", "http://[fd00::1]:80"),
+]
+NOT_EXEMPT = [
+    *(
+        (entry, "http://inside.test:8080")
+        for entry in ("", "inside.test:80", "https://inside.test")
+    ),
+    *((entry, "http://inside.test:8080") for entry in ("side.test", "a.inside.test")),
+    ("[fd00::1]:81", "http://[fd00::1]:80"),
 ]
 
 
-@pytest.mark.parametrize("case", NO_PROXY, ids=str)
-def test_no_proxy_is_read_as_curl_and_httpx_do(
-    case: tuple[str, str, str, int, bool], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("no_proxy", "url", "is_exempt"),
+    [*((*case, True) for case in EXEMPT), *((*case, False) for case in NOT_EXEMPT)],
+)
+def test_no_proxy_is_read_like_curl_does(
+    no_proxy: str,
+    url: str,
+    is_exempt: bool,  # noqa: FBT001 - a parameter
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Names, suffixes, ports, schemes, addresses and * of NO_PROXY are honored."""
-    no_proxy, scheme, host, port, is_covered = case
-    monkeypatch.setenv("http_proxy", "http://proxy.test:3128")
-    monkeypatch.setenv("https_proxy", "http://proxy.test:3128")
+    """NO_PROXY may contain names, suffixes, ports, schemes, addresses and `*`."""
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://proxy.test:3128")
     monkeypatch.setenv("no_proxy", no_proxy)
-    assert (proxy_for(scheme, host, port) is None) is is_covered
+    address = httpx.URL(url)
+    found = proxy_for(address.scheme, address.host, address.port or 443)
+    assert (found is None) is is_exempt
 
 
-@pytest.mark.parametrize("kind", [FlashbackClient, AsyncFlashbackClient])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "proxy",
     [
@@ -375,20 +387,28 @@ def test_no_proxy_is_read_as_curl_and_httpx_do(
         "http://u:p4ss@pröxy:1",
     ],
 )
-def test_unusable_proxy_is_named_without_its_password(
+def test_error_of_an_invalid_proxy_hides_its_password(
     kind: Any, proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The constructor raises an ArgumentError that names the variable, without the password."""
+    """The constructor raises an ArgumentError that names the variable."""
     monkeypatch.setenv("https_proxy", proxy)
     with pytest.raises(errors.ArgumentError, match="HTTPS_PROXY is not a proxy URL") as caught:
         kind(TOKEN)
     assert "p4ss" not in str(caught.value)
 
 
-@pytest.mark.parametrize("kind", [FlashbackClient, AsyncFlashbackClient])
-def test_socks_without_its_package_is_named(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error says what to install."""
+@pytest.mark.parametrize("kind", KINDS)
+def test_socks_proxy_without_its_package(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the package to install."""
     monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:1080")
     monkeypatch.setattr(sys, "path", [])  # as if nothing were installed
     with pytest.raises(errors.ArgumentError, match=r"ALL_PROXY.*pip install 'httpx\[socks\]'"):
         kind(TOKEN)
+
+
+def test_proxy_is_not_read_for_a_given_transport(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that the client does not use cannot break it."""
+    monkeypatch.setenv("all_proxy", "not a proxy")
+    blocking(Service()).update_ai_llm(ID)
+    with httpx.Client(transport=Service(), trust_env=False) as given:
+        FlashbackClient(TOKEN, http_client=given).update_ai_llm(ID)

@@ -1,6 +1,6 @@
-"""Crash reporters with their default settings send no credential, for any kind of failure.
+"""Crash reporters with default settings send no credential, for every kind of failure.
 
-Each sends what it captured, locals of all frames included, to an intake on loopback.
+They send their reports, which include the local variables of all frames, to a loopback server.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 import traceback
 import zlib
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import elasticapm
@@ -33,7 +33,8 @@ from tests.client.wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
+    from types import FrameType
 
 TOKEN = "the-token-that-nobody-may-see"
 KEY = "the-key-that-nobody-may-see"
@@ -41,28 +42,24 @@ SECRET = 'the-secret "that" nobody/may-see'
 FORMS = (TOKEN, KEY, "that nobody", "nobody/may-see", "nobody\\/may-see", 'secret \\"that')
 
 
-@contextmanager
-def intake() -> Generator[Wire]:
-    """A server that accepts any report."""
-    with serving(says(answer(200, {}))) as wire:
-        yield wire
+INTAKE = says(answer(200, {}))
 
 
 def reports(wire: Wire) -> str:
-    """Return the reports that arrived, decompressed."""
+    """Return the decompressed reports that arrived."""
     bodies = [request.body for request in wire.requests]
     return "".join(decompressed(body).decode("utf-8", "replace") for body in bodies)
 
 
 def decompressed(body: bytes) -> bytes:
-    """The body without gzip or deflate."""
+    """Return the body without gzip or deflate."""
     is_compressed = body[:2] in {b"\x1f\x8b", b"\x78\x9c", b"\x78\xda"}
     return zlib.decompress(body, wbits=47) if is_compressed else body
 
 
 def by_rollbar(error: BaseException) -> str:
-    """Report to Rollbar; return what was sent."""
-    with intake() as found:
+    """Return the report that Rollbar sends."""
+    with serving(INTAKE) as found:
         rollbar.init("access-token", endpoint=f"{found.url}/api/1/", handler="blocking")
         rollbar.report_exc_info((type(error), error, error.__traceback__))
     setattr(rollbar, "_initialized", False)  # noqa: B010 - allows another rollbar.init()
@@ -70,9 +67,9 @@ def by_rollbar(error: BaseException) -> str:
 
 
 def by_elastic_apm(error: BaseException) -> str:
-    """Report to Elastic APM; return what was sent."""
+    """Return the report that Elastic APM sends."""
     logging.getLogger("elasticapm").setLevel(logging.CRITICAL)
-    with intake() as found:
+    with serving(INTAKE) as found:
         client = elasticapm.Client(
             service_name="test",
             server_url=found.url,
@@ -87,8 +84,8 @@ def by_elastic_apm(error: BaseException) -> str:
 
 
 def by_sentry(error: BaseException) -> str:
-    """Report to Sentry; return what was sent."""
-    with intake() as found:
+    """Return the report that Sentry sends."""
+    with serving(INTAKE) as found:
         dsn = found.url.replace("//", "//key@") + "/1"
         client = sentry_sdk.Client(dsn, default_integrations=False)  # they would patch httpx
         event, hint = event_from_exception(error, client_options=client.options)
@@ -98,7 +95,7 @@ def by_sentry(error: BaseException) -> str:
 
 
 def by_traceback(error: BaseException) -> str:
-    """Format the traceback with captured locals."""
+    """Return the traceback with local variables."""
     captured = traceback.TracebackException.from_exception(error, capture_locals=True)
     return "".join(captured.format())
 
@@ -107,21 +104,21 @@ REPORTERS = [by_rollbar, by_elastic_apm, by_sentry, by_traceback]
 
 
 class Credentials:
-    """Credentials that are not local variables of a caller's frame."""
+    """Credentials that are not local variables of the caller's frame."""
 
     secret: Any = SECRET
     key: Any = KEY
 
 
 def hook_that_fails(request: httpx.Request) -> None:
-    """A hook of the caller that has a bug."""
+    """Raise KeyError, as a hook with a bug."""
     del request
     missing: dict[str, str] = {}
     missing["missing"]
 
 
 def failing_blocking(url: str, **options: Any) -> BaseException:
-    """The exception of a blocking call."""
+    """Return the exception of a blocking call."""
     hooks = options.pop("hooks", None)
     given = httpx.Client(event_hooks={"request": [hooks]}) if hooks else None
     try:
@@ -132,8 +129,8 @@ def failing_blocking(url: str, **options: Any) -> BaseException:
     raise AssertionError("the call succeeded")
 
 
-def failing_awaited(url: str, **options: Any) -> BaseException:
-    """The exception of an awaited call."""
+def failing_async(url: str, **options: Any) -> BaseException:
+    """Return the exception of an async call."""
     hooks = options.pop("hooks", None)
 
     async def hook(request: httpx.Request) -> None:
@@ -163,10 +160,10 @@ FAILURES: dict[str, tuple[Behaviour, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("failing", [failing_blocking, failing_awaited])
+@pytest.mark.parametrize("failing", [failing_blocking, failing_async])
 @pytest.mark.parametrize("failure", FAILURES)
-def test_reports_hold_no_credential(failing: Callable[..., BaseException], failure: str) -> None:
-    """Rollbar, Elastic APM, Sentry and captured locals show where it failed, and no secret."""
+def test_report_contains_no_credential(failing: Callable[..., BaseException], failure: str) -> None:
+    """A report of each reporter shows where the call failed, but no credential."""
     behave, options = FAILURES[failure]
     with serving(behave) as wire:
         error = failing(wire.url, max_retries=0, **options)
@@ -178,11 +175,11 @@ def test_reports_hold_no_credential(failing: Callable[..., BaseException], failu
 
 
 class SoftTimeLimitExceeded(Exception):  # noqa: N818 - Celery's name
-    """What Celery's signal handler raises in the middle of a task."""
+    """The exception that Celery raises in a signal handler."""
 
 
-def test_reports_of_an_interrupted_call_hold_no_credential() -> None:
-    """An exception from a signal handler propagates without the frames that were sending."""
+def test_report_of_an_interrupted_call_contains_no_credential() -> None:
+    """The exception of a signal handler propagates without the frames that hold the request."""
 
     def interrupt(_: int, __: object) -> None:
         raise SoftTimeLimitExceeded
@@ -201,12 +198,49 @@ def test_reports_of_an_interrupted_call_hold_no_credential() -> None:
         assert [form for form in FORMS if form in report] == []
 
 
+def test_report_of_an_interrupted_redaction_contains_no_credential() -> None:
+    """A signal may also arrive after the response, while an error is being redacted."""
+
+    def interrupt(frame: FrameType, event: str, _: object) -> None:
+        if event == "c_call" and frame.f_code.co_name == "redact" and "known" in frame.f_locals:
+            sys.setprofile(None)
+            raise SoftTimeLimitExceeded
+
+    with serving(says(answer(400, ECHO))) as wire:
+        sys.setprofile(interrupt)
+        try:
+            error = failing_blocking(wire.url)
+        finally:
+            sys.setprofile(None)
+    assert isinstance(error, SoftTimeLimitExceeded)
+    assert [form for form in FORMS if form in by_traceback(error)] == []
+
+
+@pytest.mark.parametrize("failing", [failing_blocking, failing_async])
+def test_report_of_an_instrumented_call_contains_no_credential(
+    failing: Callable[..., BaseException],
+) -> None:
+    """Elastic APM, which wraps httpx in Flask and Django applications, holds the headers."""
+    logging.getLogger("elasticapm").setLevel(logging.CRITICAL)
+    with serving(INTAKE) as found, serving(hangs_up) as wire:
+        apm = elasticapm.Client(server_url=found.url, cloud_provider="none", central_config=False)
+        elasticapm.instrument()
+        apm.begin_transaction("test")
+        try:
+            error = failing(wire.url, max_retries=0)
+        finally:
+            apm.end_transaction("test", "failed")  # type: ignore[no-untyped-call]
+            elasticapm.uninstrument()
+            apm.close()
+    assert [form for form in FORMS if form in by_traceback(error)] == []
+
+
 @pytest.mark.parametrize("field", ["key", "secret"])
 @pytest.mark.parametrize("wrong", ["", SECRET + "\ud800", SECRET.encode(), [SECRET]])
-def test_reports_of_refused_arguments_hold_no_credential(
+def test_report_of_an_invalid_argument_contains_no_credential(
     monkeypatch: pytest.MonkeyPatch, field: str, wrong: object
 ) -> None:
-    """A credential that breaks the contract is not shown either."""
+    """A credential that breaks the contract is not reported either."""
     monkeypatch.setattr(Credentials, field, wrong)
     error = failing_blocking("http://127.0.0.1:1")
     for reporter in (by_rollbar, by_elastic_apm, by_traceback):
@@ -215,10 +249,10 @@ def test_reports_of_refused_arguments_hold_no_credential(
         assert [form for form in FORMS if form in report] == []
 
 
-def test_the_line_of_a_hook_that_fails_is_kept() -> None:
-    """Frames of the caller's own hook stay in the traceback; those of httpx do not."""
+def test_traceback_shows_the_line_of_a_failing_hook() -> None:
+    """Only the frames of httpx are removed from the traceback."""
     with serving(says(answer(200))) as wire:
-        for failing in (failing_blocking, failing_awaited):
+        for failing in (failing_blocking, failing_async):
             error = failing(wire.url, hooks=hook_that_fails)
             frames = traceback.extract_tb(error.__traceback__)
             assert frames[-1].name == "hook_that_fails"

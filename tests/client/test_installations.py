@@ -1,4 +1,4 @@
-"""The package as users install it: it passes type checkers and runs on every supported Python."""
+"""The installed package passes strict type checkers and runs on every supported Python."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
-# Everything a newer Python could break: import, both clients, errors, pickles, a real socket.
+# What a newer Python could break: the import, both clients, errors, pickles, sockets.
 SMOKE = """
 import asyncio, pickle, sys
 from flashback_client import AsyncFlashbackClient, FlashbackClient, UNSET, errors
@@ -53,7 +53,7 @@ print(sys.version_info[:2])
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Somebody's project: a module that uses the client, and a client of another contract."""
+    """Return a project that uses the client, with a client generated from another contract."""
     folder = tmp_path_factory.mktemp("project")
     shutil.copy(HERE / "consumer.py", folder)
     generate.generate(second_contract(folder), folder / "second_client")
@@ -67,7 +67,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ids=["mypy", "basedpyright"],
 )
 def test_strict_type_checker_accepts(project: Path, command: tuple[str, ...]) -> None:
-    """No error, warning or ignore; scripts/check says the same of the package itself."""
+    """Code that uses the client passes in strict mode; scripts/check checks the package itself."""
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         [str(BIN / command[0]), *command[1:], "consumer.py", "second_client"],
@@ -80,15 +80,15 @@ def test_strict_type_checker_accepts(project: Path, command: tuple[str, ...]) ->
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_package_ignores_no_type_checker() -> None:
-    """Neither generated code nor runtime has a `type: ignore`."""
+def test_package_has_no_ignore_comments() -> None:
+    """Neither the generated code nor the runtime tells a type checker to ignore a line."""
     folders = (generate.OUTPUT, generate.RUNTIME)
     texts = [path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py")]
     assert [text for text in texts if "type: ignore" in text or "pyright: ignore" in text] == []
 
 
 def found(name: str) -> str | None:
-    """Return the program of that name that runs, from PATH or from pyenv's versions."""
+    """Return the program with this name that works, from PATH or pyenv."""
     version = name.removeprefix("python")
     kept = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/{name}"))
     for program in [name, *map(str, kept)]:
@@ -102,7 +102,7 @@ def found(name: str) -> str | None:
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the client and its dependencies only."""
+    """Return a folder that contains only the client and its dependencies."""
     folder = tmp_path_factory.mktemp("packages")
     environments.link(folder)
     return folder
@@ -110,14 +110,14 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", ["python3.11", "python3.12", "python3.13", "python3.14"])
 def test_client_works_on(name: str, packages: Path) -> None:
-    """Every installed Python from 3.11 on runs the client, with warnings as errors."""
+    """The client works without warnings on this version of Python."""
     program = found(name)
     if program is None:
         pytest.skip(f"{name} is not installed; put one on PATH to have it tested")
 
     def behave(connection: socket.socket, request: Request, number: int) -> None:
         status = 404 if request.target.endswith("gone") else 200
-        # The retry that follows a 500 is logged, which must not reach stderr.
+        # The client logs the retry after a 500, but must print nothing.
         status = 500 if number == 1 else status
         connection.sendall(answer(status, {"success": status == 200}))
 

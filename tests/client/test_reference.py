@@ -1,4 +1,4 @@
-"""Every example of docs/client.md runs against the mock, and its table lists every error."""
+"""The examples of docs/client.md run against the mock, and its table lists every error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXAMPLES = re.findall(r"(?s)```python\n(.*?)```", PAGE)
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_example_runs(number: int, mock: Mock) -> None:
-    """The example runs unchanged, with the names from the text around it."""
+    """The example runs with the names that the text around it mentions."""
     tokens = {"acme": mock.tokens["owner"], "globex": mock.tokens["admin"]}
     names = {"config": mock.ids["main"], "tokens": tokens, "__name__": "example"}
     exec(compile(EXAMPLES[number], f"example {number}", "exec"), names)  # noqa: S102
@@ -28,7 +28,7 @@ def test_example_runs(number: int, mock: Mock) -> None:
 
 
 def judge_rotate(rotate: object, mock: Mock) -> None:
-    """The example of errors says what to do in each case."""
+    """Call the example of the errors with each kind of failure."""
     from flashback_client import FlashbackClient
 
     assert callable(rotate)
@@ -42,7 +42,7 @@ def judge_rotate(rotate: object, mock: Mock) -> None:
 
 
 def test_table_lists_every_error() -> None:
-    """Each public class of flashback_client.errors is in the table of errors."""
+    """Each public class of `flashback_client.errors` is in the table, except base classes."""
     table = PAGE.partition("## Errors")[2].partition("## Retries")[0]
     abstract = {"ApiStatusError", "ArgumentTypeError", "ResponseError", "STATUS_ERRORS"}
     missing = [name for name in errors.__all__ if name not in abstract and f"`{name}`" not in table]

@@ -1,4 +1,4 @@
-"""Success is returned; every other response is the error of its status."""
+"""A success is returned, and every other response raises the error of its status."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_examples_of_the_contract_are_sent_unchanged(update: Any, name: str) -> None:
-    """Every example of a request body is sent unchanged."""
+def test_examples_of_the_contract_can_be_sent(update: Any, name: str) -> None:
+    """Each example of a request body is sent unchanged, with the client's headers."""
     value = EXAMPLES[name]["value"]
     service = Service()
     fields = {("ai_type" if field == "aiType" else field): value[field] for field in value}
@@ -57,13 +57,13 @@ def test_examples_of_the_contract_are_sent_unchanged(update: Any, name: str) -> 
 
 @pytest.mark.parametrize("status", DOCUMENTED)
 def test_every_documented_status_has_its_class(update: Any, status: int) -> None:
-    """Each error is named after the HTTP phrase, and has message, request id, attempts and body."""
+    """The class is named after the HTTP phrase, and the error has the facts of the response."""
     phrase = http.HTTPStatus(status).phrase.title().replace(" ", "")
     body = {"success": False, "message": "so it is"}
     headers = {"X-Request-Id": "r-9", "Retry-After": "7"}
     service = Service(httpx.Response(status, json=body, headers=headers))
     with pytest.raises(errors.ApiStatusError) as caught:
-        update(service, options={"max_retries": 0})
+        update(service, max_retries=0)
     error = caught.value
     assert type(error).__name__ == NAMES.get(status, f"{phrase}Error")
     assert isinstance(error, errors.ServerError) == (status >= 500)
@@ -76,10 +76,10 @@ def test_every_documented_status_has_its_class(update: Any, status: int) -> None
 
 
 @pytest.mark.parametrize("status", [204, 302, 418, 499, 502, 520, 527, 530, 599])
-def test_any_other_status_is_unexpected(update: Any, status: int) -> None:
-    """An undocumented status raises, whether IANA knows it or not; 5xx are ServerErrors."""
+def test_undocumented_status_is_unexpected(update: Any, status: int) -> None:
+    """Statuses that IANA does not know raise, too, and every 5xx is a ServerError."""
     with pytest.raises(errors.UnexpectedStatusError, match=str(status)) as caught:
-        update(Service(httpx.Response(status)), name="n", options={"max_retries": 0})
+        update(Service(httpx.Response(status)), name="n", max_retries=0)
     assert caught.value.status_code == status
     assert isinstance(caught.value, errors.ServerError) == (status >= 500)
 
@@ -92,8 +92,8 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("content", BROKEN)
-def test_success_with_a_broken_body_is_a_decode_error(update: Any, content: bytes) -> None:
-    """Status and body are kept, and the update may have been applied."""
+def test_success_with_an_undocumented_body_is_a_decode_error(update: Any, content: bytes) -> None:
+    """The error has the status and the body, and says that the update may have been applied."""
     with pytest.raises(errors.ResponseDecodeError) as caught:
         update(Service(httpx.Response(200, content=content)), name="n")
     assert (caught.value.status_code, caught.value.maybe_applied) == (200, True)
@@ -102,7 +102,7 @@ def test_success_with_a_broken_body_is_a_decode_error(update: Any, content: byte
 
 @pytest.mark.parametrize("status", [200, 404])
 def test_byte_order_mark_is_ignored(update: Any, status: int) -> None:
-    """JSON behind a byte order mark is read, of a success and of an error."""
+    """The JSON of a success or an error may start with a byte order mark."""
     content = b"\xef\xbb\xbf" + json.dumps({**UPDATED, "success": status == 200}).encode()
     service = Service(httpx.Response(status, content=content))
     if status == 200:
@@ -112,12 +112,12 @@ def test_byte_order_mark_is_ignored(update: Any, status: int) -> None:
             update(service, name="n")
 
 
-def test_text_of_another_charset_is_readable() -> None:
-    """Response.text follows the charset of the Content-Type, and never fails."""
+def test_text_is_decoded_with_the_charset_of_the_response() -> None:
+    """`Response.text` raises no error for a charset that Python does not know."""
     odd = ("zz", "hex", "rot13", "zlib", "idna", "punycode", "undefined")
     answers = [(charset, b"\xff", "\ufffd") for charset in odd]
     answers.append(("latin-1", b"\xe9", "é"))
-    call = update_ai_llm.prepare(ID, body=UpdateAiLlmRequest(name="n"))
+    call = update_ai_llm.prepare(ID, body=UpdateAiLlmRequest())
     for charset, content, text in answers:
         page = {"content-type": f"text/html; charset={charset}"}
         with blocking(Service(httpx.Response(418, content=content, headers=page))) as client:
@@ -125,8 +125,8 @@ def test_text_of_another_charset_is_readable() -> None:
 
 
 @pytest.mark.parametrize("packed", [True, False], ids=["gzip", "plain"])
-def test_large_responses_are_cut_off(update: Any, packed: bool) -> None:  # noqa: FBT001
-    """A response of 20 MB, plain or as 20 kB of gzip, is not held in memory."""
+def test_large_response_is_truncated(update: Any, packed: bool) -> None:  # noqa: FBT001
+    """A response of 20 MB, or of 20 kB that decompress to 20 MB, is not kept in memory."""
     content = b" " * 20_000_000
     sent = answer(200, content)
     if packed:
@@ -134,35 +134,34 @@ def test_large_responses_are_cut_off(update: Any, packed: bool) -> None:  # noqa
     with serving(says(sent)) as wire:
         tracemalloc.start()
         with pytest.raises(errors.ResponseDecodeError, match="larger than 1048576"):
-            update(None, name="n", options={"base_url": wire.url})
+            update(wire.url, name="n")
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert most < 10_000_000
 
 
-def test_compressed_responses_are_read(update: Any) -> None:
-    """A response that a proxy compressed is decoded; an unknown coding is a clear error."""
+def test_compressed_response_is_decoded(update: Any) -> None:
+    """A response may use gzip; another Content-Encoding is a ResponseDecodeError."""
     packed = gzip.compress(json.dumps(UPDATED).encode())
     gzipped = answer(200, packed, Content_Encoding="gzip")
     unknown = answer(200, b"x", Content_Encoding="br")
     with serving(says(gzipped, unknown)) as wire:
-        options = {"base_url": wire.url}
-        assert update(None, name="n", options=options).message == "updated"
-        with pytest.raises(errors.ResponseDecodeError, match="not asked for"):
-            update(None, name="n", options=options)
+        assert update(wire.url, name="n").message == "updated"
+        with pytest.raises(errors.ResponseDecodeError, match="Content-Encoding"):
+            update(wire.url, name="n")
 
 
 @pytest.mark.parametrize("location", ["https://[bad", "//\x00", "https://user:pw@ok.test/x", ""])
-def test_redirect_is_an_error_of_its_own(update: Any, location: str) -> None:
-    """A redirect is not followed, for any Location."""
+def test_redirect_is_an_unexpected_status(update: Any, location: str) -> None:
+    """A redirect is not followed, even if its Location is invalid."""
     service = Service(httpx.Response(302, headers=[(b"Location", location.encode())]))
     with pytest.raises(errors.UnexpectedStatusError, match=r"302; redirects are not followed"):
         update(service, name="n")
 
 
 @pytest.mark.parametrize("status", [303, 307])
-def test_redirect_is_not_followed_by_a_client_handed_in(status: int) -> None:
-    """Not even with follow_redirects=True: the body would go to another host."""
+def test_given_httpx_client_does_not_follow_redirects(status: int) -> None:
+    """Even with follow_redirects=True, the body is not sent to another host."""
     with serving(says(answer(200, UPDATED))) as other:
         redirect = answer(status, Location=f"{other.url}/x?y")
         with (
@@ -170,13 +169,13 @@ def test_redirect_is_not_followed_by_a_client_handed_in(status: int) -> None:
             httpx.Client(follow_redirects=True) as given,
             pytest.raises(errors.UnexpectedStatusError, match="not followed") as caught,
         ):
-            blocking(base_url=wire.url, http_client=given).update_ai_llm(ID, secret="s")
+            blocking(wire.url, http_client=given).update_ai_llm(ID, secret="s")
         assert other.url in str(caught.value)
         assert other.requests == []
 
 
 def errors_to_keep() -> list[FlashbackError]:
-    """One error of each kind, with all its facts."""
+    """Return one error of each kind, with all facts."""
     facts = {"method": "PUT", "url": URL, "attempts": 2, "maybe_applied": True}
     headers = {"x-request-id": "r-1"}
     return [
@@ -188,31 +187,27 @@ def errors_to_keep() -> list[FlashbackError]:
 
 
 def remade(error: FlashbackError) -> FlashbackError:
-    """Serialize an error as Celery's JSON result backend does: its class and args."""
+    """Return a copy made from class and args, like Celery's JSON result backend."""
     return type(error)(*json.loads(json.dumps(error.args)))
 
 
 @pytest.mark.parametrize("again", [pickled, copy.copy, copy.deepcopy, remade])
 @pytest.mark.parametrize("error", errors_to_keep(), ids=lambda error: type(error).__name__)
-def test_copied_error_is_whole(error: FlashbackError, again: Any) -> None:
-    """Pickled, copied or made from its args, an error has the same text and facts."""
+def test_copied_error_has_the_same_facts(error: FlashbackError, again: Any) -> None:
+    """Errors can be pickled, copied, and made again from their args."""
     same = again(error)
     assert (type(same), str(same), vars(same)) == (type(error), str(error), vars(error))
 
 
-def test_error_made_by_hand_has_its_status() -> None:
-    """`NotFoundError("gone")`, as a test's side effect, has status 404."""
+def test_error_without_facts_has_the_status_of_its_class() -> None:
+    """A test can raise `NotFoundError("gone")`."""
     error = errors.NotFoundError("gone")
-    assert (str(error), error.status_code, error.body, dict(error.headers)) == (
-        "gone",
-        404,
-        b"",
-        {},
-    )
+    assert (str(error), error.status_code) == ("gone", 404)
+    assert (error.body, dict(error.headers)) == (b"", {})
 
 
-def test_large_body_stays_out_of_the_text(update: Any) -> None:
-    """Five megabytes are cut to 64 KiB in the error's body, and its text stays short."""
+def test_error_of_a_large_response_is_small(update: Any) -> None:
+    """The error has the first 64 KiB of the body, and its text is short."""
     service = Service(httpx.Response(404, content=b"x" * 5_000_000))
     with pytest.raises(errors.NotFoundError) as caught:
         update(service, name="n")
@@ -225,7 +220,7 @@ def test_large_body_stays_out_of_the_text(update: Any) -> None:
 
 
 def test_function_modules_return_any_status() -> None:
-    """The generator's functions return errors as parsed bodies, with id and attempts."""
+    """They return the parsed body, the request ID and the number of attempts, and do not raise."""
     body = UpdateAiLlmRequest(name="n")
     failed = {"success": False, "message": "gone"}
     service = Service(
@@ -249,8 +244,8 @@ def test_function_modules_return_any_status() -> None:
         assert updated.parsed == UpdateAiLlmResponse.from_dict(UPDATED)
 
 
-def test_function_modules_can_be_awaited() -> None:
-    """The same by the async client."""
+def test_function_modules_have_async_functions() -> None:
+    """The async functions return the same."""
 
     async def call() -> None:
         service = Service(httpx.Response(500, json={"message": "no"}))
@@ -264,7 +259,7 @@ def test_function_modules_can_be_awaited() -> None:
     asyncio.run(call())
 
 
-def test_models_of_responses_accept_unknown_fields(update: Any) -> None:
-    """A field that the contract does not have yet is kept, and breaks nothing."""
+def test_unknown_field_of_a_response_is_kept(update: Any) -> None:
+    """A later version of the contract may add a field."""
     service = Service(httpx.Response(200, json={**UPDATED, "zzField": [1]}))
     assert update(service, name="n").additional_properties == {"zzField": [1]}

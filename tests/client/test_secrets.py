@@ -1,4 +1,4 @@
-"""Credentials stay out of everything that is printed, logged, raised or dumped."""
+"""Credentials do not appear in anything that is printed, logged, raised or dumped."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from flashback_client import FlashbackClient, FlashbackError, Secret, errors
+from flashback_client.api.ai_llm import update_ai_llm
 from flashback_client.models import UpdateAiLlmRequest
 from tests.client.support import ID, SECRET, TOKEN, URL, Service, blocking, pickled
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def test_body_and_client_do_not_show_credentials() -> None:
-    """Neither repr, str, format, vars nor attrs.asdict shows a credential."""
+    """Neither `repr`, `str`, `format`, `vars` nor `attrs.asdict` shows a credential."""
     body = UpdateAiLlmRequest(key=SECRET, secret=SECRET)
     client = blocking(Service(), headers={"X-Key": SECRET})
     client.update_ai_llm(ID, secret=SECRET)
@@ -33,20 +34,19 @@ def test_body_and_client_do_not_show_credentials() -> None:
     assert TOKEN not in shown
 
 
-def test_secret_is_only_revealed_explicitly() -> None:
-    """A box is not a str; reveal() and to_dict() return the text."""
+def test_secret_is_not_a_string() -> None:
+    """Only reveal() and to_dict() return the text of a Secret."""
     box = UpdateAiLlmRequest(secret=SECRET).secret
     assert isinstance(box, Secret)
     assert str not in type(box).__mro__
     assert box.reveal() == SECRET
     assert UpdateAiLlmRequest(secret=box).to_dict() == {"secret": SECRET}
     assert {box, Secret(SECRET)} == {box}
-    assert f"{box:>12}" == f"{box}".rjust(12) == "  **********"
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, copy.copy, pickled])
 def test_copied_body_is_equal(again: Any) -> None:
-    """UNSET stays UNSET and boxes stay boxes, so that a copy can be sent."""
+    """A copied or unpickled body can be sent."""
     body = UpdateAiLlmRequest(secret=SECRET)
     assert again(body) == body
     assert json.loads(json.dumps(again(body).to_dict())) == {"secret": SECRET}
@@ -54,16 +54,11 @@ def test_copied_body_is_equal(again: Any) -> None:
 
 
 def locals_of_runtime(error: BaseException) -> str:
-    """Return the locals of all frames outside this file, for the whole exception chain."""
+    """Return the local variables of all frames outside this file, in the whole chain."""
     captured = traceback.TracebackException.from_exception(error, capture_locals=True)
     linked = [captured, captured.__cause__, captured.__context__]
-    frames = [
-        frame
-        for member in linked
-        if member is not None
-        for frame in member.stack
-        if frame.filename != __file__
-    ]
+    stacks = [member.stack for member in linked if member is not None]
+    frames = [frame for stack in stacks for frame in stack if frame.filename != __file__]
     assert frames
     return "\n".join(str(frame.locals) for frame in frames)
 
@@ -71,18 +66,38 @@ def locals_of_runtime(error: BaseException) -> str:
 @pytest.mark.parametrize(
     "make", [lambda fields: UpdateAiLlmRequest(**fields), UpdateAiLlmRequest.from_dict]
 )
-def test_refused_body_is_not_shown(make: Any) -> None:
-    """The constructor and from_dict box a credential before they look at it."""
+def test_traceback_of_an_invalid_body_shows_no_credential(make: Any) -> None:
+    """The constructor and from_dict put credentials into boxes before they validate them."""
     with pytest.raises(errors.ArgumentError, match="surrogate") as caught:
         make({"secret": SECRET + "\ud800"})
     assert "s3cret" not in locals_of_runtime(caught.value)
 
 
 @pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda: UpdateAiLlmRequest.from_dict(Credentials.wrong), id="from_dict"),
+        pytest.param(lambda: FlashbackClient(TOKEN, headers=Credentials.wrong), id="headers"),
+    ],
+)
+def test_traceback_of_a_wrong_type_shows_no_credential(make: Any) -> None:
+    """A list where a mapping is expected may contain a credential, too."""
+    with pytest.raises(TypeError) as caught:
+        make()
+    assert "s3cret" not in locals_of_runtime(caught.value)
+
+
+class Credentials:
+    """A list of credentials that is not a local variable."""
+
+    wrong: Any = (("X-Key", SECRET),)
+
+
+@pytest.mark.parametrize(
     "token", ["", " ", None, "a b", " abc", "abc\n", "Bearer abc", "bearer x", "tökén", b"abc", 7]
 )
-def test_unusable_token_is_refused_and_not_shown(token: Any) -> None:
-    """A wrong token is an ArgumentError of the constructor that does not show it."""
+def test_error_of_an_invalid_token_does_not_show_it(token: Any) -> None:
+    """The constructor raises an ArgumentError about the token."""
     with pytest.raises(errors.ArgumentError, match="token") as caught:
         FlashbackClient(token, base_url="http://127.0.0.1")
     assert caught.value.field == "token"
@@ -91,40 +106,69 @@ def test_unusable_token_is_refused_and_not_shown(token: Any) -> None:
         assert repr(token) not in locals_of_runtime(caught.value)
 
 
-WAYS_TO_WRITE: dict[str, Callable[[str], str]] = {
+ENCODINGS: dict[str, Callable[[str], str]] = {
     "plain": str,
     "json": json.dumps,
     "php": lambda text: json.dumps(text, ensure_ascii=False).replace("/", "\\/"),
     "html": html.escape,
+    "decimal html": lambda text: "".join(f"&#{ord(char)};" for char in text),
+    "escaped json": lambda text: "".join(f"\\u{ord(char):04X}" for char in text),
     "form": urllib.parse.quote_plus,
     "url": urllib.parse.quote,
     "segment": lambda text: urllib.parse.quote(text, safe=""),
+    "lower-case url": lambda text: urllib.parse.quote(text, safe="").lower(),
     "python": repr,
+    "bytes": lambda text: repr(text.encode())[2:-1],
 }
 
 
 @pytest.mark.parametrize("status", [400, 200])
-@pytest.mark.parametrize("way", WAYS_TO_WRITE)
-def test_echoed_credentials_are_masked(update: Any, status: int, way: str) -> None:
-    """An error repeats no credential that the service sent back, in text, body or headers."""
-    write = WAYS_TO_WRITE[way]
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_echoed_credentials_are_redacted(update: Any, status: int, encoding: str) -> None:
+    """Errors do not contain a credential that the service echoes, in any common encoding."""
+    encode = ENCODINGS[encoding]
     secret = "s/cr&t 'ü\" <+"
-    echo = f"{write(secret)} and {TOKEN}".encode()
+    echo = f"{encode(secret)} and {TOKEN}".encode()
     service = Service(httpx.Response(status, content=echo, headers=[(b"X-Echo", echo)]))
     with pytest.raises(FlashbackError) as caught:
-        update(service, key=secret, options={"max_retries": 0})
+        update(service, key=secret, max_retries=0)
     shown = f"{caught.value} {caught.value!r} {vars(caught.value)} {caught.value.args}"
-    assert write(secret).strip("\"'") not in shown
+    shown += getattr(caught.value, "body", b"").decode("utf-8", "replace")
+    assert encode(secret).strip("\"'") not in shown
     assert secret not in shown
     assert TOKEN not in shown
     assert "***" in shown
 
 
-def test_what_a_transport_says_is_masked(update: Any) -> None:
-    """A credential in the text of a connection error is redacted, in its cause as well."""
+@pytest.mark.parametrize("charset", ["utf-8", "utf-16", "utf-32-le", "latin-1"])
+def test_echoed_credentials_are_redacted_in_any_charset(charset: str) -> None:
+    """JSON may have escapes, UTF-16 or UTF-32; other bodies have the charset of their header."""
+    content = json.dumps({"message": "schlüssel"}, ensure_ascii=False).encode(charset)
+    content = content.replace(b"schl", b"s\\u0063hl")
+    headers = {"Content-Type": f"text/html; charset={charset}"}
+    service = Service(httpx.Response(400, content=content, headers=headers))
+    with pytest.raises(errors.BadRequestError) as caught:
+        blocking(service).update_ai_llm(ID, secret="schlüssel")
+    assert "schl" not in str(caught.value)
+    assert "schlüssel" not in caught.value.body.decode(charset, "replace")
+
+
+def test_response_can_be_pickled_without_credentials() -> None:
+    """A pickled response can still raise the error of its status."""
+    body = UpdateAiLlmRequest(secret=SECRET)
+    with blocking(Service(httpx.Response(404))) as client:
+        response = update_ai_llm.sync_detailed(ID, client=client, body=body)
+    assert SECRET.encode() not in pickle.dumps(response)
+    assert TOKEN.encode() not in pickle.dumps(response)
+    with pytest.raises(errors.NotFoundError, match=r"404 .1 attempt"):
+        pickled(response).raise_for_status()
+
+
+def test_connection_error_is_redacted(update: Any) -> None:
+    """A credential in the text of a connection error is redacted there and in its cause."""
     service = Service(httpx.ConnectError(f"{TOKEN} {SECRET}"))
     with pytest.raises(errors.ApiConnectionError) as caught:
-        update(service, secret=SECRET, options={"max_retries": 0})
+        update(service, secret=SECRET, max_retries=0)
     assert str(caught.value) == f"PUT {URL}: ConnectError: *** *** (1 attempt)"
     cause = caught.value.__cause__
     assert isinstance(cause, httpx.ConnectError)
@@ -132,16 +176,16 @@ def test_what_a_transport_says_is_masked(update: Any) -> None:
     assert "authorization" not in cause.request.headers
 
 
-def test_logs_show_each_attempt_and_no_credential(
+def test_log_shows_each_attempt_and_no_credential(
     update: Any, waits: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A warning for each retry and a DEBUG line for each call name the host, and no secret."""
+    """The logger writes a warning for each retry and a DEBUG line for each call."""
     caplog.set_level(1)
     service = Service(httpx.ConnectError(f"{TOKEN} {SECRET}"))
     update(service, secret=SECRET)
     records = [record for record in caplog.records if record.name == "flashback_client"]
     assert [record.levelno for record in records] == [logging.WARNING, logging.DEBUG]
-    assert records[0].getMessage().startswith(f"PUT {URL}: ConnectError: *** ***, again in ")
+    assert records[0].getMessage().startswith(f"PUT {URL}: ConnectError: *** ***, retrying in ")
     assert records[1].getMessage().startswith(f"PUT {URL}: 200, ")
     assert records[1].getMessage().endswith("attempts: 2")
     assert TOKEN not in caplog.text
@@ -149,8 +193,8 @@ def test_logs_show_each_attempt_and_no_credential(
     assert len(waits) == 1
 
 
-def test_service_cannot_fake_a_line_of_a_log(update: Any) -> None:
-    """Line breaks and terminal codes in a message are spaces in the error's text."""
+def test_message_of_the_service_cannot_forge_a_log_line(update: Any) -> None:
+    """Line breaks and control characters are replaced with spaces."""
     service = Service(httpx.Response(400, json={"message": "no\n2026 ERROR \x1b[31m"}))
     with pytest.raises(errors.BadRequestError) as caught:
         update(service, name="n")
@@ -158,6 +202,6 @@ def test_service_cannot_fake_a_line_of_a_log(update: Any) -> None:
 
 
 def test_client_cannot_be_pickled() -> None:
-    """Pickling raises a TypeError that says to create the client where it is used."""
+    """The TypeError says to create the client where it is used."""
     with blocking(Service()) as client, pytest.raises(TypeError, match="where it is used"):
         pickle.dumps(client)

@@ -1,4 +1,4 @@
-"""Settings come from arguments, then the environment, then the contract; wrong ones are named."""
+"""Settings come from arguments, the environment or the contract, and errors name invalid ones."""
 
 from __future__ import annotations
 
@@ -8,25 +8,21 @@ from typing import Any
 import httpx
 import pytest
 
-from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
+from flashback_client import UNSET, AsyncFlashbackClient, FlashbackClient, errors
 from tests.client.support import ID, TOKEN, UPDATED, Service, blocking
 from tests.client.wire import answer, says, serving
 
-
-def test_server_of_the_contract_is_the_default() -> None:
-    """Without any setting, calls go to the first server of the contract."""
-    assert "base_url='https://backend.flashback.tech'" in repr(blocking(Service()))
+KINDS = [FlashbackClient, AsyncFlashbackClient]
 
 
 def test_environment_supplies_missing_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """FLASHBACK_TOKEN and FLASHBACK_BASE_URL are used; arguments win over them."""
+    """Arguments override FLASHBACK_TOKEN and FLASHBACK_BASE_URL, which override the contract."""
+    assert "base_url='https://backend.flashback.tech'" in repr(blocking(Service()))
     monkeypatch.setenv("FLASHBACK_TOKEN", "of-the-environment")
     monkeypatch.setenv("FLASHBACK_BASE_URL", "https://other.test/api/")
     service = Service()
-    with FlashbackClient(transport=service) as client:
-        client.update_ai_llm(ID)
-    with FlashbackClient("given", base_url="https://given.test", transport=service) as client:
-        client.update_ai_llm(ID)
+    FlashbackClient(transport=service).update_ai_llm(ID)
+    FlashbackClient("given", base_url="https://given.test", transport=service).update_ai_llm(ID)
     first, second = service.requests
     assert str(first.url) == f"https://other.test/api/ai/llm/{ID}"
     assert first.headers["authorization"] == "Bearer of-the-environment"
@@ -35,8 +31,8 @@ def test_environment_supplies_missing_arguments(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("url", ["http://backend.flashback.tech", "http://127.0.0.1.evil.test"])
-def test_http_is_refused_where_the_token_would_be_in_clear(url: str) -> None:
-    """Plain http is accepted only for loopback, or if explicitly allowed."""
+def test_http_is_rejected_outside_loopback(url: str) -> None:
+    """The token would be sent unencrypted."""
     with pytest.raises(errors.ArgumentError, match="allow_http"):
         blocking(Service(), base_url=url)
 
@@ -45,12 +41,12 @@ def test_http_is_refused_where_the_token_would_be_in_clear(url: str) -> None:
     "host", ["localhost", "LOCALHOST.", "127.8.9.10", "[::1]", "[::ffff:127.0.0.1]"]
 )
 def test_http_is_accepted_for_loopback(host: str) -> None:
-    """Every name of this machine is loopback."""
+    """Every name and address of loopback is recognized."""
     blocking(Service(), base_url=f"http://{host}:4010").update_ai_llm(ID)
 
 
 def test_http_can_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """http:// is allowed by allow_http=True, or by FLASHBACK_ALLOW_HTTP=1, as in a Compose file."""
+    """`allow_http=True` or FLASHBACK_ALLOW_HTTP=1 allows http:// to any host."""
     url = "http://mock_1:4010"
     assert blocking(Service(), base_url=url, allow_http=True).update_ai_llm(ID).success is True
     monkeypatch.setenv("FLASHBACK_ALLOW_HTTP", "1")
@@ -67,14 +63,22 @@ def test_http_can_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
 BASE_URLS = [
     *("backend.flashback.tech", "https://", "ftp://host", "https://host?x=1", "https://host#x"),
     *("https://host//", "https://host/a//b", "https://user:pass@host", "https://host/../x", ""),
-    *(" ", "https://ho st", "https://host:99999", "https://[::1", "https://host\n", 7),
+    *(
+        " ",
+        "https://ho st",
+        "https://host:99999",
+        "https://host:0",
+        "https://[::1",
+        "https://host\n",
+        7,
+    ),
     *("https://a..b", f"https://{'a' * 64}.test", "https://xn--\x80", "https://[fe80::1%25eth0]"),
 ]
 
 
 @pytest.mark.parametrize("url", BASE_URLS)
-def test_unusable_base_url_is_refused(url: Any) -> None:
-    """The constructor raises an ArgumentError, which does not show a password in the URL."""
+def test_invalid_base_url_is_rejected(url: Any) -> None:
+    """The ArgumentError does not show a password that the URL contains."""
     with pytest.raises(errors.ArgumentError, match="base_url") as caught:
         blocking(Service(), base_url=url)
     assert caught.value.field == "base_url"
@@ -87,6 +91,7 @@ SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"timeout": (1, 2)}, "timeout must be of type number, not tuple"),
     ({"timeout": float("nan")}, "timeout must be a number, not nan"),
     ({"attempt_timeout": True}, "attempt_timeout must be of type number, not bool"),
+    ({"attempt_timeout": 0}, "attempt_timeout must be greater than 0"),
     ({"max_retries": -1}, "max_retries must be at least 0"),
     ({"max_retries": 1.5}, "max_retries must be of type int, not float"),
     ({"headers": {"Authorization": "Bearer x"}}, "headers['Authorization'] cannot be set"),
@@ -99,49 +104,56 @@ SETTINGS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("options", "problem"), SETTINGS)
-@pytest.mark.parametrize("kind", [FlashbackClient, AsyncFlashbackClient])
-def test_wrong_setting_is_named(kind: Any, options: dict[str, Any], problem: str) -> None:
-    """The constructor and with_options say which argument is wrong, and how."""
-    (field,) = options
+@pytest.mark.parametrize(("settings", "problem"), SETTINGS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_error_of_a_wrong_setting_names_it(
+    kind: Any, settings: dict[str, Any], problem: str
+) -> None:
+    """The constructor and with_options raise an ArgumentError with the name and the problem."""
+    (field,) = settings
     derive: Any = kind(TOKEN).with_options
-    makers: list[tuple[Any, tuple[str, ...]]] = [(kind, (TOKEN,)), (derive, ())]
-    for make, arguments in makers:
+    for make, arguments in ((kind, (TOKEN,)), (derive, ())):
         with pytest.raises(errors.ArgumentError) as caught:
-            make(*arguments, **options)
+            make(*arguments, **settings)
         assert problem in str(caught.value)
         assert caught.value.field.partition("[")[0] == field
 
 
-@pytest.mark.parametrize("kind", [FlashbackClient, AsyncFlashbackClient])
+@pytest.mark.parametrize("field", ["token", "base_url", "timeout", "max_retries"])
+def test_constructor_rejects_unset(field: str) -> None:
+    """UNSET keeps a setting in with_options only."""
+    with pytest.raises(errors.ArgumentError, match="not Unset") as caught:
+        blocking(Service(), **{field: UNSET})
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("field", ["http_client", "transport"])
-def test_what_is_handed_in_must_be_of_the_right_kind(kind: Any, field: str) -> None:
-    """A blocking client refuses an async httpx client, and vice versa."""
+def test_http_client_and_transport_must_have_the_right_type(kind: Any, field: str) -> None:
+    """A blocking client rejects an async httpx client, and vice versa."""
     with pytest.raises(errors.ArgumentError, match="must be an httpx") as caught:
         kind(TOKEN, **{field: object()})
     assert caught.value.field == field
 
 
-def test_client_handed_in_must_be_usable() -> None:
-    """A closed client, one with auth=, and one combined with a transport are refused."""
+def test_given_httpx_client_must_be_usable() -> None:
+    """A closed client, a client with auth=, and a client with a transport are rejected."""
     with httpx.Client(auth=("u", "p")) as given, pytest.raises(errors.ArgumentError, match="auth="):
         FlashbackClient(TOKEN, http_client=given)
     with httpx.Client() as closed:
         pass
     with pytest.raises(errors.ArgumentError, match="is closed"):
         FlashbackClient(TOKEN, http_client=closed)
-    with httpx.Client() as both, pytest.raises(errors.ArgumentError, match="cannot both be given"):
+    with httpx.Client() as both, pytest.raises(errors.ArgumentError, match="cannot be combined"):
         FlashbackClient(TOKEN, http_client=both, transport=Service())
 
 
-def test_client_handed_in_keeps_its_settings() -> None:
-    """The caller's base URL, headers and limits apply, and the caller closes it."""
+def test_given_httpx_client_keeps_its_settings() -> None:
+    """Its base URL, headers and timeout apply, and it stays open."""
     service = Service()
+    headers = {"X-Theirs": "1"}
     with httpx.Client(
-        transport=service,
-        base_url="https://theirs.test",
-        headers={"X-Theirs": "1"},
-        timeout=3,
+        transport=service, base_url="https://theirs.test", headers=headers, timeout=3
     ) as given:
         with FlashbackClient(TOKEN, http_client=given) as client:
             client.update_ai_llm(ID)
@@ -153,8 +165,8 @@ def test_client_handed_in_keeps_its_settings() -> None:
     assert request.extensions["timeout"]["read"] == 3
 
 
-def test_headers_of_the_caller_stay_the_callers() -> None:
-    """The caller's dict is not modified, and header names are case-insensitive."""
+def test_headers_are_case_insensitive() -> None:
+    """A header replaces the client's own header, and the caller's dict stays unchanged."""
     headers = {"uSER-aGENT": "mine"}
     service = Service()
     blocking(service, headers=headers).update_ai_llm(ID)
@@ -162,8 +174,8 @@ def test_headers_of_the_caller_stay_the_callers() -> None:
     assert service.requests[0].headers.get_list("user-agent") == ["mine"]
 
 
-def test_derived_client_changes_nothing_in_the_original() -> None:
-    """with_options sets token, base URL and headers of the new client alone."""
+def test_with_options_does_not_change_the_original() -> None:
+    """Only the new client has the new token, base URL and headers."""
     service = Service()
     client = blocking(service)
     derived = client.with_options(
@@ -172,17 +184,17 @@ def test_derived_client_changes_nothing_in_the_original() -> None:
     for used in (client, derived, client):
         used.update_ai_llm(ID)
     seen = [
-        (r.url.host, r.headers["authorization"], r.headers.get("x-tenant"))
-        for r in service.requests
+        (request.url.host, request.headers["authorization"], request.headers.get("x-tenant"))
+        for request in service.requests
     ]
     own = ("backend.flashback.tech", f"Bearer {TOKEN}", None)
     assert seen == [own, ("tenant.test", "Bearer of-another-tenant", "two"), own]
 
 
 def test_derived_clients_share_connections() -> None:
-    """Tenants of one host share a connection; a derived client is cheap and closes none."""
+    """Creating a derived client is cheap, and closing it closes no connection."""
     with serving(says(answer(200, UPDATED))) as wire:
-        with FlashbackClient(TOKEN, base_url=wire.url) as client:
+        with blocking(wire.url) as client:
             client.update_ai_llm(ID)
             started = time.process_time()
             for _ in range(100):
@@ -200,16 +212,16 @@ def test_derived_clients_share_connections() -> None:
         client.with_options(timeout=1).update_ai_llm(ID)
 
 
-def test_cookies_of_one_call_are_not_sent_with_another() -> None:
-    """A cookie that a service sets for one tenant is not sent in another tenant's calls."""
+def test_cookies_are_not_stored() -> None:
+    """A cookie for one tenant is not sent in another tenant's call."""
     cookie = {"Set-Cookie": "tenant=one; Path=/"}
     service = Service(httpx.Response(200, json=UPDATED, headers=cookie))
-    with FlashbackClient(TOKEN, transport=service) as client:
-        client.update_ai_llm(ID)
-        client.with_options(headers={"X-Tenant": "two"}).update_ai_llm(ID)
+    client = blocking(service)
+    client.update_ai_llm(ID)
+    client.with_options(headers={"X-Tenant": "two"}).update_ai_llm(ID)
     assert [request.headers.get("cookie") for request in service.requests] == [None, None]
 
 
 def test_partially_constructed_client_has_a_repr() -> None:
-    """A crash reporter may call repr on a client whose constructor failed."""
+    """A crash reporter may show a client whose constructor failed."""
     assert repr(object.__new__(FlashbackClient)) == "FlashbackClient(...)"

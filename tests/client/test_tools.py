@@ -1,4 +1,4 @@
-"""Tools for tests and for tracing see the calls of both clients, with their default settings."""
+"""Tools for tests and for tracing work with both clients, with their default settings."""
 
 from __future__ import annotations
 
@@ -29,35 +29,35 @@ if TYPE_CHECKING:
 vcr: Any = importlib.import_module("vcr")  # it has no type hints
 
 
-def test_pytest_httpx_mocks_the_call(update: Any, httpx_mock: HTTPXMock) -> None:
-    """pytest-httpx answers, and sees the request with its body."""
+def test_pytest_httpx_works(update: Any, httpx_mock: HTTPXMock) -> None:
+    """pytest-httpx receives the request with its body, and answers it."""
     httpx_mock.add_response(method="PUT", url=URL, match_json={"name": "n"}, json=UPDATED)
     assert update(None, name="n").message == "updated"
     (request,) = httpx_mock.get_requests()
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
 
 
-def test_respx_mocks_the_call(update: Any) -> None:
-    """Respx answers, and sees the request with its body."""
+def test_respx_works(update: Any) -> None:
+    """Respx receives the request with its body, and answers it."""
     with respx.mock() as mocked:
         route = mocked.put(URL, json={"name": "n"}).respond(json=UPDATED)
         assert update(None, name="n").message == "updated"
     assert route.call_count == 1
 
 
-def test_vcr_records_and_replays(update: Any, tmp_path: Path) -> None:
-    """VCR.py replays a recording after the service has stopped."""
+def test_vcr_works(update: Any, tmp_path: Path) -> None:
+    """VCR.py records a call and replays it."""
     cassette = str(tmp_path / "cassette.yaml")
     with serving(says(answer(200, UPDATED))) as wire:
         for _ in range(2):
             with vcr.use_cassette(cassette, filter_headers=["authorization"]):
-                updated = update(None, name="n", options={"base_url": wire.url})
+                updated = update(wire.url, name="n")
             assert updated.message == "updated"
         assert len(wire.requests) == 1
 
 
 def test_opentelemetry_records_a_span(update: Any) -> None:
-    """OpenTelemetry's instrumentation makes a span with method, URL and status."""
+    """OpenTelemetry creates a span with method, URL and status."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -65,7 +65,7 @@ def test_opentelemetry_records_a_span(update: Any) -> None:
     instrumentor.instrument(tracer_provider=provider)
     try:
         with serving(says(answer(200, UPDATED))) as wire:
-            update(None, name="n", options={"base_url": wire.url})
+            update(wire.url, name="n")
     finally:
         instrumentor.uninstrument()
     (span,) = exporter.get_finished_spans()
@@ -76,11 +76,11 @@ def test_opentelemetry_records_a_span(update: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_sentry_records_a_span_of_a_client_that_is_handed_in(
+def test_sentry_records_a_span_of_a_given_httpx_client(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Sentry patches httpx.Client.send, so it sees calls of an `http_client=`."""
-    # Sentry patches these for the rest of the process; monkeypatch undoes it after the test.
+    """Sentry patches `httpx.Client.send`, so it records the calls with `http_client=`."""
+    # Sentry patches these methods; monkeypatch restores them after the test.
     monkeypatch.setattr(httpx.Client, "send", httpx.Client.send)
     monkeypatch.setattr(httpx.AsyncClient, "send", httpx.AsyncClient.send)
     seen: list[Any] = []
@@ -111,7 +111,7 @@ def test_sentry_records_a_span_of_a_client_that_is_handed_in(
     assert TOKEN not in json.dumps(seen, default=str)
 
 
-def test_the_private_name_of_httpx_is_still_there() -> None:
-    """`HTTPTransport._pool` is httpx's own pool; when this fails, see runtime/…/transport.py."""
+def test_private_name_of_httpx_exists() -> None:
+    """`transport.BlockingTransport` replaces the `_pool` of `httpx.HTTPTransport`."""
     assert isinstance(vars(httpx.HTTPTransport())["_pool"], httpcore.ConnectionPool)
     assert isinstance(vars(httpx.AsyncHTTPTransport())["_pool"], httpcore.AsyncConnectionPool)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import socket
+import socketserver
 import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from io import BufferedIOBase
 
 Behaviour = Callable[[socket.socket, "Request", int], None]
 
 
 @dataclass
 class Request:
-    """One request as it arrived."""
+    """One request as the server received it."""
 
     method: str
     target: str
@@ -27,7 +32,7 @@ class Request:
 
 @dataclass
 class Wire:
-    """A listening server: its address and the requests it received."""
+    """A running server: its address, its requests and its connections."""
 
     url: str = ""
     requests: list[Request] = field(default_factory=list[Request])
@@ -40,7 +45,7 @@ class Wire:
             time.sleep(0.01)
 
     def all_end(self) -> bool:
-        """Whether every connection is closed within a second."""
+        """Return whether every connection is closed within a second."""
         until = time.monotonic() + 1
         while self.ended < self.connections and time.monotonic() < until:
             time.sleep(0.01)
@@ -50,78 +55,81 @@ class Wire:
 def answer(
     status: int = 200, body: bytes | dict[str, object] | None = None, **headers: str
 ) -> bytes:
-    """An HTTP/1.1 answer; header names are written with `_` for `-`."""
+    """Return an HTTP/1.1 response. Header names are written with `_` for `-`."""
     if body is None:
         body = {"success": status < 300, "message": f"answer {status}"}
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    given = {"Content-Type": "application/json", "Content-Length": str(len(content))}
-    given |= {name.replace("_", "-"): value for name, value in headers.items()}
-    lines = [f"HTTP/1.1 {status} Said", *(f"{name}: {value}" for name, value in given.items())]
-    return "\r\n".join([*lines, "", ""]).encode() + content
+    fields = {"Content-Type": "application/json", "Content-Length": str(len(content)), **headers}
+    lines = [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
+    return "\r\n".join([f"HTTP/1.1 {status} Said", *lines, "", ""]).encode() + content
 
 
 def says(*answers: bytes) -> Behaviour:
-    """Sends these answers in turn, and repeats the last one."""
+    """Send these responses in turn, and repeat the last one."""
+    return in_turn(*(partial(_send, content) for content in answers))
 
-    def behave(connection: socket.socket, _: Request, number: int) -> None:
-        connection.sendall(answers[min(number, len(answers) - 1)])
+
+def _send(content: bytes, connection: socket.socket, _: Request, __: int) -> None:
+    connection.sendall(content)
+
+
+def in_turn(*behaviours: Behaviour) -> Behaviour:
+    """Handle each request with the next of these, and all further ones with the last."""
+
+    def behave(connection: socket.socket, request: Request, number: int) -> None:
+        behaviours[min(number, len(behaviours) - 1)](connection, request, number)
 
     return behave
 
 
 def hangs_up(connection: socket.socket, _: Request, __: int) -> None:
-    """Closes the connection without an answer."""
+    """Close the connection without a response."""
     connection.shutdown(socket.SHUT_RDWR)
 
 
 def waits_for_close(connection: socket.socket, _: Request, __: int) -> None:
-    """Never answers; waits until the client disconnects."""
+    """Send nothing, and wait until the client disconnects."""
     connection.recv(1)
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    request_queue_size = 128  # connections that wait, as many tests open dozens at once
 
 
 @contextmanager
 def serving(behave: Behaviour) -> Generator[Wire]:
-    """A server on a free port of 127.0.0.1; `behave` gets every request and its number."""
-    wire, lock, open_ones = Wire(), threading.Lock(), list[socket.socket]()
-    threads: list[threading.Thread] = []
+    """Run a server on a free loopback port; `behave` gets every request and its number."""
+    wire = Wire()
+    lock = threading.Lock()
+    connections: list[socket.socket] = []
 
-    def converse(connection: socket.socket, name: int) -> None:
-        with connection, connection.makefile("rb") as stream, suppress(OSError, ValueError):
-            while (request := _read(stream, name)) is not None:
-                with lock:
-                    number = len(wire.requests)
-                    wire.requests.append(request)
-                behave(connection, request, number)
-        with lock:
-            wire.ended += 1
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            with lock:
+                connections.append(self.connection)
+                wire.connections = name = len(connections)
+            with suppress(OSError, ValueError):
+                while (request := _read(self.rfile, name)) is not None:
+                    with lock:
+                        number = len(wire.requests)
+                        wire.requests.append(request)
+                    behave(self.connection, request, number)
+            with lock:
+                wire.ended += 1
 
-    def accept(listener: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = listener.accept()
-                wire.connections += 1
-                open_ones.append(connection)
-                thread = threading.Thread(target=converse, args=(connection, wire.connections))
-                threads.append(thread)
-                thread.start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        wire.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        acceptor = threading.Thread(target=accept, args=(listener,))
-        acceptor.start()
+    with _Server(("127.0.0.1", 0), Handler) as server:
+        wire.url = f"http://127.0.0.1:{server.server_address[1]}"
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         try:
             yield wire
         finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            acceptor.join()
-            for connection in open_ones:
+            server.shutdown()
+            for connection in connections:
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
-            for thread in threads:
-                thread.join()
 
 
-def _read(stream: BinaryIO, name: int) -> Request | None:
+def _read(stream: BufferedIOBase, name: int) -> Request | None:
     line = stream.readline().decode("latin-1").split()
     if len(line) != 3:
         return None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Self, cast
 
 from attrs import define, field
+from flashback_runtime.errors import ArgumentError
 
 from ..models.ai_type import AiType
 from ..types import UNSET, Rule, Secret, Unset, box, box_values
@@ -66,7 +67,7 @@ class UpdateAiLlmRequest:
         key: str | Secret | Unset = UNSET,
         secret: str | Secret | Unset = UNSET,
     ) -> None:
-        """Box the credentials first, so that no frame that raises holds one; raise ArgumentError."""
+        """Put credentials in boxes first, so that no traceback shows them; raise ArgumentError."""
         key = box(key)
         secret = box(secret)
         cast("Any", self).__attrs_init__(
@@ -78,7 +79,7 @@ class UpdateAiLlmRequest:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object to send, credentials in clear."""
+        """Return the model as a JSON object, with credentials as text."""
         fields: dict[str, Any] = {}
         if not isinstance(self.name, Unset):
             fields["name"] = self.name
@@ -98,9 +99,7 @@ class UpdateAiLlmRequest:
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
-        """Return the model of a JSON object; raise TypeError, ValueError or KeyError."""
-        if not isinstance(cast("object", src_dict), Mapping):
-            raise TypeError("UpdateAiLlmRequest must be an object")
+        """Return a model of the JSON object; raise TypeError, ValueError or KeyError."""
         src_dict = box_values(
             src_dict,
             [
@@ -108,6 +107,8 @@ class UpdateAiLlmRequest:
                 "secret",
             ],
         )
+        if not isinstance(cast("object", src_dict), Mapping):
+            raise TypeError("UpdateAiLlmRequest must be an object")
         d = dict(src_dict)
         name = d.pop("name", UNSET)
         _ai_type = d.pop("aiType", UNSET)
@@ -127,4 +128,8 @@ class UpdateAiLlmRequest:
             key=key,
             secret=secret,
         )
+        if d:
+            unknown = next(iter(d))
+            src_dict = d = {}  # no traceback may show a credential with a misspelled name
+            raise ArgumentError.about(unknown, "is not a field of UpdateAiLlmRequest")
         return self

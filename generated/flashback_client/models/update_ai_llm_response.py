@@ -23,10 +23,10 @@ class UpdateAiLlmResponse:
     message: str | Unset = field(default=UNSET, validator=Rule(str))
     """Success message for people; its text may change."""
     additional_properties: dict[str, Any] = field(init=False, factory=dict[str, Any])
-    """Fields that the contract does not know."""
+    """Fields that the contract does not document."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object to send."""
+        """Return the model as a JSON object."""
         fields: dict[str, Any] = dict(self.additional_properties)
         if not isinstance(self.success, Unset):
             fields["success"] = self.success
@@ -38,7 +38,7 @@ class UpdateAiLlmResponse:
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
-        """Return the model of a JSON object; raise TypeError, ValueError or KeyError."""
+        """Return a model of the JSON object; raise TypeError, ValueError or KeyError."""
         if not isinstance(cast("object", src_dict), Mapping):
             raise TypeError("UpdateAiLlmResponse must be an object")
         d = dict(src_dict)

@@ -1,6 +1,7 @@
-"""How the async client sends and waits, and how a call is cancelled without harm to the pool.
+"""How the async client sends and waits, and how a cancelled call releases its connection.
 
-Imported when the first async client is made, as asyncio and anyio take longer than all the rest.
+`AsyncClient` imports this module when it is created, since importing asyncio and anyio takes
+longer than importing everything else.
 """
 
 from __future__ import annotations
@@ -14,24 +15,22 @@ from typing import Any, TypeVar, cast
 import anyio
 import httpcore
 
-from .connections import LIMITS, MAX_BODY, httpcore_proxy, httpx, tls_context
-from .deadlines import TimeLimitError, within
 from .errors import FlashbackError
-from .proxies import Route
+from .transport import MAX_BODY, Connections, Route, TimeLimitError, httpx, pool_options, within
 
 R = TypeVar("R")
 
 
-class AsyncIO:
-    """See `blocking.BlockingIO`."""
+class AsyncConnections(Connections):
+    """The connections of an async client."""
 
-    def loop(self) -> asyncio.AbstractEventLoop:
+    def event_loop(self) -> asyncio.AbstractEventLoop:
         try:
             return asyncio.get_running_loop()
         except RuntimeError:
             raise FlashbackError(
-                "the async client needs asyncio, and no asyncio loop is running;"
-                " under trio call the blocking client: trio.to_thread.run_sync(client.send, call)"
+                "the async client requires asyncio, and no asyncio event loop is running;"
+                " under trio, call the blocking client: trio.to_thread.run_sync(client.send, call)"
             ) from None
 
     def new_pool(self, route: Route) -> AsyncTransport:
@@ -41,12 +40,12 @@ class AsyncIO:
         await asyncio.sleep(seconds)
 
     async def call(self, function: Callable[[], object], ends_at: float) -> object:
-        return await _contained(partial(_result, function), ends_at)
+        return await _run_in_task(partial(_result, function), ends_at)
 
     async def exchange(
         self, http: Any, request: httpx.Request, ends_at: float
     ) -> tuple[httpx.Response, bytes | None]:
-        return await _contained(partial(_exchange, http, request), ends_at)
+        return await _run_in_task(partial(_exchange, http, request), ends_at)
 
 
 async def _exchange(http: Any, request: httpx.Request) -> tuple[httpx.Response, bytes | None]:
@@ -72,12 +71,12 @@ async def _result(function: Callable[[], object]) -> object:
     return await cast("Awaitable[object]", value) if isinstance(value, Awaitable) else value
 
 
-async def _contained(function: Callable[[], Awaitable[R]], ends_at: float) -> R:
-    """Return what the function returns, run in its own task; raise TimeLimitError if it is late.
+async def _run_in_task(function: Callable[[], Awaitable[R]], ends_at: float) -> R:
+    """Return the result of the function, run in a task of its own; raise TimeLimitError.
 
-    httpcore shields its clean-up from cancellation by anyio, not from `task.cancel()`. A native
-    cancellation of the caller ends the task group's scope, which cancels the exchange the way that
-    httpcore expects, and waits until it has let go of its connection.
+    httpcore protects its cleanup from anyio's cancellation, but not from `task.cancel()`. When
+    the caller cancels the call, the task group cancels the exchange in anyio's way and waits
+    until the exchange has released its connection.
     """
     results: list[R] = []
     failures: list[BaseException] = []
@@ -104,26 +103,24 @@ async def _contained(function: Callable[[], Awaitable[R]], ends_at: float) -> R:
 
 
 class AsyncTransport(httpx.AsyncHTTPTransport):
-    """httpx's transport for one event loop; when the loop ends, it closes the pool.
+    """An httpx transport for one event loop. It closes its pool when the loop ends.
 
-    Its `_pool` is replaced, as in `blocking.BlockingTransport`.
+    Like `transport.BlockingTransport`, it replaces `_pool`.
     """
 
-    _held: AsyncGenerator[None] | None = None
+    _end_of_loop: AsyncGenerator[None] | None = None
 
     def __init__(self, route: Route) -> None:
-        context = tls_context() if route.is_tls else None
-        proxy = httpcore_proxy(route.proxy)
-        self._pool = httpcore.AsyncConnectionPool(context, proxy=proxy, **LIMITS)
+        self._pool = httpcore.AsyncConnectionPool(**pool_options(route))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request; the first one also arranges to close the pool when the loop ends."""
-        if self._held is None:
-            self._held = self._until_the_loop_ends()
-            await anext(self._held)
+        if self._end_of_loop is None:
+            # The loop closes a started generator before it ends, which closes the pool.
+            self._end_of_loop = self._close_at_end_of_loop()
+            await anext(self._end_of_loop)
         return await super().handle_async_request(request)
 
-    async def _until_the_loop_ends(self) -> AsyncGenerator[None]:
+    async def _close_at_end_of_loop(self) -> AsyncGenerator[None]:
         try:
             yield
         finally:

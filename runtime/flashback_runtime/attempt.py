@@ -1,0 +1,181 @@
+"""One attempt of a call: build the request, send it, and read the response.
+
+The frames of this module hold requests as text; `secrets.cut_frames` removes them from exceptions.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import zlib
+from typing import Any, Final
+
+from .calls import Failure, Response, RunningCall
+from .errors import FlashbackError
+from .fields import UNSET
+from .secrets import (
+    Secret,
+    cut_frames,
+    exception_chain,
+    is_raised_by_user_code,
+    passes_user_code,
+    redact,
+    root_cause,
+)
+from .transport import MAX_BODY, TimeLimitError, httpx, left, within
+
+_CONNECT_TIMEOUT: Final = 5.0
+# Connecting times out before the attempt does, so that the error can say that nothing was sent.
+_CONNECT_SHARE: Final = 0.9
+_UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_LIBRARY_ERRORS: Final = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL)
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+async def attempt(
+    running: RunningCall, token: Secret | None, ends_at: float
+) -> Response[Any] | Failure:
+    """Return the outcome of one attempt.
+
+    Raise what the caller's own code raises: a hook, a transport or a signal handler.
+    """
+    running.attempts += 1
+    try:
+        return await _exchange(running, token, ends_at)
+    except BaseException as raised:  # noqa: BLE001 - raised again below, or returned
+        error = raised
+    cut_frames(error, running.handled)
+    if _is_error_of_a_hook(error, running):
+        raise error
+    if isinstance(error, TimeLimitError):
+        error = httpx.ReadTimeout("no complete response within the time limit")
+    if isinstance(error, httpx.HTTPStatusError):  # of a hook that calls raise_for_status()
+        return _response(running, error.response, None)
+    root = root_cause(error, running.handled)
+    is_library_error = isinstance(error, _LIBRARY_ERRORS)
+    if is_library_error and isinstance(root, TimeoutError) and is_raised_by_user_code(root):
+        # A signal handler raised TimeoutError, which httpcore took for its own timeout.
+        raise root
+    is_closed = running.connections.closed
+    is_expected = isinstance(error, OSError) or is_closed
+    is_ours = is_library_error or (is_expected and not passes_user_code(error))
+    if not isinstance(error, Exception) or not is_ours:
+        raise error
+    _redact_chain(error, running)
+    return Failure(
+        "the client was closed during the call" if is_closed else _in_words(error, root),
+        error,
+        timed_out=isinstance(error, httpx.TimeoutException),
+        sent=not isinstance(error, (*_UNSENT, FlashbackError)),
+    )
+
+
+async def _exchange(running: RunningCall, token: Secret | None, ends_at: float) -> Response[Any]:
+    http = running.connections.get(running.settings.route)
+    request = _request(running, http, token, ends_at)
+    response, body = await running.connections.exchange(http, request, ends_at)
+    return _response(running, response, body)
+
+
+def _request(
+    running: RunningCall, http: object, token: Secret | None, ends_at: float
+) -> httpx.Request:
+    """Return the request of one attempt, whose timeouts are the time left."""
+    call = running.call
+    headers = {name: value.reveal() for name, value in running.settings.headers.items()}
+    headers.update(call.headers or {})
+    if token is not None:
+        headers["authorization"] = f"Bearer {token.reveal()}"
+    content = None
+    if call.body is not UNSET:
+        headers["content-type"] = call.media_type
+        value = call.body.to_dict() if hasattr(call.body, "to_dict") else call.body
+        content = _encode(value).encode()
+    options: dict[str, Any] = {
+        "params": call.params,
+        "headers": headers,
+        "cookies": call.cookies,
+    }
+    if isinstance(http, (httpx.Client, httpx.AsyncClient)):
+        timeouts = _timeouts(http.timeout.as_dict(), ends_at)
+        options["extensions"] = {"timeout": timeouts, "flashback": running}
+        return http.build_request(call.method, running.url, content=content, **options)
+    options["extensions"] = {"timeout": _timeouts({"connect": _CONNECT_TIMEOUT}, ends_at)}
+    # Without a stream, httpx would build the headers twice, which takes a tenth of a call.
+    options["stream"] = httpx.ByteStream(content or b"")
+    headers["host"] = running.settings.host
+    if content is not None:
+        headers["content-length"] = str(len(content))
+    request = httpx.Request(call.method, running.url, **options)
+    request.read()  # for transports and tools that read `request.content`
+    return request
+
+
+def _timeouts(given: dict[str, float | None], ends_at: float) -> dict[str, float | None]:
+    """Return httpx's timeout of each phase: the given one or the time left, if that is shorter."""
+    connected_at = time.monotonic() + left(ends_at) * _CONNECT_SHARE
+    return {
+        "connect": within(connected_at, given.get("connect")),
+        "pool": within(connected_at, given.get("pool")),
+        "read": within(ends_at, given.get("read")),
+        "write": within(ends_at, given.get("write")),
+    }
+
+
+def _response(running: RunningCall, response: httpx.Response, body: bytes | None) -> Response[Any]:
+    """Return the response with the decoded body, of at most MAX_BODY bytes."""
+    encoding = response.headers.get("content-encoding", "").lower()
+    problem = None
+    if body is None:
+        try:
+            body = response.content  # already decoded by httpx
+        except httpx.StreamError:
+            body = b""
+            problem = "a hook closed or consumed the response without reading it"
+    elif encoding in {"gzip", "x-gzip", "deflate"}:
+        try:
+            body = zlib.decompressobj(wbits=47).decompress(body, MAX_BODY + 1)
+        except zlib.error:
+            body = b""
+            problem = f"the body is not {encoding}"
+    elif encoding not in {"", "identity"}:
+        body = b""
+        problem = "the Content-Encoding is not one that the client accepts"
+    if len(body) > MAX_BODY:
+        problem = f"the body is larger than {MAX_BODY} bytes"
+    content = body[:MAX_BODY]
+    found: Response[Any] = Response(running, response.status_code, response.headers, content)
+    found.problem = problem
+    return found
+
+
+def _is_error_of_a_hook(error: BaseException, running: RunningCall) -> bool:
+    """Return whether a hook of the given httpx client failed in a request of its own."""
+    if not isinstance(running.connections.given, (httpx.Client, httpx.AsyncClient)):
+        return False
+    if not isinstance(error, (httpx.RequestError, httpx.HTTPStatusError)):
+        return False
+    try:
+        request = error.request
+    except RuntimeError:  # the error has no request
+        return False
+    return request.extensions.get("flashback") is not running
+
+
+def _redact_chain(error: BaseException, running: RunningCall) -> None:
+    """Redact the texts of the exception chain, and remove the requests that it contains."""
+    secrets = running.secrets()
+    for member in exception_chain(error, running.handled):
+        member.args = tuple(
+            redact(argument, secrets) if isinstance(argument, str) else argument
+            for argument in member.args
+        )
+        if isinstance(member, httpx.RequestError):
+            member.request = httpx.Request(running.call.method, "/")
+
+
+def _in_words(error: BaseException, root: BaseException) -> str:
+    """Return the name and the text of the error, and the operating system's reason."""
+    text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    reason = str(root) if isinstance(root, Exception) else ""  # a cancellation has no reason
+    return text if reason in text else f"{text} ({reason})"
