@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -29,7 +30,7 @@ the run renames). FLASHBACK_AI_LLM_ID replaces --id. See docs/contract-tests.md.
 
 
 def main() -> int:
-    """Run the tests; return 0: the contract is kept, 1: it is broken, 2: there is no verdict."""
+    """Return the exit status: 0 the contract is kept, 1 it is broken, 2 there is no verdict."""
     options = _options()
     try:
         if options.list:
@@ -61,7 +62,7 @@ def _options() -> argparse.Namespace:
 
 
 def _test_given(options: argparse.Namespace) -> int:
-    """Test the backend at the URL; unless it is on loopback, require --id and print a warning."""
+    """Test the backend at --backend-url; if it is not on loopback, require --id and warn."""
     address: str = options.backend_url
     url = urlsplit(address)
     if not _is_http(url) or not url.hostname:
@@ -91,27 +92,29 @@ def _test_mock(options: argparse.Namespace) -> int:
     if options.id:
         raise ValueError("--id goes with --backend-url; the mock uses its own configuration")
     contract = flashback_mock.Contract(ROOT / "openapi.yaml")
+    # Without any token of a live backend.
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("FLASHBACK_")}
     with flashback_mock.running(contract) as mock:
         arguments = ["--backend-url", mock.base_url, "--id", mock.ids["main"]]
-        return _status(_start(arguments, environment(mock)))
+        return _status(_start(arguments, inherited | environment(mock.tokens, mock.ids)))
 
 
-def environment(mock: flashback_mock.Mock) -> dict[str, str]:
-    """Return the environment with the mock's fixtures, without any token of a live backend."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("FLASHBACK_")}
-    return environment | {
-        "FLASHBACK_TOKEN": mock.tokens["owner"],
-        "FLASHBACK_ADMIN_TOKEN": mock.tokens["admin"],
-        "FLASHBACK_READER_TOKEN": mock.tokens["reader"],
-        "FLASHBACK_STRANGER_TOKEN": mock.tokens["stranger"],
-        "FLASHBACK_EXPIRED_TOKEN": mock.tokens["expired"],
-        "FLASHBACK_FOREIGN_AI_LLM_ID": mock.ids["foreign"],
-        "FLASHBACK_SIBLING_AI_LLM_ID": mock.ids["sibling"],
+def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables for the tokens and the ids of the mock's fixtures."""
+    return {
+        "FLASHBACK_TOKEN": tokens["owner"],
+        "FLASHBACK_ADMIN_TOKEN": tokens["admin"],
+        "FLASHBACK_READER_TOKEN": tokens["reader"],
+        "FLASHBACK_STRANGER_TOKEN": tokens["stranger"],
+        "FLASHBACK_EXPIRED_TOKEN": tokens["expired"],
+        "FLASHBACK_AI_LLM_ID": ids["main"],
+        "FLASHBACK_FOREIGN_AI_LLM_ID": ids["foreign"],
+        "FLASHBACK_SIBLING_AI_LLM_ID": ids["sibling"],
     }
 
 
 def _start(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Run pytest with the command's own arguments, overridden by these."""
+    """Start pytest with the arguments of the command, followed by these, which override them."""
     command = [sys.executable, "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
     command += ["--report-dir", "reports", *sys.argv[1:], *arguments]
     environment.pop("PYTEST_ADDOPTS", None)  # meant for another pytest
@@ -119,7 +122,7 @@ def _start(arguments: list[str], environment: dict[str, str]) -> subprocess.Pope
 
 
 def _status(tests: subprocess.Popen[bytes]) -> int:
-    """Return the exit status of the tests; they report an interruption themselves."""
+    """Return the exit status of the tests, which report an interruption themselves."""
 
     def terminate(_signal: int, _frame: object) -> None:
         tests.terminate()
@@ -133,7 +136,7 @@ def _status(tests: subprocess.Popen[bytes]) -> int:
 
 def _is_http(url: SplitResult) -> bool:
     try:
-        shown = "@" not in url.netloc and url.port != 0  # what is before an @ would be a secret
+        shown = "@" not in url.netloc and url.port != 0  # text before an @ would be a secret
     except ValueError:  # the port is not a number
         return False
     return shown and url.scheme in ("http", "https") and not url.query

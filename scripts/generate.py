@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import difflib
 import io
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -30,11 +31,11 @@ RUFF = ("--isolated", "--no-cache", "--line-length=100", "--target-version=py311
 
 
 class GenerationError(Exception):
-    """The contract, a template or the generator is at fault; the text says where and what to do."""
+    """Generation failed; the message says what is wrong, where, and what to do."""
 
 
 def main() -> int:
-    """Return the exit status: 0 written, or no drift; 1 drift; 2 generation failed."""
+    """Return the exit status: 0 written, or up to date; 1 out of date; 2 generation failed."""
     parser = argparse.ArgumentParser(prog="scripts/generate", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 on drift")
     check = parser.parse_args().check
@@ -43,7 +44,8 @@ def main() -> int:
             fresh = generate(CONTRACT, Path(folder) / OUTPUT.name)
             drift = compare(OUTPUT, fresh)
             if not check:
-                copy(fresh, OUTPUT)
+                shutil.rmtree(OUTPUT, ignore_errors=True)
+                shutil.copytree(fresh, OUTPUT)
     except GenerationError as error:
         print(f"scripts/generate: {error}", file=sys.stderr)
         return 2
@@ -55,9 +57,9 @@ def main() -> int:
 
 
 def generate(contract: Path, output: Path) -> Path:
-    """Generate the contract's package in `output`, which must not exist; return `output`.
+    """Generate the package in `output`, which must not exist, and return `output`.
 
-    Raise GenerationError.
+    Raise GenerationError if the contract or a template cannot be used.
     """
     render(contract, output, TEMPLATES)
     for module in output.rglob("*.py"):
@@ -69,7 +71,7 @@ def generate(contract: Path, output: Path) -> Path:
 
 
 def read(contract: Path) -> dict[str, Any]:
-    """Return the contract as data, read as YAML 1.2, which OpenAPI requires."""
+    """Return the contract, read as YAML 1.2, which OpenAPI requires."""
     from ruamel.yaml import YAML  # noqa: PLC0415
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415
 
@@ -87,12 +89,12 @@ def read(contract: Path) -> dict[str, Any]:
         )
     if problems := list(unusable(known)):
         listed = "\n".join(f"  {problem}" for problem in problems)
-        raise GenerationError(f"{contract.name} has parts that no client can have:\n{listed}")
+        raise GenerationError(f"{contract.name} has parts that cannot be generated:\n{listed}")
     return known
 
 
 def unusable(value: object, place: str = "") -> Iterator[str]:
-    """Yield what the generator would crash on or get wrong: place, problem and what to do."""
+    """Yield each part that the generator cannot handle: its place, the problem and what to do."""
     if isinstance(value, list):
         for index, item in enumerate(cast("list[object]", value)):
             yield from unusable(item, f"{place}[{index}]")
@@ -120,7 +122,7 @@ def _schema_problems(schema: dict[str, Any]) -> Iterator[str]:
 
 
 def render(contract: Path, output: Path, templates: Path | None = None) -> None:
-    """Run the generator, with our templates if they are given; its warnings are errors here."""
+    """Run the generator with these templates; raise GenerationError for any of its warnings."""
     from openapi_python_client import Project  # noqa: PLC0415
     from openapi_python_client.config import Config, ConfigFile, MetaType  # noqa: PLC0415
     from openapi_python_client.parser import GeneratorData  # noqa: PLC0415
@@ -149,7 +151,7 @@ def render(contract: Path, output: Path, templates: Path | None = None) -> None:
 
 
 def ruff(*arguments: str) -> None:
-    """Run this environment's pinned ruff, not another one on PATH."""
+    """Run the ruff of this environment, because another version may format differently."""
     program = Path(sysconfig.get_path("scripts")) / "ruff"
     command = [str(program), arguments[0], *RUFF, *arguments[1:]]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -158,7 +160,7 @@ def ruff(*arguments: str) -> None:
 
 
 def files(folder: Path) -> dict[str, str]:
-    """Return every file in the folder by relative path, without Python's caches."""
+    """Return the text of every file in the folder by relative path, without Python's caches."""
     found = (path for path in folder.rglob("*") if path.is_file())
     return {
         path.relative_to(folder).as_posix(): path.read_bytes().decode("utf-8", "replace")
@@ -171,31 +173,20 @@ def compare(old: Path, new: Path) -> str:
     """Return the unified diff from `old` to `new`, missing and extra files included."""
     before = files(old)
     after = files(new)
-    names = sorted(before.keys() | after.keys())
-    changed = [name for name in names if before.get(name) != after.get(name)]
-    return "".join(_diff(name, before.get(name), after.get(name), old.name) for name in changed)
-
-
-def _diff(name: str, before: str | None, after: str | None, package: str) -> str:
-    missing = " (missing)" if before is None else ""
-    extra = " (extra: to be deleted)" if after is None else ""
-    lines = [f"--- generated/{package}/{name}{missing}", f"+++ fresh/{package}/{name}{extra}"]
-    old_lines = (before or "").splitlines()
-    new_lines = (after or "").splitlines()
-    lines += list(difflib.unified_diff(old_lines, new_lines, lineterm=""))[2:]
+    lines: list[str] = []
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) == after.get(name):
+            continue
+        missing = "" if name in before else " (missing)"
+        extra = "" if name in after else " (extra: to be deleted)"
+        old_lines = before.get(name, "").splitlines()
+        new_lines = after.get(name, "").splitlines()
+        lines += [
+            f"--- generated/{old.name}/{name}{missing}",
+            f"+++ fresh/{old.name}/{name}{extra}",
+        ]
+        lines += list(difflib.unified_diff(old_lines, new_lines, lineterm=""))[2:]
     return "".join(f"{line}\n" for line in lines)
-
-
-def copy(fresh: Path, output: Path) -> None:
-    """Make `output` hold the same files, touching only those that differ."""
-    before = files(output)
-    after = files(fresh)
-    for name in before.keys() - after.keys():
-        (output / name).unlink()
-    for name, text in after.items():
-        if before.get(name) != text:
-            (output / name).parent.mkdir(parents=True, exist_ok=True)
-            (output / name).write_text(text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""Fixtures that more than one folder of tests uses."""
+"""Fixtures for more than one folder of tests."""
 
+import json
 import os
 import shutil
 from collections.abc import Generator
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import httpx
+import jsonschema_rs
 import pytest
 import yaml
 from playwright.sync_api import Browser, sync_playwright
@@ -15,12 +17,12 @@ from flashback_mock import Mock
 
 ROOT = Path(__file__).parents[1]
 
-# They need a backend: scripts/contract runs them, and tests/contract_command tests it.
+# The contract tests need a backend, which scripts/contract gives them.
 collect_ignore = ["contract"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest test, so that no worker has to wait for it at the end."""
+    """Start with the longest test, so that no worker has to wait for it at the end."""
     items.sort(key=lambda item: item.name != "test_checks_pass")
 
 
@@ -37,10 +39,17 @@ def document() -> dict[str, Any]:
     return document
 
 
-def lacking(what: str) -> NoReturn:
-    """Skip the test and say how to install what it needs; in CI, fail it."""
+@pytest.fixture(scope="session")
+def schema(root: Path) -> jsonschema_rs.Draft202012Validator:
+    """Return the validator of verdict.json."""
+    text = (root / "docs" / "verdict.schema.json").read_text("utf-8")
+    return jsonschema_rs.Draft202012Validator(json.loads(text))
+
+
+def lacking(program: str) -> NoReturn:
+    """Skip the test, or fail it in CI, and say how to install the missing program."""
     give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-    give_up(f"needs {what}: scripts/install --system installs it")
+    give_up(f"needs {program}: scripts/install --system installs it")
 
 
 def program(*names: str) -> str:
@@ -68,7 +77,7 @@ def chromium() -> str:
 
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Generator[Browser]:
-    """Yield a headless Chromium; without its sandbox, which root cannot have."""
+    """Yield a headless Chromium, without its sandbox, which does not work for root."""
     with (
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"]) as browser,
@@ -78,13 +87,13 @@ def browser(chromium: str) -> Generator[Browser]:
 
 @pytest.fixture
 def mock(flashback_mock: Mock) -> Mock:
-    """The plugin's own fixture, as users have it."""
+    """Return the mock that the pytest plugin starts."""
     return flashback_mock
 
 
 @pytest.fixture
 def http(mock: Mock) -> Generator[httpx.Client]:
-    """Plain HTTP to the mock; by default as the owner, on the main configuration."""
+    """Yield an HTTP client that sends the owner's token to the mock."""
     authorization = {"Authorization": f"Bearer {mock.tokens['owner']}"}
     url = f"{mock.base_url}/ai/llm/"
     with httpx.Client(base_url=url, headers=authorization, timeout=15, trust_env=False) as http:

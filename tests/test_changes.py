@@ -68,7 +68,7 @@ ID = """\
 
 @dataclass
 class Copy:
-    """A copy of the repository, in which a change is tried."""
+    """A copy of the repository in which a test changes the contract."""
 
     root: Path
     edited: set[str] = field(default_factory=set[str])
@@ -86,7 +86,7 @@ class Copy:
         self.edited.add(file)
 
     def run(self, command: str, *arguments: str, status: int = 0) -> str:
-        """Run a command of the copy; return what it prints, and fail on any other exit status."""
+        """Run a command of the copy, check its exit status, and return its output."""
         search = [self.root, *(self.root / name for name in ("generated", "runtime", "mock"))]
         done = subprocess.run(
             [sys.executable, "-P", "-m", f"scripts.{command}", *arguments],
@@ -100,14 +100,14 @@ class Copy:
         assert done.returncode == status, done.stdout
         return done.stdout
 
-    def keeps(self, promises: str) -> str:
-        """Check that the copy's mock keeps these promises of its contract; return the output."""
+    def check_mock(self, promises: str) -> str:
+        """Check that the mock of the copy keeps these promises, and return the output."""
         output = self.run("contract", "-k", promises, "--max-examples", "5")
         assert "contract is kept" in output
         return output
 
     def set_next_patch_version(self) -> None:
-        """Set the version that an addition needs."""
+        """Increase the patch version, as an addition requires."""
         text = (self.root / "openapi.yaml").read_text("utf-8")
         version = re.findall(r"(?m)^  version: (\S+)$", text)[0]
         start, _, patch = version.rpartition(".")
@@ -130,7 +130,7 @@ def copy(root: Path, tmp_path: Path) -> Copy:
 
 
 def test_optional_field(copy: Copy) -> None:
-    """An optional field is an addition; apart from the contract, only its values are edited."""
+    """An optional field is an addition that needs new test values and no other edit."""
     copy.insert("openapi.yaml", "        secret:\n          type: string\n", REGION)
     copy.insert("openapi.yaml", "        unknown-fields:\n", REGION_CLAUSE)
     copy.set_next_patch_version()
@@ -143,22 +143,22 @@ def test_optional_field(copy: Copy) -> None:
     assert "UNUSUAL has no values of region; add some" in without_values
     assert VALUES.rpartition("/")[2] in without_values
     copy.insert(VALUES, "  secret:", f'  region: [a, eu-west-1, "0", {"a" * 40}]\n')
-    copy.keeps("Schema")
+    copy.check_mock("Schema")
     assert copy.edited == {"openapi.yaml", VALUES}
 
 
 def test_member_of_an_enumeration(copy: Copy) -> None:
-    """A new member is an addition, and only the contract is edited."""
+    """A new member of an enumeration is an addition that needs no other edit."""
     copy.replace("openapi.yaml", "AWS, OTHER]", "AWS, MISTRAL, OTHER]")
     copy.set_next_patch_version()
     copy.run("generate")
     assert "MISTRAL" in copy.run("compat")
-    copy.keeps("Schema")
+    copy.check_mock("Schema")
     assert copy.edited == {"openapi.yaml"}
 
 
 def test_second_operation(copy: Copy) -> None:
-    """A second operation becomes a method; the mock and the contract tests keep to the first."""
+    """A second operation becomes a client method, and mock and contract tests ignore it."""
     contract = (copy.root / "openapi.yaml").read_text("utf-8")
     start = contract.index(ID)
     end = contract.index("      requestBody:\n", start)
@@ -172,5 +172,5 @@ def test_second_operation(copy: Copy) -> None:
     copy.run("generate")
     assert "get_ai_llm" in (copy.root / "generated/flashback_client/client.py").read_text("utf-8")
     assert "GET /ai/llm/{id}" in copy.run("compat")
-    verdict = copy.keeps("generated or Methods")
+    verdict = copy.check_mock("generated or Methods")
     assert "only updateAiLlm is tested, not getAiLlm" in verdict

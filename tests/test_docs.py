@@ -1,4 +1,4 @@
-"""The README's examples do what they say, and every link in the docs leads somewhere."""
+"""The examples in the docs work, and every link and path leads somewhere."""
 
 import os
 import re
@@ -17,19 +17,19 @@ def code_blocks(root: Path, language: str) -> list[str]:
 
 
 def pages(root: Path) -> list[Path]:
-    """Return every Markdown page that a person reads."""
+    """Return the Markdown pages of the repository."""
     return [*root.glob("*.md"), *(root / "docs").glob("*.md"), *(root / ".github").glob("*.md")]
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the anchors that GitHub makes of a page's headings."""
+    """Return the anchors that GitHub creates for the headings of a page."""
     headings = re.findall(r"(?m)^#+ (.*)$", page.read_text("utf-8"))
     plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
     return {heading.replace(" ", "-") for heading in plain}
 
 
 def test_client_example_rotates_the_secret(root: Path, mock: Mock) -> None:
-    """The README's client example rotates the secret on the mock."""
+    """The client example in the README rotates the secret."""
     variables = {
         "FLASHBACK_BASE_URL": mock.base_url,
         "FLASHBACK_TOKEN": mock.tokens["owner"],
@@ -47,7 +47,7 @@ def test_client_example_rotates_the_secret(root: Path, mock: Mock) -> None:
 
 
 def test_test_example_passes(root: Path, tmp_path: Path) -> None:
-    """The README's example of a test can be pasted into a file, and passes."""
+    """The example of a test in the README passes."""
     (tmp_path / "test_readme.py").write_text(code_blocks(root, "python")[1], "utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -55,7 +55,7 @@ def test_test_example_passes(root: Path, tmp_path: Path) -> None:
 
 
 def test_examples_of_a_promise_and_a_fault_exist(root: Path) -> None:
-    """The promise and the fault in the docs are those of the contract tests."""
+    """The example of a promise and of a fault are copies of real ones."""
     page = (root / "docs" / "changing-the-contract.md").read_text("utf-8")
     promise, fault = re.findall(r"(?s)```python\n(.*?)```", page)
     assert promise in (root / "tests" / "contract" / "test_access.py").read_text("utf-8")
@@ -64,7 +64,7 @@ def test_examples_of_a_promise_and_a_fault_exist(root: Path) -> None:
 
 @pytest.mark.usefixtures("curl")
 def test_curl_example_updates_the_mock(root: Path, mock: Mock) -> None:
-    """The README's curl line, sent to the mock's port, updates the configuration."""
+    """The curl line in the README updates the configuration."""
     example = next(text for text in code_blocks(root, "sh") if text.startswith("curl "))
     line = example.replace("http://127.0.0.1:4010", mock.base_url)
     done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=True)
@@ -86,10 +86,10 @@ def test_relative_links_lead_to_files_and_headings(root: Path) -> None:
 
 
 def test_paths_in_the_docs_exist(root: Path) -> None:
-    """Every file, folder and command that a page names exists; commands are executable."""
+    """Every file, folder and command in the docs exists, and every command is executable."""
     folders = "docs|examples|generated|mock|runtime|scripts|tests"
     for page in pages(root):
-        if page.name == "CHANGELOG.md":  # names what earlier versions had
+        if page.name == "CHANGELOG.md":  # names files of earlier versions
             continue
         text = re.sub(r"(?s)```python\n.*?```", "", page.read_text("utf-8"))  # a user's own files
         for name in re.findall(rf"(?<![\w/.$])(?:\./)?((?:{folders})/[\w./*-]+)", text):
@@ -99,8 +99,8 @@ def test_paths_in_the_docs_exist(root: Path) -> None:
                 assert os.access(found[0], os.X_OK), f"{name} is not executable"
 
 
-def test_versions_in_the_docs_are_the_contracts(root: Path) -> None:
-    """The README and the release steps name the contract's version."""
+def test_docs_name_the_version_of_the_contract(root: Path) -> None:
+    """The README and the release steps name the version of the contract."""
     version = re.search(r"(?m)^  version: (\S+)$", (root / "openapi.yaml").read_text("utf-8"))
     assert version
     assert f"version {version[1]} " in (root / "README.md").read_text("utf-8")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import jsonschema_rs
 import pytest
@@ -44,7 +45,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def string_schemas(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the schema of every string in a request, with its JSON pointer."""
+    """Yield the schema of every string that a request contains, with its JSON pointer."""
     requests = document["components"]["schemas"]["UpdateAiLlmRequest"]
     for root in (requests, *(operation for _, operation in operations(document))):
         for pointer, node in walk(root):
@@ -58,41 +59,32 @@ def test_contract_is_valid_openapi(document: dict[str, Any]) -> None:
     validate(document)
 
 
-def test_every_example_is_valid(document: dict[str, Any]) -> None:
-    """Every named example of a request or response is valid against its schema."""
-    urn = "urn:contract"
-    registry = jsonschema_rs.Registry([(urn, document)])
-    tried = 0
+def examples(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield every example with the JSON pointer of its schema."""
     for pointer, node in walk(document):
-        if not isinstance(node, dict) or "schema" not in node:
+        if not isinstance(node, dict):
             continue
-        given = {name: e["value"] for name, e in node.get("examples", {}).items()}
-        given |= {"example": node["example"]} if "example" in node else {}
-        reference = re.sub(r"[{}]", lambda brace: f"%{ord(brace[0]):X}", pointer)
-        schema = {"$ref": f"{urn}{reference}/schema"}
-        for name, value in given.items():
-            tried += 1
-            why = [
-                f"{pointer}/examples/{name}{''.join(f'/{p}' for p in error.instance_path)}: "
-                f"{error.message}; correct the example or its schema"
-                for error in jsonschema_rs.iter_errors(
-                    schema, value, registry=registry, validate_formats=True
-                )
-            ]
-            assert not why, why[0]
-    assert tried >= 15
-
-
-def test_every_property_example_is_valid(document: dict[str, Any]) -> None:
-    """Every `examples` entry of a schema is valid against that schema."""
-    tried = 0
-    for pointer, node in walk(document["components"]["schemas"]):
-        if isinstance(node, dict) and isinstance(node.get("examples"), list):
+        if "schema" in node:
+            for example in node.get("examples", {}).values():
+                yield f"{pointer}/schema", example["value"]
+            if "example" in node:
+                yield f"{pointer}/schema", node["example"]
+        elif isinstance(node.get("examples"), list):
             for example in node["examples"]:
-                tried += 1
-                valid = jsonschema_rs.is_valid(node, example, validate_formats=True)
-                assert valid, f"{pointer}/examples: {example!r} violates its schema; correct it"
-    assert tried
+                yield pointer, example
+
+
+def test_every_example_is_valid(document: dict[str, Any]) -> None:
+    """Every example in the contract is valid against its schema."""
+    registry = jsonschema_rs.Registry([("urn:contract", document)])
+    tried = 0
+    for pointer, value in examples(document):
+        tried += 1
+        schema = {"$ref": f"urn:contract{quote(pointer, safe='#/~')}"}
+        errors = jsonschema_rs.iter_errors(schema, value, registry=registry, validate_formats=True)
+        reasons = [error.message for error in errors]
+        assert not reasons, f"{pointer}: {value!r}: {reasons[0]}; correct the example or its schema"
+    assert tried >= 20
 
 
 def test_keys_are_in_the_usual_order(document: dict[str, Any]) -> None:
@@ -105,7 +97,7 @@ def test_keys_are_in_the_usual_order(document: dict[str, Any]) -> None:
 
 
 def test_operations_are_completely_described(document: dict[str, Any]) -> None:
-    """Each operation has a name, summary, description, security and the usual responses."""
+    """Each operation has a name, a summary, a description, security and the usual statuses."""
     for pointer, operation in operations(document):
         assert set(ORDER["operation"][:5]) <= set(operation), f"{pointer}: a key is missing"
         summary = operation["summary"]
@@ -120,7 +112,7 @@ def test_operations_are_completely_described(document: dict[str, Any]) -> None:
 
 
 def test_responses_are_shared_and_have_examples(document: dict[str, Any]) -> None:
-    """Each response is shared and has an example; all errors have one schema."""
+    """Each response is a shared component with an example, and all errors have one schema."""
     for pointer, operation in operations(document):
         for status, response in operation["responses"].items():
             where = f"{pointer}/responses/{status}"
@@ -135,7 +127,7 @@ def test_responses_are_shared_and_have_examples(document: dict[str, Any]) -> Non
 
 
 def test_every_component_is_used(document: dict[str, Any]) -> None:
-    """Every component is referenced."""
+    """The contract refers to every component."""
     used = {node for pointer, node in walk(document) if pointer.endswith("/$ref")}
     for kind, components in document["components"].items():
         for name in components:
@@ -155,7 +147,7 @@ def test_every_field_is_described(document: dict[str, Any]) -> None:
 
 
 def test_requests_are_closed_and_bounded(document: dict[str, Any]) -> None:
-    """Request objects refuse unknown fields; request strings have length limits."""
+    """Request objects allow no unknown fields, and strings in requests have length limits."""
     for pointer, node in walk(document["components"]["schemas"]["UpdateAiLlmRequest"]):
         if isinstance(node, dict) and "properties" in node and "x-left-open" not in pointer:
             assert node.get("additionalProperties") is False, (
@@ -166,7 +158,7 @@ def test_requests_are_closed_and_bounded(document: dict[str, Any]) -> None:
 
 
 def test_credentials_are_write_only(document: dict[str, Any]) -> None:
-    """`key` and `secret` are write-only passwords, and no response has them."""
+    """`key` and `secret` are write-only passwords, and no response contains them."""
     secret = {
         name
         for name, schema in document["components"]["schemas"]["UpdateAiLlmRequest"][
@@ -183,7 +175,7 @@ def test_credentials_are_write_only(document: dict[str, Any]) -> None:
     "forbidden", [r"\s", r"\S", r"\d", r"\w", r"\W", r"\b", r"\A", r"\Z", r"\p", r"\P", "(?", ".*"]
 )
 def test_patterns_mean_the_same_everywhere(document: dict[str, Any], forbidden: str) -> None:
-    """Patterns are anchored and use only syntax that all engines agree on."""
+    """Patterns are anchored and use only syntax that every regular expression engine supports."""
     for pointer, node in walk(document):
         if pointer.endswith("/pattern"):
             assert re.fullmatch(r"\^.*\$", node), f"{pointer}: anchor it with ^ and $"
@@ -199,7 +191,7 @@ def clauses(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_every_clause_has_an_id_a_source_and_a_text(document: dict[str, Any]) -> None:
-    """Clause ids are kebab-case; each clause has a known source and a sentence."""
+    """Each clause has an id in kebab case, a known source and a sentence."""
     for pointer, clause in clauses(document):
         name = pointer.rpartition("/")[2]
         assert re.fullmatch("[a-z]+(-[a-z]+)*", name), f"{pointer}: use kebab-case"
@@ -210,7 +202,7 @@ def test_every_clause_has_an_id_a_source_and_a_text(document: dict[str, Any]) ->
 
 
 def test_every_rule_of_a_field_belongs_to_one_clause(document: dict[str, Any]) -> None:
-    """Each keyword that can be violated in the request schema belongs to exactly one clause."""
+    """Each keyword of the request schema that a value can violate belongs to exactly one clause."""
     schemas = document["components"]["schemas"]
     properties = schemas["UpdateAiLlmRequest"]["properties"]
     judged = {"type", "enum", "format", "pattern", "minLength", "maxLength"}
@@ -228,8 +220,8 @@ def test_every_rule_of_a_field_belongs_to_one_clause(document: dict[str, Any]) -
             assert len(owners) == 1, f"{field}: {keyword} belongs to {owners}"
 
 
-def test_what_is_left_open_extends_the_schema(document: dict[str, Any]) -> None:
-    """`x-left-open` admits values that the strict schema refuses, and changes no other rule."""
+def test_relaxed_schema_accepts_null(document: dict[str, Any]) -> None:
+    """`x-left-open` allows null, which the strict schema does not, and changes no other rule."""
     request = document["components"]["schemas"]["UpdateAiLlmRequest"]
     relaxed = request["x-left-open"]
     assert relaxed.keys() == {"properties"}
@@ -263,8 +255,8 @@ SAMPLES = {
 
 
 @pytest.mark.parametrize("field", SAMPLES)
-def test_pattern_accepts_what_it_should(document: dict[str, Any], field: str) -> None:
-    """JSON Schema and Python's fullmatch agree on samples from both sides of each pattern."""
+def test_patterns_agree_on_samples(document: dict[str, Any], field: str) -> None:
+    """JSON Schema and `re.fullmatch` agree on which samples match each pattern."""
     schema = document["components"]["schemas"]["UpdateAiLlmRequest"]["properties"][field]
     bare = {"type": "string", "pattern": schema["pattern"]}
     for expected, samples in SAMPLES[field].items():
@@ -274,7 +266,7 @@ def test_pattern_accepts_what_it_should(document: dict[str, Any], field: str) ->
 
 
 def test_format_refuses_impossible_ipv6_literals(document: dict[str, Any]) -> None:
-    """`format: uri` checks IPv6 literals, which the pattern leaves open."""
+    """`format: uri` rejects invalid IPv6 literals, which the pattern accepts."""
     schema = document["components"]["schemas"]["UpdateAiLlmRequest"]["properties"]["endpoint"]
     for literal in ("[::1]", "[2001:db8::1]", "[:::]", "[1]", "[::1.2.3.400]"):
         valid = jsonschema_rs.is_valid(schema, f"https://{literal}/", validate_formats=True)

@@ -1,4 +1,4 @@
-"""The wheel in an empty environment: the client, and with its extra the mock."""
+"""The wheel, installed in an empty environment with and without the extra `mock`."""
 
 import os
 import subprocess
@@ -51,7 +51,7 @@ def with_mock(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(folder: Path, requirement: str) -> Path:
-    """Return the Python of a new environment with the requirement and pytest, as locked."""
+    """Return the Python of a new environment with pytest and the requirement, as locked."""
     uv = str(Path(sys.executable).parent / "uv")
     python = folder / "venv" / "bin" / "python"
     locked = Path(__file__).parents[1] / "scripts" / "locks" / "dev.txt"
@@ -66,7 +66,7 @@ def environment(folder: Path, requirement: str) -> Path:
 
 
 def run(python: Path, *arguments: str, **variables: str) -> str:
-    """Return Python's output, run without access to this repository."""
+    """Run Python without access to this repository, and return its output."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("FLASHBACK_", "PY"))}
     done = subprocess.run(
         [python, "-I", *arguments],
@@ -80,33 +80,27 @@ def run(python: Path, *arguments: str, **variables: str) -> str:
 
 
 def run_pytest(python: Path, folder: Path, test: str) -> str:
-    """Return what pytest prints for a test in an empty folder."""
+    """Run a test in an empty folder, and return the output of pytest."""
     (folder / "test_it.py").write_text(test)
     return run(python, "-m", "pytest", "-p", "no:cacheprovider", str(folder))
 
 
 def test_wheel_holds_the_packages_and_the_contract(wheel: Path, root: Path) -> None:
-    """The wheel holds client, runtime and mock with their type markers, and the contract."""
+    """The wheel contains the contract, every file of the mock, and the three packages."""
     packages = {"flashback_client", "flashback_runtime", "flashback_mock"}
+    files = [path for path in (root / "mock").rglob("*") if path.is_file()]
+    of_mock = {path.relative_to(root / "mock").as_posix() for path in files}
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         contract = archive.read("flashback_mock/openapi.yaml")
+    assert contract == (root / "openapi.yaml").read_bytes()
     assert {f"{package}/py.typed" for package in packages} <= names
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == packages
-    assert contract == (root / "openapi.yaml").read_bytes()
-
-
-def test_wheel_holds_every_file_of_the_mock(wheel: Path, root: Path) -> None:
-    """What the mock reads at run time is in the wheel."""
-    mock = root / "mock"
-    files = [path for path in mock.rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    with zipfile.ZipFile(wheel) as archive:
-        names = set(archive.namelist())
-    assert {path.relative_to(mock).as_posix() for path in files} <= names
+    assert {name for name in of_mock if not name.endswith(".pyc")} <= names
 
 
 def test_version_is_that_of_the_contract(wheel: Path, document: dict[str, Any]) -> None:
-    """The version is info.version; without extras, only httpx and attrs are required."""
+    """The wheel has the version of the contract, and requires four packages without extras."""
     with zipfile.ZipFile(wheel) as archive:
         name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = message_from_bytes(archive.read(name))
@@ -117,14 +111,14 @@ def test_version_is_that_of_the_contract(wheel: Path, document: dict[str, Any]) 
 
 
 def test_client_alone_updates_a_configuration(alone: Path, mock: flashback_mock.Mock) -> None:
-    """Installed without extras, the client updates a configuration."""
+    """The client works without extras."""
     variables = {"FLASHBACK_BASE_URL": mock.base_url, "FLASHBACK_TOKEN": mock.tokens["owner"]}
     assert run(alone, "-c", UPDATE, mock.ids["main"], **variables).strip() == mock.ids["main"]
     assert mock.configuration(mock.ids["main"])["name"] == "from the wheel"
 
 
 def test_mock_without_its_extra_says_how_to_install_it(alone: Path, tmp_path: Path) -> None:
-    """The command and the pytest fixture name the missing package and the install line."""
+    """Without the extra, the command and the pytest fixture say how to install it."""
     for printed in (
         run(alone, "-m", "flashback_mock", "--help"),
         run_pytest(alone, tmp_path, TEST),
@@ -135,7 +129,7 @@ def test_mock_without_its_extra_says_how_to_install_it(alone: Path, tmp_path: Pa
 
 
 def test_mock_with_its_extra_runs(with_mock: Path, tmp_path: Path) -> None:
-    """With the extra, the command, the contract and the pytest fixture work."""
+    """The command, the contract and the pytest fixture work with the extra."""
     assert "--port" in run(with_mock, "-m", "flashback_mock", "--help")
     found = "from flashback_mock.contract import default_path; print(default_path())"
     assert run(with_mock, "-c", found).strip().endswith("flashback_mock/openapi.yaml")

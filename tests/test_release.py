@@ -1,4 +1,4 @@
-"""What scripts/release refuses, and what its run on the lowest dependencies covers."""
+"""The checks of scripts/release, and the lowest versions that it tests."""
 
 from pathlib import Path
 
@@ -20,21 +20,21 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_clean_tree_without_another_tag_is_released(repository: Path) -> None:
-    """A clean tree passes without a tag, and with the tag of its version at HEAD."""
+    """A clean tree passes without a tag, and with a tag of its version at HEAD."""
     release.check_repository(repository, "1.0.0")
     release.run("git", "tag", "v1.0.0", cwd=repository)
     release.check_repository(repository, "1.0.0")
 
 
 def test_uncommitted_file_is_refused(repository: Path) -> None:
-    """A file that is not committed is named."""
+    """The error names a file that is not committed."""
     (repository / "left.txt").touch()
     with pytest.raises(release.ReleaseError, match=r"left\.txt"):
         release.check_repository(repository, "1.0.0")
 
 
 def test_tag_at_another_commit_is_refused(repository: Path) -> None:
-    """A version whose tag is at another commit needs a new version."""
+    """A version cannot be released if its tag is at another commit."""
     release.run("git", "tag", "v1.0.0", cwd=repository)
     release.run(*GIT, "commit", "-q", "--allow-empty", "-m", "Two", cwd=repository)
     with pytest.raises(release.ReleaseError, match=r"v1\.0\.0 is at another commit"):
@@ -42,27 +42,27 @@ def test_tag_at_another_commit_is_refused(repository: Path) -> None:
 
 
 def test_tag_of_another_version_is_refused(repository: Path) -> None:
-    """HEAD tagged v1.0.1 is not released as 1.0.0."""
+    """A commit with the tag v1.0.1 cannot be released as 1.0.0."""
     release.run("git", "tag", "v1.0.1", cwd=repository)
     with pytest.raises(release.ReleaseError, match=r"HEAD is tagged v1\.0\.1"):
         release.check_repository(repository, "1.0.0")
 
 
 def test_failing_program_is_reported_with_its_output(tmp_path: Path) -> None:
-    """The error names the command and shows what it printed."""
+    """The error shows the command and its output."""
     with pytest.raises(release.ReleaseError, match=r"`git frobnicate` failed:(.|\n)*frobnicate"):
         release.run("git", "frobnicate", cwd=tmp_path)
 
 
-def test_lowest_run_locks_everything_else() -> None:
-    """Only the named packages lose their pin; the rest keep pin, marker and hashes."""
+def test_lock_without_some_packages() -> None:
+    """The other packages keep their version, marker and hashes."""
     rest = "bc==2 ; python_version < '3.12' \\\n    --hash=sha256:2\n    # via b\n"
     lock = f"# made\nb==1 \\\n    --hash=sha256:1\n{rest}"
     assert release.without(lock, {"b"}) == f"# made\n{rest}"
 
 
 def test_lowest_versions_are_pinned() -> None:
-    """Each direct dependency is pinned at its lower bound, and everything else as locked."""
+    """Direct dependencies are pinned at their lower bound, and all others as locked."""
     pinned = release.lowest("attrs==99 \\\n    --hash=sha256:1\nother==2\n").splitlines()
     assert "attrs==99 \\" not in pinned
     assert "other==2" in pinned
@@ -70,7 +70,7 @@ def test_lowest_versions_are_pinned() -> None:
 
 
 def test_dependency_without_a_lower_bound_is_refused() -> None:
-    """The error names the requirement, because its lowest version cannot be tested."""
+    """The error names a requirement whose lowest version is unknown."""
     assert release.lower_bound(Requirement("b<3,>=2")) == "b==2"
     assert release.lower_bound(Requirement("e==1")) == "e==1"
     with pytest.raises(release.ReleaseError, match="c<3: has no lower bound"):

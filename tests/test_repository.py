@@ -1,4 +1,4 @@
-"""The repository keeps its own rules: scripts have --help, dependencies are locked."""
+"""Rules for the repository itself, such as --help of every script and locked dependencies."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ LOCKS = ["contract", "dev", "generate", "mock", "release"]
 
 
 def tracked(root: Path) -> list[Path]:
-    """Return the files that are, or are about to be, committed."""
+    """Return the files that Git tracks or does not ignore."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     listed = subprocess.run(command, cwd=root, capture_output=True, check=False, text=True)
     if listed.returncode:
@@ -35,7 +35,7 @@ def test_checks_pass(root: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_fast_run_leaves_out_what_exists(root: Path) -> None:
+def test_fast_run_leaves_out_existing_paths(root: Path) -> None:
     """Every path that scripts/test --fast leaves out exists."""
     script = (root / "scripts" / "test").read_text("utf-8")
     paths = script.partition('slow="')[2].partition('"')[0].split()
@@ -44,8 +44,8 @@ def test_fast_run_leaves_out_what_exists(root: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_script_helps(root: Path, name: str, tmp_path: Path) -> None:
-    """Every script prints its usage for --help, from any folder."""
+def test_script_has_help(root: Path, name: str, tmp_path: Path) -> None:
+    """Every script prints its usage for --help in any working directory."""
     done = subprocess.run(
         [root / "scripts" / name, "--help"],
         cwd=tmp_path,
@@ -57,8 +57,8 @@ def test_script_helps(root: Path, name: str, tmp_path: Path) -> None:
     assert "usage:" in done.stdout
 
 
-def test_install_is_quick_when_there_is_nothing_to_do(root: Path) -> None:
-    """scripts/install prints nothing and changes nothing if everything is installed."""
+def test_second_install_does_nothing(root: Path) -> None:
+    """scripts/install prints and changes nothing if everything is installed."""
     record = root / ".venv" / "project"
     before = record.stat().st_mtime_ns
     done = subprocess.run(
@@ -69,7 +69,7 @@ def test_install_is_quick_when_there_is_nothing_to_do(root: Path) -> None:
 
 
 def test_nothing_names_a_registry_or_a_machine(root: Path) -> None:
-    """No file names a package registry's host or a path on somebody's machine."""
+    """No file contains the host of a package registry or a home directory."""
     hosts = ("pypi" + ".org", "python" + "hosted", "npmjs" + ".", "deb." + "debian")
     paths = ("/" + "root/", "/" + "home/")
     for file in tracked(root):
@@ -80,7 +80,7 @@ def test_nothing_names_a_registry_or_a_machine(root: Path) -> None:
 
 @pytest.mark.parametrize("name", LOCKS)
 def test_dependencies_are_locked_with_hashes(root: Path, name: str) -> None:
-    """Every locked package has an exact version and hashes, the same in all lock files."""
+    """Every locked package has hashes, and the same exact version in all lock files."""
     everything = locked(root, "release")
     entries = locked(root, name)
     assert len(entries) > 20
@@ -91,7 +91,7 @@ def test_dependencies_are_locked_with_hashes(root: Path, name: str) -> None:
 
 
 def test_locks_fit_pyproject(root: Path) -> None:
-    """Every requirement of pyproject.toml is locked at a version that it allows."""
+    """Every requirement in pyproject.toml allows the locked version."""
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
     lines = [*project["project"]["dependencies"]]
     for extra in project["project"]["optional-dependencies"].values():
@@ -114,7 +114,7 @@ def version_of(entry: str) -> str:
 
 
 def test_changelog_begins_with_this_version(root: Path) -> None:
-    """The changelog's first entry is the contract's version."""
+    """The first entry of the changelog is the version of the contract."""
     version = re.search(r"(?m)^  version: (\S+)$", (root / "openapi.yaml").read_text("utf-8"))
     first = re.search(r"(?m)^## (\S+)", (root / "CHANGELOG.md").read_text("utf-8"))
     assert version

@@ -1,37 +1,39 @@
-"""Compare two contracts: operations, URLs, credentials, parts without a rule, and words."""
+"""Compare the operations of two contracts, and everything else that they contain."""
 
 from __future__ import annotations
 
-import re
-from itertools import islice, product
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
+from scripts.compatibility.access import addresses, compare_security, compare_servers
 from scripts.compatibility.containment import Prover
 from scripts.compatibility.findings import Change, Finding, Findings
-from scripts.compatibility.messages import compare_body, compare_parameters, compare_responses
-from scripts.compatibility.operations import METHODS, VARIABLE, Operation, Pair, operations
-from scripts.compatibility.payloads import leftovers
-from scripts.compatibility.values import canonical_json, explain, mapping_at, shortened
+from scripts.compatibility.operations import METHODS, Operation, Pair, operations, status_pairs
+from scripts.compatibility.payloads import Payload, compare_contents, compare_texts
+from scripts.compatibility.values import BODY, brief, explain, is_list, shortened, text
 
 if TYPE_CHECKING:
     from scripts.compatibility.documents import Contract
     from scripts.compatibility.operations import Part
 
+LIMIT = "x-max-bytes"
+ITEMS = 12  # of a list in one line
+LONGEST = 80  # characters of a parameter in one line
+SHOWN = 3  # places shown on one line
 # The keys that the rules compare.
-OPERATION = {*("parameters", "requestBody", "responses", "servers", "security", "deprecated")}
+OPERATION = {"parameters", "requestBody", "responses", "servers", "security"}
 PATH_ITEM = {"parameters", "servers", *METHODS}
 DOCUMENT = {
     *("openapi", "info", "servers", "paths", "components", "security", "jsonSchemaDialect"),
 }
-SHOWN = 3  # places shown on one line
-URLS = ("authorizationUrl", "tokenUrl", "refreshUrl")
-MOST = 200  # URLs of one server
-DEFAULT_PORT = re.compile(r"^(https://[^/]*):443(?=/|$)|^(http://[^/]*):80(?=/|$)")
-Credential = tuple[dict[str, Any], set[str]]  # a scheme, and scopes
+PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
+REQUEST_BODY = {"required", "content"}
+RESPONSE = {"headers", "content"}
+HEADER = {"required", "schema", "explode", "style", "content"}
 
 
 def compare(base: Contract, head: Contract) -> list[Finding]:
-    """Return what changed on the wire, and in words; raise CannotCompareError."""
+    """Return the changes on the wire, or the changed words; raise CannotCompareError."""
     findings = Findings()
     prover = Prover()
     before = list(operations(base))
@@ -45,8 +47,8 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
         matches = [new for new in after if urls & served[new.key]]
         matches = matches or [new for new in after if new.key == old.key]
         if not matches:
-            said = f"Valid in {base.version}, removed in {head.version}:"
-            findings.add(Change.BREAKING, old.name, "is removed", old.raw, shown=(said, old.name))
+            shown = (f"Valid in {base.version}, removed in {head.version}:", old.name)
+            findings.add(Change.BREAKING, old.name, "is removed", old.raw, shown=shown)
         for new in matches:
             paired.add(new.key)
             pair = Pair(old, new, findings, prover)
@@ -58,51 +60,46 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
     old_whole = Operation(base, "", "", {}, base.document)
     new_whole = Operation(head, "", "", {}, head.document)
     pair = Pair(old_whole, new_whole, findings, prover)
-    leftovers(pair, "contract", DOCUMENT, base.document, head.document)
+    pair.add_other_keys("contract", DOCUMENT, base.document, head.document)
     return findings.merged() or _words(base, head)
 
 
 def _compare_pair(pair: Pair) -> None:
     old = pair.base
     new = pair.head
-    for rule in (compare_security, compare_parameters, compare_body, compare_responses):
-        rule(pair)
-    if new.raw.get("deprecated") and not old.raw.get("deprecated"):
-        pair.findings.add(Change.ADDITION, old.name, "is deprecated now")
-    leftovers(pair, old.name, OPERATION, old.raw, new.raw)
-    leftovers(pair, old.path, PATH_ITEM, old.item, new.item)
+    compare_security(pair)
+    _compare_parameters(pair)
+    _compare_body(pair)
+    _compare_responses(pair)
+    pair.add_other_keys(old.name, OPERATION, old.raw, new.raw)
+    pair.add_other_keys(old.path, PATH_ITEM, old.item, new.item)
 
 
 def _add_operation(findings: Findings, new: Operation, before: list[Operation]) -> None:
-    change = Change.ADDITION
-    what = "is new"
-    for old in before:
-        if _hides(new, old, before):
-            change = Change.UNDECIDED
-            what = f"is new, and takes requests that {old.name} took"
-            break
-    findings.add(change, new.name, what, new=new.raw)
+    hidden = [old for old in before if _overlaps(new.key[0], old.key[0])]
+    if hidden and new.key[0] not in {old.key[0] for old in before}:
+        what = f"is new, and takes requests that {hidden[0].name} took"
+        findings.add(Change.UNDECIDED, new.name, what, new=new.raw)
+    else:
+        findings.add(Change.ADDITION, new.name, "is new", new=new.raw)
 
 
-def _hides(new: Operation, old: Operation, before: list[Operation]) -> bool:
-    """Return whether a new path may also be a value of a parameter in an old path."""
-    if any(known.key[0] == new.key[0] for known in before):
-        return False
-    old_parts = old.key[0].split("/")
-    new_parts = new.key[0].split("/")
+def _overlaps(new_path: str, old_path: str) -> bool:
+    """Return whether a URL of the new path may also be a URL of the old path."""
+    new_parts = new_path.split("/")
+    old_parts = old_path.split("/")
     if len(old_parts) != len(new_parts):
         return False
-    is_parameter = False
-    for old_part, new_part in zip(old_parts, new_parts, strict=True):
-        if old_part != new_part:
-            if "{}" not in old_part and "{}" not in new_part:
+    has_parameter = False
+    for new, old in zip(new_parts, old_parts, strict=True):
+        if new != old:
+            if "{}" not in new and "{}" not in old:
                 return False
-            is_parameter |= "{}" in old_part
-    return is_parameter
+            has_parameter |= "{}" in old
+    return has_parameter
 
 
 def _words(base: Contract, head: Contract) -> list[Finding]:
-    """Return the differences that no rule reports."""
     found = explain(base.document, head.document)
     places = [place for place in found if not place.startswith("info.version:")]
     if not places:
@@ -111,138 +108,146 @@ def _words(base: Contract, head: Contract) -> list[Finding]:
     return [Finding(Change.WORDS, "contract", what)]
 
 
-def compare_security(pair: Pair) -> None:
-    """Check that every set of credentials that was sufficient still is."""
-    before = _alternatives(pair.base)
-    after = _alternatives(pair.head)
-    sides = (pair.base.security, pair.head.security)
-    place = pair.place("security")
-    is_sure = True
-    for name, given in before.items():
-        if _is_sufficient(given, after, is_sure=True):
-            continue
-        if _is_sufficient(given, after, is_sure=False):
-            is_sure = False
-            what = f"{name} may no longer be sufficient"
-            pair.findings.add(Change.UNDECIDED, place, what, *sides)
+def _compare_parameters(pair: Pair) -> None:
+    """Compare the parameters of an operation."""
+    before = pair.base.parameters
+    after = pair.head.parameters
+    for key in sorted(before.keys() | after.keys()):
+        old = before.get(key)
+        new = after.get(key)
+        part = f"{key[0]} parameter {(old or new or {}).get('name')}"
+        _compare_presence(pair, part, old, new)
+        if old is not None and new is not None:
+            _compare_parameter(pair, pair.place(part), key[0], old, new)
+
+
+def _compare_presence(pair: Pair, part: str, old: Part | None, new: Part | None) -> None:
+    """Compare whether a parameter or body exists, and whether it is required."""
+    was_required = bool(old and old.get("required"))
+    is_required = bool(new and new.get("required"))
+    shown: tuple[str, ...] = ()
+    if new is None:
+        what = "is removed"
+        shown = pair.shown(pair.base.name, f"with {part}")
+    elif is_required and not was_required:
+        what = "is required now" if old else "is new and required"
+        shown = pair.shown(pair.base.name, f"without {part}")
+    elif old is None:
+        what = "is new and optional"
+    elif was_required and not is_required:
+        what = "is optional now"
+    else:
+        return
+    change = Change.BREAKING if shown else Change.ADDITION
+    pair.findings.add(change, pair.place(part), what, old, new, shown=shown)
+
+
+def _compare_parameter(pair: Pair, place: str, location: str, old: Part, new: Part) -> None:
+    name = str(old.get("name"))
+    pair.add_other_keys(place, PARAMETER, old, new)
+    payload = Payload(pair, place, location, lambda value: _shown(location, name, value))
+    compare_texts(payload, old, new)
+
+
+def _shown(location: str, name: str, value: Any) -> str:
+    """Return a parameter as it is sent."""
+    items: list[str] = []
+    for item in value if is_list(value) else [value]:
+        sent = quote(text(item), safe=" ")
+        items.append(sent if len(sent) <= LONGEST else f"{sent[:20]}…({len(sent)})")
+    if location == "query":
+        return "?" + shortened([f"{name}={item}" for item in items], ITEMS, "&")
+    separator = ": " if location == "header" else "="
+    return f"{location} {name}{separator}{','.join(items)}"
+
+
+def _compare_body(pair: Pair) -> None:
+    """Compare the request body: its presence, its size and its content."""
+    old = pair.base.body
+    new = pair.head.body
+    if old is None and new is None:
+        return
+    _compare_presence(pair, "body", old, new)
+    if old is not None and new is not None:
+        place = pair.place("body")
+        pair.add_other_keys(place, REQUEST_BODY, old, new)
+        _compare_limit(pair, old.get(LIMIT), new.get(LIMIT))
+        compare_contents(Payload(pair, place, BODY, brief), old, new)
+
+
+def _compare_limit(pair: Pair, old: Any, new: Any) -> None:
+    """Compare x-max-bytes, the largest body in bytes."""
+    if old == new:
+        return
+    place = pair.place("body")
+    change = f"{LIMIT}: {old or 'none'} → {new or 'none'}"
+    if new is None or (old is not None and new > old):
+        pair.findings.add(Change.ADDITION, place, f"may be larger ({change})", old, new)
+    else:
+        shown = pair.shown(pair.base.name, f"with a body of {new + 1} bytes")
+        what = f"must be smaller ({change})"
+        pair.findings.add(Change.BREAKING, place, what, old, new, shown=shown)
+
+
+def _compare_responses(pair: Pair) -> None:
+    """Compare every status that either contract documents."""
+    before = pair.base.responses
+    after = pair.head.responses
+    pairs = status_pairs(before, after)
+    has_success = any(new_status and is_success for _, new_status, is_success in pairs)
+    for (old_status, new_status, is_success), status in pairs.items():
+        place = pair.place(f"response {new_status or old_status}")
+        if old_status is None:
+            what = f"is new, and not documented in {pair.base.contract.version}"
+            shown = pair.shown_response(status)
+            pair.findings.add(Change.BREAKING, place, what, new=after[new_status], shown=shown)
+        elif new_status is not None:
+            _compare_response(pair, place, status, before[old_status], after[new_status])
+        elif is_success and not has_success:
+            what = "is removed, and no success is left"
+            shown = (f"Impossible in {pair.versions[1]}:", f"{pair.base.name} → {status}")
+            pair.findings.add(Change.BREAKING, place, what, old=old_status, shown=shown)
         else:
-            shown = pair.shown(f"{pair.base.name}, with {name}")
-            what = f"{name} is no longer sufficient"
-            pair.findings.add(Change.BREAKING, place, what, *sides, shown=shown)
-    for name, given in after.items():
-        if is_sure and not _is_sufficient(given, before, is_sure=True):
-            what = f"{name} is sufficient now"
-            pair.findings.add(Change.ADDITION, place, what, *sides)
+            what = "is no longer returned"
+            pair.findings.add(Change.ADDITION, place, what, old=old_status, removed=True)
 
 
-def _alternatives(operation: Operation) -> dict[str, list[Credential]]:
-    """Return the alternatives, each with a name for people."""
-    made: dict[str, list[Credential]] = {}
-    for schemes in operation.security:
-        names: list[str] = []
-        credentials: list[Credential] = []
-        for name, scopes in schemes.items():
-            asked = sorted(map(str, scopes or ()))
-            names.append(f"{name} ({', '.join(asked)})" if asked else name)
-            credentials.append((operation.scheme(name), set(asked)))
-        made[" and ".join(names) or "no credential"] = credentials
-    return made
+def _compare_response(pair: Pair, place: str, status: str, old: Part, new: Part) -> None:
+    pair.add_other_keys(place, RESPONSE, old, new)
+    before = _headers(pair.base, old)
+    after = _headers(pair.head, new)
+    for name in sorted(before.keys() | after.keys()):
+        payload = Payload(pair, f"{place}, header {name}", "header", status=status)
+        _compare_header(payload, before.get(name), after.get(name))
+    compare_contents(Payload(pair, f"{place}, body", BODY, status=status), old, new)
 
 
-def _is_sufficient(
-    given: list[Credential], needed: dict[str, list[Credential]], *, is_sure: bool
-) -> bool:
-    """Return whether these credentials are all that one of the alternatives needs."""
-    return any(
-        all(
-            any(_is_accepted(have, need, is_sure=is_sure) for have in given) for need in credentials
-        )
-        for credentials in needed.values()
-    )
+def _compare_header(payload: Payload, old: Part | None, new: Part | None) -> None:
+    """Compare a header that either contract documents."""
+    pair = payload.pair
+    place = payload.place
+    if old is None:
+        pair.findings.add(Change.ADDITION, place, "is new", new=new)
+        return
+    was_required = bool(old.get("required"))
+    is_required = bool(new and new.get("required"))
+    if was_required and not is_required:
+        what = "may be missing now" if new else "is removed"
+        shown = pair.shown_response(payload.status, "without this header")
+        pair.findings.add(Change.BREAKING, place, what, old, new, shown=shown)
+    elif is_required and not was_required:
+        pair.findings.add(Change.ADDITION, place, "is always present now", old, new)
+    elif new is None:
+        pair.add_undecided(place, "is removed; it was optional", old, None)
+    if new is not None:
+        pair.add_other_keys(place, HEADER, old, new)
+        compare_texts(payload, old, new)
 
 
-def _is_accepted(given: Credential, needed: Credential, *, is_sure: bool) -> bool:
-    """Return whether a credential fits the other scheme; `is_sure` also compares the issuers."""
-    old, scopes = given
-    new, wanted = needed
-    is_same = _key(old) == _key(new) and wanted <= scopes
-    return is_same and (not is_sure or _issuers(old) <= _issuers(new))
-
-
-def _key(scheme: Part) -> list[str]:
-    """Return what distinguishes schemes; header names are case-insensitive."""
-    parts = [str(scheme.get(key)) for key in ("type", "in", "scheme", "name")]
-    return [*parts[:2], parts[2].lower(), parts[3].lower() if parts[1] == "header" else parts[3]]
-
-
-def _issuers(scheme: Part) -> set[str]:
-    """Return where tokens are issued, without the scopes, which are compared elsewhere."""
-    found = {f"openid {scheme.get('openIdConnectUrl')}"}
-    for name, flow in mapping_at(scheme, "flows").items():
-        found |= {f"{name} {key} {flow[key]}" for key in URLS if key in flow}
-    return found
-
-
-def servers(operation: Operation) -> list[str]:
-    """Return the base URLs of an operation, one for each value of a variable that lists them."""
-    found: list[str] = []
-    for server in operation.servers:
-        url = str(server.get("url", "/"))
-        variables = operation.contract.inlined(server.get("variables")) or {}
-        listed = {name: known["enum"] for name, known in variables.items() if known.get("enum")}
-        choices = list(islice(product(*listed.values()), MOST + 1))
-        if len(choices) > MOST:
-            choices, listed = [()], {}
-        others = {name: known for name, known in variables.items() if name not in listed}
-        stated = f" {canonical_json(others)}" if others else ""
-        for choice in choices:
-            values = dict(zip(listed, map(str, choice), strict=True))
-            made = VARIABLE.sub(lambda match: values.get(match[1], match[0]), url)  # noqa: B023
-            found.append(_normal_url(made) + stated)
-    return list(dict.fromkeys(found))
-
-
-def _normal_url(url: str) -> str:
-    """Return the URL with scheme and host in lower case, without default port and last slash."""
-    scheme, separator, rest = url.partition("://")
-    if separator:
-        host, slash, path = rest.partition("/")
-        url = f"{scheme.lower()}://{host.lower()}{slash}{path}"
-    if url != "./":
-        url = url.removeprefix("./")
-    return DEFAULT_PORT.sub(r"\1\2", url).rstrip("/")
-
-
-def _is_fixed(url: str) -> bool:
-    """Return whether a URL depends neither on variables nor on where the contract is."""
-    return "{" not in url and (url.startswith("/") or "://" in url or not url)
-
-
-def addresses(operation: Operation) -> set[str]:
-    """Return the method with each URL of an operation; names of path parameters do not count."""
-    return {f"{operation.method} {server}{operation.key[0]}" for server in servers(operation)}
-
-
-def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
-    """Check that every URL that was served still is, by any operation of the contract."""
-    old = servers(pair.base)
-    new = servers(pair.head)
-    holders = (pair.base.raw, pair.base.item, pair.head.raw, pair.head.item)
-    is_shared = not any("servers" in holder for holder in holders)
-    place = "servers" if is_shared else pair.place("servers")
-    others = [url for url in new if url not in old]
-    for url in old:
-        if f"{pair.base.method} {url}{pair.base.key[0]}" in after:
-            continue
-        is_fixed = all(map(_is_fixed, (url, *others)))
-        is_mixed = any(("://" in other) != ("://" in url) for other in others)
-        if is_mixed or not is_fixed:
-            what = f"{url or '/'} may no longer be served"
-            pair.findings.add(Change.UNDECIDED, place, what, url, new)
-        else:
-            what = f"{url or '/'} is removed"
-            shown = pair.shown(f"{pair.base.method.upper()} {url}{pair.base.path}")
-            pair.findings.add(Change.BREAKING, place, what, url, new, shown=shown)
-    for url in new:
-        if f"{pair.head.method} {url}{pair.head.key[0]}" not in before:
-            pair.findings.add(Change.ADDITION, place, f"{url or '/'} is new", old, url)
+def _headers(operation: Operation, response: Part) -> dict[str, Part]:
+    """Return the headers by their name in lower case; OpenAPI ignores Content-Type here."""
+    follow = operation.contract.follow
+    stated = follow(response.get("headers"))
+    named = {name.lower(): follow(header) for name, header in stated.items()}
+    named.pop("content-type", None)
+    return named

@@ -1,38 +1,37 @@
-"""Whether one schema admits everything that another one admits, with a witness if it does not."""
+"""Prove that one schema admits every value of another one, or find a value that it refuses."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jsonschema_rs.canonical import Containment
-
-from scripts.compatibility.edges import (
-    Edges,
-    Effort,
-    ExhaustedError,
-    attempt,
-    canonical,
-    constants,
-    plain_form,
-    validator,
+from scripts.compatibility.edges import Edges
+from scripts.compatibility.schemas import attempt, constants, covers, plain_form, validator
+from scripts.compatibility.values import (
+    BODY,
+    TEXTS,
+    can_carry,
+    canonical_json,
+    is_list,
+    is_mapping,
+    readings,
 )
-from scripts.compatibility.values import TEXTS, Carrier, canonical_json, is_list, is_mapping
 
 if TYPE_CHECKING:
-    from scripts.compatibility.edges import Schema
+    from scripts.compatibility.schemas import Schema
 
-ALL = 60_000  # values that all searches of a comparison try: about 2 seconds
+ALL = 80_000  # values that all searches of a comparison try: about 2 seconds
+RESERVED = 60_000  # values that only searches for breaks try
 ONE = 10_000  # values that one search tries
-DOUBTS = 500  # values that may refute a proof: the library may be wrong
+FEW = 500  # values that may refute a proof: the library may be wrong
 SCALARS = {"type": ["string", "number", "boolean"]}
 ONE_ITEM = {"type": "array", "minItems": 1, "maxItems": 1}
-LIST = {"$schema", "type", "items", "minItems", "maxItems"}
+LIST = {"type", "items", "minItems", "maxItems"}
 
 
 @dataclass(frozen=True)
 class Proof:
-    """Whether containment holds; None if it is neither proved nor disproved by a witness."""
+    """Whether containment holds: True if proved, False if there is a witness, else None."""
 
     holds: bool | None
     witness: Any = None
@@ -44,97 +43,74 @@ UNKNOWN = Proof(holds=None)
 
 @dataclass
 class Prover:
-    """The proofs of one comparison, which share one effort limit."""
+    """The proofs of one comparison, which together try a limited number of values."""
 
     left: int = ALL
     known: dict[str, Proof] = field(default_factory=dict[str, Proof])
 
-    def contained(
-        self, small: Schema, large: Schema, carrier: Carrier, examples: list[Any]
-    ) -> Proof:
-        """Return whether `large` admits every value that `small` admits and that can be sent.
+    def contained(self, small: Schema, large: Schema, location: str) -> Proof:
+        """Return whether `large` admits every value of `small` that can be sent.
 
-        jsonschema_rs proves containment; a value that its validators judge disproves it.
+        The canonical forms of jsonschema_rs prove containment; a value disproves it.
         """
-        key = canonical_json([small, large, carrier.where])
+        key = canonical_json([small, large, location])
         if key not in self.known:
-            is_proved = proved(small, large, carrier)
+            is_proved = proved(small, large, location)
+            most = min(FEW if is_proved else ONE, self.left)
             found = UNKNOWN
-            if self.left > 0:
-                most = min(DOUBTS if is_proved else ONE, self.left)
-                effort = Effort(most)
-                search = _Search(small, large, carrier)
-                found = attempt(lambda: search.run(examples, effort), UNKNOWN)
-                self.left -= most - effort.left
+            if most > 0:
+                search = lambda: _search(small, large, location, most)  # noqa: E731
+                found, left = attempt(search, (UNKNOWN, 0))
+                self.left -= most - left
             self.known[key] = HOLDS if is_proved and found.holds is None else found
         return self.known[key]
 
 
-def proved(small: Schema, large: Schema, carrier: Carrier) -> bool:
+def _search(small: Schema, large: Schema, location: str, most: int) -> tuple[Proof, int]:
+    """Try values at the edges of the difference; return the result, and how many are left."""
+    edges = Edges(small, large, most)
+    admits = validator(small).is_valid
+    accepts = validator(large).is_valid
+    for value in edges.values(edges.form):
+        is_sent = can_carry(location, value) and _is_declared(value, small, location)
+        if is_sent and admits(value) and not any(map(accepts, readings(location, value))):
+            return Proof(holds=False, witness=value), edges.left
+    return UNKNOWN, edges.left
+
+
+def _is_declared(value: Any, schema: Schema, location: str) -> bool:
+    """Return whether the schema declares the value's type; text without a type is a string."""
+    if location == BODY or isinstance(value, str):
+        return True
+    declared = canonical_json(schema)
+    words = ['"array"'] if is_list(value) else ['"type"', '"enum"', '"const"']
+    return any(word in declared for word in words)
+
+
+def proved(small: Schema, large: Schema, location: str) -> bool:
     """Return whether containment is proved."""
     if large in (True, {}) or canonical_json(small) == canonical_json(large):
         return True
-    if carrier.where == "path":  # a segment of a path is not empty
+    if location == "path":  # a segment of a path is not empty
         small = {"allOf": [small, {"not": {"const": ""}}]}
     if covers(large, small):
         return True
-    return carrier.is_text and covers(_readable(large, carrier, list(constants(small))), small)
+    return location != BODY and covers(_readable(large, location, list(constants(small))), small)
 
 
-def covers(large: Schema, small: Schema) -> bool:
-    """Return whether jsonschema_rs proves that `large` admits everything `small` admits."""
-    unknown = Containment.UNKNOWN
-    return attempt(lambda: canonical(large).covers(canonical(small)), unknown) == Containment.YES
-
-
-def _readable(schema: Schema, carrier: Carrier, values: list[Any]) -> Schema:
-    """Return a schema of values whose text the schema accepts, `values` among them."""
+def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
+    """Return a schema of values, such as `values`, whose text the schema accepts."""
     is_valid = validator(schema).is_valid
-    accepted = [value for value in values if any(map(is_valid, carrier.readings(value)))]
+    accepted = [value for value in values if any(map(is_valid, readings(location, value)))]
     options: list[Schema] = [schema]
     if accepted:
         options.append({"enum": accepted})
     options += [{"type": name} for name, texts in TEXTS.items() if covers(schema, texts)]
     plain = plain_form(schema)
     is_plain = is_mapping(plain) and plain.get("type") == "array" and plain.keys() <= LIST
-    if carrier.where == "query" and is_plain:  # other rules may depend on what the items are
-        items = _readable(plain.get("items", True), carrier, values)
+    if location == "query" and is_plain:  # other rules may depend on what the items are
+        items = _readable(plain.get("items", True), location, values)
         options.append({**plain, "items": items})
         if covers({**plain, "items": True}, ONE_ITEM):
             options.append({"allOf": [items, SCALARS]})
     return {"anyOf": options}
-
-
-@dataclass
-class _Search:
-    """A search for a value that one schema admits and the other one refuses."""
-
-    small: Schema
-    large: Schema
-    carrier: Carrier
-
-    def run(self, examples: list[Any], effort: Effort) -> Proof:
-        """Try values at the edges of the difference, until the effort is exhausted."""
-        difference = attempt(lambda: canonical(self.small).subtract(canonical(self.large)), None)
-        form: Any = difference.to_json_schema() if difference else self.small
-        admits = validator(self.small).is_valid
-        accepts = validator(self.large).is_valid
-        edges = Edges([form, self.small, self.large], examples, effort)
-        try:
-            for value in edges.values(form):
-                is_sent = self.carrier.can_carry(value) and self.is_declared(value)
-                if not (is_sent and admits(value)):
-                    continue
-                if not any(map(accepts, (value, *self.carrier.readings(value)))):
-                    return Proof(holds=False, witness=value)
-        except ExhaustedError:
-            pass
-        return UNKNOWN
-
-    def is_declared(self, value: Any) -> bool:
-        """Return whether the schema declares the value's type; untyped text is a string."""
-        if not self.carrier.is_text or isinstance(value, str):
-            return True
-        declared = canonical_json(self.small)
-        words = ['"array"'] if is_list(value) else ['"type"', '"enum"', '"const"']
-        return any(word in declared for word in words)

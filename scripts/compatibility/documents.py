@@ -1,4 +1,4 @@
-"""Contracts: found in files or in git, parsed, checked, and their references resolved."""
+"""Find contracts in files or in git, parse and validate them, and resolve their references."""
 
 from __future__ import annotations
 
@@ -11,21 +11,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from scripts.compatibility.values import is_list, is_mapping
+from scripts.compatibility.values import DIALECTS, is_list, is_mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "openapi.yaml"
-DIALECTS = (
-    "https://spec.openapis.org/oas/3.1/dialect/base",
-    "https://json-schema.org/draft/2020-12/schema",
-)
 WORDS = {"description", "summary", "title", "example", "examples", "$comment"}
 RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 VERSION_LINE = re.compile(r"""(?m)^  version: ["']?([^\s"']+)""")
 
 
 class CannotCompareError(Exception):
-    """A contract is missing or unusable; the text says which, why, and what to do."""
+    """A contract is missing or unusable; the message says which, why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +42,9 @@ class Contract:
         return CannotCompareError(f"{self.source}: {what}")
 
     def resolve(self, reference: object) -> Any:
-        """Return what a reference points to; raise CannotCompareError if there is nothing."""
+        """Return the target of a reference; raise CannotCompareError if there is none."""
         if not isinstance(reference, str) or not reference.startswith("#/"):
-            raise self.error(f"$ref {reference!r} points outside; bundle the contract in one file")
+            raise self.error(f"$ref {reference!r} is not in this file; bundle the contract in one")
         found: Any = self.document
         for part in reference[2:].split("/"):
             key = unquote(part).replace("~1", "/").replace("~0", "~")
@@ -61,7 +57,7 @@ class Contract:
         return found
 
     def follow(self, thing: Any) -> dict[str, Any]:
-        """Return the JSON object at the end of any references, or an empty one if there is none."""
+        """Return the JSON object after following all references; an empty one if there is none."""
         seen: list[Any] = []
         while is_mapping(thing) and "$ref" in thing:
             if thing["$ref"] in seen:
@@ -87,12 +83,12 @@ class Contract:
 
 
 def _is_words(key: str, value: Any) -> bool:
-    """Return whether the key holds only words; a field with such a name holds a schema."""
+    """Return whether a key is an extension or documentation, and not a field of that name."""
     return key.startswith("x-") or (key in WORDS and not isinstance(value, dict | bool))
 
 
 def must_be_valid(contract: Contract) -> None:
-    """Raise CannotCompareError with place and remedy if the contract is not valid OpenAPI 3.1."""
+    """Raise CannotCompareError, with the place, if the contract is not valid OpenAPI 3.1."""
     # Imported here because it takes half a second; it has no type hints.
     validator: Any = import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
     for error in validator.iter_errors(contract.document):
@@ -162,10 +158,9 @@ def find(given: str) -> Contract:
 
 
 def default_base(head: Contract) -> Contract | str:
-    """Return the last release, else the version before this one, else why there is neither.
+    """Return the last release, or the previous version, or the reason why there is neither.
 
-    Without a release tag, all commits of a version belong together: the base is the newest commit
-    with another `info.version`.
+    The previous version is that of the newest commit with another `info.version`.
     """
     if git("rev-parse", "--git-dir") is None:
         return "this is not a git checkout"
@@ -184,7 +179,7 @@ def default_base(head: Contract) -> Contract | str:
 
 
 def _release_tags() -> list[str]:
-    """Return the release tags in this history, the newest version first."""
+    """Return the release tags in this history, the highest version first."""
     names = (git("tag", "--merged", "HEAD") or "").split()
     releases = [match for name in names if (match := RELEASE.fullmatch(name))]
     releases.sort(key=lambda match: tuple(map(int, match.groups())), reverse=True)

@@ -1,23 +1,27 @@
-"""Values at the edges of schemas, small ones first: where a witness is likely to be."""
+"""Values at the edges of schemas, small ones first: a witness is likely to be among them."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import jsonschema_rs
-
-from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
+from scripts.compatibility.schemas import (
+    constants,
+    difference,
+    own_constants,
+    plain_form,
+    subschemas,
+    validator,
+)
+from scripts.compatibility.values import canonical_json, is_mapping, mapping_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
-T = TypeVar("T")
-Schema = dict[str, Any] | bool
-DRAFT = jsonschema_rs.Draft202012
+    from scripts.compatibility.schemas import Schema
+
 TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
 FORMATS = {
     "date": "2024-02-29",
@@ -33,53 +37,46 @@ FORMATS = {
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
 # Patterns distinguish letters, digits, spaces, control and non-ASCII characters.
-CHARACTERS = [*map(chr, range(0x180)), "\u2028", "\u3000", "\ufeff", "\U0001f600"]
+CHARACTERS = ["\u2028", "\u3000", "\ufeff", "\U0001f600", *map(chr, range(0x180))]
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # values of a part
-MANY = 1_000  # candidates for them
+MANY = 1_000  # candidates for these values
+SOME = 50  # candidates for the values of a part that did not change
 LONGEST = 300_000  # characters or items
 DIGITS = 18  # of a number: its text may be too long
-DEPTH = 8
 PATTERN = 1_500  # finding strings that match a pattern takes as long as this many candidates
 LETTERS = 1_000  # this many letters take as long as one candidate
 
 
-class ExhaustedError(Exception):
-    """A search has used up its effort."""
-
-
-@dataclass
-class Effort:
-    """The number of values that a search may still try: the same on every machine."""
-
-    left: int
-
-    def spend(self, amount: int) -> None:
-        """Raise ExhaustedError if no effort is left."""
-        self.left -= amount
-        if self.left < 0:
-            raise ExhaustedError
-
-
 class Edges:
-    """Values at the edges of schemas: sizes, numbers, names and patterns they mention."""
+    """Values at the edges of schemas: sizes, numbers, names and patterns that they mention."""
 
-    def __init__(self, schemas: list[Any], examples: list[Any], effort: Effort) -> None:
-        """Collect what the schemas mention."""
-        self.effort = effort
+    def __init__(self, small: Schema, large: Schema, most: int) -> None:
+        """Read the sender's and the receiver's schema; yield at most `most` values."""
+        self.left = most
+        self.form = difference(small, large)
         self.numbers: set[float] = {0}
         self.names: set[str] = {"extra"}
         self.patterns: list[str] = []  # of names
-        self.mentioned = [*examples, *constants(schemas)]
+        self.mentioned = list(constants(self.form, small, large))
         self.known: dict[str, list[Any]] = {}
-        self._read(schemas)
-        whole = [n for n in self.numbers if isinstance(n, int) and 0 <= n <= LONGEST]
-        self.sizes = sorted({max(size + step, 0) for size in whole for step in (-1, 0, 1)})
-
-    def _read(self, schema: Any) -> None:
-        for part in schema if is_list(schema) else ():
+        for part in subschemas(self.form, small, large):
             self._read(part)
-        for keyword, value in schema.items() if is_mapping(schema) else ():
+        sizes: set[int] = set()
+        for number in self.numbers:
+            if isinstance(number, int) and 0 <= number <= LONGEST:
+                sizes |= {max(number - 1, 0), number, number + 1}
+        self.sizes = sorted(sizes)
+        sent = plain_form(small)
+        received = plain_form(large)
+        unchanged = [*subschemas(received), *_untouched(small, large)]
+        self.unchanged = set(map(canonical_json, unchanged))
+        known = set(map(canonical_json, subschemas(sent)))
+        new = [part for part in subschemas(received) if canonical_json(part) not in known]
+        self.judges = [validator(part).is_valid for part in new]
+
+    def _read(self, schema: dict[str, Any]) -> None:
+        for keyword, value in schema.items():
             if isinstance(value, int | float) and not isinstance(value, bool):
                 self.numbers.add(value)
             elif keyword in {"properties", "required"}:
@@ -88,31 +85,31 @@ class Edges:
                 self.patterns += value
             elif keyword == "propertyNames":
                 self.patterns += _stated(value, "pattern")
-            self._read(value)
 
-    def values(self, schema: Any, depth: int = 0) -> Iterator[Any]:
-        """Yield values that the schema may admit; validate them."""
-        for value in self._candidates(schema, depth):
-            self.effort.spend(1 + len(canonical_json(value)) // LETTERS)
+    def values(self, schema: Any) -> Iterator[Any]:
+        """Yield values that the schema may admit, until none are left; they need validation."""
+        for value in self._candidates(schema):
+            self.left -= _weight(value)
+            if self.left < 0:
+                return
             yield value
 
-    def _candidates(self, schema: Any, depth: int) -> Iterator[Any]:
+    def _candidates(self, schema: Any) -> Iterator[Any]:
         if schema is False:
             return
+        yield from own_constants(schema)
         yield from self.mentioned
-        if not is_mapping(schema) or depth > DEPTH:
+        if not is_mapping(schema):
             yield from ANYTHING
             return
-        for keyword in ("anyOf", "oneOf", "allOf"):
-            rest = {name: value for name, value in schema.items() if name != keyword}
-            for branch in filter(is_mapping, schema.get(keyword, ())):
-                yield from islice(self.values({**rest, **branch}, depth + 1), MANY)
+        for branch in _branches(schema):
+            yield from islice(self.values(branch), MANY)
         types = schema.get("type", TYPES)
         for name in [types] if isinstance(types, str) else types:
             if name == "object":
-                yield from self._objects(schema, depth)
+                yield from self._objects(schema)
             elif name == "array":
-                yield from self._arrays(schema, depth)
+                yield from self._arrays(schema)
             elif name == "string":
                 yield from self._strings(schema)
             elif name in {"integer", "number"}:
@@ -120,20 +117,33 @@ class Edges:
             else:
                 yield from (None,) if name == "null" else (True, False)
 
-    def admitted(self, schema: Any, depth: int) -> list[Any]:
+    def admitted(self, schema: Any) -> list[Any]:
         """Return a few values that the schema admits."""
-        key = canonical_json(schema)
-        if key not in self.known:
-            self.known[key] = []  # ends the recursion of a recursive schema
-            is_valid = validator(schema).is_valid
-            found: dict[str, Any] = {}
-            for value in islice(self.values(plain_form(schema), depth), MANY):
-                if is_valid(value):
-                    found.setdefault(canonical_json(value), value)
-                if len(found) == FEW:
-                    break
-            self.known[key] = list(found.values())
-        return self.known[key]
+        text = canonical_json(schema)
+        if text not in self.known:
+            self.known[text] = self._admitted(schema)
+        return self.known[text]
+
+    def _admitted(self, schema: Any) -> list[Any]:
+        """Return the first values; for a changed schema, return values of each kind.
+
+        Two values are of the same kind if every new subschema of the receiver treats them equally.
+        """
+        is_valid = validator(schema).is_valid
+        is_unchanged = canonical_json(schema) in self.unchanged
+        found: dict[str, Any] = {}
+        kinds: set[tuple[bool, ...]] = set()
+        tried = 0
+        for value in self.values(plain_form(schema)):
+            tried += _weight(value)
+            if tried > (SOME if is_unchanged and found else MANY):
+                break
+            if is_valid(value):
+                kind = tuple(judge(value) for judge in self.judges)
+                if kind not in kinds or len(found) < FEW:
+                    kinds.add(kind)
+                    found[canonical_json(value)] = value
+        return list(found.values())
 
     def _numbers(self, schema: dict[str, Any]) -> Iterator[float]:
         """Yield every number that is mentioned, its neighbors, and fractions between."""
@@ -151,9 +161,8 @@ class Edges:
         seeds += [FORMATS[name] for name in _stated(schema, "format") if name in FORMATS]
         seeds += self._matching(_stated(schema, "pattern"))
         yield from seeds
-        for letter in ("a", "0", "A", " ", "é"):
-            for size in self.sizes:
-                yield letter * size
+        for size in self.sizes:
+            yield "a" * size
         for seed in seeds:
             for size in self.sizes:
                 yield seed[:size] + (seed[-1:] or "a") * (size - len(seed))
@@ -162,44 +171,47 @@ class Edges:
                 yield seed[:-1] + letter
                 yield letter + seed[1:]
 
-    def _arrays(self, schema: dict[str, Any], depth: int) -> Iterator[list[Any]]:
+    def _arrays(self, schema: dict[str, Any]) -> Iterator[list[Any]]:
         """Yield the empty array, single items, pairs, and arrays of every mentioned size."""
         start: list[Any] = []
         for part in schema.get("prefixItems", ()):
-            start += self.admitted(part, depth + 1)[:1]
+            start += self.admitted(part)[:1]
         items = schema.get("items", True)
-        contained = {"allOf": [items, schema.get("contains", True)]}
-        found = [*self.admitted(contained, depth + 1), *self.admitted(items, depth + 1)]
-        for size in (len(start), len(start) + 1, *self.sizes):
-            for value in found:
+        found = self.admitted(items)
+        if "contains" in schema:
+            found = [*self.admitted({"allOf": [items, schema["contains"]]}), *found]
+        sizes = (len(start), len(start) + 1, *self.sizes)
+        for value in found:
+            for size in sizes:
                 yield [*start, *[value] * size][:size]
+        for size in sizes:
             yield [*start, *found, *range(size)][:size]
         for pair in combinations(found, 2):
             yield [*start, *pair]
 
-    def _objects(self, schema: dict[str, Any], depth: int) -> Iterator[dict[str, Any]]:
+    def _objects(self, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the smallest object, then some with edge values, missing and extra fields."""
         fields = mapping_at(schema, "properties")
         required = schema.get("required", ())
         names = [*fields, *sorted(self.names), *self._matching(self.patterns)]
         names += ["a" * size for size in self.sizes if size < MANY]
         parts = {name: _field(schema, name) for name in (*required, *names)}
-        least = self._filled(required, parts, depth)
+        least = self._filled(required, parts)
         yield least
         yield {}
         for name, part in parts.items():
-            for value in (*self.admitted(part, depth + 1), *ANYTHING):
+            for value in (*self.admitted(part), *ANYTHING):
                 yield {**least, name: value}
-        full = {**least, **self._filled(fields, parts, depth)}
+        full = {**least, **self._filled(fields, parts)}
         for name in full:
             yield {key: inner for key, inner in full.items() if key != name}
-        more = {**full, **self._filled(names, parts, depth)}
+        more = {**full, **self._filled(names, parts)}
         for size in self.sizes:
             yield dict(islice(more.items(), size))
 
-    def _filled(self, names: Iterable[str], parts: dict[str, Any], depth: int) -> dict[str, Any]:
+    def _filled(self, names: Iterable[str], parts: dict[str, Any]) -> dict[str, Any]:
         """Return an object with a value for each name that can have one."""
-        values = {name: self.admitted(parts[name], depth + 1) for name in names}
+        values = {name: self.admitted(parts[name]) for name in names}
         return {name: found[0] for name, found in values.items() if found}
 
     def _matching(self, patterns: list[str]) -> list[str]:
@@ -207,65 +219,52 @@ class Edges:
         found: list[str] = []
         for pattern in dict.fromkeys(patterns):
             if pattern not in self.known:
-                self.effort.spend(PATTERN)
+                self.left -= PATTERN
                 self.known[pattern] = matching(pattern)
             found += self.known[pattern]
         return found
 
 
+def _weight(value: Any) -> int:
+    return 1 + len(canonical_json(value)) // LETTERS
+
+
+def _branches(schema: dict[str, Any]) -> Iterator[Any]:
+    """Yield each schema of anyOf, oneOf and allOf, combined with the other keywords."""
+    for keyword in ("anyOf", "oneOf", "allOf"):
+        others = {name: value for name, value in schema.items() if name != keyword}
+        for branch in filter(is_mapping, schema.get(keyword, ())):
+            if keyword == "allOf":  # the canonical form may be the schema itself
+                yield {**others, **branch}
+            else:
+                yield plain_form({"allOf": [others, branch]})
+
+
+def _untouched(small: Any, large: Any) -> Iterator[dict[str, Any]]:
+    """Yield the schemas of fields that only `small` describes: `large` has no rule for them."""
+    after = mapping_at(large, "properties")
+    for name, part in mapping_at(small, "properties").items():
+        if name in after:
+            yield from _untouched(part, after[name])
+        else:
+            yield from subschemas(plain_form(part))
+
+
 def _field(schema: dict[str, Any], name: str) -> Any:
-    """Return the schema of a field."""
     patterns = mapping_at(schema, "patternProperties")
     parts = [part for pattern, part in patterns.items() if re.search(pattern, name)]
     fields = mapping_at(schema, "properties")
     if name in fields:
         parts.append(fields[name])
-    return {"allOf": parts} if parts else schema.get("additionalProperties", True)
+    if len(parts) > 1:
+        return {"allOf": parts}
+    return parts[0] if parts else schema.get("additionalProperties", True)
 
 
 def _stated(schema: Any, keyword: str) -> list[str]:
-    """Return all values of a keyword that a string must match."""
+    """Return the values of a keyword in a schema and in its allOf."""
     parts = [schema, *schema.get("allOf", ())] if is_mapping(schema) else []
     return [part[keyword] for part in parts if is_mapping(part) and keyword in part]
-
-
-def constants(schema: Any) -> Iterator[Any]:
-    """Yield the values that `enum` and `const` name anywhere in a schema."""
-    for part in schema if is_list(schema) else ():
-        yield from constants(part)
-    for keyword, value in schema.items() if is_mapping(schema) else ():
-        if keyword == "enum" and is_list(value):
-            yield from value
-        elif keyword == "const":
-            yield value
-        else:
-            yield from constants(value)
-
-
-def attempt(function: Callable[[], T], otherwise: T) -> T:
-    """Call a library function; any exception makes the schema undecided."""
-    try:
-        return function()
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException:  # noqa: BLE001 # a panic of a Rust library is not an Exception
-        return otherwise
-
-
-def canonical(schema: Schema) -> jsonschema_rs.CanonicalSchema:
-    """Return the canonical form; formats are assertions."""
-    return jsonschema_rs.canonicalize(schema, draft=DRAFT, validate_formats=True)
-
-
-def plain_form(schema: Schema) -> Any:
-    """Return the canonical form as a schema; the schema itself if there is none."""
-    form: Any = attempt(lambda: canonical(schema).to_json_schema(), None)
-    return schema if form is None else form
-
-
-def validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
-    """Return the validator of a schema, formats included."""
-    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
 
 
 @lru_cache(maxsize=256)

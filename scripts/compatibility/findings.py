@@ -1,4 +1,4 @@
-"""Findings: changes of a contract with their evidence, and the verdict on all of them."""
+"""Findings about two contracts, the decisions of compat.yaml, and the verdict on the version."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Change(IntEnum):
-    """How much a change weighs; an undecided one weighs as much as a breaking one."""
+    """How severe a change is; for the version, an undecided one counts as breaking."""
 
     NONE = 0
     WORDS = 1
@@ -43,7 +43,7 @@ class Finding:
     place: str
     what: str
     part: str = "wire"  # or "python"
-    sides: tuple[str, str] = ("", "")  # the changed part in either contract, as canonical JSON
+    sides: tuple[str, str] = ("", "")  # the part in the old and the new contract, as JSON
     also: tuple[str, ...] = ()  # other places of the same change
     witness: Any = None  # the value that shows the break
     shown: tuple[str, ...] = ()  # the evidence, as lines for people
@@ -52,13 +52,13 @@ class Finding:
 
     @property
     def id(self) -> str:
-        """Return the same id in every run for the same change of the same parts."""
+        """Return an id that is the same in every run."""
         text = canonical_json([self.part, self.place, self.what, *self.sides])
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     @property
     def weight(self) -> Change:
-        """Return what the change counts as, by the entry of compat.yaml if there is one."""
+        """Return how the change counts: as compat.yaml says, if it has an entry."""
         return Change[self.decision["verdict"].upper()] if self.decision else self.change
 
 
@@ -71,18 +71,13 @@ class Findings:
     def add(
         self, change: Change, place: str, what: str, old: Any = None, new: Any = None, **more: Any
     ) -> None:
-        """Add a finding; `old` and `new` are the changed part in either contract."""
+        """Add a finding; `old` and `new` are the part in the old and the new contract."""
         sides = canonical_json(old), canonical_json(new)
         finding = Finding(change, place, what, sides=sides, **more)
         self.found.setdefault(finding.id, finding)
 
-    def undecided(self, place: str, what: str, old: Any, new: Any) -> None:
-        """Add an undecided finding if the two sides differ."""
-        if canonical_json(old) != canonical_json(new):
-            self.add(Change.UNDECIDED, place, what, old, new)
-
     def merged(self) -> list[Finding]:
-        """Return all findings; the same change in several places counts as one."""
+        """Return the findings; the same change in several places becomes one finding."""
         made: dict[str, Finding] = {}
         for finding in self.found.values():
             key = canonical_json([finding.change, finding.what, finding.sides, finding.witness])
@@ -99,7 +94,7 @@ KEYS = {"finding", "verdict", "reason", "date"}
 
 @dataclass
 class Verdict:
-    """Two contracts, their findings, and what follows for the version."""
+    """Two contracts, their findings, and the version that the findings require."""
 
     base: Contract
     head: Contract
@@ -108,13 +103,13 @@ class Verdict:
     not_compared: str = ""  # why the Python interface was not compared
 
     def weight(self, part: str | None = None) -> Change:
-        """Return the heaviest finding of a part, or of all."""
+        """Return the most severe change of a part, or of all parts."""
         weights = (finding.weight for finding in self.findings if part in {None, finding.part})
         return max(weights, default=Change.NONE)
 
     @property
     def least(self) -> Version:
-        """Return the lowest version that SemVer allows; in 0.x, changes bump one level lower."""
+        """Return the lowest version that SemVer allows; before 1.0, a break is a minor step."""
         major, minor, patch = core(self.base)
         weight = self.weight()
         if weight == Change.NONE:
@@ -127,7 +122,7 @@ class Verdict:
 
     @property
     def is_high_enough(self) -> bool:
-        """Return whether the version reflects the changes."""
+        """Return whether the new version is at least the lowest that SemVer allows."""
         return core(self.head) >= self.least
 
     @property
@@ -147,7 +142,7 @@ def judge(
 
 
 def core(contract: Contract) -> Version:
-    """Return the version's numbers; raise CannotCompareError if it is not a semantic version."""
+    """Return major, minor and patch; raise CannotCompareError if there are none."""
     found = VERSION.fullmatch(contract.version)
     if not found:
         raise contract.error(

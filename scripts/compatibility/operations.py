@@ -1,4 +1,4 @@
-"""The operations of a contract, each with everything that applies to it."""
+"""The operations of a contract, with everything that their path and the contract add."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.values import mapping_at
+from scripts.compatibility import documents
+from scripts.compatibility.findings import Change
+from scripts.compatibility.values import canonical_json, mapping_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +22,8 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 VARIABLE = re.compile(r"\{([^}]*)\}")
 # OpenAPI ignores parameters with these names in headers.
 IGNORED_HEADERS = {"accept", "content-type", "authorization"}
+# Changes of these keys do not affect the wire.
+WORDS = documents.WORDS | {"tags", "operationId", "externalDocs", "deprecated"}
 Part = dict[str, Any]
 
 
@@ -40,14 +44,14 @@ class Operation:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Return path and method; the names of path parameters are not on the wire."""
+        """Return path and method, without the names of path parameters."""
         return VARIABLE.sub("{}", self.path), self.method
 
     @cached_property
     def parameters(self) -> dict[tuple[str, str], Part]:
-        """Return the parameters by location and name, those of the path included.
+        """Return the operation's and the path's parameters by location and name.
 
-        Path parameters are known by their position, headers by their name in lower case.
+        The name of a path parameter is its position; the name of a header is in lower case.
         """
         variables = VARIABLE.findall(self.path)
         made: dict[tuple[str, str], Part] = {}
@@ -89,7 +93,7 @@ class Operation:
 
     @property
     def security(self) -> list[Part]:
-        """Return the alternatives, each a mapping of schemes to scopes; an empty one is public."""
+        """Return the alternatives, each of which maps schemes to scopes."""
         stated = self.raw.get("security", self.contract.document.get("security"))
         return stated or [{}]
 
@@ -115,6 +119,22 @@ class Pair:
     def place(self, part: str) -> str:
         """Return the name of a part of the operation."""
         return f"{self.base.name}, {part}"
+
+    def add_undecided(self, place: str, what: str, old: Any, new: Any) -> None:
+        """Add an undecided finding if the part changed; an empty part counts as absent."""
+        before = self.base.contract.inlined(old) or None
+        after = self.head.contract.inlined(new) or None
+        if canonical_json(before) != canonical_json(after):
+            self.findings.add(Change.UNDECIDED, place, what, before, after)
+
+    def add_other_keys(self, place: str, compared: set[str], old: Part, new: Part) -> None:
+        """Add a finding for each key that changed and that no rule compares."""
+        if new.get("deprecated") and not old.get("deprecated"):
+            self.findings.add(Change.ADDITION, place, "is deprecated now", old, new)
+        for key in sorted((old.keys() | new.keys()) - compared - WORDS):
+            if not key.startswith("x-"):
+                what = f"{key} changed, and is not compared"
+                self.add_undecided(place, what, old.get(key), new.get(key))
 
     def shown(self, *lines: str) -> tuple[str, ...]:
         """Return the lines that show a request that is no longer valid."""
@@ -149,7 +169,8 @@ def operations(contract: Contract) -> Iterator[Operation]:
 def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
     """Map each (old entry, new entry, is success) to a status that both entries cover.
 
-    Undocumented statuses are represented by one in each class that neither contract names.
+    An entry is a status, a range or `default`. In each range, one status that neither contract
+    names represents all others.
     """
     statuses = {status for status in (*old, *new) if status.isdigit()}
     for first in "12345":

@@ -1,15 +1,14 @@
-"""A changed body, parameter or header: what the change means for senders and readers."""
+"""Compare the values in messages: JSON bodies, parameters and headers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.containment import HOLDS, UNKNOWN, proved
+from scripts.compatibility.containment import HOLDS, RESERVED, UNKNOWN, proved
 from scripts.compatibility.findings import Change
-from scripts.compatibility.schemas import close, is_ambiguous, must_be_valid, view
+from scripts.compatibility.schemas import check_schema, close, is_ambiguous, view
 from scripts.compatibility.values import (
-    Carrier,
     brief,
     canonical_json,
     explain,
@@ -25,21 +24,29 @@ if TYPE_CHECKING:
     from scripts.compatibility.operations import Pair, Part
     from scripts.compatibility.schemas import Closed, Schema
 
-BODY = Carrier("body")
 HIDDEN = {"request": "readOnly", "response": "writeOnly"}
-CONTENT = {"schema", "encoding"}
-WORDS = {*("tags", "operationId", "externalDocs", "examples", "example", "description", "summary")}
+# What a finding says if a payload admits more, may admit more, may admit less, or admits less.
+WHAT = {
+    "request": (
+        *("accepts more", "may accept more"),
+        *("may refuse valid values", "refuses values that were valid"),
+    ),
+    "response": (
+        *("promises more", "may promise more"),
+        *("may be an undocumented value", "may be a value that was not documented"),
+    ),
+}
 UNSTATED: Schema = {"not": False}
 SHOWN = 3  # changed keywords in one line
 
 
 @dataclass(frozen=True)
 class Payload:
-    """A value of an operation: where it is, how it travels, and how a message with it is shown."""
+    """A value in a request or response, and how a report shows it."""
 
     pair: Pair
     place: str
-    carrier: Carrier
+    location: str  # query, path, header, cookie or body
     show: Callable[[Any], str] | None = None  # in a request; None in a response
     status: str = ""  # of the response
 
@@ -50,51 +57,62 @@ class Payload:
 
 
 def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
-    """Compare the schemas: requests must stay valid, responses must stay documented."""
-    base = close(payload.pair.base.contract, old, payload.place)
-    head = close(payload.pair.head.contract, new, payload.place)
+    """Compare two schemas: old requests must stay valid, new responses must be documented."""
+    base = close(payload.pair.base.contract, old)
+    head = close(payload.pair.head.contract, new)
     if base.text != head.text:
-        must_be_valid(payload.pair.base.contract, base.schema, payload.place)
-        must_be_valid(payload.pair.head.contract, head.schema, payload.place)
+        check_schema(payload.pair.base.contract, base.schema, payload.place)
+        check_schema(payload.pair.head.contract, head.schema, payload.place)
         changes = list(explain(base.schema, head.schema))
         sent, received = (base, head) if payload.show else (head, base)
-        for field, proof, is_same in _proofs(sent, received, payload):
-            if not (proof.holds and is_same):
-                place = f"{payload.place}, field {field}" if field else payload.place
-                details = _described(changes, field)
-                _add(replace(payload, place=place), proof, details, [base.text, head.text])
+        for field, proof, reverse in _proofs(sent, received, payload):
+            if proof.holds and reverse.holds:
+                continue
+            place = f"{payload.place}, field {field}" if field else payload.place
+            details = _described(changes, field)
+            sides = (base.text, head.text)
+            _add(replace(payload, place=place), (proof, reverse), details, sides)
     _compare_marks(payload, base, head)
 
 
-def _proofs(sent: Closed, received: Closed, payload: Payload) -> Iterator[tuple[str, Proof, bool]]:
-    """Yield each field that differs, the proof of containment, and whether the reverse holds."""
+def _proofs(sent: Closed, received: Closed, payload: Payload) -> Iterator[tuple[str, Proof, Proof]]:
+    """Yield each field that differs, with the proofs of containment and of the reverse."""
     hidden = HIDDEN[payload.side]
-    if sent.opaque or received.opaque or is_ambiguous([sent.schema, received.schema], hidden):
-        yield "", UNKNOWN, False
+    sides = (sent, received)
+    if any(side.opaque or is_ambiguous(side.schema, hidden) for side in sides):
+        yield "", UNKNOWN, UNKNOWN
         return
     prover = payload.pair.prover
+    location = payload.location
     small = view(sent.schema, hidden, sending=True)
     large = view(received.schema, hidden, sending=False)
-    examples = [*sent.examples, *received.examples]
-    found: dict[str, Proof] = {}
+    proofs: dict[str, Proof] = {}
     for field, lean, step in steps(small, large):
-        proof = prover.contained(lean, step, payload.carrier, examples)
-        if proof.holds and not proved(small, step, payload.carrier):
-            proof = prover.contained(small, step, payload.carrier, examples)
-        found[field] = proof
+        proof = prover.contained(lean, step, location)
+        if proof.holds and not proved(small, step, location):
+            proof = prover.contained(small, step, location)
+        proofs[field] = proof
     small = view(received.schema, hidden, sending=True)
     large = view(sent.schema, hidden, sending=False)
-    back = {field: proved(small, step, payload.carrier) for field, _, step in steps(small, large)}
-    for field in dict.fromkeys((*found, *back)):
-        yield field, found.get(field, HOLDS), back.get(field, True)
+    reverses: dict[str, Proof] = {}
+    for field, lean, step in steps(small, large):
+        if proved(small, step, location):
+            reverses[field] = HOLDS
+        elif proofs.get(field, HOLDS).holds and prover.left > RESERVED:
+            proof = prover.contained(lean, step, location)
+            reverses[field] = UNKNOWN if proof.holds else proof
+        else:
+            reverses[field] = UNKNOWN
+    for field in dict.fromkeys((*proofs, *reverses)):
+        yield field, proofs.get(field, HOLDS), reverses.get(field, HOLDS)
 
 
 def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, Schema, Schema]]:
-    """Yield, for each field that differs, a lean form of `small` and the part of `large` for it.
+    """Yield each field that differs, a lean form of `small`, and the rules of `large` for it.
 
-    If every yielded part admits everything in `small`, so does `large`: all other rules are the
-    same. Where other rules differ, the only step is `large` itself. The lean form refuses other
-    optional fields, to find short witnesses quickly.
+    If the rules for every field admit `small`, then `large` does too, because all other rules are
+    the same. If other rules differ too, the only step is `large` itself. The lean form refuses
+    other optional fields, so that a short witness is found quickly.
     """
     if canonical_json(small) == canonical_json(large):
         return
@@ -119,7 +137,6 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
 
 
 def _rules(schema: Part) -> str:
-    """Return everything but the fields."""
     return canonical_json({key: value for key, value in schema.items() if key != "properties"})
 
 
@@ -132,27 +149,30 @@ def _described(changes: list[str], field: str) -> str:
     return f" ({shortened(found, SHOWN, '; ')})" if found else ""
 
 
-def _add(payload: Payload, proof: Proof, details: str, sides: list[str]) -> None:
+def _add(
+    payload: Payload, proofs: tuple[Proof, Proof], details: str, sides: tuple[str, str]
+) -> None:
+    """Add a finding for the proofs of containment and of the reverse."""
+    proof, reverse = proofs
     pair = payload.pair
+    more, maybe_more, maybe_less, less = WHAT[payload.side]
     shown: tuple[str, ...] = ()
     if proof.holds:
         change = Change.ADDITION
-        what = "accepts more" if payload.show else "promises more"
+        what = maybe_more if reverse.holds is None else more
     elif proof.holds is None:
         change = Change.UNDECIDED
-        what = "may refuse valid values" if payload.show else "may be an undocumented value"
-        is_over = pair.prover.left <= 0
-        what += " (too many changes to search all)" if is_over else " (not proved)"
-    elif payload.show:
-        change = Change.BREAKING
-        what = "refuses values that were valid"
-        shown = pair.shown(pair.base.name, payload.show(proof.witness))
+        reason = "too many changes to search all" if pair.prover.left <= 0 else "not proved"
+        what = f"{maybe_less} ({reason})"
     else:
         change = Change.BREAKING
-        what = "may be a value that was not documented"
-        shown = pair.shown_response(payload.status, brief(proof.witness))
-    more = {"witness": proof.witness, "shown": shown}
-    pair.findings.add(change, payload.place, what + details, *sides, **more)
+        what = less
+        if payload.show:
+            shown = pair.shown(pair.base.name, payload.show(proof.witness))
+        else:
+            shown = pair.shown_response(payload.status, brief(proof.witness))
+    witness = proof.witness
+    pair.findings.add(change, payload.place, what + details, *sides, witness=witness, shown=shown)
 
 
 def _compare_marks(payload: Payload, base: Closed, head: Closed) -> None:
@@ -169,7 +189,7 @@ def _compare_marks(payload: Payload, base: Closed, head: Closed) -> None:
 
 
 def _weight(keyword: str, side: str, old: list[str], new: list[str]) -> Change:
-    """Return what a changed annotation means; containment has judged fields that are not sent."""
+    """Return the severity of a changed annotation."""
     if keyword == "deprecated":
         return Change.ADDITION if new else Change.WORDS
     if keyword in HIDDEN.values():
@@ -184,32 +204,33 @@ def _weight(keyword: str, side: str, old: list[str], new: list[str]) -> Change:
 
 
 def compare_texts(payload: Payload, old: Part, new: Part) -> None:
-    """Compare a parameter or header in both contracts, in its default style."""
-    if all(_has_default_style(payload.carrier.where, side) for side in (old, new)):
+    """Compare a parameter or header, if both contracts send it in the default style."""
+    if all(_has_default_style(payload.location, side) for side in (old, new)):
         compare_schemas(payload, old.get("schema", True), new.get("schema", True))
     else:
         what = "changed, and its style is not compared"
-        _not_compared(payload.pair, payload.place, what, old, new)
+        payload.pair.add_undecided(payload.place, what, old, new)
 
 
-def _has_default_style(where: str, parameter: Part) -> bool:
-    name = "form" if where in {"query", "cookie"} else "simple"
+def _has_default_style(location: str, parameter: Part) -> bool:
+    name = "form" if location in {"query", "cookie"} else "simple"
     stated = (parameter.get("style", name), parameter.get("explode", name == "form"))
     return stated == (name, name == "form") and not parameter.get("content")
 
 
 def compare_contents(payload: Payload, old: Part, new: Part) -> None:
-    """Compare the media types of a body, and the JSON of those that both contracts have."""
+    """Compare the media types of a body, and the JSON schemas of those in both contracts."""
     pair = payload.pair
     before = _contents(old)
     after = _contents(new)
     sides = sorted(before), sorted(after)
+    is_range = any("*" in name for name in (*before, *after))
     for name in dict.fromkeys((*before, *after)):
         if name in before and name in after:
             _compare_content(payload, name, before[name], after[name])
-        elif any("*" in other for other in (*before, *after)):
+        elif is_range:
             what = "has another range of media types, which is not compared"
-            pair.findings.undecided(payload.place, what, *sides)
+            pair.add_undecided(payload.place, what, *sides)
         elif name in before:
             header = "Content-Type" if payload.show else "Accept"
             shown = pair.shown(pair.base.name, f"{header}: {name}")
@@ -234,38 +255,24 @@ def _contents(holder: Part) -> dict[str, Part]:
 
 
 def _normal_media_type(name: str) -> str:
-    """Return the name in lower case, its parameters sorted; JSON needs no charset (RFC 8259)."""
-    kind, *rest = (part.strip() for part in name.lower().replace('"', "").split(";"))
-    parameters = sorted(filter(None, rest))
-    if _is_json(kind) and "charset=utf-8" in parameters:
-        parameters.remove("charset=utf-8")
-    return ";".join([kind, *parameters])
+    """Return the name in lower case with sorted parameters; JSON has no charset (RFC 8259)."""
+    kind, *rest = name.lower().replace('"', "").split(";")
+    parameters = set(map(str.strip, rest)) - {""}
+    kind = kind.strip()
+    if _is_json(kind):
+        parameters.discard("charset=utf-8")
+    return ";".join([kind, *sorted(parameters)])
 
 
-def _is_json(name: str) -> bool:
-    kind = name.partition(";")[0]
+def _is_json(media_type: str) -> bool:
+    kind = media_type.partition(";")[0]
     return kind in {"application/json", "text/json"} or kind.endswith("+json")
 
 
 def _compare_content(payload: Payload, media_type: str, old: Part, new: Part) -> None:
-    pair = payload.pair
     if _is_json(media_type):
-        leftovers(pair, payload.place, CONTENT, old, new)
+        payload.pair.add_other_keys(payload.place, {"schema", "encoding"}, old, new)
         compare_schemas(payload, old.get("schema", True), new.get("schema", True))
     else:
         what = f"as {media_type} changed, and only JSON is compared"
-        _not_compared(pair, payload.place, what, old, new)
-
-
-def leftovers(pair: Pair, place: str, known: set[str], old: Part, new: Part) -> None:
-    """Add what no rule compares as undecided if it changed; an empty part counts as absent."""
-    for key in sorted((old.keys() | new.keys()) - known - WORDS):
-        if not key.startswith("x-"):
-            what = f"{key} changed, and is not compared"
-            _not_compared(pair, place, what, old.get(key), new.get(key))
-
-
-def _not_compared(pair: Pair, place: str, what: str, old: Any, new: Any) -> None:
-    before = pair.base.contract.inlined(old) or None
-    after = pair.head.contract.inlined(new) or None
-    pair.findings.undecided(place, what, before, after)
+        payload.pair.add_undecided(payload.place, what, old, new)

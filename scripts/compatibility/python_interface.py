@@ -1,8 +1,8 @@
 """The Python interface: the clients generated from both contracts, compared by griffe.
 
-griffe finds what is removed, reordered or newly required. It compares neither types nor the bases
-of classes, and finds no additions: the rest of this module does. Fields of models are not compared
-by type; the wire's rules judge them.
+griffe finds what is removed, reordered or newly required. It compares neither types nor base
+classes, and it finds no additions; the rest of this module does. Types of a model's fields are not
+compared here, because the rules for the wire compare them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import griffe
 
 from scripts.compatibility.documents import ROOT
 from scripts.compatibility.findings import Change, Finding, Findings
-from scripts.generate import generate
+from scripts.generate import GenerationError, generate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,41 +26,45 @@ if TYPE_CHECKING:
 PACKAGE = "flashback_client"
 RUNTIME = ROOT / "runtime"
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+ADVICE = re.compile(r"; fix[^:]*(?=:)")  # it is for people who change the generator
 
 
 def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
-    """Return what changed for Python callers, and the reason if it was not compared."""
+    """Return what changed for Python callers, and the reason if nothing was compared."""
     findings = Findings()
     with tempfile.TemporaryDirectory() as folder:
         before = load_client(base, Path(folder) / "base")
         after = load_client(head, Path(folder) / "head")
-        if isinstance(after, griffe.Object) and isinstance(before, griffe.Object):
+        if not isinstance(before, str) and not isinstance(after, str):
             return compare_packages(before, after), ""
-    reason = f"no client of the new contract: {after}"
-    if isinstance(after, griffe.Object):
-        reason = f"no client of the old contract: {before}"
+    if not isinstance(after, str):
         findings.add(Change.ADDITION, "client", "can be generated now", part="python")
-    elif isinstance(before, griffe.Object):
+        return list(findings.found.values()), f"no client of the old contract: {before}"
+    if not isinstance(before, str):
         what = "cannot be generated from the new contract"
         findings.add(Change.UNDECIDED, "client", what, part="python", shown=(after,))
-    return list(findings.found.values()), reason
+    return list(findings.found.values()), f"no client of the new contract: {after}"
 
 
 def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
-    """Return the package generated from a contract, read and not run; or why there is none."""
+    """Return the client generated from a contract, parsed but not run; or why there is none."""
     folder.mkdir()
     source = folder / "openapi.yaml"
     source.write_text(contract.text, encoding="utf-8")
     try:
         generate(source, folder / PACKAGE)
+    except GenerationError as error:
+        reason = ADVICE.sub("", str(error))
     except Exception as error:  # noqa: BLE001 # the generator is made for contracts like ours
-        text = f"{type(error).__name__}: {error}".replace(f"{folder}/", "")
-        return ADDRESS.sub("", " ".join(text.split()))[:200]
-    return load_package(folder)
+        reason = f"{type(error).__name__}: {error}"
+    else:
+        return load_package(folder)
+    reason = reason.replace(f"{folder}/", "")
+    return ADDRESS.sub("", " ".join(reason.split()))[:200]
 
 
 def load_package(folder: Path) -> griffe.Object:
-    """Load the client in a folder, with the names it re-exports from the runtime."""
+    """Load the client in a folder, with the names that it re-exports from the runtime."""
     loader = griffe.GriffeLoader(search_paths=[folder, RUNTIME], allow_inspection=False)
     for runtime in sorted(RUNTIME.glob("*/__init__.py")):
         loader.load(runtime.parent.name)
@@ -71,7 +75,7 @@ def load_package(folder: Path) -> griffe.Object:
 
 
 def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Finding]:
-    """Return griffe's findings and those of our own comparison."""
+    """Return griffe's findings, changed types and bases, and additions."""
     findings = Findings()
 
     def add(change: Change, path: str, what: str) -> None:
@@ -83,8 +87,10 @@ def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Findin
     for path, new in public(after).items():
         old = olds.get(path)
         if isinstance(old, griffe.Class) and isinstance(new, griffe.Class):
-            for name in sorted(set(map(str, old.bases)) - set(map(str, new.bases))):
-                add(Change.BREAKING, path, f"is no longer a {name}")
+            bases = set(map(str, new.bases))
+            for name in map(str, old.bases):
+                if name not in bases:
+                    add(Change.BREAKING, path, f"is no longer a {name}")
         elif isinstance(old, griffe.Function) and isinstance(new, griffe.Function):
             for change, what in _function_changes(old, new):
                 add(change, path, what)
@@ -94,14 +100,14 @@ def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Findin
 
 
 def _described(breakage: griffe.Breakage) -> str:
-    """Return a breakage in one line; an object is known by its path already."""
+    """Return a breakage in one line, without paths of objects."""
     values = (breakage.old_value, breakage.new_value)
     names = [str(getattr(value, "name", value)) for value in values if value is not None]
     return f"{breakage.kind.value} ({' → '.join(names)})"
 
 
 def public(package: griffe.Object) -> dict[str, griffe.Object]:
-    """Return everything with a public name that is defined in a package, by its path."""
+    """Return all public objects that a package defines, by path."""
     found: dict[str, griffe.Object] = {}
     for name, member in package.members.items():
         if isinstance(member, griffe.Object) and (not name.startswith("_") or name == "__init__"):
@@ -112,7 +118,10 @@ def public(package: griffe.Object) -> dict[str, griffe.Object]:
 
 
 def _function_changes(old: griffe.Function, new: griffe.Function) -> Iterator[tuple[Change, str]]:
-    """Yield changes of the types: old arguments must be allowed, new results known."""
+    """Yield changed types, and new optional parameters.
+
+    A parameter's type may become wider, and a return type narrower.
+    """
     before = _members(old.returns)
     after = _members(new.returns)
     if before != after:
@@ -131,5 +140,5 @@ def _function_changes(old: griffe.Function, new: griffe.Function) -> Iterator[tu
 
 
 def _members(annotation: object) -> set[str]:
-    """Return the members of a union; brackets are not looked into."""
+    """Return the members of a union; a union in brackets is not split."""
     return {part.strip() for part in str(annotation).split(" | ")}

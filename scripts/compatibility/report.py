@@ -1,4 +1,4 @@
-"""A verdict as text for people, as Markdown, as GitHub annotations, or as JSON for programs."""
+"""Format a verdict as text, Markdown, GitHub annotations or JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from scripts.compatibility.findings import Finding, Verdict
 
-MARKUP = re.compile(r"([\\`*_{}\[\]<>#|@~])")
 TITLES = {
     Change.BREAKING: "Breaking",
     Change.UNDECIDED: "Undecided (counts as breaking)",
@@ -46,9 +45,9 @@ def as_text(verdict: Verdict) -> str:
 
 
 def as_markdown(verdict: Verdict) -> str:
-    """Return the report for a pull request; text from the contracts is in code spans."""
+    """Return the report for a pull request, with text from the contracts in code spans."""
     sign = "✅" if verdict.in_order else "❌"
-    lines = [f"### {sign} {_escaped(_compared(verdict))}", "", *map(_escaped, _result(verdict))]
+    lines = [f"### {sign} {_code(_compared(verdict))}", "", *map(_code, _result(verdict))]
     for title, findings in _grouped(verdict):
         lines += ["", f"**{title}**", ""]
         for finding in findings:
@@ -61,7 +60,7 @@ def as_markdown(verdict: Verdict) -> str:
 
 
 def as_github(verdict: Verdict) -> str:
-    """Return workflow commands: an error or warning for each break, and the result."""
+    """Return GitHub workflow commands: one for each finding, and one for the result."""
     level = "warning" if verdict.in_order else "error"
     lines: list[str] = []
     for _, findings in _grouped(verdict):
@@ -75,7 +74,6 @@ def as_github(verdict: Verdict) -> str:
 
 
 def _command(kind: str, verdict: Verdict, title: str, text: list[str]) -> str:
-    """Return a workflow command; percent signs and separators are encoded."""
     file = _encoded(verdict.head.source).replace(":", "%3A").replace(",", "%2C")
     title = _encoded(title).replace(":", "%3A").replace(",", "%2C")
     message = _encoded("\n".join(text))
@@ -114,7 +112,7 @@ def _compared(verdict: Verdict) -> str:
 
 
 def _grouped(verdict: Verdict) -> Iterator[tuple[str, list[Finding]]]:
-    """Yield the headings with their findings, the heaviest first."""
+    """Yield the headings with their findings, the most severe first."""
     order = [*TITLES.values(), REMOVED]
     found = sorted(verdict.findings, key=lambda finding: order.index(_title(finding)))
     for title, findings in groupby(found, key=_title):
@@ -130,13 +128,12 @@ def _place(finding: Finding) -> str:
 
 
 def _what(finding: Finding) -> str:
-    """Return the change, and the other places where it is the same."""
     also = f"; also in {shortened([*finding.also], PLACES, ', ')}" if finding.also else ""
     return finding.what + also
 
 
 def _more(finding: Finding) -> Iterator[str]:
-    """Yield the evidence, and the decision of compat.yaml or the id that it needs."""
+    """Yield the evidence, then the decision of compat.yaml, or the id for a decision."""
     for i, line in enumerate(finding.shown):
         yield f"  {line}" if i else line
     decision = finding.decision
@@ -158,7 +155,6 @@ def _result(verdict: Verdict) -> list[str]:
 
 
 def _version(verdict: Verdict) -> str:
-    """Return whether the version is high enough, and what to do if it is not."""
     versions = f"expected {_text(verdict.least)} or later, got {verdict.head.version}"
     if verdict.is_high_enough:
         return f"Version OK: {versions}."
@@ -170,10 +166,6 @@ def _version(verdict: Verdict) -> str:
 
 def _text(version: tuple[int, int, int]) -> str:
     return ".".join(map(str, version))
-
-
-def _escaped(text: str) -> str:
-    return MARKUP.sub(r"\\\1", text)
 
 
 def _code(text: str) -> str:

@@ -1,22 +1,24 @@
-"""Self-contained schemas: references inlined, annotations separated, one form for each side."""
+"""Prepare JSON Schemas for a comparison: references, annotations, canonical forms."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import jsonschema_rs
+from jsonschema_rs.canonical import Containment
 
-from scripts.compatibility.documents import DIALECTS
-from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
+from scripts.compatibility.values import DIALECTS, canonical_json, is_list, is_mapping, mapping_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from scripts.compatibility.documents import Contract
 
+T = TypeVar("T")
 Schema = dict[str, Any] | bool
-Mark = tuple[str, str]  # a place in the value, and a keyword
+DRAFT = jsonschema_rs.Draft202012
+Mark = tuple[str, str]  # the place of an annotation in the value, and its keyword
 ONE = {
     *("additionalProperties", "contains", "else", "if", "items", "not", "propertyNames"),
     *("then", "unevaluatedItems", "unevaluatedProperties"),
@@ -32,9 +34,10 @@ ASSERTIONS = {
     *("uniqueItems", "maxContains", "minContains", "maxProperties", "minProperties"),
     *("required", "dependentRequired", "format"),
 }
+COMPARED = ASSERTIONS | ONE | MANY | NAMED
 WORDS = {
     *("title", "description", "example", "examples", "$comment", "externalDocs", "xml"),
-    *("nullable", "$defs", "$ref", "$schema", "definitions"),
+    *("nullable", "$defs", "$schema", "definitions"),
 }
 HIDDEN = {"readOnly", "writeOnly"}
 MEANINGFUL = "x-left-open"  # all other extensions are words
@@ -49,105 +52,132 @@ NO_ASSERTIONS = {"password", "float", "double"}
 
 @dataclass
 class Closed:
-    """A schema without references, with the annotations of its parts."""
+    """A schema without references, and its annotations."""
 
-    schema: Schema = True
+    schema: Schema  # assertions, readOnly and writeOnly
     marks: dict[Mark, list[str]] = field(default_factory=dict[Mark, list[str]])
     places: set[str] = field(default_factory=set[str])
-    examples: list[Any] = field(default_factory=list[Any])
-    opaque: list[str] = field(default_factory=list[str])  # assertions that are not understood
+    opaque: list[str] = field(default_factory=list[str])  # assertions that are not compared
 
     @property
     def text(self) -> str:
-        """Return the schema and what is not understood as canonical JSON."""
+        """Return the schema and the opaque assertions as JSON."""
         return canonical_json([self.schema, self.opaque])
 
+    def annotate(self, place: str, keyword: str, value: Any) -> None:
+        """Record a keyword that is neither an assertion nor words."""
+        is_odd = keyword == "$schema" and value not in DIALECTS
+        if is_odd or (keyword.startswith("$") and keyword not in WORDS):
+            self.opaque.append(f"{place} {keyword} {value}")
+            return
+        is_word = keyword in WORDS or (keyword.startswith("x-") and keyword != MEANINGFUL)
+        is_absent = value is False and keyword != "default"
+        if not (keyword in COMPARED or is_word or is_absent):
+            self.marks.setdefault((place, keyword), []).append(canonical_json(value))
 
-def close(contract: Contract, schema: Any, where: str) -> Closed:
-    """Return the self-contained schema; raise CannotCompareError, which names the place."""
-    closing = _Closing(contract, where)
-    closing.closed.schema = closing.close(schema, "")
-    return closing.closed
+
+def close(contract: Contract, schema: Any) -> Closed:
+    """Inline the references of a schema and collect its annotations; raise CannotCompareError."""
+    inlined = _inlined(contract, schema, ())
+    closed = Closed(_assertions(inlined))
+    for place, part in _located(inlined):
+        closed.places.add(place)
+        for keyword, value in part.items():
+            closed.annotate(place, keyword, value)
+    return closed
 
 
-def must_be_valid(contract: Contract, schema: Schema, where: str) -> None:
-    """Raise CannotCompareError, which names the place, if this is not JSON Schema."""
+def _inlined(contract: Contract, schema: Any, inside: tuple[Any, ...]) -> Any:
+    """Return the schema without references; a recursive one becomes `N up`."""
+    if not is_mapping(schema):
+        return schema
+    made = {
+        keyword: mapped(keyword, value, lambda part: _inlined(contract, part, inside))
+        for keyword, value in schema.items()
+    }
+    if "$ref" not in made:
+        return made
+    reference = made.pop("$ref")
+    if reference in inside:
+        target: Any = {"$ref": f"{len(inside) - inside.index(reference)} up"}
+    else:
+        target = _inlined(contract, contract.resolve(reference), (*inside, reference))
+    return {**made, "allOf": [*made.get("allOf", []), target]} if made else target
+
+
+def _assertions(schema: Any) -> Any:
+    """Return the schema without annotations; an allOf with one schema becomes this schema."""
+    if not is_mapping(schema):
+        return schema
+    made: dict[str, Any] = {}
+    for keyword, value in schema.items():
+        if keyword in COMPARED or (keyword in HIDDEN and value is True):
+            made[keyword] = mapped(keyword, value, _assertions)
+    parts = made.get("allOf")
+    return parts[0] if len(made) == 1 and is_list(parts) and len(parts) == 1 else made
+
+
+def check_schema(contract: Contract, schema: Schema, where: str) -> None:
+    """Raise CannotCompareError, with the place, if the schema is not valid JSON Schema."""
     try:
-        jsonschema_rs.Draft202012Validator(view(schema, "", sending=True), validate_formats=True)
+        jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
     except (jsonschema_rs.ValidationError, ValueError) as error:
         what = str(error).partition("\n")[0]
         raise contract.error(f"{where}: not a valid JSON Schema 2020-12 ({what}); fix it") from None
 
 
-class _Closing:
-    def __init__(self, contract: Contract, where: str) -> None:
-        self.contract = contract
-        self.where = where
-        self.inside: list[str] = []  # references being inlined
-        self.closed = Closed()
+def mapped(keyword: str, value: Any, change: Callable[[Any], Any]) -> Any:
+    """Return a keyword's value with `change` applied to each schema in it."""
+    if keyword in ONE:
+        return change(value)
+    if keyword in MANY and is_list(value):
+        return [change(part) for part in value]
+    if keyword in NAMED and is_mapping(value):
+        return {name: change(part) for name, part in value.items()}
+    return value
 
-    def error(self, what: str) -> Exception:
-        return self.contract.error(f"{self.where}: {what}")
 
-    def close(self, schema: Any, place: str) -> Schema:
-        if isinstance(schema, bool):
-            return schema
-        if not is_mapping(schema):
-            raise self.error(f"{str(schema)[:40]!r} is not a schema; fix it")
-        self.closed.places.add(place)
-        made: dict[str, Any] = {}
-        for keyword, value in schema.items():
-            if keyword in ASSERTIONS or (keyword in HIDDEN and value is True):
-                made[keyword] = value
-            elif keyword in ONE | MANY | NAMED:
-                made[keyword] = self.part(keyword, value, place)
-            self.annotate(keyword, value, place)
-        if "$ref" in schema:
-            target = self.reference(schema["$ref"], place)
-            if not made:
-                return target
-            made["allOf"] = [*made.get("allOf", []), target]
-        return made
+def subschemas(*schemas: Any) -> Iterator[dict[str, Any]]:
+    """Yield the schemas and their subschemas, except boolean ones."""
+    for schema in schemas:
+        for _, part in _located(schema):
+            yield part
 
-    def part(self, keyword: str, value: Any, place: str) -> Any:
-        """Return a keyword's value with the schemas in it made self-contained."""
-        expected = list if keyword in MANY else dict if keyword in NAMED else object
-        if not isinstance(value, expected):
-            raise self.error(f"{keyword} {str(value)[:40]!r} has the wrong type; fix it")
-        return mapped(
-            keyword, value, lambda name, part: self.close(part, place + _step(keyword, name))
-        )
 
-    def reference(self, reference: str, place: str) -> Schema:
-        """Return the target, inlined; a recursive one is not compared."""
-        if reference in self.inside:
-            up = len(self.inside) - self.inside.index(reference)
-            self.closed.opaque.append(f"{place} is recursive: {up} up")
-            return True
-        self.inside.append(reference)
-        made = self.close(self.contract.resolve(reference), place)
-        self.inside.pop()
-        return made
+def constants(*schemas: Schema) -> Iterator[Any]:
+    """Yield the values of `enum` and `const` in the schemas and their subschemas."""
+    for part in subschemas(*schemas):
+        yield from own_constants(part)
 
-    def annotate(self, keyword: str, value: Any, place: str) -> None:
-        """Keep annotations and unknown keywords; their values become examples."""
-        if keyword in {"example", "default"}:
-            self.closed.examples.append(value)
-        elif keyword == "examples" and is_list(value):
-            self.closed.examples += value
-        odd = keyword == "$schema" and value not in DIALECTS
-        if odd or (keyword.startswith("$") and keyword not in WORDS):
-            self.closed.opaque.append(f"{place} {keyword} {value}")
-            return
-        is_known = keyword in ASSERTIONS | ONE | MANY | NAMED | WORDS
-        is_word = keyword.startswith("x-") and keyword != MEANINGFUL
-        is_absent = value is False and keyword != "default"
-        if not (is_known or is_word or is_absent):
-            self.closed.marks.setdefault((place, keyword), []).append(canonical_json(value))
+
+def own_constants(schema: Any) -> Iterator[Any]:
+    """Yield the values of `enum` and `const` of a schema, without its subschemas."""
+    if is_mapping(schema):
+        listed = schema.get("enum")
+        yield from listed if is_list(listed) else ()
+        if "const" in schema:
+            yield schema["const"]
+
+
+def _located(schema: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the schema and its subschemas, except boolean ones, with their place in a value."""
+    if not is_mapping(schema):
+        return
+    yield place, schema
+    for keyword, value in schema.items():
+        parts: dict[str, Any] = {}
+        if keyword in ONE:
+            parts = {"*": value}
+        elif keyword in MANY and is_list(value):
+            parts = {str(i): part for i, part in enumerate(value)}
+        elif keyword in NAMED and is_mapping(value):
+            parts = value
+        for name, part in parts.items():
+            yield from _located(part, place + _step(keyword, name))
 
 
 def _step(keyword: str, name: str) -> str:
-    """Return the place of a subschema in the value; in-place keywords keep the place."""
+    """Return the step from a value to the part that a subschema describes."""
     if keyword == "properties":
         return f".{name}"
     if keyword in {"items", "prefixItems", "contains", "unevaluatedItems"}:
@@ -155,31 +185,18 @@ def _step(keyword: str, name: str) -> str:
     return "" if keyword in IN_PLACE else f".<{keyword} {name}>"
 
 
-def mapped(keyword: str, value: Any, change: Callable[[str, Any], Any]) -> Any:
-    """Return a keyword's value with `change` applied to each schema in it and its name or index."""
-    if keyword in ONE:
-        return change("*", value)
-    if keyword in MANY:
-        return [change(str(i), item) for i, item in enumerate(value)]
-    if keyword in NAMED:
-        return {name: change(name, item) for name, item in value.items()}
-    return value
-
-
 def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
-    """Return the schema as one side of a message sees it, with formats as assertions.
+    """Return the schema that the sender or the receiver of a message applies.
 
-    A field with the mark `hidden` (readOnly in requests, writeOnly in responses) is never sent,
-    and never required: the sender's schema refuses it, the receiver's accepts anything.
+    Fields with the annotation `hidden` (readOnly in requests, writeOnly in responses) are not sent
+    and not required: the sender's schema refuses them, and the receiver's schema ignores them.
     """
     if not is_mapping(schema):
         return schema
     made: dict[str, Any] = {}
     for keyword, value in schema.items():
         if keyword not in HIDDEN:
-            made[keyword] = mapped(
-                keyword, value, lambda _, part: view(part, hidden, sending=sending)
-            )
+            made[keyword] = mapped(keyword, value, lambda part: view(part, hidden, sending=sending))
     names = _hidden_fields(schema, hidden)
     if names and "required" in made:
         made["required"] = [name for name in made["required"] if name not in names]
@@ -201,12 +218,55 @@ def _hidden_fields(schema: dict[str, Any], hidden: str) -> set[str]:
     return {name for name in fields if mapping_at(fields, name).get(hidden)}
 
 
-def is_ambiguous(part: Any, hidden: str) -> bool:
-    """Return whether a field with the mark is combined with alternatives or conditions."""
-    if is_list(part):
-        return any(is_ambiguous(item, hidden) for item in part)
-    if not is_mapping(part):
-        return False
-    combined = [part[keyword] for keyword in part.keys() & CONDITIONS]
-    has_mark = _hidden_fields(part, hidden) or f'"{hidden}": true' in canonical_json(combined)
-    return bool(combined and has_mark) or is_ambiguous(list(part.values()), hidden)
+def is_ambiguous(schema: Schema, hidden: str) -> bool:
+    """Return whether a hidden field is combined with alternatives or conditions."""
+    for part in subschemas(schema):
+        combined = [part[keyword] for keyword in part.keys() & CONDITIONS]
+        is_marked = f'"{hidden}": true' in canonical_json(combined)
+        if combined and (is_marked or _hidden_fields(part, hidden)):
+            return True
+    return False
+
+
+def attempt(function: Callable[[], T], otherwise: T) -> T:
+    """Call a library function; return `otherwise` if it raises anything."""
+    try:
+        return function()
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001 # a panic of a Rust library is not an Exception
+        return otherwise
+
+
+def canonical(schema: Schema) -> jsonschema_rs.CanonicalSchema:
+    """Return the canonical form; formats are assertions."""
+    return jsonschema_rs.canonicalize(schema, draft=DRAFT, validate_formats=True)
+
+
+def plain_form(schema: Schema) -> Any:
+    """Return the canonical form as a schema; the schema itself if there is none."""
+    return _as_schema(lambda: canonical(schema), schema)
+
+
+def difference(small: Schema, large: Schema) -> Any:
+    """Return a schema for values that only `small` admits; `small` if the library has none."""
+    form = plain_form(small)
+    return _as_schema(lambda: canonical(form).subtract(canonical(large)), form)
+
+
+def _as_schema(function: Callable[[], jsonschema_rs.CanonicalSchema], otherwise: Schema) -> Any:
+    found: Any = attempt(lambda: function().to_json_schema(), None)
+    if is_mapping(found):  # `$schema` would distinguish it from the same part of another schema
+        found.pop("$schema", None)
+    return otherwise if found is None else found
+
+
+def validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
+    """Return the validator of a schema, formats included."""
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+
+
+def covers(large: Schema, small: Schema) -> bool:
+    """Return whether jsonschema_rs proves that `large` admits every value of `small`."""
+    unknown = Containment.UNKNOWN
+    return attempt(lambda: canonical(large).covers(canonical(small)), unknown) == Containment.YES

@@ -1,17 +1,21 @@
-"""JSON values: guards, descriptions for people, and how values travel, as JSON or as text."""
+"""JSON values: type guards, short descriptions for people, and their text in parameters."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+BODY = "body"  # a location, like OpenAPI's query, path, header and cookie
+DIALECTS = (
+    "https://spec.openapis.org/oas/3.1/dialect/base",
+    "https://json-schema.org/draft/2020-12/schema",
+)
 LONGEST = 60  # characters of a part in one line
 SHOWN = 5  # items of a list in one line
 NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
@@ -46,12 +50,12 @@ def mapping_at(value: object, key: str) -> dict[str, Any]:
 
 
 def canonical_json(value: Any) -> str:
-    """Return the value as text: equal values have equal texts."""
+    """Return the value as JSON with sorted keys, so that equal values have equal texts."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
 
 
 def brief(value: Any) -> str:
-    """Return the value as JSON for people, with long lists and runs of one letter shortened."""
+    """Return the value as JSON for people: long lists and repeated letters are shortened."""
     if is_mapping(value):
         fields = [f"{brief(name)}: {brief(inner)}" for name, inner in value.items()]
         return "{" + ", ".join(fields) + "}"
@@ -90,7 +94,7 @@ def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
 
 
 def _explain_lists(old: list[Any], new: list[Any], where: str) -> Iterator[str]:
-    """Yield what was removed and added; schemas are paired in order and compared inside."""
+    """Yield the removed and added items; if they are schemas, compare them in pairs."""
     removed = _others(old, new)
     added = _others(new, old)
     has_schemas = any(map(is_mapping, (*old, *new)))
@@ -104,18 +108,20 @@ def _explain_lists(old: list[Any], new: list[Any], where: str) -> Iterator[str]:
 
 
 def _others(items: list[Any], known: list[Any]) -> list[int]:
-    """Return where a list has items that the other list does not have."""
+    """Return the indices of items that are not in the other list."""
     texts = {canonical_json(item) for item in known}
     return [i for i, item in enumerate(items) if canonical_json(item) not in texts]
 
 
 def shortened(parts: list[str], most: int, separator: str) -> str:
-    """Return the first parts in one line, and how many more there are."""
+    """Return the first parts in one line, and the number of the others."""
     more = [f"and {len(parts) - most} more"] if len(parts) > most else []
     return separator.join([*parts[:most], *more])
 
 
 def _item(index: int, value: Any) -> str:
+    if value is None:
+        return "null"
     return f"[{index}] {_short(value)}" if is_mapping(value) else _short(value)
 
 
@@ -124,51 +130,42 @@ def _short(value: Any) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-@dataclass(frozen=True)
-class Carrier:
-    """Where a value travels: `body`, `query`, `path`, `header` or `cookie`."""
+def can_carry(location: str, value: Any) -> bool:
+    """Return whether the value can be sent in a body, or as a parameter in its default style.
 
-    where: str
+    In text, null and the empty list mean absence, and objects have no default form. Only a query
+    can carry a list; each item is a parameter there.
+    """
+    if location == BODY:
+        return is_usable(value)
+    if is_list(value):
+        is_short = len(value) <= ITEMS or value == value[:1] * len(value)
+        items = all(not is_list(item) and can_carry(location, item) for item in value)
+        return location == "query" and bool(value) and is_short and items
+    if not isinstance(value, str):  # 1.0 is sent without its fraction
+        is_whole = isinstance(value, float) and value.is_integer()
+        return isinstance(value, int | float) and is_usable(value) and not is_whole
+    if not is_usable(value):
+        return False
+    if location == "path":
+        return value not in {"", ".", ".."} and "," not in value
+    return location == "query" or (bool(SAFE.fullmatch(value)) and value == value.strip())
 
-    @property
-    def is_text(self) -> bool:
-        """Return whether only text travels here."""
-        return self.where != "body"
 
-    def can_carry(self, value: Any) -> bool:
-        """Return whether the value can be sent here, in the default style.
-
-        In text, null and the empty list mean absence, and objects lose their limits; lists are
-        only sent in queries, where each item is a field.
-        """
-        if not self.is_text:
-            return is_usable(value)
-        if is_list(value):
-            is_short = len(value) <= ITEMS or value == value[:1] * len(value)
-            items = all(not is_list(item) and self.can_carry(item) for item in value)
-            return self.where == "query" and bool(value) and is_short and items
-        if value is None or is_mapping(value) or not is_usable(value):
-            return False
-        if not isinstance(value, str):  # 1.0 is sent without its fraction
-            return not (isinstance(value, float) and value.is_integer())
-        is_safe = bool(SAFE.fullmatch(value)) and value == value.strip()
-        is_segment = value not in {"", ".", ".."} and "," not in value
-        return {"query": True, "path": is_segment}.get(self.where, is_safe)
-
-    def readings(self, value: Any) -> list[Any]:
-        """Return the values that a receiver may take this value for."""
-        if not self.is_text or is_mapping(value):
-            return [value]
-        items = value if is_list(value) else [value]
-        if len(items) > ITEMS:  # equal items have equal readings
-            return [[reading] * len(items) for reading in _readings(items[0])]
-        lists = [list(choice) for choice in product(*map(_readings, items))]
-        single = [choice[0] for choice in lists if len(choice) == 1]
-        return [*single, *lists]
+def readings(location: str, value: Any) -> list[Any]:
+    """Return all values that a receiver may parse from this value."""
+    if location == BODY or is_mapping(value):
+        return [value]
+    items = value if is_list(value) else [value]
+    if len(items) > ITEMS:  # can_carry requires equal items, which have equal readings
+        return [[reading] * len(items) for reading in _readings(items[0])]
+    lists = [list(choice) for choice in product(*map(_readings, items))]
+    single = [choice[0] for choice in lists if len(choice) == 1]
+    return [*single, *lists]
 
 
 def is_usable(value: Any) -> bool:
-    """Return whether Python, Java and JSON can express every part of a value."""
+    """Return whether Python, Java and JSON can all represent a value."""
     if is_mapping(value):
         return all(map(is_usable, (*value, *value.values())))
     if is_list(value):
@@ -184,7 +181,7 @@ def text(value: Any) -> str:
 
 
 def _readings(value: Any) -> list[Any]:
-    """Return the text of a scalar, and the number, boolean or null that it reads as."""
+    """Return the text of a scalar, and the number, boolean or null that the text also means."""
     sent = text(value)
     if sent in {"true", "false", "null"} or re.fullmatch(NUMBER, sent):
         return [sent, json.loads(sent)]

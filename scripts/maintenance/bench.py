@@ -1,6 +1,6 @@
 """Benchmark the client against httpx, or the mock against Prism and a bare server.
 
-Rounds are interleaved, so a busy machine slows all of them: compare ratios, not times.
+The rounds are interleaved, so that a busy machine slows all of them: compare ratios, not times.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from scripts.maintenance import bench_client, bench_mock
 
 
 def main() -> int:
-    """Return 0 if every target is met, 1 if one is missed, 2 if a server does not start."""
+    """Return the exit status: 0 all targets are met, 1 one is missed, 2 a server did not start."""
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
         description=__doc__,
@@ -20,21 +20,12 @@ def main() -> int:
     )
     parser.add_argument("what", nargs="?", default="client", choices=("client", "mock"))
     parser.add_argument("--rounds", type=int, default=15, metavar="N", help="default: 15")
-    parser.add_argument(
-        "--most",
-        type=int,
-        default=10**6,
-        metavar="N",
-        help="for the mock: largest number of configurations (default: 1000000)",
-    )
     options = parser.parse_args()
     if options.rounds < 1:
         parser.error("--rounds: expected 1 or more")
     try:
-        if options.what == "client":
-            met = bench_client.measure(options.rounds)
-        else:
-            met = bench_mock.measure(options.rounds, options.most)
+        benchmark = bench_client if options.what == "client" else bench_mock
+        met = benchmark.measure(options.rounds)
     except TimeoutError as error:
         print(f"scripts/bench: {error}", file=sys.stderr)
         return 2

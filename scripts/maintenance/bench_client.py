@@ -1,4 +1,4 @@
-"""Benchmark the CPU time of a call and of the import against httpx alone."""
+"""Benchmark the CPU time of a call and of the import against httpx without the client."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scripts.maintenance.bench_server import BARE, BODY, ID, serving
 CALLS_PER_ROUND = 100
 HTTPX = "httpx and attrs"
 CLIENT = "flashback_client"
-# The most that flashback_client may take, as a multiple of httpx alone.
+# The CPU time that flashback_client may take at most, as a multiple of that of httpx.
 TARGETS = {"in process": 0.85, "loopback": 0.9, "import": 1.15}
 IMPORTS = {"python": "", HTTPX: "import httpx, attrs", CLIENT: "import flashback_client"}
 
@@ -39,7 +39,7 @@ def measure(rounds: int) -> bool:
 
 
 def calls(url: str, transport: httpx.BaseTransport | None) -> Calls:
-    """Return functions that send the same update with httpx and with the client."""
+    """Return a function for httpx and one for the client that send the same update."""
     plain = httpx.Client(headers={"Authorization": "Bearer token"}, transport=transport)
     client = FlashbackClient("token", base_url=url, transport=transport)
 
@@ -57,7 +57,7 @@ def calls(url: str, transport: httpx.BaseTransport | None) -> Calls:
 
 
 def time_calls(calls: Calls, rounds: int) -> dict[str, float]:
-    """Return the CPU time of each call in this process, the median in microseconds."""
+    """Return the median CPU time of each call in this process, in microseconds."""
     spent: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds + 1):
         for name, call in calls.items():
@@ -69,9 +69,9 @@ def time_calls(calls: Calls, rounds: int) -> dict[str, float]:
 
 
 def time_imports(rounds: int) -> dict[str, float]:
-    """Return the CPU time of each import in a new process, less that of Python alone, in ms."""
+    """Return the median CPU time that each import adds to the start of Python, in milliseconds."""
     spent: dict[str, list[float]] = {name: [] for name in IMPORTS}
-    # Not in .venv, where httpx also imports rich.
+    # In .venv, httpx would also import rich.
     with tempfile.TemporaryDirectory() as folder:
         python = environments.create(Path(folder))
         for _ in range(rounds + 1):
@@ -85,18 +85,18 @@ def time_imports(rounds: int) -> dict[str, float]:
 
 
 def without_warm_up(spent: dict[str, list[float]]) -> dict[str, float]:
-    """Return the medians of all rounds but the first."""
+    """Return the median of each list without its first value."""
     return {name: statistics.median(times[1:]) for name, times in spent.items()}
 
 
 def children_cpu() -> float:
-    """Return the CPU seconds of all child processes that have ended."""
+    """Return the CPU seconds of all finished child processes."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def show(title: str, unit: str, medians: dict[str, float]) -> bool:
-    """Print a table with the ratio to httpx alone; return whether the target is met."""
+    """Print a table with the ratio to httpx; return whether the target is met."""
     ratio = medians[CLIENT] / medians[HTTPX]
     met = ratio <= TARGETS[title]
     verdict = "met" if met else "MISSED"

@@ -1,16 +1,15 @@
-"""A server that scripts/bench measures; run as a module, a bare aiohttp server."""
+"""Start a server that scripts/bench measures; run as a module, serve a bare aiohttp app."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import socket
-import statistics
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,22 +31,12 @@ START_SECONDS = 300  # to fill a store with 10^6 configurations
 
 @dataclass
 class Server:
-    """A running server and its measurements, by kind of request."""
+    """A running server."""
 
     name: str
     command: list[str]
     url: str
     process: subprocess.Popen[bytes]
-    rates: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
-    cpu: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
-
-    def rate(self, kind: str) -> float:
-        """Return the median of its requests per second."""
-        return statistics.median(self.rates[kind])
-
-    def cpu_per_request(self, kind: str) -> float:
-        """Return the median of its CPU time per request, in microseconds."""
-        return statistics.median(self.cpu[kind])
 
     def cpu_seconds(self) -> float:
         """Return the CPU time of the server so far."""
@@ -59,7 +48,7 @@ class Server:
 
 @contextmanager
 def serving(name: str, *command: str) -> Generator[Server]:
-    """Run a server whose last argument is its port; yield it once it answers."""
+    """Run a command with a free port as its last argument; yield the server once it answers."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     program = [*command, str(port)]
@@ -74,7 +63,7 @@ def serving(name: str, *command: str) -> Generator[Server]:
 
 
 def wait_for(server: Server) -> None:
-    """Wait until the server accepts the update; raise TimeoutError if it does not."""
+    """Wait until the server accepts an update; raise TimeoutError if it does not."""
     url = f"{server.url}/ai/llm/{ID}"
     headers = {"Authorization": f"Bearer {TOKEN}"}
     until = time.monotonic() + START_SECONDS
@@ -90,7 +79,7 @@ def wait_for(server: Server) -> None:
 
 
 def serve_bare(port: int) -> None:
-    """Serve a fixed answer to every request, with aiohttp alone."""
+    """Return a fixed response to every request, with aiohttp and nothing else."""
 
     async def answer(request: web.Request) -> web.Response:
         await request.read()

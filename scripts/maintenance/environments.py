@@ -1,4 +1,4 @@
-"""Small virtual environments that hold the client and what it needs, for any Python."""
+"""Small virtual environments with the client and its dependencies, for any Python."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ RUNTIME = generate.ROOT / "runtime" / "flashback_runtime"
 
 
 def create(folder: Path, python: str = sys.executable) -> str:
-    """Return the Python of a new environment with the checkout's client and its dependencies."""
+    """Create an environment with the client of this checkout, and return its Python."""
     subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
     link(next(folder.glob("lib/python*/site-packages")))
     return str(folder / "bin" / "python")
 
 
 def link(folder: Path) -> None:
-    """Put links to the checkout's client and to its dependencies into the folder.
+    """Link the client of this checkout and its dependencies into the folder.
 
-    They are pure Python, so links to this environment's packages serve every version.
+    All are pure Python, so one installation of them works for every version of Python.
     """
     for package in (generate.OUTPUT, RUNTIME):
         (folder / package.name).symlink_to(package)
@@ -39,7 +39,7 @@ def link(folder: Path) -> None:
 
 
 def dependencies(name: str) -> set[str]:
-    """Return the distribution and everything that it needs without extras."""
+    """Return the names of the distribution and all its dependencies without extras."""
     found = {name}
     for requirement in map(Requirement, metadata.requires(name) or []):
         marker = requirement.marker

@@ -1,7 +1,8 @@
-"""`python -m scripts.maintenance.picture`: draw the README's picture of a verdict."""
+"""Draw the picture of a verdict in the README: `python -m scripts.maintenance.picture`."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -21,20 +22,21 @@ MARGIN = 20
 
 
 def main() -> int:
-    """Test a mock that gives two members too much access, and draw the report."""
+    """Test a mock that gives two users too much access, and draw the report."""
     with tempfile.TemporaryDirectory() as reports:
         with flashback_mock.running(port=PORT) as mock:
             mock.set_access("reader", "WRITE")
             mock.set_access("stranger", "WRITE", workspace="acme")
             command = [str(ROOT / "scripts" / "contract"), "--seed", "1", "--report-dir", reports]
-            command += ["--backend-url", mock.base_url, "--id", mock.ids["main"]]
-            subprocess.run(command, env=environment(mock), check=False)
+            command += ["--backend-url", mock.base_url]
+            variables = environment(mock.tokens, mock.ids)
+            subprocess.run(command, env={**os.environ, **variables}, check=False)
         draw(Path(reports) / "verdict.html")
     return 0
 
 
 def draw(report: Path) -> None:
-    """Write the report as a picture, down to the end of its first finding."""
+    """Write a picture of the report, down to the end of its first finding."""
     with sync_playwright() as playwright:
         program = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])

@@ -1,4 +1,4 @@
-"""Build a release from HEAD into dist/ and test it as users install it. Uploads nothing."""
+"""Build a release from HEAD into dist/ and test the wheel as users install it; upload nothing."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ TESTS = ("tests/client", "tests/mock", "examples")
 
 
 class ReleaseError(Exception):
-    """Something is wrong with the release; the message says what, where and what to do."""
+    """The release cannot be built; the message says what is wrong, where, and what to do."""
 
 
 def main() -> int:
-    """Return 0 if the release is ready, 1 if something is wrong with it."""
+    """Return the exit status: 0 the release is ready, 1 it cannot be built."""
     argparse.ArgumentParser(prog="scripts/release", description=__doc__).parse_args()
     try:
         version = run(BIN / "hatchling", "version")
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def check_repository(root: Path, version: str) -> None:
-    """Raise ReleaseError if the tree has uncommitted changes or a tag contradicts the version."""
+    """Raise ReleaseError if there are uncommitted changes or a tag contradicts the version."""
     if changes := run("git", "status", "--porcelain", cwd=root):
         raise ReleaseError(f"uncommitted changes; commit or stash them:\n{changes}")
     tag = f"v{version}"
@@ -81,7 +81,7 @@ def build() -> Path:
 
 
 def install(folder: Path, wheel: Path, *options: str | Path) -> Path:
-    """Return the Python of a new environment with the wheel and all extras."""
+    """Create an environment with the wheel and all its extras, and return its Python."""
     run(BIN / "uv", "venv", "--no-project", "--python", sys.executable, folder)
     python = folder / "bin" / "python"
     requirement = f"flashback-client[{','.join(EXTRAS)}] @ {wheel.as_uri()}"
@@ -91,21 +91,21 @@ def install(folder: Path, wheel: Path, *options: str | Path) -> Path:
 
 
 def write_sbom(wheel: Path, version: str, folder: Path) -> None:
-    """Write the CycloneDX document of the wheel with all extras into dist/."""
+    """Write the CycloneDX document of the wheel and all its extras into dist/."""
     print("Writing the SBOM ...", flush=True)
     python = install(folder, wheel, "--constraint", LOCK)
     options = ("--output-reproducible", "--mc-type", "library", "--pyproject", "pyproject.toml")
     document = json.loads(run(BIN / "cyclonedx-py", "environment", *options, python))
-    # The version is in openapi.yaml, not in pyproject.toml.
+    # cyclonedx-py cannot know the version, which is in openapi.yaml.
     document["metadata"]["component"]["version"] = version
     output = wheel.with_suffix(".cdx.json")
     output.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
 
 
 def test_wheel(wheel: Path, copy: Path) -> None:
-    """Run the tests from a copy of HEAD against the wheel, with the lowest versions it allows.
+    """Test the wheel in a copy of HEAD, with the lowest versions that the wheel allows.
 
-    scripts/test runs them with the locked versions.
+    scripts/test runs the same tests with the locked versions.
     """
     print("Testing the wheel on the lowest dependencies (minutes) ...", flush=True)
     run("git", "clone", "--quiet", ROOT, copy)
@@ -114,7 +114,7 @@ def test_wheel(wheel: Path, copy: Path) -> None:
     group = ("--group", f"{ROOT / 'pyproject.toml'}:test")
     python = install(copy / ".venv", wheel, *group, "--constraint", constraint)
     site = next((copy / ".venv").glob("lib/python*/site-packages"))
-    # The tests find the files of the wheel instead of the sources.
+    # Let the tests find the files of the wheel instead of the sources.
     for source in PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
         shutil.rmtree(copy / source)
         (copy / source).symlink_to(site / Path(source).name)
@@ -123,7 +123,7 @@ def test_wheel(wheel: Path, copy: Path) -> None:
 
 
 def lowest(lock: str) -> str:
-    """Return the lock with each direct dependency at the lowest version that is allowed."""
+    """Return the lock file with each direct dependency at its lowest allowed version."""
     direct = chain(PROJECT["project"]["dependencies"], *EXTRAS.values())
     requirements = [Requirement(line) for line in direct if "flashback-client" not in line]
     names = {canonicalize_name(requirement.name) for requirement in requirements}
@@ -132,7 +132,7 @@ def lowest(lock: str) -> str:
 
 
 def lower_bound(requirement: Requirement) -> str:
-    """Return the lowest version that a requirement allows, as a pin."""
+    """Return a requirement pinned at the lowest version that it allows."""
     for bound in requirement.specifier:
         if bound.operator in (">=", "=="):
             return f"{requirement.name}=={bound.version}"
@@ -140,7 +140,7 @@ def lower_bound(requirement: Requirement) -> str:
 
 
 def without(lock: str, names: Iterable[str]) -> str:
-    """Return the lock without the entries of these packages."""
+    """Return the lock file without the entries of these packages."""
     entries = re.split(r"(?m)^(?=[a-z0-9])", lock)
     return "".join(entry for entry in entries if entry.split("==")[0] not in names)
 
@@ -154,7 +154,7 @@ def write_checksums() -> None:
 
 
 def run(*command: str | Path, cwd: Path = ROOT, **variables: str) -> str:
-    """Return what the program prints; raise ReleaseError with its output if it fails."""
+    """Run a program and return its output; raise ReleaseError with the output if it fails."""
     inherited = {
         name: value
         for name, value in os.environ.items()

@@ -1,58 +1,15 @@
-"""The endpoint in FastAPI, correct by the contract."""
+"""The endpoint in FastAPI, as the contract requires it."""
 
-import re
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Annotated
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import (
-    AfterValidator,
-    AnyHttpUrl,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictStr,
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from tests.backends.model import LARGEST_BODY, fields_of
 from tests.backends.store import NameTakenError, Store
-
-LARGEST_BODY = 262144  # bytes
-
-
-def _without_controls(name: str) -> str:
-    if re.search(r"[\x00-\x1f\x7f-\x9f]", name):
-        raise ValueError("must have no control characters")
-    return name
-
-
-def _http_url(url: str) -> str:
-    if not re.fullmatch(r"https?://[!-~]+", url, re.IGNORECASE) or "@" in urlsplit(url).netloc:
-        raise ValueError("must be an absolute http or https URL, in ASCII, without credentials")
-    TypeAdapter(AnyHttpUrl).validate_python(url)
-    return url
-
-
-Name = Annotated[StrictStr, Field(min_length=1, max_length=255), AfterValidator(_without_controls)]
-Endpoint = Annotated[StrictStr, Field(max_length=2048), AfterValidator(_http_url)]
-Credential = Annotated[StrictStr, Field(min_length=1, max_length=8192)]
-
-
-class UpdateAiLlmRequest(BaseModel):
-    """The properties to change; a field that is not sent is not set, so its default is unused."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    name: Name = ""
-    aiType: Literal["OPENAI", "GOOGLE", "ANTHROPIC", "AWS", "OTHER"] = "OTHER"  # noqa: N815
-    endpoint: Endpoint | None = None
-    key: Credential | None = None
-    secret: Credential | None = None
-
 
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
 
@@ -93,9 +50,7 @@ def create_app(store: Store) -> FastAPI:
         if store.level(user, id) not in ("WRITE", "ADMIN"):
             raise HTTPException(403, "Updating needs the access level WRITE or ADMIN")
         try:
-            # pydantic's own parser is strict: it refuses NaN, lone surrogates and invalid UTF-8.
-            fields = UpdateAiLlmRequest.model_validate_json(body).model_dump(exclude_unset=True)
-            store.update(id, fields)
+            store.update(id, fields_of(body))
         except ValidationError as error:
             raise HTTPException(400, str(error.errors(include_url=False)[0]["msg"])) from None
         except NameTakenError:

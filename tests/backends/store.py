@@ -1,4 +1,4 @@
-"""What the backends keep in memory: users, two workspaces, and their configurations."""
+"""An in-memory store with users, two workspaces and their configurations."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -45,13 +45,10 @@ def _configurations() -> dict[str, Configuration]:
 
 @dataclass
 class Store:
-    """The state of one backend, and a journal of its requests and changes."""
+    """The state of one backend, with counts of its updates."""
 
     unique_names: bool = True
     configurations: dict[str, Configuration] = field(default_factory=_configurations)
-    requests: Counter[tuple[str, str | None, str]] = field(
-        default_factory=Counter[tuple[str, str | None, str]]
-    )  # by method, user and path
     updates: Counter[str] = field(default_factory=Counter[str])  # by id
     _lock: Lock = field(default_factory=Lock)
 
@@ -80,5 +77,5 @@ class Store:
                 self.updates[id] += 1
 
     def delete(self, id: str) -> None:
-        """Delete the configuration for good."""
+        """Delete the configuration permanently."""
         del self.configurations[id]

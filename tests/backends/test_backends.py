@@ -1,17 +1,17 @@
-"""The contract tests on backends in other stacks: no false findings, no damage."""
+"""The contract tests against backends in FastAPI and Flask."""
 
 import pytest
 
+from scripts.contract import environment
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
-from tests.faults.backend import environment
 from tests.faults.judge import BROKEN, KEPT, judge_url
 
 VARIABLES = environment(TOKENS, IDS)
 
-# The findings on backends that follow the service's documentation in the style of their framework's
-# tutorial: each is one difference from the contract.
-ON_BOTH = {
+# The findings on a backend in the style of FastAPI's tutorial, written from the service's
+# documentation. Each finding is one difference from the contract.
+FINDINGS = {
     "body-size/over/200",
     "challenge/WWW-Authenticate/missing",
     "endpoint-unsafe/control-character/200",
@@ -26,37 +26,27 @@ ON_BOTH = {
     "name-characters/name-pattern/200",
     "other-media-type/other/200",
     "other-methods/Allow/missing",
+    "types/aiType-null/200",
+    "types/name-null/200",
     "unique-names/taken/200",
     "unknown-fields/other/200",
     "unreadable-body/not-utf-8/200",
 }
-FINDINGS = {
-    "fastapi_naive": ON_BOTH | {"types/aiType-null/200", "types/name-null/200"},
-    "flask_naive": ON_BOTH
-    | {
-        "body/not-an-object/200",
-        "body/not-an-object/500",
-        "endpoint-url/url/200",
-        "endpoint-url/url/500",
-        "unreadable-body/server-error/500",
-    },
-}
 
 
-@pytest.mark.parametrize("name", FINDINGS)
-def test_naive_backend_has_a_few_true_findings(name: str) -> None:
+def test_naive_backend_has_one_finding_per_difference() -> None:
     """A naive backend has one finding for each difference from the contract."""
-    with serving(name, Store(unique_names=False)) as url:
+    with serving("fastapi_naive", Store(unique_names=False)) as url:
         judgement = judge_url(url, VARIABLES, "--max-examples", "10")
-    assert {*judgement.ids} == FINDINGS[name], judgement.output
+    assert {*judgement.ids} == FINDINGS, judgement.output
     assert judgement.status == BROKEN
 
 
 @pytest.mark.parametrize("name", ["fastapi_fixed", "flask_fixed"])
 def test_correct_backend_has_no_finding_and_no_damage(name: str) -> None:
-    """A correct backend keeps every promise; only the given configurations change.
+    """A correct backend keeps every promise, and only the given configurations change.
 
-    The one in Flask has the vendor's DELETE, which deletes a configuration for good.
+    The Flask backend also has the DELETE of the service, which is permanent.
     """
     store = Store()
     with serving(name, store) as url:
@@ -65,6 +55,3 @@ def test_correct_backend_has_no_finding_and_no_damage(name: str) -> None:
     assert judgement.status == KEPT, judgement.output
     assert {*store.configurations} == {*IDS.values()}
     assert {*store.updates} == {IDS["main"], IDS["sibling"]}
-    for method, user, path in store.requests:
-        if method == "DELETE":
-            assert not any(id in path.lower() for id in IDS.values()), (user, path)

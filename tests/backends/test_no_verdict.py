@@ -1,20 +1,24 @@
-"""A backend that cannot be judged gets no verdict; the message says what to do."""
+"""A backend that cannot be judged gets no verdict, and the message says what to do."""
 
+import datetime as dt
 import socket
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.backends.certificates import self_signed
+from scripts.contract import environment
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
-from tests.faults.backend import environment
 from tests.faults.judge import KEPT, NO_VERDICT, Judgement, judge, judge_url
 from tests.faults.unusable import UNUSABLE
 
 VARIABLES = environment(TOKENS, IDS)
 
-# What the message must name, so that the reader can fix it.
+# The text of the message that tells the reader what to fix, by backend
 CURES = {
     "always_500": "500",
     "always_500_page": "500",
@@ -40,9 +44,34 @@ def assert_no_verdict(judgement: Judgement, cure: str) -> None:
     assert not any(token in judgement.output for token in TOKENS.values())
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file with a self-signed certificate for 127.0.0.1 and its key, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    addresses = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(addresses, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = serialization.PrivateFormat.PKCS8
+    file = tmp_path_factory.mktemp("certificate") / "server.pem"
+    file.write_bytes(
+        certificate.public_bytes(pem)
+        + key.private_bytes(pem, private, serialization.NoEncryption())
+    )
+    return file
+
+
 @pytest.mark.parametrize("name", CURES)
 def test_unusable_backend(name: str) -> None:
-    """A wrong address, a wrong token, and a backend that goes away get no verdict."""
+    """A wrong address, a wrong token and an outage during the run get no verdict."""
     assert_no_verdict(judge(UNUSABLE[name]), CURES[name])
 
 
@@ -61,16 +90,15 @@ def test_tls_to_a_plain_port() -> None:
     assert_no_verdict(judgement, "http:")
 
 
-def test_plain_http_to_a_tls_port(tmp_path: Path) -> None:
+def test_plain_http_to_a_tls_port(certificate: Path) -> None:
     """An http URL of a server with TLS gets no verdict."""
-    with serving("fastapi_fixed", Store(), self_signed(tmp_path / "server.pem")) as url:
+    with serving("fastapi_fixed", Store(), certificate) as url:
         judgement = judge_url(url.replace("https:", "http:"), VARIABLES)
     assert_no_verdict(judgement, "https")
 
 
-def test_unknown_certificate_authority(tmp_path: Path) -> None:
+def test_unknown_certificate_authority(certificate: Path) -> None:
     """A self-signed certificate gets no verdict, and works with `--ca`."""
-    certificate = self_signed(tmp_path / "server.pem")
     with serving("fastapi_fixed", Store(), certificate) as url:
         unknown = judge_url(url, VARIABLES)
         known = judge_url(url, VARIABLES, "--ca", str(certificate), promises="test_member")

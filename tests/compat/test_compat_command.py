@@ -1,4 +1,4 @@
-"""The command: its default base, its output and its exit status."""
+"""The command: its default base, its output, its exit status and its speed."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from scripts.compatibility.findings import Change, Finding
 
 ROOT = Path(__file__).parents[2]
 GIT = {
-    f"GIT_{who}_{what}": "a@b.example"
-    for who in ("AUTHOR", "COMMITTER")
-    for what in ("NAME", "EMAIL")
+    **dict.fromkeys(("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"), os.devnull),
+    **dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), "A"),
+    **dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "a@b.example"),
 }
 Compat = Callable[..., subprocess.CompletedProcess[str]]
 Judged = Callable[[], dict[str, Any]]
@@ -41,36 +41,37 @@ SCHEMA = "'#/components/schemas/AiType'"
 
 
 def stepped(version: str) -> tuple[str, str]:
-    """Return the edit of the version."""
+    """Return an edit that sets the version."""
     return f"version: {VERSION}", f"version: {version}"
 
 
-def edited(*edits: tuple[str, str]) -> str:
-    """Return the edited contract."""
+def write(folder: Path, *edits: tuple[str, str]) -> str:
+    """Write an edited contract to a folder, and return its path."""
+    path = folder / "openapi.yaml"
     text = CONTRACT
     for old, new in edits:
         assert old in text
         text = text.replace(old, new, 1)
-    return text
+    path.write_text(text, "utf-8")
+    return str(path)
 
 
 def git(folder: Path, *arguments: str) -> None:
     """Run git in a folder, independent of the machine's settings."""
-    settings = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     line = ["git", "-C", str(folder), *arguments]
-    subprocess.run(line, check=True, capture_output=True, env={**os.environ, **GIT, **settings})
+    subprocess.run(line, check=True, capture_output=True, env={**os.environ, **GIT})
 
 
 def commit(folder: Path, *edits: tuple[str, str]) -> None:
-    """Commit the edited contract."""
-    (folder / "openapi.yaml").write_text(edited(*edits), "utf-8")
+    """Commit an edited contract."""
+    write(folder, *edits)
     git(folder, "add", "-A")
     git(folder, "commit", "--allow-empty", "-qm", "Contract")
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """Return a repository with one commit of a contract, version 1.2.0."""
+    """Return a repository with one commit, whose contract has version 1.2.0."""
     folder = tmp_path / "repository"
     folder.mkdir()
     git(folder, "init", "-q", "-b", "main")
@@ -83,7 +84,7 @@ CLIENTS: dict[str, Any] = {}
 
 
 def load_once(contract: Contract, folder: Path) -> Any:
-    """Generate each client only once, since it takes half a second; repeat failures."""
+    """Generate each client only once, because it takes half a second."""
     client = CLIENTS.get(contract.text) or LOAD(contract, folder)
     if not isinstance(client, str):
         CLIENTS[contract.text] = client
@@ -92,7 +93,7 @@ def load_once(contract: Contract, folder: Path) -> Any:
 
 @pytest.fixture
 def compat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Compat:
-    """Run the command in this process, which saves a second, on this or another repository."""
+    """Return a function that runs the command in this process, which saves a second."""
     monkeypatch.setattr(python_interface, "load_client", load_once)
 
     def call(*arguments: str, at: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -108,13 +109,13 @@ def compat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 @pytest.fixture
 def wire_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the Python interface, which has tests of its own."""
+    """Do not compare the Python interface; test_interface.py does."""
     monkeypatch.setattr(python_interface, "compare", lambda _base, _head: ([], ""))
 
 
 @pytest.fixture
 def judged(compat: Compat, clone: Path, wire_only: None) -> Judged:  # noqa: ARG001 # no client
-    """Return the report about the clone."""
+    """Return a function that returns the JSON report about the clone."""
 
     def call() -> dict[str, Any]:
         done = compat("--format", "json", at=clone)
@@ -123,13 +124,6 @@ def judged(compat: Compat, clone: Path, wire_only: None) -> Judged:  # noqa: ARG
         return report
 
     return call
-
-
-def write(folder: Path, *edits: tuple[str, str]) -> str:
-    """Write a contract next to the one of the repository."""
-    path = folder / "head.yaml"
-    path.write_text(edited(*edits), "utf-8")
-    return str(path)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +150,7 @@ def write(folder: Path, *edits: tuple[str, str]) -> str:
 def test_version_steps_as_semver_says(
     change: Change, old: str, new: str, *, in_order: bool
 ) -> None:
-    """From 1.0 on breaks are major and additions minor; before, they are minor and patch."""
+    """A break needs a major step and an addition a minor one; before 1.0, one level less."""
     base, head = (Contract({"info": {"version": version}}, "", "") for version in (old, new))
     found = [Finding(change, "place", "what")] if change else []
     result = findings.judge(base, head, found, [])
@@ -167,14 +161,14 @@ def test_version_steps_as_semver_says(
 
 @pytest.mark.usefixtures("wire_only")
 def test_a_version_that_is_high_enough_passes(tmp_path: Path, compat: Compat) -> None:
-    """The report and the exit status agree."""
+    """The command exits with 0 and says that the version is OK."""
     done = compat("--base", "openapi.yaml", "--head", write(tmp_path, FIELD, stepped("99.0.0")))
     assert done.returncode == 0
     assert "Version OK: expected " in done.stdout
 
 
 def test_text_shows_the_request_that_breaks_and_the_fix(tmp_path: Path, compat: Compat) -> None:
-    """The witness is shown with the versions that accept and refuse it, and the version needed."""
+    """The text names the field, a request that the new version refuses, and the version needed."""
     head = write(tmp_path, NARROW, stepped("0.0.1"))
     done = compat("--base", "openapi.yaml", "--head", head)
     assert done.stdout.startswith(f"{VERSION} (openapi.yaml) → 0.0.1 (")
@@ -187,11 +181,11 @@ def test_text_shows_the_request_that_breaks_and_the_fix(tmp_path: Path, compat: 
 
 @pytest.mark.usefixtures("wire_only")
 def test_markdown_keeps_every_character_of_the_contract(tmp_path: Path, compat: Compat) -> None:
-    """Text from the contracts is in code spans: none of it is markup or a mention."""
+    """Text from the contracts is in code spans, so that Markdown does not interpret it."""
     field = (FIELD[0], FIELD[1].replace("zzField", "'__zz__ `@type` *b*'"))
     head = write(tmp_path, NARROW, field)
     done = compat("--base", "openapi.yaml", "--head", head, "--format", "markdown")
-    assert done.stdout.startswith(f"### ❌ {VERSION} (openapi.yaml) → {VERSION} (")
+    assert done.stdout.startswith(f"### ❌ `{VERSION} (openapi.yaml) → {VERSION} (")
     assert "**Breaking**" in done.stdout
     assert "  ```text\n" in done.stdout
     assert "``PUT /ai/llm/{id}, body, field __zz__ `@type` *b*``" in done.stdout
@@ -199,7 +193,7 @@ def test_markdown_keeps_every_character_of_the_contract(tmp_path: Path, compat: 
 
 @pytest.mark.usefixtures("wire_only")
 def test_github_annotations_are_one_line_each(tmp_path: Path, compat: Compat) -> None:
-    """Breaks are errors with file and title, line breaks are encoded, the result comes last."""
+    """Each finding and the result are one line, with file, title and encoded line breaks."""
     head = write(tmp_path, NARROW, FIELD)
     done = compat("--base", "openapi.yaml", "--head", head, "--format", "github")
     lines = done.stdout.splitlines()
@@ -210,33 +204,30 @@ def test_github_annotations_are_one_line_each(tmp_path: Path, compat: Compat) ->
     assert "Version too low" in lines[-1]
 
 
-def test_two_runs_print_the_same(tmp_path: Path, compat: Compat) -> None:
-    """Findings have the same ids in every run, even if no client can be generated."""
+def test_without_a_client_python_is_not_compared(tmp_path: Path, compat: Compat) -> None:
+    """The result says why the Python interface was not compared, and a second run prints the same.
+
+    The ids of the findings have to be the same in every run.
+    """
     body = "        content:\n          application/json:\n            schema:\n"
     head = write(tmp_path, (body, body.replace("json", "xml")), NARROW)
-    runs = [compat("--base", "openapi.yaml", "--head", head, "--format", "json") for _ in range(2)]
-    assert runs[0].stdout == runs[1].stdout
-    assert runs[0].returncode == 1
+    first, second = (compat("--base", "openapi.yaml", "--head", head) for _ in range(2))
+    assert "Python: not compared (no client of the new contract: " in first.stdout
+    assert "    finding " in first.stdout
+    assert first.stdout == second.stdout
+    assert first.returncode == 1
 
 
 @pytest.mark.usefixtures("wire_only")
 def test_a_removed_status_has_a_heading(tmp_path: Path, compat: Compat) -> None:
-    """A removed response is not listed among the additions."""
+    """A removed response has its own heading, not `Additions`."""
     status = "        '429':\n          $ref: '#/components/responses/TooManyRequests'\n"
     done = compat("--base", "openapi.yaml", "--head", write(tmp_path, (status, "")))
     assert "Responses that are removed\n  PUT /ai/llm/{id}, response 429" in done.stdout
 
 
-def test_without_a_client_python_is_not_compared(tmp_path: Path, compat: Compat) -> None:
-    """The result says that the Python interface was not compared, and why."""
-    body = "        content:\n          application/json:\n            schema:\n"
-    head = write(tmp_path, (body, body.replace("json", "xml")))
-    done = compat("--base", "openapi.yaml", "--head", head)
-    assert "Python: not compared (no client of the new contract: " in done.stdout
-
-
 def test_base_is_the_newest_release(clone: Path, judged: Judged) -> None:
-    """The base is the highest release tag in the history, even if it is not the latest."""
+    """The default base is the highest release in the history, even if a lower one is newer."""
     for version in ("1.2.0", "1.10.0", "1.9.0"):
         commit(clone, stepped(version))
         git(clone, "tag", f"v{version}")
@@ -247,20 +238,20 @@ def test_base_is_the_newest_release(clone: Path, judged: Judged) -> None:
 
 
 def test_a_version_collects_several_commits(clone: Path, judged: Judged) -> None:
-    """An unreleased version is compared with the last release, not with its own first commit."""
+    """Several commits of an unreleased version are all compared with the last release."""
     git(clone, "tag", "v1.2.0")
     commit(clone, FIELD, stepped("2.0.0"))
-    (clone / "openapi.yaml").write_text(edited(FIELD, NARROW, stepped("2.0.0")), "utf-8")
+    write(clone, FIELD, NARROW, stepped("2.0.0"))
     report = judged()
     assert report["base"]["source"] == "v1.2.0"
     assert (report["found"], report["in_order"]) == ("breaking", True)
 
 
 def test_without_a_release_the_base_is_the_version_before(clone: Path, judged: Judged) -> None:
-    """Without a tag, all commits of a version still belong together."""
+    """Without a release, the default base is the last commit of another version."""
     commit(clone, FIELD, stepped("2.0.0"))
     commit(clone, FIELD, WORDS, stepped("2.0.0"))
-    (clone / "openapi.yaml").write_text(edited(FIELD, NARROW, stepped("2.0.0")), "utf-8")
+    write(clone, FIELD, NARROW, stepped("2.0.0"))
     report = judged()
     assert report["base"]["version"] == "1.2.0"
     assert (report["found"], report["in_order"]) == ("breaking", True)
@@ -269,7 +260,7 @@ def test_without_a_release_the_base_is_the_version_before(clone: Path, judged: J
 def test_without_history_there_is_nothing_to_compare(
     clone: Path, compat: Compat, tmp_path: Path
 ) -> None:
-    """A first version, a shallow clone and an unpacked archive pass, with the reason."""
+    """The command says why there is no base: first version, shallow clone or no git checkout."""
     assert "it is the first version" in compat(at=clone).stdout
     git(clone, "commit", "--allow-empty", "-qm", "Something else")
     shallow = tmp_path / "shallow"
@@ -282,14 +273,14 @@ def test_without_history_there_is_nothing_to_compare(
 def test_a_decision_counts_while_its_finding_exists(
     clone: Path, judged: Judged, compat: Compat
 ) -> None:
-    """An entry of compat.yaml overrides a finding's weight; a stale entry is an error."""
-    (clone / "openapi.yaml").write_text(edited(NARROW, stepped("1.2.1")), "utf-8")
+    """An entry of compat.yaml replaces a verdict; an entry without a finding is an error."""
+    write(clone, NARROW, stepped("1.2.1"))
     ids = [found["id"] for found in judged()["findings"] if found["change"] == "breaking"]
     entry = f"- {{finding: '{ids[0]}', verdict: words, reason: None is sent., date: 2026-01-31}}"
     (clone / "compat.yaml").write_text(entry, "utf-8")
     assert (judged()["found"], judged()["in_order"]) == ("words", True)
     assert "Decided on 2026-01-31: words. None is sent." in compat(at=clone).stdout
-    (clone / "openapi.yaml").write_text(edited(stepped("1.2.1")), "utf-8")
+    write(clone, stepped("1.2.1"))
     assert (judged()["stale"], judged()["in_order"]) == (ids, False)
     assert "delete the entry" in compat(at=clone).stdout
 
@@ -305,7 +296,7 @@ def test_a_decision_counts_while_its_finding_exists(
     ],
 )
 def test_a_decision_needs_reason_and_date(tmp_path: Path, compat: Compat, text: str) -> None:
-    """An incomplete entry is refused."""
+    """The command exits with 2 if an entry of compat.yaml is incomplete or invalid."""
     (tmp_path / "compat.yaml").write_text(text, "utf-8")
     done = compat("--base", "openapi.yaml", "--head", write(tmp_path))
     assert "compat.yaml" in done.stderr
@@ -331,7 +322,7 @@ def test_a_decision_needs_reason_and_date(tmp_path: Path, compat: Compat, text: 
 def test_an_unusable_contract_is_named_with_the_fix(
     tmp_path: Path, compat: Compat, edit: tuple[str, str], message: str
 ) -> None:
-    """One message says what is wrong, where, and what to do; no traceback; exit status 2."""
+    """The command prints one line that names the problem, and exits with 2."""
     done = compat("--base", "openapi.yaml", "--head", write(tmp_path, edit))
     assert message in done.stderr
     assert done.stderr.startswith("scripts/compat: ")
@@ -349,14 +340,14 @@ def test_an_unusable_contract_is_named_with_the_fix(
     ],
 )
 def test_a_missing_contract_is_named(compat: Compat, arguments: list[str], message: str) -> None:
-    """A missing file or reference is an error."""
+    """The command exits with 2 if a file or a git reference does not exist."""
     done = compat(*arguments)
     assert message in done.stderr
     assert done.returncode == 2
 
 
 def test_six_breaks_take_less_than_four_seconds(tmp_path: Path, compat: Compat) -> None:
-    """Breaks in parameter, fields, enum, response and security are found without delay."""
+    """Six breaks in parameters, fields, enum, response and security take less than 4 s of CPU."""
     edits = [
         NARROW,
         ("maxLength: 255\n          example", "maxLength: 9\n          example"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,122 +10,94 @@ import pytest
 import yaml
 
 from scripts.compatibility import python_interface
-from scripts.compatibility.documents import Contract
 from scripts.compatibility.findings import Change
+from tests.compat.edits import contract, edited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from scripts.compatibility.documents import Contract
 
+Edits = list[dict[str, Any]]
 ROOT = Path(__file__).parents[2]
 CONTRACT: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text("utf-8"))
-PATH = "/ai/llm/{id}"
-
-
-def operation(contract: dict[str, Any]) -> dict[str, Any]:
-    """Return the only operation."""
-    found: dict[str, Any] = contract["paths"][PATH]["put"]
-    return found
-
-
-def model(contract: dict[str, Any], name: str = "UpdateAiLlmRequest") -> dict[str, Any]:
-    """Return a schema of the contract."""
-    found: dict[str, Any] = contract["components"]["schemas"][name]
-    return found
-
-
-def add_query(contract: dict[str, Any], *, required: bool) -> None:
-    """Add a query parameter."""
-    parameter = {"name": "zzDryRun", "in": "query", "required": required}
-    operation(contract)["parameters"].append({**parameter, "schema": {"type": "boolean"}})
-
-
-def rename_path_parameter(contract: dict[str, Any]) -> None:
-    """Give the path parameter another name."""
-    item = contract["paths"].pop(PATH)
-    item["put"]["parameters"][0]["name"] = "llm"
-    contract["paths"]["/ai/llm/{llm}"] = item
-
-
-def make_additions(contract: dict[str, Any]) -> None:
-    """Add an optional parameter, an optional field, a member of an enum and a status."""
-    add_query(contract, required=False)
-    model(contract)["properties"]["zzField"] = {"type": "string"}
-    model(contract, "AiType")["enum"].append("ZZ_MEMBER")
-    responses = operation(contract)["responses"]
-    responses["409"] = responses["403"]
-
-
-def rename(contract: dict[str, Any]) -> None:
-    """Give the operation another name."""
-    operation(contract)["operationId"] = "zz"
-
-
-def replace_types(contract: dict[str, Any]) -> None:
-    """Change a type, and rename the path parameter."""
-    model(contract)["properties"]["key"] = {"type": "integer"}
-    rename_path_parameter(contract)
-
-
-def require_parameter(contract: dict[str, Any]) -> None:
-    """Add a required parameter."""
-    add_query(contract, required=True)
-
-
-def require_field(contract: dict[str, Any]) -> None:
-    """Require a field."""
-    model(contract)["required"] = ["name"]
-
-
-def change_what_types_do_not_say(contract: dict[str, Any]) -> None:
-    """Change a length, a description and the order of an enum."""
-    model(contract)["properties"]["key"]["maxLength"] = 9
-    model(contract, "AiType")["description"] = "Else."
-    model(contract, "AiType")["enum"].reverse()
-
-
-CASES: list[tuple[Callable[[dict[str, Any]], None], str, str, list[str]]] = [
-    (
-        make_additions,
+PATH = "/paths/~1ai~1llm~1{id}"
+OPERATION = f"{PATH}/put"
+BODY = f"{OPERATION}/requestBody/content"
+SCHEMAS = "/components/schemas"
+FIELDS = f"{SCHEMAS}/UpdateAiLlmRequest/properties"
+QUERY = {"name": "zzDryRun", "in": "query", "schema": {"type": "boolean"}}
+CONFLICT = {"$ref": "#/components/responses/Forbidden"}
+# Edits, the verdict on them and on the reverse, and what the findings mention.
+CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
+    "additions": (
+        [
+            {"at": f"{OPERATION}/parameters/-", "set": QUERY},
+            {"at": f"{FIELDS}/zzField", "set": {"type": "string"}},
+            {"at": f"{SCHEMAS}/AiType/enum/-", "set": "ZZ_MEMBER"},
+            {"at": f"{OPERATION}/responses/409", "set": CONFLICT},
+        ],
         *("addition", "breaking", ["zz_dry_run", "zz_field", "ZZ_MEMBER", "ConflictError"]),
     ),
-    (rename, "breaking", "breaking", ["zz"]),
-    (replace_types, "breaking", "breaking", ["key: ", "(id"]),
-    (require_parameter, "breaking", "breaking", ["zz_dry_run"]),
-    (require_field, "breaking", "addition", ["name"]),
-    (change_what_types_do_not_say, "none", "none", []),
-]
+    "another operation name": (
+        [{"at": f"{OPERATION}/operationId", "set": "zz"}],
+        *("breaking", "breaking", ["zz"]),
+    ),
+    "another type": (
+        [{"at": f"{FIELDS}/key", "set": {"type": "integer"}}],
+        *("breaking", "breaking", ["key: "]),
+    ),
+    "another name of the path parameter": (
+        [
+            {"at": f"{OPERATION}/parameters/0/name", "set": "llm"},
+            {"at": PATH, "move": "/paths/~1ai~1llm~1{llm}"},
+        ],
+        *("breaking", "breaking", ["(id"]),
+    ),
+    "a required parameter": (
+        [{"at": f"{OPERATION}/parameters/-", "set": {**QUERY, "required": True}}],
+        *("breaking", "breaking", ["zz_dry_run"]),
+    ),
+    "a required field": (
+        [{"at": f"{SCHEMAS}/UpdateAiLlmRequest/required", "set": ["name"]}],
+        *("breaking", "addition", ["name"]),
+    ),
+    "changes that types do not express": (
+        [
+            {"at": f"{FIELDS}/key/maxLength", "set": 9},
+            {"at": f"{SCHEMAS}/AiType/description", "set": "Else."},
+            {
+                "at": f"{SCHEMAS}/AiType/enum",
+                "set": CONTRACT["components"]["schemas"]["AiType"]["enum"][::-1],
+            },
+        ],
+        *("none", "none", []),
+    ),
+}
+
+
+def made(edits: Edits) -> Contract:
+    """Return the edited contract."""
+    document = edited(CONTRACT, edits)
+    return contract(document, yaml.safe_dump(document))
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Return the client of the unchanged contract."""
-    contract = Contract(CONTRACT, "made", yaml.safe_dump(CONTRACT))
-    return python_interface.load_client(contract, tmp_path_factory.mktemp("client") / "client")
+    return python_interface.load_client(made([]), tmp_path_factory.mktemp("client") / "client")
 
 
-def compared(base: dict[str, Any], head: dict[str, Any]) -> tuple[str, str]:
-    """Return the verdict on the Python interface, and all findings as text."""
-    contracts = [Contract(document, "made", yaml.safe_dump(document)) for document in (base, head)]
-    findings, reason = python_interface.compare(*contracts)
-    change = max((finding.change for finding in findings), default=Change.NONE)
-    lines = [f"{finding.place}: {finding.what} {finding.shown}" for finding in findings]
-    return change.word, "\n".join([*lines, reason])
+def compared(base: Edits, head: Edits) -> tuple[str, str]:
+    """Return the verdict on the Python interface, and the reason if nothing was compared."""
+    findings, reason = python_interface.compare(made(base), made(head))
+    return max((finding.change for finding in findings), default=Change.NONE).word, reason
 
 
-@pytest.mark.parametrize(("edit", "there", "back", "mentioned"), CASES)
+@pytest.mark.parametrize(("edits", "there", "back", "mentioned"), CASES.values(), ids=CASES)
 def test_edit_means_this_to_python_callers(  # noqa: PLR0913, PLR0917 # columns of a table
-    client: Any,
-    tmp_path: Path,
-    edit: Callable[[dict[str, Any]], None],
-    there: str,
-    back: str,
-    mentioned: list[str],
+    client: Any, tmp_path: Path, edits: Edits, there: str, back: str, mentioned: list[str]
 ) -> None:
     """A change that callers must follow is breaking; a new option is an addition."""
-    document = copy.deepcopy(CONTRACT)
-    edit(document)
-    contract = Contract(document, "made", yaml.safe_dump(document))
-    head = python_interface.load_client(contract, tmp_path / "head")
+    head = python_interface.load_client(made(edits), tmp_path / "head")
     assert isinstance(head, griffe.Object)
     assert (_weight(client, head), _weight(head, client)) == (there, back)
     findings = python_interface.compare_packages(client, head)
@@ -137,20 +108,29 @@ def test_edit_means_this_to_python_callers(  # noqa: PLR0913, PLR0917 # columns 
 def test_a_contract_without_a_client_is_undecided(
     client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The generator's error is the reason; it is not a break if there was no client before."""
-    refused = copy.deepcopy(CONTRACT)
-    operation(refused)["requestBody"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    """The generator's error is the reason; if there was no client before, nothing breaks."""
+    refused = [{"at": BODY, "set": {"text/plain": {"schema": {"type": "string"}}}}]
     load = python_interface.load_client
 
     def load_once(contract: Contract, folder: Path) -> Any:
         return client if contract.document == CONTRACT else load(contract, folder)
 
     monkeypatch.setattr(python_interface, "load_client", load_once)
-    verdict, found = compared(CONTRACT, refused)
+    verdict, reason = compared([], refused)
     assert verdict == "undecided"
-    assert "no client of the new contract: GenerationError" in found
-    assert compared(refused, CONTRACT)[0] == "addition"
+    assert reason.startswith("no client of the new contract: the generator refuses")
+    assert compared(refused, [])[0] == "addition"
     assert compared(refused, refused)[0] == "none"
+
+
+def test_the_reason_names_no_template(tmp_path: Path) -> None:
+    """The reason why there is no client contains no advice for authors of the generator."""
+    schema = {"type": "object", "additionalProperties": {"type": "string"}}
+    map_body = made([{"at": f"{BODY}/application~1json/schema", "set": schema}])
+    reason = python_interface.load_client(map_body, tmp_path / "head")
+    assert str(reason).startswith(
+        "the output is not Python: error: Failed to parse flashback_client/"
+    )
 
 
 def test_a_crash_of_the_generator_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,13 +140,13 @@ def test_a_crash_of_the_generator_is_a_reason(monkeypatch: pytest.MonkeyPatch) -
         raise KeyError(str(source), object())
 
     monkeypatch.setattr(python_interface, "generate", crash)
-    verdict, found = compared(CONTRACT, CONTRACT)
+    verdict, reason = compared([], [])
     assert verdict == "none"
-    assert "no client of the new contract: KeyError: ('openapi.yaml', <object object>)" in found
+    assert reason == "no client of the new contract: KeyError: ('openapi.yaml', <object object>)"
 
 
 def test_types_and_bases_are_compared(tmp_path: Path) -> None:
-    """Parameters may accept more, results may promise more, base classes must stay."""
+    """A parameter's type may become wider and a return type narrower; base classes must stay."""
     changes = {
         "def f(a: int | str) -> int: ...": "addition",
         "def f(a: bool) -> int: ...": "breaking",
@@ -191,8 +171,8 @@ def _weight(before: Any, after: Any) -> str:
     return max((finding.change for finding in findings), default=Change.NONE).word
 
 
-def test_the_runtime_is_loaded_where_it_exists() -> None:
-    """Names that the client re-exports from the runtime are compared too."""
+def test_names_from_the_runtime_are_compared() -> None:
+    """Names that the client re-exports from the runtime belong to its interface."""
     package = python_interface.load_package(ROOT / "generated")
     assert "FlashbackClient" in package.all_members
     aliases = [member for member in package.members.values() if isinstance(member, griffe.Alias)]

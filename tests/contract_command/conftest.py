@@ -9,10 +9,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
 import pytest
 
-from tests.faults.backend import Change, environment, serving
+from scripts.contract import environment
+from tests.faults.backend import Change, serving
 from tests.faults.judge import Judgement, judge_url
 
 Contract = Callable[..., Judgement]
@@ -21,13 +21,13 @@ Backend = Callable[..., AbstractContextManager[dict[str, str]]]
 
 @pytest.fixture
 def reports(tmp_path: Path) -> Path:
-    """Return the folder of a run's reports."""
+    """Return the folder for the reports of a run."""
     return tmp_path / "reports"
 
 
 @pytest.fixture
 def command(root: Path, reports: Path, tmp_path: Path) -> Contract:
-    """Run scripts/contract; variables are set as given, all other FLASHBACK_* are unset."""
+    """Run scripts/contract with these FLASHBACK_* variables and no others."""
 
     def run(*options: str, **variables: str) -> Judgement:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("FLASHBACK_")}
@@ -52,7 +52,7 @@ def command(root: Path, reports: Path, tmp_path: Path) -> Contract:
 
 @pytest.fixture
 def contract(reports: Path) -> Contract:
-    """Test the backend at `url` with the options of scripts/contract, but in a fork."""
+    """Test the backend at `url` as scripts/contract does, but in a fork, which is faster."""
 
     def run(*options: str, url: str, **variables: str) -> Judgement:
         judgement = judge_url(url, variables, *options, "--report-dir", str(reports))
@@ -64,7 +64,7 @@ def contract(reports: Path) -> Contract:
 
 @pytest.fixture
 def backend() -> Backend:
-    """Serve the mock with a change; return its URL, and the variables of its fixtures."""
+    """Serve the mock with a change; yield its URL and the variables of its fixtures."""
 
     @contextmanager
     def serve(**change: Any) -> Generator[dict[str, str]]:
@@ -72,10 +72,3 @@ def backend() -> Backend:
             yield {"url": mock.base_url, **environment(mock.tokens, mock.ids)}
 
     return serve
-
-
-@pytest.fixture(scope="session")
-def schema(root: Path) -> jsonschema_rs.Draft202012Validator:
-    """Return the validator of verdict.json."""
-    text = (root / "docs" / "verdict.schema.json").read_text("utf-8")
-    return jsonschema_rs.Draft202012Validator(json.loads(text))

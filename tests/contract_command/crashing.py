@@ -1,33 +1,24 @@
-"""A backend that accepts every update, and exits on an empty body."""
+"""Serve a mock whose process crashes when a request has no body."""
 
-import json
 import os
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import threading
+
+import flashback_mock
+from flashback_mock.http import messages
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers 200 to everything."""
+def crash_without_body(handler: messages.Handler) -> messages.Handler:
+    """Return a handler that ends the process, or calls the mock's handler."""
 
-    protocol_version = "HTTP/1.1"
-
-    def do_PUT(self) -> None:
-        """Accept the update."""
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        if not body:
+    async def handle(request: messages.Request) -> messages.Answer:
+        if not request.body:
             os._exit(1)
-        id = self.path.rpartition("/")[2]
-        answer = json.dumps({"success": True, "aiLlmId": id, "message": "updated"}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
+        return await handler(request)
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Log nothing."""
+    return handle
 
 
 if __name__ == "__main__":
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        print(f"http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201
-        server.serve_forever()
+    with flashback_mock.running(wrap=crash_without_body) as mock:
+        print(mock.base_url, flush=True)  # noqa: T201
+        threading.Event().wait()

@@ -1,4 +1,4 @@
-"""scripts/contract: exit status, options and safety."""
+"""The exit status, the options and the safety of scripts/contract."""
 
 import base64
 import os
@@ -14,8 +14,8 @@ import pytest
 
 from scripts import contract as contract_command
 from tests.contract_command.conftest import Backend, Contract
-from tests.faults.backend import Answer, Request
 from tests.faults.judge import selected
+from tests.faults.messages import Answer, Request
 
 TOKEN = "token-of-a-live-backend-91c4"
 
@@ -23,8 +23,9 @@ TOKEN = "token-of-a-live-backend-91c4"
 def test_mock_keeps_the_contract(
     command: Contract, schema: jsonschema_rs.Draft202012Validator
 ) -> None:
-    """The mock keeps every promise, and none is left untested."""
-    done = command("--max-examples", "30", FLASHBACK_TOKEN=TOKEN, FLASHBACK_BASE_URL="http://x")
+    """The mock keeps every promise, and ignores variables of other programs."""
+    others = {"FLASHBACK_BASE_URL": "http://x", "PYTEST_ADDOPTS": "--collect-only"}
+    done = command("--max-examples", "30", FLASHBACK_TOKEN=TOKEN, **others)
     assert done.status == 0, done.output
     verdict = done.verdict
     schema.validate(verdict)
@@ -44,8 +45,8 @@ def test_same_seed_gives_the_same_requests(command: Contract) -> None:
     assert first.verdict["statuses"] == second.verdict["statuses"]
 
 
-def test_what_is_not_given_is_not_tested(contract: Contract, backend: Backend) -> None:
-    """Promises that need a missing variable name it; --require-all fails such a run."""
+def test_missing_variable_is_named(contract: Contract, backend: Backend) -> None:
+    """The verdict names a missing variable, and --require-all fails the run."""
     with backend() as given:
         variables = {"url": given["url"], "FLASHBACK_TOKEN": given["FLASHBACK_TOKEN"]}
         done = contract("-k", "test_reader or test_unknown_id", **variables)
@@ -59,13 +60,13 @@ def test_what_is_not_given_is_not_tested(contract: Contract, backend: Backend) -
     assert "--require-all" in strict.output
 
 
-def test_run_leaves_the_contracts_example(contract: Contract, backend: Backend) -> None:
-    """The last updates of a run set every field to the contract's example."""
+def test_run_ends_with_the_example(contract: Contract, backend: Backend) -> None:
+    """The last updates of a run set every field to the example in the contract."""
     names: list[str] = []
 
     def remember(request: Request) -> None:
         if request.role == "owner" and request.id == request.ids["main"]:
-            names.append(request.text("name"))
+            names.append(request.name)
 
     with backend(before=remember) as given:
         contract("-k", "test_missing_body", **given)
@@ -94,7 +95,7 @@ def test_unusable_options_are_refused(
     token: str,
     cure: str,
 ) -> None:
-    """Options that cannot be used exit with 2 before anything is sent, and say what to do."""
+    """An unusable option exits with 2 before the first request, and the error says what to do."""
     monkeypatch.setattr("sys.argv", ["scripts/contract", *options])
     monkeypatch.setenv("FLASHBACK_TOKEN", token)
     try:
@@ -111,10 +112,10 @@ def test_unusable_options_are_refused(
     ("options", "token", "cure"),
     [([], f"{TOKEN}\n", "no token has"), (["-k", "no-promise"], TOKEN, "no promise was tested")],
 )
-def test_run_that_cannot_begin_gives_no_verdict(
+def test_run_that_cannot_start_has_no_verdict(
     command: Contract, options: list[str], token: str, cure: str
 ) -> None:
-    """Options that the tests themselves refuse exit with 2, too."""
+    """An option that pytest or the contract tests refuse exits with 2 as well."""
     done = command("--backend-url", "http://127.0.0.1:1", *options, FLASHBACK_TOKEN=token)
     assert done.status == 2
     assert cure in done.output
@@ -122,15 +123,15 @@ def test_run_that_cannot_begin_gives_no_verdict(
 
 
 def test_list_names_every_promise_and_sends_nothing(command: Contract, reports: Path) -> None:
-    """--list prints names, clauses and sources."""
+    """--list prints the names, clauses and sources of all promises, and sends nothing."""
     done = command("--list")
     assert done.status == 0
     assert "test_reader_may_not_update  access-levels (vendor)" in done.output
     assert not reports.exists()
 
 
-def test_list_may_be_cut(root: Path) -> None:
-    """A reader of --list that has seen enough, such as head, gets no traceback."""
+def test_list_can_be_piped_into_head(root: Path) -> None:
+    """--list prints no traceback if the reader of its output closes the pipe."""
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
@@ -146,8 +147,8 @@ def test_list_may_be_cut(root: Path) -> None:
     assert done.returncode == 0
 
 
-def test_keyword_takes_what_the_verdict_prints() -> None:
-    """-k takes names, clause ids and families."""
+def test_keyword_selects_by_name_clause_and_family() -> None:
+    """-k selects promises by name, clause id or family."""
     keywords = [
         "test_near_miss_answers_400[key]",
         "access-levels",
@@ -168,7 +169,7 @@ def test_keyword_takes_what_the_verdict_prints() -> None:
 def test_interrupted_run_gives_no_verdict(
     root: Path, reports: Path, interrupt: signal.Signals, at_start: Any
 ) -> None:
-    """An interrupted run says so, in its report too."""
+    """An interrupted run has no verdict, neither in its output nor in its report."""
     command = [sys.executable, str(root / "scripts" / "contract.py"), "--report-dir", str(reports)]
     before = signal.signal(signal.SIGINT, at_start)
     try:
@@ -196,15 +197,8 @@ def test_interrupted_run_gives_no_verdict(
     assert '"result": "no verdict"' in (reports / "verdict.json").read_text("utf-8")
 
 
-def test_outer_pytest_does_not_matter(command: Contract) -> None:
-    """Options in PYTEST_ADDOPTS, meant for another pytest run, have no effect."""
-    done = command("-k", "test_missing_body", PYTEST_ADDOPTS="--collect-only")
-    assert done.status == 0, done.output
-    assert done.promise("test_missing_body_is_refused")["outcome"] == "kept"
-
-
 def test_tokens_are_never_shown(contract: Contract, backend: Backend, reports: Path) -> None:
-    """No output contains a token or a near copy of one, even if the backend returns it."""
+    """No output contains a token, in part or encoded, even if the backend returns it."""
 
     def return_token(request: Request, answer: Answer) -> None:
         octets = request.token.encode()
@@ -231,8 +225,8 @@ def test_tokens_are_never_shown(contract: Contract, backend: Backend, reports: P
     assert "${FLASHBACK_TOKEN}" in done.output
 
 
-def test_methods_that_are_sent(contract: Contract, backend: Backend) -> None:
-    """DELETE is never sent; only PUT with a writing token carries more than `{}` elsewhere."""
+def test_run_is_harmless_elsewhere(contract: Contract, backend: Backend) -> None:
+    """A run never sends DELETE, and updates no fields of other configurations."""
     sent: set[tuple[str, str, bool]] = set()
 
     def journal(request: Request) -> None:
@@ -252,14 +246,14 @@ def test_methods_that_are_sent(contract: Contract, backend: Backend) -> None:
 
 
 def test_crash_is_a_finding(contract: Contract) -> None:
-    """A request that crashes the backend is a finding, and the run ends."""
+    """A request that crashes the backend is a finding and ends the run."""
     script = Path(__file__).with_name("crashing.py")
     with subprocess.Popen(
         [sys.executable, str(script)], stdout=subprocess.PIPE, text=True
     ) as server:
         assert server.stdout
         url = server.stdout.readline().strip()
-        done = contract("-k", "test_missing_body", "--timeout", "3", url=url, FLASHBACK_TOKEN=TOKEN)
+        done = contract("-k", "test_missing_body", url=url, FLASHBACK_TOKEN="owner-token")
         server.kill()
     assert done.status == 1, done.output
     assert any(id.endswith("/crash") for id in done.ids)

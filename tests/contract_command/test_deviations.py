@@ -1,12 +1,12 @@
-"""Accepting findings: by id, strictly, and never an open backend."""
+"""Accepted deviations, the sources of findings, and runs with --again."""
 
-import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.contract_command.conftest import Backend, Contract
-from tests.faults.backend import Answer, Request, refused
+from tests.faults.messages import Answer, Request, refused
 
 ENTRY = """- finding: {id}
   reason: until the roles are done
@@ -14,16 +14,25 @@ ENTRY = """- finding: {id}
   date: 2026-11-26"""
 
 
+Accept = Callable[..., tuple[str, str]]
+
+
+@pytest.fixture
+def accept(tmp_path: Path) -> Accept:
+    """Write a deviations file that accepts some findings; return the option that names it."""
+
+    def write(given: dict[str, str], *ids: str) -> tuple[str, str]:
+        file = tmp_path / "known.yaml"
+        entries = [ENTRY.format(id=id) for id in ids]
+        file.write_text("\n".join([f"{host_of(given)}:", *entries]))
+        return ("--deviations", str(file))
+
+    return write
+
+
 def host_of(given: dict[str, str]) -> str:
-    """Return the backend's host and port, as the file names it."""
+    """Return the host and port of the backend, which are its key in a deviations file."""
     return given["url"].removeprefix("http://")
-
-
-def write(file: Path, host: str, *ids: str) -> Path:
-    """Write a deviations file."""
-    entries = "\n".join(ENTRY.format(id=id) for id in ids)
-    file.write_text(f"{host}:\n{entries}\n" if ids else f"{host}: []\n")
-    return file
 
 
 def readers_may_update(request: Request) -> None:
@@ -33,22 +42,22 @@ def readers_may_update(request: Request) -> None:
 
 
 def test_accepted_finding_does_not_fail_the_run(
-    contract: Contract, backend: Backend, tmp_path: Path
+    contract: Contract, backend: Backend, accept: Accept
 ) -> None:
-    """An accepted finding is not red, and the verdict says that it is an exception."""
+    """An accepted finding does not fail the run, and the verdict shows the reason."""
     with backend(before=readers_may_update) as given:
-        file = write(tmp_path / "known.yaml", host_of(given), "access-levels/READ/200")
-        done = contract("-k", "test_reader_may", "--deviations", str(file), **given)
+        accepted = accept(given, "access-levels/READ/200")
+        done = contract("-k", "test_reader_may", *accepted, **given)
     assert done.status == 0, done.output
     assert done.verdict["result"] == "kept except for accepted deviations"
     assert done.promise("test_reader_may_not_update")["outcome"] == "accepted"
     assert "until the roles are done" in done.output
 
 
-def test_other_findings_of_the_promise_stay_red(
-    contract: Contract, backend: Backend, tmp_path: Path
+def test_other_finding_of_the_promise_fails_the_run(
+    contract: Contract, backend: Backend, accept: Accept
 ) -> None:
-    """An entry accepts one finding, not the promise that it breaks."""
+    """An entry accepts one finding, not every finding of its promise."""
 
     def answer_401(request: Request) -> Answer | None:
         readers_may_update(request)
@@ -56,8 +65,8 @@ def test_other_findings_of_the_promise_stay_red(
         return refused(404) if at_sibling else None
 
     with backend(before=answer_401) as given:
-        file = write(tmp_path / "known.yaml", host_of(given), "access-levels/READ/200")
-        done = contract("-k", "test_reader_may", "--deviations", str(file), **given)
+        accepted = accept(given, "access-levels/READ/200")
+        done = contract("-k", "test_reader_may", *accepted, **given)
     assert done.status == 1
     assert done.ids == ["access-levels/READ/404"]
 
@@ -69,37 +78,38 @@ def test_other_findings_of_the_promise_stay_red(
         (Answer(400, b"wrong"), "error-response/json/not-strict"),
     ],
 )
-def test_accepted_form_does_not_fail_the_run(
-    contract: Contract, backend: Backend, tmp_path: Path, refusal: Answer, id: str
+def test_accepted_form_of_a_response_does_not_fail_the_run(
+    contract: Contract, backend: Backend, accept: Accept, refusal: Answer, id: str
 ) -> None:
-    """An undocumented status, or a body that is not JSON, can be accepted, too."""
+    """An undocumented status or a body that is not JSON can be accepted."""
 
     def refuse_in_another_form(_: Request, answer: Answer) -> None:
         if answer.status == 400:
             answer.replace_with(refusal)
 
     with backend(after=refuse_in_another_form) as given:
-        file = write(tmp_path / "known.yaml", host_of(given), id)
-        done = contract("-k", "aiType", "--deviations", str(file), **given)
+        done = contract("-k", "aiType", *accept(given, id), **given)
     assert done.status == 0, done.output
     assert done.promise("test_near_miss_answers_400[aiType]")["outcome"] == "accepted"
 
 
-def test_deviation_that_is_fixed_fails_the_run(
-    contract: Contract, backend: Backend, tmp_path: Path
+def test_fixed_deviation_fails_the_run(
+    contract: Contract, backend: Backend, accept: Accept
 ) -> None:
     """An accepted finding that no longer occurs fails the run until its entry is removed."""
     with backend() as given:
-        file = write(tmp_path / "known.yaml", host_of(given), "access-levels/READ/200")
-        done = contract("-k", "test_reader_may", "--deviations", str(file), **given)
-        unrelated = contract("-k", "idempotent", "--deviations", str(file), **given)
+        accepted = accept(given, "access-levels/READ/200")
+        done = contract("-k", "test_reader_may", *accepted, **given)
+        unrelated = contract("-k", "idempotent", *accepted, **given)
     assert done.status == 1
     assert "no longer occurs" in done.output
     assert unrelated.status == 0, unrelated.output
 
 
-def test_open_backend_is_always_red(contract: Contract, backend: Backend, tmp_path: Path) -> None:
-    """An open backend is red even with all else accepted, and with --source and --fail-on."""
+def test_open_backend_always_fails(
+    contract: Contract, backend: Backend, accept: Accept, tmp_path: Path
+) -> None:
+    """A backend that accepts requests without a token fails, with any options."""
 
     def open_door(request: Request) -> None:
         if not request.role:
@@ -116,8 +126,7 @@ def test_open_backend_is_always_red(contract: Contract, backend: Backend, tmp_pa
         other_source = contract(
             "-k", "idempotent", "--source", "ours", "--fail-on", "ours", **given
         )
-        entry = write(tmp_path / "door.yaml", host_of(given), "authentication/no-token/200")
-        refused_entry = contract("--deviations", str(entry), **given)
+        refused_entry = contract(*accept(given, "authentication/no-token/200"), **given)
     assert first.status == accepted.status == other_source.status == 1, accepted.output
     assert "authentication/no-token/200" in accepted.ids
     assert other_source.ids == ["authentication/no-token/200"]
@@ -138,21 +147,21 @@ def test_open_backend_is_always_red(contract: Contract, backend: Backend, tmp_pa
         ("127.0.0.1: []", "has no entry for this backend"),
     ],
 )
-def test_wrong_file_gives_no_verdict(
+def test_invalid_file_has_no_verdict(
     contract: Contract, backend: Backend, tmp_path: Path, text: str, complaint: str
 ) -> None:
-    """A file that is invalid, or matches nothing, exits with 2 and says why."""
+    """A file that is invalid or has no entry for the backend exits with 2 and a reason."""
     file = tmp_path / "known.yaml"
     with backend() as given:
-        file.write_text(re.sub("HOST", f'"{host_of(given)}"', text))
+        file.write_text(text.replace("HOST", f'"{host_of(given)}"'))
         done = contract("--deviations", str(file), **given)
     assert done.status == 2
     assert complaint in done.output
     assert "known.yaml" in done.output
 
 
-def test_sources_select_and_decide(contract: Contract, backend: Backend) -> None:
-    """--fail-on ignores findings of other sources in the exit status; --source skips them."""
+def test_sources(contract: Contract, backend: Backend) -> None:
+    """--fail-on ignores findings of other sources in the exit status, and --source skips them."""
 
     def no_challenge(_: Request, answer: Answer) -> None:
         answer.drop_header("WWW-Authenticate")
@@ -169,8 +178,8 @@ def test_sources_select_and_decide(contract: Contract, backend: Backend) -> None
     assert selected.promise("test_bad_token_answers_401[missing]")["outcome"] == "kept"
 
 
-def test_again_says_what_became_of_it(contract: Contract, backend: Backend, reports: Path) -> None:
-    """--again repeats only what broke, and says fixed, still broken or flaky."""
+def test_again_repeats_broken_promises(contract: Contract, backend: Backend, reports: Path) -> None:
+    """--again repeats the broken promises, and says which ones are fixed or still broken."""
     is_fixed = False
 
     def faulty(request: Request) -> None:
@@ -190,13 +199,13 @@ def test_again_says_what_became_of_it(contract: Contract, backend: Backend, repo
     assert len(became) <= 3
 
 
-def test_repeated_name_is_not_flaky(contract: Contract, backend: Backend, reports: Path) -> None:
-    """A fixed backend is fixed for --again, although a repeated seed repeats the names."""
+def test_repeated_name_is_fixed(contract: Contract, backend: Backend, reports: Path) -> None:
+    """--again reports a fix although the repeated seed uses the same names again."""
     kept: dict[str, str] = {}
     is_fixed: list[bool] = []
 
     def keep_names(request: Request) -> Answer | None:
-        name = request.text("name")
+        name = request.name
         owner = kept.setdefault(name, request.id)
         return refused(400) if name and owner != request.id and not is_fixed else None
 
@@ -208,8 +217,8 @@ def test_repeated_name_is_not_flaky(contract: Contract, backend: Backend, report
     assert again.verdict["promises"][0]["again"] == "fixed"
 
 
-def test_again_says_flaky(contract: Contract, backend: Backend, reports: Path) -> None:
-    """A promise that is kept at first and broken when repeated is flaky."""
+def test_again_reports_a_flaky_promise(contract: Contract, backend: Backend, reports: Path) -> None:
+    """A promise is flaky if --again first keeps and then breaks it."""
     state = {"readers": 0, "faulty from": 0}
 
     def faulty(request: Request) -> None:

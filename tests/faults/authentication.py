@@ -4,260 +4,192 @@
 import base64
 from urllib.parse import unquote
 
-from tests.faults.backend import Answer, Request
-from tests.faults.changes import Changes
+from tests.faults.changes import Changes, as_user, promote, reply
+from tests.faults.messages import Answer, Request
 
-FAULTS = Changes("authentication")
+FAULTS = Changes()
 
 
 def _basic(request: Request) -> str:
-    """The credentials under the Basic scheme, decoded."""
+    """Return the decoded credentials of the Basic scheme."""
+    if not request.authorization.startswith("Basic "):
+        return ""
     try:
-        return (
-            base64.b64decode(request.token).decode()
-            if request.authorization[:6] == "Basic "
-            else ""
-        )
+        return base64.b64decode(request.token).decode()
     except ValueError:
         return ""
 
 
-def _has_a_wrong_type(request: Request) -> bool:
-    return any(not isinstance(value, str) for value in request.fields.values())
-
-
-FAULTS.grants(
-    "test_near_token_answers_401",
-    any_token_with_a_lower_case_scheme_only=lambda request: request.authorization.startswith(
-        "bearer "
-    ),
-)
-FAULTS.grants(
+FAULTS.where(
     "test_bad_token_answers_401 and missing",
-    missing_token_is_the_owners=lambda request: "authorization" not in request.headers,
-    missing_token_may_change_nothing_only=lambda request: (
-        request.authorization == "" and not request.fields
-    ),
-    missing_token_in_chunks_only=lambda request: not request.authorization and request.is_chunked,
-    missing_token_with_an_escaped_id_only=lambda request: (
-        not request.authorization and "%" in request.path
-    ),
-    missing_token_at_the_sibling_only=lambda request: (
-        not request.authorization and request.is_for("sibling")
-    ),
-    missing_token_for_the_endpoint_only=lambda request: (
-        not request.authorization and request.names == ["endpoint"]
+    lambda request: request.as_user() if not request.authorization else None,
+    missing_token_may_change_nothing=lambda request: not request.fields,
+    missing_token_in_chunks=lambda request: request.is_chunked,
+    missing_token_with_an_escaped_id=lambda request: "%" in request.path,
+    missing_token_at_the_sibling=lambda request: request.is_for("sibling"),
+    missing_token_for_the_endpoint=lambda request: request.names == ["endpoint"],
+)
+FAULTS.where(
+    "test_bad_token_answers_401 and missing",
+    lambda _: Answer(302, b"", Location="/login"),
+    missing_token_of_a_browser_is_redirected=lambda request: (
+        not request.authorization and "text/html" in request.header("Accept")
     ),
 )
-FAULTS.grants(
+FAULTS.where(
     "test_near_token_answers_401",
-    token_with_a_suffix=lambda request: request.token.startswith("owner-token"),
+    as_user("owner"),
+    any_token_with_a_lower_case_scheme=lambda request: request.authorization.startswith("bearer "),
     token_with_a_prefix=lambda request: request.token.endswith("owner-token"),
-    token_in_other_case=lambda request: request.token.lower() == "owner-token",
-    token_in_upper_case_only=lambda request: request.token == "OWNER-TOKEN",
-    token_without_its_last_letter_only=lambda request: request.token == "owner-toke",
+    token_in_upper_case=lambda request: request.token == "OWNER-TOKEN",
+    token_without_its_last_letter=lambda request: request.token == "owner-toke",
     token_in_base64=lambda request: request.token == base64.b64encode(b"owner-token").decode(),
+    token_before_a_dot=lambda request: request.token.partition(".")[0] == "owner-token",
+    token_with_percent_escapes=lambda request: unquote(request.token) == "owner-token",
+    two_tokens_in_one=lambda request: "owner-token" in request.token.split(","),
     unsigned_json_web_token=lambda request: (
         request.token.count(".") == 2 and request.token.endswith(".")
     ),
-    two_tokens_in_one=lambda request: "owner-token" in request.token.split(","),
-    token_with_percent_escapes=lambda request: unquote(request.token) == "owner-token",
-    expired_token_with_a_suffix_only=lambda request: request.token == "expired-tokenx",
-    token_before_a_dot_only=lambda request: request.token.partition(".")[0] == "owner-token",
+    expired_token_with_a_suffix=lambda request: request.token == "expired-tokenx",
 )
-FAULTS.answers(
+FAULTS.where(
     "test_near_token_answers_401",
-    500,
+    reply(500),
     long_token_fails=lambda request: len(request.token) > 1000,
     token_not_in_ascii_fails=lambda request: not request.token.isascii(),
 )
-FAULTS.grants(
+FAULTS.where(
     "test_near_token_answers_401",
-    "stranger",
-    unknown_token_is_a_stranger=lambda request: request.token and not request.role,
-    stranger_token_with_a_prefix_only=lambda request: request.token.endswith("stranger-token"),
+    as_user("admin"),
+    admin_token_with_a_suffix=lambda request: request.token.startswith("admin-token"),
 )
-FAULTS.grants(
+FAULTS.where(
     "test_other_scheme_answers_401",
+    as_user("owner"),
     empty_token_is_the_owners=lambda request: request.authorization in ("Bearer", "Bearer "),
     any_scheme=lambda request: request.token == "owner-token",
     no_scheme=lambda request: request.authorization == "owner-token",
-    basic_credentials=lambda request: request.authorization.startswith("Basic b3duZXItdG9rZW46"),
-    basic_with_the_token_as_password=lambda request: _basic(request).endswith(":owner-token"),
-    basic_with_no_user_only=lambda request: _basic(request) == ":owner-token",
-    basic_with_the_token_as_user_only=lambda request: _basic(request) == "owner-token:",
-    basic_with_a_user_only=lambda request: _basic(request) == "user:owner-token",
-    basic_with_the_token_alone_only=lambda request: _basic(request) == "owner-token",
-    token_as_a_parameter_only=lambda request: (
+    basic_without_a_user=lambda request: _basic(request) == ":owner-token",
+    basic_with_the_token_as_user=lambda request: _basic(request) == "owner-token:",
+    basic_with_a_user=lambda request: _basic(request) == "user:owner-token",
+    basic_without_a_colon=lambda request: _basic(request) == "owner-token",
+    token_as_a_parameter=lambda request: (
         request.authorization in ("Token token=owner-token", 'Token token="owner-token"')
     ),
 )
-FAULTS.grants(
+FAULTS.where(
+    "test_other_scheme_answers_401",
+    as_user("admin"),
+    admin_under_another_scheme=lambda request: request.authorization == "Token admin-token",
+    admin_with_basic_credentials=lambda request: _basic(request).endswith(":admin-token"),
+)
+FAULTS.where(
     "test_token_elsewhere_answers_401",
+    as_user("owner"),
     token_in_the_query=lambda request: "access_token=owner-token" in request.query,
-    token_in_a_cookie=lambda request: "token=owner-token" in request.headers.get("cookie", ""),
-    token_as_api_key=lambda request: request.headers.get("x-api-key") == "owner-token",
+    token_in_a_cookie=lambda request: "token=owner-token" in request.header("Cookie"),
+    token_as_api_key=lambda request: request.header("X-API-Key") == "owner-token",
 )
-FAULTS.changes_request(
+FAULTS.where(
     "test_token_elsewhere_answers_401",
-    token_in_the_body=lambda request: (
-        request.fields.get("access_token") == "owner-token" and request.as_user().set_body(b"{}")
-    ),
+    lambda request: request.as_user().set_body(b"{}"),
+    token_in_the_body=lambda request: request.text("access_token") == "owner-token",
 )
-FAULTS.grants(
+FAULTS.where(
     "test_no_header_replaces_a_token",
-    user_in_a_header_only=lambda request: (
-        not request.authorization and "x-forwarded-user" in request.headers
+    as_user("owner"),
+    user_in_a_header=lambda request: (
+        not request.authorization and request.header("X-Forwarded-User")
     ),
-    this_machine_is_trusted_only=lambda request: "127.0.0.1" in request.headers.values(),
+    this_machine_is_trusted=lambda request: "127.0.0.1" in request.headers.values(),
 )
-FAULTS.changes_answer(
+FAULTS.where(
     "test_scheme_counts_in_any_case",
-    scheme_counts_in_its_case=lambda request, answer: (
-        request.authorization[:1] == "b" and answer.refuse(401)
-    ),
-    scheme_in_capitals_only=lambda request, answer: (
-        request.authorization[:6] == "BEARER" and answer.refuse(401)
-    ),
+    reply(401),
+    scheme_in_lower_case_is_unknown=lambda request: request.authorization.startswith("bearer"),
+    scheme_in_capitals_is_unknown=lambda request: request.authorization.startswith("BEARER"),
 )
-FAULTS.grants_to(
-    "expired",
+FAULTS.where(
     "test_bad_token_answers_401 and expired",
-    expired_token=lambda _: True,
-    expired_token_may_rename_only=lambda request: "name" in request.names,
-    expired_token_may_change_nothing_only=lambda request: request.body == b"{}",
-    expired_token_may_update_the_sibling_only=lambda request: request.is_for("sibling"),
-    expired_token_in_chunks_only=lambda request: request.is_chunked,
+    promote("expired"),
+    expired_token_may_rename=lambda request: "name" in request.names,
+    expired_token_may_change_nothing=lambda request: request.body == b"{}",
+    expired_token_may_update_the_sibling=lambda request: request.is_for("sibling"),
+    expired_token_in_chunks=lambda request: request.is_chunked,
 )
-FAULTS.answers(
+FAULTS.where(
     "test_bad_token_answers_401 and expired",
-    403,
-    expired_token_is_forbidden=lambda request: request.role == "expired",
-    expired_token_is_forbidden_elsewhere_only=lambda request: (
-        request.role == "expired" and request.is_for("foreign")
-    ),
+    reply(403, to="expired"),
+    expired_token_is_forbidden_elsewhere=lambda request: request.is_for("foreign"),
 )
-FAULTS.answers(
+FAULTS.where(
     "test_bad_token_answers_401",
-    400,
+    reply(400, to=""),
     parsed_body_is_judged_before_the_token=lambda request: (
-        not request.role and request.is_json and request.body[:1] != b"{"
+        request.is_json and not request.body.startswith(b"{")
     ),
-    types_are_judged_before_the_token_only=lambda request: (
-        not request.role and _has_a_wrong_type(request)
+    types_are_judged_before_the_token=lambda request: any(
+        not isinstance(value, str) for value in request.fields.values()
     ),
 )
-FAULTS.answers(
+FAULTS.where(
     "test_bad_token_answers_401",
-    404,
-    id_is_judged_before_the_token=lambda request: (
-        not request.role and len(request.id) == 36 and request.id not in request.ids.values()
-    ),
-    long_id_is_judged_before_the_token_only=lambda request: len(request.id) > 255,
+    reply(404, to=""),
+    long_id_is_judged_before_the_token=lambda request: len(request.id) > 255,
 )
-FAULTS.grants(
+FAULTS.where(
     "test_bad_token_answers_401 and unknown",
-    unknown_token_may_change_nothing_only=lambda request: (
-        request.token and not request.role and request.body == b"{}"
+    reply(404, to=""),
+    unknown_token_finds_unknown_ids=lambda request: (
+        request.token and len(request.id) == 36 and not request.has_known_id
     ),
 )
-FAULTS.answers(
+FAULTS.where(
     "test_bad_token_answers_401 and unknown",
-    404,
-    unknown_token_is_told_of_unknown_ids_only=lambda request: (
-        request.token
-        and not request.role
-        and len(request.id) == 36
-        and request.id not in request.ids.values()
-    ),
-)
-FAULTS.changes_answer(
-    "test_bad_token_answers_401 or test_near_token_answers_401",
-    no_challenge=lambda _, answer: answer.drop_header("WWW-Authenticate"),
-    expired_token_gets_no_challenge_only=lambda request, answer: (
-        request.role == "expired" and answer.drop_header("WWW-Authenticate")
-    ),
+    promote(""),
+    unknown_token_may_change_nothing=lambda request: request.token and request.body == b"{}",
 )
 FAULTS.changes_answer(
     "test_bad_token_answers_401 or test_near_token_answers_401",
     401,
-    challenge_of_another_scheme=lambda _, answer: answer.set_header("WWW-Authenticate", "Basic"),
-    bad_token_answers_403=lambda _, answer: answer.refuse(403),
-    bad_token_answers_a_page=lambda request, answer: (
+    no_challenge=lambda _, answer: answer.drop_header("WWW-Authenticate"),
+    expired_token_gets_no_challenge=lambda request, answer: (
+        request.role == "expired" and answer.drop_header("WWW-Authenticate")
+    ),
+    unknown_token_gets_a_page=lambda request, answer: (
         request.token and answer.set_header("Content-Type", "text/html")
     ),
+)
+FAULTS.changes_answer(
+    "test_every_response and challenge",
+    401,
+    challenge_of_another_scheme=lambda _, answer: answer.set_header(
+        "WWW-Authenticate", "Negotiate"
+    ),
+)
+FAULTS.where(
+    "test_two_tokens_give_no_more_than_one",
+    as_user("owner"),
+    second_token_counts_after_a_check_of_the_first=lambda request: (
+        len(request.headers.getall("Authorization", [])) > 1 and request.role == "reader"
+    ),
+)
+FAULTS.where(
+    "test_two_tokens_give_no_more_than_one",
+    reply(500),
+    two_tokens_fail=lambda request: len(request.headers.getall("Authorization", [])) > 1,
 )
 
 
 @FAULTS.before("test_answer_does_not_depend_on_what_came_before")
 def connection_remembers_the_token(request: Request) -> None:
-    who = request.memory.setdefault(request.connection, request.role)
-    if who and not request.authorization:
-        request.as_user(who)
+    user = request.memory.setdefault(request.connection, request.role)
+    if user and not request.authorization:
+        request.as_user(user)
 
 
 @FAULTS.before("test_answer_does_not_depend_on_what_came_before")
-def last_token_counts_for_the_next_request_only(request: Request) -> None:
-    before, request.memory["last"] = request.memory.get("last"), request.role
-    if before and not request.authorization:
-        request.as_user(before)
-
-
-FAULTS.grants(
-    "test_near_token_answers_401",
-    "admin",
-    admin_token_with_a_suffix_only=lambda request: request.token.startswith("admin-token"),
-)
-FAULTS.grants(
-    "test_near_token_answers_401",
-    "reader",
-    reader_token_in_other_case_only=lambda request: request.token.lower() == "reader-token",
-)
-FAULTS.grants(
-    "test_other_scheme_answers_401",
-    "admin",
-    admin_under_another_scheme_only=lambda request: request.authorization == "Token admin-token",
-    admin_with_basic_credentials_only=lambda request: _basic(request).endswith(":admin-token"),
-)
-FAULTS.changes_request(
-    "test_bad_token_answers_401 and missing",
-    missing_token_of_a_browser_is_shown_a_page_only=lambda request: (
-        not request.authorization
-        and "text/html" in request.headers.get("accept", "")
-        and Answer(302, b"", Location="/login")
-    ),
-)
-FAULTS.answers(
-    "test_bad_token_answers_401 and expired",
-    404,
-    expired_token_is_told_of_unknown_ids_only=lambda request: (
-        request.role == "expired" and request.id not in request.ids.values()
-    ),
-)
-FAULTS.answers(
-    "test_bad_token_answers_401 and expired",
-    400,
-    expired_token_is_judged_after_the_types_only=lambda request: (
-        request.role == "expired" and _has_a_wrong_type(request)
-    ),
-)
-FAULTS.grants(
-    "test_two_tokens_give_no_more_than_one",
-    two_tokens_are_the_owners=lambda request: len(request.authorizations) > 1,
-    second_token_counts_after_a_check_of_the_first=lambda request: (
-        len(request.authorizations) > 1
-        and request.authorizations[0] == f"Bearer {request.tokens['reader']}"
-    ),
-)
-FAULTS.answers(
-    "test_two_tokens_give_no_more_than_one",
-    500,
-    two_tokens_fail_only=lambda request: len(request.authorizations) > 1,
-)
-FAULTS.changes_answer(
-    "test_every_response and challenge",
-    401,
-    challenge_is_another_one_only=lambda _, answer: answer.set_header(
-        "WWW-Authenticate", "Negotiate"
-    ),
-)
+def last_token_counts_for_the_next_request(request: Request) -> None:
+    user = request.previous("role", request.role)
+    if user and not request.authorization:
+        request.as_user(user)

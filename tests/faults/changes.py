@@ -4,52 +4,38 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.faults.backend import (
-    After,
-    Answer,
-    Before,
-    Change,
-    OnTheWire,
-    Request,
-    accepted,
-    refused,
-    result,
-)
+from tests.faults.backend import After, Before, Change, result
+from tests.faults.messages import Answer, Request, accepted, refused
+from tests.faults.relay import OnTheWire
 
 Condition = Callable[[Request], Any]
 
 
 @dataclass(frozen=True)
 class NamedChange(Change):
-    """A named change, and the promises of which at least one must break."""
+    """A named change, and the promises of which it must break at least one."""
 
     name: str = ""
-    family: str = ""
     promises: str = ""  # an expression for -k; if it selects one promise, this shows its need
 
 
 class Changes(dict[str, NamedChange]):
-    """The changed backends of one family, by name.
+    """Changed backends by name.
 
-    The decorators `before`, `after` and `on_the_wire` add the function that they decorate; the
-    other methods add one backend for each keyword argument.
+    The decorators `before`, `after` and `on_the_wire` add the function that they decorate. Each
+    other method adds one backend for each keyword argument.
     """
-
-    def __init__(self, family: str) -> None:
-        """Start an empty table."""
-        super().__init__()
-        self.family = family
 
     def before(self, promises: str = "") -> Callable[[Before], Before]:
         """Change a request before the mock sees it, or answer instead of the mock."""
         return self._decorator(promises, "before")
 
     def after(self, promises: str = "") -> Callable[[After], After]:
-        """Change the mock's answer."""
+        """Change the mock's response."""
         return self._decorator(promises, "after")
 
     def on_the_wire(self, promises: str = "") -> Callable[[OnTheWire], OnTheWire]:
-        """Change the bytes that are sent."""
+        """Change the bytes of the mock's response."""
         return self._decorator(promises, "on_the_wire")
 
     def changes_request(self, promises: str, **changes: Before) -> None:
@@ -57,48 +43,8 @@ class Changes(dict[str, NamedChange]):
         for name, change in changes.items():
             self.add(name, promises, before=change)
 
-    def grants(self, promises: str, user: str = "owner", /, **conditions: Condition) -> None:
-        """Treat the request as another user's where the condition holds."""
-        for name, condition in conditions.items():
-
-            def change(request: Request, condition: Condition = condition) -> None:
-                if condition(request):
-                    request.as_user(user)
-
-            self.add(name, promises, before=change)
-
-    def grants_to(self, role: str, promises: str, /, **conditions: Condition) -> None:
-        """Treat a user's request as the owner's where the condition holds."""
-        for name, condition in conditions.items():
-
-            def is_granted(request: Request, condition: Condition = condition) -> object:
-                return request.role == role and condition(request)
-
-            self.grants(promises, **{name: is_granted})
-
-    def takes_id_for(self, promises: str, role: str, /, **conditions: Condition) -> None:
-        """Treat the id as that of another configuration where the condition holds."""
-        for name, condition in conditions.items():
-
-            def change(request: Request, condition: Condition = condition) -> None:
-                if condition(request):
-                    request.for_id(request.ids[role])
-
-            self.add(name, promises, before=change)
-
-    def answers(self, promises: str, status: int, /, **conditions: Condition) -> None:
-        """Answer instead of the mock where the condition holds."""
-        for name, condition in conditions.items():
-
-            def change(request: Request, condition: Condition = condition) -> Answer | None:
-                if not condition(request):
-                    return None
-                return accepted(request) if status == 200 else refused(status)
-
-            self.add(name, promises, before=change)
-
     def changes_answer(self, promises: str, status: int = 0, /, **changes: After) -> None:
-        """Change answers, of one status or of all, as `after` does."""
+        """Change the responses with this status, or all responses, as `after` does."""
         for name, change in changes.items():
 
             def change_some(request: Request, answer: Answer, change: After = change) -> object:
@@ -106,30 +52,39 @@ class Changes(dict[str, NamedChange]):
 
             self.add(name, promises, after=change_some)
 
-    def accepts(self, promises: str, **conditions: Condition) -> None:
-        """Answer 200 in place of a 4xx for the body or the id where the condition holds."""
+    def where(self, promises: str, change: Before, /, **conditions: Condition) -> None:
+        """Make the same change of each request for which the condition holds."""
         for name, condition in conditions.items():
 
-            def change(request: Request, answer: Answer, condition: Condition = condition) -> None:
+            def change_some(request: Request, condition: Condition = condition) -> object:
+                return change(request) if condition(request) else None
+
+            self.add(name, promises, before=change_some)
+
+    def accepts(self, promises: str, **conditions: Condition) -> None:
+        """Answer 200 to a body or an id that the mock refuses, where the condition holds."""
+        for name, condition in conditions.items():
+
+            def accept(request: Request, answer: Answer, condition: Condition = condition) -> None:
                 if answer.status in (400, 404, 413, 415) and condition(request):
                     answer.accept(request)
 
-            self.add(f"accepts_{name}", promises, after=change)
+            self.add(f"accepts_{name}", promises, after=accept)
 
     def refuses(self, promises: str, status: int = 400, /, **conditions: Condition) -> None:
-        """Answer `status` in place of the mock's answer where the condition holds."""
+        """Replace the status of the mock's response where the condition holds."""
         for name, condition in conditions.items():
 
-            def change(request: Request, answer: Answer, condition: Condition = condition) -> None:
+            def refuse(request: Request, answer: Answer, condition: Condition = condition) -> None:
                 if answer.status not in (401, 405) and condition(request):
                     answer.refuse(status)
 
-            self.add(f"answers_{status}_{name}", promises, after=change)
+            self.add(f"answers_{status}_{name}", promises, after=refuse)
 
     def add(self, name: str, promises: str, **functions: Any) -> None:
-        """Add a backend that is made of one function or more."""
+        """Add a backend that is made of one or more functions."""
         assert name not in self, f"{name} is defined twice"
-        self[name] = NamedChange(name=name, family=self.family, promises=promises, **functions)
+        self[name] = NamedChange(name=name, promises=promises, **functions)
 
     def _decorator(self, promises: str, kind: str) -> Callable[[Any], Any]:
         def add(change: Any) -> Any:
@@ -139,9 +94,35 @@ class Changes(dict[str, NamedChange]):
         return add
 
 
-def together(name: str, *tables: Iterable[NamedChange]) -> NamedChange:
-    """Return one change that makes all changes of the tables, in their order."""
-    changes = [change for table in tables for change in table]
+def as_user(role: str) -> Before:
+    """Return a change that treats a request as another user's."""
+    return lambda request: request.as_user(role)
+
+
+def promote(role: str) -> Before:
+    """Return a change that treats a user's requests as the owner's."""
+    return lambda request: request.role == role and request.as_user("owner")
+
+
+def for_configuration(role: str) -> Before:
+    """Return a change that treats the id as that of another configuration."""
+    return lambda request: request.for_id(request.ids[role])
+
+
+def reply(status: int, to: str | None = None) -> Before:
+    """Return a change that answers instead of the mock, to one user or to all."""
+
+    def change(request: Request) -> Answer | None:
+        if to not in (None, request.role):
+            return None
+        return accepted(request) if status == 200 else refused(status)
+
+    return change
+
+
+def together(name: str, changes: Iterable[NamedChange]) -> NamedChange:
+    """Return one change that makes all these changes, in their order."""
+    changes = list(changes)
 
     async def before(request: Request) -> Answer | None:
         for change in changes:

@@ -1,6 +1,6 @@
-"""A process that has imported and collected the contract tests; each run is a fork of it.
+"""A process that imports and collects the contract tests once, and forks for each run.
 
-Importing and collecting takes seconds, and most runs need tenths of a second.
+Importing and collecting takes seconds; most runs take tenths of a second.
 """
 
 import argparse
@@ -21,19 +21,19 @@ CONTRACT_TESTS = Path(__file__).parents[1] / "contract"
 
 @dataclass(frozen=True)
 class Job:
-    """A requested run of the contract tests."""
+    """A run of the contract tests to make."""
 
-    change: str  # the name of a changed mock to serve; if empty, the options name a backend
-    options: tuple[str, ...]  # those of scripts/contract
+    change: str  # the change of the mock to serve; if empty, the options contain a URL
+    options: tuple[str, ...]  # of scripts/contract
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
     is_brief: bool = False  # the run ends at the first finding
 
 
 def serve(jobs: Connection) -> None:
-    """Run each job until the other side closes the connection.
+    """Serve requests until the other side closes the connection.
 
-    Answer a job with status, output and verdict, and a list of expressions for `-k` with the names
-    of the promises that each selects.
+    For a `Job`, send its exit status, output and verdict. For a list of expressions for `-k`, send
+    the names of the promises that each expression selects.
     """
     sys.path.insert(0, str(CONTRACT_TESTS))
     from tests.faults import imports  # noqa: F401 - before the forks
@@ -54,8 +54,8 @@ class _Forks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
-        """Fork for every job; in the fork, go on to the tests."""
-        gc.freeze()  # what a fork inherits is not its garbage
+        """Fork for every job; the fork continues with the tests."""
+        gc.freeze()  # forks need not collect the objects that they inherit
         while True:
             try:
                 job = self._jobs.recv()
@@ -74,7 +74,7 @@ class _Forks:
                 self._jobs.send((-1, f"the run's process ended with {status}", {}))
 
     def _begin(self, session: pytest.Session, job: Job) -> None:
-        """Configure the session again, for the job's options and environment."""
+        """Configure the session again, with the options and the environment of the job."""
         sys.stdout = sys.stderr = self._output
         options = [*job.options]
         os.environ.update(job.variables)
@@ -99,8 +99,9 @@ class _Forks:
         config.hook.pytest_collection_finish(session=session)
 
     def _serve(self, change: str) -> list[str]:
-        """Serve the changed mock until the process ends; return the options for it."""
-        from tests.faults.backend import environment, serving
+        """Serve the changed mock until the process ends, and return the options that name it."""
+        from scripts.contract import environment
+        from tests.faults.backend import serving
         from tests.faults.imports import CHANGES
 
         self._serving = serving(CHANGES[change])
@@ -109,12 +110,12 @@ class _Forks:
         return ["--backend-url", mock.base_url, "--id", mock.ids["main"]]
 
     def pytest_contract_verdict(self, verdict: dict[str, Any]) -> None:
-        """Take the verdict."""
+        """Keep the verdict."""
         self._verdict = verdict
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Any:
-        """In a fork, send the result and end the process, with all servers and threads in it."""
+        """In a fork, send the result and end the process with all its servers and threads."""
         result = yield
         if self._is_fork:
             self._jobs.send((int(session.exitstatus), self._output.getvalue(), self._verdict))

@@ -1,4 +1,4 @@
-"""Run the contract tests against a backend."""
+"""Run the contract tests against a backend and return the verdict."""
 
 import multiprocessing
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ KEPT, BROKEN, NO_VERDICT = 0, 1, 2
 
 @dataclass
 class Judgement:
-    """The contract tests' judgement of a backend."""
+    """The result of one run of the contract tests."""
 
     status: int
     output: str
@@ -33,7 +33,7 @@ class Judgement:
         return sorted(finding["id"] for finding in self.findings)
 
     def promise(self, name: str) -> dict[str, Any]:
-        """Return what the verdict says about a promise."""
+        """Return the entry of a promise in the verdict."""
         promises = {promise["name"]: promise for promise in self.verdict["promises"]}
         promise: dict[str, Any] = promises[name]
         return promise
@@ -42,9 +42,9 @@ class Judgement:
 def judge(
     change: NamedChange, *options: str, promises: str = "", is_brief: bool = False
 ) -> Judgement:
-    """Return the contract tests' judgement of the mock with a change.
+    """Run the contract tests against the mock with a change.
 
-    `promises` selects some of them, as `-k` does; a brief run ends at the first finding.
+    `promises` is an expression for `-k`. A brief run ends at the first finding.
     """
     return _run(forks.Job(change.name, _options(promises, options), is_brief=is_brief))
 
@@ -52,7 +52,7 @@ def judge(
 def judge_url(
     url: str, variables: Mapping[str, str], *options: str, promises: str = ""
 ) -> Judgement:
-    """Return the contract tests' judgement of the backend at a URL."""
+    """Run the contract tests against the backend at a URL."""
     backend = ["--backend-url", url]
     if "FLASHBACK_AI_LLM_ID" in variables:
         backend += ["--id", variables["FLASHBACK_AI_LLM_ID"]]
@@ -80,9 +80,9 @@ def _run(job: forks.Job) -> Judgement:
 
 @cache
 def _process() -> Connection:
-    """Start the process that makes the runs; it ends with this one."""
+    """Start the process that makes the runs, which ends with this process."""
     here, there = multiprocessing.Pipe()
-    # Not a fork of this process, which may have threads.
+    # Spawned, because a fork of this process would inherit its threads.
     target = multiprocessing.get_context("spawn").Process
     target(target=forks.serve, args=(there,), daemon=True).start()
     there.close()

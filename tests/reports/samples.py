@@ -1,6 +1,6 @@
 """Sample verdicts, one for each result."""
 
-from functools import cache
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +29,16 @@ VARIABLES = {  # by the promise that is not tested without it
 }
 
 
-@cache
-def _text() -> str:
-    return Path(__file__).with_name("broken.yaml").read_text("utf-8")
+BROKEN: Verdict = yaml.safe_load(Path(__file__).with_name("broken.yaml").read_text("utf-8"))
 
 
 def broken() -> Verdict:
-    """Return a run with six findings (access, header, length, bytes, size, crash) and a note."""
-    verdict: Verdict = yaml.load(_text(), yaml.CSafeLoader)
-    return verdict
+    """Return a verdict with six findings and a note."""
+    return copy.deepcopy(BROKEN)
 
 
 def kept() -> Verdict:
-    """Return a run without findings."""
+    """Return a verdict without findings."""
     verdict = broken() | {"result": "kept", "exit_status": 0, "findings": []}
     for promise in verdict["promises"]:
         promise |= {"outcome": "kept", "findings": []}
@@ -49,7 +46,7 @@ def kept() -> Verdict:
 
 
 def accepted() -> Verdict:
-    """Return a run whose only finding is an accepted deviation."""
+    """Return a verdict whose only finding is an accepted deviation."""
     [finding, *_] = broken()["findings"]
     finding |= {"severity": "accepted", "decides": False, "accepted": DEVIATION}
     verdict = kept() | {"result": "kept except for accepted deviations", "findings": [finding]}
@@ -60,7 +57,7 @@ def accepted() -> Verdict:
 
 
 def no_verdict() -> Verdict:
-    """Return a run that could not judge the backend."""
+    """Return the verdict of a run that could not judge the backend."""
     verdict = kept() | {
         "result": "no verdict",
         "exit_status": 2,
@@ -74,7 +71,7 @@ def no_verdict() -> Verdict:
 
 
 def not_tested() -> Verdict:
-    """Return a run without most variables, which --require-all turns red."""
+    """Return the verdict of a run with --require-all and without most variables."""
     reason = "7 promises were not tested, and --require-all is set."
     verdict = kept() | {"exit_status": 1, "reason": reason}
     verdict["selection"]["require_all"] = True

@@ -19,7 +19,7 @@ def printed(verdict: Verdict, width: int = 0) -> str:
 
 
 def test_findings_come_first_and_the_result_last() -> None:
-    """The first line is the first finding, the last one the result with its counts."""
+    """The output begins with the first finding and ends with the result and its counts."""
     lines = printed(broken()).strip().splitlines()
     assert lines[0] == "1. A member with READ updated the configuration"
     findings = "6 findings (1 page, 1 vendor, 4 ours)"
@@ -27,7 +27,7 @@ def test_findings_come_first_and_the_result_last() -> None:
 
 
 def test_finding_is_complete() -> None:
-    """A finding shows what was sent, expected and got, its clause, count, id and a curl line."""
+    """A finding shows the request, both responses, the clause, the id and a curl line."""
     first = printed(broken()).strip().partition("\n\n")[0]
     clause = "access-levels (vendor), openapi.yaml line 74: `READ` is read-only; updating needs"
     assert first.splitlines()[1:] == [
@@ -43,7 +43,7 @@ def test_finding_is_complete() -> None:
 
 
 def test_terminal_wraps_words_but_not_curl_lines() -> None:
-    """In a narrow terminal words are wrapped under each other; a curl line stays pasteable."""
+    """A narrow terminal wraps words, but leaves a curl line whole so that it can be pasted."""
     lines = printed(broken(), width=72).splitlines()
     commands = [line for line in lines if line.startswith("curl ")]
     assert commands == [f["examples"][0]["curl"] for f in broken()["findings"] if f["examples"]]
@@ -52,7 +52,7 @@ def test_terminal_wraps_words_but_not_curl_lines() -> None:
 
 
 def test_missing_variables_are_named_once() -> None:
-    """Each variable that would allow more tests is named once, after everything else."""
+    """The end of the output names each missing variable once."""
     text = printed(not_tested())
     for variable in not_tested()["missing_variables"]:
         assert text.count(variable["name"]) == 1
@@ -62,13 +62,13 @@ def test_missing_variables_are_named_once() -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_no_report_claims_more_than_was_tested(name: str) -> None:
-    """Only a run that tested everything says, without reservation, that the contract is kept."""
+    """The output says without reservation that the contract is kept if everything was tested."""
     verdict = ALL[name]()
     assert ("The contract is kept:" in printed(verdict)) == (name == "kept")
 
 
 def test_headline_names_exceptions_and_limits() -> None:
-    """Accepted deviations, untested promises and a selection are part of the result."""
+    """The headline mentions accepted deviations, untested promises and a selection."""
     assert words.headline(accepted()) == "The contract is kept except for 1 accepted deviation"
     untested = not_tested() | {"exit_status": 0}
     assert words.headline(untested) == "The contract is kept, as far as it was tested"
@@ -79,7 +79,7 @@ def test_headline_names_exceptions_and_limits() -> None:
 
 
 def test_result_of_again_is_counted() -> None:
-    """With --again the summary says what was fixed, what is still broken, and what is flaky."""
+    """With --again the output counts the fixed, the still broken and the flaky promises."""
     verdict = broken()
     verdict["selection"]["again"] = True
     states = ["fixed", "fixed", "still broken", "flaky"]
@@ -99,7 +99,7 @@ def test_backend_cannot_control_the_terminal() -> None:
 
 
 def test_progress_in_a_log_names_each_family_once() -> None:
-    """A log gets one line for each family, and nothing that would need redrawing."""
+    """A log gets one line for each family, without control sequences."""
     file = io.StringIO()
     with Progress(Console(file=file), 3) as progress:
         progress.update("Access", 0, 10)
@@ -109,7 +109,7 @@ def test_progress_in_a_log_names_each_family_once() -> None:
 
 
 def test_progress_in_a_terminal_shows_family_and_requests() -> None:
-    """A terminal shows the family, the promises done and the requests, and is left clean."""
+    """A terminal shows the family, the finished promises and the requests, then clears the line."""
     file = io.StringIO()
     terminal = Console(file=file, force_terminal=True, width=100)
     with Progress(terminal, 3) as progress:
@@ -120,7 +120,7 @@ def test_progress_in_a_terminal_shows_family_and_requests() -> None:
 
 
 def test_no_verdict_shows_reason_and_remedy() -> None:
-    """Without a verdict the output says only why, and what to do."""
+    """Without a verdict the output contains only the reason and the remedy."""
     lines = printed(no_verdict()).strip().splitlines()
     assert lines == [
         "2 requests in 8.2 s, seed 42",

@@ -28,7 +28,7 @@ HOSTILE = (
 
 @pytest.fixture
 def hostile() -> Verdict:
-    """A verdict with texts that a hostile backend could send."""
+    """Return a verdict with texts that a hostile backend could send."""
     verdict = broken()
     for finding in verdict["findings"]:
         finding |= {"title": HOSTILE, "got": HOSTILE}
@@ -37,17 +37,8 @@ def hostile() -> Verdict:
     return verdict
 
 
-@pytest.mark.parametrize("make", ALL.values(), ids=ALL)
-def test_sample_is_valid(root: Path, make: Callable[[], Verdict]) -> None:
-    """The sample verdicts conform to docs/verdict.schema.json."""
-    schema = json.loads((root / "docs" / "verdict.schema.json").read_text("utf-8"))
-    jsonschema_rs.validator_for(schema).validate(make())
-
-
-def test_schema_is_strict(root: Path) -> None:
-    """Every object of the verdict refuses a field that the schema does not have."""
-    schema = json.loads((root / "docs" / "verdict.schema.json").read_text("utf-8"))
-    validator = jsonschema_rs.validator_for(schema)
+def test_schema_is_strict(schema: jsonschema_rs.Draft202012Validator) -> None:
+    """The schema allows no unknown field in any object of the verdict."""
     verdict = broken()
     paths: list[list[Any]] = [[], ["contract"], ["backend"], ["selection"], ["counts"]]
     paths += [["promises", 0], ["findings", 0], ["findings", 0, "clause"]]
@@ -58,12 +49,15 @@ def test_schema_is_strict(root: Path) -> None:
         for step in path:
             target = target[step]
         target["token"] = "x"
-        assert not validator.is_valid(changed), path
+        assert not schema.is_valid(changed), path
 
 
 @pytest.mark.parametrize("make", ALL.values(), ids=ALL)
-def test_all_files_are_written(tmp_path: Path, make: Callable[[], Verdict]) -> None:
-    """All files are written for every verdict; the JSON contains it unchanged."""
+def test_all_files_are_written(
+    tmp_path: Path, schema: jsonschema_rs.Draft202012Validator, make: Callable[[], Verdict]
+) -> None:
+    """Every verdict is written to all files, and verdict.json conforms to its schema."""
+    schema.validate(make())
     reports.write(make(), tmp_path / "reports")
     written = {file.name for file in (tmp_path / "reports").iterdir()}
     assert written == set(FILES)
@@ -71,7 +65,7 @@ def test_all_files_are_written(tmp_path: Path, make: Callable[[], Verdict]) -> N
 
 
 def test_hostile_texts_can_be_written(tmp_path: Path, hostile: Verdict) -> None:
-    """Lone surrogates and control characters are escaped, so that every file can be read."""
+    """Every file escapes lone surrogates and control characters."""
     reports.write(hostile, tmp_path)
     for name in FILES:
         text = (tmp_path / name).read_text("utf-8")
@@ -96,7 +90,7 @@ def test_junit_has_a_case_for_each_promise() -> None:
 
 
 def test_junit_fails_for_findings_that_fail_the_run() -> None:
-    """A finding that fails the run is a failure with its curl line; any other is skipped."""
+    """A finding that fails the run is a failure with a curl line; any other is skipped."""
     suite = suite_of(broken())
     failures = suite.findall("testcase/failure")
     assert suite.get("failures") == str(len(failures)) == "5"
@@ -107,7 +101,7 @@ def test_junit_fails_for_findings_that_fail_the_run() -> None:
 
 
 def test_junit_of_untested_promises() -> None:
-    """An untested promise is skipped, or an error with --require-all."""
+    """An untested promise is an error with --require-all, and skipped without it."""
     verdict = not_tested()
     assert suite_of(verdict).get("errors") == "7"
     verdict["selection"]["require_all"] = False
@@ -116,7 +110,7 @@ def test_junit_of_untested_promises() -> None:
 
 
 def test_junit_without_verdict_is_an_error() -> None:
-    """No verdict is an error with its reason and remedy, never an empty green suite."""
+    """A run without a verdict has one error, with the reason and the remedy."""
     verdict = no_verdict()
     suite = suite_of(verdict)
     (error,) = suite.findall("testcase/error")
@@ -125,14 +119,14 @@ def test_junit_without_verdict_is_an_error() -> None:
 
 
 def test_accepted_deviation_is_not_shown_as_passed() -> None:
-    """An accepted deviation is skipped, with its title."""
+    """An accepted deviation is a skipped test case with the title of the finding."""
     (skipped,) = suite_of(ALL["accepted"]()).findall("testcase/skipped")
     message = "accepted deviation: A member with READ updated the configuration"
     assert skipped.get("message") == message
 
 
 def test_annotations_have_a_level() -> None:
-    """A finding that fails the run is an error, any other a warning, and a note a notice."""
+    """A finding that fails the run is an error, any other finding a warning, a note a notice."""
     lines = github.annotations(broken()).splitlines()
     assert [line.partition(" ")[0] for line in lines] == ["::error"] * 5 + ["::warning", "::notice"]
     assert lines[2].startswith(
@@ -142,14 +136,14 @@ def test_annotations_have_a_level() -> None:
 
 
 def test_no_verdict_is_an_annotation() -> None:
-    """A missing verdict, or a required promise that was not tested, is an error with its reason."""
+    """A missing verdict or an untested required promise is an error with its reason."""
     assert github.annotations(no_verdict()).startswith("::error title=No verdict::GET and PUT are")
     untested = github.annotations(not_tested())
     assert untested.startswith("::error title=Not all promises were tested::7 promises")
 
 
 def test_annotations_are_limited() -> None:
-    """GitHub shows ten annotations per level: the ten most serious are printed."""
+    """Only the ten most serious findings are printed, because GitHub shows no more."""
     verdict = broken()
     first = verdict["findings"][0]
     verdict["findings"] = [{**first, "title": f"number {number}"} for number in range(30)]
@@ -159,7 +153,7 @@ def test_annotations_are_limited() -> None:
 
 
 def test_backend_text_is_not_a_workflow_command(hostile: Verdict) -> None:
-    """A line break in a text does not begin another command, nor does an escaped one."""
+    """A line break in a text, plain or percent-encoded, starts no other command."""
     lines = github.annotations(hostile).splitlines()
     assert len(lines) == len(hostile["findings"])
     assert all(re.match("::(error|warning|notice) title=[^,:]*::", line) for line in lines)
@@ -167,7 +161,7 @@ def test_backend_text_is_not_a_workflow_command(hostile: Verdict) -> None:
 
 
 def test_annotations_as_a_command(root: Path, tmp_path: Path) -> None:
-    """`python -m reports` prints the annotations, or says what is wrong with the file."""
+    """`python -m reports` prints the annotations, or an error if the file is missing."""
 
     def run(file: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -187,7 +181,7 @@ def test_annotations_as_a_command(root: Path, tmp_path: Path) -> None:
 
 
 def test_markdown_shows_findings_as_cards() -> None:
-    """The summary has the result, a table of sources, and each finding with its curl line."""
+    """The summary shows the result, a table of sources, and each finding with a curl line."""
     html = MarkdownIt().enable("table").render(render("verdict.md", broken()))
     assert "<h2>The contract is broken</h2>" in html
     assert html.count("<h3>") == len(broken()["findings"])
@@ -197,7 +191,7 @@ def test_markdown_shows_findings_as_cards() -> None:
 
 
 def test_markdown_of_every_verdict_has_its_result() -> None:
-    """No verdict, missing variables and reasons are in the summary."""
+    """The summary shows missing variables, reasons and remedies."""
     html = MarkdownIt().render(render("verdict.md", not_tested()))
     assert "<h2>Not all promises were tested</h2>" in html
     assert "<code>FLASHBACK_READER_TOKEN</code>: a token of a member with READ" in html

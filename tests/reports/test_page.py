@@ -1,4 +1,4 @@
-"""The verdict page in a real browser: it works, logs nothing and is accessible."""
+"""The page of the verdict, in a real browser."""
 
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -18,7 +18,7 @@ Open = Callable[[Verdict], Page]
 
 @pytest.fixture
 def context(browser: Browser, request: pytest.FixtureRequest) -> Generator[BrowserContext]:
-    """A window; the optional parameter is its width and color scheme."""
+    """Yield a browser window; the optional parameter is its width and color scheme."""
     width, scheme = getattr(request, "param", SCREENS[0])
     with browser.new_context(
         viewport={"width": width, "height": 844},
@@ -32,7 +32,7 @@ def context(browser: Browser, request: pytest.FixtureRequest) -> Generator[Brows
 
 @pytest.fixture
 def show(context: BrowserContext, tmp_path: Path) -> Generator[Open]:
-    """Open the page of a verdict; it must log nothing and request nothing but itself."""
+    """Open the page of a verdict, and check that it logs nothing and requests only itself."""
     logged: list[str] = []
     requested: set[str] = set()
 
@@ -54,7 +54,7 @@ def show(context: BrowserContext, tmp_path: Path) -> Generator[Open]:
 @pytest.mark.parametrize("context", SCREENS, indirect=True, ids=str)
 @pytest.mark.parametrize("make", ALL.values(), ids=ALL)
 def test_page_is_accessible(show: Open, make: Callable[[], Verdict]) -> None:
-    """Axe finds nothing, in light, and in dark on a phone, with everything expanded."""
+    """Axe finds no violation on a light desktop and on a dark phone, with everything expanded."""
     page = show(make())
     page.evaluate("for (const item of document.querySelectorAll('details')) item.open = true")
     found = Axe().run(page, options={"resultTypes": ["violations"]})
@@ -76,7 +76,7 @@ def test_result_is_on_the_first_screen(show: Open) -> None:
 
 
 def test_finding_is_a_card(show: Open) -> None:
-    """A card shows what was sent, expected and got, the clause with its line, name and id."""
+    """A card shows the request, both responses, the clause with its line, and the id."""
     page = show(broken())
     assert page.get_by_role("article").count() == len(broken()["findings"])
     card = page.get_by_role("article").filter(has_text="8,193 characters was accepted")
@@ -93,7 +93,7 @@ def test_finding_is_a_card(show: Open) -> None:
 
 
 def test_curl_line_can_be_copied(show: Open) -> None:
-    """The button copies the whole line, and says that it did."""
+    """The button copies the whole line and confirms it."""
     page = show(broken())
     button = page.get_by_role("article").first.get_by_label("Copy the curl command").first
     button.click()
@@ -129,7 +129,7 @@ def test_filter_finds_promises(show: Open) -> None:
 
 
 def test_filter_opens_families(show: Open) -> None:
-    """Families are collapsed if every promise is kept; a match expands them."""
+    """A family without broken promises is collapsed until the filter matches."""
     page = show(kept())
     promises = page.locator("#promises li").filter(visible=True)
     expect(promises).to_have_count(0)
@@ -138,7 +138,7 @@ def test_filter_opens_families(show: Open) -> None:
 
 
 def test_link_leads_to_the_finding(show: Open) -> None:
-    """A promise links to its findings, for any characters in their ids."""
+    """A promise links to its findings, with any characters in their ids."""
     page = show(broken())
     page.locator("#promises").get_by_role("link", name="No response to a body").click()
     expect(page.locator("article:target")).to_contain_text("No response to a body over the limit")
@@ -147,7 +147,7 @@ def test_link_leads_to_the_finding(show: Open) -> None:
 
 
 def test_untested_promises_have_a_reason(show: Open) -> None:
-    """Untested promises are listed by reason."""
+    """Untested promises are grouped by reason."""
     section = show(not_tested()).locator("#not-tested")
     group = section.locator("details").filter(has_text="set FLASHBACK_READER_TOKEN")
     expect(group.locator("summary")).to_contain_text("a token of a member with READ 1 promise")
@@ -187,7 +187,7 @@ def test_page_works_without_scripts(browser: Browser, tmp_path: Path) -> None:
 
 
 def test_policy_allows_nothing_else(context: BrowserContext, tmp_path: Path) -> None:
-    """An injected script would not run: only the page's own script is allowed, by its hash."""
+    """An injected script does not run, because the policy allows one script by its hash."""
     file = tmp_path / "verdict.html"
     text = rendering.page(kept()).replace("</main>", "<script>document.title = 'x'</script></main>")
     file.write_text(text, "utf-8")

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from support.exchange import Request
 
 LONGEST_BODY = 2000  # characters that are still readable on one line
-SHORTENED = re.compile(r'(\S+?)("?…)')  # text that ends before its end
+SHORTENED = re.compile('"?…')  # the end of text that is cut
 LEAST = 4  # characters that reveal something of a token
 
 
@@ -50,16 +50,20 @@ class Redactor:
     def redact(self, text: str) -> str:
         """Return the text without any secret."""
         text = self._pattern.sub(lambda found: self._expressions[found[0]], text)
-        return SHORTENED.sub(self._without_start_of_secret, text)
+        kept: list[str] = []
+        end = 0
+        for cut in SHORTENED.finditer(text):
+            kept.append(self._without_start_of_secret(text[end : cut.start()]))
+            end = cut.start()
+        return "".join([*kept, text[end:]])
 
-    def _without_start_of_secret(self, found: re.Match[str]) -> str:
-        """Return shortened text without the part of a secret at its end."""
-        word = found[1]
-        for start in range(len(word) - LEAST + 1):
-            part = word[start:]
-            if any(secret.startswith(part) for secret in self._expressions):
-                return word[:start] + found[2]
-        return found[0]
+    def _without_start_of_secret(self, text: str) -> str:
+        """Return the text without the start of a secret at its end."""
+        for secret in self._expressions:
+            for size in range(len(secret), LEAST - 1, -1):
+                if text.endswith(secret[:size]):
+                    return text[:-size]
+        return text
 
     def redact_bytes(self, octets: bytes) -> bytes:
         """Return the octets without any secret."""

@@ -7,7 +7,9 @@ from typing import Any
 from support import contract
 from support.exchange import Request, Response
 from support.rule import Breach
-from support.words import of_value
+from support.words import of_value, shortened
+
+LONGEST_MESSAGE = 300  # characters; a message contains the value
 
 
 def breaches(request: Request, response: Response) -> Iterator[Breach]:
@@ -67,7 +69,8 @@ def _schema(clause: str, documented: contract.Documented, response: Response) ->
         field = str(error.instance_path[-1]) if error.instance_path else "body"
         kind = f"{field}-{error.kind.name}"
         subject = f"`{field}` of a {response.status}"
-        yield _breach(clause, kind, "invalid", "what the schema says", str(error.message), subject)
+        got = shortened(str(error.message), LONGEST_MESSAGE)
+        yield _breach(clause, kind, "invalid", "what the schema says", got, subject)
 
 
 def _required_headers(documented: contract.Documented, response: Response) -> Iterator[Breach]:

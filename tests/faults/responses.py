@@ -1,0 +1,173 @@
+"""Backends whose responses have the wrong status, headers or body."""
+
+import json
+from typing import Any
+
+from tests.faults.changes import Changes
+from tests.faults.messages import Answer
+from tests.faults.validation import LARGEST_BODY
+
+FAULTS = Changes()
+
+# Statuses
+FAULTS.changes_answer(
+    "test_every_response and statuses",
+    403,
+    forbidden_answers_451=lambda _, answer: answer.set_status(451),
+)
+FAULTS.changes_answer(
+    "test_reader_may_not_update", 403, forbidden_answers_404=lambda _, answer: answer.refuse(404)
+)
+FAULTS.changes_answer(
+    "test_unknown_id_answers_404 or test_every_response",
+    404,
+    unknown_id_answers_410=lambda _, answer: answer.refuse(410),
+    unknown_id_answers_400=lambda _, answer: answer.refuse(400),
+    unknown_id_answers_500_for_keys=lambda request, answer: (
+        "key" in request.names and answer.refuse(500)
+    ),
+)
+FAULTS.changes_answer(
+    "test_member_may_update",
+    200,
+    update_answers_204=lambda _, answer: answer.replace_with(Answer(204, b"")),
+    update_of_nothing_answers_304=lambda request, answer: (
+        request.body == b"{}" and answer.replace_with(Answer(304, b""))
+    ),
+    update_of_the_endpoint_redirects=lambda request, answer: (
+        request.endpoint and answer.replace_with(Answer(303, b"", Location=request.path))
+    ),
+    update_of_the_sibling_answers_201=lambda request, answer: (
+        request.is_for("sibling") and answer.set_status(201)
+    ),
+    update_of_the_secret_answers_202=lambda request, answer: (
+        request.secret and answer.set_status(202)
+    ),
+    expectation_fails=lambda request, answer: request.header("Expect") and answer.refuse(500),
+)
+
+# Bodies and headers of any response
+FAULTS.changes_answer(
+    "test_member_may_update and WRITE or test_every_response",
+    message_is_a_number=lambda _, answer: answer.body and answer.set_fields(message=answer.status),
+    response_has_no_media_type=lambda _, answer: answer.drop_header("Content-Type"),
+    response_is_a_list=lambda _, answer: answer.set_body(b"[" + answer.body + b"]"),
+    response_is_not_json=lambda _, answer: answer.set_body(answer.body.replace(b'"', b"'")),
+    response_has_text_after_it=lambda _, answer: answer.set_body(answer.body + b"\nOK"),
+    response_is_utf_16=lambda _, answer: answer.set_body(answer.body.decode().encode("utf-16")),
+)
+FAULTS.changes_answer(
+    "test_every_response and (success-response or error-response)",
+    success_is_there_twice=lambda _, answer: answer.set_body(
+        answer.body.replace(b"{", b'{"success": true, ', 1)
+    ),
+)
+FAULTS.changes_answer(
+    "test_member_may_update or test_reader_may_not_update",
+    response_to_browsers_is_a_page=lambda request, answer: (
+        "text/html" in request.header("Accept") and answer.set_header("Content-Type", "text/html")
+    ),
+    response_to_curl_is_plain_text=lambda request, answer: (
+        "curl" in request.header("User-Agent") and answer.set_header("Content-Type", "text/plain")
+    ),
+)
+
+# Refusals
+FAULTS.changes_answer(
+    "test_every_response and error-response",
+    400,
+    success_is_true_in_400=lambda _, answer: answer.set_fields(success=True),
+    message_is_a_list_in_400=lambda _, answer: answer.set_fields(message=["no"]),
+    nan_is_in_400=lambda _, answer: answer.set_fields(row=float("nan")),
+)
+FAULTS.changes_answer(
+    "test_every_response and error-response",
+    403,
+    success_is_missing_in_403=lambda _, answer: answer.drop_field("success"),
+    plain_text_in_403=lambda _, answer: answer.set_header("Content-Type", "text/plain"),
+    byte_order_mark_in_403=lambda _, answer: answer.set_body(b"\xef\xbb\xbf" + answer.body),
+)
+FAULTS.changes_answer(
+    "test_every_response and error-response",
+    404,
+    success_is_null_in_404=lambda _, answer: answer.set_fields(success=None),
+    message_is_an_object_in_404=lambda _, answer: answer.set_fields(message={"en": "no"}),
+    fields_are_wrapped_in_404=lambda _, answer: answer.set_body(
+        json.dumps({"data": answer.fields}).encode()
+    ),
+    body_of_404_is_empty=lambda _, answer: answer.set_body(b""),
+)
+FAULTS.changes_answer(
+    "test_body_over_the_limit_is_refused",
+    page_for_an_oversized_body=lambda request, answer: (
+        len(request.body) > LARGEST_BODY and answer.set_header("Content-Type", "text/html")
+    ),
+)
+FAULTS.changes_answer(
+    "test_every_response and internals",
+    400,
+    trace_in_400=lambda _, answer: answer.set_fields(
+        stack='File "/srv/app/main.py", line 3, in put'
+    ),
+)
+FAULTS.changes_answer(
+    "test_every_response and internals",
+    404,
+    query_in_404=lambda _, answer: answer.set_fields(
+        message="SELECT * FROM llm WHERE id = $1: no rows"
+    ),
+)
+FAULTS.changes_answer(
+    "test_name_is_unique_in_its_workspace or test_every_response and internals",
+    error_of_the_database_for_a_taken_name=lambda _, answer: (
+        b"another" in answer.body
+        and answer.set_fields(message="sqlite3.IntegrityError: UNIQUE constraint failed")
+    ),
+)
+
+# Successful updates
+FAULTS.changes_answer(
+    "test_every_response and success-response",
+    200,
+    message_is_an_object_in_200=lambda _, answer: answer.set_fields(message={"en": "done"}),
+    plain_text_in_200=lambda _, answer: answer.set_header("Content-Type", "text/plain"),
+)
+FAULTS.changes_answer(
+    "test_every_response and success-fields",
+    200,
+    success_is_one=lambda _, answer: answer.set_fields(success=1),
+    success_is_false_in_200=lambda _, answer: answer.set_fields(success=False),
+    id_is_missing_for_one_field=lambda request, answer: (
+        len(request.fields) == 1 and answer.drop_field("aiLlmId")
+    ),
+)
+FAULTS.changes_answer(
+    "test_every_response and success-fields or test_member_may_update",
+    200,
+    id_is_named_id=lambda request, answer: answer.drop_field("aiLlmId").set_fields(id=request.id),
+    id_is_in_upper_case=lambda request, answer: answer.set_fields(aiLlmId=request.id.upper()),
+    id_is_the_siblings=lambda request, answer: answer.set_fields(aiLlmId=request.ids["sibling"]),
+    id_is_null_for_no_change=lambda request, answer: (
+        request.body == b"{}" and answer.set_fields(aiLlmId=None)
+    ),
+)
+FAULTS.changes_answer(
+    "test_percent_encoded_id_is_the_same",
+    200,
+    id_is_not_decoded=lambda request, answer: answer.set_fields(aiLlmId=request.path[8:]),
+)
+
+
+def _cut(octets: bytes, transport: Any) -> None:
+    is_marked = b'"cut": true' in octets
+    transport.write(octets[:-1] if is_marked else octets)
+    if is_marked:
+        transport.close()
+
+
+FAULTS.add(
+    "response_is_cut",
+    "test_member_may_update and WRITE",
+    after=lambda request, answer: request.secret and answer.set_fields(cut=True),
+    on_the_wire=_cut,
+)
