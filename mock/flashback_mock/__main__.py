@@ -187,11 +187,7 @@ def _options() -> argparse.Namespace:
     add("command", nargs="?", choices=["rotate-keys"], help=about)
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add("--port", default=4010, type=_port, help="port, 0 for a free one (default: %(default)s)")
-    add(
-        "--store",
-        metavar="WHERE",
-        help="keep the state in a SQLite file, or at a postgresql:// URL",
-    )
+    add("--store", metavar="WHERE", help="keep the state in a file, or at a postgresql:// URL")
     add("--keys", type=Path, metavar="FILE", help="the store's master keys")
     add("--fixtures", type=Path, metavar="FILE", help="initial state, YAML or JSON")
     add("--print-fixtures", action="store_true", help="print the default fixtures and exit")

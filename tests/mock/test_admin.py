@@ -65,6 +65,13 @@ def test_log_can_be_read_searched_and_cleared(
         refused = admin.get(f"requests?last={invalid}")
         assert refused.status_code == 400
         assert refused.json()["message"] == "last: must be a number from 1 to 10000"
+    search_and_wait(admin)
+    assert admin.delete("requests").json() == {"requests": [], "total": 0}
+    assert mock.requests == []
+
+
+def search_and_wait(admin: httpx.Client) -> None:
+    """Check searches of the log, and a wait that times out."""
     for criteria, count in (
         ({}, 3),
         ({"method": "PUT", "status": 400, "user": "owner"}, 1),
@@ -77,8 +84,6 @@ def test_log_can_be_read_searched_and_cleared(
     missing = admin.post("requests/wait", json={"status": 500, "timeout": 50})
     assert missing.status_code == 504
     assert "expected 1 request(s) with status=500 in 0.05 s, got 0" in missing.json()["message"]
-    assert admin.delete("requests").json() == {"requests": [], "total": 0}
-    assert mock.requests == []
 
 
 def test_settings_plan_answers_until_they_are_cleared(
@@ -288,21 +293,24 @@ def test_other_addresses_serve_only_health() -> None:
     assert "FLASHBACK_ALLOW_HTTP=1" in banner
 
 
+AUTHORIZATIONS = {
+    f"Bearer {ADMIN_TOKEN}": 200,
+    f"bearer  {ADMIN_TOKEN}": 200,
+    f"Bearer {ADMIN_TOKEN}x": 401,
+    "Bearer admin-token": 401,
+    "Bearer ÿ": 401,
+    "Bearer \u212a": 401,  # matches a k if case is ignored
+    "": 401,
+}
+
+
 def test_admin_token_admits_programs_and_browsers(tmp_path: Path) -> None:
     """--admin-token admits requests with the token, and browsers that open the printed link."""
     file = tmp_path / "token"
     file.write_text(f"{ADMIN_TOKEN}\n")
     options = ("--host", "0.0.0.0", "--admin-token", str(file))  # noqa: S104 - see above
     with command(*options) as (_, banner, url), httpx.Client(trust_env=False) as client:
-        for given, status in (
-            (f"Bearer {ADMIN_TOKEN}", 200),
-            (f"bearer  {ADMIN_TOKEN}", 200),
-            (f"Bearer {ADMIN_TOKEN}x", 401),
-            ("Bearer admin-token", 401),
-            ("Bearer ÿ", 401),
-            ("Bearer \u212a", 401),  # matches a k if case is ignored
-            ("", 401),
-        ):
+        for given, status in AUTHORIZATIONS.items():
             headers = httpx.Headers(
                 {"Host": "mock.example", "Origin": "https://page.example", "Authorization": given},
                 "utf-8",

@@ -25,6 +25,7 @@ ACCEPTED: dict[Any, tuple[type, ...]] = {  # for an annotation, if not only its 
     Literal: (str,),
 }
 MAX_SECONDS = 3600.0
+UNKNOWN_ID = "id: no configuration has it; the fixtures' ids are"
 
 
 class UnknownIdError(ValueError):
@@ -39,11 +40,10 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     """
     own = signature(method)
     names = list(own.parameters)[1:]
-    annotations = {  # without those of variadic arguments, which the method checks
-        name: own.parameters[name].annotation
-        for name in names
-        if own.parameters[name].kind not in VARIADIC
-    }
+    annotations: dict[str, Any] = {}
+    for name in names:
+        if own.parameters[name].kind not in VARIADIC:  # the method checks these
+            annotations[name] = own.parameters[name].annotation
 
     @wraps(method)
     async def checked(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -55,8 +55,7 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
         try:
             return await method(mock, *args, **kwargs)
         except NotFoundError:
-            known = f"the fixtures' ids are {mock.ids}"
-            raise UnknownIdError(f"id: no configuration has it; {known}") from None
+            raise UnknownIdError(f"{UNKNOWN_ID} {mock.ids}") from None
         except NameTakenError:
             raise ValueError(NAME_TAKEN) from None
         except UnauthorizedError:
