@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import update_wrapper, wraps
-from inspect import Parameter, signature
+from inspect import Parameter, Signature, signature
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, get_origin
 
 from flashback_mock.stores import NAME_TAKEN, NameTakenError, NotFoundError, UnauthorizedError
@@ -40,10 +40,7 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     """
     own = signature(method)
     names = list(own.parameters)[1:]
-    annotations: dict[str, Any] = {}
-    for name in names:
-        if own.parameters[name].kind not in VARIADIC:  # the method checks these
-            annotations[name] = own.parameters[name].annotation
+    annotations = _annotations(own)
 
     @wraps(method)
     async def checked(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -72,6 +69,15 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
         raise RuntimeError("the mock has stopped; use it before its block ends")
 
     return update_wrapper(call, checked)
+
+
+def _annotations(own: Signature) -> dict[str, Any]:
+    """Return the annotations of the named arguments; a method checks its variadic ones."""
+    annotations: dict[str, Any] = {}
+    for name, parameter in list(own.parameters.items())[1:]:
+        if parameter.kind not in VARIADIC:
+            annotations[name] = parameter.annotation
+    return annotations
 
 
 def check_types(given: Mapping[str, Any], annotations: Mapping[str, Any]) -> None:
