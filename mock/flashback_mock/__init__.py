@@ -1,4 +1,4 @@
-"""A mock of the Flashback AI LLM backend that keeps the contract, for tests and development.
+"""A mock of the Flashback AI LLM backend that follows the contract, for tests and development.
 
 `python -m flashback_mock` runs it; `flashback_mock.running()` runs it inside a Python program.
 """
@@ -28,7 +28,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name when it is used; without the extra, say how to install it."""
+    """Import a name on first use; without the extra `mock`, say how to install it."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

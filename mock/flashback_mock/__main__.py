@@ -1,17 +1,19 @@
 """`python -m flashback_mock`: run the mock backend until it is interrupted, or rotate its keys."""
 
+import signal
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback for Ctrl-C during the imports
+
 import argparse
 import asyncio
 import errno
 import os
 import secrets
-import signal
 import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 try:
     from . import banner, logs
@@ -20,7 +22,7 @@ try:
     from .fixtures import DEFAULT, SCHEMA, Fixtures, is_bearer_token
     from .http.guard import Guard
     from .http.server import listen
-    from .serving import base_url, is_loopback, new_event_loop, serving
+    from .serving import is_loopback, new_event_loop, serving
     from .stores import Store, StoreError, store_at
 except ModuleNotFoundError as error:
     sys.exit(f"flashback_mock: needs {error.name}: pip install 'flashback-client[mock]'")
@@ -33,10 +35,12 @@ def main() -> int:
     _open_standard_streams()
     options = _options()
     if options.print_fixtures:
-        print(f"# yaml-language-server: $schema={SCHEMA.as_uri()}\n{DEFAULT.read_text('utf-8')}")
+        _print(f"# yaml-language-server: $schema={SCHEMA.as_uri()}\n{DEFAULT.read_text('utf-8')}")
         return 0
     logs.to_stderr(options.log_level, options.log_format)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    # asyncio.run() replaces the default handler only, and background jobs of a shell have none.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         if options.command:
             return _rotate_keys(options)
@@ -45,7 +49,7 @@ def main() -> int:
         failed = "cannot rotate the key" if options.command else "cannot start"
         print(f"flashback_mock: {failed}: {error}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("\nStopped before it started.")
+        _print("\nInterrupted; run the same command again.")
     return 1
 
 
@@ -76,7 +80,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _print(text: str) -> None:
-    with suppress(OSError):  # the reader may be gone
+    with suppress(OSError):  # nobody may read it any more
         print(text, flush=True)
 
 
@@ -85,13 +89,12 @@ async def _serve_until_stopped(
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    with suppress(NotImplementedError):  # on Windows Ctrl-C cancels this
+    with suppress(NotImplementedError):  # on Windows, Ctrl-C cancels this
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-    url = base_url(listener)
     is_local = is_loopback(listener)
     async with serving(mock, listener, guard=guard, cors_origins=cors_origins) as is_new:
-        _print(banner.text(mock, url, guard, is_new=is_new, is_local=is_local))
+        _print(banner.text(mock, guard, is_new=is_new, is_local=is_local))
         await stop.wait()
 
 
@@ -99,28 +102,21 @@ def _rotate_keys(options: argparse.Namespace) -> int:
     if not options.store:
         raise ValueError("rotate-keys needs --store: the store whose master key is replaced")
     store = store_at(options.store, Contract(options.contract).credentials, options.keys)
-    try:
-        asyncio.run(_rotate(store))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        print("\nInterrupted; run the same command again.")
-        return 1
+    asyncio.run(_rotate(store))
     return 0
 
 
 async def _rotate(store: Store) -> None:
-    task: Any = asyncio.current_task()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     await store.open(None)
     try:
-        print(f"Rotating the master key of the store {store.location}", flush=True)
+        _print(f"Rotating the master key of the store {store.location}")
         count = await store.rotate()
-        print(f"Done; {count} credentials are re-encrypted, and the old key is deleted.")
+        _print(f"Done; {count} credentials are re-encrypted, and the old key is deleted.")
     finally:
         await store.close()
 
 
 def _guard(token_file: str | None) -> Guard | None:
-    """Return the guard of `/__admin`; its token comes from a file or variable, or is generated."""
     if token_file is None:
         return None
     if token_file:
@@ -143,8 +139,8 @@ def _read_token(file: Path) -> str:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is not text"
         raise ValueError(
-            "--admin-token takes a file that contains the token, since everybody can read a "
-            f"command line; got one that cannot be read: {why}"
+            "--admin-token takes the name of a file that contains the token, because all users of "
+            f"this machine can read command lines; the file cannot be read: {why}"
         ) from None
 
 
@@ -152,20 +148,21 @@ def _check_keys(options: argparse.Namespace) -> None:
     if not options.keys:
         return
     if not options.store:
-        raise ValueError("--keys: goes with --store; a mock in memory keeps no keys")
+        raise ValueError("--keys: needs --store; without it, no keys are kept")
     if "://" in options.store:
         return
     if options.keys.resolve().parent == Path(options.store).resolve().parent:
         raise ValueError(
-            "--keys: is in the store's folder, and a copy of both reveals every credential; keep "
-            "the keys in another folder, or on another volume"
+            "--keys: is in the store's folder, and a copy of that folder would reveal every "
+            "credential; keep the keys in another folder or on another volume"
         )
 
 
 def _remedy(error: OSError) -> str:
-    if (error.errno or 0) < 0 or error.errno == errno.EADDRNOTAVAIL:  # the address is at fault
+    number = error.errno or 0
+    if number < 0 or number == errno.EADDRNOTAVAIL:  # name resolution has negative numbers
         return "not an address of this machine; --host takes one, such as 127.0.0.1 or ::1"
-    return f"{os.strerror(error.errno or 0)}; --port 0 chooses a free port"
+    return f"{os.strerror(number)}; --port 0 chooses a free port"
 
 
 def _port(text: str) -> int:
@@ -174,21 +171,14 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _origin(text: str) -> str:
-    url = urlsplit(text)
-    if url.scheme not in ("http", "https") or text != f"{url.scheme}://{url.netloc}":
-        raise argparse.ArgumentTypeError("must be an origin such as http://localhost:3000")
-    return text
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="flashback_mock",
-        description="Mock of the Flashback AI LLM backend. Without --store its state is in "
-        "memory: it starts with the same fixtures every time and forgets everything at the end.",
+        description="Run a mock of the Flashback AI LLM backend. Without --store, its state is in "
+        "memory: it starts with the same fixtures each time and loses all changes at the end.",
         epilog="The master keys of a store are in the file that --keys or "
-        "$FLASHBACK_MOCK_KEYS_FILE names, or else in a file per store in "
-        "~/.local/share/flashback-mock. A new store gets a new file. Every user of this machine "
+        "$FLASHBACK_MOCK_KEYS_FILE names, by default in a file per store in "
+        "~/.local/share/flashback-mock. A new store creates its file. All users of this machine "
         "can read command lines: put the password of a postgresql:// URL into $PGPASSWORD or "
         "~/.pgpass.",
     )
@@ -197,18 +187,23 @@ def _options() -> argparse.Namespace:
     add("command", nargs="?", choices=["rotate-keys"], help=about)
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add("--port", default=4010, type=_port, help="port, 0 for a free one (default: %(default)s)")
-    add("--store", metavar="WHERE", help="keep the state in this file, or in postgresql://…")
+    add("--store", metavar="WHERE", help="keep the state in a file, or at a postgresql:// URL")
     add("--keys", type=Path, metavar="FILE", help="the store's master keys")
     add("--fixtures", type=Path, metavar="FILE", help="initial state, YAML or JSON")
     add("--print-fixtures", action="store_true", help="print the default fixtures and exit")
-    add("--contract", type=Path, metavar="FILE", help="serve this contract")
+    add(
+        "--contract",
+        type=Path,
+        metavar="FILE",
+        help="contract to serve, instead of the bundled one",
+    )
     about = (
         "also serve /__admin on non-loopback addresses; requires the bearer token in FILE, or in "
         f"${ADMIN_TOKEN}, or a new one that is printed"
     )
     add("--admin-token", nargs="?", const="", metavar="FILE", help=about)
     about = "allow web pages of this origin to send updates (CORS); may be repeated"
-    add("--cors-origin", action="append", default=[], type=_origin, metavar="ORIGIN", help=about)
+    add("--cors-origin", action="append", default=[], metavar="ORIGIN", help=about)
     levels = ["debug", "info", "warning", "error"]
     add("--log-level", default="info", choices=levels, help="verbosity (default: %(default)s)")
     form = "text" if os.isatty(2) else "json"

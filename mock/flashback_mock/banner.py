@@ -1,4 +1,4 @@
-"""The banner that the command prints when it is ready."""
+"""The banner that the command prints when the mock is ready."""
 
 import json
 import shlex
@@ -8,68 +8,55 @@ from urllib.parse import urlsplit
 from .control.mock import Mock
 from .http.guard import Guard
 
+MAX_LINES = 20  # of tokens, and of configurations: nobody may read the pipe
 KEYS = "It opens only with its master keys. In a container, store and keys each need a volume."
 EXISTED = (
-    "It existed, with the fixtures that it was created with. POST /__admin/reset\n"
-    "  replaces its content with those below."
+    "It existed, and keeps its content until POST /__admin/reset replaces that with the fixtures."
 )
-OFF = """Off on this address: the page, and /__admin except /__admin/health
-  --admin-token turns them on"""
-PAGE = """Page, request log and planned answers in a browser
-  {link}"""
-ELSEWHERE = """
-From other machines and containers
-  http://{host}:{port}, or the service's name in Compose;
-  the Python client needs FLASHBACK_ALLOW_HTTP=1 there
-"""
-BANNER = """Store
-  {store}
-
-Tokens
-  {tokens}
-
-Configurations
-  {configurations}
-
-Try it
-  {curl}
-
-{page}
-{elsewhere}
-Flashback mock backend on {url} (Ctrl-C stops it)"""
 
 
-def text(mock: Mock, url: str, guard: Guard | None, *, is_new: bool, is_local: bool) -> str:
+def text(mock: Mock, guard: Guard | None, *, is_new: bool, is_local: bool) -> str:
     """Return the banner: store, tokens, ids, a curl command and the address."""
+    url = mock.base_url
     fixtures = mock.fixtures
-    store = [mock.store.location]
+    sections: dict[str, list[str]] = {
+        "Store": [mock.store.location],
+        "Tokens": [],
+        "Configurations": [],
+    }
     if "in memory" not in mock.store.location:
-        store.append(KEYS)
+        sections["Store"].append(KEYS)
     if not is_new:
-        store.append(EXISTED)
-    tokens = [f"{token.value:<16}{fixtures.describe(token)}" for token in fixtures.tokens]
-    configurations = [
-        f"{given.id}  {given.workspace}, {given.fields.get('name')}"
-        for given in fixtures.configurations
-    ]
-    link = f"{url}/__admin/docs?session={guard.session}" if guard else url
-    elsewhere = ELSEWHERE.format(host=socket.gethostname(), port=urlsplit(url).port)
-    return BANNER.format(
-        store="\n  ".join(store),
-        tokens="\n  ".join(tokens),
-        configurations="\n  ".join(configurations),
-        curl=_curl(mock, url),
-        page=PAGE.format(link=link) if guard or is_local else OFF,
-        elsewhere="" if is_local else elsewhere,
-        url=url,
-    )
+        sections["Store"].append(EXISTED)
+    for token in fixtures.tokens[:MAX_LINES]:
+        sections["Tokens"].append(f"{token.value:<16}{fixtures.describe(token)}")
+    for given in fixtures.configurations[:MAX_LINES]:
+        line = f"{given.id}  {given.workspace}, {given.fields.get('name')}"
+        sections["Configurations"].append(line)
+    for title, total in (("Tokens", fixtures.tokens), ("Configurations", fixtures.configurations)):
+        if len(total) > MAX_LINES:
+            sections[title].append(f"… and {len(total) - MAX_LINES} more")
+    sections["Try it"] = [_curl(mock)]
+    if guard or is_local:
+        link = f"{url}/__admin/login/{guard.session}" if guard else url
+        sections["Page, request log and planned answers in a browser"] = [link]
+    else:
+        title = "Off on this address: the page, and /__admin except /__admin/health"
+        sections[title] = ["--admin-token turns them on"]
+    if not is_local:
+        sections["From other machines and containers"] = [
+            f"http://{socket.gethostname()}:{urlsplit(url).port}; in Compose, the service's name;",
+            "the Python client needs FLASHBACK_ALLOW_HTTP=1 there",
+        ]
+    blocks = ["\n  ".join([title, *lines]) for title, lines in sections.items()]
+    return "\n\n".join([*blocks, f"Flashback mock backend on {url} (Ctrl-C stops it)"])
 
 
-def _curl(mock: Mock, url: str) -> str:
+def _curl(mock: Mock) -> str:
     contract = mock.contract
     id = next(iter(mock.ids.values()), "ID")
     token = next(iter(mock.tokens.values()), "TOKEN")
-    command = ["curl", "-X", "PUT", url + contract.path.replace("{id}", id)]
+    command = ["curl", "-X", "PUT", mock.base_url + contract.path.replace("{id}", id)]
     for header in (f"Content-Type: {contract.media_type}", f"Authorization: Bearer {token}"):
         command += ["-H", header]
     return shlex.join([*command, "--data", json.dumps(contract.examples["everything"])])

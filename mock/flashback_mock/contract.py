@@ -1,4 +1,4 @@
-"""The contract as the mock reads it: path, body, limits, examples and messages."""
+"""What the mock reads from the contract: path, schemas, limits, examples and messages."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -8,11 +8,10 @@ import yaml
 
 Json = dict[str, Any]
 
-STATUSES = (200, 400, 401, 403, 404, 500)  # a contract must document these
-MAX_REFERENCES = 100  # that one value may follow
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is 8 times as fast
+STATUSES = (200, 400, 401, 403, 404, 500)  # that a contract must document
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 8 times as fast
 
-# The message for a broken rule; {} is the value of the contract's keyword.
+# Messages for violated keywords; {} is the value of the keyword in the contract.
 RULES = {
     "type": "must be of type {}",
     "enum": "must be one of {}",
@@ -22,21 +21,24 @@ RULES = {
 
 
 def default_path() -> Path:
-    """Return the contract's path: next to this file in a wheel, at the root of a checkout."""
+    """Return the path of the bundled contract.
+
+    It is next to this file in a wheel, and at the root of a checkout.
+    """
     here = Path(__file__).parent
-    # An editable install leaves a stale copy in site-packages, which is not next to this file.
+    # Not in site-packages: an editable install leaves an outdated copy there.
     packed = here / "openapi.yaml"
     return packed if packed.exists() else here.parents[1] / "openapi.yaml"
 
 
 class Contract:
-    """The contract's only operation, as the mock uses it.
-
-    Raise `ValueError` that names the file, what is wrong and the remedy.
-    """
+    """The contract's only operation."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """Read the contract from `path`; by default the bundled one."""
+        """Read the contract at `path`, by default the bundled one.
+
+        Raise `ValueError` that names the file, what is wrong, and what to do.
+        """
         path = path or default_path()
         self.document = _read(path)
         try:
@@ -59,7 +61,7 @@ class Contract:
         properties: Json = self._resolve(media["schema"])["properties"]
         self.fields = {name: self._resolve(schema) for name, schema in properties.items()}
         self._body = self._validator(media["schema"])
-        # No response may contain these.
+        # The fields that no response may contain.
         self.credentials = frozenset(
             name for name, schema in self.fields.items() if schema.get("writeOnly")
         )
@@ -78,9 +80,9 @@ class Contract:
         self.version = str(self.document["info"]["version"])
 
     def example(self, status: int, name: str = "") -> tuple[int, Json]:
-        """Return status and body of the first example with this name (and this status, unless 0).
+        """Return the status and body of an example; 0 and "" match any status and name.
 
-        Raise `ValueError`, which lists all examples.
+        Raise `ValueError`, which lists all examples, if there is none.
         """
         for known_status, examples in self.answers.items():
             for known_name, example in examples.items():
@@ -90,55 +92,55 @@ class Contract:
         raise ValueError("no such example; there are " + ", ".join(listed))
 
     def message(self, status: int) -> str:
-        """Return the message of the first example of a status."""
+        """Return the message in the first example of a status."""
         message: str = next(iter(self.answers[status].values()))["message"]
         return message
 
     def id_error(self, value: str) -> str | None:
-        """Return the rule that an id breaks, without the id; None if it is valid."""
+        """Return which rule an id violates, without the id; None if it is valid."""
         error = next(self._id.iter_errors(value), None)
         return f"id: {rule(error)}" if error else None
 
     def body_error(self, value: object) -> str | None:
-        """Return the first rule that each field breaks, without values; None if all are valid."""
+        """Return the errors of a body as one line, without any value; None if it is valid."""
         errors = self.body_errors(value)
         return "; ".join(f"{field}: {error}" for field, error in errors.items()) or None
 
     def body_errors(self, value: object) -> dict[str, str]:
-        """Return the first rule that each field breaks; `body` is the field of whole-body rules."""
+        """Return the first error of each field; errors of the whole body are under `body`."""
         messages: dict[str, str] = {}
         try:
             for error in self._body.iter_errors(value):
                 field = str(error.instance_path[0]) if error.instance_path else "body"
                 messages.setdefault(field, self._field_error(field, error))
+        except UnicodeError:
+            return {"body": "has a lone surrogate"}
         except ValueError:  # nested deeper than the validator supports
             return {"body": "is nested too deeply"}
         return messages
 
     def _field_error(self, field: str, error: jsonschema_rs.ValidationError) -> str:
         if error.kind.name == "additionalProperties":
-            # The field's name is the caller's, and could be a misplaced credential.
+            # The unknown name is left out: it could be a misplaced credential.
             return f"has an unknown field; the fields are {', '.join(self.fields)}"
         return rule(error, self.fields.get(field, {}).get("x-rule", ""))
 
     def _resolve(self, node: Json) -> Json:
-        for _ in range(MAX_REFERENCES):
-            if "$ref" not in node:
-                return node
-            target: Any = self.document
-            for part in node["$ref"].removeprefix("#/").split("/"):
-                target = target[part.replace("~1", "/").replace("~0", "~")]
-            node = target
-        raise ValueError("a $ref refers to itself")
+        if "$ref" not in node:
+            return node
+        target: Any = self.document
+        for part in node["$ref"].removeprefix("#/").split("/"):
+            target = target[part.replace("~1", "/").replace("~0", "~")]
+        return self._resolve(target)
 
     def _validator(self, schema: Json) -> jsonschema_rs.Validator:
-        # The schema's references point into this document.
+        # The references in the schema point into this document.
         return jsonschema_rs.validator_for({**self.document, **schema}, validate_formats=True)
 
 
 def _read(path: Path) -> Json:
     try:
-        document = yaml.load(path.read_text("utf-8"), LOADER)  # noqa: S506 - both are safe ones
+        document = yaml.load(path.read_text("utf-8"), LOADER)  # noqa: S506 - both loaders are safe
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
     except (ValueError, RecursionError, yaml.YAMLError):  # an invalid date is a ValueError
@@ -158,9 +160,12 @@ def _examples(response: Json) -> dict[str, Json]:
 
 
 def rule(error: jsonschema_rs.ValidationError, description: str = "") -> str:
-    """Return the expected value, never the given one; `description` explains a pattern."""
+    """Return the message for a violated rule, without the given value.
+
+    `description` is the message for keywords that have none, such as `pattern`.
+    """
     kind = error.kind
     if kind.name in RULES:
         expected = str(kind.value).strip("[]").replace("'", "")
         return RULES[kind.name].format(expected)
-    return description or f"breaks its {kind.name}"
+    return description or f"violates its {kind.name}"

@@ -1,4 +1,4 @@
-"""Log lines on standard error: for people on a terminal, JSON objects elsewhere."""
+"""Log lines on standard error: text on a terminal, JSON objects elsewhere."""
 
 import json
 import logging
@@ -19,45 +19,46 @@ class StderrHandler(logging.Handler):
     """
 
     def __init__(self, line_of: Callable[[logging.LogRecord], str]) -> None:
-        """Write the line of each record."""
+        """Write the line that `line_of` returns for each record."""
         super().__init__()
         self._line_of = line_of
         self._dropped = 0
         self._poll = None
-        if hasattr(select, "poll"):  # Windows has no poll: writes block there
+        if hasattr(select, "poll"):  # without it, on Windows, writes can block
             self._poll = select.poll()
             self._poll.register(2, select.POLLOUT)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line, preceded by the number of dropped lines."""
+        """Write one line, and before it the number of dropped lines, if any."""
         try:
             if self._dropped and self._write(f"{self._dropped} log lines dropped: not read"):
                 self._dropped = 0
             if self._dropped or not self._write(self._line_of(record)):
                 self._dropped += 1
-        except Exception:  # noqa: BLE001 - as every handler
+        except Exception:  # noqa: BLE001 - as the handlers of logging do
             self.handleError(record)
 
     def _write(self, line: str) -> bool:
+        """Write a line, or return False if the pipe is full or closed."""
         if self._poll and not any(event & select.POLLOUT for _, event in self._poll.poll(0)):
             return False
         content = line.encode("utf-8", "backslashreplace")[: PIPE_BYTES - 1]
         try:
             os.write(2, content + b"\n")
-        except OSError:  # the reader is gone
+        except OSError:  # the reader has closed the pipe
             return False
         return True
 
 
 def to_stderr(level: str, form: str) -> None:
-    """Log from `level` on to standard error, as "json" or "text"."""
+    """Log to standard error, as "json" or "text", starting with `level`."""
     handler = StderrHandler(json_line if form == "json" else text_line)
     logging.basicConfig(handlers=[handler], level=level.upper())
-    logging.getLogger("asyncio").setLevel(logging.ERROR)  # DEBUG names its selector
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # hide its line about the selector
 
 
 def text_line(record: logging.LogRecord) -> str:
-    """Return a readable line without the line breaks or escape sequences that an id may contain."""
+    """Return a line for people, with control characters escaped, which an id may contain."""
     entry: object = record.msg
     if isinstance(entry, Entry):
         about = f"id {entry.configuration or 'unknown'}, request {entry.request_id}"
@@ -68,7 +69,7 @@ def text_line(record: logging.LogRecord) -> str:
 
 
 def json_line(record: logging.LogRecord) -> str:
-    """Return a line for programs."""
+    """Return a JSON object for programs."""
     entry: object = record.msg
     if isinstance(entry, Entry):
         fields = entry.to_dict()

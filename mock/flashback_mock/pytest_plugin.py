@@ -1,7 +1,7 @@
 """The pytest fixtures: mocks for the tests of a service that calls the endpoint.
 
-pytest loads this wherever the package is installed, with or without the extra, so it imports
-nothing of the mock until a fixture is used.
+pytest loads this plugin in every environment with the client, even without the extra `mock`, so it
+imports the rest of the package only when a fixture is used.
 """
 
 from collections.abc import Callable, Generator
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def flashback_mock_factory() -> Generator[Callable[..., "Mock"]]:
-    """Start mocks with the arguments of `flashback_mock.running`; they stop with the session."""
+    """Return a function that starts a mock, which runs until the end of the session.
+
+    It takes the arguments of `flashback_mock.running`.
+    """
     import flashback_mock  # noqa: PLC0415 - see above
 
     try:
@@ -42,7 +45,7 @@ def flashback_mock_session(
 ) -> Generator["Mock"]:
     """Return one mock for all tests of this process; it is never reset.
 
-    The environment variables are set as for `flashback_mock`, for the whole session.
+    The environment variables of `flashback_mock` are set for the whole session.
     """
     mock = flashback_mock_factory()
     with pytest.MonkeyPatch.context() as environment:
@@ -52,10 +55,10 @@ def flashback_mock_session(
 
 @pytest.fixture
 def flashback_mock(_flashback_mock_of_session: "Mock", monkeypatch: pytest.MonkeyPatch) -> "Mock":
-    """Return a mock with its default fixtures, an empty request log and nothing planned.
+    """Return a mock with the default fixtures, an empty request log and nothing planned.
 
-    $FLASHBACK_BASE_URL and $FLASHBACK_TOKEN are set for this test, so that the client is its owner,
-    and so is $NO_PROXY, so that no proxy of this machine is used.
+    For this test, $FLASHBACK_BASE_URL and $FLASHBACK_TOKEN make the client call the mock as the
+    owner, and $NO_PROXY prevents the use of a proxy.
     """
     mock = _flashback_mock_of_session
     mock.reset()

@@ -1,4 +1,4 @@
-"""Run a mock: all of its parts on one listening socket, in this thread or in a new one."""
+"""Run a mock on a listening socket: in this event loop, or in a new thread."""
 
 import asyncio
 import socket
@@ -19,22 +19,22 @@ from .stores import store_at
 
 Wrap = Callable[[Handler], Handler]
 
-# A mock that listens on all addresses is shown with the loopback address.
+# The loopback address in the URL of a mock that listens on all addresses.
 LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not listened on
 WRAPPED_BYTES = 1 << 26  # largest body that a wrapped handler gets
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Return an event loop, uvloop's if it is installed."""
+    """Return an event loop, of uvloop if it is installed."""
     try:
-        import uvloop  # noqa: PLC0415 - there is none for Windows
+        import uvloop  # noqa: PLC0415 - not available on Windows
     except ImportError:
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
 
 
 def base_url(listener: socket.socket) -> str:
-    """Return the URL of a listening socket on this machine."""
+    """Return the URL at which this machine reaches a listening socket."""
     host, port = listener.getsockname()[:2]
     host = LOOPBACK_OF.get(host, str(host))
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -56,21 +56,23 @@ async def serving(
 ) -> AsyncGenerator[bool]:
     """Serve in this event loop until the block ends; yield whether the store is new.
 
-    Without a guard `/__admin` is served on loopback only; `/__admin/health` always is.
+    Without a guard, `/__admin` is served on loopback addresses only; the health check is served on
+    every address.
     """
     app = App(mock, cors_origins)
-    add_health(app.routes, mock)
+    add_health(app, mock.contract.version)
     if guard or is_loopback(listener):
-        Admin(mock, guard or Guard(), app.routes)
+        Admin(mock, guard or Guard(), app)
     handler = wrap(app.answer) if wrap else app.answer
     max_body = WRAPPED_BYTES if wrap else mock.contract.max_body_bytes
-    server = Server(handler, app.refuse, max_body)
+    server = Server(listener, handler, app.refuse, max_body)
     is_new = await mock.store.open(mock.fixtures)
     try:
         mock.base_url = base_url(listener)
         mock.close_port = server.close_port
+        mock.open_port = server.open_port
         mock.loop = asyncio.get_running_loop()
-        await server.start(listener)
+        await server.start()
         yield is_new
     finally:
         mock.loop = None
@@ -80,25 +82,27 @@ async def serving(
 
 @contextmanager
 def running(  # noqa: PLR0913 - all have a default
-    contract: Contract | None = None,
+    contract: Contract | Path | str | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
-    fixtures: Path | None = None,
-    store: str | None = None,
+    fixtures: Path | str | None = None,
+    store: Path | str | None = None,
     *,
     cors_origins: Collection[str] = (),
     wrap: Wrap | None = None,
 ) -> Generator[Mock]:
-    """Serve from a thread of this process until the block ends, and yield the mock.
+    """Serve in a new thread until the block ends; yield the mock.
 
-    `wrap` wraps the request handler. Raise `OSError` for a port that is
-    in use, `ValueError` for invalid fixtures, and `StoreError` if the store cannot be opened.
+    `wrap` wraps the request handler. Raise `OSError` if the port is in use, `ValueError` if the
+    fixtures are invalid, and `StoreError` if the store cannot be opened.
     """
-    from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - unused by the command
+    from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - slow to import
 
-    contract = contract or Contract()
-    given = Fixtures.read(contract, fixtures)
-    mock = Mock(contract, given, store_at(store, contract.credentials))
+    if not isinstance(contract, Contract):
+        contract = Contract(Path(contract) if contract else None)
+    initial = Fixtures.read(contract, Path(fixtures) if fixtures else None)
+    location = None if store is None else str(store)
+    mock = Mock(contract, initial, store_at(location, contract.credentials))
     options = {"loop_factory": new_event_loop}
     with listen(host, port) as listener, start_blocking_portal("asyncio", options) as portal:
         block = serving(mock, listener, cors_origins=cors_origins, wrap=wrap)

@@ -17,8 +17,9 @@ import httpx
 import pytest
 
 import flashback_mock
-from flashback_mock import Mock
+from flashback_mock import Contract, Fixtures, Mock, banner
 from flashback_mock.__main__ import main
+from flashback_mock.fixtures import Token
 from flashback_mock.stores import StoreError
 from flashback_mock.stores.memory import MemoryStore
 from tests.mock.wire import command, put, welcome_of
@@ -53,7 +54,7 @@ def refused(
 
 @pytest.mark.usefixtures("curl")
 def test_printed_curl_line_works_when_pasted(root: Path, document: dict[str, Any]) -> None:
-    """`scripts/mock` prints a curl line that gets the contract's 200 response."""
+    """The curl line that `scripts/mock` prints gets the contract's 200 response."""
     line = [str(root / "scripts" / "mock"), "--port", "0"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
         banner = welcome_of(process)
@@ -64,8 +65,8 @@ def test_printed_curl_line_works_when_pasted(root: Path, document: dict[str, Any
     assert json.loads(done.stdout) == examples["examples"]["updated"]["value"]
 
 
-def test_sample_of_the_services_page_works(curl: str, mock: Mock) -> None:
-    """The page's curl sample, with its body parameter as --data, gets the page's response."""
+def test_sample_of_the_services_docs_works(curl: str, mock: Mock) -> None:
+    """The curl sample in the service's docs, with its body as --data, gets their response."""
     body = """{
       "name": "Updated OpenAI Config",
       "aiType": "OPENAI",
@@ -85,8 +86,8 @@ def test_sample_of_the_services_page_works(curl: str, mock: Mock) -> None:
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_banner_is_printed_and_signals_end_it_cleanly(tmp_path: Path, stop: signal.Signals) -> None:
-    """The banner shows tokens, ids, page and where keys belong; a signal ends it with status 0."""
+def test_banner_and_clean_end(tmp_path: Path, stop: signal.Signals) -> None:
+    """The banner shows tokens, ids, page and advice on keys; a signal ends with status 0."""
     store = ["--store", str(tmp_path / "store"), "--keys", str(tmp_path / "keys" / "file")]
     with command("--log-level", "warning", *store) as (process, banner, url):
         for shown in (
@@ -111,50 +112,48 @@ def test_port_in_use_is_refused(refused: Refused) -> None:
     """The error for a port in use is one line that names the port and the remedy."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        said = refused("--port", port)
-    assert said == f"127.0.0.1, port {port}: Address already in use; --port 0 chooses a free port"
+        error = refused("--port", port)
+    assert error == f"127.0.0.1, port {port}: Address already in use; --port 0 chooses a free port"
 
 
-@pytest.mark.parametrize("host", ["nope.invalid", "[::1]", "127.0.0.1:80", "192.0.2.1"])
-def test_unusable_host_is_refused(refused: Refused, host: str) -> None:
-    """The error for a host that is not this machine's is one line with the remedy."""
-    assert "not an address of this machine; --host takes one" in refused("--host", host)
+NOT_AN_ADDRESS = "not an address of this machine; --host takes one"
+NOT_AN_ORIGIN = "must be an origin such as http://localhost:3000"
+NOT_A_TOKEN = "--admin-token: the token is empty, or not a bearer token"
+NOT_A_TOKEN_FILE = "--admin-token takes the name of a file that contains the token"
+MISTAKES: list[tuple[str, str]] = [
+    ("--host nope.invalid", NOT_AN_ADDRESS),
+    ("--host [::1]", NOT_AN_ADDRESS),
+    ("--host 127.0.0.1:80", NOT_AN_ADDRESS),
+    (f"--host {'a' * 64}.example", NOT_AN_ADDRESS),
+    ("--host 192.0.2.1", NOT_AN_ADDRESS),
+    ("--port 65536", "--port: must be a number from 0 to 65535"),
+    ("--cors-origin localhost:3000", NOT_AN_ORIGIN),
+    ("--cors-origin http://", NOT_AN_ORIGIN),
+    ("--cors-origin http://LOCALHOST:3000", NOT_AN_ORIGIN),
+    ("--cors-origin http://two%20words@host", NOT_AN_ORIGIN),
+    ("--cors-origin http://[::1", NOT_AN_ORIGIN),
+    ("--cors-origin http://localhost:3000/", NOT_AN_ORIGIN),
+    ("--cors-origin *", NOT_AN_ORIGIN),
+    ("--store {}/store.db --keys {}/keys", "--keys: is in the store's folder"),
+    ("--keys {}/keys", "--keys: needs --store"),
+    ("--admin-token {}/empty", NOT_A_TOKEN),
+    ("--admin-token {}/words", NOT_A_TOKEN),
+    ("--admin-token {}/binary", NOT_A_TOKEN_FILE),
+    ("--admin-token {}/missing", NOT_A_TOKEN_FILE),
+]
 
 
-@pytest.mark.parametrize("origin", ["localhost:3000", "http://localhost:3000/", "*"])
-def test_unusable_origin_is_refused(refused: Refused, origin: str) -> None:
-    """--cors-origin accepts only origins."""
-    said = refused("--cors-origin", origin, status=2)
-    assert "must be an origin such as http://localhost:3000" in said
-
-
-def test_keys_beside_or_without_a_store_are_refused(refused: Refused, tmp_path: Path) -> None:
-    """Keys next to the store would make its encryption useless; without a store, there are none."""
-    said = refused("--store", tmp_path / "store.db", "--keys", tmp_path / "keys")
-    assert said.startswith("--keys: is in the store's folder")
-    said = refused("--keys", tmp_path / "keys")
-    assert said == "--keys: goes with --store; a mock in memory keeps no keys"
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "--admin-token: the token is empty, or not a bearer token"),
-        (b"two words", "--admin-token: the token is empty, or not a bearer token"),
-        (b"\xff\xfe", "--admin-token takes a file that contains the token"),
-        (None, "--admin-token takes a file that contains the token"),
-    ],
-)
-def test_unusable_admin_token_is_refused(
-    refused: Refused, tmp_path: Path, content: bytes | None, message: str
+@pytest.mark.parametrize(("options", "message"), MISTAKES)
+def test_unusable_option_is_refused(
+    refused: Refused, tmp_path: Path, options: str, message: str
 ) -> None:
-    """The mock does not start with an admin token that is empty, invalid or on the command line."""
-    file = tmp_path / "token"
-    if content is not None:
-        file.write_bytes(content)
-    said = refused("--port", "0", "--admin-token", file)
-    assert said.startswith(message)
-    assert "two words" not in said
+    """The error for an unusable option is one line with the remedy, without the token."""
+    for name, content in (("empty", b""), ("words", b"two words"), ("binary", b"\xff\xfe")):
+        (tmp_path / name).write_bytes(content)
+    given = ["--port=0", *options.replace("{}", str(tmp_path)).split()]
+    error = refused(*given, status=2 if "--port" in options else 1)
+    assert message in error
+    assert "two" not in error
 
 
 CONTRACTS: list[tuple[str | None, str | None, str]] = [
@@ -169,7 +168,7 @@ CONTRACTS: list[tuple[str | None, str | None, str]] = [
     ("        x-max-bytes: 262144\n", "", "got KeyError: 'x-max-bytes'"),
     ("            nameTaken:", "            taken:", "got KeyError: 'nameTaken'"),
     ("        '500':", "        '501':", "got KeyError: 500"),
-    (SCHEMA, LOOP, "got ValueError: a $ref refers to itself"),
+    (SCHEMA, LOOP, "got RecursionError"),
     ("maxLength: 8192", "maxLength: many", "the mock needs one PUT"),
 ]
 
@@ -185,13 +184,13 @@ def test_unusable_contract_is_refused(
     if new is not None:
         assert old is None or old in text
         file.write_text(text.replace(old, new) if old else new)
-    said = refused("--contract", file)
-    assert said.startswith(f"{file}: ")
-    assert message in said
+    error = refused("--contract", file)
+    assert error.startswith(f"{file}: ")
+    assert message in error
 
 
-def test_other_contract_is_served(root: Path, tmp_path: Path) -> None:
-    """Another contract is served: its path, rules and statuses."""
+def test_another_contract_is_served(root: Path, tmp_path: Path) -> None:
+    """--contract serves another path, other rules and other statuses."""
     text = (root / "openapi.yaml").read_text("utf-8")
     other = tmp_path / "other.yaml"
     text = text.replace("/ai/llm/{id}:", "/v2/llm/{id}:").replace("[OPENAI,", "[NEW,")
@@ -205,8 +204,27 @@ def test_other_contract_is_served(root: Path, tmp_path: Path) -> None:
             assert client.put(url, content=b"{}").status_code == 400  # 415 is undocumented
 
 
+def test_long_banner_is_shortened() -> None:
+    """The banner fits into a pipe that nobody reads: it lists 20 tokens and configurations."""
+    tokens = tuple(Token(f"token-{number}", f"user {number}") for number in range(25))
+    mock = Mock(Contract(), Fixtures(tokens), MemoryStore(()))
+    shown = banner.text(mock, None, is_new=True, is_local=True)
+    assert "token-19" in shown
+    assert "token-20" not in shown
+    assert "… and 5 more" in shown
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
+def test_full_disk_gets_no_traceback() -> None:
+    """If standard output cannot be written, nothing but an exit status is lost."""
+    line = [sys.executable, "-m", "flashback_mock", "--print-fixtures"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert "Traceback" not in done.stderr
+
+
 def logged(**popen: Any) -> str:
-    """Return what the command logs for an update, a refusal, a fault and an odd id."""
+    """Return the log lines for an update, a refusal, a fault and an id with control characters."""
     with command(**popen) as (process, _, url):
         headers = {"Authorization": "Bearer owner-token"}
         with httpx.Client(base_url=url, headers=headers, trust_env=False) as client:
@@ -226,7 +244,7 @@ def logged(**popen: Any) -> str:
 
 
 def test_log_lines_are_json_off_a_terminal() -> None:
-    """Without a terminal, each line is a JSON object."""
+    """If standard error is not a terminal, each line is a JSON object."""
     entries: list[dict[str, Any]] = [json.loads(line) for line in logged().splitlines()]
     updated, refused, broken, odd = entries
     assert updated["time"].endswith("+00:00")
@@ -251,7 +269,7 @@ def test_log_lines_are_json_off_a_terminal() -> None:
 
 
 def test_log_lines_are_text_on_a_terminal() -> None:
-    """On a terminal a line is for people, without control characters."""
+    """On a terminal, each line is text, with control characters escaped."""
     ours, theirs = pty.openpty()
     try:
         logged(stderr=theirs)
@@ -282,7 +300,7 @@ def test_cause_of_a_500_is_logged(
     error: Exception,
     cause: str,
 ) -> None:
-    """A failure is logged with request id and cause, but not with an error's text."""
+    """A failure is logged with its request id and cause, but without the text of the error."""
 
     async def fail(*_: object) -> None:
         raise error
@@ -297,8 +315,8 @@ def test_cause_of_a_500_is_logged(
     assert "sec-ret" not in caplog.text
 
 
-def test_servers_own_log_shows_no_request(caplog: pytest.LogCaptureFixture, mock: Mock) -> None:
-    """At every log level, the server's lines contain nothing from a request."""
+def test_log_of_the_server_shows_no_request(caplog: pytest.LogCaptureFixture, mock: Mock) -> None:
+    """At every log level, the lines of the server contain nothing from a request."""
     with caplog.at_level(1):
         mock.answer_next(fault="truncated")
         with pytest.raises(httpx.RemoteProtocolError):

@@ -1,4 +1,4 @@
-"""The Dockerfile and the Compose example, as far as they can be tested without a container."""
+"""The parts of the Dockerfile and the Compose example that can be tested without a container."""
 
 import json
 import re
@@ -26,13 +26,13 @@ def run_healthcheck(root: Path, url: str) -> int:
     return done.returncode
 
 
-def test_healthcheck_tells_a_running_mock_from_a_stopped_one(root: Path, mock: Mock) -> None:
-    """The health check succeeds while the mock serves, and only then."""
+def test_healthcheck_succeeds_while_the_mock_serves(root: Path, mock: Mock) -> None:
+    """The health check succeeds for a running mock, and fails for a stopped one."""
     assert run_healthcheck(root, mock.base_url) == 0
     assert run_healthcheck(root, "http://127.0.0.1:1") != 0
 
 
-def test_compose_starts_the_mock_with_options_that_it_has(
+def test_compose_uses_existing_options(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The Dockerfile and the Compose file use existing options and files."""
@@ -50,7 +50,7 @@ def test_compose_starts_the_mock_with_options_that_it_has(
     assert rotation["environment"]["FLASHBACK_ALLOW_HTTP"] == "1"
 
 
-def test_image_gets_only_what_the_package_is_built_from(root: Path) -> None:
+def test_image_is_built_from_the_sources_only(root: Path) -> None:
     """The build context excludes everything but the sources of the package."""
     lines = (root / ".dockerignore").read_text("utf-8").split()
     assert lines[0] == "*"

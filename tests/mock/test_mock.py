@@ -18,7 +18,7 @@ from tests.mock.wire import put
 
 
 def test_running_serves_until_its_block_ends() -> None:
-    """`running()` serves until its block ends, and a stopped mock says that it has stopped."""
+    """`running()` serves until its block ends; then the mock says that it has stopped."""
     with flashback_mock.running() as mock:
         with FlashbackClient(mock.tokens["owner"], base_url=mock.base_url) as client:
             client.update_ai_llm(mock.ids["main"], name="in a block")
@@ -29,7 +29,25 @@ def test_running_serves_until_its_block_ends() -> None:
         mock.configuration(mock.ids["main"])
 
 
-def test_awaited_client_updates_the_mock(mock: Mock) -> None:
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"host": "\udcff"}, OSError),
+        ({"cors_origins": "http://localhost:3000"}, ValueError),
+        ({"contract": "missing"}, ValueError),
+        ({"fixtures": "missing"}, ValueError),
+    ],
+    ids=["host", "cors_origins", "contract", "fixtures"],
+)
+def test_unusable_argument_of_running_is_refused(
+    options: dict[str, Any], kind: type[Exception]
+) -> None:
+    """`running()` raises the documented errors, also for paths as strings."""
+    with pytest.raises(kind), flashback_mock.running(**options):
+        pass
+
+
+def test_asynchronous_client_updates_the_mock(mock: Mock) -> None:
     """Asynchronous code is tested against the same server."""
 
     async def call() -> None:
@@ -40,7 +58,7 @@ def test_awaited_client_updates_the_mock(mock: Mock) -> None:
     mock.assert_updated(mock.ids["main"], key="awaited")
 
 
-def test_log_entry_says_who_when_what_and_why(http: httpx.Client, mock: Mock) -> None:
+def test_log_entry_describes_the_request(http: httpx.Client, mock: Mock) -> None:
     """An entry has user, configuration, fields, time, status and the reason for a refusal."""
     before = datetime.now(UTC)
     answer = http.put(mock.ids["main"], json={"name": "x", "secret": "y"})
@@ -59,8 +77,8 @@ def test_log_entry_says_who_when_what_and_why(http: httpx.Client, mock: Mock) ->
     assert (other.method, other.status) == ("other", 400)
 
 
-def test_failed_assertion_says_what_was_requested_instead(http: httpx.Client, mock: Mock) -> None:
-    """`assert_updated` says how fields differ, and why requests were refused, in order."""
+def test_failed_assertion_lists_the_requests(http: httpx.Client, mock: Mock) -> None:
+    """`assert_updated` shows how fields differ, and why requests were refused, in order."""
     main = mock.ids["main"]
     wrong = {"Authorization": "Bearer wrong"}
     http.put(main, json={"nme": "x"})
@@ -83,7 +101,7 @@ def test_failed_assertion_says_what_was_requested_instead(http: httpx.Client, mo
     assert lines[9].endswith("PUT 404 as owner (name): AI LLM configuration not found (id unknown)")
 
 
-def test_refused_update_is_not_an_update(mock: Mock) -> None:
+def test_value_must_have_been_sent(mock: Mock) -> None:
     """A value that was already stored is not enough: an update must have set it."""
     main = mock.ids["main"]
     name = mock.configuration(main)["name"]
@@ -114,19 +132,36 @@ def test_wait_for_returns_matching_requests(mock: Mock) -> None:
 def test_wait_for_lists_requests_received_instead(mock: Mock) -> None:
     """If the requests do not arrive, `wait_for` times out and lists those that did."""
     put(mock.base_url, mock.ids["main"], {"nme": "x"})
+    mock.wait_for(status=400)
     with pytest.raises(TimeoutError) as timed_out:
         mock.wait_for(timeout=0.1, status=200)
     message = str(timed_out.value)
     assert message.startswith("expected 1 request(s) with status=200 in 0.1 s, got 0\n")
     assert "PUT 400 as owner: body: has an unknown field" in message
-    with pytest.raises(ValueError, match="status: must be of type int"):
-        mock.wait_for(status="200")
-    with pytest.raises(ValueError, match="expected fields from method, request_id, status"):
-        mock.wait_for(stat=200)
 
 
-def test_tokens_end_in_the_middle_of_a_test(mock: Mock) -> None:
-    """A token that is expired or revoked gets a 401 from then on."""
+def test_wait_ends_when_the_mock_stops() -> None:
+    """`wait_for` says that the mock has stopped if it stops in the meantime."""
+    raised: list[BaseException] = []
+
+    def wait(mock: Mock) -> None:
+        try:
+            mock.wait_for(timeout=60)
+        except BaseException as error:  # noqa: BLE001 - even a `CancelledError`
+            raised.append(error)
+
+    with flashback_mock.running() as mock:
+        waiting = threading.Thread(target=wait, args=(mock,))
+        waiting.start()
+        time.sleep(0.2)
+    waiting.join(10)
+    assert [str(error) for error in raised] == [
+        "the mock has stopped; use it before its block ends"
+    ]
+
+
+def test_token_can_be_expired_or_revoked(mock: Mock) -> None:
+    """A token that is expired or revoked during a test gets a 401 from then on."""
     with FlashbackClient(mock.tokens["owner"], max_retries=0) as owner:
         owner.update_ai_llm(mock.ids["main"])
         mock.expire_token(mock.tokens["owner"])
@@ -134,12 +169,10 @@ def test_tokens_end_in_the_middle_of_a_test(mock: Mock) -> None:
             owner.update_ai_llm(mock.ids["main"])
     mock.revoke_token(mock.tokens["admin"])
     assert put(mock.base_url, mock.ids["main"], {}, mock.tokens["admin"]).status_code == 401
-    with pytest.raises(ValueError, match="token: is unknown"):
-        mock.revoke_token("never-known")
 
 
-def test_access_changes_in_the_middle_of_a_test(mock: Mock) -> None:
-    """Access can be revoked and granted; a new member has a token."""
+def test_access_can_be_changed(mock: Mock) -> None:
+    """Access can be revoked and granted during a test; a new member gets a token."""
     main = mock.ids["main"]
     mock.set_access("owner", "READ")
     mock.set_access("reader", "WRITE")
@@ -147,29 +180,23 @@ def test_access_changes_in_the_middle_of_a_test(mock: Mock) -> None:
     assert put(mock.base_url, main, {}, mock.tokens["reader"]).status_code == 200
     assert put(mock.base_url, main, {}, mock.add_member("dave")).status_code == 200
     assert mock.add_member("owner", access="WRITE") == mock.tokens["owner"]
-    with pytest.raises(ValueError, match="access: must be one of READ, WRITE, ADMIN"):
-        mock.set_access("owner", "ROOT")
 
 
-def test_configurations_come_and_go(mock: Mock) -> None:
+def test_configuration_can_be_added_and_deleted(mock: Mock) -> None:
     """A configuration can be added, and deleted: then updates get a 404."""
     added = mock.add_configuration(name="added", ai_type="OTHER", secret="s")
     assert put(mock.base_url, added, {"secret": "other"}).status_code == 200
     mock.assert_updated(added, secret="other", name="added")
     mock.delete_configuration(added)
     assert put(mock.base_url, added, {}).status_code == 404
-    with pytest.raises(ValueError, match="id: no configuration has it"):
-        mock.configuration(added)
 
 
-def test_reveals_says_whether_credentials_are_stored(mock: Mock) -> None:
-    """`reveals` is true for all of the stored credentials together, and shows none."""
+def test_reveals_compares_credentials(mock: Mock) -> None:
+    """`reveals` returns whether all credentials are the stored ones; no method returns them."""
     main, sibling = mock.ids["main"], mock.ids["sibling"]
     assert mock.reveals(main, key="made-up-access-key", secret="made-up-secret-key")
     assert not mock.reveals(main, key="made-up-access-key", secret="x")
     assert not mock.reveals(sibling, secret="never set")
-    with pytest.raises(ValueError, match="expected credentials"):  # not just False
-        mock.reveals(main, name="OpenAI in production")
     shown = mock.configuration(main)
     assert shown["secret"].keys() == {"set", "changedAt"}
     assert "made-up" not in str(shown)
@@ -177,41 +204,45 @@ def test_reveals_says_whether_credentials_are_stored(mock: Mock) -> None:
         mock.assert_updated(sibling, secret="x")
 
 
-def test_what_is_added_must_keep_the_contract(mock: Mock) -> None:
-    """Values that the contract does not allow cannot be added, and the error says why."""
-    taken = mock.configuration(mock.ids["main"])["name"]
-    for fields, message in (
-        ({"name": ""}, "name: must have at least 1"),
-        ({"ai_type": "openai"}, "aiType: must be one of"),
-        ({"id": "x" * 256}, "id: must have at most 255"),
-        ({"name": taken}, "another configuration has this id, or this name"),
-        ({"id": mock.ids["foreign"]}, "another configuration has this id, or this name"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            mock.add_configuration(**fields)
-    with pytest.raises(ValueError, match="expected fields from name, aiType"):
-        mock.add_configuration(secrt="x")
+TAKEN = "another configuration has this id, or this name"
+MISUSES: list[tuple[Callable[[Any], object], str]] = [
+    (lambda mock: mock.answer_next("500"), "status: must be of type int"),
+    (lambda mock: mock.answer_sequence(), "nothing planned"),
+    (lambda mock: mock.wait_for("1"), "count: must be of type int"),
+    (lambda mock: mock.wait_for(timeout="1"), "timeout: must be of type float"),
+    (lambda mock: mock.wait_for(status="200"), "status: must be of type int"),
+    (lambda mock: mock.wait_for(stat=200), "expected fields from method, request_id, status"),
+    (lambda mock: mock.expire_token(None), "token: must be of type str"),
+    (lambda mock: mock.revoke_token("never-known"), "token: is unknown"),
+    (lambda mock: mock.add_member(5), "user: must be of type str"),
+    (lambda mock: mock.add_member(), "expected user, workspace, access, token"),
+    (lambda mock: mock.set_access("owner", "ROOT"), "access: must be one of READ, WRITE, ADMIN"),
+    (lambda mock: mock.configuration(None), "id: must be of type str"),
+    (lambda mock: mock.configuration("unknown"), "id: no configuration has it; the fixtures' ids"),
+    (lambda mock: mock.reveals(mock.ids["main"], secret=None), "secret: must be of type str"),
+    (lambda mock: mock.reveals(mock.ids["main"]), "expected credentials"),
+    (lambda mock: mock.reveals(mock.ids["main"], name="x"), "expected credentials"),
+    (lambda mock: setattr(mock, "delay", "1"), "delay: must be of type float"),
+    (lambda mock: mock.answer_next(headers={1: "x"}), "headers: a name has characters"),
+    (lambda mock: mock.add_configuration(name="\ud800"), "body: has a lone surrogate"),
+    (lambda mock: mock.add_configuration(id="\ud800"), "an argument has characters that cannot"),
+    (lambda mock: mock.add_configuration(name=""), "name: must have at least 1"),
+    (lambda mock: mock.add_configuration(ai_type="openai"), "aiType: must be one of"),
+    (lambda mock: mock.add_configuration(id="x" * 256), "id: must have at most 255"),
+    (lambda mock: mock.add_configuration(name="OpenAI in production"), TAKEN),
+    (lambda mock: mock.add_configuration(id=mock.ids["foreign"]), TAKEN),
+    (lambda mock: mock.add_configuration(secrt="x"), "expected fields from name, aiType"),
+]
 
 
-MISUSES: dict[str, Callable[[Any], object]] = {
-    "status: must be of type int": lambda mock: mock.answer_next("500"),
-    "nothing planned": lambda mock: mock.answer_sequence(),
-    "count: must be of type int": lambda mock: mock.wait_for("1"),
-    "timeout: must be of type float": lambda mock: mock.wait_for(timeout="1"),
-    "token: must be of type str": lambda mock: mock.expire_token(None),
-    "user: must be of type str": lambda mock: mock.add_member(5),
-    "id: must be of type str": lambda mock: mock.configuration(None),
-    "secret: must be of type str": lambda mock: mock.reveals(mock.ids["main"], secret=None),
-    "expected credentials": lambda mock: mock.reveals(mock.ids["main"]),
-    "delay: must be of type float": lambda mock: setattr(mock, "delay", "1"),
-}
-
-
-@pytest.mark.parametrize("message", MISUSES)
-def test_wrong_argument_is_an_error_that_names_it(mock: Mock, message: str) -> None:
-    """Without a type checker, too, a wrong argument is reported by name."""
-    with pytest.raises(ValueError, match=message):
-        MISUSES[message](mock)
+@pytest.mark.parametrize(("misuse", "message"), MISUSES, ids=range(len(MISUSES)))
+def test_invalid_argument_is_an_error_that_names_it(
+    mock: Mock, misuse: Callable[[Any], object], message: str
+) -> None:
+    """An argument of the wrong type or value raises a `ValueError` that names it."""
+    with pytest.raises(ValueError, match=message) as refused:
+        misuse(mock)
+    assert refused.value.__context__ is None  # its frames could contain a credential
 
 
 @pytest.mark.parametrize("turn", [1, 2])
@@ -228,7 +259,7 @@ def test_each_test_has_a_fresh_mock(mock: Mock, turn: int) -> None:
     mock.delay = 60
 
 
-def test_replaced_sleep_is_not_the_mocks(mock: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delay_does_not_use_asyncio_sleep(mock: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Planned delays work even if a test replaces `asyncio.sleep`."""
     waits: list[float] = []
 
@@ -245,7 +276,7 @@ def test_replaced_sleep_is_not_the_mocks(mock: Mock, monkeypatch: pytest.MonkeyP
 
 
 def test_handler_can_be_wrapped() -> None:
-    """`wrap` wraps the handler of all requests, and may change request and answer."""
+    """`wrap` wraps the handler of all requests, and can change requests and responses."""
 
     def wrap(handler: Handler) -> Handler:
         async def wrapped(request: Request) -> Answer:
@@ -270,8 +301,8 @@ def test_no_repr_shows_a_token_or_a_credential(mock: Mock) -> None:
 
 
 @pytest.mark.parametrize("field", ["name", "aiType", "endpoint", "key", "secret"])
-def test_only_the_field_given_changes(http: httpx.Client, mock: Mock, field: str) -> None:
-    """An update of one field leaves all others as they were."""
+def test_only_the_given_field_changes(http: httpx.Client, mock: Mock, field: str) -> None:
+    """An update of one field leaves all other fields unchanged."""
     main = next(c for c in mock.fixtures.configurations if c.role == "main")
     given = mock.contract.examples["everything"][field] + ("" if field == "aiType" else "x")
     http.put(main.id, json={field: given})

@@ -1,11 +1,15 @@
 """Planned answers, as a service under test receives them."""
 
+import gc
+import socket
 import time
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+import flashback_mock
 from flashback_client import FlashbackClient, errors
 from flashback_mock import Fault, Mock, Step
 from flashback_mock.control import journal, plans
@@ -16,10 +20,9 @@ PLANS: list[tuple[Step, type[errors.FlashbackError]]] = [
     ({"status": 401}, errors.AuthenticationError),
     ({"status": 403}, errors.PermissionDeniedError),
     ({"status": 404}, errors.NotFoundError),
-    ({"status": 429}, errors.ApiStatusError),
+    ({"status": 418}, errors.ApiStatusError),
     ({"status": 500}, errors.InternalServerError),
     ({"status": 503}, errors.ApiStatusError),
-    ({"status": 418}, errors.ApiStatusError),
     ({"example": "nameTaken"}, errors.BadRequestError),
     ({"fault": "reset"}, errors.ApiConnectionError),
     ({"fault": "empty"}, errors.ApiConnectionError),
@@ -34,7 +37,7 @@ PLANS: list[tuple[Step, type[errors.FlashbackError]]] = [
 def test_planned_failure_reaches_the_client(
     mock: Mock, plan: Step, kind: type[errors.FlashbackError]
 ) -> None:
-    """A planned failure occurs once, as the client's own error, and nothing is stored."""
+    """A planned failure occurs once, the client raises its own error, and nothing is stored."""
     main = mock.ids["main"]
     before = mock.configuration(main)
     mock.answer_sequence(plan)
@@ -50,8 +53,8 @@ def test_planned_failure_reaches_the_client(
     mock.assert_updated(main, name="stored")
 
 
-def test_too_many_requests_has_retry_after(http: httpx.Client, mock: Mock) -> None:
-    """429 is the contract's example, with the headers that are planned."""
+def test_planned_headers_are_added_to_an_example(http: httpx.Client, mock: Mock) -> None:
+    """A planned 429 has the body of the contract's example, and the planned headers."""
     mock.answer_next(429, headers={"Retry-After": "2"})
     answer = http.put(mock.ids["main"], json={})
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "2")
@@ -60,7 +63,7 @@ def test_too_many_requests_has_retry_after(http: httpx.Client, mock: Mock) -> No
 
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_proxy_errors_are_html(http: httpx.Client, mock: Mock, status: int) -> None:
-    """502, 503 and 504 are pages as a proxy sends them; JSON if it is planned."""
+    """A planned 502, 503 or 504 has a proxy's HTML page, or JSON if its type is planned."""
     mock.answer_next(status)
     mock.answer_next(status, headers={"Content-Type": "application/json"})
     page = http.put(mock.ids["main"], json={})
@@ -69,8 +72,8 @@ def test_proxy_errors_are_html(http: httpx.Client, mock: Mock, status: int) -> N
     assert http.put(mock.ids["main"], json={}).json()["success"] is False
 
 
-def test_headers_may_be_added_to_the_real_answer(http: httpx.Client, mock: Mock) -> None:
-    """With nothing but headers planned the update is stored."""
+def test_headers_may_be_added_to_the_real_response(http: httpx.Client, mock: Mock) -> None:
+    """If only headers are planned, the update is stored."""
     mock.answer_next(headers={"X-Quota": "1"})
     answer = http.put(mock.ids["main"], json={"name": "stored"})
     assert (answer.status_code, answer.headers["X-Quota"]) == (200, "1")
@@ -79,7 +82,7 @@ def test_headers_may_be_added_to_the_real_answer(http: httpx.Client, mock: Mock)
 
 @pytest.mark.parametrize("fault", ["reset", "empty"])
 def test_connection_ends_as_planned(mock: Mock, fault: Fault) -> None:
-    """`reset` is a TCP reset, `empty` an orderly end without an answer."""
+    """`reset` is a TCP reset; `empty` closes the connection normally."""
     mock.answer_next(fault=fault)
     with connected(mock) as wire:
         wire.sendall(update(mock))
@@ -91,7 +94,7 @@ def test_connection_ends_as_planned(mock: Mock, fault: Fault) -> None:
 
 
 def test_refused_closes_the_port_for_some_time(mock: Mock) -> None:
-    """`refused` closes port and connections immediately, and reopens the port later."""
+    """`refused` closes the port and all connections immediately, and reopens the port later."""
     url = f"{mock.base_url}/__admin/health"
     with httpx.Client(trust_env=False) as client:
         client.get(url)
@@ -103,16 +106,46 @@ def test_refused_closes_the_port_for_some_time(mock: Mock) -> None:
         assert client.get(url).status_code == 200
 
 
+def test_refused_lasts_until_the_last_plan_ends(mock: Mock) -> None:
+    """A second `refused` replaces the first; no other program can take the port meanwhile."""
+    url = f"{mock.base_url}/__admin/health"
+    mock.answer_next(fault="refused", duration=0.3)
+    mock.answer_next(fault="refused", duration=60)
+    time.sleep(0.5)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url, trust_env=False)
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", urlsplit(mock.base_url).port))
+    mock.clear_planned()
+    assert httpx.get(url, trust_env=False).status_code == 200
+    mock.answer_next(fault="refused", duration=60)
+    mock.reset()
+    assert httpx.get(url, trust_env=False).status_code == 200
+
+
+def test_stopping_a_refused_port_leaves_no_socket() -> None:
+    """A mock on IPv6 refuses connections and serves IPv6 only again; it closes all sockets."""
+    with flashback_mock.running(host="::1") as mock:
+        mock.answer_next(fault="refused", duration=0.1)
+        time.sleep(0.3)
+        assert httpx.get(f"{mock.base_url}/__admin/health", trust_env=False).status_code == 200
+        mock.answer_next(fault="refused", duration=60)
+    del mock
+    gc.collect()  # pytest fails for a socket that is not closed
+
+
 @pytest.mark.parametrize("plan", [{"status": 500}, {"fault": "reset"}, {"fault": "empty"}])
-def test_update_may_be_stored_before_its_answer_fails(mock: Mock, plan: dict[str, Any]) -> None:
-    """With `after_update` the update is stored, and only its answer is lost."""
+def test_update_may_be_stored_although_its_response_fails(mock: Mock, plan: dict[str, Any]) -> None:
+    """With `after_update`, the update is stored, and only the response is lost."""
     mock.answer_next(**plan, after_update=True)
     with FlashbackClient(max_retries=0) as client, pytest.raises(errors.FlashbackError):
         client.update_ai_llm(mock.ids["main"], secret="stored all the same")
     mock.assert_updated(mock.ids["main"], secret="stored all the same")
 
 
-def test_retries_outlast_a_sequence_of_failures(mock: Mock) -> None:
+def test_sequence_is_sent_in_order(mock: Mock) -> None:
     """A sequence is sent in order; the request after it gets the real response."""
     mock.answer_sequence({"status": 429, "headers": {"Retry-After": "0"}}, {"fault": "reset"})
     with FlashbackClient(max_retries=3) as client:
@@ -122,8 +155,8 @@ def test_retries_outlast_a_sequence_of_failures(mock: Mock) -> None:
     mock.assert_updated(mock.ids["main"], name="at last")
 
 
-def test_plan_for_one_id_is_for_no_other(http: httpx.Client, mock: Mock) -> None:
-    """A plan with an id waits for a request for this id."""
+def test_plan_for_one_id_is_kept_for_it(http: httpx.Client, mock: Mock) -> None:
+    """A plan with an id answers only requests for this id."""
     mock.answer_next(500, id=mock.ids["sibling"])
     mock.answer_next(403)
     statuses = [
@@ -132,16 +165,22 @@ def test_plan_for_one_id_is_for_no_other(http: httpx.Client, mock: Mock) -> None
     assert statuses == [403, 200, 500]
 
 
+def test_planned_200_names_the_requested_id(http: httpx.Client, mock: Mock) -> None:
+    """A planned 200 has the id of the request, not that of the contract's example."""
+    mock.answer_next(200)
+    assert http.put(mock.ids["sibling"], json={}).json()["aiLlmId"] == mock.ids["sibling"]
+
+
 def test_plans_can_be_cleared(http: httpx.Client, mock: Mock) -> None:
-    """Planned answers and the general delay can be cleared."""
+    """`clear_planned` removes planned answers and the general delay."""
     mock.answer_next(500, times=3)
     mock.delay = 60
     mock.clear_planned()
     assert http.put(mock.ids["main"], json={}).status_code == 200
 
 
-def test_late_answer_is_stored_and_logged_at_once(mock: Mock) -> None:
-    """With a delay only the answer is late; the log leaves the delay out."""
+def test_delayed_request_is_stored_and_logged_at_once(mock: Mock) -> None:
+    """A delay concerns only the response; the logged duration excludes it."""
     mock.answer_next(delay=0.6)
     with FlashbackClient(timeout=0.2, max_retries=0) as hurried:
         with pytest.raises(errors.ApiTimeoutError):
@@ -154,8 +193,8 @@ def test_late_answer_is_stored_and_logged_at_once(mock: Mock) -> None:
     assert mock.requests[-1].milliseconds < 300
 
 
-def test_plan_answers_requests_that_would_be_refused_too(mock: Mock) -> None:
-    """A plan answers any request, and the log says what would have been the reason."""
+def test_plan_also_answers_invalid_requests(mock: Mock) -> None:
+    """A plan answers any request, even one with an invalid token."""
     mock.answer_next(500)
     with FlashbackClient("wrong", max_retries=0) as client:
         with pytest.raises(errors.InternalServerError):
@@ -170,25 +209,25 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"times": 3}, "nothing planned"),
     ({"status": 204}, "status: must be 200, or from 400 to 599"),
     ({"status": 600}, "status: must be 200, or from 400 to 599"),
+    ({"status": "500"}, "status: must be of type int"),
     ({"example": "nope"}, "no such example; there are 200"),
     ({"example": "nameTaken", "status": 404}, "no such example"),
     ({"fault": "smoke"}, "fault: must be one of reset, empty, refused, timeout"),
-    ({"fault": "reset", "status": 500}, "fault: reset sends no such answer, so it excludes status"),
+    ({"fault": "reset", "status": 500}, "fault: reset sends no response, so it excludes status"),
     ({"fault": "timeout", "delay": 1}, "fault: timeout .* excludes delay"),
-    ({"fault": "refused"}, "duration: goes with the fault refused, and says"),
-    ({"fault": "refused", "duration": 1, "id": "x"}, "fault: refused .* goes with duration only"),
-    ({"status": 500, "duration": 1}, "duration: goes with the fault refused"),
+    ({"fault": "refused"}, "duration: is needed for the fault refused"),
+    ({"fault": "refused", "duration": 0}, "duration: is needed for the fault refused"),
+    ({"fault": "refused", "duration": 1, "id": "x"}, "fault: refused .* with duration only"),
+    ({"status": 500, "duration": 1}, "duration: is needed for .*, and for no other"),
     ({"status": 500, "times": 0}, "times: must be from 1 to 10000"),
-    ({"status": 500, "times": plans.MAX_TIMES + 1}, "times: must be from 1 to 10000"),
+    ({"status": 500, "times": plans.MAX_PLANS + 1}, "times: must be from 1 to 10000"),
+    ({"status": 500, "tims": 2}, "expected fields from status, example, headers, delay"),
     ({"delay": -1}, "delay: must be from 0 to 3600 seconds"),
     ({"delay": float("nan")}, "delay: must be from 0 to 3600 seconds"),
     ({"headers": {"A b": "x"}}, "headers: a name has characters"),
     ({"headers": {"X": "a\r\nb"}}, "headers: X must be a string of printable ASCII"),
     ({"headers": {"Content-Length": "1"}}, "headers: Content-Length is set by the mock"),
     ({"headers": {"X-Request-Id": "1"}}, "headers: X-Request-Id is set by the mock"),
-    ({"status": "500"}, "status: must be of type int"),
-    ({"fault": "refused", "duration": 0}, "duration: goes with the fault refused, and says"),
-    ({"status": 500, "tims": 2}, "expected fields from example, headers, delay"),
 ]
 
 
@@ -196,16 +235,15 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
 def test_empty_or_contradictory_plan_is_refused(
     mock: Mock, plan: dict[str, Any], message: str
 ) -> None:
-    """A plan that cannot be kept is an error, and nothing of its sequence is planned."""
+    """An invalid step is an error, and no step of its sequence is planned."""
     with pytest.raises(ValueError, match=message):
         mock.answer_sequence({"status": 500}, cast("Step", plan))
-    with FlashbackClient() as client:
-        client.update_ai_llm(mock.ids["main"])
+    assert mock.plans.planned == []
 
 
 def test_plans_and_log_are_bounded(mock: Mock) -> None:
-    """At most ten thousand steps are planned, and as many requests logged, the last ones."""
-    steps: list[Step] = [{"status": 500}] * plans.MAX_TIMES
+    """At most 10,000 steps can be planned, and the last 10,000 requests are logged."""
+    steps: list[Step] = [{"status": 500}] * plans.MAX_PLANS
     mock.answer_sequence(*steps)
     with pytest.raises(ValueError, match="at most 10000 answers may be planned"):
         mock.answer_next(200)
@@ -227,10 +265,10 @@ PREFERRED: list[tuple[dict[str, str], str, int, str]] = [
 
 
 @pytest.mark.parametrize("case", PREFERRED, ids=str)
-def test_preferred_example_is_answered(
+def test_request_may_select_an_example(
     http: httpx.Client, mock: Mock, case: tuple[dict[str, str], str, int, str]
 ) -> None:
-    """`Prefer` and the query name an answer, as they do for Prism, and nothing is stored."""
+    """`Prefer` and the query select an example, as they do in Prism, and nothing is stored."""
     headers, query, status, message = case
     before = mock.configuration(mock.ids["main"])
     answer = http.put(mock.ids["main"] + query, json={"name": "x", "key": "x"}, headers=headers)
@@ -242,7 +280,7 @@ def test_preferred_example_is_answered(
 def test_preference_comes_after_authentication_and_validation(
     http: httpx.Client, mock: Mock
 ) -> None:
-    """401 and 400 come first; 403 and 404, which depend on the state, do not."""
+    """A real 401 or 400 comes before the selected example; a real 403 or 404 does not."""
     prefer = {"Prefer": "code=200"}
     wrong = {**prefer, "Authorization": "Bearer wrong"}
     reader = {**prefer, "Authorization": f"Bearer {mock.tokens['reader']}"}

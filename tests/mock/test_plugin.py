@@ -30,7 +30,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_fixtures_of_every_scope(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fresh, session-wide and own mocks work together, with warnings as errors, behind a proxy."""
+    """Mocks of every scope work together, with warnings as errors and a proxy configured."""
     for variable in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     test = """
@@ -69,7 +69,7 @@ def test_session_again(flashback_mock_session):
 
 
 def test_every_xdist_worker_has_its_own_mock(pytester: pytest.Pytester) -> None:
-    """Under pytest-xdist a test never meets requests of another worker."""
+    """With pytest-xdist, each worker has its own mock."""
     pytester.makepyfile(
         IMPORTS
         + """
@@ -120,7 +120,7 @@ def test_id(flashback_mock):
 
 
 def test_no_failure_shows_a_secret(pytester: pytest.Pytester) -> None:
-    """With every local variable shown, no method's failure shows the credential it was given."""
+    """With --showlocals, no failure shows the credential that a method got."""
     pytester.makepyfile(IMPORTS + FAILURES)
     result = pytester.runpytest_inprocess(PLUGIN, "--showlocals")
     result.assert_outcomes(failed=9)
@@ -141,7 +141,7 @@ def test_no_failure_shows_a_secret(pytester: pytest.Pytester) -> None:
 
 
 def test_plugin_imports_only_the_standard_library() -> None:
-    """Pytest loads the plugin everywhere, so it imports nothing of the mock's dependencies."""
+    """The plugin, which pytest loads everywhere, imports none of the mock's dependencies."""
     code = (
         "import sys, pytest; before = set(sys.modules); import flashback_mock.pytest_plugin; "
         "more = {name.partition('.')[0] for name in set(sys.modules) - before}; "
@@ -152,7 +152,7 @@ def test_plugin_imports_only_the_standard_library() -> None:
 
 
 def test_fixture_without_the_extra_says_what_to_install(pytester: pytest.Pytester) -> None:
-    """Where the extra is not installed, the fixture fails with one line."""
+    """Without the extra `mock`, the fixture fails with one line that says what to install."""
     pytester.makepyfile("import sys\nsys.modules['jsonschema_rs'] = None\n" + THREE_LINES)
     result = pytester.runpytest_subprocess(PLUGIN)
     result.assert_outcomes(errors=1)

@@ -1,4 +1,4 @@
-"""The server: misbehaving clients do not affect others, and it shuts down cleanly."""
+"""The server: misbehaving clients do not affect others, and shutdown is quick."""
 
 import http.client
 import itertools
@@ -33,7 +33,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def assert_others_are_answered(http: httpx.Client, mock: Mock) -> None:
-    """Fail unless somebody else's update succeeds soon."""
+    """Fail unless another client's update succeeds soon."""
     begin = time.monotonic()
     assert http.put(mock.ids["main"], json={}).status_code == 200
     assert time.monotonic() - begin < 5
@@ -52,7 +52,7 @@ INCOMPLETE = {
 
 @pytest.mark.parametrize("drip", [b"", b"x"], ids=["silent", "drips"])
 def test_incomplete_requests_time_out(mock: Mock, http: httpx.Client, drip: bytes) -> None:
-    """Clients that stall or drip anywhere in a request are disconnected, and delay no one else."""
+    """Clients that stop or drip anywhere in a request are disconnected, and delay no others."""
     with ExitStack() as stack:
         wires = {name: stack.enter_context(connected(mock)) for name in INCOMPLETE}
         for name, wire in wires.items():
@@ -87,7 +87,7 @@ def test_slow_body_answers_400(mock: Mock, http: httpx.Client) -> None:
 @either_offer
 @pytest.mark.parametrize("delay", [0, PATIENCE / 5])
 def test_half_closed_client_is_answered(mock: Mock, offer: tuple[str, ...], delay: float) -> None:
-    """A client that half-closes the connection after its requests still gets all answers."""
+    """A client that half-closes its connection still gets all responses."""
     mock.delay = delay
     count = 1 if offer else 3
     with connected(mock) as wire:
@@ -96,8 +96,8 @@ def test_half_closed_client_is_answered(mock: Mock, offer: tuple[str, ...], dela
         assert received(wire).count(b"HTTP/1.1 200 ") == count
 
 
-def test_half_closed_client_without_an_answer_is_dropped(mock: Mock) -> None:
-    """A half-closed client whose planned fault sends no answer is disconnected."""
+def test_half_closed_client_without_a_response_is_disconnected(mock: Mock) -> None:
+    """A half-closed client whose planned fault sends no response is disconnected."""
     mock.answer_next(fault="timeout")
     with connected(mock) as wire:
         wire.sendall(update(mock))
@@ -107,8 +107,8 @@ def test_half_closed_client_without_an_answer_is_dropped(mock: Mock) -> None:
         assert time.monotonic() - start < 4 * PATIENCE
 
 
-def test_broken_chunks_answer_400_once(mock: Mock) -> None:
-    """A chunked body that is malformed gets a 400, once."""
+def test_malformed_chunks_get_one_400(mock: Mock) -> None:
+    """A malformed chunked body gets exactly one response, a 400."""
     with connected(mock) as wire:
         wire.sendall(head(mock, "Transfer-Encoding: chunked") + b"zz\r\n")
         answer = received(wire)
@@ -121,6 +121,7 @@ UNPARSABLE = {
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "no Host": b"GET / HTTP/1.1\r\n\r\n",
+    "two media types": CHUNKED[:-2] + b"Content-Type: a\r\nContent-Type: b\r\n\r\n0\r\n\r\n",
     "two Hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
     "two lengths": CHUNKED[:-2].replace(b"Transfer-Encoding: chunked", b"Content-Length: 2")
     + b"Content-Length: 3\r\n\r\n{}",
@@ -132,8 +133,8 @@ UNPARSABLE = {
 
 
 @pytest.mark.parametrize("content", UNPARSABLE.values(), ids=UNPARSABLE)
-def test_unparsable_request_answers_400_in_json(mock: Mock, content: bytes) -> None:
-    """A request that is not HTTP/1.1 gets a 400 in JSON, is logged, and is not echoed."""
+def test_unparsable_request_gets_a_400_in_json(mock: Mock, content: bytes) -> None:
+    """A request that is not HTTP/1.1 gets a 400 in JSON that does not echo it, and is logged."""
     with connected(mock) as wire:
         wire.sendall(update(mock))
         assert wire.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
@@ -142,11 +143,12 @@ def test_unparsable_request_answers_400_in_json(mock: Mock, content: bytes) -> N
     assert b" 400 Bad Request\r\nContent-Type: application/json\r\n" in answer
     assert b"canary" not in answer
     assert mock.requests[-1].reason.startswith("not a valid HTTP/1.1 request; use http://")
+    assert mock.requests[-1].reason.endswith("headers that are malformed or repeated")
     assert len(mock.requests) == 2
 
 
-def test_unparsable_body_of_an_answered_request_ends_the_connection(mock: Mock) -> None:
-    """A request gets one answer, even if its body turns out to be malformed later."""
+def test_malformed_rest_of_a_body_ends_the_connection(mock: Mock) -> None:
+    """A request gets one response, even if its body turns out to be malformed later."""
     with connected(mock) as wire:
         wire.sendall(head(mock, "Transfer-Encoding: chunked") + b"40000\r\n" + b"x" * 0x40000)
         wire.sendall(b"\r\n1\r\nx\r\n")
@@ -157,8 +159,8 @@ def test_unparsable_body_of_an_answered_request_ends_the_connection(mock: Mock) 
 
 @pytest.mark.parametrize("method", ["PUT", "GET", "CONNECT"])
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "split"])
-def test_body_is_never_taken_for_a_request(mock: Mock, method: str, *, whole: bool) -> None:
-    """A body that looks like a request is read as a body, even after an offer to upgrade."""
+def test_body_is_not_read_as_a_request(mock: Mock, method: str, *, whole: bool) -> None:
+    """A body that looks like a request is read as a body, even with an `Upgrade` header."""
     inner = update(mock)
     outer = head(mock, *UPGRADE, f"Content-Length: {len(inner)}", "Connection: close")
     outer = outer.replace(b"PUT", method.encode(), 1)
@@ -170,8 +172,8 @@ def test_body_is_never_taken_for_a_request(mock: Mock, method: str, *, whole: bo
     assert not any(entry.updated for entry in mock.requests)
 
 
-def test_nothing_behind_an_offer_to_upgrade_is_misread(mock: Mock) -> None:
-    """A request with an `Upgrade` header closes the connection; nothing after it is executed."""
+def test_upgrade_header_closes_the_connection(mock: Mock) -> None:
+    """After a request with an `Upgrade` header, nothing on its connection is executed."""
     inner = update(mock).replace(b"{}", b'{"name": "smuggled"}')
     with connected(mock) as wire:
         wire.sendall(update(mock, *UPGRADE) + head(mock, f"Content-Length: {len(inner)}"))
@@ -185,7 +187,7 @@ def test_nothing_behind_an_offer_to_upgrade_is_misread(mock: Mock) -> None:
 
 
 def test_pipelined_requests_are_answered_in_order(mock: Mock, http: httpx.Client) -> None:
-    """A thousand requests that are sent without waiting are answered in order."""
+    """A thousand pipelined requests are answered in order."""
     count = 1000
     last = update(mock, "Connection: close").replace(b"{}", b"{]")
     waiting = update(mock) * count + last
@@ -205,8 +207,8 @@ def test_pipelined_requests_are_answered_in_order(mock: Mock, http: httpx.Client
     assert_others_are_answered(http, mock)
 
 
-def test_planned_reset_leaves_earlier_answers(mock: Mock) -> None:
-    """Answers that were sent before a connection is reset arrive."""
+def test_planned_reset_keeps_earlier_responses(mock: Mock) -> None:
+    """Responses that are sent before a planned reset arrive."""
     mock.answer_sequence({"delay": PATIENCE / 10, "times": 2}, {"fault": "reset"})
     with connected(mock) as wire:
         wire.sendall(update(mock) * 3)
@@ -214,7 +216,7 @@ def test_planned_reset_leaves_earlier_answers(mock: Mock) -> None:
 
 
 def test_idle_connection_is_kept_for_some_time(mock: Mock) -> None:
-    """A connection without requests is kept for longer than a request may take."""
+    """An idle connection is kept longer than the time limit of a request."""
     with connected(mock) as wire:
         wire.sendall(update(mock))
         assert wire.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
@@ -224,7 +226,7 @@ def test_idle_connection_is_kept_for_some_time(mock: Mock) -> None:
 
 
 def test_planned_delay_may_exceed_every_limit(mock: Mock) -> None:
-    """A planned delay counts against no limit, even if the client has begun another request."""
+    """A planned delay has no time limit, even if the client has begun another request."""
     mock.answer_next(delay=2.5 * PATIENCE)
     with connected(mock) as wire:
         wire.sendall(update(mock))
@@ -258,7 +260,7 @@ ENDLESS = {
 def test_endless_request_is_cut_off(
     mock: Mock, http: httpx.Client, parts: tuple[bytes, bytes]
 ) -> None:
-    """An endless request is cut off by size or time, and nothing is executed."""
+    """An endless request is cut off by a limit on size or time, and nothing is executed."""
     with connected(mock) as wire:
         assert send_forever(wire, *parts) < 10
         assert b" 200 " not in received(wire)
@@ -266,8 +268,8 @@ def test_endless_request_is_cut_off(
     assert_others_are_answered(http, mock)
 
 
-def test_large_head_is_answered(mock: Mock) -> None:
-    """A head of a hundred headers, or of sixty kilobytes, is answered as any other."""
+def test_large_headers_are_accepted(mock: Mock) -> None:
+    """A request with a hundred headers, or with a header of 60 kB, gets a 200."""
     for lines in ([f"X-{number}: y" for number in range(100)], ["X: " + "y" * 60_000]):
         with connected(mock) as wire:
             wire.sendall(update(mock, *lines))
@@ -275,10 +277,10 @@ def test_large_head_is_answered(mock: Mock) -> None:
 
 
 @pytest.mark.parametrize("size", [5, 50])
-def test_answer_to_a_huge_body_arrives(
+def test_response_to_a_huge_body_arrives(
     mock: Mock, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    """A client that sends a huge body without reading still gets the answer, and no reset."""
+    """A client that sends a huge body before it reads gets the response, and no reset."""
     monkeypatch.setattr(server, "LINGER_SECONDS", 15)
     url = urlsplit(mock.base_url)
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=20)
@@ -289,7 +291,7 @@ def test_answer_to_a_huge_body_arrives(
 
 
 def test_expected_continue_is_sent_or_refused(mock: Mock) -> None:
-    """`Expect: 100-continue` gets the interim answer, or 413 without any of the body."""
+    """`Expect: 100-continue` gets a 100, or a 413 for a body that would be too large."""
     with connected(mock) as wire:
         wire.sendall(head(mock, "Content-Length: 2", "Expect: 100-continue"))
         assert wire.recv(1 << 16) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -297,13 +299,19 @@ def test_expected_continue_is_sent_or_refused(mock: Mock) -> None:
         assert wire.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
         wire.sendall(head(mock, "Content-Length: 999999999", "Expect: 100-continue"))
         assert received(wire).startswith(b"HTTP/1.1 413 ")
+    with connected(mock) as wire:  # HTTP/1.0 has no interim responses
+        old = head(mock, "Content-Length: 2", "Expect: 100-continue").replace(b"/1.1\r", b"/1.0\r")
+        wire.sendall(old)
+        time.sleep(0.1)
+        wire.sendall(b"{}")
+        assert received(wire).startswith(b"HTTP/1.0 200 ")
 
 
 @either_offer
 def test_client_that_never_reads_is_cut_off(
     mock: Mock, http: httpx.Client, offer: tuple[str, ...]
 ) -> None:
-    """A client that keeps sending without reading is cut off; memory stays bounded."""
+    """A client that sends requests without reading is cut off, and memory stays bounded."""
     page = ("GET /__admin/docs/swagger_bundle.js HTTP/1.1", "Host: 127.0.0.1", *offer, "", "")
     request = "\r\n".join(page).encode()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -315,7 +323,7 @@ def test_client_that_never_reads_is_cut_off(
 
 
 def test_two_thousand_connections(mock: Mock, http: httpx.Client) -> None:
-    """With 2,000 open connections, others are answered, even while many drip headers."""
+    """With 2,000 open connections, of which many send a partial header, others are answered."""
     count = 2000
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 3 * count:
@@ -331,8 +339,8 @@ def test_two_thousand_connections(mock: Mock, http: httpx.Client) -> None:
     assert_others_are_answered(http, mock)
 
 
-def test_vanished_clients_cost_nothing(mock: Mock, http: httpx.Client) -> None:
-    """Clients that disconnect in the middle of an exchange do not affect others."""
+def test_disconnecting_clients_do_not_affect_others(mock: Mock, http: httpx.Client) -> None:
+    """Clients that disconnect during a request or response do not affect others."""
     for end in (1, 60, -3, None):
         for _ in range(20):
             with connected(mock) as wire:
@@ -340,8 +348,8 @@ def test_vanished_clients_cost_nothing(mock: Mock, http: httpx.Client) -> None:
     assert_others_are_answered(http, mock)
 
 
-def test_sigterm_sends_the_answers_that_are_due() -> None:
-    """SIGTERM ends planned delays and timeouts, sends due answers, and takes under a second."""
+def test_sigterm_sends_pending_responses() -> None:
+    """SIGTERM ends planned delays and timeouts at once, and sends pending responses."""
     with command() as (process, _, url), ExitStack() as stack:
         plan = {"answerNext": [{"delay": 60_000}, {"fault": "timeout"}]}
         httpx.post(f"{url}/__admin/settings", json=plan, trust_env=False)
@@ -366,7 +374,7 @@ def test_sigterm_sends_the_answers_that_are_due() -> None:
         assert "Traceback" not in errors
 
 
-def test_block_ends_soon_despite_pending_answers() -> None:
+def test_block_ends_soon_despite_pending_requests() -> None:
     """`running()` ends soon, even with unanswered requests."""
     with ExitStack() as stack:
         with flashback_mock.running() as mock:
@@ -379,10 +387,7 @@ def test_block_ends_soon_despite_pending_answers() -> None:
 
 
 def test_unread_output_does_not_stop_the_mock() -> None:
-    """If standard error is never read, log lines are dropped, not requests; closed pipes are fine.
-
-    With its readers gone, too, the mock serves, and ends with status 0.
-    """
+    """If standard error is not read or is closed, the mock drops log lines and goes on serving."""
     with command() as (process, _, url), httpx.Client(base_url=url, trust_env=False) as client:
         for _ in range(500):
             assert client.get("/ai/llm/x").status_code == 405
@@ -402,6 +407,6 @@ def test_unread_output_does_not_stop_the_mock() -> None:
 
 
 def test_closed_standard_streams_are_tolerated() -> None:
-    """The mock runs with standard error closed, as daemons have it."""
+    """The mock serves although standard error is closed, as it is for daemons."""
     with command(stderr=None, preexec_fn=lambda: os.close(2)) as (_, _, url):
         assert put(url, "x", {}).status_code == 404

@@ -1,4 +1,4 @@
-"""Plain connections to a mock, for what no HTTP client sends, and mocks in other processes."""
+"""Plain connections to a mock, for requests that no HTTP client sends, and mocks as processes."""
 
 import socket
 import subprocess
@@ -60,7 +60,7 @@ def command(*options: str, **popen: Any) -> Generator[tuple[subprocess.Popen[str
 
 
 def welcome_of(process: subprocess.Popen[str]) -> str:
-    """Return what a mock prints until it serves; fail if it exits first."""
+    """Return the banner of a mock; fail if it exits before it serves."""
     assert process.stdout
     banner = ""
     while "backend on http://" not in banner:

@@ -1,4 +1,4 @@
-"""The test controls: planned answers, the request log, state, and the Python handle."""
+"""The test controls: planned answers, the request log, state, and the class `Mock`."""
 
 from .journal import Entry
 from .plans import Fault, Step

@@ -1,15 +1,15 @@
-"""Calls from a test's thread into the event loop that serves."""
+"""How a method of `Mock` is called: with checked arguments, in the event loop that serves."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from functools import update_wrapper, wraps
-from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, get_type_hints
+from inspect import Parameter, Signature, signature
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, get_origin
 
 from flashback_mock.stores import NAME_TAKEN, NameTakenError, NotFoundError, UnauthorizedError
 from flashback_mock.tracebacks import without_frames
-
-from .arguments import check_types
 
 if TYPE_CHECKING:
     from .mock import Mock
@@ -18,6 +18,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 AsyncMethod = Callable[Concatenate["Mock", P], Coroutine[Any, Any, T]]
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+ACCEPTED: dict[Any, tuple[type, ...]] = {  # for an annotation, if not only its own class
+    float: (float, int),
+    tuple: (list, tuple),  # JSON has lists
+    Mapping: (dict, Mapping),
+    Literal: (str,),
+}
+MAX_SECONDS = 3600.0
+UNKNOWN_ID = "id: no configuration has it; the fixtures' ids are"
 
 
 class UnknownIdError(ValueError):
@@ -25,35 +33,71 @@ class UnknownIdError(ValueError):
 
 
 def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
-    """Make a coroutine method blocking: the serving thread runs it while the caller waits.
+    """Return a blocking version of a coroutine method, which runs it in the serving thread.
 
-    Raise `ValueError` for an argument of another type, and for an unknown id or token. `/__admin`
-    awaits the method's `__wrapped__`.
+    It raises `ValueError` for missing, unknown and mistyped arguments, and for an unknown id or
+    token. Code in the event loop awaits the result's `__wrapped__` instead.
     """
     own = signature(method)
-    variadic = {name for name, one in own.parameters.items() if one.kind in VARIADIC}
-    annotations = get_type_hints(method)
+    names = list(own.parameters)[1:]
+    annotations = _annotations(own)
 
     @wraps(method)
-    async def described(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        given = own.bind(mock, *args, **kwargs).arguments
-        named = annotations.keys() & given.keys() - variadic
-        check_types({name: given[name] for name in named}, annotations)
+    async def checked(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            given = own.bind(mock, *args, **kwargs).arguments
+        except TypeError:  # its message could quote a misplaced credential
+            raise ValueError(f"expected {', '.join(names) or 'no fields'}") from None
+        check_types({name: given[name] for name in annotations if name in given}, annotations)
         try:
             return await method(mock, *args, **kwargs)
         except NotFoundError:
-            known = f"the fixtures' are {mock.ids}"
-            raise UnknownIdError(f"id: no configuration has it; {known}") from None
+            raise UnknownIdError(f"{UNKNOWN_ID} {mock.ids}") from None
         except NameTakenError:
             raise ValueError(NAME_TAKEN) from None
         except UnauthorizedError:
             raise ValueError("token: is unknown") from None
+        except UnicodeError:
+            raise ValueError("an argument has characters that cannot be encoded") from None
 
     @without_frames
     def call(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        if mock.loop is None:
-            raise RuntimeError("the mock has stopped; use it before its block ends")
-        work = described(mock, *args, **kwargs)
-        return asyncio.run_coroutine_threadsafe(work, mock.loop).result()
+        if mock.loop is not None:
+            work = checked(mock, *args, **kwargs)
+            with suppress(CancelledError):
+                return asyncio.run_coroutine_threadsafe(work, mock.loop).result()
+        raise RuntimeError("the mock has stopped; use it before its block ends")
 
-    return update_wrapper(call, described)
+    return update_wrapper(call, checked)
+
+
+def _annotations(own: Signature) -> dict[str, Any]:
+    """Return the annotations of the named arguments; a method checks its variadic ones."""
+    annotations: dict[str, Any] = {}
+    for name, parameter in list(own.parameters.items())[1:]:
+        if parameter.kind not in VARIADIC:
+            annotations[name] = parameter.annotation
+    return annotations
+
+
+def check_types(given: Mapping[str, Any], annotations: Mapping[str, Any]) -> None:
+    """Raise `ValueError` for a name without an annotation, or a value of another type.
+
+    Callers over HTTP have no type checker.
+    """
+    for name, value in given.items():
+        if name not in annotations:
+            # The name is the caller's, and could be a misplaced credential.
+            raise ValueError(f"expected fields from {', '.join(annotations)}, got another one")
+        kind = get_origin(annotations[name]) or annotations[name]
+        is_misused_bool = isinstance(value, bool) and kind is not bool  # a bool is an int
+        accepted = ACCEPTED.get(kind, (kind,))
+        if is_misused_bool or not isinstance(value, accepted):
+            raise ValueError(f"{name}: must be of type {accepted[0].__name__}")
+
+
+def check_seconds(name: str, seconds: float) -> None:
+    """Raise `ValueError` for a time that is not a number, negative, or over an hour."""
+    check_types({name: seconds}, {name: float})
+    if not 0 <= seconds <= MAX_SECONDS:
+        raise ValueError(f"{name}: must be from 0 to {MAX_SECONDS:.0f} seconds")

@@ -6,21 +6,22 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, get_type_hints
 
-from .arguments import check_seconds, check_types
+from .calls import check_seconds, check_types
 
 MAX_ENTRIES = 10_000
 
 
 @dataclass(slots=True)
 class Entry:
-    """A request in the log; it contains no value of a credential or a token.
+    """A request in the log, without any value of a credential or a token.
 
-    `status` is 0 if no status was sent (faults `reset`, `empty`, `timeout`). `fields` are those of
-    a valid body, and `updated` says whether they were stored. `user` and `configuration` are empty
-    if they are unknown. `milliseconds` excludes a planned delay, `reason` is why the request was
-    refused, and `time` is when it arrived.
+    `status` is 0 if no status was sent (faults `reset`, `empty`, `timeout`). `fields` are the field
+    names of a valid body; `updated` says whether they were stored. `user` and `configuration` are
+    empty if they are unknown. `milliseconds` excludes a planned delay, `reason` says why the
+    request was refused, and `time` is when it arrived.
     """
 
     method: str
@@ -36,30 +37,29 @@ class Entry:
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the entry for JSON; the time is RFC 3339."""
+        """Return the entry for JSON; the time is in RFC 3339."""
         return {**asdict(self), "time": self.time.isoformat(timespec="milliseconds")}
 
     def __str__(self) -> str:
         """Return one line for people."""
+        outcome = f"{self.status} {self.fault}".rstrip()
         fields = f" ({', '.join(self.fields)})" if self.fields else ""
-        fault = f" {self.fault}" if self.fault else ""
         reason = f": {self.reason}" if self.reason else ""
         user = self.user or "nobody"
-        return (
-            f"{self.time:%H:%M:%S.%f} {self.method} {self.status}{fault} as {user}{fields}{reason}"
-        )
+        return f"{self.time:%H:%M:%S.%f} {self.method} {outcome} as {user}{fields}{reason}"
 
 
 CRITERIA = get_type_hints(Entry)
 
 
 class Journal:
-    """The last requests, oldest first. It is written in the event loop; any thread may read it."""
+    """The last requests, oldest first; written in the event loop, read in any thread."""
 
     def __init__(self) -> None:
         """Start empty."""
         self._entries = deque[Entry](maxlen=MAX_ENTRIES)
         self._next = asyncio.Event()  # set when the next entry arrives
+        self._total = 0  # number of entries since the start
 
     @property
     def entries(self) -> list[Entry]:
@@ -69,42 +69,62 @@ class Journal:
     def append(self, entry: Entry) -> None:
         """Add an entry, and wake up waiting calls."""
         self._entries.append(entry)
+        self._total += 1
         self._next.set()
         self._next = asyncio.Event()
 
     def clear(self) -> None:
-        """Forget all entries."""
+        """Remove all entries."""
         self._entries.clear()
 
     async def wait_for(
         self,
         count: int,
-        timeout: float,  # noqa: ASYNC109 - it is the caller's, in seconds
+        timeout: float,  # noqa: ASYNC109 - the caller's, in seconds
         criteria: Mapping[str, Any],
     ) -> list[Entry]:
-        """Return the entries with these values once there are `count`.
-
-        After `timeout` seconds, raise `TimeoutError`, which lists the requests received instead.
-        """
+        """Return the entries that match, once there are `count`; see `Mock.wait_for`."""
         check_types(criteria, CRITERIA)
         check_seconds("timeout", timeout)
         if count < 1:
             raise ValueError("count: must be at least 1")
+        found: list[Entry] = []
+        known = self._total - len(self._entries)
         try:
             async with asyncio.timeout(timeout):
-                while len(found := self._matching(criteria)) < count:
+                while True:
+                    new = list(islice(reversed(self._entries), self._total - known))
+                    known = self._total
+                    found += [entry for entry in reversed(new) if _matches(entry, criteria)]
+                    if len(found) >= count:
+                        return found
                     await self._next.wait()
         except TimeoutError:
             wanted = ", ".join(f"{name}={value!r}" for name, value in criteria.items())
-            expected = f"expected {count} request(s) with {wanted or 'anything'} in {timeout:g} s"
-            number = len(self._matching(criteria))
+            message = (
+                f"expected {count} request(s) with {wanted or 'anything'} in {timeout:g} s, "
+                f"got {len(found)}"
+            )
             received = [f"  {entry}" for entry in self.entries[-10:]]
-            raise TimeoutError("\n".join([f"{expected}, got {number}", *received])) from None
-        return found
+            raise TimeoutError("\n".join([message, *received])) from None
 
-    def _matching(self, criteria: Mapping[str, Any]) -> list[Entry]:
-        found = self.entries
-        for name, expected in criteria.items():
-            value = tuple(expected) if name == "fields" else expected
-            found = [entry for entry in found if getattr(entry, name) == value]
-        return found
+    def history(self, id: str) -> list[str]:
+        """Return lines with the requests for a configuration, then with other requests."""
+        entries = self.entries
+        own = [entry for entry in entries if entry.configuration == id]
+        others = [entry for entry in entries if entry.configuration != id]
+        lines = ["requests for it, in order:" if own else "requests for it: none"]
+        lines += [f"  {entry}" for entry in own[-20:]]
+        if others:
+            lines.append("other requests:")
+        for entry in others[-10:]:
+            lines.append(f"  {entry} (id {entry.configuration or 'unknown'})")
+        return lines
+
+
+def _matches(entry: Entry, criteria: Mapping[str, Any]) -> bool:
+    for name, expected in criteria.items():
+        value = tuple(expected) if name == "fields" else expected
+        if getattr(entry, name) != value:
+            return False
+    return True

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from flashback_mock.contract import Contract
 from flashback_mock.fixtures import Configuration, Fixtures, Member, Token, is_bearer_token
-from flashback_mock.stores import LEVELS, Store, UnauthorizedError
+from flashback_mock.stores import LEVELS, Store
 
-from .arguments import check_types
-from .calls import control
+from .calls import check_seconds, check_types, control
 from .journal import Entry, Journal
-from .plans import Options, Plans, Step, plan_of
+from .plans import Plans, Step, plan_of
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 class Mock:
     """A contract, a store with its fixtures, planned answers, and the request log.
 
-    Its methods block, so never call them from the thread that serves. Every method raises
-    `ValueError` for arguments that break a rule.
+    The methods block, so never call them from the thread that serves. Each raises `ValueError`
+    for invalid arguments.
     """
 
     def __init__(self, contract: Contract, fixtures: Fixtures, store: Store) -> None:
@@ -33,10 +32,12 @@ class Mock:
         self.journal = Journal()
         # The log names a configuration only if its id is known: another could be a secret.
         self.known_ids = set(self.ids.values())
+        self.known_tokens = set(self.tokens.values())
         # Set while it serves.
         self.base_url = ""
         self.loop: AbstractEventLoop | None = None
         self.close_port: Callable[[float], Coroutine[Any, Any, None]]
+        self.open_port: Callable[[], Coroutine[Any, Any, None]]
 
     def __repr__(self) -> str:
         """Return the URL of the mock."""
@@ -59,39 +60,41 @@ class Mock:
 
     @property
     def delay(self) -> float:
-        """Return the delay of every answer, in seconds; it can be set."""
+        """Return the delay of every response, in seconds; it can be set."""
         return self.plans.delay
 
     @delay.setter
     def delay(self, seconds: float) -> None:
+        check_seconds("delay", seconds)
         self.plans.delay = seconds
 
-    def answer_next(self, status: int | None = None, **options: Unpack[Options]) -> None:
+    def answer_next(self, status: int | None = None, /, **options: Unpack[Step]) -> None:
         """Plan the answer to the next request, or to the next `times` (only for `id`, if set).
 
-        By a `status` (200, or any 4xx or 5xx) or a named `example` of the contract, with more
-        `headers`, after `delay` seconds, or by a `fault`: `reset`, `empty` (closed without an
-        answer), `timeout` (never), `truncated`, `malformed`, or `refused` (the port is closed for
-        `duration` seconds from now on). Nothing is stored, unless only headers or a delay are
-        planned, or `after_update` is true. Raise `ValueError` for a plan that is empty or
-        contradicts itself.
+        Plan a `status` (200, or any 4xx or 5xx) or a named `example` of the contract, additional
+        `headers`, a `delay` in seconds, or a `fault`: `reset`, `empty` (closed without a response),
+        `timeout` (no response), `truncated`, `malformed`, or `refused` (the port is closed for
+        `duration` seconds, starting now). The update is not stored, unless only `headers` or
+        `delay` are planned, or `after_update` is true. Raise `ValueError` for a plan that is empty
+        or contradicts itself.
         """
-        self.answer_sequence({"status": status, **options})
+        self.answer_sequence({**options, "status": status} if status else options)
 
     @control
     async def answer_sequence(self, *steps: Step) -> None:
-        """Plan the answers to the next requests in order; a step is as in `answer_next`."""
+        """Plan the answers to the next requests in order; for a step see `answer_next`."""
         plans = [plan_of(self.contract, step) for step in steps]
         if not plans:
             raise ValueError("nothing planned; give at least one step")
-        self.plans.extend([plan for plan in plans if plan.fault != "refused"])
-        if closed := max(plan.duration for plan in plans):
+        self.plans.extend([plan for plan in plans if "duration" not in plan])
+        if closed := max(plan.get("duration", 0) for plan in plans):
             await self.close_port(closed)
 
     @control
     async def clear_planned(self) -> None:
-        """Forget all planned answers, and the delay."""
+        """Remove all planned answers and the delay, and open a port that `refused` closed."""
         self.plans.clear()
+        await self.open_port()
 
     @control
     async def clear_requests(self) -> None:
@@ -103,7 +106,7 @@ class Mock:
         self,
         /,
         count: int = 1,
-        timeout: float = 5.0,  # noqa: ASYNC109 - it is the caller's
+        timeout: float = 5.0,  # noqa: ASYNC109 - the caller's
         **criteria: Any,
     ) -> list[Entry]:
         """Return the requests that match, as in `wait_for(2, status=200)`, once there are `count`.
@@ -114,7 +117,7 @@ class Mock:
 
     @control
     async def configuration(self, id: str) -> dict[str, Any]:
-        """Return what is stored now; for a credential only that it is set, and when it changed."""
+        """Return the stored configuration; of a credential, only that it is set, and since when."""
         return await self.store.configuration(id)
 
     @control
@@ -132,15 +135,14 @@ class Mock:
 
     @control
     async def assert_updated(self, /, id: str, **fields: str) -> None:
-        """Raise `AssertionError` unless the configuration was updated and has these fields now.
+        """Raise `AssertionError` unless the configuration was updated and now has these fields.
 
-        Credentials must have been sent, too. The message says how each field differs (of a
-        credential only that it does), and why requests were refused.
+        A credential must also have been sent. The message shows how each field differs (except for
+        the value of a credential), and why requests were refused.
         """
         expected = self._fields(fields)
         stored = await self.store.configuration(id)
-        entries = self.requests
-        updates = [entry for entry in entries if entry.configuration == id and entry.updated]
+        updates = [entry for entry in self.requests if entry.configuration == id and entry.updated]
         sent = {field for entry in updates for field in entry.fields}
         problems: list[str] = []
         for name, value in expected.items():
@@ -156,7 +158,7 @@ class Mock:
                 problems.append(f"{name}: was not sent")
         if problems or not updates:
             headline = "is not as expected:" if problems else "was not updated"
-            lines = [f"configuration {id} {headline}", *problems, *_history(id, entries)]
+            lines = [f"configuration {id} {headline}", *problems, *self.journal.history(id)]
             raise AssertionError("\n  ".join(lines))
 
     @control
@@ -175,35 +177,37 @@ class Mock:
 
     @control
     async def delete_configuration(self, id: str) -> None:
-        """Delete a configuration; updates of it return 404 from now on."""
+        """Delete a configuration; updates of it get a 404 from now on."""
         await self.store.delete_configuration(id)
 
     @control
     async def add_member(
         self, user: str, *, workspace: str = "", access: str = "WRITE", token: str = ""
     ) -> str:
-        """Add a user to a workspace, by default the first, or change the access; return a token."""
+        """Add a user to a workspace, by default to the first one; return the user's token.
+
+        For a known member, change the access level.
+        """
         token = token or self.tokens.get(user) or f"{user}-token"
         if not is_bearer_token(token):
             raise ValueError("token: must be a bearer token: letters, digits and -._~+/")
+        self.known_tokens.add(token)
         await self._add_member(user, access, workspace, Token(token, user))
         return token
 
     @control
     async def set_access(self, user: str, access: str, *, workspace: str = "") -> None:
-        """Change a user's access to READ, WRITE or ADMIN, by default in the first workspace."""
+        """Set a user's access level in a workspace, by default the first: READ, WRITE or ADMIN."""
         await self._add_member(user, access, workspace)
 
     @control
     async def expire_token(self, token: str) -> None:
         """Expire a token now."""
-        _check_form(token)
         await self.store.expire_token(token)
 
     @control
     async def revoke_token(self, token: str) -> None:
         """Remove a token."""
-        _check_form(token)
         await self.store.revoke_token(token)
 
     @control
@@ -211,8 +215,10 @@ class Mock:
         """Restore the fixtures, and clear plans, delay and log."""
         await self.store.reset(self.fixtures)
         self.known_ids = set(self.ids.values())
+        self.known_tokens = set(self.tokens.values())
         self.plans.clear()
         self.journal.clear()
+        await self.open_port()
 
     async def _add_member(self, user: str, access: str, workspace: str, *tokens: Token) -> None:
         if not user:
@@ -230,20 +236,3 @@ class Mock:
             fields[names.get(name.replace("_", "").lower(), name)] = value
         check_types(fields, dict.fromkeys(self.contract.fields, str))
         return fields
-
-
-def _check_form(token: str) -> None:
-    if not is_bearer_token(token):  # a store could not encode it
-        raise UnauthorizedError
-
-
-def _history(id: str, entries: list[Entry]) -> list[str]:
-    """Return the log of the requests for a configuration, then of all other requests, as lines."""
-    own = [entry for entry in entries if entry.configuration == id]
-    others = [entry for entry in entries if entry.configuration != id]
-    lines = ["requests for it, in order:" if own else "requests for it: none"]
-    lines += [f"  {entry}" for entry in own[-20:]]
-    if others:
-        lines.append("other requests:")
-        lines += [f"  {entry} (id {entry.configuration or 'unknown'})" for entry in others[-10:]]
-    return lines

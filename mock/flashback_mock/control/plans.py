@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypedDict, get_args, get_type_hints
+from typing import Any, Literal, TypedDict, cast, get_args, get_type_hints
 
 from flashback_mock.contract import Contract
 
-from .arguments import check_seconds, check_types
+from .calls import check_seconds, check_types
 
 Fault = Literal["reset", "empty", "refused", "timeout", "truncated", "malformed"]
 FAULTS: tuple[str, ...] = get_args(Fault)
@@ -18,153 +17,105 @@ EXCLUDED: dict[str, set[str]] = {  # fields that make no sense with a fault
     "empty": CONTENT,
     "timeout": CONTENT | {"delay"},
 }
-MAX_TIMES = 10_000
+MAX_PLANS = 10_000
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 OWN_HEADERS = ("connection", "content-length", "transfer-encoding", "x-request-id")
 
 
-class Options(TypedDict, total=False):
-    """The keyword arguments of `Mock.answer_next`."""
+class Step(TypedDict, total=False):
+    """A plan for the next request, or for the next `times`; see `Mock.answer_next`."""
 
+    status: int
     example: str
-    headers: Mapping[str, str] | None
+    headers: Mapping[str, str]
     delay: float
-    fault: Fault | None
+    fault: Fault
     duration: float
     times: int
     after_update: bool
     id: str
 
 
-class Step(Options, total=False):
-    """A plan for the next request, or for the next `times`; see `Mock.answer_next`."""
-
-    status: int | None
-
-
 STEP = get_type_hints(Step)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A checked step. Without a status, example or fault, the answer is the real one."""
-
-    status: int = 0
-    example: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    delay: float = 0
-    fault: str = ""
-    duration: float = 0
-    times: int = 1
-    after_update: bool = False
-    id: str = ""
-
-    @property
-    def replaces_answer(self) -> bool:
-        """Return whether the plan replaces the real answer."""
-        return bool(self.status or self.example)
-
-    @property
-    def stores(self) -> bool:
-        """Return whether a valid update is stored."""
-        return self.after_update or not (self.replaces_answer or self.fault)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the step without its defaults."""
-        fields = vars(self).items()
-        return {name: value for name, value in fields if value != getattr(NO_PLAN, name)}
-
-
-NO_PLAN = Plan()
-
-
 class Plans:
-    """Planned answers in order, and a delay in seconds for every answer."""
+    """Planned answers in order, and a delay in seconds for every response."""
 
     def __init__(self) -> None:
         """Start with nothing planned."""
-        self._delay = 0.0
-        self.planned: list[Plan] = []  # the next one first; only the event loop changes it
+        self.delay = 0.0
+        self.planned: list[Step] = []  # the next one first; only the event loop changes it
 
-    @property
-    def delay(self) -> float:
-        """Return the delay of every answer, in seconds."""
-        return self._delay
-
-    @delay.setter
-    def delay(self, seconds: float) -> None:
-        check_seconds("delay", seconds)
-        self._delay = seconds
-
-    def extend(self, plans: list[Plan]) -> None:
-        """Plan answers after those that are planned already; raise `ValueError` for too many."""
-        if len(self.planned) + len(plans) > MAX_TIMES:
-            raise ValueError(f"at most {MAX_TIMES} answers may be planned")
+    def extend(self, plans: list[Step]) -> None:
+        """Append plans; raise `ValueError` if there are too many."""
+        if len(self.planned) + len(plans) > MAX_PLANS:
+            raise ValueError(f"at most {MAX_PLANS} answers may be planned")
         self.planned += plans
 
-    def next(self, id: str) -> Plan:
-        """Return the plan for a request for this id, and count it as used."""
-        plan = NO_PLAN
+    def next(self, id: str) -> Step:
+        """Return the plan for the next request for this id, and count it as used.
+
+        It is empty if nothing is planned.
+        """
+        plan: Step = {}
         for index, planned in enumerate(self.planned):
-            if planned.id in ("", id):
+            if planned.get("id", id) == id:
                 plan = planned
-                self.planned[index : index + 1] = _rest(plan)
+                left = plan.get("times", 1) - 1
+                self.planned[index : index + 1] = [{**plan, "times": left}] if left else []
                 break
-        if self._delay:
-            return replace(plan, delay=plan.delay + self._delay)
+        if self.delay:
+            return {**plan, "delay": plan.get("delay", 0) + self.delay}
         return plan
 
     def clear(self) -> None:
-        """Forget all plans, and the delay."""
+        """Remove all plans and the delay."""
         self.planned.clear()
-        self._delay = 0
+        self.delay = 0.0
 
 
-def _rest(plan: Plan) -> list[Plan]:
-    """Return what is left of a plan after one more request."""
-    return [replace(plan, times=plan.times - 1)] if plan.times > 1 else []
-
-
-def plan_of(contract: Contract, step: Step) -> Plan:
-    """Return the plan of a step; raise `ValueError` if it is empty or contradicts itself."""
+def plan_of(contract: Contract, step: Step) -> Step:
+    """Return a step without empty fields; raise `ValueError` if it is invalid."""
     if not isinstance(step, Mapping):
         raise ValueError("a step must be a dict")
-    check_types(step, STEP)
-    given: dict[str, Any] = {name: value for name, value in step.items() if value is not None}
-    plan = Plan(**given)
-    check_seconds("delay", plan.delay)
-    check_seconds("duration", plan.duration)
-    _check_headers(plan.headers)
-    if plan.fault not in ("", *FAULTS):
+    fields = cast("dict[str, Any]", step).items()
+    given = {name: value for name, value in fields if value is not None}
+    check_types(given, STEP)
+    check_seconds("delay", given.get("delay", 0))
+    check_seconds("duration", given.get("duration", 0))
+    if not 1 <= given.get("times", 1) <= MAX_PLANS:
+        raise ValueError(f"times: must be from 1 to {MAX_PLANS}")
+    plan = cast("Step", {name: value for name, value in given.items() if value})
+    for name, value in plan.get("headers", {}).items():
+        _check_header(name, value)
+    if plan.get("fault", "reset") not in FAULTS:
         raise ValueError(f"fault: must be one of {', '.join(FAULTS)}")
-    if not 1 <= plan.times <= MAX_TIMES:
-        raise ValueError(f"times: must be from 1 to {MAX_TIMES}")
-    if plan.status not in (0, 200, *range(400, 600)):
+    if plan.get("status", 200) not in (200, *range(400, 600)):
         raise ValueError("status: must be 200, or from 400 to 599")
-    if plan.example:
-        contract.example(plan.status, plan.example)
+    if "example" in plan:
+        contract.example(plan.get("status", 0), plan["example"])
     _check_combination(plan)
     return plan
 
 
-def _check_combination(plan: Plan) -> None:
-    given = plan.to_dict().keys()
-    if not given & {"status", "example", "headers", "delay", "fault"}:
+def _check_combination(plan: Step) -> None:
+    fault = plan.get("fault", "")
+    if not plan.keys() & {"status", "example", "headers", "delay", "fault"}:
         raise ValueError("nothing planned; give status, example, headers, delay or fault")
-    if excluded := given & EXCLUDED.get(plan.fault, set()):
+    if excluded := plan.keys() & EXCLUDED.get(fault, set()):
         names = ", ".join(sorted(excluded))
-        raise ValueError(f"fault: {plan.fault} sends no such answer, so it excludes {names}")
-    if plan.fault == "refused" and given - {"fault", "duration"}:
-        raise ValueError("fault: refused closes the port, so it goes with duration only")
-    if (plan.fault == "refused") != ("duration" in given):
-        raise ValueError("duration: goes with the fault refused, and says how long it lasts")
+        raise ValueError(f"fault: {fault} sends no response, so it excludes {names}")
+    if fault == "refused" and plan.keys() - {"fault", "duration"}:
+        raise ValueError("fault: refused closes the port, and can be combined with duration only")
+    if (fault == "refused") != ("duration" in plan):
+        raise ValueError("duration: is needed for the fault refused, and for no other")
 
 
-def _check_headers(headers: Mapping[str, Any]) -> None:
-    for name, value in headers.items():
-        if not HEADER.fullmatch(name):
-            raise ValueError("headers: a name has characters that no header name may have")
-        if name.lower() in OWN_HEADERS:
-            raise ValueError(f"headers: {name} is set by the mock; faults change how it answers")
-        if not isinstance(value, str) or not value.isprintable() or not value.isascii():
-            raise ValueError(f"headers: {name} must be a string of printable ASCII characters")
+def _check_header(name: Any, value: Any) -> None:
+    if not isinstance(name, str) or not HEADER.fullmatch(name):
+        raise ValueError("headers: a name has characters that header names cannot have")
+    if name.lower() in OWN_HEADERS:
+        raise ValueError(f"headers: {name} is set by the mock; plan a fault to break responses")
+    if not isinstance(value, str) or not value.isprintable() or not value.isascii():
+        raise ValueError(f"headers: {name} must be a string of printable ASCII characters")

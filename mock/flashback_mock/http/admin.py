@@ -1,34 +1,35 @@
-"""`/__admin`: the control API for tests in any language and for the page."""
+"""`/__admin`: the control API for tests in any language, and for the page."""
 
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
-from inspect import Parameter, signature
 from typing import Any, cast
 from urllib.parse import parse_qs, unquote
 
 from multidict import CIMultiDict
 
-from flashback_mock.control.calls import UnknownIdError
-from flashback_mock.control.journal import CRITERIA, Entry
+from flashback_mock.control.calls import UnknownIdError, check_seconds, check_types
+from flashback_mock.control.journal import MAX_ENTRIES, Entry
 from flashback_mock.control.mock import Mock
-from flashback_mock.control.plans import STEP
+from flashback_mock.control.plans import Step
 from flashback_mock.stores import StoreError
 
-from . import arguments, body
-from .guard import COOKIE, Guard
+from . import body
+from .app import App
+from .guard import Guard
 from .messages import Answer, HttpError, Request, error_answer, json_answer
 from .page import INDEX, page_file
-from .routes import Routes
 
 PREFIX = "/__admin"
 MAX_BYTES = 1 << 18
+MAX_WAIT_SECONDS = 60  # the mock does not notice that a waiting client disconnects
 OK = {"status": "ok"}
+Json = dict[str, Any]
 AdminHandler = Callable[..., Awaitable[object]]
 Control = Callable[..., object]  # a method of `Mock`
 
 ID = "/configurations/{id}"
-# Methods whose result does not matter, and their status on success.
+# Methods without a result to show, and the status of a success.
 COMMANDS: list[tuple[str, str, Control, int]] = [
     ("DELETE", ID, Mock.delete_configuration, 200),
     ("POST", "/members", Mock.add_member, 201),
@@ -36,7 +37,10 @@ COMMANDS: list[tuple[str, str, Control, int]] = [
     ("POST", "/tokens/revoke", Mock.revoke_token, 200),
     ("POST", "/reset", Mock.reset, 200),
 ]
-SETTINGS = {"fixedDelay": float, "answerNext": dict | list}
+CAPITAL = re.compile("[A-Z]")
+TIMES = {"delay", "duration", "fixed_delay", "timeout"}  # milliseconds in JSON
+MAX_MILLISECONDS = 1e9  # more than any limit, and small enough for a float
+SETTINGS = {"fixed_delay": float, "answer_next": object}
 STATUSES: dict[type[Exception], int] = {  # the first that matches
     UnknownIdError: 404,
     ValueError: 400,
@@ -46,16 +50,17 @@ STATUSES: dict[type[Exception], int] = {  # the first that matches
 
 
 class Admin:
-    """The handlers of `/__admin`. An answer is JSON, and contains no credential."""
+    """The handlers of `/__admin`. Responses are JSON, and contain no credential."""
 
-    def __init__(self, mock: Mock, guard: Guard, routes: Routes) -> None:
-        """Control `mock` for callers that `guard` admits; add all routes."""
+    def __init__(self, mock: Mock, guard: Guard, app: App) -> None:
+        """Control `mock` for callers that `guard` admits; add all routes to `app`."""
         self._mock = mock
         self._guard = guard
-        self._routes = routes
-        routes.add("GET", "/", self._root)
+        self._app = app
+        app.add("GET", "/", self._root)
+        app.add("GET", f"{PREFIX}/login/{{session}}", self._login)
         for path in ("/docs", "/docs/{name}"):
-            routes.add("GET", PREFIX + path, partial(self._call, self._docs, is_page=True))
+            app.add("GET", PREFIX + path, partial(self._call, self._docs, is_page=True))
         handlers: list[tuple[str, str, AdminHandler]] = [
             ("GET", "", self._index),
             ("GET", "/", self._index),
@@ -75,15 +80,13 @@ class Admin:
         for method, path, control, status in COMMANDS:
             handlers.append((method, path, partial(self._command, control, status)))
         for method, path, handler in handlers:
-            routes.add(method, PREFIX + path, partial(self._call, handler))
+            app.add(method, PREFIX + path, partial(self._call, handler))
 
     async def _call(
         self, handler: AdminHandler, request: Request, *raw: str, is_page: bool = False
     ) -> Answer:
-        """Check that the request is admitted, and answer it."""
         try:
-            if not (is_page and self._guard.is_login(request)):
-                self._guard.check(request, is_page=is_page)
+            self._guard.check(request, is_page=is_page)
             content = await handler(request, *(unquote(parameter) for parameter in raw))
         except HttpError as error:
             content = error_answer(error.status, error.message, error.headers)
@@ -95,27 +98,8 @@ class Admin:
         return answer
 
     async def _perform(self, control: Control, request: Request, *path: str) -> Any:
-        """Call a method of `Mock`: the path and the body have its arguments."""
-        parameters = [*signature(control, eval_str=True).parameters.values()][len(path) + 1 :]
-        kinds: dict[str, Any] = {}
-        required: list[str] = []
-        for parameter in parameters:
-            key = arguments.json_name(parameter.name)
-            if parameter.name == "criteria":
-                kinds |= CRITERIA  # named as in the log
-            elif parameter.kind is Parameter.VAR_KEYWORD:
-                kinds |= dict.fromkeys(self._mock.contract.fields, str)
-            else:
-                kinds[key] = parameter.annotation
-                if parameter.default is Parameter.empty:
-                    required.append(key)
-        content = _content(request)
-        given = arguments.from_json("body", content, kinds)
-        for key in required:
-            if key not in content:
-                raise ValueError(f"{key}: is missing")
-        method: AdminHandler = cast("Any", control).__wrapped__
-        return await method(self._mock, *path, **given)
+        """Call a method of `Mock` with the arguments in the path and the body."""
+        return await _awaited(control)(self._mock, *path, **_arguments(_content(request)))
 
     async def _command(self, control: Control, status: int, request: Request, *path: str) -> Answer:
         await self._perform(control, request, *path)
@@ -125,72 +109,84 @@ class Admin:
         """Redirect a browser to the page."""
         if "text/html" in request.headers.get("Accept", ""):
             return Answer(303, b"", CIMultiDict({"Location": f"{PREFIX}/docs"}))
-        raise HttpError(404, f"There is nothing at this path; {PREFIX} lists what there is")
+        raise HttpError(404, f"There is nothing at this path; {PREFIX} lists all paths")
 
-    async def _docs(self, request: Request, name: str = INDEX) -> object:
-        if not self._guard.is_login(request):
-            return page_file(self._mock.contract, request, name or INDEX)
-        cookie = f"{COOKIE}={self._guard.session}; Path={PREFIX}; HttpOnly; SameSite=Lax"
+    async def _docs(self, request: Request, name: str = INDEX) -> Answer:
+        return page_file(self._mock.contract, request, name or INDEX)
+
+    async def _login(self, _request: Request, session: str) -> Answer:
+        """Redirect a browser that opens the printed link to the page, with a cookie."""
+        if not self._guard.is_session(session):
+            raise HttpError(401, "The link is outdated; open the one that the mock printed last")
+        cookie = f"{self._guard.cookie}={session}; Path={PREFIX}; HttpOnly; SameSite=Lax"
         headers = {"Location": f"{PREFIX}/docs", "Set-Cookie": cookie}
         return Answer(303, b"", CIMultiDict(headers))
 
-    async def _index(self, _request: Request) -> object:
-        table = self._routes.table
-        return {"paths": {path: table[path] for path in table if path.startswith(PREFIX)}}
+    async def _index(self, _request: Request) -> Json:
+        routes = self._app.routes
+        return {"paths": {path: routes[path] for path in routes if path.startswith(PREFIX)}}
 
-    async def _fixtures(self, _request: Request) -> object:
+    async def _fixtures(self, _request: Request) -> Json:
         fixtures = self._mock.fixtures
         access = {token.user: fixtures.describe(token) for token in fixtures.tokens}
         return {"tokens": self._mock.tokens, "access": access, "ids": self._mock.ids}
 
-    async def _requests(self, request: Request) -> object:
-        last = parse_qs(request.query).get("last", ["0"])[0]
+    async def _requests(self, request: Request) -> Json:
+        last = parse_qs(request.query).get("last", [str(MAX_ENTRIES)])[0]
+        if not re.fullmatch("[1-9][0-9]{0,4}", last):
+            raise ValueError(f"last: must be a number from 1 to {MAX_ENTRIES}")
         entries = self._mock.requests
-        shown = entries[-int(last) :] if re.fullmatch("[0-9]{1,5}", last) else entries
-        return {**_log(shown), "total": len(entries)}
+        return _log(entries[-int(last) :], len(entries))
 
-    async def _clear_requests(self, request: Request) -> object:
+    async def _clear_requests(self, request: Request) -> Json:
         await self._perform(Mock.clear_requests, request)
-        return await self._requests(request)
+        return _log([], 0)
 
-    async def _wait(self, request: Request) -> object:
-        entries = await self._perform(Mock.wait_for, request)
-        return {**_log(entries), "total": len(entries)}
+    async def _wait(self, request: Request) -> Json:
+        given = _arguments(_content(request))
+        timeout = given.get("timeout", 0)
+        check_types({"timeout": timeout}, {"timeout": float})
+        if timeout > MAX_WAIT_SECONDS:
+            raise ValueError(f"timeout: must be at most {MAX_WAIT_SECONDS * 1000} milliseconds")
+        entries: Any = await _awaited(Mock.wait_for)(self._mock, **given)
+        return _log(entries, len(entries))
 
-    async def _settings(self, _request: Request) -> object:
-        planned = [arguments.to_json(plan.to_dict()) for plan in self._mock.plans.planned]
-        return {**arguments.to_json({"fixed_delay": self._mock.delay}), "planned": planned}
+    async def _settings(self, _request: Request) -> Json:
+        planned = [_step(plan) for plan in self._mock.plans.planned]
+        return {"fixedDelay": _milliseconds(self._mock.delay), "planned": planned}
 
-    async def _change_settings(self, request: Request) -> object:
-        given = arguments.from_json("body", _content(request), SETTINGS)
+    async def _change_settings(self, request: Request) -> Json:
+        given = _arguments(_content(request))
+        check_types(given, SETTINGS)
+        delay = given.get("fixed_delay", self._mock.delay)
+        check_seconds("fixed_delay", delay)
         if "answer_next" in given:
             steps = given["answer_next"]
-            steps = steps if isinstance(steps, list) else [steps]
-            kinds = {arguments.json_name(name): kind for name, kind in STEP.items()}
-            steps = [arguments.from_json("answerNext", step, kinds) for step in steps]
-            plan: AdminHandler = cast("Any", Mock.answer_sequence).__wrapped__
-            await plan(self._mock, *steps)
-        self._mock.delay = given.get("fixed_delay", self._mock.delay)
+            if not isinstance(steps, list):
+                steps = [steps]
+            plans = [_arguments(step) for step in steps]
+            await _awaited(Mock.answer_sequence)(self._mock, *plans)
+        self._mock.delay = delay
         return await self._settings(request)
 
-    async def _clear_settings(self, request: Request) -> object:
+    async def _clear_settings(self, request: Request) -> Json:
         await self._perform(Mock.clear_planned, request)
         return await self._settings(request)
 
-    async def _configurations(self, _request: Request) -> object:
+    async def _configurations(self, _request: Request) -> Json:
         return {"configurations": await self._mock.store.configurations()}
 
-    async def _add_configuration(self, request: Request) -> object:
+    async def _add_configuration(self, request: Request) -> Answer:
         id = await self._perform(Mock.add_configuration, request)
         return json_answer(201, {"id": id, **await self._mock.store.configuration(id)})
 
-    async def _configuration(self, request: Request, id: str) -> object:
+    async def _configuration(self, request: Request, id: str) -> Json:
         return {"id": id, **await self._perform(Mock.configuration, request, id)}
 
-    async def _reveals(self, request: Request, id: str) -> object:
+    async def _reveals(self, request: Request, id: str) -> Json:
         return {"reveals": await self._perform(Mock.reveals, request, id)}
 
-    async def _updated(self, request: Request, id: str) -> object:
+    async def _updated(self, request: Request, id: str) -> Json:
         try:
             await self._perform(Mock.assert_updated, request, id)
         except AssertionError as error:
@@ -198,21 +194,60 @@ class Admin:
         return {"updated": True, "message": ""}
 
 
-def add_health(routes: Routes, mock: Mock) -> None:
+def add_health(app: App, version: str) -> None:
     """Add the health check, which needs no token on any address."""
 
     async def health(_request: Request) -> Answer:
-        content = {**OK, "version": mock.contract.version}
-        return json_answer(200, content, {"Cache-Control": "no-store"})
+        return json_answer(200, {**OK, "version": version}, {"Cache-Control": "no-store"})
 
-    routes.add("GET", f"{PREFIX}/health", health)
-
-
-def _log(entries: list[Entry]) -> dict[str, Any]:
-    return {"requests": [entry.to_dict() for entry in entries]}
+    app.add("GET", f"{PREFIX}/health", health)
 
 
-def _content(request: Request) -> Any:
-    """Return the body's JSON; an empty body is an object without fields."""
+def _log(entries: list[Entry], total: int) -> Json:
+    return {"requests": [entry.to_dict() for entry in entries], "total": total}
+
+
+def _content(request: Request) -> object:
+    """Return the JSON value of the body; an empty body is an object without fields."""
     body.check_complete(request, MAX_BYTES)
     return body.parse(request.body) if request.body else {}
+
+
+def _awaited(control: Control) -> AdminHandler:
+    """Return the coroutine method behind a blocking method of `Mock`."""
+    method: AdminHandler = cast("Any", control).__wrapped__
+    return method
+
+
+def _arguments(content: object) -> Json:
+    """Return the fields of a JSON object as Python arguments.
+
+    Names change from camelCase to snake_case, times from milliseconds to seconds.
+    """
+    if not isinstance(content, dict):
+        raise ValueError("expected a JSON object")
+    arguments: Json = {}
+    for key, value in cast("Json", content).items():
+        name = CAPITAL.sub(lambda match: f"_{match[0].lower()}", key)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if name in TIMES and is_number:
+            arguments[name] = min(value, MAX_MILLISECONDS) / 1000
+        else:
+            arguments[name] = value
+    return arguments
+
+
+def _step(plan: Step) -> Json:
+    """Return a plan as the JSON object that `_arguments` converts back."""
+    step: Json = {**plan}
+    for name in TIMES & step.keys():
+        step[name] = _milliseconds(step[name])
+    if "after_update" in step:
+        step["afterUpdate"] = step.pop("after_update")
+    if step.get("times") == 1:
+        del step["times"]
+    return step
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 3)

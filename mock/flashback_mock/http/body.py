@@ -1,11 +1,14 @@
-"""A request's body: complete, declared as JSON, and parsed strictly."""
+"""Check and parse the body of a request."""
 
 import json
+import re
 from typing import Any, NoReturn
 
 from multidict import MultiMapping
 
 from .messages import HttpError, Request
+
+PARAMETERS = r"""[ \t]*(;[ \t]*(charset=("utf-8"|utf-8)[ \t]*)?)*"""
 
 
 def check_complete(request: Request, limit: int) -> None:
@@ -19,7 +22,7 @@ def check_complete(request: Request, limit: int) -> None:
 
 
 def check_headers(headers: MultiMapping[str], media_type: str) -> None:
-    """Raise `HttpError` unless the headers declare a plain body of the media type in UTF-8."""
+    """Raise `HttpError` unless the headers declare an unencoded body of this type in UTF-8."""
     if "Content-Encoding" in headers:
         raise HttpError(415, "Content-Encoding: send the body without a content coding")
     if headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
@@ -27,11 +30,8 @@ def check_headers(headers: MultiMapping[str], media_type: str) -> None:
     declared = headers.getall("Content-Type", [])
     if declared == [media_type]:
         return
-    # Compare the parsed value: case, quotes and spaces do not matter.
-    if [_normalize(value) for value in declared] not in (
-        [media_type],
-        [f"{media_type};charset=utf-8"],
-    ):
+    allowed = re.escape(media_type) + PARAMETERS
+    if len(declared) != 1 or not re.fullmatch(allowed, declared[0], re.IGNORECASE):
         raise HttpError(
             415, f"Content-Type: must be {media_type}, with no parameter but charset=utf-8"
         )
@@ -40,14 +40,14 @@ def check_headers(headers: MultiMapping[str], media_type: str) -> None:
 def parse(body: bytes) -> Any:
     """Return the value of a JSON text in UTF-8.
 
-    Raise `HttpError` if it is not one, also for duplicate keys, `NaN`, lone surrogates and
+    Raise `HttpError` if it is not valid, or contains duplicate keys, `NaN`, a lone surrogate, or
     nesting that is too deep.
     """
     if not body:
         raise HttpError(400, "body: is empty")
     try:
         value = DECODER.decode(body.decode("utf-8"))
-        if b"\\u" in body:  # it may be a lone surrogate, which has no bytes
+        if b"\\u" in body:  # it may be a lone surrogate, which UTF-8 cannot encode
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:
         raise HttpError(400, "body: is nested too deeply") from None
@@ -64,11 +64,6 @@ def _syntax_error(error: json.JSONDecodeError) -> str:
     has_mark = error.doc.startswith("\ufeff") or "\0" in error.doc[:4]
     remedy = "; send UTF-8 without a byte order mark" if has_mark else ""
     return f"body: is not JSON at line {error.lineno}, column {error.colno}{remedy}"
-
-
-def _normalize(content_type: str) -> str:
-    parts = (part.strip(" \t") for part in content_type.lower().split(";"))
-    return ";".join(part.replace('"utf-8"', "utf-8") for part in parts if part)
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

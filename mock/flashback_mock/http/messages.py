@@ -1,14 +1,20 @@
 """Requests and answers as plain data, independent of the server."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from time import perf_counter
 from typing import Literal
 
 from multidict import CIMultiDict
 
+from flashback_mock.fixtures import BEARER_TOKEN
+
+# ASCII: otherwise, letters such as the long s would match, too.
+BEARER = re.compile(f"[ \t]*bearer +({BEARER_TOKEN.pattern})[ \t]*", re.IGNORECASE | re.ASCII)
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
 
 Cut = Literal["", "size", "time", "syntax"]
@@ -28,6 +34,7 @@ class Request:
     cut: Cut = ""
     peer: object = None
     started: float = field(default_factory=perf_counter)
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def path(self) -> str:
@@ -41,13 +48,20 @@ class Request:
 
     @property
     def query(self) -> str:
-        """Return what follows the first `?`, still percent-encoded."""
+        """Return the query, still percent-encoded."""
         return self.target.partition("?")[2].partition("#")[0]
+
+    @property
+    def token(self) -> str:
+        """Return the bearer token; empty unless exactly one `Authorization` header has one."""
+        given = self.headers.getall("Authorization", [])
+        match = BEARER.fullmatch(given[0]) if len(given) == 1 else None
+        return match[1] if match else ""
 
 
 @dataclass(slots=True)
 class Answer:
-    """An answer, and how the server sends it.
+    """A response, and how the server sends it.
 
     `delay` is in seconds, `fault` one of `control.plans.FAULTS`; `close` ends the connection.
     """
@@ -63,21 +77,17 @@ class Answer:
 Handler = Callable[[Request], Awaitable[Answer]]
 
 
+@dataclass(eq=False)
 class HttpError(Exception):
-    """A request is refused with this status; the message contains no value of the request.
+    """The request is refused with this status; the message contains no value of the request.
 
-    `reason` is for the log, by default the message.
+    `reason` is logged instead of the message, if it is set.
     """
 
-    def __init__(
-        self, status: int, message: str, headers: Mapping[str, str] | None = None, reason: str = ""
-    ) -> None:
-        """Refuse with `status`, and say why."""
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.headers = headers or {}
-        self.reason = reason or message
+    status: int
+    message: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    reason: str = ""
 
 
 def json_answer(status: int, content: object, headers: Mapping[str, str] | None = None) -> Answer:
@@ -91,5 +101,5 @@ def json_answer(status: int, content: object, headers: Mapping[str, str] | None 
 
 
 def error_answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
-    """Return an error in the contract's form."""
+    """Return an error with the contract's body."""
     return json_answer(status, {"success": False, "message": message}, headers)

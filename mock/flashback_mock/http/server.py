@@ -1,56 +1,57 @@
-"""The server: aiohttp, with limits on size and time, and faults on the wire."""
+"""The HTTP server: aiohttp with limits on size and time, and with planned faults."""
 
 import asyncio
+import errno
 import logging
 import socket
 import struct
-from asyncio import sleep  # bound here: tests may replace asyncio.sleep
+from asyncio import sleep  # users' tests may replace asyncio.sleep
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, cast
 
-from aiohttp import StreamReader, web
+from aiohttp import HttpVersion11, StreamReader, web
 from multidict import CIMultiDict
 
 from .messages import Answer, Cut, Handler, HttpError, Request
 
-SECONDS = 10.0  # for a body to arrive, and for an answer to be read
-IDLE_SECONDS = 20.0  # for a head to arrive, and for a connection without requests
-LINGER_SECONDS = 5.0  # to discard an unread body: otherwise, closing would send a reset
-MAX_HEAD_BYTES = 1 << 16  # of the request line, and of a header
+SECONDS = 10.0  # to receive a body, and for the client to read a response
+IDLE_SECONDS = 20.0  # to receive the headers, and for an idle connection
+LINGER_SECONDS = 5.0  # to discard the rest of a body; closing earlier would send a reset
+MAX_HEAD_BYTES = 1 << 16  # of the request line, and of each header
 MAX_HEADERS = 200
-STOP_SECONDS = 0.4  # for requests that are being answered; aiohttp waits twice as long
-POLL_SECONDS = 0.25  # close a half-closed connection after this long without an answer
+STOP_SECONDS = 0.4  # for pending requests; aiohttp waits twice as long
+POLL_SECONDS = 0.25  # a half-closed connection is idle after this long without a response
 BACKLOG = 2048
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: closing sends a reset
-# aiohttp's own log would contain lines of requests.
+UNPARSABLE = (
+    "not a valid HTTP/1.1 request; use http:// (not https:// or HTTP/2), and look for headers that "
+    "are malformed or repeated"
+)
+# aiohttp's logs would contain request lines, possibly with misplaced tokens.
 QUIET = logging.getLogger("flashback_mock.http")
 QUIET.setLevel(logging.CRITICAL + 1)
 
 
-class DroppedError(ConnectionError):
-    """The connection ends without an answer."""
-
-
 class Connection(web.RequestHandler):
-    """aiohttp's connection, extended to answer half-closed clients and unparsable requests."""
+    """A connection that also answers half-closed clients and unparsable requests."""
 
     refuse: Callable[[BaseException | None], web.Response]
-    answering = 0
+    answering = 0  # requests
     answered = 0
     body: StreamReader | None = None  # of the newest request
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio takes a bool
-        """Answer pending requests, then close: a half-closed client may still read."""
+        """Answer pending requests, then close: a half-closed client can still read."""
         loop = asyncio.get_running_loop()
         loop.call_later(POLL_SECONDS, self.close_when_idle)
         loop.call_later(SECONDS, self.force_close)
         return True
 
     def close_when_idle(self, answered: int = -1) -> None:
-        """Close once no request is being answered; `answered` is the count at the last check."""
-        if self.answering or self.answered != answered:  # else more may be in the queue
+        """Close when no request is pending; `answered` is the count at the last check."""
+        if self.answering or self.answered != answered:  # more requests may be in the queue
             loop = asyncio.get_running_loop()
             loop.call_later(POLL_SECONDS, self.close_when_idle, self.answered)
         else:
@@ -63,84 +64,103 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
-        """Answer unparsable requests; aiohttp's own response would echo them."""
-        if isinstance(exc, DroppedError):
+        """Answer an unparsable request; the default response would echo it."""
+        if isinstance(exc, ConnectionError):  # end the connection without a response
             raise exc
         if self.body is not None and not self.body.is_eof():
-            raise DroppedError  # it is the body of a request that has been answered
+            raise ConnectionAbortedError  # the body of a request that already has a response
         return self.refuse(exc if status == HTTPStatus.INTERNAL_SERVER_ERROR else None)
 
 
 class Server:
-    """Serves a handler on a listening socket."""
+    """Serves a request handler on a listening socket."""
 
     def __init__(
-        self, handler: Handler, refuse: Callable[[Request, HttpError], Answer], max_body: int
+        self,
+        listener: socket.socket,
+        handler: Handler,
+        refuse: Callable[[Request, HttpError], Answer],
+        max_body: int,
     ) -> None:
         """Read bodies of up to `max_body` bytes; `refuse` answers unparsable requests."""
+        self._listener = listener
         self._handler = handler
         self._refuse = refuse
         self._max_body = max_body
         self._stopping = asyncio.Event()
         self._manager = web.Server(self._serve)
-        self._listener: socket.socket | None = None
         self._asyncio_server: asyncio.Server | None = None
+        self._port = asyncio.Lock()  # held while the port is opened or closed
+        self._opening: asyncio.Task[None] | None = None  # while the port is closed
 
-    async def start(self, listener: socket.socket) -> None:
+    async def start(self) -> None:
         """Accept connections."""
         loop = asyncio.get_running_loop()
-        self._listener = listener
         self._asyncio_server = await loop.create_server(
-            self._connect, sock=listener, backlog=BACKLOG
+            self._connect, sock=self._listener, backlog=BACKLOG
         )
 
     async def stop(self) -> None:
-        """Stop accepting connections, and end all of them in less than a second."""
+        """Stop accepting connections, and close all of them within a second."""
         self._stopping.set()
+        if self._opening:
+            self._opening.cancel()
         if self._asyncio_server:
             self._asyncio_server.close()
+        self._listener.close()
         self._manager.pre_shutdown()
         await self._manager.shutdown(STOP_SECONDS)
 
     async def close_port(self, seconds: float) -> None:
-        """Refuse connections for some seconds; connections that are open are closed."""
-        if not self._listener or not self._asyncio_server:
-            return
-        address = self._listener.getsockname()
-        family = self._listener.family
-        self._asyncio_server.close()
-        self._listener.close()
-        for connection in cast("list[Connection]", self._manager.connections):
-            connection.close()  # once its request is answered
-            connection.close_when_idle(connection.answered)
-        # Bound but not listening: the port refuses connections, and no other program can take it.
-        self._listener = await _bind(family, address)
-        self._asyncio_server = None
-        asyncio.get_running_loop().call_later(seconds, self._reopen)
+        """Close all connections, and refuse new ones for some seconds, starting now."""
+        async with self._port:
+            if self._opening:
+                self._opening.cancel()
+            elif self._asyncio_server:
+                address = self._listener.getsockname()
+                self._asyncio_server.close()
+                self._listener.close()
+                for connection in cast("list[Connection]", self._manager.connections):
+                    connection.close()  # accepts no more requests
+                    connection.close_when_idle(connection.answered)
+                self._listener = await _reserve(self._listener.family, address)
+            self._opening = asyncio.create_task(self._open_later(seconds))
 
-    def _reopen(self) -> None:
-        if self._stopping.is_set() or not self._listener:
-            return
-        task = asyncio.ensure_future(self.start(self._listener))
-        task.add_done_callback(lambda done: done.exception())
+    async def open_port(self) -> None:
+        """Accept connections again, if the port is closed."""
+        async with self._port:
+            if self._opening:
+                self._opening.cancel()
+                await self._open()
+
+    async def _open_later(self, seconds: float) -> None:
+        await sleep(seconds)
+        async with self._port:
+            await self._open()
+
+    async def _open(self) -> None:
+        self._opening = None
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        await self.start()
 
     def _connect(self) -> Connection:
-        options: dict[str, Any] = {
-            "access_log": None,  # it would contain query strings, and misplaced tokens in them
-            "logger": QUIET,
-            "auto_decompress": False,
-            "keepalive_timeout": IDLE_SECONDS,
-            "lingering_time": LINGER_SECONDS,
-            "max_line_size": MAX_HEAD_BYTES,
-            "max_field_size": MAX_HEAD_BYTES,
-            "max_headers": MAX_HEADERS,
-        }
-        connection = Connection(self._manager, loop=asyncio.get_running_loop(), **options)
+        connection = Connection(
+            self._manager,
+            loop=asyncio.get_running_loop(),
+            logger=QUIET,
+            access_log=QUIET,
+            auto_decompress=False,
+            keepalive_timeout=IDLE_SECONDS,
+            lingering_time=LINGER_SECONDS,
+            max_line_size=MAX_HEAD_BYTES,
+            max_field_size=MAX_HEAD_BYTES,
+            max_headers=MAX_HEADERS,
+        )
         connection.refuse = self._refuse_unparsable
         return connection
 
     def _refuse_unparsable(self, failure: BaseException | None) -> web.Response:
-        error = HttpError(400, "not a valid HTTP/1.1 request; use http:// (not https:// or HTTP/2)")
+        error = HttpError(400, UNPARSABLE)
         if failure:
             error = HttpError(500, f"the handler failed: {type(failure).__name__}")
         response = _response(self._refuse(Request("", "", CIMultiDict()), error))
@@ -167,13 +187,14 @@ class Server:
             connection.answered += 1
 
     async def _read_body(self, incoming: web.BaseRequest, request: Request) -> Cut:
-        """Read the body, or as much of it as is needed to refuse it."""
-        if incoming.content.is_eof():  # it came with the head
+        """Read the body into `request`, or return why it is incomplete."""
+        if incoming.content.is_eof():  # received together with the headers
             request.body = incoming.content.read_nowait()
             return ""
         if (incoming.content_length or 0) > self._max_body:
             return "size"
-        if incoming.headers.get("Expect", "").lower() == "100-continue":
+        is_continue = incoming.headers.get("Expect", "").lower() == "100-continue"
+        if is_continue and incoming.version >= HttpVersion11:
             await incoming.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             incoming.writer.output_size = 0
         received = bytearray()
@@ -187,19 +208,18 @@ class Server:
             return "time"
         except web.RequestPayloadError:
             return "syntax"
-        except (ConnectionError, RuntimeError):  # aiohttp raises either when the client is gone
-            raise DroppedError from None
+        except (ConnectionError, RuntimeError):  # aiohttp raises either if the client disconnects
+            raise ConnectionAbortedError from None
         request.body = bytes(received)
         return ""
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, but stop when the server stops."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
 
     async def _break(self, incoming: web.BaseRequest, answer: Answer) -> web.StreamResponse:
-        """Send a broken answer: see `control.plans.FAULTS`."""
+        """Send a response with a planned fault, one of `control.plans.FAULTS`."""
         half = answer.body[: len(answer.body) // 2]
         if answer.fault == "malformed":
             answer.body = half
@@ -215,41 +235,51 @@ class Server:
         transport = incoming.transport
         if transport is not None:
             if answer.fault == "reset":
-                await self._pause(0.01)  # for answers to earlier requests to be sent
+                await self._pause(0.01)  # until earlier responses are sent
                 wire: socket.socket = transport.get_extra_info("socket")
                 wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 transport.abort()
             else:
                 transport.close()
-        raise DroppedError
+        raise ConnectionAbortedError
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on host and port (0: a free one); raise `OSError`."""
+    """Return a socket that listens on a host and port (0: a free one); raise `OSError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise OSError(errno.EADDRNOTAVAIL, "not a host name") from None
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
-async def _bind(family: int, address: tuple[object, ...]) -> socket.socket:
-    """Wait until the address is free, and return a socket that is bound to it."""
+async def _reserve(family: int, address: Any) -> socket.socket:
+    """Return a socket that is bound to the address, as soon as the address is free.
+
+    It does not listen: the port refuses connections, and no other program can take it.
+    """
     bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old connections may remain
+    if family == socket.AF_INET6:
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     while True:
         try:
             bound.bind(address)
         except OSError:
             await sleep(0.01)
         else:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
             return bound
 
 
 async def _send(incoming: web.BaseRequest, answer: Answer) -> web.StreamResponse:
-    """Send a complete answer; drop a client that does not read it in time."""
+    """Send a response; disconnect a client that does not read it in time."""
     transport = incoming.transport
     if transport is None:
-        raise DroppedError
+        raise ConnectionAbortedError
     response = _response(answer)
-    # aiohttp loses requests that are pipelined after an Upgrade request.
+    # aiohttp would lose requests that are pipelined after an Upgrade request.
     if answer.close or "Upgrade" in incoming.headers:
         response.force_close()
     timer = asyncio.get_running_loop().call_later(SECONDS, transport.abort)

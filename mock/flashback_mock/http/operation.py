@@ -1,0 +1,198 @@
+"""The operation: authenticate the caller, validate the request, update the store."""
+
+import logging
+import re
+import traceback
+from http.client import responses
+from urllib.parse import unquote_to_bytes
+
+from multidict import CIMultiDict
+
+from flashback_mock.control.journal import Entry
+from flashback_mock.control.mock import Mock
+from flashback_mock.control.plans import Step
+from flashback_mock.stores import (
+    NameTakenError,
+    NotFoundError,
+    RefusedError,
+    StoreError,
+    UnauthorizedError,
+)
+
+from . import body
+from .messages import ENCODER, Answer, HttpError, Request, error_answer, json_answer
+
+log = logging.getLogger("flashback_mock")
+
+REQUEST_ID = re.compile("[0-9A-Za-z._-]{1,64}")
+# As in Prism: `Prefer: code=404, example=notFound`, or `?__code=404&__example=notFound`.
+PREFER = re.compile(r"(?:^|[,;])\s*(code|example)\s*=\s*\"?([^\s\",;]+)", re.IGNORECASE)
+QUERY = re.compile(r"(?:^|&)__(code|example)=([^&]+)")
+PROXY_STATUSES = (502, 503, 504)  # a proxy sends them when the service is down
+PROXY_PAGE = (
+    "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
+    "</body>\r\n</html>\r\n"
+)
+ID_PLACE = "{id}"
+
+
+class Operation:
+    """The contract's only operation."""
+
+    def __init__(self, mock: Mock) -> None:
+        """Update the store of `mock`, and send its planned answers."""
+        self._contract = mock.contract
+        self._mock = mock
+        # Encoded once: the bodies of successful responses differ only in the id.
+        self._updated = ENCODER.encode(
+            {"success": True, "aiLlmId": ID_PLACE, "message": self._contract.message(200)}
+        )
+
+    async def answer(self, request: Request, entry: Entry, raw_id: str) -> Answer:
+        """Return the planned or the real answer, and complete the log entry."""
+        id = _decode(raw_id)
+        if id in self._mock.known_ids:
+            entry.configuration = id
+        plan = self._mock.plans.next(id or "")
+        try:
+            answer = await self._update(request, entry, id, plan)
+        except HttpError as error:
+            entry.reason = error.reason or error.message
+            # A contract need not document every status, but it documents 400.
+            status = error.status if error.status in self._contract.answers else 400
+            answer = error_answer(status, error.message)
+        except Exception as error:  # noqa: BLE001 - 500 is the documented response to any failure
+            entry.reason = f"failed: {_cause(error)}"
+            log.error("request %s failed: %s", entry.request_id, _cause(error))  # noqa: TRY400
+            answer = error_answer(500, self._contract.message(500))
+        if "status" in plan or "example" in plan:
+            answer = self._planned(plan, id)
+        if plan:
+            answer.headers.update(plan.get("headers", {}))
+            answer.delay = plan.get("delay", 0)
+            answer.fault = entry.fault = plan.get("fault", "")
+        return answer
+
+    async def _update(self, request: Request, entry: Entry, id: str | None, plan: Step) -> Answer:
+        """Return the 200 response, or the preferred example; raise `HttpError` to refuse."""
+        token = request.token
+        try:
+            changes = self._valid_changes(request, id)
+            preferred = self._preferred(request)
+        except HttpError:
+            # Without a valid token, a caller learns nothing else about the request.
+            entry.user = (token and await self._mock.store.user_of(token)) or ""
+            if not entry.user:
+                raise self._unauthorized(request) from None
+            raise
+        entry.fields = tuple(changes)
+        has_id = "X-Request-Id" in request.headers
+        adopts_id = has_id and await self._may_adopt_request_id(request, changes)
+        is_real = not plan.keys() & {"status", "example", "fault"}
+        stores = (is_real or "after_update" in plan) and not preferred
+        try:
+            # An update without changes only finds the user and checks the access.
+            entry.user = await self._mock.store.update(token, id or "", changes if stores else {})
+            entry.updated = stores
+            entry.configuration = id or ""
+        except UnauthorizedError:
+            raise self._unauthorized(request) from None
+        except RefusedError as refused:
+            entry.user = refused.user
+            if not isinstance(refused, NotFoundError):
+                entry.configuration = id or ""
+            if not preferred:
+                raise self._refusal(refused) from None
+        finally:
+            if entry.user and adopts_id:
+                entry.request_id = request.headers["X-Request-Id"]
+        return preferred or self._success(id)
+
+    def _success(self, id: str | None) -> Answer:
+        content = self._updated.replace(f'"{ID_PLACE}"', ENCODER.encode(id), 1)
+        return Answer(200, content.encode(), CIMultiDict({"Content-Type": "application/json"}))
+
+    def _valid_changes(self, request: Request, id: str | None) -> dict[str, str]:
+        body.check_complete(request, self._contract.max_body_bytes)
+        if not request.body:
+            raise HttpError(400, "body: is empty; send {} to change nothing")
+        body.check_headers(request.headers, self._contract.media_type)
+        changes: dict[str, str] = body.parse(request.body)
+        error = self._contract.body_error(changes)
+        if not error and id is not None:
+            error = self._contract.id_error(id)
+        if error:
+            raise HttpError(400, error)
+        return changes
+
+    def _preferred(self, request: Request) -> Answer | None:
+        """Return the example that the request selects, if any; raise `HttpError` if unknown."""
+        if not request.query and "Prefer" not in request.headers:
+            return None
+        preferences = ",".join(request.headers.getall("Prefer", []))
+        pairs = QUERY.findall(request.query) + PREFER.findall(preferences)
+        if not pairs:
+            return None
+        wanted = {name.lower(): value for name, value in pairs}
+        statuses = {"": 0, **{str(status): status for status in self._contract.answers}}
+        status = statuses.get(wanted.get("code", ""), -1)
+        try:
+            return json_answer(*self._contract.example(status, wanted.get("example", "")))
+        except ValueError as error:
+            raise HttpError(400, f"Prefer: {error}") from None
+
+    async def _may_adopt_request_id(self, request: Request, changes: dict[str, str]) -> bool:
+        """Return whether X-Request-Id is well-formed and contains no known credential."""
+        given = request.headers["X-Request-Id"]
+        if not REQUEST_ID.fullmatch(given):
+            return False
+        secrets = {*self._mock.known_tokens, *request.headers.get("Authorization", "").split()}
+        secrets |= {changes[name] for name in self._contract.credentials & changes.keys()}
+        overlaps = any(secret in given or given in secret for secret in secrets)
+        return not overlaps and not await self._mock.store.user_of(given)
+
+    def _unauthorized(self, request: Request) -> HttpError:
+        given = request.headers.getall("Authorization", [])
+        if not given:
+            reason = "is missing"
+        elif len(given) > 1:
+            reason = "appears more than once"
+        elif not request.token:
+            reason = "is not a bearer token"
+        else:
+            reason = "the token is unknown or expired"
+        return HttpError(401, self._contract.message(401), reason=f"Authorization: {reason}")
+
+    def _refusal(self, refused: RefusedError) -> HttpError:
+        if isinstance(refused, NameTakenError):
+            return HttpError(400, self._contract.name_taken)
+        status = 404 if isinstance(refused, NotFoundError) else 403
+        return HttpError(status, self._contract.message(status))
+
+    def _planned(self, plan: Step, id: str | None) -> Answer:
+        status = plan.get("status", 0)
+        if status == 200 and "example" not in plan:
+            return self._success(id)
+        if "example" in plan or status in self._contract.answers:
+            return json_answer(*self._contract.example(status, plan.get("example", "")))
+        phrase = responses.get(status, f"Status {status}")
+        media_type = CIMultiDict(plan.get("headers", {})).get("Content-Type", "text/html")
+        if status in PROXY_STATUSES and media_type.startswith("text/html"):
+            page = PROXY_PAGE.format(f"{status} {phrase}")
+            return Answer(status, page.encode(), CIMultiDict({"Content-Type": "text/html"}))
+        return error_answer(status, phrase)
+
+
+def _decode(raw_id: str) -> str | None:
+    try:
+        return unquote_to_bytes(raw_id).decode()
+    except UnicodeError:
+        return None
+
+
+def _cause(error: Exception) -> str:
+    """Return where the error was raised; its text may contain a credential."""
+    if isinstance(error, StoreError):  # its text is our own
+        return str(error)
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {frame.name}:{frame.lineno}"
