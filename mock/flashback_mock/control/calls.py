@@ -100,4 +100,4 @@ def check_seconds(name: str, seconds: float) -> None:
     """Raise `ValueError` for a time that is not a number, negative, or over an hour."""
     check_types({name: seconds}, {name: float})
     if not 0 <= seconds <= MAX_SECONDS:
-        raise ValueError(f"{name}: must be from 0 to {MAX_SECONDS:.0f} seconds")
+        raise ValueError(f"{name}: must be at least 0, and at most one hour")

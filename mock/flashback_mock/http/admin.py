@@ -37,7 +37,12 @@ COMMANDS: list[tuple[str, str, Control, int]] = [
     ("POST", "/tokens/revoke", Mock.revoke_token, 200),
     ("POST", "/reset", Mock.reset, 200),
 ]
-CAPITAL = re.compile("[A-Z]")
+# Names in JSON and in Python, where they differ.
+NAMES = {
+    "afterUpdate": "after_update",
+    "answerNext": "answer_next",
+    "fixedDelay": "fixed_delay",
+}
 TIMES = {"delay", "duration", "fixed_delay", "timeout"}  # milliseconds in JSON
 MAX_MILLISECONDS = 1e9  # more than any limit, and small enough for a float
 SETTINGS = {"fixed_delay": float, "answer_next": object}
@@ -92,7 +97,7 @@ class Admin:
             content = error_answer(error.status, error.message, error.headers)
         except tuple(STATUSES) as error:
             status = next(STATUSES[kind] for kind in STATUSES if isinstance(error, kind))
-            content = error_answer(status, str(error))
+            content = error_answer(status, _with_json_names(str(error)))
         answer = content if isinstance(content, Answer) else json_answer(200, content)
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
@@ -222,13 +227,13 @@ def _awaited(control: Control) -> AdminHandler:
 def _arguments(content: object) -> Json:
     """Return the fields of a JSON object as Python arguments.
 
-    Names change from camelCase to snake_case, times from milliseconds to seconds.
+    Names change to those of Python, times from milliseconds to seconds.
     """
     if not isinstance(content, dict):
         raise ValueError("expected a JSON object")
     arguments: Json = {}
     for key, value in cast("Json", content).items():
-        name = CAPITAL.sub(lambda match: f"_{match[0].lower()}", key)
+        name = NAMES.get(key, key)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if name in TIMES and is_number:
             arguments[name] = min(value, MAX_MILLISECONDS) / 1000
@@ -242,11 +247,15 @@ def _step(plan: Step) -> Json:
     step: Json = {**plan}
     for name in TIMES & step.keys():
         step[name] = _milliseconds(step[name])
-    if "after_update" in step:
-        step["afterUpdate"] = step.pop("after_update")
     if step.get("times") == 1:
         del step["times"]
-    return step
+    return {_with_json_names(name): value for name, value in step.items()}
+
+
+def _with_json_names(text: str) -> str:
+    for json_name, name in NAMES.items():
+        text = text.replace(name, json_name)
+    return text
 
 
 def _milliseconds(seconds: float) -> float:
