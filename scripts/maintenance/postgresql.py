@@ -98,17 +98,9 @@ class Cluster:
         self.sql(f"CREATE SCHEMA {name}")
         return self.url(f"sslmode=disable&search_path={name}")
 
-    def sql(self, *statements: str, url: str = "") -> list[Any]:
+    def sql(self, *statements: str) -> list[Any]:
         """Execute statements as the owner, and return the rows of the last one."""
-
-        async def execute() -> list[Any]:
-            db = await asyncpg.connect(url or self.url("sslmode=disable"))
-            try:
-                return [await db.fetch(statement) for statement in statements][-1]
-            finally:
-                await db.close()
-
-        return asyncio.run(execute())
+        return execute(self.url("sslmode=disable"), *statements)
 
     def _offer_tls(self) -> None:
         key, root = certificate(self.folder)
@@ -146,6 +138,19 @@ def running(programs: Path) -> Generator[Cluster]:
             yield cluster
         finally:
             cluster.stop()
+
+
+def execute(url: str, *statements: str) -> list[Any]:
+    """Execute statements in one session, and return the rows of the last one."""
+
+    async def work() -> list[Any]:
+        session = await asyncpg.connect(url)
+        try:
+            return [await session.fetch(statement) for statement in statements][-1]
+        finally:
+            await session.close()
+
+    return asyncio.run(work())
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .store import StoreError
-from .vault import KEY_BYTES, Vault
+from .vault import Vault
 
 KEYS_FILE = "FLASHBACK_MOCK_KEYS_FILE"
 
 
 class KeyFile:
-    """A file with one Base64 key per line: one key, or two during a rotation.
+    """A file with one Base64 key per line: the key in use, and a new key during a rotation.
 
-    It belongs to one store: a rotation destroys the old key.
+    Each store needs its own file, because a rotation destroys all old keys in the file.
     """
 
     def __init__(self, option: Path | None, environment: Mapping[str, str] = os.environ) -> None:
@@ -33,14 +33,16 @@ class KeyFile:
             raise StoreError(f"no home directory for the master keys; set ${KEYS_FILE}") from None
 
     def create(self, store: str) -> Vault:
-        """Return the vault of a new store, with a new key in a new file."""
+        """Write a new key to a new file, and return the vault of the key."""
         path = self.path(store)
         if path.exists():
             raise StoreError(f"{path}: contains the keys of another store; choose another --keys")
-        return self.add_key(store)
+        vault = Vault.generate()
+        self.write(store, vault)
+        return vault
 
     def vault(self, store: str, key_id: bytes) -> Vault:
-        """Return the vault of an existing store; raise `StoreError` without its key."""
+        """Return the vault of the key with this id; raise `StoreError` if the file lacks it."""
         path = self.path(store)
         try:
             if path.stat().st_mode & 0o077:
@@ -54,7 +56,7 @@ class KeyFile:
         for line in lines:
             try:
                 vault = Vault(base64.b64decode(line, validate=True))
-            except ValueError:
+            except ValueError:  # not a key
                 continue
             if vault.key_id == key_id:
                 return vault
@@ -63,21 +65,15 @@ class KeyFile:
             "or choose another --keys"
         )
 
-    def add_key(self, store: str, *current: Vault) -> Vault:
-        """Return the vault of a new key, and write it to the file after the current one."""
-        new = Vault(os.urandom(KEY_BYTES))
-        self.keep(store, *current, new)
-        return new
-
-    def keep(self, store: str, *vaults: Vault) -> None:
-        """Overwrite the file in place with these keys, which destroys all others."""
+    def write(self, store: str, *vaults: Vault) -> None:
+        """Overwrite the file in place with the keys of these vaults; all other keys are gone."""
         path = self.path(store)
         content = b"".join(base64.b64encode(vault.key) + b"\n" for vault in vaults)
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             path.touch(0o600)
             with path.open("r+b", buffering=0) as file:
-                # One short write: a killed process leaves the previous keys or these.
+                # One short write: after a crash, the file has either the previous keys or these.
                 file.write(content.ljust(path.stat().st_size, b"\n"))
                 os.fsync(file)
         except OSError as error:

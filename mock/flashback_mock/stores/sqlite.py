@@ -5,19 +5,18 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, StaticPool, create_engine, false, func, inspect
+from sqlalchemy import Connection, StaticPool, create_engine, func, inspect, null
 from sqlalchemy.dialects.sqlite import insert
 
 from flashback_mock.fixtures import Fixtures
 
 from .keys import KeyFile
-from .schema import CREDENTIAL
+from .schema import CREDENTIAL, IN_USE, STORE
 from .sql import R, SqlStore
 
-APPLICATION_ID = 0x666C6D73  # "flms", at offset 68 of the file
-# A rollback journal that is truncated after each transaction keeps what was replaced no longer than
-# that; a write-ahead log would keep it until a checkpoint. In exclusive mode, a lock that was
-# taken once is kept.
+# The rollback journal contains replaced bytes, and is truncated after each transaction; a
+# write-ahead log would contain them until a checkpoint. In exclusive mode, SQLite never releases a
+# lock before it closes the file.
 PRAGMAS = """
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA synchronous = FULL;
@@ -41,8 +40,8 @@ class SqliteStore(SqlStore):
     insert = staticmethod(insert)
     erase = (
         CREDENTIAL.update()
-        .where(CREDENTIAL.c.held)
-        .values(held=false(), sealed=func.zeroblob(CREDENTIAL.c.size))
+        .where(IN_USE)
+        .values(changed=null(), sealed=func.zeroblob(CREDENTIAL.c.size))
     )
 
     def __init__(self, path: Path, credentials: Collection[str], keys: KeyFile) -> None:
@@ -80,13 +79,12 @@ class SqliteStore(SqlStore):
     def prepare(self, db: Connection) -> None:
         db.exec_driver_sql("BEGIN EXCLUSIVE")
         intact = db.exec_driver_sql("PRAGMA quick_check(1)").scalar_one() == "ok"
-        is_store = db.exec_driver_sql("PRAGMA application_id").scalar_one() == APPLICATION_ID
-        if not intact or is_store != bool(inspect(db).get_table_names()):
+        tables = inspect(db).get_table_names()
+        if not intact or (tables and STORE.name not in tables):
             raise self.error(FOREIGN)
         db.exec_driver_sql("ROLLBACK")
         db.exec_driver_sql("PRAGMA journal_mode = TRUNCATE")  # not before: it may change the file
         db.exec_driver_sql("BEGIN")
-        db.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
 
     def reason(self, error: Any) -> str:
         name = getattr(error, "sqlite_errorname", type(error).__name__)

@@ -22,10 +22,10 @@ class UnauthorizedError(Exception):
 
 
 class RefusedError(Exception):
-    """The store refuses an update of a known user."""
+    """The token is valid, but the store refuses the update; `user` sent it."""
 
     def __init__(self, user: str = "") -> None:
-        """Refuse this user's update."""
+        """Refuse an update that this user sent."""
         super().__init__()
         self.user = user
 
@@ -39,11 +39,11 @@ class ForbiddenError(RefusedError):
 
 
 class NameTakenError(RefusedError):
-    """Another configuration of the workspace has this name, or another one has this id."""
+    """Another configuration has this id, or this name in the workspace."""
 
 
 def authorize(user: str | None, configuration: T | None, access: str | None) -> tuple[str, T]:
-    """Return the user and the configuration if the user may update it.
+    """Return the user and the configuration if the user may update the configuration.
 
     Raise `UnauthorizedError`, `NotFoundError` or `ForbiddenError`, in the contract's order.
     """
@@ -57,9 +57,10 @@ def authorize(user: str | None, configuration: T | None, access: str | None) -> 
 
 
 class Store(Protocol):
-    """Configurations, members and tokens; tokens are kept as SHA-256, credentials encrypted.
+    """Configurations, members and tokens.
 
-    Every method raises `StoreError` when the store itself fails; then nothing has changed.
+    A store keeps only the SHA-256 of a token, and encrypts credentials. Every method raises
+    `StoreError` if the store fails, and then changes nothing.
     """
 
     @property
@@ -67,7 +68,7 @@ class Store(Protocol):
         """Describe where the state and its master keys are, without a secret."""
 
     async def open(self, fixtures: Fixtures | None) -> bool:
-        """Open the store, and return whether it is new; a new store gets the fixtures.
+        """Open the store, fill a new store with the fixtures, and return whether it is new.
 
         With None, raise `StoreError` unless the store exists.
         """
@@ -79,25 +80,28 @@ class Store(Protocol):
         """Return the user of a bearer token, or None if it is unknown, revoked or expired."""
 
     async def update(self, token: str, id: str, changes: Mapping[str, str]) -> str:
-        """Change the given fields, all or none, durably; return the user.
+        """Change all given fields durably, or none of them; return the user.
 
         Raise `UnauthorizedError`, `NotFoundError`, `ForbiddenError` or `NameTakenError`.
         """
 
     async def configuration(self, id: str) -> dict[str, Any]:
-        """Return the configuration, credentials only by time of change; raise `NotFoundError`."""
+        """Return the configuration; for a credential, only that it is set and when it changed.
+
+        Raise `NotFoundError`.
+        """
 
     async def configurations(self) -> dict[str, str]:
-        """Return the ids of the first thousand configurations, each with its workspace."""
+        """Return the ids of at most 1,000 configurations, each with its workspace."""
 
     async def reveals(self, id: str, field: str, credential: str) -> bool:
-        """Return whether the stored credential is this one."""
+        """Return whether this is the stored credential; raise `NotFoundError`."""
 
     async def add(self, more: Fixtures) -> None:
-        """Add tokens, members and configurations, all or none.
+        """Add all of these tokens, members and configurations, or none of them.
 
-        A known token gets the new user and expiry, a known member the new access level. Raise
-        `NameTakenError` if a configuration has an id or a name that is taken.
+        Replace the user and expiry of a known token, and the access level of a known member. Raise
+        `NameTakenError` if the id or the name of a configuration is taken.
         """
 
     async def expire_token(self, token: str) -> None:
@@ -113,9 +117,9 @@ class Store(Protocol):
         """Replace the whole state with the fixtures."""
 
     async def rotate(self) -> int:
-        """Replace the master key, re-encrypt all credentials with it, and return their number."""
+        """Encrypt all credentials with a new master key, and return their number."""
 
 
 def token_digest(token: str) -> bytes:
-    """Return the SHA-256 of a token, which is all that a store keeps of it."""
+    """Return the SHA-256 of a token."""
     return hashlib.sha256(token.encode("latin-1")).digest()  # header values are latin-1
