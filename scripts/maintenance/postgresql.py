@@ -12,15 +12,10 @@ import subprocess
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 PASSWORD = "made-up-p%40ss"  # noqa: S105 - made up; percent-encoded, as in a URL
 USER = "owner"
@@ -46,14 +41,13 @@ class Cluster:
         # initdb refuses root, so root runs it as the user of the package.
         postgres: Any = {"user": "postgres", "group": "postgres", "extra_groups": ()}
         self._as = {} if os.getuid() else postgres
-        self._give(folder)
+        self.give(folder)
         password = folder / "password"
         password.write_text(PASSWORD.replace("%40", "@"))
         password.chmod(0o644)
         self.port = free_port()
         make = ["initdb", "--no-sync", "--encoding=UTF8", "--locale=C", f"--username={USER}"]
         self._run(*make, "--auth=scram-sha-256", f"--pwfile={password}", folder / "data")
-        self._offer_tls()
 
     def start(self) -> None:
         """Start the server."""
@@ -102,13 +96,8 @@ class Cluster:
         """Execute statements as the owner, and return the rows of the last one."""
         return execute(self.url("sslmode=disable"), *statements)
 
-    def _offer_tls(self) -> None:
-        key, root = certificate(self.folder)
-        self._give(key)
-        with (self.folder / "data" / "postgresql.conf").open("a") as file:
-            file.write(f"\nssl = on\nssl_key_file = '{key}'\nssl_cert_file = '{root}'\n")
-
-    def _give(self, path: Path) -> None:
+    def give(self, path: Path) -> None:
+        """Make the server's user the owner of a file or folder."""
         if self._as:
             shutil.chown(path, "postgres", "postgres")
 
@@ -151,37 +140,6 @@ def execute(url: str, *statements: str) -> list[Any]:
             await session.close()
 
     return asyncio.run(work())
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """Create a key and a self-signed certificate for localhost, and return their files."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    key_file = folder / "root.key"
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    key_file.chmod(0o600)
-    certificate_file = folder / "root.crt"
-    certificate_file.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    return key_file, certificate_file
 
 
 def _version(path: Path) -> float:

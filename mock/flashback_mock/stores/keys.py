@@ -22,6 +22,7 @@ class KeyFile:
         named = option or environment.get(KEYS_FILE)
         self._named = Path(named).absolute() if named else None
         self._data = Path(environment.get("XDG_DATA_HOME") or "~/.local/share")
+        self._created: Path | None = None
 
     def path(self, store: str) -> Path:
         """Return the key file of the store with this id."""
@@ -35,11 +36,25 @@ class KeyFile:
     def create(self, store: str) -> Vault:
         """Write a new key to a new file, and return the vault of the key."""
         path = self.path(store)
-        if path.exists():
-            raise StoreError(f"{path}: contains the keys of another store; choose another --keys")
         vault = Vault.generate()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.touch(0o600, exist_ok=False)
+        except FileExistsError:
+            raise StoreError(
+                f"{path}: exists already, and may have the keys of another store; choose another "
+                "--keys, or delete it if no store was created with it"
+            ) from None
+        except OSError as error:
+            raise StoreError(f"{path}: cannot write the master keys: {error.strerror}") from None
+        self._created = path
         self.write(store, vault)
         return vault
+
+    def discard(self) -> None:
+        """Delete the file that `create` wrote, because the store was not created."""
+        if self._created:
+            self._created.unlink()
 
     def vault(self, store: str, key_id: bytes) -> Vault:
         """Return the vault of the key with this id; raise `StoreError` if the file lacks it."""
@@ -70,8 +85,6 @@ class KeyFile:
         path = self.path(store)
         content = b"".join(base64.b64encode(vault.key) + b"\n" for vault in vaults)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path.touch(0o600)
             with path.open("r+b", buffering=0) as file:
                 # One short write: after a crash, the file has either the previous keys or these.
                 file.write(content.ljust(path.stat().st_size, b"\n"))

@@ -95,6 +95,7 @@ class SqlStore(Store):
         try:
             return await self._open(fixtures)
         except BaseException:
+            self._keys.discard()
             await self.close()
             raise
 
@@ -153,11 +154,11 @@ class SqlStore(Store):
 
     @transaction
     def expire_token(self, db: Connection, token: str) -> None:
-        _end_token(db, TOKEN.update().values(expires=timestamp()), token)
+        self._end_token(db, TOKEN.update().values(expires=timestamp()), token)
 
     @transaction
     def revoke_token(self, db: Connection, token: str) -> None:
-        _end_token(db, TOKEN.delete(), token)
+        self._end_token(db, TOKEN.delete(), token)
 
     @transaction
     def delete_configuration(self, db: Connection, id: str) -> None:
@@ -176,6 +177,11 @@ class SqlStore(Store):
         for table in (TOKEN, CONFIGURATION, MEMBER, CREDENTIAL):
             db.execute(table.delete())
         self._load(db, fixtures)
+
+    def _end_token(self, db: Connection, statement: Any, token: str) -> None:
+        self.lock(db)  # a reset replaces the token's row
+        if not db.execute(statement.where(TOKEN.c.digest == token_digest(token))).rowcount:
+            raise UnauthorizedError
 
     async def rotate(self) -> int:
         count = await self._reseal()
@@ -259,11 +265,6 @@ class SqlStore(Store):
 def _user_of(db: Connection, token: str) -> str | None:
     parameters = {"digest": token_digest(token), "now": timestamp()}
     return db.execute(schema.USER, parameters).scalar_one_or_none()
-
-
-def _end_token(db: Connection, statement: Any, token: str) -> None:
-    if not db.execute(statement.where(TOKEN.c.digest == token_digest(token))).rowcount:
-        raise UnauthorizedError
 
 
 def _columns(stored: Stored) -> Row:

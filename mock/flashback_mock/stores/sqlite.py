@@ -24,6 +24,10 @@ PRAGMA secure_delete = ON;
 PRAGMA temp_store = MEMORY;
 """
 FOREIGN = "is not a store of this mock, or is damaged; choose a new file, or restore it"
+KEYS_NEARBY = (
+    "the key file is in the store's folder, and a copy of both reveals every credential; keep it "
+    "in another folder, or on another volume"
+)
 REASONS = {
     "SQLITE_BUSY": "is open already; stop the other mock, or share a PostgreSQL store",
     "SQLITE_CANTOPEN": "cannot be opened; it must be a file, in a folder that you may write to",
@@ -53,14 +57,14 @@ class SqliteStore(SqlStore):
         )
 
     async def open(self, fixtures: Fixtures | None) -> bool:
+        if self._keys.path(self._id).resolve().parent == self._path.resolve().parent:
+            raise self.error(KEYS_NEARBY)
         try:
             if fixtures and not self._path.exists():
                 self._path.touch(0o600)
-            is_new = await super().open(fixtures)
-            self._path.chmod(0o600)
         except OSError as error:
             raise self.error(f"cannot be opened: {error.strerror}") from None
-        return is_new
+        return await super().open(fixtures)
 
     async def close(self) -> None:
         self._engine.dispose()

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flashback_mock.stores import StoreError
+from flashback_mock.fixtures import Configuration, Fixtures
+from flashback_mock.stores import NameTakenError, StoreError
 from flashback_mock.stores.keys import KEYS_FILE, KeyFile
 from flashback_mock.stores.vault import HEADER_BYTES, LENGTH_BYTES, TAG_BYTES, Vault
 from tests.mock.stores.places import FIXTURES, Place, Run
@@ -43,21 +44,63 @@ def test_every_byte_is_authenticated() -> None:
             VAULT.open(bytes(damaged), *PLACE)
 
 
-def test_stores_cannot_share_a_key_file(tmp_path: Path, run: Run) -> None:
+@pytest.fixture
+def place(tmp_path: Path, home: Path) -> Place:
+    """A place for a store in a file."""
+    return Place(str(tmp_path / "store.db"), home)
+
+
+def assert_refused(run: Run, place: Place, key_file: Path, reason: str) -> None:
+    """Assert that a store does not open with this key file, for this reason."""
+    with pytest.raises(StoreError, match=reason):
+        run(place.store(key_file).open(FIXTURES))
+
+
+def test_stores_cannot_share_a_key_file(place: Place, home: Path, run: Run) -> None:
     """A key file belongs to one store, because a rotation would destroy the other store's keys."""
-    one = Place(str(tmp_path / "one.db"), tmp_path).store(tmp_path / "shared")
+    one = place.store(home / "shared")
     run(one.open(FIXTURES))
     run(one.close())
-    other = Place(str(tmp_path / "other.db"), tmp_path).store(tmp_path / "shared")
-    with pytest.raises(StoreError, match="contains the keys of another store; choose another"):
-        run(other.open(FIXTURES))
+    other = Place(f"{place.location}2", home)
+    assert_refused(run, other, home / "shared", "shared: exists already, and may have the keys of")
+
+
+def test_keys_and_store_need_two_folders(
+    place: Place, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key file in the store's folder is refused, by the option and by the variable."""
+    assert_refused(run, place, tmp_path / "keys", "the key file is in the store's folder")
+    monkeypatch.setenv(KEYS_FILE, str(tmp_path / "keys"))
+    with pytest.raises(StoreError, match="the key file is in the store's folder"):
+        run(place.store().open(FIXTURES))
+    assert not list(tmp_path.iterdir())
+
+
+def test_failed_start_leaves_no_key_file(place: Place, home: Path, run: Run) -> None:
+    """A store that could not be created can be created with the same key file later."""
+    same_name = (Configuration("", "w", id, {"name": "n"}) for id in ("one", "two"))
+    store = place.store(home / "named")
+    with pytest.raises(NameTakenError):
+        run(store.open(Fixtures(configurations=tuple(same_name))))
+    again = place.store(home / "named")
+    assert run(again.open(FIXTURES))
+    run(again.close())
+
+
+def test_key_file_that_cannot_be_created_is_named(place: Place, home: Path, run: Run) -> None:
+    """The error about an unusable key file names the key file, not the store."""
+    folder = home / "folder"
+    folder.mkdir(parents=True)
+    assert_refused(run, place, folder, f"{folder}: exists already")
+    name = "k" * 300
+    assert_refused(run, place, home / name, f"{name}: cannot write the master keys: File name too")
 
 
 def test_replaced_key_is_wiped(tmp_path: Path) -> None:
     """A rotation overwrites the old key in place, also behind a symbolic link."""
     (tmp_path / "link").symlink_to(tmp_path / "target")
     keys = KeyFile(tmp_path / "link", {})
-    old = keys.create("id")
+    old = KeyFile(tmp_path / "target", {}).create("id")
     new = Vault.generate()
     with (tmp_path / "target").open() as opened_before:
         keys.write("id", old, new)

@@ -35,13 +35,6 @@ def assert_refused(path: Path, run: Run, reason: str, fixtures: Fixtures | None 
         run(store_at(str(path), CONTRACT.credentials).open(fixtures))
 
 
-def test_existing_empty_file_becomes_private(place: Place, path: Path, run: Run) -> None:
-    """The store has mode 0600, even if an empty file existed."""
-    path.touch(0o644)
-    with place.opened(run, is_new=True):
-        assert path.stat().st_mode & 0o777 == 0o600
-
-
 def test_file_of_another_program_is_left_unchanged(tmp_path: Path, run: Run) -> None:
     """A file that is not a store is refused; neither its content nor its mode changes."""
     with closing(sqlite3.connect(tmp_path / "database")) as database:

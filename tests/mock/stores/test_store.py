@@ -1,6 +1,5 @@
 """The behavior of every store: in memory, in a file and in PostgreSQL."""
 
-import asyncio
 import gc
 from contextlib import nullcontext
 from typing import Any
@@ -104,22 +103,6 @@ def test_names_are_compared_by_code_point(store: Store, run: Run) -> None:
     run(store.update(OWNER, MAIN, {"name": "a "}))  # its own name is not taken
 
 
-def test_concurrent_updates_all_survive(store: Store, run: Run) -> None:
-    """Concurrent updates of different fields of one configuration are all kept."""
-    fields = ("name", "endpoint", "key", "secret")
-
-    async def update() -> None:
-        for number in range(10):
-            changes = ({field: f"{field} {number}"} for field in fields)
-            await asyncio.gather(*(store.update(OWNER, MAIN, change) for change in changes))
-
-    run(update())
-    stored = run(store.configuration(MAIN))
-    assert (stored["name"], stored["endpoint"]) == ("name 9", "endpoint 9")
-    assert run(store.reveals(MAIN, "key", "key 9"))
-    assert run(store.reveals(MAIN, "secret", "secret 9"))
-
-
 def test_additions_are_kept(store: Store, run: Run) -> None:
     """Added members, tokens and configurations do not replace the existing ones."""
     added = Configuration("", "acme", "new\0id", {"aiType": "AWS", "secret": "s"})
@@ -200,28 +183,6 @@ def test_reset_restores_the_fixtures(store: Store, run: Run) -> None:
     assert run(store.reveals(MAIN, "secret", "made-up-secret-key"))
     assert run(store.user_of("new-token")) is None
     assert run(store.configurations()).keys() == {given.id for given in FIXTURES.configurations}
-
-
-@durable
-def test_reopened_store_keeps_its_state(place: Place, store: Store, run: Run) -> None:
-    """A reopened store keeps its state; fixtures do not overwrite it."""
-    run(store.update(OWNER, MAIN, EXAMPLE))
-    before = run(store.configuration(MAIN))
-    run(store.close())
-    with place.opened(run) as again:
-        assert run(again.configuration(MAIN)) == before
-        assert run(again.reveals(MAIN, "secret", EXAMPLE["secret"]))
-        assert run(again.user_of(OWNER)) == "owner"
-
-
-@durable
-def test_missing_store_is_not_created_by_accident(place: Place, run: Run) -> None:
-    """Opening a store that does not exist fails without fixtures, and creates no key file."""
-    with pytest.raises(StoreError):
-        run(place.store().open(None))
-    assert not place.home.exists()
-    with place.opened(run, is_new=True):
-        pass
 
 
 @durable
