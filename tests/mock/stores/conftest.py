@@ -37,7 +37,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def place(request: pytest.FixtureRequest, tmp_path: Path, home: Path) -> Place:
     """A place for a new store of each kind."""
     if request.param == "memory":
-        return Place(None, home)
+        return Place("", home)
     if request.param == "file":
         return Place(str(tmp_path / "store.db"), home)
     cluster: Cluster = request.getfixturevalue("cluster")

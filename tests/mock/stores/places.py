@@ -22,9 +22,9 @@ OWNER = "owner-token"
 
 @dataclass
 class Place:
-    """Where a store is or will be; its keys are below `home`."""
+    """The location of a store, empty for a store in memory; its key file is below `home`."""
 
-    location: str | None
+    location: str
     home: Path
 
     @property
@@ -44,7 +44,7 @@ class Place:
 
     def store(self, key_file: Path | None = None) -> Store:
         """Return the store, not yet open."""
-        return store_at(self.location, CONTRACT.credentials, key_file)
+        return store_at(self.location or None, CONTRACT.credentials, key_file)
 
     @contextmanager
     def opened(self, run: Run, *, is_new: bool = False) -> Generator[Store]:
@@ -58,7 +58,6 @@ class Place:
 
     def sql(self, statement: str) -> list[Any]:
         """Execute a statement without the store."""
-        assert self.location
         if self.location.startswith("postgresql:"):
             return execute(self.location, statement)
         with closing(sqlite3.connect(self.location)) as database, database:

@@ -3,6 +3,7 @@
 import asyncio
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import time
@@ -10,7 +11,7 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import count, cycle
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from threading import Event
@@ -38,7 +39,7 @@ def serve(place: Place, url: Connection) -> None:
     os.environ["XDG_DATA_HOME"] = str(place.home)
     os.dup2(os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     logs.to_stderr("error", "json")
-    with flashback_mock.running(CONTRACT, store=place.location) as mock:
+    with flashback_mock.running(CONTRACT, store=place.location or None) as mock:
         url.send(mock.base_url)
         test = multiprocessing.parent_process()
         assert test
@@ -53,7 +54,7 @@ def rotate(place: Place, steps: int) -> None:
     os.environ["XDG_DATA_HOME"] = str(place.home)
     left = steps
 
-    def count(frame: FrameType, event: str, result: Any) -> None:
+    def kill_in_time(frame: FrameType, event: str, result: Any) -> None:
         nonlocal left
         name = result.__name__ if event == "c_return" else frame.f_code.co_name
         if event.endswith("return") and name in STEPS:
@@ -62,9 +63,9 @@ def rotate(place: Place, steps: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     async def work() -> None:
-        store = store_at(place.location, CONTRACT.credentials)
+        store = store_at(place.location or None, CONTRACT.credentials)
         await store.open(None)
-        sys.setprofile(count)
+        sys.setprofile(kill_in_time)
         await store.rotate()
 
     asyncio.run(work())
@@ -113,38 +114,38 @@ def mocks_on(place: Place, number: int = 1) -> Generator[list[Served]]:
             mock.kill()
 
 
+@contextmanager
+def full_disk(process: int) -> Generator[None]:
+    """Simulate a full disk for the process until the block ends."""
+    limit = resource.prlimit(process, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+    yield
+    resource.prlimit(process, resource.RLIMIT_FSIZE, limit)
+
+
 @dataclass
 class Updates:
-    """Updates of one configuration, numbered from 1, one after the other."""
+    """Updates of one configuration, numbered from 1, one after the other, and their statuses."""
 
     id: str
-    sent: int = 0
-    answered: int = 0  # the last one that was answered with 200
     statuses: list[int] = field(default_factory=list)
-    _over: Event = field(default_factory=Event)
+    over: Event = field(default_factory=Event)
 
     def run(self, mock: Served) -> None:
-        """Send updates whose fields all contain the same number until the mock is killed."""
+        """Send updates whose fields all contain the same number, until the mock is killed."""
         with suppress(httpx.TransportError):
-            while not self._over.is_set():
-                self.sent += 1
-                name = f"{self.id} {self.sent}"
-                status = mock.put(self.id, name=name, **credentials(self.sent))
-                self.statuses.append(status)
-                if status == 200:
-                    self.answered = self.sent
+            for number in count(1):
+                if self.over.is_set():
+                    return
+                name = f"{self.id} {number}"
+                self.statuses.append(mock.put(self.id, name=name, **credentials(number)))
 
-    def stop(self) -> None:
-        """Send no more updates."""
-        self._over.set()
-
-    def wait_for(self, status: int, count: int) -> None:
+    def wait_for(self, status: int, times: int) -> None:
         """Wait until this many updates have received this status."""
         for _ in range(30_000):
-            if self.statuses.count(status) >= count:
+            if self.statuses.count(status) >= times:
                 return
             time.sleep(0.001)
-        pytest.fail(f"expected {count} times status {status}, got {self.statuses}")
+        pytest.fail(f"expected {times} times status {status}, got {self.statuses}")
 
     async def assert_stored(self, store: Store) -> None:
         """Assert that the last answered update is stored completely, or a later one is.
@@ -152,7 +153,8 @@ class Updates:
         An update may be stored although the process was killed before it answered.
         """
         number = int((await store.configuration(self.id))["name"].split()[1])
-        assert 0 < self.answered <= number <= self.sent
+        answered = [sent for sent, status in enumerate(self.statuses, 1) if status == 200]
+        assert answered[-1] <= number <= len(self.statuses) + 1
         for name, credential in credentials(number).items():
             assert await store.reveals(self.id, name, credential)
 
@@ -173,4 +175,4 @@ def updating(mocks: list[Served], *ids: str) -> Generator[list[Updates]]:
             yield updates
         finally:
             for update in updates:
-                update.stop()
+                update.over.set()

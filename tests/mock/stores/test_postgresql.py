@@ -87,9 +87,9 @@ def test_rotation_and_updates_wait_for_each_other(place: Place, run: Run) -> Non
 def test_token_can_be_expired_during_a_reset(place: Place, run: Run) -> None:
     """Expiring a token waits for a reset, which replaces the token's row."""
     tokens = "SELECT FROM flashback_mock_token FOR UPDATE"
-    with place.opened(run, is_new=True) as store:
-        run(at_the_same_time(place, tokens, store.reset(FIXTURES), store.expire_token(OWNER)))
-        assert run(store.user_of(OWNER)) is None
+    with place.opened(run, is_new=True) as one, place.opened(run) as other:
+        run(at_the_same_time(place, tokens, one.reset(FIXTURES), other.expire_token(OWNER)))
+        assert run(one.user_of(OWNER)) is None
 
 
 async def at_the_same_time(place: Place, lock: str, *works: Coroutine[Any, Any, Any]) -> None:
@@ -148,7 +148,7 @@ def test_crash_of_the_server_loses_nothing(place: Place, cluster: Cluster, run: 
                     update.wait_for(500, 2)
                 answer = mock.http.put(f"/ai/llm/{MAIN}", json={"secret": "lost"})
                 for update in updates:
-                    update.stop()
+                    update.over.set()
         with place.opened(run) as store:
             for update in updates:
                 run(update.assert_stored(store))
@@ -253,7 +253,7 @@ def test_tls_is_as_the_url_says(
     """`sslmode=require` encrypts; `verify-full` refuses a certificate that is not the server's."""
     other = self_signed(place.home.parent / "other.pem")
     given = parameters.format(server=certificate, other=other)
-    place.location = (place.location or "").replace("sslmode=disable", given)
+    place.location = place.location.replace("sslmode=disable", given)
     if reason:
         assert_does_not_open(place, run, reason)
         return
@@ -311,20 +311,13 @@ def test_refused_connection_is_a_clear_error(
 
 
 def test_password_may_stay_out_of_the_url(
-    place: Place, cluster: Cluster, run: Run, monkeypatch: pytest.MonkeyPatch
+    place: Place, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The password may come from $PGPASSWORD or a .pgpass file."""
-    place.location = (place.location or "").replace(f":{PASSWORD}", "")
+    """The password may come from $PGPASSWORD."""
+    place.location = place.location.replace(f":{PASSWORD}", "")
     assert_does_not_open(place, run, "$PGPASSWORD or ~/.pgpass")
-    passfile = place.home.parent / "pgpass"
-    passfile.write_text(f"127.0.0.1:{cluster.port}:*:owner:{PLAIN_PASSWORD}\n")
-    passfile.chmod(0o600)
-    monkeypatch.setenv("PGPASSFILE", str(passfile))
-    with place.opened(run, is_new=True):
-        pass
-    monkeypatch.delenv("PGPASSFILE")
     monkeypatch.setenv("PGPASSWORD", PLAIN_PASSWORD)
-    with place.opened(run):
+    with place.opened(run, is_new=True):
         pass
 
 

@@ -1,13 +1,11 @@
 """Secrets never appear in responses, logs, process lists or files."""
 
 import base64
-import resource
 import socket
 import subprocess
 import sys
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +14,7 @@ import httpx
 
 from scripts.maintenance.postgresql import Cluster
 from tests.mock.stores.places import MAIN
+from tests.mock.stores.processes import full_disk
 from tests.mock.wire import command
 
 CANARY = "canary-3f9c1e77"
@@ -28,7 +27,7 @@ def test_thief_of_a_file_finds_no_secret(tmp_path: Path) -> None:
     """No response, log line, file or process list contains a secret from any part of a request."""
     store = ["--store", str(tmp_path / "store.db"), "--keys", str(tmp_path / "keys" / "file")]
     with logging(*store, "--log-format", "text") as (process, _, url):
-        seen = sent_while(url, full_disk(process))
+        seen = sent_while(url, full_disk(process.pid))
         assert "the disk fails" in finished(process, seen)
     assert_no_secret(store, seen, tmp_path)
 
@@ -40,14 +39,6 @@ def test_thief_of_a_server_finds_no_secret(cluster: Cluster, tmp_path: Path) -> 
         seen = sent_while(url, cluster.stopped("immediate"))
         assert "is it running?" in finished(process, seen)
     assert_no_secret(store, seen, tmp_path, cluster.folder)
-
-
-@contextmanager
-def full_disk(process: subprocess.Popen[str]) -> Generator[None]:
-    """Simulate a full disk for this process until the block ends."""
-    limit = resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
-    yield
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, limit)
 
 
 def sent_while(url: str, failing: AbstractContextManager[None]) -> list[str]:
