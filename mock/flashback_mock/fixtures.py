@@ -29,7 +29,7 @@ class Token:
 
     @property
     def expired(self) -> bool:
-        """Return whether it has expired."""
+        """Return whether the token has expired."""
         return self.expires is not None and self.expires <= datetime.now(UTC)
 
 
@@ -54,7 +54,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Fixtures:
-    """The initial state of the mock."""
+    """The state that the mock starts with, or an addition to it."""
 
     tokens: tuple[Token, ...] = ()
     members: tuple[Member, ...] = ()
@@ -123,7 +123,7 @@ class Fixtures:
                 raise ValueError(f"{place}.{field}: {error}")
 
     def describe(self, token: Token) -> str:
-        """Describe the access of a token's user, and when the token expires."""
+        """Describe the access of the token's user, and when the token expires."""
         own = [member for member in self.members if member.user == token.user]
         parts = [f"{member.access} in {member.workspace}" for member in own] or ["no workspace"]
         if token.expired:

@@ -18,20 +18,18 @@ from typing import Any
 import asyncpg
 
 PASSWORD = "made-up-p%40ss"  # noqa: S105 - made up; percent-encoded, as in a URL
-USER = "owner"
 
 
 def programs() -> Path | None:
     """Return the folder of the server's programs, or None."""
-    found = shutil.which("initdb")
-    places = [Path(found).parent] if found else []
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=_version)
-    places += [path.parent for path in reversed(debian)]
-    return places[0] if places else None
+    if found := shutil.which("initdb"):
+        return Path(found).parent
+    versions = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    return max(versions, key=lambda folder: float(folder.parent.name), default=None)
 
 
 class Cluster:
-    """A server; `folder` holds all of its files."""
+    """A server whose files are all in `folder`."""
 
     def __init__(self, programs: Path, folder: Path) -> None:
         """Create a server in an empty folder, without starting it."""
@@ -46,7 +44,7 @@ class Cluster:
         password.write_text(PASSWORD.replace("%40", "@"))
         password.chmod(0o644)
         self.port = free_port()
-        make = ["initdb", "--no-sync", "--encoding=UTF8", "--locale=C", f"--username={USER}"]
+        make = ["initdb", "--no-sync", "--encoding=UTF8", "--locale=C", "--username=owner"]
         self._run(*make, "--auth=scram-sha-256", f"--pwfile={password}", folder / "data")
 
     def start(self) -> None:
@@ -55,12 +53,12 @@ class Cluster:
         self._control("start", "-l", self.folder / "log", "-o", options)
 
     def stop(self) -> None:
-        """Stop the server immediately, as in a crash."""
+        """Stop the server immediately, as a crash would."""
         self._control("stop", "-m", "immediate")
 
     @contextmanager
     def stopped(self, mode: str = "fast") -> Generator[None]:
-        """Stop the server until the block ends; the mode `immediate` is like a crash."""
+        """Stop the server until the block ends; the mode `immediate` simulates a crash."""
         self._control("stop", "-m", mode)
         try:
             yield
@@ -81,9 +79,9 @@ class Cluster:
             for process in processes:
                 os.kill(process, signal.SIGCONT)
 
-    def url(self, parameters: str = "", password: str = f":{PASSWORD}", user: str = USER) -> str:
+    def url(self, parameters: str = "") -> str:
         """Return the URL of its database."""
-        return f"postgresql://{user}{password}@127.0.0.1:{self.port}/postgres?{parameters}"
+        return f"postgresql://owner:{PASSWORD}@127.0.0.1:{self.port}/postgres?{parameters}"
 
     def schema(self) -> str:
         """Create an empty schema, and return its URL."""
@@ -140,10 +138,6 @@ def execute(url: str, *statements: str) -> list[Any]:
             await session.close()
 
     return asyncio.run(work())
-
-
-def _version(path: Path) -> float:
-    return float(path.parts[-3])
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""The file of fixtures: what it may contain, and how a mistake in it is reported."""
+"""The file of fixtures: its content, and the errors for mistakes in it."""
 
 import json
 import sys
@@ -27,7 +27,7 @@ def read(folder: Path, text: str, name: str = "fixtures.yaml") -> Fixtures:
     return Fixtures.read(Contract(), file)
 
 
-# In the default file: what is replaced by what, and the message.
+# A text of the default file, the text that replaces it, and the message.
 MISTAKES: list[tuple[str, str, str]] = [
     ("{ token: owner-token }", "{}", "users.owner: has no token; add it"),
     ("admin-token", f"'{CANARY} x'", "users.admin.token: must be a bearer token: letters"),
@@ -93,7 +93,7 @@ def test_file_of_another_kind_is_refused(tmp_path: Path, text: str, message: str
 
 
 def test_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    """A missing, a binary or a special file is refused with the cause."""
+    """A missing file, a binary file or a folder is refused, and the error names the cause."""
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "folder").mkdir()
     causes = {"missing": "cannot be read: No such file", "folder": "cannot be read: Is a directory"}
@@ -132,7 +132,7 @@ def test_json_is_read_as_well(tmp_path: Path) -> None:
 def test_printed_fixtures_are_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What --print-fixtures prints can be given to --fixtures, and names its schema for editors."""
+    """The output of --print-fixtures is valid for --fixtures, and names the schema for editors."""
     monkeypatch.setattr(sys, "argv", ["flashback_mock", "--print-fixtures"])
     assert main() == 0
     printed = capsys.readouterr().out

@@ -49,6 +49,9 @@ class KeyFile:
             raise StoreError(f"{path}: cannot write the master keys: {error.strerror}") from None
         self._created = path
         self.write(store, vault)
+        folder = os.open(path.parent, os.O_RDONLY)
+        os.fsync(folder)  # so that the new file survives a power failure
+        os.close(folder)
         return vault
 
     def discard(self) -> None:

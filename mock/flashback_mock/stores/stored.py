@@ -1,9 +1,9 @@
 """A configuration as a store holds it: its credentials are sealed."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from .vault import Vault
 
@@ -31,7 +31,7 @@ class Stored:
 
     def with_changes(
         self, changes: Mapping[str, str], vault: Vault, secret: Collection[str]
-    ) -> Self:
+    ) -> "Stored":
         """Return the configuration with new fields; the vault seals those that are `secret`."""
         plain = dict(self.plain)
         credentials = dict(self.credentials)
@@ -41,7 +41,7 @@ class Stored:
                 credentials[name] = Credential(sealed, timestamp())
             else:
                 plain[name] = value
-        return replace(self, plain=plain, credentials=credentials)
+        return Stored(self.workspace, self.id, plain, credentials)
 
     def describe(self) -> dict[str, Any]:
         """Return the fields; of a credential, only that it is set and when it last changed."""
@@ -59,6 +59,6 @@ class Stored:
 
 
 def timestamp(time: datetime | None = None) -> str:
-    """Return a time, by default now, as text of one length in UTC, which sorts by time."""
-    time = time or datetime.now(UTC)
-    return time.astimezone(UTC).isoformat(timespec="microseconds")
+    """Return a time, by default now, as UTC text of fixed length, which sorts by time."""
+    moment = time.astimezone(UTC) if time else datetime.now(UTC)
+    return moment.isoformat(timespec="microseconds")

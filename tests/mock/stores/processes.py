@@ -28,10 +28,10 @@ from flashback_mock import logs
 from flashback_mock.stores import Store, store_at
 from tests.mock.stores.places import CONTRACT, OWNER, Place
 
-# A process that has imported this module forks all others, which therefore start in no time.
 STEPS = ("do_execute", "do_commit", "write", "fsync")  # SQLAlchemy's, and those of a file
+# One process imports these modules and forks the others, which therefore start quickly.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload([__name__])
+FORKS.set_forkserver_preload([__name__, "flashback_mock.serving", "anyio.from_thread", "uvloop"])
 
 
 def serve(place: Place, url: Connection) -> None:
