@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from .store import StoreError
+from .errors import StoreError
 from .vault import Vault
 
 KEYS_FILE = "FLASHBACK_MOCK_KEYS_FILE"
@@ -33,29 +33,8 @@ class KeyFile:
         except RuntimeError:  # this user has no home directory
             raise StoreError(f"no home directory for the master keys; set ${KEYS_FILE}") from None
 
-    def create(self, store: str) -> Vault:
-        """Write a new key to a new file, and return the vault of the key."""
-        path = self.path(store)
-        vault = Vault.generate()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path.touch(0o600, exist_ok=False)
-        except FileExistsError:
-            raise StoreError(
-                f"{path}: exists already, and may have the keys of another store; choose another "
-                "--keys, or delete it if no store was created with it"
-            ) from None
-        except OSError as error:
-            raise StoreError(f"{path}: cannot write the master keys: {error.strerror}") from None
-        self._created = path
-        self.write(store, vault)
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)  # so that the new file survives a power failure
-        os.close(folder)
-        return vault
-
     def discard(self) -> None:
-        """Delete the file that `create` wrote, because the store was not created."""
+        """Delete the key file if it is new, because the store was not created."""
         if self._created:
             self._created.unlink()
 
@@ -83,14 +62,26 @@ class KeyFile:
             "or choose another --keys"
         )
 
-    def write(self, store: str, *vaults: Vault) -> None:
+    def write(self, store: str, *vaults: Vault, is_new: bool = False) -> None:
         """Overwrite the file in place with the keys of these vaults; all other keys are gone."""
         path = self.path(store)
         content = b"".join(base64.b64encode(vault.key) + b"\n" for vault in vaults)
         try:
+            if is_new:
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                path.touch(0o600, exist_ok=False)
+                self._created = path
             with path.open("r+b", buffering=0) as file:
                 # One short write: after a crash, the file has either the previous keys or these.
                 file.write(content.ljust(path.stat().st_size, b"\n"))
                 os.fsync(file)
+            folder = os.open(path.parent, os.O_RDONLY)
+            os.fsync(folder)  # so that a new file survives a power failure
+            os.close(folder)
+        except FileExistsError:
+            raise StoreError(
+                f"{path}: exists already, and may have the keys of another store; choose another "
+                "--keys, or delete it if no store was created with it"
+            ) from None
         except OSError as error:
             raise StoreError(f"{path}: cannot write the master keys: {error.strerror}") from None

@@ -2,21 +2,12 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
 
 from flashback_mock.fixtures import Fixtures, Token
 
-from .store import (
-    NameTakenError,
-    NotFoundError,
-    Store,
-    StoreError,
-    UnauthorizedError,
-    authorize,
-    token_digest,
-)
+from .errors import NameTakenError, NotFoundError, UnauthorizedError
+from .store import Store, authorize, token_digest
 from .stored import Stored
 from .vault import Vault
 
@@ -54,7 +45,7 @@ class MemoryStore(Store):
         found = self._configurations.get(id)
         access = self._access.get((found.workspace, holder or "")) if found else None
         user, stored = authorize(holder, found, access)
-        changed = stored.with_changes(changes, self._vault, self._credentials)
+        changed = stored.with_changes(changes, self._credentials)
         if "name" in changes:
             if self._ids.get(changed.full_name, id) != id:
                 raise NameTakenError(user)
@@ -63,22 +54,21 @@ class MemoryStore(Store):
         self._configurations[id] = changed
         return user
 
-    async def configuration(self, id: str) -> dict[str, Any]:
-        return self._find(id).describe()
+    async def find(self, id: str) -> Stored:
+        if id not in self._configurations:
+            raise NotFoundError
+        return self._configurations[id]
 
     async def configurations(self) -> dict[str, str]:
         first = islice(self._configurations.values(), 1000)
         return {stored.id: stored.workspace for stored in first}
 
-    async def reveals(self, id: str, field: str, credential: str) -> bool:
-        return self._find(id).reveals(self._vault, field, credential)
-
     async def add(self, more: Fixtures) -> None:
         configurations = dict(self._configurations)
         ids = dict(self._ids)
         for given in more.configurations:
-            empty = Stored(given.workspace, given.id)
-            added = empty.with_changes(given.fields, self._vault, self._credentials)
+            empty = Stored(self._vault, given.workspace, given.id)
+            added = empty.with_changes(given.fields, self._credentials)
             if added.id in configurations or added.full_name in ids:
                 raise NameTakenError
             configurations[added.id] = added
@@ -91,29 +81,15 @@ class MemoryStore(Store):
         for member in more.members:
             self._access[member.workspace, member.user] = member.access
 
-    async def expire_token(self, token: str) -> None:
-        known = self._tokens.get(token_digest(token))
-        if known is None:
-            raise UnauthorizedError
-        self._tokens[token_digest(token)] = replace(known, expires=datetime.now(UTC))
-
     async def revoke_token(self, token: str) -> None:
         if self._tokens.pop(token_digest(token), None) is None:
             raise UnauthorizedError
 
     async def delete_configuration(self, id: str) -> None:
-        stored = self._find(id)
+        stored = await self.find(id)
         del self._configurations[id]
         self._ids.pop(stored.full_name, None)
 
     async def reset(self, fixtures: Fixtures) -> None:
         self._clear()
         await self.add(fixtures)
-
-    async def rotate(self) -> int:
-        raise StoreError("a store in memory has no master key to rotate")
-
-    def _find(self, id: str) -> Stored:
-        if id not in self._configurations:
-            raise NotFoundError
-        return self._configurations[id]

@@ -12,17 +12,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from flashback_mock.fixtures import Fixtures
 
 from . import schema
+from .errors import NameTakenError, NotFoundError, StoreError, UnauthorizedError
 from .keys import KeyFile
 from .schema import CONFIGURATION, CREDENTIAL, MEMBER, STORE, TOKEN
-from .store import (
-    NameTakenError,
-    NotFoundError,
-    Store,
-    StoreError,
-    UnauthorizedError,
-    authorize,
-    token_digest,
-)
+from .store import Store, authorize, token_digest
 from .stored import Credential, Stored, timestamp
 from .vault import Vault
 
@@ -109,7 +102,8 @@ class SqlStore(Store):
             raise self.error("contains no store yet; start the mock on it first")
         schema.METADATA.create_all(db, checkfirst=False)
         self._id = secrets.token_hex(8)
-        vault = self._keys.create(self._id)
+        vault = Vault.generate()
+        self._keys.write(self._id, vault, is_new=True)
         db.execute(STORE.insert(), {"id": self._id, "key_id": vault.key_id})
         self._load(db, fixtures)
         return True
@@ -124,8 +118,8 @@ class SqlStore(Store):
         found = db.execute(schema.FIND, parameters).one_or_none()
         holder = found.user if found else _user_of(db, token)
         user, row = authorize(holder, found, found.access if found else None)
-        stored = Stored(row.workspace, id, row.plain)
-        changed = stored.with_changes(changes, self._vault_of(row.key_id), self._credentials)
+        stored = Stored(self._vault_of(row.key_id), row.workspace, id, row.plain)
+        changed = stored.with_changes(changes, self._credentials)
         if changed.plain != stored.plain:
             try:
                 db.execute(schema.CHANGE, {"of_id": id, **_columns(changed)})
@@ -138,9 +132,17 @@ class SqlStore(Store):
         return user
 
     @transaction
-    def configuration(self, db: Connection, id: str) -> dict[str, Any]:
-        stored, _ = self._find(db, id)
-        return stored.describe()
+    def find(self, db: Connection, id: str) -> Stored:
+        rows = db.execute(schema.STORED.where(CONFIGURATION.c.id == id)).all()
+        if not rows:
+            raise NotFoundError
+        credentials = dict[str, Credential]()
+        for row in rows:
+            if row.field is not None:
+                credentials[row.field] = Credential(row.sealed, row.changed)
+        first = rows[0]
+        vault = self._vault_of(first.key_id)
+        return Stored(vault, first.workspace, id, first.plain, credentials)
 
     @transaction
     def configurations(self, db: Connection) -> dict[str, str]:
@@ -148,17 +150,10 @@ class SqlStore(Store):
         return {row.id: row.workspace for row in db.execute(first)}
 
     @transaction
-    def reveals(self, db: Connection, id: str, field: str, credential: str) -> bool:
-        stored, vault = self._find(db, id)
-        return stored.reveals(vault, field, credential)
-
-    @transaction
-    def expire_token(self, db: Connection, token: str) -> None:
-        self._end_token(db, TOKEN.update().values(expires=timestamp()), token)
-
-    @transaction
     def revoke_token(self, db: Connection, token: str) -> None:
-        self._end_token(db, TOKEN.delete(), token)
+        self.lock(db)  # a reset replaces the token's row
+        if not db.execute(TOKEN.delete().where(TOKEN.c.digest == token_digest(token))).rowcount:
+            raise UnauthorizedError
 
     @transaction
     def delete_configuration(self, db: Connection, id: str) -> None:
@@ -177,11 +172,6 @@ class SqlStore(Store):
         for table in (TOKEN, CONFIGURATION, MEMBER, CREDENTIAL):
             db.execute(table.delete())
         self._load(db, fixtures)
-
-    def _end_token(self, db: Connection, statement: Any, token: str) -> None:
-        self.lock(db)  # a reset replaces the token's row
-        if not db.execute(statement.where(TOKEN.c.digest == token_digest(token))).rowcount:
-            raise UnauthorizedError
 
     async def rotate(self) -> int:
         count = await self._reseal()
@@ -221,18 +211,6 @@ class SqlStore(Store):
             self._vault = self._keys.vault(self._id, key_id)
         return self._vault
 
-    def _find(self, db: Connection, id: str) -> tuple[Stored, Vault]:
-        """Return a configuration and the vault of its credentials; raise `NotFoundError`."""
-        rows = db.execute(schema.STORED.where(CONFIGURATION.c.id == id)).all()
-        if not rows:
-            raise NotFoundError
-        credentials = dict[str, Credential]()
-        for row in rows:
-            if row.field is not None:
-                credentials[row.field] = Credential(row.sealed, row.changed)
-        stored = Stored(rows[0].workspace, id, rows[0].plain, credentials)
-        return stored, self._vault_of(rows[0].key_id)
-
     def _load(self, db: Connection, fixtures: Fixtures) -> None:
         """Add the fixtures to an open store."""
         vault = self._unlock(db)
@@ -244,8 +222,8 @@ class SqlStore(Store):
         configurations = list[Row]()
         credentials = list[Row]()
         for given in fixtures.configurations:
-            empty = Stored(given.workspace, given.id)
-            added = empty.with_changes(given.fields, vault, self._credentials)
+            empty = Stored(vault, given.workspace, given.id)
+            added = empty.with_changes(given.fields, self._credentials)
             key = {"id": added.id, "workspace": added.workspace}
             configurations.append({**key, **_columns(added)})
             for field, credential in added.credentials.items():

@@ -1,4 +1,4 @@
-"""The interface of every store, and its errors."""
+"""The interface of every store."""
 
 import hashlib
 from collections.abc import Mapping
@@ -6,40 +6,13 @@ from typing import Any, Protocol, TypeVar
 
 from flashback_mock.fixtures import Fixtures
 
+from .errors import ForbiddenError, NotFoundError, StoreError, UnauthorizedError
+from .stored import Stored
+
 T = TypeVar("T")
 
 LEVELS = ("READ", "WRITE", "ADMIN")
 MAY_UPDATE = ("WRITE", "ADMIN")
-NAME_TAKEN = "another configuration has this id, or this name in the workspace"
-
-
-class StoreError(Exception):
-    """The store failed or cannot be opened; the message says why and contains no secret."""
-
-
-class UnauthorizedError(Exception):
-    """The token is unknown, revoked or expired."""
-
-
-class RefusedError(Exception):
-    """The token is valid, but the store refuses the update; `user` sent it."""
-
-    def __init__(self, user: str = "") -> None:
-        """Refuse an update that this user sent."""
-        super().__init__()
-        self.user = user
-
-
-class NotFoundError(RefusedError):
-    """No configuration has this id."""
-
-
-class ForbiddenError(RefusedError):
-    """The user may not update this configuration."""
-
-
-class NameTakenError(RefusedError):
-    """Another configuration has this id, or this name in the workspace."""
 
 
 def authorize(user: str | None, configuration: T | None, access: str | None) -> tuple[str, T]:
@@ -85,17 +58,22 @@ class Store(Protocol):
         Raise `UnauthorizedError`, `NotFoundError`, `ForbiddenError` or `NameTakenError`.
         """
 
+    async def find(self, id: str) -> Stored:
+        """Return the configuration; raise `NotFoundError`."""
+
     async def configuration(self, id: str) -> dict[str, Any]:
-        """Return the configuration; for a credential, only that it is set and when it changed.
+        """Describe the configuration; for a credential, only that it is set and when it changed.
 
         Raise `NotFoundError`.
         """
+        return (await self.find(id)).describe()
 
     async def configurations(self) -> dict[str, str]:
         """Return the ids of at most 1,000 configurations, each with its workspace."""
 
     async def reveals(self, id: str, field: str, credential: str) -> bool:
         """Return whether this is the stored credential; raise `NotFoundError`."""
+        return (await self.find(id)).reveals(field, credential)
 
     async def add(self, more: Fixtures) -> None:
         """Add all of these tokens, members and configurations, or none of them.
@@ -105,7 +83,8 @@ class Store(Protocol):
         """
 
     async def expire_token(self, token: str) -> None:
-        """Expire a token now; raise `UnauthorizedError` if it is unknown."""
+        """Expire a token now, which has the same effect as revoking it."""
+        await self.revoke_token(token)
 
     async def revoke_token(self, token: str) -> None:
         """Remove a token; raise `UnauthorizedError` if it is unknown."""
@@ -118,6 +97,7 @@ class Store(Protocol):
 
     async def rotate(self) -> int:
         """Encrypt all credentials with a new master key, and return their number."""
+        raise StoreError("a store in memory has no master key to rotate")
 
 
 def token_digest(token: str) -> bytes:

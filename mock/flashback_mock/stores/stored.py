@@ -17,8 +17,9 @@ class Credential(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A configuration: its plain fields, and its sealed credentials by field."""
+    """A configuration: its plain fields, its sealed credentials by field, and their vault."""
 
+    vault: Vault
     workspace: str
     id: str
     plain: dict[str, str] = field(default_factory=dict[str, str])
@@ -29,19 +30,17 @@ class Stored:
         """Return workspace and name, which are unique together unless the name is None."""
         return self.workspace, self.plain.get("name")
 
-    def with_changes(
-        self, changes: Mapping[str, str], vault: Vault, secret: Collection[str]
-    ) -> "Stored":
-        """Return the configuration with new fields; the vault seals those that are `secret`."""
+    def with_changes(self, changes: Mapping[str, str], secret: Collection[str]) -> "Stored":
+        """Return the configuration with new fields; those that are `secret` are sealed."""
         plain = dict(self.plain)
         credentials = dict(self.credentials)
         for name, value in changes.items():
             if name in secret:
-                sealed = vault.seal(value, self.workspace, self.id, name)
+                sealed = self.vault.seal(value, self.workspace, self.id, name)
                 credentials[name] = Credential(sealed, timestamp())
             else:
                 plain[name] = value
-        return Stored(self.workspace, self.id, plain, credentials)
+        return Stored(self.vault, self.workspace, self.id, plain, credentials)
 
     def describe(self) -> dict[str, Any]:
         """Return the fields; of a credential, only that it is set and when it last changed."""
@@ -50,12 +49,12 @@ class Stored:
             described[name] = {"set": True, "changedAt": credential.changed}
         return described
 
-    def reveals(self, vault: Vault, name: str, credential: str) -> bool:
+    def reveals(self, name: str, credential: str) -> bool:
         """Return whether the credential in this field is the given one."""
         if name not in self.credentials:
             return False
         sealed = self.credentials[name].sealed
-        return vault.open(sealed, self.workspace, self.id, name) == credential
+        return self.vault.open(sealed, self.workspace, self.id, name) == credential
 
 
 def timestamp(time: datetime | None = None) -> str:

@@ -8,7 +8,7 @@ from typing import Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from .store import StoreError
+from .errors import StoreError
 
 KEY_BYTES = 32
 ID_BYTES = 4

@@ -100,8 +100,9 @@ def test_replaced_key_is_wiped(tmp_path: Path) -> None:
     """A rotation overwrites the old key in place, also behind a symbolic link."""
     (tmp_path / "link").symlink_to(tmp_path / "target")
     keys = KeyFile(tmp_path / "link", {})
-    old = KeyFile(tmp_path / "target", {}).create("id")
+    old = Vault.generate()
     new = Vault.generate()
+    KeyFile(tmp_path / "target", {}).write("id", old, is_new=True)
     with (tmp_path / "target").open() as opened_before:
         keys.write("id", old, new)
         both = opened_before.read().split()

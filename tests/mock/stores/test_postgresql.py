@@ -84,11 +84,11 @@ def test_rotation_and_updates_wait_for_each_other(place: Place, run: Run) -> Non
         assert run(one.reveals(MAIN, "secret", "after"))
 
 
-def test_token_can_be_expired_during_a_reset(place: Place, run: Run) -> None:
-    """Expiring a token waits for a reset, which replaces the token's row."""
+def test_token_can_be_revoked_during_a_reset(place: Place, run: Run) -> None:
+    """Revoking a token waits for a reset, which replaces the token's row."""
     tokens = "SELECT FROM flashback_mock_token FOR UPDATE"
     with place.opened(run, is_new=True) as one, place.opened(run) as other:
-        run(at_the_same_time(place, tokens, one.reset(FIXTURES), other.expire_token(OWNER)))
+        run(at_the_same_time(place, tokens, one.reset(FIXTURES), other.revoke_token(OWNER)))
         assert run(one.user_of(OWNER)) is None
 
 
