@@ -1,4 +1,4 @@
-"""Set up the contract tests for one backend: options, fixtures, rounds."""
+"""Set up a run of the contract tests: its options, its fixtures and its rounds."""
 
 import argparse
 import os
@@ -30,12 +30,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Let other plugins take the verdict."""
+    """Declare the hook that passes the verdict to other plugins."""
     pluginmanager.add_hookspecs(Hooks)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the run's parts; nothing is sent before the first promise."""
+    """Prepare the run; no request is sent before the first test starts."""
     if config.option.list:
         config.pluginmanager.register(Listing())
     if config.option.list or config.option.collectonly:
@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _run(option: argparse.Namespace) -> Run:
-    """Return the run that the options ask for; raise `NoVerdictError` if they cannot be used."""
+    """Return the run for the options; raise `NoVerdictError` if an option cannot be used."""
     for reason, cure in contract.lacking(values.UNUSUAL):
         raise NoVerdictError(reason, cure)
     given = {name: os.environ[name] for name in MEANINGS if os.environ.get(name)}
@@ -68,13 +68,13 @@ def _run(option: argparse.Namespace) -> Run:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let -k take clause ids, families and sources, too."""
+    """Allow clause ids, families and sources as keywords of `-k`."""
     clause = clause_of(item)
     item.extra_keyword_matches.update((clause.id, clause.source, family_of(item)))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Move the tests of the whole run to the end; with --again, select what broke."""
+    """Run the tests of the whole run last; with `--again`, keep only the tests that failed."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
     follower = config.stash.get(FOLLOWER, None)
     if follower and follower.run.again:
@@ -83,7 +83,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """After the first round, repeat: with new seeds for --max-time, once for --again."""
+    """Repeat the tests after the first round: until `--max-time`, or once for `--again`."""
     option = session.config.option
     started = time.monotonic()
     result = yield
@@ -100,7 +100,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
 
 def _repeat(session: pytest.Session, run: Run) -> None:
-    """Test once more what is no longer broken: it may be flaky."""
+    """Repeat the promises that are no longer broken, because they may be flaky."""
     assert run.again
     decisive = [finding for finding in run.findings.values() if run.findings.decides(finding)]
     run.again.broken_at_once = {finding.promise for finding in decisive}
@@ -116,7 +116,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def run(request: pytest.FixtureRequest) -> Generator[Run]:
-    """Return the run on a backend that can be judged; afterwards leave the contract's example."""
+    """Yield the run once the backend can be judged; at the end, restore the contract's example."""
     run = request.config.stash[FOLLOWER].run
     backend = run.backend
     values.RANDOM.seed(f"{request.config.option.seed} controls")
@@ -132,7 +132,7 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
 
 
 def _probe_open_door(run: Run) -> None:
-    """Fail if the backend accepts updates without a valid token, even if that was deselected."""
+    """Fail if the backend accepts updates without a valid token, even if no test asks for that."""
     unknown = BAD_TOKENS["unknown"]
     probes = [("missing", BAD_TOKENS["missing"]), ("unknown", unknown)]
     probes += [("unknown", unknown | {"authorization": f"{scheme} x"}) for scheme in OTHER_CASES]
@@ -160,7 +160,7 @@ def promise(request: pytest.FixtureRequest, run: Run) -> Promise:
 
 @pytest.fixture(scope="session")
 def unique_names(run: Run) -> None:
-    """Skip where names are not unique, since no effect of an update shows then."""
+    """Skip the test on a backend without unique names, where HTTP shows no effect of an update."""
     if SIBLING_ID not in run.backend.given:
         pytest.skip(f"set {SIBLING_ID}: {MEANINGS[SIBLING_ID]}")
     body = values.fresh()
@@ -172,11 +172,11 @@ def unique_names(run: Run) -> None:
 
 @pytest.fixture
 def valid_requests(run: Run) -> BaseSchema:
-    """Return the contract, to generate valid requests from."""
+    """Return the contract for generating valid requests."""
     return generation.load(run, "positive")
 
 
 @pytest.fixture
 def invalid_requests(run: Run) -> BaseSchema:
-    """Return the contract, to generate invalid requests from."""
+    """Return the contract for generating invalid requests."""
     return generation.load(run, "negative")

@@ -10,7 +10,7 @@ from support.promise import Promise
 @pytest.mark.clause("update")
 @pytest.mark.parametrize("token", [WRITER, ADMIN], ids=["WRITE", "ADMIN"])
 def test_member_may_update(promise: Promise, token: str) -> None:
-    """A member of this level may update any configuration of the workspace, in any request."""
+    """A member with this access level may update every configuration of the workspace."""
     promise.need(token)
     for id in promise.backend.own_ids:
         promise.ask_each(values.ways(), token=token, id=id)
@@ -36,7 +36,7 @@ def test_stranger_may_not_update(promise: Promise) -> None:
 
 @pytest.mark.clause("workspace-access")
 def test_foreign_configuration_may_not_be_updated(promise: Promise) -> None:
-    """A configuration of another workspace may not be updated, at any level in one's own."""
+    """A member, even an ADMIN, may not update configurations of another workspace."""
     id = promise.need(FOREIGN_ID)
     promise.ask_each(values.any_ways(), id=id)
     for token in promise.backend.users(ADMIN, READER):
@@ -45,7 +45,7 @@ def test_foreign_configuration_may_not_be_updated(promise: Promise) -> None:
 
 @pytest.mark.clause("id")
 def test_unknown_id_answers_404(promise: Promise) -> None:
-    """An id that no configuration has gets a 404, whoever asks."""
+    """A request for an unknown id gets a 404, no matter which user sends it."""
     promise.ask_each(values.any_ways(), id=values.unique())
     for token in promise.backend.users(ADMIN, READER, STRANGER):
         promise.ask_each(values.SOME_WAYS, id=values.unique(), token=token)

@@ -42,7 +42,7 @@ def test_bad_token_answers_401(promise: Promise, token: str) -> None:
 
 
 def test_near_token_answers_401(promise: Promise) -> None:
-    """A token that is nearly a valid one, or shaped like one, gets a 401."""
+    """A token that resembles a valid one gets a 401."""
     backend = promise.backend
     for scheme in OTHER_CASES:
         promise.ask(user=UNKNOWN, authorization=f"{scheme} wrong", body={})
@@ -53,7 +53,7 @@ def test_near_token_answers_401(promise: Promise) -> None:
 
 
 def test_other_scheme_answers_401(promise: Promise) -> None:
-    """A valid token under another scheme, or under none, and a scheme alone, get a 401."""
+    """A valid token with another scheme gets a 401, and so does a scheme without a token."""
     for authorization in tokens.other_schemes(promise.backend):
         promise.ask(user=OTHER_SCHEME, authorization=authorization, body={})
 
@@ -90,7 +90,7 @@ def test_scheme_counts_in_any_case(promise: Promise) -> None:
 
 @pytest.mark.clause("two-tokens")
 def test_two_tokens_give_no_more_than_one(promise: Promise) -> None:
-    """Two `Authorization` headers get a 400 or 401, or the response to one of them alone."""
+    """Two `Authorization` headers get a 400, a 401, or the response that one of them would get."""
     backend = promise.backend
     good = f"Bearer {backend.given[WRITER]}"
     allowed = {400, 401, 403}

@@ -1,4 +1,4 @@
-"""Body: only JSON in UTF-8, declared as such, is read."""
+"""Body: a backend reads only JSON in UTF-8 that is declared as JSON."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_missing_body_is_refused(promise: Promise) -> None:
 
 @pytest.mark.clause("unreadable-body")
 def test_unreadable_body_is_refused(promise: Promise) -> None:
-    """A body that is not a JSON object in UTF-8 is refused: never 200, never 500."""
+    """A body that is not a JSON object in UTF-8 is refused, and never gets a 200 or a 5xx."""
     for octets in values.unreadable_bodies():
         promise.ask(body=octets)
     promise.ask(body=(b"{",))
@@ -29,7 +29,7 @@ def test_unreadable_body_is_refused(promise: Promise) -> None:
 
 @pytest.mark.clause("body-size")
 def test_body_over_the_limit_is_refused(promise: Promise) -> None:
-    """A body over the limit is refused, whole or in chunks; one of exactly the limit is read."""
+    """A body over the size limit is refused; a body of exactly the limit is accepted."""
     promise.ask(body=values.TEXT.ljust(LARGEST_BODY))
     promise.ask(body=values.TEXT.ljust(LARGEST_BODY + 1))
     promise.ask(body=values.TEXT.ljust(4 * LARGEST_BODY))
@@ -46,14 +46,14 @@ def test_other_media_type_is_refused(promise: Promise) -> None:
 
 @pytest.mark.clause("media-type")
 def test_media_type_counts_in_any_case(promise: Promise) -> None:
-    """`application/json` works in any case, with charset=utf-8 or none."""
+    """`application/json` works in upper and lower case, with or without `charset=utf-8`."""
     for media_type in values.DATA["SAME_MEDIA_TYPES"]:
         promise.ask(headers={"Content-Type": media_type})
 
 
 @pytest.mark.clause("json-open")
 def test_what_is_left_open_does_not_fail(promise: Promise) -> None:
-    """Other charsets and any Content-Encoding are refused or ignored: never 5xx."""
+    """Another charset or a Content-Encoding is refused or ignored, and never gets a 5xx."""
     for charset in values.DATA["OTHER_CHARSETS"]:
         promise.ask(headers={"Content-Type": f"application/json; charset={charset}"})
     for coding in ("gzip", "deflate", "br", "identity", "x"):

@@ -1,4 +1,4 @@
-"""Ids: one id, one configuration."""
+"""Ids: each id names exactly one configuration."""
 
 import base64
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ OPEN = Place("open-id", "an id that a proxy may rewrite", clause="id-exact", is_
 
 
 def near(id: str) -> Iterator[str]:
-    """Yield ids that are nearly the one given, but not other spellings of a UUID."""
+    """Yield ids that resemble the given one, except other spellings of the same UUID."""
     yield from (id[:-1], id[1:], id[::-1], id[:8], id[-12:])
     for position, character in enumerate(id):
         other = "1" if character == "0" else "0"
@@ -38,7 +38,7 @@ def near(id: str) -> Iterator[str]:
 
 
 def strange(id: str) -> Iterator[str]:
-    """Yield ids with characters that a server may refuse before it looks them up."""
+    """Yield ids with characters that a server may refuse before it looks up the id."""
     yield from (f" {id}", f"{id} ", f"{id}\t", f"{id}\n", f"{id}\r\n")
     yield from (f"{id}?", f"{id}#", f"{id};x=1", f"{id}&x=1", f"{id}%20")
     yield from ("x" * 255, "x" * 256, "x" * 1000, "é" * 255)
@@ -51,7 +51,7 @@ def rewritten(id: str) -> Iterator[str]:
 
 
 def may_exist(other: str, id: str) -> bool:
-    """Return whether the other id may exist, too: many backends number their ids."""
+    """Return whether the other id may exist as well, since many backends number their ids."""
     counts_up = len(other) == len(id) and other[:-2] == id[:-2] and other[-2:].isalnum()
     return counts_up or (other.isdecimal() and id.isdecimal())
 
@@ -64,7 +64,7 @@ def names(exchange: Exchange, id: str) -> bool:
 
 @pytest.mark.clause("id-exact")
 def test_near_id_is_refused(promise: Promise) -> None:
-    """An id that is nearly the configuration's is not found."""
+    """An id that resembles the configuration's id is not found."""
     backend = promise.backend
     for wrong in near(backend.id):
         if wrong in ("", *backend.own_ids, *backend.given.values()):
@@ -79,7 +79,7 @@ def test_near_id_is_refused(promise: Promise) -> None:
 
 @pytest.mark.clause("id-exact")
 def test_strange_id_is_refused(promise: Promise) -> None:
-    """An id with unusual characters, or of any length, is not found."""
+    """An unknown id with unusual characters or an unusual length is not found."""
     id = promise.backend.id
     for wrong in strange(id):
         promise.ask(id=wrong, place=STRANGE, body={})
@@ -90,7 +90,7 @@ def test_strange_id_is_refused(promise: Promise) -> None:
 
 @pytest.mark.clause("id-exact")
 def test_rewritten_id_is_no_update(promise: Promise) -> None:
-    """An id with dot segments, slashes or NUL never updates the configuration."""
+    """A request for an id with dot segments, slashes or NUL never updates the configuration."""
     for token in promise.backend.users(WRITER, ADMIN):
         for wrong in rewritten(promise.backend.id):
             promise.ask(id=wrong, place=OPEN, token=token, body={})
@@ -98,7 +98,7 @@ def test_rewritten_id_is_no_update(promise: Promise) -> None:
 
 @pytest.mark.clause("id")
 def test_id_elsewhere_is_ignored(promise: Promise) -> None:
-    """The id is the path's; a query or a header that names another changes nothing."""
+    """Only the path determines the id; an id in the query or in a header is ignored."""
     id = promise.backend.id
     wrong = values.unique()
     for name in ("id", "aiLlmId", "ai_llm_id"):
@@ -111,7 +111,7 @@ def test_id_elsewhere_is_ignored(promise: Promise) -> None:
 
 @pytest.mark.clause("id-encoding")
 def test_percent_encoded_id_is_the_same(promise: Promise) -> None:
-    """Percent-encoded letters and hyphens are the same id, and the response names it decoded."""
+    """A percent-encoded id is the same id, and the response contains it decoded."""
     id = promise.backend.id
     whole = contract.path_of(id, escaped=True).rpartition("/")[2]
     plain = quote(id, safe="")

@@ -13,16 +13,16 @@ from support.rule import Breach
 
 pytestmark = pytest.mark.clause("other-methods")
 
-# At worst, the vendor's own operations update the configuration with these.
+# Even if the vendor has such operations, these bodies only update the configuration.
 READING = ("GET", "HEAD", "OPTIONS")
 WRITING = ("POST", "PATCH")
 UNUSUAL = ("TRACE", "PROPFIND", "SEARCH", "QUERY", "LINK", "UPDATE")
 READS = frozenset({200, 204, 206})
-SUCCESSES = frozenset(range(200, 300))  # of an update; other promises judge its status
+SUCCESSES = frozenset(range(200, 300))  # of an update: other tests check that its status is right
 
 
 def expectation_of_method(method: str) -> Expectation:
-    """Return which statuses a method may be answered with."""
+    """Return the statuses that a backend may return for the method."""
     statuses = frozenset({401, 403, 404, 405, 501}) | ({400} if method in UNUSUAL else set())
     if method in READING:
         statuses |= READS
@@ -31,7 +31,7 @@ def expectation_of_method(method: str) -> Expectation:
 
 
 def ask(promise: Promise, method: str, **parts: Any) -> None:
-    """Ask with a method, and judge `Allow` of a 405."""
+    """Send a request with the method, and check the `Allow` header of a 405."""
     expectation = expectation_of_method(method)
     content: dict[str, Any] = {"body": {}}
     if method not in WRITING:
@@ -52,20 +52,20 @@ def ask(promise: Promise, method: str, **parts: Any) -> None:
 
 
 def test_other_method_is_no_update(promise: Promise) -> None:
-    """No other common method updates the configuration; a 405 names PUT."""
+    """No other common method updates the configuration, and a 405 allows PUT."""
     for method in (*READING, *WRITING):
         for token in (None, *promise.backend.users(WRITER, ADMIN, READER, STRANGER)):
             ask(promise, method, token=token)
 
 
 def test_unusual_method_is_no_update(promise: Promise) -> None:
-    """Methods beyond the usual, known to a server or not, lead to no update and no failure."""
+    """Uncommon and unknown methods update nothing and never get a 5xx."""
     for method in UNUSUAL:
         ask(promise, method)
 
 
 def test_method_override_is_ignored(promise: Promise) -> None:
-    """No header or parameter turns POST into PUT, or PUT into something else."""
+    """No header or query parameter turns POST into PUT, or PUT into another method."""
     for header in ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"):
         ask(promise, "POST", headers={header: "PUT"}, words=f"`{header}: PUT`")
         for method in ("PATCH", "GET"):
@@ -80,7 +80,7 @@ OTHER_PATH = Place("other-path", "a nearby path", clause="other-paths", is_open=
 
 @pytest.mark.clause("other-paths")
 def test_nearby_path_has_the_same_checks(promise: Promise) -> None:
-    """Nearby paths never answer 5xx, and never update without a token or access."""
+    """Similar paths never return 5xx, and never update without a token that may update."""
     id = promise.backend.id
     path = contract.path_of(id)
     base = path.rpartition("/")[0]

@@ -1,4 +1,4 @@
-"""Names and effects: a name is unique in its workspace, which is all that HTTP shows of updates."""
+"""Names and effects: over HTTP an update shows only in that names are unique in a workspace."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from support.exchange import Request
 from support.promise import Promise
 from support.rule import Rule
 
-ROUNDS = 10  # of a race, since a faulty backend may pass one by chance
+ROUNDS = 10  # of a race, since a faulty backend may win one race by chance
 TAKEN = Rule("unique-names", "taken", "a name that is taken", {400})
 OWN = Rule("unique-names", "free", "the configuration's own name", {200})
 ALIKE = Rule("name-exact", "alike", "a name that is nearly another's", {200})
@@ -18,7 +18,7 @@ LONG = "a long name that differs from another's in its last character only"
 TRUNCATED = Rule("lengths", "name-truncated", LONG, {200})
 GIVEN_UP = Rule("unique-names", "given-up", "a name that is free", {200})
 AT_ONCE = Rule("unique-names", "taken-at-once", "a name that is taken", {200, 400})
-# An effect shows in the response to another configuration that asks for the name.
+# Whether an update changed a name shows when another configuration requests that name.
 ELSEWHERE = "for another configuration"
 REFUSED = Rule("all-or-nothing", "refused", f"the name of a refused update, {ELSEWHERE}", {200})
 PARTIAL = Rule("partial", "name-kept", f"the name that was not sent, {ELSEWHERE}", {400})
@@ -27,7 +27,7 @@ CHUNKED = Rule("chunked", "effect", f"a name that was sent in chunks, {ELSEWHERE
 
 @pytest.mark.clause("unique-names")
 def test_name_is_unique_in_its_workspace(promise: Promise) -> None:
-    """Renaming to a name that another configuration of the workspace has gets a 400."""
+    """An update to a name that another configuration of the workspace has gets a 400."""
     sibling = promise.need(SIBLING_ID)
     body = values.fresh()
     promise.prepare(body=body)
@@ -41,7 +41,7 @@ def test_name_is_unique_in_its_workspace(promise: Promise) -> None:
 
 @pytest.mark.clause("name-exact")
 def test_names_that_differ_are_not_taken(promise: Promise) -> None:
-    """Names are compared code point by code point: nothing else makes two of them the same."""
+    """Two names are the same only if all of their code points are the same."""
     sibling = promise.need(SIBLING_ID)
     name = f"Caf\u00e9 {values.unique()}"
     promise.prepare(body={"name": name})
@@ -57,7 +57,7 @@ def test_names_that_differ_are_not_taken(promise: Promise) -> None:
 
 @pytest.mark.clause("unique-names")
 def test_name_that_was_given_up_is_free(promise: Promise) -> None:
-    """A name that its configuration gave up may be taken by another."""
+    """After a configuration is renamed, another configuration may take its old name."""
     sibling = promise.need(SIBLING_ID)
     body = values.fresh()
     promise.prepare(body=body)
@@ -70,7 +70,7 @@ def test_name_that_was_given_up_is_free(promise: Promise) -> None:
 @pytest.mark.clause("unique-names")
 @pytest.mark.usefixtures("unique_names")
 def test_one_name_is_not_given_twice_at_the_same_moment(promise: Promise) -> None:
-    """Of two configurations that ask for one name at the same moment, one gets 200, one 400."""
+    """When two configurations request the same name at the same time, exactly one gets it."""
     ids = (promise.backend.id, promise.need(SIBLING_ID))
     for _ in range(ROUNDS):
         body = values.fresh()
@@ -84,7 +84,7 @@ def test_one_name_is_not_given_twice_at_the_same_moment(promise: Promise) -> Non
 
 
 def refused_updates(promise: Promise, name: dict[str, str]) -> list[Request]:
-    """Return requests that would rename and must be refused."""
+    """Return requests that contain a new name and must be refused."""
     wrong = ({"aiType": "NONE"}, {"endpoint": "x"}, {"unknown": "x"}, {"key": ""})
     requests = [promise.request(body={**name, **field}) for field in wrong]
     requests.append(promise.request(body=name, headers={"Content-Type": "text/plain"}))
@@ -126,7 +126,7 @@ def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
 @pytest.mark.clause("chunked")
 @pytest.mark.usefixtures("unique_names")
 def test_chunked_update_takes_effect(promise: Promise) -> None:
-    """A rename that is sent in chunks and gets a 200 has been applied."""
+    """An update that is sent in chunks and gets a 200 has changed the name."""
     sibling = promise.need(SIBLING_ID)
     name = values.fresh()
     text = contract.to_json(name)
@@ -139,7 +139,7 @@ def test_chunked_update_takes_effect(promise: Promise) -> None:
 @pytest.mark.clause("other-methods")
 @pytest.mark.usefixtures("unique_names")
 def test_other_method_does_not_rename(promise: Promise) -> None:
-    """After another method with a new name in its body, the name is still free."""
+    """A request with another method does not change the name."""
     for method in ("GET", "HEAD", "OPTIONS", "POST", "PATCH"):
         name = values.fresh()
         promise.exchange(promise.request(method=method, body=name))

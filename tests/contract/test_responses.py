@@ -1,4 +1,4 @@
-"""Responses: true to the request, in the documented form, and silent about credentials."""
+"""Responses: they have the documented form, match the request and contain no credential."""
 
 import json
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ CLAUSES = (
 
 
 def bodies(fresh: dict[str, str]) -> Iterator[Any]:
-    """Yield bodies with fresh credentials in all places, valid or not."""
+    """Yield valid and invalid bodies that contain new credentials in every place."""
     value = fresh["key"]
     yield from ({}, {**contract.EXAMPLES["switchProvider"], **fresh}, fresh)
-    # Only values of `key` and `secret` are credentials: any other value may be quoted in an error.
+    # Only values of `key` and `secret` are credentials; an error may quote any other value.
     for field in contract.CREDENTIALS:
         yield from ({field: value}, {**fresh, field: [value]})
     for field in contract.PROPERTIES:
@@ -33,7 +33,7 @@ def bodies(fresh: dict[str, str]) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def earlier() -> list[Promise]:
-    """Return the list for the promise that has sent the requests; the others share them."""
+    """Return a list for the test that sends the requests; the other tests reuse them."""
     return []
 
 

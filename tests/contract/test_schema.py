@@ -19,7 +19,7 @@ INVALID = schemathesis.pytest.from_fixture("invalid_requests")
 @pytest.mark.parametrize("field", contract.PROPERTIES)
 @pytest.mark.clause("update")
 def test_unusual_value_answers_200(promise: Promise, field: str) -> None:
-    """The most unusual values that a field may have, the longest among them, get a 200."""
+    """Unusual but valid values of a field, including the longest ones, get a 200."""
     for value in values.unusual(field):
         body = promise.accept({field: value})
         if not value.isascii():  # JSON has two spellings for it
@@ -28,7 +28,7 @@ def test_unusual_value_answers_200(promise: Promise, field: str) -> None:
 
 @pytest.mark.clause("update")
 def test_any_fields_together_answer_200(promise: Promise) -> None:
-    """Any fields together, in any order and any spelling that JSON has, get a 200."""
+    """Every combination of fields gets a 200, in any order and any valid JSON notation."""
     for body in values.bodies():
         promise.ask(body=body)
 
@@ -36,7 +36,7 @@ def test_any_fields_together_answer_200(promise: Promise) -> None:
 @pytest.mark.parametrize("field", contract.PROPERTIES)
 @pytest.mark.clause("types")
 def test_near_miss_answers_400(promise: Promise, field: str) -> None:
-    """Values that are almost valid for a field are refused, alone and among valid fields."""
+    """Values that are almost valid for a field are refused, with and without other fields."""
     good = contract.EXAMPLES["switchProvider"] | values.GOOD
     for value in values.near_misses(field):
         promise.ask(body={field: value})
@@ -49,7 +49,7 @@ def test_near_miss_answers_400(promise: Promise, field: str) -> None:
 
 @pytest.mark.clause("unknown-fields")
 def test_unknown_field_answers_400(promise: Promise) -> None:
-    """A field that the contract does not know, or several that are wrong, are refused."""
+    """An unknown field is refused, and so are several invalid fields."""
     odd: list[object] = ["value", None, {}, True]
     for number, name in enumerate(values.DATA["OTHER_FIELDS"]):
         promise.ask(body={name: "value"})
@@ -63,7 +63,7 @@ def test_unknown_field_answers_400(promise: Promise) -> None:
 
 
 def judge(promise: Promise, case: Case[Any]) -> None:
-    """Judge a generated request; where it breaks a rule, each of its fields alone."""
+    """Judge a generated request; if its response is wrong, look for the field that causes this."""
     request = request_of(case, promise)
     if request is None or promise.is_over_budget():
         return
@@ -79,7 +79,7 @@ def judge(promise: Promise, case: Case[Any]) -> None:
 
 
 def breaks_alone(promise: Promise, fields: dict[str, Any]) -> bool:
-    """Judge each field of a body alone; return whether one of them is judged wrongly."""
+    """Send each field of a body in a request of its own; return whether a response is wrong."""
     kept = True
     for name, value in fields.items():
         exchange = promise.exchange(promise.request(body={name: value}))

@@ -20,7 +20,7 @@ LONGEST_SEQUENCE = 8
 
 
 def steps_of(promise: Promise) -> list[Step]:
-    """Return a request of each kind that the given tokens and ids allow."""
+    """Return one request of every kind that is possible with the given tokens and ids."""
     backend = promise.backend
     users = backend.users(WRITER, ADMIN, READER, STRANGER)
     steps: list[Step] = [{"token": token} for token in (None, *users)]
@@ -38,7 +38,7 @@ def request_of(promise: Promise, step: Step) -> Request:
 
 
 def answers_alone(promise: Promise, steps: list[Step]) -> dict[str, int]:
-    """Return how each step is answered alone: on a new connection, after a reference request."""
+    """Return the status that each step gets on a new connection, after a valid request."""
     statuses: dict[str, int] = {}
     for step in steps:
         promise.prepare(body={})
@@ -50,7 +50,7 @@ def answers_alone(promise: Promise, steps: list[Step]) -> dict[str, int]:
 
 
 def like(status: int, request: Request, kind: str, when: str) -> Expectation:
-    """Expect the status that the request gets alone."""
+    """Return an expectation of the status that the request gets when nothing else is sent."""
     usual = expectation_of(request)
     words = f"{usual.words}, {when}"
     return replace(usual, statuses=frozenset({status}), clause="alone", kind=kind, words=words)
@@ -58,7 +58,7 @@ def like(status: int, request: Request, kind: str, when: str) -> Expectation:
 
 @pytest.mark.clause("alone")
 def test_first_request_is_answered_like_any(promise: Promise) -> None:
-    """The first request of the run, maybe the first since the start, gets a 200."""
+    """The first request of the run gets a 200, even if the backend has just started."""
     first = promise.run.first
     if first is None:
         pytest.skip("there was no first request")
@@ -68,7 +68,7 @@ def test_first_request_is_answered_like_any(promise: Promise) -> None:
 
 @pytest.mark.clause("idempotent")
 def test_same_update_again_and_again_answers_200(promise: Promise) -> None:
-    """An update that is sent a hundred times on one connection always gets a 200."""
+    """The same update gets a 200 a hundred times in a row on one connection."""
     everything = {**values.EVERYTHING, **values.fresh()}
     for body in (*[values.GOOD] * 100, *[values.fresh()] * 3, *[everything] * 3):
         promise.expect(AGAIN, body=body)
@@ -76,7 +76,7 @@ def test_same_update_again_and_again_answers_200(promise: Promise) -> None:
 
 @pytest.mark.clause("alone")
 def test_valid_request_works_after_every_refused_one(promise: Promise) -> None:
-    """After every kind of refused request, the next valid one works."""
+    """A valid request gets a 200 right after every kind of refused request."""
     refused: list[Step] = [{"body": (body,)} for body in values.unreadable_bodies() if body]
     refused += [{"token": None}, {"id": values.unique()}, {"body": {"name": ""}}, {"body": b""}]
     refused += [{"headers": {"Content-Type": "text/plain"}}]
@@ -90,7 +90,7 @@ def test_valid_request_works_after_every_refused_one(promise: Promise) -> None:
 
 @pytest.mark.clause("alone")
 def test_answer_does_not_depend_on_what_came_before(promise: Promise) -> None:
-    """In any sequence of requests by several users, each gets the answer it would get alone."""
+    """In any sequence, each user's request gets the same status as on its own."""
     steps = steps_of(promise)
     alone = answers_alone(promise, steps)
     sequence = list(values.every_pair(steps))
@@ -105,7 +105,7 @@ def test_answer_does_not_depend_on_what_came_before(promise: Promise) -> None:
 
 @pytest.mark.clause("alone")
 def test_requests_at_the_same_time_are_answered_as_alone(promise: Promise) -> None:
-    """Twenty requests at the same time are each answered as they would be alone."""
+    """Each of twenty concurrent requests gets the same status as on its own."""
     steps = [step for step in steps_of(promise) if step.get("body") != RENAME]
     alone = answers_alone(promise, steps)
     together = (steps * 3)[:20]

@@ -212,7 +212,7 @@ def test_tokens_are_never_shown(contract: Contract, backend: Backend, reports: P
         escaped = request.token.replace("/", "\\/")
         shown = f"{quote(request.token, safe='')} {coded} {octets.hex()} {escaped}"
         many = " ".join([request.token] * 400)  # so that a report cuts one of them
-        answer.set_fields(message=f"hello {request.token} {shown} {many}")
+        answer.set_fields(message=f"hello {request.token} {shown} {many}", aiLlmId=many)
 
     with backend(after=return_token) as given:
         promises = "test_near_token or test_other_scheme or test_member_may_update"
@@ -224,7 +224,8 @@ def test_tokens_are_never_shown(contract: Contract, backend: Backend, reports: P
         for token in (given["FLASHBACK_TOKEN"], given["FLASHBACK_STRANGER_TOKEN"]):
             octets = token.encode()
             coded = (base64.b64encode(octets).decode(), octets.hex(), quote(token, safe=""))
-            cut = [f"{token[:length]}…" for length in range(4, len(token))]
+            starts = [token[:length] for length in range(4, len(token))]
+            cut = [f"{start}{end}" for start in starts for end in ("…", '"…')]
             for near in (token, token[:-1] + '"', token[::-1], token.upper(), *coded, *cut):
                 assert near not in text
     assert "${FLASHBACK_TOKEN}" in done.output

@@ -1,9 +1,11 @@
 """The page in a real browser: Swagger UI, request log and planned answers, accessible."""
 
+import copy
 import hashlib
 import json
 import re
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
-from flashback_mock import Mock
+from flashback_mock import Contract, Mock
 from tests.mock.wire import put
 
 PATH = "/__admin/docs"
@@ -250,6 +252,24 @@ def assert_accessible(page: Page, paper: str) -> None:
     result = Axe().run(page, options={"resultTypes": ["violations"], "preload": False})
     faults: list[dict[str, Any]] = result.response["violations"]
     assert [fault for fault in faults if fault["id"] not in TOLERATED] == []
+
+
+def test_recursive_schema_is_shown(
+    browser: Browser,
+    flashback_mock_factory: Callable[..., Mock],
+    document: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    """A contract with a schema that contains itself is shown like any other."""
+    recursive = copy.deepcopy(document)
+    error = recursive["components"]["schemas"]["ErrorResponse"]
+    error["properties"]["cause"] = {"$ref": "#/components/schemas/ErrorResponse"}
+    file = tmp_path / "openapi.json"
+    file.write_text(json.dumps(recursive, default=str))
+    other = flashback_mock_factory(contract=Contract(file))
+    with browser.new_page(reduced_motion="reduce") as page:
+        page.goto(other.base_url)
+        execute(page, 200, "updated successfully")
 
 
 def test_files_are_locked_down(mock: Mock, document: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The reports of a run: pure functions of its verdict, the dict of docs/verdict.schema.json."""
+"""The reports of a run, made from the verdict that docs/verdict.schema.json describes."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from reports.words import Verdict
 
 
 def write(verdict: Verdict, folder: Path) -> None:
-    """Write the verdict into the folder, as JSON, HTML, Markdown and JUnit XML."""
+    """Write the verdict to the folder as JSON, HTML, Markdown and JUnit XML."""
     texts = {
         "verdict.json": json.dumps(verdict, indent=2) + "\n",
         "verdict.html": page(verdict),

@@ -11,17 +11,17 @@ from reports.words import Verdict
 
 STYLES = {"kept": "green", "broken": "bold red", "accepted": "magenta", "not tested": "yellow"}
 
-rendering.template("verdict.txt")  # compiled by the import, which many runs can share
+rendering.template("verdict.txt")  # compiled at import, once for all forks
 
 
 def report(verdict: Verdict, console: Console, reports: str = "") -> None:
-    """Print the verdict; `reports` names the folder where the other reports are."""
+    """Print the verdict; `reports` says where the other reports are."""
 
     def whole(text: str, style: str) -> str:
         return f"[{STYLES.get(style, style)}]{escape(text)}[/]"
 
     def line(text: str, style: str, indent: int = 0) -> str:
-        if console.is_terminal:  # one line in a log, so that it can be searched
+        if console.is_terminal:  # in a log, a finding stays on one line, so that it can be searched
             text = _wrap(text, console.width, indent)
         return whole(text, style)
 

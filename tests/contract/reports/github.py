@@ -1,13 +1,13 @@
-"""The verdict as annotations of a GitHub job: workflow commands, one for each finding."""
+"""The findings as workflow commands that annotate a GitHub job."""
 
 from reports import words
 from reports.words import Finding, Verdict
 
-LIMIT = 10  # GitHub shows this many of each level for a step
+LIMIT = 10  # the most that GitHub shows per level and step
 
 
 def annotations(verdict: Verdict) -> str:
-    """Return workflow commands: errors if they fail the run, else warnings and notices."""
+    """Return workflow commands: errors for findings that fail the run, else warnings or notices."""
     verdict = words.readable(verdict)
     commands = []
     if verdict["result"] == "no verdict":

@@ -1,4 +1,4 @@
-"""The progress that is shown while the tests run."""
+"""The progress display of a run."""
 
 from typing import Self
 

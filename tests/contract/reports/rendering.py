@@ -1,4 +1,4 @@
-"""The templates of the reports, and filters that escape the backend's text."""
+"""The templates of the reports, with filters that escape text from the backend."""
 
 import base64
 import hashlib
@@ -40,7 +40,7 @@ def render(name: str, verdict: Verdict, **context: Any) -> str:
 
 
 def page(verdict: Verdict) -> str:
-    """Return the HTML page; its policy allows its own style and script by hash, and no other."""
+    """Return the HTML page; its policy allows only its own style and script, by hash."""
     style = (FOLDER / "page.css").read_text("utf-8")
     script = (FOLDER / "page.js").read_text("utf-8")
     policy = (

@@ -14,7 +14,7 @@ SOURCES = ("page", "vendor", "ours", "open")
 def readable(value: Any) -> Any:
     """Return the JSON value with invisible and control characters escaped in all its texts.
 
-    A backend chooses what it answers: escape sequences must not reach a terminal, nor
+    The text comes from the backend: escape sequences must not reach a terminal, nor
     characters that XML cannot hold a report.
     """
     if isinstance(value, str):
@@ -38,7 +38,7 @@ def plural(number: int, noun: str) -> str:
 
 
 def headline(verdict: Verdict) -> str:
-    """Return the result in one sentence that never claims more than was tested."""
+    """Return the result in one sentence that claims only what was tested."""
     if verdict["result"] == "no verdict":
         return "No verdict"
     selection = verdict["selection"]
@@ -88,7 +88,7 @@ def summary(verdict: Verdict) -> str:
 
 
 def explanation(verdict: Verdict) -> list[str]:
-    """Return why a run fails without a broken promise, and what to do."""
+    """Return why a run without broken promises fails, and what to do about it."""
     said = verdict["result"] == "no verdict"
     texts = ["" if said else verdict["reason"], verdict["cure"]]
     return [text for text in texts if text]

@@ -1,1 +1,1 @@
-"""The code behind the promises: the contract as data, requests, rules, findings and the verdict."""
+"""The code behind the tests: contract, requests, rules, findings and the verdict."""

@@ -1,4 +1,4 @@
-"""`--again`: what broke in an earlier run, and what became of it."""
+"""`--again`: repeats the promises that were broken in an earlier run."""
 
 import json
 from dataclasses import dataclass, field
@@ -10,16 +10,16 @@ from support.exchange import NoVerdictError
 
 @dataclass
 class Again:
-    """The earlier run, and what broke in this one before it was repeated."""
+    """The results of the earlier run, and of the first round of this one."""
 
     seed: int
-    met: set[str]  # names of the promises that met a finding
+    met: set[str]  # names of the promises with a finding
     broken: set[str]
     broken_at_once: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, file: Path) -> Self:
-        """Read the verdict of the earlier run; raise `NoVerdictError` if that cannot be done."""
+        """Read the earlier verdict; raise `NoVerdictError` if the file is not a verdict."""
         try:
             verdict = json.loads(file.read_text("utf-8"))
             promises = verdict["promises"]

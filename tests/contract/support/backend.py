@@ -1,4 +1,4 @@
-"""The backend under test: a URL, tokens and ids, and how requests are sent to it."""
+"""The backend under test: its URL, its tokens and ids, and how requests reach it."""
 
 import argparse
 import re
@@ -12,7 +12,7 @@ from support.exchange import Exchange, NoVerdictError, Place, Request, User
 from support.proxies import Shape
 from support.wire import Wire, WireError
 
-# What the run needs each variable for: shown for every promise that could not be tested.
+# The meaning of each variable: shown for every promise that is not tested without it.
 MEANINGS = {
     "FLASHBACK_TOKEN": "a token that may update the configuration",
     "FLASHBACK_ADMIN_TOKEN": "a token of an ADMIN of the id's workspace",
@@ -38,14 +38,14 @@ NOBODY = User("no-token", "without a token", is_valid=False)
 
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 ATTEMPTS = 4  # per request, while the backend or a proxy in front of it is too busy
-TIMEOUTS_IN_FULL = 3  # then the backend is known to hang, and the run waits only a second
+TIMEOUTS_IN_FULL = 3  # after these, the run waits only a second for each response
 
 
 class Backend:
-    """Sends requests to one backend, and knows which of its answers are no verdict."""
+    """Sends requests to one backend, and recognizes when the backend cannot be judged."""
 
     def __init__(self, option: argparse.Namespace, given: Mapping[str, str]) -> None:
-        """Talk to the options' backend; `given` holds tokens and further ids by variable."""
+        """Connect to the backend of the options; `given` has tokens and ids by variable."""
         self.given = given
         self.url: str = option.backend_url.rstrip("/")
         self.id: str = option.id or contract.EXAMPLE_ID
@@ -64,22 +64,22 @@ class Backend:
         return [variable for variable in variables if variable in self.given]
 
     def place(self, id: str) -> Place:
-        """Return the place that the id names."""
+        """Return what the tests know about the configuration with this id."""
         if id in self.own_ids:
             return Place("own", "the configuration", id)
         if id == self.given.get(FOREIGN_ID):
             words = "a configuration of another workspace"
             return Place("foreign", words, "", frozenset({403}), "workspace-access")
-        # Unknown ids are UUIDs, for safety: 400 is right where ids have another form.
+        # Unknown ids are UUIDs, for safety: a backend with ids of another form may return 400.
         statuses = frozenset({404} if UUID.fullmatch(self.id) else {400, 404})
         return Place("unknown", "an id that no configuration has", "", statuses, "id")
 
     def url_of(self, request: Request) -> str:
-        """Return the request's whole URL."""
+        """Return the full URL of the request."""
         return self.url + request.target
 
     def exchange(self, request: Request) -> Exchange:
-        """Send the request, and repeat it while the backend is too busy; raise if it stays busy."""
+        """Send the request, and retry while the backend is too busy; raise if it stays busy."""
         for attempt in range(ATTEMPTS):
             if self._pause:
                 time.sleep(self._pause)
@@ -108,13 +108,13 @@ class Backend:
         return exchange
 
     def give_up(self, reason: str, cure: str = "") -> NoVerdictError:
-        """Return the error to raise when the backend cannot be judged; the run ends with it."""
+        """Record that the backend cannot be judged; return the error that ends the run."""
         redact = self.redactor.redact
         self.no_verdict = NoVerdictError(redact(reason), redact(cure))
         return self.no_verdict
 
     def control(self, body: object, *, id: str | None = None) -> Request:
-        """Return a request that must always work: as the writer, on a new connection."""
+        """Return an update by the writer, on a new connection, that must always work."""
         content = contract.to_json(body)
         headers = (
             ("Content-Type", "application/json"),

@@ -1,4 +1,4 @@
-"""Why the contract refuses a body, or leaves it open: read from the octets that are sent."""
+"""The reasons why the contract refuses a body, or leaves open whether it is refused."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ NOT_JSON = {
 
 
 def reasons_against(request: Request) -> list[Rule]:
-    """Return every reason to refuse the request for its headers or body; none if they are valid."""
+    """Return every reason to refuse the request because of its headers or body."""
     return [*_of_media_type(request), *_of_coding(request), *_of_body(request)]
 
 
@@ -71,7 +71,7 @@ def _open(kind: str, words: str) -> Rule:
 
 
 def _of_content(body: bytes) -> Iterator[Rule]:
-    """Read the body as strictly as RFC 8259 allows, and yield every violation."""
+    """Parse the body strictly by RFC 8259, and yield a rule for every violation."""
     if body.startswith(b"\xef\xbb\xbf"):
         yield _open("byte-order-mark", "a byte order mark")
         body = body[3:]
@@ -120,7 +120,7 @@ def _of_error(text: str, error: str) -> Rule:
 
 
 class _Parser:
-    """A JSON parser that notes what RFC 8259 leaves open."""
+    """A JSON parser that records every construct that RFC 8259 leaves open."""
 
     def __init__(self) -> None:
         self.oddities: list[Rule] = []
@@ -141,7 +141,7 @@ class _Parser:
         return value
 
     def _number(self, digits: str) -> float:
-        """Return the number, or a large one if it is too large to read."""
+        """Return the number, or another large one if Python cannot parse it."""
         exponent = digits.lower().partition("e")[2].strip("+-")
         if len(digits) > LONGEST_NUMBER or len(exponent) > 3:
             self.oddities.append(_open("number", "a number that is too large"))
@@ -181,7 +181,7 @@ def _of_unknown(field: str) -> Rule:
 
 
 def _of_wrong(field: str, value: Any, keyword: str) -> Rule:
-    """Return the rule that a value breaks when it violates this keyword of the field's schema."""
+    """Return the rule for a value that violates this keyword of the field's schema."""
     if field == "endpoint" and keyword in ("pattern", "format"):
         return _of_endpoint(value)
     clause = contract.clause_of(keyword, field)

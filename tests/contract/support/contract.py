@@ -1,4 +1,4 @@
-"""What the tests read from the contract, so that they repeat none of its rules."""
+"""The contract as data: the tests read its rules from here and repeat none of them."""
 
 import json
 import re
@@ -17,7 +17,7 @@ FILE = Path(__file__).parents[3] / "openapi.yaml"
 
 
 def read_yaml(text: str) -> dict[str, Any]:
-    """Return the value, read by the fast loader if there is one."""
+    """Parse YAML, with the faster C loader if it is installed."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     value: dict[str, Any] = yaml.load(text, loader)  # noqa: S506
     return value
@@ -95,7 +95,7 @@ PROPERTIES = {name: resolve(schema) for name, schema in REQUEST["properties"].it
 LEFT_OPEN: dict[str, Any] = REQUEST.get("x-left-open", {}).get("properties", {})
 CREDENTIALS = [name for name, schema in PROPERTIES.items() if schema.get("writeOnly")]
 
-# The most telling keyword first: one value breaks one rule.
+# The most specific keyword first: a value counts as a violation of one keyword only.
 KEYWORDS = ("type", "enum", "minLength", "maxLength", "pattern", "format")
 
 
@@ -116,12 +116,12 @@ def broken_keyword(field: str, value: object) -> str | None:
 
 
 def is_left_open(field: str, value: object) -> bool:
-    """Return whether `x-left-open` names the value, so that a backend may accept or refuse it."""
+    """Return whether a backend may accept or refuse the value, according to `x-left-open`."""
     return field in _OPEN and _OPEN[field].is_valid(value)
 
 
 def clause_of(keyword: str, field: str = "") -> Clause:
-    """Return the clause that a value breaks when it violates the keyword of the field's schema."""
+    """Return the clause about this keyword of the field's schema."""
     having = [clause for clause in CLAUSES.values() if keyword in clause.keywords]
     for clause in having:
         if field in clause.fields:
@@ -131,7 +131,7 @@ def clause_of(keyword: str, field: str = "") -> Clause:
 
 @dataclass(frozen=True)
 class Documented:
-    """What the contract says about one status."""
+    """The documentation of one status."""
 
     schema: jsonschema_rs.Draft202012Validator
     required_headers: Mapping[str, str]  # name and pattern
@@ -163,7 +163,7 @@ def path_of(id: str, *, escaped: bool = False) -> str:
 
 
 def lacking(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield what a change of the contract left out, and the remedy; without it, no verdict."""
+    """Yield every test value that the contract now needs and that is missing, with the remedy."""
     for field, schema in PROPERTIES.items():
         if field not in EVERYTHING:
             yield f"openapi.yaml: the example `everything` has no {field}", "add it"

@@ -1,4 +1,4 @@
-"""The control requests: whether a backend can be judged at all, before a run and during it."""
+"""Control requests: they show whether the backend can be judged, before and during a run."""
 
 import time
 from collections.abc import Iterable
@@ -26,9 +26,9 @@ IN_TLS = "give the CA's certificate with --ca FILE, or set SSL_CERT_FILE"
 
 
 def ask_first(backend: Backend, bodies: Iterable[object]) -> Exchange:
-    """Return the first response of all; raise unless some control request can be judged.
+    """Send the control requests and return the first exchange; raise if none can be judged.
 
-    A wrong 2xx and a 400 can be judged: they are findings.
+    An exchange with an undocumented 2xx or with a 400 can be judged: it is a finding.
     """
     exchanges: list[Exchange] = []
     for body in bodies:
@@ -36,7 +36,7 @@ def ask_first(backend: Backend, bodies: Iterable[object]) -> Exchange:
         if exchange.response is None and exchange.never_sent:
             raise _unreachable(backend, exchange)
         exchanges.append(exchange)
-        if exchange.response and exchange.response.succeeded:  # so it is the application's
+        if exchange.response and exchange.response.succeeded:  # the application's
             backend.shape = backend.shape.including(exchange.response)
     if not any(_can_be_judged(exchange) for exchange in exchanges):
         raise _wrong_setup(backend, exchanges[-1])
@@ -44,7 +44,7 @@ def ask_first(backend: Backend, bodies: Iterable[object]) -> Exchange:
 
 
 def ask_plainly_refused(backend: Backend) -> None:
-    """Learn how the application refuses: a proxy has no reason to refuse such plain requests."""
+    """Learn what the application's refusals look like: a proxy would not refuse these requests."""
     allowed = backend.control({})
     without_token = tuple(header for header in allowed.headers if header[0] != "Authorization")
     for request in (
@@ -104,7 +104,7 @@ def _unreachable(backend: Backend, exchange: Exchange) -> NoVerdictError:
 def confirm(backend: Backend, exchange: Exchange) -> bool:
     """Return whether the backend still works after an exchange that failed unexpectedly.
 
-    False means that the exchange itself brought the backend down. Raise if there is no verdict.
+    False means that this exchange crashed the backend. Raise if the backend cannot be judged.
     """
     suspects = list(backend.latest)
     control = _patiently(backend)
@@ -128,7 +128,7 @@ def confirm(backend: Backend, exchange: Exchange) -> bool:
 
 
 def _patiently(backend: Backend) -> Exchange:
-    """Return a control request's exchange, repeated once, or for seconds if unanswered."""
+    """Send a control request, with one retry, or several if there is no response."""
     exchange = backend.exchange(backend.control({}))
     for pause in (0.2, 0.5, 1.0, 1.5):
         if exchange.succeeded:

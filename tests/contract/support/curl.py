@@ -1,4 +1,4 @@
-"""A shell command that repeats a request, with given tokens as shell expressions."""
+"""A curl command that repeats a request, with shell expressions instead of tokens."""
 
 import base64
 import json
@@ -11,7 +11,8 @@ from urllib.parse import quote
 from support.exchange import Request
 
 LONGEST_BODY = 2000  # characters that are still readable on one line
-VARIABLE = re.compile(r"\$\{\w+\}")
+SHORTENED = re.compile(r'(\S+?)("?…)')  # text that ends before its end
+LEAST = 4  # characters that reveal something of a token
 
 
 def spellings_of(token: str) -> dict[str, str]:
@@ -30,7 +31,7 @@ class Redactor:
     """Replaces tokens, and values derived from them, with equivalent shell expressions."""
 
     def __init__(self, tokens: Mapping[str, str]) -> None:
-        """Know the tokens by the name of their variable."""
+        """Redact these tokens, given by the name of their variable."""
         self._expressions: dict[str, str] = {}
         self._pattern = re.compile("(?!)")
         for variable, token in tokens.items():
@@ -39,8 +40,8 @@ class Redactor:
                 self.learn(spelling, expression.replace("@", variable))
 
     def learn(self, secret: str, expression: str) -> None:
-        """Replace the secret by the shell expression from now on."""
-        if secret in self._expressions or len(secret) < 4:
+        """Replace the secret with the shell expression from now on."""
+        if secret in self._expressions or len(secret) < LEAST:
             return
         self._expressions[secret] = expression
         longest_first = sorted(self._expressions, key=len, reverse=True)
@@ -48,7 +49,17 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """Return the text without any secret."""
-        return self._pattern.sub(lambda found: self._expressions[found[0]], text)
+        text = self._pattern.sub(lambda found: self._expressions[found[0]], text)
+        return SHORTENED.sub(self._without_start_of_secret, text)
+
+    def _without_start_of_secret(self, found: re.Match[str]) -> str:
+        """Return shortened text without the part of a secret at its end."""
+        word = found[1]
+        for start in range(len(word) - LEAST + 1):
+            part = word[start:]
+            if any(secret.startswith(part) for secret in self._expressions):
+                return word[:start] + found[2]
+        return found[0]
 
     def redact_bytes(self, octets: bytes) -> bytes:
         """Return the octets without any secret."""
@@ -69,13 +80,13 @@ class Redactor:
 
 
 def is_printable(body: bytes) -> bool:
-    """Return whether the body is text that a terminal shows and a shell keeps."""
+    """Return whether the body is text that can be shown in a terminal and pasted into a shell."""
     text = body.decode(errors="replace")
     return text.isprintable() and text.encode() == body
 
 
 def needs_file(request: Request) -> bool:
-    """Return whether the body has to be in a file to be sent by curl."""
+    """Return whether curl has to read the body from a file."""
     is_long = len(request.body) > LONGEST_BODY
     is_file_name = request.body.startswith(b"@")  # to curl
     return is_long or is_file_name or not is_printable(request.body)
@@ -94,7 +105,7 @@ def command(request: Request, url: str, redactor: Redactor, body_file: Path | No
         if name.lower() not in ("content-length", "host"):
             words.append(f"-H {_header(name, value, redactor)}")
     sizes = request.header("Content-Length"), request.header("Transfer-Encoding")
-    if any(sizes):  # an empty body, too: without data, curl sends no Content-Length
+    if any(sizes):  # also with an empty body: without data, curl sends no Content-Length
         if request.header("Content-Type") is None:
             words.append("-H Content-Type:")  # or curl adds one
         words.append("-H Expect:")

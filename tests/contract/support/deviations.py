@@ -1,4 +1,4 @@
-"""deviations.yaml: accepted findings by backend, with a reason for each one."""
+"""deviations.yaml: the accepted findings of each backend, with a reason for each."""
 
 import re
 from collections.abc import Iterable
@@ -64,7 +64,7 @@ def _of_backend(hosts: dict[str, list[Any]], url: str, *, is_required: bool) -> 
 
 
 def _names_of(url: str) -> set[str]:
-    """Return how the file may name the backend: its host with port, or without the usual one."""
+    """Return the names of the backend: its host with the port, or without a default port."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     usual = PORTS.get(parts.scheme)
@@ -98,7 +98,7 @@ def _reasons_of(entry: dict[str, Any]) -> Accepted:
 
 
 def write(file: Path, url: str, findings: Iterable["Finding"]) -> None:
-    """Write entries to fill in for findings that are not accepted yet, and those that are."""
+    """Write an entry for each finding; entries of new findings have to be filled in."""
     parts = urlsplit(url)
     host = f"{parts.hostname}:{parts.port or PORTS.get(parts.scheme)}"
     empty = dict.fromkeys(REASONS, "")

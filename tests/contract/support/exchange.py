@@ -1,4 +1,4 @@
-"""One request, its response, and what the tests know about its user and configuration."""
+"""One request, its response, and the user and the configuration that it is about."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -9,9 +9,9 @@ LONGEST_PAUSE = 10.0  # seconds, even if Retry-After asks for more
 
 
 class NoVerdictError(BaseException):
-    """The backend cannot be judged; the message says why, `cure` what to do.
+    """The backend cannot be judged; the message says why, and `cure` says what to do.
 
-    Not an `Exception`: neither hypothesis nor a test may take it for a finding.
+    Not an `Exception`, so that neither hypothesis nor a test treats it as a finding.
     """
 
     def __init__(self, reason: str, cure: str = "") -> None:
@@ -30,7 +30,7 @@ def _parsed(body: bytes) -> Any:
 
 @dataclass(frozen=True)
 class User:
-    """The sender: a role, or a kind of invalid token."""
+    """The sender of a request: a role, or a kind of invalid token."""
 
     kind: str  # part of a finding's id
     words: str
@@ -41,19 +41,19 @@ class User:
 
 @dataclass(frozen=True)
 class Place:
-    """Which configuration a request names."""
+    """The configuration that a request names."""
 
     kind: str
     words: str
     id: str = ""  # of one's own configuration
-    statuses: frozenset[int] = frozenset()  # allowed refusals; none for one's own configuration
+    statuses: frozenset[int] = frozenset()  # allowed refusals; empty for one's own configuration
     clause: str = "update"
     is_open: bool = False  # the contract leaves open which component answers
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A request, to the letter: nothing between here and the wire adds to it."""
+    """A request, exactly as it is sent: no library adds or normalizes anything."""
 
     method: str = "PUT"
     target: str
@@ -62,7 +62,7 @@ class Request:
     chunks: tuple[bytes, ...] | None = None
     user: User
     place: Place
-    words: str = ""  # what else is special about it
+    words: str = ""  # what else is special about the request
     on_new_connection: bool = False
 
     def header(self, name: str) -> str | None:
@@ -73,7 +73,7 @@ class Request:
         return None
 
     def again(self) -> Self:
-        """Return the same request for a new connection."""
+        """Return the same request, to be sent on a new connection."""
         return replace(self, on_new_connection=True)
 
     @cached_property
@@ -114,7 +114,7 @@ class Response:
 
     @property
     def text(self) -> str:
-        """The body as text, with U+FFFD for what is not UTF-8."""
+        """The body as text, with U+FFFD for octets that are not UTF-8."""
         return self.body.decode(errors="replace")
 
     @cached_property

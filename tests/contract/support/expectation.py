@@ -1,4 +1,4 @@
-"""How the contract says that a request must be answered, derived from the request itself."""
+"""The response that the contract requires, derived from the request."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -16,11 +16,11 @@ LARGE_BODY = 65536  # bytes, more than some servers take
 
 @dataclass(frozen=True)
 class Expectation(Rule):
-    """The rule by which a request is judged, and what else is known about the request."""
+    """The rule by which a response is judged, and what is known about the request."""
 
     access: Rule | None = None  # broken by a 2xx: the user may not update
-    reasons: list[Rule] = field(default_factory=list)  # to refuse its headers and body
-    has_documented_form: bool = True  # JSON with the documented headers, as of the operation
+    reasons: list[Rule] = field(default_factory=list)  # to refuse the headers or the body
+    has_documented_form: bool = True  # the response must be JSON with the documented headers
 
     @property
     def must_succeed(self) -> bool:
@@ -33,7 +33,7 @@ class Expectation(Rule):
         return of_statuses(self.statuses)
 
     def words_for(self, status: int) -> str:
-        """Return what was sent, in words; the body too if a refusal may be about that."""
+        """Describe the request, including its body if the body may be the reason for the status."""
         if self.access:
             for reason in self.reasons:
                 if status in reason.statuses:
@@ -41,7 +41,7 @@ class Expectation(Rule):
         return self.words
 
     def by(self, rule: Rule) -> Self:
-        """Return the expectation by a rule that only the test knows."""
+        """Return the expectation with a rule that cannot be derived from the request."""
         access = self.access
         if access:
             access = replace(access, clause=rule.clause, kind=rule.kind)
@@ -82,7 +82,7 @@ def _by(
 
 
 def _access(request: Request) -> Rule | None:
-    """Return why the request may not lead to an update, no matter what its body is."""
+    """Return the rule that forbids an update, regardless of the body; None if there is none."""
     user = request.user
     place = request.place
     if place.is_open:
@@ -97,7 +97,7 @@ def _access(request: Request) -> Rule | None:
 
 
 def _by_body(request: Request, reasons: list[Rule]) -> Expectation:
-    """Return the expectation of a request whose body alone decides."""
+    """Return the expectation of a request by a user who may update."""
     closed = [reason for reason in reasons if not reason.is_open]
     statuses = _statuses(reasons) | (frozenset() if closed else {200})
     decisive = closed or reasons or [rule_of_valid(request)]
@@ -109,7 +109,7 @@ def _statuses(rules: Iterable[Rule]) -> frozenset[int]:
 
 
 def rule_of_valid(request: Request) -> Rule:
-    """Return the rule for a valid request, by what may be special about its body."""
+    """Return the rule for a valid request, according to what is special about its body."""
     fields = request.text_fields
     size = len(request.body)
     media_type = request.header("Content-Type") or ""
@@ -136,7 +136,7 @@ def rule_of_valid(request: Request) -> Rule:
 
 
 def character_of(name: str, value: str) -> str:
-    """Return what is special about a valid value, in one stable word."""
+    """Describe what is special about a valid value, in one stable word."""
     if len(value) > 100:
         return "long"
     if name == "endpoint":

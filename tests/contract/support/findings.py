@@ -1,4 +1,4 @@
-"""Findings: breaches with one cause, counted, with up to three examples."""
+"""Findings: all breaches with the same cause, counted, with up to three examples."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ MOST_EXAMPLES = 3
 
 
 class BrokenPromiseError(AssertionError):
-    """A promise is broken; the findings travel in the exception."""
+    """A promise is broken; the exception contains the findings."""
 
     def __init__(self, findings: "list[Finding]") -> None:
-        """Hold the findings."""
+        """Store the findings."""
         super().__init__("; ".join(finding.title for finding in findings))
         self.findings = findings
 
@@ -29,7 +29,7 @@ class Example:
 
     @property
     def size(self) -> tuple[int, int]:
-        """The length of request and description, to prefer short examples."""
+        """The sort key: short requests and short descriptions come first."""
         request = self.exchange.request
         return len(request.target) + len(request.body), len(self.sent)
 
@@ -40,7 +40,7 @@ class Finding:
 
     breach: Breach  # the first one
     finder: str  # the first promise that met it
-    promise: str  # the promise that it breaks: the one it is about, or the finder
+    promise: str  # the promise that it breaks: the one about its clause, or the finder
     accepted: Accepted | None = None
     count: int = 0
     examples: list[Example] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Finding:
         return f"{subject[:1].upper()}{subject[1:]}: got {got}"
 
     def show(self, exchange: Exchange, sent: str) -> None:
-        """Count an exchange; keep the shortest ones as examples, each with another description."""
+        """Count an exchange; keep the shortest ones with different descriptions as examples."""
         self.count += 1
         shortest: dict[str, Example] = {}
         examples = [*self.examples, Example(sent, exchange)]
@@ -80,7 +80,7 @@ class Finding:
 
 
 class Findings(dict[str, Finding]):
-    """All findings of a run by id, and what was judged."""
+    """All findings of a run by id, and the rules that were checked."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Findings(dict[str, Finding]):
         sources: Collection[str] = (),
         fail_on: Collection[str] = (),
     ) -> None:
-        """Accept some ids; judge rules of these sources only, or of all."""
+        """Accept these ids; check only rules of these sources, or all rules if there are none."""
         super().__init__()
         self._accepted = accepted
         self._sources = sources
@@ -100,14 +100,14 @@ class Findings(dict[str, Finding]):
         return not self._sources or source in self._sources
 
     def id_of(self, breach: Breach) -> str:
-        """Return the id of the breach's finding: that of a broader finding if one explains it."""
+        """Return the id of the finding for the breach; a broader finding may explain the breach."""
         for broader in breach.explained_by:
             if broader in self and self[broader].severity != "accepted":
                 return broader
         return breach.id
 
     def add(self, breach: Breach, finder: str, promise: str) -> Finding:
-        """Return the finding for the breach's cause; create it if there is none."""
+        """Return the finding that the breach belongs to; create it if it is new."""
         id = self.id_of(breach)
         if id not in self:
             self[id] = Finding(breach, finder, promise, self._accepted.get(id))
@@ -121,7 +121,7 @@ class Findings(dict[str, Finding]):
         return finding.severity == "broken" and is_deciding
 
     def add_stale(self, promise: str, *, is_whole: bool) -> None:
-        """Add a finding for each accepted one that was judged (or for all), but did not occur."""
+        """Add a finding for each accepted deviation that was tested and no longer occurs."""
         for id in self._accepted:
             rule, _, outcome = id.rpartition("/")
             if id not in self and (is_whole or rule in self.judged):

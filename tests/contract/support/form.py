@@ -1,4 +1,4 @@
-"""Whether a response has the form that the contract documents for its status."""
+"""Checks whether a response has the form that the contract documents for its status."""
 
 import json
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def _breach(  # noqa: PLR0913, PLR0917 - a breach has them all
 
 def _strict_json(clause: str, response: Response) -> Iterator[Breach]:
     if "json" not in response.media_type and response.value is None:
-        return  # a page: its media type was accepted
+        return  # an accepted media type, such as HTML
     subject = f"the body of a {response.status}"
     expected = "strict JSON in UTF-8"
     try:
@@ -85,7 +85,7 @@ def _required_headers(documented: contract.Documented, response: Response) -> It
 
 
 def _fields(request: Request, response: Response) -> Iterator[Breach]:
-    """Judge whether `success` and `aiLlmId` tell the truth."""
+    """Yield a breach if `success` or `aiLlmId` is not true."""
     clause = "success-fields" if response.succeeded else "error-response"
     expected: dict[str, object] = {"success": response.succeeded}
     if response.succeeded and request.place.id:

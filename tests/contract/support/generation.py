@@ -14,7 +14,7 @@ from support.promise import Promise, Run
 
 
 def load(run: Run, mode: str) -> BaseSchema:
-    """Return the contract as schemathesis reads it: valid or invalid bodies for one id."""
+    """Return the contract for schemathesis, which generates valid or invalid bodies for one id."""
     examples = run.option.max_examples
     settings: dict[str, Any] = {
         "base-url": run.backend.url,
@@ -29,7 +29,7 @@ def load(run: Run, mode: str) -> BaseSchema:
 
 
 def request_of(case: Case[Any], promise: Promise) -> Request | None:
-    """Return the generated update of the configuration; None if it is another request."""
+    """Return the generated request; None if it does not update the configuration."""
     backend = promise.backend
     prepared = requests.Request(**case.as_transport_kwargs(base_url=backend.url)).prepare()
     target = (prepared.url or "").removeprefix(backend.url).partition("?")[0]

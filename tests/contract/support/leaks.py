@@ -1,4 +1,4 @@
-"""Whether a response returns a credential, in part or encoded, or anything internal."""
+"""Finds credentials, whole, in part or encoded, and internal details in responses."""
 
 import base64
 import codecs
@@ -14,9 +14,9 @@ from support.exchange import Exchange, Request, Response
 
 SHORTEST = 8  # characters of a credential that cannot be in a response by chance
 CANARY = re.compile("Canary[A-Za-z0-9]{26}")
-SHORTEST_PART = 5  # of a canary, with a mask
+SHORTEST_PART = 5  # of a canary next to a mask
 URL_SAFE = str.maketrans("+/", "-_")
-MASKS = "*.…•xX-_#"  # next to the first or last four letters
+MASKS = "*.…•xX-_#"  # characters that hide the rest of a credential
 HASHES = ("md5", "sha1", "sha256", "sha512")
 INTERNALS = re.compile(
     r"Traceback|Exception in|\bat [\w.$<>]+ ?\([^)]*:\d+|\bline \d+, in |node_modules"
@@ -27,15 +27,15 @@ INTERNALS = re.compile(
 
 
 class Credentials:
-    """Finds credentials of the run in responses: canaries of any request, and the request's own."""
+    """Finds credentials in responses: the canaries of all requests, and the request's own ones."""
 
     def __init__(self) -> None:
-        """Know no credential yet."""
+        """Start without any credential."""
         self._known: set[str] = set()
-        self._parts: dict[str, str] = {}  # identifying part of a canary: its encoding
-        self._sizes: dict[int, None] = {}  # of the parts, in the order of the encodings
-        self._starts: set[str] = set()  # their first letters, to find them fast
-        self._harmless: set[str] = set()  # lines of responses that have none of the parts
+        self._parts: dict[str, str] = {}  # encoding, by part of a canary
+        self._sizes: dict[int, None] = {}  # lengths of the parts, in the order of the encodings
+        self._starts: set[str] = set()  # first letters of the parts, for a fast search
+        self._harmless: set[str] = set()  # response lines known to contain none of the parts
 
     def how_returned(self, exchange: Exchange) -> str | None:
         """Return how the response encodes a credential, or None."""
@@ -84,7 +84,7 @@ def _own(request: Request, response: str) -> str | None:
     token = (request.header("Authorization") or "").partition(" ")[2]
     credentials = [token, *(fields.get(name, "") for name in contract.CREDENTIALS)]
     for credential in credentials:
-        # Words may be in a response by chance.
+        # A response may contain ordinary words by chance.
         if len(credential) < SHORTEST or credential.isalpha() or credential in harmless:
             continue
         for how, spelling in spellings(credential):
@@ -97,7 +97,7 @@ def _own(request: Request, response: str) -> str | None:
 
 @cache
 def spellings(credential: str) -> list[tuple[str, str]]:
-    """Return the ways in which a whole credential may be in a response, each with its name."""
+    """Return the encodings of a whole credential, each with its name."""
     octets = credential.encode()
     coded = base64.b64encode(octets).decode().rstrip("=")
     return [
@@ -139,7 +139,7 @@ def encodings(canary: str) -> Iterator[tuple[str, str, int]]:
 
 
 def _base64(octets: bytes) -> Iterator[str]:
-    """Yield the octets in base64, once and twice: the text depends on where they begin."""
+    """Yield the octets in base64, once and twice, for every offset: the text depends on it."""
     for lead in range(3):
         once = base64.b64encode(b"x" * lead + octets)[4:-4]
         yield once.decode()

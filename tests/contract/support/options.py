@@ -1,4 +1,4 @@
-"""The options of a run, declared once for scripts/contract and for pytest."""
+"""The command-line options, declared once for scripts/contract and for pytest."""
 
 import argparse
 import math

@@ -27,11 +27,11 @@ class Hooks:
 
     @staticmethod
     def pytest_contract_verdict(verdict: dict[str, Any]) -> None:
-        """Take the verdict of a run, by docs/verdict.schema.json."""
+        """Receive the verdict of a run, as described by docs/verdict.schema.json."""
 
 
 def clause_of(item: pytest.Item) -> contract.Clause:
-    """Return the promise's clause, from the test's mark `clause`."""
+    """Return the clause that the test's mark `clause` names."""
     marker = item.get_closest_marker("clause")
     if marker is None or marker.args[0] not in contract.CLAUSES:
         raise pytest.UsageError(f"{item.nodeid}: its mark `clause` names no clause of openapi.yaml")
@@ -45,7 +45,7 @@ def family_of(item: pytest.Item) -> str:
 
 
 def sentence_of(item: pytest.Item) -> str:
-    """Return the promise in words: the first line of the test's docstring, and its case."""
+    """Return the first line of the test's docstring, with the name of the case if there is one."""
     function: Any = getattr(item, "function", None)
     handle = getattr(function, "hypothesis", None)  # schemathesis wraps the test
     documented = handle.inner_test if handle else function
@@ -69,7 +69,7 @@ class Listing:
                 clause = clause_of(item)
                 print(f"  {item.name}  {clause.id} ({clause.source})")  # noqa: T201
                 print(f"      {sentence_of(item)}", flush=True)  # noqa: T201
-        except BrokenPipeError:  # the reader, such as head, has seen enough
+        except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return True
 
@@ -78,7 +78,7 @@ class Follower:
     """Follows a run from its collection to its verdict."""
 
     def __init__(self, run: Run) -> None:
-        """Follow the run."""
+        """Store the run."""
         self.run = run
         self._console = Console(highlight=False)
         self._progress = Progress(self._console, 0)
@@ -102,7 +102,7 @@ class Follower:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-        """Raise what the promise found, once all of its values were tried."""
+        """Raise the findings after all values of the promise were tried."""
         result: object = True
         promise = self.run.promises[pyfuncitem.name]
         try:
@@ -138,7 +138,7 @@ class Follower:
         return report
 
     def _end(self, reason: str, cure: str = "") -> None:
-        """End without a verdict, unless there is a reason for that already."""
+        """End without a verdict, unless another reason is already known."""
         if not self.run.backend.no_verdict:
             self.run.backend.give_up(reason, cure)
 
@@ -149,17 +149,17 @@ class Follower:
             self._end("interrupted")
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Say that the tests themselves failed; pytest prints where, after this."""
+        """End without a verdict, because of an error in the tests; pytest prints it."""
         self._end(f"{FAULT}: {excinfo.typename}: {excinfo.value}", REPORT_IT)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Print why a test module could not be imported."""
+        """End without a verdict, because a test module could not be imported."""
         if report.failed:
             self._end(f"{FAULT}: {report.longrepr}", REPORT_IT)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Make the verdict, write the reports, print the findings, and set the exit status."""
+        """Write the reports, print the findings, and set the exit status."""
         self._progress.__exit__()
         option = self.run.option
         verdict = verdict_of(self.run)

@@ -1,4 +1,4 @@
-"""A promise under test: sends requests, and checks each exchange against the rules."""
+"""A promise under test: it sends requests and checks each exchange against the rules."""
 
 import argparse
 import time
@@ -20,19 +20,19 @@ from support.findings import Finding, Findings
 from support.leaks import Credentials
 from support.rule import Breach, Rule
 
-AFTER_A_FINDING = 2.0  # seconds that a promise is tested after its first finding
-IN_ALL = 15.0  # seconds that all broken promises are tested after their first finding
+AFTER_A_FINDING = 2.0  # seconds for which a promise is still tested after its first finding
+IN_ALL = 15.0  # the same for all broken promises together
 NOT_SELECTED = "none of its values is of a selected source"
-SUSPICIOUS = (0, 401, 403, 404, 405)  # with 5xx: statuses a backend may always return
+SUSPICIOUS = (0, 401, 403, 404, 405)  # besides 5xx: the backend may be down
 
 
 class OverBudget(BaseException):
-    """The promise is broken, and more examples of it would take too long."""
+    """The promise is broken, and looking for more examples would take too long."""
 
 
 @dataclass
 class Run:
-    """What all promises of a run share."""
+    """The state that all promises of a run share."""
 
     backend: Backend
     findings: Findings
@@ -42,7 +42,7 @@ class Run:
     credentials: Credentials = field(default_factory=Credentials)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     first: Exchange | None = None
-    spent: float = 0.0  # seconds in broken promises, after their first finding
+    spent: float = 0.0  # seconds spent on broken promises after their first finding
     crashed: bool = False
 
 
@@ -60,7 +60,7 @@ class Promise:
     held: int = 0  # exchanges that broke no rule
     skipped: str = ""  # why it was not tested
     found: dict[str, Finding] = field(default_factory=dict)
-    hiding: set[str] = field(default_factory=set)  # ids of the findings that the others have
+    hiding: set[str] = field(default_factory=set)  # ids of its findings
     broken_since: float | None = None
 
     @property
@@ -69,26 +69,26 @@ class Promise:
         return self.run.backend
 
     def begin(self) -> None:
-        """Begin a round, the first or another."""
+        """Begin a round."""
         self.rounds += 1
         self.found = {}
         self.broken_since = None
 
     def end(self) -> list[Finding]:
-        """Return the round's findings that fail the run; count the time spent since the first."""
+        """Return the findings of the round that fail the run."""
         if self.broken_since is not None:
             self.run.spent += time.monotonic() - self.broken_since
         return [finding for finding in self.found.values() if self.run.findings.decides(finding)]
 
     def is_over_budget(self) -> bool:
-        """Return whether the promise is broken, and its time is up."""
+        """Return whether the promise is broken and its time is used up."""
         if self.broken_since is None:
             return False
         since = time.monotonic() - self.broken_since
         return since > AFTER_A_FINDING or self.run.spent + since > IN_ALL
 
     def need(self, variable: str) -> str:
-        """Return the variable's value; the promise is not tested if it is not given."""
+        """Return the value of the variable; skip the test if it is not set."""
         if variable not in self.backend.given:
             pytest.skip(f"set {variable}: {MEANINGS[variable]}")
         return self.backend.given[variable]
@@ -139,12 +139,12 @@ class Promise:
         return self.send(self.request(**parts), expectation)
 
     def ask_each(self, ways: Iterable[Mapping[str, Any]], **parts: Any) -> None:
-        """Send a request for each of these ways to ask; `parts` are common to all requests."""
+        """Send a request for each of the variations; `parts` are common to all requests."""
         for way in ways:
             self.ask(**parts, **way)
 
     def prepare(self, **parts: Any) -> None:
-        """Send an update that later requests depend on, if `--source` selects the promise."""
+        """Send an update that later requests depend on; skip the test if it is not selected."""
         if not self.run.findings.is_selected(contract.CLAUSES[self.clause].source):
             pytest.skip(NOT_SELECTED)
         request = self.request(**parts)
@@ -154,12 +154,12 @@ class Promise:
             self.hold(exchange)
 
     def expect(self, rule: Rule, **parts: Any) -> None:
-        """Send a request that is judged by a rule that only this test knows."""
+        """Send a request, and judge its response by the given rule."""
         request = self.request(**parts)
         self.send(request, expectation_of(request).by(rule))
 
     def accept(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Send a valid update, under another name if its name is taken; return what was sent."""
+        """Send a valid update, with another name if its name is taken; return the body."""
         request = self.request(body=body)
         if not self.is_wanted(expectation_of(request)):
             return body
@@ -177,18 +177,18 @@ class Promise:
         return exchange
 
     def is_wanted(self, expectation: Expectation) -> bool:
-        """Return whether `--source` selects a request; raise if there is no time for it."""
+        """Return whether `--source` selects the request; raise if the time is used up."""
         if self.is_over_budget():
             raise OverBudget
         return self.run.findings.is_selected(expectation.source)
 
     def exchange(self, request: Request) -> Exchange:
-        """Send a request without judging its exchange."""
+        """Send a request without checking the response."""
         self.requests += 1
         return self.backend.exchange(request)
 
     def exchange_renamed(self, request: Request) -> Exchange:
-        """Return the exchange of a request; if its name may be in use, retry with another name."""
+        """Send a request; if its name may be taken, retry with another name."""
         exchange = self.exchange(request)
         may_be_taken = exchange.status == 400 and "name" in request.text_fields
         if may_be_taken and expectation_of(request).must_succeed:
@@ -196,7 +196,7 @@ class Promise:
         return exchange
 
     def exchange_at_once(self, requests: list[Request]) -> list[Exchange]:
-        """Return the exchanges of requests that are sent at the same moment, in their order."""
+        """Send the requests at the same time, and return the exchanges in the same order."""
         start = Barrier(len(requests))
 
         def exchange(request: Request) -> Exchange:
@@ -208,17 +208,17 @@ class Promise:
             return list(pool.map(exchange, requests))
 
     def share(self, other: "Promise") -> None:
-        """Take over the requests of another promise, which were checked against all rules."""
+        """Take over the results of another promise, which checked all rules."""
         self.requests = other.requests
         self.held = other.held
         self.hiding = other.hiding
 
     def hold_by(self, rule: Rule, exchange: Exchange) -> None:
-        """Check an exchange by a rule that only this test knows."""
+        """Check an exchange against the given rule."""
         self.hold(exchange, expectation_of(exchange.request).by(rule))
 
     def hold(self, exchange: Exchange, expectation: Expectation | None = None) -> bool:
-        """Check an exchange against the rules; return whether it broke none."""
+        """Check an exchange against all rules; return whether it broke none of them."""
         expectation = expectation or expectation_of(exchange.request)
         sent = expectation.words_for(exchange.status)
         kept = True
@@ -236,7 +236,7 @@ class Promise:
         return kept
 
     def record(self, breach: Breach, exchange: Exchange, sent: str) -> bool:
-        """Add a breach to the findings; return whether it hides what comes after it."""
+        """Add a breach to the findings; return whether it hides later breaches."""
         findings = self.run.findings
         findings.judged.add(breach.rule)
         source = contract.CLAUSES[breach.clause].source
@@ -256,7 +256,7 @@ class Promise:
         return hides
 
     def _add(self, breach: Breach, exchange: Exchange, sent: str) -> Finding:
-        """Add a breach to the findings, as one of the promise that it is about."""
+        """Add a breach to the findings of the promise about its clause."""
         promises = self.run.promises.values()
         owners = [promise.name for promise in promises if promise.clause == breach.clause]
         owner = self.name if self.name in owners or not owners else owners[0]
@@ -265,7 +265,7 @@ class Promise:
         return finding
 
     def _confirm(self, breach: Breach, exchange: Exchange, sent: str) -> None:
-        """Make sure that the backend still works before a failure becomes a finding."""
+        """Check that the backend still works before a failure becomes a finding."""
         if exchange.status not in SUSPICIOUS and exchange.status < 500:
             return
         if controls.confirm(self.backend, exchange):
@@ -281,7 +281,7 @@ class Promise:
 def _headers(
     method: str, body: Any, content: bytes, others: Mapping[str, str | None]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the headers that describe the body, and the others."""
+    """Yield the headers that describe the body, then the given ones."""
     headers: dict[str, str | None] = {"Content-Type": "application/json", **others}
     if isinstance(body, tuple):
         headers["Transfer-Encoding"] = "chunked"
@@ -293,7 +293,7 @@ def _headers(
 
 
 def _content(body: Any) -> bytes:
-    """Return the octets of a JSON value, of bytes, or of a tuple of chunks."""
+    """Return the body as bytes; it is given as a JSON value, as bytes or as chunks."""
     if isinstance(body, bytes):
         return body
     return b"".join(body) if isinstance(body, tuple) else contract.to_json(body)

@@ -1,11 +1,11 @@
-"""Who answered: the endpoint, or a proxy, server or router before it."""
+"""Tells responses of the endpoint from those of a proxy, server or router before it."""
 
 import re
 from dataclasses import dataclass
 
 from support.exchange import Response
 
-# No length, a long target, large headers: refused by servers before they route, in any format.
+# Servers refuse a missing length, a long target and large headers before they route.
 BEFORE_ROUTING = (411, 414, 431)
 CHANGING_HEADERS = {
     "age", "alt-svc", "cache-control", "connection", "content-encoding", "content-language",
@@ -21,23 +21,23 @@ PROXY_PAGE = re.compile(
 
 @dataclass(frozen=True)
 class Shape:
-    """How the endpoint's responses look, to tell them from those of what is before it."""
+    """What is common to the endpoint's responses: their `Server` and the names of their headers."""
 
     known: frozenset[tuple[str | None, frozenset[str]]] = frozenset()  # server, other headers
 
     def including(self, response: Response) -> "Shape":
-        """Return a shape that also includes this response, known to be the endpoint's."""
+        """Return a shape that also covers this response of the endpoint."""
         names = {name.lower() for name, _ in response.headers}
         headers = frozenset(names - CHANGING_HEADERS)
         return Shape(self.known | {(response.header("Server"), headers)})
 
     def differs(self, response: Response) -> bool:
-        """Return whether a proxy, server or router before the endpoint made the response."""
+        """Return whether the response comes from a proxy, server or router before the endpoint."""
         if response.status in BEFORE_ROUTING:
             return True
         if "json" in response.media_type or response.succeeded:
             return False
-        if response.status == 500:  # a proxy refuses with 4xx or 501 to 504; this is a failure
+        if response.status == 500:  # proxies return 4xx, or 501 to 504
             return False
         names = {name.lower() for name, _ in response.headers}
         server = response.header("Server")

@@ -1,4 +1,4 @@
-"""A rule for a kind of request, and what an exchange breaks if the response is another one."""
+"""Rules for kinds of requests, and breaches of rules."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from support import contract
 from support.words import id_of
 
-# An open backend is broken no matter what was accepted or selected.
+# A backend that accepts everybody is broken, no matter which findings are accepted.
 OPEN_DOOR = ("authentication/no-token", "authentication/unknown-token")
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How the contract says that a kind of request is answered, by default with 400."""
+    """The statuses that the contract requires for a kind of request, by default 400."""
 
     clause: str
-    kind: str  # part of a finding's id: never made of a value
-    words: str  # what is special about the request
+    kind: str  # part of a finding's id, so never made from a value
+    words: str  # describes the kind of request
     statuses: AbstractSet[int] = frozenset({400})
-    is_open: bool = False  # the backend may also do as asked
+    is_open: bool = False  # the backend may also accept the request
     precedes_token: bool = False  # may be checked before the token
 
     @property
@@ -34,17 +34,17 @@ class Rule:
 
 @dataclass(frozen=True)
 class Breach:
-    """One rule that one exchange broke."""
+    """A rule that one exchange broke."""
 
     clause: str
     kind: str
-    outcome: str  # what was received, in a stable word
+    outcome: str  # what happened, in one stable word
     expected: str
     got: str
-    subject: str = ""  # what the finding is about, unless it is what was sent
-    is_basic: bool = False  # a rule for every response: it hides what comes after it
+    subject: str = ""  # the subject of the title, by default a description of the request
+    is_basic: bool = False  # a rule for every response; its breach hides later ones
     severity: str = "broken"  # or "note"
-    explained_by: tuple[str, ...] = ()  # ids of findings that would be the same cause
+    explained_by: tuple[str, ...] = ()  # ids of broader findings with the same cause
 
     @property
     def id(self) -> str:

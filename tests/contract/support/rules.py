@@ -1,4 +1,4 @@
-"""The rules for every exchange, from the most basic to the status of this request.
+"""The rules for every exchange, from the most basic one to the expected status.
 
 An exchange yields at most one finding, that of the first rule that it breaks. Access, and leaks of
 credentials and internals, are judged always.
@@ -15,7 +15,7 @@ from support.proxies import Shape
 from support.rule import Breach
 from support.words import id_of, of_value
 
-# A finding of the broader kind has the same cause as one of another kind.
+# For some clauses, a finding of one of these kinds explains findings of all other kinds.
 BROADER_KINDS = {
     "authentication": ("no-token", "unknown-token"),
     "unauthorized": ("no-token", "unknown-token"),
@@ -25,7 +25,7 @@ BROADER_KINDS = {
 
 
 def access(exchange: Exchange, expectation: Expectation) -> Breach | None:
-    """Judge whether an unauthorized request got a 2xx."""
+    """Return the breach if a request that may not update got a 2xx."""
     rule = expectation.access
     if rule is None or not exchange.succeeded:
         return None
@@ -35,7 +35,7 @@ def access(exchange: Exchange, expectation: Expectation) -> Breach | None:
 
 
 def leaks(exchange: Exchange, credentials: Credentials) -> Iterator[Breach]:
-    """Judge whether the response returns a credential or anything internal."""
+    """Yield a breach if the response contains a credential or internal details."""
     how = credentials.how_returned(exchange)
     if how:
         expected = "no credential in the response"
@@ -49,7 +49,7 @@ def leaks(exchange: Exchange, credentials: Credentials) -> Iterator[Breach]:
 
 
 def ordinary(exchange: Exchange, expectation: Expectation, shape: Shape) -> Iterator[Breach]:
-    """Yield what the exchange breaks, the most basic rule first."""
+    """Yield the rules that the exchange breaks, the most basic one first."""
     response = exchange.response
     clause = expectation.clause
     kind = expectation.kind
@@ -61,10 +61,10 @@ def ordinary(exchange: Exchange, expectation: Expectation, shape: Shape) -> Iter
         return
     if response.status >= 500 and response.status not in expectation.statuses:
         yield _server_error(exchange, expectation)
-        return  # if that was accepted, its status was, too
+        return  # if this deviation is accepted, so is the status
     if expectation.has_documented_form:
         yield from form.breaches(exchange.request, response)
-    # An undocumented 4xx that was accepted replaces 400, and nothing else.
+    # If an undocumented 4xx is an accepted deviation, it counts as a 400.
     is_undocumented = 400 <= response.status < 500 and response.status not in contract.STATUSES
     status = 400 if is_undocumented and expectation.has_documented_form else response.status
     if status not in expectation.statuses:
@@ -72,12 +72,12 @@ def ordinary(exchange: Exchange, expectation: Expectation, shape: Shape) -> Iter
 
 
 def _breach(clause: str, kind: str, outcome: str, expected: str, got: str) -> Breach:
-    """Return a breach that a broader one explains, if that has a finding, too."""
+    """Return a breach, with the ids of broader findings that would explain it."""
     kinds = [other for other in BROADER_KINDS.get(clause, ()) if other != kind]
     broader = [id_of(clause, other, outcome) for other in kinds]
-    if clause in ("unauthorized", "order"):  # an admitted sender gets a user's answers
+    if clause in ("unauthorized", "order"):  # an accepted sender is like a user
         broader += [id_of("authentication", other, "200") for other in (kind, *kinds)]
-    if clause == "order":  # if every configuration gets this status, it reveals nothing
+    if clause == "order":  # a status that all configurations get reveals nothing
         broader += [id_of("unauthorized", other, outcome) for other in (kind, *kinds)]
     return Breach(clause, kind, outcome, expected, got, explained_by=tuple(broader))
 
@@ -96,7 +96,7 @@ def _before_the_endpoint(exchange: Exchange, expectation: Expectation) -> Breach
 
 
 def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
-    """Return the breach for a 5xx: of a parsing rule if one may be at fault, else the first."""
+    """Return the breach for a 5xx: of the parsing rule if there is one, else of the first rule."""
     failed_at = [*expectation.reasons, expectation]
     first = failed_at[0]
     clause = first.clause
@@ -126,7 +126,7 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
     if clause == "unauthorized" and _is_about_something_else(exchange, expectation):
         clause = "order"
     if expectation.must_succeed and user.kind == "ADMIN" and exchange.status in (401, 403, 404):
-        clause = "access-levels"  # an ADMIN may not even do what a WRITE may
+        clause = "access-levels"  # an ADMIN may do less than a WRITE may
         kind = user.kind
     got = exchange.got
     if exchange.succeeded and expectation.reasons and user.is_valid:
@@ -135,13 +135,13 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
     if kind == user.kind:
         return replace(breach, subject=f"an update {user.words}")
     if exchange.succeeded and exchange.request.chunks is not None:
-        # Such a backend may not read chunks at all.
+        # The cause may be that the backend does not read chunked bodies.
         return replace(breach, explained_by=("body/empty-in-chunks/200",))
     return breach
 
 
 def _is_about_something_else(exchange: Exchange, expectation: Expectation) -> bool:
-    """Return whether the status is about the configuration or the body, and came before 401."""
+    """Return whether the status is about the configuration or the body, instead of a 401."""
     about_the_place = exchange.status in exchange.request.place.statuses
     about_the_body = any(exchange.status in reason.statuses for reason in expectation.reasons)
     return about_the_place or about_the_body

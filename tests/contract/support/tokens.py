@@ -1,4 +1,4 @@
-"""Authorization headers that give no access: guesses, near copies of a token, other schemes."""
+"""Authorization headers without access: guesses, near copies of a token, other schemes."""
 
 import base64
 import hashlib
@@ -29,7 +29,7 @@ def _base64url(value: object) -> str:
 
 
 def near(backend: Backend) -> Iterator[str]:
-    """Yield values that are made from the valid tokens, but are none of them."""
+    """Yield values that are derived from valid tokens but are not valid."""
     given = [backend.given[variable] for variable in backend.users(*TOKENS)]
     for variable in backend.users(*TOKENS):
         token = backend.given[variable]
@@ -63,7 +63,7 @@ def _derived(token: str) -> dict[str, str]:
 
 
 def other_schemes(backend: Backend) -> Iterator[str]:
-    """Yield headers with a valid token under another scheme, or under none, or a scheme alone."""
+    """Yield headers with another scheme, without a scheme, or without a token."""
     yield from ("", "Bearer", "Bearer ", "Bearer:")
     for variable in backend.users(*TOKENS):
         token = backend.given[variable]

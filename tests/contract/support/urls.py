@@ -1,4 +1,4 @@
-"""Whether the two definitions of a URL accept an endpoint: RFC 3986, and WHATWG's URL Standard."""
+"""Checks URLs by both standards: RFC 3986, and WHATWG's URL Standard."""
 
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -33,7 +33,7 @@ def standards_that_accept(value: str) -> list[str]:
 
 
 def has_userinfo(value: str) -> bool:
-    """Return whether either definition sees a user name or a password in the value."""
+    """Return whether either standard finds a user name or a password in the value."""
     if whatwg_accepts(value):
         url = ada_url.URL(value)
         if url.username or url.password:
@@ -43,10 +43,10 @@ def has_userinfo(value: str) -> bool:
 
 
 def may_be_refused(value: str) -> bool:
-    """Return whether a backend may refuse the URL for its host: private, local, or not in DNS."""
+    """Return whether a backend may refuse the URL's host as private, local or not in DNS."""
     if not whatwg_accepts(value):
         return True
-    host = ada_url.URL(value).hostname.strip("[]").rstrip(".")  # `127.1` is 127.0.0.1 here
+    host = ada_url.URL(value).hostname.strip("[]").rstrip(".")  # WHATWG reads `127.1` as 127.0.0.1
     try:
         ip_address(host)
     except ValueError:

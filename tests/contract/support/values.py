@@ -1,4 +1,4 @@
-"""Values on both sides of every rule of the contract: unusual valid ones, and near misses."""
+"""Test values on both sides of every rule: unusual valid values, and almost valid ones."""
 
 import json
 import random
@@ -15,7 +15,7 @@ from support import contract
 FILE = Path(__file__).parents[1] / "values.yaml"
 DATA = contract.read_yaml(FILE.read_text("utf-8"))
 
-# Credentials that cannot be in a response by chance. Most requests send them; no response may.
+# Credentials that no response contains by chance. Most requests send them.
 GOOD = {"key": "CanaryqX7mZ2vK9sB4nT6wL1pR8dY3h", "secret": "CanaryG5jU0cF8aW2eN7kQ4rM9tV1xSz"}
 EVERYTHING = {**contract.EVERYTHING, **GOOD}
 TEXT = json.dumps(GOOD, indent=2).encode()
@@ -23,7 +23,7 @@ INVALID: list[Any] = [{"name": ""}, {"unknown": "field"}, {"aiType": None}, b"{"
 
 RANDOM = random.Random()  # noqa: S311 - seeded for each promise, not a secret
 
-# One in 64 Unicode characters, so at least one of every script in use.
+# Every 64th Unicode character: at least one of every script in use.
 NOT_LETTERS = ("Cc", "Cn", "Cs")  # controls, unassigned characters, surrogates
 LETTERS = [
     character
@@ -37,7 +37,7 @@ LOCK = "\U0001f510"  # a character outside the Basic Multilingual Plane
 
 
 def most(field: str) -> int:
-    """Return how many characters a field may have."""
+    """Return the maximum length of a field."""
     return int(contract.PROPERTIES[field].get("maxLength", max(LONGER)))
 
 
@@ -67,7 +67,7 @@ def unique() -> str:
 
 
 def canary() -> str:
-    """Return a credential that cannot be in a response by chance, not even in part."""
+    """Return a credential that no response contains by chance, not even in part."""
     return "Canary" + "".join(RANDOM.choices(string.ascii_letters + string.digits, k=26))
 
 
@@ -77,7 +77,7 @@ def fresh() -> dict[str, str]:
 
 
 def renamed(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the body with a fresh name of the same kind, since the old one may be taken."""
+    """Return the body with a new name of the same kind, since the old one may be taken."""
     name = body["name"]
     if len(name) > most("name") - 8:
         return {**body, "name": name[:-8] + unique()[:8]}
@@ -90,7 +90,7 @@ def spellings(patterns: str, word: str) -> list[str]:
 
 
 def unusual(field: str) -> list[Any]:
-    """Return the most unusual values of a field; an enumeration's members in every order."""
+    """Return unusual valid values of a field; for an enumeration, every pair of its members."""
     members = contract.PROPERTIES[field].get("enum")
     if members:
         return list(every_pair(members))
@@ -101,7 +101,7 @@ def unusual(field: str) -> list[Any]:
 
 
 def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
-    """Yield the kinds so that each one directly follows every other one, and itself."""
+    """Yield the kinds in an order in which each one directly follows each kind."""
     for first in range(len(kinds)):
         yield kinds[first]
         for second in range(first + 1, len(kinds)):
@@ -128,7 +128,7 @@ def bodies() -> Iterator[Any]:
 
 
 def ways() -> Iterator[dict[str, Any]]:
-    """Yield valid requests in many forms, so that only token and id determine the response."""
+    """Yield variations of a valid request; only token and id determine the response."""
     everything = {**EVERYTHING, **fresh()}
     for field, value in everything.items():
         yield {"body": {field: value}}
@@ -143,23 +143,23 @@ def ways() -> Iterator[dict[str, Any]]:
 
 
 def any_ways() -> Iterator[dict[str, Any]]:
-    """Yield requests in many forms, including those with invalid bodies."""
+    """Yield variations of a request, with valid and invalid bodies."""
     yield from ways()
     for body in INVALID:
         yield {"body": body}
 
 
-# A name that no configuration has: a taken one may be refused before the user is.
+# A name that no configuration has: a backend may refuse a taken name before the user.
 FREE = {**EVERYTHING, "name": "contract run without access"}
 SOME_WAYS: list[dict[str, Any]] = [{"body": {field: value}} for field, value in FREE.items()]
 SOME_WAYS += [{"body": body} for body in ({}, FREE, (TEXT[:9], TEXT[9:]), {"name": ""}, b"{")]
 
 
-HOMOGLYPHS = str.maketrans("AEOPCTHI", "АЕОРСТНІ")  # Cyrillic, which look the same
+HOMOGLYPHS = str.maketrans("AEOPCTHI", "АЕОРСТНІ")  # Cyrillic letters that look like Latin ones
 
 
 def near_types(members: list[str]) -> Iterator[str]:
-    """Yield spellings of an enumeration's members that are not members."""
+    """Yield strings that resemble an enumeration's members."""
     for member in members:
         yield from (member.lower(), member.title(), member[:-1], member[0] + "\u200b" + member[1:])
         yield from (f" {member}", f"{member} ", f"{member}\n", f"{member}\x00")
@@ -179,7 +179,7 @@ def full_width(text: str) -> str:
 
 
 def near_misses(field: str) -> Iterator[Any]:
-    """Yield values for a field that the contract nearly, but not quite, allows."""
+    """Yield invalid values that are almost valid for the field."""
     schema = contract.PROPERTIES[field]
     good = contract.EVERYTHING[field]
     yield from (None, True, False, 0, 1, -1.5, [], [good], {}, {"value": good}, "")
@@ -208,7 +208,7 @@ def wrong_spellings(field: str) -> Iterator[str]:
 
 
 def resembling_fields() -> Iterator[tuple[str, object]]:
-    """Yield fields that resemble one of the contract's, with a value that a lax backend takes."""
+    """Yield unknown fields that resemble known ones, with a value that a lax backend accepts."""
     yield "k\u0435y", GOOD["key"]  # with a Cyrillic letter
     for name, value in (EVERYTHING | fresh()).items():
         snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
@@ -220,7 +220,7 @@ def resembling_fields() -> Iterator[tuple[str, object]]:
 
 
 def unreadable_bodies() -> Iterator[bytes]:
-    """Yield bodies that are not a JSON object, or are odd JSON; most have good fields in them."""
+    """Yield bodies that are not a JSON object or are unusual JSON; most contain valid fields."""
     good = json.dumps(GOOD).encode()
     value = json.dumps(GOOD["key"]).encode()
     yield from (b"", b" ", b"[" + good + b"]", b"[]", value, b"null", b"true", b"1", b"{", b"}")

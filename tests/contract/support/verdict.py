@@ -1,4 +1,4 @@
-"""The verdict on a backend as one dictionary, by docs/verdict.schema.json."""
+"""The verdict of a run as a dictionary that docs/verdict.schema.json describes."""
 
 import platform
 from collections import Counter
@@ -24,13 +24,13 @@ BROKEN = 1
 NO_VERDICT = 2
 OUTCOMES = ("kept", "broken", "accepted", "not tested")
 SEVERITIES = ("broken", "accepted", "note")
-OUR_NAMES = ("id", "name", "promise")  # made of words, which may look like a token
+OUR_NAMES = ("id", "name", "promise")  # made of ordinary words, which may be equal to a token
 
 Document = dict[str, Any]
 
 
 def verdict_of(run: Run) -> Document:
-    """Return the verdict of a run that has ended; write request bodies that need a file."""
+    """Return the verdict of a finished run; write the request bodies that curl needs in files."""
     backend = run.backend
     option = run.option
     is_partial = option.keyword or option.source or option.again
@@ -77,7 +77,7 @@ def _rank(finding: Finding) -> tuple[bool, int, int]:
 
 
 def _result(run: Run, outcomes: Counter[str]) -> Document:
-    """Return result and exit status, and reason and cure if they need any."""
+    """Return the result, the exit status, and a reason and a cure where needed."""
     option = run.option
     findings = run.findings.values()
     severities = {finding.severity for finding in findings}
@@ -108,7 +108,7 @@ def _no_verdict(reason: str, cure: str) -> Document:
 
 
 def _promise(run: Run, promise: Promise) -> Document:
-    """Return a promise, with the findings that break it or that it was the first to meet."""
+    """Return a promise with the findings that break it or that it was the first to see."""
     name = promise.name
     all_findings = run.findings.values()
     findings = [found for found in all_findings if name in (found.promise, found.finder)]
@@ -190,7 +190,7 @@ def _response(response: Response | None, redactor: curl.Redactor) -> Document | 
     if response is None:
         return None
     headers = [list(header) for header in response.headers]
-    body = shortened(redactor.redact(response.text))  # in this order: half a token is not known
+    body = shortened(redactor.redact(response.text))  # redacted while it is whole
     return {**asdict(response), "headers": headers, "body": body}
 
 
@@ -214,7 +214,7 @@ def _missing_variables(promises: list[Document]) -> list[Document]:
 
 
 def _redacted(value: Any, backend: Backend) -> Any:
-    """Return the value without any given token, deep inside too."""
+    """Return the value without tokens, at any depth."""
     if isinstance(value, str):
         return backend.redactor.redact(value)
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Raw HTTP/1.1: every octet of target and headers, in order, over one connection per thread."""
+"""Raw HTTP/1.1: sends target and headers unchanged, over one connection per thread."""
 
 import http.client
 import socket
@@ -16,20 +16,20 @@ Connection = http.client.HTTPConnection
 
 
 class WireError(OSError):
-    """No complete response came; `never_sent` tells whether there was a connection at all."""
+    """There was no complete response; `never_sent` says that no connection was established."""
 
     def __init__(self, cause: Exception, *, never_sent: bool) -> None:
-        """Describe the cause in words."""
+        """Store the cause in words."""
         super().__init__(_words(cause))
         self.never_sent = never_sent
         self.timed_out = isinstance(cause, TimeoutError)
 
 
 class Wire:
-    """Sends requests as they are, whereas libraries would normalize them."""
+    """Sends requests exactly as they are; HTTP libraries would normalize them."""
 
     def __init__(self, url: str, timeout: float, ca: Path | None = None) -> None:
-        """Talk to the server of `url`; a response may take `timeout` seconds, start to end."""
+        """Send to the server of `url`; a complete response may take `timeout` seconds."""
         parts = urlsplit(url)
         self.timeout = timeout
         self._authority = parts.netloc
@@ -41,7 +41,7 @@ class Wire:
         self._watchdog = threading.Thread(target=self._interrupt_late, daemon=True)
 
     def send(self, request: Request) -> Response:
-        """Return the response; raise `WireError` if no complete one comes."""
+        """Return the response; raise `WireError` if it is not complete in time."""
         connection = self._connections.get(threading.get_ident())
         if connection is None or request.on_new_connection:
             if connection:
@@ -73,7 +73,7 @@ class Wire:
             )
         else:
             connection = Connection(host, port, timeout=self.timeout)
-        # Known from the start, so that an interrupted run closes it too.
+        # Recorded first, so that an interrupted run closes the connection as well.
         self._connections[threading.get_ident()] = connection
         try:
             connection.connect()
@@ -97,7 +97,7 @@ class Wire:
             del self._due[connection]
 
     def _interrupt_late(self) -> None:
-        """Interrupt responses that are late, even if they trickle."""
+        """Interrupt responses that take too long, even if they arrive byte by byte."""
         while True:
             time.sleep(0.1)
             for connection, due in list(self._due.items()):
@@ -115,7 +115,7 @@ class Wire:
         connection.putheader("Host", self._authority)
         for name, value in request.headers:
             connection.putheader(name, value.encode("latin-1", errors="replace"))
-        # A server may respond, and close, before it has read a body to its end.
+        # A server may respond and close before it has read the whole body.
         with suppress(BrokenPipeError, ConnectionResetError):
             if request.chunks is None:
                 connection.endheaders(request.body)

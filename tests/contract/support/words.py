@@ -1,10 +1,10 @@
-"""Describe values for a reader, in one line at most."""
+"""Descriptions of values, of one line at most."""
 
 import json
 import re
 from collections.abc import Set as AbstractSet
 
-LONGEST = 60  # characters of a value that are worth reading
+LONGEST = 60  # characters of a value that are shown
 
 
 def id_of(*parts: str) -> str:
@@ -13,7 +13,7 @@ def id_of(*parts: str) -> str:
 
 
 def of_length(text: str) -> str:
-    """Return how long the text is, in words."""
+    """Describe the length of the text."""
     if not text:
         return "empty"
     plural = "" if len(text) == 1 else "s"
@@ -21,7 +21,7 @@ def of_length(text: str) -> str:
 
 
 def of_value(value: object) -> str:
-    """Return the value as JSON on one line, shortened where it is long."""
+    """Return the value as JSON on one line; a long value is shortened."""
     if isinstance(value, str) and len(value) > LONGEST:
         return f"{json.dumps(value[:20], ensure_ascii=True)}… ({of_length(value)})"
     text = json.dumps(value, ensure_ascii=True)
@@ -39,5 +39,5 @@ def of_statuses(statuses: AbstractSet[int]) -> str:
 
 
 def shortened(text: str, longest: int = 2000) -> str:
-    """Return the text, cut with a note of its length if it is longer than `longest`."""
+    """Return the text, shortened to `longest` characters, with its full length."""
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"

@@ -21,6 +21,9 @@ const label = () => {
 };
 new MutationObserver(label).observe(docs, { childList: true, subtree: true });
 
+// Deferred scripts have run by then, Swagger UI's among them.
+const loaded = new Promise((resolve) => addEventListener("DOMContentLoaded", resolve));
+
 const call = async (method, path, content) => {
   const body = content === undefined ? undefined : JSON.stringify(content);
   const response = await fetch(`/__admin/${path}`, { method, body });
@@ -51,6 +54,27 @@ const withIds = (contract, operation, ids) => {
   return { ...contract, servers: [{ url: "/", description: "This mock." }] };
 };
 
+// Every $ref replaced by its target, except inside of that target.
+const inlined = (contract, value, parents = []) => {
+  if (value === null || typeof value !== "object") return value;
+  if (Array.isArray(value)) return value.map((part) => inlined(contract, part, parents));
+  if (typeof value.$ref === "string" && !parents.includes(value.$ref)) {
+    const names = value.$ref.slice(2).split("/");
+    const target = names.reduce((part, name) => part[name.replaceAll("~1", "/").replaceAll("~0", "~")], contract);
+    return inlined(contract, target, [...parents, value.$ref]);
+  }
+  const parts = Object.entries(value).map(([name, part]) => [name, inlined(contract, part, parents)]);
+  return Object.fromEntries(parts);
+};
+
+// Swagger UI would resolve references itself, which takes longer than everything else together.
+const resolved = (contract) => {
+  const whole = inlined(contract, contract);
+  const requestResolvedSubtree = (_, { specActions }) => (path) =>
+    specActions.updateResolvedSubtree(path, path.reduce((part, name) => part[name], whole));
+  return () => ({ statePlugins: { spec: { wrapActions: { requestResolvedSubtree } } } });
+};
+
 const addOptions = (operation, { tokens, access }) => {
   const users = Object.entries(tokens).map(([user, token]) => new Option(`${user}: ${access[user]}`, token));
   role.prepend(...users);
@@ -74,6 +98,7 @@ const start = async () => {
   const [scheme] = Object.keys(contract.components.securitySchemes);
   document.title = `${contract.info.title} (mock)`;
   addOptions(operation, fixtures);
+  const spec = withIds(contract, operation, fixtures.ids);
 
   const authorize = () => {
     sessionStorage.setItem("role", role.value);
@@ -88,8 +113,10 @@ const start = async () => {
     role.value = offered ? token : "other";
   };
 
+  await loaded;
   const ui = SwaggerUIBundle({
-    spec: withIds(contract, operation, fixtures.ids),
+    spec,
+    plugins: [resolved(spec)],
     domNode: docs,
     docExpansion: "full",
     tryItOutEnabled: true,
