@@ -29,7 +29,7 @@ class Token:
 
     @property
     def expired(self) -> bool:
-        """Return whether it has expired."""
+        """Return whether the token has expired."""
         return self.expires is not None and self.expires <= datetime.now(UTC)
 
 
@@ -54,7 +54,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Fixtures:
-    """The initial state of the mock."""
+    """The state that the mock starts with, or an addition to it."""
 
     tokens: tuple[Token, ...] = ()
     members: tuple[Member, ...] = ()
@@ -63,11 +63,11 @@ class Fixtures:
     @classmethod
     @without_frames
     def read(cls, contract: Contract, path: Path | None = None) -> Self:
-        """Return the fixtures of a YAML or JSON file, by default those that come with the mock.
+        """Return the fixtures of a YAML or JSON file, by default the mock's own.
 
-        Raise a `ValueError` that names the file, the place, the mistake and the remedy.
+        Raise `ValueError`, which names the file, the place, the mistake and the remedy.
         """
-        if path is None:  # valid for the default contract, and used unchecked with any other
+        if path is None:  # they are valid for the default contract; another may reject them
             return cls._of(_parse(DEFAULT))
         document = _parse(path)
         try:
@@ -119,10 +119,11 @@ class Fixtures:
                 raise ValueError(f"{place}.{error}")
             for name, error in contract.body_errors(given.fields).items():
                 unknown = sorted(given.fields.keys() - contract.fields)
-                raise ValueError(f"{place}.{unknown[0] if name == 'body' else name}: {error}")
+                field = unknown[0] if unknown else name
+                raise ValueError(f"{place}.{field}: {error}")
 
     def describe(self, token: Token) -> str:
-        """Describe the access of a token's user, and when the token expires."""
+        """Describe the access of the token's user, and when the token expires."""
         own = [member for member in self.members if member.user == token.user]
         parts = [f"{member.access} in {member.workspace}" for member in own] or ["no workspace"]
         if token.expired:
@@ -145,20 +146,23 @@ def is_bearer_token(text: str) -> bool:
 
 
 class _Loader(yaml.BaseLoader):
-    """Reads every value as text, so that `no` and 007 need no quotes; refuses duplicate keys."""
+    """Reads every value as text, so that `no` and 007 need no quotes."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
-        """Return a mapping; raise `KeyError` for a duplicate key."""
-        return _unique(self.construct_pairs(node, deep))
+        """Return a mapping; raise `KeyError`."""
+        return _mapping(self.construct_pairs(node, deep))
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content: dict[str, Any] = {}
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a mapping; raise `KeyError`, which names the mistake, for what a parser accepts."""
+    mapping: dict[str, Any] = {}
     for name, value in pairs:
-        if name in content:
-            raise KeyError(name)
-        content[name] = value
-    return content
+        if value == "" and ":" in name:  # the rest of the name may be a credential
+            raise KeyError(f"{name.partition(':')[0]}: put a blank after the colon")
+        if name in mapping:
+            raise KeyError(f"{name}: appears twice; remove one")
+        mapping[name] = value
+    return mapping
 
 
 def _parse(path: Path) -> Any:
@@ -166,8 +170,8 @@ def _parse(path: Path) -> Any:
     try:
         text = path.read_text("utf-8")
         if path.suffix == ".json":
-            return json.loads(text, object_pairs_hook=_unique)
-        return yaml.load(text, _Loader)  # noqa: S506 - it makes nothing but text
+            return json.loads(text, object_pairs_hook=_mapping)
+        return yaml.load(text, _Loader)  # noqa: S506 - it only makes text
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
     except yaml.MarkedYAMLError as error:
@@ -176,7 +180,7 @@ def _parse(path: Path) -> Any:
         remedy = "put such a value in quotes, or fix the indentation"
         raise ValueError(f"{path}:{mark and mark.line + 1}: {problem}; {remedy}") from None
     except KeyError as error:
-        raise ValueError(f"{path}: {error.args[0]}: appears twice; remove one") from None
+        raise ValueError(f"{path}: {error.args[0]}") from None
     except (TypeError, ValueError, RecursionError, yaml.YAMLError):
         raise ValueError(f"{path}: is not YAML or JSON in UTF-8") from None
 
@@ -192,7 +196,7 @@ def _check_schema(document: Any) -> None:
         for part in error.schema_path[:-1]:
             broken = broken[str(part)]
         if error.kind.name == "additionalProperties":
-            place.append(error.kind.value[0])
+            place.append(error.kind.value[0].partition(":")[0])
             message = f"is unknown here; expected one of {', '.join(broken['properties'])}"
         elif error.kind.name == "required":
             message = f"has no {error.kind.value}; add it"

@@ -12,31 +12,24 @@ import subprocess
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 PASSWORD = "made-up-p%40ss"  # noqa: S105 - made up; percent-encoded, as in a URL
-USER = "owner"
 
 
 def programs() -> Path | None:
     """Return the folder of the server's programs, or None."""
-    found = shutil.which("initdb")
-    places = [Path(found).parent] if found else []
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=_version)
-    places += [path.parent for path in reversed(debian)]
-    return places[0] if places else None
+    if found := shutil.which("initdb"):
+        return Path(found).parent
+    versions = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    return max(versions, key=lambda folder: float(folder.parent.name), default=None)
 
 
 class Cluster:
-    """A server; `folder` holds all of its files."""
+    """A server whose files are all in `folder`."""
 
     def __init__(self, programs: Path, folder: Path) -> None:
         """Create a server in an empty folder, without starting it."""
@@ -46,14 +39,13 @@ class Cluster:
         # initdb refuses root, so root runs it as the user of the package.
         postgres: Any = {"user": "postgres", "group": "postgres", "extra_groups": ()}
         self._as = {} if os.getuid() else postgres
-        self._give(folder)
+        self.give(folder)
         password = folder / "password"
         password.write_text(PASSWORD.replace("%40", "@"))
         password.chmod(0o644)
         self.port = free_port()
-        make = ["initdb", "--no-sync", "--encoding=UTF8", "--locale=C", f"--username={USER}"]
+        make = ["initdb", "--no-sync", "--encoding=UTF8", "--locale=C", "--username=owner"]
         self._run(*make, "--auth=scram-sha-256", f"--pwfile={password}", folder / "data")
-        self._offer_tls()
 
     def start(self) -> None:
         """Start the server."""
@@ -61,12 +53,12 @@ class Cluster:
         self._control("start", "-l", self.folder / "log", "-o", options)
 
     def stop(self) -> None:
-        """Stop the server immediately, as in a crash."""
+        """Stop the server immediately, as a crash would."""
         self._control("stop", "-m", "immediate")
 
     @contextmanager
     def stopped(self, mode: str = "fast") -> Generator[None]:
-        """Stop the server until the block ends; the mode `immediate` is like a crash."""
+        """Stop the server until the block ends; the mode `immediate` simulates a crash."""
         self._control("stop", "-m", mode)
         try:
             yield
@@ -87,9 +79,9 @@ class Cluster:
             for process in processes:
                 os.kill(process, signal.SIGCONT)
 
-    def url(self, parameters: str = "", password: str = f":{PASSWORD}", user: str = USER) -> str:
+    def url(self, parameters: str = "") -> str:
         """Return the URL of its database."""
-        return f"postgresql://{user}{password}@127.0.0.1:{self.port}/postgres?{parameters}"
+        return f"postgresql://owner:{PASSWORD}@127.0.0.1:{self.port}/postgres?{parameters}"
 
     def schema(self) -> str:
         """Create an empty schema, and return its URL."""
@@ -98,25 +90,12 @@ class Cluster:
         self.sql(f"CREATE SCHEMA {name}")
         return self.url(f"sslmode=disable&search_path={name}")
 
-    def sql(self, *statements: str, url: str = "") -> list[Any]:
+    def sql(self, *statements: str) -> list[Any]:
         """Execute statements as the owner, and return the rows of the last one."""
+        return execute(self.url("sslmode=disable"), *statements)
 
-        async def execute() -> list[Any]:
-            db = await asyncpg.connect(url or self.url("sslmode=disable"))
-            try:
-                return [await db.fetch(statement) for statement in statements][-1]
-            finally:
-                await db.close()
-
-        return asyncio.run(execute())
-
-    def _offer_tls(self) -> None:
-        key, root = certificate(self.folder)
-        self._give(key)
-        with (self.folder / "data" / "postgresql.conf").open("a") as file:
-            file.write(f"\nssl = on\nssl_key_file = '{key}'\nssl_cert_file = '{root}'\n")
-
-    def _give(self, path: Path) -> None:
+    def give(self, path: Path) -> None:
+        """Make the server's user the owner of a file or folder."""
         if self._as:
             shutil.chown(path, "postgres", "postgres")
 
@@ -148,39 +127,17 @@ def running(programs: Path) -> Generator[Cluster]:
             cluster.stop()
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """Create a key and a self-signed certificate for localhost, and return their files."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    key_file = folder / "root.key"
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    key_file.chmod(0o600)
-    certificate_file = folder / "root.crt"
-    certificate_file.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    return key_file, certificate_file
+def execute(url: str, *statements: str) -> list[Any]:
+    """Execute statements in one session, and return the rows of the last one."""
 
+    async def work() -> list[Any]:
+        session = await asyncpg.connect(url)
+        try:
+            return [await session.fetch(statement) for statement in statements][-1]
+        finally:
+            await session.close()
 
-def _version(path: Path) -> float:
-    return float(path.parts[-3])
+    return asyncio.run(work())
 
 
 def free_port() -> int:

@@ -4,17 +4,17 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from .errors import NAME_TAKEN as NAME_TAKEN
+from .errors import ForbiddenError as ForbiddenError
+from .errors import NameTakenError as NameTakenError
+from .errors import NotFoundError as NotFoundError
+from .errors import RefusedError as RefusedError
+from .errors import StoreError as StoreError
+from .errors import UnauthorizedError as UnauthorizedError
 from .keys import KeyFile
 from .memory import MemoryStore
 from .store import LEVELS as LEVELS
-from .store import NAME_TAKEN as NAME_TAKEN
-from .store import ForbiddenError as ForbiddenError
-from .store import NameTakenError as NameTakenError
-from .store import NotFoundError as NotFoundError
-from .store import RefusedError as RefusedError
 from .store import Store as Store
-from .store import StoreError as StoreError
-from .store import UnauthorizedError as UnauthorizedError
 
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 

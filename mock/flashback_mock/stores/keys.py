@@ -5,16 +5,16 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from .store import StoreError
-from .vault import KEY_BYTES, Vault
+from .errors import StoreError
+from .vault import Vault
 
 KEYS_FILE = "FLASHBACK_MOCK_KEYS_FILE"
 
 
 class KeyFile:
-    """A file with one Base64 key per line: one key, or two during a rotation.
+    """A file with one Base64 key per line: the key in use, and a new key during a rotation.
 
-    It belongs to one store: a rotation destroys the old key.
+    Each store needs its own file, because a rotation destroys all old keys in the file.
     """
 
     def __init__(self, option: Path | None, environment: Mapping[str, str] = os.environ) -> None:
@@ -22,6 +22,7 @@ class KeyFile:
         named = option or environment.get(KEYS_FILE)
         self._named = Path(named).absolute() if named else None
         self._data = Path(environment.get("XDG_DATA_HOME") or "~/.local/share")
+        self._created: Path | None = None
 
     def path(self, store: str) -> Path:
         """Return the key file of the store with this id."""
@@ -32,15 +33,13 @@ class KeyFile:
         except RuntimeError:  # this user has no home directory
             raise StoreError(f"no home directory for the master keys; set ${KEYS_FILE}") from None
 
-    def create(self, store: str) -> Vault:
-        """Return the vault of a new store, with a new key in a new file."""
-        path = self.path(store)
-        if path.exists():
-            raise StoreError(f"{path}: contains the keys of another store; choose another --keys")
-        return self.add_key(store)
+    def discard(self) -> None:
+        """Delete the key file if it is new, because the store was not created."""
+        if self._created:
+            self._created.unlink()
 
     def vault(self, store: str, key_id: bytes) -> Vault:
-        """Return the vault of an existing store; raise `StoreError` without its key."""
+        """Return the vault of the key with this id; raise `StoreError` if the file lacks it."""
         path = self.path(store)
         try:
             if path.stat().st_mode & 0o077:
@@ -54,7 +53,7 @@ class KeyFile:
         for line in lines:
             try:
                 vault = Vault(base64.b64decode(line, validate=True))
-            except ValueError:
+            except ValueError:  # not a key
                 continue
             if vault.key_id == key_id:
                 return vault
@@ -63,22 +62,26 @@ class KeyFile:
             "or choose another --keys"
         )
 
-    def add_key(self, store: str, *current: Vault) -> Vault:
-        """Return the vault of a new key, and write it to the file after the current one."""
-        new = Vault(os.urandom(KEY_BYTES))
-        self.keep(store, *current, new)
-        return new
-
-    def keep(self, store: str, *vaults: Vault) -> None:
-        """Overwrite the file in place with these keys, which destroys all others."""
+    def write(self, store: str, *vaults: Vault, is_new: bool = False) -> None:
+        """Overwrite the file in place with the keys of these vaults; all other keys are gone."""
         path = self.path(store)
         content = b"".join(base64.b64encode(vault.key) + b"\n" for vault in vaults)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path.touch(0o600)
+            if is_new:
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                path.touch(0o600, exist_ok=False)
+                self._created = path
             with path.open("r+b", buffering=0) as file:
-                # One short write: a killed process leaves the previous keys or these.
+                # One short write: after a crash, the file has either the previous keys or these.
                 file.write(content.ljust(path.stat().st_size, b"\n"))
                 os.fsync(file)
+            folder = os.open(path.parent, os.O_RDONLY)
+            os.fsync(folder)  # so that a new file survives a power failure
+            os.close(folder)
+        except FileExistsError:
+            raise StoreError(
+                f"{path}: exists already, and may have the keys of another store; choose another "
+                "--keys, or delete it if no store was created with it"
+            ) from None
         except OSError as error:
             raise StoreError(f"{path}: cannot write the master keys: {error.strerror}") from None

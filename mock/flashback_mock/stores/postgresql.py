@@ -14,15 +14,15 @@ from .schema import CONFIGURATION, CREDENTIAL
 from .sql import R, SqlStore
 
 MALFORMED = "expected a URL of the form postgresql://user:password@host:port/database"
-# The longest wait for a connection, and again for a lock. A statement may take 1 s more; if the
-# server stops answering, it takes 2 s more, and closing the connection 2 s: at most 14 s in all.
+# The longest wait for a connection, and again for a lock. A statement may take 2 s more, and
+# closing the connection of a silent server takes 2 s: an update takes at most 14 s.
 SECONDS = 5
-CONNECTIONS = 8  # of a process
+CONNECTIONS = 8  # in each process
 SETTINGS = {
     "application_name": "flashback-mock",
-    # Each statement sees what was committed when its locks were granted, the master key included.
+    # A statement that waited for a lock sees everything committed since, such as a new key.
     "default_transaction_isolation": "read committed",
-    # Answers are durable, and no key is destroyed before what it sealed is replaced.
+    # A 200 is durable; and a rotation is durable before the old key is destroyed.
     "synchronous_commit": "on",
 }
 # By SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -35,9 +35,8 @@ REASONS = {
     "42501": "does not let this user use the schema; GRANT CREATE, USAGE ON SCHEMA … TO …",
     "53100": "its disk is full",
     "55P03": "another session held a lock for too long",
-    "57014": "a statement took too long",
 }
-# One lock for each schema of the database: two processes may start on an empty one.
+# Two processes may start on one empty schema at the same time: each schema has its own lock.
 CREATION = "flashback-mock " + func.current_schema()
 LOCK = select(func.pg_advisory_xact_lock(func.hashtextextended(CREATION, 0)))
 
@@ -47,7 +46,7 @@ class PostgresqlStore(SqlStore):
 
     insert = staticmethod(insert)
     erase = CREDENTIAL.delete()
-    driver_errors = (  # until connected, errors are asyncpg's or the system's
+    driver_errors = (  # an error while connecting is asyncpg's or the system's own
         exc.DBAPIError,
         exc.TimeoutError,
         asyncpg.PostgresError,
@@ -59,8 +58,8 @@ class PostgresqlStore(SqlStore):
     def __init__(self, url: str, credentials: Collection[str], keys: KeyFile) -> None:
         """Create a store at the URL.
 
-        Parameters of the URL that asyncpg does not know are settings of the session, such as
-        `search_path`.
+        asyncpg passes parameters of the URL that it does not know, such as `search_path`, to the
+        server as settings of the session.
         """
         super().__init__("PostgreSQL", credentials, keys)
         self._url = url
@@ -75,19 +74,18 @@ class PostgresqlStore(SqlStore):
         event.listen(self._engine.sync_engine, "checkout", _discard_closed)
 
     async def _connect(self, *_: Any, **__: Any) -> asyncpg.Connection:
-        settings = {"lock_timeout": f"{SECONDS}s", "statement_timeout": f"{SECONDS + 1}s"}
         try:
             return await asyncpg.connect(
                 self._url,
                 timeout=SECONDS,
-                command_timeout=SECONDS + 2,  # for a server that stopped answering
-                server_settings=SETTINGS | settings,
+                command_timeout=SECONDS + 2,
+                server_settings={**SETTINGS, "lock_timeout": f"{SECONDS}s"},
             )
-        except OSError:  # some are a ValueError too
+        except OSError:  # some are also a ValueError
             raise
-        except asyncpg.ClientConfigurationError as error:  # about the URL's parameters
+        except asyncpg.ClientConfigurationError as error:  # a parameter of the URL is wrong
             raise self.error(f"cannot be used: {error}") from None
-        except ValueError:  # about a part of the URL, which the error may quote
+        except ValueError:  # it may quote a part of the URL
             raise self.error(MALFORMED) from None
 
     async def close(self) -> None:
@@ -101,7 +99,7 @@ class PostgresqlStore(SqlStore):
         db.execute(LOCK)
 
     def lock(self, db: Connection) -> None:
-        # Updates lock this table before they read the key.
+        # Every update locks a row of this table before it reads the key, and therefore waits.
         db.exec_driver_sql(f"LOCK TABLE {CONFIGURATION.name} IN EXCLUSIVE MODE")
 
     def reason(self, error: Any) -> str:
@@ -112,6 +110,8 @@ class PostgresqlStore(SqlStore):
             return "does not answer in time"
         if isinstance(error, ssl.SSLError):
             return f"TLS: {getattr(error, 'verify_message', '') or error.reason}"
+        if isinstance(error, FileNotFoundError):
+            return "a file or socket that the URL names does not exist"
         if isinstance(error, OSError):
             return f"cannot be reached: {error.strerror or type(error).__name__}; is it running?"
         return f"the connection is lost ({type(error).__name__})"

@@ -2,41 +2,32 @@
 
 import secrets
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from functools import wraps
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Row, Table, inspect, select
+from sqlalchemy import Connection, Table, inspect, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from flashback_mock.fixtures import Fixtures
 
 from . import schema
+from .errors import NameTakenError, NotFoundError, StoreError, UnauthorizedError
 from .keys import KeyFile
 from .schema import CONFIGURATION, CREDENTIAL, MEMBER, STORE, TOKEN
-from .store import (
-    NameTakenError,
-    NotFoundError,
-    Store,
-    StoreError,
-    UnauthorizedError,
-    authorize,
-    token_digest,
-)
+from .store import Store, authorize, token_digest
+from .stored import Credential, Stored, timestamp
 from .vault import Vault
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Work = Callable[Concatenate["SqlStore", Connection, P], R]
 Method = Callable[Concatenate["SqlStore", P], Coroutine[Any, Any, R]]
-Values = dict[str, Any]
-SECOND = 1_000_000  # microseconds
-BATCH = 1000  # rows of a statement, whose time is limited
+Row = dict[str, Any]
 
 
 def transaction(work: Work[P, R]) -> Method[P, R]:
-    """Return a method that does the work in one transaction, and translates its errors."""
+    """Return a method that does the work in one transaction, and translates the driver's errors."""
 
     @wraps(work)
     async def method(self: "SqlStore", /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -64,7 +55,7 @@ class SqlStore(Store):
         self._credentials = frozenset(credentials)
         self._keys = keys
         self._id = ""
-        self._vault: Vault
+        self._vault: Vault | None = None
         self._put_token = self._upsert(TOKEN)
         self._put_member = self._upsert(MEMBER)
         self._put_credential = self._upsert(CREDENTIAL)
@@ -97,6 +88,7 @@ class SqlStore(Store):
         try:
             return await self._open(fixtures)
         except BaseException:
+            self._keys.discard()
             await self.close()
             raise
 
@@ -110,8 +102,9 @@ class SqlStore(Store):
             raise self.error("contains no store yet; start the mock on it first")
         schema.METADATA.create_all(db, checkfirst=False)
         self._id = secrets.token_hex(8)
-        self._vault = self._keys.create(self._id)
-        db.execute(STORE.insert(), {"id": self._id, "key_id": self._vault.key_id})
+        vault = Vault.generate()
+        self._keys.write(self._id, vault, is_new=True)
+        db.execute(STORE.insert(), {"id": self._id, "key_id": vault.key_id})
         self._load(db, fixtures)
         return True
 
@@ -121,68 +114,61 @@ class SqlStore(Store):
 
     @transaction
     def update(self, db: Connection, token: str, id: str, changes: Mapping[str, str]) -> str:
-        parameters = {"id": id.encode(), "digest": token_digest(token), "now": _now()}
+        parameters = {"id": id, "digest": token_digest(token), "now": timestamp()}
         found = db.execute(schema.FIND, parameters).one_or_none()
         holder = found.user if found else _user_of(db, token)
-        user, stored = authorize(holder, found, found.access if found else None)
-        if plain := self._plain(changes):
+        user, row = authorize(holder, found, found.access if found else None)
+        stored = Stored(self._vault_of(row.key_id), row.workspace, id, row.plain)
+        changed = stored.with_changes(changes, self._credentials)
+        if changed.plain != stored.plain:
             try:
-                db.execute(schema.CHANGE, {"of_id": id.encode(), **_columns(stored.plain | plain)})
+                db.execute(schema.CHANGE, {"of_id": id, **_columns(changed)})
             except IntegrityError:
                 raise NameTakenError(user) from None
-        self._use_key(stored.key_id)
-        self._put_credentials(db, self._sealed(stored.workspace, id, changes))
+        for field, credential in changed.credentials.items():
+            db.execute(self._put_credential, _row(id, field, credential))
+            place = {"of_configuration": id, "of_field": field, "of_size": len(credential.sealed)}
+            db.execute(self._erase_other_sizes, place)
         return user
 
     @transaction
-    def configuration(self, db: Connection, id: str) -> dict[str, Any]:
-        rows = self._stored(db, id)
+    def find(self, db: Connection, id: str) -> Stored:
+        rows = db.execute(schema.STORED.where(CONFIGURATION.c.id == id)).all()
         if not rows:
             raise NotFoundError
-        shown: Values = {"workspace": rows[0].workspace, "name": None, **rows[0].plain}
+        credentials = dict[str, Credential]()
         for row in rows:
             if row.field is not None:
-                changed = datetime.fromtimestamp(row.changed / SECOND, UTC)
-                shown[row.field] = {"set": True, "changedAt": changed.isoformat()}
-        return shown
+                credentials[row.field] = Credential(row.sealed, row.changed)
+        first = rows[0]
+        vault = self._vault_of(first.key_id)
+        return Stored(vault, first.workspace, id, first.plain, credentials)
 
     @transaction
     def configurations(self, db: Connection) -> dict[str, str]:
         first = select(CONFIGURATION).order_by(CONFIGURATION.c.id).limit(1000)
-        return {row.id.decode(): row.workspace for row in db.execute(first)}
-
-    @transaction
-    def reveals(self, db: Connection, id: str, field: str, credential: str) -> bool:
-        for row in self._stored(db, id):
-            if row.field == field:
-                self._use_key(row.key_id)
-                return self._vault.open(row.sealed, row.workspace, id, field) == credential
-        return False
-
-    @transaction
-    def expire_token(self, db: Connection, token: str) -> None:
-        _end_token(db, TOKEN.update().values(expires=_now()), token)
+        return {row.id: row.workspace for row in db.execute(first)}
 
     @transaction
     def revoke_token(self, db: Connection, token: str) -> None:
-        _end_token(db, TOKEN.delete(), token)
+        self.lock(db)  # a reset replaces the token's row
+        if not db.execute(TOKEN.delete().where(TOKEN.c.digest == token_digest(token))).rowcount:
+            raise UnauthorizedError
 
     @transaction
     def delete_configuration(self, db: Connection, id: str) -> None:
-        if not db.execute(CONFIGURATION.delete().where(CONFIGURATION.c.id == id.encode())).rowcount:
+        if not db.execute(CONFIGURATION.delete().where(CONFIGURATION.c.id == id)).rowcount:
             raise NotFoundError
-        db.execute(self.erase.where(CREDENTIAL.c.configuration == id.encode()))
+        db.execute(self.erase.where(CREDENTIAL.c.configuration == id))
 
     @transaction
     def add(self, db: Connection, more: Fixtures) -> None:
         self.lock(db)
-        self._unlock(db)
         self._load(db, more)
 
     @transaction
     def reset(self, db: Connection, fixtures: Fixtures) -> None:
         self.lock(db)
-        self._unlock(db)
         for table in (TOKEN, CONFIGURATION, MEMBER, CREDENTIAL):
             db.execute(table.delete())
         self._load(db, fixtures)
@@ -194,75 +180,58 @@ class SqlStore(Store):
 
     @transaction
     def _reseal(self, db: Connection) -> int:
-        """Re-encrypt all credentials with a new key, and return their number."""
+        """Encrypt all credentials with a new key, and return their number."""
         self.lock(db)
-        self._unlock(db)
-        new = self._keys.add_key(self._id, self._vault)
-        rows = db.execute(schema.STORED.where(CREDENTIAL.c.held)).all()
-        resealed = [self._resealed(row, new) for row in rows]
-        for start in range(0, len(resealed), BATCH):
-            db.execute(self._put_credential, resealed[start : start + BATCH])
+        old = self._unlock(db)
+        new = Vault.generate()
+        self._keys.write(self._id, old, new)
+        rows = db.execute(schema.STORED.where(schema.IN_USE)).all()
+        for row in rows:
+            place = (row.workspace, row.id, row.field)
+            sealed = new.seal(old.open(row.sealed, *place), *place)
+            credential = Credential(sealed, row.changed)
+            db.execute(self._put_credential, _row(row.id, row.field, credential))
         db.execute(STORE.update(), {"key_id": new.key_id})
-        return len(resealed)
+        return len(rows)
 
     @transaction
     def _destroy_old_keys(self, db: Connection) -> None:
         self.lock(db)  # another rotation may have begun
-        self._unlock(db)
-        self._keys.keep(self._id, self._vault)
+        self._keys.write(self._id, self._unlock(db))
 
-    def _resealed(self, row: Row[Any], new: Vault) -> Values:
-        place = (row.workspace, row.id.decode(), row.field)
-        sealed = new.seal(self._vault.open(row.sealed, *place), *place)
-        return _credential(row.id, row.field, sealed, row.changed)
-
-    def _unlock(self, db: Connection) -> None:
-        """Load the key that the store needs now; raise `StoreError`."""
+    def _unlock(self, db: Connection) -> Vault:
+        """Return the vault of the store's current key; raise `StoreError` if it has no key file."""
         stored = db.execute(select(STORE)).one()
         self._id = stored.id
-        self._vault = self._keys.vault(self._id, stored.key_id)
+        return self._vault_of(stored.key_id)
 
-    def _use_key(self, key_id: bytes) -> None:
-        """Load the current key if another process has rotated the keys."""
-        if key_id != self._vault.key_id:
+    def _vault_of(self, key_id: bytes) -> Vault:
+        """Return the vault of this key; read the key file if another process rotated the keys."""
+        if self._vault is None or self._vault.key_id != key_id:
             self._vault = self._keys.vault(self._id, key_id)
+        return self._vault
 
     def _load(self, db: Connection, fixtures: Fixtures) -> None:
-        tokens = list[Values]()
+        """Add the fixtures to an open store."""
+        vault = self._unlock(db)
+        tokens = list[Row]()
         for token in fixtures.tokens:
-            expires = token.expires and int(token.expires.timestamp() * SECOND)
+            expires = token.expires and timestamp(token.expires)
             row = {"digest": token_digest(token.value), "user": token.user, "expires": expires}
             tokens.append(row)
-        configurations = list[Values]()
-        credentials = list[Values]()
+        configurations = list[Row]()
+        credentials = list[Row]()
         for given in fixtures.configurations:
-            key = {"id": given.id.encode(), "workspace": given.workspace}
-            configurations.append({**key, **_columns(self._plain(given.fields))})
-            credentials += self._sealed(given.workspace, given.id, given.fields)
+            empty = Stored(vault, given.workspace, given.id)
+            added = empty.with_changes(given.fields, self._credentials)
+            key = {"id": added.id, "workspace": added.workspace}
+            configurations.append({**key, **_columns(added)})
+            for field, credential in added.credentials.items():
+                credentials.append(_row(added.id, field, credential))
         _execute(db, self._put_token, tokens)
         _execute(db, self._put_member, [vars(member) for member in fixtures.members])
         _execute(db, CONFIGURATION.insert(), configurations)
-        self._put_credentials(db, credentials)
-
-    def _stored(self, db: Connection, id: str) -> Sequence[Row[Any]]:
-        """Return a row for each credential of the configuration, or one without a field."""
-        return db.execute(schema.STORED.where(CONFIGURATION.c.id == id.encode())).all()
-
-    def _plain(self, fields: Mapping[str, str]) -> Values:
-        return {name: value for name, value in fields.items() if name not in self._credentials}
-
-    def _sealed(self, workspace: str, id: str, fields: Mapping[str, str]) -> list[Values]:
-        """Return a row for each credential among the fields."""
-        rows = list[Values]()
-        for field in self._credentials & fields.keys():
-            sealed = self._vault.seal(fields[field], workspace, id, field)
-            rows.append(_credential(id.encode(), field, sealed, _now()))
-        return rows
-
-    def _put_credentials(self, db: Connection, rows: list[Values]) -> None:
-        _execute(db, self._put_credential, rows)
-        places = [{f"of_{name}": value for name, value in row.items()} for row in rows]
-        _execute(db, self._erase_other_sizes, places)
+        _execute(db, self._put_credential, credentials)
 
     def _upsert(self, table: Table) -> Any:
         """Return an insert that overwrites the row with the same primary key."""
@@ -272,29 +241,20 @@ class SqlStore(Store):
 
 
 def _user_of(db: Connection, token: str) -> str | None:
-    parameters = {"digest": token_digest(token), "now": _now()}
+    parameters = {"digest": token_digest(token), "now": timestamp()}
     return db.execute(schema.USER, parameters).scalar_one_or_none()
 
 
-def _end_token(db: Connection, statement: Any, token: str) -> None:
-    if not db.execute(statement.where(TOKEN.c.digest == token_digest(token))).rowcount:
-        raise UnauthorizedError
+def _columns(stored: Stored) -> Row:
+    return {"name": stored.plain.get("name"), "plain": stored.plain}
 
 
-def _columns(plain: Values) -> Values:
-    return {"name": plain.get("name"), "plain": plain}
+def _row(id: str, field: str, credential: Credential) -> Row:
+    place = {"configuration": id, "field": field, "size": len(credential.sealed)}
+    return {**place, **credential._asdict()}
 
 
-def _credential(id: bytes, field: str, sealed: bytes, changed: int) -> Values:
-    place = {"configuration": id, "field": field, "size": len(sealed)}
-    return {**place, "held": True, "changed": changed, "sealed": sealed}
-
-
-def _execute(db: Connection, statement: Any, rows: list[Values]) -> None:
+def _execute(db: Connection, statement: Any, rows: list[Row]) -> None:
     """Execute a statement once per row."""
     if rows:  # without rows, SQLAlchemy would execute it once without parameters
         db.execute(statement, rows)
-
-
-def _now() -> int:
-    return int(datetime.now(UTC).timestamp() * SECOND)

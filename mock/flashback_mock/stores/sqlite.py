@@ -5,19 +5,18 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, StaticPool, create_engine, false, func, inspect
+from sqlalchemy import Connection, StaticPool, create_engine, func, inspect, null
 from sqlalchemy.dialects.sqlite import insert
 
 from flashback_mock.fixtures import Fixtures
 
 from .keys import KeyFile
-from .schema import CREDENTIAL
+from .schema import CREDENTIAL, IN_USE, STORE
 from .sql import R, SqlStore
 
-APPLICATION_ID = 0x666C6D73  # "flms", at offset 68 of the file
-# A rollback journal that is truncated after each transaction keeps what was replaced no longer than
-# that; a write-ahead log would keep it until a checkpoint. In exclusive mode, a lock that was
-# taken once is kept.
+# The rollback journal contains replaced bytes, and is truncated after each transaction; a
+# write-ahead log would contain them until a checkpoint. In exclusive mode, SQLite never releases a
+# lock before it closes the file.
 PRAGMAS = """
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA synchronous = FULL;
@@ -25,6 +24,10 @@ PRAGMA secure_delete = ON;
 PRAGMA temp_store = MEMORY;
 """
 FOREIGN = "is not a store of this mock, or is damaged; choose a new file, or restore it"
+KEYS_NEARBY = (
+    "the key file is in the store's folder, and a copy of both reveals every credential; keep it "
+    "in another folder, or on another volume"
+)
 REASONS = {
     "SQLITE_BUSY": "is open already; stop the other mock, or share a PostgreSQL store",
     "SQLITE_CANTOPEN": "cannot be opened; it must be a file, in a folder that you may write to",
@@ -41,8 +44,8 @@ class SqliteStore(SqlStore):
     insert = staticmethod(insert)
     erase = (
         CREDENTIAL.update()
-        .where(CREDENTIAL.c.held)
-        .values(held=false(), sealed=func.zeroblob(CREDENTIAL.c.size))
+        .where(IN_USE)
+        .values(changed=null(), sealed=func.zeroblob(CREDENTIAL.c.size))
     )
 
     def __init__(self, path: Path, credentials: Collection[str], keys: KeyFile) -> None:
@@ -54,14 +57,14 @@ class SqliteStore(SqlStore):
         )
 
     async def open(self, fixtures: Fixtures | None) -> bool:
+        if self._keys.path(self._id).resolve().parent == self._path.resolve().parent:
+            raise self.error(KEYS_NEARBY)
         try:
             if fixtures and not self._path.exists():
                 self._path.touch(0o600)
-            is_new = await super().open(fixtures)
-            self._path.chmod(0o600)
         except OSError as error:
             raise self.error(f"cannot be opened: {error.strerror}") from None
-        return is_new
+        return await super().open(fixtures)
 
     async def close(self) -> None:
         self._engine.dispose()
@@ -80,13 +83,12 @@ class SqliteStore(SqlStore):
     def prepare(self, db: Connection) -> None:
         db.exec_driver_sql("BEGIN EXCLUSIVE")
         intact = db.exec_driver_sql("PRAGMA quick_check(1)").scalar_one() == "ok"
-        is_store = db.exec_driver_sql("PRAGMA application_id").scalar_one() == APPLICATION_ID
-        if not intact or is_store != bool(inspect(db).get_table_names()):
+        tables = inspect(db).get_table_names()
+        if not intact or (tables and STORE.name not in tables):
             raise self.error(FOREIGN)
         db.exec_driver_sql("ROLLBACK")
         db.exec_driver_sql("PRAGMA journal_mode = TRUNCATE")  # not before: it may change the file
         db.exec_driver_sql("BEGIN")
-        db.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
 
     def reason(self, error: Any) -> str:
         name = getattr(error, "sqlite_errorname", type(error).__name__)

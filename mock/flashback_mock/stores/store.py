@@ -1,4 +1,4 @@
-"""The interface of every store, and its errors."""
+"""The interface of every store."""
 
 import hashlib
 from collections.abc import Mapping
@@ -6,44 +6,17 @@ from typing import Any, Protocol, TypeVar
 
 from flashback_mock.fixtures import Fixtures
 
+from .errors import ForbiddenError, NotFoundError, StoreError, UnauthorizedError
+from .stored import Stored
+
 T = TypeVar("T")
 
 LEVELS = ("READ", "WRITE", "ADMIN")
 MAY_UPDATE = ("WRITE", "ADMIN")
-NAME_TAKEN = "another configuration has this id, or this name in the workspace"
-
-
-class StoreError(Exception):
-    """The store failed or cannot be opened; the message says why and contains no secret."""
-
-
-class UnauthorizedError(Exception):
-    """The token is unknown, revoked or expired."""
-
-
-class RefusedError(Exception):
-    """The store refuses an update of a known user."""
-
-    def __init__(self, user: str = "") -> None:
-        """Refuse this user's update."""
-        super().__init__()
-        self.user = user
-
-
-class NotFoundError(RefusedError):
-    """No configuration has this id."""
-
-
-class ForbiddenError(RefusedError):
-    """The user may not update this configuration."""
-
-
-class NameTakenError(RefusedError):
-    """Another configuration of the workspace has this name, or another one has this id."""
 
 
 def authorize(user: str | None, configuration: T | None, access: str | None) -> tuple[str, T]:
-    """Return the user and the configuration if the user may update it.
+    """Return the user and the configuration if the user may update the configuration.
 
     Raise `UnauthorizedError`, `NotFoundError` or `ForbiddenError`, in the contract's order.
     """
@@ -57,9 +30,10 @@ def authorize(user: str | None, configuration: T | None, access: str | None) -> 
 
 
 class Store(Protocol):
-    """Configurations, members and tokens; tokens are kept as SHA-256, credentials encrypted.
+    """Configurations, members and tokens.
 
-    Every method raises `StoreError` when the store itself fails; then nothing has changed.
+    A store keeps only the SHA-256 of a token, and encrypts credentials. Every method raises
+    `StoreError` if the store fails, and then changes nothing.
     """
 
     @property
@@ -67,7 +41,7 @@ class Store(Protocol):
         """Describe where the state and its master keys are, without a secret."""
 
     async def open(self, fixtures: Fixtures | None) -> bool:
-        """Open the store, and return whether it is new; a new store gets the fixtures.
+        """Open the store, fill a new store with the fixtures, and return whether it is new.
 
         With None, raise `StoreError` unless the store exists.
         """
@@ -79,29 +53,38 @@ class Store(Protocol):
         """Return the user of a bearer token, or None if it is unknown, revoked or expired."""
 
     async def update(self, token: str, id: str, changes: Mapping[str, str]) -> str:
-        """Change the given fields, all or none, durably; return the user.
+        """Change all given fields durably, or none of them; return the user.
 
         Raise `UnauthorizedError`, `NotFoundError`, `ForbiddenError` or `NameTakenError`.
         """
 
+    async def find(self, id: str) -> Stored:
+        """Return the configuration; raise `NotFoundError`."""
+
     async def configuration(self, id: str) -> dict[str, Any]:
-        """Return the configuration, credentials only by time of change; raise `NotFoundError`."""
+        """Describe the configuration; for a credential, only that it is set and when it changed.
+
+        Raise `NotFoundError`.
+        """
+        return (await self.find(id)).describe()
 
     async def configurations(self) -> dict[str, str]:
-        """Return the ids of the first thousand configurations, each with its workspace."""
+        """Return the ids of at most 1,000 configurations, each with its workspace."""
 
     async def reveals(self, id: str, field: str, credential: str) -> bool:
-        """Return whether the stored credential is this one."""
+        """Return whether this is the stored credential; raise `NotFoundError`."""
+        return (await self.find(id)).reveals(field, credential)
 
     async def add(self, more: Fixtures) -> None:
-        """Add tokens, members and configurations, all or none.
+        """Add all of these tokens, members and configurations, or none of them.
 
-        A known token gets the new user and expiry, a known member the new access level. Raise
-        `NameTakenError` if a configuration has an id or a name that is taken.
+        Replace the user and expiry of a known token, and the access level of a known member. Raise
+        `NameTakenError` if the id or the name of a configuration is taken.
         """
 
     async def expire_token(self, token: str) -> None:
-        """Expire a token now; raise `UnauthorizedError` if it is unknown."""
+        """Expire a token now, which has the same effect as revoking it."""
+        await self.revoke_token(token)
 
     async def revoke_token(self, token: str) -> None:
         """Remove a token; raise `UnauthorizedError` if it is unknown."""
@@ -113,9 +96,10 @@ class Store(Protocol):
         """Replace the whole state with the fixtures."""
 
     async def rotate(self) -> int:
-        """Replace the master key, re-encrypt all credentials with it, and return their number."""
+        """Encrypt all credentials with a new master key, and return their number."""
+        raise StoreError("a store in memory has no master key to rotate")
 
 
 def token_digest(token: str) -> bytes:
-    """Return the SHA-256 of a token, which is all that a store keeps of it."""
+    """Return the SHA-256 of a token."""
     return hashlib.sha256(token.encode("latin-1")).digest()  # header values are latin-1

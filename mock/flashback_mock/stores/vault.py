@@ -1,13 +1,14 @@
-"""Encryption of stored credentials: AES-256-GCM, bound to the place where each is stored."""
+"""Encryption of stored credentials with AES-256-GCM."""
 
 import hashlib
 import json
 import os
+from typing import Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from .store import StoreError
+from .errors import StoreError
 
 KEY_BYTES = 32
 ID_BYTES = 4
@@ -15,37 +16,42 @@ NONCE_BYTES = 12  # NIST SP 800-38D: the size that GCM is designed for
 LENGTH_BYTES = 4
 TAG_BYTES = 16
 HEADER_BYTES = ID_BYTES + NONCE_BYTES
-# A sealed value has 256, 1536, 9216 or 55296 bytes: its size reveals only its class. 8192
-# characters fit the third class if they are ASCII, and the last at four bytes per character.
+# A sealed value has 256, 1536, 9216 or 55296 bytes, so that its size reveals only its size class.
+# 8192 ASCII characters fit the third class; 8192 characters of four bytes fit the last.
 SMALLEST = 256
 GROWTH = 6
 
 
 class Vault:
-    """Seals credentials with one master key.
+    """Encrypts and decrypts credentials with one master key.
 
-    A sealed value is the key's id and a nonce, then the padded ciphertext with its tag. The
-    header and the place (workspace, configuration, field) are its associated data: moved to
-    another row or field, it does not open.
+    A sealed value is the key's id, a nonce, and the padded ciphertext with its tag. The header and
+    the place (workspace, configuration, field) are associated data: in another row or field, a
+    sealed value cannot be decrypted.
     """
 
     def __init__(self, key: bytes) -> None:
-        """Hold a master key; raise `ValueError` if it has the wrong size."""
+        """Use this master key; raise `ValueError` if it has the wrong size."""
         if len(key) != KEY_BYTES:
             raise ValueError("not a key")
         self.key = key
         self.key_id = hashlib.sha256(b"flashback-mock key " + key).digest()[:ID_BYTES]
         self._cipher = AESGCM(key)
 
+    @classmethod
+    def generate(cls) -> Self:
+        """Return the vault of a new random key."""
+        return cls(os.urandom(KEY_BYTES))
+
     def seal(self, credential: str, *place: str) -> bytes:
-        """Encrypt a credential for its place: workspace, configuration, field."""
+        """Encrypt a credential for a place: workspace, configuration, field."""
         plain = credential.encode("utf-8", "surrogatepass")
         nonce = os.urandom(NONCE_BYTES)
         header = self.key_id + nonce
         return header + self._cipher.encrypt(nonce, _pad(plain), _associated_data(header, place))
 
     def open(self, sealed: bytes, *place: str) -> str:
-        """Decrypt a credential; raise `StoreError` for another place or key."""
+        """Decrypt a credential; raise `StoreError` if it was sealed for another place or key."""
         header = sealed[:HEADER_BYTES]
         nonce = header[ID_BYTES:]
         ciphertext = sealed[HEADER_BYTES:]
@@ -58,16 +64,17 @@ class Vault:
                 "update it to repair it"
             ) from None
         length = int.from_bytes(padded[:LENGTH_BYTES], "big")
-        return padded[LENGTH_BYTES : LENGTH_BYTES + length].decode("utf-8", "surrogatepass")
+        return padded[LENGTH_BYTES:][:length].decode("utf-8", "surrogatepass")
 
 
 def _pad(plain: bytes) -> bytes:
-    """Prefix the length, and pad so that the sealed value has the size of its class."""
+    """Prefix the length, and pad with zeros so that the sealed value fills its size class."""
+    content = len(plain).to_bytes(LENGTH_BYTES, "big") + plain
     overhead = HEADER_BYTES + TAG_BYTES
     size = SMALLEST
-    while size < overhead + LENGTH_BYTES + len(plain):
+    while size < overhead + len(content):
         size *= GROWTH
-    return (len(plain).to_bytes(LENGTH_BYTES, "big") + plain).ljust(size - overhead, b"\0")
+    return content.ljust(size - overhead, b"\0")
 
 
 def _associated_data(header: bytes, place: tuple[str, ...]) -> bytes:

@@ -1,54 +1,48 @@
 """Secrets never appear in responses, logs, process lists or files."""
 
 import base64
-import resource
 import socket
 import subprocess
 import sys
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 
 from scripts.maintenance.postgresql import Cluster
-from tests.mock.wire import url_in, welcome_of
+from tests.mock.stores.places import MAIN
+from tests.mock.stores.processes import full_disk
+from tests.mock.wire import command
 
-MAIN = "550e8400-e29b-41d4-a716-446655440000"
 CANARY = "canary-3f9c1e77"
 BAD_TOKEN = "token-5d2b8a90"
+# A mock in its own process, whose log is in its output.
+logging = partial(command, "--log-level", "debug", stderr=subprocess.STDOUT)
 
 
 def test_thief_of_a_file_finds_no_secret(tmp_path: Path) -> None:
-    """Secrets sent anywhere in a request appear in no answer, log line, file or process list."""
+    """No response, log line, file or process list contains a secret from any part of a request."""
     store = ["--store", str(tmp_path / "store.db"), "--keys", str(tmp_path / "keys" / "file")]
-    with started(*store, "--log-format", "text") as (process, url):
-        seen = sent_while(url, full_disk(process))
+    with logging(*store, "--log-format", "text") as (process, _, url):
+        seen = sent_while(url, full_disk(process.pid))
         assert "the disk fails" in finished(process, seen)
     assert_no_secret(store, seen, tmp_path)
 
 
 def test_thief_of_a_server_finds_no_secret(cluster: Cluster, tmp_path: Path) -> None:
-    """Secrets are in no file of a PostgreSQL server either, including its log and its WAL."""
+    """No file of a PostgreSQL server contains a secret, its log and write-ahead log included."""
     store = ["--store", cluster.schema(), "--keys", str(tmp_path / "keys")]
-    with started(*store, "--log-format", "json") as (process, url):
+    with logging(*store, "--log-format", "json") as (process, _, url):
         seen = sent_while(url, cluster.stopped("immediate"))
         assert "is it running?" in finished(process, seen)
     assert_no_secret(store, seen, tmp_path, cluster.folder)
 
 
-@contextmanager
-def full_disk(process: subprocess.Popen[str]) -> Generator[None]:
-    """Simulate a full disk for this process until the block ends."""
-    limit = resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
-    yield
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, limit)
-
-
 def sent_while(url: str, failing: AbstractContextManager[None]) -> list[str]:
-    """Return all answers: while the store works, while it fails, and to concurrent requests."""
+    """Return all responses while the store works, while it fails, and to concurrent requests."""
     seen = [send_canaries(url), send_broken_canaries(url)]
     with failing:
         seen.append(send_canaries(url))  # 500 where it was 200
@@ -59,7 +53,7 @@ def sent_while(url: str, failing: AbstractContextManager[None]) -> list[str]:
 
 
 def finished(process: subprocess.Popen[str], seen: list[str]) -> str:
-    """Kill the mock and return its log; add log and process list to the collected output."""
+    """Kill the mock and return its log; add the log and the process list to the output."""
     seen += (Path(f"/proc/{process.pid}/{name}").read_text() for name in ("cmdline", "environ"))
     process.kill()
     seen.append(process.communicate()[0])
@@ -67,7 +61,7 @@ def finished(process: subprocess.Popen[str], seen: list[str]) -> str:
 
 
 def assert_no_secret(store: list[str], seen: list[str], *folders: Path) -> None:
-    """Rotate the keys, and assert that no secret is in the collected output or in a file."""
+    """Rotate the keys, and assert that neither the output nor a file contains a secret."""
     rotation = [sys.executable, "-m", "flashback_mock", "rotate-keys", *store]
     seen.append(subprocess.run(rotation, capture_output=True, text=True, check=True).stdout)
     assert all(f" {status} " in "".join(seen) for status in (200, 400, 401, 403, 404, 405, 500))
@@ -75,26 +69,6 @@ def assert_no_secret(store: list[str], seen: list[str], *folders: Path) -> None:
     stolen = "".join(seen).encode() + b"".join(file.read_bytes() for file in files)
     for secret in (CANARY, BAD_TOKEN, "owner-token", "reader-token", "made-up-access-key"):
         assert not any(form in stolen for form in encodings(secret)), secret
-
-
-@contextmanager
-def started(*options: str) -> Generator[tuple[subprocess.Popen[str], str]]:
-    """A mock in its own process, and its address."""
-    command = [
-        sys.executable,
-        "-m",
-        "flashback_mock",
-        "--port",
-        "0",
-        "--log-level",
-        "debug",
-        *options,
-    ]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        yield process, url_in(welcome_of(process))
-        process.kill()
 
 
 def encodings(secret: str) -> list[bytes]:
@@ -105,7 +79,7 @@ def encodings(secret: str) -> list[bytes]:
 
 
 def send_broken_canaries(url: str) -> str:
-    """Return all answers to malformed requests that contain secrets."""
+    """Return all responses to malformed requests that contain secrets."""
     start = f"PUT /ai/llm/{MAIN} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer owner-token\r\n"
     length = "Content-Type: application/json\r\nContent-Length: "
     chunked = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -125,7 +99,7 @@ def send_broken_canaries(url: str) -> str:
     for request in (unfinished, *broken):
         with socket.create_connection((address.hostname or "", address.port or 0), 20) as wire:
             wire.sendall(request.encode())
-            if request != unfinished:  # whose answer takes ten seconds
+            if request != unfinished:  # its response takes ten seconds
                 wire.shutdown(socket.SHUT_WR)
                 answers += wire.makefile("rb").read().decode()
     given = {"key": CANARY, "secret": CANARY}
@@ -135,21 +109,20 @@ def send_broken_canaries(url: str) -> str:
 
 
 def send_canaries(url: str) -> str:
-    """Return all answers, heads included, to secrets in bodies, tokens, ids and queries."""
-    id = MAIN
+    """Return all responses, with headers, to secrets in bodies, tokens, ids and queries."""
     good = {"key": CANARY, "secret": CANARY}
     requests: list[tuple[str, str, str, object]] = [
-        ("PUT", id, "owner-token", good),
-        ("PUT", id, "owner-token", {**good, CANARY: CANARY}),
-        ("PUT", id, "owner-token", {"name": [CANARY], "aiType": CANARY, "endpoint": CANARY}),
-        ("PUT", id, "owner-token", [CANARY]),
-        ("PUT", id, "owner-token", {"key": CANARY * 50_000}),
-        ("PUT", id, BAD_TOKEN, good),
-        ("PUT", id, "reader-token", good),
+        ("PUT", MAIN, "owner-token", good),
+        ("PUT", MAIN, "owner-token", {**good, CANARY: CANARY}),
+        ("PUT", MAIN, "owner-token", {"name": [CANARY], "aiType": CANARY, "endpoint": CANARY}),
+        ("PUT", MAIN, "owner-token", [CANARY]),
+        ("PUT", MAIN, "owner-token", {"key": CANARY * 50_000}),
+        ("PUT", MAIN, BAD_TOKEN, good),
+        ("PUT", MAIN, "reader-token", good),
         ("PUT", CANARY, "owner-token", good),
-        ("PUT", f"{id}?token=owner-token&key={CANARY}", "owner-token", good),
-        ("POST", f"{id}?key={CANARY}", "owner-token", good),
-        ("PUT", f"{id}/{CANARY}", "owner-token", good),
+        ("PUT", f"{MAIN}?token=owner-token&key={CANARY}", "owner-token", good),
+        ("POST", f"{MAIN}?key={CANARY}", "owner-token", good),
+        ("PUT", f"{MAIN}/{CANARY}", "owner-token", good),
     ]
     answers = ""
     with httpx.Client(base_url=f"{url}/ai/llm/", trust_env=False) as http:
