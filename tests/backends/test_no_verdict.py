@@ -1,18 +1,14 @@
 """A backend that cannot be judged gets no verdict, and the message says what to do."""
 
-import datetime as dt
 import socket
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from scripts.contract import environment
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
+from tests.certificates import self_signed
 from tests.faults.judge import KEPT, NO_VERDICT, Judgement, judge, judge_url
 from tests.faults.unusable import UNUSABLE
 
@@ -47,26 +43,7 @@ def assert_no_verdict(judgement: Judgement, cure: str) -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a file with a self-signed certificate for 127.0.0.1 and its key, as PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    addresses = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(addresses, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = serialization.PrivateFormat.PKCS8
-    file = tmp_path_factory.mktemp("certificate") / "server.pem"
-    file.write_bytes(
-        certificate.public_bytes(pem)
-        + key.private_bytes(pem, private, serialization.NoEncryption())
-    )
-    return file
+    return self_signed(tmp_path_factory.mktemp("certificate") / "server.pem", "127.0.0.1")
 
 
 @pytest.mark.parametrize("name", CURES)

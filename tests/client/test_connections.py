@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import os
 import ssl
 import subprocess
@@ -16,12 +15,10 @@ from typing import TYPE_CHECKING, Any
 import certifi
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from flashback_client import AsyncFlashbackClient, FlashbackClient, FlashbackError, errors
 from flashback_runtime.settings import proxy_for
+from tests.certificates import self_signed
 from tests.client.support import ID, TOKEN, UPDATED, Service, blocking
 from tests.client.wire import Request, answer, says, serving
 
@@ -286,32 +283,12 @@ def test_proxy_of_the_environment_is_used(update: Any, monkeypatch: pytest.Monke
     assert request.headers["proxy-authorization"] == "Basic dXNlcjpwI2FAcy9z"
 
 
-def self_signed(host: str, file: Path) -> ssl.SSLContext:
-    """Return the TLS context of a server, and write its certificate to the file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    plain = serialization.NoEncryption()
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
-    file.write_bytes(certificate.public_bytes(pem) + private)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return context
-
-
 def test_https_is_tunneled_through_the_proxy(
     update: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The proxy receives CONNECT and then only encrypted data."""
-    context = self_signed("inside.test", tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(self_signed(tmp_path / "ca.pem", "inside.test"))
     received = bytearray()
 
     def behave(connection: socket.socket, _: Request, __: int) -> None:

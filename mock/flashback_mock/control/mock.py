@@ -2,11 +2,12 @@
 
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Unpack
 
 from flashback_mock.contract import Contract
 from flashback_mock.fixtures import Configuration, Fixtures, Member, Token, is_bearer_token
-from flashback_mock.stores import LEVELS, Store
+from flashback_mock.stores import LEVELS, Store, UnauthorizedError
 
 from .calls import check_seconds, check_types, control
 from .journal import Entry, Journal
@@ -203,7 +204,11 @@ class Mock:
     @control
     async def expire_token(self, token: str) -> None:
         """Expire a token now."""
-        await self.store.expire_token(token)
+        user = await self.store.user_of(token)
+        if user is None:
+            raise UnauthorizedError
+        expired = Token(token, user, datetime.now(UTC))
+        await self.store.add(Fixtures(tokens=(expired,)))
 
     @control
     async def revoke_token(self, token: str) -> None:

@@ -82,10 +82,6 @@ class Store(Protocol):
         `NameTakenError` if the id or the name of a configuration is taken.
         """
 
-    async def expire_token(self, token: str) -> None:
-        """Expire a token now, which has the same effect as revoking it."""
-        await self.revoke_token(token)
-
     async def revoke_token(self, token: str) -> None:
         """Remove a token; raise `UnauthorizedError` if it is unknown."""
 

@@ -15,7 +15,7 @@ import pytest
 from flashback_mock.stores import Store, StoreError, postgresql, store_at
 from flashback_mock.stores.vault import SMALLEST, Vault
 from scripts.maintenance.postgresql import PASSWORD, Cluster
-from tests.backends.certificates import self_signed
+from tests.certificates import self_signed
 from tests.mock.stores.places import CONTRACT, FIXTURES, MAIN, OWNER, SIBLING, Place, Run
 from tests.mock.stores.processes import mocks_on, updating
 
@@ -229,7 +229,7 @@ def recovered(cluster: Cluster, vaults: list[Vault]) -> set[str]:
 @pytest.fixture(scope="module")
 def certificate(cluster: Cluster) -> Path:
     """The certificate of the server, which encrypts connections from now on."""
-    pem = self_signed(cluster.folder / "server.pem")
+    pem = self_signed(cluster.folder / "server.pem", "127.0.0.1")
     pem.chmod(0o600)
     cluster.give(pem)
     with cluster.stopped(), (cluster.folder / "data" / "postgresql.conf").open("a") as file:
@@ -251,7 +251,7 @@ def test_tls_is_as_the_url_says(
     place: Place, certificate: Path, run: Run, parameters: str, reason: str | None
 ) -> None:
     """`sslmode=require` encrypts; `verify-full` refuses a certificate that is not the server's."""
-    other = self_signed(place.home.parent / "other.pem")
+    other = self_signed(place.home.parent / "other.pem", "127.0.0.1")
     given = parameters.format(server=certificate, other=other)
     place.location = place.location.replace("sslmode=disable", given)
     if reason:
