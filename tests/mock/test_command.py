@@ -134,7 +134,7 @@ MISTAKES: list[tuple[str, str]] = [
     ("--cors-origin http://[::1", NOT_AN_ORIGIN),
     ("--cors-origin http://localhost:3000/", NOT_AN_ORIGIN),
     ("--cors-origin *", NOT_AN_ORIGIN),
-    ("--store {}/store.db --keys {}/keys", "--keys: is in the store's folder"),
+    ("--store {}/store.db --keys {}/keys", "the key file is in the store's folder"),
     ("--keys {}/keys", "--keys: needs --store"),
     ("--admin-token {}/empty", NOT_A_TOKEN),
     ("--admin-token {}/words", NOT_A_TOKEN),
