@@ -17,7 +17,7 @@ from .secrets import (
     Secret,
     cut_frames,
     exception_chain,
-    is_raised_by_user_code,
+    interrupted_library,
     passes_user_code,
     redact,
     root_cause,
@@ -44,6 +44,9 @@ async def attempt(
         return await _exchange(running, token, ends_at)
     except BaseException as raised:  # noqa: BLE001 - raised again below, or returned
         error = raised
+    root = root_cause(error, running.handled)
+    # A signal handler may raise TimeoutError, which httpcore takes for its own timeout.
+    is_interrupted = isinstance(root, TimeoutError) and interrupted_library(root)
     cut_frames(error, running.handled)
     if _is_error_of_a_hook(error, running):
         raise error
@@ -51,10 +54,8 @@ async def attempt(
         error = httpx.ReadTimeout("no complete response within the time limit")
     if isinstance(error, httpx.HTTPStatusError):  # of a hook that calls raise_for_status()
         return _response(running, error.response, None)
-    root = root_cause(error, running.handled)
     is_library_error = isinstance(error, _LIBRARY_ERRORS)
-    if is_library_error and isinstance(root, TimeoutError) and is_raised_by_user_code(root):
-        # A signal handler raised TimeoutError, which httpcore took for its own timeout.
+    if is_library_error and is_interrupted:
         raise root
     is_closed = running.connections.closed
     is_expected = isinstance(error, OSError) or is_closed

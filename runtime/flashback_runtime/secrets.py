@@ -30,6 +30,7 @@ _ESCAPE: Final = re.compile(
     r"\\u(?P<json>[0-9A-Fa-f]{4})|&#[Xx](?P<hex>[0-9A-Fa-f]{1,5});|&#(?P<decimal>[0-9]{1,6});"
     r"|&(?P<name>amp|apos|gt|lt|quot);|\\(?P<quoted>.)"
 )
+_CONTROL_CHARACTERS: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _HTML_NAMES: Final = {"amp": "&", "apos": "'", "gt": ">", "lt": "<", "quot": '"'}
 
 
@@ -78,23 +79,28 @@ def secrets_in(value: object) -> Iterator[Secret]:
 def redact(text: str, secrets: Iterable[Secret]) -> str:
     """Return the text with these secrets replaced by asterisks.
 
-    If the text contains a secret in another encoding, such as that of a URL, replace all of it.
+    If the text contains a secret in another encoding, or encoded twice, replace all of it.
     """
     known = {secret.reveal() for secret in secrets} - {""}
     for secret in sorted(known, key=len, reverse=True):
         text = text.replace(secret, "***")
         text = text.replace(json.dumps(secret)[1:-1], "***")
-    unescaped = _ESCAPE.sub(_character, text.replace("\\x", "%"))  # bytes in Python's notation
-    decoded = (unquote(unescaped), unquote_plus(unescaped))
-    is_left = any(secret in form for secret in known for form in decoded)
-    return "***" if is_left else text
+    decoded = text
+    for _ in range(2):
+        decoded = _ESCAPE.sub(_character, decoded.replace("\\x", "%"))  # Python's bytes have \x
+        decoded = decoded.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        forms = (unquote(decoded), unquote_plus(decoded))
+        if any(secret in form for secret in known for form in forms):
+            return "***"
+        decoded = forms[0]
+    return text
 
 
 def _character(escape: re.Match[str]) -> str:
     if escape["name"]:
         return _HTML_NAMES[escape["name"]]
     if escape["quoted"]:
-        return escape["quoted"]
+        return _CONTROL_CHARACTERS.get(escape["quoted"], escape["quoted"])
     if escape["decimal"]:
         return chr(int(escape["decimal"]))
     return chr(int(escape["json"] or escape["hex"], 16))
@@ -117,10 +123,10 @@ def cut_frames(error: BaseException, handled: BaseException | None) -> None:
 def exception_chain(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
     """Yield the exception and everything it is linked to: causes, contexts, members of groups.
 
-    Leave out the exception that the caller was handling when the call began.
+    Leave out the exceptions that the caller was handling when the call began.
     """
     waiting = [error]
-    seen = {id(handled)}
+    seen = _ids(handled)
     while waiting:
         member = waiting.pop()
         if id(member) in seen:
@@ -133,7 +139,7 @@ def exception_chain(error: BaseException, handled: BaseException | None) -> Iter
 
 def root_cause(error: BaseException, handled: BaseException | None) -> BaseException:
     """Return the first exception of the chain, which the operating system or a hook raised."""
-    seen = {id(error), id(handled)}
+    seen = {id(error)} | _ids(handled)
     while True:
         earlier = next(iter(_members(error)), error.__cause__ or error.__context__)
         if earlier is None or id(earlier) in seen:
@@ -147,14 +153,23 @@ def passes_user_code(error: BaseException) -> bool:
     return any(map(_is_user_code, _entries(error)))
 
 
-def is_raised_by_user_code(error: BaseException) -> bool:
-    """Return whether the last frame of the traceback belongs to neither a library nor us."""
+def interrupted_library(error: BaseException) -> bool:
+    """Return whether user code raised the error while a library ran, as a signal handler does."""
     entries = _entries(error)
-    return bool(entries) and _is_user_code(entries[-1])
+    return bool(entries) and _may_hold_request(entries[0]) and _is_user_code(entries[-1])
 
 
 def _is_user_code(entry: TracebackType) -> bool:
     return not _may_hold_request(entry) and _module(entry).partition(".")[0] != __package__
+
+
+def _ids(handled: BaseException | None) -> set[int]:
+    """Return the ids of the handled exception and of those that were being handled before it."""
+    found = set[int]()
+    while handled is not None and id(handled) not in found:
+        found.add(id(handled))
+        handled = handled.__context__
+    return found
 
 
 def _members(error: BaseException) -> tuple[BaseException, ...]:

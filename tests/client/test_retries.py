@@ -311,18 +311,30 @@ def test_connection_error_has_a_reason_and_a_cause(update: Any) -> None:
     assert wire.url in str(refused.value)
 
 
-def test_transport_of_the_caller_may_translate_system_errors(update: Any) -> None:
+@pytest.mark.parametrize(
+    ("cause", "kind", "maybe_applied"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "lost"), httpx.ConnectError, False),
+        (TimeoutError("lost"), httpx.ReadTimeout, True),
+    ],
+)
+def test_transport_of_the_caller_may_translate_system_errors(
+    update: Any,
+    cause: OSError,
+    kind: type[httpx.RequestError],
+    maybe_applied: bool,  # noqa: FBT001
+) -> None:
     """A connection error of httpx stays one, even if the caller's code raised its cause."""
 
     def handle(_: httpx.Request) -> httpx.Response:
         try:
-            raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+            raise cause
         except OSError as error:
-            raise httpx.ConnectError(str(error)) from error
+            raise kind(str(error)) from error
 
-    with pytest.raises(errors.ApiConnectionError, match="refused") as caught:
+    with pytest.raises(errors.ApiConnectionError, match="lost") as caught:
         update(httpx.MockTransport(handle), max_retries=0)
-    assert caught.value.maybe_applied is False
+    assert caught.value.maybe_applied is maybe_applied
 
 
 def test_exception_that_the_caller_handles_is_left_alone(update: Any) -> None:
@@ -340,6 +352,29 @@ def test_exception_that_the_caller_handles_is_left_alone(update: Any) -> None:
     handled = caught.value.__context__
     assert isinstance(handled, FileNotFoundError)
     assert "pathlib" in traceback.extract_tb(handled.__traceback__)[-1].filename
+
+
+def test_earlier_handled_exceptions_are_left_alone() -> None:
+    """An error does not mention an exception that was being handled before the last one."""
+
+    async def update_after_another_error() -> None:
+        client = AsyncFlashbackClient(TOKEN, base_url=wire.url)
+        try:
+            int("not a number")
+        except ValueError:
+            await client.with_options(max_retries=0).update_ai_llm(ID)
+
+    def read_or_update() -> None:
+        try:
+            Path("/nonexistent/cache").read_text("utf-8")
+        except OSError:
+            asyncio.run(update_after_another_error())
+
+    with serving(hangs_up) as wire:
+        pass  # so that its port refuses connections
+    with pytest.raises(errors.ApiConnectionError) as caught:
+        read_or_update()
+    assert "No such file" not in str(caught.value)
 
 
 def test_exception_of_a_signal_handler_propagates() -> None:

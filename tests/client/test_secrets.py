@@ -7,6 +7,7 @@ import html
 import json
 import logging
 import pickle
+import re
 import traceback
 import urllib.parse
 from typing import TYPE_CHECKING, Any
@@ -112,13 +113,20 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "php": lambda text: json.dumps(text, ensure_ascii=False).replace("/", "\\/"),
     "html": html.escape,
     "decimal html": lambda text: "".join(f"&#{ord(char)};" for char in text),
-    "escaped json": lambda text: "".join(f"\\u{ord(char):04X}" for char in text),
+    "escaped json": lambda text: re.sub(
+        "....", r"\\u\g<0>", text.encode("utf-16-be").hex().upper()
+    ),
     "form": urllib.parse.quote_plus,
     "url": urllib.parse.quote,
     "segment": lambda text: urllib.parse.quote(text, safe=""),
     "lower-case url": lambda text: urllib.parse.quote(text, safe="").lower(),
     "python": repr,
     "bytes": lambda text: repr(text.encode())[2:-1],
+    "upper-case json": lambda text: re.sub(
+        r"\\u....", lambda escape: "\\u" + escape[0][2:].upper(), json.dumps(text)
+    ),
+    "json in json": lambda text: json.dumps(json.dumps(text)).replace("+", "\\u002B"),
+    "url in url": lambda text: urllib.parse.quote(urllib.parse.quote(text, safe="")),
 }
 
 
@@ -127,7 +135,7 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 def test_echoed_credentials_are_redacted(update: Any, status: int, encoding: str) -> None:
     """Errors do not contain a credential that the service echoes, in any common encoding."""
     encode = ENCODINGS[encoding]
-    secret = "s/cr&t 'ü\" <+"
+    secret = "s/cr&t 'ü\" <+\n\U0001f600z"
     echo = f"{encode(secret)} and {TOKEN}".encode()
     service = Service(httpx.Response(status, content=echo, headers=[(b"X-Echo", echo)]))
     with pytest.raises(FlashbackError) as caught:
