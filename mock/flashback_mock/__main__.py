@@ -13,6 +13,7 @@ import secrets
 import socket
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 
 try:
@@ -60,6 +61,8 @@ def _open_standard_streams() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    if isinstance(sys.stdout, TextIOWrapper):  # its encoding may lack a character of a name
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -229,5 +229,5 @@ class Response(Generic[P]):
 
 
 def printable(text: str) -> str:
-    """Return at most 500 characters, with spaces for line breaks and control characters."""
+    """Return the first 500 characters, with each line break or control character made a space."""
     return "".join(char if char.isprintable() else " " for char in text[:500])

@@ -276,7 +276,7 @@ def pool_options(route: Route) -> dict[str, Any]:
 
 
 def tls_context() -> ssl.SSLContext:
-    """Return the TLS context of all pools. It is renewed when a CA file changes.
+    """Return the TLS context that all pools share; it is rebuilt when a CA file changes.
 
     Raise ArgumentError if SSL_CERT_FILE or SSL_CERT_DIR cannot be used, and OSError if no file
     descriptor is free.

@@ -19,7 +19,7 @@ from scripts.maintenance.bench_server import BARE, BODY, ID, serving
 CALLS_PER_ROUND = 100
 HTTPX = "httpx and attrs"
 CLIENT = "flashback_client"
-# The CPU time that flashback_client may take at most, as a multiple of that of httpx.
+# The most CPU time that flashback_client may take, as a multiple of httpx's.
 TARGETS = {"in process": 0.85, "loopback": 0.9, "import": 1.15}
 IMPORTS = {"python": "", HTTPX: "import httpx, attrs", CLIENT: "import flashback_client"}
 

@@ -1,4 +1,4 @@
-"""Start a server that scripts/bench measures; run as a module, serve a bare aiohttp app."""
+"""Start the servers that scripts/bench measures; as a module, this serves a bare aiohttp app."""
 
 from __future__ import annotations
 

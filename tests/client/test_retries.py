@@ -324,7 +324,7 @@ def test_transport_of_the_caller_may_translate_system_errors(
     kind: type[httpx.RequestError],
     maybe_applied: bool,  # noqa: FBT001
 ) -> None:
-    """A connection error of httpx stays one, even if the caller's code raised its cause."""
+    """An httpx error becomes an ApiConnectionError even if the caller's code raised its cause."""
 
     def handle(_: httpx.Request) -> httpx.Response:
         try:

@@ -1,4 +1,4 @@
-"""Edits of contracts, as pairs.yaml describes them."""
+"""Apply the edits to contracts that pairs.yaml describes."""
 
 from __future__ import annotations
 

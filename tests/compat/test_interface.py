@@ -108,7 +108,7 @@ def test_edit_means_this_to_python_callers(  # noqa: PLR0913, PLR0917 # columns 
 def test_a_contract_without_a_client_is_undecided(
     client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The generator's error is the reason; if there was no client before, nothing breaks."""
+    """The verdict's reason is the generator's error; without an old client, nothing breaks."""
     refused = [{"at": BODY, "set": {"text/plain": {"schema": {"type": "string"}}}}]
     load = python_interface.load_client
 

@@ -25,7 +25,7 @@ def test_correct_backend_breaks_none(name: str) -> None:
 
 
 def test_every_promise_has_a_fault_of_its_own() -> None:
-    """Every promise has a fault that no other promise is expected to find."""
+    """Every promise has a fault that is expected to break that promise only."""
     named = selected([fault.promises for fault in FAULTS.values()])
     [every] = selected([""])
     assert {*every} - {promises[0] for promises in named if len(promises) == 1} == set()

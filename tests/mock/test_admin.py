@@ -146,21 +146,24 @@ def test_state_can_be_changed_and_compared(admin: httpx.Client, mock: Mock) -> N
 
 
 REFUSED: list[tuple[str, object, int, str]] = [
-    ("requests/wait", {"secret": "x"}, 400, "expected fields from method, request_id"),
-    ("requests/wait", {"self": 1, "mock": 1}, 400, "expected fields from method, request_id"),
+    ("requests/wait", {"secret": "x"}, 400, "expected fields from count, timeout, method"),
+    ("requests/wait", {"self": 1, "mock": 1}, 400, "expected fields from count, timeout, method"),
     ("requests/wait", {"status": "200"}, 400, "status: must be of type int"),
     ("requests/wait", {"fields": "name"}, 400, "fields: must be of type list"),
-    ("requests/wait", [], 400, "expected a JSON object"),
+    ("requests/wait", [], 400, "body: must be a JSON object"),
     ("requests/wait", b"{", 400, "body: is not JSON at line 1"),
     ("requests/wait", b'{"status": 1, "status": 2}', 400, "body: has the same key twice"),
     ("requests/wait", b" " * (1 << 19), 413, "body: must be at most 262144 bytes"),
-    ("requests/wait", {"timeout": 60_001}, 400, "timeout: must be at most 60000 milliseconds"),
+    ("requests/wait", {"timeout": 60_001}, 400, "timeout: must be from 0 to 60000 milliseconds"),
+    ("requests/wait", {"timeout": -(10**400)}, 400, "timeout: must be from 0 to 60000"),
     ("settings", {"delay": 1}, 400, "expected fields from fixedDelay, answerNext"),
     ("settings", {"fixedDelay": "1"}, 400, "fixedDelay: must be of type float"),
     ("settings", {"fixedDelay": -1}, 400, "fixedDelay: must be at least 0, and at most one hour"),
-    ("settings", {"answerNext": 500}, 400, "expected a JSON object"),
+    ("settings", {"answerNext": 500}, 400, "answerNext: must be a JSON object"),
+    ("settings", {"fixedDelay": -(10**400)}, 400, "fixedDelay: must be at least 0"),
+    ("settings", {"fixed_delay": 1}, 400, "names of fields are in camelCase"),
     ("settings", {"answerNext": []}, 400, "nothing planned"),
-    ("settings", {"answerNext": [5]}, 400, "expected a JSON object"),
+    ("settings", {"answerNext": [5]}, 400, "answerNext: must be a JSON object"),
     ("settings", {"answerNext": {"code": 1}}, 400, "times, afterUpdate, id, got another"),
     ("settings", {"answerNext": {"afterUpdate": 1}}, 400, "afterUpdate: must be of type bool"),
     (
@@ -171,15 +174,17 @@ REFUSED: list[tuple[str, object, int, str]] = [
     ),
     ("settings", {"answerNext": {"times": True, "status": 500}}, 400, "times: must be of type int"),
     ("settings", {"fixedDelay": 9, "answerNext": [{"status": 500}, {"status": 1}]}, 400, "status"),
-    ("configurations", {"nme": "x"}, 400, "expected fields from name, aiType"),
+    ("configurations", {"nme": "x"}, 400, "expected fields from workspace, id, name, aiType"),
+    ("configurations", {"ai_type": "AWS", "aiType": "AWS"}, 400, "aiType: is given twice"),
     ("configurations", {"name": 1}, 400, "name: must be of type str"),
     ("configurations/unknown/reveals", {"key": "x"}, 404, "id: no configuration has it"),
-    ("configurations/{main}/reveals", {"id": "x"}, 400, "expected id, credentials"),
+    ("configurations/{main}/reveals", {"id": "x"}, 400, "expected only id, credentials"),
     ("configurations/{main}/reveals", {}, 400, "expected credentials (key, secret)"),
-    ("members", {"access": "WRITE"}, 400, "expected user, workspace, access, token"),
+    ("members", {"access": "WRITE"}, 400, "user: is missing"),
     ("members", {"user": "x", "workspace": None}, 400, "workspace: must be of type str"),
     ("tokens/revoke", {"token": "never-known"}, 400, "token: is unknown"),
-    ("tokens/expire", b"", 400, "expected token"),
+    ("tokens/expire", b"", 400, "token: is missing"),
+    ("tokens/expire", {"token": "x", "user": "x"}, 400, "expected only token"),
     ("tokens/expire", {"token": "€"}, 400, "an argument has characters that cannot"),
     ("requests/wait", {"count": 0}, 400, "count: must be at least 1"),
     ("reset", {"x": 1}, 400, "expected no fields"),
@@ -329,6 +334,7 @@ def test_admin_token_admits_programs_and_browsers(tmp_path: Path) -> None:
         assert ADMIN_TOKEN not in banner
         opened = client.get(link, headers=BROWSER)
         assert opened.headers["Location"] == "/__admin/docs"
+        assert opened.headers["Cache-Control"] == "no-store"
         assert "HttpOnly; SameSite=Lax" in opened.headers["Set-Cookie"]
         cookie = opened.headers["Set-Cookie"].partition(";")[0]
         client.cookies.clear()

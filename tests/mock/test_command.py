@@ -66,7 +66,7 @@ def test_printed_curl_line_works_when_pasted(root: Path, document: dict[str, Any
 
 
 def test_sample_of_the_services_docs_works(curl: str, mock: Mock) -> None:
-    """The curl sample in the service's docs, with its body as --data, gets their response."""
+    """The curl sample from the service's docs, sent with --data, gets the response shown there."""
     body = """{
       "name": "Updated OpenAI Config",
       "aiType": "OPENAI",

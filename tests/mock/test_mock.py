@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -140,6 +141,18 @@ def test_wait_for_lists_requests_received_instead(mock: Mock) -> None:
     assert "PUT 400 as owner: body: has an unknown field" in message
 
 
+def test_wait_for_does_not_count_cleared_requests(mock: Mock) -> None:
+    """A request that was cleared from the log does not count for a call that is waiting."""
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(mock.wait_for, 2, timeout=0.5)
+        time.sleep(0.1)
+        put(mock.base_url, mock.ids["main"], {})
+        mock.clear_requests()
+        put(mock.base_url, mock.ids["main"], {})
+        with pytest.raises(TimeoutError, match="got 1"):
+            waiting.result()
+
+
 def test_wait_ends_when_the_mock_stops() -> None:
     """`wait_for` says that the mock has stopped if it stops in the meantime."""
     raised: list[BaseException] = []
@@ -211,11 +224,11 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
     (lambda mock: mock.wait_for("1"), "count: must be of type int"),
     (lambda mock: mock.wait_for(timeout="1"), "timeout: must be of type float"),
     (lambda mock: mock.wait_for(status="200"), "status: must be of type int"),
-    (lambda mock: mock.wait_for(stat=200), "expected fields from method, request_id, status"),
+    (lambda mock: mock.wait_for(stat=200), "expected fields from count, timeout, method"),
     (lambda mock: mock.expire_token(None), "token: must be of type str"),
     (lambda mock: mock.revoke_token("never-known"), "token: is unknown"),
     (lambda mock: mock.add_member(5), "user: must be of type str"),
-    (lambda mock: mock.add_member(), "expected user, workspace, access, token"),
+    (lambda mock: mock.add_member(), "user: is missing"),
     (lambda mock: mock.set_access("owner", "ROOT"), "access: must be one of READ, WRITE, ADMIN"),
     (lambda mock: mock.configuration(None), "id: must be of type str"),
     (lambda mock: mock.configuration("unknown"), "id: no configuration has it; the fixtures' ids"),
@@ -231,7 +244,9 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
     (lambda mock: mock.add_configuration(id="x" * 256), "id: must have at most 255"),
     (lambda mock: mock.add_configuration(name="OpenAI in production"), TAKEN),
     (lambda mock: mock.add_configuration(id=mock.ids["foreign"]), TAKEN),
-    (lambda mock: mock.add_configuration(secrt="x"), "expected fields from name, aiType"),
+    (lambda mock: mock.add_configuration(secrt="x"), "expected fields from workspace, id, name"),
+    (lambda mock: mock.answer_next(429, status=500), "status: is given twice"),
+    (lambda mock: mock.answer_next(status=False), "status: must be of type int"),
 ]
 
 

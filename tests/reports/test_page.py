@@ -54,7 +54,7 @@ def show(context: BrowserContext, tmp_path: Path) -> Generator[Open]:
 @pytest.mark.parametrize("context", SCREENS, indirect=True, ids=str)
 @pytest.mark.parametrize("make", ALL.values(), ids=ALL)
 def test_page_is_accessible(show: Open, make: Callable[[], Verdict]) -> None:
-    """Axe finds no violation on a light desktop and on a dark phone, with everything expanded."""
+    """Axe finds no violation on a desktop in light mode or a phone in dark mode, all expanded."""
     page = show(make())
     page.evaluate("for (const item of document.querySelectorAll('details')) item.open = true")
     found = Axe().run(page, options={"resultTypes": ["violations"]})

@@ -39,7 +39,6 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     token. Code in the event loop awaits the result's `__wrapped__` instead.
     """
     own = signature(method)
-    names = list(own.parameters)[1:]
     annotations = _annotations(own)
 
     @wraps(method)
@@ -47,7 +46,7 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
         try:
             given = own.bind(mock, *args, **kwargs).arguments
         except TypeError:  # its message could quote a misplaced credential
-            raise ValueError(f"expected {', '.join(names) or 'no fields'}") from None
+            raise ValueError(_misuse(own, len(args), kwargs)) from None
         check_types({name: given[name] for name in annotations if name in given}, annotations)
         try:
             return await method(mock, *args, **kwargs)
@@ -71,6 +70,17 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     return update_wrapper(call, checked)
 
 
+def _misuse(own: Signature, count: int, named: Mapping[str, Any]) -> str:
+    """Return which argument is missing from a call with `count` positional and `named` ones."""
+    parameters = list(own.parameters.values())[1:]
+    for parameter in parameters[count:]:
+        is_required = parameter.default is Parameter.empty and parameter.kind not in VARIADIC
+        if is_required and parameter.name not in named:
+            return f"{parameter.name}: is missing"
+    names = ", ".join(parameter.name for parameter in parameters)
+    return f"expected only {names}" if names else "expected no fields"
+
+
 def _annotations(own: Signature) -> dict[str, Any]:
     """Return the annotations of the named arguments; a method checks its variadic ones."""
     annotations: dict[str, Any] = {}
@@ -80,15 +90,18 @@ def _annotations(own: Signature) -> dict[str, Any]:
     return annotations
 
 
-def check_types(given: Mapping[str, Any], annotations: Mapping[str, Any]) -> None:
+def check_types(
+    given: Mapping[str, Any], annotations: Mapping[str, Any], *other_names: str
+) -> None:
     """Raise `ValueError` for a name without an annotation, or a value of another type.
 
-    Callers over HTTP have no type checker.
+    Callers over HTTP have no type checker. Errors also list `other_names`, checked elsewhere.
     """
     for name, value in given.items():
         if name not in annotations:
             # The name is the caller's, and could be a misplaced credential.
-            raise ValueError(f"expected fields from {', '.join(annotations)}, got another one")
+            names = ", ".join([*other_names, *annotations])
+            raise ValueError(f"expected fields from {names}, got another one")
         kind = get_origin(annotations[name]) or annotations[name]
         is_misused_bool = isinstance(value, bool) and kind is not bool  # a bool is an int
         accepted = ACCEPTED.get(kind, (kind,))

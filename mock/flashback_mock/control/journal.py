@@ -60,6 +60,7 @@ class Journal:
         self._entries = deque[Entry](maxlen=MAX_ENTRIES)
         self._next = asyncio.Event()  # set when the next entry arrives
         self._total = 0  # number of entries since the start
+        self._clears = 0  # number of times that the log was cleared
 
     @property
     def entries(self) -> list[Entry]:
@@ -76,6 +77,7 @@ class Journal:
     def clear(self) -> None:
         """Remove all entries."""
         self._entries.clear()
+        self._clears += 1
 
     async def wait_for(
         self,
@@ -84,15 +86,20 @@ class Journal:
         criteria: Mapping[str, Any],
     ) -> list[Entry]:
         """Return the entries that match, once there are `count`; see `Mock.wait_for`."""
-        check_types(criteria, CRITERIA)
+        check_types(criteria, CRITERIA, "count", "timeout")
         check_seconds("timeout", timeout)
         if count < 1:
             raise ValueError("count: must be at least 1")
         found: list[Entry] = []
+        clears = self._clears
         known = self._total - len(self._entries)
         try:
             async with asyncio.timeout(timeout):
                 while True:
+                    if clears != self._clears:
+                        clears = self._clears
+                        known = self._total - len(self._entries)
+                        found = []
                     new = list(islice(reversed(self._entries), self._total - known))
                     known = self._total
                     found += [entry for entry in reversed(new) if _matches(entry, criteria)]

@@ -1,5 +1,6 @@
 """One mock as tests see it: from Python, and through `/__admin`."""
 
+import re
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from flashback_mock.contract import Contract
 from flashback_mock.fixtures import Configuration, Fixtures, Member, Token, is_bearer_token
 from flashback_mock.stores import LEVELS, Store, UnauthorizedError
+from flashback_mock.tracebacks import without_frames
 
 from .calls import check_seconds, check_types, control
 from .journal import Entry, Journal
@@ -15,6 +17,8 @@ from .plans import Plans, Step, plan_of
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
+
+CAPITAL = re.compile("[A-Z]")
 
 
 class Mock:
@@ -69,6 +73,7 @@ class Mock:
         check_seconds("delay", seconds)
         self.plans.delay = seconds
 
+    @without_frames
     def answer_next(self, status: int | None = None, /, **options: Unpack[Step]) -> None:
         """Plan the answer to the next request, or to the next `times` (only for `id`, if set).
 
@@ -79,7 +84,11 @@ class Mock:
         `delay` are planned, or `after_update` is true. Raise `ValueError` for a plan that is empty
         or contradicts itself.
         """
-        self.answer_sequence({**options, "status": status} if status else options)
+        if status is not None:
+            if "status" in options:
+                raise ValueError("status: is given twice")
+            options["status"] = status
+        self.answer_sequence(options)
 
     @control
     async def answer_sequence(self, *steps: Step) -> None:
@@ -167,7 +176,7 @@ class Mock:
         self, /, *, workspace: str = "", id: str = "", **fields: str
     ) -> str:
         """Add a configuration, by default to the first workspace; return its id."""
-        given = self._fields(fields)
+        given = self._fields(fields, "workspace", "id")
         id = id or str(uuid.uuid4())
         if error := self.contract.id_error(id) or self.contract.body_error(given):
             raise ValueError(error)
@@ -233,11 +242,14 @@ class Mock:
         member = Member(workspace or self.fixtures.first_workspace, user, access)
         await self.store.add(Fixtures(tokens=tokens, members=(member,)))
 
-    def _fields(self, given: Mapping[str, str]) -> dict[str, str]:
+    def _fields(self, given: Mapping[str, str], *other_names: str) -> dict[str, str]:
         """Return the fields by the contract's names; the Python client's are accepted too."""
-        names = {name.lower(): name for name in self.contract.fields}
+        names = {CAPITAL.sub(r"_\g<0>", name).lower(): name for name in self.contract.fields}
         fields: dict[str, str] = {}
-        for name, value in given.items():
-            fields[names.get(name.replace("_", "").lower(), name)] = value
-        check_types(fields, dict.fromkeys(self.contract.fields, str))
+        for given_name, value in given.items():
+            name = names.get(given_name, given_name)
+            if name in fields:
+                raise ValueError(f"{name}: is given twice")
+            fields[name] = value
+        check_types(fields, dict.fromkeys(self.contract.fields, str), *other_names)
         return fields

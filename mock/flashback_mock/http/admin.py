@@ -63,7 +63,8 @@ class Admin:
         self._guard = guard
         self._app = app
         app.add("GET", "/", self._root)
-        app.add("GET", f"{PREFIX}/login/{{session}}", self._login)
+        login = partial(self._call, self._login, is_guarded=False)
+        app.add("GET", f"{PREFIX}/login/{{session}}", login)
         for path in ("/docs", "/docs/{name}"):
             app.add("GET", PREFIX + path, partial(self._call, self._docs, is_page=True))
         handlers: list[tuple[str, str, AdminHandler]] = [
@@ -88,10 +89,16 @@ class Admin:
             app.add(method, PREFIX + path, partial(self._call, handler))
 
     async def _call(
-        self, handler: AdminHandler, request: Request, *raw: str, is_page: bool = False
+        self,
+        handler: AdminHandler,
+        request: Request,
+        *raw: str,
+        is_page: bool = False,
+        is_guarded: bool = True,
     ) -> Answer:
         try:
-            self._guard.check(request, is_page=is_page)
+            if is_guarded:
+                self._guard.check(request, is_page=is_page)
             content = await handler(request, *(unquote(parameter) for parameter in raw))
         except HttpError as error:
             content = error_answer(error.status, error.message, error.headers)
@@ -138,7 +145,7 @@ class Admin:
 
     async def _requests(self, request: Request) -> Json:
         last = parse_qs(request.query).get("last", [str(MAX_ENTRIES)])[0]
-        if not re.fullmatch("[1-9][0-9]{0,4}", last):
+        if not re.fullmatch("[1-9][0-9]{0,4}", last) or int(last) > MAX_ENTRIES:
             raise ValueError(f"last: must be a number from 1 to {MAX_ENTRIES}")
         entries = self._mock.requests
         return _log(entries[-int(last) :], len(entries))
@@ -151,8 +158,8 @@ class Admin:
         given = _arguments(_content(request))
         timeout = given.get("timeout", 0)
         check_types({"timeout": timeout}, {"timeout": float})
-        if timeout > MAX_WAIT_SECONDS:
-            raise ValueError(f"timeout: must be at most {MAX_WAIT_SECONDS * 1000} milliseconds")
+        if not 0 <= timeout <= MAX_WAIT_SECONDS:
+            raise ValueError(f"timeout: must be from 0 to {MAX_WAIT_SECONDS * 1000} milliseconds")
         entries: Any = await _awaited(Mock.wait_for)(self._mock, **given)
         return _log(entries, len(entries))
 
@@ -169,7 +176,7 @@ class Admin:
             steps = given["answer_next"]
             if not isinstance(steps, list):
                 steps = [steps]
-            plans = [_arguments(step) for step in steps]
+            plans = [_arguments(step, "answerNext") for step in steps]
             await _awaited(Mock.answer_sequence)(self._mock, *plans)
         self._mock.delay = delay
         return await self._settings(request)
@@ -224,19 +231,21 @@ def _awaited(control: Control) -> AdminHandler:
     return method
 
 
-def _arguments(content: object) -> Json:
+def _arguments(content: object, place: str = "body") -> Json:
     """Return the fields of a JSON object as Python arguments.
 
     Names change to those of Python, times from milliseconds to seconds.
     """
     if not isinstance(content, dict):
-        raise ValueError("expected a JSON object")
+        raise ValueError(f"{place}: must be a JSON object")
     arguments: Json = {}
     for key, value in cast("Json", content).items():
+        if key in NAMES.values():
+            raise ValueError(f"{place}: names of fields are in camelCase")
         name = NAMES.get(key, key)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if name in TIMES and is_number:
-            arguments[name] = min(value, MAX_MILLISECONDS) / 1000
+            arguments[name] = max(-1, min(value, MAX_MILLISECONDS)) / 1000
         else:
             arguments[name] = value
     return arguments

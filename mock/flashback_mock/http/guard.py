@@ -28,7 +28,7 @@ class Guard:
     def check(self, request: Request, *, is_page: bool) -> None:
         """Raise `HttpError` unless the request is admitted.
 
-        Pages of other origins may link to the mock's page: it cannot be framed, and opening it
+        Pages on other origins may link to the mock's page, as it cannot be framed and opening it
         changes nothing.
         """
         headers = request.headers

@@ -102,7 +102,7 @@ def _of_content(body: bytes) -> Iterator[Rule]:
 
 
 def _is_text(value: Any) -> bool:
-    """Return whether all strings in the value can be encoded."""
+    """Return whether every string in the value can be encoded as UTF-8."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -141,7 +141,7 @@ class _Parser:
         return value
 
     def _number(self, digits: str) -> float:
-        """Return the number, or another large one if Python cannot parse it."""
+        """Return the number, or 1e308 in its place if it is out of Python's range."""
         exponent = digits.lower().partition("e")[2].strip("+-")
         if len(digits) > LONGEST_NUMBER or len(exponent) > 3:
             self.oddities.append(_open("number", "a number that is too large"))

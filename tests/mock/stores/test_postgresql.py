@@ -133,7 +133,7 @@ def test_process_without_the_new_key_changes_nothing(place: Place, run: Run) -> 
 
 
 def test_crash_of_the_server_loses_nothing(place: Place, cluster: Cluster, run: Run) -> None:
-    """Answered updates survive a crash, even if the URL asks for asynchronous commits.
+    """Acknowledged updates survive a crash, even if the URL asks for asynchronous commits.
 
     While the server is down, updates get a 500 and the log says why; afterwards they get a 200.
     """
