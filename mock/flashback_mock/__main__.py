@@ -55,13 +55,13 @@ def main() -> int:
 
 
 def _open_standard_streams() -> None:
-    """Open closed standard streams on /dev/null, so that no connection gets their numbers."""
+    """Open closed standard streams on /dev/null, so that no connection reuses their descriptors."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    if isinstance(sys.stdout, TextIOWrapper):  # its encoding may lack a character of a name
+    if isinstance(sys.stdout, TextIOWrapper):  # its encoding may lack a character in a name
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
@@ -84,7 +84,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _print(text: str) -> None:
-    with suppress(OSError):  # nobody may read it any more
+    with suppress(OSError):  # the reader may be gone
         print(text, flush=True)
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from .control.mock import Mock
 from .http.guard import Guard
 
-MAX_LINES = 20  # of tokens, and of configurations: nobody may read the pipe
+MAX_LINES = 20  # of tokens, and of configurations: if nobody reads the pipe, it must not fill up
 KEYS = "It opens only with its master keys. In a container, store and keys each need a volume."
 EXISTED = (
     "It existed, and keeps its content until POST /__admin/reset replaces that with the fixtures."

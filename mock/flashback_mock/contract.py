@@ -97,7 +97,7 @@ class Contract:
         return message
 
     def id_error(self, value: str) -> str | None:
-        """Return which rule an id violates, without the id; None if it is valid."""
+        """Return the rule that an id violates, without quoting the id; None if it is valid."""
         error = next(self._id.iter_errors(value), None)
         return f"id: {rule(error)}" if error else None
 

@@ -154,11 +154,11 @@ class _Loader(yaml.BaseLoader):
 
 
 def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a mapping; raise `KeyError`, which names the mistake, for what a parser accepts."""
+    """Return a mapping; raise `KeyError` for a mistake that a parser would let through."""
     mapping: dict[str, Any] = {}
     for name, value in pairs:
         if value == "" and ":" in name:  # the rest of the name may be a credential
-            raise KeyError(f"{name.partition(':')[0]}: put a blank after the colon")
+            raise KeyError(f"{name.partition(':')[0]}: put a space after the colon")
         if name in mapping:
             raise KeyError(f"{name}: appears twice; remove one")
         mapping[name] = value
@@ -209,4 +209,4 @@ def _time(user: str, text: str | None) -> datetime | None:
     try:
         return datetime.fromisoformat(text) if text else None
     except ValueError:  # such as a leap second
-        raise ValueError(f"users.{user}.expires: is not a time that Python knows") from None
+        raise ValueError(f"users.{user}.expires: is not a time that Python can represent") from None

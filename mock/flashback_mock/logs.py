@@ -29,7 +29,7 @@ class StderrHandler(logging.Handler):
             self._poll.register(2, select.POLLOUT)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line, and before it the number of dropped lines, if any."""
+        """Write one line, preceded by the number of dropped lines, if any."""
         try:
             if self._dropped and self._write(f"{self._dropped} log lines dropped: not read"):
                 self._dropped = 0
@@ -54,11 +54,11 @@ def to_stderr(level: str, form: str) -> None:
     """Log to standard error, as "json" or "text", starting with `level`."""
     handler = StderrHandler(json_line if form == "json" else text_line)
     logging.basicConfig(handlers=[handler], level=level.upper())
-    logging.getLogger("asyncio").setLevel(logging.ERROR)  # hide its line about the selector
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # hide its line "Using selector: …"
 
 
 def text_line(record: logging.LogRecord) -> str:
-    """Return a line for people, with control characters escaped, which an id may contain."""
+    """Return a line for people; control characters, which an id may contain, are escaped."""
     entry: object = record.msg
     if isinstance(entry, Entry):
         about = f"id {entry.configuration or 'unknown'}, request {entry.request_id}"

@@ -45,7 +45,7 @@ async def attempt(
     except BaseException as raised:  # noqa: BLE001 - raised again below, or returned
         error = raised
     root = root_cause(error, running.handled)
-    # A signal handler may raise TimeoutError, which httpcore takes for its own timeout.
+    # A signal handler may raise TimeoutError, which httpcore mistakes for its own timeout.
     is_interrupted = isinstance(root, TimeoutError) and interrupted_library(root)
     cut_frames(error, running.handled)
     if _is_error_of_a_hook(error, running):

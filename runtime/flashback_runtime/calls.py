@@ -184,7 +184,7 @@ class Response(Generic[P]):
             self.problem = f"{type(error).__name__}: {error}"
 
     def raise_for_status(self) -> Self:
-        """Return this response if its status is a success; raise the status's error if not."""
+        """Return this response if its status is a success; raise the error for any other status."""
         call = self._running.call
         if self.status_code in call.successes:
             return self
@@ -229,5 +229,5 @@ class Response(Generic[P]):
 
 
 def printable(text: str) -> str:
-    """Return the first 500 characters, with each line break or control character made a space."""
+    """Return the first 500 characters, with line breaks and control characters made spaces."""
     return "".join(char if char.isprintable() else " " for char in text[:500])

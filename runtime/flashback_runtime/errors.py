@@ -102,7 +102,7 @@ class ResponseError(FlashbackError):
     body: bytes = b""
 
     def __init__(self, text: str = "", facts: object = None) -> None:
-        """Accept facts of JSON types only: the body is Latin-1 text, the headers are a dict."""
+        """Take the facts as JSON types: the body as Latin-1 text, the headers as a dict."""
         super().__init__(text, facts)
         self.headers = Headers(self.headers)
         body: object = self.body

@@ -45,7 +45,7 @@ def box(value: str | Secret | Unset) -> Secret | Unset: ...
 def box(value: str | Secret | Unset) -> Secret | Unset:
     """Return the value in a box; return UNSET and boxes unchanged.
 
-    Values of a wrong type are boxed too, since they may contain a credential.
+    Values of the wrong type are boxed too, since they may contain a credential.
     """
     return value if isinstance(value, (Secret, Unset)) else Secret(plain(value))
 

@@ -103,7 +103,7 @@ def _attempt_limit(running: RunningCall) -> float:
 def _may_be_applied(call: Call[Any, Any], outcome: Outcome) -> bool:
     """Return whether the service may have applied the update without saying so.
 
-    Documented statuses say so. No 3xx or 4xx, documented or not, applies an update.
+    A documented status says whether it did. No 3xx or 4xx, documented or not, applies an update.
     """
     if isinstance(outcome, Failure):
         return outcome.sent

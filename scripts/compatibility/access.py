@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scripts.compatibility.operations import Operation, Pair, Part
 
 ISSUERS = {"authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"}
-KIND = 4  # facts begin with what distinguishes schemes
+KIND = 4  # the first parts of a fact, which distinguish schemes
 MOST = 200  # URLs of one server
 DEFAULT_PORT = re.compile(r"^(https://[^/]*):443(?=/|$)|^(http://[^/]*):80(?=/|$)")
 
@@ -118,7 +118,7 @@ def servers(operation: Operation) -> list[str]:
 
 
 def _normal_url(url: str) -> str:
-    """Return the URL with scheme and host in lower case, without default port and last slash."""
+    """Return the URL with scheme and host in lower case, without default port or trailing slash."""
     scheme, separator, rest = url.partition("://")
     if separator:
         host, slash, path = rest.partition("/")
@@ -143,7 +143,7 @@ def _address(operation: Operation, server: str) -> str:
 
 
 def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
-    """Check that every URL of the operation is still an address of any operation."""
+    """Check that every URL of the operation is still an address of some operation."""
     old = servers(pair.base)
     new = servers(pair.head)
     holders = (pair.base.raw, pair.base.item, pair.head.raw, pair.head.item)

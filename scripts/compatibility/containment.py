@@ -99,7 +99,7 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
 
 
 def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
-    """Return a schema of values, such as `values`, whose text the schema accepts."""
+    """Return a schema of the values whose text `schema` accepts; `values` are candidates."""
     is_valid = validator(schema).is_valid
     accepted = [value for value in values if any(map(is_valid, readings(location, value)))]
     options: list[Schema] = [schema]

@@ -44,8 +44,8 @@ MANY = 1_000  # candidates for these values
 SOME = 50  # candidates for the values of a part that did not change
 LONGEST = 300_000  # characters or items
 DIGITS = 18  # of a number: its text may be too long
-PATTERN = 1_500  # finding strings that match a pattern takes as long as this many candidates
-LETTERS = 1_000  # this many letters take as long as one candidate
+PATTERN = 1_500  # cost of finding matches of a pattern, in candidates
+LETTERS = 1_000  # letters that cost as much as one candidate
 
 
 class Edges:
@@ -269,7 +269,7 @@ def _stated(schema: Any, keyword: str) -> list[str]:
 
 @lru_cache(maxsize=256)
 def matching(pattern: str) -> list[str]:
-    """Return a few strings that match, the same in every run; none if Python cannot read it."""
+    """Return a few matches, the same in every run; none if Python cannot read the pattern."""
     from hypothesis import HealthCheck, Phase, given, settings  # noqa: PLC0415 # slow to import
     from hypothesis import strategies as st  # noqa: PLC0415
 

@@ -100,7 +100,7 @@ def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Findin
 
 
 def _described(breakage: griffe.Breakage) -> str:
-    """Return a breakage in one line, without paths of objects."""
+    """Return a breakage on one line, without object paths."""
     values = (breakage.old_value, breakage.new_value)
     names = [str(getattr(value, "name", value)) for value in values if value is not None]
     return f"{breakage.kind.value} ({' → '.join(names)})"

@@ -176,6 +176,6 @@ def _code(text: str) -> str:
 
 
 def _fence(text: str, shortest: int) -> str:
-    """Return more backquotes than any run of them in the text."""
+    """Return a run of backquotes that is longer than any in the text."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     return "`" * max(shortest, longest + 1)

@@ -114,7 +114,7 @@ def _others(items: list[Any], known: list[Any]) -> list[int]:
 
 
 def shortened(parts: list[str], most: int, separator: str) -> str:
-    """Return the first parts in one line, and the number of the others."""
+    """Return the first parts on one line, and how many more there are."""
     more = [f"and {len(parts) - most} more"] if len(parts) > most else []
     return separator.join([*parts[:most], *more])
 

@@ -36,7 +36,7 @@ class Cluster:
         self._programs = programs
         self.folder = folder
         self._schemas = 0
-        # initdb refuses root, so root runs it as the user of the package.
+        # initdb refuses to run as root, so root runs it as the package's user, postgres.
         postgres: Any = {"user": "postgres", "group": "postgres", "extra_groups": ()}
         self._as = {} if os.getuid() else postgres
         self.give(folder)

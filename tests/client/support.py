@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import pickle
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ ID = "550e8400-e29b-41d4-a716-446655440000"
 URL = f"https://backend.flashback.tech/ai/llm/{ID}"
 CONTRACT: Any = yaml.safe_load((Path(__file__).parents[2] / "openapi.yaml").read_text("utf-8"))
 OPERATION = CONTRACT["paths"]["/ai/llm/{id}"]["put"]
-FIELDS = ("name", "ai_type", "endpoint", "key", "secret")
+FIELDS = inspect.signature(FlashbackClient.update_ai_llm).parameters.keys() - {"self", "id"}
 UPDATED: dict[str, object] = {"success": True, "aiLlmId": ID, "message": "updated"}
 
 

@@ -163,7 +163,7 @@ FAILURES: dict[str, tuple[Behaviour, dict[str, Any]]] = {
 @pytest.mark.parametrize("failing", [failing_blocking, failing_async])
 @pytest.mark.parametrize("failure", FAILURES)
 def test_report_contains_no_credential(failing: Callable[..., BaseException], failure: str) -> None:
-    """A report of each reporter shows where the call failed, but no credential."""
+    """The report from each reporter shows where the call failed, but no credential."""
     behave, options = FAILURES[failure]
     with serving(behave) as wire:
         error = failing(wire.url, max_retries=0, **options)

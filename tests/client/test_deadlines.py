@@ -96,7 +96,7 @@ def test_deadline_covers_retries(update: Any) -> None:
 
 
 def test_hung_backend_leaves_time_for_a_retry(update: Any) -> None:
-    """The first attempt times out after half of the time, so that the second one can succeed."""
+    """The first attempt times out after half the time, so that the second one can succeed."""
     behaviour = in_turn(waits_for_close, says(answer(200, UPDATED)))
     with serving(behaviour) as wire:
         started = time.monotonic()

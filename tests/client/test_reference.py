@@ -28,7 +28,7 @@ def test_example_runs(number: int, mock: Mock) -> None:
 
 
 def judge_rotate(rotate: object, mock: Mock) -> None:
-    """Call the example of the errors with each kind of failure."""
+    """Run the error-handling example with each kind of failure."""
     from flashback_client import FlashbackClient
 
     assert callable(rotate)

@@ -207,7 +207,7 @@ def test_error_of_a_token_renewal_mentions_the_earlier_attempts(waits: list[floa
 
 
 def test_error_of_a_token_function_propagates_unchanged() -> None:
-    """Even an httpx error of a token function is not taken for a failed attempt."""
+    """Even an httpx error from a token function is not mistaken for a failed attempt."""
 
     def token() -> str:
         raise httpx.ConnectError("the identity provider is down")
@@ -266,7 +266,7 @@ def audit_refused(_: httpx.Response) -> None:
 
 @pytest.mark.parametrize("hook", [audit_not_found, audit_refused])
 def test_error_of_a_request_of_a_hook_propagates_unchanged(hook: Callable[..., None]) -> None:
-    """It is not taken for an error of the call, which is not repeated."""
+    """It is not mistaken for an error of the call, and the call is not repeated."""
 
     async def async_hook(response: httpx.Response) -> None:
         hook(response)

@@ -74,7 +74,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run the tests of the whole run last; with `--again`, keep only the tests that failed."""
+    """Run the tests that judge the whole run last; with `--again`, keep only those that failed."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
     follower = config.stash.get(FOLLOWER, None)
     if follower and follower.run.again:

@@ -115,7 +115,7 @@ def test_unusable_options_are_refused(
 def test_run_that_cannot_start_has_no_verdict(
     command: Contract, options: list[str], token: str, cure: str
 ) -> None:
-    """An option that pytest or the contract tests refuse exits with 2 as well."""
+    """A run that pytest or the contract tests refuse to start also exits with 2."""
     done = command("--backend-url", "http://127.0.0.1:1", *options, FLASHBACK_TOKEN=token)
     assert done.status == 2
     assert cure in done.output

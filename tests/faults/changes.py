@@ -16,7 +16,7 @@ class NamedChange(Change):
     """A named change, and the promises of which it must break at least one."""
 
     name: str = ""
-    promises: str = ""  # an expression for -k; if it selects one promise, this shows its need
+    promises: str = ""  # an expression for -k; if it selects one promise, the fault proves its need
 
 
 class Changes(dict[str, NamedChange]):
@@ -53,7 +53,7 @@ class Changes(dict[str, NamedChange]):
             self.add(name, promises, after=change_some)
 
     def where(self, promises: str, change: Before, /, **conditions: Condition) -> None:
-        """Make the same change of each request for which the condition holds."""
+        """Make the same change to each request for which the condition holds."""
         for name, condition in conditions.items():
 
             def change_some(request: Request, condition: Condition = condition) -> object:

@@ -20,7 +20,7 @@ BROKEN_CLAUSES = {
 
 @pytest.mark.parametrize("name", SEVERAL_FAULTS)
 def test_fault_is_one_finding(name: str) -> None:
-    """Each fault breaks its own clause in two findings at most, and no other clause."""
+    """Each fault breaks only its own clause, in at most two findings."""
     judgement = judge(SEVERAL_FAULTS[name], "--max-examples", "5")
     found = Counter((finding["clause"]["id"], finding["source"]) for finding in judgement.findings)
     assert {*found} == {BROKEN_CLAUSES[fault] for fault in name.split("-")}, judgement.output

@@ -87,7 +87,7 @@ def test_sample_of_the_services_docs_works(curl: str, mock: Mock) -> None:
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_banner_and_clean_end(tmp_path: Path, stop: signal.Signals) -> None:
-    """The banner shows tokens, ids, page and advice on keys; a signal ends with status 0."""
+    """The banner shows tokens, ids, page and advice on keys; a signal ends it with status 0."""
     store = ["--store", str(tmp_path / "store"), "--keys", str(tmp_path / "keys" / "file")]
     with command("--log-level", "warning", *store) as (process, banner, url):
         for shown in (
@@ -205,7 +205,7 @@ def test_another_contract_is_served(root: Path, tmp_path: Path) -> None:
 
 
 def test_long_banner_is_shortened() -> None:
-    """The banner fits into a pipe that nobody reads: it lists 20 tokens and configurations."""
+    """The banner fits into a pipe that nobody reads: it lists at most 20 of each kind."""
     tokens = tuple(Token(f"token-{number}", f"user {number}") for number in range(25))
     mock = Mock(Contract(), Fixtures(tokens), MemoryStore(()))
     shown = banner.text(mock, None, is_new=True, is_local=True)
@@ -216,7 +216,7 @@ def test_long_banner_is_shortened() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
 def test_full_disk_gets_no_traceback() -> None:
-    """If standard output cannot be written, nothing but an exit status is lost."""
+    """If standard output cannot be written, the command prints no traceback."""
     line = [sys.executable, "-m", "flashback_mock", "--print-fixtures"]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, check=False)

@@ -50,7 +50,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("members: { stranger: ADMIN }", "members:", "globex.members: must be of type object"),
     ("workspaces:", "workspace:", "workspace: is unknown here; expected one of $schema, users"),
     (f"key: {KEY}", f"secret: {CANARY}", "secret: appears twice; remove one"),
-    ("token: owner-token", f"token:{CANARY}", "token: put a blank after the colon"),
+    ("token: owner-token", f"token:{CANARY}", "token: put a space after the colon"),
     ("token: owner-token", f"'token:{CANARY}': a", "users.owner.token: is unknown here; expected"),
     (SECRET, f"*{CANARY}", "found undefined alias …; put such a value in quotes"),
     (SECRET, f"@{CANARY}", "found character … that cannot start any token; put such a value"),

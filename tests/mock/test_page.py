@@ -47,7 +47,7 @@ expect.set_options(timeout=30_000)
 
 @pytest.fixture(scope="module")
 def mock(flashback_mock_factory: Callable[..., Mock]) -> Mock:
-    """Return one mock for all tests here."""
+    """Return one mock for all tests in this module."""
     return flashback_mock_factory()
 
 
@@ -97,7 +97,7 @@ def answer(page: Page) -> Locator:
 
 
 def examples(page: Page, number: int) -> Locator:
-    """Return the choice of an id (0) or a body (1)."""
+    """Return the selector of an example id (0) or an example body (1)."""
     return page.get_by_label("Examples").nth(number)
 
 
@@ -156,7 +156,7 @@ def test_answers_are_planned_on_the_page(page: Page, mock: Mock) -> None:
 
 
 def test_log_is_live_and_reset_clears_it(page: Page, mock: Mock) -> None:
-    """Requests of others appear with the reason of a refusal; a click resets the mock."""
+    """Requests from others appear with the reason for a refusal; a click resets the mock."""
     put(mock.base_url, mock.ids["main"], {"nme": "x"})
     entry = page.locator("#requests li").first
     expect(entry).to_contain_text("400 PUT as owner")
@@ -200,7 +200,7 @@ def test_any_token_can_be_given(page: Page) -> None:
 
 
 def test_keyboard_is_enough_also_after_a_reload(page: Page, mock: Mock) -> None:
-    """The update is sent by keyboard, with the focus visible; a reload keeps the user."""
+    """An update can be sent by keyboard, with visible focus; a reload keeps the selected user."""
     role(page).select_option(mock.tokens["reader"])
     page.reload()
     expect(page.get_by_role("button", name="Execute")).to_be_visible()
@@ -273,7 +273,7 @@ def test_recursive_schema_is_shown(
 
 
 def test_files_are_locked_down(mock: Mock, document: dict[str, Any]) -> None:
-    """Every file has the policy and its exact type, and is revalidated by its tag."""
+    """Every file has the policy and its exact type, and is revalidated by its ETag."""
     with httpx.Client(base_url=mock.base_url + PATH, trust_env=False) as client:
         for path, media_type in FILES.items():
             url = mock.base_url + PATH + path

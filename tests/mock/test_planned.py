@@ -180,7 +180,7 @@ def test_plans_can_be_cleared(http: httpx.Client, mock: Mock) -> None:
 
 
 def test_delayed_request_is_stored_and_logged_at_once(mock: Mock) -> None:
-    """A delay concerns only the response; the logged duration excludes it."""
+    """A delay affects only the response; the logged duration excludes it."""
     mock.answer_next(delay=0.6)
     with FlashbackClient(timeout=0.2, max_retries=0) as hurried:
         with pytest.raises(errors.ApiTimeoutError):

@@ -120,7 +120,7 @@ def test_id(flashback_mock):
 
 
 def test_no_failure_shows_a_secret(pytester: pytest.Pytester) -> None:
-    """With --showlocals, no failure shows the credential that a method got."""
+    """With --showlocals, no failure shows a credential that was passed to a method."""
     pytester.makepyfile(IMPORTS + FAILURES)
     result = pytester.runpytest_inprocess(PLUGIN, "--showlocals")
     result.assert_outcomes(failed=9)

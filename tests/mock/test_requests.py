@@ -110,7 +110,7 @@ def unfinished_body() -> Iterator[bytes]:
 def test_oversized_body_is_refused_early(
     http: httpx.Client, mock: Mock, token: str, status: int
 ) -> None:
-    """A body over the limit gets a response before its end, with or without a declared length."""
+    """A body over the limit gets a response before it ends, with or without a declared length."""
     headers = {**JSON, "Authorization": f"Bearer {mock.tokens.get(token, token)}"}
     for content in (b"x" * (mock.contract.max_body_bytes + 1), unfinished_body()):
         answer = http.put(mock.ids["main"], content=content, headers=headers)
@@ -243,7 +243,7 @@ def test_failing_store_changes_nothing(
 
 
 def test_time_in_the_log_is_when_the_request_arrived(mock: Mock) -> None:
-    """The time of an entry is before the body arrives."""
+    """The time of an entry is taken before the body arrives."""
     with connected(mock) as wire:
         wire.sendall(head(mock, "Content-Length: 2", "Connection: close"))
         time.sleep(0.2)

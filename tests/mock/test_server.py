@@ -134,7 +134,7 @@ UNPARSABLE = {
 
 @pytest.mark.parametrize("content", UNPARSABLE.values(), ids=UNPARSABLE)
 def test_unparsable_request_gets_a_400_in_json(mock: Mock, content: bytes) -> None:
-    """A request that is not HTTP/1.1 gets a 400 in JSON that does not echo it, and is logged."""
+    """A request that is not HTTP/1.1 is logged, and gets a JSON 400 that does not echo it."""
     with connected(mock) as wire:
         wire.sendall(update(mock))
         assert wire.recv(1 << 16).startswith(b"HTTP/1.1 200 ")

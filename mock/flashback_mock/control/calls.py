@@ -18,7 +18,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 AsyncMethod = Callable[Concatenate["Mock", P], Coroutine[Any, Any, T]]
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-ACCEPTED: dict[Any, tuple[type, ...]] = {  # for an annotation, if not only its own class
+ACCEPTED: dict[Any, tuple[type, ...]] = {  # by annotation, if it accepts more than its own class
     float: (float, int),
     tuple: (list, tuple),  # JSON has lists
     Mapping: (dict, Mapping),
@@ -71,7 +71,7 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
 
 
 def _misuse(own: Signature, count: int, named: Mapping[str, Any]) -> str:
-    """Return which argument is missing from a call with `count` positional and `named` ones."""
+    """Return what is wrong with a call with `count` positional and these `named` arguments."""
     parameters = list(own.parameters.values())[1:]
     for parameter in parameters[count:]:
         is_required = parameter.default is Parameter.empty and parameter.kind not in VARIADIC

@@ -116,7 +116,7 @@ class Journal:
             raise TimeoutError("\n".join([message, *received])) from None
 
     def history(self, id: str) -> list[str]:
-        """Return lines with the requests for a configuration, then with other requests."""
+        """Return lines that list the requests for a configuration, then the other requests."""
         entries = self.entries
         own = [entry for entry in entries if entry.configuration == id]
         others = [entry for entry in entries if entry.configuration != id]

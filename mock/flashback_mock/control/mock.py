@@ -127,7 +127,7 @@ class Mock:
 
     @control
     async def configuration(self, id: str) -> dict[str, Any]:
-        """Return the stored configuration; of a credential, only that it is set, and since when."""
+        """Return the stored configuration; for a credential, only that it is set and since when."""
         return await self.store.configuration(id)
 
     @control
@@ -243,7 +243,7 @@ class Mock:
         await self.store.add(Fixtures(tokens=tokens, members=(member,)))
 
     def _fields(self, given: Mapping[str, str], *other_names: str) -> dict[str, str]:
-        """Return the fields by the contract's names; the Python client's are accepted too."""
+        """Return the fields under the contract's names; accept the Python client's names, too."""
         names = {CAPITAL.sub(r"_\g<0>", name).lower(): name for name in self.contract.fields}
         fields: dict[str, str] = {}
         for given_name, value in given.items():

@@ -34,7 +34,7 @@ class KeyFile:
             raise StoreError(f"no home directory for the master keys; set ${KEYS_FILE}") from None
 
     def discard(self) -> None:
-        """Delete the key file if it is new, because the store was not created."""
+        """Delete the key file if it is new: its store could not be created."""
         if self._created:
             self._created.unlink()
 

@@ -52,7 +52,7 @@ CONFIGURATION = Table(
 )
 # A row for each field and size class that was ever used; one row per field is in use. SQLite leaves
 # copies of neighboring rows behind when a row is deleted or changes its size. Therefore rows of
-# a SQLite store are only added, or overwritten by as many bytes.
+# a SQLite store are only added, or overwritten with the same number of bytes.
 CREDENTIAL = Table(
     "flashback_mock_credential",
     METADATA,

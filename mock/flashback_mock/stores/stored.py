@@ -43,7 +43,7 @@ class Stored:
         return Stored(self.vault, self.workspace, self.id, plain, credentials)
 
     def describe(self) -> dict[str, Any]:
-        """Return the fields; of a credential, only that it is set and when it last changed."""
+        """Return the fields; for a credential, only that it is set and when it last changed."""
         described: dict[str, Any] = {"workspace": self.workspace, "name": None, **self.plain}
         for name, credential in self.credentials.items():
             described[name] = {"set": True, "changedAt": credential.changed}

@@ -28,7 +28,7 @@ from flashback_mock import logs
 from flashback_mock.stores import Store, store_at
 from tests.mock.stores.places import CONTRACT, OWNER, Place
 
-STEPS = ("do_execute", "do_commit", "write", "fsync")  # SQLAlchemy's, and those of a file
+STEPS = ("do_execute", "do_commit", "write", "fsync")  # methods of SQLAlchemy and of files
 # One process imports these modules and forks the others, which therefore start quickly.
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([__name__, "flashback_mock.serving", "anyio.from_thread", "uvloop"])
@@ -47,7 +47,7 @@ def serve(place: Place, url: Connection) -> None:
 
 
 def rotate(place: Place, steps: int) -> None:
-    """Rotate the keys of the store, but kill this process after so many steps.
+    """Rotate the keys of the store, but kill this process after this many steps.
 
     A step is a statement, a commit, or a write to the key file.
     """

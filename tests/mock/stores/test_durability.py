@@ -34,7 +34,7 @@ def test_killed_store_has_every_answered_update(place: Place, run: Run) -> None:
 
 @pytest.mark.parametrize("place", ["file", "postgresql"], indirect=True)
 def test_killed_rotation_leaves_usable_keys(place: Place, run: Run) -> None:
-    """A store opens wherever a rotation is killed; the next rotation deletes all other keys."""
+    """A store opens no matter where a rotation was killed; the next one deletes all other keys."""
     secret = Configuration("", "acme", MAIN, {"secret": "sealed"})
     with place.opened(run, is_new=True) as store:
         run(store.reset(Fixtures(configurations=(secret,))))
@@ -97,7 +97,7 @@ CHANCE = random.Random(1)  # noqa: S311 - the same each time
 
 
 async def update_by_chance(store: Store, number: int) -> None:
-    """Update a credential of one of 20 to 40 configurations; add one now and then.
+    """Update a credential of a random configuration; now and then, add a configuration first.
 
     SQLite leaves copies most often where rows of these two size classes are neighbors.
     """

@@ -68,7 +68,7 @@ def test_stores_cannot_share_a_key_file(place: Place, home: Path, run: Run) -> N
 def test_keys_and_store_need_two_folders(
     place: Place, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A key file in the store's folder is refused, by the option and by the variable."""
+    """A key file in the store's folder is refused, whether the option or the variable names it."""
     assert_refused(run, place, tmp_path / "keys", "the key file is in the store's folder")
     monkeypatch.setenv(KEYS_FILE, str(tmp_path / "keys"))
     with pytest.raises(StoreError, match="the key file is in the store's folder"):

@@ -95,7 +95,7 @@ def test_refused_or_empty_update_changes_nothing(store: Store, run: Run) -> None
 
 
 def test_names_are_compared_by_code_point(store: Store, run: Run) -> None:
-    """Names that differ in case, normal form or trailing blanks are different names."""
+    """Names that differ in case, Unicode normalization or trailing spaces are different names."""
     for sibling, main in (("Caf\u00e9", "Cafe\u0301"), ("openai", "OpenAI"), ("a", "a ")):
         run(store.update(OWNER, SIBLING, {"name": sibling}))
         run(store.update(OWNER, MAIN, {"name": main}))

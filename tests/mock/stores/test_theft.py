@@ -42,10 +42,10 @@ def test_thief_of_a_server_finds_no_secret(cluster: Cluster, tmp_path: Path) -> 
 
 
 def sent_while(url: str, failing: AbstractContextManager[None]) -> list[str]:
-    """Return all responses while the store works, while it fails, and to concurrent requests."""
+    """Return all responses: while the store works, while it fails, and under concurrent load."""
     seen = [send_canaries(url), send_broken_canaries(url)]
     with failing:
-        seen.append(send_canaries(url))  # 500 where it was 200
+        seen.append(send_canaries(url))  # these get a 500 instead of a 200
     with ThreadPoolExecutor(4) as threads:
         seen += threads.map(send_canaries, [url] * 4)
     seen.append(httpx.get(f"{url}/__admin/requests", trust_env=False).text)

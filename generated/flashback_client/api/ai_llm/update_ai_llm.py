@@ -62,7 +62,7 @@ def sync_detailed(
 ) -> Response[ErrorResponse | UpdateAiLlmResponse]:
     """Return the response of any status, with its body parsed if the status is documented.
 
-    `raise_for_status()` of the response raises the error of its status. Raise ArgumentError,
+    Its `raise_for_status()` raises the error for an unsuccessful status. Raise ArgumentError,
     ApiConnectionError or ResponseDecodeError.
     """
     return client.send(
@@ -85,7 +85,7 @@ async def asyncio_detailed(
 ) -> Response[ErrorResponse | UpdateAiLlmResponse]:
     """Return the response of any status, with its body parsed if the status is documented.
 
-    `raise_for_status()` of the response raises the error of its status. Raise ArgumentError,
+    Its `raise_for_status()` raises the error for an unsuccessful status. Raise ArgumentError,
     ApiConnectionError or ResponseDecodeError.
     """
     return await client.send(
