@@ -88,6 +88,7 @@ class Wire:
         self._due[connection] = due
         try:
             self._write(connection, request)
+            _acknowledge_at_once(connection)
             return _read(connection)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._drop(connection)
@@ -121,6 +122,16 @@ class Wire:
                 connection.endheaders(request.body)
             else:
                 connection.endheaders(iter(request.chunks), encode_chunked=True)
+
+
+def _acknowledge_at_once(connection: Connection) -> None:
+    """Keep Linux from delaying the next acknowledgment, for which a server may wait.
+
+    A server that sends headers and body separately would otherwise take 40 ms for each response.
+    """
+    option = getattr(socket, "TCP_QUICKACK", None)
+    if option is not None and connection.sock is not None:
+        connection.sock.setsockopt(socket.IPPROTO_TCP, option, 1)
 
 
 def _read(connection: Connection) -> Response:
