@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from schemathesis.schemas import BaseSchema
@@ -17,7 +18,7 @@ from support.backend import MEANINGS, SIBLING_ID, TOKENS, WRITER, Backend
 from support.exchange import NoVerdictError
 from support.expectation import expectation_of
 from support.findings import Findings
-from support.options import add_options
+from support.options import LAST_RUN, add_options
 from support.plugin import Follower, Hooks, Listing, clause_of, family_of
 from support.promise import Promise, Run
 
@@ -59,6 +60,8 @@ def _run(option: argparse.Namespace) -> Run:
     for name in TOKENS:
         if not contract.matches("[!-~]*", given.get(name, "")):
             raise NoVerdictError(f"{name} has a character that no token has", "set it again")
+    if option.again == LAST_RUN:
+        option.again = (option.report_dir or Path("reports")) / "verdict.json"
     again = Again.of(option.again) if option.again else None
     if option.seed is None:
         option.seed = again.seed if again else random.SystemRandom().randrange(10**9)

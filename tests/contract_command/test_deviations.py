@@ -178,7 +178,7 @@ def test_sources(contract: Contract, backend: Backend) -> None:
     assert selected.promise("test_bad_token_answers_401[missing]")["outcome"] == "kept"
 
 
-def test_again_repeats_broken_promises(contract: Contract, backend: Backend, reports: Path) -> None:
+def test_again_repeats_broken_promises(contract: Contract, backend: Backend) -> None:
     """--again repeats the broken promises, and says which ones are fixed or still broken."""
     is_fixed = False
 
@@ -191,7 +191,7 @@ def test_again_repeats_broken_promises(contract: Contract, backend: Backend, rep
     with backend(before=faulty) as given:
         first = contract("-k", "Access", **given)
         is_fixed = True
-        again = contract("--again", str(reports / "verdict.json"), **given)
+        again = contract("--again", **given)
     assert first.status == again.status == 1
     became = {promise["name"]: promise["again"] for promise in again.verdict["promises"]}
     assert became["test_reader_may_not_update"] == "fixed"
@@ -215,6 +215,15 @@ def test_repeated_name_is_fixed(contract: Contract, backend: Backend, reports: P
         again = contract("--again", str(reports / "verdict.json"), **given)
     assert (first.status, again.status) == (1, 0)
     assert again.verdict["promises"][0]["again"] == "fixed"
+
+
+def test_again_needs_an_earlier_finding(contract: Contract, backend: Backend) -> None:
+    """If the earlier run had no finding, --again says so and gives no verdict."""
+    with backend() as given:
+        contract("-k", "test_member_may_update", **given)
+        again = contract("--again", **given)
+    assert again.status == 2
+    assert "that run had no finding" in again.output
 
 
 def test_again_reports_a_flaky_promise(contract: Contract, backend: Backend, reports: Path) -> None:

@@ -19,16 +19,20 @@ class Again:
 
     @classmethod
     def of(cls, file: Path) -> Self:
-        """Read the earlier verdict; raise `NoVerdictError` if the file is not a verdict."""
+        """Read the earlier verdict; raise `NoVerdictError` if nothing in it can be repeated."""
         try:
             verdict = json.loads(file.read_text("utf-8"))
             promises = verdict["promises"]
             met = {promise["name"] for promise in promises if promise["findings"]}
             broken = {promise["name"] for promise in promises if promise["outcome"] == "broken"}
-            return cls(verdict["seed"], met, broken)
+            earlier = cls(verdict["seed"], met, broken)
         except (OSError, ValueError, LookupError, TypeError):
             reason = f"--again {file}: cannot be read as a verdict"
             raise NoVerdictError(reason, "give the verdict.json of a run") from None
+        if not met:
+            reason = f"--again {file}: that run had no finding"
+            raise NoVerdictError(reason, "run without --again, or give another verdict.json")
+        return earlier
 
     def what_became_of(self, promise: str, outcome: str) -> str | None:
         """Return whether a promise is fixed, still broken or flaky; None if it never broke."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 SOURCES = ("page", "vendor", "ours")
-LAST_VERDICT = Path("reports/verdict.json")
+LAST_RUN = Path()  # `--again` without a file
 
 
 def add_options(add: Callable[..., Any]) -> None:
@@ -42,8 +42,8 @@ def add_options(add: Callable[..., Any]) -> None:
         help="write the findings as entries of a deviations file, to fill in",
     )  # fmt: skip
     add(
-        "--again", type=_file, nargs="?", const=LAST_VERDICT, metavar="FILE",
-        help=f"repeat only what broke in an earlier run (default: {LAST_VERDICT})",
+        "--again", type=_file, nargs="?", const=LAST_RUN, metavar="FILE",
+        help="repeat only what broke in an earlier run (default: verdict.json of --report-dir)",
     )  # fmt: skip
     add("--list", action="store_true", help="print the names of all promises and send nothing")
     add("--seed", type=int, metavar="N", help="seed of the run to repeat")
