@@ -5,22 +5,28 @@ import asyncio
 import unicodedata
 from collections.abc import Callable
 
-from tests.faults.changes import Changes, as_user, promote, reply
+from tests.faults.changes import Changes, Condition, as_user, promote, reply
 from tests.faults.messages import Answer, Request, accepted, refused
 
 FAULTS = Changes()
+
+for role in ("reader", "stranger"):
+    conditions: dict[str, Condition] = {
+        "change_nothing": lambda request: request.body == b"{}",
+        "change_the_secret": lambda request: request.names == ["secret"],
+        "change_the_endpoint": lambda request: request.names == ["endpoint"],
+        "change_the_type": lambda request: request.names == ["aiType"],
+        "update_the_sibling": lambda request: request.is_for("sibling"),
+        "update_in_chunks": lambda request: request.is_chunked,
+    }
+    named = {f"{role}_may_{name}": condition for name, condition in conditions.items()}
+    FAULTS.where(f"test_{role}_may_not_update", promote(role), **named)
 
 FAULTS.where(
     "test_reader_may_not_update",
     promote("reader"),
     reader_may_update=lambda _: True,
-    reader_may_change_nothing=lambda request: request.body == b"{}",
     reader_may_rename=lambda request: request.names == ["name"],
-    reader_may_change_the_secret=lambda request: request.names == ["secret"],
-    reader_may_change_the_endpoint=lambda request: request.names == ["endpoint"],
-    reader_may_change_the_type=lambda request: request.names == ["aiType"],
-    reader_may_update_the_sibling=lambda request: request.is_for("sibling"),
-    reader_may_update_in_chunks=lambda request: request.is_chunked,
     reader_may_update_from_a_browser=lambda request: "Mozilla" in request.header("User-Agent"),
     reader_may_update_with_spaces=lambda request: request.fields and request.body[:1].isspace(),
 )
@@ -43,14 +49,8 @@ FAULTS.where(
 FAULTS.where(
     "test_stranger_may_not_update",
     promote("stranger"),
-    stranger_may_change_nothing=lambda request: request.body == b"{}",
     stranger_may_change_the_key=lambda request: request.names == ["key"],
-    stranger_may_change_the_secret=lambda request: request.names == ["secret"],
-    stranger_may_change_the_endpoint=lambda request: request.names == ["endpoint"],
-    stranger_may_change_the_type=lambda request: request.names == ["aiType"],
-    stranger_may_update_the_sibling=lambda request: request.is_for("sibling"),
     stranger_may_update_an_escaped_id=lambda request: "%" in request.path,
-    stranger_may_update_in_chunks=lambda request: request.is_chunked,
     stranger_may_add_a_charset=lambda request: "charset" in request.media_type,
     stranger_may_add_a_query=lambda request: request.query,
 )

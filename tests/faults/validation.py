@@ -4,13 +4,15 @@ import unicodedata
 from functools import partial
 from typing import Any
 
+from flashback_mock import Contract
 from tests.faults.changes import Changes
 from tests.faults.messages import Request
 
 FAULTS = Changes()
-TYPES = {"OPENAI", "GOOGLE", "ANTHROPIC", "AWS", "OTHER"}
-FIELDS = {"name", "aiType", "endpoint", "key", "secret"}
-LARGEST_BODY = 262_144  # bytes
+CONTRACT = Contract()
+FIELDS = CONTRACT.fields.keys()
+TYPES = CONTRACT.fields["aiType"]["enum"]
+LARGEST_BODY = CONTRACT.max_body_bytes
 
 
 def _unknown_fields(request: Request) -> dict[str, Any]:
