@@ -87,8 +87,9 @@ class SqlStore(Store):
     async def open(self, fixtures: Fixtures | None) -> bool:
         try:
             return await self._open(fixtures)
-        except BaseException:
-            self._keys.discard()
+        except BaseException as error:
+            if isinstance(error, Exception):  # if interrupted, the store may exist already
+                self._keys.discard()
             await self.close()
             raise
 
