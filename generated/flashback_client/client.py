@@ -75,11 +75,13 @@ class FlashbackClient(Client):
             ai_type: Type of AI provider, exactly as written here.
             endpoint: API endpoint URL for the AI provider: absolute, `http` or `https`, at most
                 2048 ASCII characters (international host names as A-labels), without credentials
-                (`user:pass@`). A backend may refuse private and loopback hosts.
+                (`user:pass@`). A backend may refuse private and loopback addresses.
             key: Access key or API key, 1 to 8192 characters. Encrypted before it is stored,
-                never returned. An empty key is refused: it is an unset variable, not a credential.
+                never returned. An empty key is refused, because it usually comes from an unset
+                variable.
             secret: Secret key or API secret, 1 to 8192 characters. Encrypted before it is
-                stored, never returned. An empty secret is refused: it is an unset variable.
+                stored, never returned. An empty secret is refused, because it usually comes from an
+                unset variable.
 
         Raises:
             errors.ArgumentError: an argument breaks the contract, and nothing was sent.

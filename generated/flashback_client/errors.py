@@ -45,14 +45,14 @@ class NotFoundError(ApiStatusError):
 
 
 class ContentTooLargeError(ApiStatusError):
-    """413: The request body is too large. Nothing was changed. A backend may return 400."""
+    """413: The request body is too large. Nothing was changed. A backend may return 400 instead."""
 
     status_code = 413
 
 
 class UnsupportedMediaTypeError(ApiStatusError):
     """415: The body's media type or content coding is not supported. Nothing was changed. A
-    backend may answer 400."""
+    backend may return 400 instead."""
 
     status_code = 415
 

@@ -13,13 +13,13 @@ from ..types import UNSET, Rule, Unset
 
 @define(kw_only=True)
 class ErrorResponse:
-    """What went wrong. Never contains a credential or anything internal (a stack trace, a
-    database query)."""
+    """Description of an error. It never contains a credential or internal details, such as a
+    stack trace or a database query."""
 
     success: bool | Unset = field(default=UNSET, validator=Rule(bool, const=False))
     """Operation success status; `false` in an error."""
     message: str | Unset = field(default=UNSET, validator=Rule(str))
-    """What went wrong, for people; its text may change."""
+    """Error message for people; its text may change."""
     error_code: Any | Unset = field(default=UNSET, validator=Rule())
     """A machine-readable code, if the service sends one."""
     additional_properties: dict[str, Any] = field(init=False, factory=dict[str, Any])

@@ -16,9 +16,9 @@ from .ai_type import AiTypeText, as_ai_type
 
 @define(kw_only=True)
 class UpdateAiLlmRequest:
-    """The properties to change; every field is optional. Unknown fields are refused: a
-    misspelled `secrt` that was ignored would be a rotation that never happened. `null` is not
-    a string, so it neither keeps nor clears a field."""
+    """The properties to change; every field is optional. Unknown fields are refused: if a
+    misspelled `secrt` were ignored, the rotation would silently not happen. `null` is not a
+    string, so it cannot be sent to keep or clear a field."""
 
     name: str | Unset = field(
         default=UNSET,
@@ -46,17 +46,17 @@ class UpdateAiLlmRequest:
     )
     """API endpoint URL for the AI provider: absolute, `http` or `https`, at most 2048 ASCII
     characters (international host names as A-labels), without credentials (`user:pass@`). A
-    backend may refuse private and loopback hosts."""
+    backend may refuse private and loopback addresses."""
     key: Secret | Unset = field(
         default=UNSET, converter=box, validator=Rule(str, min_length=1, max_length=8192)
     )
     """Access key or API key, 1 to 8192 characters. Encrypted before it is stored, never
-    returned. An empty key is refused: it is an unset variable, not a credential."""
+    returned. An empty key is refused, because it usually comes from an unset variable."""
     secret: Secret | Unset = field(
         default=UNSET, converter=box, validator=Rule(str, min_length=1, max_length=8192)
     )
     """Secret key or API secret, 1 to 8192 characters. Encrypted before it is stored, never
-    returned. An empty secret is refused: it is an unset variable."""
+    returned. An empty secret is refused, because it usually comes from an unset variable."""
 
     def __init__(
         self,
