@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, get_type_hints
@@ -38,7 +38,9 @@ class Entry:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry for JSON; the time is in RFC 3339."""
-        return {**asdict(self), "time": self.time.isoformat(timespec="milliseconds")}
+        # asdict would copy every value, which takes a quarter of the time of a request.
+        values = {name: getattr(self, name) for name in CRITERIA}
+        return {**values, "time": self.time.isoformat(timespec="milliseconds")}
 
     def __str__(self) -> str:
         """Return one line for people."""
