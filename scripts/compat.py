@@ -68,7 +68,7 @@ def _compare(options: argparse.Namespace) -> int:
         _print_nothing(base, options.format)
         return IN_ORDER
     for contract in (base, head):
-        findings.core(contract)
+        findings.parse_version(contract)
     found: list[findings.Finding] = []
     reason = ""
     if canonical_json(base.document) != canonical_json(head.document):
@@ -77,7 +77,7 @@ def _compare(options: argparse.Namespace) -> int:
         python, reason = python_interface.compare(base, head)
         found = [*comparison.compare(base, head), *python]
     decisions = findings.read_decisions(path.parent / DECISIONS)
-    result = findings.judge(base, head, found, decisions)
+    result = findings.make_verdict(base, head, found, decisions)
     result.not_compared = reason
     if options.base or options.head:  # compat.yaml applies only to the default comparison
         result.stale = []

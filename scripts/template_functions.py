@@ -1,4 +1,4 @@
-"""The functions that templates call: rules of a schema, schemas of parameters, wrapped text."""
+"""Functions that the templates call to write rules, parameter descriptions and wrapped text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Common names that differ from the HTTP phrase, and phrases that depend on the Python version.
+# Statuses whose error class is not named after the reason phrase in http.HTTPStatus, either because
+# another name is more common or because the phrase differs between Python versions.
 _PHRASES = {
     401: "Authentication",
     403: "Permission Denied",
@@ -33,7 +34,7 @@ _RULES = {
     "minItems": "min_length",
     "maxItems": "max_length",
     "pattern": "pattern",
-    "x-rule": "words",
+    "x-rule": "message",
     "minimum": "minimum",
     "maximum": "maximum",
     "const": "const",
@@ -41,7 +42,7 @@ _RULES = {
 
 
 def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[str, Any]:
-    """Return the functions by name. `escape` makes text of the contract safe for docstrings."""
+    """Return the template functions by name. `escape` makes contract text safe for docstrings."""
 
     def prose(text: Any, width: int, indent: int = 0) -> str:
         paragraphs = escape(text).split("\n\n")
@@ -52,20 +53,20 @@ def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[st
         schema = parameter(contract, endpoint, prop).get("schema", {})
         return rule(prop, resolved(contract, schema))
 
-    def parameter_text(endpoint: Any, prop: Any) -> str:
+    def parameter_description(endpoint: Any, prop: Any) -> str:
         found = parameter(contract, endpoint, prop)
         return str(found.get("description", "see the contract."))
 
     def secured(endpoint: Any) -> bool:
         _, operation = declaration(contract, endpoint)
-        # The generator ignores `security` at the root of a contract.
+        # The generator ignores the contract's top-level `security`.
         return bool(operation.get("security", contract.get("security", [])))
 
     return {
         "contract": contract,
         "error_name": error_name,
         "parameter_rule": parameter_rule,
-        "parameter_text": parameter_text,
+        "parameter_description": parameter_description,
         "prose": prose,
         "rule": rule,
         "secured": secured,
@@ -73,7 +74,7 @@ def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[st
 
 
 def error_name(status: str | int) -> str:
-    """Return the name of the error class of a status, such as NotFoundError."""
+    """Return the name of the error class for a status, such as NotFoundError."""
     number = int(status)
     try:
         phrase = _PHRASES.get(number) or HTTPStatus(number).phrase
@@ -83,7 +84,7 @@ def error_name(status: str | int) -> str:
 
 
 def wrapped(paragraph: str, width: int, indent: int) -> str:
-    """Return the paragraph wrapped at this width. All lines but the first are indented."""
+    """Return the paragraph wrapped at this width, with all lines after the first one indented."""
     text = " ".join(paragraph.split())
     lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
     return f"\n{' ' * indent}".join(lines)
@@ -92,7 +93,7 @@ def wrapped(paragraph: str, width: int, indent: int) -> str:
 def rule(prop: Any, schema: Any) -> str:
     """Return the source code of a `fields.Rule` for the property.
 
-    The schema is a mapping or a Schema of the generator.
+    The schema is a mapping from the contract or a Schema object from the generator.
     """
     kind = prop.class_info.name if hasattr(prop, "values") else _KINDS.get(type(prop).__name__)
     arguments = [kind] if kind else []
@@ -106,29 +107,29 @@ def rule(prop: Any, schema: Any) -> str:
 
 def declaration(contract: dict[str, Any], endpoint: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the path item and the operation of an endpoint."""
-    shape = shape_of(endpoint.path.get_untrusted_value())
+    shape = path_shape(endpoint.path.get_untrusted_value())
     for path, item in contract["paths"].items():
-        if shape_of(path) == shape and endpoint.method in item:
+        if path_shape(path) == shape and endpoint.method in item:
             return item, item[endpoint.method]
     raise LookupError(f"{endpoint.method} {endpoint.path} is not in the contract")
 
 
-def shape_of(path: str) -> str:
-    """Return the path without the names of its parameters, since the generator renames them."""
+def path_shape(path: str) -> str:
+    """Return the path without parameter names, because the generator changes these names."""
     return re.sub(r"\{.*?\}", "{}", path)
 
 
 def parameter(contract: dict[str, Any], endpoint: Any, prop: Any) -> dict[str, Any]:
-    """Return the contract's declaration of a parameter, whose schema the generator drops."""
+    """Return the parameter's declaration in the contract; the generator drops its schema."""
     item, operation = declaration(contract, endpoint)
-    # A parameter of the operation overrides the path item's parameter with the same name.
+    # A parameter of the operation overrides a parameter of the path item with the same name.
     listed = [*operation.get("parameters", []), *item.get("parameters", [])]
     found = [resolved(contract, given) for given in listed]
     return next(given for given in found if given["name"] == prop.name)
 
 
 def resolved(contract: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
-    """Return the component that a reference refers to; return other values unchanged."""
+    """Return the component that a `$ref` points to. Return other values unchanged."""
     if "$ref" not in value:
         return value
     *_, kind, name = value["$ref"].split("/")

@@ -1,4 +1,5 @@
-"""The implementation behind the generated client: connections, retries, deadlines and errors.
+"""The runtime library of the generated client: connections, retries, deadlines and errors.
 
-It does not know the contract. Import the generated package, which re-exports what you need.
+This package does not depend on the contract. Do not import it directly: import the generated
+package instead, which re-exports the public names.
 """

@@ -1,7 +1,7 @@
-"""How the async client sends and waits, and how a cancelled call releases its connection.
+"""The transport of the async client. Cancelled calls release their connections.
 
-`AsyncClient` imports this module when it is created, since importing asyncio and anyio takes
-longer than importing everything else.
+`AsyncClient` imports this module in its constructor, because importing asyncio and anyio takes
+longer than importing the rest of the client.
 """
 
 from __future__ import annotations
@@ -16,21 +16,29 @@ import anyio
 import httpcore
 
 from .errors import FlashbackError
-from .transport import MAX_BODY, Connections, Route, TimeLimitError, httpx, pool_options, within
+from .transport import (
+    MAX_BODY,
+    Connections,
+    Route,
+    TimeLimitError,
+    httpx,
+    pool_options,
+    timeout_until,
+)
 
 R = TypeVar("R")
 
 
 class AsyncConnections(Connections):
-    """The connections of an async client."""
+    """An async client's connections."""
 
     def event_loop(self) -> asyncio.AbstractEventLoop:
         try:
             return asyncio.get_running_loop()
         except RuntimeError:
             raise FlashbackError(
-                "the async client requires asyncio, and no asyncio event loop is running;"
-                " under trio, call the blocking client: trio.to_thread.run_sync(client.send, call)"
+                "the async client requires asyncio, but no asyncio event loop is running;"
+                " under trio, use the blocking client: trio.to_thread.run_sync(client.send, call)"
             ) from None
 
     def new_pool(self, route: Route) -> AsyncTransport:
@@ -72,15 +80,17 @@ async def _result(function: Callable[[], object]) -> object:
 
 
 async def _run_in_task(function: Callable[[], Awaitable[R]], ends_at: float) -> R:
-    """Return the result of the function, run in a task of its own; raise TimeLimitError.
+    """Run the function in a separate task, and return its result.
 
-    httpcore protects its cleanup from anyio's cancellation, but not from `task.cancel()`. When
-    the caller cancels the call, the task group cancels the exchange in anyio's way and waits
-    until the exchange has released its connection.
+    Raise TimeLimitError at the deadline.
+
+    httpcore shields its cleanup from anyio's cancellation, but not from `task.cancel()`. When the
+    caller cancels the call, the task group cancels the new task through anyio and waits until the
+    task has released its connection.
     """
     results: list[R] = []
     failures: list[BaseException] = []
-    limit = anyio.move_on_after(within(ends_at))
+    limit = anyio.move_on_after(timeout_until(ends_at))
 
     async def run() -> None:
         with limit:
@@ -88,7 +98,7 @@ async def _run_in_task(function: Callable[[], Awaitable[R]], ends_at: float) -> 
                 results.append(await function())
             except asyncio.CancelledError:
                 raise
-            except BaseException as error:  # noqa: BLE001 - raised below, without a group
+            except BaseException as error:  # noqa: BLE001 - re-raised below without a group
                 failures.append(error)
 
     async with anyio.create_task_group() as group:
@@ -97,15 +107,15 @@ async def _run_in_task(function: Callable[[], Awaitable[R]], ends_at: float) -> 
         raise failures[0]
     if limit.cancelled_caught:
         raise TimeLimitError
-    if not results:  # a hook awaited something that was cancelled
+    if not results:  # an event hook awaited a task that was cancelled
         raise asyncio.CancelledError
     return results[0]
 
 
 class AsyncTransport(httpx.AsyncHTTPTransport):
-    """An httpx transport for one event loop. It closes its pool when the loop ends.
+    """An httpx transport for one event loop. The transport closes its pool when the loop ends.
 
-    Like `transport.BlockingTransport`, it replaces `_pool`.
+    Like `transport.BlockingTransport`, this class replaces httpx's private attribute `_pool`.
     """
 
     _end_of_loop: AsyncGenerator[None] | None = None
@@ -115,7 +125,8 @@ class AsyncTransport(httpx.AsyncHTTPTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self._end_of_loop is None:
-            # The loop closes a started generator before it ends, which closes the pool.
+            # asyncio.run() closes async generators that have been started, and this one then
+            # closes the pool.
             self._end_of_loop = self._close_at_end_of_loop()
             await anext(self._end_of_loop)
         return await super().handle_async_request(request)

@@ -1,6 +1,7 @@
 """One attempt of a call: build the request, send it, and read the response.
 
-The frames of this module hold requests as text; `secrets.cut_frames` removes them from exceptions.
+The frames of this module hold requests, including credentials, as plain text. Therefore,
+`secrets.cut_frames` removes these frames from the tracebacks of exceptions.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ from .secrets import (
     Secret,
     cut_frames,
     exception_chain,
+    has_user_frame,
     interrupted_library,
-    passes_user_code,
     redact,
     root_cause,
 )
-from .transport import MAX_BODY, TimeLimitError, httpx, left, within
+from .transport import MAX_BODY, TimeLimitError, httpx, seconds_left, timeout_until
 
 _CONNECT_TIMEOUT: Final = 5.0
-# Connecting times out before the attempt does, so that the error can say that nothing was sent.
+# The connect timeout is shorter than the attempt timeout, so that the error can state that the
+# request was not sent.
 _CONNECT_SHARE: Final = 0.9
 _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _LIBRARY_ERRORS: Final = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL)
@@ -35,36 +37,36 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 async def attempt(
     running: RunningCall, token: Secret | None, ends_at: float
 ) -> Response[Any] | Failure:
-    """Return the outcome of one attempt.
+    """Send the request once, and return the outcome.
 
-    Raise what the caller's own code raises: a hook, a transport or a signal handler.
+    Exceptions from the caller's own hook, transport or signal handler propagate.
     """
     running.attempts += 1
     try:
         return await _exchange(running, token, ends_at)
-    except BaseException as raised:  # noqa: BLE001 - raised again below, or returned
+    except BaseException as raised:  # noqa: BLE001 - re-raised or returned as a Failure below
         error = raised
     root = root_cause(error, running.handled)
-    # A signal handler may raise TimeoutError, which httpcore mistakes for its own timeout.
+    # If a signal handler raises TimeoutError, httpcore mistakes it for a timeout of its own.
     is_interrupted = isinstance(root, TimeoutError) and interrupted_library(root)
     cut_frames(error, running.handled)
     if _is_error_of_a_hook(error, running):
         raise error
     if isinstance(error, TimeLimitError):
         error = httpx.ReadTimeout("no complete response within the time limit")
-    if isinstance(error, httpx.HTTPStatusError):  # of a hook that calls raise_for_status()
+    if isinstance(error, httpx.HTTPStatusError):  # a hook called raise_for_status()
         return _response(running, error.response, None)
     is_library_error = isinstance(error, _LIBRARY_ERRORS)
     if is_library_error and is_interrupted:
         raise root
     is_closed = running.connections.closed
     is_expected = isinstance(error, OSError) or is_closed
-    is_ours = is_library_error or (is_expected and not passes_user_code(error))
+    is_ours = is_library_error or (is_expected and not has_user_frame(error))
     if not isinstance(error, Exception) or not is_ours:
         raise error
     _redact_chain(error, running)
     return Failure(
-        "the client was closed during the call" if is_closed else _in_words(error, root),
+        "the client was closed during the call" if is_closed else _describe(error, root),
         error,
         timed_out=isinstance(error, httpx.TimeoutException),
         sent=not isinstance(error, (*_UNSENT, FlashbackError)),
@@ -81,7 +83,7 @@ async def _exchange(running: RunningCall, token: Secret | None, ends_at: float) 
 def _request(
     running: RunningCall, http: object, token: Secret | None, ends_at: float
 ) -> httpx.Request:
-    """Return the request of one attempt, whose timeouts are the time left."""
+    """Return the request for one attempt. Its timeouts are limited by the remaining time."""
     call = running.call
     headers = {name: value.reveal() for name, value in running.settings.headers.items()}
     headers.update(call.headers or {})
@@ -102,29 +104,29 @@ def _request(
         options["extensions"] = {"timeout": timeouts, "flashback": running}
         return http.build_request(call.method, running.url, content=content, **options)
     options["extensions"] = {"timeout": _timeouts({"connect": _CONNECT_TIMEOUT}, ends_at)}
-    # Without a stream, httpx would build the headers twice, which takes a tenth of a call.
+    # If no stream is passed, httpx builds the headers twice, which takes 10% of a call's time.
     options["stream"] = httpx.ByteStream(content or b"")
     headers["host"] = running.settings.host
     if content is not None:
         headers["content-length"] = str(len(content))
     request = httpx.Request(call.method, running.url, **options)
-    request.read()  # for transports and tools that read `request.content`
+    request.read()  # some transports and tools need `request.content`
     return request
 
 
 def _timeouts(given: dict[str, float | None], ends_at: float) -> dict[str, float | None]:
-    """Return httpx's timeout of each phase: the given one or the time left, if that is shorter."""
-    connected_at = time.monotonic() + left(ends_at) * _CONNECT_SHARE
+    """Return httpx's timeouts: the given ones, each limited by the remaining time."""
+    connect_deadline = time.monotonic() + seconds_left(ends_at) * _CONNECT_SHARE
     return {
-        "connect": within(connected_at, given.get("connect")),
-        "pool": within(connected_at, given.get("pool")),
-        "read": within(ends_at, given.get("read")),
-        "write": within(ends_at, given.get("write")),
+        "connect": timeout_until(connect_deadline, given.get("connect")),
+        "pool": timeout_until(connect_deadline, given.get("pool")),
+        "read": timeout_until(ends_at, given.get("read")),
+        "write": timeout_until(ends_at, given.get("write")),
     }
 
 
 def _response(running: RunningCall, response: httpx.Response, body: bytes | None) -> Response[Any]:
-    """Return the response with the decoded body, of at most MAX_BODY bytes."""
+    """Return the response with its decoded body, truncated to MAX_BODY bytes."""
     encoding = response.headers.get("content-encoding", "").lower()
     problem = None
     if body is None:
@@ -132,26 +134,26 @@ def _response(running: RunningCall, response: httpx.Response, body: bytes | None
             body = response.content  # already decoded by httpx
         except httpx.StreamError:
             body = b""
-            problem = "a hook closed or consumed the response without reading it"
+            problem = "an event hook closed or consumed the response without reading it"
     elif encoding in {"gzip", "x-gzip", "deflate"}:
         try:
             body = zlib.decompressobj(wbits=47).decompress(body, MAX_BODY + 1)
         except zlib.error:
             body = b""
-            problem = f"the body is not {encoding}"
+            problem = f"the body is not valid {encoding} data"
     elif encoding not in {"", "identity"}:
         body = b""
-        problem = "the Content-Encoding is not one that the client accepts"
+        problem = "the Content-Encoding is not supported"
     if len(body) > MAX_BODY:
         problem = f"the body is larger than {MAX_BODY} bytes"
     content = body[:MAX_BODY]
-    found: Response[Any] = Response(running, response.status_code, response.headers, content)
-    found.problem = problem
-    return found
+    result: Response[Any] = Response(running, response.status_code, response.headers, content)
+    result.problem = problem
+    return result
 
 
 def _is_error_of_a_hook(error: BaseException, running: RunningCall) -> bool:
-    """Return whether a hook of the given httpx client failed in a request of its own."""
+    """Return whether an event hook of the httpx client sent its own request, which failed."""
     if not isinstance(running.connections.given, (httpx.Client, httpx.AsyncClient)):
         return False
     if not isinstance(error, (httpx.RequestError, httpx.HTTPStatusError)):
@@ -164,7 +166,7 @@ def _is_error_of_a_hook(error: BaseException, running: RunningCall) -> bool:
 
 
 def _redact_chain(error: BaseException, running: RunningCall) -> None:
-    """Redact the texts of the exception chain, and remove the requests that it contains."""
+    """Redact the messages in the exception chain, and replace the requests attached to it."""
     secrets = running.secrets()
     for member in exception_chain(error, running.handled):
         member.args = tuple(
@@ -175,8 +177,8 @@ def _redact_chain(error: BaseException, running: RunningCall) -> None:
             member.request = httpx.Request(running.call.method, "/")
 
 
-def _in_words(error: BaseException, root: BaseException) -> str:
-    """Return the name and the text of the error, and the operating system's reason."""
+def _describe(error: BaseException, root: BaseException) -> str:
+    """Return the error's class name and message, and the operating system's reason."""
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
-    reason = str(root) if isinstance(root, Exception) else ""  # a cancellation has no reason
+    reason = str(root) if isinstance(root, Exception) else ""  # cancellations have no reason
     return text if reason in text else f"{text} ({reason})"

@@ -1,4 +1,4 @@
-"""A call, its state while it runs, and the outcomes of its attempts: a response or a failure."""
+"""Calls, the state of a running call, and the outcomes of its attempts: responses and failures."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRAC
 
 
 class Call(NamedTuple, Generic[S, P]):
-    """A call that a generated module prepared.
+    """A call that a generated module has prepared.
 
-    S is the type that the operation returns on success, P the type of any documented body.
+    S is the type of the successful response body. P is the union of all documented body types.
     """
 
     method: str
@@ -51,11 +51,11 @@ class Call(NamedTuple, Generic[S, P]):
 
     @property
     def is_idempotent(self) -> bool:
-        """Whether repeating the request is safe."""
+        """Whether it is safe to repeat the request."""
         return self.method in _IDEMPOTENT
 
     def result(self, response: Response[P]) -> S:
-        """Return the body of a success; raise the error of any other status."""
+        """Return the parsed body if the status is successful; otherwise, raise an error."""
         return cast("S", response.raise_for_status().parsed)
 
 
@@ -68,7 +68,7 @@ class RunningCall:
         self.connections = connections
         self.url = settings.base_url + call.path
         self.handled = sys.exception()
-        """The exception that the caller is handling, to which exceptions of the call are linked."""
+        """The exception that the caller is handling. Python links this call's exceptions to it."""
         self.started = time.monotonic()
         self.deadline = self.started + settings.timeout
         self.tokens: list[Secret] = []
@@ -77,7 +77,7 @@ class RunningCall:
         self.maybe_applied = False
 
     def error(self, kind: type[E], text: str, **facts: Any) -> E:
-        """Return the error; its text names the request, the attempts and the request ID."""
+        """Return an error whose text contains the request, the attempts and the request ID."""
         details = f"{self.attempts} attempt{'' if self.attempts == 1 else 's'}"
         if self.maybe_applied:
             details += ", may have been applied"
@@ -93,25 +93,25 @@ class RunningCall:
         return kind(f"{self.call.method} {self.url}: {text} ({details})", known | facts)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A pickle has only what the errors of a response need, and thereby no credential.
+        # Pickle only what a response needs for its errors, so that no credential is pickled.
         state = {name: vars(self)[name] for name in ("url", "attempts", "maybe_applied")}
         return {"call": self.call._replace(body=UNSET), **state}
 
     def secrets(self) -> list[Secret]:
-        """Return the credentials that this call has sent."""
+        """Return the credentials that were sent in this call."""
         return [*self.tokens, *secrets_in(self.call.body)]
 
     def redacted(self, text: str) -> str:
-        """Return the text without the credentials of this call."""
+        """Return the text with this call's credentials redacted."""
         try:
             return redact(text, self.secrets())
-        except BaseException as error:  # of a signal handler
+        except BaseException as error:  # a signal handler can raise at any point
             cut_frames(error, self.handled)
             raise
 
 
 class Failure(NamedTuple):
-    """The outcome of an attempt that got no complete response."""
+    """The outcome of an attempt that did not receive a complete response."""
 
     text: str
     cause: Exception | None
@@ -121,7 +121,7 @@ class Failure(NamedTuple):
 
 
 class Response(Generic[P]):
-    """A response of any status. `parsed` is its body if the contract documents the status."""
+    """A response with any status. `parsed` is set if the contract documents the status."""
 
     def __init__(
         self, running: RunningCall, status_code: int, headers: Mapping[str, str], content: bytes
@@ -129,28 +129,28 @@ class Response(Generic[P]):
         self._running = running
         self.status_code = status_code
         self.headers = headers
-        """Lookups ignore case."""
+        """The response headers. Lookups are case-insensitive."""
         self.content = content
-        """The first MiB of the decoded body."""
+        """The decoded body, limited to 1 MiB."""
         self.parsed: P | None = None
         self.problem: str | None = None
-        """The reason why the body cannot be parsed."""
+        """The reason why the body could not be parsed."""
         self.attempts = running.attempts
         self.maybe_applied = running.maybe_applied
-        """Whether the update may have been applied by an earlier attempt."""
+        """Whether an earlier attempt may have applied the update."""
 
     def __repr__(self) -> str:
         return f"Response({self.status_code}, {self.parsed!r}, attempts={self.attempts})"
 
     @property
     def request_id(self) -> str | None:
-        """The service's ID of this request."""
+        """The ID that the service assigned to this request."""
         found = self.headers.get("x-request-id") or self.headers.get("request-id", "")
         return printable(found) or None
 
     @property
     def retry_after(self) -> float | None:
-        """The seconds to wait. The Retry-After header contains seconds or a date."""
+        """The number of seconds to wait, from the Retry-After header (seconds or a date)."""
         value = self.headers.get("retry-after", "")
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
             return float(value[:9])
@@ -161,30 +161,30 @@ class Response(Generic[P]):
 
     @property
     def text(self) -> str:
-        """The body as text, in the charset of the Content-Type or in UTF-8."""
+        """The body, decoded with the charset of the Content-Type header, or as UTF-8."""
         message = Message()
         message["content-type"] = self.headers.get("content-type", "")
         try:
             return self.content.decode(message.get_content_charset("utf-8"), "replace")
-        except (LookupError, ValueError):  # not a charset, such as `hex`
+        except (LookupError, ValueError):  # the codec is unknown, or not for text, such as `hex`
             return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """Return the parsed JSON of the body, with or without a byte order mark.
+        """Parse the body as JSON, with or without a byte order mark.
 
-        Raise ValueError.
+        Raise ValueError if the body is not valid JSON.
         """
         return json.loads(self.content)
 
     def parse(self) -> None:
-        """Set `parsed` to the body as the contract documents it, or set `problem`."""
+        """Parse the body into the documented model. Set `problem` if this fails."""
         try:
             self.parsed = self._running.call.parse(self)
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             self.problem = f"{type(error).__name__}: {error}"
 
     def raise_for_status(self) -> Self:
-        """Return this response if its status is a success; raise the error for any other status."""
+        """Return this response if its status is successful; otherwise, raise an error."""
         call = self._running.call
         if self.status_code in call.successes:
             return self
@@ -192,11 +192,11 @@ class Response(Generic[P]):
         raise self.error(call.errors.get(self.status_code, undocumented), self._message())
 
     def error(self, kind: type[E], message: str | None) -> E:
-        """Return an error with the facts of this response."""
+        """Return an error that contains the details of this response."""
         text = f"{self.status_code} {message}" if message else f"{self.status_code}"
         if 300 <= self.status_code < 400:
             location = printable(self.headers.get("location", ""))
-            text = f"{text}; redirects are not followed, this one leads to {location}"
+            text = f"{text}; redirects are not followed (Location: {location})"
         return self._running.error(
             kind,
             text,
@@ -216,7 +216,7 @@ class Response(Generic[P]):
         return printable(message) if isinstance(message, str) else None
 
     def redact(self) -> None:
-        """Redact the credentials of the call in body and headers, since errors contain them."""
+        """Redact the call's credentials in the body and headers before an error shows them."""
         redacted = self._running.redacted
         body = redacted(self.content.decode("utf-8", "surrogateescape"))
         self.content = body.encode("utf-8", "surrogateescape")
@@ -229,5 +229,5 @@ class Response(Generic[P]):
 
 
 def printable(text: str) -> str:
-    """Return the first 500 characters, with line breaks and control characters made spaces."""
+    """Return the first 500 characters, with each unprintable character replaced by a space."""
     return "".join(char if char.isprintable() else " " for char in text[:500])

@@ -1,4 +1,4 @@
-"""The base classes of the generated clients: their settings, their connections and `send`."""
+"""Base classes for the generated clients. They manage settings and connections, and send calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from .calls import Call, Response, RunningCall
 from .errors import ArgumentError, ArgumentTypeError, FlashbackError
-from .fields import UNSET, Unset, box, box_values
+from .fields import UNSET, Unset, as_secret, as_secrets
 from .retry import send
 from .secrets import Secret
 from .settings import Service, Settings
@@ -20,19 +20,23 @@ P = TypeVar("P")
 
 
 class BaseClient(Generic[C, T]):
-    """What both clients share.
+    """The base class of the blocking client and the async client.
 
     Args:
-        token: the token, or a function that returns it, which is called for every call and again
-            after a 401.
-        base_url: the URL of the service, instead of the environment's or the contract's.
-        timeout: the seconds that a whole call may take, including retries; None for no limit.
-        attempt_timeout: the seconds that one attempt may take, instead of half of the time left.
-        max_retries: the number of retries after lost connections, 408, 429 and 5xx.
-        headers: headers of every request.
-        allow_http: whether to allow http:// beyond loopback, which sends the token unencrypted.
-        http_client: an httpx client. Its settings apply, and you close it.
-        transport: an httpx transport.
+        token: The token, or a function that returns the token. The client calls the function
+            before every call, and again after a 401.
+        base_url: The URL of the service. By default, it is read from the environment, or else
+            from the contract.
+        timeout: The time limit for a whole call, including retries, in seconds. None disables
+            the limit.
+        attempt_timeout: The time limit for one attempt, in seconds. By default, an attempt can
+            use half of the remaining time if another retry is possible.
+        max_retries: The maximum number of retries after a lost connection, a 408, a 429 or a 5xx.
+        headers: Headers to send with every request.
+        allow_http: Whether to allow http:// for hosts other than loopback. The token is then
+            sent unencrypted.
+        http_client: The httpx client to use. Its settings apply, and the caller must close it.
+        transport: The httpx transport to use.
 
     """
 
@@ -53,10 +57,14 @@ class BaseClient(Generic[C, T]):
         http_client: C | None = None,
         transport: T | None = None,
     ) -> None:
-        """Raise ArgumentError, or FlashbackError if no file descriptor is free."""
+        """Create a client.
+
+        Raise ArgumentError if an argument is invalid, and FlashbackError if the process has no
+        free file descriptors.
+        """
         if token is not None and not callable(token):
-            token = box(token)
-        headers = {} if headers is None else box_values(headers)
+            token = as_secret(token)
+        headers = {} if headers is None else as_secrets(headers)
         self._check_given(http_client, transport)
         if base_url is None and http_client is not None:
             base_url = str(http_client.base_url) or None
@@ -75,14 +83,15 @@ class BaseClient(Generic[C, T]):
         try:
             self._connections = self._new_connections(given)
             if given is None:
-                # Import httpcore and read the certificates now, since a call may block a loop.
+                # Import httpcore and read the certificates now. During the first call, this work
+                # would block the event loop.
                 self._connections.new_pool(self._settings.route)
         except OSError as error:
-            raise FlashbackError(f"the client cannot be created: {error.strerror}") from error
+            raise FlashbackError(f"cannot create the client: {error.strerror}") from error
 
     def _check_given(self, client: C | None, transport: T | None) -> None:
         if client is not None and transport is not None:
-            problem = "cannot be combined with transport: a client has its own transport"
+            problem = "cannot be combined with transport; set the transport of the httpx client"
             raise ArgumentError.about("http_client", problem)
         if transport is not None and not isinstance(transport, self._transport_type):
             name = self._transport_type.__name__
@@ -93,17 +102,17 @@ class BaseClient(Generic[C, T]):
             name = self._client_type.__name__
             raise ArgumentTypeError.about("http_client", f"must be an httpx.{name}")
         if client.auth is not None:
-            problem = "has auth=, which would replace the token; remove it, or set headers="
+            problem = "has auth=, which would replace the token; remove auth=, or use headers="
             raise ArgumentError.about("http_client", problem)
         if client.is_closed:
-            raise ArgumentError.about("http_client", "is closed; pass an open one")
+            raise ArgumentError.about("http_client", "is closed; pass an open client")
 
     def _new_connections(self, given: C | T | None) -> Connections:
         raise NotImplementedError
 
     def __repr__(self) -> str:
         settings: Settings | None = vars(self).get("_settings")
-        if settings is None:  # a crash reporter shows a client whose constructor failed
+        if settings is None:  # a crash reporter may call repr() after the constructor has failed
             return f"{type(self).__name__}(...)"
         timeout = None if settings.timeout == inf else settings.timeout
         shown = f"base_url={settings.base_url!r}, timeout={timeout}"
@@ -111,7 +120,10 @@ class BaseClient(Generic[C, T]):
 
     def __reduce__(self) -> str:
         name = type(self).__name__
-        raise TypeError(f"{name} holds connections and a token; create it where it is used")
+        raise TypeError(
+            f"{name} cannot be pickled because it holds connections and a token;"
+            " create it in the process that uses it"
+        )
 
     def with_options(
         self,
@@ -123,13 +135,14 @@ class BaseClient(Generic[C, T]):
         max_retries: int | Unset = UNSET,
         headers: Mapping[str, str | Secret] | Unset = UNSET,
     ) -> Self:
-        """Return a client with other settings that shares the connections of this client.
+        """Return a client that has different settings but shares this client's connections.
 
-        The headers are added to those of this client. Closing the new client closes no connection.
+        The new headers are added to this client's headers. Closing the new client does not close
+        any connections.
         """
         if not callable(token):
-            token = box(token)
-        headers = box_values(headers)
+            token = as_secret(token)
+        headers = as_secrets(headers)
         options = {
             "token": token,
             "base_url": base_url,
@@ -149,14 +162,14 @@ class BaseClient(Generic[C, T]):
             raise FlashbackError(CLOSED)
         return send(RunningCall(call, self._settings, self._connections))
 
-    def _to_close(self) -> list[Any]:
-        """Reject further calls; return the transports for the caller to close."""
+    def _detach_transports(self) -> list[Any]:
+        """Reject further calls, and return the transports that the caller must close."""
         self._is_closed = True
         return [] if self._is_derived else self._connections.close()
 
 
 class Client(BaseClient[httpx.Client, httpx.BaseTransport]):
-    """A blocking client. Any number of threads may use it."""
+    """A blocking client. It is safe to share one client between threads."""
 
     _client_type = httpx.Client
     _transport_type = httpx.BaseTransport
@@ -172,18 +185,21 @@ class Client(BaseClient[httpx.Client, httpx.BaseTransport]):
 
     def close(self) -> None:
         """Close the connections. Later calls raise FlashbackError."""
-        for transport in self._to_close():
+        for transport in self._detach_transports():
             transport.close()
 
     def send(self, call: Call[Any, P]) -> Response[P]:
-        """Return the response of any status to a call that a generated module prepared."""
+        """Send a call prepared by a generated module, and return the response.
+
+        Unsuccessful statuses do not raise an error.
+        """
         return run(self._send(call))
 
 
 class AsyncClient(BaseClient[httpx.AsyncClient, httpx.AsyncBaseTransport]):
-    """A client for asyncio. Any number of tasks and event loops may use it.
+    """An asyncio client. It is safe to share one client between tasks and between event loops.
 
-    The token function may return an awaitable.
+    The token function can return an awaitable.
     """
 
     _client_type = httpx.AsyncClient
@@ -203,10 +219,13 @@ class AsyncClient(BaseClient[httpx.AsyncClient, httpx.AsyncBaseTransport]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections of this event loop. Later calls raise FlashbackError."""
-        for transport in self._to_close():
+        """Close this event loop's connections. Later calls raise FlashbackError."""
+        for transport in self._detach_transports():
             await transport.aclose()
 
     async def send(self, call: Call[Any, P]) -> Response[P]:
-        """Return the response of any status to a call that a generated module prepared."""
+        """Send a call prepared by a generated module, and return the response.
+
+        Unsuccessful statuses do not raise an error.
+        """
         return await self._send(call)

@@ -1,4 +1,4 @@
-"""The base classes of errors. The generated package adds one class per documented status."""
+"""Base classes for errors. The generated package adds one class for each documented status."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Self, cast
 
 
 class Headers(dict[str, str]):
-    """Response headers. The keys are in lower case; lookups ignore case."""
+    """Response headers. Keys are stored in lower case, and lookups are case-insensitive."""
 
     def __getitem__(self, name: str) -> str:
         return super().__getitem__(name.lower())
@@ -16,20 +16,22 @@ class Headers(dict[str, str]):
         return isinstance(name, str) and super().__contains__(name.lower())
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return the value of the header, or the default."""
+        """Return the header's value, or the default if the header is missing."""
         return super().get(name.lower(), default)
 
 
 class FlashbackError(Exception):
-    """The base class of all errors. They can be copied and pickled, and contain no credential.
+    """The base class for all errors of the client.
+
+    Errors can be copied and pickled. They never contain credentials.
 
     Attributes:
-        method: the HTTP method of the request.
-        url: the URL of the request.
-        path: the path of the operation.
-        attempts: the number of requests that were sent.
-        maybe_applied: whether the update may have been applied although the call failed. If so,
-            keep the old values and repeat the call.
+        method: The HTTP method of the request.
+        url: The URL of the request.
+        path: The path of the operation.
+        attempts: The number of requests that were sent.
+        maybe_applied: Whether the update may have been applied even though the call failed. If
+            True, keep the old values and repeat the call.
 
     """
 
@@ -40,7 +42,7 @@ class FlashbackError(Exception):
     maybe_applied: bool = False
 
     def __init__(self, text: str = "", facts: object = None) -> None:
-        """Keep both arguments in `args`, from which pickle and task queues rebuild the error."""
+        """Store both arguments in `args`: pickle and task queues use it to rebuild the error."""
         known: dict[str, Any] = {}
         if isinstance(facts, Mapping):
             known.update(cast("Mapping[str, Any]", facts))
@@ -56,16 +58,18 @@ class FlashbackError(Exception):
 
 
 class ArgumentError(FlashbackError, ValueError):
-    """An argument breaks the contract, or a setting is invalid. Nothing was sent.
+    """An argument violates the contract, or a setting is invalid. The request was not sent.
 
-    `field` is the name of the argument.
+    Attributes:
+        field: The name of the argument.
+
     """
 
     field: str = ""
 
     @classmethod
     def about(cls, field: str, problem: str) -> Self:
-        """Return the error whose text is the name of the argument and the problem."""
+        """Return an error with the text `FIELD PROBLEM`."""
         return cls(f"{field} {problem}", {"field": field})
 
 
@@ -74,7 +78,7 @@ class ArgumentTypeError(ArgumentError, TypeError):
 
 
 class ApiConnectionError(FlashbackError):
-    """No complete response was received. `__cause__` is the exception of the HTTP library."""
+    """No complete response was received. `__cause__` is the exception raised by httpx."""
 
 
 class ApiTimeoutError(ApiConnectionError):
@@ -82,15 +86,15 @@ class ApiTimeoutError(ApiConnectionError):
 
 
 class ResponseError(FlashbackError):
-    """The service did not return the documented success.
+    """The service did not return the documented successful response.
 
     Attributes:
-        status_code: the status of the response.
-        message: the service's explanation for people.
-        request_id: the service's ID of the request.
-        retry_after: the number of seconds to wait before the next call.
-        headers: the headers of the response, with credentials redacted.
-        body: the first 64 KiB of the body, with credentials redacted.
+        status_code: The status code of the response.
+        message: The human-readable error message from the service.
+        request_id: The ID that the service assigned to the request.
+        retry_after: The number of seconds to wait before the next call.
+        headers: The response headers, with credentials redacted.
+        body: The first 64 KiB of the body, with credentials redacted.
 
     """
 
@@ -102,7 +106,7 @@ class ResponseError(FlashbackError):
     body: bytes = b""
 
     def __init__(self, text: str = "", facts: object = None) -> None:
-        """Take the facts as JSON types: the body as Latin-1 text, the headers as a dict."""
+        """Create an error from JSON types: the body is Latin-1 text, and the headers are a dict."""
         super().__init__(text, facts)
         self.headers = Headers(self.headers)
         body: object = self.body
@@ -111,20 +115,20 @@ class ResponseError(FlashbackError):
 
 
 class ResponseDecodeError(ResponseError):
-    """The status is a success, but the body is not what the contract documents."""
+    """The status is successful, but the body does not match the contract."""
 
 
 class ApiStatusError(ResponseError):
-    """The status of the response is not a success."""
+    """The response has an unsuccessful status."""
 
 
 class ServerError(ApiStatusError):
-    """The status is 500 or higher."""
+    """The response has a status of 500 or higher."""
 
 
 class UnexpectedStatusError(ApiStatusError):
-    """The contract does not document the status. Redirects are not followed."""
+    """The response has an undocumented status, such as a redirect. Redirects are not followed."""
 
 
 class UnexpectedServerError(UnexpectedStatusError, ServerError):
-    """The contract does not document the status, and it is 500 or higher, such as 502."""
+    """The response has an undocumented status of 500 or higher, such as 502."""

@@ -1,4 +1,4 @@
-"""The values of fields and parameters: UNSET, boxes for credentials, and the contract's rules."""
+"""Values of fields and parameters: UNSET, credentials, and validation by the contract's rules."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ U = TypeVar("U")
 
 
 class Unset(Enum):
-    """The type of UNSET, the value of a field that is not sent.
+    """The type of UNSET, which is the value of fields that are not sent.
 
-    It is an enum, so that copies and unpickled objects are the same instance.
+    This class is an enum, so that copying and unpickling preserve the identity of UNSET.
     """
 
     UNSET = "UNSET"
@@ -37,48 +37,49 @@ UNSET: Final = Unset.UNSET
 
 
 @overload
-def box(value: Unset) -> Unset: ...
+def as_secret(value: Unset) -> Unset: ...
 @overload
-def box(value: str | Secret) -> Secret: ...
+def as_secret(value: str | Secret) -> Secret: ...
 @overload
-def box(value: str | Secret | Unset) -> Secret | Unset: ...
-def box(value: str | Secret | Unset) -> Secret | Unset:
-    """Return the value in a box; return UNSET and boxes unchanged.
+def as_secret(value: str | Secret | Unset) -> Secret | Unset: ...
+def as_secret(value: str | Secret | Unset) -> Secret | Unset:
+    """Wrap the value in a Secret. Return UNSET and Secret objects unchanged.
 
-    Values of the wrong type are boxed too, since they may contain a credential.
+    Values of the wrong type are also wrapped, because they might contain a credential.
     """
     return value if isinstance(value, (Secret, Unset)) else Secret(plain(value))
 
 
 def plain(value: Any) -> Any:
-    """Return a member of a string enum as its text, and anything else unchanged."""
+    """Convert a member of a string enum to str. Return other values unchanged."""
     return str.__str__(value) if isinstance(value, str) else value
 
 
-def box_values(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, Any]:
-    """Return a copy of the mapping with the values of these names, or all values, in boxes.
+def as_secrets(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, Any]:
+    """Return a copy of the mapping in which the values are wrapped in Secret objects.
 
-    Return UNSET unchanged, and any value of a wrong type in a box.
+    If `names` is given, wrap only the values of these keys. Return UNSET unchanged, and wrap
+    anything that is not a mapping.
     """
     if not isinstance(mapping, Mapping):
-        return cast("U", box(cast("Any", mapping)))
-    boxed = dict(cast("Mapping[str, Any]", mapping))
-    for name in boxed if names is None else boxed.keys() & set(names):
-        boxed[name] = box(boxed[name])
-    return boxed
+        return cast("U", as_secret(cast("Any", mapping)))
+    wrapped = dict(cast("Mapping[str, Any]", mapping))
+    for name in wrapped if names is None else wrapped.keys() & set(names):
+        wrapped[name] = as_secret(wrapped[name])
+    return wrapped
 
 
 class Rule:
-    """The rules that the contract has for one value. Its errors do not show the value."""
+    """The contract's rules for one value. Validation errors do not show the value."""
 
-    def __init__(  # written by hand, since attrs would add a millisecond to the import
+    def __init__(  # written by hand, because attrs would add a millisecond to the import time
         self,
         kind: type[object] = object,
         *,
         min_length: int = 0,
         max_length: float = inf,
         pattern: str | None = None,
-        words: str | None = None,
+        message: str | None = None,
         minimum: float = -inf,
         maximum: float = inf,
         const: object = UNSET,
@@ -87,20 +88,20 @@ class Rule:
         self.min_length = min_length
         self.max_length = max_length
         self.pattern = pattern
-        self.words = words
+        self.message = message
         self.minimum = minimum
         self.maximum = maximum
         self.const = const
 
     def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
-        """Check a field of a model, as attrs calls its validators."""
+        """Validate a field of a model. attrs calls this method with its validator arguments."""
         if value is not UNSET:
             self.check(attribute.name, value)
 
     def check(self, name: str, value: object) -> None:
-        """Raise ArgumentError if the value breaks a rule.
+        """Raise ArgumentError if the value violates a rule.
 
-        The frame that raises holds a credential only in its box.
+        The error is raised in this frame, which holds credentials only as Secret objects.
         """
         if problem := self._wrong_type(_revealed(value)):
             raise ArgumentTypeError.about(name, problem)
@@ -145,9 +146,9 @@ class Rule:
             return f"must be one of {', '.join(str(member.value) for member in self.kind)}"
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
-        # `fullmatch`, since `$` also matches before a line break at the end.
+        # Use `fullmatch`, because `$` also matches before a trailing line break.
         if self.pattern is not None and not re.fullmatch(self.pattern, text):
-            return self.words or f"must match {self.pattern}"
+            return self.message or f"must match {self.pattern}"
         return None
 
 
@@ -156,9 +157,9 @@ def _revealed(value: object) -> object:
 
 
 def segment(name: str, value: object, rule: Rule) -> str:
-    """Return the value as one percent-encoded segment of a path; raise ArgumentError."""
+    """Validate the value, and return it as one percent-encoded path segment."""
     rule.check(name, value)
     text = str(plain(value))
     if text in {"", ".", ".."}:
-        raise ArgumentError.about(name, "must not be empty, '.' or '..', which change the path")
+        raise ArgumentError.about(name, "must not be empty, '.' or '..': these change the path")
     return quote(text, safe="")

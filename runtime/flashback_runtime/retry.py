@@ -1,7 +1,7 @@
-"""The retry policy: which outcomes are retried, when, and how a call ends.
+"""The retry policy: which outcomes are retried, how long to wait, and what a call returns.
 
-A retry library would not help: the deadline, Retry-After and the renewal of a token would still
-be decided here.
+This module does not use a retry library, because it would still have to implement the deadline,
+the Retry-After header and the token renewal itself.
 """
 
 from __future__ import annotations
@@ -28,19 +28,23 @@ from .transport import TimeLimitError
 Outcome = Response[Any] | Failure
 
 RETRIED_STATUSES: Final = frozenset({408, 429, *range(500, 600)})
-_FIRST_BACKOFF: Final = 0.5  # seconds; the maximum wait before the first retry, doubled each time
+# The maximum wait before the first retry, in seconds. It doubles with each retry.
+_FIRST_BACKOFF: Final = 0.5
 _MAX_BACKOFF: Final = 8.0  # seconds
-_MAX_WAIT: Final = 3600.0  # seconds; the longest Retry-After that a call without deadline waits for
+# The longest Retry-After, in seconds, that a call without a deadline waits for.
+_MAX_WAIT: Final = 3600.0
 _NOT_SENT: Final = Failure(
     "the time limit passed before the request was sent", None, timed_out=True, sent=False
 )
 
 
 async def send(running: RunningCall) -> Response[Any]:
-    """Return the response of any status; raise ApiConnectionError or ResponseDecodeError.
+    """Send the call, retry it if necessary, and return the response, whatever its status.
 
-    Lost connections, 408, 429 and 5xx are retried if the operation is idempotent or the request
-    was not sent. A 401 is retried once if a token function then returns a different token.
+    Retry after lost connections, 408, 429 and 5xx if the operation is idempotent, and after
+    failures before the request was sent. Retry once after a 401 if the token function returns a
+    different token. Raise ApiConnectionError if no complete response was received, and
+    ResponseDecodeError if a successful response does not match the contract.
     """
     call = running.call
     outcome: Outcome = _NOT_SENT
@@ -48,7 +52,7 @@ async def send(running: RunningCall) -> Response[Any]:
     can_renew_token = call.secured and callable(running.settings.token)
     while time.monotonic() < running.deadline and (token is not None or not call.secured):
         outcome = await attempt(running, token, _attempt_limit(running))
-        running.maybe_applied |= _may_be_applied(call, outcome)
+        running.maybe_applied |= _may_have_been_applied(call, outcome)
         if can_renew_token and isinstance(outcome, Response) and outcome.status_code == 401:
             can_renew_token = False
             rejected = token
@@ -67,7 +71,7 @@ async def send(running: RunningCall) -> Response[Any]:
 
 
 async def _token(running: RunningCall) -> Secret | None:
-    """Return the token; None if the token function exceeds the deadline."""
+    """Return the token, or None if the token function exceeds the deadline."""
     token = running.settings.token
     if not isinstance(token, Secret):
         try:
@@ -80,7 +84,10 @@ async def _token(running: RunningCall) -> Secret | None:
 
 
 async def _renewed_token(running: RunningCall) -> Secret | None:
-    """Return the token for a retry; its errors say whether the update may have been applied."""
+    """Return the token for a retry.
+
+    The errors raised here state whether the update may have been applied.
+    """
     try:
         return await _token(running)
     except ArgumentError as error:
@@ -91,7 +98,11 @@ async def _renewed_token(running: RunningCall) -> Secret | None:
 
 
 def _attempt_limit(running: RunningCall) -> float:
-    """Return the deadline of an attempt: after half of the time left if a retry is possible."""
+    """Return the deadline for the next attempt.
+
+    Without `attempt_timeout`, an attempt gets half of the remaining time if another retry is
+    possible, and all of it otherwise.
+    """
     now = time.monotonic()
     limit = running.settings.attempt_timeout
     can_retry = running.retries < running.settings.max_retries and running.call.is_idempotent
@@ -100,10 +111,11 @@ def _attempt_limit(running: RunningCall) -> float:
     return min(running.deadline, now + limit)
 
 
-def _may_be_applied(call: Call[Any, Any], outcome: Outcome) -> bool:
-    """Return whether the service may have applied the update without saying so.
+def _may_have_been_applied(call: Call[Any, Any], outcome: Outcome) -> bool:
+    """Return whether the service may have applied the update without confirming it.
 
-    A documented status says whether it did. No 3xx or 4xx, documented or not, applies an update.
+    A documented status is unambiguous. A 3xx or 4xx, even an undocumented one, always means that
+    the update was not applied.
     """
     if isinstance(outcome, Failure):
         return outcome.sent
@@ -113,7 +125,7 @@ def _may_be_applied(call: Call[Any, Any], outcome: Outcome) -> bool:
 
 
 def _delay(running: RunningCall, outcome: Outcome) -> float | None:
-    """Return the seconds to wait before a retry; None if there is no retry."""
+    """Return the seconds to wait before the next retry, or None to stop retrying."""
     if running.retries >= running.settings.max_retries:
         return None
     if isinstance(outcome, Failure):
@@ -130,7 +142,7 @@ def _delay(running: RunningCall, outcome: Outcome) -> float | None:
 
 
 def _result(running: RunningCall, outcome: Outcome) -> Response[Any]:
-    """Return the parsed response; raise an error for a failure or an undocumented body."""
+    """Return the parsed response; raise an error for a failure or an invalid body."""
     if isinstance(outcome, Failure):
         kind = ApiTimeoutError if outcome.timed_out else ApiConnectionError
         raise running.error(kind, printable(running.redacted(outcome.text))) from outcome.cause
@@ -144,14 +156,14 @@ def _result(running: RunningCall, outcome: Outcome) -> Response[Any]:
         outcome.redact()
         running.maybe_applied = True
         problem = printable(running.redacted(outcome.problem))
-        raise outcome.error(ResponseDecodeError, f"not what the contract documents: {problem}")
+        raise outcome.error(ResponseDecodeError, f"body does not match the contract: {problem}")
     return outcome
 
 
 def _log(running: RunningCall, level: int, outcome: Outcome, text: str, *values: float) -> None:
     logger = running.settings.service.logger
     if logger.isEnabledFor(level):
-        words = outcome.text if isinstance(outcome, Failure) else str(outcome.status_code)
-        shown = printable(running.redacted(words))
+        result = outcome.text if isinstance(outcome, Failure) else str(outcome.status_code)
+        redacted = printable(running.redacted(result))
         template = f"%s %s: %s, {text}"
-        logger.log(level, template, running.call.method, running.url, shown, *values)
+        logger.log(level, template, running.call.method, running.url, redacted, *values)

@@ -1,7 +1,7 @@
-"""Credentials: an opaque box for them, and how to remove them from text and from tracebacks.
+"""The Secret class, and functions that remove credentials from text and from tracebacks.
 
-Crash reporters send the `str` values of local variables as they are. Therefore, no local variable
-of a frame in an exception's traceback may hold a credential as `str`.
+Crash reporters send local variables of type `str` unmodified. Therefore, no frame in a traceback
+may hold a credential in a local variable of type `str`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Final, cast, final
 from urllib.parse import unquote, unquote_plus
 
 MASK: Final = "**********"
-# The libraries between the code that builds a request and the socket, tracing tools included.
+# The libraries that handle a request on its way to the socket, including tracing tools.
 _LIBRARIES: Final = sys.stdlib_module_names | {
     *("anyio", "h11", "h2", "hpack", "httpcore", "httpx", "hyperframe", "idna", "sniffio"),
     *("gevent", "socksio", "trio", "uvloop"),
     *("elasticapm", "opentelemetry", "sentry_sdk", "wrapt"),
 }
-# The modules of this package whose frames hold requests or credentials as text.
+# The modules of this package whose frames hold requests or credentials as plain text.
 _REVEALING_MODULES: Final = frozenset(
     f"{__package__}.{module}"
     for module in ("async_transport", "attempt", "calls", "secrets", "transport")
@@ -36,16 +36,16 @@ _HTML_NAMES: Final = {"amp": "&", "apos": "'", "gt": ">", "lt": "<", "quot": '"'
 
 @final
 class Secret:
-    """A box for a credential. Its `repr` and `str` show asterisks; `reveal()` returns the text."""
+    """A wrapper for a credential. `repr` and `str` show asterisks; `reveal()` returns the text."""
 
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
-        """Put the text into the box."""
+        """Wrap the text."""
         self._text = text
 
     def reveal(self) -> str:
-        """Return the text. Do not keep it in a variable while something may raise."""
+        """Return the text. Do not store it in a local variable of a frame that can raise."""
         return self._text
 
     def __repr__(self) -> str:
@@ -65,7 +65,7 @@ class Secret:
 
 
 def secrets_in(value: object) -> Iterator[Secret]:
-    """Yield the boxes in a model or list, including those of nested models."""
+    """Yield the Secret objects in a model or list, including nested models."""
     if isinstance(value, Secret):
         yield value
     elif isinstance(value, list):
@@ -79,7 +79,8 @@ def secrets_in(value: object) -> Iterator[Secret]:
 def redact(text: str, secrets: Iterable[Secret]) -> str:
     """Return the text with these secrets replaced by asterisks.
 
-    If the text contains a secret in another encoding, or encoded twice, replace all of it.
+    If the text contains a secret in another encoding, or a secret that was encoded twice, replace
+    the whole text.
     """
     known = {secret.reveal() for secret in secrets} - {""}
     for secret in sorted(known, key=len, reverse=True):
@@ -87,7 +88,8 @@ def redact(text: str, secrets: Iterable[Secret]) -> str:
         text = text.replace(json.dumps(secret)[1:-1], "***")
     decoded = text
     for _ in range(2):
-        decoded = _ESCAPE.sub(_character, decoded.replace("\\x", "%"))  # Python's bytes have \x
+        # The repr of Python's bytes contains escapes such as \x2f; decode them like %2f.
+        decoded = _ESCAPE.sub(_unescape, decoded.replace("\\x", "%"))
         decoded = decoded.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         forms = (unquote(decoded), unquote_plus(decoded))
         if any(secret in form for secret in known for form in forms):
@@ -96,7 +98,7 @@ def redact(text: str, secrets: Iterable[Secret]) -> str:
     return text
 
 
-def _character(escape: re.Match[str]) -> str:
+def _unescape(escape: re.Match[str]) -> str:
     if escape["name"]:
         return _HTML_NAMES[escape["name"]]
     if escape["quoted"]:
@@ -107,9 +109,10 @@ def _character(escape: re.Match[str]) -> str:
 
 
 def cut_frames(error: BaseException, handled: BaseException | None) -> None:
-    """Remove the frames that may hold a request from the tracebacks of the exception chain.
+    """Remove the frames that might hold a request from all tracebacks in the exception chain.
 
-    The frames of the caller's own hook or transport remain, so that the failing line is shown.
+    The frames of the caller's own hooks and transports remain, so that the traceback still shows
+    the failing line.
     """
     for member in exception_chain(error, handled):
         following = None
@@ -121,9 +124,9 @@ def cut_frames(error: BaseException, handled: BaseException | None) -> None:
 
 
 def exception_chain(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
-    """Yield the exception and everything it is linked to: causes, contexts, members of groups.
+    """Yield the exception and all linked exceptions: causes, contexts and members of groups.
 
-    Leave out the exceptions that the caller was handling when the call began.
+    Skip the exceptions that the caller was already handling when the call started.
     """
     waiting = [error]
     seen = _ids(handled)
@@ -138,7 +141,7 @@ def exception_chain(error: BaseException, handled: BaseException | None) -> Iter
 
 
 def root_cause(error: BaseException, handled: BaseException | None) -> BaseException:
-    """Return the first exception of the chain, which the operating system or a hook raised."""
+    """Return the first exception in the chain, raised by the operating system or a hook."""
     seen = {id(error)} | _ids(handled)
     while True:
         earlier = next(iter(_members(error)), error.__cause__ or error.__context__)
@@ -148,13 +151,13 @@ def root_cause(error: BaseException, handled: BaseException | None) -> BaseExcep
         error = earlier
 
 
-def passes_user_code(error: BaseException) -> bool:
-    """Return whether the traceback has a frame of neither a library nor this package."""
+def has_user_frame(error: BaseException) -> bool:
+    """Return whether the traceback contains a frame outside this package and its libraries."""
     return any(map(_is_user_code, _entries(error)))
 
 
 def interrupted_library(error: BaseException) -> bool:
-    """Return whether user code raised the error while a library ran, as a signal handler does."""
+    """Return whether user code, such as a signal handler, raised the error in a library call."""
     entries = _entries(error)
     return bool(entries) and _may_hold_request(entries[0]) and _is_user_code(entries[-1])
 
@@ -164,7 +167,7 @@ def _is_user_code(entry: TracebackType) -> bool:
 
 
 def _ids(handled: BaseException | None) -> set[int]:
-    """Return the ids of the handled exception and of those that were being handled before it."""
+    """Return the ids of the handled exception and of the exceptions in its context chain."""
     found = set[int]()
     while handled is not None and id(handled) not in found:
         found.add(id(handled))

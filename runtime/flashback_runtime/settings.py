@@ -1,4 +1,4 @@
-"""The settings of a client: from arguments, the environment, or the contract, in this order."""
+"""Client settings. Arguments override environment variables, which override the contract."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ from urllib.parse import unquote
 from urllib.request import getproxies, proxy_bypass
 
 from .errors import ArgumentError
-from .fields import Rule, box, plain
+from .fields import Rule, as_secret, plain
 from .secrets import Secret
 from .transport import Proxy, Route, httpx
 
 _TOKEN: Final = Rule(
     str,
     pattern=r"[!-~]+",
-    words="must be visible ASCII without spaces or line breaks, and without the word Bearer",
+    message="must be visible ASCII characters without spaces, line breaks or the prefix Bearer",
 )
-_LABEL: Final = r"[^/?#@\\\s.:%\[\]\x80-\U0010ffff]{1,63}"  # of a host name
+_LABEL: Final = r"[^/?#@\\\s.:%\[\]\x80-\U0010ffff]{1,63}"  # one label of a host name
 _BASE_URL: Final = Rule(
     str,
     pattern=rf"(?ai)https?://(?:(?:{_LABEL}\.)*{_LABEL}\.?|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?"
     r"(?:/(?!\.\.?(?:/|$))[^/?#@\\\s]+)*/?",
-    words="must be an absolute URL like https://host/path, in ASCII, with no spaces, user, query,"
-    " fragment, empty segments or dot segments, and with labels of 1 to 63 characters",
+    message="must be an absolute ASCII URL like https://host/path, without spaces, a user, a query,"
+    " a fragment, empty segments or dot segments; host labels must have 1 to 63 characters",
 )
 _HEADER_NAME: Final = Rule(
     str,
     pattern=r"(?ai)(?!(authorization|content-length|host|transfer-encoding)$)[!#$%&'*+.^_`|~0-9a-z-]+",
-    words="cannot be set: the name is reserved or is not a valid header name",
+    message="cannot be set: the name is reserved, or it is not a valid header name",
 )
 _HEADER_VALUE: Final = Rule(
-    str, pattern=r"([!-~]([ -~\t]*[!-~])?)?", words="must be visible ASCII on one line"
+    str, pattern=r"([!-~]([ -~\t]*[!-~])?)?", message="must be visible ASCII on one line"
 )
-# Everything up to the last @ is the login, since # and / in passwords are often not encoded.
+# The login extends to the last @, because people often do not encode # and / in passwords.
 _PROXY: Final = (
     r"(?ais)(?:(?P<scheme>https?|socks5h?)://)?(?!\w+://)(?:(?P<user>[^:]*)(?::(?P<password>.*))?@)?"
     r"(?P<host>[^@/?#:\[\]\s\x80-\U0010ffff]+|\[[0-9a-f:.]+\])(?::(?P<port>\d{1,5}))?/?"
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
-_LONGEST: Final = 1e9  # seconds; sockets do not accept longer timeouts
-_SWITCH: Final = {"": False, "0": False, "false": False, "1": True, "true": True}
+_MAX_TIMEOUT: Final = 1e9  # seconds; sockets reject longer timeouts, so they count as infinite
+_BOOLEANS: Final = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
 class Service(NamedTuple):
-    """The facts about a service that its generated client provides."""
+    """A description of the service, which the generated client provides."""
 
     name: str
     """The prefix of the environment variables, such as FLASHBACK."""
@@ -60,7 +60,7 @@ class Service(NamedTuple):
     logger: logging.Logger
 
     def variable(self, name: str) -> str:
-        """Return the value of the environment variable, or an empty string if it is not set."""
+        """Return the value of the environment variable, or an empty string if it is unset."""
         return os.environ.get(f"{self.name}_{name}", "")
 
 
@@ -70,7 +70,7 @@ class Settings(NamedTuple):
     service: Service
     allow_http: bool
     trust_env: bool
-    """Whether the environment may name a proxy."""
+    """Whether to use the proxies from the environment variables."""
     headers: Mapping[str, Secret]
     token: Secret | Callable[[], Any] = Secret("")
     base_url: str = ""
@@ -83,7 +83,7 @@ class Settings(NamedTuple):
 
     @classmethod
     def defaults(cls, service: Service, *, allow_http: bool | None, trust_env: bool) -> Self:
-        """Return the settings of the environment and the contract, which are not yet validated."""
+        """Return the unvalidated settings from the environment and the contract."""
         own = {
             "accept": "application/json",
             "accept-encoding": "identity",
@@ -99,7 +99,7 @@ class Settings(NamedTuple):
         )
 
     def changed(self, **changes: Any) -> Self:
-        """Return a copy with these settings, once they are validated; raise ArgumentError."""
+        """Validate the changes and return updated settings; raise ArgumentError."""
         if "token" in changes and not callable(changes["token"]):
             changes["token"] = checked_token(changes["token"], self.service)
         if "base_url" in changes:
@@ -114,9 +114,10 @@ class Settings(NamedTuple):
         return self._replace(**changes)
 
     def _address(self, value: object) -> dict[str, Any]:
-        """Return the settings that depend on the base URL: itself, its host and its route.
+        """Return the settings that depend on the base URL: `base_url`, `host` and `route`.
 
-        Raise ArgumentError, which does not show the URL, since it may contain a password.
+        Raise ArgumentError if the URL is invalid. The error does not show the URL, because it
+        might contain a password.
         """
         _BASE_URL.check("base_url", value)
         try:
@@ -129,7 +130,8 @@ class Settings(NamedTuple):
             raise ArgumentError.about("base_url", "must have a port from 1 to 65535")
         is_tls = url.scheme == "https"
         if not is_tls and not self.allow_http and not is_loopback(host):
-            problem = "is http, which sends the token unencrypted; use https or allow_http=True"
+            problem = "must use https, because http sends the token unencrypted; to allow http,"
+            problem += " set allow_http=True"
             raise ArgumentError.about("base_url", problem)
         proxy = proxy_for(url.scheme, host, port) if self.trust_env else None
         return {
@@ -140,35 +142,35 @@ class Settings(NamedTuple):
 
 
 def checked_token(token: object, service: Service) -> Secret:
-    """Return the token in a box; raise ArgumentError."""
-    boxed = box(cast("str", token))
-    Rule(str).check("token", boxed)
-    if not boxed:
+    """Validate the token and return it as a Secret; raise ArgumentError."""
+    secret = as_secret(cast("str", token))
+    Rule(str).check("token", secret)
+    if not secret:
         problem = f"is empty; pass token= or set {service.name}_TOKEN"
         raise ArgumentError.about("token", problem)
-    _TOKEN.check("token", boxed)
-    return boxed
+    _TOKEN.check("token", secret)
+    return secret
 
 
 def _http_is_allowed(given: object, service: Service) -> bool:
-    """Return the argument, or the value of the environment variable if the argument is None."""
+    """Return the argument, or the environment variable's value if the argument is None."""
     if given is not None:
         Rule(bool).check("allow_http", given)
         return bool(given)
-    switch = _SWITCH.get(service.variable("ALLOW_HTTP").strip().lower())
-    if switch is None:
+    allowed = _BOOLEANS.get(service.variable("ALLOW_HTTP").strip().lower())
+    if allowed is None:
         raise ArgumentError.about(f"{service.name}_ALLOW_HTTP", "must be 1 or 0")
-    return switch
+    return allowed
 
 
 def _checked_headers(headers: object) -> dict[str, Secret]:
     Rule(Mapping).check("headers", headers)
     checked: dict[str, Secret] = {}
     for name, value in cast("Mapping[str, str]", headers).items():
-        boxed = box(value)
+        secret = as_secret(value)
         _HEADER_NAME.check(f"headers[{name!r}]", name)
-        _HEADER_VALUE.check(f"headers[{name!r}]", boxed)
-        checked[name.lower()] = boxed
+        _HEADER_VALUE.check(f"headers[{name!r}]", secret)
+        checked[name.lower()] = secret
     return checked
 
 
@@ -176,11 +178,12 @@ def _seconds(name: str, value: float | None) -> float:
     if value is None:
         return inf
     Rule(float).check(name, value)
-    if value > _LONGEST:
+    if value > _MAX_TIMEOUT:
         return inf
     if math.isnan(value):
         raise ArgumentError.about(name, "must be a number, not nan")
-    if name == "attempt_timeout" and value <= 0:  # a `timeout` of 0 is a deadline that has passed
+    # A `timeout` of 0 is valid: it means that the deadline has already passed.
+    if name == "attempt_timeout" and value <= 0:
         raise ArgumentError.about(name, "must be greater than 0")
     return value
 
@@ -197,25 +200,29 @@ def is_loopback(host: str) -> bool:
 
 
 def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
-    """Return the proxy that the environment names for this address; raise ArgumentError."""
-    named = {name: Secret(text.strip()) for name, text in getproxies().items() if text}
-    variable = scheme if scheme in named else "all"
-    if variable not in named or is_loopback(host):
+    """Return the proxy that the environment variables specify for this address.
+
+    Raise ArgumentError if the proxy URL is invalid.
+    """
+    proxies = {name: Secret(text.strip()) for name, text in getproxies().items() if text}
+    variable = scheme if scheme in proxies else "all"
+    if variable not in proxies or is_loopback(host):
         return None
-    if _bypasses_proxy(named.get("no", Secret("")).reveal(), scheme, host.rstrip("."), port):
+    no_proxy = proxies.get("no", Secret("")).reveal()
+    if _bypasses_proxy(no_proxy, scheme, host.rstrip("."), port):
         return None
     name = f"{variable}_proxy".upper()
-    proxy = _parse_proxy(named[variable])
+    proxy = _parse_proxy(proxies[variable])
     if proxy is None:
         raise ArgumentError.about(name, "is not a proxy URL; expected http://host:port")
     if proxy.url.startswith("socks") and PathFinder.find_spec("socksio") is None:
-        problem = "is a SOCKS proxy, which needs a package: pip install 'httpx[socks]'"
+        problem = "is a SOCKS proxy, which requires the package: pip install 'httpx[socks]'"
         raise ArgumentError.about(name, problem)
     return proxy
 
 
 def _parse_proxy(url: Secret) -> Proxy | None:
-    # The frame of this function holds the password, so it returns None for an invalid URL.
+    # This frame holds the password as text, so return None instead of raising an exception.
     found = re.fullmatch(_PROXY, url.reveal())
     if found is None:
         return None
@@ -230,14 +237,14 @@ def _parse_proxy(url: Secret) -> Proxy | None:
 
 
 def _bypasses_proxy(no_proxy: str, scheme: str, host: str, port: int) -> bool:
-    """Return whether NO_PROXY has an entry for this address, as curl and httpx read it."""
+    """Return whether NO_PROXY covers this address, by the rules of curl and httpx."""
     shown = f"[{host}]" if ":" in host else host.lower()
     name = f".{shown}"
     for entry in no_proxy.lower().split(","):
-        plain = entry.strip().removeprefix(f"{scheme}://").rstrip("/.")
-        if plain == "*":
+        pattern = entry.strip().removeprefix(f"{scheme}://").rstrip("/.")
+        if pattern == "*":
             return True
-        suffix = "." + plain.lstrip("*.")
+        suffix = "." + pattern.lstrip("*.")
         if suffix != "." and (name.endswith(suffix) or f"{name}:{port}".endswith(suffix)):
             return True
     return bool(proxy_bypass(host))

@@ -1,6 +1,6 @@
-"""Connection pools, TLS, and how the blocking client sends a request within its deadline.
+"""Connection pools, TLS contexts, and the transport of the blocking client.
 
-The other modules import httpx from here, so that moving to httpx2 is a small change.
+The other modules import httpx from this module, so that a later switch to httpx2 is a small change.
 """
 
 from __future__ import annotations
@@ -31,76 +31,80 @@ __all__ = ("Connections", "Proxy", "Route", "httpx")
 R = TypeVar("R")
 
 CLOSED: Final = "this client is closed; create a new one"
-MAX_BODY: Final = 1 << 20  # bytes of a response; documented responses are far smaller
-_WRITE_SIZE: Final = 16384  # bytes; one write to a slow server must not outlast the deadline
-_CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # httpx reads the first that is set
+# The maximum size of a response body, in bytes. Documented responses are far smaller.
+MAX_BODY: Final = 1 << 20
+# Requests are written in small chunks (in bytes), so that the deadline is checked between writes
+# to a slow server.
+_WRITE_SIZE: Final = 16384
+# httpx reads the first variable that is set.
+_CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _IN_MEMORY: Final = (httpx.MockTransport, httpx.ASGITransport, httpx.WSGITransport)
 
 
 class TimeLimitError(Exception):
-    """The deadline of the call or of the attempt has passed."""
+    """The deadline for the call or the attempt has passed."""
 
 
 class Proxy(NamedTuple):
-    """The address of a proxy, and its login if it requires one."""
+    """A proxy's URL, and its user name and password if the proxy requires authentication."""
 
     url: str
     login: tuple[Secret, Secret] | None
 
 
 class Route(NamedTuple):
-    """The key of a connection pool. Requests with the same route share connections."""
+    """The key for a connection pool. Requests with the same route share a pool."""
 
     is_tls: bool
     proxy: Proxy | None
 
 
 class Connections:
-    """The connections of a client. Clients that `with_options` returns share them.
+    """A client's connections, shared with the clients that `with_options` returns.
 
-    The coroutines of this class block and never suspend. `AsyncConnections` overrides them.
+    The coroutines in this class block instead of suspending. `AsyncConnections` overrides them.
     """
 
     def __init__(self, given: Any) -> None:
-        """Use the given httpx client or transport, or pools of our own if it is None."""
+        """Use the given httpx client or transport. If it is None, create connection pools."""
         self.given = given
-        self._home: tuple[int, Any] | None = None
-        # Pools instead of an httpx.Client, which would store one tenant's cookies for all others.
+        self._owner: tuple[int, Any] | None = None
+        # An httpx.Client would store cookies, and send one tenant's cookies for other tenants.
         self._pools: dict[tuple[int, Any, Route], Any] = {}
         self._closed = False
 
     @property
     def closed(self) -> bool:
-        """Whether this client or the given httpx client is closed."""
+        """Whether this client or the httpx client that it uses is closed."""
         return self._closed or getattr(self.given, "is_closed", False)
 
     def get(self, route: Route) -> Any:
-        """Return the given client, or the pool for this route, process and event loop."""
+        """Return the given httpx client, or the pool for this route, process and event loop."""
         if self.closed:
             raise FlashbackError(CLOSED)
         here = (os.getpid(), self.event_loop())
         if self.given is not None:
-            self._home = self._home or here
-            if self._home != here and not isinstance(self.given, _IN_MEMORY):
+            self._owner = self._owner or here
+            if self._owner != here and not isinstance(self.given, _IN_MEMORY):
                 raise FlashbackError(
-                    "the http_client or transport belongs to another event loop or process;"
-                    " create one in this event loop, after the fork"
+                    "the http_client or transport was first used in another event loop or process;"
+                    " create a new one in this event loop, after the fork"
                 )
             return self.given
         key = (*here, route)
         if key not in self._pools:
-            self._forget_closed_loops()
+            self._drop_pools_of_closed_loops()
             self._pools.setdefault(key, self.new_pool(route))
         return self._pools[key]
 
-    def _forget_closed_loops(self) -> None:
-        # A forked child keeps its parent's pools: closing them would disconnect the parent.
+    def _drop_pools_of_closed_loops(self) -> None:
+        # Keep the pools that a forked child inherits: closing them would disconnect the parent.
         for process, loop, route in list(self._pools):
             if loop is not None and loop.is_closed() and process == os.getpid():
                 self._pools.pop((process, loop, route), None)
 
     def close(self) -> list[Any]:
-        """Reject further calls; return the transports for the caller to close."""
+        """Reject further calls, and return the transports that the caller must close."""
         here = (os.getpid(), self.event_loop())
         self._closed = True
         if self.given is None:
@@ -110,27 +114,28 @@ class Connections:
         return []
 
     def event_loop(self) -> Any:
-        """Return the running event loop; None in a blocking client."""
+        """Return the running event loop, or None in a blocking client."""
 
     def new_pool(self, route: Route) -> Any:
-        """Return an httpx transport with an empty pool."""
+        """Return an httpx transport with an empty connection pool."""
         return BlockingTransport(route)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)  # noqa: ASYNC251 - see the class
+        """Sleep for this number of seconds."""
+        time.sleep(seconds)  # noqa: ASYNC251 - these coroutines block, see the class docstring
 
     async def call(self, function: Callable[[], object], ends_at: float) -> object:
-        """Return the result of a token function; raise TimeLimitError."""
+        """Call a token function and return its result; raise TimeLimitError at the deadline."""
         del ends_at
         return function()
 
     async def exchange(
         self, http: Any, request: httpx.Request, ends_at: float
     ) -> tuple[httpx.Response, bytes | None]:
-        """Return the response and its undecoded body, or None if a hook has read the body.
+        """Send the request, and return the response and its undecoded body.
 
-        Raise TimeLimitError, the errors of httpx, and any error of a hook.
+        The body is None if an event hook has already read it. Raise TimeLimitError at the
+        deadline. Exceptions from httpx and from event hooks propagate.
         """
         _attempt.ends_at = ends_at
         response: httpx.Response
@@ -153,7 +158,7 @@ class Connections:
 
 
 def run(coroutine: Coroutine[Any, Any, R]) -> R:
-    """Return the result of a coroutine that never suspends."""
+    """Run a coroutine that never suspends, and return its result."""
     try:
         coroutine.send(None)
     except StopIteration as end:
@@ -163,15 +168,16 @@ def run(coroutine: Coroutine[Any, Any, R]) -> R:
 
 
 class BlockingTransport(httpx.HTTPTransport):
-    """An httpx transport whose connections observe the deadline of the attempt.
+    """An httpx transport whose connections enforce the deadline of the attempt.
 
-    `_pool` is the only private name of httpx that we use. The constructor of `HTTPTransport`
-    accepts no network backend, and tools for tests and tracing patch
-    `HTTPTransport.handle_request`, so another base class would hide calls from them.
+    `_pool` is the only private attribute of httpx that this package uses, because the constructor
+    of `HTTPTransport` does not accept a network backend. The transport must be a subclass of
+    `HTTPTransport`, because test and tracing tools patch `HTTPTransport.handle_request`.
     """
 
     def __init__(self, route: Route) -> None:
-        import httpcore  # noqa: PLC0415 - a third of the time that importing httpx takes
+        # This import is deferred because it takes a third of the time for importing httpx.
+        import httpcore  # noqa: PLC0415
 
         backend: Any = DeadlineBackend(httpcore.SyncBackend())
         self._pool = httpcore.ConnectionPool(network_backend=backend, **pool_options(route))
@@ -185,23 +191,24 @@ _attempt = _Attempt()
 
 
 class DeadlineBackend:
-    """Opens connections that time out at the deadline of the thread's current attempt.
+    """A network backend whose connections time out at the deadline of the thread's attempt.
 
-    httpcore limits each read, so a server that sends byte by byte could prolong a call forever.
+    The timeouts of httpcore apply to single reads. Without this deadline, a server that sends one
+    byte at a time could keep a call open forever.
     """
 
     def __init__(self, backend: httpcore.NetworkBackend) -> None:
         self._backend = backend
 
     def connect_tcp(self, timeout: float | None = None, **options: Any) -> DeadlineStream:
-        limit = within(_attempt.ends_at, timeout)
+        limit = timeout_until(_attempt.ends_at, timeout)
         return DeadlineStream(self._backend.connect_tcp(timeout=limit, **options))
 
 
 class DeadlineStream:
-    """A connection of `DeadlineBackend`.
+    """A network stream that `DeadlineBackend` opened.
 
-    It buffers the head of a request, to send head and body in one packet.
+    The stream buffers the request head, so that head and body are sent in one packet.
     """
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
@@ -213,12 +220,12 @@ class DeadlineStream:
         self._flush()
         if time.monotonic() > _attempt.ends_at:
             raise TimeLimitError
-        return self._stream.read(max_bytes, within(_attempt.ends_at, timeout))
+        return self._stream.read(max_bytes, timeout_until(_attempt.ends_at, timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         del timeout
         self._unsent += buffer
-        if not buffer:  # httpcore ends a request like this
+        if not buffer:  # httpcore writes an empty chunk at the end of a request
             self._flush()
 
     def _flush(self) -> None:
@@ -226,10 +233,10 @@ class DeadlineStream:
         self._unsent = b""
         for start in range(0, len(unsent), _WRITE_SIZE):
             part = unsent[start : start + _WRITE_SIZE]
-            self._stream.write(part, within(_attempt.ends_at))
+            self._stream.write(part, timeout_until(_attempt.ends_at))
 
     def close(self) -> None:
-        # Closing a socket does not end a read in another thread; shutting it down does.
+        # Closing a socket does not interrupt a read in another thread, but shutting it down does.
         with suppress(OSError):
             self._stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         self._stream.close()
@@ -240,24 +247,24 @@ class DeadlineStream:
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> DeadlineStream:
-        limit = within(_attempt.ends_at, timeout)
+        limit = timeout_until(_attempt.ends_at, timeout)
         return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, limit))
 
 
-def left(until: float) -> float:
-    """Return the seconds left, but never 0, which means non-blocking for a socket."""
+def seconds_left(until: float) -> float:
+    """Return the remaining seconds, but at least 0.001: for a socket, 0 means non-blocking."""
     return max(0.001, until - time.monotonic())
 
 
-def within(until: float, limit: float | None = None) -> float | None:
-    """Return the limit or the seconds left, whichever is shorter; None if both are unlimited."""
-    shorter = left(until) if limit is None else min(limit, left(until))
+def timeout_until(until: float, limit: float | None = None) -> float | None:
+    """Return the shorter of the limit and the remaining seconds, or None if both are unlimited."""
+    shorter = seconds_left(until) if limit is None else min(limit, seconds_left(until))
     return None if shorter == inf else shorter
 
 
 def pool_options(route: Route) -> dict[str, Any]:
-    """Return the arguments of httpcore's connection pools."""
-    import httpcore  # noqa: PLC0415 - see BlockingTransport
+    """Return the keyword arguments for httpcore's connection pools."""
+    import httpcore  # noqa: PLC0415 - slow to import, see BlockingTransport
 
     proxy = None
     if route.proxy is not None:
@@ -276,30 +283,30 @@ def pool_options(route: Route) -> dict[str, Any]:
 
 
 def tls_context() -> ssl.SSLContext:
-    """Return the TLS context that all pools share; it is rebuilt when a CA file changes.
+    """Return the TLS context that all pools share. It is rebuilt when a CA file changes.
 
-    Raise ArgumentError if SSL_CERT_FILE or SSL_CERT_DIR cannot be used, and OSError if no file
-    descriptor is free.
+    Raise ArgumentError if SSL_CERT_FILE or SSL_CERT_DIR cannot be used, and OSError if the process
+    has no free file descriptors.
     """
     variable = next(filter(os.environ.get, _CA_VARIABLES), None)
     value = os.environ[variable] if variable else ""
     paths = value.split(os.pathsep) if variable == "SSL_CERT_DIR" else [value]
     try:
-        return _tls_context(tuple(_state_of_file(path) for path in paths if path))
+        return _tls_context(tuple(_file_state(path) for path in paths if path))
     except OSError as error:
         if error.errno in {errno.EMFILE, errno.ENFILE} and not isinstance(error, ssl.SSLError):
             raise
         reason = error.strerror or type(error).__name__
-        problem = f"cannot be used ({reason}); set it to a PEM file, or unset it"
+        problem = f"cannot be used ({reason}); set it to a readable file or folder, or unset it"
         raise ArgumentError.about(variable or "certifi", problem) from None
 
 
-def _state_of_file(path: str) -> tuple[object, ...]:
+def _file_state(path: str) -> tuple[object, ...]:
     status = Path(path).stat()
     return (path, status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 @functools.lru_cache(maxsize=8)
 def _tls_context(_: tuple[object, ...]) -> ssl.SSLContext:
-    # Reading the certificates takes 18 ms. The argument is only the key of the cache.
+    # Reading the certificates takes 18 ms, so the result is cached. The argument is the cache key.
     return httpx.create_ssl_context()

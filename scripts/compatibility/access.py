@@ -1,4 +1,4 @@
-"""Compare the security of operations, and the URLs of their servers."""
+"""Compare the security requirements and the server URLs of operations."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from scripts.compatibility.operations import Operation, Pair, Part
 
 ISSUERS = {"authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"}
-KIND = 4  # the first parts of a fact, which distinguish schemes
-MOST = 200  # URLs of one server
+KIND = 4  # the number of leading parts of a fact that identify the scheme
+MOST = 200  # the maximum number of URLs for one server
 DEFAULT_PORT = re.compile(r"^(https://[^/]*):443(?=/|$)|^(http://[^/]*):80(?=/|$)")
 
 
@@ -26,13 +26,13 @@ Facts = set[tuple[str, ...]]
 
 @dataclass
 class Credentials:
-    """The security schemes of one alternative of an operation's security."""
+    """The security schemes in one alternative of an operation's security requirements."""
 
-    grants: Facts = field(default_factory=Facts)  # schemes, and their scopes
-    issuers: Facts = field(default_factory=Facts)  # schemes, and where their tokens are issued
+    grants: Facts = field(default_factory=Facts)  # the schemes and their scopes
+    issuers: Facts = field(default_factory=Facts)  # the schemes and the URLs that issue tokens
 
     def add(self, scheme: Part, scopes: list[str]) -> None:
-        """Add a security scheme with scopes."""
+        """Add a security scheme and its scopes."""
         kind = _kind(scheme)
         self.grants.add(kind)
         for scope in scopes:
@@ -43,18 +43,18 @@ class Credentials:
                 self.issuers.add((*kind, name, str(flow[key])))
 
     def suffice(self, needed: Credentials) -> bool:
-        """Return whether nothing else is needed."""
+        """Return whether these credentials include all schemes and scopes that are needed."""
         return needed.grants <= self.grants
 
     def surely_suffice(self, needed: Credentials) -> bool:
-        """Return whether nothing else is needed, and all issuers are still documented."""
+        """Return whether these credentials suffice, and all their issuers are still documented."""
         kinds = {grant[:KIND] for grant in needed.grants}
         issuers = {issuer for issuer in self.issuers if issuer[:KIND] in kinds}
         return self.suffice(needed) and issuers <= needed.issuers
 
 
 def _kind(scheme: Part) -> tuple[str, ...]:
-    """Return the properties that distinguish schemes; header names are case-insensitive."""
+    """Return the properties that identify a scheme. Header names are converted to lower case."""
     location = str(scheme.get("in"))
     name = str(scheme.get("name"))
     if location == "header":
@@ -63,7 +63,7 @@ def _kind(scheme: Part) -> tuple[str, ...]:
 
 
 def compare_security(pair: Pair) -> None:
-    """Check that every set of credentials that was sufficient still is."""
+    """Check that all credentials that used to be sufficient are still sufficient."""
     before = _alternatives(pair.base)
     after = _alternatives(pair.head)
     sides = (pair.base.security, pair.head.security)
@@ -86,8 +86,8 @@ def compare_security(pair: Pair) -> None:
 
 
 def _alternatives(operation: Operation) -> dict[str, Credentials]:
-    """Return the alternatives of the operation's security, each with a name for people."""
-    made: dict[str, Credentials] = {}
+    """Return the operation's alternative security requirements by human-readable name."""
+    result: dict[str, Credentials] = {}
     for schemes in operation.security:
         names: list[str] = []
         credentials = Credentials()
@@ -95,12 +95,12 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
             scopes = sorted(map(str, stated or ()))
             names.append(f"{name} ({', '.join(scopes)})" if scopes else name)
             credentials.add(operation.scheme(name), scopes)
-        made[" and ".join(names) or "no credential"] = credentials
-    return made
+        result[" and ".join(names) or "no credential"] = credentials
+    return result
 
 
 def servers(operation: Operation) -> list[str]:
-    """Return the base URLs of an operation, one for each listed value of a variable."""
+    """Return an operation's base URLs, with one URL for each listed value of a server variable."""
     found: list[str] = []
     for server in operation.servers:
         variables = operation.contract.inlined(server.get("variables")) or {}
@@ -118,7 +118,7 @@ def servers(operation: Operation) -> list[str]:
 
 
 def _normal_url(url: str) -> str:
-    """Return the URL with scheme and host in lower case, without default port or trailing slash."""
+    """Return the URL with a lower-case scheme and host, and no default port or trailing slash."""
     scheme, separator, rest = url.partition("://")
     if separator:
         host, slash, path = rest.partition("/")
@@ -129,12 +129,12 @@ def _normal_url(url: str) -> str:
 
 
 def _is_fixed(url: str) -> bool:
-    """Return whether a URL depends neither on variables nor on the contract's own URL."""
+    """Return whether the URL is independent of server variables and of the contract's location."""
     return not VARIABLE.search(url) and (url.startswith("/") or "://" in url or not url)
 
 
 def addresses(operation: Operation) -> set[str]:
-    """Return the method and URL of an operation at each server, without names of parameters."""
+    """Return the operation's method and URL on each server, without parameter names."""
     return {_address(operation, server) for server in servers(operation)}
 
 
@@ -143,7 +143,7 @@ def _address(operation: Operation, server: str) -> str:
 
 
 def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
-    """Check that every URL of the operation is still an address of some operation."""
+    """Check that each of the operation's URLs still belongs to an operation."""
     old = servers(pair.base)
     new = servers(pair.head)
     holders = (pair.base.raw, pair.base.item, pair.head.raw, pair.head.item)

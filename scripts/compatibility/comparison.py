@@ -1,4 +1,4 @@
-"""Compare the operations of two contracts, and everything else that they contain."""
+"""Compare two contracts: their operations, and all other keys that they contain."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from scripts.compatibility.operations import Part
 
 LIMIT = "x-max-bytes"
-ITEMS = 12  # of a list in one line
-LONGEST = 80  # characters of a parameter in one line
-SHOWN = 3  # places shown on one line
-# The keys that the rules compare.
+ITEMS = 12  # the maximum number of list items per line
+LONGEST = 80  # the maximum number of characters of a parameter
+SHOWN = 3  # the maximum number of places per line
+# These sets contain the keys that specific rules compare.
 OPERATION = {"parameters", "requestBody", "responses", "servers", "security"}
 PATH_ITEM = {"parameters", "servers", *METHODS}
 DOCUMENT = {
@@ -33,7 +33,10 @@ HEADER = {"required", "schema", "explode", "style", "content"}
 
 
 def compare(base: Contract, head: Contract) -> list[Finding]:
-    """Return the changes on the wire, or the changed words; raise CannotCompareError."""
+    """Return the changes on the wire, or otherwise the changes to wording.
+
+    Raise CannotCompareError if a contract cannot be read.
+    """
     findings = Findings()
     prover = Prover()
     before = list(operations(base))
@@ -61,7 +64,7 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
     new_whole = Operation(head, "", "", {}, head.document)
     pair = Pair(old_whole, new_whole, findings, prover)
     pair.add_other_keys("contract", DOCUMENT, base.document, head.document)
-    return findings.merged() or _words(base, head)
+    return findings.merged() or _wording_changes(base, head)
 
 
 def _compare_pair(pair: Pair) -> None:
@@ -85,7 +88,7 @@ def _add_operation(findings: Findings, new: Operation, before: list[Operation]) 
 
 
 def _overlaps(new_path: str, old_path: str) -> bool:
-    """Return whether a URL of the new path may also be a URL of the old path."""
+    """Return whether the new path and the old path can match the same URL."""
     new_parts = new_path.split("/")
     old_parts = old_path.split("/")
     if len(old_parts) != len(new_parts):
@@ -99,7 +102,7 @@ def _overlaps(new_path: str, old_path: str) -> bool:
     return has_parameter
 
 
-def _words(base: Contract, head: Contract) -> list[Finding]:
+def _wording_changes(base: Contract, head: Contract) -> list[Finding]:
     found = explain(base.document, head.document)
     places = [place for place in found if not place.startswith("info.version:")]
     if not places:
@@ -122,7 +125,7 @@ def _compare_parameters(pair: Pair) -> None:
 
 
 def _compare_presence(pair: Pair, part: str, old: Part | None, new: Part | None) -> None:
-    """Compare whether a parameter or body exists, and whether it is required."""
+    """Check whether a parameter or body was added or removed, or is newly required or optional."""
     was_required = bool(old and old.get("required"))
     is_required = bool(new and new.get("required"))
     shown: tuple[str, ...] = ()
@@ -150,7 +153,7 @@ def _compare_parameter(pair: Pair, place: str, location: str, old: Part, new: Pa
 
 
 def _shown(location: str, name: str, value: Any) -> str:
-    """Return a parameter as it is sent."""
+    """Return the parameter in the form in which it is sent."""
     items: list[str] = []
     for item in value if is_list(value) else [value]:
         sent = quote(text(item), safe=" ")
@@ -162,7 +165,7 @@ def _shown(location: str, name: str, value: Any) -> str:
 
 
 def _compare_body(pair: Pair) -> None:
-    """Compare the request body: its presence, its size and its content."""
+    """Compare the presence, the size limit and the content of the request body."""
     old = pair.base.body
     new = pair.head.body
     if old is None and new is None:
@@ -176,7 +179,7 @@ def _compare_body(pair: Pair) -> None:
 
 
 def _compare_limit(pair: Pair, old: Any, new: Any) -> None:
-    """Compare x-max-bytes, the largest body in bytes."""
+    """Compare x-max-bytes, the maximum size of the body in bytes."""
     if old == new:
         return
     place = pair.place("body")
@@ -190,7 +193,7 @@ def _compare_limit(pair: Pair, old: Any, new: Any) -> None:
 
 
 def _compare_responses(pair: Pair) -> None:
-    """Compare every status that either contract documents."""
+    """Compare the responses for every status that at least one contract documents."""
     before = pair.base.responses
     after = pair.head.responses
     pairs = status_pairs(before, after)
@@ -223,7 +226,7 @@ def _compare_response(pair: Pair, place: str, status: str, old: Part, new: Part)
 
 
 def _compare_header(payload: Payload, old: Part | None, new: Part | None) -> None:
-    """Compare a header that either contract documents."""
+    """Compare a response header that at least one contract documents."""
     pair = payload.pair
     place = payload.place
     if old is None:
@@ -245,7 +248,7 @@ def _compare_header(payload: Payload, old: Part | None, new: Part | None) -> Non
 
 
 def _headers(operation: Operation, response: Part) -> dict[str, Part]:
-    """Return the headers by their name in lower case; OpenAPI ignores Content-Type here."""
+    """Return the headers by lower-case name, without Content-Type, which OpenAPI ignores here."""
     follow = operation.contract.follow
     stated = follow(response.get("headers"))
     named = {name.lower(): follow(header) for name, header in stated.items()}

@@ -1,12 +1,15 @@
-"""Prove that one schema admits every value of another one, or find a value that it refuses."""
+"""Prove that one schema admits every value of another schema, or find a counterexample.
+
+A counterexample is called a witness here: a value that the one schema admits and the other rejects.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.edges import Edges
-from scripts.compatibility.schemas import attempt, constants, covers, plain_form, validator
+from scripts.compatibility.boundaries import BoundaryValues
+from scripts.compatibility.schemas import call_or_default, constants, covers, plain_form, validator
 from scripts.compatibility.values import (
     BODY,
     TEXTS,
@@ -20,10 +23,10 @@ from scripts.compatibility.values import (
 if TYPE_CHECKING:
     from scripts.compatibility.schemas import Schema
 
-ALL = 80_000  # values that all searches of a comparison try: about 2 seconds
-RESERVED = 60_000  # values that only searches for breaks try
-ONE = 10_000  # values that one search tries
-FEW = 500  # values that may refute a proof: the library may be wrong
+ALL = 80_000  # the number of values that a whole comparison tries, in about 2 seconds
+RESERVED = 60_000  # the part of these values that is reserved for finding breaking changes
+ONE = 10_000  # the number of values that one search tries
+FEW = 500  # the number of values to try after a proof, because the library could be wrong
 SCALARS = {"type": ["string", "number", "boolean"]}
 ONE_ITEM = {"type": "array", "minItems": 1, "maxItems": 1}
 LIST = {"type", "items", "minItems", "maxItems"}
@@ -31,7 +34,7 @@ LIST = {"type", "items", "minItems", "maxItems"}
 
 @dataclass(frozen=True)
 class Proof:
-    """Whether containment holds: True if proved, False if there is a witness, else None."""
+    """The result of a search: True if containment is proved, False with a witness, or None."""
 
     holds: bool | None
     witness: Any = None
@@ -43,43 +46,43 @@ UNKNOWN = Proof(holds=None)
 
 @dataclass
 class Prover:
-    """The proofs of one comparison, which together try a limited number of values."""
+    """The proofs of one comparison. All proofs share a limited number of values to try."""
 
-    left: int = ALL
+    remaining: int = ALL
     known: dict[str, Proof] = field(default_factory=dict[str, Proof])
 
     def contained(self, small: Schema, large: Schema, location: str) -> Proof:
-        """Return whether `large` admits every value of `small` that can be sent.
+        """Prove or disprove that `large` admits every value of `small` that can be sent.
 
-        The canonical forms of jsonschema_rs prove containment; a value disproves it.
+        The canonical forms of jsonschema_rs prove containment, and a witness disproves it.
         """
         key = canonical_json([small, large, location])
         if key not in self.known:
             is_proved = proved(small, large, location)
-            most = min(FEW if is_proved else ONE, self.left)
+            most = min(FEW if is_proved else ONE, self.remaining)
             found = UNKNOWN
             if most > 0:
                 search = lambda: _search(small, large, location, most)  # noqa: E731
-                found, left = attempt(search, (UNKNOWN, 0))
-                self.left -= most - left
+                found, left = call_or_default(search, (UNKNOWN, 0))
+                self.remaining -= most - left
             self.known[key] = HOLDS if is_proved and found.holds is None else found
         return self.known[key]
 
 
 def _search(small: Schema, large: Schema, location: str, most: int) -> tuple[Proof, int]:
-    """Try values at the edges of the difference; return the result, and how many are left."""
-    edges = Edges(small, large, most)
+    """Try boundary values of the difference. Return the result and the remaining number of values."""
+    candidates = BoundaryValues(small, large, most)
     admits = validator(small).is_valid
     accepts = validator(large).is_valid
-    for value in edges.values(edges.form):
+    for value in candidates.values(candidates.form):
         is_sent = can_carry(location, value) and _is_declared(value, small, location)
         if is_sent and admits(value) and not any(map(accepts, readings(location, value))):
-            return Proof(holds=False, witness=value), edges.left
-    return UNKNOWN, edges.left
+            return Proof(holds=False, witness=value), candidates.remaining
+    return UNKNOWN, candidates.remaining
 
 
 def _is_declared(value: Any, schema: Schema, location: str) -> bool:
-    """Return whether the schema declares the value's type; text without a type is a string."""
+    """Return whether the schema declares the value's type. Text is a string by default."""
     if location == BODY or isinstance(value, str):
         return True
     declared = canonical_json(schema)
@@ -88,10 +91,10 @@ def _is_declared(value: Any, schema: Schema, location: str) -> bool:
 
 
 def proved(small: Schema, large: Schema, location: str) -> bool:
-    """Return whether containment is proved."""
+    """Return whether it is proved that `large` admits every value of `small`."""
     if large in (True, {}) or canonical_json(small) == canonical_json(large):
         return True
-    if location == "path":  # a segment of a path is not empty
+    if location == "path":  # a path segment is never empty
         small = {"allOf": [small, {"not": {"const": ""}}]}
     if covers(large, small):
         return True
@@ -99,7 +102,10 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
 
 
 def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
-    """Return a schema of the values whose text `schema` accepts; `values` are candidates."""
+    """Return a schema for all values whose text form `schema` accepts.
+
+    Constants among `values` are also included if `schema` accepts their text form.
+    """
     is_valid = validator(schema).is_valid
     accepted = [value for value in values if any(map(is_valid, readings(location, value)))]
     options: list[Schema] = [schema]
@@ -108,7 +114,7 @@ def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
     options += [{"type": name} for name, texts in TEXTS.items() if covers(schema, texts)]
     plain = plain_form(schema)
     is_plain = is_mapping(plain) and plain.get("type") == "array" and plain.keys() <= LIST
-    if location == "query" and is_plain:  # other rules may depend on what the items are
+    if location == "query" and is_plain:  # other keywords could depend on the items' values
         items = _readable(plain.get("items", True), location, values)
         options.append({**plain, "items": items})
         if covers({**plain, "items": True}, ONE_ITEM):

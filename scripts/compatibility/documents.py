@@ -1,4 +1,4 @@
-"""Find contracts in files or in git, parse and validate them, and resolve their references."""
+"""Load contracts from files or from git, validate them, and resolve their references."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ VERSION_LINE = re.compile(r"""(?m)^  version: ["']?([^\s"']+)""")
 
 
 class CannotCompareError(Exception):
-    """A contract is missing or unusable; the message says which, why, and what to do."""
+    """A contract is missing or unusable. The message states which one, why, and how to fix it."""
 
 
 @dataclass(frozen=True)
 class Contract:
-    """One contract as data, and its source."""
+    """A parsed contract, its text, and the file or git reference that it was read from."""
 
     document: dict[str, Any]
     source: str
@@ -38,13 +38,15 @@ class Contract:
         return str(self.document["info"]["version"])
 
     def error(self, what: str) -> CannotCompareError:
-        """Return an error that names this contract."""
+        """Return an error whose message starts with this contract's source."""
         return CannotCompareError(f"{self.source}: {what}")
 
     def resolve(self, reference: object) -> Any:
-        """Return the target of a reference; raise CannotCompareError if there is none."""
+        """Return the target of a reference; raise CannotCompareError if it does not exist."""
         if not isinstance(reference, str) or not reference.startswith("#/"):
-            raise self.error(f"$ref {reference!r} is not in this file; bundle the contract in one")
+            raise self.error(
+                f"$ref {reference!r} points to another file; bundle the contract into one file"
+            )
         found: Any = self.document
         for part in reference[2:].split("/"):
             key = unquote(part).replace("~1", "/").replace("~0", "~")
@@ -52,22 +54,24 @@ class Contract:
                 found = found[int(key)] if is_list(found) else found[key]
             except (KeyError, TypeError, ValueError, IndexError):
                 raise self.error(
-                    f"$ref {reference!r} points to nothing; add it or fix it"
+                    f"$ref {reference!r} points to nothing; add the target or fix the reference"
                 ) from None
         return found
 
     def follow(self, thing: Any) -> dict[str, Any]:
-        """Return the JSON object after following all references; an empty one if there is none."""
+        """Follow all references and return the JSON object at the end, or an empty object."""
         seen: list[Any] = []
         while is_mapping(thing) and "$ref" in thing:
             if thing["$ref"] in seen:
-                raise self.error(f"$ref {thing['$ref']!r} is circular; one must be a definition")
+                raise self.error(
+                    f"$ref {thing['$ref']!r} is circular; replace one reference by a definition"
+                )
             seen.append(thing["$ref"])
             thing = self.resolve(thing["$ref"])
         return thing if is_mapping(thing) else {}
 
     def inlined(self, part: Any, inside: tuple[str, ...] = ()) -> Any:
-        """Return the part with its references inlined, without descriptions and extensions."""
+        """Return the part with its references inlined, and without descriptions and extensions."""
         if is_list(part):
             return [self.inlined(item, inside) for item in part]
         if not is_mapping(part):
@@ -83,13 +87,13 @@ class Contract:
 
 
 def _is_words(key: str, value: Any) -> bool:
-    """Return whether a key is an extension or documentation, and not a field of that name."""
+    """Return whether the key is an extension or documentation, rather than a field's name."""
     return key.startswith("x-") or (key in WORDS and not isinstance(value, dict | bool))
 
 
 def must_be_valid(contract: Contract) -> None:
-    """Raise CannotCompareError, with the place, if the contract is not valid OpenAPI 3.1."""
-    # Imported here because it takes half a second; it has no type hints.
+    """Raise CannotCompareError with the location if the contract is not valid OpenAPI 3.1."""
+    # This import takes half a second, so it is deferred. The module has no type hints.
     validator: Any = import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
     for error in validator.iter_errors(contract.document):
         place = "/".join(map(str, error.absolute_path)) or "the document"
@@ -107,34 +111,42 @@ def parse(text: str, source: str) -> Contract:
         document: Any = json.loads(json.dumps(reader.load(text), default=str))
     except YAMLError as error:
         what = " ".join(str(error).split())[:200]
-        raise CannotCompareError(f"{source} is not valid YAML; fix this: {what}") from None
+        raise CannotCompareError(f"{source} is not valid YAML: {what}; fix it") from None
     except (ValueError, RecursionError):
         raise CannotCompareError(f"{source} has a circular YAML alias; use $ref instead") from None
     if not is_mapping(document) or "openapi" not in document:
-        raise CannotCompareError(f"{source} is not an OpenAPI 3 document; it has no key openapi")
+        raise CannotCompareError(
+            f"{source} is not an OpenAPI 3 document: the key `openapi` is missing; add it"
+        )
     if not str(document["openapi"]).startswith("3.1"):
         version = document["openapi"]
-        raise CannotCompareError(f"{source} is OpenAPI {version}; convert it to 3.1 first")
+        raise CannotCompareError(
+            f"{source}: expected OpenAPI 3.1, got {version}; convert it to 3.1 first"
+        )
     info = document.get("info")
     if not is_mapping(info) or not isinstance(info.get("version"), str | int | float):
         raise CannotCompareError(f"{source} has no info.version; add it")
     dialect = document.get("jsonSchemaDialect", DIALECTS[0])
     if dialect not in DIALECTS:
-        raise CannotCompareError(f"{source}: only JSON Schema 2020-12 can be read, not {dialect}")
+        raise CannotCompareError(
+            f"{source}: jsonSchemaDialect {dialect} is not supported; use JSON Schema 2020-12"
+        )
     return Contract(document, source, text)
 
 
 def from_file(path: Path) -> Contract:
-    """Read the contract in a file; raise CannotCompareError."""
+    """Load a contract from a file; raise CannotCompareError."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CannotCompareError(f"{path} cannot be read ({error}); give another file") from None
+        raise CannotCompareError(
+            f"{path} cannot be read ({error}); specify another file"
+        ) from None
     return parse(text, NAME if path == ROOT / NAME else str(path))
 
 
 def git(*arguments: str) -> str | None:
-    """Return git's output in this repository, or None if it fails or is not installed."""
+    """Run git in this repository and return its output, or None if git fails or is missing."""
     command = ["git", *arguments]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
@@ -144,23 +156,24 @@ def git(*arguments: str) -> str | None:
 
 
 def find(given: str) -> Contract:
-    """Read the contract at a path, else at a git reference; raise CannotCompareError."""
+    """Load a contract from a file, or else from a git reference; raise CannotCompareError."""
     if Path(given).is_file():
         return from_file(Path(given))
     named = given if ":" in given else f"{given}:{NAME}"
     text = None if given.startswith("-") else git("show", named)
     if text is None:
         raise CannotCompareError(
-            f"--base {given}: neither a file nor a git reference with {NAME}; give a path, or "
-            "fetch the reference with: git fetch --tags"
+            f"--base {given} is neither a file nor a git reference that contains {NAME}; specify "
+            "an existing file, or fetch the reference with: git fetch --tags"
         )
     return parse(text, named)
 
 
 def default_base(head: Contract) -> Contract | str:
-    """Return the last release, or the previous version, or the reason why there is neither.
+    """Return the contract to compare with, or the reason why there is none.
 
-    The previous version is that of the newest commit with another `info.version`.
+    This is the contract of the latest release. Without a release, it is the contract of the newest
+    commit with a different `info.version`.
     """
     if git("rev-parse", "--git-dir") is None:
         return "this is not a git checkout"
@@ -179,7 +192,7 @@ def default_base(head: Contract) -> Contract | str:
 
 
 def _release_tags() -> list[str]:
-    """Return the release tags in this history, the highest version first."""
+    """Return the release tags in the history of HEAD, with the highest version first."""
     names = (git("tag", "--merged", "HEAD") or "").split()
     releases = [match for name in names if (match := RELEASE.fullmatch(name))]
     releases.sort(key=lambda match: tuple(map(int, match.groups())), reverse=True)

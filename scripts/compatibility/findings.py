@@ -78,12 +78,12 @@ class Findings:
 
     def merged(self) -> list[Finding]:
         """Return the findings; the same change in several places becomes one finding."""
-        made: dict[str, Finding] = {}
+        result: dict[str, Finding] = {}
         for finding in self.found.values():
             key = canonical_json([finding.change, finding.what, finding.sides, finding.witness])
-            first = made.get(key)
-            made[key] = replace(first, also=(*first.also, finding.place)) if first else finding
-        return list(made.values())
+            first = result.get(key)
+            result[key] = replace(first, also=(*first.also, finding.place)) if first else finding
+        return list(result.values())
 
 
 Version = tuple[int, int, int]
@@ -110,7 +110,7 @@ class Verdict:
     @property
     def least(self) -> Version:
         """Return the lowest version that SemVer allows; before 1.0, a break is a minor step."""
-        major, minor, patch = core(self.base)
+        major, minor, patch = parse_version(self.base)
         weight = self.weight()
         if weight == Change.NONE:
             return major, minor, patch
@@ -123,7 +123,7 @@ class Verdict:
     @property
     def is_high_enough(self) -> bool:
         """Return whether the new version is at least the lowest that SemVer allows."""
-        return core(self.head) >= self.least
+        return parse_version(self.head) >= self.least
 
     @property
     def in_order(self) -> bool:
@@ -131,7 +131,7 @@ class Verdict:
         return self.is_high_enough and not self.stale
 
 
-def judge(
+def make_verdict(
     base: Contract, head: Contract, findings: list[Finding], decisions: list[dict[str, Any]]
 ) -> Verdict:
     """Return the verdict, with the decisions of compat.yaml applied."""
@@ -141,7 +141,7 @@ def judge(
     return Verdict(base, head, decided, list(left))
 
 
-def core(contract: Contract) -> Version:
+def parse_version(contract: Contract) -> Version:
     """Return major, minor and patch; raise CannotCompareError if there are none."""
     found = VERSION.fullmatch(contract.version)
     if not found:

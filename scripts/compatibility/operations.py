@@ -54,7 +54,7 @@ class Operation:
         The name of a path parameter is its position; the name of a header is in lower case.
         """
         variables = VARIABLE.findall(self.path)
-        made: dict[tuple[str, str], Part] = {}
+        result: dict[tuple[str, str], Part] = {}
         for holder in (self.item, self.raw):
             for parameter in map(self.contract.follow, holder.get("parameters", [])):
                 where = str(parameter.get("in"))
@@ -64,8 +64,8 @@ class Operation:
                 if where == "header":
                     name = name.lower()
                 if where != "header" or name not in IGNORED_HEADERS:
-                    made[where, name] = parameter
-        return made
+                    result[where, name] = parameter
+        return result
 
     @property
     def body(self) -> Part | None:
@@ -75,12 +75,12 @@ class Operation:
     @property
     def responses(self) -> dict[str, Part]:
         """Return the responses by status, range of statuses, or `default`."""
-        made: dict[str, Part] = {}
+        result: dict[str, Part] = {}
         for status, response in self.contract.follow(self.raw.get("responses")).items():
             if not str(status).startswith("x-"):
                 name = status if status == "default" else str(status).upper()
-                made[name] = self.contract.follow(response)
-        return made
+                result[name] = self.contract.follow(response)
+        return result
 
     @property
     def servers(self) -> list[Part]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.containment import HOLDS, RESERVED, UNKNOWN, proved
 from scripts.compatibility.findings import Change
-from scripts.compatibility.schemas import check_schema, close, is_ambiguous, view
+from scripts.compatibility.schemas import check_schema, is_ambiguous, prepare, view
 from scripts.compatibility.values import (
     brief,
     canonical_json,
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
     from scripts.compatibility.containment import Proof
     from scripts.compatibility.operations import Pair, Part
-    from scripts.compatibility.schemas import Closed, Schema
+    from scripts.compatibility.schemas import PreparedSchema, Schema
 
 HIDDEN = {"request": "readOnly", "response": "writeOnly"}
-# What a finding says if a payload admits more, may admit more, may admit less, or admits less.
+# The texts of findings, in this order: the payload admits more values, may admit more values, may
+# admit fewer values, or admits fewer values.
 WHAT = {
     "request": (
         *("accepts more", "may accept more"),
@@ -37,29 +38,29 @@ WHAT = {
     ),
 }
 UNSTATED: Schema = {"not": False}
-SHOWN = 3  # changed keywords in one line
+SHOWN = 3  # changed keywords per line
 
 
 @dataclass(frozen=True)
 class Payload:
-    """A value in a request or response, and how a report shows it."""
+    """A value in a request or response, and the function that formats it for reports."""
 
     pair: Pair
     place: str
     location: str  # query, path, header, cookie or body
-    show: Callable[[Any], str] | None = None  # in a request; None in a response
-    status: str = ""  # of the response
+    show: Callable[[Any], str] | None = None  # formats a value in a request; None in a response
+    status: str = ""  # the status of the response
 
     @property
     def side(self) -> str:
-        """Return `request` or `response`."""
+        """Return `request` or `response`, depending on which message contains the value."""
         return "request" if self.show else "response"
 
 
 def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
-    """Compare two schemas: old requests must stay valid, new responses must be documented."""
-    base = close(payload.pair.base.contract, old)
-    head = close(payload.pair.head.contract, new)
+    """Compare two schemas. Old requests must stay valid, and new responses must be documented."""
+    base = prepare(payload.pair.base.contract, old)
+    head = prepare(payload.pair.head.contract, new)
     if base.text != head.text:
         check_schema(payload.pair.base.contract, base.schema, payload.place)
         check_schema(payload.pair.head.contract, head.schema, payload.place)
@@ -72,11 +73,13 @@ def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
             details = _described(changes, field)
             sides = (base.text, head.text)
             _add(replace(payload, place=place), (proof, reverse), details, sides)
-    _compare_marks(payload, base, head)
+    _compare_annotations(payload, base, head)
 
 
-def _proofs(sent: Closed, received: Closed, payload: Payload) -> Iterator[tuple[str, Proof, Proof]]:
-    """Yield each field that differs, with the proofs of containment and of the reverse."""
+def _proofs(
+    sent: PreparedSchema, received: PreparedSchema, payload: Payload
+) -> Iterator[tuple[str, Proof, Proof]]:
+    """Yield each field that differs, with proofs of containment in both directions."""
     hidden = HIDDEN[payload.side]
     sides = (sent, received)
     if any(side.opaque or is_ambiguous(side.schema, hidden) for side in sides):
@@ -87,19 +90,19 @@ def _proofs(sent: Closed, received: Closed, payload: Payload) -> Iterator[tuple[
     small = view(sent.schema, hidden, sending=True)
     large = view(received.schema, hidden, sending=False)
     proofs: dict[str, Proof] = {}
-    for field, lean, step in steps(small, large):
-        proof = prover.contained(lean, step, location)
+    for field, minimal, step in steps(small, large):
+        proof = prover.contained(minimal, step, location)
         if proof.holds and not proved(small, step, location):
             proof = prover.contained(small, step, location)
         proofs[field] = proof
     small = view(received.schema, hidden, sending=True)
     large = view(sent.schema, hidden, sending=False)
     reverses: dict[str, Proof] = {}
-    for field, lean, step in steps(small, large):
+    for field, minimal, step in steps(small, large):
         if proved(small, step, location):
             reverses[field] = HOLDS
-        elif proofs.get(field, HOLDS).holds and prover.left > RESERVED:
-            proof = prover.contained(lean, step, location)
+        elif proofs.get(field, HOLDS).holds and prover.remaining > RESERVED:
+            proof = prover.contained(minimal, step, location)
             reverses[field] = UNKNOWN if proof.holds else proof
         else:
             reverses[field] = UNKNOWN
@@ -108,11 +111,12 @@ def _proofs(sent: Closed, received: Closed, payload: Payload) -> Iterator[tuple[
 
 
 def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, Schema, Schema]]:
-    """Yield each field that differs, a lean form of `small`, and the rules of `large` for it.
+    """Split the comparison of two schemas into one comparison for each field that differs.
 
-    If the rules for every field admit `small`, then `large` does too, because all other rules are
-    the same. If other rules differ too, the only step is `large` itself. The lean form refuses
-    other optional fields, so that a short witness is found quickly.
+    Yield the field, a minimal form of `small`, and the part of `large` that constrains the field.
+    If every part admits `small`, then `large` admits `small`, because all other rules are equal.
+    If other rules differ as well, yield a single step with the whole of `large`. The minimal form
+    rejects other optional fields, so that a short counterexample is found quickly.
     """
     if canonical_json(small) == canonical_json(large):
         return
@@ -126,10 +130,10 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
         place = f"{where}.{name}".lstrip(".")
         others = {other: other in required and part for other, part in before.items()}
         if name in after:
-            for inner, lean, part in steps(before.get(name, UNSTATED), after[name], place):
-                fields = {**others, name: lean} if name in before else others
+            for inner, minimal, part in steps(before.get(name, UNSTATED), after[name], place):
+                fields = {**others, name: minimal} if name in before else others
                 yield inner, {**small, "properties": fields}, {"properties": {name: part}}
-        else:  # additionalProperties may apply, but only to this field
+        else:  # allow any value in the other fields: additionalProperties applies only to this one
             unlimited = dict.fromkeys(others, True)
             del unlimited[name]
             fields = {**others, name: before[name]}
@@ -141,7 +145,7 @@ def _rules(schema: Part) -> str:
 
 
 def _described(changes: list[str], field: str) -> str:
-    """Return the changed keywords of a field, for people: ` (maxLength: 255 → 100)`."""
+    """Describe the changed keywords of a field for a report, as in ` (maxLength: 255 → 100)`."""
     found = changes
     if field:
         found = [change for change in changes if change.startswith((f"{field}.", f"{field}:"))]
@@ -152,7 +156,7 @@ def _described(changes: list[str], field: str) -> str:
 def _add(
     payload: Payload, proofs: tuple[Proof, Proof], details: str, sides: tuple[str, str]
 ) -> None:
-    """Add a finding for the proofs of containment and of the reverse."""
+    """Add the finding that follows from the proofs in both directions."""
     proof, reverse = proofs
     pair = payload.pair
     more, maybe_more, maybe_less, less = WHAT[payload.side]
@@ -162,7 +166,7 @@ def _add(
         what = maybe_more if reverse.holds is None else more
     elif proof.holds is None:
         change = Change.UNDECIDED
-        reason = "too many changes to search all" if pair.prover.left <= 0 else "not proved"
+        reason = "too many changes to search all" if pair.prover.remaining <= 0 else "not proved"
         what = f"{maybe_less} ({reason})"
     else:
         change = Change.BREAKING
@@ -175,12 +179,12 @@ def _add(
     pair.findings.add(change, payload.place, what + details, *sides, witness=witness, shown=shown)
 
 
-def _compare_marks(payload: Payload, base: Closed, head: Closed) -> None:
-    """Compare the annotations of parts that both schemas have."""
+def _compare_annotations(payload: Payload, base: PreparedSchema, head: PreparedSchema) -> None:
+    """Compare the annotations of the subschemas that exist in both schemas."""
     both = base.places & head.places
-    for where, keyword in sorted(base.marks.keys() | head.marks.keys()):
-        old = sorted(set(base.marks.get((where, keyword), [])))
-        new = sorted(set(head.marks.get((where, keyword), [])))
+    for where, keyword in sorted(base.annotations.keys() | head.annotations.keys()):
+        old = sorted(set(base.annotations.get((where, keyword), [])))
+        new = sorted(set(head.annotations.get((where, keyword), [])))
         change = _weight(keyword, payload.side, old, new)
         if where in both and old != new and change:
             place = f"{where}.{keyword}".lstrip(".")
@@ -189,7 +193,7 @@ def _compare_marks(payload: Payload, base: Closed, head: Closed) -> None:
 
 
 def _weight(keyword: str, side: str, old: list[str], new: list[str]) -> Change:
-    """Return the severity of a changed annotation."""
+    """Return the severity of a change to an annotation."""
     if keyword == "deprecated":
         return Change.ADDITION if new else Change.WORDS
     if keyword in HIDDEN.values():
@@ -204,7 +208,7 @@ def _weight(keyword: str, side: str, old: list[str], new: list[str]) -> Change:
 
 
 def compare_texts(payload: Payload, old: Part, new: Part) -> None:
-    """Compare a parameter or header, if both contracts send it in the default style."""
+    """Compare a parameter or header if both contracts serialize it in the default style."""
     if all(_has_default_style(payload.location, side) for side in (old, new)):
         compare_schemas(payload, old.get("schema", True), new.get("schema", True))
     else:
@@ -219,7 +223,7 @@ def _has_default_style(location: str, parameter: Part) -> bool:
 
 
 def compare_contents(payload: Payload, old: Part, new: Part) -> None:
-    """Compare the media types of a body, and the JSON schemas of those in both contracts."""
+    """Compare the media types of a body, and the schemas of the JSON types in both contracts."""
     pair = payload.pair
     before = _contents(old)
     after = _contents(new)
@@ -245,17 +249,20 @@ def compare_contents(payload: Payload, old: Part, new: Part) -> None:
 
 
 def _contents(holder: Part) -> dict[str, Part]:
-    """Return the content of a request body or response by media type."""
-    made: dict[str, Part] = {}
+    """Return the content of a request body or response, by media type."""
+    result: dict[str, Part] = {}
     for name, content in mapping_at(holder, "content").items():
         known = content if is_mapping(content) else {}
         key = _normal_media_type(name)
-        made[key if made.get(key, known) == known else name] = known
-    return made
+        result[key if result.get(key, known) == known else name] = known
+    return result
 
 
 def _normal_media_type(name: str) -> str:
-    """Return the name in lower case with sorted parameters; JSON has no charset (RFC 8259)."""
+    """Return the media type in lower case, with sorted parameters.
+
+    For JSON, drop `charset=utf-8`, because JSON is always UTF-8 (RFC 8259).
+    """
     kind, *rest = name.lower().replace('"', "").split(";")
     parameters = set(map(str.strip, rest)) - {""}
     kind = kind.strip()

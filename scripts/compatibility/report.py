@@ -40,7 +40,7 @@ def as_text(verdict: Verdict) -> str:
         lines += ["", title]
         for finding in findings:
             lines.append(f"  {_place(finding)}: {_what(finding)}")
-            lines += [f"    {line}" for line in _more(finding)]
+            lines += [f"    {line}" for line in _details(finding)]
     return "\n".join([*lines, "", *_result(verdict)]) + "\n"
 
 
@@ -52,7 +52,7 @@ def as_markdown(verdict: Verdict) -> str:
         lines += ["", f"**{title}**", ""]
         for finding in findings:
             lines.append(f"- {_code(_place(finding))}: {_code(_what(finding))}")
-            more = "\n  ".join(_more(finding))
+            more = "\n  ".join(_details(finding))
             if more:
                 fence = _fence(more, 3)
                 lines += ["", f"  {fence}text", f"  {more}", f"  {fence}", ""]
@@ -67,7 +67,7 @@ def as_github(verdict: Verdict) -> str:
         for finding in findings:
             kind = level if finding.weight >= Change.UNDECIDED else "notice"
             title = f"{finding.change.word}: {_place(finding)}"
-            lines.append(_command(kind, verdict, title, [_what(finding), *_more(finding)]))
+            lines.append(_command(kind, verdict, title, [_what(finding), *_details(finding)]))
     kind = "notice" if verdict.in_order else "error"
     lines.append(_command(kind, verdict, "version", _result(verdict)))
     return "\n".join(lines) + "\n"
@@ -86,7 +86,7 @@ def _encoded(text: str) -> str:
 
 def as_json(verdict: Verdict) -> str:
     """Return the report for programs."""
-    made = {
+    result = {
         "base": {"source": verdict.base.source, "version": verdict.base.version},
         "head": {"source": verdict.head.source, "version": verdict.head.version},
         "compared": True,
@@ -102,7 +102,7 @@ def as_json(verdict: Verdict) -> str:
             for finding in verdict.findings
         ],
     }
-    return json.dumps(made, indent=2, ensure_ascii=False, default=str) + "\n"
+    return json.dumps(result, indent=2, ensure_ascii=False, default=str) + "\n"
 
 
 def _compared(verdict: Verdict) -> str:
@@ -132,7 +132,7 @@ def _what(finding: Finding) -> str:
     return finding.what + also
 
 
-def _more(finding: Finding) -> Iterator[str]:
+def _details(finding: Finding) -> Iterator[str]:
     """Yield the evidence, then the decision of compat.yaml, or the id for a decision."""
     for i, line in enumerate(finding.shown):
         yield f"  {line}" if i else line

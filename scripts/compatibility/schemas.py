@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Schema = dict[str, Any] | bool
 DRAFT = jsonschema_rs.Draft202012
-Mark = tuple[str, str]  # the place of an annotation in the value, and its keyword
+AnnotationKey = tuple[str, str]  # the place of an annotation in the value, and its keyword
 ONE = {
     *("additionalProperties", "contains", "else", "if", "items", "not", "propertyNames"),
     *("then", "unevaluatedItems", "unevaluatedProperties"),
@@ -51,11 +51,13 @@ NO_ASSERTIONS = {"password", "float", "double"}
 
 
 @dataclass
-class Closed:
+class PreparedSchema:
     """A schema without references, and its annotations."""
 
     schema: Schema  # assertions, readOnly and writeOnly
-    marks: dict[Mark, list[str]] = field(default_factory=dict[Mark, list[str]])
+    annotations: dict[AnnotationKey, list[str]] = field(
+        default_factory=dict[AnnotationKey, list[str]]
+    )
     places: set[str] = field(default_factory=set[str])
     opaque: list[str] = field(default_factory=list[str])  # assertions that are not compared
 
@@ -73,13 +75,13 @@ class Closed:
         is_word = keyword in WORDS or (keyword.startswith("x-") and keyword != MEANINGFUL)
         is_absent = value is False and keyword != "default"
         if not (keyword in COMPARED or is_word or is_absent):
-            self.marks.setdefault((place, keyword), []).append(canonical_json(value))
+            self.annotations.setdefault((place, keyword), []).append(canonical_json(value))
 
 
-def close(contract: Contract, schema: Any) -> Closed:
+def prepare(contract: Contract, schema: Any) -> PreparedSchema:
     """Inline the references of a schema and collect its annotations; raise CannotCompareError."""
     inlined = _inlined(contract, schema, ())
-    closed = Closed(_assertions(inlined))
+    closed = PreparedSchema(_assertions(inlined))
     for place, part in _located(inlined):
         closed.places.add(place)
         for keyword, value in part.items():
@@ -91,30 +93,30 @@ def _inlined(contract: Contract, schema: Any, inside: tuple[Any, ...]) -> Any:
     """Return the schema without references; a recursive one becomes `N up`."""
     if not is_mapping(schema):
         return schema
-    made = {
+    result = {
         keyword: mapped(keyword, value, lambda part: _inlined(contract, part, inside))
         for keyword, value in schema.items()
     }
-    if "$ref" not in made:
-        return made
-    reference = made.pop("$ref")
+    if "$ref" not in result:
+        return result
+    reference = result.pop("$ref")
     if reference in inside:
         target: Any = {"$ref": f"{len(inside) - inside.index(reference)} up"}
     else:
         target = _inlined(contract, contract.resolve(reference), (*inside, reference))
-    return {**made, "allOf": [*made.get("allOf", []), target]} if made else target
+    return {**result, "allOf": [*result.get("allOf", []), target]} if result else target
 
 
 def _assertions(schema: Any) -> Any:
     """Return the schema without annotations; an allOf with one schema becomes this schema."""
     if not is_mapping(schema):
         return schema
-    made: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for keyword, value in schema.items():
         if keyword in COMPARED or (keyword in HIDDEN and value is True):
-            made[keyword] = mapped(keyword, value, _assertions)
-    parts = made.get("allOf")
-    return parts[0] if len(made) == 1 and is_list(parts) and len(parts) == 1 else made
+            result[keyword] = mapped(keyword, value, _assertions)
+    parts = result.get("allOf")
+    return parts[0] if len(result) == 1 and is_list(parts) and len(parts) == 1 else result
 
 
 def check_schema(contract: Contract, schema: Schema, where: str) -> None:
@@ -193,24 +195,26 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
     """
     if not is_mapping(schema):
         return schema
-    made: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for keyword, value in schema.items():
         if keyword not in HIDDEN:
-            made[keyword] = mapped(keyword, value, lambda part: view(part, hidden, sending=sending))
+            result[keyword] = mapped(
+                keyword, value, lambda part: view(part, hidden, sending=sending)
+            )
     names = _hidden_fields(schema, hidden)
-    if names and "required" in made:
-        made["required"] = [name for name in made["required"] if name not in names]
+    if names and "required" in result:
+        result["required"] = [name for name in result["required"] if name not in names]
     for name in names:
-        made["properties"][name] = not sending
-    if made.get("additionalProperties") is False and "patternProperties" not in made:
-        fields = mapping_at(made, "properties")
-        made["properties"] = {name: part for name, part in fields.items() if part is not False}
-    if made.get("format") in RANGES:
-        bounds = {"anyOf": [{"not": {"type": "integer"}}, RANGES[made.pop("format")]]}
-        made["allOf"] = [*made.get("allOf", []), bounds]
-    elif made.get("format") in NO_ASSERTIONS:
-        del made["format"]
-    return made
+        result["properties"][name] = not sending
+    if result.get("additionalProperties") is False and "patternProperties" not in result:
+        fields = mapping_at(result, "properties")
+        result["properties"] = {name: part for name, part in fields.items() if part is not False}
+    if result.get("format") in RANGES:
+        bounds = {"anyOf": [{"not": {"type": "integer"}}, RANGES[result.pop("format")]]}
+        result["allOf"] = [*result.get("allOf", []), bounds]
+    elif result.get("format") in NO_ASSERTIONS:
+        del result["format"]
+    return result
 
 
 def _hidden_fields(schema: dict[str, Any], hidden: str) -> set[str]:
@@ -228,14 +232,14 @@ def is_ambiguous(schema: Schema, hidden: str) -> bool:
     return False
 
 
-def attempt(function: Callable[[], T], otherwise: T) -> T:
-    """Call a library function; return `otherwise` if it raises anything."""
+def call_or_default(function: Callable[[], T], default: T) -> T:
+    """Call a library function; return `default` if it raises anything."""
     try:
         return function()
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException:  # noqa: BLE001 # a panic of a Rust library is not an Exception
-        return otherwise
+        return default
 
 
 def canonical(schema: Schema) -> jsonschema_rs.CanonicalSchema:
@@ -254,11 +258,11 @@ def difference(small: Schema, large: Schema) -> Any:
     return _as_schema(lambda: canonical(form).subtract(canonical(large)), form)
 
 
-def _as_schema(function: Callable[[], jsonschema_rs.CanonicalSchema], otherwise: Schema) -> Any:
-    found: Any = attempt(lambda: function().to_json_schema(), None)
+def _as_schema(function: Callable[[], jsonschema_rs.CanonicalSchema], default: Schema) -> Any:
+    found: Any = call_or_default(lambda: function().to_json_schema(), None)
     if is_mapping(found):  # `$schema` would distinguish it from the same part of another schema
         found.pop("$schema", None)
-    return otherwise if found is None else found
+    return default if found is None else found
 
 
 def validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
@@ -269,4 +273,7 @@ def validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
 def covers(large: Schema, small: Schema) -> bool:
     """Return whether jsonschema_rs proves that `large` admits every value of `small`."""
     unknown = Containment.UNKNOWN
-    return attempt(lambda: canonical(large).covers(canonical(small)), unknown) == Containment.YES
+    return (
+        call_or_default(lambda: canonical(large).covers(canonical(small)), unknown)
+        == Containment.YES
+    )

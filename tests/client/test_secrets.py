@@ -211,5 +211,5 @@ def test_message_of_the_service_cannot_forge_a_log_line(update: Any) -> None:
 
 def test_client_cannot_be_pickled() -> None:
     """The TypeError says to create the client where it is used."""
-    with blocking(Service()) as client, pytest.raises(TypeError, match="where it is used"):
+    with blocking(Service()) as client, pytest.raises(TypeError, match="in the process that uses it"):
         pickle.dumps(client)

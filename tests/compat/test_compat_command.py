@@ -153,10 +153,10 @@ def test_version_steps_as_semver_says(
     """A break needs a major step and an addition a minor one; before 1.0, one level less."""
     base, head = (Contract({"info": {"version": version}}, "", "") for version in (old, new))
     found = [Finding(change, "place", "what")] if change else []
-    result = findings.judge(base, head, found, [])
+    result = findings.make_verdict(base, head, found, [])
     assert result.in_order is in_order
     needed = Contract({"info": {"version": ".".join(map(str, result.least))}}, "", "")
-    assert findings.judge(base, needed, found, []).in_order
+    assert findings.make_verdict(base, needed, found, []).in_order
 
 
 @pytest.mark.usefixtures("wire_only")

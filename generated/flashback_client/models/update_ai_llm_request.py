@@ -10,7 +10,7 @@ from attrs import define, field
 from flashback_runtime.errors import ArgumentError
 
 from ..models.ai_type import AiType
-from ..types import UNSET, Rule, Secret, Unset, box, box_values
+from ..types import UNSET, Rule, Secret, Unset, as_secret, as_secrets
 from .ai_type import AiTypeText, as_ai_type
 
 
@@ -27,7 +27,7 @@ class UpdateAiLlmRequest:
             min_length=1,
             max_length=255,
             pattern="^[^\\u0000-\\u001F\\u007F-\\u009F]+$",
-            words="must have no control characters",
+            message="must have no control characters",
         ),
     )
     """Human-readable name for the configuration: 1 to 255 characters, no control characters,
@@ -41,19 +41,19 @@ class UpdateAiLlmRequest:
             min_length=1,
             max_length=2048,
             pattern="^[Hh][Tt][Tt][Pp][Ss]?://(?:[0-9A-Za-z](?:[0-9A-Za-z._-]*[0-9A-Za-z])?\\.?|\\[[0-9A-Fa-f:.]+\\])(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(?:[/?](?:[!$&-;=?-Z_a-z~]|%[0-9A-Fa-f]{2})*)?(?:#(?:[!$&-;=?-Z_a-z~]|%[0-9A-Fa-f]{2})*)?$",
-            words="must be an absolute http or https URL, in ASCII, without credentials",
+            message="must be an absolute http or https URL, in ASCII, without credentials",
         ),
     )
     """API endpoint URL for the AI provider: absolute, `http` or `https`, at most 2048 ASCII
     characters (international host names as A-labels), without credentials (`user:pass@`). A
     backend may refuse private and loopback addresses."""
     key: Secret | Unset = field(
-        default=UNSET, converter=box, validator=Rule(str, min_length=1, max_length=8192)
+        default=UNSET, converter=as_secret, validator=Rule(str, min_length=1, max_length=8192)
     )
     """Access key or API key, 1 to 8192 characters. Encrypted before it is stored, never
     returned. An empty key is refused, because it usually comes from an unset variable."""
     secret: Secret | Unset = field(
-        default=UNSET, converter=box, validator=Rule(str, min_length=1, max_length=8192)
+        default=UNSET, converter=as_secret, validator=Rule(str, min_length=1, max_length=8192)
     )
     """Secret key or API secret, 1 to 8192 characters. Encrypted before it is stored, never
     returned. An empty secret is refused, because it usually comes from an unset variable."""
@@ -67,9 +67,12 @@ class UpdateAiLlmRequest:
         key: str | Secret | Unset = UNSET,
         secret: str | Secret | Unset = UNSET,
     ) -> None:
-        """Put credentials in boxes first, so that no traceback shows them; raise ArgumentError."""
-        key = box(key)
-        secret = box(secret)
+        """Validate the fields; raise ArgumentError if a field is invalid.
+
+        Credentials are first wrapped in Secret objects, so that no traceback contains them.
+        """
+        key = as_secret(key)
+        secret = as_secret(secret)
         cast("Any", self).__attrs_init__(
             name=name,
             ai_type=ai_type,
@@ -79,7 +82,7 @@ class UpdateAiLlmRequest:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the model as a JSON object, with credentials as text."""
+        """Return the model as a JSON object, with credentials in plain text."""
         fields: dict[str, Any] = {}
         if not isinstance(self.name, Unset):
             fields["name"] = self.name
@@ -99,8 +102,8 @@ class UpdateAiLlmRequest:
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
-        """Return a model of the JSON object; raise TypeError, ValueError or KeyError."""
-        src_dict = box_values(
+        """Create a model from a JSON object; raise TypeError, ValueError or KeyError."""
+        src_dict = as_secrets(
             src_dict,
             [
                 "key",
@@ -130,6 +133,6 @@ class UpdateAiLlmRequest:
         )
         if d:
             unknown = next(iter(d))
-            src_dict = d = {}  # no traceback may show a credential with a misspelled name
+            src_dict = d = {}  # a misspelled field can hold a credential: hide it from tracebacks
             raise ArgumentError.about(unknown, "is not a field of UpdateAiLlmRequest")
         return self

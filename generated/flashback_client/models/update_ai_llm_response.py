@@ -23,7 +23,7 @@ class UpdateAiLlmResponse:
     message: str | Unset = field(default=UNSET, validator=Rule(str))
     """Success message for people; its text may change."""
     additional_properties: dict[str, Any] = field(init=False, factory=dict[str, Any])
-    """Fields that the contract does not document."""
+    """Undocumented fields in the response."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the model as a JSON object."""
@@ -38,7 +38,7 @@ class UpdateAiLlmResponse:
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
-        """Return a model of the JSON object; raise TypeError, ValueError or KeyError."""
+        """Create a model from a JSON object; raise TypeError, ValueError or KeyError."""
         if not isinstance(cast("object", src_dict), Mapping):
             raise TypeError("UpdateAiLlmResponse must be an object")
         d = dict(src_dict)

@@ -48,12 +48,12 @@ PATTERN = 1_500  # cost of finding matches of a pattern, in candidates
 LETTERS = 1_000  # letters that cost as much as one candidate
 
 
-class Edges:
+class BoundaryValues:
     """Values at the edges of schemas: sizes, numbers, names and patterns that they mention."""
 
     def __init__(self, small: Schema, large: Schema, most: int) -> None:
         """Read the sender's and the receiver's schema; yield at most `most` values."""
-        self.left = most
+        self.remaining = most
         self.form = difference(small, large)
         self.numbers: set[float] = {0}
         self.names: set[str] = {"extra"}
@@ -73,7 +73,7 @@ class Edges:
         self.unchanged = set(map(canonical_json, unchanged))
         known = set(map(canonical_json, subschemas(sent)))
         new = [part for part in subschemas(received) if canonical_json(part) not in known]
-        self.judges = [validator(part).is_valid for part in new]
+        self.new_checks = [validator(part).is_valid for part in new]
 
     def _read(self, schema: dict[str, Any]) -> None:
         for keyword, value in schema.items():
@@ -89,8 +89,8 @@ class Edges:
     def values(self, schema: Any) -> Iterator[Any]:
         """Yield values that the schema may admit, until none are left; they need validation."""
         for value in self._candidates(schema):
-            self.left -= _weight(value)
-            if self.left < 0:
+            self.remaining -= _weight(value)
+            if self.remaining < 0:
                 return
             yield value
 
@@ -139,7 +139,7 @@ class Edges:
             if tried > (SOME if is_unchanged and found else MANY):
                 break
             if is_valid(value):
-                kind = tuple(judge(value) for judge in self.judges)
+                kind = tuple(is_valid_for(value) for is_valid_for in self.new_checks)
                 if kind not in kinds or len(found) < FEW:
                     kinds.add(kind)
                     found[canonical_json(value)] = value
@@ -219,7 +219,7 @@ class Edges:
         found: list[str] = []
         for pattern in dict.fromkeys(patterns):
             if pattern not in self.known:
-                self.left -= PATTERN
+                self.remaining -= PATTERN
                 self.known[pattern] = matching(pattern)
             found += self.known[pattern]
         return found
