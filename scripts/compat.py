@@ -1,4 +1,4 @@
-"""Compare two versions of the contract, and check that the version says what changed."""
+"""Compare two versions of the contract, and check that info.version reflects the changes."""
 
 from __future__ import annotations
 
@@ -24,15 +24,18 @@ DECISIONS = "compat.yaml"
 
 
 def main() -> int:
-    """Return the exit status: 0 the version is right, 1 it is not, 2 could not compare."""
+    """Run the command, and return its exit status, which the help text explains."""
     options = _options()
     try:
         return _compare(options)
     except CannotCompareError as error:
         print(f"scripts/compat: {error}", file=sys.stderr)
-    except Exception as error:  # noqa: BLE001 # no traceback reaches a user
+    except Exception as error:  # noqa: BLE001 # show users a message instead of a traceback
         what = f"{type(error).__name__}: {str(error)[:200]}"
-        print(f"scripts/compat: cannot read a contract ({what}); report this", file=sys.stderr)
+        print(
+            f"scripts/compat: cannot compare the contracts ({what}); report this as a bug",
+            file=sys.stderr,
+        )
     except KeyboardInterrupt:
         print("\nscripts/compat: interrupted", file=sys.stderr)
     return NOT_COMPARED
@@ -41,22 +44,26 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/compat",
-        description="Compare two versions of the contract. Every valid request must stay valid, "
-        "every response must have been documented, the Python interface must not break, and "
-        "info.version must say what changed. Each break is shown with a request or response.",
-        epilog="Exit status: 0 the version is right, 1 it is not, 2 could not compare. "
-        f"Decisions about findings are in {DECISIONS}, next to the contract.",
+        description="Compare two versions of the contract, and check that info.version reflects "
+        "the changes. A change is breaking if a valid request becomes invalid, if an undocumented "
+        "response becomes possible, or if callers of the Python client break. The report shows an "
+        "example for each breaking change.",
+        epilog="Exit status: 0 if the version is high enough, 1 if it is too low or if "
+        f"{DECISIONS} has a stale entry, 2 if the contracts cannot be compared. {DECISIONS}, next "
+        "to the contract, contains decisions about findings.",
     )
     parser.add_argument(
         "--base",
         metavar="FILE|REF",
-        help="the old contract: a file or git reference; default: the newest release tag, else the "
-        "newest commit with another info.version",
+        help="the old contract: a file or a git reference (default: the latest release tag, or "
+        "else the newest commit with a different info.version)",
     )
     parser.add_argument(
-        "--head", metavar="FILE", type=Path, help=f"the new contract; default: {NAME}"
+        "--head", metavar="FILE", type=Path, help=f"the new contract (default: {NAME})"
     )
-    parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
+    parser.add_argument(
+        "--format", choices=FORMATS, default="text", help="output format (default: text)"
+    )
     return parser.parse_args()
 
 
@@ -86,8 +93,8 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _print_nothing(why: str, form: str) -> None:
-    """Print why there is no base, in the requested format."""
-    text = f"Nothing to compare {NAME} with: {why}."
+    """Print the reason why there is no base, in the requested format."""
+    text = f"{NAME} was not compared: {why}."
     if form == "json":
         text = json.dumps({"compared": False, "in_order": True, "why": text})
     print(f"::notice::{text}" if form == "github" else text)

@@ -19,18 +19,24 @@ from support.options import add_options  # noqa: E402 - a package of the contrac
 
 KEPT, BROKEN, NO_VERDICT = 0, 1, 2
 EPILOG = """\
-Exit status: 0 the contract is kept, or all findings are accepted; 1 it is broken; 2 no verdict.
+Exit status: 0 if the backend keeps the contract or all findings are accepted, 1 if it breaks the
+contract, 2 if there is no verdict.
 
-With --backend-url, secrets come from the environment only: FLASHBACK_TOKEN (may update ID) and,
-for more promises, FLASHBACK_ADMIN_TOKEN, FLASHBACK_READER_TOKEN (a member who may only read),
-FLASHBACK_STRANGER_TOKEN (not a member), FLASHBACK_EXPIRED_TOKEN, FLASHBACK_FOREIGN_AI_LLM_ID (in
-another workspace), FLASHBACK_SIBLING_AI_LLM_ID (another throwaway one of the same workspace, which
-the run renames). FLASHBACK_AI_LLM_ID replaces --id. See docs/contract-tests.md.
+With --backend-url, tokens are read from environment variables. FLASHBACK_TOKEN, the token of a
+user who can update the configuration, is required. Additional promises are tested if you set:
+  FLASHBACK_ADMIN_TOKEN        the token of a workspace member with ADMIN access
+  FLASHBACK_READER_TOKEN       the token of a workspace member with READ access
+  FLASHBACK_STRANGER_TOKEN     the token of a user who is not a member of the workspace
+  FLASHBACK_EXPIRED_TOKEN      an expired token
+  FLASHBACK_FOREIGN_AI_LLM_ID  the ID of a configuration in another workspace
+  FLASHBACK_SIBLING_AI_LLM_ID  the ID of another throwaway configuration in the same workspace,
+                               which the run renames
+FLASHBACK_AI_LLM_ID can be set instead of --id. See docs/contract-tests.md.
 """
 
 
 def main() -> int:
-    """Return the exit status: 0 the contract is kept, 1 it is broken, 2 there is no verdict."""
+    """Run the command, and return its exit status, which the help text explains."""
     options = _options()
     try:
         if options.list:
@@ -48,39 +54,47 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/contract",
-        description="Test a backend against the contract. The verdict says which promises "
-        "are kept, broken, or not tested.",
+        description="Test a backend against the contract. The verdict lists the promises that are "
+        "kept, broken, or not tested.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument(
-        "-k", metavar="NAME", help="only promises whose name, clause, family or source matches"
+        "-k",
+        metavar="NAME",
+        help="test only promises whose name, clause, family or source matches NAME",
     )
     add_options(parser.add_argument)
     return parser.parse_args()
 
 
 def _test_given(options: argparse.Namespace) -> int:
-    """Test the backend at --backend-url; if it is not on loopback, require --id and warn."""
+    """Test the backend at --backend-url.
+
+    If the backend is not on loopback, require --id, and print which configurations will change.
+    """
     address: str = options.backend_url
     url = urlsplit(address)
     if not _is_http(url) or not url.hostname:
-        raise ValueError("--backend-url: give an http or https URL such as https://host:8443")
+        raise ValueError(
+            "--backend-url: expected an http or https URL such as https://host:8443, without a "
+            "user, password or query"
+        )
     identifier = options.id or os.environ.get("FLASHBACK_AI_LLM_ID")
     if not os.environ.get("FLASHBACK_TOKEN"):
-        raise ValueError("set FLASHBACK_TOKEN to a token that may update the configuration")
+        raise ValueError("set FLASHBACK_TOKEN to a token that can update the configuration")
     if not _is_loopback(url.hostname):
         if not identifier:
             raise ValueError(
-                f"{url.hostname} is not this machine: name the throwaway configuration that the "
-                "run may overwrite, with --id or FLASHBACK_AI_LLM_ID"
+                f"{url.hostname} is not a loopback address, so a configuration ID is required: set "
+                "--id or FLASHBACK_AI_LLM_ID to a throwaway configuration, which the run overwrites"
             )
         sibling = os.environ.get("FLASHBACK_SIBLING_AI_LLM_ID")
-        renamed = f", and renames {sibling}" if sibling else ""
+        renamed = f" and rename configuration {sibling}" if sibling else ""
         print(
-            f"This overwrites all of configuration {identifier} on {url.hostname}{renamed}. "
-            "It deletes nothing, and changes nothing else.",
+            f"The tests will overwrite all fields of configuration {identifier} on "
+            f"{url.hostname}{renamed}. They do not delete or change anything else.",
             flush=True,
         )
     arguments = ["--id", identifier] if identifier else []
@@ -88,11 +102,11 @@ def _test_given(options: argparse.Namespace) -> int:
 
 
 def _test_mock(options: argparse.Namespace) -> int:
-    """Test a fresh mock."""
+    """Start a fresh mock and test it."""
     if options.id:
-        raise ValueError("--id goes with --backend-url; the mock uses its own configuration")
+        raise ValueError("--id requires --backend-url; the mock uses its own configuration")
     contract = flashback_mock.Contract(ROOT / "openapi.yaml")
-    # Without any token of a live backend.
+    # Do not pass on the tokens for a live backend.
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("FLASHBACK_")}
     with flashback_mock.running(contract) as mock:
         arguments = ["--backend-url", mock.base_url, "--id", mock.ids["main"]]
@@ -100,7 +114,7 @@ def _test_mock(options: argparse.Namespace) -> int:
 
 
 def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables for the tokens and the ids of the mock's fixtures."""
+    """Return environment variables with the tokens and IDs from the mock's fixtures."""
     return {
         "FLASHBACK_TOKEN": tokens["owner"],
         "FLASHBACK_ADMIN_TOKEN": tokens["admin"],
@@ -114,15 +128,15 @@ def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, 
 
 
 def _start(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start pytest with the arguments of the command, followed by these, which override them."""
+    """Start pytest with the command-line arguments, and then `arguments`, which override them."""
     command = [sys.executable, "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
     command += ["--report-dir", "reports", *sys.argv[1:], *arguments]
-    environment.pop("PYTEST_ADDOPTS", None)  # meant for another pytest
+    environment.pop("PYTEST_ADDOPTS", None)  # the user sets it for other projects
     return subprocess.Popen(command, env=environment)
 
 
 def _status(tests: subprocess.Popen[bytes]) -> int:
-    """Return the exit status of the tests, which report an interruption themselves."""
+    """Wait for the tests, and return their exit status. The tests report interruptions."""
 
     def terminate(_signal: int, _frame: object) -> None:
         tests.terminate()
@@ -130,16 +144,17 @@ def _status(tests: subprocess.Popen[bytes]) -> int:
     signal.signal(signal.SIGTERM, terminate)
     try:
         return tests.wait()
-    except KeyboardInterrupt:  # Ctrl-C in a terminal interrupts them too
+    except KeyboardInterrupt:  # Ctrl-C in a terminal also interrupts the tests
         return tests.wait()
 
 
 def _is_http(url: SplitResult) -> bool:
     try:
-        shown = "@" not in url.netloc and url.port != 0  # text before an @ would be a secret
+        # Text before an @ could be a password, and the reports show the URL.
+        is_safe = "@" not in url.netloc and url.port != 0
     except ValueError:  # the port is not a number
         return False
-    return shown and url.scheme in ("http", "https") and not url.query
+    return is_safe and url.scheme in ("http", "https") and not url.query
 
 
 def _is_loopback(host: str) -> bool:

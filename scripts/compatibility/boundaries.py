@@ -1,4 +1,4 @@
-"""Values at the edges of schemas, small ones first: a witness is likely to be among them."""
+"""Generate boundary values of two schemas: values on which the schemas are likely to disagree."""
 
 from __future__ import annotations
 
@@ -36,28 +36,31 @@ FORMATS = {
     "uri-reference": "/",
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
-# Patterns distinguish letters, digits, spaces, control and non-ASCII characters.
+# Common patterns distinguish letters, digits, spaces, control characters and non-ASCII characters.
 CHARACTERS = ["\u2028", "\u3000", "\ufeff", "\U0001f600", *map(chr, range(0x180))]
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
-FEW = 4  # values of a part
-MANY = 1_000  # candidates for these values
-SOME = 50  # candidates for the values of a part that did not change
-LONGEST = 300_000  # characters or items
-DIGITS = 18  # of a number: its text may be too long
-PATTERN = 1_500  # cost of finding matches of a pattern, in candidates
-LETTERS = 1_000  # letters that cost as much as one candidate
+FEW = 4  # values to keep for a subschema
+MANY = 1_000  # candidates to try for these values
+SOME = 50  # candidates to try if the subschema did not change
+LONGEST = 300_000  # the maximum length of a string or an array
+DIGITS = 18  # the maximum number of digits of a number
+PATTERN = 1_500  # the cost of finding matches for a pattern, in candidates
+LETTERS = 1_000  # the number of characters that costs as much as one candidate
 
 
 class BoundaryValues:
-    """Values at the edges of schemas: sizes, numbers, names and patterns that they mention."""
+    """Boundary values, derived from the sizes, numbers, names and patterns in two schemas."""
 
     def __init__(self, small: Schema, large: Schema, most: int) -> None:
-        """Read the sender's and the receiver's schema; yield at most `most` values."""
+        """Collect the boundaries in the sender's schema `small` and the receiver's `large`.
+
+        At most `most` values are generated.
+        """
         self.remaining = most
         self.form = difference(small, large)
         self.numbers: set[float] = {0}
         self.names: set[str] = {"extra"}
-        self.patterns: list[str] = []  # of names
+        self.patterns: list[str] = []  # the patterns that apply to field names
         self.mentioned = list(constants(self.form, small, large))
         self.known: dict[str, list[Any]] = {}
         for part in subschemas(self.form, small, large):
@@ -87,7 +90,7 @@ class BoundaryValues:
                 self.patterns += _stated(value, "pattern")
 
     def values(self, schema: Any) -> Iterator[Any]:
-        """Yield values that the schema may admit, until none are left; they need validation."""
+        """Yield values that the schema might admit, up to the limit. The caller validates them."""
         for value in self._candidates(schema):
             self.remaining -= _weight(value)
             if self.remaining < 0:
@@ -118,16 +121,17 @@ class BoundaryValues:
                 yield from (None,) if name == "null" else (True, False)
 
     def admitted(self, schema: Any) -> list[Any]:
-        """Return a few values that the schema admits."""
+        """Return a few values that the schema admits, from a cache if possible."""
         text = canonical_json(schema)
         if text not in self.known:
             self.known[text] = self._admitted(schema)
         return self.known[text]
 
     def _admitted(self, schema: Any) -> list[Any]:
-        """Return the first values; for a changed schema, return values of each kind.
+        """Return the first values that the schema admits, and at least one value of each kind.
 
-        Two values are of the same kind if every new subschema of the receiver treats them equally.
+        Two values are of the same kind if each new subschema of the receiver either accepts both or
+        rejects both.
         """
         is_valid = validator(schema).is_valid
         is_unchanged = canonical_json(schema) in self.unchanged
@@ -146,7 +150,7 @@ class BoundaryValues:
         return list(found.values())
 
     def _numbers(self, schema: dict[str, Any]) -> Iterator[float]:
-        """Yield every number that is mentioned, its neighbors, and fractions between."""
+        """Yield each number in the schemas, its neighbors, and fractions between them."""
         for number in sorted(self.numbers, key=abs):
             yield from (int(number), int(number) + 1, int(number) - 1)
             yield from (number, number + 0.5, number - 0.5, number / 2, number + 0.001)
@@ -156,7 +160,7 @@ class BoundaryValues:
             yield 10**digits
 
     def _strings(self, schema: dict[str, Any]) -> Iterator[str]:
-        """Yield strings of every mentioned size, format and pattern, and their neighbors."""
+        """Yield strings for each size, format and pattern in the schemas, with small variations."""
         seeds = [value for value in self.mentioned if isinstance(value, str)]
         seeds += [FORMATS[name] for name in _stated(schema, "format") if name in FORMATS]
         seeds += self._matching(_stated(schema, "pattern"))
@@ -172,7 +176,7 @@ class BoundaryValues:
                 yield letter + seed[1:]
 
     def _arrays(self, schema: dict[str, Any]) -> Iterator[list[Any]]:
-        """Yield the empty array, single items, pairs, and arrays of every mentioned size."""
+        """Yield arrays with no item, one item and two items, and arrays of each boundary size."""
         start: list[Any] = []
         for part in schema.get("prefixItems", ()):
             start += self.admitted(part)[:1]
@@ -190,7 +194,7 @@ class BoundaryValues:
             yield [*start, *pair]
 
     def _objects(self, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Yield the smallest object, then some with edge values, missing and extra fields."""
+        """Yield the smallest object, then objects with boundary values, extra or missing fields."""
         fields = mapping_at(schema, "properties")
         required = schema.get("required", ())
         names = [*fields, *sorted(self.names), *self._matching(self.patterns)]
@@ -210,12 +214,12 @@ class BoundaryValues:
             yield dict(islice(more.items(), size))
 
     def _filled(self, names: Iterable[str], parts: dict[str, Any]) -> dict[str, Any]:
-        """Return an object with a value for each name that can have one."""
+        """Return an object with a value for each name whose schema admits a value."""
         values = {name: self.admitted(parts[name]) for name in names}
         return {name: found[0] for name, found in values.items() if found}
 
     def _matching(self, patterns: list[str]) -> list[str]:
-        """Return a few strings that match each pattern, short ones first."""
+        """Return a few matches for each pattern, the shortest first."""
         found: list[str] = []
         for pattern in dict.fromkeys(patterns):
             if pattern not in self.known:
@@ -230,18 +234,18 @@ def _weight(value: Any) -> int:
 
 
 def _branches(schema: dict[str, Any]) -> Iterator[Any]:
-    """Yield each schema of anyOf, oneOf and allOf, combined with the other keywords."""
+    """Yield each branch of anyOf, oneOf and allOf, combined with the other keywords."""
     for keyword in ("anyOf", "oneOf", "allOf"):
         others = {name: value for name, value in schema.items() if name != keyword}
         for branch in filter(is_mapping, schema.get(keyword, ())):
-            if keyword == "allOf":  # the canonical form may be the schema itself
+            if keyword == "allOf":  # the canonical form might be the schema itself
                 yield {**others, **branch}
             else:
                 yield plain_form({"allOf": [others, branch]})
 
 
 def _untouched(small: Any, large: Any) -> Iterator[dict[str, Any]]:
-    """Yield the schemas of fields that only `small` describes: `large` has no rule for them."""
+    """Yield the schemas of fields that only `small` describes."""
     after = mapping_at(large, "properties")
     for name, part in mapping_at(small, "properties").items():
         if name in after:
@@ -262,14 +266,17 @@ def _field(schema: dict[str, Any], name: str) -> Any:
 
 
 def _stated(schema: Any, keyword: str) -> list[str]:
-    """Return the values of a keyword in a schema and in its allOf."""
+    """Return the keyword's values in the schema and in the branches of its allOf."""
     parts = [schema, *schema.get("allOf", ())] if is_mapping(schema) else []
     return [part[keyword] for part in parts if is_mapping(part) and keyword in part]
 
 
 @lru_cache(maxsize=256)
 def matching(pattern: str) -> list[str]:
-    """Return a few matches, the same in every run; none if Python cannot read the pattern."""
+    """Return a few matches for the pattern, or none if Python cannot compile the pattern.
+
+    The matches are the same in every run.
+    """
     from hypothesis import HealthCheck, Phase, given, settings  # noqa: PLC0415 # slow to import
     from hypothesis import strategies as st  # noqa: PLC0415
 

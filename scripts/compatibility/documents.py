@@ -139,9 +139,7 @@ def from_file(path: Path) -> Contract:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CannotCompareError(
-            f"{path} cannot be read ({error}); specify another file"
-        ) from None
+        raise CannotCompareError(f"{path} cannot be read ({error}); specify another file") from None
     return parse(text, NAME if path == ROOT / NAME else str(path))
 
 

@@ -1,4 +1,4 @@
-"""Findings about two contracts, the decisions of compat.yaml, and the verdict on the version."""
+"""Findings about two contracts, the decisions in compat.yaml, and the verdict on the version."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Change(IntEnum):
-    """How severe a change is; for the version, an undecided one counts as breaking."""
+    """The severity of a change. When the version is checked, UNDECIDED counts as breaking."""
 
     NONE = 0
     WORDS = 1
@@ -31,53 +31,53 @@ class Change(IntEnum):
 
     @property
     def word(self) -> str:
-        """Return the name used in reports and in compat.yaml."""
+        """Return the name that is used in reports and in compat.yaml."""
         return self.name.lower()
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One change of the contract."""
+    """A single change between two contracts."""
 
     change: Change
     place: str
     what: str
     part: str = "wire"  # or "python"
-    sides: tuple[str, str] = ("", "")  # the part in the old and the new contract, as JSON
-    also: tuple[str, ...] = ()  # other places of the same change
-    witness: Any = None  # the value that shows the break
-    shown: tuple[str, ...] = ()  # the evidence, as lines for people
-    removed: bool = False  # fewer responses than before
-    decision: dict[str, Any] | None = None  # the entry of compat.yaml
+    sides: tuple[str, str] = ("", "")  # the affected part of the old and new contract, as JSON
+    also: tuple[str, ...] = ()  # other places with the same change
+    witness: Any = None  # a value that the change breaks
+    shown: tuple[str, ...] = ()  # the evidence, as lines of the report
+    removed: bool = False  # whether a response was removed
+    decision: dict[str, Any] | None = None  # the matching entry in compat.yaml
 
     @property
     def id(self) -> str:
-        """Return an id that is the same in every run."""
+        """Return an ID that is the same in every run."""
         text = canonical_json([self.part, self.place, self.what, *self.sides])
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     @property
     def weight(self) -> Change:
-        """Return how the change counts: as compat.yaml says, if it has an entry."""
+        """Return the decided severity if compat.yaml has an entry, else the severity found."""
         return Change[self.decision["verdict"].upper()] if self.decision else self.change
 
 
 @dataclass
 class Findings:
-    """The findings of one comparison, without duplicates."""
+    """The findings from one comparison, without duplicates."""
 
     found: dict[str, Finding] = field(default_factory=dict[str, Finding])
 
     def add(
         self, change: Change, place: str, what: str, old: Any = None, new: Any = None, **more: Any
     ) -> None:
-        """Add a finding; `old` and `new` are the affected part as it stands in each contract."""
+        """Add a finding. `old` and `new` are the affected part in each contract."""
         sides = canonical_json(old), canonical_json(new)
         finding = Finding(change, place, what, sides=sides, **more)
         self.found.setdefault(finding.id, finding)
 
     def merged(self) -> list[Finding]:
-        """Return the findings; the same change in several places becomes one finding."""
+        """Return the findings, with one finding for a change that occurs in several places."""
         result: dict[str, Finding] = {}
         for finding in self.found.values():
             key = canonical_json([finding.change, finding.what, finding.sides, finding.witness])
@@ -99,17 +99,20 @@ class Verdict:
     base: Contract
     head: Contract
     findings: list[Finding]
-    stale: list[str]  # entries of compat.yaml that match no finding
+    stale: list[str]  # entries in compat.yaml that do not match a finding
     not_compared: str = ""  # why the Python interface was not compared
 
     def weight(self, part: str | None = None) -> Change:
-        """Return the most severe change of a part, or of all parts."""
+        """Return the severity of the most severe change, in one part or in all parts."""
         weights = (finding.weight for finding in self.findings if part in {None, finding.part})
         return max(weights, default=Change.NONE)
 
     @property
     def least(self) -> Version:
-        """Return the lowest version that SemVer allows; before 1.0, a break is a minor step."""
+        """Return the lowest version that SemVer allows.
+
+        Before version 1.0, a breaking change requires only a new minor version.
+        """
         major, minor, patch = parse_version(self.base)
         weight = self.weight()
         if weight == Change.NONE:
@@ -122,38 +125,38 @@ class Verdict:
 
     @property
     def is_high_enough(self) -> bool:
-        """Return whether the new version is at least the lowest that SemVer allows."""
+        """Return whether the new version is at least the lowest version that SemVer allows."""
         return parse_version(self.head) >= self.least
 
     @property
     def in_order(self) -> bool:
-        """Return whether the version is high enough, and compat.yaml has no stale entry."""
+        """Return whether the version is high enough and compat.yaml has no stale entries."""
         return self.is_high_enough and not self.stale
 
 
 def make_verdict(
     base: Contract, head: Contract, findings: list[Finding], decisions: list[dict[str, Any]]
 ) -> Verdict:
-    """Return the verdict, with the decisions of compat.yaml applied."""
-    left = {str(decision["finding"]): decision for decision in decisions}
-    decided = [replace(finding, decision=left.pop(finding.id, None)) for finding in findings]
+    """Apply the decisions from compat.yaml to the findings, and return the verdict."""
+    unused = {str(decision["finding"]): decision for decision in decisions}
+    decided = [replace(finding, decision=unused.pop(finding.id, None)) for finding in findings]
     decided.sort(key=lambda finding: (-finding.change, finding.part != "wire", finding.place))
-    return Verdict(base, head, decided, list(left))
+    return Verdict(base, head, decided, list(unused))
 
 
 def parse_version(contract: Contract) -> Version:
-    """Return major, minor and patch; raise CannotCompareError if there are none."""
+    """Return the version as (major, minor, patch); raise CannotCompareError if it is invalid."""
     found = VERSION.fullmatch(contract.version)
     if not found:
         raise contract.error(
             f"info.version {contract.version!r} is not a semantic version; "
-            "write MAJOR.MINOR.PATCH in quotes"
+            "use MAJOR.MINOR.PATCH, in quotes"
         )
     return int(found[1]), int(found[2]), int(found[3])
 
 
 def read_decisions(path: Path) -> list[dict[str, Any]]:
-    """Return the entries of compat.yaml; raise CannotCompareError if one is incomplete."""
+    """Return the entries of compat.yaml; raise CannotCompareError if an entry is invalid."""
     try:
         entries: Any = yaml.safe_load(path.read_text("utf-8")) if path.exists() else []
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -168,7 +171,7 @@ def read_decisions(path: Path) -> list[dict[str, Any]]:
             and isinstance(entry["date"], dt.date)
         ):
             raise CannotCompareError(
-                f"{path}: expected finding, verdict ({', '.join(VERDICTS)}), reason and date "
-                f"(2026-01-31), got {entry}; fix it"
+                f"{path}: expected an entry with finding, verdict ({', '.join(VERDICTS)}), reason "
+                f"and date (such as 2026-01-31), got {entry}; fix it"
             )
     return decisions

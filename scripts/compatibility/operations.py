@@ -1,4 +1,4 @@
-"""The operations of a contract, with everything that their path and the contract add."""
+"""The operations of a contract, including the settings they inherit from path and contract."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 VARIABLE = re.compile(r"\{([^}]*)\}")
-# OpenAPI ignores parameters with these names in headers.
+# OpenAPI ignores header parameters with these names.
 IGNORED_HEADERS = {"accept", "content-type", "authorization"}
-# Changes of these keys do not affect the wire.
+# Changes to these keys do not affect requests or responses.
 WORDS = documents.WORDS | {"tags", "operationId", "externalDocs", "deprecated"}
 Part = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One method on one path."""
+    """An operation, which is one HTTP method on one path."""
 
     contract: Contract
     path: str
@@ -44,14 +44,14 @@ class Operation:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Return path and method, without the names of path parameters."""
+        """Return the path and the method, without the names of path parameters."""
         return VARIABLE.sub("{}", self.path), self.method
 
     @cached_property
     def parameters(self) -> dict[tuple[str, str], Part]:
-        """Return the operation's and the path's parameters by location and name.
+        """Return the parameters of the operation and its path, by location and name.
 
-        The name of a path parameter is its position; the name of a header is in lower case.
+        Path parameters are identified by their position, and header names are in lower case.
         """
         variables = VARIABLE.findall(self.path)
         result: dict[tuple[str, str], Part] = {}
@@ -69,12 +69,12 @@ class Operation:
 
     @property
     def body(self) -> Part | None:
-        """Return the request body, if there is one."""
+        """Return the request body, or None."""
         return self.contract.follow(self.raw.get("requestBody")) or None
 
     @property
     def responses(self) -> dict[str, Part]:
-        """Return the responses by status, range of statuses, or `default`."""
+        """Return the responses by status, such as `404`, `4XX` or `default`."""
         result: dict[str, Part] = {}
         for status, response in self.contract.follow(self.raw.get("responses")).items():
             if not str(status).startswith("x-"):
@@ -84,7 +84,7 @@ class Operation:
 
     @property
     def servers(self) -> list[Part]:
-        """Return the servers of the operation, else of its path, else of the contract."""
+        """Return the servers of the operation, falling back to its path and then the contract."""
         for holder in (self.raw, self.item, self.contract.document):
             if holder.get("servers"):
                 found: list[Part] = holder["servers"]
@@ -93,23 +93,23 @@ class Operation:
 
     @property
     def security(self) -> list[Part]:
-        """Return the alternatives, each of which maps schemes to scopes."""
+        """Return the alternative security requirements. Each one maps schemes to scopes."""
         stated = self.raw.get("security", self.contract.document.get("security"))
         return stated or [{}]
 
     def scheme(self, name: str) -> Part:
-        """Return a security scheme; raise CannotCompareError if there is none."""
+        """Return a security scheme; raise CannotCompareError if it does not exist."""
         schemes = mapping_at(self.contract.document.get("components"), "securitySchemes")
         if name not in schemes:
             raise self.contract.error(
-                f"security scheme {name!r} of {self.name} is not in components; add it"
+                f"security scheme {name!r} of {self.name} is missing from components; add it"
             )
         return self.contract.follow(schemes[name])
 
 
 @dataclass
 class Pair:
-    """An operation in both contracts, and the findings about it."""
+    """An operation in the old contract and in the new contract, and the findings about it."""
 
     base: Operation
     head: Operation
@@ -117,18 +117,18 @@ class Pair:
     prover: Prover
 
     def place(self, part: str) -> str:
-        """Return the name of a part of the operation."""
+        """Return the name of a part of the operation, prefixed with the operation's name."""
         return f"{self.base.name}, {part}"
 
     def add_undecided(self, place: str, what: str, old: Any, new: Any) -> None:
-        """Add an undecided finding if the part changed; an empty part counts as absent."""
+        """Add an undecided finding if the part changed. An empty part counts as missing."""
         before = self.base.contract.inlined(old) or None
         after = self.head.contract.inlined(new) or None
         if canonical_json(before) != canonical_json(after):
             self.findings.add(Change.UNDECIDED, place, what, before, after)
 
     def add_other_keys(self, place: str, compared: set[str], old: Part, new: Part) -> None:
-        """Add a finding for each key that changed and that no rule compares."""
+        """Add a finding for each changed key that no specific rule compares."""
         if new.get("deprecated") and not old.get("deprecated"):
             self.findings.add(Change.ADDITION, place, "is deprecated now", old, new)
         for key in sorted((old.keys() | new.keys()) - compared - WORDS):
@@ -137,19 +137,19 @@ class Pair:
                 self.add_undecided(place, what, old.get(key), new.get(key))
 
     def shown(self, *lines: str) -> tuple[str, ...]:
-        """Return the lines that show a request that is no longer valid."""
+        """Return lines that describe a request that is no longer valid."""
         old, new = self.versions
         return (f"Valid in {old}, refused in {new}:", *lines)
 
     def shown_response(self, status: str, *lines: str) -> tuple[str, ...]:
-        """Return the lines that show a response that was not documented."""
+        """Return lines that describe a response that was not documented before."""
         old, new = self.versions
         first = f"Possible in {new}, not documented in {old}:"
         return (first, f"{self.base.name} → {status}", *lines)
 
     @property
     def versions(self) -> tuple[str, str]:
-        """Return both versions, distinguishable if they are equal."""
+        """Return both versions. If they are equal, the second one is marked as new."""
         old = self.base.contract.version
         new = self.head.contract.version
         return old, new if new != old else f"the new {new}"
@@ -170,7 +170,7 @@ def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
     """Map each (old entry, new entry, is success) to a status that both entries cover.
 
     An entry is a status, a range or `default`. In each range, one status that neither contract
-    names represents all others.
+    lists represents all other statuses.
     """
     statuses = {status for status in (*old, *new) if status.isdigit()}
     for first in "12345":

@@ -1,8 +1,8 @@
-"""The Python interface: the clients generated from both contracts, compared by griffe.
+"""Compare the Python interfaces of the clients that are generated from both contracts.
 
-griffe finds what is removed, reordered or newly required. It compares neither types nor base
-classes, and it finds no additions; the rest of this module does. Types of a model's fields are not
-compared here, because the rules for the wire compare them.
+griffe reports objects and parameters that are removed, reordered or newly required. This module
+also compares types and base classes and reports additions, because griffe does not. The types of
+model fields are not compared here, because the comparison of requests and responses covers them.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 PACKAGE = "flashback_client"
 RUNTIME = ROOT / "runtime"
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-ADVICE = re.compile(r"; (?:fix|simplify)[^:]*(?=:)")  # it is for people who change the generator
+# The advice in the generator's errors, which is for people who change the generator.
+ADVICE = re.compile(r"; (?:fix|simplify)[^:]*(?=:)")
 
 
 def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
-    """Return what changed for Python callers, and the reason if nothing was compared."""
+    """Return the changes for Python callers, and the reason if the clients were not compared."""
     findings = Findings()
     with tempfile.TemporaryDirectory() as folder:
         before = load_client(base, Path(folder) / "base")
@@ -47,7 +48,10 @@ def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
 
 
 def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
-    """Return the client generated from a contract, parsed but not run; or why there is none."""
+    """Generate the client from a contract and parse it, without running it.
+
+    Return the parsed client, or the reason why it cannot be generated.
+    """
     folder.mkdir()
     source = folder / "openapi.yaml"
     source.write_text(contract.text, encoding="utf-8")
@@ -55,7 +59,7 @@ def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
         generate(source, folder / PACKAGE)
     except GenerationError as error:
         reason = ADVICE.sub("", str(error))
-    except Exception as error:  # noqa: BLE001 # the generator is made for contracts like ours
+    except Exception as error:  # noqa: BLE001 # the generator can fail in any way on other contracts
         reason = f"{type(error).__name__}: {error}"
     else:
         return load_package(folder)
@@ -64,7 +68,7 @@ def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
 
 
 def load_package(folder: Path) -> griffe.Object:
-    """Load the client in a folder, with the names that it re-exports from the runtime."""
+    """Load the client in the folder, including the names that it re-exports from the runtime."""
     loader = griffe.GriffeLoader(search_paths=[folder, RUNTIME], allow_inspection=False)
     for runtime in sorted(RUNTIME.glob("*/__init__.py")):
         loader.load(runtime.parent.name)
@@ -75,7 +79,7 @@ def load_package(folder: Path) -> griffe.Object:
 
 
 def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Finding]:
-    """Return griffe's findings, changed types and bases, and additions."""
+    """Return griffe's findings, changed types, changed base classes and additions."""
     findings = Findings()
 
     def add(change: Change, path: str, what: str) -> None:
@@ -100,14 +104,14 @@ def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Findin
 
 
 def _described(breakage: griffe.Breakage) -> str:
-    """Return a breakage on one line, without object paths."""
+    """Describe a breaking change on one line, without object paths."""
     values = (breakage.old_value, breakage.new_value)
     names = [str(getattr(value, "name", value)) for value in values if value is not None]
     return f"{breakage.kind.value} ({' → '.join(names)})"
 
 
 def public(package: griffe.Object) -> dict[str, griffe.Object]:
-    """Return all public objects that a package defines, by path."""
+    """Return all public objects that are defined in the package, by path."""
     found: dict[str, griffe.Object] = {}
     for name, member in package.members.items():
         if isinstance(member, griffe.Object) and (not name.startswith("_") or name == "__init__"):
@@ -118,9 +122,9 @@ def public(package: griffe.Object) -> dict[str, griffe.Object]:
 
 
 def _function_changes(old: griffe.Function, new: griffe.Function) -> Iterator[tuple[Change, str]]:
-    """Yield changed types, and new optional parameters.
+    """Yield changed types and new optional parameters.
 
-    A parameter's type may become wider, and a return type narrower.
+    A wider parameter type or a narrower return type does not break callers.
     """
     before = _members(old.returns)
     after = _members(new.returns)
@@ -136,9 +140,9 @@ def _function_changes(old: griffe.Function, new: griffe.Function) -> Iterator[tu
                 change = Change.ADDITION if before <= after else Change.BREAKING
                 yield change, f"{parameter.name}: {old_type} → {parameter.annotation}"
         elif not parameter.required:
-            yield Change.ADDITION, f"takes {parameter.name}, which is new"
+            yield Change.ADDITION, f"has a new optional parameter {parameter.name}"
 
 
 def _members(annotation: object) -> set[str]:
-    """Return the members of a union; a union in brackets is not split."""
+    """Return the members of a union. A union inside brackets is not split."""
     return {part.strip() for part in str(annotation).split(" | ")}

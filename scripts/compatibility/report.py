@@ -30,7 +30,7 @@ WEIGHTS = {
     Change.WORDS: "words only",
     Change.NONE: "nothing changed",
 }
-PLACES = 5  # of the same change in one line
+PLACES = 5  # the maximum number of places per line
 
 
 def as_text(verdict: Verdict) -> str:
@@ -45,7 +45,7 @@ def as_text(verdict: Verdict) -> str:
 
 
 def as_markdown(verdict: Verdict) -> str:
-    """Return the report for a pull request, with text from the contracts in code spans."""
+    """Return the report for a pull request. Text from the contracts is in code spans."""
     sign = "✅" if verdict.in_order else "❌"
     lines = [f"### {sign} {_code(_compared(verdict))}", "", *map(_code, _result(verdict))]
     for title, findings in _grouped(verdict):
@@ -60,7 +60,7 @@ def as_markdown(verdict: Verdict) -> str:
 
 
 def as_github(verdict: Verdict) -> str:
-    """Return GitHub workflow commands: one for each finding, and one for the result."""
+    """Return the report as GitHub workflow commands: one per finding, and one for the result."""
     level = "warning" if verdict.in_order else "error"
     lines: list[str] = []
     for _, findings in _grouped(verdict):
@@ -85,7 +85,7 @@ def _encoded(text: str) -> str:
 
 
 def as_json(verdict: Verdict) -> str:
-    """Return the report for programs."""
+    """Return the report as JSON."""
     result = {
         "base": {"source": verdict.base.source, "version": verdict.base.version},
         "head": {"source": verdict.head.source, "version": verdict.head.version},
@@ -112,7 +112,7 @@ def _compared(verdict: Verdict) -> str:
 
 
 def _grouped(verdict: Verdict) -> Iterator[tuple[str, list[Finding]]]:
-    """Yield the headings with their findings, the most severe first."""
+    """Yield the headings with their findings, starting with the most severe ones."""
     order = [*TITLES.values(), REMOVED]
     found = sorted(verdict.findings, key=lambda finding: order.index(_title(finding)))
     for title, findings in groupby(found, key=_title):
@@ -133,7 +133,7 @@ def _what(finding: Finding) -> str:
 
 
 def _details(finding: Finding) -> Iterator[str]:
-    """Yield the evidence, then the decision of compat.yaml, or the id for a decision."""
+    """Yield the evidence, then the decision from compat.yaml or the ID to use for a decision."""
     for i, line in enumerate(finding.shown):
         yield f"  {line}" if i else line
     decision = finding.decision
@@ -160,7 +160,7 @@ def _version(verdict: Verdict) -> str:
         return f"Version OK: {versions}."
     cure = ""
     if any(f.change >= Change.UNDECIDED and not f.decision for f in verdict.findings):
-        cure = ", or explain in compat.yaml why a finding affects no caller"
+        cure = ", or explain in compat.yaml why a finding does not affect any caller"
     return f"Version too low: {versions}. Set info.version{cure}."
 
 
@@ -169,13 +169,13 @@ def _text(version: tuple[int, int, int]) -> str:
 
 
 def _code(text: str) -> str:
-    """Return a code span, which shows every character literally."""
+    """Return the text as a Markdown code span."""
     fence = _fence(text, 1)
     space = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{space}{text}{space}{fence}"
 
 
 def _fence(text: str, shortest: int) -> str:
-    """Return a run of backquotes that is longer than any in the text."""
+    """Return a run of backticks that is longer than any run in the text."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     return "`" * max(shortest, longest + 1)

@@ -1,8 +1,9 @@
-"""Prepare JSON Schemas for a comparison: references, annotations, canonical forms."""
+"""Prepare JSON Schemas for comparison: inline references and separate the annotations."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import jsonschema_rs
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Schema = dict[str, Any] | bool
 DRAFT = jsonschema_rs.Draft202012
-AnnotationKey = tuple[str, str]  # the place of an annotation in the value, and its keyword
+AnnotationKey = tuple[str, str]  # the path of the annotated part of a value, and the keyword
 ONE = {
     *("additionalProperties", "contains", "else", "if", "items", "not", "propertyNames"),
     *("then", "unevaluatedItems", "unevaluatedProperties"),
 }
 MANY = {"allOf", "anyOf", "oneOf", "prefixItems"}
 NAMED = {"dependentSchemas", "patternProperties", "properties"}
-# Keywords whose schemas apply to the same value, not to a part of it.
+# Keywords whose subschemas apply to the whole value instead of a part.
 IN_PLACE = {"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"}
 CONDITIONS = IN_PLACE | {"dependentRequired", "patternProperties"}
 ASSERTIONS = {
@@ -40,21 +41,21 @@ WORDS = {
     *("nullable", "$defs", "$schema", "definitions"),
 }
 HIDDEN = {"readOnly", "writeOnly"}
-MEANINGFUL = "x-left-open"  # all other extensions are words
-# OpenAPI's format registry: these are ranges, which jsonschema_rs does not check.
+MEANINGFUL = "x-left-open"  # all other extensions count as documentation
+# In OpenAPI's format registry, these formats are ranges. jsonschema_rs does not check them.
 RANGES = {
     "int32": {"minimum": -(2**31), "maximum": 2**31 - 1},
     "int64": {"minimum": -(2**63), "maximum": 2**63 - 1},
 }
-# These say how a value is shown or stored, not which values there are.
+# These formats describe how a value is displayed or stored. They do not restrict the values.
 NO_ASSERTIONS = {"password", "float", "double"}
 
 
 @dataclass
 class PreparedSchema:
-    """A schema without references, and its annotations."""
+    """A schema whose references are inlined, and its annotations."""
 
-    schema: Schema  # assertions, readOnly and writeOnly
+    schema: Schema  # only assertions, readOnly and writeOnly
     annotations: dict[AnnotationKey, list[str]] = field(
         default_factory=dict[AnnotationKey, list[str]]
     )
@@ -67,7 +68,7 @@ class PreparedSchema:
         return canonical_json([self.schema, self.opaque])
 
     def annotate(self, place: str, keyword: str, value: Any) -> None:
-        """Record a keyword that is neither an assertion nor words."""
+        """Record the keyword if it is neither an assertion nor documentation."""
         is_odd = keyword == "$schema" and value not in DIALECTS
         if is_odd or (keyword.startswith("$") and keyword not in WORDS):
             self.opaque.append(f"{place} {keyword} {value}")
@@ -79,7 +80,10 @@ class PreparedSchema:
 
 
 def prepare(contract: Contract, schema: Any) -> PreparedSchema:
-    """Inline the references of a schema and collect its annotations; raise CannotCompareError."""
+    """Inline a schema's references and collect its annotations.
+
+    Raise CannotCompareError if a reference has no target.
+    """
     inlined = _inlined(contract, schema, ())
     closed = PreparedSchema(_assertions(inlined))
     for place, part in _located(inlined):
@@ -90,7 +94,7 @@ def prepare(contract: Contract, schema: Any) -> PreparedSchema:
 
 
 def _inlined(contract: Contract, schema: Any, inside: tuple[Any, ...]) -> Any:
-    """Return the schema without references; a recursive one becomes `N up`."""
+    """Return the schema with references inlined. A recursive reference becomes `N up`."""
     if not is_mapping(schema):
         return schema
     result = {
@@ -108,7 +112,7 @@ def _inlined(contract: Contract, schema: Any, inside: tuple[Any, ...]) -> Any:
 
 
 def _assertions(schema: Any) -> Any:
-    """Return the schema without annotations; an allOf with one schema becomes this schema."""
+    """Return the schema without annotations. A lone allOf with one branch becomes this branch."""
     if not is_mapping(schema):
         return schema
     result: dict[str, Any] = {}
@@ -120,7 +124,7 @@ def _assertions(schema: Any) -> Any:
 
 
 def check_schema(contract: Contract, schema: Schema, where: str) -> None:
-    """Raise CannotCompareError, with the place, if the schema is not valid JSON Schema."""
+    """Raise CannotCompareError with the location if the schema is not valid JSON Schema."""
     try:
         jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
     except (jsonschema_rs.ValidationError, ValueError) as error:
@@ -129,7 +133,7 @@ def check_schema(contract: Contract, schema: Schema, where: str) -> None:
 
 
 def mapped(keyword: str, value: Any, change: Callable[[Any], Any]) -> Any:
-    """Return a keyword's value with `change` applied to each schema in it."""
+    """Return the keyword's value with `change` applied to each schema inside."""
     if keyword in ONE:
         return change(value)
     if keyword in MANY and is_list(value):
@@ -140,20 +144,20 @@ def mapped(keyword: str, value: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def subschemas(*schemas: Any) -> Iterator[dict[str, Any]]:
-    """Yield the schemas and their subschemas, except boolean ones."""
+    """Yield the schemas and all their subschemas, except boolean schemas."""
     for schema in schemas:
         for _, part in _located(schema):
             yield part
 
 
 def constants(*schemas: Schema) -> Iterator[Any]:
-    """Yield the values of `enum` and `const` in the schemas and their subschemas."""
+    """Yield the `enum` and `const` values in the schemas and their subschemas."""
     for part in subschemas(*schemas):
         yield from own_constants(part)
 
 
 def own_constants(schema: Any) -> Iterator[Any]:
-    """Yield the values of `enum` and `const` of a schema, without its subschemas."""
+    """Yield the `enum` and `const` values of the schema, without those in subschemas."""
     if is_mapping(schema):
         listed = schema.get("enum")
         yield from listed if is_list(listed) else ()
@@ -162,7 +166,7 @@ def own_constants(schema: Any) -> Iterator[Any]:
 
 
 def _located(schema: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the schema and its subschemas, except boolean ones, with their place in a value."""
+    """Yield the schema and its subschemas, except boolean schemas, with their path in a value."""
     if not is_mapping(schema):
         return
     yield place, schema
@@ -179,7 +183,7 @@ def _located(schema: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]
 
 
 def _step(keyword: str, name: str) -> str:
-    """Return the step from a value to the part that a subschema describes."""
+    """Return the path from a value to the part that a subschema describes."""
     if keyword == "properties":
         return f".{name}"
     if keyword in {"items", "prefixItems", "contains", "unevaluatedItems"}:
@@ -188,19 +192,18 @@ def _step(keyword: str, name: str) -> str:
 
 
 def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
-    """Return the schema that the sender or the receiver of a message applies.
+    """Return the schema as it applies to the sender or to the receiver of a message.
 
-    Fields with the annotation `hidden` (readOnly in requests, writeOnly in responses) are not sent
-    and not required: the sender's schema refuses them, and the receiver's schema ignores them.
+    Fields with the annotation `hidden` (readOnly in requests, writeOnly in responses) are neither
+    sent nor required. The sender's schema rejects these fields, and the receiver's schema ignores
+    them.
     """
     if not is_mapping(schema):
         return schema
     result: dict[str, Any] = {}
     for keyword, value in schema.items():
         if keyword not in HIDDEN:
-            result[keyword] = mapped(
-                keyword, value, lambda part: view(part, hidden, sending=sending)
-            )
+            result[keyword] = mapped(keyword, value, partial(view, hidden=hidden, sending=sending))
     names = _hidden_fields(schema, hidden)
     if names and "required" in result:
         result["required"] = [name for name in result["required"] if name not in names]
@@ -233,47 +236,48 @@ def is_ambiguous(schema: Schema, hidden: str) -> bool:
 
 
 def call_or_default(function: Callable[[], T], default: T) -> T:
-    """Call a library function; return `default` if it raises anything."""
+    """Call a function that uses jsonschema_rs; return `default` if it raises any exception."""
     try:
         return function()
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException:  # noqa: BLE001 # a panic of a Rust library is not an Exception
+    except BaseException:  # noqa: BLE001 # a Rust panic is not a subclass of Exception
         return default
 
 
 def canonical(schema: Schema) -> jsonschema_rs.CanonicalSchema:
-    """Return the canonical form; formats are assertions."""
+    """Return the canonical form of the schema, with formats treated as assertions."""
     return jsonschema_rs.canonicalize(schema, draft=DRAFT, validate_formats=True)
 
 
 def plain_form(schema: Schema) -> Any:
-    """Return the canonical form as a schema; the schema itself if there is none."""
+    """Return the canonical form as a schema, or the schema itself if it has no canonical form."""
     return _as_schema(lambda: canonical(schema), schema)
 
 
 def difference(small: Schema, large: Schema) -> Any:
-    """Return a schema for values that only `small` admits; `small` if the library has none."""
+    """Return a schema for the values that `small` admits and `large` rejects.
+
+    If the library cannot compute the difference, return the canonical form of `small`.
+    """
     form = plain_form(small)
     return _as_schema(lambda: canonical(form).subtract(canonical(large)), form)
 
 
 def _as_schema(function: Callable[[], jsonschema_rs.CanonicalSchema], default: Schema) -> Any:
     found: Any = call_or_default(lambda: function().to_json_schema(), None)
-    if is_mapping(found):  # `$schema` would distinguish it from the same part of another schema
+    # Without `$schema`, the result is equal to the same part of another schema.
+    if is_mapping(found):
         found.pop("$schema", None)
     return default if found is None else found
 
 
 def validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
-    """Return the validator of a schema, formats included."""
+    """Return a validator for the schema that also checks formats."""
     return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
 
 
 def covers(large: Schema, small: Schema) -> bool:
     """Return whether jsonschema_rs proves that `large` admits every value of `small`."""
-    unknown = Containment.UNKNOWN
-    return (
-        call_or_default(lambda: canonical(large).covers(canonical(small)), unknown)
-        == Containment.YES
-    )
+    proof = call_or_default(lambda: canonical(large).covers(canonical(small)), Containment.UNKNOWN)
+    return proof == Containment.YES

@@ -1,4 +1,4 @@
-"""JSON values: type guards, short descriptions for people, and their text in parameters."""
+"""Helpers for JSON values: type guards, short descriptions, and their text form in parameters."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BODY = "body"  # a location, like OpenAPI's query, path, header and cookie
+BODY = "body"  # a location of values, like OpenAPI's query, path, header and cookie
 DIALECTS = (
     "https://spec.openapis.org/oas/3.1/dialect/base",
     "https://json-schema.org/draft/2020-12/schema",
 )
-LONGEST = 60  # characters of a part in one line
-SHOWN = 5  # items of a list in one line
+LONGEST = 60  # the maximum number of characters of a value per line
+SHOWN = 5  # the maximum number of list items per line
 NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
-# Every text of a value of the type, as the schema of a string.
+# For each type, a schema for the text forms of its values.
 TEXTS: dict[str, Any] = {
     "integer": {"type": "string", "pattern": NUMBER},
     "number": {"type": "string", "pattern": NUMBER},
     "boolean": {"enum": ["true", "false"]},
     "null": {"enum": ["null", ""]},
 }
-# Java's and Python's dates begin with the year 1, surrogates are not characters, and some
-# programs cannot read a number with so many digits.
+# Dates in Java and Python start with the year 1, surrogates are not characters, and some parsers
+# reject numbers with this many digits.
 UNUSABLE = re.compile(r"^0000-|[\ud800-\udfff]|^-?[0-9]{300}")
-SAFE = re.compile(r"""[!#-+\--:<-\[\]-~ ]*""")  # in headers and cookies: no `"`, `,`, `;`, `\\`
-ITEMS = 10  # in a list: every combination of their readings is tried
+# Text that is safe in headers and cookies: it contains no `"`, `,`, `;` or `\\`.
+SAFE = re.compile(r"""[!#-+\--:<-\[\]-~ ]*""")
+# The maximum number of list items, because every combination of their readings is tried.
+ITEMS = 10
 
 
 def is_mapping(value: object) -> TypeGuard[dict[str, Any]]:
@@ -44,18 +46,18 @@ def is_list(value: object) -> TypeGuard[list[Any]]:
 
 
 def mapping_at(value: object, key: str) -> dict[str, Any]:
-    """Return the JSON object at a key, or an empty one."""
+    """Return the JSON object at the key, or an empty object."""
     found: object = value.get(key) if is_mapping(value) else None
     return found if is_mapping(found) else {}
 
 
 def canonical_json(value: Any) -> str:
-    """Return the value as JSON with sorted keys, so that equal values have equal texts."""
+    """Return the value as JSON with sorted keys, so that equal values have the same text."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
 
 
 def brief(value: Any) -> str:
-    """Return the value as JSON for people: long lists and repeated letters are shortened."""
+    """Return the value as JSON for a report, with long lists and repeated characters shortened."""
     if is_mapping(value):
         fields = [f"{brief(name)}: {brief(inner)}" for name, inner in value.items()]
         return "{" + ", ".join(fields) + "}"
@@ -79,7 +81,7 @@ def _brief_text(text: str) -> str:
 
 
 def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
-    """Yield each keyword in which two schemas differ, as `name.maxLength: 255 → 100`."""
+    """Yield each keyword in which the schemas differ, such as `name.maxLength: 255 → 100`."""
     if is_mapping(old) and is_mapping(new):
         for key in dict.fromkeys((*old, *new)):
             if key == "properties":
@@ -94,7 +96,7 @@ def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
 
 
 def _explain_lists(old: list[Any], new: list[Any], where: str) -> Iterator[str]:
-    """Yield the removed and added items; if they are schemas, compare them in pairs."""
+    """Yield the items that were removed and added. Compare schemas in pairs if possible."""
     removed = _others(old, new)
     added = _others(new, old)
     has_schemas = any(map(is_mapping, (*old, *new)))
@@ -108,13 +110,13 @@ def _explain_lists(old: list[Any], new: list[Any], where: str) -> Iterator[str]:
 
 
 def _others(items: list[Any], known: list[Any]) -> list[int]:
-    """Return the indices of items that are not in the other list."""
+    """Return the indices of the items that are missing from the other list."""
     texts = {canonical_json(item) for item in known}
     return [i for i, item in enumerate(items) if canonical_json(item) not in texts]
 
 
 def shortened(parts: list[str], most: int, separator: str) -> str:
-    """Return the first parts on one line, and how many more there are."""
+    """Join the first `most` parts on one line, and append the number of omitted parts."""
     more = [f"and {len(parts) - most} more"] if len(parts) > most else []
     return separator.join([*parts[:most], *more])
 
@@ -131,10 +133,10 @@ def _short(value: Any) -> str:
 
 
 def can_carry(location: str, value: Any) -> bool:
-    """Return whether the value can be sent in a body, or as a parameter in its default style.
+    """Return whether the value can be sent in a body, or as a parameter in the default style.
 
-    In text, null and the empty list mean absence, and objects have no default form. Only a query
-    can carry a list; each item is a parameter there.
+    Parameters cannot represent null, empty lists or objects. Lists are only supported in the query,
+    where each item is sent as a separate parameter.
     """
     if location == BODY:
         return is_usable(value)
@@ -142,7 +144,7 @@ def can_carry(location: str, value: Any) -> bool:
         is_short = len(value) <= ITEMS or value == value[:1] * len(value)
         items = all(not is_list(item) and can_carry(location, item) for item in value)
         return location == "query" and bool(value) and is_short and items
-    if not isinstance(value, str):  # 1.0 is sent without its fraction
+    if not isinstance(value, str):  # a number such as 1.0 is sent as 1
         is_whole = isinstance(value, float) and value.is_integer()
         return isinstance(value, int | float) and is_usable(value) and not is_whole
     if not is_usable(value):
@@ -153,11 +155,11 @@ def can_carry(location: str, value: Any) -> bool:
 
 
 def readings(location: str, value: Any) -> list[Any]:
-    """Return all values that a receiver may parse from this value."""
+    """Return all values that a receiver might parse from the text form of this value."""
     if location == BODY or is_mapping(value):
         return [value]
     items = value if is_list(value) else [value]
-    if len(items) > ITEMS:  # can_carry requires equal items, which have equal readings
+    if len(items) > ITEMS:  # can_carry requires that such a list has equal items
         return [[reading] * len(items) for reading in _readings(items[0])]
     lists = [list(choice) for choice in product(*map(_readings, items))]
     single = [choice[0] for choice in lists if len(choice) == 1]
@@ -165,7 +167,7 @@ def readings(location: str, value: Any) -> list[Any]:
 
 
 def is_usable(value: Any) -> bool:
-    """Return whether Python, Java and JSON can all represent a value."""
+    """Return whether Python, Java and JSON can all represent the value."""
     if is_mapping(value):
         return all(map(is_usable, (*value, *value.values())))
     if is_list(value):
@@ -176,12 +178,12 @@ def is_usable(value: Any) -> bool:
 
 
 def text(value: Any) -> str:
-    """Return the text that is sent for a scalar."""
+    """Return the text form in which a scalar is sent."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _readings(value: Any) -> list[Any]:
-    """Return the text of a scalar, and the number, boolean or null that the text also means."""
+    """Return a scalar's text form, and the number, boolean or null that the text can represent."""
     sent = text(value)
     if sent in {"true", "false", "null"} or re.fullmatch(NUMBER, sent):
         return [sent, json.loads(sent)]

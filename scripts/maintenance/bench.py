@@ -1,6 +1,7 @@
-"""Benchmark the client against httpx, or the mock against Prism and a bare server.
+"""Benchmark the client against httpx, or the mock against Prism and a bare aiohttp server.
 
-The rounds are interleaved, so that a busy machine slows all of them: compare ratios, not times.
+The rounds are interleaved, so that a busy machine slows down all programs equally. Therefore,
+compare ratios instead of absolute times.
 """
 
 from __future__ import annotations
@@ -12,17 +13,26 @@ from scripts.maintenance import bench_client, bench_mock
 
 
 def main() -> int:
-    """Return the exit status: 0 all targets are met, 1 one is missed, 2 a server did not start."""
+    """Run the command, and return its exit status, which the help text explains."""
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
         description=__doc__,
-        epilog="Exit status: 0 every target is met, 1 one is missed, 2 a server did not start.",
+        epilog="Exit status: 0 if all targets are met, 1 if a target is missed, 2 if a server does "
+        "not start.",
     )
-    parser.add_argument("what", nargs="?", default="client", choices=("client", "mock"))
-    parser.add_argument("--rounds", type=int, default=15, metavar="N", help="default: 15")
+    parser.add_argument(
+        "what",
+        nargs="?",
+        default="client",
+        choices=("client", "mock"),
+        help="the program to benchmark (default: client)",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=15, metavar="N", help="number of rounds (default: 15)"
+    )
     options = parser.parse_args()
     if options.rounds < 1:
-        parser.error("--rounds: expected 1 or more")
+        parser.error(f"--rounds: expected 1 or more, got {options.rounds}")
     try:
         benchmark = bench_client if options.what == "client" else bench_mock
         met = benchmark.measure(options.rounds)

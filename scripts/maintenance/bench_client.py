@@ -1,4 +1,4 @@
-"""Benchmark the CPU time of a call and of the import against httpx without the client."""
+"""Benchmark the client against plain httpx: the CPU time of a call and of the import."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scripts.maintenance.bench_server import BARE, BODY, ID, serving
 CALLS_PER_ROUND = 100
 HTTPX = "httpx and attrs"
 CLIENT = "flashback_client"
-# The most CPU time that flashback_client may take, as a multiple of httpx's.
+# The maximum ratio of flashback_client's CPU time to httpx's CPU time.
 TARGETS = {"in process": 0.85, "loopback": 0.9, "import": 1.15}
 IMPORTS = {"python": "", HTTPX: "import httpx, attrs", CLIENT: "import flashback_client"}
 
@@ -27,7 +27,7 @@ Calls = dict[str, Callable[[], object]]
 
 
 def measure(rounds: int) -> bool:
-    """Print the tables; return whether every target is met."""
+    """Print the tables, and return whether all targets are met."""
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"success": True}))
     in_process = calls("http://127.0.0.1", transport)
     results = [show("in process", "µs CPU a call", time_calls(in_process, rounds))]
@@ -39,7 +39,7 @@ def measure(rounds: int) -> bool:
 
 
 def calls(url: str, transport: httpx.BaseTransport | None) -> Calls:
-    """Return a function for httpx and one for the client that send the same update."""
+    """Return two functions, one for httpx and one for the client, that send the same update."""
     plain = httpx.Client(headers={"Authorization": "Bearer token"}, transport=transport)
     client = FlashbackClient("token", base_url=url, transport=transport)
 
@@ -57,7 +57,7 @@ def calls(url: str, transport: httpx.BaseTransport | None) -> Calls:
 
 
 def time_calls(calls: Calls, rounds: int) -> dict[str, float]:
-    """Return the median CPU time of each call in this process, in microseconds."""
+    """Return the median CPU time that this process uses for each call, in microseconds."""
     spent: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds + 1):
         for name, call in calls.items():
@@ -69,9 +69,9 @@ def time_calls(calls: Calls, rounds: int) -> dict[str, float]:
 
 
 def time_imports(rounds: int) -> dict[str, float]:
-    """Return the median CPU time that each import adds to the start of Python, in milliseconds."""
+    """Return the median CPU time that each import adds to Python's startup, in milliseconds."""
     spent: dict[str, list[float]] = {name: [] for name in IMPORTS}
-    # In .venv, httpx would also import rich.
+    # Use a small environment: in .venv, httpx would also import rich.
     with tempfile.TemporaryDirectory() as folder:
         python = environments.create(Path(folder))
         for _ in range(rounds + 1):
@@ -80,28 +80,28 @@ def time_imports(rounds: int) -> dict[str, float]:
                 subprocess.run([python, "-c", code], env={}, check=True)
                 spent[name].append((children_cpu() - started) * 1000)
     medians = without_warm_up(spent)
-    alone = medians.pop("python")
-    return {name: median - alone for name, median in medians.items()}
+    startup = medians.pop("python")
+    return {name: median - startup for name, median in medians.items()}
 
 
 def without_warm_up(spent: dict[str, list[float]]) -> dict[str, float]:
-    """Return the median of each list without its first value."""
+    """Return the median of each list, ignoring the first value."""
     return {name: statistics.median(times[1:]) for name, times in spent.items()}
 
 
 def children_cpu() -> float:
-    """Return the CPU seconds of all finished child processes."""
+    """Return the CPU time of all finished child processes, in seconds."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def show(title: str, unit: str, medians: dict[str, float]) -> bool:
-    """Print a table with the ratio to httpx; return whether the target is met."""
+    """Print a table with the ratio to httpx, and return whether the target is met."""
     ratio = medians[CLIENT] / medians[HTTPX]
     met = ratio <= TARGETS[title]
     verdict = "met" if met else "MISSED"
     print(f"\n{title}: {unit}")
     print(f"  {HTTPX:20} {medians[HTTPX]:8.1f}")
     print(f"  {CLIENT:20} {medians[CLIENT]:8.1f}")
-    print(f"  ratio {ratio:.2f}: at most {TARGETS[title]:.2f}, {verdict}")
+    print(f"  ratio {ratio:.2f} (target: at most {TARGETS[title]:.2f}, {verdict})")
     return met

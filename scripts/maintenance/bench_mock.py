@@ -1,4 +1,4 @@
-"""Benchmark the mock's memory store against a bare aiohttp server and Prism."""
+"""Benchmark the mock with its in-memory store against a bare aiohttp server and Prism."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ SECONDS = 1.0
 FEW = "mock, 10"
 MANY = "mock, 1,000,000"
 MOCK = (sys.executable, "-m", "flashback_mock", "--log-level", "error")
-# The least that the mock must serve, as a multiple of Prism.
+# The minimum ratio of the mock's requests per second to Prism's requests per second.
 TIMES_PRISM = {"Prism": 4.0, "Prism, silent": 2.5}
-BAR = 40  # characters of the fastest server's bar
+BAR = 40  # the length of the fastest server's bar, in characters
 
-Measurements = dict[tuple[str, str], list[float]]  # by kind of request and server
+Measurements = dict[tuple[str, str], list[float]]  # keys are (kind of request, server)
 
 
 def request(body: object) -> bytes:
-    """Return the bytes of an update request."""
+    """Return an update request as bytes."""
     content = json.dumps(body).encode()
     head = (
         f"PUT /ai/llm/{ID} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n"
@@ -46,27 +46,27 @@ REQUESTS = {
 
 
 def measure(rounds: int) -> bool:
-    """Print the tables; return whether every target is met."""
+    """Print the tables, and return whether all targets are met."""
     rates: Measurements = defaultdict(list)
     cpu: Measurements = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
         servers: list[Server] = []
         for name, command in commands(Path(folder)).items():
-            print(f"starting {name} ...", file=sys.stderr)
+            print(f"Starting {name} ...", file=sys.stderr)
             servers.append(running.enter_context(serving(name, *command)))
         for number in range(rounds):
-            print(f"round {number + 1} of {rounds} ...", file=sys.stderr)
+            print(f"Round {number + 1} of {rounds} ...", file=sys.stderr)
             for server in servers:
                 for kind in REQUESTS:
                     load(server, kind, rates[kind, server.name], cpu[kind, server.name])
     median_rates = {key: statistics.median(values) for key, values in rates.items()}
     median_cpu = {key: statistics.median(values) for key, values in cpu.items()}
     show(median_rates, median_cpu)
-    return judge(median_rates, median_cpu, start_up(rounds))
+    return check_targets(median_rates, median_cpu, startup_time(rounds))
 
 
 def commands(folder: Path) -> dict[str, tuple[str, ...]]:
-    """Return the command of each server by name, without the port."""
+    """Return the command of each server by name, except the port, which is the last argument."""
     found = {
         "bare aiohttp": BARE,
         FEW: (*MOCK, "--fixtures", str(fixtures(folder, 10)), "--port"),
@@ -78,12 +78,16 @@ def commands(folder: Path) -> dict[str, tuple[str, ...]]:
         found["Prism"] = (*command, "--port")
         found["Prism, silent"] = (*command, "--verboseLevel", "silent", "--port")
     else:
-        print("Prism is not measured: npm install -g @stoplight/prism-cli", file=sys.stderr)
+        print(
+            "Prism is not installed, so it is not measured; to install it, run:"
+            " npm install -g @stoplight/prism-cli",
+            file=sys.stderr,
+        )
     return found
 
 
 def fixtures(folder: Path, size: int) -> Path:
-    """Write fixtures with `size` configurations, and return the file."""
+    """Write a fixtures file with `size` configurations, and return its path."""
     configurations = {"main": {"id": ID, "name": "OpenAI in production", "aiType": "OPENAI"}}
     for number in range(1, size):
         configuration = {"id": f"{number:036}", "name": f"Name {number}", "aiType": "OPENAI"}
@@ -96,7 +100,7 @@ def fixtures(folder: Path, size: int) -> Path:
 
 
 def load(server: Server, kind: str, rates: list[float], cpu: list[float]) -> None:
-    """Send requests for a second; append requests per second, and µs of CPU per request."""
+    """Send requests for a second. Append the requests per second, and the CPU µs per request."""
     before = server.cpu_seconds()
     started = time.perf_counter()
     count = asyncio.run(send(server.url, REQUESTS[kind]))
@@ -105,7 +109,7 @@ def load(server: Server, kind: str, rates: list[float], cpu: list[float]) -> Non
 
 
 async def send(url: str, sent: bytes) -> int:
-    """Send the request on a few connections for a second; return the number of responses."""
+    """Send the request over a few connections for a second; return the number of responses."""
     until = time.perf_counter() + SECONDS
     port = urlsplit(url).port
 
@@ -124,8 +128,8 @@ async def send(url: str, sent: bytes) -> int:
     return sum(await asyncio.gather(*(one_connection() for _ in range(CONNECTIONS))))
 
 
-def start_up(rounds: int) -> float:
-    """Return the median time from starting the mock to its first response, in seconds."""
+def startup_time(rounds: int) -> float:
+    """Return the median time from the start of the mock to its first response, in seconds."""
     taken: list[float] = []
     for _ in range(rounds):
         started = time.perf_counter()
@@ -135,7 +139,7 @@ def start_up(rounds: int) -> float:
 
 
 def show(rates: dict[tuple[str, str], float], cpu: dict[tuple[str, str], float]) -> None:
-    """Print a row for each kind of request and server, with bars on a linear axis."""
+    """Print a row for each kind of request and each server, with a bar chart."""
     fastest = max(rates.values())
     print("\n                                         requests/s   µs CPU")
     for (kind, name), rate in sorted(rates.items()):
@@ -143,12 +147,12 @@ def show(rates: dict[tuple[str, str], float], cpu: dict[tuple[str, str], float])
         print(f"  {kind:16} {name:20} {rate:10.0f} {cpu[kind, name]:8.0f}   {bar}")
 
 
-def judge(
-    rates: dict[tuple[str, str], float], cpu: dict[tuple[str, str], float], started: float
+def check_targets(
+    rates: dict[tuple[str, str], float], cpu: dict[tuple[str, str], float], startup: float
 ) -> bool:
-    """Print each target with its value; return whether all are met."""
+    """Print each target with the measured value, and return whether all targets are met."""
     print("\nTargets")
-    results = [show_target("seconds to the first response", started, "at most 0.5", started <= 0.5)]
+    results = [show_target("seconds to the first response", startup, "at most 0.5", startup <= 0.5)]
     for kind in REQUESTS:
         growth = cpu[kind, MANY] / cpu[kind, FEW]
         results.append(
@@ -163,6 +167,6 @@ def judge(
 
 
 def show_target(what: str, value: float, target: str, met: bool) -> bool:  # noqa: FBT001
-    """Print a target with its value; return whether it is met."""
+    """Print a target with the measured value, and return whether the target is met."""
     print(f"  {what:56} {value:7.2f}   {target}, {'met' if met else 'MISSED'}")
     return met

@@ -1,4 +1,7 @@
-"""Start the servers that scripts/bench measures; as a module, this serves a bare aiohttp app."""
+"""Start the servers that scripts/bench measures.
+
+Run as a script, this module serves a bare aiohttp application.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +29,12 @@ TOKEN = "owner-token"  # noqa: S105 # a fixture of the mock
 BODY: dict[str, str] = flashback_mock.Contract().examples["everything"]
 BARE = (sys.executable, "-m", __name__, "--port")
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-START_SECONDS = 300  # to fill a store with 10^6 configurations
+START_SECONDS = 300  # enough time to load 10^6 configurations into a store
 
 
 @dataclass
 class Server:
-    """A running server."""
+    """A server that runs in another process."""
 
     name: str
     command: list[str]
@@ -39,7 +42,7 @@ class Server:
     process: subprocess.Popen[bytes]
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time of the server so far."""
+        """Return the CPU time that the server has used so far."""
         stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         user = int(stat[11])
         system = int(stat[12])
@@ -48,7 +51,7 @@ class Server:
 
 @contextmanager
 def serving(name: str, *command: str) -> Generator[Server]:
-    """Run a command with a free port as its last argument; yield the server once it answers."""
+    """Run the command with a free port as its last argument, and yield the ready server."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     program = [*command, str(port)]
@@ -63,7 +66,7 @@ def serving(name: str, *command: str) -> Generator[Server]:
 
 
 def wait_for(server: Server) -> None:
-    """Wait until the server accepts an update; raise TimeoutError if it does not."""
+    """Wait until an update succeeds; raise TimeoutError if the server does not become ready."""
     url = f"{server.url}/ai/llm/{ID}"
     headers = {"Authorization": f"Bearer {TOKEN}"}
     until = time.monotonic() + START_SECONDS
@@ -75,11 +78,13 @@ def wait_for(server: Server) -> None:
         else:
             return
     command = shlex.join(server.command)
-    raise TimeoutError(f"{server.name}: expected 200 for an update; run it to see why: {command}")
+    raise TimeoutError(
+        f"{server.name} did not return 200 for an update; to see the error, run: {command}"
+    )
 
 
 def serve_bare(port: int) -> None:
-    """Return a fixed response to every request, with aiohttp and nothing else."""
+    """Serve an aiohttp application that returns the same response to every request."""
 
     async def answer(request: web.Request) -> web.Response:
         await request.read()

@@ -1,4 +1,4 @@
-"""Small virtual environments with the client and its dependencies, for any Python."""
+"""Create small virtual environments with the client, for any version of Python."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ RUNTIME = generate.ROOT / "runtime" / "flashback_runtime"
 
 
 def create(folder: Path, python: str = sys.executable) -> str:
-    """Create an environment with the client of this checkout, and return its Python."""
+    """Create an environment with this checkout's client, and return the path of its Python."""
     subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
     link(next(folder.glob("lib/python*/site-packages")))
     return str(folder / "bin" / "python")
 
 
 def link(folder: Path) -> None:
-    """Link the client of this checkout and its dependencies into the folder.
+    """Create links to this checkout's client and its dependencies in the folder.
 
-    All are pure Python, so one installation of them works for every version of Python.
+    These packages are pure Python, so a single installation works for every Python version.
     """
     for package in (generate.OUTPUT, RUNTIME):
         (folder / package.name).symlink_to(package)
@@ -39,7 +39,7 @@ def link(folder: Path) -> None:
 
 
 def dependencies(name: str) -> set[str]:
-    """Return the names of the distribution and all its dependencies without extras."""
+    """Return the names of the distribution and all its dependencies, except those of extras."""
     found = {name}
     for requirement in map(Requirement, metadata.requires(name) or []):
         marker = requirement.marker

@@ -1,4 +1,4 @@
-"""Draw the picture of a verdict in the README: `python -m scripts.maintenance.picture`."""
+"""Create the README's picture of a verdict: `python -m scripts.maintenance.picture`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import flashback_mock
 from scripts.contract import ROOT, environment
 
 PICTURE = ROOT / ".github" / "verdict.png"
-PORT = 4010  # the mock's default, so that the picture is the same each time
+PORT = 4010  # a fixed port, so that the picture is the same each time
 WIDTH = 900
-SCALE = 1.5  # sharp on most screens, and half as large as with 2
+SCALE = 1.5  # sharp on most screens, with half the file size of a scale of 2
 MARGIN = 20
 
 
 def main() -> int:
-    """Test a mock that gives two users too much access, and draw the report."""
+    """Test a mock that grants two users too much access, and take a screenshot of the report."""
     with tempfile.TemporaryDirectory() as reports:
         with flashback_mock.running(port=PORT) as mock:
             mock.set_access("reader", "WRITE")
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def draw(report: Path) -> None:
-    """Write a picture of the report, down to the end of its first finding."""
+    """Take a screenshot of the report, from the top to the end of the first finding."""
     with sync_playwright() as playwright:
         program = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
@@ -45,7 +45,7 @@ def draw(report: Path) -> None:
         page.goto(report.as_uri())
         card = page.get_by_role("article").first.bounding_box()
         if card is None:
-            sys.exit("the report has no finding to draw; does the mock still deviate?")
+            sys.exit("the report has no finding; check that the mock still breaks the contract")
         height = card["y"] + card["height"] + MARGIN
         clip: FloatRect = {"x": 0, "y": 0, "width": WIDTH, "height": height}
         page.screenshot(path=PICTURE, full_page=True, clip=clip)

@@ -1,6 +1,7 @@
 """A PostgreSQL server for tests, on a free port of 127.0.0.1.
 
-pytest-postgresql runs `initdb` as the user of the tests, which fails if that is root.
+The tests do not use pytest-postgresql, because it runs `initdb` as the current user, which fails
+for root.
 """
 
 import asyncio
@@ -20,8 +21,8 @@ import asyncpg
 PASSWORD = "made-up-p%40ss"  # noqa: S105 - made up; percent-encoded, as in a URL
 
 
-def programs() -> Path | None:
-    """Return the folder of the server's programs, or None."""
+def find_programs() -> Path | None:
+    """Return the folder that contains PostgreSQL's programs, or None if there is none."""
     if found := shutil.which("initdb"):
         return Path(found).parent
     versions = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
@@ -29,17 +30,18 @@ def programs() -> Path | None:
 
 
 class Cluster:
-    """A server whose files are all in `folder`."""
+    """A PostgreSQL server that stores all its files in `folder`."""
 
     def __init__(self, programs: Path, folder: Path) -> None:
-        """Create a server in an empty folder, without starting it."""
+        """Initialize a server in an empty folder, without starting it."""
         self._programs = programs
         self.folder = folder
         self._schemas = 0
-        # initdb refuses to run as root, so root runs it as the package's user, postgres.
+        # initdb refuses to run as root. Root therefore runs it as the user postgres, which the
+        # Debian package creates.
         postgres: Any = {"user": "postgres", "group": "postgres", "extra_groups": ()}
         self._as = {} if os.getuid() else postgres
-        self.give(folder)
+        self.change_owner(folder)
         password = folder / "password"
         password.write_text(PASSWORD.replace("%40", "@"))
         password.chmod(0o644)
@@ -53,12 +55,12 @@ class Cluster:
         self._control("start", "-l", self.folder / "log", "-o", options)
 
     def stop(self) -> None:
-        """Stop the server immediately, as a crash would."""
+        """Stop the server immediately, without a clean shutdown."""
         self._control("stop", "-m", "immediate")
 
     @contextmanager
     def stopped(self, mode: str = "fast") -> Generator[None]:
-        """Stop the server until the block ends; the mode `immediate` simulates a crash."""
+        """Stop the server while the block runs. The mode `immediate` simulates a crash."""
         self._control("stop", "-m", mode)
         try:
             yield
@@ -66,8 +68,8 @@ class Cluster:
             self.start()
 
     @contextmanager
-    def silent(self) -> Generator[None]:
-        """Suspend the server until the block ends: it accepts connections but does not answer."""
+    def suspended(self) -> Generator[None]:
+        """Suspend the server while the block runs: it accepts connections, but never responds."""
         first = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
         children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
         processes = [first, *map(int, children)]
@@ -80,22 +82,22 @@ class Cluster:
                 os.kill(process, signal.SIGCONT)
 
     def url(self, parameters: str = "") -> str:
-        """Return the URL of its database."""
+        """Return the URL of the server's database."""
         return f"postgresql://owner:{PASSWORD}@127.0.0.1:{self.port}/postgres?{parameters}"
 
     def schema(self) -> str:
-        """Create an empty schema, and return its URL."""
+        """Create an empty schema, and return a database URL that selects this schema."""
         self._schemas += 1
         name = f"test{self._schemas}"
         self.sql(f"CREATE SCHEMA {name}")
         return self.url(f"sslmode=disable&search_path={name}")
 
     def sql(self, *statements: str) -> list[Any]:
-        """Execute statements as the owner, and return the rows of the last one."""
+        """Execute statements as the database owner, and return the rows of the last statement."""
         return execute(self.url("sslmode=disable"), *statements)
 
-    def give(self, path: Path) -> None:
-        """Make the server's user the owner of a file or folder."""
+    def change_owner(self, path: Path) -> None:
+        """Make the user that runs the server the owner of a file or folder."""
         if self._as:
             shutil.chown(path, "postgres", "postgres")
 
@@ -104,7 +106,7 @@ class Cluster:
 
     def _run(self, program: str, *arguments: object) -> None:
         command = [str(self._programs / program), *map(str, arguments)]
-        # Not a pipe, which the server would keep open.
+        # Write the output to a file, because the server would keep a pipe open.
         with (self.folder / "output").open("w+") as output:
             done = subprocess.run(
                 command, stdout=output, stderr=output, cwd="/", check=False, **self._as
@@ -116,8 +118,9 @@ class Cluster:
 
 @contextmanager
 def running(programs: Path) -> Generator[Cluster]:
-    """Run a server until the block ends."""
-    # Not in pytest's folder, whose parents are private and whose name is too long for a socket.
+    """Run a server while the block runs."""
+    # Do not use pytest's temporary folder: other users cannot access its parent folders, and its
+    # path is too long for a Unix socket.
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
         cluster = Cluster(programs, Path(folder))
         cluster.start()
@@ -128,7 +131,7 @@ def running(programs: Path) -> Generator[Cluster]:
 
 
 def execute(url: str, *statements: str) -> list[Any]:
-    """Execute statements in one session, and return the rows of the last one."""
+    """Execute statements in one session, and return the rows of the last statement."""
 
     async def work() -> list[Any]:
         session = await asyncpg.connect(url)
@@ -141,6 +144,6 @@ def execute(url: str, *statements: str) -> list[Any]:
 
 
 def free_port() -> int:
-    """Return a port that is free now."""
+    """Return a port that is currently free."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])

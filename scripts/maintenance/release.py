@@ -1,4 +1,4 @@
-"""Build a release from HEAD into dist/ and test the wheel as users install it; upload nothing."""
+"""Build a release from HEAD into dist/ and test the installed wheel, without uploading anything."""
 
 from __future__ import annotations
 
@@ -32,12 +32,16 @@ TESTS = ("tests/client", "tests/mock", "examples")
 
 
 class ReleaseError(Exception):
-    """The release cannot be built; the message says what is wrong, where, and what to do."""
+    """The release cannot be built. The message states the problem, its location and a fix."""
 
 
 def main() -> int:
-    """Return the exit status: 0 the release is ready, 1 it cannot be built."""
-    argparse.ArgumentParser(prog="scripts/release", description=__doc__).parse_args()
+    """Run the command, and return its exit status, which the help text explains."""
+    argparse.ArgumentParser(
+        prog="scripts/release",
+        description=__doc__,
+        epilog="Exit status: 0 if the release is ready, 1 if it cannot be built.",
+    ).parse_args()
     try:
         version = run(BIN / "hatchling", "version")
         check_repository(ROOT, version)
@@ -54,9 +58,9 @@ def main() -> int:
 
 
 def check_repository(root: Path, version: str) -> None:
-    """Raise ReleaseError if there are uncommitted changes or a tag contradicts the version."""
+    """Raise ReleaseError if there are uncommitted changes, or if a tag contradicts the version."""
     if changes := run("git", "status", "--porcelain", cwd=root):
-        raise ReleaseError(f"uncommitted changes; commit or stash them:\n{changes}")
+        raise ReleaseError(f"there are uncommitted changes; commit or stash them:\n{changes}")
     tag = f"v{version}"
     here = run("git", "tag", "--points-at", "HEAD", "v*", cwd=root).split()
     if here and tag not in here:
@@ -66,12 +70,12 @@ def check_repository(root: Path, version: str) -> None:
         )
     if not here and run("git", "tag", "--list", tag, cwd=root):
         raise ReleaseError(
-            f"the tag {tag} is at another commit; check it out, or bump info.version"
+            f"the tag {tag} is at another commit; check out {tag}, or bump info.version"
         )
 
 
 def build() -> Path:
-    """Build sdist and wheel, check their metadata, and return the wheel."""
+    """Build the sdist and the wheel, check their metadata, and return the wheel's path."""
     print("Building ...", flush=True)
     shutil.rmtree(DIST, ignore_errors=True)
     run(BIN / "uv", "build", "--no-build-isolation", "--python", sys.executable, "--out-dir", DIST)
@@ -81,7 +85,7 @@ def build() -> Path:
 
 
 def install(folder: Path, wheel: Path, *options: str | Path) -> Path:
-    """Create an environment with the wheel and all its extras, and return its Python."""
+    """Install the wheel with all extras in a new environment, and return the path of its Python."""
     run(BIN / "uv", "venv", "--no-project", "--python", sys.executable, folder)
     python = folder / "bin" / "python"
     requirement = f"flashback-client[{','.join(EXTRAS)}] @ {wheel.as_uri()}"
@@ -91,39 +95,40 @@ def install(folder: Path, wheel: Path, *options: str | Path) -> Path:
 
 
 def write_sbom(wheel: Path, version: str, folder: Path) -> None:
-    """Write the CycloneDX document of the wheel and all its extras into dist/."""
+    """Write a CycloneDX SBOM for the wheel with all its extras to dist/."""
     print("Writing the SBOM ...", flush=True)
     python = install(folder, wheel, "--constraint", LOCK)
     options = ("--output-reproducible", "--mc-type", "library", "--pyproject", "pyproject.toml")
     document = json.loads(run(BIN / "cyclonedx-py", "environment", *options, python))
-    # cyclonedx-py cannot know the version, which is in openapi.yaml.
+    # cyclonedx-py cannot determine the version, which is defined in openapi.yaml.
     document["metadata"]["component"]["version"] = version
     output = wheel.with_suffix(".cdx.json")
     output.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
 
 
 def test_wheel(wheel: Path, copy: Path) -> None:
-    """Test the wheel in a copy of HEAD, with the lowest versions that the wheel allows.
+    """Test the wheel in a clone of HEAD, with the lowest dependency versions that it allows.
 
     scripts/test runs the same tests with the locked versions.
     """
-    print("Testing the wheel on the lowest dependencies (minutes) ...", flush=True)
+    print("Testing the wheel with the lowest dependency versions (takes minutes) ...", flush=True)
     run("git", "clone", "--quiet", ROOT, copy)
     constraint = copy / "lowest.txt"
     constraint.write_text(lowest(LOCK.read_text("utf-8")), "utf-8")
     group = ("--group", f"{ROOT / 'pyproject.toml'}:test")
     python = install(copy / ".venv", wheel, *group, "--constraint", constraint)
     site = next((copy / ".venv").glob("lib/python*/site-packages"))
-    # Let the tests find the files of the wheel instead of the sources.
+    # Replace the sources with links to the installed files, so that the tests use the wheel.
     for source in PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
         shutil.rmtree(copy / source)
         (copy / source).symlink_to(site / Path(source).name)
-    (copy / "scripts" / "install").write_text("#!/bin/sh\n")  # would install the sources
+    # Disable scripts/install, which would install the sources.
+    (copy / "scripts" / "install").write_text("#!/bin/sh\n")
     run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS, cwd=copy)
 
 
 def lowest(lock: str) -> str:
-    """Return the lock file with each direct dependency at its lowest allowed version."""
+    """Return the lock file's text with each direct dependency at its lowest allowed version."""
     direct = chain(PROJECT["project"]["dependencies"], *EXTRAS.values())
     requirements = [Requirement(line) for line in direct if "flashback-client" not in line]
     names = {canonicalize_name(requirement.name) for requirement in requirements}
@@ -132,7 +137,7 @@ def lowest(lock: str) -> str:
 
 
 def lower_bound(requirement: Requirement) -> str:
-    """Return a requirement pinned at the lowest version that it allows."""
+    """Return the requirement, pinned to the lowest version that it allows."""
     for bound in requirement.specifier:
         if bound.operator in (">=", "=="):
             return f"{requirement.name}=={bound.version}"
@@ -140,7 +145,7 @@ def lower_bound(requirement: Requirement) -> str:
 
 
 def without(lock: str, names: Iterable[str]) -> str:
-    """Return the lock file without the entries of these packages."""
+    """Return the lock file's text without the entries for these packages."""
     entries = re.split(r"(?m)^(?=[a-z0-9])", lock)
     return "".join(entry for entry in entries if entry.split("==")[0] not in names)
 
@@ -154,7 +159,7 @@ def write_checksums() -> None:
 
 
 def run(*command: str | Path, cwd: Path = ROOT, **variables: str) -> str:
-    """Run a program and return its output; raise ReleaseError with the output if it fails."""
+    """Run a program and return its output. If it fails, raise ReleaseError with the output."""
     inherited = {
         name: value
         for name, value in os.environ.items()

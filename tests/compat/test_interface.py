@@ -118,7 +118,7 @@ def test_a_contract_without_a_client_is_undecided(
     monkeypatch.setattr(python_interface, "load_client", load_once)
     verdict, reason = compared([], refused)
     assert verdict == "undecided"
-    assert reason.startswith("no client of the new contract: the generator refuses")
+    assert reason.startswith("no client of the new contract: the generator rejects")
     assert compared(refused, [])[0] == "addition"
     assert compared(refused, refused)[0] == "none"
 
@@ -129,7 +129,7 @@ def test_the_reason_names_no_template(tmp_path: Path) -> None:
     map_body = made([{"at": f"{BODY}/application~1json/schema", "set": schema}])
     reason = python_interface.load_client(map_body, tmp_path / "head")
     assert str(reason).startswith(
-        "the output is not Python: error: Failed to parse flashback_client/"
+        "the output is not valid Python: error: Failed to parse flashback_client/"
     )
 
 

@@ -76,9 +76,9 @@ def test_run_ends_with_the_example(contract: Contract, backend: Backend) -> None
 @pytest.mark.parametrize(
     ("options", "token", "cure"),
     [
-        (["--backend-url", "127.0.0.1:1"], "", "give an http or https URL"),
-        (["--backend-url", "http://127.0.0.1:port"], "", "give an http or https URL"),
-        (["--backend-url", f"http://:{TOKEN}@127.0.0.1:1"], "", "give an http or https URL"),
+        (["--backend-url", "127.0.0.1:1"], "", "expected an http or https URL"),
+        (["--backend-url", "http://127.0.0.1:port"], "", "expected an http or https URL"),
+        (["--backend-url", f"http://:{TOKEN}@127.0.0.1:1"], "", "expected an http or https URL"),
         (["--backend-url", "http://127.0.0.1:1"], "", "set FLASHBACK_TOKEN"),
         (["--backend-url", "https://backend.example"], TOKEN, "--id"),
         (["--max-examples", "0"], "", "must be more than 0"),

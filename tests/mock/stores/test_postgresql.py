@@ -180,7 +180,7 @@ def test_time_for_an_update_is_bounded(
     assert postgresql.SECONDS == 5
     monkeypatch.setattr(postgresql, "SECONDS", 1)
     with place.opened(run, is_new=True) as store:
-        with cluster.silent():
+        with cluster.suspended():
             assert_fails_in_time(store, run, "does not answer in time")
         session = run(asyncpg.connect(place.location))
         run(session.execute(f"BEGIN; {LOCK_ROW}"))
@@ -231,7 +231,7 @@ def certificate(cluster: Cluster) -> Path:
     """The certificate of the server, which encrypts connections from now on."""
     pem = self_signed(cluster.folder / "server.pem", "127.0.0.1")
     pem.chmod(0o600)
-    cluster.give(pem)
+    cluster.change_owner(pem)
     with cluster.stopped(), (cluster.folder / "data" / "postgresql.conf").open("a") as file:
         file.write(f"\nssl = on\nssl_key_file = '{pem}'\nssl_cert_file = '{pem}'\n")
     return pem
