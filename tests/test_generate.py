@@ -268,7 +268,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"enum": ["a", "b", "a"]}, f"{FIELD}.enum: a is listed 2 times; remove the duplicates"),
     ({"enum": [1, 2]}, f"{FIELD}.enum: 1 is not a string; only strings are supported"),
     ({"enum": ["a-b", "a_b"]}, "the generator cannot read it (ValueError: Duplicate key A_B"),
-    ({"type": "integer", "writeOnly": True}, f"{FIELD}: writeOnly is supported for strings only"),
+    ({"type": "integer", "writeOnly": True}, f"{FIELD}: writeOnly is supported only for strings"),
     ({"$ref": "other.yaml#/X"}, f"{FIELD}: $ref other.yaml#/X is outside #/components/; move"),
 ]
 

@@ -1,4 +1,4 @@
-// A function of a service that rotates a secret, with retries.
+// Rotates a configuration's secret, with retries.
 
 export async function rotate(id, secret, { retries = 2, wait = 50 } = {}) {
   const url = `${process.env.FLASHBACK_BASE_URL}/ai/llm/${encodeURIComponent(id)}`;
@@ -14,18 +14,18 @@ export async function rotate(id, secret, { retries = 2, wait = 50 } = {}) {
       });
       if (response.ok) return;
       const isTemporary = response.status === 429 || response.status >= 500;
-      if (!isTemporary || attempt === retries) throw new RefusedError(response.status);
+      if (!isTemporary || attempt === retries) throw new RotationError(response.status);
       await sleep(1000 * Number(response.headers.get("Retry-After") ?? wait / 1000));
     } catch (error) {
-      if (error instanceof RefusedError || attempt === retries) throw error;
+      if (error instanceof RotationError || attempt === retries) throw error;
       await sleep(wait); // the connection failed
     }
   }
 }
 
-export class RefusedError extends Error {
+export class RotationError extends Error {
   constructor(status) {
-    super(`the secret was not rotated: status ${status}`);
+    super(`the secret was not rotated: the service returned status ${status}`);
     this.status = status;
   }
 }

@@ -1,4 +1,4 @@
-// Tests of rotate.js against the mock, which it controls over HTTP:
+// Test rotate.js against the mock. The tests control the mock over HTTP. To run them:
 //
 //     python -m flashback_mock &
 //     FLASHBACK_BASE_URL=http://127.0.0.1:4010 FLASHBACK_TOKEN=owner-token node --test
@@ -6,14 +6,14 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { RefusedError, rotate } from "./rotate.js";
+import { RotationError, rotate } from "./rotate.js";
 
 const admin = async (method, path, content) => {
   const body = content === undefined ? undefined : JSON.stringify(content);
   const response = await fetch(`${process.env.FLASHBACK_BASE_URL}/__admin/${path}`, { method, body });
-  const answer = await response.json();
-  assert.ok(response.ok, answer.message);
-  return answer;
+  const result = await response.json();
+  assert.ok(response.ok, result.message);
+  return result;
 };
 
 let id;
@@ -29,7 +29,7 @@ test("stores the new secret", async () => {
   assert.ok(updated, message);
 });
 
-test("waits as long as Retry-After says", async () => {
+test("waits for the time in Retry-After", async () => {
   const tooMany = { status: 429, headers: { "Retry-After": "0.2" } };
   await admin("POST", "settings", { answerNext: [tooMany, { fault: "reset" }] });
   await rotate(id, "new-secret");
@@ -38,9 +38,9 @@ test("waits as long as Retry-After says", async () => {
   assert.ok(new Date(requests[1].time) - new Date(requests[0].time) >= 190);
 });
 
-test("does not retry what is refused", async () => {
+test("does not retry a rejected update", async () => {
   await admin("POST", "members", { user: "owner", access: "READ" });
-  await assert.rejects(rotate(id, "new-secret"), RefusedError);
+  await assert.rejects(rotate(id, "new-secret"), RotationError);
   const { requests } = await admin("GET", "requests");
   assert.deepEqual(requests.map((request) => request.status), [403]);
   const { reveals } = await admin("POST", `configurations/${id}/reveals`, { secret: "new-secret" });

@@ -3,8 +3,8 @@
     python rotate.py plan.toml                  # once
     python rotate.py plan.toml --every 86400    # every day, until SIGTERM
 
-The token is $FLASHBACK_TOKEN. The exit status is 0 if the last round rotated everything, 1 if it
-did not, and 2 if the script could not start.
+The token is read from $FLASHBACK_TOKEN. The exit status is 0 if the last round rotated all
+credentials, 1 if a rotation failed, and 2 if the script could not start.
 """
 
 import argparse
@@ -23,7 +23,7 @@ Source = Callable[[str], str]
 
 
 class Rotation(NamedTuple):
-    """A configuration, and the sources of its new credentials, such as `env:NAME`."""
+    """A configuration to update, and the origins of its new credentials, such as `env:NAME`."""
 
     id: str
     label: str
@@ -31,7 +31,10 @@ class Rotation(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The result of a rotation: rotated, failed, or unknown if it may have been applied."""
+    """The outcome of a rotation.
+
+    The result is `rotated`, `failed`, or `unknown` if the update may have been applied.
+    """
 
     result: str
     label: str
@@ -39,36 +42,36 @@ class Outcome(NamedTuple):
 
 
 def from_file(path: str) -> str:
-    """Return the content of a file, such as a mounted secret."""
+    """Read a credential from a file, such as a mounted secret."""
     return Path(path).read_text("utf-8").removesuffix("\n")
 
 
-# Add your own sources: a secret store, or a provider's API that issues credentials.
+# Add your own sources here, such as a secret store or a provider's API that issues credentials.
 SOURCES: dict[str, Source] = {"env": os.environ.__getitem__, "file": from_file}
 
 
 def read_plan(path: Path) -> list[Rotation]:
-    """Return the rotations of a TOML file; raise OSError or ValueError."""
+    """Read the rotations from a TOML file; raise OSError or ValueError."""
     plan: list[Rotation] = []
     for entry in tomllib.loads(path.read_text("utf-8")).get("rotation", []):
         origins = {field: entry[field] for field in ("key", "secret") if field in entry}
         if not origins or entry.keys() - origins.keys() != {"id", "label"}:
-            raise ValueError("each [[rotation]] has an id, a label, and a key, a secret or both")
+            raise ValueError("each [[rotation]] needs an id, a label, and a key, a secret or both")
         plan.append(Rotation(entry["id"], entry["label"], origins))
     if not plan:
-        raise ValueError("the plan has no [[rotation]]")
+        raise ValueError("the plan has no [[rotation]]; add one for each configuration")
     return plan
 
 
 def rotate(rotation: Rotation, flashback: FlashbackClient) -> Outcome:
-    """Return the result of the rotation. Errors do not stop the other rotations."""
+    """Rotate the credentials of one configuration, and return the outcome instead of raising."""
     try:
         new = {field: _obtain(origin) for field, origin in rotation.origins.items()}
         key = new.get("key", UNSET)
         secret = new.get("secret", UNSET)
         flashback.update_ai_llm(rotation.id, key=key, secret=secret)
     except errors.FlashbackError as error:
-        # If the result is unknown, keep the old credential valid at the provider, and rotate again.
+        # If the result is unknown, do not revoke the old credential, and rotate again.
         result = "unknown" if error.maybe_applied else "failed"
         return Outcome(result, rotation.label, str(error))
     except LookupError as error:
@@ -77,16 +80,19 @@ def rotate(rotation: Rotation, flashback: FlashbackClient) -> Outcome:
 
 
 def _obtain(origin: str) -> str:
-    """Return the new credential; raise LookupError without the text of the source's error."""
+    """Return the new credential; raise LookupError if its source fails.
+
+    The message omits the text of the source's error, which could contain the credential.
+    """
     kind, _, name = origin.partition(":")
     try:
         return SOURCES[kind](name)
     except Exception as error:  # noqa: BLE001 - a source can fail in any way
-        raise LookupError(f"{origin} gives no credential: {type(error).__name__}") from None
+        raise LookupError(f"cannot read {origin}: {type(error).__name__}") from None
 
 
 def report(outcomes: Sequence[Outcome]) -> str:
-    """Return the outcomes as a table, with totals."""
+    """Format the outcomes as a table with a total."""
     width = max((len(outcome.label) for outcome in outcomes), default=0)
     lines: list[str] = []
     rotated = 0
@@ -98,9 +104,11 @@ def report(outcomes: Sequence[Outcome]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    parser = argparse.ArgumentParser(description="Rotate credentials of AI providers.")
-    parser.add_argument("plan", type=Path, help="TOML file such as plan.toml")
-    parser.add_argument("--every", type=float, metavar="SECONDS", help="repeat at this interval")
+    parser = argparse.ArgumentParser(description="Rotate the credentials of AI providers.")
+    parser.add_argument("plan", type=Path, help="TOML file with the rotations, such as plan.toml")
+    parser.add_argument(
+        "--every", type=float, metavar="SECONDS", help="repeat the rotations at this interval"
+    )
     options = parser.parse_args(arguments)
     try:
         plan = read_plan(options.plan)
@@ -109,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"rotate.py: {error}", file=sys.stderr)
         return 2
     stopped = threading.Event()
-    if options.every:  # SIGTERM stops the loop after this round
+    if options.every:  # SIGTERM stops the loop after the current round
         signal.signal(signal.SIGTERM, lambda _number, _frame: stopped.set())
     with flashback:
         while True:

@@ -1,4 +1,4 @@
-"""Test rotate.py against the mock: success, and each kind of failure."""
+"""Test rotate.py against the mock: successful rotations and each kind of failure."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ def new_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 def output(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> Callable[[], str]:
-    """Return a function that returns the new output, which must not contain a credential."""
+    """Return a function that returns the captured output and checks it for leaked credentials."""
 
     def output() -> str:
         text = "".join([*capsys.readouterr(), caplog.text])
@@ -44,7 +44,7 @@ def output(
 
 
 def test_every_credential_is_rotated(flashback_mock: Mock, output: Callable[[], str]) -> None:
-    """Each configuration gets its new credentials, and no other field changes."""
+    """The script updates the credentials of each configuration, and changes no other field."""
     main = flashback_mock.ids["main"]
     sibling = flashback_mock.ids["sibling"]
     assert rotate.main([PLAN]) == 0
@@ -56,7 +56,7 @@ def test_every_credential_is_rotated(flashback_mock: Mock, output: Callable[[], 
 def test_one_failure_does_not_stop_the_others(
     flashback_mock: Mock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A failed rotation is reported, and the rotations after it still run."""
+    """If a rotation fails, the failure is reported and the remaining rotations still run."""
     flashback_mock.answer_next(status=403)
     assert rotate.main([PLAN]) == 1
     assert "403 Insufficient permissions" in capsys.readouterr().out
@@ -76,7 +76,7 @@ def test_one_failure_does_not_stop_the_others(
 def test_rejected_update_is_a_failure(
     flashback_mock: Mock, output: Callable[[], str], status: int, attempts: int, why: str
 ) -> None:
-    """Each documented error is reported with the message of the service."""
+    """The report contains the status and the service's message for each documented error."""
     flashback_mock.answer_next(status=status, times=attempts)
     assert rotate.main([PLAN]) == 1
     report = output()
@@ -87,7 +87,7 @@ def test_rejected_update_is_a_failure(
 
 @pytest.mark.parametrize("fault", ["timeout", "reset", "truncated", "malformed"])
 def test_lost_response_leaves_the_result_unknown(flashback_mock: Mock, fault: Fault) -> None:
-    """An update whose response is lost may have been applied."""
+    """If the response to an update is lost, the update may have been applied."""
     flashback_mock.answer_next(fault=fault, after_update=True)
     with FlashbackClient(timeout=0.5, max_retries=0) as flashback:
         outcome = rotate.rotate(rotate.read_plan(Path(PLAN))[0], flashback)
@@ -96,7 +96,7 @@ def test_lost_response_leaves_the_result_unknown(flashback_mock: Mock, fault: Fa
 
 
 def test_rejection_after_a_lost_response_leaves_the_result_unknown(flashback_mock: Mock) -> None:
-    """The first attempt was applied although the second one was rejected."""
+    """The result is unknown if the first response is lost and the retry is rejected."""
     flashback_mock.answer_next(fault="reset", after_update=True)
     flashback_mock.answer_next(status=403)
     with FlashbackClient() as flashback:
@@ -111,7 +111,7 @@ def test_rejection_after_a_lost_response_leaves_the_result_unknown(flashback_moc
 def test_failing_source_does_not_stop_the_others(
     flashback_mock: Mock, output: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is sent for that configuration, and the text of the error is not shown."""
+    """If a source fails, no request is sent for its configuration and its error is not shown."""
 
     def issue(name: str) -> str:
         if name == "NEW_OPENAI_SECRET":
@@ -120,7 +120,7 @@ def test_failing_source_does_not_stop_the_others(
 
     monkeypatch.setitem(rotate.SOURCES, "env", issue)
     assert rotate.main([PLAN]) == 1
-    assert "env:NEW_OPENAI_SECRET gives no credential: RuntimeError" in output()
+    assert "cannot read env:NEW_OPENAI_SECRET: RuntimeError" in output()
     assert [entry.fields for entry in flashback_mock.requests] == [("key", "secret")]
 
 
@@ -129,7 +129,7 @@ def test_failing_source_does_not_stop_the_others(
 )
 @pytest.mark.usefixtures("flashback_mock")
 def test_invalid_plan_is_an_error(tmp_path: Path, output: Callable[[], str], more: str) -> None:
-    """The script prints one line and sends nothing."""
+    """For an invalid plan, the script prints a one-line error and does not send a request."""
     file = tmp_path / "plan.toml"
     file.write_text(f"[[rotation]]\nid = 'x'\nlabel = 'x'\n{more}\n" if more else "")
     assert rotate.main([str(file)]) == 2
@@ -137,7 +137,7 @@ def test_invalid_plan_is_an_error(tmp_path: Path, output: Callable[[], str], mor
 
 
 def test_schedule_runs_until_stopped(flashback_mock: Mock) -> None:
-    """With --every, the script repeats the rotation until SIGTERM."""
+    """With --every, the script repeats the rotations until it receives SIGTERM."""
     command = [sys.executable, str(HERE / "rotate.py"), PLAN, "--every", "0.1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         while len(flashback_mock.requests) < 4 and process.poll() is None:
