@@ -1,4 +1,4 @@
-"""Run the contract tests against the mock, or against the backend at --backend-url."""
+"""Run the contract tests against the backend at --backend-url (default: the mock)."""
 
 import argparse
 import os

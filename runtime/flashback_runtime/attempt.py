@@ -131,7 +131,7 @@ def _response(running: RunningCall, response: httpx.Response, body: bytes | None
     problem = None
     if body is None:
         try:
-            body = response.content  # already decoded by httpx
+            body = response.content  # httpx has already decoded the body
         except httpx.StreamError:
             body = b""
             problem = "an event hook closed or consumed the response without reading it"

@@ -76,13 +76,13 @@ class RunningCall:
         self.retries = 0
         self.maybe_applied = False
 
-    def error(self, kind: type[E], text: str, **facts: Any) -> E:
+    def error(self, kind: type[E], text: str, **attributes: Any) -> E:
         """Return an error whose text contains the request, the attempts and the request ID."""
         details = f"{self.attempts} attempt{'' if self.attempts == 1 else 's'}"
         if self.maybe_applied:
             details += ", may have been applied"
-        if facts.get("request_id"):
-            details += f", request id {facts['request_id']}"
+        if attributes.get("request_id"):
+            details += f", request id {attributes['request_id']}"
         known = {
             "method": self.call.method,
             "url": self.url,
@@ -90,7 +90,7 @@ class RunningCall:
             "attempts": self.attempts,
             "maybe_applied": self.maybe_applied,
         }
-        return kind(f"{self.call.method} {self.url}: {text} ({details})", known | facts)
+        return kind(f"{self.call.method} {self.url}: {text} ({details})", known | attributes)
 
     def __getstate__(self) -> dict[str, Any]:
         # Pickle only what a response needs for its errors, so that no credential is pickled.

@@ -41,11 +41,11 @@ class FlashbackError(Exception):
     attempts: int = 0
     maybe_applied: bool = False
 
-    def __init__(self, text: str = "", facts: object = None) -> None:
+    def __init__(self, text: str = "", attributes: object = None) -> None:
         """Store both arguments in `args`: pickle and task queues use it to rebuild the error."""
         known: dict[str, Any] = {}
-        if isinstance(facts, Mapping):
-            known.update(cast("Mapping[str, Any]", facts))
+        if isinstance(attributes, Mapping):
+            known.update(cast("Mapping[str, Any]", attributes))
         super().__init__(*([text, known] if known else [text]))
         for name, value in known.items():
             setattr(self, name, value)
@@ -105,9 +105,9 @@ class ResponseError(FlashbackError):
     headers: Headers = Headers()
     body: bytes = b""
 
-    def __init__(self, text: str = "", facts: object = None) -> None:
+    def __init__(self, text: str = "", attributes: object = None) -> None:
         """Create an error from JSON types: the body is Latin-1 text, and the headers are a dict."""
-        super().__init__(text, facts)
+        super().__init__(text, attributes)
         self.headers = Headers(self.headers)
         body: object = self.body
         if isinstance(body, str):

@@ -65,7 +65,7 @@ class Service(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """The validated settings of one client."""
+    """The validated settings of a client."""
 
     service: Service
     allow_http: bool

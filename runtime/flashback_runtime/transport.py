@@ -69,7 +69,8 @@ class Connections:
         """Use the given httpx client or transport. If it is None, create connection pools."""
         self.given = given
         self._owner: tuple[int, Any] | None = None
-        # An httpx.Client would store cookies, and send one tenant's cookies for other tenants.
+        # Do not use an httpx.Client, because it stores cookies: it would send one tenant's cookies
+        # in the requests of other tenants.
         self._pools: dict[tuple[int, Any, Route], Any] = {}
         self._closed = False
 
@@ -164,7 +165,7 @@ def run(coroutine: Coroutine[Any, Any, R]) -> R:
     except StopIteration as end:
         result: R = end.value
         return result
-    raise RuntimeError("a blocking call was suspended")
+    raise RuntimeError("a coroutine of the blocking client was suspended")
 
 
 class BlockingTransport(httpx.HTTPTransport):

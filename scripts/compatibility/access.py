@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from scripts.compatibility.operations import Operation, Pair, Part
 
 ISSUERS = {"authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"}
-KIND = 4  # the number of leading parts of a fact that identify the scheme
+SCHEME_PARTS = 4  # the number of leading parts of an entry that identify the scheme
 MOST = 200  # the maximum number of URLs for one server
 DEFAULT_PORT = re.compile(r"^(https://[^/]*):443(?=/|$)|^(http://[^/]*):80(?=/|$)")
 
 
-Facts = set[tuple[str, ...]]
+Entries = set[tuple[str, ...]]
 
 
 @dataclass
 class Credentials:
     """The security schemes in one alternative of an operation's security requirements."""
 
-    grants: Facts = field(default_factory=Facts)  # the schemes and their scopes
-    issuers: Facts = field(default_factory=Facts)  # the schemes and the URLs that issue tokens
+    grants: Entries = field(default_factory=Entries)  # the schemes and their scopes
+    issuers: Entries = field(default_factory=Entries)  # the schemes and the URLs that issue tokens
 
     def add(self, scheme: Part, scopes: list[str]) -> None:
         """Add a security scheme and its scopes."""
@@ -48,8 +48,8 @@ class Credentials:
 
     def surely_suffice(self, needed: Credentials) -> bool:
         """Return whether these credentials suffice, and all their issuers are still documented."""
-        kinds = {grant[:KIND] for grant in needed.grants}
-        issuers = {issuer for issuer in self.issuers if issuer[:KIND] in kinds}
+        schemes = {grant[:SCHEME_PARTS] for grant in needed.grants}
+        issuers = {issuer for issuer in self.issuers if issuer[:SCHEME_PARTS] in schemes}
         return self.suffice(needed) and issuers <= needed.issuers
 
 

@@ -81,7 +81,7 @@ def _compare_pair(pair: Pair) -> None:
 def _add_operation(findings: Findings, new: Operation, before: list[Operation]) -> None:
     hidden = [old for old in before if _overlaps(new.key[0], old.key[0])]
     if hidden and new.key[0] not in {old.key[0] for old in before}:
-        what = f"is new, and takes requests that {hidden[0].name} took"
+        what = f"is new, and matches requests that {hidden[0].name} used to match"
         findings.add(Change.UNDECIDED, new.name, what, new=new.raw)
     else:
         findings.add(Change.ADDITION, new.name, "is new", new=new.raw)
@@ -107,7 +107,9 @@ def _wording_changes(base: Contract, head: Contract) -> list[Finding]:
     places = [place for place in found if not place.startswith("info.version:")]
     if not places:
         return []
-    what = f"only words differ, or the meaning is the same ({shortened(places, SHOWN, '; ')})"
+    what = (
+        f"only the wording differs, or the meaning is the same ({shortened(places, SHOWN, '; ')})"
+    )
     return [Finding(Change.WORDS, "contract", what)]
 
 
@@ -185,7 +187,7 @@ def _compare_limit(pair: Pair, old: Any, new: Any) -> None:
     place = pair.place("body")
     change = f"{LIMIT}: {old or 'none'} → {new or 'none'}"
     if new is None or (old is not None and new > old):
-        pair.findings.add(Change.ADDITION, place, f"may be larger ({change})", old, new)
+        pair.findings.add(Change.ADDITION, place, f"can be larger ({change})", old, new)
     else:
         shown = pair.shown(pair.base.name, f"with a body of {new + 1} bytes")
         what = f"must be smaller ({change})"
@@ -207,7 +209,7 @@ def _compare_responses(pair: Pair) -> None:
         elif new_status is not None:
             _compare_response(pair, place, status, before[old_status], after[new_status])
         elif is_success and not has_success:
-            what = "is removed, and no success is left"
+            what = "is removed, and no successful status remains"
             shown = (f"Impossible in {pair.versions[1]}:", f"{pair.base.name} → {status}")
             pair.findings.add(Change.BREAKING, place, what, old=old_status, shown=shown)
         else:
@@ -235,7 +237,7 @@ def _compare_header(payload: Payload, old: Part | None, new: Part | None) -> Non
     was_required = bool(old.get("required"))
     is_required = bool(new and new.get("required"))
     if was_required and not is_required:
-        what = "may be missing now" if new else "is removed"
+        what = "can be missing now" if new else "is removed"
         shown = pair.shown_response(payload.status, "without this header")
         pair.findings.add(Change.BREAKING, place, what, old, new, shown=shown)
     elif is_required and not was_required:

@@ -94,7 +94,7 @@ KEYS = {"finding", "verdict", "reason", "date"}
 
 @dataclass
 class Verdict:
-    """Two contracts, their findings, and the version that the findings require."""
+    """The result of a comparison: both contracts, the findings, and the required version."""
 
     base: Contract
     head: Contract

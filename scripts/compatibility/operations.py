@@ -1,4 +1,4 @@
-"""The operations of a contract, including the settings they inherit from path and contract."""
+"""The operations of a contract, with the settings inherited from their paths and the contract."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class Pair:
             self.findings.add(Change.ADDITION, place, "is deprecated now", old, new)
         for key in sorted((old.keys() | new.keys()) - compared - WORDS):
             if not key.startswith("x-"):
-                what = f"{key} changed, and is not compared"
+                what = f"{key} changed, but this key is not compared"
                 self.add_undecided(place, what, old.get(key), new.get(key))
 
     def shown(self, *lines: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Compare the values in messages: JSON bodies, parameters and headers."""
+"""Compare the values in requests and responses: JSON bodies, parameters and headers."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def compare_texts(payload: Payload, old: Part, new: Part) -> None:
     if all(_has_default_style(payload.location, side) for side in (old, new)):
         compare_schemas(payload, old.get("schema", True), new.get("schema", True))
     else:
-        what = "changed, and its style is not compared"
+        what = "changed, but its serialization style is not supported"
         payload.pair.add_undecided(payload.place, what, old, new)
 
 
@@ -233,18 +233,18 @@ def compare_contents(payload: Payload, old: Part, new: Part) -> None:
         if name in before and name in after:
             _compare_content(payload, name, before[name], after[name])
         elif is_range:
-            what = "has another range of media types, which is not compared"
+            what = "has a different media type range, and ranges are not compared"
             pair.add_undecided(payload.place, what, *sides)
         elif name in before:
             header = "Content-Type" if payload.show else "Accept"
             shown = pair.shown(pair.base.name, f"{header}: {name}")
-            what = f"is no longer {name}"
+            what = f"no longer supports {name}"
             pair.findings.add(Change.BREAKING, payload.place, what, *sides, shown=shown)
         elif payload.show:
-            pair.findings.add(Change.ADDITION, payload.place, f"may also be {name}", *sides)
+            pair.findings.add(Change.ADDITION, payload.place, f"can also be {name}", *sides)
         else:
             shown = pair.shown_response(payload.status, f"Content-Type: {name}")
-            what = f"may be {name}, which was not documented"
+            what = f"can be {name}, which was not documented"
             pair.findings.add(Change.BREAKING, payload.place, what, *sides, shown=shown)
 
 
@@ -281,5 +281,5 @@ def _compare_content(payload: Payload, media_type: str, old: Part, new: Part) ->
         payload.pair.add_other_keys(payload.place, {"schema", "encoding"}, old, new)
         compare_schemas(payload, old.get("schema", True), new.get("schema", True))
     else:
-        what = f"as {media_type} changed, and only JSON is compared"
+        what = f"as {media_type} changed, but only JSON bodies are compared"
         payload.pair.add_undecided(payload.place, what, old, new)

@@ -22,7 +22,7 @@ TITLES = {
     Change.ADDITION: "Additions",
     Change.WORDS: "Words",
 }
-REMOVED = "Responses that are removed"
+REMOVED = "Removed responses"
 WEIGHTS = {
     Change.BREAKING: "breaking",
     Change.UNDECIDED: "undecided",

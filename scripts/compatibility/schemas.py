@@ -64,7 +64,7 @@ class PreparedSchema:
 
     @property
     def text(self) -> str:
-        """Return the schema and the opaque assertions as JSON."""
+        """Return the schema and the assertions that are not compared as JSON."""
         return canonical_json([self.schema, self.opaque])
 
     def annotate(self, place: str, keyword: str, value: Any) -> None:

@@ -30,11 +30,11 @@ def measure(rounds: int) -> bool:
     """Print the tables, and return whether all targets are met."""
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"success": True}))
     in_process = calls("http://127.0.0.1", transport)
-    results = [show("in process", "µs CPU a call", time_calls(in_process, rounds))]
+    results = [show("in process", "CPU µs per call", time_calls(in_process, rounds))]
     with serving("bare aiohttp", *BARE) as server:
         loopback = calls(server.url, None)
-        results.append(show("loopback", "µs CPU a call", time_calls(loopback, rounds)))
-    results.append(show("import", "ms CPU", time_imports(rounds)))
+        results.append(show("loopback", "CPU µs per call", time_calls(loopback, rounds)))
+    results.append(show("import", "CPU ms", time_imports(rounds)))
     return all(results)
 
 

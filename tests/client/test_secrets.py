@@ -210,6 +210,6 @@ def test_message_of_the_service_cannot_forge_a_log_line(update: Any) -> None:
 
 
 def test_client_cannot_be_pickled() -> None:
-    """The TypeError says to create the client where it is used."""
-    with blocking(Service()) as client, pytest.raises(TypeError, match="in the process that uses it"):
+    """Pickling a client raises a TypeError that explains what to do instead."""
+    with blocking(Service()) as client, pytest.raises(TypeError, match="process that uses it"):
         pickle.dumps(client)
