@@ -24,7 +24,7 @@ DECISIONS = "compat.yaml"
 
 
 def main() -> int:
-    """Run the command, and return its exit status, which the help text explains."""
+    """Run the command and return its exit status."""
     options = _options()
     try:
         return _compare(options)
@@ -72,7 +72,7 @@ def _compare(options: argparse.Namespace) -> int:
     head = documents.from_file(path)
     base = documents.find(options.base) if options.base else documents.default_base(head)
     if isinstance(base, str):
-        _print_nothing(base, options.format)
+        _print_no_base(base, options.format)
         return IN_ORDER
     for contract in (base, head):
         findings.parse_version(contract)
@@ -92,8 +92,8 @@ def _compare(options: argparse.Namespace) -> int:
     return IN_ORDER if result.in_order else NOT_IN_ORDER
 
 
-def _print_nothing(why: str, form: str) -> None:
-    """Print the reason why there is no base, in the requested format."""
+def _print_no_base(why: str, form: str) -> None:
+    """Print why there is no older contract to compare with, in the requested format."""
     text = f"{NAME} was not compared: {why}."
     if form == "json":
         text = json.dumps({"compared": False, "in_order": True, "why": text})

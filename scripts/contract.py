@@ -36,7 +36,7 @@ FLASHBACK_AI_LLM_ID can be set instead of --id. See docs/contract-tests.md.
 
 
 def main() -> int:
-    """Run the command, and return its exit status, which the help text explains."""
+    """Run the command and return its exit status."""
     options = _options()
     try:
         if options.list:
@@ -131,7 +131,7 @@ def _start(arguments: list[str], environment: dict[str, str]) -> subprocess.Pope
     """Start pytest with the command-line arguments, and then `arguments`, which override them."""
     command = [sys.executable, "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
     command += ["--report-dir", "reports", *sys.argv[1:], *arguments]
-    environment.pop("PYTEST_ADDOPTS", None)  # the user sets it for other projects
+    environment.pop("PYTEST_ADDOPTS", None)  # the user's own options could change the test run
     return subprocess.Popen(command, env=environment)
 
 

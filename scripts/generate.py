@@ -35,7 +35,7 @@ class GenerationError(Exception):
 
 
 def main() -> int:
-    """Run the command, and return its exit status, which the help text explains."""
+    """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(
         prog="scripts/generate",
         description=__doc__,
@@ -134,7 +134,7 @@ def _schema_problems(schema: dict[str, Any]) -> Iterator[str]:
 
 
 def render(contract: Path, output: Path, templates: Path | None = None) -> None:
-    """Run the generator with these templates; raise GenerationError if it fails or warns."""
+    """Run the generator with these templates; raise GenerationError for errors and warnings."""
     from openapi_python_client import Project  # noqa: PLC0415
     from openapi_python_client.config import Config, ConfigFile, MetaType  # noqa: PLC0415
     from openapi_python_client.parser import GeneratorData  # noqa: PLC0415

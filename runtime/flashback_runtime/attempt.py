@@ -50,7 +50,7 @@ async def attempt(
     # If a signal handler raises TimeoutError, httpcore mistakes it for a timeout of its own.
     is_interrupted = isinstance(root, TimeoutError) and interrupted_library(root)
     cut_frames(error, running.handled)
-    if _is_error_of_a_hook(error, running):
+    if _is_hook_error(error, running):
         raise error
     if isinstance(error, TimeLimitError):
         error = httpx.ReadTimeout("no complete response within the time limit")
@@ -115,7 +115,7 @@ def _request(
 
 
 def _timeouts(given: dict[str, float | None], ends_at: float) -> dict[str, float | None]:
-    """Return httpx's timeouts: the given ones, each limited by the remaining time."""
+    """Return the given httpx timeouts, each limited to the remaining time."""
     connect_deadline = time.monotonic() + seconds_left(ends_at) * _CONNECT_SHARE
     return {
         "connect": timeout_until(connect_deadline, given.get("connect")),
@@ -152,8 +152,8 @@ def _response(running: RunningCall, response: httpx.Response, body: bytes | None
     return result
 
 
-def _is_error_of_a_hook(error: BaseException, running: RunningCall) -> bool:
-    """Return whether an event hook of the httpx client sent its own request, which failed."""
+def _is_hook_error(error: BaseException, running: RunningCall) -> bool:
+    """Return whether the error belongs to a request that an event hook sent."""
     if not isinstance(running.connections.given, (httpx.Client, httpx.AsyncClient)):
         return False
     if not isinstance(error, (httpx.RequestError, httpx.HTTPStatusError)):

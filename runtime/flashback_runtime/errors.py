@@ -42,7 +42,7 @@ class FlashbackError(Exception):
     maybe_applied: bool = False
 
     def __init__(self, text: str = "", attributes: object = None) -> None:
-        """Store both arguments in `args`: pickle and task queues use it to rebuild the error."""
+        """Store both arguments in `args`, which pickle and task queues use to rebuild the error."""
         known: dict[str, Any] = {}
         if isinstance(attributes, Mapping):
             known.update(cast("Mapping[str, Any]", attributes))
@@ -86,7 +86,7 @@ class ApiTimeoutError(ApiConnectionError):
 
 
 class ResponseError(FlashbackError):
-    """The service did not return the documented successful response.
+    """The response is unsuccessful or does not match the contract.
 
     Attributes:
         status_code: The status code of the response.

@@ -161,5 +161,6 @@ def segment(name: str, value: object, rule: Rule) -> str:
     rule.check(name, value)
     text = str(plain(value))
     if text in {"", ".", ".."}:
-        raise ArgumentError.about(name, "must not be empty, '.' or '..': these change the path")
+        problem = "must not be empty, '.' or '..', because these values change the path"
+        raise ArgumentError.about(name, problem)
     return quote(text, safe="")

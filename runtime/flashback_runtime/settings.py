@@ -46,12 +46,13 @@ _PROXY: Final = (
     r"(?P<host>[^@/?#:\[\]\s\x80-\U0010ffff]+|\[[0-9a-f:.]+\])(?::(?P<port>\d{1,5}))?/?"
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
-_MAX_TIMEOUT: Final = 1e9  # seconds; sockets reject longer timeouts, so they count as infinite
+# In seconds. Longer timeouts are treated as unlimited, because sockets reject them.
+_MAX_TIMEOUT: Final = 1e9
 _BOOLEANS: Final = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
 class Service(NamedTuple):
-    """A description of the service, which the generated client provides."""
+    """The properties of the service, which the generated client defines."""
 
     name: str
     """The prefix of the environment variables, such as FLASHBACK."""
@@ -237,7 +238,7 @@ def _parse_proxy(url: Secret) -> Proxy | None:
 
 
 def _bypasses_proxy(no_proxy: str, scheme: str, host: str, port: int) -> bool:
-    """Return whether NO_PROXY covers this address, by the rules of curl and httpx."""
+    """Return whether NO_PROXY covers this address, using the same rules as curl and httpx."""
     shown = f"[{host}]" if ":" in host else host.lower()
     name = f".{shown}"
     for entry in no_proxy.lower().split(","):

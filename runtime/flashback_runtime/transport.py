@@ -99,7 +99,7 @@ class Connections:
         return self._pools[key]
 
     def _drop_pools_of_closed_loops(self) -> None:
-        # Keep the pools that a forked child inherits: closing them would disconnect the parent.
+        # In a forked child, keep the parent's pools: closing them would disconnect the parent.
         for process, loop, route in list(self._pools):
             if loop is not None and loop.is_closed() and process == os.getpid():
                 self._pools.pop((process, loop, route), None)

@@ -121,7 +121,7 @@ class BoundaryValues:
                 yield from (None,) if name == "null" else (True, False)
 
     def admitted(self, schema: Any) -> list[Any]:
-        """Return a few values that the schema admits, from a cache if possible."""
+        """Return a few values that the schema admits. The values are cached."""
         text = canonical_json(schema)
         if text not in self.known:
             self.known[text] = self._admitted(schema)

@@ -33,9 +33,10 @@ HEADER = {"required", "schema", "explode", "style", "content"}
 
 
 def compare(base: Contract, head: Contract) -> list[Finding]:
-    """Return the changes on the wire, or otherwise the changes to wording.
+    """Return the changes to requests and responses.
 
-    Raise CannotCompareError if a contract cannot be read.
+    If there are none, return the changes to wording. Raise CannotCompareError if a contract is
+    invalid.
     """
     findings = Findings()
     prover = Prover()
@@ -155,7 +156,7 @@ def _compare_parameter(pair: Pair, place: str, location: str, old: Part, new: Pa
 
 
 def _shown(location: str, name: str, value: Any) -> str:
-    """Return the parameter in the form in which it is sent."""
+    """Return the serialized parameter, shortened for a report."""
     items: list[str] = []
     for item in value if is_list(value) else [value]:
         sent = quote(text(item), safe=" ")

@@ -70,7 +70,7 @@ class Prover:
 
 
 def _search(small: Schema, large: Schema, location: str, most: int) -> tuple[Proof, int]:
-    """Try boundary values of the difference; return the result and the unused number of tries."""
+    """Try boundary values of the difference. Return the result and the number of tries left."""
     candidates = BoundaryValues(small, large, most)
     admits = validator(small).is_valid
     accepts = validator(large).is_valid

@@ -170,7 +170,7 @@ def find(given: str) -> Contract:
 def default_base(head: Contract) -> Contract | str:
     """Return the contract to compare with, or the reason why there is none.
 
-    This is the contract of the latest release. Without a release, it is the contract of the newest
+    The base is the contract of the latest release or, without a release, the contract of the newest
     commit with a different `info.version`.
     """
     if git("rev-parse", "--git-dir") is None:

@@ -45,7 +45,7 @@ class Finding:
     part: str = "wire"  # or "python"
     sides: tuple[str, str] = ("", "")  # the affected part of the old and new contract, as JSON
     also: tuple[str, ...] = ()  # other places with the same change
-    witness: Any = None  # a value that the change breaks
+    witness: Any = None  # a value that demonstrates the breaking change
     shown: tuple[str, ...] = ()  # the evidence, as lines of the report
     removed: bool = False  # whether a response was removed
     decision: dict[str, Any] | None = None  # the matching entry in compat.yaml
@@ -58,7 +58,7 @@ class Finding:
 
     @property
     def weight(self) -> Change:
-        """Return the decided severity if compat.yaml has an entry, else the severity found."""
+        """Return the severity from the entry in compat.yaml, or else the detected severity."""
         return Change[self.decision["verdict"].upper()] if self.decision else self.change
 
 

@@ -133,7 +133,9 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
             for inner, minimal, part in steps(before.get(name, UNSTATED), after[name], place):
                 fields = {**others, name: minimal} if name in before else others
                 yield inner, {**small, "properties": fields}, {"properties": {name: part}}
-        else:  # allow any value in the other fields: additionalProperties applies only to this one
+        else:
+            # Ignore the rules for the other fields, because additionalProperties applies only to
+            # this field.
             unlimited = dict.fromkeys(others, True)
             del unlimited[name]
             fields = {**others, name: before[name]}

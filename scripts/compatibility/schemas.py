@@ -64,7 +64,7 @@ class PreparedSchema:
 
     @property
     def text(self) -> str:
-        """Return the schema and the assertions that are not compared as JSON."""
+        """Return the JSON text of the schema and of the assertions that cannot be compared."""
         return canonical_json([self.schema, self.opaque])
 
     def annotate(self, place: str, keyword: str, value: Any) -> None:
@@ -166,7 +166,7 @@ def own_constants(schema: Any) -> Iterator[Any]:
 
 
 def _located(schema: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the schema and its subschemas, except boolean schemas, with their path in a value."""
+    """Yield (path, schema) for the schema and its subschemas, except boolean schemas."""
     if not is_mapping(schema):
         return
     yield place, schema
@@ -266,7 +266,7 @@ def difference(small: Schema, large: Schema) -> Any:
 
 def _as_schema(function: Callable[[], jsonschema_rs.CanonicalSchema], default: Schema) -> Any:
     found: Any = call_or_default(lambda: function().to_json_schema(), None)
-    # Without `$schema`, the result is equal to the same part of another schema.
+    # Remove `$schema`, so that equal parts of different schemas have equal results.
     if is_mapping(found):
         found.pop("$schema", None)
     return default if found is None else found

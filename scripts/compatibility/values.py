@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BODY = "body"  # a location of values, like OpenAPI's query, path, header and cookie
+BODY = "body"  # the location of a value, in addition to OpenAPI's query, path, header and cookie
 DIALECTS = (
     "https://spec.openapis.org/oas/3.1/dialect/base",
     "https://json-schema.org/draft/2020-12/schema",

@@ -13,7 +13,7 @@ from scripts.maintenance import bench_client, bench_mock
 
 
 def main() -> int:
-    """Run the command, and return its exit status, which the help text explains."""
+    """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
         description=__doc__,

@@ -60,7 +60,7 @@ class Cluster:
 
     @contextmanager
     def stopped(self, mode: str = "fast") -> Generator[None]:
-        """Stop the server while the block runs. The mode `immediate` simulates a crash."""
+        """Stop the server during the `with` block. The mode `immediate` simulates a crash."""
         self._control("stop", "-m", mode)
         try:
             yield
@@ -69,7 +69,7 @@ class Cluster:
 
     @contextmanager
     def suspended(self) -> Generator[None]:
-        """Suspend the server while the block runs: it accepts connections, but never responds."""
+        """Suspend the server during the `with` block: it accepts connections but never responds."""
         first = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
         children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
         processes = [first, *map(int, children)]
@@ -118,7 +118,7 @@ class Cluster:
 
 @contextmanager
 def running(programs: Path) -> Generator[Cluster]:
-    """Run a server while the block runs."""
+    """Start a server, and stop it at the end of the `with` block."""
     # Do not use pytest's temporary folder: other users cannot access its parent folders, and its
     # path is too long for a Unix socket.
     with tempfile.TemporaryDirectory(prefix="pg") as folder:

@@ -36,7 +36,7 @@ class ReleaseError(Exception):
 
 
 def main() -> int:
-    """Run the command, and return its exit status, which the help text explains."""
+    """Run the command and return its exit status."""
     argparse.ArgumentParser(
         prog="scripts/release",
         description=__doc__,

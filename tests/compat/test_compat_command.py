@@ -223,7 +223,7 @@ def test_a_removed_status_has_a_heading(tmp_path: Path, compat: Compat) -> None:
     """A removed response has its own heading, not `Additions`."""
     status = "        '429':\n          $ref: '#/components/responses/TooManyRequests'\n"
     done = compat("--base", "openapi.yaml", "--head", write(tmp_path, (status, "")))
-    assert "Responses that are removed\n  PUT /ai/llm/{id}, response 429" in done.stdout
+    assert "Removed responses\n  PUT /ai/llm/{id}, response 429" in done.stdout
 
 
 def test_base_is_the_newest_release(clone: Path, judged: Judged) -> None:
