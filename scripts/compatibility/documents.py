@@ -64,7 +64,7 @@ class Contract:
         while is_mapping(thing) and "$ref" in thing:
             if thing["$ref"] in seen:
                 raise self.error(
-                    f"$ref {thing['$ref']!r} is circular; replace one reference by a definition"
+                    f"$ref {thing['$ref']!r} is circular; replace one reference with a definition"
                 )
             seen.append(thing["$ref"])
             thing = self.resolve(thing["$ref"])

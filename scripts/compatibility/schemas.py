@@ -20,12 +20,13 @@ T = TypeVar("T")
 Schema = dict[str, Any] | bool
 DRAFT = jsonschema_rs.Draft202012
 AnnotationKey = tuple[str, str]  # the path of the annotated part of a value, and the keyword
-ONE = {
+# The value of a keyword in these sets is a schema, a list of schemas, or a map of names to schemas.
+SCHEMA_KEYWORDS = {
     *("additionalProperties", "contains", "else", "if", "items", "not", "propertyNames"),
     *("then", "unevaluatedItems", "unevaluatedProperties"),
 }
-MANY = {"allOf", "anyOf", "oneOf", "prefixItems"}
-NAMED = {"dependentSchemas", "patternProperties", "properties"}
+SCHEMA_LIST_KEYWORDS = {"allOf", "anyOf", "oneOf", "prefixItems"}
+SCHEMA_MAP_KEYWORDS = {"dependentSchemas", "patternProperties", "properties"}
 # Keywords whose subschemas apply to the whole value instead of a part.
 IN_PLACE = {"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"}
 CONDITIONS = IN_PLACE | {"dependentRequired", "patternProperties"}
@@ -35,7 +36,7 @@ ASSERTIONS = {
     *("uniqueItems", "maxContains", "minContains", "maxProperties", "minProperties"),
     *("required", "dependentRequired", "format"),
 }
-COMPARED = ASSERTIONS | ONE | MANY | NAMED
+COMPARED = ASSERTIONS | SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS
 WORDS = {
     *("title", "description", "example", "examples", "$comment", "externalDocs", "xml"),
     *("nullable", "$defs", "$schema", "definitions"),
@@ -134,11 +135,11 @@ def check_schema(contract: Contract, schema: Schema, where: str) -> None:
 
 def mapped(keyword: str, value: Any, change: Callable[[Any], Any]) -> Any:
     """Return the keyword's value with `change` applied to each schema inside."""
-    if keyword in ONE:
+    if keyword in SCHEMA_KEYWORDS:
         return change(value)
-    if keyword in MANY and is_list(value):
+    if keyword in SCHEMA_LIST_KEYWORDS and is_list(value):
         return [change(part) for part in value]
-    if keyword in NAMED and is_mapping(value):
+    if keyword in SCHEMA_MAP_KEYWORDS and is_mapping(value):
         return {name: change(part) for name, part in value.items()}
     return value
 
@@ -172,11 +173,11 @@ def _located(schema: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]
     yield place, schema
     for keyword, value in schema.items():
         parts: dict[str, Any] = {}
-        if keyword in ONE:
+        if keyword in SCHEMA_KEYWORDS:
             parts = {"*": value}
-        elif keyword in MANY and is_list(value):
+        elif keyword in SCHEMA_LIST_KEYWORDS and is_list(value):
             parts = {str(i): part for i, part in enumerate(value)}
-        elif keyword in NAMED and is_mapping(value):
+        elif keyword in SCHEMA_MAP_KEYWORDS and is_mapping(value):
             parts = value
         for name, part in parts.items():
             yield from _located(part, place + _step(keyword, name))
