@@ -1,6 +1,7 @@
-"""A mock of the Flashback AI LLM backend that follows the contract, for tests and development.
+"""A mock of the Flashback AI LLM backend for tests and development.
 
-`python -m flashback_mock` runs it; `flashback_mock.running()` runs it inside a Python program.
+To start the mock from the command line, run `python -m flashback_mock`. To start it from Python,
+use `flashback_mock.running()`.
 """
 
 from importlib import import_module
@@ -28,12 +29,15 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name on first use; without the extra `mock`, say how to install it."""
+    """Import a public name on first use.
+
+    If the extra `mock` is not installed, raise an `ImportError` that says how to install it.
+    """
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         return getattr(import_module(f".{_MODULES[name]}", __name__), name)
     except ModuleNotFoundError as error:
         raise ImportError(
-            f"the mock needs {error.name}: pip install 'flashback-client[mock]'"
+            f"the mock requires {error.name}; run: pip install 'flashback-client[mock]'"
         ) from None

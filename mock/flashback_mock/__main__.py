@@ -1,9 +1,10 @@
-"""`python -m flashback_mock`: run the mock backend until it is interrupted, or rotate its keys."""
+"""Command-line interface for running the mock backend and for rotating a store's master key."""
 
 import signal
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback for Ctrl-C during the imports
+    # If Ctrl-C is pressed during the imports, exit without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import argparse
 import asyncio
@@ -26,20 +27,21 @@ try:
     from .serving import is_loopback, new_event_loop, serving
     from .stores import Store, StoreError, store_at
 except ModuleNotFoundError as error:
-    sys.exit(f"flashback_mock: needs {error.name}: pip install 'flashback-client[mock]'")
+    sys.exit(f"flashback_mock: requires {error.name}; run: pip install 'flashback-client[mock]'")
 
-ADMIN_TOKEN = "FLASHBACK_MOCK_ADMIN_TOKEN"  # noqa: S105 - the name of a variable
+ADMIN_TOKEN = "FLASHBACK_MOCK_ADMIN_TOKEN"  # noqa: S105 - not a token
 
 
 def main() -> int:
-    """Run the command; return its exit status, 1 if it cannot start."""
+    """Run the command and return its exit status."""
     _open_standard_streams()
     options = _options()
     if options.print_fixtures:
         _print(f"# yaml-language-server: $schema={SCHEMA.as_uri()}\n{DEFAULT.read_text('utf-8')}")
         return 0
     logs.to_stderr(options.log_level, options.log_format)
-    # asyncio.run() replaces the default handler only, and background jobs of a shell have none.
+    # asyncio.run() handles SIGINT only if Python's default handler is installed.
+    # Background jobs can inherit an ignored SIGINT from the shell.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
@@ -55,13 +57,14 @@ def main() -> int:
 
 
 def _open_standard_streams() -> None:
-    """Open closed standard streams on /dev/null, so that no connection reuses their descriptors."""
+    """Redirect closed standard streams to /dev/null, so that sockets cannot reuse their numbers."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    if isinstance(sys.stdout, TextIOWrapper):  # its encoding may lack a character in a name
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Names in the banner can contain characters that the terminal's encoding does not support.
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
@@ -70,21 +73,24 @@ def _serve(options: argparse.Namespace) -> int:
     fixtures = Fixtures.read(contract, options.fixtures)
     guard = _guard(options.admin_token)
     if options.keys and not options.store:
-        raise ValueError("--keys: needs --store; without it, no keys are kept")
+        raise ValueError("--keys requires --store; without a store, no keys are saved")
     mock = Mock(contract, fixtures, store_at(options.store, contract.credentials, options.keys))
     try:
         listener = listen(options.host, options.port)
     except OSError as error:
-        raise ValueError(f"{options.host}, port {options.port}: {_remedy(error)}") from None
+        address = f"{options.host}, port {options.port}"
+        raise ValueError(f"{address}: {_listen_error(error)}") from None
     with listener, asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve_until_stopped(mock, listener, guard, options.cors_origin))
-    remains = "the store remains" if options.store else "the state is gone"
-    _print(f"\nStopped; {remains}.")
+    if options.store:
+        _print("\nStopped. The store was saved.")
+    else:
+        _print("\nStopped. The state in memory was discarded.")
     return 0
 
 
 def _print(text: str) -> None:
-    with suppress(OSError):  # the reader may be gone
+    with suppress(OSError):  # the reader may have closed the pipe
         print(text, flush=True)
 
 
@@ -93,7 +99,8 @@ async def _serve_until_stopped(
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    with suppress(NotImplementedError):  # on Windows, Ctrl-C cancels this
+    # On Windows, event loops do not support signal handlers; Ctrl-C cancels this coroutine.
+    with suppress(NotImplementedError):
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
     is_local = is_loopback(listener)
@@ -104,7 +111,7 @@ async def _serve_until_stopped(
 
 def _rotate_keys(options: argparse.Namespace) -> int:
     if not options.store:
-        raise ValueError("rotate-keys needs --store: the store whose master key is replaced")
+        raise ValueError("rotate-keys requires --store; specify the store to re-encrypt")
     store = store_at(options.store, Contract(options.contract).credentials, options.keys)
     asyncio.run(_rotate(store))
     return 0
@@ -115,7 +122,7 @@ async def _rotate(store: Store) -> None:
     try:
         _print(f"Rotating the master key of the store {store.location}")
         count = await store.rotate()
-        _print(f"Done; {count} credentials are re-encrypted, and the old key is deleted.")
+        _print(f"Done. Re-encrypted {count} credentials and deleted the old key.")
     finally:
         await store.close()
 
@@ -129,10 +136,10 @@ def _guard(token_file: str | None) -> Guard | None:
         token = os.environ[ADMIN_TOKEN]
     else:
         token = secrets.token_urlsafe()
-        _print(f"Token of /__admin\n  {token}\n")
+        _print(f"Token for /__admin\n  {token}\n")
     if not is_bearer_token(token):
         raise ValueError(
-            "--admin-token: the token is empty, or not a bearer token (letters, digits, -._~+/)"
+            "--admin-token: the token must be a bearer token (letters, digits and -._~+/)"
         )
     return Guard(token)
 
@@ -141,18 +148,18 @@ def _read_token(file: Path) -> str:
     try:
         return file.read_text("utf-8").strip()
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it is not text"
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ValueError(
-            "--admin-token takes the name of a file that contains the token, because all users of "
-            f"this machine can read command lines; the file cannot be read: {why}"
+            f"--admin-token: cannot read the file: {reason}; specify a file that contains the "
+            "token, because other users of this machine can see the command line"
         ) from None
 
 
-def _remedy(error: OSError) -> str:
+def _listen_error(error: OSError) -> str:
     number = error.errno or 0
-    if number < 0 or number == errno.EADDRNOTAVAIL:  # name resolution has negative numbers
-        return "not an address of this machine; --host takes one, such as 127.0.0.1 or ::1"
-    return f"{os.strerror(number)}; --port 0 chooses a free port"
+    if number < 0 or number == errno.EADDRNOTAVAIL:  # name resolution errors have negative numbers
+        return "not an address of this machine; use an address such as 127.0.0.1 or ::1"
+    return f"{os.strerror(number)}; use --port 0 to choose a free port"
 
 
 def _port(text: str) -> int:
@@ -164,41 +171,42 @@ def _port(text: str) -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="flashback_mock",
-        description="Run a mock of the Flashback AI LLM backend. Without --store, its state is in "
-        "memory: it starts with the same fixtures each time and loses all changes at the end.",
-        epilog="The master keys of a store are in the file that --keys or "
-        "$FLASHBACK_MOCK_KEYS_FILE names, by default in a file per store in "
-        "~/.local/share/flashback-mock. A new store creates its file. All users of this machine "
-        "can read command lines: put the password of a postgresql:// URL into $PGPASSWORD or "
-        "~/.pgpass.",
+        description="Run a mock of the Flashback AI LLM backend. Without --store, the mock keeps "
+        "its state in memory: it always starts with the same fixtures and loses all changes when "
+        "it stops.",
+        epilog="By default, the master keys of each store are saved in a separate file in "
+        "~/.local/share/flashback-mock. To use another file, set --keys or "
+        "$FLASHBACK_MOCK_KEYS_FILE. The file is created together with the store. Other users of "
+        "this machine can see the command line, so put the password for a postgresql:// URL in "
+        "$PGPASSWORD or ~/.pgpass.",
     )
     add = parser.add_argument
-    about = "rotate-keys: re-encrypt a store with a new master key, and delete the old one"
-    add("command", nargs="?", choices=["rotate-keys"], help=about)
+    about = "re-encrypt a store with a new master key and delete the old key"
+    add("command", nargs="?", choices=["rotate-keys"], help=f"rotate-keys: {about}")
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    add("--port", default=4010, type=_port, help="port, 0 for a free one (default: %(default)s)")
-    add("--store", metavar="WHERE", help="keep the state in a file, or at a postgresql:// URL")
-    add("--keys", type=Path, metavar="FILE", help="the store's master keys")
-    add("--fixtures", type=Path, metavar="FILE", help="initial state, YAML or JSON")
+    about = "port to listen on; 0 chooses a free port (default: %(default)s)"
+    add("--port", default=4010, type=_port, help=about)
+    about = "save the state in this SQLite file or at this postgresql:// URL"
+    add("--store", metavar="WHERE", help=about)
+    add("--keys", type=Path, metavar="FILE", help="file with the store's master keys")
+    about = "YAML or JSON file with the initial state"
+    add("--fixtures", type=Path, metavar="FILE", help=about)
     add("--print-fixtures", action="store_true", help="print the default fixtures and exit")
-    add(
-        "--contract",
-        type=Path,
-        metavar="FILE",
-        help="contract to serve, instead of the bundled one",
-    )
+    about = "serve this contract instead of the bundled one"
+    add("--contract", type=Path, metavar="FILE", help=about)
     about = (
-        "also serve /__admin on non-loopback addresses; requires the bearer token in FILE, or in "
-        f"${ADMIN_TOKEN}, or a new one that is printed"
+        "also serve /__admin on non-loopback addresses; requests must contain the bearer token "
+        f"from FILE or ${ADMIN_TOKEN}, or a new token that is printed at startup"
     )
     add("--admin-token", nargs="?", const="", metavar="FILE", help=about)
-    about = "allow web pages of this origin to send updates (CORS); may be repeated"
+    about = "allow web pages from this origin to send updates (CORS); can be repeated"
     add("--cors-origin", action="append", default=[], metavar="ORIGIN", help=about)
     levels = ["debug", "info", "warning", "error"]
-    add("--log-level", default="info", choices=levels, help="verbosity (default: %(default)s)")
-    form = "text" if os.isatty(2) else "json"
-    about = "format of log lines (default: text on a terminal, else json)"
-    add("--log-format", default=form, choices=["text", "json"], help=about)
+    about = "minimum level of log messages (default: %(default)s)"
+    add("--log-level", default="info", choices=levels, help=about)
+    log_format = "text" if os.isatty(2) else "json"
+    about = "format of log messages (default: text on a terminal, json otherwise)"
+    add("--log-format", default=log_format, choices=["text", "json"], help=about)
     return parser.parse_args()
 
 

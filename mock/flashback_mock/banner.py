@@ -1,4 +1,4 @@
-"""The banner that the command prints when the mock is ready."""
+"""The banner that the command prints once the mock is ready."""
 
 import json
 import shlex
@@ -8,15 +8,21 @@ from urllib.parse import urlsplit
 from .control.mock import Mock
 from .http.guard import Guard
 
-MAX_LINES = 20  # of tokens, and of configurations: if nobody reads the pipe, it must not fill up
-KEYS = "It opens only with its master keys. In a container, store and keys each need a volume."
-EXISTED = (
-    "It existed, and keeps its content until POST /__admin/reset replaces that with the fixtures."
+# The banner lists at most this many tokens and at most this many configurations.
+# If nothing reads standard output, a longer banner could fill the pipe and block the mock.
+MAX_LINES = 20
+KEYS_ADVICE = (
+    "The store cannot be opened without its master keys. In a container, put the store and the "
+    "keys on separate volumes."
+)
+EXISTING_STORE = (
+    "The store already existed and was not changed. To replace its content with the fixtures, "
+    "send POST /__admin/reset."
 )
 
 
 def text(mock: Mock, guard: Guard | None, *, is_new: bool, is_local: bool) -> str:
-    """Return the banner: store, tokens, ids, a curl command and the address."""
+    """Return the banner, which shows the store, tokens, ids, a curl command and the mock's URL."""
     url = mock.base_url
     fixtures = mock.fixtures
     sections: dict[str, list[str]] = {
@@ -25,13 +31,14 @@ def text(mock: Mock, guard: Guard | None, *, is_new: bool, is_local: bool) -> st
         "Configurations": [],
     }
     if "in memory" not in mock.store.location:
-        sections["Store"].append(KEYS)
+        sections["Store"].append(KEYS_ADVICE)
     if not is_new:
-        sections["Store"].append(EXISTED)
+        sections["Store"].append(EXISTING_STORE)
     for token in fixtures.tokens[:MAX_LINES]:
         sections["Tokens"].append(f"{token.value:<16}{fixtures.describe(token)}")
-    for given in fixtures.configurations[:MAX_LINES]:
-        line = f"{given.id}  {given.workspace}, {given.fields.get('name')}"
+    for configuration in fixtures.configurations[:MAX_LINES]:
+        name = configuration.fields.get("name")
+        line = f"{configuration.id}  {configuration.workspace}, {name}"
         sections["Configurations"].append(line)
     for title, total in (("Tokens", fixtures.tokens), ("Configurations", fixtures.configurations)):
         if len(total) > MAX_LINES:
@@ -39,17 +46,18 @@ def text(mock: Mock, guard: Guard | None, *, is_new: bool, is_local: bool) -> st
     sections["Try it"] = [_curl(mock)]
     if guard or is_local:
         link = f"{url}/__admin/login/{guard.session}" if guard else url
-        sections["Page, request log and planned answers in a browser"] = [link]
+        sections["Web page with the request log and planned answers"] = [link]
     else:
-        title = "Off on this address: the page, and /__admin except /__admin/health"
-        sections[title] = ["--admin-token turns them on"]
+        title = "Disabled on this address: the web page and /__admin, except for /__admin/health"
+        sections[title] = ["To enable them, use --admin-token."]
     if not is_local:
         sections["From other machines and containers"] = [
-            f"http://{socket.gethostname()}:{urlsplit(url).port}; in Compose, the service's name;",
-            "the Python client needs FLASHBACK_ALLOW_HTTP=1 there",
+            f"http://{socket.gethostname()}:{urlsplit(url).port}",
+            "In Compose, use the service's name instead of the host name.",
+            "To use the Python client there, set FLASHBACK_ALLOW_HTTP=1.",
         ]
     blocks = ["\n  ".join([title, *lines]) for title, lines in sections.items()]
-    return "\n\n".join([*blocks, f"Flashback mock backend on {url} (Ctrl-C stops it)"])
+    return "\n\n".join([*blocks, f"Flashback mock backend on {url} (press Ctrl-C to stop)"])
 
 
 def _curl(mock: Mock) -> str:

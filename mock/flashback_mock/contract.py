@@ -1,4 +1,4 @@
-"""What the mock reads from the contract: path, schemas, limits, examples and messages."""
+"""The parts of the contract that the mock uses: path, schemas, limits, examples and messages."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -8,10 +8,10 @@ import yaml
 
 Json = dict[str, Any]
 
-STATUSES = (200, 400, 401, 403, 404, 500)  # that a contract must document
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 8 times as fast
+STATUSES = (200, 400, 401, 403, 404, 500)  # every contract must document these
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is 8 times as fast
 
-# Messages for violated keywords; {} is the value of the keyword in the contract.
+# Error messages by schema keyword. `{}` is replaced by the keyword's value in the contract.
 RULES = {
     "type": "must be of type {}",
     "enum": "must be one of {}",
@@ -23,30 +23,31 @@ RULES = {
 def default_path() -> Path:
     """Return the path of the bundled contract.
 
-    It is next to this file in a wheel, and at the root of a checkout.
+    A wheel contains the contract next to this file. In a checkout, the contract is in the root
+    directory.
     """
     here = Path(__file__).parent
-    # Not in site-packages: an editable install leaves an outdated copy there.
-    packed = here / "openapi.yaml"
-    return packed if packed.exists() else here.parents[1] / "openapi.yaml"
+    # Do not search site-packages: an editable install leaves an outdated copy there.
+    bundled = here / "openapi.yaml"
+    return bundled if bundled.exists() else here.parents[1] / "openapi.yaml"
 
 
 class Contract:
-    """The contract's only operation."""
+    """The contract's only operation, with its schemas, limits and examples."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """Read the contract at `path`, by default the bundled one.
+        """Read the contract from `path`. The default is the bundled contract.
 
-        Raise `ValueError` that names the file, what is wrong, and what to do.
+        Raise `ValueError` if the contract cannot be read or lacks a part that the mock needs.
         """
         path = path or default_path()
         self.document = _read(path)
         try:
             self._read_operation()
-        except Exception as error:  # noqa: BLE001 - a contract can be wrong in any way
+        except Exception as error:  # noqa: BLE001 - an invalid contract can raise any error
             problem = f"{type(error).__name__}: {error}".partition("\n")[0]
             raise ValueError(
-                f"{path}: the mock needs one PUT with a path parameter, a JSON body with "
+                f"{path}: expected a PUT operation with a path parameter, a JSON body with "
                 f"x-max-bytes, and an example message for every error; got {problem}"
             ) from None
 
@@ -61,7 +62,7 @@ class Contract:
         properties: Json = self._resolve(media["schema"])["properties"]
         self.fields = {name: self._resolve(schema) for name, schema in properties.items()}
         self._body = self._validator(media["schema"])
-        # The fields that no response may contain.
+        # Responses must never contain these fields.
         self.credentials = frozenset(
             name for name, schema in self.fields.items() if schema.get("writeOnly")
         )
@@ -80,48 +81,58 @@ class Contract:
         self.version = str(self.document["info"]["version"])
 
     def example(self, status: int, name: str = "") -> tuple[int, Json]:
-        """Return the status and body of an example; 0 and "" match any status and name.
+        """Return the status and body of the first example with this status and name.
 
-        Raise `ValueError`, which lists all examples, if there is none.
+        The status 0 matches any status, and an empty name matches any name. If no example matches,
+        raise a `ValueError` that lists all examples.
         """
         for known_status, examples in self.answers.items():
             for known_name, example in examples.items():
                 if status in (0, known_status) and name in ("", known_name):
                     return known_status, example
         listed = (f"{code} ({', '.join(names)})" for code, names in self.answers.items())
-        raise ValueError("no such example; there are " + ", ".join(listed))
+        raise ValueError("no such example; the contract has " + ", ".join(listed))
 
     def message(self, status: int) -> str:
-        """Return the message in the first example of a status."""
+        """Return the message from the first example for a status."""
         message: str = next(iter(self.answers[status].values()))["message"]
         return message
 
     def id_error(self, value: str) -> str | None:
-        """Return the rule that an id violates, without quoting the id; None if it is valid."""
+        """Return the error message for an invalid id, or None if the id is valid.
+
+        The message does not contain the id.
+        """
         error = next(self._id.iter_errors(value), None)
         return f"id: {rule(error)}" if error else None
 
     def body_error(self, value: object) -> str | None:
-        """Return the errors of a body as one line, without any value; None if it is valid."""
+        """Return the error message for an invalid body, or None if the body is valid.
+
+        The message is a single line that contains no value from the body.
+        """
         errors = self.body_errors(value)
         return "; ".join(f"{field}: {error}" for field, error in errors.items()) or None
 
     def body_errors(self, value: object) -> dict[str, str]:
-        """Return the first error of each field; errors of the whole body are under `body`."""
+        """Return the first error for each field.
+
+        Errors that concern the body as a whole have the key `body`.
+        """
         messages: dict[str, str] = {}
         try:
             for error in self._body.iter_errors(value):
                 field = str(error.instance_path[0]) if error.instance_path else "body"
                 messages.setdefault(field, self._field_error(field, error))
         except UnicodeError:
-            return {"body": "has a lone surrogate"}
-        except ValueError:  # nested deeper than the validator supports
+            return {"body": "contains a lone surrogate"}
+        except ValueError:  # the nesting is deeper than the validator supports
             return {"body": "is nested too deeply"}
         return messages
 
     def _field_error(self, field: str, error: jsonschema_rs.ValidationError) -> str:
         if error.kind.name == "additionalProperties":
-            # The unknown name is left out: it could be a misplaced credential.
+            # Do not quote the unknown name, which could be a misplaced credential.
             return f"has an unknown field; the fields are {', '.join(self.fields)}"
         return rule(error, self.fields.get(field, {}).get("x-rule", ""))
 
@@ -134,7 +145,7 @@ class Contract:
         return self._resolve(target)
 
     def _validator(self, schema: Json) -> jsonschema_rs.Validator:
-        # The references in the schema point into this document.
+        # References in the schema are resolved within the merged document.
         return jsonschema_rs.validator_for({**self.document, **schema}, validate_formats=True)
 
 
@@ -143,13 +154,13 @@ def _read(path: Path) -> Json:
         document = yaml.load(path.read_text("utf-8"), LOADER)  # noqa: S506 - both loaders are safe
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
-    except (ValueError, RecursionError, yaml.YAMLError):  # an invalid date is a ValueError
-        problem = "cannot be read: it is not YAML in UTF-8"
+    except (ValueError, RecursionError, yaml.YAMLError):  # invalid dates raise ValueError
+        problem = "is not valid YAML in UTF-8"
     else:
         if isinstance(document, dict):
             return cast("Json", document)
         problem = "is not an OpenAPI document"
-    raise ValueError(f"{path}: {problem}; name another with --contract")
+    raise ValueError(f"{path}: {problem}; use --contract to specify another file")
 
 
 def _examples(response: Json) -> dict[str, Json]:
@@ -160,12 +171,12 @@ def _examples(response: Json) -> dict[str, Json]:
 
 
 def rule(error: jsonschema_rs.ValidationError, description: str = "") -> str:
-    """Return the message for a violated rule, without the given value.
+    """Return the message for a violated rule. The message does not contain the invalid value.
 
-    `description` is the message for keywords that have none, such as `pattern`.
+    `description` is used for keywords without a predefined message, such as `pattern`.
     """
     kind = error.kind
     if kind.name in RULES:
         expected = str(kind.value).strip("[]").replace("'", "")
         return RULES[kind.name].format(expected)
-    return description or f"violates its {kind.name}"
+    return description or f"violates the keyword {kind.name}"

@@ -1,4 +1,4 @@
-"""The workspaces, members, tokens and configurations that the mock starts with."""
+"""Fixtures: the tokens, workspace members and configurations that the mock starts with."""
 
 import json
 import re
@@ -21,7 +21,7 @@ BEARER_TOKEN = re.compile("[0-9A-Za-z._~+/-]+=*")  # RFC 6750, section 2.1
 
 @dataclass(frozen=True)
 class Token:
-    """A bearer token, its user, and when it expires (None: never)."""
+    """A user's bearer token. If `expires` is None, the token never expires."""
 
     value: str = field(repr=False)
     user: str
@@ -44,7 +44,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Configuration:
-    """A configuration of a workspace; `fields` are the contract's, credentials included."""
+    """A configuration in a workspace. `fields` includes the credentials."""
 
     role: str
     workspace: str
@@ -54,7 +54,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Fixtures:
-    """The state that the mock starts with, or an addition to it."""
+    """The initial state of a mock, or state that is added to a mock later."""
 
     tokens: tuple[Token, ...] = ()
     members: tuple[Member, ...] = ()
@@ -63,11 +63,12 @@ class Fixtures:
     @classmethod
     @without_frames
     def read(cls, contract: Contract, path: Path | None = None) -> Self:
-        """Return the fixtures of a YAML or JSON file, by default the mock's own.
+        """Read fixtures from a YAML or JSON file. Without `path`, return the default fixtures.
 
-        Raise `ValueError`, which names the file, the place, the mistake and the remedy.
+        For an invalid file, raise a `ValueError` that says where the mistake is and how to fix it.
         """
-        if path is None:  # they are valid for the default contract; another may reject them
+        if path is None:
+            # Do not check the default fixtures, because another contract could reject them.
             return cls._of(_parse(DEFAULT))
         document = _parse(path)
         try:
@@ -88,19 +89,20 @@ class Fixtures:
         for workspace, content in document["workspaces"].items():
             for user, access in content.get("members", {}).items():
                 members.append(Member(workspace, user, access))
-            for role, given in content.get("configurations", {}).items():
-                fields = {name: value for name, value in given.items() if name != "id"}
-                configurations.append(Configuration(role, workspace, given["id"], fields))
+            for role, configuration in content.get("configurations", {}).items():
+                fields = dict(configuration)
+                id = fields.pop("id")
+                configurations.append(Configuration(role, workspace, id, fields))
         return cls(tuple(tokens), tuple(members), tuple(configurations))
 
     def check(self, contract: Contract) -> None:
-        """Raise `ValueError` for the first mistake that the schema does not find."""
-        taken: set[tuple[str, ...]] = set()
+        """Raise `ValueError` for the first mistake that the schema cannot detect."""
+        used: set[tuple[str, ...]] = set()
 
         def check_unique(place: str, *key: str) -> None:
-            if key in taken:
-                raise ValueError(f"{place}: is used twice; give each a different one")
-            taken.add(key)
+            if key in used:
+                raise ValueError(f"{place}: is used twice; it must be unique")
+            used.add(key)
 
         for token in self.tokens:
             check_unique(f"users.{token.user}.token", "token", token.value)
@@ -109,21 +111,23 @@ class Fixtures:
             if member.user not in users:
                 place = f"workspaces.{member.workspace}.members.{member.user}"
                 raise ValueError(f"{place}: is not a user; add it under users")
-        for given in self.configurations:
-            place = f"workspaces.{given.workspace}.configurations.{given.role}"
-            check_unique(place, "role", given.role)
-            check_unique(f"{place}.id", "id", given.id)
-            if "name" in given.fields:
-                check_unique(f"{place}.name", "name", given.workspace, given.fields["name"])
-            if error := contract.id_error(given.id):
+        for configuration in self.configurations:
+            workspace = configuration.workspace
+            fields = configuration.fields
+            place = f"workspaces.{workspace}.configurations.{configuration.role}"
+            check_unique(place, "role", configuration.role)
+            check_unique(f"{place}.id", "id", configuration.id)
+            if "name" in fields:
+                check_unique(f"{place}.name", "name", workspace, fields["name"])
+            if error := contract.id_error(configuration.id):
                 raise ValueError(f"{place}.{error}")
-            for name, error in contract.body_errors(given.fields).items():
-                unknown = sorted(given.fields.keys() - contract.fields)
+            for name, error in contract.body_errors(fields).items():
+                unknown = sorted(fields.keys() - contract.fields)
                 field = unknown[0] if unknown else name
                 raise ValueError(f"{place}.{field}: {error}")
 
     def describe(self, token: Token) -> str:
-        """Describe the access of the token's user, and when the token expires."""
+        """Describe the user's access to each workspace, and the token's expiry."""
         own = [member for member in self.members if member.user == token.user]
         parts = [f"{member.access} in {member.workspace}" for member in own] or ["no workspace"]
         if token.expired:
@@ -134,31 +138,32 @@ class Fixtures:
 
     @property
     def first_workspace(self) -> str:
-        """Return the first workspace with a member; raise `ValueError` if there is none."""
+        """Return the first workspace that has a member. Raise `ValueError` if there is none."""
         for member in self.members:
             return member.workspace
-        raise ValueError("workspace: is missing, and the fixtures have no workspace with a member")
+        raise ValueError("workspace: is required, because no workspace in the fixtures has members")
 
 
 def is_bearer_token(text: str) -> bool:
-    """Return whether a text can be sent as a bearer token."""
+    """Return whether the text has the syntax of a bearer token."""
     return BEARER_TOKEN.fullmatch(text) is not None
 
 
 class _Loader(yaml.BaseLoader):
-    """Reads every value as text, so that `no` and 007 need no quotes."""
+    """A YAML loader that reads all values as text, so that `no` and 007 need no quotes."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
-        """Return a mapping; raise `KeyError`."""
+        """Construct a mapping. Raise `KeyError` for a duplicate key or a missing space."""
         return _mapping(self.construct_pairs(node, deep))
 
 
 def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a mapping; raise `KeyError` for a mistake that a parser would let through."""
+    """Return a mapping. Raise `KeyError` for mistakes that a parser does not report."""
     mapping: dict[str, Any] = {}
     for name, value in pairs:
-        if value == "" and ":" in name:  # the rest of the name may be a credential
-            raise KeyError(f"{name.partition(':')[0]}: put a space after the colon")
+        if value == "" and ":" in name:
+            # Do not quote the part after the colon, which could be a credential.
+            raise KeyError(f"{name.partition(':')[0]}: add a space after the colon")
         if name in mapping:
             raise KeyError(f"{name}: appears twice; remove one")
         mapping[name] = value
@@ -166,30 +171,30 @@ def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _parse(path: Path) -> Any:
-    """Return the content of a file; raise `ValueError`."""
+    """Parse a YAML or JSON file. Raise `ValueError` if it cannot be read or is not valid."""
     try:
         text = path.read_text("utf-8")
         if path.suffix == ".json":
             return json.loads(text, object_pairs_hook=_mapping)
-        return yaml.load(text, _Loader)  # noqa: S506 - it only makes text
+        return yaml.load(text, _Loader)  # noqa: S506 - constructs no objects
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        problem = re.sub("'.*'", "…", error.problem or "")  # it may quote a credential
-        remedy = "put such a value in quotes, or fix the indentation"
+        problem = re.sub("'.*'", "…", error.problem or "")  # the message could quote a credential
+        remedy = "quote the value or fix the indentation"
         raise ValueError(f"{path}:{mark and mark.line + 1}: {problem}; {remedy}") from None
     except KeyError as error:
         raise ValueError(f"{path}: {error.args[0]}") from None
     except (TypeError, ValueError, RecursionError, yaml.YAMLError):
-        raise ValueError(f"{path}: is not YAML or JSON in UTF-8") from None
+        raise ValueError(f"{path}: is not valid YAML or JSON in UTF-8") from None
 
 
 def _check_schema(document: Any) -> None:
-    """Raise `ValueError` for the first violation of the schema, without quoting a value."""
+    """Raise `ValueError` for the first violation of the schema. The error does not quote values."""
     schema: dict[str, Any] = json.loads(SCHEMA.read_text("utf-8"))
     errors = jsonschema_rs.validator_for(schema, validate_formats=True).iter_errors(document)
-    # Unknown names first: a missing one may just be misspelled.
+    # Report unknown names first, because a field that seems to be missing could be misspelled.
     for error in sorted(errors, key=lambda error: error.kind.name != "additionalProperties"):
         place = [str(part) for part in error.instance_path]
         broken = schema
@@ -197,9 +202,9 @@ def _check_schema(document: Any) -> None:
             broken = broken[str(part)]
         if error.kind.name == "additionalProperties":
             place.append(error.kind.value[0].partition(":")[0])
-            message = f"is unknown here; expected one of {', '.join(broken['properties'])}"
+            message = f"unknown field; expected one of {', '.join(broken['properties'])}"
         elif error.kind.name == "required":
-            message = f"has no {error.kind.value}; add it"
+            message = f"missing required field {error.kind.value}"
         else:
             message = rule(error, broken.get("x-rule", ""))
         raise ValueError(f"{'.'.join(place) or 'the file'}: {message}")
@@ -208,5 +213,5 @@ def _check_schema(document: Any) -> None:
 def _time(user: str, text: str | None) -> datetime | None:
     try:
         return datetime.fromisoformat(text) if text else None
-    except ValueError:  # such as a leap second
+    except ValueError:  # for example, Python does not support leap seconds
         raise ValueError(f"users.{user}.expires: is not a time that Python can represent") from None

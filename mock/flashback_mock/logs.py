@@ -1,4 +1,4 @@
-"""Log lines on standard error: text on a terminal, JSON objects elsewhere."""
+"""Logging to standard error, as text or as JSON."""
 
 import json
 import logging
@@ -9,56 +9,58 @@ from datetime import UTC, datetime
 
 from .control.journal import Entry
 
-PIPE_BYTES = 4096  # a writable pipe takes this many without blocking
+PIPE_BYTES = 4096  # number of bytes that a writable pipe accepts without blocking
 
 
 class StderrHandler(logging.Handler):
-    """Writes lines to standard error, and drops them while the pipe is full.
+    """A handler that writes lines to standard error and drops them while the pipe is full.
 
-    Otherwise, a program that never reads the mock's standard error would block the mock.
+    If the handler waited, a program that never reads the mock's standard error would block the
+    mock.
     """
 
-    def __init__(self, line_of: Callable[[logging.LogRecord], str]) -> None:
-        """Write the line that `line_of` returns for each record."""
+    def __init__(self, format_record: Callable[[logging.LogRecord], str]) -> None:
+        """Create a handler that formats each record with `format_record`."""
         super().__init__()
-        self._line_of = line_of
+        self._format_record = format_record
         self._dropped = 0
         self._poll = None
-        if hasattr(select, "poll"):  # without it, on Windows, writes can block
+        if hasattr(select, "poll"):  # Windows has no poll(), so writes can block there
             self._poll = select.poll()
             self._poll.register(2, select.POLLOUT)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line, preceded by the number of dropped lines, if any."""
+        """Write one line. If earlier lines were dropped, first write how many."""
         try:
-            if self._dropped and self._write(f"{self._dropped} log lines dropped: not read"):
+            notice = f"{self._dropped} log lines dropped because standard error was not read"
+            if self._dropped and self._write(notice):
                 self._dropped = 0
-            if self._dropped or not self._write(self._line_of(record)):
+            if self._dropped or not self._write(self._format_record(record)):
                 self._dropped += 1
-        except Exception:  # noqa: BLE001 - as the handlers of logging do
+        except Exception:  # noqa: BLE001 - the handlers in the logging module do the same
             self.handleError(record)
 
     def _write(self, line: str) -> bool:
-        """Write a line, or return False if the pipe is full or closed."""
+        """Write a line. Return False if the pipe is full or closed."""
         if self._poll and not any(event & select.POLLOUT for _, event in self._poll.poll(0)):
             return False
         content = line.encode("utf-8", "backslashreplace")[: PIPE_BYTES - 1]
         try:
             os.write(2, content + b"\n")
-        except OSError:  # the reader has closed the pipe
+        except OSError:  # the reader closed the pipe
             return False
         return True
 
 
-def to_stderr(level: str, form: str) -> None:
-    """Log to standard error, as "json" or "text", starting with `level`."""
-    handler = StderrHandler(json_line if form == "json" else text_line)
+def to_stderr(level: str, log_format: str) -> None:
+    """Write log messages of this or a higher level to standard error, as "json" or "text"."""
+    handler = StderrHandler(json_line if log_format == "json" else text_line)
     logging.basicConfig(handlers=[handler], level=level.upper())
-    logging.getLogger("asyncio").setLevel(logging.ERROR)  # hide its line "Using selector: …"
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # hide the message "Using selector: …"
 
 
 def text_line(record: logging.LogRecord) -> str:
-    """Return a line for people; control characters, which an id may contain, are escaped."""
+    """Return a human-readable line. Control characters, which ids can contain, are escaped."""
     entry: object = record.msg
     if isinstance(entry, Entry):
         about = f"id {entry.configuration or 'unknown'}, request {entry.request_id}"
@@ -69,7 +71,7 @@ def text_line(record: logging.LogRecord) -> str:
 
 
 def json_line(record: logging.LogRecord) -> str:
-    """Return a JSON object for programs."""
+    """Return a line that contains a JSON object."""
     entry: object = record.msg
     if isinstance(entry, Entry):
         fields = entry.to_dict()

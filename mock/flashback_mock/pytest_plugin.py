@@ -1,7 +1,7 @@
-"""The pytest fixtures: mocks for the tests of a service that calls the endpoint.
+"""A pytest plugin with fixtures for testing services that call the endpoint.
 
-pytest loads this plugin in every environment with the client, even without the extra `mock`, so it
-imports the rest of the package only when a fixture is used.
+pytest loads this plugin in every environment in which the client is installed, even without the
+extra `mock`. The plugin therefore imports the rest of the package only when a fixture is used.
 """
 
 from collections.abc import Callable, Generator
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def flashback_mock_factory() -> Generator[Callable[..., "Mock"]]:
-    """Return a function that starts a mock, which runs until the end of the session.
+    """Return a function that starts a mock. The mock runs until the end of the session.
 
-    It takes the arguments of `flashback_mock.running`.
+    The function accepts the same arguments as `flashback_mock.running`.
     """
-    import flashback_mock  # noqa: PLC0415 - see above
+    import flashback_mock  # noqa: PLC0415 - imported only when it is used
 
     try:
         running = flashback_mock.running
@@ -35,7 +35,7 @@ def flashback_mock_factory() -> Generator[Callable[..., "Mock"]]:
 
 
 @pytest.fixture(scope="session")
-def _flashback_mock_of_session(flashback_mock_factory: Callable[..., "Mock"]) -> "Mock":
+def _shared_flashback_mock(flashback_mock_factory: Callable[..., "Mock"]) -> "Mock":
     return flashback_mock_factory()
 
 
@@ -43,9 +43,9 @@ def _flashback_mock_of_session(flashback_mock_factory: Callable[..., "Mock"]) ->
 def flashback_mock_session(
     flashback_mock_factory: Callable[..., "Mock"],
 ) -> Generator["Mock"]:
-    """Return one mock for all tests of this process; it is never reset.
+    """Return a mock that is shared by all tests in this process and never reset.
 
-    The environment variables of `flashback_mock` are set for the whole session.
+    The environment variables are set as for `flashback_mock`, but for the whole session.
     """
     mock = flashback_mock_factory()
     with pytest.MonkeyPatch.context() as environment:
@@ -54,13 +54,13 @@ def flashback_mock_session(
 
 
 @pytest.fixture
-def flashback_mock(_flashback_mock_of_session: "Mock", monkeypatch: pytest.MonkeyPatch) -> "Mock":
-    """Return a mock with the default fixtures, an empty request log and nothing planned.
+def flashback_mock(_shared_flashback_mock: "Mock", monkeypatch: pytest.MonkeyPatch) -> "Mock":
+    """Return a fresh mock with the default fixtures, an empty request log and no planned answers.
 
-    For this test, $FLASHBACK_BASE_URL and $FLASHBACK_TOKEN make the client call the mock as the
-    owner, and $NO_PROXY prevents the use of a proxy.
+    During the test, $FLASHBACK_BASE_URL and $FLASHBACK_TOKEN make the client call the mock as the
+    user `owner`, and $NO_PROXY prevents requests to the mock from going through a proxy.
     """
-    mock = _flashback_mock_of_session
+    mock = _shared_flashback_mock
     mock.reset()
     _set_environment(monkeypatch, mock)
     return mock

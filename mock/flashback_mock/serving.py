@@ -1,4 +1,4 @@
-"""Run a mock on a listening socket: in this event loop, or in a new thread."""
+"""Functions that serve a mock on a listening socket, in this event loop or in a new thread."""
 
 import asyncio
 import socket
@@ -19,13 +19,13 @@ from .stores import store_at
 
 Wrap = Callable[[Handler], Handler]
 
-# The loopback address in the URL of a mock that listens on all addresses.
-LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not listened on
-WRAPPED_BYTES = 1 << 26  # largest body that a wrapped handler gets
+# Loopback addresses for the URL of a mock that listens on all addresses.
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not used for listening
+MAX_WRAPPED_BYTES = 1 << 26  # size limit for bodies that are passed to a wrapped handler
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Return an event loop, of uvloop if it is installed."""
+    """Return a new event loop. Use uvloop if it is installed."""
     try:
         import uvloop  # noqa: PLC0415 - not available on Windows
     except ImportError:
@@ -34,9 +34,9 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 def base_url(listener: socket.socket) -> str:
-    """Return the URL at which this machine reaches a listening socket."""
+    """Return the URL at which clients on this machine can reach a listening socket."""
     host, port = listener.getsockname()[:2]
-    host = LOOPBACK_OF.get(host, str(host))
+    host = LOOPBACK.get(host, str(host))
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
@@ -54,17 +54,17 @@ async def serving(
     cors_origins: Collection[str] = (),
     wrap: Wrap | None = None,
 ) -> AsyncGenerator[bool]:
-    """Serve in this event loop until the block ends; yield whether the store is new.
+    """Serve the mock in the current event loop until the block ends.
 
-    Without a guard, `/__admin` is served on loopback addresses only; the health check is served on
-    every address.
+    Yield whether the store is new. Without a guard, `/__admin` is only served on loopback
+    addresses. The health check is served on all addresses.
     """
     app = App(mock, cors_origins)
     add_health(app, mock.contract.version)
     if guard or is_loopback(listener):
         Admin(mock, guard or Guard(), app)
     handler = wrap(app.answer) if wrap else app.answer
-    max_body = WRAPPED_BYTES if wrap else mock.contract.max_body_bytes
+    max_body = MAX_WRAPPED_BYTES if wrap else mock.contract.max_body_bytes
     server = Server(listener, handler, app.refuse, max_body)
     is_new = await mock.store.open(mock.fixtures)
     try:
@@ -81,7 +81,7 @@ async def serving(
 
 
 @contextmanager
-def running(  # noqa: PLR0913 - all have a default
+def running(  # noqa: PLR0913 - all parameters have defaults
     contract: Contract | Path | str | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
@@ -91,10 +91,11 @@ def running(  # noqa: PLR0913 - all have a default
     cors_origins: Collection[str] = (),
     wrap: Wrap | None = None,
 ) -> Generator[Mock]:
-    """Serve in a new thread until the block ends; yield the mock.
+    """Serve a mock in a new thread until the block ends. Yield the mock.
 
-    `wrap` wraps the request handler. Raise `OSError` if the port is in use, `ValueError` if the
-    fixtures are invalid, and `StoreError` if the store cannot be opened.
+    `wrap` is a function that wraps the request handler. Raise `OSError` if the mock cannot listen
+    on the address, `ValueError` if an argument is invalid, and `StoreError` if the store cannot be
+    opened.
     """
     from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - slow to import
 

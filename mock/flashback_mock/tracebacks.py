@@ -1,4 +1,4 @@
-"""Errors whose traceback contains no local variable with a credential."""
+"""A decorator that keeps local variables with credentials out of tracebacks."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -7,20 +7,23 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-__tracebackhide__ = True  # pytest then shows only the line of the test
+__tracebackhide__ = True  # makes pytest hide the frames of this module
 
 
 def without_frames(function: Callable[P, T]) -> Callable[P, T]:
-    """Remove our frames from the function's errors: `pytest --showlocals` would print them."""
+    """Return a function that raises errors without the mock's own stack frames.
+
+    `pytest --showlocals` would print the local variables in these frames.
+    """
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
-        except Exception as raised:  # noqa: BLE001 - raised again below
+        except Exception as raised:  # noqa: BLE001 - re-raised below
             error = raised
         del args, kwargs
-        error.__context__ = None  # it has frames, too
+        error.__context__ = None  # the context has stack frames, too
         raise error.with_traceback(None)
 
     return call

@@ -47,7 +47,7 @@ class _ChangedApp:
             if self._change.after:
                 await result(self._change.after(request, answer))
             answer.drop_header("Content-Length")
-            close = bool(received.cut)
+            close = bool(received.incomplete)
             return messages.Answer(answer.status, answer.body, answer.headers, close=close)
 
         return changed

@@ -319,7 +319,7 @@ def busy_now_and_then(request: Request) -> Answer | None:
 
 @PROXIED.after()
 def other_methods_and_paths_answer_a_page(request: Request, answer: Answer) -> None:
-    if answer.status == 405 or b"nothing at this path" in answer.body:
+    if answer.status == 405 or b'"Not found' in answer.body:
         text = b"<!DOCTYPE html>Cannot " + request.method.encode()
         answer.set_body(b"" if request.method == "HEAD" else text)
         answer.set_header("Content-Type", "text/html; charset=utf-8")

@@ -95,8 +95,8 @@ def test_banner_and_clean_end(tmp_path: Path, stop: signal.Signals) -> None:
             "stranger-token  ADMIN in globex",
             "expired-token   WRITE in acme, expired",
             f"{MAIN}  acme, OpenAI in production",
-            f"Page, request log and planned answers in a browser\n  {url}\n",
-            "In a container, store and keys each need a volume.",
+            f"Web page with the request log and planned answers\n  {url}\n",
+            "put the store and the keys on separate volumes.",
         ):
             assert shown in banner
         assert put(url, MAIN, {}).status_code == 200
@@ -105,7 +105,7 @@ def test_banner_and_clean_end(tmp_path: Path, stop: signal.Signals) -> None:
             process.send_signal(stop)
             output, errors = process.communicate(timeout=30)
         assert (process.returncode, errors) == (0, "")
-        assert "Stopped; the store remains." in output
+        assert "Stopped. The store was saved." in output
 
 
 def test_port_in_use_is_refused(refused: Refused) -> None:
@@ -113,13 +113,14 @@ def test_port_in_use_is_refused(refused: Refused) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         error = refused("--port", port)
-    assert error == f"127.0.0.1, port {port}: Address already in use; --port 0 chooses a free port"
+    problem = "Address already in use; use --port 0 to choose a free port"
+    assert error == f"127.0.0.1, port {port}: {problem}"
 
 
-NOT_AN_ADDRESS = "not an address of this machine; --host takes one"
+NOT_AN_ADDRESS = "not an address of this machine; use an address"
 NOT_AN_ORIGIN = "must be an origin such as http://localhost:3000"
-NOT_A_TOKEN = "--admin-token: the token is empty, or not a bearer token"
-NOT_A_TOKEN_FILE = "--admin-token takes the name of a file that contains the token"
+NOT_A_TOKEN = "--admin-token: the token must be a bearer token"
+NOT_A_TOKEN_FILE = "--admin-token: cannot read the file"
 MISTAKES: list[tuple[str, str]] = [
     ("--host nope.invalid", NOT_AN_ADDRESS),
     ("--host [::1]", NOT_AN_ADDRESS),
@@ -135,7 +136,7 @@ MISTAKES: list[tuple[str, str]] = [
     ("--cors-origin http://localhost:3000/", NOT_AN_ORIGIN),
     ("--cors-origin *", NOT_AN_ORIGIN),
     ("--store {}/store.db --keys {}/keys", "the key file is in the store's folder"),
-    ("--keys {}/keys", "--keys: needs --store"),
+    ("--keys {}/keys", "--keys requires --store"),
     ("--admin-token {}/empty", NOT_A_TOKEN),
     ("--admin-token {}/words", NOT_A_TOKEN),
     ("--admin-token {}/binary", NOT_A_TOKEN_FILE),
@@ -158,18 +159,18 @@ def test_unusable_option_is_refused(
 
 CONTRACTS: list[tuple[str | None, str | None, str]] = [
     (None, None, "cannot be read: No such file or directory"),
-    (None, "{", "cannot be read: it is not YAML"),
-    (None, "[" * 2000, "cannot be read: it is not YAML"),
-    (None, "a: 2026-13-45", "cannot be read: it is not YAML"),
-    (None, "? [a]\n: b", "cannot be read: it is not YAML"),
+    (None, "{", "is not valid YAML"),
+    (None, "[" * 2000, "is not valid YAML"),
+    (None, "a: 2026-13-45", "is not valid YAML"),
+    (None, "? [a]\n: b", "is not valid YAML"),
     (None, "- 1", "is not an OpenAPI document"),
-    (None, "paths: {}", "the mock needs one PUT"),
+    (None, "paths: {}", "expected a PUT operation"),
     (None, "paths: {/a: {put: {}}}", "got KeyError: 'requestBody'"),
     ("        x-max-bytes: 262144\n", "", "got KeyError: 'x-max-bytes'"),
     ("            nameTaken:", "            taken:", "got KeyError: 'nameTaken'"),
     ("        '500':", "        '501':", "got KeyError: 500"),
     (SCHEMA, LOOP, "got RecursionError"),
-    ("maxLength: 8192", "maxLength: many", "the mock needs one PUT"),
+    ("maxLength: 8192", "maxLength: many", "expected a PUT operation"),
 ]
 
 

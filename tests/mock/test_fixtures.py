@@ -29,16 +29,16 @@ def read(folder: Path, text: str, name: str = "fixtures.yaml") -> Fixtures:
 
 # A text of the default file, the text that replaces it, and the message.
 MISTAKES: list[tuple[str, str, str]] = [
-    ("{ token: owner-token }", "{}", "users.owner: has no token; add it"),
+    ("{ token: owner-token }", "{}", "users.owner: missing required field token"),
     ("admin-token", f"'{CANARY} x'", "users.admin.token: must be a bearer token: letters"),
-    ("admin-token", "owner-token", "users.admin.token: is used twice; give each a"),
-    ("reader-token", f"a, tokn: {CANARY}", "users.reader.tokn: is unknown here; expected one"),
+    ("admin-token", "owner-token", "users.admin.token: is used twice; it must be unique"),
+    ("reader-token", f"a, tokn: {CANARY}", "users.reader.tokn: unknown field; expected one"),
     ("2026-01-01T00:00:00Z", "tomorrow", "users.expired.expires: must be a time, such as 2026"),
     ("00:00:00Z", "00:00:00", "users.expired.expires: must be a time, such as"),
     ("2026-01-01T00:00:00Z", "2016-12-31T23:59:60Z", "users.expired.expires: is not a time"),
     ("owner: WRITE", "owner: WRIT", "workspaces.acme.members.owner: must be one of READ"),
     ("owner: WRITE, ", "ownr: WRITE, ", "workspaces.acme.members.ownr: is not a user; add it"),
-    (f"        id: {FOREIGN}\n", "", "configurations.foreign: has no id; add it"),
+    (f"        id: {FOREIGN}\n", "", "configurations.foreign: missing required field id"),
     (FOREIGN, "x" * 256, "configurations.foreign.id: must have at most 255 characters"),
     (FOREIGN, MAIN, "configurations.foreign.id: is used twice"),
     ("      foreign:", "      main:", "configurations.main: is used twice"),
@@ -48,13 +48,13 @@ MISTAKES: list[tuple[str, str, str]] = [
     (SECRET, f"[{CANARY}]", "configurations.foreign.secret: must be of type string"),
     (SECRET, "", "configurations.foreign.secret: must have at least 1 character(s)"),
     ("members: { stranger: ADMIN }", "members:", "globex.members: must be of type object"),
-    ("workspaces:", "workspace:", "workspace: is unknown here; expected one of $schema, users"),
+    ("workspaces:", "workspace:", "workspace: unknown field; expected one of $schema, users"),
     (f"key: {KEY}", f"secret: {CANARY}", "secret: appears twice; remove one"),
-    ("token: owner-token", f"token:{CANARY}", "token: put a space after the colon"),
-    ("token: owner-token", f"'token:{CANARY}': a", "users.owner.token: is unknown here; expected"),
-    (SECRET, f"*{CANARY}", "found undefined alias …; put such a value in quotes"),
-    (SECRET, f"@{CANARY}", "found character … that cannot start any token; put such a value"),
-    ("  globex:", " globex:", "put such a value in quotes, or fix the indentation"),
+    ("token: owner-token", f"token:{CANARY}", "token: add a space after the colon"),
+    ("token: owner-token", f"'token:{CANARY}': a", "users.owner.token: unknown field; expected"),
+    (SECRET, f"*{CANARY}", "found undefined alias …; quote the value"),
+    (SECRET, f"@{CANARY}", "found character … that cannot start any token; quote the value"),
+    ("  globex:", " globex:", "quote the value or fix the indentation"),
 ]
 
 
@@ -78,11 +78,11 @@ def test_mistake_names_file_place_and_remedy(tmp_path: Path, case: tuple[str, st
     [
         ("", ": the file: must be of type object"),
         ("- a", ": the file: must be of type object"),
-        ("users: {}", ": the file: has no workspaces; add it"),
-        ("[" * 500, ": is not YAML or JSON in UTF-8"),
+        ("users: {}", ": the file: missing required field workspaces"),
+        ("[" * 500, ": is not valid YAML or JSON in UTF-8"),
         ("a: &a [*a]", ":1: found unconstructable recursive node"),
         ("a: 1\n--- \nb: 2", ":2: but found another document"),
-        ("? [a]\n: b", ": is not YAML or JSON in UTF-8"),
+        ("? [a]\n: b", ": is not valid YAML or JSON in UTF-8"),
     ],
 )
 def test_file_of_another_kind_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -97,7 +97,7 @@ def test_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "folder").mkdir()
     causes = {"missing": "cannot be read: No such file", "folder": "cannot be read: Is a directory"}
-    for name, why in {**causes, "binary": "is not YAML"}.items():
+    for name, why in {**causes, "binary": "is not valid YAML"}.items():
         with pytest.raises(ValueError, match=why) as refused:
             Fixtures.read(Contract(), tmp_path / name)
         assert str(refused.value).startswith(f"{tmp_path / name}: {why}")
@@ -166,7 +166,7 @@ def test_fixtures_of_a_file_are_served(tmp_path: Path) -> None:
     read(tmp_path, text)
     with flashback_mock.running(fixtures=tmp_path / "fixtures.yaml") as mock:
         assert (mock.tokens, mock.ids) == ({"me": "my-token"}, {"one": "a"})
-        with pytest.raises(ValueError, match="workspace: is missing"):
+        with pytest.raises(ValueError, match="workspace: is required"):
             mock.add_configuration(name="x")
         mock.add_member("me", workspace="w")
         assert mock.add_configuration(name="x", workspace="w")

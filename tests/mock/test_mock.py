@@ -92,7 +92,7 @@ def test_failed_assertion_lists_the_requests(http: httpx.Client, mock: Mock) -> 
     assert lines[0] == f"configuration {main} is not as expected:"
     assert lines[1] == "name: expected 'x', got 'OpenAI in production'"
     assert lines[2].startswith("secret: differs; last changed at 20")
-    assert lines[3:5] == ["secret: was not sent", "requests for it, in order:"]
+    assert lines[3:5] == ["secret: was not sent", "requests for this configuration, oldest first:"]
     assert "PUT 400 as owner: body: has an unknown field" in lines[5]
     assert lines[6].endswith(
         "PUT 401 as nobody (name): Authorization: the token is unknown or expired"
@@ -137,7 +137,7 @@ def test_wait_for_lists_requests_received_instead(mock: Mock) -> None:
     with pytest.raises(TimeoutError) as timed_out:
         mock.wait_for(timeout=0.1, status=200)
     message = str(timed_out.value)
-    assert message.startswith("expected 1 request(s) with status=200 in 0.1 s, got 0\n")
+    assert message.startswith("expected 1 request(s) with status=200 within 0.1 s, got 0\n")
     assert "PUT 400 as owner: body: has an unknown field" in message
 
 
@@ -169,7 +169,7 @@ def test_wait_ends_when_the_mock_stops() -> None:
         time.sleep(0.2)
     waiting.join(10)
     assert [str(error) for error in raised] == [
-        "the mock has stopped; use it before its block ends"
+        "the mock has stopped; use it inside its `with` block"
     ]
 
 
@@ -217,35 +217,44 @@ def test_reveals_compares_credentials(mock: Mock) -> None:
         mock.assert_updated(sibling, secret="x")
 
 
-TAKEN = "another configuration has this id, or this name"
+TAKEN = "another configuration already has this id, or this name"
 MISUSES: list[tuple[Callable[[Any], object], str]] = [
     (lambda mock: mock.answer_next("500"), "status: must be of type int"),
     (lambda mock: mock.answer_sequence(), "nothing planned"),
     (lambda mock: mock.wait_for("1"), "count: must be of type int"),
     (lambda mock: mock.wait_for(timeout="1"), "timeout: must be of type float"),
     (lambda mock: mock.wait_for(status="200"), "status: must be of type int"),
-    (lambda mock: mock.wait_for(stat=200), "expected fields from count, timeout, method"),
+    (lambda mock: mock.wait_for(stat=200), "unknown field; expected one of count, timeout, method"),
     (lambda mock: mock.expire_token(None), "token: must be of type str"),
-    (lambda mock: mock.revoke_token("never-known"), "token: is unknown"),
+    (lambda mock: mock.revoke_token("never-known"), "token: unknown token"),
     (lambda mock: mock.add_member(5), "user: must be of type str"),
-    (lambda mock: mock.add_member(), "user: is missing"),
+    (lambda mock: mock.add_member(), "user: is required"),
     (lambda mock: mock.set_access("owner", "ROOT"), "access: must be one of READ, WRITE, ADMIN"),
     (lambda mock: mock.configuration(None), "id: must be of type str"),
-    (lambda mock: mock.configuration("unknown"), "id: no configuration has it; the fixtures' ids"),
+    (
+        lambda mock: mock.configuration("unknown"),
+        "id: no configuration has this id; the ids in the fixtures",
+    ),
     (lambda mock: mock.reveals(mock.ids["main"], secret=None), "secret: must be of type str"),
     (lambda mock: mock.reveals(mock.ids["main"]), "expected credentials"),
     (lambda mock: mock.reveals(mock.ids["main"], name="x"), "expected credentials"),
     (lambda mock: setattr(mock, "delay", "1"), "delay: must be of type float"),
-    (lambda mock: mock.answer_next(headers={1: "x"}), "headers: a name has characters"),
-    (lambda mock: mock.add_configuration(name="\ud800"), "body: has a lone surrogate"),
-    (lambda mock: mock.add_configuration(id="\ud800"), "an argument has characters that cannot"),
+    (lambda mock: mock.answer_next(headers={1: "x"}), "headers: a header name contains invalid"),
+    (lambda mock: mock.add_configuration(name="\ud800"), "body: contains a lone surrogate"),
+    (
+        lambda mock: mock.add_configuration(id="\ud800"),
+        "an argument contains characters that cannot",
+    ),
     (lambda mock: mock.add_configuration(name=""), "name: must have at least 1"),
     (lambda mock: mock.add_configuration(ai_type="openai"), "aiType: must be one of"),
     (lambda mock: mock.add_configuration(id="x" * 256), "id: must have at most 255"),
     (lambda mock: mock.add_configuration(name="OpenAI in production"), TAKEN),
     (lambda mock: mock.add_configuration(id=mock.ids["foreign"]), TAKEN),
-    (lambda mock: mock.add_configuration(secrt="x"), "expected fields from workspace, id, name"),
-    (lambda mock: mock.answer_next(429, status=500), "status: is given twice"),
+    (
+        lambda mock: mock.add_configuration(secrt="x"),
+        "unknown field; expected one of workspace, id, name",
+    ),
+    (lambda mock: mock.answer_next(429, status=500), "status: is specified twice"),
     (lambda mock: mock.answer_next(status=False), "status: must be of type int"),
 ]
 

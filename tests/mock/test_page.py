@@ -140,11 +140,11 @@ def test_answers_are_planned_on_the_page(page: Page, mock: Mock) -> None:
     expect(planned).to_have_count(0)
     expect(page.locator("#requests li").first).to_contain_text("503 PUT as owner (name)")
     page.get_by_label("Times").fill("2")
-    page.get_by_label("Delay, ms").fill("500")
+    page.get_by_label("Delay (ms)").fill("500")
     offered = answer(page).locator("option").all_text_contents()
     for number, value in enumerate(offered, start=1):
         if value == "timeout":  # excludes a delay
-            page.get_by_label("Delay, ms").fill("0")
+            page.get_by_label("Delay (ms)").fill("0")
         answer(page).select_option(value)
         page.get_by_role("button", name="Plan").click()
         expect(planned).to_have_count(number)

@@ -205,26 +205,29 @@ def test_plan_also_answers_invalid_requests(mock: Mock) -> None:
 
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
-    ({}, "nothing planned; give status, example, headers, delay or fault"),
+    ({}, "nothing planned; specify status, example, headers, delay or fault"),
     ({"times": 3}, "nothing planned"),
-    ({"status": 204}, "status: must be 200, or from 400 to 599"),
-    ({"status": 600}, "status: must be 200, or from 400 to 599"),
+    ({"status": 204}, "status: must be 200 or a number from 400 to 599"),
+    ({"status": 600}, "status: must be 200 or a number from 400 to 599"),
     ({"status": "500"}, "status: must be of type int"),
-    ({"example": "nope"}, "no such example; there are 200"),
+    ({"example": "nope"}, "no such example; the contract has 200"),
     ({"example": "nameTaken", "status": 404}, "no such example"),
     ({"fault": "smoke"}, "fault: must be one of reset, empty, refused, timeout"),
-    ({"fault": "reset", "status": 500}, "fault: reset sends no response, so it excludes status"),
-    ({"fault": "timeout", "delay": 1}, "fault: timeout .* excludes delay"),
-    ({"fault": "refused"}, "duration: is needed for the fault refused"),
-    ({"fault": "refused", "duration": 0}, "duration: is needed for the fault refused"),
-    ({"fault": "refused", "duration": 1, "id": "x"}, "fault: refused .* with duration only"),
-    ({"status": 500, "duration": 1}, "duration: is needed for .*, and for no other"),
-    ({"status": 500, "times": 0}, "times: must be from 1 to 10000"),
-    ({"status": 500, "times": plans.MAX_PLANS + 1}, "times: must be from 1 to 10000"),
-    ({"status": 500, "tims": 2}, "expected fields from status, example, headers, delay"),
-    ({"delay": -1}, "delay: must be at least 0, and at most one hour"),
-    ({"delay": float("nan")}, "delay: must be at least 0, and at most one hour"),
-    ({"headers": {"A b": "x"}}, "headers: a name has characters"),
+    (
+        {"fault": "reset", "status": 500},
+        "fault: reset sends no response and cannot be combined with status",
+    ),
+    ({"fault": "timeout", "delay": 1}, "fault: timeout .* be combined with delay"),
+    ({"fault": "refused"}, "duration: is required for the fault refused"),
+    ({"fault": "refused", "duration": 0}, "duration: is required for the fault refused"),
+    ({"fault": "refused", "duration": 1, "id": "x"}, "fault: refused .* combined with duration"),
+    ({"status": 500, "duration": 1}, "duration: is required for .* and not allowed otherwise"),
+    ({"status": 500, "times": 0}, "times: must be a number from 1 to 10000"),
+    ({"status": 500, "times": plans.MAX_PLANS + 1}, "times: must be a number from 1 to 10000"),
+    ({"status": 500, "tims": 2}, "unknown field; expected one of status, example, headers, delay"),
+    ({"delay": -1}, "delay: must not be negative or longer than one hour"),
+    ({"delay": float("nan")}, "delay: must not be negative or longer than one hour"),
+    ({"headers": {"A b": "x"}}, "headers: a header name contains invalid"),
     ({"headers": {"X": "a\r\nb"}}, "headers: X must be a string of printable ASCII"),
     ({"headers": {"Content-Length": "1"}}, "headers: Content-Length is set by the mock"),
     ({"headers": {"X-Request-Id": "1"}}, "headers: X-Request-Id is set by the mock"),
@@ -245,7 +248,7 @@ def test_plans_and_log_are_bounded(mock: Mock) -> None:
     """At most 10,000 steps can be planned, and the last 10,000 requests are logged."""
     steps: list[Step] = [{"status": 500}] * plans.MAX_PLANS
     mock.answer_sequence(*steps)
-    with pytest.raises(ValueError, match="at most 10000 answers may be planned"):
+    with pytest.raises(ValueError, match="at most 10000 answers can be planned"):
         mock.answer_next(200)
     log = journal.Journal()
     for number in range(journal.MAX_ENTRIES + 5):
@@ -260,7 +263,7 @@ PREFERRED: list[tuple[dict[str, str], str, int, str]] = [
     ({"Prefer": "code=400, example=nameTaken"}, "", 400, "name: another configuration"),
     ({}, "?a=b&__code=400&__example=unknownField", 400, "body: has an unknown field"),
     ({"Prefer": "code=200"}, "?__code=500", 200, "updated successfully"),
-    ({"Prefer": "code=405"}, "", 400, "Prefer: no such example; there are 200 (u"),
+    ({"Prefer": "code=405"}, "", 400, "Prefer: no such example; the contract has 200 (u"),
 ]
 
 

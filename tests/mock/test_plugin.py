@@ -133,7 +133,11 @@ def test_no_failure_shows_a_secret(pytester: pytest.Pytester) -> None:
         "E         name: expected 'Renamed', got 'OpenAI in production'\n"
         "E         secret: differs; last changed at 20"
     ) in output
-    expected = ("id: no configuration has it", "expected fields from name, aiType", "name: must")
+    expected = (
+        "id: no configuration has this id",
+        "unknown field; expected one of name, aiType",
+        "name: must",
+    )
     for message in expected:
         assert message in output
     assert SECRET not in output
@@ -157,6 +161,6 @@ def test_fixture_without_the_extra_says_what_to_install(pytester: pytest.Pyteste
     result = pytester.runpytest_subprocess(PLUGIN)
     result.assert_outcomes(errors=1)
     output = result.stdout.str() + result.stderr.str()
-    expected = "the mock needs jsonschema_rs: pip install 'flashback-client[mock]'"
+    expected = "the mock requires jsonschema_rs; run: pip install 'flashback-client[mock]'"
     assert f"E   Failed: {expected}" in output or f"\n{expected}\n" in output
     assert "Traceback" not in output

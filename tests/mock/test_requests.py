@@ -25,14 +25,14 @@ def mock() -> Generator[Mock]:
         yield mock
 
 
-UNREADABLE = "body: is not UTF-8, or has a lone surrogate"
+UNREADABLE = "body: is not UTF-8 or contains a lone surrogate"
 REFUSED_BODIES: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "body: is empty; send {} to change nothing"),
-    "not JSON": (b'{\n "name" = "x"}', "body: is not JSON at line 2, column 9"),
-    "duplicate key": (b'{"name": {"a": 1, "a": 2}}', "body: has the same key twice"),
-    "NaN": (b'{"name": NaN}', "body: NaN and Infinity are not JSON"),
-    "Infinity": (b'{"name": -Infinity}', "body: NaN and Infinity are not JSON"),
-    "200,000 digits": (b"[" + b"9" * 200_000 + b"]", "body: has a number that is too large"),
+    "not JSON": (b'{\n "name" = "x"}', "body: invalid JSON at line 2, column 9"),
+    "duplicate key": (b'{"name": {"a": 1, "a": 2}}', "body: contains a duplicate key"),
+    "NaN": (b'{"name": NaN}', "body: NaN and Infinity are not valid JSON"),
+    "Infinity": (b'{"name": -Infinity}', "body: NaN and Infinity are not valid JSON"),
+    "200,000 digits": (b"[" + b"9" * 200_000 + b"]", "body: contains a number that is too large"),
     "nested 100,000 deep": (b"[" * 100_000 + b"]" * 100_000, "body: is nested too deeply"),
     "nested 500 deep": (b"[" * 500 + b"]" * 500, "body: is nested too deeply"),
     "bad UTF-8": (b'{"name": "\xff"}', UNREADABLE),

@@ -143,7 +143,7 @@ def test_unparsable_request_gets_a_400_in_json(mock: Mock, content: bytes) -> No
     assert b" 400 Bad Request\r\nContent-Type: application/json\r\n" in answer
     assert b"canary" not in answer
     assert mock.requests[-1].reason.startswith("not a valid HTTP/1.1 request; use http://")
-    assert mock.requests[-1].reason.endswith("headers that are malformed or repeated")
+    assert mock.requests[-1].reason.endswith("malformed or repeated headers")
     assert len(mock.requests) == 2
 
 

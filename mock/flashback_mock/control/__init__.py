@@ -1,4 +1,4 @@
-"""The test controls: planned answers, the request log, state, and the class `Mock`."""
+"""Test controls: planned answers, the request log, the stored state and the `Mock` class."""
 
 from .journal import Entry
 from .plans import Fault, Step

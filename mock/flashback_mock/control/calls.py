@@ -1,4 +1,4 @@
-"""How a method of `Mock` is called: with checked arguments, in the event loop that serves."""
+"""Argument checks, and a decorator that runs the methods of `Mock` in the mock's event loop."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
@@ -18,14 +18,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 AsyncMethod = Callable[Concatenate["Mock", P], Coroutine[Any, Any, T]]
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-ACCEPTED: dict[Any, tuple[type, ...]] = {  # by annotation, if it accepts more than its own class
+# The accepted classes for annotations that allow more than one class.
+ACCEPTED: dict[Any, tuple[type, ...]] = {
     float: (float, int),
-    tuple: (list, tuple),  # JSON has lists
+    tuple: (list, tuple),  # JSON arrays are lists
     Mapping: (dict, Mapping),
     Literal: (str,),
 }
 MAX_SECONDS = 3600.0
-UNKNOWN_ID = "id: no configuration has it; the fixtures' ids are"
+UNKNOWN_ID = "id: no configuration has this id; the ids in the fixtures are"
 
 
 class UnknownIdError(ValueError):
@@ -33,21 +34,22 @@ class UnknownIdError(ValueError):
 
 
 def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
-    """Return a blocking version of a coroutine method, which runs it in the serving thread.
+    """Return a blocking method that runs a coroutine method in the mock's event loop.
 
-    It raises `ValueError` for missing, unknown and mistyped arguments, and for an unknown id or
-    token. Code in the event loop awaits the result's `__wrapped__` instead.
+    The blocking method raises `ValueError` for missing, unknown and mistyped arguments, and for an
+    unknown id or token. Code that already runs in the event loop awaits `__wrapped__` instead.
     """
-    own = signature(method)
-    annotations = _annotations(own)
+    parameters = signature(method)
+    annotations = _annotations(parameters)
 
     @wraps(method)
     async def checked(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            given = own.bind(mock, *args, **kwargs).arguments
-        except TypeError:  # its message could quote a misplaced credential
-            raise ValueError(_misuse(own, len(args), kwargs)) from None
-        check_types({name: given[name] for name in annotations if name in given}, annotations)
+            bound = parameters.bind(mock, *args, **kwargs).arguments
+        except TypeError:  # the message could quote a misplaced credential
+            raise ValueError(_binding_error(parameters, len(args), kwargs)) from None
+        checkable = {name: bound[name] for name in annotations if name in bound}
+        check_types(checkable, annotations)
         try:
             return await method(mock, *args, **kwargs)
         except NotFoundError:
@@ -55,9 +57,9 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
         except NameTakenError:
             raise ValueError(NAME_TAKEN) from None
         except UnauthorizedError:
-            raise ValueError("token: is unknown") from None
+            raise ValueError("token: unknown token") from None
         except UnicodeError:
-            raise ValueError("an argument has characters that cannot be encoded") from None
+            raise ValueError("an argument contains characters that cannot be encoded") from None
 
     @without_frames
     def call(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -65,26 +67,29 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
             work = checked(mock, *args, **kwargs)
             with suppress(CancelledError):
                 return asyncio.run_coroutine_threadsafe(work, mock.loop).result()
-        raise RuntimeError("the mock has stopped; use it before its block ends")
+        raise RuntimeError("the mock has stopped; use it inside its `with` block")
 
     return update_wrapper(call, checked)
 
 
-def _misuse(own: Signature, count: int, named: Mapping[str, Any]) -> str:
-    """Return what is wrong with a call with `count` positional and these `named` arguments."""
-    parameters = list(own.parameters.values())[1:]
+def _binding_error(method: Signature, count: int, named: Mapping[str, Any]) -> str:
+    """Return the error message for a call with `count` positional and these `named` arguments."""
+    parameters = list(method.parameters.values())[1:]
     for parameter in parameters[count:]:
         is_required = parameter.default is Parameter.empty and parameter.kind not in VARIADIC
         if is_required and parameter.name not in named:
-            return f"{parameter.name}: is missing"
+            return f"{parameter.name}: is required"
     names = ", ".join(parameter.name for parameter in parameters)
-    return f"expected only {names}" if names else "expected no fields"
+    return f"unexpected argument; expected only {names}" if names else "expected no arguments"
 
 
-def _annotations(own: Signature) -> dict[str, Any]:
-    """Return the annotations of the named arguments; a method checks its variadic ones."""
+def _annotations(method: Signature) -> dict[str, Any]:
+    """Return the annotations of all parameters that are not variadic.
+
+    Each method checks its variadic arguments itself.
+    """
     annotations: dict[str, Any] = {}
-    for name, parameter in list(own.parameters.items())[1:]:
+    for name, parameter in list(method.parameters.items())[1:]:
         if parameter.kind not in VARIADIC:
             annotations[name] = parameter.annotation
     return annotations
@@ -93,24 +98,26 @@ def _annotations(own: Signature) -> dict[str, Any]:
 def check_types(
     given: Mapping[str, Any], annotations: Mapping[str, Any], *other_names: str
 ) -> None:
-    """Raise `ValueError` for a name without an annotation, or a value of another type.
+    """Raise `ValueError` for an unknown name or a value of the wrong type.
 
-    Callers over HTTP have no type checker. Errors also list `other_names`, checked elsewhere.
+    Values are checked at runtime because no type checker covers requests over HTTP. The error for
+    an unknown name also lists `other_names`, which are valid but checked elsewhere.
     """
     for name, value in given.items():
         if name not in annotations:
-            # The name is the caller's, and could be a misplaced credential.
+            # Do not quote the unknown name, which could be a misplaced credential.
             names = ", ".join([*other_names, *annotations])
-            raise ValueError(f"expected fields from {names}, got another one")
+            raise ValueError(f"unknown field; expected one of {names}")
         kind = get_origin(annotations[name]) or annotations[name]
-        is_misused_bool = isinstance(value, bool) and kind is not bool  # a bool is an int
+        # bool is a subclass of int.
+        is_misused_bool = isinstance(value, bool) and kind is not bool
         accepted = ACCEPTED.get(kind, (kind,))
         if is_misused_bool or not isinstance(value, accepted):
             raise ValueError(f"{name}: must be of type {accepted[0].__name__}")
 
 
 def check_seconds(name: str, seconds: float) -> None:
-    """Raise `ValueError` for a time that is not a number, negative, or over an hour."""
+    """Raise `ValueError` unless `seconds` is a number between 0 and 3600."""
     check_types({name: seconds}, {name: float})
     if not 0 <= seconds <= MAX_SECONDS:
-        raise ValueError(f"{name}: must be at least 0, and at most one hour")
+        raise ValueError(f"{name}: must not be negative or longer than one hour")

@@ -1,4 +1,4 @@
-"""The request log: requests and their responses, without any secret."""
+"""The request log, which contains no tokens or credentials."""
 
 import asyncio
 import os
@@ -16,12 +16,12 @@ MAX_ENTRIES = 10_000
 
 @dataclass(slots=True)
 class Entry:
-    """A request in the log, without any value of a credential or a token.
+    """An entry in the request log. Entries contain no tokens and no values of credentials.
 
-    `status` is 0 if no status was sent (faults `reset`, `empty`, `timeout`). `fields` are the field
-    names of a valid body; `updated` says whether they were stored. `user` and `configuration` are
-    empty if they are unknown. `milliseconds` excludes a planned delay, `reason` says why the
-    request was refused, and `time` is when it arrived.
+    `status` is 0 if the fault `reset`, `empty` or `timeout` prevented a response. `fields` contains
+    the names of the fields in a valid body, and `updated` is true if these fields were stored.
+    `user` and `configuration` are empty if they are unknown. `milliseconds` does not include a
+    planned delay. `reason` says why the request was refused, and `time` is when it arrived.
     """
 
     method: str
@@ -37,13 +37,13 @@ class Entry:
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the entry for JSON; the time is in RFC 3339."""
-        # asdict would copy every value, which takes a quarter of the time of a request.
+        """Return the entry as a JSON object, with the time in RFC 3339 format."""
+        # Not asdict(): it copies every value, which took a quarter of a request's time.
         values = {name: getattr(self, name) for name in CRITERIA}
         return {**values, "time": self.time.isoformat(timespec="milliseconds")}
 
     def __str__(self) -> str:
-        """Return one line for people."""
+        """Return a human-readable line."""
         outcome = f"{self.status} {self.fault}".rstrip()
         fields = f" ({', '.join(self.fields)})" if self.fields else ""
         reason = f": {self.reason}" if self.reason else ""
@@ -55,14 +55,17 @@ CRITERIA = get_type_hints(Entry)
 
 
 class Journal:
-    """The last requests, oldest first; written in the event loop, read in any thread."""
+    """The most recent requests, oldest first.
+
+    Only the event loop changes the log, but any thread can read it.
+    """
 
     def __init__(self) -> None:
-        """Start empty."""
+        """Create an empty log."""
         self._entries = deque[Entry](maxlen=MAX_ENTRIES)
-        self._next = asyncio.Event()  # set when the next entry arrives
-        self._total = 0  # number of entries since the start
-        self._clears = 0  # number of times that the log was cleared
+        self._next = asyncio.Event()  # set when the next entry is added
+        self._total = 0  # number of entries added so far
+        self._clears = 0  # number of times the log was cleared
 
     @property
     def entries(self) -> list[Entry]:
@@ -70,7 +73,7 @@ class Journal:
         return list(self._entries)
 
     def append(self, entry: Entry) -> None:
-        """Add an entry, and wake up waiting calls."""
+        """Add an entry and wake up all waiting callers."""
         self._entries.append(entry)
         self._total += 1
         self._next.set()
@@ -84,45 +87,49 @@ class Journal:
     async def wait_for(
         self,
         count: int,
-        timeout: float,  # noqa: ASYNC109 - the caller's, in seconds
+        timeout: float,  # noqa: ASYNC109 - part of the public API
         criteria: Mapping[str, Any],
     ) -> list[Entry]:
-        """Return the entries that match, once there are `count`; see `Mock.wait_for`."""
+        """Wait until `count` entries match, and return the matching entries.
+
+        See `Mock.wait_for`.
+        """
         check_types(criteria, CRITERIA, "count", "timeout")
         check_seconds("timeout", timeout)
         if count < 1:
             raise ValueError("count: must be at least 1")
-        found: list[Entry] = []
+        matching: list[Entry] = []
         clears = self._clears
-        known = self._total - len(self._entries)
+        checked = self._total - len(self._entries)
         try:
             async with asyncio.timeout(timeout):
                 while True:
                     if clears != self._clears:
                         clears = self._clears
-                        known = self._total - len(self._entries)
-                        found = []
-                    new = list(islice(reversed(self._entries), self._total - known))
-                    known = self._total
-                    found += [entry for entry in reversed(new) if _matches(entry, criteria)]
-                    if len(found) >= count:
-                        return found
+                        checked = self._total - len(self._entries)
+                        matching = []
+                    new = list(islice(reversed(self._entries), self._total - checked))
+                    checked = self._total
+                    matching += [entry for entry in reversed(new) if _matches(entry, criteria)]
+                    if len(matching) >= count:
+                        return matching
                     await self._next.wait()
         except TimeoutError:
-            wanted = ", ".join(f"{name}={value!r}" for name, value in criteria.items())
-            message = (
-                f"expected {count} request(s) with {wanted or 'anything'} in {timeout:g} s, "
-                f"got {len(found)}"
+            conditions = ", ".join(f"{name}={value!r}" for name, value in criteria.items())
+            expected = (
+                f"{count} request(s) with {conditions}" if criteria else f"{count} request(s)"
             )
+            message = f"expected {expected} within {timeout:g} s, got {len(matching)}"
             received = [f"  {entry}" for entry in self.entries[-10:]]
             raise TimeoutError("\n".join([message, *received])) from None
 
     def history(self, id: str) -> list[str]:
-        """Return lines that list the requests for a configuration, then the other requests."""
+        """List the latest requests for a configuration and the latest other requests."""
         entries = self.entries
         own = [entry for entry in entries if entry.configuration == id]
         others = [entry for entry in entries if entry.configuration != id]
-        lines = ["requests for it, in order:" if own else "requests for it: none"]
+        heading = "requests for this configuration"
+        lines = [f"{heading}, oldest first:" if own else f"{heading}: none"]
         lines += [f"  {entry}" for entry in own[-20:]]
         if others:
             lines.append("other requests:")

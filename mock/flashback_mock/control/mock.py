@@ -1,4 +1,4 @@
-"""One mock as tests see it: from Python, and through `/__admin`."""
+"""The `Mock` class, which tests use directly or through `/__admin`."""
 
 import re
 import uuid
@@ -13,7 +13,7 @@ from flashback_mock.tracebacks import without_frames
 
 from .calls import check_seconds, check_types, control
 from .journal import Entry, Journal
-from .plans import Plans, Step, plan_of
+from .plans import Plans, Step, validate_step
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -22,30 +22,30 @@ CAPITAL = re.compile("[A-Z]")
 
 
 class Mock:
-    """A contract, a store with its fixtures, planned answers, and the request log.
+    """A mock backend: its contract, fixtures, store, planned answers and request log.
 
-    The methods block, so never call them from the thread that serves. Each raises `ValueError`
-    for invalid arguments.
+    All methods block, so never call them from the thread that runs the mock's event loop. They
+    raise `ValueError` for invalid arguments.
     """
 
     def __init__(self, contract: Contract, fixtures: Fixtures, store: Store) -> None:
-        """Start with nothing planned and an empty log."""
+        """Create a mock without planned answers and with an empty request log."""
         self.contract = contract
         self.fixtures = fixtures
         self.store = store
         self.plans = Plans()
         self.journal = Journal()
-        # The log names a configuration only if its id is known: another could be a secret.
+        # The request log shows only known ids. An unknown id could be a misplaced credential.
         self.known_ids = set(self.ids.values())
         self.known_tokens = set(self.tokens.values())
-        # Set while it serves.
+        # The following attributes are set while the mock is running.
         self.base_url = ""
         self.loop: AbstractEventLoop | None = None
         self.close_port: Callable[[float], Coroutine[Any, Any, None]]
         self.open_port: Callable[[], Coroutine[Any, Any, None]]
 
     def __repr__(self) -> str:
-        """Return the URL of the mock."""
+        """Return a string that contains the mock's URL."""
         return f"Mock({self.base_url!r})"
 
     @property
@@ -55,17 +55,18 @@ class Mock:
 
     @property
     def ids(self) -> dict[str, str]:
-        """Return the configurations' ids by role: main, sibling, foreign (another workspace)."""
-        return {given.role: given.id for given in self.fixtures.configurations}
+        """Return the configuration ids by role: main, sibling, foreign (in another workspace)."""
+        configurations = self.fixtures.configurations
+        return {configuration.role: configuration.id for configuration in configurations}
 
     @property
     def requests(self) -> list[Entry]:
-        """Return the request log, oldest first."""
+        """Return all entries in the request log, oldest first."""
         return self.journal.entries
 
     @property
     def delay(self) -> float:
-        """Return the delay of every response, in seconds; it can be set."""
+        """Return the delay before every response, in seconds. This property can be set."""
         return self.plans.delay
 
     @delay.setter
@@ -75,34 +76,47 @@ class Mock:
 
     @without_frames
     def answer_next(self, status: int | None = None, /, **options: Unpack[Step]) -> None:
-        """Plan the answer to the next request, or to the next `times` (only for `id`, if set).
+        """Plan the answer to the next request, or to the next `times` requests.
 
-        Plan a `status` (200, or any 4xx or 5xx) or a named `example` of the contract, additional
-        `headers`, a `delay` in seconds, or a `fault`: `reset`, `empty` (closed without a response),
-        `timeout` (no response), `truncated`, `malformed`, or `refused` (the port is closed for
-        `duration` seconds, starting now). The update is not stored, unless only `headers` or
-        `delay` are planned, or `after_update` is true. Raise `ValueError` for a plan that is empty
-        or contradicts itself.
+        If `id` is set, only requests for this id are answered as planned. Set at least one of these
+        options:
+
+        - `status`: 200, or any 4xx or 5xx status
+        - `example`: the name of an example in the contract
+        - `headers`: additional headers
+        - `delay`: a delay in seconds
+        - `fault`: `reset`, `empty` (close the connection without a response), `timeout` (do not
+          respond), `truncated`, `malformed`, or `refused` (close the port for `duration` seconds,
+          starting now)
+
+        The update is stored only if `after_update` is true, or if no status, example or fault is
+        planned. Raise `ValueError` if the plan is empty or contradicts itself.
         """
         if status is not None:
             if "status" in options:
-                raise ValueError("status: is given twice")
+                raise ValueError("status: is specified twice")
             options["status"] = status
         self.answer_sequence(options)
 
     @control
     async def answer_sequence(self, *steps: Step) -> None:
-        """Plan the answers to the next requests in order; for a step see `answer_next`."""
-        plans = [plan_of(self.contract, step) for step in steps]
+        """Plan the answers to the next requests, in order.
+
+        Each step is a dictionary with the arguments of `answer_next`.
+        """
+        plans = [validate_step(self.contract, step) for step in steps]
         if not plans:
-            raise ValueError("nothing planned; give at least one step")
+            raise ValueError("nothing planned; specify at least one step")
         self.plans.extend([plan for plan in plans if "duration" not in plan])
         if closed := max(plan.get("duration", 0) for plan in plans):
             await self.close_port(closed)
 
     @control
     async def clear_planned(self) -> None:
-        """Remove all planned answers and the delay, and open a port that `refused` closed."""
+        """Remove all planned answers and the delay.
+
+        Reopen the port if the fault `refused` closed it.
+        """
         self.plans.clear()
         await self.open_port()
 
@@ -116,27 +130,36 @@ class Mock:
         self,
         /,
         count: int = 1,
-        timeout: float = 5.0,  # noqa: ASYNC109 - the caller's
+        timeout: float = 5.0,  # noqa: ASYNC109 - part of the public API
         **criteria: Any,
     ) -> list[Entry]:
-        """Return the requests that match, as in `wait_for(2, status=200)`, once there are `count`.
+        """Wait until `count` requests match the criteria, and return all matching requests.
 
-        After `timeout` seconds, raise `TimeoutError`, which lists the requests received instead.
+        For example, `wait_for(2, status=200)` waits for two requests with the status 200. After
+        `timeout` seconds, raise a `TimeoutError` that lists the requests received instead.
         """
         return await self.journal.wait_for(count, timeout, criteria)
 
     @control
     async def configuration(self, id: str) -> dict[str, Any]:
-        """Return the stored configuration; for a credential, only that it is set and since when."""
+        """Return the stored configuration.
+
+        For credentials, the result only shows that they are set and when they last changed.
+        """
         return await self.store.configuration(id)
 
     @control
     async def reveals(self, /, id: str, **credentials: str) -> bool:
-        """Return whether these are the stored credentials, as in `reveals(id, secret="…")`."""
+        """Return whether the given credentials equal the stored ones.
+
+        For example, call `reveals(id, secret="…")`.
+        """
         fields = self._fields(credentials)
         if not fields or fields.keys() - self.contract.credentials:
             names = ", ".join(sorted(self.contract.credentials))
-            raise ValueError(f"expected credentials ({names}); read the rest with configuration()")
+            raise ValueError(
+                f"expected credentials ({names}); use configuration() for other fields"
+            )
         await self.store.configuration(id)
         for name, value in fields.items():
             if not await self.store.reveals(id, name, value):
@@ -147,8 +170,8 @@ class Mock:
     async def assert_updated(self, /, id: str, **fields: str) -> None:
         """Raise `AssertionError` unless the configuration was updated and now has these fields.
 
-        A credential must also have been sent. The message shows how each field differs (except for
-        the value of a credential), and why requests were refused.
+        The given credentials must also have been sent in an update. The message shows how each
+        field differs and why requests were refused. It never shows the value of a credential.
         """
         expected = self._fields(fields)
         stored = await self.store.configuration(id)
@@ -175,28 +198,33 @@ class Mock:
     async def add_configuration(
         self, /, *, workspace: str = "", id: str = "", **fields: str
     ) -> str:
-        """Add a configuration, by default to the first workspace; return its id."""
-        given = self._fields(fields, "workspace", "id")
+        """Add a configuration to a workspace and return its id. The default is the first workspace.
+
+        Fields can have the names from the contract (`aiType`) or the Python client (`ai_type`).
+        """
+        contract_fields = self._fields(fields, "workspace", "id")
         id = id or str(uuid.uuid4())
-        if error := self.contract.id_error(id) or self.contract.body_error(given):
+        if error := self.contract.id_error(id) or self.contract.body_error(contract_fields):
             raise ValueError(error)
-        added = Configuration("", workspace or self.fixtures.first_workspace, id, given)
+        workspace = workspace or self.fixtures.first_workspace
+        added = Configuration("", workspace, id, contract_fields)
         await self.store.add(Fixtures(configurations=(added,)))
         self.known_ids.add(id)
         return id
 
     @control
     async def delete_configuration(self, id: str) -> None:
-        """Delete a configuration; updates of it get a 404 from now on."""
+        """Delete a configuration. Later updates of this configuration return 404."""
         await self.store.delete_configuration(id)
 
     @control
     async def add_member(
         self, user: str, *, workspace: str = "", access: str = "WRITE", token: str = ""
     ) -> str:
-        """Add a user to a workspace, by default to the first one; return the user's token.
+        """Add a user to a workspace and return the user's token.
 
-        For a known member, change the access level.
+        The default is the first workspace. If the user is already a member of the workspace,
+        replace the user's access level.
         """
         token = token or self.tokens.get(user) or f"{user}-token"
         if not is_bearer_token(token):
@@ -207,12 +235,15 @@ class Mock:
 
     @control
     async def set_access(self, user: str, access: str, *, workspace: str = "") -> None:
-        """Set a user's access level in a workspace, by default the first: READ, WRITE or ADMIN."""
+        """Set a user's access level in a workspace to READ, WRITE or ADMIN.
+
+        The default is the first workspace.
+        """
         await self._add_member(user, access, workspace)
 
     @control
     async def expire_token(self, token: str) -> None:
-        """Expire a token now."""
+        """Make a token expire immediately."""
         user = await self.store.user_of(token)
         if user is None:
             raise UnauthorizedError
@@ -221,12 +252,15 @@ class Mock:
 
     @control
     async def revoke_token(self, token: str) -> None:
-        """Remove a token."""
+        """Remove a token from the store."""
         await self.store.revoke_token(token)
 
     @control
     async def reset(self) -> None:
-        """Restore the fixtures, and clear plans, delay and log."""
+        """Restore the fixtures, remove planned answers and the delay, and clear the request log.
+
+        Reopen the port if the fault `refused` closed it.
+        """
         await self.store.reset(self.fixtures)
         self.known_ids = set(self.ids.values())
         self.known_tokens = set(self.tokens.values())
@@ -236,20 +270,23 @@ class Mock:
 
     async def _add_member(self, user: str, access: str, workspace: str, *tokens: Token) -> None:
         if not user:
-            raise ValueError("user: is missing")
+            raise ValueError("user: is required")
         if access not in LEVELS:
             raise ValueError(f"access: must be one of {', '.join(LEVELS)}")
         member = Member(workspace or self.fixtures.first_workspace, user, access)
         await self.store.add(Fixtures(tokens=tokens, members=(member,)))
 
     def _fields(self, given: Mapping[str, str], *other_names: str) -> dict[str, str]:
-        """Return the fields under the contract's names; accept the Python client's names, too."""
+        """Return the given fields with the names from the contract.
+
+        Names from the Python client, such as `ai_type`, are also accepted.
+        """
         names = {CAPITAL.sub(r"_\g<0>", name).lower(): name for name in self.contract.fields}
         fields: dict[str, str] = {}
         for given_name, value in given.items():
             name = names.get(given_name, given_name)
             if name in fields:
-                raise ValueError(f"{name}: is given twice")
+                raise ValueError(f"{name}: is specified twice")
             fields[name] = value
         check_types(fields, dict.fromkeys(self.contract.fields, str), *other_names)
         return fields

@@ -12,18 +12,18 @@ Fault = Literal["reset", "empty", "refused", "timeout", "truncated", "malformed"
 FAULTS: tuple[str, ...] = get_args(Fault)
 WITHOUT_STATUS = ("reset", "empty", "refused", "timeout")
 CONTENT = {"status", "example", "headers"}
-EXCLUDED: dict[str, set[str]] = {  # fields that make no sense with a fault
+EXCLUDED: dict[str, set[str]] = {  # fields that cannot be combined with a fault
     "reset": CONTENT,
     "empty": CONTENT,
     "timeout": CONTENT | {"delay"},
 }
 MAX_PLANS = 10_000
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-OWN_HEADERS = ("connection", "content-length", "transfer-encoding", "x-request-id")
+RESERVED_HEADERS = ("connection", "content-length", "transfer-encoding", "x-request-id")
 
 
 class Step(TypedDict, total=False):
-    """A plan for the next request, or for the next `times`; see `Mock.answer_next`."""
+    """A planned answer to one or more requests. See `Mock.answer_next` for the fields."""
 
     status: int
     example: str
@@ -40,30 +40,33 @@ STEP = get_type_hints(Step)
 
 
 class Plans:
-    """Planned answers in order, and a delay in seconds for every response."""
+    """A queue of planned answers, and a delay in seconds for every response."""
 
     def __init__(self) -> None:
-        """Start with nothing planned."""
+        """Create an empty queue with no delay."""
         self.delay = 0.0
-        self.planned: list[Step] = []  # the next one first; only the event loop changes it
+        self.planned: list[Step] = []  # in order; changed only by the event loop
 
     def extend(self, plans: list[Step]) -> None:
-        """Append plans; raise `ValueError` if there are too many."""
+        """Add plans to the queue. Raise `ValueError` if the queue would become too long."""
         if len(self.planned) + len(plans) > MAX_PLANS:
-            raise ValueError(f"at most {MAX_PLANS} answers may be planned")
+            raise ValueError(f"at most {MAX_PLANS} answers can be planned")
         self.planned += plans
 
     def next(self, id: str) -> Step:
-        """Return the plan for the next request for this id, and count it as used.
+        """Return the plan that applies to a request for this id, and decrement the plan's `times`.
 
-        It is empty if nothing is planned.
+        The result is empty if no plan applies.
         """
         plan: Step = {}
         for index, planned in enumerate(self.planned):
             if planned.get("id", id) == id:
                 plan = planned
-                left = plan.get("times", 1) - 1
-                self.planned[index : index + 1] = [{**plan, "times": left}] if left else []
+                remaining = plan.get("times", 1) - 1
+                if remaining:
+                    self.planned[index] = {**plan, "times": remaining}
+                else:
+                    del self.planned[index]
                 break
         if self.delay:
             return {**plan, "delay": plan.get("delay", 0) + self.delay}
@@ -75,8 +78,8 @@ class Plans:
         self.delay = 0.0
 
 
-def plan_of(contract: Contract, step: Step) -> Step:
-    """Return a step without empty fields; raise `ValueError` if it is invalid."""
+def validate_step(contract: Contract, step: Step) -> Step:
+    """Validate a step and return it without empty fields. Raise `ValueError` if it is invalid."""
     if not isinstance(step, Mapping):
         raise ValueError("a step must be a dict")
     fields = cast("dict[str, Any]", step).items()
@@ -85,14 +88,14 @@ def plan_of(contract: Contract, step: Step) -> Step:
     check_seconds("delay", given.get("delay", 0))
     check_seconds("duration", given.get("duration", 0))
     if not 1 <= given.get("times", 1) <= MAX_PLANS:
-        raise ValueError(f"times: must be from 1 to {MAX_PLANS}")
+        raise ValueError(f"times: must be a number from 1 to {MAX_PLANS}")
     plan = cast("Step", {name: value for name, value in given.items() if value})
     for name, value in plan.get("headers", {}).items():
         _check_header(name, value)
     if plan.get("fault", "reset") not in FAULTS:
         raise ValueError(f"fault: must be one of {', '.join(FAULTS)}")
     if plan.get("status", 200) not in (200, *range(400, 600)):
-        raise ValueError("status: must be 200, or from 400 to 599")
+        raise ValueError("status: must be 200 or a number from 400 to 599")
     if "example" in plan:
         contract.example(plan.get("status", 0), plan["example"])
     _check_combination(plan)
@@ -102,20 +105,20 @@ def plan_of(contract: Contract, step: Step) -> Step:
 def _check_combination(plan: Step) -> None:
     fault = plan.get("fault", "")
     if not plan.keys() & {"status", "example", "headers", "delay", "fault"}:
-        raise ValueError("nothing planned; give status, example, headers, delay or fault")
+        raise ValueError("nothing planned; specify status, example, headers, delay or fault")
     if excluded := plan.keys() & EXCLUDED.get(fault, set()):
         names = ", ".join(sorted(excluded))
-        raise ValueError(f"fault: {fault} sends no response, so it excludes {names}")
+        raise ValueError(f"fault: {fault} sends no response and cannot be combined with {names}")
     if fault == "refused" and plan.keys() - {"fault", "duration"}:
-        raise ValueError("fault: refused closes the port, and can be combined with duration only")
+        raise ValueError("fault: refused closes the port and can only be combined with duration")
     if (fault == "refused") != ("duration" in plan):
-        raise ValueError("duration: is needed for the fault refused, and for no other")
+        raise ValueError("duration: is required for the fault refused and not allowed otherwise")
 
 
 def _check_header(name: Any, value: Any) -> None:
     if not isinstance(name, str) or not HEADER.fullmatch(name):
-        raise ValueError("headers: a name has characters that header names cannot have")
-    if name.lower() in OWN_HEADERS:
-        raise ValueError(f"headers: {name} is set by the mock; plan a fault to break responses")
+        raise ValueError("headers: a header name contains invalid characters")
+    if name.lower() in RESERVED_HEADERS:
+        raise ValueError(f"headers: {name} is set by the mock; to break a response, use a fault")
     if not isinstance(value, str) or not value.isprintable() or not value.isascii():
         raise ValueError(f"headers: {name} must be a string of printable ASCII characters")

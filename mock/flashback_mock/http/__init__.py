@@ -1,1 +1,1 @@
-"""The mock over HTTP: the operation, `/__admin`, the page, and the server."""
+"""The mock's HTTP interface: the operation, `/__admin`, the web page and the server."""

@@ -1,4 +1,4 @@
-"""`/__admin`: the control API for tests in any language, and for the page."""
+"""The control API under `/__admin`, for tests in any language and for the mock's web page."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -22,14 +22,14 @@ from .page import INDEX, page_file
 
 PREFIX = "/__admin"
 MAX_BYTES = 1 << 18
-MAX_WAIT_SECONDS = 60  # the mock does not notice that a waiting client disconnects
+MAX_WAIT_SECONDS = 60  # the mock does not detect when a waiting client disconnects
 OK = {"status": "ok"}
 Json = dict[str, Any]
 AdminHandler = Callable[..., Awaitable[object]]
 Control = Callable[..., object]  # a method of `Mock`
 
 ID = "/configurations/{id}"
-# Methods without a result to show, and the status of a success.
+# Methods of `Mock` whose result is not returned, and the status of a successful response.
 COMMANDS: list[tuple[str, str, Control, int]] = [
     ("DELETE", ID, Mock.delete_configuration, 200),
     ("POST", "/members", Mock.add_member, 201),
@@ -37,16 +37,16 @@ COMMANDS: list[tuple[str, str, Control, int]] = [
     ("POST", "/tokens/revoke", Mock.revoke_token, 200),
     ("POST", "/reset", Mock.reset, 200),
 ]
-# Names in JSON and in Python, where they differ.
+# JSON names that differ from the names in Python.
 NAMES = {
     "afterUpdate": "after_update",
     "answerNext": "answer_next",
     "fixedDelay": "fixed_delay",
 }
-TIMES = {"delay", "duration", "fixed_delay", "timeout"}  # milliseconds in JSON
-MAX_MILLISECONDS = 1e9  # more than any limit, and small enough for a float
+TIMES = {"delay", "duration", "fixed_delay", "timeout"}  # in milliseconds in JSON
+MAX_MILLISECONDS = 1e9  # larger than every limit, but small enough for a float
 SETTINGS = {"fixed_delay": float, "answer_next": object}
-STATUSES: dict[type[Exception], int] = {  # the first that matches
+STATUSES: dict[type[Exception], int] = {  # the first matching type applies
     UnknownIdError: 404,
     ValueError: 400,
     TimeoutError: 504,
@@ -55,10 +55,10 @@ STATUSES: dict[type[Exception], int] = {  # the first that matches
 
 
 class Admin:
-    """The handlers of `/__admin`. Responses are JSON, and contain no credential."""
+    """The request handlers for `/__admin`. Their responses are JSON and contain no credentials."""
 
     def __init__(self, mock: Mock, guard: Guard, app: App) -> None:
-        """Control `mock` for callers that `guard` admits; add all routes to `app`."""
+        """Add routes to `app` that control `mock`. `guard` decides which requests are allowed."""
         self._mock = mock
         self._guard = guard
         self._app = app
@@ -110,26 +110,30 @@ class Admin:
         return answer
 
     async def _perform(self, control: Control, request: Request, *path: str) -> Any:
-        """Call a method of `Mock` with the arguments in the path and the body."""
-        return await _awaited(control)(self._mock, *path, **_arguments(_content(request)))
+        """Call a method of `Mock` with the arguments from the path and the body."""
+        method = _coroutine_method(control)
+        return await method(self._mock, *path, **_arguments(_content(request)))
 
     async def _command(self, control: Control, status: int, request: Request, *path: str) -> Answer:
         await self._perform(control, request, *path)
         return json_answer(status, OK)
 
     async def _root(self, request: Request) -> Answer:
-        """Redirect a browser to the page."""
+        """Redirect a browser to the mock's web page."""
         if "text/html" in request.headers.get("Accept", ""):
             return Answer(303, b"", CIMultiDict({"Location": f"{PREFIX}/docs"}))
-        raise HttpError(404, f"There is nothing at this path; {PREFIX} lists all paths")
+        raise HttpError(404, f"Not found; see {PREFIX} for a list of all paths")
 
     async def _docs(self, request: Request, name: str = INDEX) -> Answer:
         return page_file(self._mock.contract, request, name or INDEX)
 
     async def _login(self, _request: Request, session: str) -> Answer:
-        """Redirect a browser that opens the printed link to the page, with a cookie."""
+        """Set the session cookie and redirect the browser to the mock's web page.
+
+        The mock prints the link to this handler when it starts.
+        """
         if not self._guard.is_session(session):
-            raise HttpError(401, "The link is outdated; open the one that the mock printed last")
+            raise HttpError(401, "This link is not valid; open the last link that the mock printed")
         cookie = f"{self._guard.cookie}={session}; Path={PREFIX}; HttpOnly; SameSite=Lax"
         headers = {"Location": f"{PREFIX}/docs", "Set-Cookie": cookie}
         return Answer(303, b"", CIMultiDict(headers))
@@ -155,12 +159,12 @@ class Admin:
         return _log([], 0)
 
     async def _wait(self, request: Request) -> Json:
-        given = _arguments(_content(request))
-        timeout = given.get("timeout", 0)
+        arguments = _arguments(_content(request))
+        timeout = arguments.get("timeout", 0)
         check_types({"timeout": timeout}, {"timeout": float})
         if not 0 <= timeout <= MAX_WAIT_SECONDS:
             raise ValueError(f"timeout: must be from 0 to {MAX_WAIT_SECONDS * 1000} milliseconds")
-        entries: Any = await _awaited(Mock.wait_for)(self._mock, **given)
+        entries: Any = await _coroutine_method(Mock.wait_for)(self._mock, **arguments)
         return _log(entries, len(entries))
 
     async def _settings(self, _request: Request) -> Json:
@@ -168,16 +172,16 @@ class Admin:
         return {"fixedDelay": _milliseconds(self._mock.delay), "planned": planned}
 
     async def _change_settings(self, request: Request) -> Json:
-        given = _arguments(_content(request))
-        check_types(given, SETTINGS)
-        delay = given.get("fixed_delay", self._mock.delay)
+        settings = _arguments(_content(request))
+        check_types(settings, SETTINGS)
+        delay = settings.get("fixed_delay", self._mock.delay)
         check_seconds("fixed_delay", delay)
-        if "answer_next" in given:
-            steps = given["answer_next"]
+        if "answer_next" in settings:
+            steps = settings["answer_next"]
             if not isinstance(steps, list):
                 steps = [steps]
             plans = [_arguments(step, "answerNext") for step in steps]
-            await _awaited(Mock.answer_sequence)(self._mock, *plans)
+            await _coroutine_method(Mock.answer_sequence)(self._mock, *plans)
         self._mock.delay = delay
         return await self._settings(request)
 
@@ -207,7 +211,7 @@ class Admin:
 
 
 def add_health(app: App, version: str) -> None:
-    """Add the health check, which needs no token on any address."""
+    """Add the health check, which never requires a token."""
 
     async def health(_request: Request) -> Answer:
         return json_answer(200, {**OK, "version": version}, {"Cache-Control": "no-store"})
@@ -220,28 +224,28 @@ def _log(entries: list[Entry], total: int) -> Json:
 
 
 def _content(request: Request) -> object:
-    """Return the JSON value of the body; an empty body is an object without fields."""
+    """Return the JSON value of the body, or an empty object if the body is empty."""
     body.check_complete(request, MAX_BYTES)
     return body.parse(request.body) if request.body else {}
 
 
-def _awaited(control: Control) -> AdminHandler:
-    """Return the coroutine method behind a blocking method of `Mock`."""
+def _coroutine_method(control: Control) -> AdminHandler:
+    """Return the coroutine method that a blocking method of `Mock` wraps."""
     method: AdminHandler = cast("Any", control).__wrapped__
     return method
 
 
 def _arguments(content: object, place: str = "body") -> Json:
-    """Return the fields of a JSON object as Python arguments.
+    """Convert the fields of a JSON object to Python arguments.
 
-    Names change to those of Python, times from milliseconds to seconds.
+    Names are converted from camelCase to snake_case, and times from milliseconds to seconds.
     """
     if not isinstance(content, dict):
         raise ValueError(f"{place}: must be a JSON object")
     arguments: Json = {}
     for key, value in cast("Json", content).items():
         if key in NAMES.values():
-            raise ValueError(f"{place}: names of fields are in camelCase")
+            raise ValueError(f"{place}: field names must be in camelCase")
         name = NAMES.get(key, key)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if name in TIMES and is_number:
@@ -252,7 +256,7 @@ def _arguments(content: object, place: str = "body") -> Json:
 
 
 def _step(plan: Step) -> Json:
-    """Return a plan as the JSON object that `_arguments` converts back."""
+    """Convert a plan to a JSON object. `_arguments` does the reverse."""
     step: Json = {**plan}
     for name in TIMES & step.keys():
         step[name] = _milliseconds(step[name])

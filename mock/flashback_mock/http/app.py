@@ -1,4 +1,4 @@
-"""The mock over HTTP: routes requests, logs those for the operation, and supports CORS."""
+"""The HTTP application: routing, the request log and CORS."""
 
 import logging
 import re
@@ -25,10 +25,10 @@ EXPOSED_HEADERS = "Retry-After, WWW-Authenticate, X-Request-Id"
 
 
 class App:
-    """Routes every request to its handler, and logs the requests for the operation."""
+    """Routes requests to their handlers, and logs the requests for the operation."""
 
     def __init__(self, mock: Mock, cors_origins: Collection[str] = ()) -> None:
-        """Serve the operation to programs, and to web pages of these origins."""
+        """Create an application that also accepts updates from web pages of these origins."""
         self._mock = mock
         self._operation = Operation(mock)
         self._origins = frozenset(cors_origins)
@@ -43,14 +43,14 @@ class App:
 
     @property
     def routes(self) -> dict[str, list[str]]:
-        """Return the methods of every path."""
+        """Return the allowed methods for each path."""
         return {path: list(handlers) for path, handlers in self._handlers.items()}
 
     def add(self, method: str, path: str, handler: RouteHandler) -> None:
-        """Let `handler` answer `method` on `path`.
+        """Add a route for a method and a path.
 
-        A path such as `/a/{id}/b` has parameters, which the handler gets still percent-encoded. The
-        rest of the path is compared exactly.
+        A path can have parameters, as in `/a/{id}/b`. They are passed to the handler without
+        percent-decoding. The rest of the path must match exactly.
         """
         if path not in self._handlers:
             self._handlers[path] = {}
@@ -59,7 +59,7 @@ class App:
         self._handlers[path][method] = handler
 
     async def answer(self, request: Request) -> Answer:
-        """Answer one request."""
+        """Return the response to a request."""
         try:
             handler, parameters = self._find(request)
             return await handler(request, *parameters)
@@ -67,14 +67,17 @@ class App:
             return self.refuse(request, error)
 
     def refuse(self, request: Request, error: HttpError) -> Answer:
-        """Answer and log a request that has no route, or cannot be parsed."""
+        """Log a request that has no route or cannot be parsed, and return an error response."""
         entry = _entry(request)
         entry.reason = error.message
         answer = error_answer(error.status, error.message, error.headers)
         return self._finish(request, entry, answer)
 
     def _find(self, request: Request) -> tuple[RouteHandler, tuple[str, ...]]:
-        """Return the handler and the path's parameters; raise `HttpError` 404 or 405."""
+        """Return the handler and the path parameters.
+
+        Raise an `HttpError` with status 404 or 405 if there is no handler.
+        """
         requested = request.path
         method = "GET" if request.method == "HEAD" else request.method
         for path, pattern in self._patterns.items():
@@ -83,8 +86,9 @@ class App:
                 if method in handlers:
                     return handlers[method], match.groups()
                 allowed = ", ".join(handlers)
-                raise HttpError(405, f"Only {allowed} is allowed here", {"Allow": allowed})
-        raise HttpError(404, "There is nothing at this path")
+                message = f"Method not allowed; use {allowed}"
+                raise HttpError(405, message, {"Allow": allowed})
+        raise HttpError(404, "Not found")
 
     async def _put(self, request: Request, raw_id: str) -> Answer:
         entry = _entry(request)
@@ -94,7 +98,7 @@ class App:
     async def _preflight(self, request: Request, _raw_id: str) -> Answer:
         headers = request.headers
         if "Access-Control-Request-Method" not in headers or not self._origin(request):
-            raise HttpError(405, "Only PUT is allowed here", {"Allow": "PUT"})
+            raise HttpError(405, "Method not allowed; use PUT", {"Allow": "PUT"})
         requested = headers.get("Access-Control-Request-Headers", "authorization, content-type")
         allowed = {
             "Access-Control-Allow-Methods": "PUT",
@@ -104,18 +108,18 @@ class App:
         return self._finish(request, _entry(request), Answer(204, b"", CIMultiDict(allowed)))
 
     def _origin(self, request: Request) -> str:
-        """Return the request's origin if its pages may read responses, else an empty string."""
+        """Return the request's origin if CORS allows it, or an empty string otherwise."""
         origin = request.headers.get("Origin", "")
         return origin if origin in self._origins else ""
 
     def _finish(self, request: Request, entry: Entry, answer: Answer) -> Answer:
-        """Log the request, and add the headers that every response has."""
+        """Log the request and add the headers that are common to all responses."""
         entry.status = 0 if entry.fault in WITHOUT_STATUS else answer.status
         entry.milliseconds = round((perf_counter() - request.started) * 1000, 3)
         self._mock.journal.append(entry)
         log.info(entry)
         answer.headers["X-Request-Id"] = entry.request_id
-        answer.close = bool(request.cut)
+        answer.close = bool(request.incomplete)
         if self._origins:
             answer.headers.add("Vary", "Origin")
             if origin := self._origin(request):
@@ -125,5 +129,6 @@ class App:
 
 
 def _entry(request: Request) -> Entry:
-    method = request.method if request.method in METHODS else "other"  # it could be a token
+    # Do not log an unknown method, which could be a misplaced token.
+    method = request.method if request.method in METHODS else "other"
     return Entry(method, time=request.time)

@@ -1,4 +1,4 @@
-"""Check and parse the body of a request."""
+"""Functions that check and parse request bodies."""
 
 import json
 import re
@@ -12,17 +12,20 @@ PARAMETERS = r"""[ \t]*(;[ \t]*(charset=("utf-8"|utf-8)[ \t]*)?)*"""
 
 
 def check_complete(request: Request, limit: int) -> None:
-    """Raise `HttpError` unless the whole body was received, within `limit` bytes."""
-    if request.cut == "size" or len(request.body) > limit:
+    """Raise `HttpError` if the body is incomplete or larger than `limit` bytes."""
+    if request.incomplete == "size" or len(request.body) > limit:
         raise HttpError(413, f"body: must be at most {limit} bytes")
-    if request.cut == "time":
+    if request.incomplete == "time":
         raise HttpError(400, "body: not received in time")
-    if request.cut:
-        raise HttpError(400, "body: not a valid chunked body")
+    if request.incomplete:
+        raise HttpError(400, "body: has an invalid chunked encoding")
 
 
 def check_headers(headers: MultiMapping[str], media_type: str) -> None:
-    """Raise `HttpError` unless the headers declare an unencoded body of this type in UTF-8."""
+    """Raise `HttpError` unless the headers declare a UTF-8 body of this media type.
+
+    The body must not have a content coding such as gzip.
+    """
     if "Content-Encoding" in headers:
         raise HttpError(415, "Content-Encoding: send the body without a content coding")
     if headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
@@ -33,48 +36,49 @@ def check_headers(headers: MultiMapping[str], media_type: str) -> None:
     allowed = re.escape(media_type) + PARAMETERS
     if len(declared) != 1 or not re.fullmatch(allowed, declared[0], re.IGNORECASE):
         raise HttpError(
-            415, f"Content-Type: must be {media_type}, with no parameter but charset=utf-8"
+            415, f"Content-Type: must be {media_type}; the only allowed parameter is charset=utf-8"
         )
 
 
 def parse(body: bytes) -> Any:
-    """Return the value of a JSON text in UTF-8.
+    """Parse a JSON text in UTF-8.
 
-    Raise `HttpError` if it is not valid, or contains duplicate keys, `NaN`, a lone surrogate, or
-    nesting that is too deep.
+    Raise `HttpError` if the text is not valid JSON, is nested too deeply, or contains duplicate
+    keys, `NaN` or a lone surrogate.
     """
     if not body:
         raise HttpError(400, "body: is empty")
     try:
         value = DECODER.decode(body.decode("utf-8"))
-        if b"\\u" in body:  # it may be a lone surrogate, which UTF-8 cannot encode
+        if b"\\u" in body:
+            # The escape could be a lone surrogate, for which encode() raises an error.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:
         raise HttpError(400, "body: is nested too deeply") from None
     except UnicodeError:
-        raise HttpError(400, "body: is not UTF-8, or has a lone surrogate") from None
+        raise HttpError(400, "body: is not UTF-8 or contains a lone surrogate") from None
     except json.JSONDecodeError as error:
         raise HttpError(400, _syntax_error(error)) from None
-    except ValueError:  # an integer of thousands of digits
-        raise HttpError(400, "body: has a number that is too large") from None
+    except ValueError:  # an integer with thousands of digits
+        raise HttpError(400, "body: contains a number that is too large") from None
     return value
 
 
 def _syntax_error(error: json.JSONDecodeError) -> str:
     has_mark = error.doc.startswith("\ufeff") or "\0" in error.doc[:4]
     remedy = "; send UTF-8 without a byte order mark" if has_mark else ""
-    return f"body: is not JSON at line {error.lineno}, column {error.colno}{remedy}"
+    return f"body: invalid JSON at line {error.lineno}, column {error.colno}{remedy}"
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise HttpError(400, "body: has the same key twice")
+        raise HttpError(400, "body: contains a duplicate key")
     return fields
 
 
 def _refuse_constant(_name: str) -> NoReturn:
-    raise HttpError(400, "body: NaN and Infinity are not JSON")
+    raise HttpError(400, "body: NaN and Infinity are not valid JSON")
 
 
 DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)

@@ -1,4 +1,4 @@
-"""Access to `/__admin`: for local programs, the mock's own page, or holders of the token."""
+"""Access control for `/__admin`."""
 
 import hmac
 import re
@@ -6,30 +6,31 @@ import secrets
 
 from .messages import HttpError, Request
 
-# Only names of this machine: any other name could belong to a web page (DNS rebinding).
+# An attacker could make any other host name resolve to this machine (DNS rebinding).
 LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORECASE | re.ASCII)
 
 
 class Guard:
-    """Admits requests to `/__admin`.
+    """Decides which requests to `/__admin` are allowed.
 
-    Without a token, it admits only requests that no page of another origin can send: the Host is a
-    name of this machine, which DNS cannot redirect, and the Origin is the mock's own. With a token,
-    it admits requests with the token, and browsers that opened the link, which sets a cookie.
+    Without a token, only requests that cannot come from a web page of another origin are allowed:
+    their Host must be a loopback name or address, and their Origin must be the mock's own. With a
+    token, requests must contain the token or the session cookie. A browser receives this cookie
+    when it opens the link that the mock prints.
     """
 
     def __init__(self, token: str | None = None) -> None:
-        """Admit local requests or, if a token is set, requests that have it."""
+        """Create a guard that requires the token. Without a token, allow local requests."""
         self._token = token
         self.session = secrets.token_urlsafe() if token else ""
-        # Browsers share cookies among ports: mocks on one host need different names.
+        # Browsers share cookies between ports, so each mock on a host needs its own cookie name.
         self.cookie = f"flashback_mock_{secrets.token_hex(4)}"
 
     def check(self, request: Request, *, is_page: bool) -> None:
-        """Raise `HttpError` unless the request is admitted.
+        """Raise `HttpError` if the request is not allowed.
 
-        Pages on other origins may link to the mock's page, as it cannot be framed and opening it
-        changes nothing.
+        Pages of other origins are allowed to link to the mock's web page. Such links are safe,
+        because the page cannot be framed and opening the page changes nothing.
         """
         headers = request.headers
         opened = (headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest"))
@@ -42,16 +43,16 @@ class Guard:
         elif not self._has_session(headers.get("Cookie", "")):
             raise HttpError(
                 401,
-                "Authorization: needs the bearer token of --admin-token; "
-                "in a browser, open the link that the mock prints at start",
+                "Authorization: the bearer token of --admin-token is required; "
+                "in a browser, open the link that the mock printed when it started",
                 {"WWW-Authenticate": "Bearer"},
             )
         if not linked:
             _check_same_origin(request)
 
-    def is_session(self, given: str) -> bool:
-        """Return whether this is the session of the link that the mock prints."""
-        received = given.encode("utf-8", "surrogateescape")  # any bytes
+    def is_session(self, session: str) -> bool:
+        """Return whether the session id matches the one in the link that the mock printed."""
+        received = session.encode("utf-8", "surrogateescape")  # cookies can contain any bytes
         return bool(self.session) and hmac.compare_digest(received, self.session.encode())
 
     def _has_session(self, cookies: str) -> bool:
@@ -61,8 +62,8 @@ class Guard:
 
 def _check_same_origin(request: Request) -> None:
     host = request.headers.get("Host", "")
-    own = (f"http://{host}", f"https://{host}")  # a proxy may have added TLS
+    own = (f"http://{host}", f"https://{host}")  # a reverse proxy can terminate TLS
     if request.headers.get("Origin", own[0]) not in own:
-        raise HttpError(403, "Origin: pages of other origins are not admitted")
+        raise HttpError(403, "Origin: requests from other origins are not allowed")
     if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-        raise HttpError(403, "Sec-Fetch-Site: pages of other origins are not admitted")
+        raise HttpError(403, "Sec-Fetch-Site: requests from other origins are not allowed")

@@ -1,4 +1,4 @@
-"""Requests and answers as plain data, independent of the server."""
+"""Data classes for requests and responses, which do not depend on the HTTP server."""
 
 import json
 import re
@@ -13,57 +13,61 @@ from multidict import CIMultiDict
 
 from flashback_mock.fixtures import BEARER_TOKEN
 
-# ASCII: otherwise, letters such as the long s would match, too.
+# Without re.ASCII, re.IGNORECASE would also match letters such as the long s.
 BEARER = re.compile(f"[ \t]*bearer +({BEARER_TOKEN.pattern})[ \t]*", re.IGNORECASE | re.ASCII)
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
 
-Cut = Literal["", "size", "time", "syntax"]
+Incomplete = Literal["", "size", "time", "syntax"]
 
 
 @dataclass(slots=True)
 class Request:
-    """A request as it was received.
+    """A received request.
 
-    `cut` says why the body is incomplete, if it is; `peer` is the client's address.
+    `peer` is the client's address. `incomplete` says why the body is incomplete, or is empty.
     """
 
     method: str
     target: str
     headers: CIMultiDict[str]
     body: bytes = b""
-    cut: Cut = ""
+    incomplete: Incomplete = ""
     peer: object = None
     started: float = field(default_factory=perf_counter)
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def path(self) -> str:
-        """Return the path, still percent-encoded; empty if the target has none."""
+        """Return the percent-encoded path, or an empty string if the target has no path."""
         path = self.target.partition("?")[0].partition("#")[0]
         if path.startswith("/"):
             return path
-        _, scheme, rest = path.partition("://")  # the absolute form (RFC 9112)
+        _, scheme, rest = path.partition("://")  # absolute form, such as http://host/path
         _, slash, path = rest.partition("/")
         return slash + path if scheme else ""
 
     @property
     def query(self) -> str:
-        """Return the query, still percent-encoded."""
+        """Return the percent-encoded query."""
         return self.target.partition("?")[2].partition("#")[0]
 
     @property
     def token(self) -> str:
-        """Return the bearer token; empty unless exactly one `Authorization` header has one."""
-        given = self.headers.getall("Authorization", [])
-        match = BEARER.fullmatch(given[0]) if len(given) == 1 else None
+        """Return the bearer token.
+
+        Return an empty string if there is no bearer token, or more than one `Authorization` header.
+        """
+        headers = self.headers.getall("Authorization", [])
+        match = BEARER.fullmatch(headers[0]) if len(headers) == 1 else None
         return match[1] if match else ""
 
 
 @dataclass(slots=True)
 class Answer:
-    """A response, and how the server sends it.
+    """A response and instructions for sending it.
 
-    `delay` is in seconds, `fault` one of `control.plans.FAULTS`; `close` ends the connection.
+    `delay` is in seconds. `fault` is empty or one of `control.plans.FAULTS`. If `close` is true,
+    the server closes the connection after the response.
     """
 
     status: int
@@ -79,9 +83,10 @@ Handler = Callable[[Request], Awaitable[Answer]]
 
 @dataclass(eq=False)
 class HttpError(Exception):
-    """The request is refused with this status; the message contains no value of the request.
+    """An exception that refuses a request with an error response.
 
-    `reason` is logged instead of the message, if it is set.
+    The message contains no value from the request. If `reason` is set, it is logged instead of the
+    message.
     """
 
     status: int
@@ -91,7 +96,7 @@ class HttpError(Exception):
 
 
 def json_answer(status: int, content: object, headers: Mapping[str, str] | None = None) -> Answer:
-    """Return an answer whose body is `content` as JSON."""
+    """Return a response with a JSON body."""
     answer = Answer(status, ENCODER.encode(content).encode())
     answer.headers["Content-Type"] = "application/json"
     if status == HTTPStatus.UNAUTHORIZED:
@@ -101,5 +106,5 @@ def json_answer(status: int, content: object, headers: Mapping[str, str] | None 
 
 
 def error_answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
-    """Return an error with the contract's body."""
+    """Return an error response with the body that the contract specifies."""
     return json_answer(status, {"success": False, "message": message}, headers)

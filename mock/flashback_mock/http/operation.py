@@ -1,4 +1,4 @@
-"""The operation: authenticate the caller, validate the request, update the store."""
+"""The operation's handler, which authenticates callers and updates the store."""
 
 import logging
 import re
@@ -25,10 +25,10 @@ from .messages import ENCODER, Answer, HttpError, Request, error_answer, json_an
 log = logging.getLogger("flashback_mock")
 
 REQUEST_ID = re.compile("[0-9A-Za-z._-]{1,64}")
-# As in Prism: `Prefer: code=404, example=notFound`, or `?__code=404&__example=notFound`.
+# Same syntax as in Prism: `Prefer: code=404, example=notFound` or `?__code=404&__example=notFound`.
 PREFER = re.compile(r"(?:^|[,;])\s*(code|example)\s*=\s*\"?([^\s\",;]+)", re.IGNORECASE)
 QUERY = re.compile(r"(?:^|&)__(code|example)=([^&]+)")
-PROXY_STATUSES = (502, 503, 504)  # a proxy sends them when the service is down
+PROXY_STATUSES = (502, 503, 504)  # sent by a reverse proxy when the service is down
 PROXY_PAGE = (
     "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
     "</body>\r\n</html>\r\n"
@@ -37,19 +37,19 @@ ID_PLACE = "{id}"
 
 
 class Operation:
-    """The contract's only operation."""
+    """The handler for the contract's only operation."""
 
     def __init__(self, mock: Mock) -> None:
-        """Update the store of `mock`, and send its planned answers."""
+        """Create a handler that updates the mock's store and sends its planned answers."""
         self._contract = mock.contract
         self._mock = mock
-        # Encoded once: the bodies of successful responses differ only in the id.
+        # Encode the body only once, because successful responses differ only in the id.
         self._updated = ENCODER.encode(
             {"success": True, "aiLlmId": ID_PLACE, "message": self._contract.message(200)}
         )
 
     async def answer(self, request: Request, entry: Entry, raw_id: str) -> Answer:
-        """Return the planned or the real answer, and complete the log entry."""
+        """Return the planned answer or the real response, and complete the log entry."""
         id = _decode(raw_id)
         if id in self._mock.known_ids:
             entry.configuration = id
@@ -58,10 +58,10 @@ class Operation:
             answer = await self._update(request, entry, id, plan)
         except HttpError as error:
             entry.reason = error.reason or error.message
-            # A contract need not document every status, but it documents 400.
+            # Every contract documents 400, but not necessarily the other statuses.
             status = error.status if error.status in self._contract.answers else 400
             answer = error_answer(status, error.message)
-        except Exception as error:  # noqa: BLE001 - 500 is the documented response to any failure
+        except Exception as error:  # noqa: BLE001 - every failure results in a 500
             entry.reason = f"failed: {_cause(error)}"
             log.error("request %s failed: %s", entry.request_id, _cause(error))  # noqa: TRY400
             answer = error_answer(500, self._contract.message(500))
@@ -74,13 +74,16 @@ class Operation:
         return answer
 
     async def _update(self, request: Request, entry: Entry, id: str | None, plan: Step) -> Answer:
-        """Return the 200 response, or the preferred example; raise `HttpError` to refuse."""
+        """Return the 200 response, or the example that the request selects.
+
+        Raise `HttpError` if the request is refused.
+        """
         token = request.token
         try:
             changes = self._valid_changes(request, id)
             preferred = self._preferred(request)
         except HttpError:
-            # Without a valid token, a caller learns nothing else about the request.
+            # A caller without a valid token must not learn what else is wrong with the request.
             entry.user = (token and await self._mock.store.user_of(token)) or ""
             if not entry.user:
                 raise self._unauthorized(request) from None
@@ -91,7 +94,7 @@ class Operation:
         is_real = not plan.keys() & {"status", "example", "fault"}
         stores = (is_real or "after_update" in plan) and not preferred
         try:
-            # An update without changes only finds the user and checks the access.
+            # An update without changes only authenticates the user and checks the user's access.
             entry.user = await self._mock.store.update(token, id or "", changes if stores else {})
             entry.updated = stores
             entry.configuration = id or ""
@@ -126,36 +129,39 @@ class Operation:
         return changes
 
     def _preferred(self, request: Request) -> Answer | None:
-        """Return the example that the request selects, if any; raise `HttpError` if unknown."""
+        """Return the example that the request selects, or None if it selects none.
+
+        Raise `HttpError` if there is no such example.
+        """
         if not request.query and "Prefer" not in request.headers:
             return None
         preferences = ",".join(request.headers.getall("Prefer", []))
         pairs = QUERY.findall(request.query) + PREFER.findall(preferences)
         if not pairs:
             return None
-        wanted = {name.lower(): value for name, value in pairs}
+        selected = {name.lower(): value for name, value in pairs}
         statuses = {"": 0, **{str(status): status for status in self._contract.answers}}
-        status = statuses.get(wanted.get("code", ""), -1)
+        status = statuses.get(selected.get("code", ""), -1)
         try:
-            return json_answer(*self._contract.example(status, wanted.get("example", "")))
+            return json_answer(*self._contract.example(status, selected.get("example", "")))
         except ValueError as error:
             raise HttpError(400, f"Prefer: {error}") from None
 
     async def _may_adopt_request_id(self, request: Request, changes: dict[str, str]) -> bool:
-        """Return whether X-Request-Id is well-formed and contains no known credential."""
-        given = request.headers["X-Request-Id"]
-        if not REQUEST_ID.fullmatch(given):
+        """Return whether X-Request-Id is well-formed and contains no known token or credential."""
+        request_id = request.headers["X-Request-Id"]
+        if not REQUEST_ID.fullmatch(request_id):
             return False
         secrets = {*self._mock.known_tokens, *request.headers.get("Authorization", "").split()}
         secrets |= {changes[name] for name in self._contract.credentials & changes.keys()}
-        overlaps = any(secret in given or given in secret for secret in secrets)
-        return not overlaps and not await self._mock.store.user_of(given)
+        overlaps = any(secret in request_id or request_id in secret for secret in secrets)
+        return not overlaps and not await self._mock.store.user_of(request_id)
 
     def _unauthorized(self, request: Request) -> HttpError:
-        given = request.headers.getall("Authorization", [])
-        if not given:
+        headers = request.headers.getall("Authorization", [])
+        if not headers:
             reason = "is missing"
-        elif len(given) > 1:
+        elif len(headers) > 1:
             reason = "appears more than once"
         elif not request.token:
             reason = "is not a bearer token"
@@ -191,8 +197,8 @@ def _decode(raw_id: str) -> str | None:
 
 
 def _cause(error: Exception) -> str:
-    """Return where the error was raised; its text may contain a credential."""
-    if isinstance(error, StoreError):  # its text is our own
+    """Return an error's type and location. The error's text could contain a credential."""
+    if isinstance(error, StoreError):  # the text of a StoreError contains no credential
         return str(error)
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} in {frame.name}:{frame.lineno}"

@@ -1,7 +1,7 @@
-"""The page: Swagger UI on the contract, the request log, and planned answers.
+"""The mock's web page, with Swagger UI, the request log and planned answers.
 
-Its script knows the mock only through `/__admin`. Swagger UI comes with offapi, the one package
-that has a current one and needs no framework.
+The page's script uses only the `/__admin` API. Swagger UI comes from offapi, the only package that
+contains a current version of Swagger UI and does not require a web framework.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from .messages import Answer, HttpError, Request
 
 INDEX = "index.html"
 CONTRACT = "openapi.json"
-MEDIA_TYPES = {  # of the files in our folder `page` and in offapi's
+MEDIA_TYPES = {  # for the files in the folder `page` and in the offapi package
     INDEX: "text/html; charset=utf-8",
     CONTRACT: "application/json",
     "icon.svg": "image/svg+xml",
@@ -27,11 +27,11 @@ MEDIA_TYPES = {  # of the files in our folder `page` and in offapi's
     "swagger_style.css": "text/css",
 }
 HEADERS = {
-    # data: is for the arrows and locks in Swagger UI's style sheet.
+    # Swagger UI's style sheet contains arrows and locks as `data:` URLs.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
-    # Cached, but revalidated each time: another mock may use this port in a minute.
+    # Browsers must revalidate cached files, because another mock could use the same port later.
     "Cache-Control": "no-cache",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -39,10 +39,13 @@ HEADERS = {
 
 
 def page_file(contract: Contract, request: Request, name: str) -> Answer:
-    """Answer with a file of the page; raise `HttpError` if no file has this name."""
+    """Return a response with one of the page's files.
+
+    Raise `HttpError` if the page has no file with this name.
+    """
     if name not in MEDIA_TYPES:
-        raise HttpError(404, "There is nothing at this path")
-    # default: YAML has dates, JSON does not.
+        raise HttpError(404, "Not found")
+    # YAML has dates but JSON does not, so convert them to strings.
     content = _file(name) or json.dumps(contract.document, default=str).encode()
     tag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
     headers = CIMultiDict({**HEADERS, "ETag": tag})
@@ -57,8 +60,8 @@ def _file(name: str) -> bytes:
     if name == CONTRACT:
         return b""
     if name.startswith("swagger_"):
-        from importlib.metadata import distribution  # noqa: PLC0415 - takes 20 ms at start-up
+        from importlib.metadata import distribution  # noqa: PLC0415 - the import takes 20 ms
 
-        # Located, not imported: importing offapi would load all of its files.
+        # Do not import offapi, which would load all of its files.
         return Path(str(distribution("offapi").locate_file(f"offapi/{name}"))).read_bytes()
     return (Path(__file__).parent / "page" / name).read_bytes()

@@ -1,4 +1,4 @@
-"""The HTTP server: aiohttp with limits on size and time, and with planned faults."""
+"""The HTTP server: aiohttp with size limits, time limits and planned faults."""
 
 import asyncio
 import errno
@@ -14,44 +14,48 @@ from typing import Any, cast
 from aiohttp import HttpVersion11, StreamReader, web
 from multidict import CIMultiDict
 
-from .messages import Answer, Cut, Handler, HttpError, Request
+from .messages import Answer, Handler, HttpError, Incomplete, Request
 
-SECONDS = 10.0  # to receive a body, and for the client to read a response
-IDLE_SECONDS = 20.0  # to receive the headers, and for an idle connection
-LINGER_SECONDS = 5.0  # to discard the rest of a body; closing earlier would send a reset
-MAX_HEAD_BYTES = 1 << 16  # of the request line, and of each header
+SECONDS = 10.0  # time limit for receiving a body, and for the client to read a response
+IDLE_SECONDS = 20.0  # time limit for receiving headers, and for idle connections
+# How long to discard the rest of a body. Closing the connection earlier would send a TCP reset.
+LINGER_SECONDS = 5.0
+MAX_HEAD_BYTES = 1 << 16  # size limit for the request line and for each header
 MAX_HEADERS = 200
-STOP_SECONDS = 0.4  # for pending requests; aiohttp waits twice as long
-POLL_SECONDS = 0.25  # a half-closed connection counts as idle after this long without a response
+STOP_SECONDS = 0.4  # time limit for pending requests at shutdown; aiohttp waits twice as long
+POLL_SECONDS = 0.25  # how often to check whether a half-closed connection is idle
 BACKLOG = 2048
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: closing sends a reset
+RESET = struct.pack("ii", 1, 0)  # with an SO_LINGER of 0 s, closing a socket sends a TCP reset
 UNPARSABLE = (
-    "not a valid HTTP/1.1 request; use http:// (not https:// or HTTP/2), and look for headers that "
-    "are malformed or repeated"
+    "not a valid HTTP/1.1 request; use http:// (not https:// or HTTP/2) and check for malformed or "
+    "repeated headers"
 )
-# aiohttp's logs would contain request lines, possibly with misplaced tokens.
+# aiohttp would log request lines, which could contain misplaced tokens.
 QUIET = logging.getLogger("flashback_mock.http")
 QUIET.setLevel(logging.CRITICAL + 1)
 
 
 class Connection(web.RequestHandler):
-    """A connection that also answers half-closed clients and unparsable requests."""
+    """A connection that also handles half-closed clients and unparsable requests."""
 
     refuse: Callable[[BaseException | None], web.Response]
-    answering = 0  # requests
-    answered = 0
-    body: StreamReader | None = None  # of the newest request
+    answering = 0  # number of requests without a complete response
+    answered = 0  # number of requests with a complete response
+    body: StreamReader | None = None  # the body of the newest request
 
-    def eof_received(self) -> bool:  # type: ignore[override] # asyncio takes a bool
-        """Answer pending requests, then close: a half-closed client can still read."""
+    def eof_received(self) -> bool:  # type: ignore[override] # asyncio expects a bool
+        """Respond to pending requests before closing. A half-closed client can still read."""
         loop = asyncio.get_running_loop()
         loop.call_later(POLL_SECONDS, self.close_when_idle)
         loop.call_later(SECONDS, self.force_close)
         return True
 
     def close_when_idle(self, answered: int = -1) -> None:
-        """Close when no request is pending; `answered` is the count at the last check."""
-        if self.answering or self.answered != answered:  # more requests may be in the queue
+        """Close the connection once no request is pending.
+
+        `answered` is the number of completed requests at the previous check.
+        """
+        if self.answering or self.answered != answered:  # more requests could be queued
             loop = asyncio.get_running_loop()
             loop.call_later(POLL_SECONDS, self.close_when_idle, self.answered)
         else:
@@ -64,16 +68,17 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
-        """Answer an unparsable request; the default response would echo it."""
-        if isinstance(exc, ConnectionError):  # end the connection without a response
+        """Respond to an unparsable request. The default response would echo the request."""
+        if isinstance(exc, ConnectionError):  # close the connection without a response
             raise exc
         if self.body is not None and not self.body.is_eof():
-            raise ConnectionAbortedError  # the body of a request that already has a response
+            # The invalid data is the body of a request that was already answered.
+            raise ConnectionAbortedError
         return self.refuse(exc if status == HTTPStatus.INTERNAL_SERVER_ERROR else None)
 
 
 class Server:
-    """Serves a request handler on a listening socket."""
+    """An HTTP server that passes requests to a handler."""
 
     def __init__(
         self,
@@ -82,7 +87,10 @@ class Server:
         refuse: Callable[[Request, HttpError], Answer],
         max_body: int,
     ) -> None:
-        """Read bodies of up to `max_body` bytes; `refuse` answers unparsable requests."""
+        """Create a server that reads bodies of up to `max_body` bytes.
+
+        `refuse` returns the response to an unparsable request.
+        """
         self._listener = listener
         self._handler = handler
         self._refuse = refuse
@@ -90,18 +98,18 @@ class Server:
         self._stopping = asyncio.Event()
         self._manager = web.Server(self._serve)
         self._asyncio_server: asyncio.Server | None = None
-        self._port = asyncio.Lock()  # held while the port is opened or closed
-        self._opening: asyncio.Task[None] | None = None  # while the port is closed
+        self._port_lock = asyncio.Lock()  # held while the port is being opened or closed
+        self._opening: asyncio.Task[None] | None = None  # set while the port is closed
 
     async def start(self) -> None:
-        """Accept connections."""
+        """Start accepting connections."""
         loop = asyncio.get_running_loop()
         self._asyncio_server = await loop.create_server(
             self._connect, sock=self._listener, backlog=BACKLOG
         )
 
     async def stop(self) -> None:
-        """Stop accepting connections, and close all of them within a second."""
+        """Stop accepting connections, and close all open connections within a second."""
         self._stopping.set()
         if self._opening:
             self._opening.cancel()
@@ -112,8 +120,8 @@ class Server:
         await self._manager.shutdown(STOP_SECONDS)
 
     async def close_port(self, seconds: float) -> None:
-        """Close all connections, and refuse new ones for some seconds, starting now."""
-        async with self._port:
+        """Close all connections immediately, and refuse new ones for this many seconds."""
+        async with self._port_lock:
             if self._opening:
                 self._opening.cancel()
             elif self._asyncio_server:
@@ -121,21 +129,21 @@ class Server:
                 self._asyncio_server.close()
                 self._listener.close()
                 for connection in cast("list[Connection]", self._manager.connections):
-                    connection.close()  # accepts no more requests
+                    connection.close()  # stop accepting requests
                     connection.close_when_idle(connection.answered)
                 self._listener = await _reserve(self._listener.family, address)
             self._opening = asyncio.create_task(self._open_later(seconds))
 
     async def open_port(self) -> None:
-        """Accept connections again, if the port is closed."""
-        async with self._port:
+        """Accept connections again if the port is closed."""
+        async with self._port_lock:
             if self._opening:
                 self._opening.cancel()
                 await self._open()
 
     async def _open_later(self, seconds: float) -> None:
         await sleep(seconds)
-        async with self._port:
+        async with self._port_lock:
             await self._open()
 
     async def _open(self) -> None:
@@ -162,7 +170,7 @@ class Server:
     def _refuse_unparsable(self, failure: BaseException | None) -> web.Response:
         error = HttpError(400, UNPARSABLE)
         if failure:
-            error = HttpError(500, f"the handler failed: {type(failure).__name__}")
+            error = HttpError(500, f"the request handler failed: {type(failure).__name__}")
         response = _response(self._refuse(Request("", "", CIMultiDict()), error))
         response.force_close()
         return response
@@ -175,20 +183,20 @@ class Server:
             request = Request(incoming.method, incoming.raw_path, incoming.headers.copy())
             request.peer = connection.peername
             if incoming.body_exists:
-                request.cut = await self._read_body(incoming, request)
+                request.incomplete = await self._read_body(incoming, request)
             answer = await self._handler(request)
             if answer.delay:
                 await self._pause(answer.delay)
             if answer.fault:
-                return await self._break(incoming, answer)
+                return await self._send_with_fault(incoming, answer)
             return await _send(incoming, answer)
         finally:
             connection.answering -= 1
             connection.answered += 1
 
-    async def _read_body(self, incoming: web.BaseRequest, request: Request) -> Cut:
-        """Read the body into `request`, or return why it is incomplete."""
-        if incoming.content.is_eof():  # received together with the headers
+    async def _read_body(self, incoming: web.BaseRequest, request: Request) -> Incomplete:
+        """Read the body into `request`. If the body is incomplete, return the reason."""
+        if incoming.content.is_eof():  # the body was received together with the headers
             request.body = incoming.content.read_nowait()
             return ""
         if (incoming.content_length or 0) > self._max_body:
@@ -208,7 +216,7 @@ class Server:
             return "time"
         except web.RequestPayloadError:
             return "syntax"
-        except (ConnectionError, RuntimeError):  # aiohttp raises either if the client disconnects
+        except (ConnectionError, RuntimeError):  # raised by aiohttp if the client disconnects
             raise ConnectionAbortedError from None
         request.body = bytes(received)
         return ""
@@ -218,7 +226,9 @@ class Server:
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
 
-    async def _break(self, incoming: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    async def _send_with_fault(
+        self, incoming: web.BaseRequest, answer: Answer
+    ) -> web.StreamResponse:
         """Send a response with a planned fault, one of `control.plans.FAULTS`."""
         half = answer.body[: len(answer.body) // 2]
         if answer.fault == "malformed":
@@ -235,9 +245,9 @@ class Server:
         transport = incoming.transport
         if transport is not None:
             if answer.fault == "reset":
-                await self._pause(0.01)  # until earlier responses are sent
-                wire: socket.socket = transport.get_extra_info("socket")
-                wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                await self._pause(0.01)  # wait until earlier responses are sent
+                client: socket.socket = transport.get_extra_info("socket")
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 transport.abort()
             else:
                 transport.close()
@@ -245,7 +255,10 @@ class Server:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on a host and port (0: a free one); raise `OSError`."""
+    """Return a socket that listens on a host and port. Port 0 chooses a free port.
+
+    Raise `OSError` if the socket cannot listen on this address.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         host.encode("idna")
@@ -255,12 +268,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def _reserve(family: int, address: Any) -> socket.socket:
-    """Return a socket that is bound to the address, as soon as the address is free.
+    """Wait until the address is free, and return a socket that is bound to it.
 
-    It does not listen: the port refuses connections, and no other program can take it.
+    The socket does not listen. The port therefore refuses connections, but no other program can
+    bind to it.
     """
     bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old connections may remain
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # earlier connections can remain
     if family == socket.AF_INET6:
         bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     while True:
@@ -274,12 +288,12 @@ async def _reserve(family: int, address: Any) -> socket.socket:
 
 
 async def _send(incoming: web.BaseRequest, answer: Answer) -> web.StreamResponse:
-    """Send a response; disconnect a client that does not read it in time."""
+    """Send a response. Disconnect the client if it does not read the response in time."""
     transport = incoming.transport
     if transport is None:
         raise ConnectionAbortedError
     response = _response(answer)
-    # aiohttp would lose requests that are pipelined after an Upgrade request.
+    # Close the connection after an Upgrade request, because aiohttp would lose pipelined requests.
     if answer.close or "Upgrade" in incoming.headers:
         response.force_close()
     timer = asyncio.get_running_loop().call_later(SECONDS, transport.abort)

@@ -1,4 +1,4 @@
-"""Stores of the mock's state: in memory, in a SQLite file, in PostgreSQL."""
+"""Stores for the mock's state: in memory, in a SQLite file or in PostgreSQL."""
 
 import re
 from collections.abc import Collection
@@ -22,27 +22,28 @@ SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 def store_at(
     location: str | None, credentials: Collection[str], key_file: Path | None = None
 ) -> Store:
-    """Return the store at a path or a `postgresql://` URL, or in memory.
+    """Return the store at a path or a `postgresql://` URL, or a new store in memory.
 
-    `credentials` are the names of the secret fields. Raise `ValueError` for a malformed
-    location, and `StoreError` if the extra `store` is not installed.
+    `credentials` are the names of the fields to encrypt. Raise `ValueError` if the location is
+    malformed, and `StoreError` if the extra `store` is not installed.
     """
     if location is None:
         return MemoryStore(credentials)
     if not location:
-        raise ValueError("--store: is empty; without it the state is in memory")
+        raise ValueError("--store: must not be empty; omit it to keep the state in memory")
     keys = KeyFile(key_file)
     try:
         if location.startswith(("postgresql://", "postgres://")):
-            from .postgresql import PostgresqlStore  # noqa: PLC0415 - needs the extra
+            from .postgresql import PostgresqlStore  # noqa: PLC0415 - requires the extra
 
             return PostgresqlStore(location, credentials, keys)
-        from .sqlite import SqliteStore  # noqa: PLC0415 - needs the extra
+        from .sqlite import SqliteStore  # noqa: PLC0415 - requires the extra
     except ModuleNotFoundError as missing:
         raise StoreError(
-            f"--store: needs {missing.name}: pip install 'flashback-client[store]'"
+            f"--store requires {missing.name}; run: pip install 'flashback-client[store]'"
         ) from None
-    if SCHEME.match(location):  # shown as a path, it would reveal a password
+    if SCHEME.match(location):
+        # The path of a store is printed. If a URL were used as a path, its password would leak.
         raise ValueError(
             "--store: expected a path or postgresql://user:password@host:port/database"
         )

@@ -1,10 +1,10 @@
-"""The errors of every store."""
+"""Exceptions raised by the stores."""
 
-NAME_TAKEN = "another configuration has this id, or this name in the workspace"
+NAME_TAKEN = "another configuration already has this id, or this name in the same workspace"
 
 
 class StoreError(Exception):
-    """The store failed or cannot be opened; the message says why and contains no secret."""
+    """The store failed or could not be opened. The message says why and contains no secret."""
 
 
 class UnauthorizedError(Exception):
@@ -12,10 +12,10 @@ class UnauthorizedError(Exception):
 
 
 class RefusedError(Exception):
-    """The token is valid, but the store refuses the update; `user` sent it."""
+    """The store refused an update with a valid token. `user` is the user who sent the update."""
 
     def __init__(self, user: str = "") -> None:
-        """Refuse an update that this user sent."""
+        """Create an error for an update that this user sent."""
         super().__init__()
         self.user = user
 
@@ -25,8 +25,8 @@ class NotFoundError(RefusedError):
 
 
 class ForbiddenError(RefusedError):
-    """The user may not update this configuration."""
+    """The user is not allowed to update this configuration."""
 
 
 class NameTakenError(RefusedError):
-    """Another configuration has this id, or this name in the workspace."""
+    """Another configuration already has this id, or this name in the same workspace."""

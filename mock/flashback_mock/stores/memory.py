@@ -1,4 +1,4 @@
-"""A store in memory: dictionaries that are gone when the process ends."""
+"""An in-memory store."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -13,18 +13,18 @@ from .vault import Vault
 
 
 class MemoryStore(Store):
-    """A `Store` in memory."""
+    """A `Store` that keeps its state in dictionaries."""
 
-    location = "in memory; everything is forgotten when the mock stops"
+    location = "in memory; all changes are lost when the mock stops"
 
     def __init__(self, credentials: Collection[str]) -> None:
-        """Create an empty store; `credentials` are the names of the secret fields."""
+        """Create an empty store. `credentials` are the names of the fields to encrypt."""
         self._credentials = frozenset(credentials)
         self._vault = Vault.generate()
         self._clear()
 
     def _clear(self) -> None:
-        self._tokens = dict[bytes, Token]()  # by digest, without their values
+        self._tokens = dict[bytes, Token]()  # by digest; the token values are not stored
         self._access = dict[tuple[str, str], str]()  # by workspace and user
         self._configurations = dict[str, Stored]()  # by id
         self._ids = dict[tuple[str, str | None], str]()  # by workspace and name
@@ -37,14 +37,16 @@ class MemoryStore(Store):
         pass
 
     async def user_of(self, token: str) -> str | None:
-        known = self._tokens.get(token_digest(token))
-        return None if known is None or known.expired else known.user
+        stored_token = self._tokens.get(token_digest(token))
+        if stored_token is None or stored_token.expired:
+            return None
+        return stored_token.user
 
     async def update(self, token: str, id: str, changes: Mapping[str, str]) -> str:
-        holder = await self.user_of(token)
+        token_user = await self.user_of(token)
         found = self._configurations.get(id)
-        access = self._access.get((found.workspace, holder or "")) if found else None
-        user, stored = authorize(holder, found, access)
+        access = self._access.get((found.workspace, token_user or "")) if found else None
+        user, stored = authorize(token_user, found, access)
         changed = stored.with_changes(changes, self._credentials)
         if "name" in changes:
             if self._ids.get(changed.full_name, id) != id:

@@ -1,4 +1,4 @@
-"""A store in PostgreSQL, which several processes may have open at a time."""
+"""A store in PostgreSQL, which several processes can use at the same time."""
 
 import ssl
 from collections.abc import Callable, Collection
@@ -14,39 +14,41 @@ from .schema import CONFIGURATION, CREDENTIAL
 from .sql import R, SqlStore
 
 MALFORMED = "expected a URL of the form postgresql://user:password@host:port/database"
-# The longest wait for a connection, and again for a lock. A statement may take 2 s more, and
-# closing the connection of a silent server takes 2 s: an update takes at most 14 s.
+# The time limit for opening a connection, and also for waiting for a lock.
+# A statement can take 2 s longer, and closing an unresponsive connection takes another 2 s.
+# An update therefore takes at most 14 s.
 SECONDS = 5
 CONNECTIONS = 8  # in each process
 SETTINGS = {
     "application_name": "flashback-mock",
-    # A statement that waited for a lock sees everything committed since, such as a new key.
+    # After waiting for a lock, a statement sees changes committed meanwhile, such as a new key.
     "default_transaction_isolation": "read committed",
-    # A 200 is durable; and a rotation is durable before the old key is destroyed.
+    # An update must be durable before the 200 is sent.
+    # A rotation must be durable before the old key is deleted.
     "synchronous_commit": "on",
 }
 # By SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
 REASONS = {
     "22021": "a value contains U+0000, which PostgreSQL cannot store",
-    "28000": "refuses this user; see pg_hba.conf, and sslmode in the URL",
-    "28P01": "refuses the password; it comes from the URL, $PGPASSWORD or ~/.pgpass",
-    "3D000": "has no such database; create it with createdb",
-    "3F000": "has no such schema; run CREATE SCHEMA, or change search_path in the URL",
-    "42501": "does not let this user use the schema; GRANT CREATE, USAGE ON SCHEMA … TO …",
-    "53100": "its disk is full",
+    "28000": "the server refused this user; check pg_hba.conf, and sslmode in the URL",
+    "28P01": "the server refused the password; check the URL, $PGPASSWORD or ~/.pgpass",
+    "3D000": "the database does not exist; create it with createdb",
+    "3F000": "the schema does not exist; run CREATE SCHEMA, or change search_path in the URL",
+    "42501": "this user cannot use the schema; run GRANT CREATE, USAGE ON SCHEMA … TO …",
+    "53100": "the server's disk is full",
     "55P03": "another session held a lock for too long",
 }
-# Two processes may start on one empty schema at the same time: each schema has its own lock.
+# Two processes can start with the same empty schema, so each schema has its own lock.
 CREATION = "flashback-mock " + func.current_schema()
 LOCK = select(func.pg_advisory_xact_lock(func.hashtextextended(CREATION, 0)))
 
 
 class PostgresqlStore(SqlStore):
-    """A `Store` in the connection's schema, for processes that share its master keys."""
+    """A `Store` in a PostgreSQL schema. All processes that use it must share its master keys."""
 
     insert = staticmethod(insert)
     erase = CREDENTIAL.delete()
-    driver_errors = (  # an error while connecting is asyncpg's or the system's own
+    driver_errors = (  # errors while connecting come from asyncpg or the operating system
         exc.DBAPIError,
         exc.TimeoutError,
         asyncpg.PostgresError,
@@ -58,8 +60,8 @@ class PostgresqlStore(SqlStore):
     def __init__(self, url: str, credentials: Collection[str], keys: KeyFile) -> None:
         """Create a store at the URL.
 
-        asyncpg passes parameters of the URL that it does not know, such as `search_path`, to the
-        server as settings of the session.
+        asyncpg passes unknown URL parameters, such as `search_path`, to the server as session
+        settings.
         """
         super().__init__("PostgreSQL", credentials, keys)
         self._url = url
@@ -81,11 +83,11 @@ class PostgresqlStore(SqlStore):
                 command_timeout=SECONDS + 2,
                 server_settings={**SETTINGS, "lock_timeout": f"{SECONDS}s"},
             )
-        except OSError:  # some are also a ValueError
+        except OSError:  # some of these errors are also a ValueError
             raise
-        except asyncpg.ClientConfigurationError as error:  # a parameter of the URL is wrong
-            raise self.error(f"cannot be used: {error}") from None
-        except ValueError:  # it may quote a part of the URL
+        except asyncpg.ClientConfigurationError as error:  # a URL parameter is invalid
+            raise self.error(f"the URL cannot be used: {error}") from None
+        except ValueError:  # the message could quote a part of the URL
             raise self.error(MALFORMED) from None
 
     async def close(self) -> None:
@@ -99,25 +101,29 @@ class PostgresqlStore(SqlStore):
         db.execute(LOCK)
 
     def lock(self, db: Connection) -> None:
-        # Every update locks a row of this table before it reads the key, and therefore waits.
+        # Updates have to wait, because they lock a row of this table before they read the key.
         db.exec_driver_sql(f"LOCK TABLE {CONFIGURATION.name} IN EXCLUSIVE MODE")
 
     def reason(self, error: Any) -> str:
-        error = error.__cause__ or error  # asyncpg's own
+        error = error.__cause__ or error  # the original asyncpg error
         if state := getattr(error, "sqlstate", None):
-            return REASONS.get(state, f"fails ({type(error).__name__}, {state})")
+            return REASONS.get(state, f"the statement failed ({type(error).__name__}, {state})")
         if isinstance(error, TimeoutError | exc.TimeoutError):
-            return "does not answer in time"
+            return "the server did not respond in time"
         if isinstance(error, ssl.SSLError):
             return f"TLS: {getattr(error, 'verify_message', '') or error.reason}"
         if isinstance(error, FileNotFoundError):
-            return "a file or socket that the URL names does not exist"
+            return "a file or socket in the URL does not exist"
         if isinstance(error, OSError):
-            return f"cannot be reached: {error.strerror or type(error).__name__}; is it running?"
-        return f"the connection is lost ({type(error).__name__})"
+            problem = error.strerror or type(error).__name__
+            return f"cannot connect to the server: {problem}; is the server running?"
+        return f"the connection was lost ({type(error).__name__})"
 
 
 def _discard_closed(_connection: Any, record: Any, _proxy: Any) -> None:
-    """Let the pool reconnect when the server has closed a connection; a ping would cost more."""
+    """Make the pool replace a connection that the server has closed.
+
+    SQLAlchemy's `pool_pre_ping` would also detect closed connections, but it sends an extra query.
+    """
     if record.driver_connection.is_closed():
         raise exc.DisconnectionError

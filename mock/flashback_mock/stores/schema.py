@@ -1,4 +1,4 @@
-"""The tables of a durable store and its statements, the same for SQLite and PostgreSQL."""
+"""The tables and statements of durable stores, for both SQLite and PostgreSQL."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from sqlalchemy import Column, Table, and_, bindparam, select
 
 
 class Utf8(sa.TypeDecorator[str]):
-    """Text that may contain U+0000, which PostgreSQL's own type for text cannot store."""
+    """A column type for text that can contain U+0000, which PostgreSQL's text type cannot store."""
 
     impl = sa.LargeBinary
     cache_ok = True
@@ -20,19 +20,19 @@ class Utf8(sa.TypeDecorator[str]):
 
 
 METADATA = sa.MetaData()
-STORE = Table(  # one row
+STORE = Table(  # contains exactly one row
     "flashback_mock_store",
     METADATA,
     Column("id", sa.Text, primary_key=True),
-    Column("key_id", sa.LargeBinary, nullable=False),  # of the master key in use
+    Column("key_id", sa.LargeBinary, nullable=False),  # the id of the current master key
 )
-# Times are texts that sort by time: see `timestamp`.
+# Times are stored as text that sorts chronologically. See `timestamp`.
 TOKEN = Table(
     "flashback_mock_token",
     METADATA,
     Column("digest", sa.LargeBinary, primary_key=True),
     Column("user", sa.Text, nullable=False),
-    Column("expires", sa.Text),  # NULL: never
+    Column("expires", sa.Text),  # NULL if the token never expires
 )
 MEMBER = Table(
     "flashback_mock_member",
@@ -47,19 +47,20 @@ CONFIGURATION = Table(
     Column("id", Utf8, primary_key=True),
     Column("workspace", sa.Text, nullable=False),
     Column("name", sa.Text),
-    Column("plain", sa.JSON, nullable=False),  # all fields that are not credentials
+    Column("plain", sa.JSON, nullable=False),  # all fields except credentials
     sa.UniqueConstraint("workspace", "name"),
 )
-# A row for each field and size class that was ever used; one row per field is in use. SQLite leaves
-# copies of neighboring rows behind when a row is deleted or changes its size. Therefore rows of
-# a SQLite store are only added, or overwritten with the same number of bytes.
+# A field has one row for each size class that its credential has ever had.
+# Only one of these rows is in use.
+# When a row is deleted or changes its size, SQLite can leave copies of neighboring rows behind.
+# SQLite stores therefore only add rows, or overwrite rows with the same number of bytes.
 CREDENTIAL = Table(
     "flashback_mock_credential",
     METADATA,
     Column("configuration", Utf8, primary_key=True),
     Column("field", sa.Text, primary_key=True),
     Column("size", sa.Integer, primary_key=True),
-    Column("changed", sa.Text),  # NULL: not in use, and `sealed` is zeros
+    Column("changed", sa.Text),  # NULL if the row is not in use; `sealed` then contains zeros
     Column("sealed", sa.LargeBinary, nullable=False),
 )
 IN_USE = CREDENTIAL.c.changed.is_not(None)
@@ -72,7 +73,7 @@ _MEMBERSHIP = and_(MEMBER.c.workspace == CONFIGURATION.c.workspace, MEMBER.c.use
 _CREDENTIALS = and_(CREDENTIAL.c.configuration == CONFIGURATION.c.id, IN_USE)
 
 USER = select(TOKEN.c.user).where(_VALID)
-# The lock on the configuration's row orders all updates of the configuration and its credentials.
+# The lock on the configuration's row serializes updates of the configuration and its credentials.
 FIND = (
     select(STORE.c.key_id, TOKEN.c.user, MEMBER.c.access, CONFIGURATION)
     .join_from(CONFIGURATION, STORE, sa.true())
@@ -87,7 +88,7 @@ STORED = (
     .outerjoin(CREDENTIAL, _CREDENTIALS)
     .order_by(CREDENTIAL.c.field)
 )
-# SQLAlchemy reserves the names of columns in an update: these parameters have other names.
+# These parameters have a prefix, because SQLAlchemy reserves the names of columns in updates.
 CHANGE = sa.update(CONFIGURATION).where(CONFIGURATION.c.id == bindparam("of_id"))
 OTHER_SIZES = and_(
     CREDENTIAL.c.configuration == bindparam("of_configuration"),

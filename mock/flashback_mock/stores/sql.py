@@ -1,4 +1,7 @@
-"""A durable store in a SQL database, in functions that take a synchronous connection."""
+"""The base class for durable stores in a SQL database.
+
+The methods use a synchronous connection. SQLAlchemy can also run them with an asynchronous driver.
+"""
 
 import secrets
 from abc import abstractmethod
@@ -27,7 +30,7 @@ Row = dict[str, Any]
 
 
 def transaction(work: Work[P, R]) -> Method[P, R]:
-    """Return a method that does the work in one transaction, and translates the driver's errors."""
+    """Return a method that runs `work` in a transaction and translates the driver's errors."""
 
     @wraps(work)
     async def method(self: "SqlStore", /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -43,14 +46,14 @@ def transaction(work: Work[P, R]) -> Method[P, R]:
 
 
 class SqlStore(Store):
-    """A `Store` in a SQL database; subclasses connect to it."""
+    """A `Store` in a SQL database. Subclasses connect to the database."""
 
     driver_errors: ClassVar[tuple[type[Exception], ...]] = (DBAPIError,)
-    insert: ClassVar[Any]  # the database's own, which has `on_conflict_do_update`
-    erase: ClassVar[Any]  # the statement that erases credentials, without a condition
+    insert: ClassVar[Any]  # the dialect's `insert`, which has `on_conflict_do_update`
+    erase: ClassVar[Any]  # the statement that erases credentials; callers add a condition
 
     def __init__(self, name: str, credentials: Collection[str], keys: KeyFile) -> None:
-        """Create a store; errors call it `name`."""
+        """Create a store. Error messages begin with `name`."""
         self._name = name
         self._credentials = frozenset(credentials)
         self._keys = keys
@@ -63,21 +66,24 @@ class SqlStore(Store):
 
     @abstractmethod
     async def run(self, work: Callable[[Connection], R]) -> R:
-        """Do the work in one transaction."""
+        """Run `work` in a transaction."""
 
     @abstractmethod
     def prepare(self, db: Connection) -> None:
-        """Lock out other processes; raise `StoreError` if the store cannot be used."""
+        """Lock the database. Raise `StoreError` if the database cannot be used as a store."""
 
     def lock(self, db: Connection) -> None:
-        """Until the transaction ends, let no other process change the store."""
+        """Prevent other processes from changing the store until the transaction ends."""
 
     @abstractmethod
     def reason(self, error: Any) -> str:
-        """Return what went wrong and what to do, in our own words: the error may quote a value."""
+        """Return what went wrong and how to fix it.
+
+        The result does not contain the error's message, which could quote a value.
+        """
 
     def error(self, reason: str) -> StoreError:
-        """Return an error that names the store."""
+        """Return an error whose message begins with the store's name."""
         return StoreError(f"{self._name}: {reason}")
 
     @property
@@ -88,7 +94,8 @@ class SqlStore(Store):
         try:
             return await self._open(fixtures)
         except BaseException as error:
-            if isinstance(error, Exception):  # if interrupted, the store may exist already
+            # If the start was interrupted, keep the keys, because the store could already exist.
+            if isinstance(error, Exception):
                 self._keys.discard()
             await self.close()
             raise
@@ -97,16 +104,16 @@ class SqlStore(Store):
     def _open(self, db: Connection, fixtures: Fixtures | None) -> bool:
         self.prepare(db)
         if inspect(db).has_table(STORE.name):
-            self._unlock(db)
+            self._current_vault(db)
             return False
         if fixtures is None:
-            raise self.error("contains no store yet; start the mock on it first")
+            raise self.error("contains no store; start the mock with this --store to create one")
         schema.METADATA.create_all(db, checkfirst=False)
         self._id = secrets.token_hex(8)
         vault = Vault.generate()
         self._keys.write(self._id, vault, is_new=True)
         db.execute(STORE.insert(), {"id": self._id, "key_id": vault.key_id})
-        self._load(db, fixtures)
+        self._insert_fixtures(db, fixtures)
         return True
 
     @transaction
@@ -117,9 +124,9 @@ class SqlStore(Store):
     def update(self, db: Connection, token: str, id: str, changes: Mapping[str, str]) -> str:
         parameters = {"id": id, "digest": token_digest(token), "now": timestamp()}
         found = db.execute(schema.FIND, parameters).one_or_none()
-        holder = found.user if found else _user_of(db, token)
-        user, row = authorize(holder, found, found.access if found else None)
-        stored = Stored(self._vault_of(row.key_id), row.workspace, id, row.plain)
+        token_user = found.user if found else _user_of(db, token)
+        user, row = authorize(token_user, found, found.access if found else None)
+        stored = Stored(self._vault_for(row.key_id), row.workspace, id, row.plain)
         changed = stored.with_changes(changes, self._credentials)
         if changed.plain != stored.plain:
             try:
@@ -142,7 +149,7 @@ class SqlStore(Store):
             if row.field is not None:
                 credentials[row.field] = Credential(row.sealed, row.changed)
         first = rows[0]
-        vault = self._vault_of(first.key_id)
+        vault = self._vault_for(first.key_id)
         return Stored(vault, first.workspace, id, first.plain, credentials)
 
     @transaction
@@ -152,7 +159,7 @@ class SqlStore(Store):
 
     @transaction
     def revoke_token(self, db: Connection, token: str) -> None:
-        self.lock(db)  # a reset replaces the token's row
+        self.lock(db)  # a concurrent reset replaces the token's row
         if not db.execute(TOKEN.delete().where(TOKEN.c.digest == token_digest(token))).rowcount:
             raise UnauthorizedError
 
@@ -165,25 +172,25 @@ class SqlStore(Store):
     @transaction
     def add(self, db: Connection, more: Fixtures) -> None:
         self.lock(db)
-        self._load(db, more)
+        self._insert_fixtures(db, more)
 
     @transaction
     def reset(self, db: Connection, fixtures: Fixtures) -> None:
         self.lock(db)
         for table in (TOKEN, CONFIGURATION, MEMBER, CREDENTIAL):
             db.execute(table.delete())
-        self._load(db, fixtures)
+        self._insert_fixtures(db, fixtures)
 
     async def rotate(self) -> int:
-        count = await self._reseal()
+        count = await self._reencrypt()
         await self._destroy_old_keys()
         return count
 
     @transaction
-    def _reseal(self, db: Connection) -> int:
-        """Encrypt all credentials with a new key, and return their number."""
+    def _reencrypt(self, db: Connection) -> int:
+        """Re-encrypt all credentials with a new key and return their number."""
         self.lock(db)
-        old = self._unlock(db)
+        old = self._current_vault(db)
         new = Vault.generate()
         self._keys.write(self._id, old, new)
         rows = db.execute(schema.STORED.where(schema.IN_USE)).all()
@@ -197,24 +204,27 @@ class SqlStore(Store):
 
     @transaction
     def _destroy_old_keys(self, db: Connection) -> None:
-        self.lock(db)  # another rotation may have begun
-        self._keys.write(self._id, self._unlock(db))
+        self.lock(db)  # another rotation could have started
+        self._keys.write(self._id, self._current_vault(db))
 
-    def _unlock(self, db: Connection) -> Vault:
-        """Return the vault of the store's current key; raise `StoreError` if it has no key file."""
+    def _current_vault(self, db: Connection) -> Vault:
+        """Return the vault for the store's current key.
+
+        Raise `StoreError` if the key file does not contain the key.
+        """
         stored = db.execute(select(STORE)).one()
         self._id = stored.id
-        return self._vault_of(stored.key_id)
+        return self._vault_for(stored.key_id)
 
-    def _vault_of(self, key_id: bytes) -> Vault:
-        """Return the vault of this key; read the key file if another process rotated the keys."""
+    def _vault_for(self, key_id: bytes) -> Vault:
+        """Return the vault for this key. Read the key file again if the key has changed."""
         if self._vault is None or self._vault.key_id != key_id:
             self._vault = self._keys.vault(self._id, key_id)
         return self._vault
 
-    def _load(self, db: Connection, fixtures: Fixtures) -> None:
-        """Add the fixtures to an open store."""
-        vault = self._unlock(db)
+    def _insert_fixtures(self, db: Connection, fixtures: Fixtures) -> None:
+        """Insert the fixtures into the tables."""
+        vault = self._current_vault(db)
         tokens = list[Row]()
         for token in fixtures.tokens:
             expires = token.expires and timestamp(token.expires)
@@ -222,9 +232,9 @@ class SqlStore(Store):
             tokens.append(row)
         configurations = list[Row]()
         credentials = list[Row]()
-        for given in fixtures.configurations:
-            empty = Stored(vault, given.workspace, given.id)
-            added = empty.with_changes(given.fields, self._credentials)
+        for configuration in fixtures.configurations:
+            empty = Stored(vault, configuration.workspace, configuration.id)
+            added = empty.with_changes(configuration.fields, self._credentials)
             key = {"id": added.id, "workspace": added.workspace}
             configurations.append({**key, **_columns(added)})
             for field, credential in added.credentials.items():
@@ -235,7 +245,7 @@ class SqlStore(Store):
         _execute(db, self._put_credential, credentials)
 
     def _upsert(self, table: Table) -> Any:
-        """Return an insert that overwrites the row with the same primary key."""
+        """Return an INSERT statement that overwrites an existing row with the same primary key."""
         insert = self.insert(table)
         changed = {c.name: insert.excluded[c.name] for c in table.columns if not c.primary_key}
         return insert.on_conflict_do_update(index_elements=table.primary_key, set_=changed)
@@ -256,6 +266,6 @@ def _row(id: str, field: str, credential: Credential) -> Row:
 
 
 def _execute(db: Connection, statement: Any, rows: list[Row]) -> None:
-    """Execute a statement once per row."""
-    if rows:  # without rows, SQLAlchemy would execute it once without parameters
+    """Execute a statement once for each row."""
+    if rows:  # for an empty list, SQLAlchemy would execute the statement once without parameters
         db.execute(statement, rows)

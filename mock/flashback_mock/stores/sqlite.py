@@ -1,4 +1,4 @@
-"""A store in a SQLite file, which one process has open at a time."""
+"""A store in a SQLite file, which only one process can open at a time."""
 
 import sqlite3
 from collections.abc import Callable, Collection
@@ -14,27 +14,30 @@ from .keys import KeyFile
 from .schema import CREDENTIAL, IN_USE, STORE
 from .sql import R, SqlStore
 
-# The rollback journal contains replaced bytes, and is truncated after each transaction; a
-# write-ahead log would contain them until a checkpoint. In exclusive mode, SQLite never releases a
-# lock before it closes the file.
+# SQLite truncates the rollback journal, which contains replaced bytes, after each transaction.
+# A write-ahead log would contain replaced bytes until the next checkpoint.
+# In exclusive mode, SQLite holds its locks until it closes the file.
 PRAGMAS = """
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA synchronous = FULL;
 PRAGMA secure_delete = ON;
 PRAGMA temp_store = MEMORY;
 """
-FOREIGN = "is not a store of this mock, or is damaged; choose a new file, or restore it"
-KEYS_NEARBY = (
-    "the key file is in the store's folder, and a copy of both reveals every credential; keep it "
-    "in another folder, or on another volume"
+NOT_A_STORE = (
+    "is not a store of the mock, or is damaged; choose a new file, or restore the store from a "
+    "backup"
+)
+KEYS_IN_STORE_FOLDER = (
+    "the key file is in the store's folder; a copy of this folder would reveal every credential, "
+    "so use --keys to specify a file in another folder or on another volume"
 )
 REASONS = {
-    "SQLITE_BUSY": "is open already; stop the other mock, or share a PostgreSQL store",
-    "SQLITE_CANTOPEN": "cannot be opened; it must be a file, in a folder that you may write to",
+    "SQLITE_BUSY": "is already open; stop the other mock, or use a PostgreSQL store for both",
+    "SQLITE_CANTOPEN": "cannot be opened; specify a file in a folder that you can write to",
     "SQLITE_FULL": "the disk is full",
-    "SQLITE_READONLY": "cannot be written",
-    "SQLITE_CORRUPT": FOREIGN,
-    "SQLITE_NOTADB": FOREIGN,
+    "SQLITE_READONLY": "is read-only",
+    "SQLITE_CORRUPT": NOT_A_STORE,
+    "SQLITE_NOTADB": NOT_A_STORE,
 }
 
 
@@ -49,7 +52,7 @@ class SqliteStore(SqlStore):
     )
 
     def __init__(self, path: Path, credentials: Collection[str], keys: KeyFile) -> None:
-        """Create a store in the file; `credentials` are the names of the secret fields."""
+        """Create a store in a file. `credentials` are the names of the fields to encrypt."""
         super().__init__(str(path), credentials, keys)
         self._path = path
         self._engine = create_engine(
@@ -58,7 +61,7 @@ class SqliteStore(SqlStore):
 
     async def open(self, fixtures: Fixtures | None) -> bool:
         if self._keys.path(self._id).resolve().parent == self._path.resolve().parent:
-            raise self.error(KEYS_NEARBY)
+            raise self.error(KEYS_IN_STORE_FOLDER)
         try:
             if fixtures and not self._path.exists():
                 self._path.touch(0o600)
@@ -70,7 +73,7 @@ class SqliteStore(SqlStore):
         self._engine.dispose()
 
     async def run(self, work: Callable[[Connection], R]) -> R:
-        # SQLite begins the transaction with the first change: see `isolation_level` of sqlite3.
+        # The transaction begins with the first change. See `isolation_level` in sqlite3.
         with self._engine.begin() as connection:
             return work(connection)
 
@@ -85,11 +88,12 @@ class SqliteStore(SqlStore):
         intact = db.exec_driver_sql("PRAGMA quick_check(1)").scalar_one() == "ok"
         tables = inspect(db).get_table_names()
         if not intact or (tables and STORE.name not in tables):
-            raise self.error(FOREIGN)
+            raise self.error(NOT_A_STORE)
         db.exec_driver_sql("ROLLBACK")
-        db.exec_driver_sql("PRAGMA journal_mode = TRUNCATE")  # not before: it may change the file
+        # This pragma can change the file, so run it only after the checks.
+        db.exec_driver_sql("PRAGMA journal_mode = TRUNCATE")
         db.exec_driver_sql("BEGIN")
 
     def reason(self, error: Any) -> str:
         name = getattr(error, "sqlite_errorname", type(error).__name__)
-        return REASONS.get(name, f"the disk fails ({name})")
+        return REASONS.get(name, f"reading or writing the file failed ({name})")

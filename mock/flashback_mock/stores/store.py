@@ -1,4 +1,4 @@
-"""The interface of every store."""
+"""The interface that all stores implement."""
 
 import hashlib
 from collections.abc import Mapping
@@ -16,9 +16,10 @@ MAY_UPDATE = ("WRITE", "ADMIN")
 
 
 def authorize(user: str | None, configuration: T | None, access: str | None) -> tuple[str, T]:
-    """Return the user and the configuration if the user may update the configuration.
+    """Return the user and the configuration if the user is allowed to update the configuration.
 
-    Raise `UnauthorizedError`, `NotFoundError` or `ForbiddenError`, in the contract's order.
+    Otherwise, raise `UnauthorizedError`, `NotFoundError` or `ForbiddenError`. They are checked in
+    this order.
     """
     if user is None:
         raise UnauthorizedError
@@ -30,72 +31,80 @@ def authorize(user: str | None, configuration: T | None, access: str | None) -> 
 
 
 class Store(Protocol):
-    """Configurations, members and tokens.
+    """A store for configurations, members and tokens.
 
-    A store keeps only the SHA-256 of a token, and encrypts credentials. Every method raises
-    `StoreError` if the store fails, and then changes nothing.
+    A store encrypts credentials and keeps only the SHA-256 hashes of tokens. If a store fails, its
+    methods raise `StoreError` and change nothing.
     """
 
     @property
     def location(self) -> str:
-        """Describe where the state and its master keys are, without a secret."""
+        """Return where the state and its master keys are stored. The text contains no secret."""
 
     async def open(self, fixtures: Fixtures | None) -> bool:
-        """Open the store, fill a new store with the fixtures, and return whether it is new.
+        """Open the store and return whether it is new. Fill a new store with the fixtures.
 
-        With None, raise `StoreError` unless the store exists.
+        If `fixtures` is None and a durable store does not exist yet, raise `StoreError`.
         """
 
     async def close(self) -> None:
-        """Release files and connections."""
+        """Close all files and connections."""
 
     async def user_of(self, token: str) -> str | None:
-        """Return the user of a bearer token, or None if it is unknown, revoked or expired."""
+        """Return a token's user, or None if the token is unknown, revoked or expired."""
 
     async def update(self, token: str, id: str, changes: Mapping[str, str]) -> str:
-        """Change all given fields durably, or none of them; return the user.
+        """Apply either all changes or none of them, and return the token's user.
 
-        Raise `UnauthorizedError`, `NotFoundError`, `ForbiddenError` or `NameTakenError`.
+        Raise `UnauthorizedError`, `NotFoundError`, `ForbiddenError` or `NameTakenError` if the
+        update is refused.
         """
 
     async def find(self, id: str) -> Stored:
-        """Return the configuration; raise `NotFoundError`."""
+        """Return the configuration. Raise `NotFoundError` if there is none with this id."""
 
     async def configuration(self, id: str) -> dict[str, Any]:
-        """Describe the configuration; for a credential, only that it is set and when it changed.
+        """Return the fields of the configuration as a JSON object.
 
-        Raise `NotFoundError`.
+        For a credential, the object shows only that it is set and when it last changed. Raise
+        `NotFoundError` if there is no configuration with this id.
         """
         return (await self.find(id)).describe()
 
     async def configurations(self) -> dict[str, str]:
-        """Return the ids of at most 1,000 configurations, each with its workspace."""
+        """Return the ids of up to 1,000 configurations, with the workspace of each."""
 
     async def reveals(self, id: str, field: str, credential: str) -> bool:
-        """Return whether this is the stored credential; raise `NotFoundError`."""
+        """Return whether the field contains this credential.
+
+        Raise `NotFoundError` if there is no configuration with this id.
+        """
         return (await self.find(id)).reveals(field, credential)
 
     async def add(self, more: Fixtures) -> None:
-        """Add all of these tokens, members and configurations, or none of them.
+        """Add either all of these tokens, members and configurations or none of them.
 
-        Replace the user and expiry of a known token, and the access level of a known member. Raise
-        `NameTakenError` if the id or the name of a configuration is taken.
+        If a token already exists, replace its user and expiry. If a member already exists, replace
+        the access level. Raise `NameTakenError` if the id or name of a configuration is taken.
         """
 
     async def revoke_token(self, token: str) -> None:
-        """Remove a token; raise `UnauthorizedError` if it is unknown."""
+        """Remove a token. Raise `UnauthorizedError` if the token is unknown."""
 
     async def delete_configuration(self, id: str) -> None:
-        """Delete a configuration and its credentials; raise `NotFoundError`."""
+        """Delete a configuration and its credentials.
+
+        Raise `NotFoundError` if there is no configuration with this id.
+        """
 
     async def reset(self, fixtures: Fixtures) -> None:
-        """Replace the whole state with the fixtures."""
+        """Replace the entire state with the fixtures."""
 
     async def rotate(self) -> int:
-        """Encrypt all credentials with a new master key, and return their number."""
+        """Re-encrypt all credentials with a new master key and return their number."""
         raise StoreError("a store in memory has no master key to rotate")
 
 
 def token_digest(token: str) -> bytes:
-    """Return the SHA-256 of a token."""
-    return hashlib.sha256(token.encode("latin-1")).digest()  # header values are latin-1
+    """Return the SHA-256 hash of a token."""
+    return hashlib.sha256(token.encode("latin-1")).digest()  # HTTP header values use Latin-1

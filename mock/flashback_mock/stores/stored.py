@@ -1,4 +1,4 @@
-"""A configuration as a store holds it: its credentials are sealed."""
+"""Stored configurations, whose credentials are sealed (encrypted)."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from .vault import Vault
 
 
 class Credential(NamedTuple):
-    """A sealed credential, and when it last changed."""
+    """A sealed credential and the time when it last changed."""
 
     sealed: bytes
     changed: str
@@ -17,7 +17,10 @@ class Credential(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A configuration: its plain fields, its sealed credentials by field, and their vault."""
+    """A configuration with unencrypted fields and sealed credentials.
+
+    `plain` and `credentials` are keyed by field name. `vault` encrypts and decrypts credentials.
+    """
 
     vault: Vault
     workspace: str
@@ -27,11 +30,11 @@ class Stored:
 
     @property
     def full_name(self) -> tuple[str, str | None]:
-        """Return workspace and name, which are unique together unless the name is None."""
+        """Return the workspace and the name. The pair is unique unless the name is None."""
         return self.workspace, self.plain.get("name")
 
     def with_changes(self, changes: Mapping[str, str], secret: Collection[str]) -> "Stored":
-        """Return the configuration with new fields; those that are `secret` are sealed."""
+        """Return a copy of the configuration with these changes. Seal the `secret` fields."""
         plain = dict(self.plain)
         credentials = dict(self.credentials)
         for name, value in changes.items():
@@ -43,14 +46,17 @@ class Stored:
         return Stored(self.vault, self.workspace, self.id, plain, credentials)
 
     def describe(self) -> dict[str, Any]:
-        """Return the fields; for a credential, only that it is set and when it last changed."""
+        """Return the fields as a JSON object.
+
+        For a credential, the object shows only that it is set and when it last changed.
+        """
         described: dict[str, Any] = {"workspace": self.workspace, "name": None, **self.plain}
         for name, credential in self.credentials.items():
             described[name] = {"set": True, "changedAt": credential.changed}
         return described
 
     def reveals(self, name: str, credential: str) -> bool:
-        """Return whether the credential in this field is the given one."""
+        """Return whether the field contains this credential."""
         if name not in self.credentials:
             return False
         sealed = self.credentials[name].sealed
@@ -58,6 +64,6 @@ class Stored:
 
 
 def timestamp(time: datetime | None = None) -> str:
-    """Return a time, by default now, as UTC text of fixed length, which sorts by time."""
+    """Return a time, or the current time, as fixed-length UTC text that sorts chronologically."""
     moment = time.astimezone(UTC) if time else datetime.now(UTC)
     return moment.isoformat(timespec="microseconds")

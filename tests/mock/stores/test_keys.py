@@ -62,7 +62,7 @@ def test_stores_cannot_share_a_key_file(place: Place, home: Path, run: Run) -> N
     run(one.open(FIXTURES))
     run(one.close())
     other = Place(f"{place.location}2", home)
-    assert_refused(run, other, home / "shared", "shared: exists already, and may have the keys of")
+    assert_refused(run, other, home / "shared", "shared: already exists and may contain the keys")
 
 
 def test_keys_and_store_need_two_folders(
@@ -91,7 +91,7 @@ def test_key_file_that_cannot_be_created_is_named(place: Place, home: Path, run:
     """The error about an unusable key file names the key file, not the store."""
     folder = home / "folder"
     folder.mkdir(parents=True)
-    assert_refused(run, place, folder, f"{folder}: exists already")
+    assert_refused(run, place, folder, f"{folder}: already exists")
     name = "k" * 300
     assert_refused(run, place, home / name, f"{name}: cannot write the master keys: File name too")
 

@@ -44,7 +44,7 @@ def test_file_of_another_program_is_left_unchanged(tmp_path: Path, run: Run) -> 
     for file in sorted(tmp_path.iterdir()):
         content = file.read_bytes()
         file.chmod(0o644)
-        assert_refused(file, run, f"{file}: is not a store of this mock")
+        assert_refused(file, run, f"{file}: is not a store of the mock")
         assert file.read_bytes() == content
         assert file.stat().st_mode & 0o777 == 0o644
     assert {file.name for file in tmp_path.iterdir()} == {"database", "header", "text"}
@@ -57,15 +57,15 @@ def test_damaged_file_is_left_unchanged(place: Place, path: Path, run: Run) -> N
     content = bytearray(path.read_bytes())
     content[8192:8300] = b"x" * 108
     path.write_bytes(content)
-    assert_refused(path, run, "or is damaged; choose a new file, or restore it")
+    assert_refused(path, run, "or is damaged; choose a new file, or restore")
     assert path.read_bytes() == content
 
 
 def test_other_kinds_of_files_are_refused(tmp_path: Path, run: Run) -> None:
     """A pipe, a folder, and a path in a missing folder are refused immediately."""
     os.mkfifo(tmp_path / "pipe")
-    assert_refused(tmp_path / "pipe", run, "the disk fails")
-    assert_refused(tmp_path, run, "cannot be opened; it must be a file")
+    assert_refused(tmp_path / "pipe", run, "reading or writing the file failed")
+    assert_refused(tmp_path, run, "cannot be opened; specify a file")
     nowhere = tmp_path / "nowhere" / "store.db"
     assert_refused(nowhere, run, "cannot be opened: No such file or directory")
 
@@ -75,7 +75,7 @@ def test_rotation_creates_no_store(path: Path, home: Path, run: Run) -> None:
     assert_refused(path, run, "cannot be opened", None)
     assert not path.exists()
     path.touch()
-    assert_refused(path, run, "contains no store yet", None)
+    assert_refused(path, run, "contains no store; start the mock", None)
     assert path.read_bytes() == b""
     assert not home.exists()
 
@@ -90,7 +90,7 @@ def assert_locked(path: Path) -> None:
 def test_store_is_open_in_one_process_at_a_time(place: Place, path: Path, run: Run) -> None:
     """An open store cannot be read, and does not open, in another process."""
     with place.opened(run, is_new=True) as first:
-        assert_refused(path, run, "store.db: is open already; stop the other mock")
+        assert_refused(path, run, "store.db: is already open; stop the other mock")
         assert_locked(path)  # that attempt did not release the lock
     with place.opened(run):
         run(first.close())  # closing it again must not release the other store's lock
@@ -118,7 +118,7 @@ def test_commits_are_synced_and_replaced_bytes_wiped(
 
 def test_empty_option_is_refused() -> None:
     """An empty --store is refused."""
-    with pytest.raises(ValueError, match="--store: is empty"):
+    with pytest.raises(ValueError, match="--store: must not be empty"):
         store_at("", CONTRACT.credentials)
 
 
@@ -133,5 +133,5 @@ def test_missing_extra_is_a_clear_error(missing: str, location: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert f"--store: needs {missing}: pip install 'flashback-client[store]'" in done.stderr
+    assert f"--store requires {missing}; run: pip install 'flashback-client[store]'" in done.stderr
     assert "Traceback" not in done.stderr

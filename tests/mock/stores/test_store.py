@@ -193,9 +193,9 @@ def test_wrong_keys_are_a_clear_error(place: Place, store: Store, run: Run) -> N
     file = place.key_file
     key = file.read_text()
     for content, mode, reason in (
-        ("", 0o600, "has no key"),
-        ("not a key", 0o600, "has no key"),
-        (f"{'A' * 43}=", 0o600, "has no key"),
+        ("", 0o600, "does not contain the store's key"),
+        ("not a key", 0o600, "does not contain the store's key"),
+        (f"{'A' * 43}=", 0o600, "does not contain the store's key"),
         (key, 0o640, "chmod 600"),
         (None, 0o600, "cannot read the master keys of the store: No such file"),
     ):
@@ -219,7 +219,7 @@ WHERE field = 'secret' AND changed IS NOT NULL AND configuration = (
     SELECT id FROM flashback_mock_configuration WHERE name = 'OpenAI in production'
 )
 """
-CANNOT_BE_DECRYPTED = "cannot be decrypted: it was damaged or moved"
+CANNOT_BE_DECRYPTED = "cannot be decrypted, because it was damaged or moved"
 
 
 @durable

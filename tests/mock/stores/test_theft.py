@@ -28,7 +28,7 @@ def test_thief_of_a_file_finds_no_secret(tmp_path: Path) -> None:
     store = ["--store", str(tmp_path / "store.db"), "--keys", str(tmp_path / "keys" / "file")]
     with logging(*store, "--log-format", "text") as (process, _, url):
         seen = sent_while(url, full_disk(process.pid))
-        assert "the disk fails" in finished(process, seen)
+        assert "reading or writing the file failed" in finished(process, seen)
     assert_no_secret(store, seen, tmp_path)
 
 
@@ -37,7 +37,7 @@ def test_thief_of_a_server_finds_no_secret(cluster: Cluster, tmp_path: Path) -> 
     store = ["--store", cluster.schema(), "--keys", str(tmp_path / "keys")]
     with logging(*store, "--log-format", "json") as (process, _, url):
         seen = sent_while(url, cluster.stopped("immediate"))
-        assert "is it running?" in finished(process, seen)
+        assert "is the server running?" in finished(process, seen)
     assert_no_secret(store, seen, tmp_path, cluster.folder)
 
 

@@ -1,4 +1,4 @@
-// Swagger UI on the mock's contract, and the panel with the request log and planned answers.
+// Shows the contract in Swagger UI, and a panel with the request log and planned answers.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
@@ -8,11 +8,11 @@ const PROXY_STATUSES = [502, 503, 504];
 const UNKNOWN = "00000000-0000-0000-0000-000000000000";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const paint = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
-dark.addEventListener("change", paint);
-paint();
+const applyColorScheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", applyColorScheme);
+applyColorScheme();
 
-// Swagger UI leaves these without a name for screen readers.
+// Swagger UI does not give these elements a name for screen readers.
 const NAMES = { ".body-param__text": "Request body", ".examples-select-element": "Examples" };
 const label = () => {
   for (const [selector, name] of Object.entries(NAMES))
@@ -21,7 +21,7 @@ const label = () => {
 };
 new MutationObserver(label).observe(docs, { childList: true, subtree: true });
 
-// Deferred scripts have run by then, Swagger UI's among them.
+// When this event fires, all deferred scripts have run, including Swagger UI.
 const loaded = new Promise((resolve) => addEventListener("DOMContentLoaded", resolve));
 
 const call = async (method, path, content) => {
@@ -45,7 +45,7 @@ const text = (tag, content, className = "") => {
   return element;
 };
 
-// The contract, with the ids of this mock as examples of its path parameter.
+// Return the contract with this mock's ids as examples of the path parameter.
 const withIds = (contract, operation, ids) => {
   const values = Object.entries({ ...ids, unknown: UNKNOWN });
   const examples = Object.fromEntries(values.map(([role, value]) => [role, { value }]));
@@ -54,7 +54,7 @@ const withIds = (contract, operation, ids) => {
   return { ...contract, servers: [{ url: "/", description: "This mock." }] };
 };
 
-// Every $ref replaced by its target, except inside of that target.
+// Replace every $ref with its target, except for a $ref inside its own target.
 const inlined = (contract, value, parents = []) => {
   if (value === null || typeof value !== "object") return value;
   if (Array.isArray(value)) return value.map((part) => inlined(contract, part, parents));
@@ -67,7 +67,8 @@ const inlined = (contract, value, parents = []) => {
   return Object.fromEntries(parts);
 };
 
-// Swagger UI would resolve references itself, which takes longer than everything else together.
+// Resolve references here, because Swagger UI would need more time for them than for the rest of
+// the page.
 const resolved = (contract) => {
   const whole = inlined(contract, contract);
   const requestResolvedSubtree = (_, { specActions }) => (path) =>
@@ -106,7 +107,7 @@ const start = async () => {
     else ui.authActions.logout([scheme]);
   };
 
-  // Swagger UI's own dialog takes any token; the bar then says so.
+  // Users can enter any token in Swagger UI's own dialog. Show in the bar that they did.
   const showRole = () => {
     const token = ui.authSelectors.authorized().getIn([scheme, "value"]) ?? "";
     const offered = [...role.options].some((option) => option.value === token);
@@ -121,9 +122,9 @@ const start = async () => {
     docExpansion: "full",
     tryItOutEnabled: true,
     displayRequestDuration: true,
-    validatorUrl: null, // it would ask another host
+    validatorUrl: null, // the validator would send requests to another host
     responseInterceptor: (response) => {
-      setTimeout(scrollToAnswer, 50); // once it is rendered
+      setTimeout(scrollToAnswer, 50); // wait until the response is rendered
       refresh();
       return response;
     },
@@ -139,7 +140,7 @@ const start = async () => {
 };
 
 const requestItem = (entry) => {
-  const outcome = [entry.status || "no answer", entry.fault].filter(Boolean).join(" ");
+  const outcome = [entry.status || "no response", entry.fault].filter(Boolean).join(" ");
   const refused = entry.status < 200 || entry.status >= 300 || entry.fault;
   const time = new Date(entry.time).toLocaleTimeString();
   const fields = entry.fields.length ? ` (${entry.fields.join(", ")})` : "";
@@ -149,7 +150,7 @@ const requestItem = (entry) => {
 };
 
 const planItem = (plan) => {
-  const outcome = [plan.status, plan.example, plan.fault].filter(Boolean).join(" ") || "the real answer";
+  const outcome = [plan.status, plan.example, plan.fault].filter(Boolean).join(" ") || "the real response";
   const times = plan.times ? `, ${plan.times} times` : "";
   const delay = plan.delay ? `, after ${plan.delay} ms` : "";
   const id = plan.id ? `, for ${plan.id}` : "";
@@ -165,20 +166,20 @@ const refresh = async () => {
     shown = state;
     $("requests").replaceChildren(...log.requests.reverse().map(requestItem));
     $("planned").replaceChildren(...settings.planned.slice(0, 20).map(planItem));
-    say(log.total ? `${log.total} logged` : "No requests yet.");
+    showStatus(log.total ? `${log.total} logged` : "No requests yet.");
   } catch (error) {
     shown = "";
-    say(`The mock does not answer: ${error.message}`);
+    showStatus(`The mock does not respond: ${error.message}`);
   }
 };
-const say = (message) => { $("status").textContent = message; };
+const showStatus = (message) => { $("status").textContent = message; };
 
-const act = async (...request) => {
+const callAndRefresh = async (...request) => {
   try {
     await call(...request);
     await refresh();
   } catch (error) {
-    say(error.message);
+    showStatus(error.message);
   }
 };
 
@@ -189,12 +190,12 @@ $("plan").addEventListener("submit", (event) => {
   if (Number(delay.value)) step.delay = Number(delay.value);
   if (Number(answer.value)) step.status = Number(answer.value);
   else step.fault = answer.value;
-  act("POST", "settings", { answerNext: step });
+  callAndRefresh("POST", "settings", { answerNext: step });
 });
-$("clear-planned").addEventListener("click", () => act("DELETE", "settings"));
-$("clear-requests").addEventListener("click", () => act("DELETE", "requests"));
-$("reset").addEventListener("click", () => act("POST", "reset"));
+$("clear-planned").addEventListener("click", () => callAndRefresh("DELETE", "settings"));
+$("clear-requests").addEventListener("click", () => callAndRefresh("DELETE", "requests"));
+$("reset").addEventListener("click", () => callAndRefresh("POST", "reset"));
 
-start().catch((error) => say(`The page cannot be shown: ${error.message}`));
+start().catch((error) => showStatus(`The page could not be loaded: ${error.message}`));
 refresh();
 setInterval(() => { if (!document.hidden) refresh(); }, 1000);
