@@ -1,4 +1,4 @@
-"""Set up a run of the contract tests: its options, its fixtures and its rounds."""
+"""pytest configuration for the contract tests: options, fixtures and repeated rounds."""
 
 import argparse
 import os
@@ -26,17 +26,17 @@ FOLLOWER = pytest.StashKey[Follower]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the options; scripts/contract passes them on."""
+    """Declare the command-line options, which scripts/contract passes on to pytest."""
     add_options(parser.getgroup("contract").addoption)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Declare the hook that passes the verdict to other plugins."""
+    """Declare the hook through which other plugins receive the verdict."""
     pluginmanager.add_hookspecs(Hooks)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Prepare the run; no request is sent before the first test starts."""
+    """Prepare the run. No request is sent before the first test starts."""
     if config.option.list:
         config.pluginmanager.register(Listing())
     if config.option.list or config.option.collectonly:
@@ -45,21 +45,22 @@ def pytest_configure(config: pytest.Config) -> None:
         follower = Follower(_run(config.option))
     except NoVerdictError as error:
         raise pytest.UsageError(f"no verdict: {error.reason}; {error.cure}") from None
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends with a verdict, too
+    # Handle SIGTERM like Ctrl-C, so that a terminated run also writes its reports.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     config.stash[FOLLOWER] = follower
     config.pluginmanager.register(follower)
 
 
 def _run(option: argparse.Namespace) -> Run:
-    """Return the run for the options; raise `NoVerdictError` if an option cannot be used."""
-    for reason, cure in contract.lacking(values.UNUSUAL):
+    """Create the run from the options; raise `NoVerdictError` if an option is invalid."""
+    for reason, cure in contract.missing_values(values.UNUSUAL):
         raise NoVerdictError(reason, cure)
     given = {name: os.environ[name] for name in MEANINGS if os.environ.get(name)}
     if not option.backend_url or WRITER not in given:
-        raise NoVerdictError("there is no backend", f"give --backend-url, and set {WRITER}")
+        raise NoVerdictError("no backend was specified", f"pass --backend-url and set {WRITER}")
     for name in TOKENS:
         if not contract.matches("[!-~]*", given.get(name, "")):
-            raise NoVerdictError(f"{name} has a character that no token has", "set it again")
+            raise NoVerdictError(f"{name} contains an invalid character", "set it again")
     if option.again == LAST_RUN:
         option.again = (option.report_dir or Path("reports")) / "verdict.json"
     again = Again.of(option.again) if option.again else None
@@ -71,22 +72,22 @@ def _run(option: argparse.Namespace) -> Run:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Allow clause ids, families and sources as keywords of `-k`."""
+    """Allow `-k` to select tests by clause id, family and source."""
     clause = clause_of(item)
     item.extra_keyword_matches.update((clause.id, clause.source, family_of(item)))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run the tests that judge the whole run last; with `--again`, keep only those that failed."""
+    """Move the tests marked `last` to the end; with `--again`, keep only tests with findings."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
     follower = config.stash.get(FOLLOWER, None)
     if follower and follower.run.again:
-        items[:] = [item for item in items if item.name in follower.run.again.met]
+        items[:] = [item for item in items if item.name in follower.run.again.with_findings]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """Repeat the tests after the first round: until `--max-time`, or once for `--again`."""
+    """Run the tests, then repeat them: once with `--again`, or until `--max-time` has passed."""
     option = session.config.option
     started = time.monotonic()
     result = yield
@@ -103,39 +104,43 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
 
 def _repeat(session: pytest.Session, run: Run) -> None:
-    """Repeat the promises that are no longer broken, because they may be flaky."""
+    """Repeat the promises that passed the first round, to detect flaky ones."""
     assert run.again
     decisive = [finding for finding in run.findings.values() if run.findings.decides(finding)]
-    run.again.broken_at_once = {finding.promise for finding in decisive}
+    run.again.broken_in_first_round = {finding.promise for finding in decisive}
     for item in session.items:
-        if item.name not in run.again.broken_at_once and not session.shouldstop:
+        if item.name not in run.again.broken_in_first_round and not session.shouldstop:
             item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Seed a promise's random values from the run's seed and the promise's name."""
+    """Seed the random values from the run's seed and the test's name."""
     values.RANDOM.seed(f"{item.config.option.seed} {item.name}")
 
 
 @pytest.fixture(scope="session")
 def run(request: pytest.FixtureRequest) -> Generator[Run]:
-    """Yield the run once the backend can be judged; at the end, restore the contract's example."""
+    """Yield the run after the control requests; finally, reset the configuration."""
     run = request.config.stash[FOLLOWER].run
     backend = run.backend
     values.RANDOM.seed(f"{request.config.option.seed} controls")
-    run.first = controls.ask_first(backend, ({}, values.fresh(), values.GOOD))
-    controls.ask_plainly_refused(backend)
-    _probe_open_door(run)
+    run.first = controls.send_controls(backend, ({}, values.fresh(), values.GOOD))
+    controls.record_refusals(backend)
+    _check_authentication(run)
     yield run
     rest = dict(contract.EVERYTHING)
-    name = rest.pop("name")  # last, since it may be taken
+    # Send the name separately and last, because the update fails if the name is taken.
+    name = rest.pop("name")
     for body in (rest, {"name": name}):
         backend.send(backend.control(body))
     backend.close()
 
 
-def _probe_open_door(run: Run) -> None:
-    """Fail if the backend accepts updates without a valid token, even if no test asks for that."""
+def _check_authentication(run: Run) -> None:
+    """Record a finding if the backend accepts updates without a valid token.
+
+    This check runs even if the authentication tests are not selected.
+    """
     unknown = BAD_TOKENS["unknown"]
     probes = [("missing", BAD_TOKENS["missing"]), ("unknown", unknown)]
     probes += [("unknown", unknown | {"authorization": f"{scheme} x"}) for scheme in OTHER_CASES]
@@ -154,7 +159,7 @@ def _probe_open_door(run: Run) -> None:
 def promise(request: pytest.FixtureRequest, run: Run) -> Promise:
     """Return the promise under test."""
     item = request.node
-    # schemathesis 4.32 reads and writes this attribute, which pytest 9.2 no longer has.
+    # schemathesis 4.32 reads and writes this attribute, which pytest 9.2 has removed.
     item._nodeid = item.nodeid  # noqa: SLF001
     promise = run.promises[item.name]
     promise.begin()
@@ -163,23 +168,23 @@ def promise(request: pytest.FixtureRequest, run: Run) -> Promise:
 
 @pytest.fixture(scope="session")
 def unique_names(run: Run) -> None:
-    """Skip the test on a backend without unique names, where HTTP shows no effect of an update."""
+    """Skip the test if the backend allows duplicate names, which hide the effect of updates."""
     if SIBLING_ID not in run.backend.given:
         pytest.skip(f"set {SIBLING_ID}: {MEANINGS[SIBLING_ID]}")
     body = values.fresh()
     requests = [run.backend.control(body, id=id) for id in run.backend.own_ids]
     first, second = [run.backend.exchange(request) for request in requests]
     if first.succeeded and second.succeeded:
-        pytest.skip("names are not unique on this backend, so that no effect shows over HTTP")
+        pytest.skip("names are not unique on this backend, so no response shows a change")
 
 
 @pytest.fixture
 def valid_requests(run: Run) -> BaseSchema:
-    """Return the contract for generating valid requests."""
+    """Return a schemathesis schema that generates valid requests."""
     return generation.load(run, "positive")
 
 
 @pytest.fixture
 def invalid_requests(run: Run) -> BaseSchema:
-    """Return the contract for generating invalid requests."""
+    """Return a schemathesis schema that generates invalid requests."""
     return generation.load(run, "negative")

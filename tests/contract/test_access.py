@@ -1,4 +1,4 @@
-"""Access: who may update which configuration."""
+"""Access: which users can update which configurations."""
 
 import pytest
 
@@ -10,51 +10,51 @@ from support.promise import Promise
 @pytest.mark.clause("update")
 @pytest.mark.parametrize("token", [WRITER, ADMIN], ids=["WRITE", "ADMIN"])
 def test_member_may_update(promise: Promise, token: str) -> None:
-    """A member with this access level may update every configuration of the workspace."""
+    """A member with this access level can update every configuration in the workspace."""
     promise.need(token)
     for id in promise.backend.own_ids:
-        promise.ask_each(values.ways(), token=token, id=id)
+        promise.ask_each(values.variations(), token=token, id=id)
 
 
 @pytest.mark.clause("access-levels")
 def test_reader_may_not_update(promise: Promise) -> None:
-    """A member with READ may not update the configuration, not even with `{}`."""
+    """A member with READ access cannot update a configuration, not even with `{}`."""
     promise.need(READER)
-    promise.ask_each(values.any_ways(), token=READER)
+    promise.ask_each(values.all_variations(), token=READER)
     for id in promise.backend.own_ids[1:]:
-        promise.ask_each(values.SOME_WAYS, token=READER, id=id)
+        promise.ask_each(values.SOME_VARIATIONS, token=READER, id=id)
 
 
 @pytest.mark.clause("workspace-access")
 def test_stranger_may_not_update(promise: Promise) -> None:
-    """A user who is not a member of the workspace may not update its configurations."""
+    """A user who is not a member of the workspace cannot update its configurations."""
     promise.need(STRANGER)
-    promise.ask_each(values.any_ways(), token=STRANGER)
+    promise.ask_each(values.all_variations(), token=STRANGER)
     for id in promise.backend.own_ids[1:]:
-        promise.ask_each(values.SOME_WAYS, token=STRANGER, id=id)
+        promise.ask_each(values.SOME_VARIATIONS, token=STRANGER, id=id)
 
 
 @pytest.mark.clause("workspace-access")
 def test_foreign_configuration_may_not_be_updated(promise: Promise) -> None:
-    """A member, even an ADMIN, may not update configurations of another workspace."""
+    """No member, not even an ADMIN, can update a configuration in another workspace."""
     id = promise.need(FOREIGN_ID)
-    promise.ask_each(values.any_ways(), id=id)
+    promise.ask_each(values.all_variations(), id=id)
     for token in promise.backend.users(ADMIN, READER):
-        promise.ask_each(values.SOME_WAYS, id=id, token=token)
+        promise.ask_each(values.SOME_VARIATIONS, id=id, token=token)
 
 
 @pytest.mark.clause("id")
 def test_unknown_id_answers_404(promise: Promise) -> None:
-    """A request for an unknown id gets a 404, no matter which user sends it."""
-    promise.ask_each(values.any_ways(), id=values.unique())
+    """A request for an unknown id returns 404, regardless of which user sends it."""
+    promise.ask_each(values.all_variations(), id=values.unique())
     for token in promise.backend.users(ADMIN, READER, STRANGER):
-        promise.ask_each(values.SOME_WAYS, id=values.unique(), token=token)
+        promise.ask_each(values.SOME_VARIATIONS, id=values.unique(), token=token)
 
 
 @pytest.mark.clause("access-levels")
 @pytest.mark.parametrize("token", [READER, STRANGER], ids=["READ", "none"])
 def test_no_header_gives_access(promise: Promise, token: str) -> None:
-    """No header or parameter that names a user, a role or a workspace gives access."""
+    """No header or query parameter grants access by specifying a user, role or workspace."""
     promise.need(token)
     others = {"X-Workspace-Id": promise.backend.id, "X-Workspace": "*", "X-Access-Level": "ADMIN"}
     for name, value in (values.DATA["TRUSTED_HEADERS"] | others).items():

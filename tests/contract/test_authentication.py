@@ -1,4 +1,4 @@
-"""Authentication: only a known bearer token gives access."""
+"""Authentication: only a valid bearer token grants access."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ from support.rule import Rule
 
 pytestmark = pytest.mark.clause("unauthorized")
 UNKNOWN = User("unknown-token", "with an unknown token", is_valid=False)
-NEAR = User("near-token", "with a token that is nearly a valid one", is_valid=False)
-OTHER_SCHEME = User("other-scheme", "with a valid token under another scheme", is_valid=False)
-ELSEWHERE = User("token-elsewhere", "with a valid token in another place", is_valid=False)
+SIMILAR = User("near-token", "with a token similar to a valid one", is_valid=False)
+OTHER_SCHEME = User("other-scheme", "with a valid token in another scheme", is_valid=False)
+ELSEWHERE = User("token-elsewhere", "with a valid token outside `Authorization`", is_valid=False)
 TWO_TOKENS = User("two-tokens", "with two tokens", is_valid=False)
 WRONG = "Bearer wrong"
 OTHER_CASES = ("bearer", "BEARER", "bEaReR")
@@ -28,38 +28,38 @@ BAD_TOKENS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("token", BAD_TOKENS)
 def test_bad_token_answers_401(promise: Promise, token: str) -> None:
-    """Without a valid token, every id and body gets a 401 and nothing is revealed."""
+    """Requests without a valid token return 401, regardless of the id and body."""
     bad = BAD_TOKENS[token]
     if token == "expired":
         promise.need(EXPIRED)
-    promise.ask_each(values.any_ways(), **bad)
+    promise.ask_each(values.all_variations(), **bad)
     foreign = promise.backend.given.get(FOREIGN_ID, values.unique())
     for id in (*promise.backend.own_ids[1:], foreign, "x" * 300, values.unique()):
-        promise.ask_each(values.SOME_WAYS, id=id, **bad)
+        promise.ask_each(values.SOME_VARIATIONS, id=id, **bad)
     for name, value in (("Content-Type", None), ("Content-Type", "x"), ("Content-Encoding", "x")):
         promise.ask(headers={name: value}, **bad)
     promise.ask(body=b" " * (LARGEST_BODY + 1), **bad)
 
 
 def test_near_token_answers_401(promise: Promise) -> None:
-    """A token that resembles a valid one gets a 401."""
+    """A request with an invalid token that resembles a valid one returns 401."""
     backend = promise.backend
     for scheme in OTHER_CASES:
         promise.ask(user=UNKNOWN, authorization=f"{scheme} wrong", body={})
     for guess in tokens.guesses():
         promise.ask(user=UNKNOWN, authorization=f"Bearer {guess}", body={})
-    for wrong in tokens.near(backend):
-        promise.ask(user=NEAR, authorization=f"Bearer {wrong}", body={})
+    for wrong in tokens.similar(backend):
+        promise.ask(user=SIMILAR, authorization=f"Bearer {wrong}", body={})
 
 
 def test_other_scheme_answers_401(promise: Promise) -> None:
-    """A valid token with another scheme gets a 401, and so does a scheme without a token."""
+    """Requests with another authentication scheme, or with no token, return 401."""
     for authorization in tokens.other_schemes(promise.backend):
         promise.ask(user=OTHER_SCHEME, authorization=authorization, body={})
 
 
 def test_token_elsewhere_answers_401(promise: Promise) -> None:
-    """A valid token in the query, a cookie, another header or the body gets a 401."""
+    """A request with its token in the query, a cookie, another header or the body returns 401."""
     token = promise.backend.given[WRITER]
     elsewhere: dict[str, Any] = {"token": None, "user": ELSEWHERE}
     for name in ("token", "access_token", "api_key", "key", "auth", "authorization", "bearer"):
@@ -72,7 +72,7 @@ def test_token_elsewhere_answers_401(promise: Promise) -> None:
 
 
 def test_no_header_replaces_a_token(promise: Promise) -> None:
-    """No header that a proxy, a browser or a developer might send replaces a token."""
+    """Headers set by proxies, browsers or developers do not replace a token."""
     for name, value in values.DATA["TRUSTED_HEADERS"].items():
         user = User("trusted-header", f"without a token, with `{name}: {value}`", is_valid=False)
         for authorization in ((), (WRONG,)):
@@ -80,17 +80,17 @@ def test_no_header_replaces_a_token(promise: Promise) -> None:
 
 
 @pytest.mark.clause("scheme-case")
-def test_scheme_counts_in_any_case(promise: Promise) -> None:
-    """The scheme's name is case-insensitive."""
+def test_scheme_is_case_insensitive(promise: Promise) -> None:
+    """The scheme name `Bearer` is case-insensitive."""
     token = promise.backend.given[WRITER]
     for scheme in OTHER_CASES:
-        rule = Rule("scheme-case", "other-case", f"the scheme written `{scheme}`", {200})
+        rule = Rule("scheme-case", "other-case", f"the scheme written as `{scheme}`", {200})
         promise.expect(rule, authorization=f"{scheme} {token}")
 
 
 @pytest.mark.clause("two-tokens")
 def test_two_tokens_give_no_more_than_one(promise: Promise) -> None:
-    """Two `Authorization` headers get a 400, a 401, or the response that one of them would get."""
+    """Two `Authorization` headers grant no more access than either of them alone."""
     backend = promise.backend
     good = f"Bearer {backend.given[WRITER]}"
     allowed = {400, 401, 403}

@@ -1,4 +1,4 @@
-"""Ids: each id names exactly one configuration."""
+"""Ids: each id identifies exactly one configuration."""
 
 import base64
 from collections.abc import Iterator
@@ -13,18 +13,18 @@ from support.expectation import expectation_of
 from support.promise import Promise
 from support.rule import Rule
 
-NEAR_IDS = """
+SIMILAR_IDS = """
     @0 0@ @. .@ @.json @~ +@ @@ urn:uuid:@ @,@ @|@ "@" '@' id=@ @' @* * % null undefined 0 1 -1
     true me self current latest default all new @\u200b @é {id} :id \u202e@
     """
 REFUSED = frozenset({400, 404})
-NEAR = Place("near-id", "an id that is nearly the configuration's", "", REFUSED, "id-exact")
-STRANGE = Place("strange-id", "an id with unusual characters", "", REFUSED, "id-exact")
-OPEN = Place("open-id", "an id that a proxy may rewrite", clause="id-exact", is_open=True)
+SIMILAR = Place("near-id", "an id similar to the configuration's", "", REFUSED, "id-exact")
+UNUSUAL = Place("strange-id", "an id with unusual characters", "", REFUSED, "id-exact")
+OPEN = Place("open-id", "an id that a proxy might rewrite", clause="id-exact", is_open=True)
 
 
-def near(id: str) -> Iterator[str]:
-    """Yield ids that resemble the given one, except other spellings of the same UUID."""
+def similar_ids(id: str) -> Iterator[str]:
+    """Yield ids that resemble the given one but are not other notations of the same UUID."""
     yield from (id[:-1], id[1:], id[::-1], id[:8], id[-12:])
     for position, character in enumerate(id):
         other = "1" if character == "0" else "0"
@@ -33,72 +33,72 @@ def near(id: str) -> Iterator[str]:
     yield from (id.replace("-", "_"), "_" * len(id))
     yield from (id[:-1] + wildcard for wildcard in "%_?.")
     yield from (f"{id}' OR '1'='1", "' OR 1=1 --", "[object Object]")
-    yield from values.spellings(NEAR_IDS, id)
+    yield from values.expand(SIMILAR_IDS, id)
     yield from (values.full_width(id), base64.urlsafe_b64encode(id.encode()).decode())
 
 
-def strange(id: str) -> Iterator[str]:
-    """Yield ids with characters that a server may refuse before it looks up the id."""
+def unusual_ids(id: str) -> Iterator[str]:
+    """Yield ids with characters or lengths that a server might refuse before the lookup."""
     yield from (f" {id}", f"{id} ", f"{id}\t", f"{id}\n", f"{id}\r\n")
     yield from (f"{id}?", f"{id}#", f"{id};x=1", f"{id}&x=1", f"{id}%20")
     yield from ("x" * 255, "x" * 256, "x" * 1000, "é" * 255)
 
 
-def rewritten(id: str) -> Iterator[str]:
-    """Yield ids that a proxy may rewrite or refuse."""
+def rewritten_ids(id: str) -> Iterator[str]:
+    """Yield ids that a proxy might rewrite or refuse."""
     yield from (f"{id}\x00", f"\x00{id}", f"{id}\x00.json", f"{id}\\")
     yield from (f"{id}/", f"/{id}", f"x/../{id}", f"../llm/{id}", "..", ".", f"./{id}")
 
 
 def may_exist(other: str, id: str) -> bool:
-    """Return whether the other id may exist as well, since many backends number their ids."""
+    """Return whether the other id might belong to a real configuration, as with sequential ids."""
     counts_up = len(other) == len(id) and other[:-2] == id[:-2] and other[-2:].isalnum()
     return counts_up or (other.isdecimal() and id.isdecimal())
 
 
-def names(exchange: Exchange, id: str) -> bool:
-    """Return whether an update succeeded and the response names the id."""
+def was_updated(exchange: Exchange, id: str) -> bool:
+    """Return whether the update succeeded and the response contains this id."""
     response = exchange.response
     return response is not None and response.succeeded and response.field("aiLlmId") == id
 
 
 @pytest.mark.clause("id-exact")
 def test_near_id_is_refused(promise: Promise) -> None:
-    """An id that resembles the configuration's id is not found."""
+    """A request for an id that only resembles the configuration's id is refused."""
     backend = promise.backend
-    for wrong in near(backend.id):
+    for wrong in similar_ids(backend.id):
         if wrong in ("", *backend.own_ids, *backend.given.values()):
             continue
-        request = promise.request(id=wrong, place=NEAR, body={})
+        request = promise.request(id=wrong, place=SIMILAR, body={})
         if not promise.is_wanted(expectation_of(request)):
             return
         exchange = promise.exchange(request)
-        if not (may_exist(wrong, backend.id) and names(exchange, wrong)):
-            promise.hold(exchange)
+        if not (may_exist(wrong, backend.id) and was_updated(exchange, wrong)):
+            promise.check(exchange)
 
 
 @pytest.mark.clause("id-exact")
-def test_strange_id_is_refused(promise: Promise) -> None:
-    """An unknown id with unusual characters or an unusual length is not found."""
+def test_unusual_id_is_refused(promise: Promise) -> None:
+    """A request for an id with unusual characters or an unusual length is refused."""
     id = promise.backend.id
-    for wrong in strange(id):
-        promise.ask(id=wrong, place=STRANGE, body={})
+    for wrong in unusual_ids(id):
+        promise.ask(id=wrong, place=UNUSUAL, body={})
     twice = quote(contract.path_of(id, escaped=True).rpartition("/")[2], safe="")
     for segment in (twice, "%FF", "%C3%28", f"{id}%FF", "%ED%A0%80"):
-        promise.ask(path=contract.PATH.replace("{id}", segment), place=STRANGE, body={})
+        promise.ask(path=contract.PATH.replace("{id}", segment), place=UNUSUAL, body={})
 
 
 @pytest.mark.clause("id-exact")
 def test_rewritten_id_is_no_update(promise: Promise) -> None:
-    """A request for an id with dot segments, slashes or NUL never updates the configuration."""
+    """An id with dot segments, slashes or NUL characters never updates a configuration."""
     for token in promise.backend.users(WRITER, ADMIN):
-        for wrong in rewritten(promise.backend.id):
+        for wrong in rewritten_ids(promise.backend.id):
             promise.ask(id=wrong, place=OPEN, token=token, body={})
 
 
 @pytest.mark.clause("id")
 def test_id_elsewhere_is_ignored(promise: Promise) -> None:
-    """Only the path determines the id; an id in the query or in a header is ignored."""
+    """The id comes only from the path; ids in the query or in headers are ignored."""
     id = promise.backend.id
     wrong = values.unique()
     for name in ("id", "aiLlmId", "ai_llm_id"):
@@ -111,7 +111,7 @@ def test_id_elsewhere_is_ignored(promise: Promise) -> None:
 
 @pytest.mark.clause("id-encoding")
 def test_percent_encoded_id_is_the_same(promise: Promise) -> None:
-    """A percent-encoded id is the same id, and the response contains it decoded."""
+    """A percent-encoded id identifies the same configuration and is decoded in the response."""
     id = promise.backend.id
     whole = contract.path_of(id, escaped=True).rpartition("/")[2]
     plain = quote(id, safe="")

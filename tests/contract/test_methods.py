@@ -1,4 +1,7 @@
-"""Methods and paths: only PUT on the operation's path updates. DELETE is never sent."""
+"""Methods and paths: only PUT requests to the operation's path update a configuration.
+
+The tests never send DELETE, because it would permanently delete the configuration.
+"""
 
 from typing import Any
 
@@ -13,16 +16,18 @@ from support.rule import Breach
 
 pytestmark = pytest.mark.clause("other-methods")
 
-# Even if the vendor has such operations, these bodies only update the configuration.
+# Some of these methods may be other operations of the vendor. With the bodies that the tests send,
+# such an operation could at most update the configuration.
 READING = ("GET", "HEAD", "OPTIONS")
 WRITING = ("POST", "PATCH")
 UNUSUAL = ("TRACE", "PROPFIND", "SEARCH", "QUERY", "LINK", "UPDATE")
 READS = frozenset({200, 204, 206})
-SUCCESSES = frozenset(range(200, 300))  # of an update: other tests check that its status is right
+# Other tests check which of these statuses an update returns.
+SUCCESSES = frozenset(range(200, 300))
 
 
 def expectation_of_method(method: str) -> Expectation:
-    """Return the statuses that a backend may return for the method."""
+    """Return the statuses that the contract allows for the method."""
     statuses = frozenset({401, 403, 404, 405, 501}) | ({400} if method in UNUSUAL else set())
     if method in READING:
         statuses |= READS
@@ -31,7 +36,7 @@ def expectation_of_method(method: str) -> Expectation:
 
 
 def ask(promise: Promise, method: str, **parts: Any) -> None:
-    """Send a request with the method, and check the `Allow` header of a 405."""
+    """Send a request with the method; if the response is a 405, check its `Allow` header."""
     expectation = expectation_of_method(method)
     content: dict[str, Any] = {"body": {}}
     if method not in WRITING:
@@ -41,31 +46,31 @@ def ask(promise: Promise, method: str, **parts: Any) -> None:
         return
     if promise.backend.shape.differs(exchange.response) or method == "TRACE":
         return
-    promise.run.findings.judged.add("other-methods/Allow")
+    promise.run.findings.checked_rules.add("other-methods/Allow")
     allowed = exchange.response.header("Allow")
     if allowed is None or "PUT" not in allowed.upper():
         outcome = "missing" if allowed is None else "without-PUT"
         got = "no `Allow`" if allowed is None else f"`Allow: {allowed}`"
-        subject = "the header `Allow` of a 405"
+        subject = "the `Allow` header of a 405 response"
         breach = Breach("other-methods", "Allow", outcome, "`Allow` with `PUT`", got, subject)
         promise.record(breach, exchange, expectation.words)
 
 
 def test_other_method_is_no_update(promise: Promise) -> None:
-    """No other common method updates the configuration, and a 405 allows PUT."""
+    """No other common method updates the configuration, and a 405 lists PUT in `Allow`."""
     for method in (*READING, *WRITING):
         for token in (None, *promise.backend.users(WRITER, ADMIN, READER, STRANGER)):
             ask(promise, method, token=token)
 
 
 def test_unusual_method_is_no_update(promise: Promise) -> None:
-    """Uncommon and unknown methods update nothing and never get a 5xx."""
+    """Uncommon and unknown methods update nothing and cause no server error."""
     for method in UNUSUAL:
         ask(promise, method)
 
 
 def test_method_override_is_ignored(promise: Promise) -> None:
-    """No header or query parameter turns POST into PUT, or PUT into another method."""
+    """No header or query parameter overrides the request method."""
     for header in ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"):
         ask(promise, "POST", headers={header: "PUT"}, words=f"`{header}: PUT`")
         for method in ("PATCH", "GET"):
@@ -80,7 +85,7 @@ OTHER_PATH = Place("other-path", "a nearby path", clause="other-paths", is_open=
 
 @pytest.mark.clause("other-paths")
 def test_nearby_path_has_the_same_checks(promise: Promise) -> None:
-    """Similar paths never return 5xx, and never update without a token that may update."""
+    """Requests to similar paths never cause a 5xx, and cannot bypass the access checks."""
     id = promise.backend.id
     path = contract.path_of(id)
     base = path.rpartition("/")[0]

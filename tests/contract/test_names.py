@@ -1,4 +1,8 @@
-"""Names and effects: over HTTP an update shows only in that names are unique in a workspace."""
+"""Names and effects: the effect of an update is visible only through the uniqueness of names.
+
+No operation in the contract returns a configuration. But a name is unique in its workspace, so an
+attempt to give a configuration's name to another configuration shows whether it is taken.
+"""
 
 from dataclasses import replace
 
@@ -10,24 +14,25 @@ from support.exchange import Request
 from support.promise import Promise
 from support.rule import Rule
 
-ROUNDS = 10  # of a race, since a faulty backend may win one race by chance
+# A faulty backend might pass once by chance, so the race is repeated.
+ROUNDS = 10
 TAKEN = Rule("unique-names", "taken", "a name that is taken", {400})
 OWN = Rule("unique-names", "free", "the configuration's own name", {200})
-ALIKE = Rule("name-exact", "alike", "a name that is nearly another's", {200})
-LONG = "a long name that differs from another's in its last character only"
+ALIKE = Rule("name-exact", "alike", "a name similar to one that is taken", {200})
+LONG = "a long name that differs from a taken name only in its last character"
 TRUNCATED = Rule("lengths", "name-truncated", LONG, {200})
-GIVEN_UP = Rule("unique-names", "given-up", "a name that is free", {200})
+GIVEN_UP = Rule("unique-names", "given-up", "a name that is no longer in use", {200})
 AT_ONCE = Rule("unique-names", "taken-at-once", "a name that is taken", {200, 400})
-# Whether an update changed a name shows when another configuration requests that name.
+# To find out whether an update changed a name, request the same name for another configuration.
 ELSEWHERE = "for another configuration"
-REFUSED = Rule("all-or-nothing", "refused", f"the name of a refused update, {ELSEWHERE}", {200})
-PARTIAL = Rule("partial", "name-kept", f"the name that was not sent, {ELSEWHERE}", {400})
+REFUSED = Rule("all-or-nothing", "refused", f"the name from a refused update, {ELSEWHERE}", {200})
+PARTIAL = Rule("partial", "name-kept", f"the unchanged name, {ELSEWHERE}", {400})
 CHUNKED = Rule("chunked", "effect", f"a name that was sent in chunks, {ELSEWHERE}", {400})
 
 
 @pytest.mark.clause("unique-names")
 def test_name_is_unique_in_its_workspace(promise: Promise) -> None:
-    """An update to a name that another configuration of the workspace has gets a 400."""
+    """An update with the name of another configuration in the workspace returns 400."""
     sibling = promise.need(SIBLING_ID)
     body = values.fresh()
     promise.prepare(body=body)
@@ -41,7 +46,7 @@ def test_name_is_unique_in_its_workspace(promise: Promise) -> None:
 
 @pytest.mark.clause("name-exact")
 def test_names_that_differ_are_not_taken(promise: Promise) -> None:
-    """Two names are the same only if all of their code points are the same."""
+    """Two names are equal only if all of their code points are equal."""
     sibling = promise.need(SIBLING_ID)
     name = f"Caf\u00e9 {values.unique()}"
     promise.prepare(body={"name": name})
@@ -50,41 +55,42 @@ def test_names_that_differ_are_not_taken(promise: Promise) -> None:
     alike += [name[:-1], name + "1", name.replace("C", "\uff23")]
     for other in alike:
         promise.expect(ALIKE, id=sibling, body={"name": other})
-    longest = (values.unique() * 8)[: values.most("name")]
+    longest = (values.unique() * 8)[: values.max_length("name")]
     promise.prepare(body={"name": longest})
     promise.expect(TRUNCATED, id=sibling, body={"name": f"{longest[:-1]}x"})
 
 
 @pytest.mark.clause("unique-names")
 def test_name_that_was_given_up_is_free(promise: Promise) -> None:
-    """After a configuration is renamed, another configuration may take its old name."""
+    """After a configuration is renamed, another configuration can take the old name."""
     sibling = promise.need(SIBLING_ID)
     body = values.fresh()
     promise.prepare(body=body)
     promise.prepare(body=values.fresh())
     promise.expect(GIVEN_UP, id=sibling, body=body)
     promise.expect(TAKEN, body=body)
-    promise.prepare(id=sibling, body=values.fresh())  # a repeated seed repeats the name
+    # Release the name again, because a run with the same seed reuses it.
+    promise.prepare(id=sibling, body=values.fresh())
 
 
 @pytest.mark.clause("unique-names")
 @pytest.mark.usefixtures("unique_names")
-def test_one_name_is_not_given_twice_at_the_same_moment(promise: Promise) -> None:
-    """When two configurations request the same name at the same time, exactly one gets it."""
+def test_concurrent_updates_cannot_share_a_name(promise: Promise) -> None:
+    """If two concurrent updates request the same name, at most one of them succeeds."""
     ids = (promise.backend.id, promise.need(SIBLING_ID))
     for _ in range(ROUNDS):
         body = values.fresh()
         requests = [promise.request(id=id, body=body) for id in ids]
-        exchanges = promise.exchange_at_once(requests)
+        exchanges = promise.exchange_concurrently(requests)
         second = AT_ONCE
         if all(exchange.status == 200 for exchange in exchanges):
             second = replace(AT_ONCE, statuses={400})
-        promise.hold_by(AT_ONCE, exchanges[0])
-        promise.hold_by(second, exchanges[1])
+        promise.check_by(AT_ONCE, exchanges[0])
+        promise.check_by(second, exchanges[1])
 
 
 def refused_updates(promise: Promise, name: dict[str, str]) -> list[Request]:
-    """Return requests that contain a new name and must be refused."""
+    """Return requests that contain this new name but must be refused."""
     wrong = ({"aiType": "NONE"}, {"endpoint": "x"}, {"unknown": "x"}, {"key": ""})
     requests = [promise.request(body={**name, **field}) for field in wrong]
     requests.append(promise.request(body=name, headers={"Content-Type": "text/plain"}))
@@ -103,7 +109,7 @@ def test_refused_update_changes_nothing(promise: Promise) -> None:
     promise.prepare(body=kept)
     for request in refused_updates(promise, other):
         exchange = promise.send(request)
-        if exchange is None or exchange.succeeded:  # a finding of another promise
+        if exchange is None or exchange.succeeded:  # another promise reports it
             promise.prepare(body=kept)
             continue
         promise.expect(REFUSED, id=sibling, body=other)
@@ -114,7 +120,7 @@ def test_refused_update_changes_nothing(promise: Promise) -> None:
 @pytest.mark.clause("partial")
 @pytest.mark.usefixtures("unique_names")
 def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
-    """`{}` and updates of other fields do not change the name."""
+    """`{}` and updates to other fields do not change the name."""
     kept = values.fresh()
     promise.prepare(body=kept)
     endpoint = {"endpoint": "https://example.com"}
@@ -126,7 +132,7 @@ def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
 @pytest.mark.clause("chunked")
 @pytest.mark.usefixtures("unique_names")
 def test_chunked_update_takes_effect(promise: Promise) -> None:
-    """An update that is sent in chunks and gets a 200 has changed the name."""
+    """An update that is sent with chunked encoding and returns 200 has taken effect."""
     sibling = promise.need(SIBLING_ID)
     name = values.fresh()
     text = contract.to_json(name)
@@ -139,10 +145,10 @@ def test_chunked_update_takes_effect(promise: Promise) -> None:
 @pytest.mark.clause("other-methods")
 @pytest.mark.usefixtures("unique_names")
 def test_other_method_does_not_rename(promise: Promise) -> None:
-    """A request with another method does not change the name."""
+    """A request with a method other than PUT does not change the name."""
     for method in ("GET", "HEAD", "OPTIONS", "POST", "PATCH"):
         name = values.fresh()
         promise.exchange(promise.request(method=method, body=name))
-        words = f"the name that `{method}` sent, {ELSEWHERE}"
+        words = f"a name that was sent with `{method}`, {ELSEWHERE}"
         rule = Rule("other-methods", f"{method}-renamed", words, {200})
         promise.expect(rule, id=promise.need(SIBLING_ID), body=name)

@@ -1,4 +1,4 @@
-"""Responses: they have the documented form, match the request and contain no credential."""
+"""Responses: every response is documented, matches its request and contains no credential."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from support import contract, values
 from support.backend import ADMIN, FOREIGN_ID, READER, STRANGER
 from support.promise import Promise
 
-pytestmark = pytest.mark.last  # they judge every exchange of the run
+pytestmark = pytest.mark.last  # these tests check all exchanges of the run
 CLAUSES = (
     "credentials", "internals", "statuses", "success-response", "error-response", "challenge",
     "success-fields",
@@ -18,10 +18,10 @@ CLAUSES = (
 
 
 def bodies(fresh: dict[str, str]) -> Iterator[Any]:
-    """Yield valid and invalid bodies that contain new credentials in every place."""
+    """Yield valid and invalid bodies that contain the new credentials in various places."""
     value = fresh["key"]
     yield from ({}, {**contract.EXAMPLES["switchProvider"], **fresh}, fresh)
-    # Only values of `key` and `secret` are credentials; an error may quote any other value.
+    # Only the values of `key` and `secret` are credentials; an error may quote all other values.
     for field in contract.CREDENTIALS:
         yield from ({field: value}, {**fresh, field: [value]})
     for field in contract.PROPERTIES:
@@ -33,7 +33,7 @@ def bodies(fresh: dict[str, str]) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def earlier() -> list[Promise]:
-    """Return a list for the test that sends the requests; the other tests reuse them."""
+    """Return a list in which the first test stores its promise, so that later tests reuse it."""
     return []
 
 
@@ -41,10 +41,10 @@ def earlier() -> list[Promise]:
     "rule", [pytest.param(clause, marks=pytest.mark.clause(clause)) for clause in CLAUSES]
 )
 def test_every_response(promise: Promise, rule: str, earlier: list[Promise]) -> None:
-    """Every response of the run keeps the rule"""  # noqa: D400, D415 - its name follows
+    """Every response in the run satisfies the clause"""  # noqa: D400, D415 - its id follows
     assert rule in contract.CLAUSES
     if earlier:
-        promise.share(earlier[0])
+        promise.adopt_results(earlier[0])
         return
     fresh = {name: values.canary() for name in contract.CREDENTIALS}
     for body in bodies(fresh):

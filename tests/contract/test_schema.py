@@ -1,4 +1,4 @@
-"""Schema: bodies that the contract allows are accepted, all others are refused."""
+"""Schema: the backend accepts bodies that match the schema and refuses all others."""
 
 import json
 from typing import Any
@@ -19,29 +19,29 @@ INVALID = schemathesis.pytest.from_fixture("invalid_requests")
 @pytest.mark.parametrize("field", contract.PROPERTIES)
 @pytest.mark.clause("update")
 def test_unusual_value_answers_200(promise: Promise, field: str) -> None:
-    """Unusual but valid values of a field, including the longest ones, get a 200."""
+    """Unusual but valid values for a field, including the longest ones, return 200."""
     for value in values.unusual(field):
         body = promise.accept({field: value})
-        if not value.isascii():  # JSON has two spellings for it
+        if not value.isascii():  # also send it without \u escapes
             promise.ask(body=json.dumps(body, ensure_ascii=False).encode())
 
 
 @pytest.mark.clause("update")
 def test_any_fields_together_answer_200(promise: Promise) -> None:
-    """Every combination of fields gets a 200, in any order and any valid JSON notation."""
+    """Every combination of fields returns 200, in any order and any valid JSON notation."""
     for body in values.bodies():
         promise.ask(body=body)
 
 
 @pytest.mark.parametrize("field", contract.PROPERTIES)
 @pytest.mark.clause("types")
-def test_near_miss_answers_400(promise: Promise, field: str) -> None:
-    """Values that are almost valid for a field are refused, with and without other fields."""
+def test_invalid_value_answers_400(promise: Promise, field: str) -> None:
+    """Invalid values that resemble valid ones are refused, with and without other fields."""
     good = contract.EXAMPLES["switchProvider"] | values.GOOD
-    for value in values.near_misses(field):
+    for value in values.invalid_values(field):
         promise.ask(body={field: value})
         promise.ask(body={**good, field: value})
-    for number, value in enumerate(values.wrong_spellings(field)):
+    for number, value in enumerate(values.similar_strings(field)):
         promise.ask(body={field: value})
         if number == 0:
             promise.ask(body={**good, field: value})
@@ -49,7 +49,7 @@ def test_near_miss_answers_400(promise: Promise, field: str) -> None:
 
 @pytest.mark.clause("unknown-fields")
 def test_unknown_field_answers_400(promise: Promise) -> None:
-    """An unknown field is refused, and so are several invalid fields."""
+    """A body with an unknown field or with several invalid fields is refused."""
     odd: list[object] = ["value", None, {}, True]
     for number, name in enumerate(values.DATA["OTHER_FIELDS"]):
         promise.ask(body={name: "value"})
@@ -62,8 +62,8 @@ def test_unknown_field_answers_400(promise: Promise) -> None:
         promise.ask(body=dict.fromkeys(contract.PROPERTIES, wrong))
 
 
-def judge(promise: Promise, case: Case[Any]) -> None:
-    """Judge a generated request; if its response is wrong, look for the field that causes this."""
+def check_generated(promise: Promise, case: Case[Any]) -> None:
+    """Send a generated request; if the response is wrong, find the field that causes it."""
     request = request_of(case, promise)
     if request is None or promise.is_over_budget():
         return
@@ -73,17 +73,17 @@ def judge(promise: Promise, case: Case[Any]) -> None:
     exchange = promise.exchange_renamed(request)
     fields = exchange.request.fields
     wrong = exchange.status < 500 and exchange.status not in expectation.statuses
-    if wrong and len(fields) > 1 and breaks_alone(promise, fields):
+    if wrong and len(fields) > 1 and has_wrong_field(promise, fields):
         return
-    promise.hold(exchange)
+    promise.check(exchange)
 
 
-def breaks_alone(promise: Promise, fields: dict[str, Any]) -> bool:
-    """Send each field of a body in a request of its own; return whether a response is wrong."""
+def has_wrong_field(promise: Promise, fields: dict[str, Any]) -> bool:
+    """Send each field in a separate request; return whether any response is wrong."""
     kept = True
     for name, value in fields.items():
         exchange = promise.exchange(promise.request(body={name: value}))
-        kept = promise.hold(exchange) and kept
+        kept = promise.check(exchange) and kept
     return not kept
 
 
@@ -91,13 +91,13 @@ def breaks_alone(promise: Promise, fields: dict[str, Any]) -> bool:
 @pytest.mark.clause("update")
 @pytest.mark.generated
 def test_valid_body_answers_200(case: Case[Any], promise: Promise) -> None:
-    """Every body that the contract allows gets a 200."""
-    judge(promise, case)
+    """Every body that the schema allows returns 200."""
+    check_generated(promise, case)
 
 
 @INVALID.include(operation_id=contract.OPERATION_ID).parametrize()
 @pytest.mark.clause("types")
 @pytest.mark.generated
 def test_invalid_body_answers_400(case: Case[Any], promise: Promise) -> None:
-    """Every body that the contract does not allow is refused."""
-    judge(promise, case)
+    """Every body that the schema does not allow is refused."""
+    check_generated(promise, case)

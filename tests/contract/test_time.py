@@ -1,4 +1,4 @@
-"""Over time: a response depends on token, id and body, not on earlier requests."""
+"""Over time: a response depends only on its request, not on earlier or concurrent requests."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,15 +12,15 @@ from support.expectation import Expectation, expectation_of
 from support.promise import Promise
 from support.rule import Rule
 
-Step = dict[str, Any]  # parts of a request
+Step = dict[str, Any]  # keyword arguments for `Promise.request`
 AGAIN = Rule("idempotent", "again", "the same update", {200})
-RENAME = "a fresh name"  # for a body with one
+RENAME = "a fresh name"  # a placeholder for a body with a new name
 SEQUENCES = 10
 LONGEST_SEQUENCE = 8
 
 
 def steps_of(promise: Promise) -> list[Step]:
-    """Return one request of every kind that is possible with the given tokens and ids."""
+    """Return one request of each kind that the configured tokens and ids allow."""
     backend = promise.backend
     users = backend.users(WRITER, ADMIN, READER, STRANGER)
     steps: list[Step] = [{"token": token} for token in (None, *users)]
@@ -31,44 +31,44 @@ def steps_of(promise: Promise) -> list[Step]:
 
 
 def request_of(promise: Promise, step: Step) -> Request:
-    """Return the request of a step."""
+    """Return the request for a step."""
     if step.get("body") == RENAME:
         step = {**step, "body": values.fresh()}
     return promise.request(**step)
 
 
-def answers_alone(promise: Promise, steps: list[Step]) -> dict[str, int]:
-    """Return the status that each step gets on a new connection, after a valid request."""
+def isolated_statuses(promise: Promise, steps: list[Step]) -> dict[str, int]:
+    """Return the status of each step on a new connection, after a valid request."""
     statuses: dict[str, int] = {}
     for step in steps:
         promise.prepare(body={})
         request = request_of(promise, step).again()
         exchange = promise.exchange(request)
-        promise.hold(exchange)
+        promise.check(exchange)
         statuses[repr(step)] = exchange.status
     return statuses
 
 
-def like(status: int, request: Request, kind: str, when: str) -> Expectation:
-    """Return an expectation of the status that the request gets when nothing else is sent."""
+def expect_status(status: int, request: Request, kind: str, when: str) -> Expectation:
+    """Return the expectation that the request gets the same status as when it is sent alone."""
     usual = expectation_of(request)
     words = f"{usual.words}, {when}"
     return replace(usual, statuses=frozenset({status}), clause="alone", kind=kind, words=words)
 
 
 @pytest.mark.clause("alone")
-def test_first_request_is_answered_like_any(promise: Promise) -> None:
-    """The first request of the run gets a 200, even if the backend has just started."""
+def test_first_request_answers_200(promise: Promise) -> None:
+    """The first request of the run returns 200, even if the backend has just started."""
     first = promise.run.first
     if first is None:
-        pytest.skip("there was no first request")
+        pytest.skip("the run sent no first request")
     promise.requests += 1
-    promise.hold(first)
+    promise.check(first)
 
 
 @pytest.mark.clause("idempotent")
-def test_same_update_again_and_again_answers_200(promise: Promise) -> None:
-    """The same update gets a 200 a hundred times in a row on one connection."""
+def test_repeated_update_answers_200(promise: Promise) -> None:
+    """The same update returns 200 a hundred times in a row on one connection."""
     everything = {**values.EVERYTHING, **values.fresh()}
     for body in (*[values.GOOD] * 100, *[values.fresh()] * 3, *[everything] * 3):
         promise.expect(AGAIN, body=body)
@@ -76,7 +76,7 @@ def test_same_update_again_and_again_answers_200(promise: Promise) -> None:
 
 @pytest.mark.clause("alone")
 def test_valid_request_works_after_every_refused_one(promise: Promise) -> None:
-    """A valid request gets a 200 right after every kind of refused request."""
+    """A valid request returns 200 immediately after any kind of refused request."""
     refused: list[Step] = [{"body": (body,)} for body in values.unreadable_bodies() if body]
     refused += [{"token": None}, {"id": values.unique()}, {"body": {"name": ""}}, {"body": b""}]
     refused += [{"headers": {"Content-Type": "text/plain"}}]
@@ -89,27 +89,28 @@ def test_valid_request_works_after_every_refused_one(promise: Promise) -> None:
 
 
 @pytest.mark.clause("alone")
-def test_answer_does_not_depend_on_what_came_before(promise: Promise) -> None:
-    """In any sequence, each user's request gets the same status as on its own."""
+def test_answer_does_not_depend_on_earlier_requests(promise: Promise) -> None:
+    """In any sequence, each request returns the same status as when it is sent alone."""
     steps = steps_of(promise)
-    alone = answers_alone(promise, steps)
+    alone = isolated_statuses(promise, steps)
     sequence = list(values.every_pair(steps))
     for _ in range(SEQUENCES):
         sequence += values.RANDOM.choices(steps, k=LONGEST_SEQUENCE)
     before = "the first request"
     for step in sequence:
         request = request_of(promise, step)
-        promise.send(request, like(alone[repr(step)], request, "after-others", f"after {before}"))
+        status = alone[repr(step)]
+        promise.send(request, expect_status(status, request, "after-others", f"after {before}"))
         before = expectation_of(request).words
 
 
 @pytest.mark.clause("alone")
-def test_requests_at_the_same_time_are_answered_as_alone(promise: Promise) -> None:
-    """Each of twenty concurrent requests gets the same status as on its own."""
+def test_concurrent_requests_are_answered_as_alone(promise: Promise) -> None:
+    """Each of twenty concurrent requests returns the same status as when it is sent alone."""
     steps = [step for step in steps_of(promise) if step.get("body") != RENAME]
-    alone = answers_alone(promise, steps)
+    alone = isolated_statuses(promise, steps)
     together = (steps * 3)[:20]
-    exchanges = promise.exchange_at_once([request_of(promise, step) for step in together])
-    when = "among 20 requests at the same time"
+    exchanges = promise.exchange_concurrently([request_of(promise, step) for step in together])
+    when = "among 20 concurrent requests"
     for step, exchange in zip(together, exchanges, strict=True):
-        promise.hold(exchange, like(alone[repr(step)], exchange.request, "at-once", when))
+        promise.check(exchange, expect_status(alone[repr(step)], exchange.request, "at-once", when))

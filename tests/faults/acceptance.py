@@ -105,12 +105,12 @@ FAULTS.refuses(
     largest_bodies=lambda request: len(request.body) == LARGEST_BODY,
 )
 FAULTS.refuses(
-    "test_media_type_counts_in_any_case",
+    "test_media_type_is_case_insensitive",
     media_type_in_capitals=lambda request: request.media_type == "APPLICATION/JSON",
     charset_in_capitals=lambda request: "UTF-8" in request.media_type,
 )
 FAULTS.refuses(
-    "test_what_is_left_open_does_not_fail",
+    "test_other_charset_or_coding_does_not_fail",
     500,
     for_identity_coding=lambda request: request.header("Content-Encoding") == "identity",
 )

@@ -197,7 +197,7 @@ def last_name_of_another_is_kept(request: Request, answer: Answer) -> None:
         names[request.id] = (request.name, present)
 
 
-@FAULTS.before("test_one_name_is_not_given_twice_at_the_same_moment")
+@FAULTS.before("test_concurrent_updates_cannot_share_a_name")
 async def name_is_checked_before_it_is_taken(request: Request) -> Answer | None:
     is_own = request.is_for("main") or request.is_for("sibling")
     if request.role != "owner" or not is_own or request.names != ["name"] or not request.name:

@@ -104,7 +104,7 @@ FAULTS.where(
     this_machine_is_trusted=lambda request: "127.0.0.1" in request.headers.values(),
 )
 FAULTS.where(
-    "test_scheme_counts_in_any_case",
+    "test_scheme_is_case_insensitive",
     reply(401),
     scheme_in_lower_case_is_unknown=lambda request: request.authorization.startswith("bearer"),
     scheme_in_capitals_is_unknown=lambda request: request.authorization.startswith("BEARER"),
@@ -181,14 +181,14 @@ FAULTS.where(
 )
 
 
-@FAULTS.before("test_answer_does_not_depend_on_what_came_before")
+@FAULTS.before("test_answer_does_not_depend_on_earlier_requests")
 def connection_remembers_the_token(request: Request) -> None:
     user = request.memory.setdefault(request.connection, request.role)
     if user and not request.authorization:
         request.as_user(user)
 
 
-@FAULTS.before("test_answer_does_not_depend_on_what_came_before")
+@FAULTS.before("test_answer_does_not_depend_on_earlier_requests")
 def last_token_counts_for_the_next_request(request: Request) -> None:
     user = request.previous("role", request.role)
     if user and not request.authorization:

@@ -86,7 +86,7 @@ class _Forks:
             from support import promise
 
             config.option.maxfail = 1
-            promise.AFTER_A_FINDING = 0.0
+            promise.BUDGET_PER_PROMISE = 0.0
         conftest: Any = config.pluginmanager.get_plugin(str(CONTRACT_TESTS / "conftest.py"))
         try:
             conftest.pytest_configure(config)

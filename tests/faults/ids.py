@@ -26,7 +26,7 @@ FAULTS.where(
     "test_near_id_is_refused", reply(500), id_with_a_quote_fails=lambda request: "'" in request.id
 )
 FAULTS.changes_request(
-    "test_strange_id_is_refused",
+    "test_unusual_id_is_refused",
     id_is_trimmed=lambda request: request.for_id(quote(request.id.strip(), safe="")),
     id_is_decoded_twice=lambda request: request.for_id(
         unquote(request.path.rpartition("/")[2].replace("%25", "%"))
@@ -36,12 +36,12 @@ FAULTS.changes_request(
     ),
 )
 FAULTS.where(
-    "test_strange_id_is_refused",
+    "test_unusual_id_is_refused",
     for_configuration("main"),
     id_with_a_line_break=lambda request: request.id.endswith("\n"),
 )
 FAULTS.where(
-    "test_strange_id_is_refused",
+    "test_unusual_id_is_refused",
     reply(500),
     long_id_fails=lambda request: len(request.id) > 255,
     id_not_in_utf_8_fails=lambda request: "%FF" in request.path,

@@ -64,7 +64,7 @@ leaks(
     secret_in_pem=lambda request: "BEGIN" in request.secret and request.secret,
 )
 leaks(
-    f"test_near_miss_answers_400 or {CREDENTIALS}",
+    f"test_invalid_value_answers_400 or {CREDENTIALS}",
     last_four_of_the_key=lambda request: f"****{request.key[-4:]}",
 )
 leaks(
@@ -79,7 +79,7 @@ leaks(
     ),
 )
 leaks(
-    f"test_what_is_left_open_does_not_fail or {CREDENTIALS}",
+    f"test_other_charset_or_coding_does_not_fail or {CREDENTIALS}",
     key_in_compressed_bodies=lambda request: request.header("Content-Encoding") and request.key,
     key_in_utf_16=lambda request: "charset=utf-16" in request.media_type and request.key,
 )

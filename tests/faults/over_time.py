@@ -24,33 +24,33 @@ def _follows(first: str, second: str) -> Condition:
 
 
 FAULTS.refuses(
-    "test_same_update_again_and_again_answers_200",
+    "test_repeated_update_answers_200",
     409,
     second_same_update=lambda request: request.fields and request.count(request.body) == 2,
 )
 FAULTS.refuses(
-    "test_same_update_again_and_again_answers_200",
+    "test_repeated_update_answers_200",
     500,
     third_same_update=lambda request: request.fields and request.count(request.body) == 3,
     fiftieth_same_update=lambda request: _repetitions(request) == 50,
 )
 FAULTS.where(
-    "test_same_update_again_and_again_answers_200",
+    "test_repeated_update_answers_200",
     reply(500),
     hundredth_request_fails=lambda request: request.count("any") == 100,
 )
 FAULTS.where(
-    "test_same_update_again_and_again_answers_200",
+    "test_repeated_update_answers_200",
     reply(400),
     connection_gets_fifty_answers=lambda request: request.count(request.connection) > 50,
 )
 FAULTS.where(
-    "test_first_request_is_answered_like_any",
+    "test_first_request_answers_200",
     reply(500),
     first_request_fails=lambda request: request.count("any") == 1,
 )
 FAULTS.changes_answer(
-    "test_answer_does_not_depend_on_what_came_before or test_near_token_answers_401",
+    "test_answer_does_not_depend_on_earlier_requests or test_near_token_answers_401",
     401,
     ten_bad_tokens_are_too_many=lambda request, answer: (
         request.count("bad") > 10 and answer.refuse(403)
@@ -65,27 +65,27 @@ FAULTS.refuses(
 )
 
 
-@FAULTS.after("test_answer_does_not_depend_on_what_came_before or test_valid_request_works")
+@FAULTS.after("test_answer_does_not_depend_on_earlier_requests or test_valid_request_works")
 def answer_is_the_one_before_for_the_same_body(request: Request, answer: Answer) -> None:
     answer.replace_with(request.memory.setdefault((request.token, request.body), answer))
 
 
 FAULTS.refuses(
-    "test_answer_does_not_depend_on_what_came_before",
+    "test_answer_does_not_depend_on_earlier_requests",
     403,
     after_a_foreign_id=lambda request: (
         request.previous("id", request.id) == request.ids["foreign"] and request.is_for("main")
     ),
 )
 FAULTS.where(
-    "test_answer_does_not_depend_on_what_came_before",
+    "test_answer_does_not_depend_on_earlier_requests",
     as_user("owner"),
     reader_may_update_after_a_writer=_follows("owner", "reader"),
     reader_may_update_after_a_stranger=_follows("stranger", "reader"),
     stranger_may_update_after_an_admin=_follows("admin", "stranger"),
 )
 FAULTS.where(
-    "test_answer_does_not_depend_on_what_came_before",
+    "test_answer_does_not_depend_on_earlier_requests",
     reply(403),
     writer_may_not_update_after_an_admin=_follows("admin", "owner"),
 )
@@ -97,7 +97,7 @@ def stranger_may_update_every_twentieth_time(request: Request) -> None:
         request.as_user()
 
 
-@FAULTS.before("test_requests_at_the_same_time_are_answered_as_alone")
+@FAULTS.before("test_concurrent_requests_are_answered_as_alone")
 async def two_at_a_time_fail(request: Request) -> Answer | None:
     if request.memory.get("busy"):
         return refused(500)
@@ -107,7 +107,7 @@ async def two_at_a_time_fail(request: Request) -> Answer | None:
     return None
 
 
-@FAULTS.before("test_requests_at_the_same_time_are_answered_as_alone")
+@FAULTS.before("test_concurrent_requests_are_answered_as_alone")
 async def ten_at_a_time_are_too_many(request: Request) -> Answer | None:
     request.memory["now"] = request.memory.get("now", 0) + 1
     await asyncio.sleep(0.01)
@@ -115,7 +115,7 @@ async def ten_at_a_time_are_too_many(request: Request) -> Answer | None:
     return refused(500) if request.memory["now"] >= 10 else None
 
 
-@FAULTS.before("test_requests_at_the_same_time_are_answered_as_alone")
+@FAULTS.before("test_concurrent_requests_are_answered_as_alone")
 async def user_is_that_of_the_last_request(request: Request) -> None:
     request.memory["user"] = request.authorization or request.memory.get("user", "")
     await asyncio.sleep(0.05)
@@ -123,7 +123,7 @@ async def user_is_that_of_the_last_request(request: Request) -> None:
         request.set_header("Authorization", request.memory["user"])
 
 
-@FAULTS.before("test_requests_at_the_same_time_are_answered_as_alone or test_every_response")
+@FAULTS.before("test_concurrent_requests_are_answered_as_alone or test_every_response")
 async def id_is_that_of_the_last_request(request: Request) -> None:
     request.memory["path"] = request.path
     await asyncio.sleep(0.05)

@@ -33,7 +33,7 @@ def _read_as(wrong: str, right: str, request: Request) -> None:
 
 # Near misses of each field
 FAULTS.accepts(
-    "test_near_miss_answers_400 and aiType",
+    "test_invalid_value_answers_400 and aiType",
     types_in_lower_case_among_fields=lambda request: (
         request.ai_type.islower() and len(request.fields) > 1
     ),
@@ -52,7 +52,7 @@ FAULTS.accepts(
     ),
 )
 FAULTS.accepts(
-    "test_near_miss_answers_400 and name",
+    "test_invalid_value_answers_400 and name",
     long_names_outside_ascii=lambda request: len(request.name) > 255 and not request.name.isascii(),
     names_with_next_line=lambda request: "\x85" in request.name,
     names_with_a_line_break_at_the_end=lambda request: request.name[1:].endswith("\n"),
@@ -62,7 +62,7 @@ FAULTS.accepts(
     ),
 )
 FAULTS.accepts(
-    "test_near_miss_answers_400 and endpoint",
+    "test_invalid_value_answers_400 and endpoint",
     endpoints_by_ftp=lambda request: request.endpoint.startswith("ftp://"),
     endpoints_in_a_bucket=lambda request: request.endpoint.startswith(("s3:", "ssh:", "gs:")),
     endpoints_by_mail=lambda request: request.endpoint.startswith("mailto:"),
@@ -79,12 +79,12 @@ FAULTS.accepts(
     ),
 )
 FAULTS.where(
-    "test_near_miss_answers_400 and name",
+    "test_invalid_value_answers_400 and name",
     lambda request: request.drop_field("name"),
     empty_names_are_ignored=lambda request: request.fields.get("name") == "",
 )
 FAULTS.accepts(
-    "test_near_miss_answers_400 and key",
+    "test_invalid_value_answers_400 and key",
     empty_keys=lambda request: request.fields.get("key") == "",
     long_keys_outside_ascii=lambda request: len(request.key) > 8192 and not request.key.isascii(),
     keys_in_a_list=lambda request: (
@@ -92,7 +92,7 @@ FAULTS.accepts(
     ),
 )
 FAULTS.accepts(
-    "test_near_miss_answers_400 and secret",
+    "test_invalid_value_answers_400 and secret",
     empty_secrets=lambda request: request.fields.get("secret") == "",
     long_secrets_outside_ascii=lambda request: (
         len(request.secret) > 8192 and not request.secret.isascii()
@@ -108,13 +108,13 @@ FAULTS.accepts(
     ),
 )
 FAULTS.changes_answer(
-    "test_near_miss_answers_400 or test_invalid_body_answers_400",
+    "test_invalid_value_answers_400 or test_invalid_body_answers_400",
     400,
     invalid_type_answers_422=lambda request, answer: request.ai_type and answer.refuse(422),
     invalid_body_answers_200_without_success=lambda _, answer: answer.set_status(200),
 )
 FAULTS.refuses(
-    "test_near_miss_answers_400 or test_invalid_body_answers_400",
+    "test_invalid_value_answers_400 or test_invalid_body_answers_400",
     500,
     for_null=lambda request: None in request.fields.values(),
 )

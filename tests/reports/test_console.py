@@ -71,7 +71,7 @@ def test_headline_names_exceptions_and_limits() -> None:
     """The headline mentions accepted deviations, untested promises and a selection."""
     assert words.headline(accepted()) == "The contract is kept except for 1 accepted deviation"
     untested = not_tested() | {"exit_status": 0}
-    assert words.headline(untested) == "The contract is kept, as far as it was tested"
+    assert words.headline(untested) == "The contract is kept, but some promises were not tested"
     for name, value in {"keyword": "access", "sources": ["page"], "again": True}.items():
         verdict = kept()
         verdict["selection"][name] = value

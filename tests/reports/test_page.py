@@ -85,7 +85,7 @@ def test_finding_is_a_card(show: Open) -> None:
         "key and secret have 1 to 8,192 characters.",
         "line 96 of openapi.yaml",
         "2 requests",
-        "test_near_miss_answers_400[key]",
+        "test_invalid_value_answers_400[key]",
         "lengths:key:maxLength:200",
         "bodies/lengths-key-1.json",
     ):
@@ -118,7 +118,7 @@ def test_filter_finds_promises(show: Open) -> None:
     promises = page.locator("#promises li").filter(visible=True)
     page.get_by_role("searchbox").fill("maximum length")
     expect(promises).to_have_count(0)
-    page.get_by_role("searchbox").fill("KEY near_miss")
+    page.get_by_role("searchbox").fill("KEY invalid_value")
     expect(promises).to_have_count(1)
     expect(page.get_by_role("status")).to_have_text("1 shown")
     page.get_by_role("searchbox").fill("")

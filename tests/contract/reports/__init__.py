@@ -1,4 +1,4 @@
-"""The reports of a run, made from the verdict that docs/verdict.schema.json describes."""
+"""Renders reports from a verdict in the format of docs/verdict.schema.json."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`python -m reports FILE`: prints the findings of a verdict as annotations of a GitHub job."""
+"""Print the findings in a verdict as annotations for a GitHub job: `python -m reports FILE`."""
 
 import json
 import sys
@@ -11,4 +11,4 @@ if len(sys.argv) != 2:
 try:
     print(annotations(json.loads(Path(sys.argv[1]).read_text("utf-8"))), end="")  # noqa: T201
 except (OSError, ValueError) as error:
-    sys.exit(f"{sys.argv[1]}: cannot be read as a verdict ({error}); run scripts/contract first")
+    sys.exit(f"{sys.argv[1]}: not a valid verdict ({error}); run scripts/contract first")

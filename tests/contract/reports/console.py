@@ -1,4 +1,4 @@
-"""The verdict in a terminal: findings first, the result last."""
+"""Prints the verdict to a terminal or a log, with the findings first and the result last."""
 
 import textwrap
 
@@ -11,17 +11,18 @@ from reports.words import Verdict
 
 STYLES = {"kept": "green", "broken": "bold red", "accepted": "magenta", "not tested": "yellow"}
 
-rendering.template("verdict.txt")  # compiled at import, once for all forks
+rendering.template("verdict.txt")  # compile the template at import, before the tests fork
 
 
 def report(verdict: Verdict, console: Console, reports: str = "") -> None:
-    """Print the verdict; `reports` says where the other reports are."""
+    """Print the verdict; `reports` is the folder of the other reports."""
 
     def whole(text: str, style: str) -> str:
         return f"[{STYLES.get(style, style)}]{escape(text)}[/]"
 
     def line(text: str, style: str, indent: int = 0) -> str:
-        if console.is_terminal:  # in a log, a finding stays on one line, so that it can be searched
+        # Do not wrap lines in a log, so that they can be searched.
+        if console.is_terminal:
             text = _wrap(text, console.width, indent)
         return whole(text, style)
 
@@ -30,7 +31,7 @@ def report(verdict: Verdict, console: Console, reports: str = "") -> None:
 
     helpers = {"whole": whole, "line": line, "row": row, "STYLES": STYLES, "reports": reports}
     markup = rendering.render("verdict.txt", verdict, **helpers)
-    # Soft wrap: a curl line is not broken, so that it can be pasted.
+    # Do not insert line breaks into curl commands, so that they can be copied.
     console.print(Text.from_markup(markup, emoji=False), soft_wrap=True)
 
 

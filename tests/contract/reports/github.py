@@ -1,13 +1,13 @@
-"""The findings as workflow commands that annotate a GitHub job."""
+"""Converts findings to workflow commands that annotate a GitHub job."""
 
 from reports import words
 from reports.words import Finding, Verdict
 
-LIMIT = 10  # the most that GitHub shows per level and step
+LIMIT = 10  # GitHub shows at most ten annotations per level and step
 
 
 def annotations(verdict: Verdict) -> str:
-    """Return workflow commands: errors for findings that fail the run, else warnings or notices."""
+    """Return annotations: errors for findings that fail the run, else warnings and notices."""
     verdict = words.readable(verdict)
     commands = []
     if verdict["result"] == "no verdict":

@@ -1,4 +1,4 @@
-"""The progress display of a run."""
+"""The progress display for a run."""
 
 from typing import Self
 
@@ -7,13 +7,13 @@ from rich.console import Console
 
 
 class Progress:
-    """A line with the family under test, the requests so far and the time left.
+    """A status line with the current family, the number of requests and the remaining time.
 
-    In a log, where a line cannot be redrawn, each family is printed once as it begins.
+    If the output is not a terminal, the name of each family is printed once instead.
     """
 
     def __init__(self, console: Console, promises: int) -> None:
-        """Prepare to show the progress of this many promises."""
+        """Create a display for the given number of promises."""
         self._console = console
         self._family = ""
         self._bar = progress.Progress(
@@ -30,16 +30,16 @@ class Progress:
         self._task = self._bar.add_task("", total=promises, requests=0)
 
     def __enter__(self) -> Self:
-        """Start drawing."""
+        """Start the display."""
         self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove the line."""
+        """Stop the display and clear its line."""
         self._bar.stop()
 
     def update(self, family: str, done: int, requests: int) -> None:
-        """Show the family under test, the promises that are done, and the requests sent."""
+        """Show the current family and the numbers of finished promises and sent requests."""
         if family != self._family and not self._console.is_terminal:
             self._console.print(f"{family} ...", markup=False, highlight=False)
         self._family = family

@@ -1,4 +1,4 @@
-"""The templates of the reports, with filters that escape text from the backend."""
+"""Renders the report templates, with filters that escape text from the backend."""
 
 import base64
 import hashlib
@@ -15,16 +15,16 @@ from reports.words import Verdict
 
 FOLDER = Path(__file__).parent / "templates"
 CODE = re.compile(r"`([^`\n]+)`")
-# Characters that Markdown or GitHub would read as markup, a link, a mention or an issue.
+# Characters that Markdown or GitHub would interpret as markup, links, mentions or issue references.
 SPECIAL = re.compile(r"([\\`*_\[\]<>#|~@&$])")
 
 
 @cache
 def template(name: str) -> jinja2.Template:
-    """Return the template; compiling it takes longer than rendering it."""
+    """Return a compiled template. Compiling takes longer than rendering, so it is cached."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=name.endswith((".html", ".xml")),  # the others have filters of their own
+        autoescape=name.endswith((".html", ".xml")),  # the other templates use explicit filters
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -35,19 +35,19 @@ def template(name: str) -> jinja2.Template:
 
 
 def render(name: str, verdict: Verdict, **context: Any) -> str:
-    """Return the verdict, rendered with the template."""
+    """Render the verdict with the given template."""
     return template(name).render(verdict=words.readable(verdict), **context)
 
 
 def page(verdict: Verdict) -> str:
-    """Return the HTML page; its policy allows only its own style and script, by hash."""
+    """Return the HTML report. Its Content-Security-Policy allows only its own style and script."""
     style = (FOLDER / "page.css").read_text("utf-8")
     script = (FOLDER / "page.js").read_text("utf-8")
     policy = (
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
-    # Both are files of this package, so they need no escaping.
+    # Both texts are files in this package, so they need no escaping.
     parts = {"style": Markup(style), "script": Markup(script)}  # noqa: S704
     return render("verdict.html", verdict, policy=policy, **parts)
 
@@ -57,12 +57,12 @@ def _hash(text: str) -> str:
 
 
 def code_html(text: str) -> Markup:
-    """Return the text as HTML, with backticks turned into code."""
-    return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - is escaped
+    """Convert the text to HTML; text in backticks becomes a `<code>` element."""
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - already escaped
 
 
 def prose(text: str) -> str:
-    """Return Markdown that shows the text literally, except for code in backticks."""
+    """Convert the text to Markdown that shows it literally, except for code in backticks."""
     parts = CODE.split(" ".join(text.split()))
     shown = [SPECIAL.sub(r"\\\1", part) for part in parts]
     shown[1::2] = [code(part) for part in parts[1::2]]
@@ -70,13 +70,13 @@ def prose(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Return Markdown that shows the text as code in a line."""
+    """Convert the text to a Markdown code span."""
     fence = "`" * (_longest_run(text) + 1)
     return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"
 
 
 def block(text: str) -> str:
-    """Return Markdown that shows the text as a block of code."""
+    """Convert the text to a Markdown code block."""
     fence = "`" * max(3, _longest_run(text) + 1)
     return f"{fence}\n{text}\n{fence}"
 

@@ -1,4 +1,4 @@
-"""The words that all reports share."""
+"""Phrases and groupings that all reports share."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,10 +12,10 @@ SOURCES = ("page", "vendor", "ours", "open")
 
 
 def readable(value: Any) -> Any:
-    """Return the JSON value with invisible and control characters escaped in all its texts.
+    """Return the JSON value with all invisible and control characters in its strings escaped.
 
-    The text comes from the backend: escape sequences must not reach a terminal, nor
-    characters that XML cannot hold a report.
+    Strings may come from the backend. Their escape sequences must not reach a terminal, and XML
+    does not allow some of their characters.
     """
     if isinstance(value, str):
         return value if value.isprintable() else "".join(map(_visible, value))
@@ -33,12 +33,12 @@ def _visible(character: str) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """Return the number with its noun: `1 finding`, `1,200 findings`."""
+    """Return the number with a noun, such as `1 finding` or `1,200 findings`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def headline(verdict: Verdict) -> str:
-    """Return the result in one sentence that claims only what was tested."""
+    """Return the result in one phrase that claims only what was tested."""
     if verdict["result"] == "no verdict":
         return "No verdict"
     selection = verdict["selection"]
@@ -51,12 +51,12 @@ def headline(verdict: Verdict) -> str:
     accepted = len(with_severity(verdict, "accepted"))
     exception = f" except for {plural(accepted, 'accepted deviation')}" if accepted else ""
     untested = verdict["counts"]["not_tested"]
-    limit = ", as far as it was tested" if untested else ""
+    limit = ", but some promises were not tested" if untested else ""
     return f"{subject} is kept{exception}{limit}"
 
 
 def tone(verdict: Verdict) -> str:
-    """Return the outcome that sets the color of the result."""
+    """Return the outcome that determines the color of the result."""
     if verdict["exit_status"] == 2:
         return "not tested"
     if verdict["exit_status"] == 1:
@@ -65,14 +65,14 @@ def tone(verdict: Verdict) -> str:
 
 
 def tally(promises: Iterable[Promise]) -> str:
-    """Return how many promises have each outcome: `45 kept, 6 broken`."""
+    """Return the number of promises with each outcome, such as `45 kept, 6 broken`."""
     outcomes = [promise["outcome"] for promise in promises]
     counted = [(outcomes.count(outcome), outcome) for outcome in OUTCOMES]
     return ", ".join(f"{number} {outcome}" for number, outcome in counted if number)
 
 
 def summary(verdict: Verdict) -> str:
-    """Return the result in one line, with the findings by source and the promises by outcome."""
+    """Return a one-line summary with the findings by source and the promises by outcome."""
     if verdict["result"] == "no verdict":
         return f"No verdict: {verdict['reason']}"
     parts = []
@@ -88,24 +88,24 @@ def summary(verdict: Verdict) -> str:
 
 
 def explanation(verdict: Verdict) -> list[str]:
-    """Return why a run without broken promises fails, and what to do about it."""
+    """Return the reason and the remedy, without a reason that `summary` already contains."""
     said = verdict["result"] == "no verdict"
     texts = ["" if said else verdict["reason"], verdict["cure"]]
     return [text for text in texts if text]
 
 
 def with_severity(verdict: Verdict, severity: str) -> list[Finding]:
-    """Return the findings of this severity."""
+    """Return the findings with this severity."""
     return [finding for finding in verdict["findings"] if finding["severity"] == severity]
 
 
 def families(verdict: Verdict) -> dict[str, list[Promise]]:
-    """Return the promises by family, in the order of the run."""
+    """Return the promises, grouped by family."""
     return _grouped(verdict["promises"], "family")
 
 
 def untested(verdict: Verdict) -> dict[str, list[Promise]]:
-    """Return the promises that were not tested, by the reason; none without a verdict."""
+    """Return the untested promises, grouped by reason; empty if there is no verdict."""
     if verdict["result"] == "no verdict":
         return {}
     promises = [promise for promise in verdict["promises"] if promise["outcome"] == "not tested"]
@@ -113,12 +113,12 @@ def untested(verdict: Verdict) -> dict[str, list[Promise]]:
 
 
 def by_again(verdict: Verdict) -> dict[str, list[Promise]]:
-    """Return the promises that `--again` repeated, by outcome."""
+    """Return the promises that `--again` repeated, grouped by result."""
     return _grouped([promise for promise in verdict["promises"] if promise["again"]], "again")
 
 
 def names_variable(verdict: Verdict, reason: str) -> bool:
-    """Return whether a promise was not tested for lack of a variable."""
+    """Return whether the reason is a missing environment variable."""
     return any(variable["name"] in reason for variable in verdict["missing_variables"])
 
 
@@ -130,12 +130,12 @@ def _grouped(promises: Iterable[Promise], key: str) -> dict[str, list[Promise]]:
 
 
 def clause_reference(finding: Finding) -> str:
-    """Return the clause with its source and its line in openapi.yaml."""
+    """Return the clause id with its source and its line in openapi.yaml."""
     clause = finding["clause"]
     return f"{clause['id']} ({clause['source']}), openapi.yaml line {clause['line']}"
 
 
 def run_facts(verdict: Verdict) -> str:
-    """Return the size of the run in one line."""
+    """Return the number of requests, the duration and the seed of the run."""
     requests = plural(verdict["requests"], "request")
     return f"{requests} in {verdict['seconds']:.1f} s, seed {verdict['seed']}"

@@ -1,1 +1,1 @@
-"""The code behind the tests: contract, requests, rules, findings and the verdict."""
+"""Shared code for the contract tests: requests, rules, findings and the verdict."""

@@ -1,4 +1,4 @@
-"""The backend under test: its URL, its tokens and ids, and how requests reach it."""
+"""The backend under test, with its URL, tokens and ids."""
 
 import argparse
 import re
@@ -12,40 +12,45 @@ from support.exchange import Exchange, NoVerdictError, Place, Request, User
 from support.proxies import Shape
 from support.wire import Wire, WireError
 
-# The meaning of each variable: shown for every promise that is not tested without it.
+# Descriptions of the environment variables, for the promises that are not tested without them.
 MEANINGS = {
-    "FLASHBACK_TOKEN": "a token that may update the configuration",
-    "FLASHBACK_ADMIN_TOKEN": "a token of an ADMIN of the id's workspace",
-    "FLASHBACK_READER_TOKEN": "a token of a member of the id's workspace who may only read",
-    "FLASHBACK_STRANGER_TOKEN": "a token of a user who is not a member of the id's workspace",
+    "FLASHBACK_TOKEN": "a token that can update the configuration",
+    "FLASHBACK_ADMIN_TOKEN": "a token for an ADMIN of the configuration's workspace",
+    "FLASHBACK_READER_TOKEN": "a token for a member of the workspace who has only READ access",
+    "FLASHBACK_STRANGER_TOKEN": "a token for a user who is not a member of the workspace",
     "FLASHBACK_EXPIRED_TOKEN": "an expired token",
-    "FLASHBACK_FOREIGN_AI_LLM_ID": "the id of a configuration of another workspace",
-    "FLASHBACK_SIBLING_AI_LLM_ID": "the id of another throwaway configuration of its workspace",
+    "FLASHBACK_FOREIGN_AI_LLM_ID": "the id of a configuration in another workspace",
+    "FLASHBACK_SIBLING_AI_LLM_ID": "the id of a second throwaway configuration in the workspace",
 }
 WRITER, ADMIN, READER, STRANGER, EXPIRED, FOREIGN_ID, SIBLING_ID = MEANINGS
 TOKENS = (WRITER, ADMIN, READER, STRANGER, EXPIRED)
 
 USERS = {
-    WRITER: User("WRITE", "with a token that may update"),
-    ADMIN: User("ADMIN", "with the token of an ADMIN"),
-    READER: User("READ", "with the token of a reader", may_update=False, clause="access-levels"),
+    WRITER: User("WRITE", "with a token that can update"),
+    ADMIN: User("ADMIN", "with an ADMIN's token"),
+    READER: User(
+        "READ",
+        "with a READ member's token",
+        may_update=False,
+        clause="access-levels",
+    ),
     STRANGER: User(
-        "stranger", "with the token of a stranger", may_update=False, clause="workspace-access"
+        "stranger", "with a non-member's token", may_update=False, clause="workspace-access"
     ),
     EXPIRED: User("expired", "with an expired token", is_valid=False),
 }
 NOBODY = User("no-token", "without a token", is_valid=False)
 
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-ATTEMPTS = 4  # per request, while the backend or a proxy in front of it is too busy
-TIMEOUTS_IN_FULL = 3  # after these, the run waits only a second for each response
+ATTEMPTS = 4  # per request, if the backend or a proxy in front of it is too busy
+TIMEOUTS_IN_FULL = 3  # after this many timeouts, the timeout is reduced to one second
 
 
 class Backend:
-    """Sends requests to one backend, and recognizes when the backend cannot be judged."""
+    """Sends requests to the backend, and records why a run ends without a verdict."""
 
     def __init__(self, option: argparse.Namespace, given: Mapping[str, str]) -> None:
-        """Connect to the backend of the options; `given` has tokens and ids by variable."""
+        """Use the backend at `--backend-url`; `given` maps environment variables to values."""
         self.given = given
         self.url: str = option.backend_url.rstrip("/")
         self.id: str = option.id or contract.EXAMPLE_ID
@@ -60,26 +65,26 @@ class Backend:
         self._timeouts = 0
 
     def users(self, *variables: str) -> list[str]:
-        """Return the variables whose tokens are set."""
+        """Filter the given token variables; keep those that are set."""
         return [variable for variable in variables if variable in self.given]
 
     def place(self, id: str) -> Place:
-        """Return what the tests know about the configuration with this id."""
+        """Describe the configuration with this id."""
         if id in self.own_ids:
             return Place("own", "the configuration", id)
         if id == self.given.get(FOREIGN_ID):
-            words = "a configuration of another workspace"
+            words = "a configuration in another workspace"
             return Place("foreign", words, "", frozenset({403}), "workspace-access")
-        # Unknown ids are UUIDs, for safety: a backend with ids of another form may return 400.
+        # Unknown ids are random UUIDs. A backend whose ids have another format may return 400.
         statuses = frozenset({404} if UUID.fullmatch(self.id) else {400, 404})
-        return Place("unknown", "an id that no configuration has", "", statuses, "id")
+        return Place("unknown", "an unknown id", "", statuses, "id")
 
     def url_of(self, request: Request) -> str:
-        """Return the full URL of the request."""
+        """Return the request's full URL."""
         return self.url + request.target
 
     def exchange(self, request: Request) -> Exchange:
-        """Send the request, and retry while the backend is too busy; raise if it stays busy."""
+        """Send the request; retry if the backend is too busy, and raise after the last attempt."""
         for attempt in range(ATTEMPTS):
             if self._pause:
                 time.sleep(self._pause)
@@ -90,12 +95,12 @@ class Backend:
                 return exchange
             time.sleep(response.pause(0.5 * 2**attempt))
         raise self.give_up(
-            f"the backend, or a proxy before it, was too busy {ATTEMPTS} times in a row",
-            "run again when it has time, or slower with --rate-limit",
+            f"the backend, or a proxy in front of it, was too busy {ATTEMPTS} times in a row",
+            "run again later, or reduce the load with --rate-limit",
         )
 
     def send(self, request: Request) -> Exchange:
-        """Send the request once."""
+        """Send the request once, without retries."""
         try:
             exchange = Exchange(request, self._wire.send(request))
         except WireError as error:
@@ -108,13 +113,13 @@ class Backend:
         return exchange
 
     def give_up(self, reason: str, cure: str = "") -> NoVerdictError:
-        """Record that the backend cannot be judged; return the error that ends the run."""
+        """Record why the run ends without a verdict; return the error to raise."""
         redact = self.redactor.redact
         self.no_verdict = NoVerdictError(redact(reason), redact(cure))
         return self.no_verdict
 
     def control(self, body: object, *, id: str | None = None) -> Request:
-        """Return an update by the writer, on a new connection, that must always work."""
+        """Return a control request: an update that must always succeed, on a new connection."""
         content = contract.to_json(body)
         headers = (
             ("Content-Type", "application/json"),

@@ -1,4 +1,4 @@
-"""The reasons why the contract refuses a body, or leaves open whether it is refused."""
+"""Reasons why a backend must or may refuse the body of a request."""
 
 import json
 from collections.abc import Iterator
@@ -8,26 +8,27 @@ from typing import Any
 from support import contract, urls
 from support.exchange import Request
 from support.rule import Rule
-from support.words import of_length, of_value
+from support.words import describe_length, describe_value
 
-LONGEST_NUMBER = 100  # digits; RFC 8259 lets a parser refuse numbers that are too large
+# Digits; RFC 8259 allows parsers to limit the range of numbers.
+LONGEST_NUMBER = 100
 UNREADABLE = frozenset({400, 413, 415})
-# By the message of Python's parser: the kind of error, and its description.
+# Maps the start of a message from Python's parser to the kind and description of the error.
 NOT_JSON = {
-    "constant": ("constant", "`NaN` or `Infinity`, which is not JSON"),
-    "Invalid control character": ("line-break", "a line break in a string, which is not JSON"),
-    "Invalid \\escape": ("escape", "an escape sequence that is not JSON"),
+    "constant": ("constant", "`NaN` or `Infinity`, which JSON does not allow"),
+    "Invalid control character": ("line-break", "an unescaped line break in a string"),
+    "Invalid \\escape": ("escape", "an invalid escape sequence"),
     "Extra data": ("extra", "text after the JSON value"),
     "": ("not-json", "a body that is not JSON"),
 }
 
 
 def reasons_against(request: Request) -> list[Rule]:
-    """Return every reason to refuse the request because of its headers or body."""
-    return [*_of_media_type(request), *_of_coding(request), *_of_body(request)]
+    """Return all reasons to refuse the request because of its headers or body."""
+    return [*_check_media_type(request), *_check_coding(request), *_check_body(request)]
 
 
-def _of_media_type(request: Request) -> Iterator[Rule]:
+def _check_media_type(request: Request) -> Iterator[Rule]:
     value = request.header("Content-Type")
     media_type, _, parameters = (value or "").partition(";")
     words = f"`Content-Type: {value}`" if value is not None else "no `Content-Type`"
@@ -41,24 +42,24 @@ def _of_media_type(request: Request) -> Iterator[Rule]:
             yield Rule("json-open", "charset", words, statuses, is_open=True, precedes_token=True)
 
 
-def _of_coding(request: Request) -> Iterator[Rule]:
+def _check_coding(request: Request) -> Iterator[Rule]:
     coding = request.header("Content-Encoding")
     if coding is not None:
         yield _open("coding", f"`Content-Encoding: {coding}`")
 
 
-def _of_body(request: Request) -> Iterator[Rule]:
+def _check_body(request: Request) -> Iterator[Rule]:
     size = len(request.body)
     if size > contract.LARGEST_BODY:
         in_chunks = f" in {len(request.chunks)} chunks" if request.chunks else ""
-        words = f"{size:,} bytes{in_chunks}, the limit is {contract.LARGEST_BODY:,}"
+        words = f"a body of {size:,} bytes{in_chunks} (the limit is {contract.LARGEST_BODY:,})"
         yield Rule("body-size", "over", words, frozenset({400, 413}), precedes_token=True)
     elif size:
-        yield from _of_content(request.body)
+        yield from _check_content(request.body)
     elif request.chunks is None:
         yield Rule("body", "empty", "an empty body", UNREADABLE, precedes_token=True)
     else:
-        words = "an empty body in chunks"
+        words = "an empty chunked body"
         yield Rule("body", "empty-in-chunks", words, UNREADABLE, precedes_token=True)
 
 
@@ -70,8 +71,8 @@ def _open(kind: str, words: str) -> Rule:
     return Rule("json-open", kind, words, UNREADABLE, is_open=True, precedes_token=True)
 
 
-def _of_content(body: bytes) -> Iterator[Rule]:
-    """Parse the body strictly by RFC 8259, and yield a rule for every violation."""
+def _check_content(body: bytes) -> Iterator[Rule]:
+    """Parse the body strictly according to RFC 8259; yield a rule for each violation."""
     if body.startswith(b"\xef\xbb\xbf"):
         yield _open("byte-order-mark", "a byte order mark")
         body = body[3:]
@@ -91,14 +92,14 @@ def _of_content(body: bytes) -> Iterator[Rule]:
         yield _unreadable("nested", "a deeply nested body")
         return
     except ValueError as error:
-        yield from parser.oddities
-        yield _of_error(text, str(error))
+        yield from parser.ambiguities
+        yield _syntax_error(text, str(error))
         return
-    yield from parser.oddities
+    yield from parser.ambiguities
     if not is_text:
         yield _open("lone-surrogate", "a lone surrogate")
         value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
-    yield from _of_value(value)
+    yield from _check_value(value)
 
 
 def _is_text(value: Any) -> bool:
@@ -110,20 +111,20 @@ def _is_text(value: Any) -> bool:
     return True
 
 
-def _of_error(text: str, error: str) -> Rule:
+def _syntax_error(text: str, error: str) -> Rule:
     if "/*" in text or "// " in text:
-        return _unreadable("comment", "a comment, which is not JSON")
+        return _unreadable("comment", "a comment, which JSON does not allow")
     if not text.strip(" \t\r\n"):
-        return _unreadable("blank", "a body of whitespace only")
+        return _unreadable("blank", "a body that contains only whitespace")
     start = next(start for start in NOT_JSON if error.startswith(start))
     return _unreadable(*NOT_JSON[start])
 
 
 class _Parser:
-    """A JSON parser that records every construct that RFC 8259 leaves open."""
+    """A JSON parser that records constructs whose handling RFC 8259 leaves to the parser."""
 
     def __init__(self) -> None:
-        self.oddities: list[Rule] = []
+        self.ambiguities: list[Rule] = []
 
     def parse(self, text: str) -> Any:
         return json.loads(
@@ -137,14 +138,14 @@ class _Parser:
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         value = dict(pairs)
         if len(value) != len(pairs):
-            self.oddities.append(_open("duplicate-key", "a field twice"))
+            self.ambiguities.append(_open("duplicate-key", "a duplicate field"))
         return value
 
     def _number(self, digits: str) -> float:
-        """Return the number, or 1e308 in its place if it is out of Python's range."""
+        """Return the number, or 1e308 if it is too large for Python."""
         exponent = digits.lower().partition("e")[2].strip("+-")
         if len(digits) > LONGEST_NUMBER or len(exponent) > 3:
-            self.oddities.append(_open("number", "a number that is too large"))
+            self.ambiguities.append(_open("number", "a number that is too large"))
             digits = "1e308"
         if digits.lstrip("-").isdigit():
             return int(digits)
@@ -155,54 +156,54 @@ class _Parser:
         raise ValueError(f"constant {name}")
 
 
-def _of_value(value: Any) -> Iterator[Rule]:
+def _check_value(value: Any) -> Iterator[Rule]:
     if not isinstance(value, dict):
-        yield Rule("body", "not-an-object", f"`{of_value(value)}` in place of a JSON object")
+        yield Rule("body", "not-an-object", f"`{describe_value(value)}` instead of a JSON object")
         return
     for field, given in value.items():
         if contract.is_left_open(field, given):
-            yield Rule("null-open", field, f"`{field}`: {of_value(given)}", is_open=True)
+            yield Rule("null-open", field, f"`{field}`: {describe_value(given)}", is_open=True)
         elif field not in contract.PROPERTIES:
-            yield _of_unknown(field)
+            yield _unknown_field(field)
         elif keyword := contract.broken_keyword(field, given):
-            yield _of_wrong(field, given, keyword)
+            yield _wrong_value(field, given, keyword)
         elif field == "endpoint" and urls.may_be_refused(given):
-            words = f"`endpoint`: a host that a backend may refuse, {of_value(given)}"
+            words = f"`endpoint`: a host that a backend may refuse, {describe_value(given)}"
             yield Rule("endpoint-open", "host", words, is_open=True)
 
 
-def _of_unknown(field: str) -> Rule:
+def _unknown_field(field: str) -> Rule:
     plain = "".join(character for character in field.lower() if character.isalpha())
-    words = f"the unknown field {of_value(field)}"
+    words = f"the unknown field {describe_value(field)}"
     for name in contract.PROPERTIES:
         if name.lower() == plain:
             return Rule("unknown-fields", "resembling", f"{words}, which resembles `{name}`")
     return Rule("unknown-fields", "other", words)
 
 
-def _of_wrong(field: str, value: Any, keyword: str) -> Rule:
-    """Return the rule for a value that violates this keyword of the field's schema."""
+def _wrong_value(field: str, value: Any, keyword: str) -> Rule:
+    """Return the rule for a value that violates this keyword in the field's schema."""
     if field == "endpoint" and keyword in ("pattern", "format"):
-        return _of_endpoint(value)
+        return _wrong_endpoint(value)
     clause = contract.clause_of(keyword, field)
     kind = f"{field}-null" if value is None else f"{field}-{keyword}"
-    words = f"`{field}`: {of_value(value)}"
+    words = f"`{field}`: {describe_value(value)}"
     if keyword in ("minLength", "maxLength"):
         limit = contract.PROPERTIES[field][keyword]
-        words = f"`{field}`: {of_length(value)}, `{keyword}` is {limit:,}"
+        words = f"`{field}`: {describe_length(value)} (`{keyword}` is {limit:,})"
     elif clause.id == "name-characters":
-        words += ", which has a control character"
+        words += ", with a control character"
     return Rule(clause.id, kind, words)
 
 
-def _of_endpoint(value: str) -> Rule:
-    words = f"`endpoint`: {of_value(value)}"
+def _wrong_endpoint(value: str) -> Rule:
+    words = f"`endpoint`: {describe_value(value)}"
     if any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in value):
         return Rule("endpoint-unsafe", "control-character", f"{words}, with a control character")
     if urls.has_userinfo(value):
         return Rule("endpoint-unsafe", "userinfo", f"{words}, with userinfo")
     if accepting := urls.standards_that_accept(value):
-        words += f", a URL by {' and '.join(accepting)} only"
+        words += f", a URL according to {' and '.join(accepting)} only"
         return Rule("endpoint-open", "one-standard", words, is_open=True)
     kind = "other-scheme" if "://" in value[1:] and not value.lower().startswith("http") else "url"
-    return Rule("endpoint-url", kind, f"{words}, not an http or https URL by any standard")
+    return Rule("endpoint-url", kind, f"{words}, which is not an http or https URL")

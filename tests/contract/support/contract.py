@@ -1,4 +1,4 @@
-"""The contract as data: the tests read its rules from here and repeat none of them."""
+"""The contract as data, so that the tests do not have to repeat its rules."""
 
 import json
 import re
@@ -17,7 +17,7 @@ FILE = Path(__file__).parents[3] / "openapi.yaml"
 
 
 def read_yaml(text: str) -> dict[str, Any]:
-    """Parse YAML, with the faster C loader if it is installed."""
+    """Parse YAML, using the faster C loader if it is available."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     value: dict[str, Any] = yaml.load(text, loader)  # noqa: S506
     return value
@@ -30,7 +30,7 @@ VERSION: str = DOCUMENT["info"]["version"]
 
 
 def resolve(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schema, or what its `$ref` points to."""
+    """Return the schema itself, or the schema that its `$ref` points to."""
     if "$ref" not in schema:
         return dict(schema)
     target: Any = DOCUMENT
@@ -62,7 +62,7 @@ SOURCES = (*options.SOURCES, "open")
 
 @dataclass(frozen=True)
 class Clause:
-    """One rule of the contract: an entry of `x-clauses`."""
+    """One rule of the contract, as listed in `x-clauses`."""
 
     id: str
     source: str
@@ -95,7 +95,7 @@ PROPERTIES = {name: resolve(schema) for name, schema in REQUEST["properties"].it
 LEFT_OPEN: dict[str, Any] = REQUEST.get("x-left-open", {}).get("properties", {})
 CREDENTIALS = [name for name, schema in PROPERTIES.items() if schema.get("writeOnly")]
 
-# The most specific keyword first: a value counts as a violation of one keyword only.
+# In this order, the first keyword that a value violates determines the clause.
 KEYWORDS = ("type", "enum", "minLength", "maxLength", "pattern", "format")
 
 
@@ -110,18 +110,18 @@ _OPEN = {name: _validator(schema) for name, schema in LEFT_OPEN.items()}
 
 
 def broken_keyword(field: str, value: object) -> str | None:
-    """Return the keyword of the field's schema that the value violates, or None."""
+    """Return the first keyword in the field's schema that the value violates, or None."""
     broken = {error.kind.name for error in _FIELDS[field].iter_errors(value)}
     return next((keyword for keyword in KEYWORDS if keyword in broken), next(iter(broken), None))
 
 
 def is_left_open(field: str, value: object) -> bool:
-    """Return whether a backend may accept or refuse the value, according to `x-left-open`."""
+    """Return whether `x-left-open` allows a backend to either accept or refuse the value."""
     return field in _OPEN and _OPEN[field].is_valid(value)
 
 
 def clause_of(keyword: str, field: str = "") -> Clause:
-    """Return the clause about this keyword of the field's schema."""
+    """Return the clause that covers this keyword in the field's schema."""
     having = [clause for clause in CLAUSES.values() if keyword in clause.keywords]
     for clause in having:
         if field in clause.fields:
@@ -131,10 +131,10 @@ def clause_of(keyword: str, field: str = "") -> Clause:
 
 @dataclass(frozen=True)
 class Documented:
-    """The documentation of one status."""
+    """The documented response for one status."""
 
     schema: jsonschema_rs.Draft202012Validator
-    required_headers: Mapping[str, str]  # name and pattern
+    required_headers: Mapping[str, str]  # patterns by header name
 
 
 def _documented() -> dict[int, Documented]:
@@ -155,27 +155,27 @@ STATUSES = _documented()
 
 
 def path_of(id: str, *, escaped: bool = False) -> str:
-    """Return the operation's path for an id; `escaped` percent-encodes every octet of it."""
+    """Return the operation's path for an id; `escaped` percent-encodes every octet of the id."""
     segment = quote(id, safe="")
     if escaped:
         segment = "".join(f"%{octet:02X}" for octet in id.encode())
     return PATH.replace("{id}", segment)
 
 
-def lacking(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield every test value that the contract now needs and that is missing, with the remedy."""
+def missing_values(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield an error and its remedy for each field that the test values do not cover."""
     for field, schema in PROPERTIES.items():
         if field not in EVERYTHING:
-            yield f"openapi.yaml: the example `everything` has no {field}", "add it"
+            yield f"openapi.yaml: the example `everything` lacks the field {field}", "add it"
         if "enum" not in schema and field not in values:
-            yield f"tests/contract/values.yaml: UNUSUAL has no values of {field}", "add some"
+            yield f"tests/contract/values.yaml: UNUSUAL has no values for {field}", "add some"
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Return whether the whole text matches the contract's pattern."""
+    """Return whether the whole text matches the pattern."""
     return re.fullmatch(pattern, text) is not None
 
 
 def to_json(value: object) -> bytes:
-    """Return the value as JSON in ASCII."""
+    """Serialize the value as ASCII JSON."""
     return json.dumps(value).encode()

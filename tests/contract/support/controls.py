@@ -1,4 +1,7 @@
-"""Control requests: they show whether the backend can be judged, before and during a run."""
+"""Control requests: valid updates that must always succeed.
+
+If they fail, the cause is usually a wrong URL, id or token, so the run ends without a verdict.
+"""
 
 import time
 from collections.abc import Iterable
@@ -8,27 +11,27 @@ from uuid import uuid4
 from support.backend import NOBODY, Backend
 from support.exchange import Exchange, NoVerdictError
 
-SET_UP_WRONGLY = {
-    401: ("does not know the token", "set FLASHBACK_TOKEN to one that may update the id"),
-    403: ("does not let the token update the id", "give a token with WRITE, or another --id"),
+SETUP_ERRORS = {
+    401: ("does not accept the token", "set FLASHBACK_TOKEN to a token that can update the id"),
+    403: ("does not allow this token to update the id", "use a token with WRITE, or another --id"),
     404: (
-        "has no configuration with the id, or no API at this URL",
-        "give the id of a throwaway configuration with --id, or add a path to --backend-url",
+        "has no configuration with this id, or no API at this URL",
+        "pass the id of a throwaway configuration with --id, or add a path to --backend-url",
     ),
-    405: ("does not accept PUT at this path", "check whether --backend-url lacks a path"),
+    405: ("does not accept PUT at this path", "check the path in --backend-url"),
 }
-HAPPENED = {
+LIKELY_CAUSES = {
     401: ("the token expired or was revoked", "run again with a fresh FLASHBACK_TOKEN"),
-    403: ("the token may no longer update", "check who changed its access, then run again"),
-    404: ("the configuration is gone", "create it again, or give another --id"),
+    403: ("the token may no longer update", "find out why its access changed, then run again"),
+    404: ("the configuration no longer exists", "create it again, or use another --id"),
 }
-IN_TLS = "give the CA's certificate with --ca FILE, or set SSL_CERT_FILE"
+CA_CURE = "pass the CA certificate with --ca FILE, or set SSL_CERT_FILE"
 
 
-def ask_first(backend: Backend, bodies: Iterable[object]) -> Exchange:
-    """Send the control requests and return the first exchange; raise if none can be judged.
+def send_controls(backend: Backend, bodies: Iterable[object]) -> Exchange:
+    """Send the control requests; return the first exchange, or raise if all requests fail.
 
-    An exchange with an undocumented 2xx or with a 400 can be judged: it is a finding.
+    An undocumented 2xx or a 400 is not a failure here, because the tests report it as a finding.
     """
     exchanges: list[Exchange] = []
     for body in bodies:
@@ -36,15 +39,15 @@ def ask_first(backend: Backend, bodies: Iterable[object]) -> Exchange:
         if exchange.response is None and exchange.never_sent:
             raise _unreachable(backend, exchange)
         exchanges.append(exchange)
-        if exchange.response and exchange.response.succeeded:  # the application's
+        if exchange.response and exchange.response.succeeded:  # not from a proxy
             backend.shape = backend.shape.including(exchange.response)
-    if not any(_can_be_judged(exchange) for exchange in exchanges):
-        raise _wrong_setup(backend, exchanges[-1])
+    if not any(_is_from_endpoint(exchange) for exchange in exchanges):
+        raise _setup_error(backend, exchanges[-1])
     return exchanges[0]
 
 
-def ask_plainly_refused(backend: Backend) -> None:
-    """Learn what the application's refusals look like: a proxy would not refuse these requests."""
+def record_refusals(backend: Backend) -> None:
+    """Send requests that only the endpoint refuses, and record what its refusals look like."""
     allowed = backend.control({})
     without_token = tuple(header for header in allowed.headers if header[0] != "Authorization")
     for request in (
@@ -57,7 +60,7 @@ def ask_plainly_refused(backend: Backend) -> None:
             backend.shape = backend.shape.including(response)
 
 
-def _can_be_judged(exchange: Exchange) -> bool:
+def _is_from_endpoint(exchange: Exchange) -> bool:
     if exchange.response is None or _is_page(exchange):
         return False
     return exchange.succeeded or exchange.status in (400, 409, 413, 415, 422)
@@ -68,46 +71,49 @@ def _is_page(exchange: Exchange) -> bool:
     return exchange.response.text.lstrip().startswith("<")
 
 
-def _wrong_setup(backend: Backend, exchange: Exchange) -> NoVerdictError:
-    got = f"{backend.url} answered the control request with {exchange.got}"
+def _setup_error(backend: Backend, exchange: Exchange) -> NoVerdictError:
+    got = f"{backend.url} responded to the control request with {exchange.got}"
     if exchange.response is None:
         return _unreachable(backend, exchange)
-    if exchange.status in SET_UP_WRONGLY:
-        what, cure = SET_UP_WRONGLY[exchange.status]
+    if exchange.status in SETUP_ERRORS:
+        what, cure = SETUP_ERRORS[exchange.status]
         return backend.give_up(f"{got}: it {what}", cure)
     if 300 <= exchange.status < 400:
         location = exchange.response.header("Location") or "elsewhere"
-        return backend.give_up(f"{got}, to {location}", "give that address with --backend-url")
+        return backend.give_up(f"{got}, to {location}", "pass that URL to --backend-url")
     if exchange.status >= 500:
-        return backend.give_up(f"{got}: it fails", "check its log, then run again")
+        return backend.give_up(f"{got}: a server error", "check the backend's log, then run again")
     if "HTTPS port" in exchange.response.text:
-        return backend.give_up(f"{got}: the port speaks TLS", "use https:// in --backend-url")
-    cure = "check that --backend-url names the API, including its path"
+        return backend.give_up(f"{got}: the port expects TLS", "use https:// in --backend-url")
+    cure = "check that --backend-url is the URL of the API, including its path"
     what = exchange.response.media_type or "no media type"
-    return backend.give_up(f"{got}, a page ({what}) and not the API", cure)
+    return backend.give_up(f"{got}: a page ({what}), not a response from the API", cure)
 
 
 def _unreachable(backend: Backend, exchange: Exchange) -> NoVerdictError:
     failure = exchange.failure
-    cure = "check that the backend is running, and that --backend-url has its host and port"
+    cure = "check that the backend is running, and check the host and port in --backend-url"
     is_secure = backend.url.startswith("https")
     if "TLS failed" in failure:
         plain = "WRONG_VERSION" in failure or "RECORD_LAYER" in failure
-        cure = "use http:// in --backend-url: the port does not speak TLS" if plain else IN_TLS
+        cure = (
+            "use http:// in --backend-url, because the port does not use TLS" if plain else CA_CURE
+        )
     elif is_secure:
-        cure = f"use http:// in --backend-url if the port does not speak TLS; else {cure}"
+        cure = f"use http:// in --backend-url if the port does not use TLS; otherwise, {cure}"
     elif not exchange.never_sent:
-        cure = "use https:// in --backend-url if the port speaks TLS; else see the backend's log"
-    return backend.give_up(f"{backend.url} does not answer: {failure}", cure)
+        cure = "use https:// in --backend-url if the port uses TLS; else check the backend's log"
+    return backend.give_up(f"{backend.url} does not respond: {failure}", cure)
 
 
-def confirm(backend: Backend, exchange: Exchange) -> bool:
-    """Return whether the backend still works after an exchange that failed unexpectedly.
+def is_working(backend: Backend, exchange: Exchange) -> bool:
+    """Return whether the backend still works after an unexpected failure.
 
-    False means that this exchange crashed the backend. Raise if the backend cannot be judged.
+    Return False if the exchange crashed the backend. Raise `NoVerdictError` if the backend stopped
+    working for another reason.
     """
     suspects = list(backend.latest)
-    control = _patiently(backend)
+    control = _send_with_retries(backend)
     if control.succeeded:
         return True
     if exchange.response is None and not exchange.never_sent and control.never_sent:
@@ -115,20 +121,20 @@ def confirm(backend: Backend, exchange: Exchange) -> bool:
     last = "; ".join(f"{one.request.method} {one.request.target}: {one.got}" for one in suspects)
     if control.response is None:
         raise backend.give_up(
-            f"{backend.url} no longer answers ({control.failure}), the control request "
-            f"included; the last requests were {last}",
+            f"{backend.url} no longer responds, not even to the control request "
+            f"({control.failure}); the last requests were {last}",
             "check that the backend is still running, then run again",
         )
-    what, cure = HAPPENED.get(control.status, ("the backend is down", "see its log"))
+    what, cure = LIKELY_CAUSES.get(control.status, ("the backend is failing", "check its log"))
     raise backend.give_up(
-        f"the control request, which worked before, is answered {control.got} now: {what}; "
+        f"the control request succeeded before, but now returns {control.got}: {what}; "
         f"the last requests were {last}",
         cure,
     )
 
 
-def _patiently(backend: Backend) -> Exchange:
-    """Send a control request, with one retry, or several if there is no response."""
+def _send_with_retries(backend: Backend) -> Exchange:
+    """Send a control request; retry once if it fails, and up to four times if nothing responds."""
     exchange = backend.exchange(backend.control({}))
     for pause in (0.2, 0.5, 1.0, 1.5):
         if exchange.succeeded:

@@ -1,4 +1,4 @@
-"""A curl command that repeats a request, with shell expressions instead of tokens."""
+"""Builds curl commands that repeat requests, with shell expressions in place of tokens."""
 
 import base64
 import json
@@ -10,13 +10,13 @@ from urllib.parse import quote
 
 from support.exchange import Request
 
-LONGEST_BODY = 2000  # characters that are still readable on one line
-SHORTENED = re.compile('"?…')  # the end of text that is cut
-LEAST = 4  # characters that reveal something of a token
+LONGEST_BODY = 2000  # bytes; longer bodies go into a file
+SHORTENED = re.compile('"?…')  # marks the end of shortened text
+LEAST = 4  # characters; a shorter part of a token reveals nothing
 
 
-def spellings_of(token: str) -> dict[str, str]:
-    """Return the token in other encodings, each with the shell expression for a variable `@`."""
+def encodings_of(token: str) -> dict[str, str]:
+    """Map encodings of a token to shell expressions; `@` stands for the token's variable."""
     octets = token.encode()
     quoted = "import sys, urllib.parse as url; print(url.quote(sys.stdin.read(), safe=''))"
     return {
@@ -28,19 +28,19 @@ def spellings_of(token: str) -> dict[str, str]:
 
 
 class Redactor:
-    """Replaces tokens, and values derived from them, with equivalent shell expressions."""
+    """Replaces tokens and values derived from them with equivalent shell expressions."""
 
     def __init__(self, tokens: Mapping[str, str]) -> None:
-        """Redact these tokens, given by the name of their variable."""
+        """Redact the given tokens; the keys are the names of their environment variables."""
         self._expressions: dict[str, str] = {}
         self._pattern = re.compile("(?!)")
         for variable, token in tokens.items():
             self.learn(token, f"${{{variable}}}")
-            for spelling, expression in spellings_of(token).items():
+            for spelling, expression in encodings_of(token).items():
                 self.learn(spelling, expression.replace("@", variable))
 
     def learn(self, secret: str, expression: str) -> None:
-        """Replace the secret with the shell expression from now on."""
+        """Add a secret to redact, with the shell expression that replaces it."""
         if secret in self._expressions or len(secret) < LEAST:
             return
         self._expressions[secret] = expression
@@ -48,7 +48,7 @@ class Redactor:
         self._pattern = re.compile("|".join(re.escape(known) for known in longest_first))
 
     def redact(self, text: str) -> str:
-        """Return the text without any secret."""
+        """Return the text with every secret replaced by its shell expression."""
         text = self._pattern.sub(lambda found: self._expressions[found[0]], text)
         kept: list[str] = []
         end = 0
@@ -58,7 +58,7 @@ class Redactor:
         return "".join([*kept, text[end:]])
 
     def _without_start_of_secret(self, text: str) -> str:
-        """Return the text without the start of a secret at its end."""
+        """Remove the beginning of a secret from the end of the text."""
         for secret in self._expressions:
             for size in range(len(secret), LEAST - 1, -1):
                 if text.endswith(secret[:size]):
@@ -66,11 +66,11 @@ class Redactor:
         return text
 
     def redact_bytes(self, octets: bytes) -> bytes:
-        """Return the octets without any secret."""
+        """Return the octets with every secret replaced by its shell expression."""
         return self.redact(octets.decode("latin-1")).encode("latin-1")
 
     def quote(self, text: str) -> str:
-        """Quote the text as one shell word."""
+        """Quote the text as one shell word, with shell expressions in place of secrets."""
         words: list[str] = []
         end = 0
         for found in self._pattern.finditer(text):
@@ -84,20 +84,20 @@ class Redactor:
 
 
 def is_printable(body: bytes) -> bool:
-    """Return whether the body is text that can be shown in a terminal and pasted into a shell."""
+    """Return whether the body can be printed in a terminal and pasted into a shell."""
     text = body.decode(errors="replace")
     return text.isprintable() and text.encode() == body
 
 
 def needs_file(request: Request) -> bool:
-    """Return whether curl has to read the body from a file."""
+    """Return whether curl must read the body from a file."""
     is_long = len(request.body) > LONGEST_BODY
-    is_file_name = request.body.startswith(b"@")  # to curl
+    is_file_name = request.body.startswith(b"@")  # curl would read the file of that name
     return is_long or is_file_name or not is_printable(request.body)
 
 
 def command(request: Request, url: str, redactor: Redactor, body_file: Path | None) -> str:
-    """Return the curl command; `body_file` holds the body if it needs a file."""
+    """Return the curl command; `body_file` contains the body if curl must read it from a file."""
     words = ["curl -i"]
     words.append("--head" if request.method == "HEAD" else f"-X {request.method}")
     if "/." in request.target:
@@ -109,9 +109,9 @@ def command(request: Request, url: str, redactor: Redactor, body_file: Path | No
         if name.lower() not in ("content-length", "host"):
             words.append(f"-H {_header(name, value, redactor)}")
     sizes = request.header("Content-Length"), request.header("Transfer-Encoding")
-    if any(sizes):  # also with an empty body: without data, curl sends no Content-Length
+    if any(sizes):  # pass even an empty body, because curl otherwise sends no Content-Length
         if request.header("Content-Type") is None:
-            words.append("-H Content-Type:")  # or curl adds one
+            words.append("-H Content-Type:")  # prevents curl from adding the header
         words.append("-H Expect:")
         words.append(f"--data-binary {_body(request, redactor, body_file)}")
     return " ".join(words)
@@ -119,7 +119,7 @@ def command(request: Request, url: str, redactor: Redactor, body_file: Path | No
 
 def _header(name: str, value: str, redactor: Redactor) -> str:
     if not value:
-        return shlex.quote(f"{name};")  # curl's way to send an empty header
+        return shlex.quote(f"{name};")  # makes curl send an empty header
     return redactor.quote(f"{name}: {value}")
 
 

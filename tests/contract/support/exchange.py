@@ -1,17 +1,17 @@
-"""One request, its response, and the user and the configuration that it is about."""
+"""Requests, responses, and the users and configurations involved."""
 
 import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
-LONGEST_PAUSE = 10.0  # seconds, even if Retry-After asks for more
+LONGEST_PAUSE = 10.0  # seconds, even if Retry-After specifies more
 
 
 class NoVerdictError(BaseException):
-    """The backend cannot be judged; the message says why, and `cure` says what to do.
+    """Raised if the run has to end without a verdict; contains the reason and a remedy.
 
-    Not an `Exception`, so that neither hypothesis nor a test treats it as a finding.
+    It derives from `BaseException`, so that Hypothesis does not treat it as a failing example.
     """
 
     def __init__(self, reason: str, cure: str = "") -> None:
@@ -30,30 +30,30 @@ def _parsed(body: bytes) -> Any:
 
 @dataclass(frozen=True)
 class User:
-    """The sender of a request: a role, or a kind of invalid token."""
+    """The sender of a request, who has either a role or some kind of invalid token."""
 
     kind: str  # part of a finding's id
     words: str
     is_valid: bool = True
     may_update: bool = True
-    clause: str = "update"  # broken by a 2xx if the user may not update
+    clause: str = "update"  # the clause that a 2xx breaks, if the user may not update
 
 
 @dataclass(frozen=True)
 class Place:
-    """The configuration that a request names."""
+    """The configuration that a request addresses."""
 
     kind: str
     words: str
-    id: str = ""  # of one's own configuration
-    statuses: frozenset[int] = frozenset()  # allowed refusals; empty for one's own configuration
+    id: str = ""  # only set for a configuration that the tests may update
+    statuses: frozenset[int] = frozenset()  # statuses to expect if an update must be refused
     clause: str = "update"
-    is_open: bool = False  # the contract leaves open which component answers
+    is_open: bool = False  # the contract leaves open which server responds, and how
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A request, exactly as it is sent: no library adds or normalizes anything."""
+    """A request exactly as it is sent, apart from the `Host` header."""
 
     method: str = "PUT"
     target: str
@@ -62,23 +62,23 @@ class Request:
     chunks: tuple[bytes, ...] | None = None
     user: User
     place: Place
-    words: str = ""  # what else is special about the request
+    words: str = ""  # additional description
     on_new_connection: bool = False
 
     def header(self, name: str) -> str | None:
-        """Return the first header of the name."""
+        """Return the value of the first header with this name, or None."""
         for header, value in self.headers:
             if header.lower() == name.lower():
                 return value
         return None
 
     def again(self) -> Self:
-        """Return the same request, to be sent on a new connection."""
+        """Return a copy of the request that is sent on a new connection."""
         return replace(self, on_new_connection=True)
 
     @cached_property
     def fields(self) -> dict[str, Any]:
-        """The body's fields; none if it is not a JSON object."""
+        """The fields in the body; empty if the body is not a JSON object."""
         value = _parsed(self.body)
         return value if isinstance(value, dict) else {}
 
@@ -98,13 +98,13 @@ class Response:
     body: bytes
 
     def header(self, name: str) -> str | None:
-        """Return the header's values, joined as RFC 9110 says, or None."""
+        """Return all values of the header, joined with commas as in RFC 9110, or None."""
         values = [value for header, value in self.headers if header.lower() == name.lower()]
         return ", ".join(values) if values else None
 
     @property
     def succeeded(self) -> bool:
-        """Whether the status is a 2xx."""
+        """Whether the status is 2xx."""
         return 200 <= self.status < 300
 
     @property
@@ -114,26 +114,26 @@ class Response:
 
     @property
     def text(self) -> str:
-        """The body as text, with U+FFFD for octets that are not UTF-8."""
+        """The body as text, with U+FFFD in place of octets that are not valid UTF-8."""
         return self.body.decode(errors="replace")
 
     @cached_property
     def value(self) -> Any:
-        """The body's JSON value; None if it is not JSON."""
+        """The parsed JSON body; None if the body is not JSON."""
         return _parsed(self.body)
 
     def field(self, name: str) -> object:
-        """Return a field of the body; None if the body is not a JSON object that has it."""
+        """Return the value of a field in the body, or None if there is no such field."""
         return self.value.get(name) if isinstance(self.value, dict) else None
 
     @property
     def is_too_busy(self) -> bool:
-        """Whether the backend, or a proxy in front of it, was too busy for the request."""
+        """Whether the backend or a proxy was too busy to process the request."""
         from_a_proxy = self.status in (502, 503, 504) and "json" not in self.media_type
         return self.status == 429 or from_a_proxy
 
     def pause(self, default: float) -> float:
-        """Return how many seconds to wait before asking again."""
+        """Return how many seconds to wait before a retry."""
         try:
             asked = float(self.header("Retry-After") or "")
         except ValueError:
@@ -143,7 +143,7 @@ class Response:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request and its response, or why there was none."""
+    """A request and its response, or the reason why there was no response."""
 
     request: Request
     response: Response | None
@@ -152,7 +152,7 @@ class Exchange:
 
     @property
     def status(self) -> int:
-        """The response's status; 0 without a response."""
+        """The status of the response, or 0 if there was none."""
         return self.response.status if self.response else 0
 
     @property

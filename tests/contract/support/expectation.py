@@ -1,4 +1,4 @@
-"""The response that the contract requires, derived from the request."""
+"""The response that the contract requires for a request."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -8,40 +8,40 @@ from support import contract
 from support.body import reasons_against
 from support.exchange import Request
 from support.rule import Rule
-from support.words import of_statuses
+from support.words import describe_statuses
 
 REFUSALS = frozenset(range(300, 500))
-LARGE_BODY = 65536  # bytes, more than some servers take
+LARGE_BODY = 65536  # bytes; some servers have a lower limit
 
 
 @dataclass(frozen=True)
 class Expectation(Rule):
-    """The rule by which a response is judged, and what is known about the request."""
+    """The response that the contract requires, and the reasons to refuse the request."""
 
-    access: Rule | None = None  # broken by a 2xx: the user may not update
-    reasons: list[Rule] = field(default_factory=list)  # to refuse the headers or the body
-    has_documented_form: bool = True  # the response must be JSON with the documented headers
+    access: Rule | None = None  # the rule that a 2xx breaks, if the request must not update
+    reasons: list[Rule] = field(default_factory=list)  # reasons to refuse the headers or the body
+    has_documented_form: bool = True  # whether the response must have the documented form
 
     @property
     def must_succeed(self) -> bool:
-        """Whether only a 200 is right."""
+        """Whether 200 is the only allowed status."""
         return self.statuses == {200}
 
     @property
     def expected(self) -> str:
-        """Return the statuses in words."""
-        return of_statuses(self.statuses)
+        """The allowed statuses in words."""
+        return describe_statuses(self.statuses)
 
     def words_for(self, status: int) -> str:
-        """Describe the request, including its body if the body may be the reason for the status."""
+        """Describe the request; mention its body if the body may have caused the status."""
         if self.access:
             for reason in self.reasons:
                 if status in reason.statuses:
                     return f"{self.words}; {reason.words}"
         return self.words
 
-    def by(self, rule: Rule) -> Self:
-        """Return the expectation with a rule that cannot be derived from the request."""
+    def with_rule(self, rule: Rule) -> Self:
+        """Return a copy with a rule that depends on more than the request."""
         access = self.access
         if access:
             access = replace(access, clause=rule.clause, kind=rule.kind)
@@ -56,33 +56,33 @@ class Expectation(Rule):
 
 
 def expectation_of(request: Request) -> Expectation:
-    """Return the response that the contract requires."""
+    """Return the response that the contract requires for the request."""
     reasons = reasons_against(request)
     access = _access(request)
     if access is None:
-        expectation = _by_body(request, reasons)
+        expectation = _body_expectation(request, reasons)
     elif request.place.is_open:
-        expectation = _by(access, REFUSALS, access, reasons)
+        expectation = _expectation(access, REFUSALS, access, reasons)
         expectation = replace(expectation, has_documented_form=False)
     elif request.user.is_valid:
-        expectation = _by(access, _statuses([access, *reasons]), access, reasons)
+        expectation = _expectation(access, _statuses([access, *reasons]), access, reasons)
     else:
         before = [reason for reason in reasons if reason.precedes_token]
         rule = replace(access, clause="unauthorized")
-        expectation = _by(rule, _statuses([access, *before]), access, reasons)
+        expectation = _expectation(rule, _statuses([access, *before]), access, reasons)
     if request.words:
         return replace(expectation, words=f"{expectation.words}; {request.words}")
     return expectation
 
 
-def _by(
+def _expectation(
     rule: Rule, statuses: frozenset[int], access: Rule | None, reasons: list[Rule]
 ) -> Expectation:
     return Expectation(rule.clause, rule.kind, rule.words, statuses, access=access, reasons=reasons)
 
 
 def _access(request: Request) -> Rule | None:
-    """Return the rule that forbids an update, regardless of the body; None if there is none."""
+    """Return the rule that forbids the update regardless of the body, or None."""
     user = request.user
     place = request.place
     if place.is_open:
@@ -96,12 +96,12 @@ def _access(request: Request) -> Rule | None:
     return None
 
 
-def _by_body(request: Request, reasons: list[Rule]) -> Expectation:
-    """Return the expectation of a request by a user who may update."""
+def _body_expectation(request: Request, reasons: list[Rule]) -> Expectation:
+    """Return the expectation for a request from a user who may update the configuration."""
     closed = [reason for reason in reasons if not reason.is_open]
     statuses = _statuses(reasons) | (frozenset() if closed else {200})
     decisive = closed or reasons or [rule_of_valid(request)]
-    return _by(decisive[0], statuses, None, reasons)
+    return _expectation(decisive[0], statuses, None, reasons)
 
 
 def _statuses(rules: Iterable[Rule]) -> frozenset[int]:
@@ -109,7 +109,7 @@ def _statuses(rules: Iterable[Rule]) -> frozenset[int]:
 
 
 def rule_of_valid(request: Request) -> Rule:
-    """Return the rule for a valid request, according to what is special about its body."""
+    """Return the rule for a valid request; its kind says what is special about the body."""
     fields = request.text_fields
     size = len(request.body)
     media_type = request.header("Content-Type") or ""
@@ -120,7 +120,7 @@ def rule_of_valid(request: Request) -> Rule:
         return Rule("chunked", "in-chunks", f"a valid body in {len(request.chunks)} chunks")
     if size > LARGE_BODY:
         kind = "largest" if size == contract.LARGEST_BODY else "large"
-        words = f"{size:,} bytes, the limit is {contract.LARGEST_BODY:,}"
+        words = f"a body of {size:,} bytes (the limit is {contract.LARGEST_BODY:,})"
         return Rule("body-size", kind, words)
     if not fields:
         return Rule("update", "no-fields", "`{}`")
@@ -128,19 +128,19 @@ def rule_of_valid(request: Request) -> Rule:
         words = ", ".join(f"`{name}`" for name in fields)
         return Rule("update", "fields-together", words)
     [(name, value)] = fields.items()
-    character = character_of(name, value)
+    character = trait_of(name, value)
     clause = "endpoint-url" if name == "endpoint" else "update"
     if character == "long":
         clause = "lengths"
     return Rule(clause, f"{name}-{character}", f"`{name}`: a valid value, {character}")
 
 
-def character_of(name: str, value: str) -> str:
-    """Describe what is special about a valid value, in one stable word."""
+def trait_of(name: str, value: str) -> str:
+    """Describe what is special about a valid value in one word, which becomes part of an id."""
     if len(value) > 100:
         return "long"
     if name == "endpoint":
-        return _character_of_url(value)
+        return _url_trait(value)
     if not value.strip():
         return "blank"
     special = {
@@ -153,7 +153,7 @@ def character_of(name: str, value: str) -> str:
     return next((word for word, is_so in special.items() if is_so), "plain")
 
 
-def _character_of_url(value: str) -> str:
+def _url_trait(value: str) -> str:
     host = value.split("/", 3)[2] if value.count("/") > 1 else ""
     special = {
         "http": value.lower().startswith("http:"),

@@ -1,4 +1,4 @@
-"""Findings: all breaches with the same cause, counted, with up to three examples."""
+"""Findings: breaches grouped by cause, with examples."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ MOST_EXAMPLES = 3
 
 
 class BrokenPromiseError(AssertionError):
-    """A promise is broken; the exception contains the findings."""
+    """Raised when a promise is broken; contains its findings."""
 
     def __init__(self, findings: "list[Finding]") -> None:
         """Store the findings."""
@@ -22,55 +22,55 @@ class BrokenPromiseError(AssertionError):
 
 @dataclass
 class Example:
-    """One exchange that showed a finding."""
+    """One exchange that demonstrates a finding."""
 
-    sent: str  # in words
+    sent: str  # description of the request
     exchange: Exchange
 
     @property
     def size(self) -> tuple[int, int]:
-        """The sort key: short requests and short descriptions come first."""
+        """A sort key that orders examples by length of the request and of its description."""
         request = self.exchange.request
         return len(request.target) + len(request.body), len(self.sent)
 
 
 @dataclass
 class Finding:
-    """One way in which the backend does not do what a clause says."""
+    """One way in which the backend breaks a clause, with up to three examples."""
 
     breach: Breach  # the first one
-    finder: str  # the first promise that met it
-    promise: str  # the promise that it breaks: the one about its clause, or the finder
+    finder: str  # the promise whose test found it first
+    promise: str  # the promise that covers the clause if there is one, otherwise the finder
     accepted: Accepted | None = None
     count: int = 0
     examples: list[Example] = field(default_factory=list)
 
     @property
     def id(self) -> str:
-        """Return the stable id."""
+        """The id, which is the same in every run."""
         return self.breach.id
 
     @property
     def clause(self) -> contract.Clause:
-        """Return the clause that the finding breaks."""
+        """The clause that the backend breaks."""
         return contract.CLAUSES[self.breach.clause]
 
     @property
     def severity(self) -> str:
-        """Return one of broken, accepted, note."""
-        if self.accepted and not self.breach.is_open_door:
+        """One of `broken`, `accepted` and `note`."""
+        if self.accepted and not self.breach.is_missing_authentication:
             return "accepted"
         return self.breach.severity
 
     @property
     def title(self) -> str:
-        """Return the finding in one line."""
+        """The finding on one line."""
         subject = self.breach.subject or self.examples[0].sent
         got = self.breach.got.partition(": ")[0]
         return f"{subject[:1].upper()}{subject[1:]}: got {got}"
 
-    def show(self, exchange: Exchange, sent: str) -> None:
-        """Count an exchange; keep the shortest ones with different descriptions as examples."""
+    def add_example(self, exchange: Exchange, sent: str) -> None:
+        """Count an exchange; keep it as an example if it is among the shortest."""
         self.count += 1
         shortest: dict[str, Example] = {}
         examples = [*self.examples, Example(sent, exchange)]
@@ -80,7 +80,7 @@ class Finding:
 
 
 class Findings(dict[str, Finding]):
-    """All findings of a run by id, and the rules that were checked."""
+    """All findings in a run by id, and the ids of the rules that were checked."""
 
     def __init__(
         self,
@@ -88,46 +88,46 @@ class Findings(dict[str, Finding]):
         sources: Collection[str] = (),
         fail_on: Collection[str] = (),
     ) -> None:
-        """Accept these ids; check only rules of these sources, or all rules if there are none."""
+        """Store the ids of accepted findings and the selected sources (empty for all sources)."""
         super().__init__()
         self._accepted = accepted
         self._sources = sources
         self._fail_on = fail_on
-        self.judged: set[str] = set()  # ids of rules
+        self.checked_rules: set[str] = set()  # ids of rules
 
     def is_selected(self, source: str) -> bool:
-        """Return whether `--source` selects rules of the source."""
+        """Return whether `--source` includes this source."""
         return not self._sources or source in self._sources
 
     def id_of(self, breach: Breach) -> str:
-        """Return the id of the finding for the breach; a broader finding may explain the breach."""
+        """Return the id of the breach, or of a broader finding that explains it."""
         for broader in breach.explained_by:
             if broader in self and self[broader].severity != "accepted":
                 return broader
         return breach.id
 
     def add(self, breach: Breach, finder: str, promise: str) -> Finding:
-        """Return the finding that the breach belongs to; create it if it is new."""
+        """Return the finding for the breach; create it if it does not exist yet."""
         id = self.id_of(breach)
         if id not in self:
             self[id] = Finding(breach, finder, promise, self._accepted.get(id))
         return self[id]
 
     def decides(self, finding: Finding) -> bool:
-        """Return whether the finding fails the run."""
-        if finding.breach.is_open_door:
+        """Return whether the finding makes the run fail."""
+        if finding.breach.is_missing_authentication:
             return True
         is_deciding = not self._fail_on or finding.clause.source in self._fail_on
         return finding.severity == "broken" and is_deciding
 
     def add_stale(self, promise: str, *, is_whole: bool) -> None:
-        """Add a finding for each accepted deviation that was tested and no longer occurs."""
+        """Add a finding for each accepted deviation that was tested but did not occur."""
         for id in self._accepted:
             rule, _, outcome = id.rpartition("/")
-            if id not in self and (is_whole or rule in self.judged):
+            if id not in self and (is_whole or rule in self.checked_rules):
                 clause, kind = rule.split("/")
-                expected = "the accepted deviation, until somebody fixes it"
-                got = "it no longer occurs; remove it from the deviations file"
-                subject = f"the accepted deviation {id}"
+                expected = "the response from the accepted finding"
+                got = "other responses: remove the entry from the deviations file"
+                subject = f"the accepted deviation {id} no longer occurs"
                 breach = Breach(clause, kind, outcome, expected, got, subject)
                 self[id] = Finding(breach, promise, promise)

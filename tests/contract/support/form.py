@@ -1,4 +1,4 @@
-"""Checks whether a response has the form that the contract documents for its status."""
+"""Checks that a response has the format that the contract documents for its status."""
 
 import json
 from collections.abc import Iterator
@@ -7,13 +7,13 @@ from typing import Any
 from support import contract
 from support.exchange import Request, Response
 from support.rule import Breach
-from support.words import of_value, shortened
+from support.words import describe_value, shortened
 
-LONGEST_MESSAGE = 300  # characters; a message contains the value
+LONGEST_MESSAGE = 300  # characters; a schema error quotes the invalid value, which may be long
 
 
 def breaches(request: Request, response: Response) -> Iterator[Breach]:
-    """Yield the rules that the response breaks, the most basic first."""
+    """Yield the rules that the response breaks, starting with the most basic one."""
     status = response.status
     documented = contract.STATUSES.get(status)
     clause = "success-response" if response.succeeded else "error-response"
@@ -23,7 +23,7 @@ def breaches(request: Request, response: Response) -> Iterator[Breach]:
         yield _breach("statuses", "undocumented", str(status), expected, str(status), subject)
     if response.media_type != "application/json":
         got = response.media_type or "no Content-Type"
-        subject = f"the media type of a {status}"
+        subject = f"the media type of a {status} response"
         yield _breach(clause, "media-type", got, "application/json", got, subject)
     yield from _strict_json(clause, response)
     if documented and isinstance(response.value, dict):
@@ -34,7 +34,7 @@ def breaches(request: Request, response: Response) -> Iterator[Breach]:
         yield from _fields(request, response)
 
 
-def _breach(  # noqa: PLR0913, PLR0917 - a breach has them all
+def _breach(  # noqa: PLR0913, PLR0917 - the fields of `Breach`
     clause: str, kind: str, outcome: str, expected: str, got: str, subject: str
 ) -> Breach:
     return Breach(clause, kind, outcome, expected, got, subject, is_basic=True)
@@ -42,25 +42,26 @@ def _breach(  # noqa: PLR0913, PLR0917 - a breach has them all
 
 def _strict_json(clause: str, response: Response) -> Iterator[Breach]:
     if "json" not in response.media_type and response.value is None:
-        return  # an accepted media type, such as HTML
-    subject = f"the body of a {response.status}"
+        return  # the wrong media type, such as HTML, is already reported
+    subject = f"the body of a {response.status} response"
     expected = "strict JSON in UTF-8"
     try:
         value = json.loads(response.body.decode("utf-8"), object_pairs_hook=_fields_once)
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # no lone surrogates
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # rejects lone surrogates
     except UnicodeDecodeError:
-        yield _breach(clause, "json", "not-strict", expected, "not UTF-8", subject)
+        yield _breach(clause, "json", "not-strict", expected, "a body that is not UTF-8", subject)
     except (ValueError, RecursionError) as error:
-        yield _breach(clause, "json", "not-strict", expected, f"other text: {error}", subject)
+        yield _breach(clause, "json", "not-strict", expected, f"invalid JSON: {error}", subject)
     else:
         if not isinstance(value, dict):
-            yield _breach(clause, "json", "no-object", "a JSON object", of_value(value), subject)
+            got = describe_value(value)
+            yield _breach(clause, "json", "no-object", "a JSON object", got, subject)
 
 
 def _fields_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise ValueError("a field twice")
+        raise ValueError("duplicate field")
     return fields
 
 
@@ -68,9 +69,9 @@ def _schema(clause: str, documented: contract.Documented, response: Response) ->
     for error in documented.schema.iter_errors(response.value):
         field = str(error.instance_path[-1]) if error.instance_path else "body"
         kind = f"{field}-{error.kind.name}"
-        subject = f"`{field}` of a {response.status}"
+        subject = f"`{field}` in a {response.status} response"
         got = shortened(str(error.message), LONGEST_MESSAGE)
-        yield _breach(clause, kind, "invalid", "what the schema says", got, subject)
+        yield _breach(clause, kind, "invalid", "a value that matches the schema", got, subject)
 
 
 def _required_headers(documented: contract.Documented, response: Response) -> Iterator[Breach]:
@@ -83,12 +84,12 @@ def _required_headers(documented: contract.Documented, response: Response) -> It
         expected = f"`{name}: Bearer`" if is_challenge else f"`{name}`"
         outcome = "missing" if value is None else "other"
         got = "no such header" if value is None else f"`{name}: {value}`"
-        subject = f"the header `{name}` of a {response.status}"
+        subject = f"the `{name}` header of a {response.status} response"
         yield _breach(clause, name, outcome, expected, got, subject)
 
 
 def _fields(request: Request, response: Response) -> Iterator[Breach]:
-    """Yield a breach if `success` or `aiLlmId` is not true."""
+    """Yield a breach if `success` or `aiLlmId` has the wrong value."""
     clause = "success-fields" if response.succeeded else "error-response"
     expected: dict[str, object] = {"success": response.succeeded}
     if response.succeeded and request.place.id:
@@ -97,6 +98,7 @@ def _fields(request: Request, response: Response) -> Iterator[Breach]:
         value = response.field(name)
         if value != true_value or type(value) is not type(true_value):
             outcome = "missing" if value is None else "other"
-            wanted = f"`{name}`: {of_value(true_value)}"
-            got = "no such field" if value is None else of_value(value)
-            yield _breach(clause, name, outcome, wanted, got, f"`{name}` of a {response.status}")
+            wanted = f"`{name}`: {describe_value(true_value)}"
+            got = "no such field" if value is None else describe_value(value)
+            subject = f"`{name}` in a {response.status} response"
+            yield _breach(clause, name, outcome, wanted, got, subject)

@@ -1,4 +1,4 @@
-"""Requests that schemathesis generates from the contract."""
+"""Requests that Schemathesis generates from the contract."""
 
 from typing import Any
 
@@ -14,14 +14,14 @@ from support.promise import Promise, Run
 
 
 def load(run: Run, mode: str) -> BaseSchema:
-    """Return the contract for schemathesis, which generates valid or invalid bodies for one id."""
+    """Load the contract into Schemathesis, configured for valid or invalid bodies and one id."""
     examples = run.option.max_examples
     settings: dict[str, Any] = {
         "base-url": run.backend.url,
         "seed": run.option.seed,
         "parameters": {"path.id": run.backend.id},
         "generation": {"mode": mode, "max-examples": examples, "database": "none"},
-        # An unexpected method could be DELETE, which deletes the configuration for good.
+        # An unexpected method could be DELETE, which permanently deletes the configuration.
         "phases": {"stateful": {"enabled": False}, "coverage": {"unexpected-methods": []}},
     }
     config = SchemathesisConfig.from_dict(settings)
@@ -29,7 +29,7 @@ def load(run: Run, mode: str) -> BaseSchema:
 
 
 def request_of(case: Case[Any], promise: Promise) -> Request | None:
-    """Return the generated request; None if it does not update the configuration."""
+    """Convert a generated case to a request; return None if it is not an update."""
     backend = promise.backend
     prepared = requests.Request(**case.as_transport_kwargs(base_url=backend.url)).prepare()
     target = (prepared.url or "").removeprefix(backend.url).partition("?")[0]

@@ -1,4 +1,8 @@
-"""Finds credentials, whole, in part or encoded, and internal details in responses."""
+"""Detects credentials and internal details in responses.
+
+Most credentials that the tests send are canaries: random values that cannot be in a response by
+chance. Therefore this module can also recognize their parts, encodings and hashes.
+"""
 
 import base64
 import codecs
@@ -12,11 +16,11 @@ from urllib.parse import quote
 from support import contract
 from support.exchange import Exchange, Request, Response
 
-SHORTEST = 8  # characters of a credential that cannot be in a response by chance
+SHORTEST = 8  # characters; a response could contain a shorter credential by chance
 CANARY = re.compile("Canary[A-Za-z0-9]{26}")
-SHORTEST_PART = 5  # of a canary next to a mask
+SHORTEST_PART = 5  # four characters of a canary and one mask character
 URL_SAFE = str.maketrans("+/", "-_")
-MASKS = "*.…•xX-_#"  # characters that hide the rest of a credential
+MASKS = "*.…•xX-_#"  # characters that backends use to mask the rest of a credential
 HASHES = ("md5", "sha1", "sha256", "sha512")
 INTERNALS = re.compile(
     r"Traceback|Exception in|\bat [\w.$<>]+ ?\([^)]*:\d+|\bline \d+, in |node_modules"
@@ -27,18 +31,18 @@ INTERNALS = re.compile(
 
 
 class Credentials:
-    """Finds credentials in responses: the canaries of all requests, and the request's own ones."""
+    """Detects canaries from any request, and all credentials from the response's own request."""
 
     def __init__(self) -> None:
-        """Start without any credential."""
+        """Start with no known canaries."""
         self._known: set[str] = set()
-        self._parts: dict[str, str] = {}  # encoding, by part of a canary
-        self._sizes: dict[int, None] = {}  # lengths of the parts, in the order of the encodings
-        self._starts: set[str] = set()  # first letters of the parts, for a fast search
-        self._harmless: set[str] = set()  # response lines known to contain none of the parts
+        self._parts: dict[str, str] = {}  # name of the encoding, by part of a canary
+        self._sizes: dict[int, None] = {}  # lengths of the parts; used as an ordered set
+        self._starts: set[str] = set()  # first characters of the parts, for a fast search
+        self._harmless: set[str] = set()  # response lines that are known to contain no part
 
-    def how_returned(self, exchange: Exchange) -> str | None:
-        """Return how the response encodes a credential, or None."""
+    def encoding_of_leak(self, exchange: Exchange) -> str | None:
+        """Return the encoding in which the response contains a credential, or None."""
         response = exchange.response
         self._learn(exchange.request)
         if response is None:
@@ -47,15 +51,15 @@ class Credentials:
         lines += [f"{name}: {value}" for name, value in response.headers]
         lines.append(response.body.decode("latin-1"))
         for line in lines:
-            how = self._part_in(line)
+            how = self._canary_in(line)
             if how:
                 return how
-        return _own(exchange.request, "\n".join(lines))
+        return _own_credential_in(exchange.request, "\n".join(lines))
 
     def _learn(self, request: Request) -> None:
         sent = request.body.decode("latin-1")
         for canary in set(CANARY.findall(sent)) - self._known:
-            for how, text, size in encodings(canary):
+            for how, text, size in canary_encodings(canary):
                 self._sizes[size] = None
                 for start in range(len(text) - size + 1):
                     self._parts[text[start : start + size]] = how
@@ -63,10 +67,10 @@ class Credentials:
             self._known.add(canary)
             self._harmless.clear()
 
-    def _part_in(self, line: str) -> str | None:
+    def _canary_in(self, line: str) -> str | None:
         if line in self._harmless:
             return None
-        letters = re.sub("[^0-9A-Za-z]", "", line)  # if it is written with separators
+        letters = re.sub("[^0-9A-Za-z]", "", line)  # a part may contain separators
         for text in (line, letters):
             for start in range(len(text) - SHORTEST_PART + 1):
                 if text[start : start + SHORTEST_PART] in self._starts:
@@ -77,17 +81,18 @@ class Credentials:
         return None
 
 
-def _own(request: Request, response: str) -> str | None:
-    """Return how the response encodes a credential or the token of its request, or None."""
+def _own_credential_in(request: Request, response: str) -> str | None:
+    """Return the encoding in which the response contains its request's credential, or None."""
     fields = request.text_fields
-    harmless = f"{contract.TEXT} {request.target} {fields.get('name', '')}"  # may be returned
+    # A response may contain the id, the name, and any text from the contract.
+    harmless = f"{contract.TEXT} {request.target} {fields.get('name', '')}"
     token = (request.header("Authorization") or "").partition(" ")[2]
     credentials = [token, *(fields.get(name, "") for name in contract.CREDENTIALS)]
     for credential in credentials:
-        # A response may contain ordinary words by chance.
+        # A response might contain an ordinary word by chance.
         if len(credential) < SHORTEST or credential.isalpha() or credential in harmless:
             continue
-        for how, spelling in spellings(credential):
+        for how, spelling in whole_encodings(credential):
             if spelling in response:
                 return how
         if CANARY.fullmatch(credential) and credential[-4:] in re.findall(r"\w+", response):
@@ -96,8 +101,8 @@ def _own(request: Request, response: str) -> str | None:
 
 
 @cache
-def spellings(credential: str) -> list[tuple[str, str]]:
-    """Return the encodings of a whole credential, each with its name."""
+def whole_encodings(credential: str) -> list[tuple[str, str]]:
+    """Return pairs of encoding name and text for a whole credential."""
     octets = credential.encode()
     coded = base64.b64encode(octets).decode().rstrip("=")
     return [
@@ -110,8 +115,11 @@ def spellings(credential: str) -> list[tuple[str, str]]:
     ]
 
 
-def encodings(canary: str) -> Iterator[tuple[str, str, int]]:
-    """Yield each encoding of a canary: its name, the text, and the length that identifies it."""
+def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
+    """Yield a name, a text and a length for each encoding of a canary.
+
+    A response that contains this many consecutive characters of the text contains the canary.
+    """
     secret = canary[6:]
     octets = secret.encode()
     yield "as it is", secret, 6
@@ -139,7 +147,7 @@ def encodings(canary: str) -> Iterator[tuple[str, str, int]]:
 
 
 def _base64(octets: bytes) -> Iterator[str]:
-    """Yield the octets in base64, once and twice, for every offset: the text depends on it."""
+    """Yield the octets encoded with base64 once and twice, at each offset in a larger text."""
     for lead in range(3):
         once = base64.b64encode(b"x" * lead + octets)[4:-4]
         yield once.decode()
@@ -148,7 +156,7 @@ def _base64(octets: bytes) -> Iterator[str]:
 
 
 def internals(response: Response) -> str | None:
-    """Return the stack trace, query or file path that an error response contains, or None."""
+    """Return the part of an error response that looks like a stack trace, query or file path."""
     if response.status < 400:
         return None
     found = INTERNALS.search(response.text)

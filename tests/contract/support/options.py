@@ -1,4 +1,4 @@
-"""The command-line options, declared once for scripts/contract and for pytest."""
+"""The command-line options that scripts/contract and pytest share."""
 
 import argparse
 import math
@@ -7,43 +7,54 @@ from pathlib import Path
 from typing import Any
 
 SOURCES = ("page", "vendor", "ours")
-LAST_RUN = Path()  # `--again` without a file
+LAST_RUN = Path()  # the value of `--again` without a file
 
 
 def add_options(add: Callable[..., Any]) -> None:
-    """Declare the options with the `add_argument` of argparse, or pytest's `addoption`."""
-    add("--backend-url", metavar="URL", help="backend to test; default: the mock, started for it")
-    add("--id", metavar="ID", help="throwaway configuration, which the run overwrites")
+    """Declare the options; `add` is argparse's `add_argument` or pytest's `addoption`."""
+    add(
+        "--backend-url", metavar="URL",
+        help="backend to test (default: start the mock and test it)",
+    )  # fmt: skip
+    add("--id", metavar="ID", help="throwaway configuration that the run overwrites")
     add(
         "--max-examples", type=_count, default=50, metavar="N",
         help="random requests per promise (default: 50)",
     )  # fmt: skip
     add(
-        "--max-time", type=_positive, default=0.0, metavar="S", help="keep generating for S seconds"
-    )
+        "--max-time", type=_positive, default=0.0, metavar="S",
+        help="keep generating requests for S seconds",
+    )  # fmt: skip
     add("--rate-limit", type=_rate, default=0.0, metavar="N/s", help="maximum requests per second")
     add(
         "--timeout", type=_positive, default=10.0, metavar="S",
         help="seconds to wait for a response (default: 10)",
     )  # fmt: skip
-    add("--ca", type=_file, metavar="FILE", help="CA certificate of an HTTPS backend, PEM")
+    add(
+        "--ca", type=_file, metavar="FILE",
+        help="CA certificate for an HTTPS backend, in PEM format",
+    )  # fmt: skip
     add(
         "--source", type=_sources, default=[], metavar="LIST",
-        help="send values of these sources only: page, vendor, ours, separated by commas",
+        help="send only values from these sources (comma-separated): page, vendor, ours",
     )  # fmt: skip
     add(
         "--fail-on", type=_sources, default=[], metavar="LIST",
-        help="only findings of these sources fail the run",
+        help="fail the run only for findings from these sources",
     )  # fmt: skip
-    add("--require-all", action="store_true", help="fail if a promise is not tested, for CI")
-    add("--deviations", type=_file, metavar="FILE", help="accepted findings; see the file's head")
+    add("--require-all", action="store_true", help="fail if any promise is not tested (for CI)")
+    add(
+        "--deviations", type=_file, metavar="FILE",
+        help="YAML file with accepted findings (default: tests/contract/deviations.yaml)",
+    )  # fmt: skip
     add(
         "--write-deviations", type=Path, metavar="FILE",
-        help="write the findings as entries of a deviations file, to fill in",
+        help="write the findings to FILE as a template for --deviations",
     )  # fmt: skip
     add(
         "--again", type=_file, nargs="?", const=LAST_RUN, metavar="FILE",
-        help="repeat only what broke in an earlier run (default: verdict.json of --report-dir)",
+        help="repeat the promises that an earlier run found broken"
+        " (default: verdict.json in --report-dir)",
     )  # fmt: skip
     add("--list", action="store_true", help="print the names of all promises and send nothing")
     add("--seed", type=int, metavar="N", help="seed of the run to repeat")
@@ -54,9 +65,9 @@ def _positive(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError("must be a number") from None
+        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from None
     if not value > 0 or not math.isfinite(value):
-        raise argparse.ArgumentTypeError("must be more than 0")
+        raise argparse.ArgumentTypeError(f"expected a number greater than 0, got {text}")
     return value
 
 
@@ -72,12 +83,14 @@ def _sources(text: str) -> list[str]:
     sources = [source.strip() for source in text.split(",")]
     for source in sources:
         if source not in SOURCES:
-            raise argparse.ArgumentTypeError(f"{source!r}: must be of {', '.join(SOURCES)}")
+            raise argparse.ArgumentTypeError(
+                f"unknown source {source!r}; expected {', '.join(SOURCES)}"
+            )
     return sources
 
 
 def _file(text: str) -> Path:
     file = Path(text)
     if not file.is_file():
-        raise argparse.ArgumentTypeError(f"{text}: no such file")
+        raise argparse.ArgumentTypeError(f"file not found: {text}")
     return file

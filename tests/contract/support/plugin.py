@@ -1,4 +1,4 @@
-"""The pytest plugin: turns outcomes of tests into promises kept, broken or not tested."""
+"""A pytest plugin that follows a run and turns its test results into the verdict."""
 
 import contextlib
 import os
@@ -18,34 +18,34 @@ from support.findings import BrokenPromiseError
 from support.promise import NOT_SELECTED, OverBudget, Promise, Run
 from support.verdict import verdict_of
 
-FAULT = "a fault of the contract tests, not of the backend"
-REPORT_IT = "report it, with the seed and the versions in the verdict"
+TEST_ERROR = "an error in the contract tests, not in the backend"
+REPORT_IT = "report this error with the seed and the versions from the verdict"
 
 
 class Hooks:
-    """Hooks that other plugins of a run may implement."""
+    """Hooks that other pytest plugins can implement."""
 
     @staticmethod
     def pytest_contract_verdict(verdict: dict[str, Any]) -> None:
-        """Receive the verdict of a run, as described by docs/verdict.schema.json."""
+        """Receive the verdict at the end of a run; docs/verdict.schema.json describes it."""
 
 
 def clause_of(item: pytest.Item) -> contract.Clause:
-    """Return the clause that the test's mark `clause` names."""
+    """Return the clause from the test's `clause` marker."""
     marker = item.get_closest_marker("clause")
     if marker is None or marker.args[0] not in contract.CLAUSES:
-        raise pytest.UsageError(f"{item.nodeid}: its mark `clause` names no clause of openapi.yaml")
+        raise pytest.UsageError(f"{item.nodeid}: the `clause` marker must contain a clause id")
     return contract.CLAUSES[marker.args[0]]
 
 
 def family_of(item: pytest.Item) -> str:
-    """Return the promise's family: the first word of its module's docstring."""
+    """Return the promise's family: the part of its module's docstring before the colon."""
     module: Any = getattr(item, "module", None)
     return (module.__doc__ or "").partition(":")[0]
 
 
 def sentence_of(item: pytest.Item) -> str:
-    """Return the first line of the test's docstring, with the name of the case if there is one."""
+    """Return the first line of the test's docstring, followed by the parameter id, if any."""
     function: Any = getattr(item, "function", None)
     handle = getattr(function, "hypothesis", None)  # schemathesis wraps the test
     documented = handle.inner_test if handle else function
@@ -55,11 +55,11 @@ def sentence_of(item: pytest.Item) -> str:
 
 
 class Listing:
-    """Prints the promises instead of testing them."""
+    """A plugin that lists the promises instead of testing them."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Print every promise with its name, clause and source."""
+        """Print the name, clause, source and description of each promise."""
         family = ""
         try:
             for item in session.items:
@@ -69,22 +69,22 @@ class Listing:
                 clause = clause_of(item)
                 print(f"  {item.name}  {clause.id} ({clause.source})")  # noqa: T201
                 print(f"      {sentence_of(item)}", flush=True)  # noqa: T201
-        except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
+        except BrokenPipeError:  # a reader such as `head` has closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return True
 
 
 class Follower:
-    """Follows a run from its collection to its verdict."""
+    """A plugin that follows a run from test collection to the verdict."""
 
     def __init__(self, run: Run) -> None:
-        """Store the run."""
+        """Follow the given run."""
         self.run = run
         self._console = Console(highlight=False)
         self._progress = Progress(self._console, 0)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Record which promises will be tested."""
+        """Create a promise for each collected test."""
         for item in session.items:
             self.run.promises[item.name] = Promise(
                 item.name, family_of(item), sentence_of(item), clause_of(item).id, self.run
@@ -93,7 +93,7 @@ class Follower:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Show the progress."""
+        """Update the progress display before each test."""
         promises = self.run.promises
         done = sum(1 for promise in promises.values() if promise.rounds or promise.skipped)
         requests = self.run.backend.statuses.total()
@@ -102,7 +102,7 @@ class Follower:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-        """Raise the findings after all values of the promise were tried."""
+        """Fail the test if it has findings; skip it if it sent no request."""
         result: object = True
         promise = self.run.promises[pyfuncitem.name]
         try:
@@ -111,7 +111,7 @@ class Follower:
         finally:
             decisive = promise.end()
         if self.run.crashed:
-            pyfuncitem.session.shouldstop = "the backend is gone"
+            pyfuncitem.session.shouldstop = "the backend stopped responding"
         if decisive:
             raise BrokenPromiseError(decisive)
         if promise.requests == 0:
@@ -122,7 +122,7 @@ class Follower:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Replace a traceback, which could show a token, with a message."""
+        """Replace the traceback, which might contain a token, with a redacted message."""
         report = yield
         error = call.excinfo.value if call.excinfo else None
         if report.skipped and error:
@@ -131,31 +131,31 @@ class Follower:
             report.longrepr = self.run.backend.redactor.redact(str(error))
         expected = (BrokenPromiseError, NoVerdictError, OverBudget, pytest.fail.Exception)
         if report.failed and not isinstance(error, expected):
-            self._end(f"{FAULT}: {item.name}: {type(error).__name__}: {error}", REPORT_IT)
+            self._end(f"{TEST_ERROR}: {item.name}: {type(error).__name__}: {error}", REPORT_IT)
         if self.run.backend.no_verdict:
             item.session.shouldstop = self.run.backend.no_verdict.reason
         report.sections.clear()
         return report
 
     def _end(self, reason: str, cure: str = "") -> None:
-        """End without a verdict, unless another reason is already known."""
+        """End the run without a verdict, unless a reason is already recorded."""
         if not self.run.backend.no_verdict:
             self.run.backend.give_up(reason, cure)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """End without a verdict, because the run was interrupted."""
-        exits = (pytest.Session.Interrupted, pytest.exit.Exception)  # of the run's own
+        """End the run without a verdict if the user interrupted it."""
+        exits = (pytest.Session.Interrupted, pytest.exit.Exception)  # raised by pytest itself
         if not isinstance(excinfo.value, exits):
             self._end("interrupted")
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """End without a verdict, because of an error in the tests; pytest prints it."""
-        self._end(f"{FAULT}: {excinfo.typename}: {excinfo.value}", REPORT_IT)
+        """End the run without a verdict after an internal error, which pytest prints."""
+        self._end(f"{TEST_ERROR}: {excinfo.typename}: {excinfo.value}", REPORT_IT)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """End without a verdict, because a test module could not be imported."""
+        """End the run without a verdict if a test module cannot be imported."""
         if report.failed:
-            self._end(f"{FAULT}: {report.longrepr}", REPORT_IT)
+            self._end(f"{TEST_ERROR}: {report.longrepr}", REPORT_IT)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

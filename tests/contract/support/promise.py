@@ -1,4 +1,8 @@
-"""A promise under test: it sends requests and checks each exchange against the rules."""
+"""Promises and the state of a run.
+
+A promise is one rule of the contract, as a test checks it. Tests use promises to send requests and
+to check each exchange, which is a request with its response.
+"""
 
 import argparse
 import time
@@ -20,19 +24,21 @@ from support.findings import Finding, Findings
 from support.leaks import Credentials
 from support.rule import Breach, Rule
 
-AFTER_A_FINDING = 2.0  # seconds for which a promise is still tested after its first finding
-IN_ALL = 15.0  # the same for all broken promises together
-NOT_SELECTED = "none of its values is of a selected source"
-SUSPICIOUS = (0, 401, 403, 404, 405)  # besides 5xx: the backend may be down
+# Seconds to continue testing a promise after its first finding, per promise and in total.
+BUDGET_PER_PROMISE = 2.0
+TOTAL_BUDGET = 15.0
+NOT_SELECTED = "--source excludes all of its requests"
+# Like a 5xx, these statuses may mean that the backend is down; 0 means that there was no response.
+SUSPICIOUS = (0, 401, 403, 404, 405)
 
 
 class OverBudget(BaseException):
-    """The promise is broken, and looking for more examples would take too long."""
+    """The promise is broken, and the time limit for finding more examples has been reached."""
 
 
 @dataclass
 class Run:
-    """The state that all promises of a run share."""
+    """The state of a run, shared by all of its promises."""
 
     backend: Backend
     findings: Findings
@@ -42,13 +48,13 @@ class Run:
     credentials: Credentials = field(default_factory=Credentials)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     first: Exchange | None = None
-    spent: float = 0.0  # seconds spent on broken promises after their first finding
+    spent: float = 0.0  # seconds spent on broken promises after the first finding of each
     crashed: bool = False
 
 
 @dataclass
 class Promise:
-    """One rule of the contract, as a test checks it."""
+    """One rule of the contract, as a test checks it, and the results so far."""
 
     name: str
     family: str
@@ -57,10 +63,10 @@ class Promise:
     run: Run
     rounds: int = 0
     requests: int = 0
-    held: int = 0  # exchanges that broke no rule
+    passed: int = 0  # number of exchanges that satisfied all rules
     skipped: str = ""  # why it was not tested
     found: dict[str, Finding] = field(default_factory=dict)
-    hiding: set[str] = field(default_factory=set)  # ids of its findings
+    hiding: set[str] = field(default_factory=set)  # ids of findings that hide other results
     broken_since: float | None = None
 
     @property
@@ -69,31 +75,31 @@ class Promise:
         return self.run.backend
 
     def begin(self) -> None:
-        """Begin a round."""
+        """Start a new round of the promise's test."""
         self.rounds += 1
         self.found = {}
         self.broken_since = None
 
     def end(self) -> list[Finding]:
-        """Return the findings of the round that fail the run."""
+        """End the round; return its findings that make the run fail."""
         if self.broken_since is not None:
             self.run.spent += time.monotonic() - self.broken_since
         return [finding for finding in self.found.values() if self.run.findings.decides(finding)]
 
     def is_over_budget(self) -> bool:
-        """Return whether the promise is broken and its time is used up."""
+        """Return whether the promise is broken and has exceeded its time budget."""
         if self.broken_since is None:
             return False
         since = time.monotonic() - self.broken_since
-        return since > AFTER_A_FINDING or self.run.spent + since > IN_ALL
+        return since > BUDGET_PER_PROMISE or self.run.spent + since > TOTAL_BUDGET
 
     def need(self, variable: str) -> str:
-        """Return the value of the variable; skip the test if it is not set."""
+        """Return the value of an environment variable; skip the test if it is not set."""
         if variable not in self.backend.given:
             pytest.skip(f"set {variable}: {MEANINGS[variable]}")
         return self.backend.given[variable]
 
-    def request(  # noqa: PLR0913 - each is a part of a request
+    def request(  # noqa: PLR0913 - a request has many parts
         self,
         *,
         id: str | None = None,
@@ -109,11 +115,13 @@ class Promise:
         escaped: bool = False,
         words: str = "",
     ) -> Request:
-        """Return a request; by default a valid update by the writer.
+        """Return a request; by default, a valid update by a user with WRITE access.
 
-        `token` is a variable, or None for no token, unless `authorization` is given for a `user`;
-        `body` a JSON value, bytes, or a tuple of chunks; a header that is None is left out;
-        `path` is sent to the letter, for a `place`; `escaped` percent-encodes the whole id.
+        `token` is the name of the token's environment variable, or None to send no token. To send
+        other `Authorization` headers, pass `authorization` and a `user` that describes the sender.
+        `body` is a JSON value, bytes, or a tuple of chunks. A header with the value None is not
+        sent. `path` is sent unchanged; pass a `place` with it. `escaped` percent-encodes every
+        octet of the id.
         """
         if authorization is None:
             authorization = (f"Bearer {self.backend.given[token]}",) if token else ()
@@ -135,68 +143,68 @@ class Promise:
         )
 
     def ask(self, *, expectation: Expectation | None = None, **parts: Any) -> Exchange | None:
-        """Send a request and check its exchange against the rules; None if it is not selected."""
+        """Send a request and check its exchange; return None if `--source` excludes the request."""
         return self.send(self.request(**parts), expectation)
 
-    def ask_each(self, ways: Iterable[Mapping[str, Any]], **parts: Any) -> None:
-        """Send a request for each of the variations; `parts` are common to all requests."""
-        for way in ways:
-            self.ask(**parts, **way)
+    def ask_each(self, variations: Iterable[Mapping[str, Any]], **parts: Any) -> None:
+        """Send one request for each variation; `parts` applies to all of them."""
+        for variation in variations:
+            self.ask(**parts, **variation)
 
     def prepare(self, **parts: Any) -> None:
-        """Send an update that later requests depend on; skip the test if it is not selected."""
+        """Send an update that later requests depend on; skip the test if `--source` excludes it."""
         if not self.run.findings.is_selected(contract.CLAUSES[self.clause].source):
             pytest.skip(NOT_SELECTED)
         request = self.request(**parts)
         is_wanted = self.is_wanted(expectation_of(request))
         exchange = self.exchange(request)
         if is_wanted:
-            self.hold(exchange)
+            self.check(exchange)
 
     def expect(self, rule: Rule, **parts: Any) -> None:
-        """Send a request, and judge its response by the given rule."""
+        """Send a request and check its response against the given rule."""
         request = self.request(**parts)
-        self.send(request, expectation_of(request).by(rule))
+        self.send(request, expectation_of(request).with_rule(rule))
 
     def accept(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Send a valid update, with another name if its name is taken; return the body."""
+        """Send a valid update, with another name if the name is taken; return the body sent."""
         request = self.request(body=body)
         if not self.is_wanted(expectation_of(request)):
             return body
         exchange = self.exchange_renamed(request)
-        self.hold(exchange)
+        self.check(exchange)
         return exchange.request.fields
 
     def send(self, request: Request, expectation: Expectation | None = None) -> Exchange | None:
-        """Send a prepared request, and check its exchange against the rules."""
+        """Send a prepared request and check its exchange against all rules."""
         expectation = expectation or expectation_of(request)
         if not self.is_wanted(expectation):
             return None
         exchange = self.exchange(request)
-        self.hold(exchange, expectation)
+        self.check(exchange, expectation)
         return exchange
 
     def is_wanted(self, expectation: Expectation) -> bool:
-        """Return whether `--source` selects the request; raise if the time is used up."""
+        """Return whether `--source` includes the request; raise `OverBudget` if time is up."""
         if self.is_over_budget():
             raise OverBudget
         return self.run.findings.is_selected(expectation.source)
 
     def exchange(self, request: Request) -> Exchange:
-        """Send a request without checking the response."""
+        """Send a request; do not check the response."""
         self.requests += 1
         return self.backend.exchange(request)
 
     def exchange_renamed(self, request: Request) -> Exchange:
-        """Send a request; if its name may be taken, retry with another name."""
+        """Send a request; if its name might be taken, retry with another name."""
         exchange = self.exchange(request)
         may_be_taken = exchange.status == 400 and "name" in request.text_fields
         if may_be_taken and expectation_of(request).must_succeed:
             return self.exchange(self.request(body=values.renamed(request.fields)))
         return exchange
 
-    def exchange_at_once(self, requests: list[Request]) -> list[Exchange]:
-        """Send the requests at the same time, and return the exchanges in the same order."""
+    def exchange_concurrently(self, requests: list[Request]) -> list[Exchange]:
+        """Send the requests concurrently; return their exchanges in the order of the requests."""
         start = Barrier(len(requests))
 
         def exchange(request: Request) -> Exchange:
@@ -207,44 +215,44 @@ class Promise:
         with ThreadPoolExecutor(len(requests)) as pool:
             return list(pool.map(exchange, requests))
 
-    def share(self, other: "Promise") -> None:
-        """Take over the results of another promise, which checked all rules."""
+    def adopt_results(self, other: "Promise") -> None:
+        """Adopt the results of another promise, whose exchanges were checked against all rules."""
         self.requests = other.requests
-        self.held = other.held
+        self.passed = other.passed
         self.hiding = other.hiding
 
-    def hold_by(self, rule: Rule, exchange: Exchange) -> None:
-        """Check an exchange against the given rule."""
-        self.hold(exchange, expectation_of(exchange.request).by(rule))
+    def check_by(self, rule: Rule, exchange: Exchange) -> None:
+        """Check an exchange against the given rule instead of the one derived from the request."""
+        self.check(exchange, expectation_of(exchange.request).with_rule(rule))
 
-    def hold(self, exchange: Exchange, expectation: Expectation | None = None) -> bool:
-        """Check an exchange against all rules; return whether it broke none of them."""
+    def check(self, exchange: Exchange, expectation: Expectation | None = None) -> bool:
+        """Check an exchange against all rules; return whether it satisfies them."""
         expectation = expectation or expectation_of(exchange.request)
         sent = expectation.words_for(exchange.status)
         kept = True
         for leak in rules.leaks(exchange, self.run.credentials):
             kept = not self.record(leak, exchange, sent) and kept
-        open_door = rules.access(exchange, expectation)
-        if open_door:
-            self.record(open_door, exchange, sent)
+        access_breach = rules.access(exchange, expectation)
+        if access_breach:
+            self.record(access_breach, exchange, sent)
             return False
-        for breach in rules.ordinary(exchange, expectation, self.backend.shape):
+        for breach in rules.response_breaches(exchange, expectation, self.backend.shape):
             if self.record(breach, exchange, sent):
                 return False
-        self.held += 1
-        self.run.findings.judged.add(expectation.id)
+        self.passed += 1
+        self.run.findings.checked_rules.add(expectation.id)
         return kept
 
     def record(self, breach: Breach, exchange: Exchange, sent: str) -> bool:
-        """Add a breach to the findings; return whether it hides later breaches."""
+        """Record a breach as a finding; return whether it hides less basic breaches."""
         findings = self.run.findings
-        findings.judged.add(breach.rule)
+        findings.checked_rules.add(breach.rule)
         source = contract.CLAUSES[breach.clause].source
         is_selected = findings.is_selected(source) or source == "open"
-        if not is_selected and not breach.is_open_door:
+        if not is_selected and not breach.is_missing_authentication:
             return False
         if findings.id_of(breach) not in findings:
-            self._confirm(breach, exchange, sent)
+            self._check_backend(breach, exchange, sent)
         finding = self._add(breach, exchange, sent)
         hides = finding.severity != "accepted"
         if hides:
@@ -256,19 +264,19 @@ class Promise:
         return hides
 
     def _add(self, breach: Breach, exchange: Exchange, sent: str) -> Finding:
-        """Add a breach to the findings of the promise about its clause."""
+        """Add a breach to the findings, under the promise that covers the clause."""
         promises = self.run.promises.values()
         owners = [promise.name for promise in promises if promise.clause == breach.clause]
         owner = self.name if self.name in owners or not owners else owners[0]
         finding = self.run.findings.add(breach, self.name, owner)
-        finding.show(exchange, sent)
+        finding.add_example(exchange, sent)
         return finding
 
-    def _confirm(self, breach: Breach, exchange: Exchange, sent: str) -> None:
-        """Check that the backend still works before a failure becomes a finding."""
+    def _check_backend(self, breach: Breach, exchange: Exchange, sent: str) -> None:
+        """Check that the backend still works, before recording a failure as a finding."""
         if exchange.status not in SUSPICIOUS and exchange.status < 500:
             return
-        if controls.confirm(self.backend, exchange):
+        if controls.is_working(self.backend, exchange):
             return
         self.run.crashed = True
         got = f"{exchange.failure}, and then the backend stopped responding"
@@ -281,7 +289,7 @@ class Promise:
 def _headers(
     method: str, body: Any, content: bytes, others: Mapping[str, str | None]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the headers that describe the body, then the given ones."""
+    """Yield the headers that describe the body and the given headers."""
     headers: dict[str, str | None] = {"Content-Type": "application/json", **others}
     if isinstance(body, tuple):
         headers["Transfer-Encoding"] = "chunked"
@@ -293,7 +301,7 @@ def _headers(
 
 
 def _content(body: Any) -> bytes:
-    """Return the body as bytes; it is given as a JSON value, as bytes or as chunks."""
+    """Convert a body from a JSON value, bytes or a tuple of chunks to bytes."""
     if isinstance(body, bytes):
         return body
     return b"".join(body) if isinstance(body, tuple) else contract.to_json(body)

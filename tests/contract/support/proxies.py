@@ -1,11 +1,12 @@
-"""Tells responses of the endpoint from those of a proxy, server or router before it."""
+"""Distinguishes the endpoint's responses from those of a proxy, server or router in front of it."""
 
 import re
 from dataclasses import dataclass
 
 from support.exchange import Response
 
-# Servers refuse a missing length, a long target and large headers before they route.
+# Servers return these statuses before routing: the length is missing, or the target or the headers
+# are too large.
 BEFORE_ROUTING = (411, 414, 431)
 CHANGING_HEADERS = {
     "age", "alt-svc", "cache-control", "connection", "content-encoding", "content-language",
@@ -21,18 +22,19 @@ PROXY_PAGE = re.compile(
 
 @dataclass(frozen=True)
 class Shape:
-    """What is common to the endpoint's responses: their `Server` and the names of their headers."""
+    """The characteristics of the endpoint's responses: `Server` values and header names."""
 
-    known: frozenset[tuple[str | None, frozenset[str]]] = frozenset()  # server, other headers
+    # Pairs of a `Server` value and the names of the other headers
+    known: frozenset[tuple[str | None, frozenset[str]]] = frozenset()
 
     def including(self, response: Response) -> "Shape":
-        """Return a shape that also covers this response of the endpoint."""
+        """Return a copy that also includes the characteristics of this response."""
         names = {name.lower() for name, _ in response.headers}
         headers = frozenset(names - CHANGING_HEADERS)
         return Shape(self.known | {(response.header("Server"), headers)})
 
     def differs(self, response: Response) -> bool:
-        """Return whether the response comes from a proxy, server or router before the endpoint."""
+        """Return whether the response appears to come from a server in front of the endpoint."""
         if response.status in BEFORE_ROUTING:
             return True
         if "json" in response.media_type or response.succeeded:

@@ -1,4 +1,4 @@
-"""Rules for kinds of requests, and breaches of rules."""
+"""Rules for the responses to each kind of request, and breaches of these rules."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -6,57 +6,57 @@ from dataclasses import dataclass
 from support import contract
 from support.words import id_of
 
-# A backend that accepts everybody is broken, no matter which findings are accepted.
-OPEN_DOOR = ("authentication/no-token", "authentication/unknown-token")
+# Findings about a backend without authentication. They always fail the run and cannot be accepted.
+NO_AUTHENTICATION = ("authentication/no-token", "authentication/unknown-token")
 
 
 @dataclass(frozen=True)
 class Rule:
-    """The statuses that the contract requires for a kind of request, by default 400."""
+    """The statuses that the contract allows for a kind of request; 400 by default."""
 
     clause: str
-    kind: str  # part of a finding's id, so never made from a value
-    words: str  # describes the kind of request
+    kind: str  # part of a finding's id, so it must not depend on generated values
+    words: str  # a description of the request
     statuses: AbstractSet[int] = frozenset({400})
-    is_open: bool = False  # the backend may also accept the request
-    precedes_token: bool = False  # may be checked before the token
+    is_open: bool = False  # whether the backend may also accept the request
+    precedes_token: bool = False  # whether the backend may check this before the token
 
     @property
     def id(self) -> str:
-        """Return the part of a finding's id that names the rule."""
+        """The part of a finding's id that identifies the rule."""
         return id_of(self.clause, self.kind)
 
     @property
     def source(self) -> str:
-        """Return where the clause is from."""
+        """The source of the rule's clause."""
         return contract.CLAUSES[self.clause].source
 
 
 @dataclass(frozen=True)
 class Breach:
-    """A rule that one exchange broke."""
+    """A violation of a rule by one exchange."""
 
     clause: str
     kind: str
-    outcome: str  # what happened, in one stable word
+    outcome: str  # what happened, in one word; part of the finding's id
     expected: str
     got: str
-    subject: str = ""  # the subject of the title, by default a description of the request
-    is_basic: bool = False  # a rule for every response; its breach hides later ones
+    subject: str = ""  # start of the title; by default, the description of the request
+    is_basic: bool = False  # whether the rule applies to every response; such a breach hides others
     severity: str = "broken"  # or "note"
     explained_by: tuple[str, ...] = ()  # ids of broader findings with the same cause
 
     @property
     def id(self) -> str:
-        """Return the finding's stable id."""
+        """The id of the finding, which is the same in every run."""
         return id_of(self.clause, self.kind, self.outcome)
 
     @property
     def rule(self) -> str:
-        """Return the id without the outcome."""
+        """The id of the broken rule: the finding's id without the outcome."""
         return id_of(self.clause, self.kind)
 
     @property
-    def is_open_door(self) -> bool:
+    def is_missing_authentication(self) -> bool:
         """Whether the backend accepts updates without a valid token."""
-        return self.rule in OPEN_DOOR
+        return self.rule in NO_AUTHENTICATION

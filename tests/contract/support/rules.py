@@ -1,7 +1,7 @@
-"""The rules for every exchange, from the most basic one to the expected status.
+"""The rules for every exchange, from a complete response to the expected status.
 
-An exchange yields at most one finding, that of the first rule that it breaks. Access, and leaks of
-credentials and internals, are judged always.
+Only the first rule that an exchange breaks becomes a finding. In addition, the rules about access,
+credentials and internal details are always checked.
 """
 
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ from support.expectation import Expectation
 from support.leaks import Credentials, internals
 from support.proxies import Shape
 from support.rule import Breach
-from support.words import id_of, of_value
+from support.words import describe_value, id_of
 
-# For some clauses, a finding of one of these kinds explains findings of all other kinds.
+# A finding of one of these kinds explains the findings of all other kinds for the same clause.
 BROADER_KINDS = {
     "authentication": ("no-token", "unknown-token"),
     "unauthorized": ("no-token", "unknown-token"),
@@ -25,7 +25,7 @@ BROADER_KINDS = {
 
 
 def access(exchange: Exchange, expectation: Expectation) -> Breach | None:
-    """Return the breach if a request that may not update got a 2xx."""
+    """Return a breach if a request that must not update returned 2xx."""
     rule = expectation.access
     if rule is None or not exchange.succeeded:
         return None
@@ -35,21 +35,23 @@ def access(exchange: Exchange, expectation: Expectation) -> Breach | None:
 
 
 def leaks(exchange: Exchange, credentials: Credentials) -> Iterator[Breach]:
-    """Yield a breach if the response contains a credential or internal details."""
-    how = credentials.how_returned(exchange)
+    """Yield a breach for a credential and for an internal detail in the response."""
+    how = credentials.encoding_of_leak(exchange)
     if how:
         expected = "no credential in the response"
-        subject = f"a credential in a {exchange.got}"
-        yield Breach("credentials", how, "returned", expected, f"one, {how}", subject)
+        subject = f"a credential in a {exchange.got} response"
+        yield Breach("credentials", how, "returned", expected, f"a credential ({how})", subject)
     internal = internals(exchange.response) if exchange.response else None
     if internal:
-        expected = "nothing internal in an error"
-        got = of_value(internal)
+        expected = "no internal details in an error"
+        got = describe_value(internal)
         yield Breach("internals", "error", "returned", expected, got, f"a {exchange.got}")
 
 
-def ordinary(exchange: Exchange, expectation: Expectation, shape: Shape) -> Iterator[Breach]:
-    """Yield the rules that the exchange breaks, the most basic one first."""
+def response_breaches(
+    exchange: Exchange, expectation: Expectation, shape: Shape
+) -> Iterator[Breach]:
+    """Yield the rules that the exchange breaks, starting with the most basic one."""
     response = exchange.response
     clause = expectation.clause
     kind = expectation.kind
@@ -61,10 +63,10 @@ def ordinary(exchange: Exchange, expectation: Expectation, shape: Shape) -> Iter
         return
     if response.status >= 500 and response.status not in expectation.statuses:
         yield _server_error(exchange, expectation)
-        return  # if this deviation is accepted, so is the status
+        return  # do not report the same status again as a wrong status
     if expectation.has_documented_form:
         yield from form.breaches(exchange.request, response)
-    # If an undocumented 4xx is an accepted deviation, it counts as a 400.
+    # An undocumented 4xx has its own finding. If that finding is accepted, treat the 4xx as a 400.
     is_undocumented = 400 <= response.status < 500 and response.status not in contract.STATUSES
     status = 400 if is_undocumented and expectation.has_documented_form else response.status
     if status not in expectation.statuses:
@@ -72,23 +74,25 @@ def ordinary(exchange: Exchange, expectation: Expectation, shape: Shape) -> Iter
 
 
 def _breach(clause: str, kind: str, outcome: str, expected: str, got: str) -> Breach:
-    """Return a breach, with the ids of broader findings that would explain it."""
+    """Return a breach with the ids of broader findings that would explain it."""
     kinds = [other for other in BROADER_KINDS.get(clause, ()) if other != kind]
     broader = [id_of(clause, other, outcome) for other in kinds]
-    if clause in ("unauthorized", "order"):  # an accepted sender is like a user
+    # The cause may be that the backend accepts the invalid token.
+    if clause in ("unauthorized", "order"):
         broader += [id_of("authentication", other, "200") for other in (kind, *kinds)]
-    if clause == "order":  # a status that all configurations get reveals nothing
+    # A status that the backend returns for every id and body reveals nothing.
+    if clause == "order":
         broader += [id_of("unauthorized", other, outcome) for other in (kind, *kinds)]
     return Breach(clause, kind, outcome, expected, got, explained_by=tuple(broader))
 
 
 def _before_the_endpoint(exchange: Exchange, expectation: Expectation) -> Breach:
-    got = f"{exchange.got}, answered before the endpoint (by a proxy, server or router)"
+    got = f"{exchange.got} from a proxy, server or router in front of the endpoint"
     outcome = f"{exchange.got}-before-the-endpoint"
     if expectation.must_succeed:
         clause = expectation.clause
         return _breach(clause, expectation.kind, outcome, expectation.expected, got)
-    expected = "a refusal, by the endpoint or before it"
+    expected = "a refusal by the endpoint or by a server in front of it"
     return Breach(
         "before-the-application", "refused", outcome, expected, got,
         is_basic=True, severity="note",
@@ -96,7 +100,7 @@ def _before_the_endpoint(exchange: Exchange, expectation: Expectation) -> Breach
 
 
 def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
-    """Return the breach for a 5xx: of the parsing rule if there is one, else of the first rule."""
+    """Return the breach for a 5xx, preferably of a rule about parsing the body."""
     failed_at = [*expectation.reasons, expectation]
     first = failed_at[0]
     clause = first.clause
@@ -115,7 +119,7 @@ def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
         kind = "astral"
         subject = "a value with a character beyond U+FFFF"
     got = exchange.got
-    expected = f"{expectation.expected}, never 5xx"
+    expected = f"{expectation.expected}, not 5xx"
     return Breach(clause, kind, got, expected, got, subject, is_basic=True)
 
 
@@ -123,25 +127,25 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
     clause = expectation.clause
     kind = expectation.kind
     user = exchange.request.user
-    if clause == "unauthorized" and _is_about_something_else(exchange, expectation):
+    if clause == "unauthorized" and _reveals_something(exchange, expectation):
         clause = "order"
     if expectation.must_succeed and user.kind == "ADMIN" and exchange.status in (401, 403, 404):
-        clause = "access-levels"  # an ADMIN may do less than a WRITE may
+        clause = "access-levels"  # an ADMIN is allowed less than a member with WRITE access
         kind = user.kind
     got = exchange.got
     if exchange.succeeded and expectation.reasons and user.is_valid:
-        got = f"{got}: it was accepted"
+        got = f"{got}: the update was accepted"
     breach = _breach(clause, kind, exchange.got, expectation.expected, got)
     if kind == user.kind:
         return replace(breach, subject=f"an update {user.words}")
     if exchange.succeeded and exchange.request.chunks is not None:
-        # The cause may be that the backend does not read chunked bodies.
+        # The cause may be that the backend treats all chunked bodies as empty.
         return replace(breach, explained_by=("body/empty-in-chunks/200",))
     return breach
 
 
-def _is_about_something_else(exchange: Exchange, expectation: Expectation) -> bool:
-    """Return whether the status is about the configuration or the body, instead of a 401."""
+def _reveals_something(exchange: Exchange, expectation: Expectation) -> bool:
+    """Return whether the status reveals something about the configuration or the body."""
     about_the_place = exchange.status in exchange.request.place.statuses
     about_the_body = any(exchange.status in reason.statuses for reason in expectation.reasons)
     return about_the_place or about_the_body

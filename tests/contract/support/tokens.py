@@ -1,4 +1,4 @@
-"""Authorization headers without access: guesses, near copies of a token, other schemes."""
+"""Invalid `Authorization` headers: guesses, altered tokens and other schemes."""
 
 import base64
 import hashlib
@@ -8,13 +8,13 @@ from urllib.parse import quote
 
 from support import values
 from support.backend import TOKENS, WRITER, Backend
-from support.curl import spellings_of
+from support.curl import encodings_of
 
 SCHEMES = "Basic", "Token", "Digest", "ApiKey", "JWT", "OAuth", "Bearers", "Beare", "Bearer Bearer"
 
 
 def guesses() -> Iterator[str]:
-    """Yield words and token-like values that are not valid tokens."""
+    """Yield common words and forged JSON Web Tokens, none of which is a valid token."""
     yield from ("null", "undefined", "true", "0", "*", "%", "admin", "root", "test", "' OR 1=1 --")
     yield from ("x" * 3000, "tök\xe9n", "\xff")
     for algorithm in ("none", "HS256"):  # JSON Web Tokens, unsigned or with an invalid signature
@@ -28,8 +28,8 @@ def _base64url(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
-def near(backend: Backend) -> Iterator[str]:
-    """Yield values that are derived from valid tokens but are not valid."""
+def similar(backend: Backend) -> Iterator[str]:
+    """Yield invalid tokens that are derived from valid ones."""
     given = [backend.given[variable] for variable in backend.users(*TOKENS)]
     for variable in backend.users(*TOKENS):
         token = backend.given[variable]
@@ -38,7 +38,7 @@ def near(backend: Backend) -> Iterator[str]:
         if variable == WRITER:
             derived |= _derived(token)
             made += [token[0], f"{token} {token}", f"{token} x", f"x {token}"]
-            made += values.spellings("\"@\" '@' @,@ @, @. @%00 token=@ <@> @; @.x", token)
+            made += values.expand("\"@\" '@' @,@ @, @. @%00 token=@ <@> @; @.x", token)
             made.append(f"{quote(token, safe='')}%20")
         for copy, expression in derived.items():
             backend.redactor.learn(copy, expression.replace("@", variable))
@@ -48,7 +48,7 @@ def near(backend: Backend) -> Iterator[str]:
 
 
 def _derived(token: str) -> dict[str, str]:
-    """Return values derived from a token, each with the shell expression for a variable `@`."""
+    """Map derived values to shell expressions, in which `@` stands for the token's variable."""
     octets = token.encode()
     digest = hashlib.sha256(octets).hexdigest()
     return {
@@ -56,24 +56,24 @@ def _derived(token: str) -> dict[str, str]:
         token[1:]: "${@#?}",
         token[::-1]: '$(printf %s "${@}" | rev)',
         token.swapcase(): '$(printf %s "${@}" | tr a-zA-Z A-Za-z)',
-        **spellings_of(token),
+        **encodings_of(token),
         digest: '$(printf %s "${@}" | sha256sum | cut -c1-64)',
         f"%{octets[0]:02X}{token[1:]}": f"%{octets[0]:02X}${{@#?}}",
     }
 
 
 def other_schemes(backend: Backend) -> Iterator[str]:
-    """Yield headers with another scheme, without a scheme, or without a token."""
+    """Yield header values with another scheme, without a scheme, or without a token."""
     yield from ("", "Bearer", "Bearer ", "Bearer:")
     for variable in backend.users(*TOKENS):
         token = backend.given[variable]
         yield from (f"{scheme} {token}" for scheme in SCHEMES)
         pairs = ":@ @: user:@ @:x @" if variable == WRITER else "user:@"
-        for pair in values.spellings(pairs, token):
+        for pair in values.expand(pairs, token):
             coded = base64.b64encode(pair.encode()).decode()
             printed = pair.replace(token, f"${{{variable}}}")
             backend.redactor.learn(coded, f'$(printf %s "{printed}" | base64 -w0)')
             yield f"Basic {coded}"
     token = backend.given[WRITER]
-    yield from values.spellings("@ Bearer:@ Bearer=@ Bearer@ Bearer,@", token)
+    yield from values.expand("@ Bearer:@ Bearer=@ Bearer@ Bearer,@", token)
     yield from (f"Token token={token}", f'Token token="{token}"', f'Bearer token="{token}"')

@@ -1,4 +1,4 @@
-"""Checks URLs by both standards: RFC 3986, and WHATWG's URL Standard."""
+"""URL validation according to RFC 3986 and the WHATWG URL Standard."""
 
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ WEB = ("http", "https")
 
 
 def rfc3986_accepts(value: str) -> bool:
-    """Return whether the value is an absolute http or https URI with a host, by RFC 3986."""
+    """Return whether the value is an absolute http or https URI with a host, per RFC 3986."""
     if not _RFC3986.is_valid(value):
         return False
     try:
@@ -22,18 +22,18 @@ def rfc3986_accepts(value: str) -> bool:
 
 
 def whatwg_accepts(value: str) -> bool:
-    """Return whether a browser's `new URL(value)` is an http or https URL."""
+    """Return whether the value is an http or https URL, per the WHATWG URL Standard."""
     return ada_url.check_url(value) and ada_url.URL(value).protocol.rstrip(":") in WEB
 
 
 def standards_that_accept(value: str) -> list[str]:
-    """Return the names of the standards by which the value is an http or https URL."""
+    """Return the names of the standards that accept the value as an http or https URL."""
     accepts = {"RFC 3986": rfc3986_accepts, "WHATWG": whatwg_accepts}
     return [name for name, accept in accepts.items() if accept(value)]
 
 
 def has_userinfo(value: str) -> bool:
-    """Return whether either standard finds a user name or a password in the value."""
+    """Return whether the value contains a user name or password according to either standard."""
     if whatwg_accepts(value):
         url = ada_url.URL(value)
         if url.username or url.password:
@@ -43,10 +43,11 @@ def has_userinfo(value: str) -> bool:
 
 
 def may_be_refused(value: str) -> bool:
-    """Return whether a backend may refuse the URL's host as private, local or not in DNS."""
+    """Return whether a backend may refuse the host because it is an IP address or not in DNS."""
     if not whatwg_accepts(value):
         return True
-    host = ada_url.URL(value).hostname.strip("[]").rstrip(".")  # WHATWG reads `127.1` as 127.0.0.1
+    # This parser normalizes hosts such as `127.1` to 127.0.0.1.
+    host = ada_url.URL(value).hostname.strip("[]").rstrip(".")
     try:
         ip_address(host)
     except ValueError:

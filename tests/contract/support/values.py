@@ -1,4 +1,4 @@
-"""Test values on both sides of every rule: unusual valid values, and almost valid ones."""
+"""Test values: unusual values that the contract allows, and invalid ones that resemble them."""
 
 import json
 import random
@@ -15,15 +15,15 @@ from support import contract
 FILE = Path(__file__).parents[1] / "values.yaml"
 DATA = contract.read_yaml(FILE.read_text("utf-8"))
 
-# Credentials that no response contains by chance. Most requests send them.
+# Canary credentials, which most requests send. No response contains them by chance.
 GOOD = {"key": "CanaryqX7mZ2vK9sB4nT6wL1pR8dY3h", "secret": "CanaryG5jU0cF8aW2eN7kQ4rM9tV1xSz"}
 EVERYTHING = {**contract.EVERYTHING, **GOOD}
 TEXT = json.dumps(GOOD, indent=2).encode()
 INVALID: list[Any] = [{"name": ""}, {"unknown": "field"}, {"aiType": None}, b"{", b"", [], b"\xff"]
 
-RANDOM = random.Random()  # noqa: S311 - seeded for each promise, not a secret
+RANDOM = random.Random()  # noqa: S311 - not used for secrets; seeded for each promise
 
-# Every 64th Unicode character: at least one of every script in use.
+# Every 64th Unicode character, which includes at least one character of every modern script.
 NOT_LETTERS = ("Cc", "Cn", "Cs")  # controls, unassigned characters, surrogates
 LETTERS = [
     character
@@ -36,14 +36,14 @@ URL = "https://api.example.com/"
 LOCK = "\U0001f510"  # a character outside the Basic Multilingual Plane
 
 
-def most(field: str) -> int:
-    """Return the maximum length of a field."""
+def max_length(field: str) -> int:
+    """Return the maximum length of a field's value."""
     return int(contract.PROPERTIES[field].get("maxLength", max(LONGER)))
 
 
 def _letters_of_names() -> Iterator[str]:
-    for start in range(0, len(LETTERS), most("name")):
-        yield "".join(LETTERS[start : start + most("name")])
+    for start in range(0, len(LETTERS), max_length("name")):
+        yield "".join(LETTERS[start : start + max_length("name")])
 
 
 def _of_lengths(letter: str, *lengths: int) -> list[str]:
@@ -51,12 +51,18 @@ def _of_lengths(letter: str, *lengths: int) -> list[str]:
 
 
 UNUSUAL: dict[str, list[str]] = {field: list(listed) for field, listed in DATA["UNUSUAL"].items()}
-UNUSUAL["name"] += ["a" * most("name"), "\U0001f600" * most("name"), *_letters_of_names()]
-UNUSUAL["endpoint"] += [URL.ljust(len(text), "a") for text in _of_lengths("a", most("endpoint"))]
+UNUSUAL["name"] += [
+    "a" * max_length("name"),
+    "\U0001f600" * max_length("name"),
+    *_letters_of_names(),
+]
+UNUSUAL["endpoint"] += [
+    URL.ljust(len(text), "a") for text in _of_lengths("a", max_length("endpoint"))
+]
 UNUSUAL["endpoint"].append(f"https://{'a' * 2000}.example.com/")
-UNUSUAL["key"] += _of_lengths("k", most("key"))
-UNUSUAL["secret"] += _of_lengths("s", 4096, most("secret") - 1)
-UNUSUAL["secret"] += ["".join(LETTERS), LOCK * most("secret")]
+UNUSUAL["key"] += _of_lengths("k", max_length("key"))
+UNUSUAL["secret"] += _of_lengths("s", 4096, max_length("secret") - 1)
+UNUSUAL["secret"] += ["".join(LETTERS), LOCK * max_length("secret")]
 for field in ("name", "key", "secret"):
     UNUSUAL[field].append(string.punctuation)
 
@@ -67,41 +73,44 @@ def unique() -> str:
 
 
 def canary() -> str:
-    """Return a credential that no response contains by chance, not even in part."""
+    """Return a canary: a random credential, no part of which is in a response by chance."""
     return "Canary" + "".join(RANDOM.choices(string.ascii_letters + string.digits, k=26))
 
 
 def fresh() -> dict[str, str]:
-    """Return a new unique name."""
+    """Return a body with a new unique name."""
     return {"name": f"contract run {unique()}"}
 
 
 def renamed(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the body with a new name of the same kind, since the old one may be taken."""
+    """Return the body with a new name of the same kind, in case the old name is taken."""
     name = body["name"]
-    if len(name) > most("name") - 8:
+    if len(name) > max_length("name") - 8:
         return {**body, "name": name[:-8] + unique()[:8]}
     return {**body, "name": (name[:-8] if len(name) > 15 else name) + unique()[:8]}
 
 
-def spellings(patterns: str, word: str) -> list[str]:
-    """Return each of the patterns with `@` replaced by the word."""
+def expand(patterns: str, word: str) -> list[str]:
+    """Split the patterns at whitespace and replace `@` in each with the word."""
     return [pattern.replace("@", word) for pattern in patterns.split()]
 
 
 def unusual(field: str) -> list[Any]:
-    """Return unusual valid values of a field; for an enumeration, every pair of its members."""
+    """Return unusual valid values for a field.
+
+    For an enumeration, the sequence contains every transition from one member to another.
+    """
     members = contract.PROPERTIES[field].get("enum")
     if members:
         return list(every_pair(members))
     found = list(UNUSUAL[field])
     if field == "name":
         found += [(unique() * 8)[:length] for length in LENGTHS]
-    return [value for value in found if len(value) <= most(field)]
+    return [value for value in found if len(value) <= max_length(field)]
 
 
 def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
-    """Yield the kinds in an order in which each one directly follows each kind."""
+    """Yield a sequence in which each kind directly follows every kind, including itself."""
     for first in range(len(kinds)):
         yield kinds[first]
         for second in range(first + 1, len(kinds)):
@@ -110,7 +119,7 @@ def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
 
 
 def bodies() -> Iterator[Any]:
-    """Yield bodies with every combination of fields, and with unusual whitespace and escapes."""
+    """Yield bodies with every combination of fields, unusual whitespace and escape sequences."""
     everything = {**EVERYTHING, **fresh()}
     for size in range(len(everything) + 1):
         for number, fields in enumerate(combinations(everything, size)):
@@ -118,17 +127,17 @@ def bodies() -> Iterator[Any]:
             yield {field: everything[field] for field in ordered}
     same = unique()
     yield dict.fromkeys(("name", "key", "secret"), same)
-    longest = {field: LOCK * most(field) for field in contract.CREDENTIALS}
-    name = (same * 8)[: most("name")]
-    yield {**longest, "name": name, "endpoint": URL.ljust(most("endpoint"), "a")}
+    longest = {field: LOCK * max_length(field) for field in contract.CREDENTIALS}
+    name = (same * 8)[: max_length("name")]
+    yield {**longest, "name": name, "endpoint": URL.ljust(max_length("endpoint"), "a")}
     yield from (b"\n\t " + TEXT + b"\r\n", json.dumps(everything, indent=8).encode())
     yield b'{"\\u006bey": "\\u0043\\/\\b\\f\\n\\r\\t\\\\\\"\\ud83d\\uDE00"}'
     not_escaped = {"name": f"Ключ 🔑 {same}", "secret": "Ünïcödé 名前"}
     yield json.dumps(not_escaped, ensure_ascii=False).encode()
 
 
-def ways() -> Iterator[dict[str, Any]]:
-    """Yield variations of a valid request; only token and id determine the response."""
+def variations() -> Iterator[dict[str, Any]]:
+    """Yield variations of a valid request that do not affect the expected status."""
     everything = {**EVERYTHING, **fresh()}
     for field, value in everything.items():
         yield {"body": {field: value}}
@@ -142,34 +151,34 @@ def ways() -> Iterator[dict[str, Any]]:
         yield {"headers": headers}
 
 
-def any_ways() -> Iterator[dict[str, Any]]:
-    """Yield variations of a request, with valid and invalid bodies."""
-    yield from ways()
+def all_variations() -> Iterator[dict[str, Any]]:
+    """Yield variations of a request with valid and invalid bodies."""
+    yield from variations()
     for body in INVALID:
         yield {"body": body}
 
 
-# A name that no configuration has: a backend may refuse a taken name before the user.
+# Use a name that is not taken, because a backend may check the name before the user's access.
 FREE = {**EVERYTHING, "name": "contract run without access"}
-SOME_WAYS: list[dict[str, Any]] = [{"body": {field: value}} for field, value in FREE.items()]
-SOME_WAYS += [{"body": body} for body in ({}, FREE, (TEXT[:9], TEXT[9:]), {"name": ""}, b"{")]
+SOME_VARIATIONS: list[dict[str, Any]] = [{"body": {field: value}} for field, value in FREE.items()]
+SOME_VARIATIONS += [{"body": body} for body in ({}, FREE, (TEXT[:9], TEXT[9:]), {"name": ""}, b"{")]
 
 
-HOMOGLYPHS = str.maketrans("AEOPCTHI", "АЕОРСТНІ")  # Cyrillic letters that look like Latin ones
+HOMOGLYPHS = str.maketrans("AEOPCTHI", "АЕОРСТНІ")  # Latin letters and Cyrillic lookalikes
 
 
-def near_types(members: list[str]) -> Iterator[str]:
-    """Yield strings that resemble an enumeration's members."""
+def similar_types(members: list[str]) -> Iterator[str]:
+    """Yield strings that resemble the members of an enumeration."""
     for member in members:
         yield from (member.lower(), member.title(), member[:-1], member[0] + "\u200b" + member[1:])
         yield from (f" {member}", f"{member} ", f"{member}\n", f"{member}\x00")
-        yield from spellings('@S "@" X_@ @,@ AiType.@', member)
+        yield from expand('@S "@" X_@ @,@ AiType.@', member)
         yield from (member.translate(HOMOGLYPHS), full_width(member))
     yield " "
 
 
 def full_width(text: str) -> str:
-    """Return the text in full-width characters, which NFKC makes plain again."""
+    """Replace characters with full-width forms, which NFKC normalization reverts."""
     wide = ""
     for character in text:
         candidate = chr(ord(character) + 0xFEE0)
@@ -178,8 +187,8 @@ def full_width(text: str) -> str:
     return wide
 
 
-def near_misses(field: str) -> Iterator[Any]:
-    """Yield invalid values that are almost valid for the field."""
+def invalid_values(field: str) -> Iterator[Any]:
+    """Yield invalid values for the field, such as other types and lengths."""
     schema = contract.PROPERTIES[field]
     good = contract.EVERYTHING[field]
     yield from (None, True, False, 0, 1, -1.5, [], [good], {}, {"value": good}, "")
@@ -187,18 +196,18 @@ def near_misses(field: str) -> Iterator[Any]:
         for letter in "aé":
             yield letter * (schema["maxLength"] + 1)
     if field == "endpoint":
-        yield URL.ljust(most("endpoint") + 1, "a")
+        yield URL.ljust(max_length("endpoint") + 1, "a")
     if "enum" in schema:
         yield from (other for other in DATA["OTHER_TYPES"] if other not in schema["enum"])
 
 
-def wrong_spellings(field: str) -> Iterator[str]:
-    """Yield strings that resemble valid values of the field."""
+def similar_strings(field: str) -> Iterator[str]:
+    """Yield strings that resemble valid values for the field."""
     members = contract.PROPERTIES[field].get("enum")
     if members:
-        yield from near_types(members)
+        yield from similar_types(members)
     elif field == "endpoint":
-        yield from DATA["NEAR_ENDPOINTS"]
+        yield from DATA["SIMILAR_ENDPOINTS"]
     elif field == "name":
         good = contract.EVERYTHING[field]
         for control in map(chr, (*range(0x20), *range(0x7F, 0xA0))):
@@ -208,19 +217,26 @@ def wrong_spellings(field: str) -> Iterator[str]:
 
 
 def resembling_fields() -> Iterator[tuple[str, object]]:
-    """Yield unknown fields that resemble known ones, with a value that a lax backend accepts."""
-    yield "k\u0435y", GOOD["key"]  # with a Cyrillic letter
+    """Yield names of unknown fields that resemble known ones, each with a valid value."""
+    yield "k\u0435y", GOOD["key"]  # contains a Cyrillic letter
     for name, value in (EVERYTHING | fresh()).items():
         snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
-        near = [name.upper(), name.title(), snake, snake.replace("_", "-"), f" {name}", f"{name} "]
-        near += [f"{name}\n", f"{name}\x00", name[:-1]]
-        for other in (*near, *spellings("@s _@ @[] data.@ @2", name)):
+        similar = [
+            name.upper(),
+            name.title(),
+            snake,
+            snake.replace("_", "-"),
+            f" {name}",
+            f"{name} ",
+        ]
+        similar += [f"{name}\n", f"{name}\x00", name[:-1]]
+        for other in (*similar, *expand("@s _@ @[] data.@ @2", name)):
             if other not in contract.PROPERTIES:
                 yield other, value
 
 
 def unreadable_bodies() -> Iterator[bytes]:
-    """Yield bodies that are not a JSON object or are unusual JSON; most contain valid fields."""
+    """Yield bodies that are not JSON objects, and bodies that contain unusual JSON."""
     good = json.dumps(GOOD).encode()
     value = json.dumps(GOOD["key"]).encode()
     yield from (b"", b" ", b"[" + good + b"]", b"[]", value, b"null", b"true", b"1", b"{", b"}")
@@ -234,10 +250,10 @@ def unreadable_bodies() -> Iterator[bytes]:
     for odd in (b"NaN", b"-Infinity", many, b"1e999999999", deep, b"x", b"'x'", b"01"):
         yield good[:-1] + b', "name": ' + odd + b"}"
     yield from (b"[" * 100_000 + b"]" * 100_000, b'{"name":' * 25_000 + b"1" + b"}" * 25_000)
-    # In a string: not UTF-8, Latin-1, overlong, surrogates, a line break, an unknown escape.
+    # Strings with invalid UTF-8, Latin-1, an overlong sequence, surrogates, and a line break.
     odds = (b"\xff\xfe", b"caf\xe9", b"\xc0\xaf", b"\xed\xa0\x80", b"\\ud800", b"\\udc00x", b"a\nb")
     for odd in (*odds, b"\\x41", b"\\ud800\\u0041"):
         yield b'{"key": "' + odd + b'", "secret": ' + value + b"}"
     for codec in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"):
         yield good.decode().encode(codec)
-    yield bytes.fromhex("1f8b08000000000000ffabae05004314a6bf02000000")  # compressed
+    yield bytes.fromhex("1f8b08000000000000ffabae05004314a6bf02000000")  # compressed with gzip

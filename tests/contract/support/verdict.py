@@ -1,4 +1,4 @@
-"""The verdict of a run as a dictionary that docs/verdict.schema.json describes."""
+"""Builds the verdict of a run, in the format that docs/verdict.schema.json describes."""
 
 import platform
 from collections import Counter
@@ -24,13 +24,14 @@ BROKEN = 1
 NO_VERDICT = 2
 OUTCOMES = ("kept", "broken", "accepted", "not tested")
 SEVERITIES = ("broken", "accepted", "note")
-OUR_NAMES = ("id", "name", "promise")  # made of ordinary words, which may be equal to a token
+# Values of these keys are not redacted: they consist of ordinary words, which could equal a token.
+NOT_REDACTED = ("id", "name", "promise")
 
 Document = dict[str, Any]
 
 
 def verdict_of(run: Run) -> Document:
-    """Return the verdict of a finished run; write the request bodies that curl needs in files."""
+    """Return the verdict of a finished run; also write the request bodies that curl needs."""
     backend = run.backend
     option = run.option
     is_partial = option.keyword or option.source or option.again
@@ -73,11 +74,11 @@ def verdict_of(run: Run) -> Document:
 
 def _rank(finding: Finding) -> tuple[bool, int, int]:
     source = contract.SOURCES.index(finding.clause.source)
-    return not finding.breach.is_open_door, SEVERITIES.index(finding.severity), source
+    return not finding.breach.is_missing_authentication, SEVERITIES.index(finding.severity), source
 
 
 def _result(run: Run, outcomes: Counter[str]) -> Document:
-    """Return the result, the exit status, and a reason and a cure where needed."""
+    """Return the result and the exit status, with a reason and a remedy where necessary."""
     option = run.option
     findings = run.findings.values()
     severities = {finding.severity for finding in findings}
@@ -85,14 +86,14 @@ def _result(run: Run, outcomes: Counter[str]) -> Document:
     if error := run.backend.no_verdict:
         return _no_verdict(error.reason, error.cure)
     if outcomes.total() == outcomes["not tested"] and not is_red:
-        cure = "give -k a name that --list prints, or set the missing variables"
+        cure = "use a name from --list with -k, or set the missing variables"
         return _no_verdict("no promise was tested", cure)
     reasons: list[str] = []
     result = "kept except for accepted deviations" if "accepted" in severities else "kept"
     if "broken" in severities:
         result = "broken"
         if not is_red:
-            reasons.append(f"no finding is of --fail-on {','.join(option.fail_on)}")
+            reasons.append(f"--fail-on {','.join(option.fail_on)} excludes all findings")
     if option.require_all and outcomes["not tested"]:
         reasons = [f"--require-all: {outcomes['not tested']} promises were not tested"]
         is_red = True
@@ -108,7 +109,7 @@ def _no_verdict(reason: str, cure: str) -> Document:
 
 
 def _promise(run: Run, promise: Promise) -> Document:
-    """Return a promise with the findings that break it or that it was the first to see."""
+    """Return a promise with the findings that break it or that its test found first."""
     name = promise.name
     all_findings = run.findings.values()
     findings = [found for found in all_findings if name in (found.promise, found.finder)]
@@ -124,7 +125,7 @@ def _promise(run: Run, promise: Promise) -> Document:
         "reason": reason,
         "requests": promise.requests,
         "findings": [finding.id for finding in findings],
-        "again": run.again.what_became_of(name, outcome) if run.again else None,
+        "again": run.again.result_of(name, outcome) if run.again else None,
     }
 
 
@@ -134,10 +135,10 @@ def _outcome(promise: Promise, severities: set[str]) -> tuple[str, str]:
     if promise.skipped:
         return "not tested", promise.skipped
     if not promise.rounds:
-        return "not tested", "the run ended before"
-    if not promise.held:
+        return "not tested", "the run ended before the test started"
+    if not promise.passed:
         hidden = f"hidden by {', '.join(sorted(promise.hiding))}"
-        return "not tested", hidden if promise.hiding else "not judged"
+        return "not tested", hidden if promise.hiding else "no response was checked"
     return ("accepted" if "accepted" in severities else "kept"), ""
 
 
@@ -190,7 +191,7 @@ def _response(response: Response | None, redactor: curl.Redactor) -> Document | 
     if response is None:
         return None
     headers = [list(header) for header in response.headers]
-    body = shortened(redactor.redact(response.text))  # redacted while it is whole
+    body = shortened(redactor.redact(response.text))  # redact first, so that no token is cut
     return {**asdict(response), "headers": headers, "body": body}
 
 
@@ -214,14 +215,14 @@ def _missing_variables(promises: list[Document]) -> list[Document]:
 
 
 def _redacted(value: Any, backend: Backend) -> Any:
-    """Return the value without tokens, at any depth."""
+    """Return the JSON value with all tokens redacted."""
     if isinstance(value, str):
         return backend.redactor.redact(value)
     if isinstance(value, list):
         return [_redacted(item, backend) for item in value]
     if isinstance(value, dict):
         return {
-            key: item if key in OUR_NAMES and isinstance(item, str) else _redacted(item, backend)
+            key: item if key in NOT_REDACTED and isinstance(item, str) else _redacted(item, backend)
             for key, item in value.items()
         }
     return value

@@ -1,4 +1,4 @@
-"""Raw HTTP/1.1: sends target and headers unchanged, over one connection per thread."""
+"""Raw HTTP/1.1: sends request targets and headers unchanged, on one connection per thread."""
 
 import http.client
 import socket
@@ -16,32 +16,35 @@ Connection = http.client.HTTPConnection
 
 
 class WireError(OSError):
-    """There was no complete response; `never_sent` says that no connection was established."""
+    """Raised if there is no complete response.
+
+    `never_sent` is true if no connection was established, so the request was not sent.
+    """
 
     def __init__(self, cause: Exception, *, never_sent: bool) -> None:
-        """Store the cause in words."""
+        """Convert the cause to a message."""
         super().__init__(_words(cause))
         self.never_sent = never_sent
         self.timed_out = isinstance(cause, TimeoutError)
 
 
 class Wire:
-    """Sends requests exactly as they are; HTTP libraries would normalize them."""
+    """Sends requests exactly as given, whereas HTTP client libraries would normalize them."""
 
     def __init__(self, url: str, timeout: float, ca: Path | None = None) -> None:
-        """Send to the server of `url`; a complete response may take `timeout` seconds."""
+        """Send requests to `url`; wait up to `timeout` seconds for each complete response."""
         parts = urlsplit(url)
         self.timeout = timeout
         self._authority = parts.netloc
         self._address = (parts.hostname or "", parts.port)
         self._path = parts.path
         self._tls = ssl.create_default_context(cafile=ca) if parts.scheme == "https" else None
-        self._connections: dict[int, Connection] = {}  # by thread
-        self._due: dict[Connection, float] = {}  # when to interrupt it
+        self._connections: dict[int, Connection] = {}  # by thread id
+        self._due: dict[Connection, float] = {}  # deadlines
         self._watchdog = threading.Thread(target=self._interrupt_late, daemon=True)
 
     def send(self, request: Request) -> Response:
-        """Return the response; raise `WireError` if it is not complete in time."""
+        """Return the response; raise `WireError` if it is not complete before the timeout."""
         connection = self._connections.get(threading.get_ident())
         if connection is None or request.on_new_connection:
             if connection:
@@ -52,7 +55,7 @@ class Wire:
         except WireError as error:
             if error.timed_out:
                 raise
-            try:  # the server may have closed an idle connection
+            try:  # retry once, because the server may have closed the idle connection
                 return self._exchange(self._connect(), request)
             except WireError as second:
                 raise error if second.never_sent else second from None
@@ -73,7 +76,7 @@ class Wire:
             )
         else:
             connection = Connection(host, port, timeout=self.timeout)
-        # Recorded first, so that an interrupted run closes the connection as well.
+        # Store the connection before it is opened, so that an interrupted run closes it, too.
         self._connections[threading.get_ident()] = connection
         try:
             connection.connect()
@@ -98,12 +101,12 @@ class Wire:
             del self._due[connection]
 
     def _interrupt_late(self) -> None:
-        """Interrupt responses that take too long, even if they arrive byte by byte."""
+        """Interrupt responses that exceed the timeout, even if they arrive byte by byte."""
         while True:
             time.sleep(0.1)
             for connection, due in list(self._due.items()):
                 if time.monotonic() >= due:
-                    with suppress(OSError, AttributeError):  # it may be closed already
+                    with suppress(OSError, AttributeError):  # the connection may already be closed
                         connection.sock.shutdown(socket.SHUT_RDWR)
 
     def _drop(self, connection: Connection) -> None:
@@ -116,7 +119,7 @@ class Wire:
         connection.putheader("Host", self._authority)
         for name, value in request.headers:
             connection.putheader(name, value.encode("latin-1", errors="replace"))
-        # A server may respond and close before it has read the whole body.
+        # A server may respond and close the connection before it has read the whole body.
         with suppress(BrokenPipeError, ConnectionResetError):
             if request.chunks is None:
                 connection.endheaders(request.body)
@@ -125,9 +128,10 @@ class Wire:
 
 
 def _acknowledge_at_once(connection: Connection) -> None:
-    """Keep Linux from delaying the next acknowledgment, for which a server may wait.
+    """Disable delayed TCP acknowledgments for the next segment on Linux.
 
-    A server that sends headers and body separately would otherwise take 40 ms for each response.
+    A server that sends headers and body separately may wait for the acknowledgment of the headers.
+    The delay would add 40 ms to each of its responses.
     """
     option = getattr(socket, "TCP_QUICKACK", None)
     if option is not None and connection.sock is not None:
@@ -146,7 +150,7 @@ def _read(connection: Connection) -> Response:
 
 def _words(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return "no complete response in time"
+        return "no complete response before the timeout"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {getattr(error, 'verify_message', '') or error.reason or error}"
     if isinstance(error, http.client.RemoteDisconnected):

@@ -1,35 +1,35 @@
-"""Descriptions of values, of one line at most."""
+"""One-line descriptions of values, lengths and statuses."""
 
 import json
 import re
 from collections.abc import Set as AbstractSet
 
-LONGEST = 60  # characters of a value that are shown
+LONGEST = 60  # maximum number of characters shown of a value
 
 
 def id_of(*parts: str) -> str:
-    """Return an id such as `lengths/name-minLength/200`, of clause, kind and outcome."""
+    """Build an id such as `lengths/name-minLength/200` from clause, kind and outcome."""
     return "/".join(re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts)
 
 
-def of_length(text: str) -> str:
-    """Describe the length of the text."""
+def describe_length(text: str) -> str:
+    """Describe the length of the text, such as "empty" or "1 character"."""
     if not text:
         return "empty"
     plural = "" if len(text) == 1 else "s"
     return f"{len(text):,} character{plural}"
 
 
-def of_value(value: object) -> str:
-    """Return the value as JSON on one line; a long value is shortened."""
+def describe_value(value: object) -> str:
+    """Return the value as JSON on one line, shortened if it is long."""
     if isinstance(value, str) and len(value) > LONGEST:
-        return f"{json.dumps(value[:20], ensure_ascii=True)}… ({of_length(value)})"
+        return f"{json.dumps(value[:20], ensure_ascii=True)}… ({describe_length(value)})"
     text = json.dumps(value, ensure_ascii=True)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
-def of_statuses(statuses: AbstractSet[int]) -> str:
-    """Return the statuses in words: "400, 413 or 415"."""
+def describe_statuses(statuses: AbstractSet[int]) -> str:
+    """Format the statuses as a phrase such as "400, 413 or 415"."""
     ordered = [str(status) for status in sorted(statuses)]
     if len(ordered) > 6:
         return "a status from 300 to 499"
@@ -39,5 +39,5 @@ def of_statuses(statuses: AbstractSet[int]) -> str:
 
 
 def shortened(text: str, longest: int = 2000) -> str:
-    """Return the text, shortened to `longest` characters, with its full length."""
+    """Return the text, or its first `longest` characters and its length if it is longer."""
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
