@@ -1,4 +1,4 @@
-"""A self-signed certificate for a server on loopback."""
+"""Create a self-signed certificate for a server on the loopback interface."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 def self_signed(file: Path, host: str) -> Path:
-    """Write a certificate for the host and its key to the file, as PEM; return the file."""
+    """Write a self-signed certificate for the host and its key to a PEM file; return the path."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Fixtures for more than one folder of tests."""
+"""Fixtures that several test folders share."""
 
 import json
 import os
@@ -17,12 +17,12 @@ from flashback_mock import Mock
 
 ROOT = Path(__file__).parents[1]
 
-# The contract tests need a backend, which scripts/contract gives them.
+# The contract tests need a backend, so they run only with scripts/contract.
 collect_ignore = ["contract"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the longest test, so that no worker has to wait for it at the end."""
+    """Run the slowest test first, so that the other workers do not wait for it at the end."""
     items.sort(key=lambda item: item.name != "test_checks_pass")
 
 
@@ -34,50 +34,54 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def document() -> dict[str, Any]:
-    """Return the contract."""
+    """Return the parsed openapi.yaml."""
     document: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text("utf-8"))
     return document
 
 
 @pytest.fixture(scope="session")
 def schema(root: Path) -> jsonschema_rs.Draft202012Validator:
-    """Return the validator of verdict.json."""
+    """Return a validator for verdict.json."""
     text = (root / "docs" / "verdict.schema.json").read_text("utf-8")
     return jsonschema_rs.Draft202012Validator(json.loads(text))
 
 
-def lacking(program: str) -> NoReturn:
-    """Skip the test, or fail it in CI, and say how to install the missing program."""
-    give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-    give_up(f"needs {program}: scripts/install --system installs it")
+def skip_without(program: str) -> NoReturn:
+    """Skip the test because a program is missing, or fail the test in CI."""
+    skip_or_fail = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+    skip_or_fail(f"{program} is not installed; install it with scripts/install --system")
 
 
-def program(*names: str) -> str:
+def find_program(*names: str) -> str:
     """Return the path of the first of these programs that is installed."""
-    return next(filter(None, map(shutil.which, names)), None) or lacking(names[0])
+    for name in names:
+        if path := shutil.which(name):
+            return path
+    skip_without(names[0])
 
 
 @pytest.fixture(scope="session")
 def curl() -> str:
-    """Return curl."""
-    return program("curl")
+    """Return the path of curl."""
+    return find_program("curl")
 
 
 @pytest.fixture(scope="session")
 def node() -> str:
-    """Return Node."""
-    return program("node", "nodejs")
+    """Return the path of Node.js."""
+    return find_program("node", "nodejs")
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Return Chromium or Chrome."""
-    return program("chromium", "google-chrome")
+    """Return the path of Chromium or Chrome."""
+    return find_program("chromium", "google-chrome")
 
 
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Generator[Browser]:
-    """Yield a headless Chromium, without its sandbox, which does not work for root."""
+    """Yield a headless Chromium browser."""
+    # Chromium's sandbox does not work for the root user.
     with (
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"]) as browser,
@@ -87,7 +91,7 @@ def browser(chromium: str) -> Generator[Browser]:
 
 @pytest.fixture
 def mock(flashback_mock: Mock) -> Mock:
-    """Return the mock that the pytest plugin starts."""
+    """Return the mock that its pytest plugin starts."""
     return flashback_mock
 
 

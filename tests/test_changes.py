@@ -1,6 +1,6 @@
-"""Three real changes of the contract, each made in a copy by following the five steps.
+"""Make three typical changes to the contract by following docs/changing-the-contract.md.
 
-The edits touch only the files that docs/changing-the-contract.md names.
+Each test works on a copy of the repository, and edits only the files that the document lists.
 """
 
 import os
@@ -68,46 +68,47 @@ ID = """\
 
 @dataclass
 class Copy:
-    """A copy of the repository in which a test changes the contract."""
+    """A copy of the repository, in which a test changes the contract."""
 
     root: Path
     edited: set[str] = field(default_factory=set[str])
 
     def insert(self, file: str, before: str, text: str) -> None:
-        """Insert text before another text that occurs exactly once."""
+        """Insert text before another text, which must occur exactly once."""
         self.replace(file, before, text + before)
 
     def replace(self, file: str, old: str, new: str) -> None:
-        """Replace text that occurs exactly once."""
+        """Replace text, which must occur exactly once."""
         path = self.root / file
         content = path.read_text("utf-8")
-        assert content.count(old) == 1, f"{file}: {old!r} occurs {content.count(old)} times"
+        count = content.count(old)
+        assert count == 1, f"{file}: expected {old!r} exactly once, got {count} occurrences"
         path.write_text(content.replace(old, new), "utf-8")
         self.edited.add(file)
 
     def run(self, command: str, *arguments: str, status: int = 0) -> str:
-        """Run a command of the copy, check its exit status, and return its output."""
-        search = [self.root, *(self.root / name for name in ("generated", "runtime", "mock"))]
-        done = subprocess.run(
+        """Run a command from the copy, check its exit status, and return its output."""
+        paths = [self.root, *(self.root / name for name in ("generated", "runtime", "mock"))]
+        completed = subprocess.run(
             [sys.executable, "-P", "-m", f"scripts.{command}", *arguments],
             cwd=self.root,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, search))},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
         )
-        assert done.returncode == status, done.stdout
-        return done.stdout
+        assert completed.returncode == status, completed.stdout
+        return completed.stdout
 
     def check_mock(self, promises: str) -> str:
-        """Check that the mock of the copy keeps these promises, and return the output."""
+        """Run these contract tests against the copy's mock, and return the output."""
         output = self.run("contract", "-k", promises, "--max-examples", "5")
         assert "contract is kept" in output
         return output
 
     def set_next_patch_version(self) -> None:
-        """Increase the patch version, as an addition requires."""
+        """Bump the patch version, which an addition requires."""
         text = (self.root / "openapi.yaml").read_text("utf-8")
         version = re.findall(r"(?m)^  version: (\S+)$", text)[0]
         start, _, patch = version.rpartition(".")
@@ -118,7 +119,7 @@ class Copy:
 
 @pytest.fixture
 def copy(root: Path, tmp_path: Path) -> Copy:
-    """Return a copy of the repository in its own Git repository."""
+    """Return a copy of the repository that has its own Git history."""
     for name in FOLDERS:
         shutil.copytree(root / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in FILES:
@@ -130,7 +131,7 @@ def copy(root: Path, tmp_path: Path) -> Copy:
 
 
 def test_optional_field(copy: Copy) -> None:
-    """An optional field is an addition that needs new test values and no other edit."""
+    """An optional field is an addition, and requires edits only to the contract and test values."""
     copy.insert("openapi.yaml", "        secret:\n          type: string\n", REGION)
     copy.insert("openapi.yaml", "        unknown-fields:\n", REGION_CLAUSE)
     copy.set_next_patch_version()
@@ -148,7 +149,7 @@ def test_optional_field(copy: Copy) -> None:
 
 
 def test_member_of_an_enumeration(copy: Copy) -> None:
-    """A new member of an enumeration is an addition that needs no other edit."""
+    """A new member of an enumeration is an addition, and requires edits only to the contract."""
     copy.replace("openapi.yaml", "AWS, OTHER]", "AWS, MISTRAL, OTHER]")
     copy.set_next_patch_version()
     copy.run("generate")
@@ -158,7 +159,7 @@ def test_member_of_an_enumeration(copy: Copy) -> None:
 
 
 def test_second_operation(copy: Copy) -> None:
-    """A second operation becomes a client method, and mock and contract tests ignore it."""
+    """A second operation adds a method to the client; the mock and the contract tests ignore it."""
     contract = (copy.root / "openapi.yaml").read_text("utf-8")
     start = contract.index(ID)
     end = contract.index("      requestBody:\n", start)

@@ -1,4 +1,4 @@
-"""scripts/generate generates a client from any contract; drift and invalid contracts are errors."""
+"""Tests for scripts/generate with other contracts, modified output and invalid contracts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TEMPLATES = sorted(template.name for template in generate.TEMPLATES.iterdir())
 
 WORKSPACE = {"type": "string", "pattern": "^[/a-z0-9]+$", "x-rule": "must be lower case"}
-# A second operation, whose method, body, parameters and statuses differ from those of the first.
+# A second operation whose method, body, parameters and statuses differ from the first.
 CREATE: dict[str, Any] = {
     "operationId": "createApiKey",
     "tags": ["Keys"],
@@ -76,67 +76,67 @@ from flashback_client import FlashbackClient, errors
 from flashback_client.api.keys import create_api_key
 from flashback_client.models import NewKey, Scope
 
-requests, answers = [], []
+requests, responses = [], []
 def handle(request):
     requests.append(request)
-    return answers.pop(0)
+    return responses.pop(0)
 client = FlashbackClient("tok", transport=httpx.MockTransport(handle))
-given = dict(label="ci", passphrase="hush", scope="write-all")
+arguments = dict(label="ci", passphrase="hush", scope="write-all")
 
-made = {"kind": "api-key", "scopes": ["read"], "owner": {"name": "o"}}
-answers.append(httpx.Response(201, json=made))
-key = client.create_api_key("w/1", **given, tags=["a"], ratio=1, dry_run=True, days=3)
+created = {"kind": "api-key", "scopes": ["read"], "owner": {"name": "o"}}
+responses.append(httpx.Response(201, json=created))
+key = client.create_api_key("w/1", **arguments, tags=["a"], ratio=1, dry_run=True, days=3)
 assert (key.kind, key.scopes, key.owner.name) == ("api-key", [Scope.READ], "o")
 sent = requests[-1]
 assert (sent.method, sent.url.raw_path) == ("POST", b"/workspaces/w%2F1/keys?dryRun=true&days=3")
-assert json.loads(sent.content) == {**given, "tags": ["a"], "ratio": 1}
+assert json.loads(sent.content) == {**arguments, "tags": ["a"], "ratio": 1}
 assert sent.headers["authorization"] == "Bearer tok"
 
-answers.append(httpx.Response(204))
-assert client.create_api_key("w", **given) is None
-answers.append(httpx.Response(409, json={"message": "taken, hush"}))
+responses.append(httpx.Response(204))
+assert client.create_api_key("w", **arguments) is None
+responses.append(httpx.Response(409, json={"message": "taken, hush"}))
 with pytest.raises(errors.ConflictError, match=r"409 taken, \\*\\*\\*") as caught:
-    client.create_api_key("w", **given)
+    client.create_api_key("w", **arguments)
 assert caught.value.attempts == 1
-answers.append(httpx.Response(503))  # POST is not idempotent: one attempt
+responses.append(httpx.Response(503))  # POST is not idempotent, so it is not retried.
 with pytest.raises(errors.UnexpectedServerError, match="1 attempt, may have been applied"):
-    client.create_api_key("w", **given)
-for wrong in ({"kind": "other"}, {"scopes": ["no"]}, {"scopes": None}, {"note": 8}, {"owner": 1}):
-    answers.append(httpx.Response(201, json={**made, **wrong}))
+    client.create_api_key("w", **arguments)
+for invalid in ({"kind": "other"}, {"scopes": ["no"]}, {"scopes": None}, {"note": 8}, {"owner": 1}):
+    responses.append(httpx.Response(201, json={**created, **invalid}))
     with pytest.raises(errors.ResponseDecodeError):
-        client.create_api_key("w", **given)
-for wrong in ({"days": 0}, {"days": 1.5}, {"dry_run": "yes"}, {"label": "too long, this"},
+        client.create_api_key("w", **arguments)
+for invalid in ({"days": 0}, {"days": 1.5}, {"dry_run": "yes"}, {"label": "too long, this"},
               {"tags": ["a"] * 3}, {"tags": "a"}, {"ratio": 1.1}, {"scope": "none"},
               {"passphrase": 1}):
     with pytest.raises(errors.ArgumentError):
-        client.create_api_key("w", **{**given, **wrong})
+        client.create_api_key("w", **{**arguments, **invalid})
 with pytest.raises(errors.ArgumentError, match="workspace_id must be lower case"):
-    client.create_api_key("W", **given)
-answers.append(httpx.Response(201, json={"kind": "api-key", "scopes": []}))
-assert create_api_key.sync("w", client=client, body=NewKey(**given), days=3).kind == "api-key"
-assert "hush" not in repr(NewKey(**given))
-answers.append(httpx.Response(200, json={"aiLlmId": "x", "success": True}))
+    client.create_api_key("W", **arguments)
+responses.append(httpx.Response(201, json={"kind": "api-key", "scopes": []}))
+assert create_api_key.sync("w", client=client, body=NewKey(**arguments), days=3).kind == "api-key"
+assert "hush" not in repr(NewKey(**arguments))
+responses.append(httpx.Response(200, json={"aiLlmId": "x", "success": True}))
 assert client.get_ai_llm("x").ai_llm_id == "x"
 assert (requests[-1].method, requests[-1].content) == ("GET", b"")
 assert "content-type" not in requests[-1].headers
-assert client.update_ai_llm and not answers
+assert client.update_ai_llm and not responses
 """
 
 
 def document() -> Any:
-    """Return the contract."""
+    """Return the parsed contract."""
     return yaml.safe_load(generate.CONTRACT.read_text(encoding="utf-8"))
 
 
-def written(contract: Any, folder: Path) -> Path:
-    """Write the contract to a file; return its path."""
+def write(contract: Any, folder: Path) -> Path:
+    """Write the contract to a file and return the path of the file."""
     path = folder / "openapi.yaml"
     path.write_text(yaml.safe_dump(contract), encoding="utf-8")
     return path
 
 
-def second_contract(folder: Path) -> Path:
-    """Write the contract with two more operations, and with security at its root."""
+def write_extended_contract(folder: Path) -> Path:
+    """Write a contract with two more operations and with security at the root; return its path."""
     contract = document()
     item = contract["paths"]["/ai/llm/{id}"]
     get = {"operationId": "getAiLlm", "tags": ["AI LLM"], "summary": "Get a configuration"}
@@ -147,33 +147,33 @@ def second_contract(folder: Path) -> Path:
     days = {"type": "integer", "minimum": 1, "maximum": 30}
     contract["components"]["parameters"] = {"Days": {"name": "days", "in": "query", "schema": days}}
     contract["security"] = contract["paths"]["/ai/llm/{id}"]["put"].pop("security")
-    return written(contract, folder)
+    return write(contract, folder)
 
 
 def test_templates_support_other_operations(tmp_path: Path) -> None:
-    """A POST with a body and query parameters, and a GET, need no change of a template."""
-    generate.generate(second_contract(tmp_path), tmp_path / "flashback_client")
-    done = subprocess.run(
+    """The templates support other operations, such as GET, and POST with query parameters."""
+    generate.generate(write_extended_contract(tmp_path), tmp_path / "flashback_client")
+    completed = subprocess.run(
         [sys.executable, "-W", "error", "-c", CALLS],
         env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{generate.RUNTIME.parent}"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.stderr == ""
-    assert done.returncode == 0
+    assert completed.stderr == ""
+    assert completed.returncode == 0
 
 
 def test_every_module_is_marked_as_generated() -> None:
-    """The first line of each module names the command and the contract."""
-    firsts = {
+    """The first line of each generated module says how it was generated."""
+    first_lines = {
         path.read_text(encoding="utf-8").splitlines()[0] for path in generate.OUTPUT.rglob("*.py")
     }
-    assert firsts == {generate.MARK.strip()}
+    assert first_lines == {generate.MARK.strip()}
 
 
-def test_descriptions_of_the_contract_are_docstrings() -> None:
-    """The description of a parameter is in the docstring of its method, wrapped at 100 columns."""
+def test_docstrings_contain_descriptions_from_the_contract() -> None:
+    """Every module has a docstring, and docstrings of methods describe the parameters."""
     texts = {path.name: path.read_text("utf-8") for path in generate.OUTPUT.rglob("*.py")}
     assert [name for name, text in texts.items() if text.count('"""') == 0] == []
     assert "id: Unique identifier of the AI LLM configuration." in texts["client.py"]
@@ -183,7 +183,7 @@ def test_descriptions_of_the_contract_are_docstrings() -> None:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_template_overrides_a_template_of_the_generator(name: str) -> None:
-    """The generator ignores an override with a misspelled name without a warning."""
+    """Each template overrides a template of the generator, which silently ignores other names."""
     upstream = files("openapi_python_client") / "templates" / name
     assert upstream.is_file()
     ours = (generate.TEMPLATES / name).read_text(encoding="utf-8")
@@ -193,7 +193,7 @@ def test_every_template_overrides_a_template_of_the_generator(name: str) -> None
 
 @pytest.fixture
 def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a copy of the generated folder, which the command uses instead."""
+    """Return a copy of the generated folder, which the command uses instead of the original."""
     copied = tmp_path / "flashback_client"
     shutil.copytree(generate.OUTPUT, copied, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(generate, "OUTPUT", copied)
@@ -207,19 +207,19 @@ def run(*arguments: str) -> int:
         return generate.main()
 
 
-def test_drift_is_shown_and_removed(generated: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """--check shows changed, missing and extra files; without it, the command restores them."""
+def test_check_shows_changed_files(generated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--check shows changed, missing and extra files, and a run without --check fixes them."""
     committed = generate.files(generated)
     (generated / "errors.py").write_text("changed\n", encoding="utf-8")
     (generated / "py.typed").unlink()
     (generated / "extra.py").write_text("extra\n", encoding="utf-8")
     assert run("--check") == 1
-    shown = capsys.readouterr().out
+    output = capsys.readouterr().out
     extra = "+++ fresh/flashback_client/extra.py (extra: to be deleted)\n@@ -1 +0,0 @@\n-extra"
-    assert "--- generated/flashback_client/py.typed (missing)" in shown
-    assert extra in shown
-    assert "-changed\n+" in shown
-    assert shown.endswith("run scripts/generate\n")
+    assert "--- generated/flashback_client/py.typed (missing)" in output
+    assert extra in output
+    assert "-changed\n+" in output
+    assert output.endswith("run scripts/generate\n")
     assert run() == 0
     assert generate.files(generated) == committed
 
@@ -244,7 +244,7 @@ def test_invalid_contract_is_an_error(
     contract: bytes | None,
     problem: str,
 ) -> None:
-    """The command prints one message and exits with 2."""
+    """If the contract is invalid, the command prints the problem and exits with 2."""
     path = tmp_path / "openapi.yaml"
     monkeypatch.setattr(generate, "CONTRACT", path)
     if contract is not None:
@@ -254,18 +254,18 @@ def test_invalid_contract_is_an_error(
 
 
 def test_warning_of_the_generator_is_an_error(tmp_path: Path) -> None:
-    """The generation fails if the generator would leave out an operation."""
-    contract = yaml.safe_load(second_contract(tmp_path).read_text(encoding="utf-8"))
+    """If the generator warns that it cannot generate an operation, the generation fails."""
+    contract = yaml.safe_load(write_extended_contract(tmp_path).read_text(encoding="utf-8"))
     post = contract["paths"]["/workspaces/{workspaceId}/keys"]["post"] = copy.deepcopy(CREATE)
     post["requestBody"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
     with pytest.raises(generate.GenerationError, match="Unsupported content type"):
-        generate.generate(written(contract, tmp_path), tmp_path / "out")
+        generate.generate(write(contract, tmp_path), tmp_path / "out")
 
 
 SCHEMA = "components.schemas"
 FIELD = f"{SCHEMA}.UpdateAiLlmRequest.properties.zzField"
-REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"enum": ["a", "b", "a"]}, f"{FIELD}.enum: a is listed 2 times; remove the duplicates"),
+UNSUPPORTED: list[tuple[dict[str, Any], str]] = [
+    ({"enum": ["a", "b", "a"]}, f"{FIELD}.enum: a is listed 2 times; remove the others"),
     ({"enum": [1, 2]}, f"{FIELD}.enum: 1 is not a string; only strings are supported"),
     ({"enum": ["a-b", "a_b"]}, "the generator cannot read it (ValueError: Duplicate key A_B"),
     ({"type": "integer", "writeOnly": True}, f"{FIELD}: writeOnly is supported only for strings"),
@@ -273,22 +273,22 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("schema", "problem"), REFUSED)
-def test_error_of_an_unsupported_schema_names_its_place(
+@pytest.mark.parametrize(("schema", "problem"), UNSUPPORTED)
+def test_error_for_an_unsupported_schema_has_its_location(
     tmp_path: Path, schema: dict[str, Any], problem: str
 ) -> None:
-    """The error says where the problem is and what to do."""
+    """The error for an unsupported schema shows where it is and why it is not supported."""
     contract = document()
     contract["components"]["schemas"]["UpdateAiLlmRequest"]["properties"]["zzField"] = schema
     with pytest.raises(generate.GenerationError) as caught:
-        generate.generate(written(contract, tmp_path), tmp_path / "out")
+        generate.generate(write(contract, tmp_path), tmp_path / "out")
     assert problem in str(caught.value)
 
 
-def test_error_of_a_missing_parameter_names_it(tmp_path: Path) -> None:
-    """The generation fails for a reference to a parameter that does not exist."""
+def test_reference_to_a_missing_parameter_is_an_error(tmp_path: Path) -> None:
+    """If the contract refers to a parameter that does not exist, the generation fails."""
     contract = document()
     put = contract["paths"]["/ai/llm/{id}"]["put"]
     put["parameters"] = [{"$ref": "#/components/parameters/ZzId"}]
     with pytest.raises(generate.GenerationError, match=r"parameters/ZzId. not found"):
-        generate.generate(written(contract, tmp_path), tmp_path / "out")
+        generate.generate(write(contract, tmp_path), tmp_path / "out")

@@ -1,4 +1,4 @@
-"""The contract and its examples are valid, complete and consistent in style."""
+"""Tests that the contract and its examples are valid, complete and consistent in style."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ ORDER = {
 
 
 def walk(node: Any, pointer: str = "#") -> Iterator[tuple[str, Any]]:
-    """Yield every node with its JSON pointer."""
+    """Yield a node and all its descendants, each with its JSON pointer."""
     yield pointer, node
     children: list[tuple[Any, Any]] = []
     if isinstance(node, dict):
@@ -45,7 +45,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def string_schemas(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the schema of every string that a request contains, with its JSON pointer."""
+    """Yield the schema of each string in requests or operations, with its JSON pointer."""
     requests = document["components"]["schemas"]["UpdateAiLlmRequest"]
     for root in (requests, *(operation for _, operation in operations(document))):
         for pointer, node in walk(root):
@@ -60,7 +60,7 @@ def test_contract_is_valid_openapi(document: dict[str, Any]) -> None:
 
 
 def examples(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield every example with the JSON pointer of its schema."""
+    """Yield every example, with the JSON pointer of the schema that it must match."""
     for pointer, node in walk(document):
         if not isinstance(node, dict):
             continue
@@ -77,77 +77,80 @@ def examples(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 def test_every_example_is_valid(document: dict[str, Any]) -> None:
     """Every example in the contract is valid against its schema."""
     registry = jsonschema_rs.Registry([("urn:contract", document)])
-    tried = 0
+    count = 0
     for pointer, value in examples(document):
-        tried += 1
+        count += 1
         schema = {"$ref": f"urn:contract{quote(pointer, safe='#/~')}"}
         errors = jsonschema_rs.iter_errors(schema, value, registry=registry, validate_formats=True)
         reasons = [error.message for error in errors]
-        assert not reasons, f"{pointer}: {value!r}: {reasons[0]}; correct the example or its schema"
-    assert tried >= 20
+        assert not reasons, f"{pointer}: {value!r}: {reasons[0]}; fix the example or its schema"
+    assert count >= 20
 
 
-def test_keys_are_in_the_usual_order(document: dict[str, Any]) -> None:
-    """The document and each operation have their keys in the usual order."""
+def test_keys_have_a_fixed_order(document: dict[str, Any]) -> None:
+    """The keys of the document and of each operation are in the order that ORDER defines."""
     for pointer, node in [("#", document), *operations(document)]:
-        wanted = ORDER["document" if pointer == "#" else "operation"]
-        assert list(node) == [key for key in wanted if key in node], (
-            f"{pointer}: put the keys in this order: {', '.join(wanted)}"
+        order = ORDER["document" if pointer == "#" else "operation"]
+        assert list(node) == [key for key in order if key in node], (
+            f"{pointer}: put the keys in this order: {', '.join(order)}"
         )
 
 
 def test_operations_are_completely_described(document: dict[str, Any]) -> None:
-    """Each operation has a name, a summary, a description, security and the usual statuses."""
+    """Each operation has an id, tags, a summary, a description, security and common statuses."""
     for pointer, operation in operations(document):
-        assert set(ORDER["operation"][:5]) <= set(operation), f"{pointer}: a key is missing"
+        missing_keys = set(ORDER["operation"][:5]) - set(operation)
+        assert not missing_keys, f"{pointer}: add the missing keys {missing_keys}"
         summary = operation["summary"]
-        assert summary[0].isupper(), f"{pointer}/summary: begin with a capital"
-        assert not summary.endswith("."), f"{pointer}/summary: remove the full stop"
+        assert summary[0].isupper(), f"{pointer}/summary: start with a capital letter"
+        assert not summary.endswith("."), f"{pointer}/summary: remove the period at the end"
         assert re.fullmatch("[a-z]+([A-Z][a-z]+)+", operation["operationId"]), (
             f"{pointer}/operationId: use a verb and a noun in lowerCamelCase"
         )
-        assert {"200", "400", "401", "403", "404", "500"} <= set(operation["responses"]), (
-            f"{pointer}/responses: document the usual statuses"
+        missing_statuses = {"200", "400", "401", "403", "404", "500"} - set(operation["responses"])
+        assert not missing_statuses, (
+            f"{pointer}/responses: document the statuses {missing_statuses}"
         )
 
 
 def test_responses_are_shared_and_have_examples(document: dict[str, Any]) -> None:
-    """Each response is a shared component with an example, and all errors have one schema."""
+    """Each response refers to a component with an example, and errors share one schema."""
     for pointer, operation in operations(document):
         for status, response in operation["responses"].items():
-            where = f"{pointer}/responses/{status}"
-            assert set(response) == {"$ref"}, f"{where}: use a shared response"
+            assert set(response) == {"$ref"}, (
+                f"{pointer}/responses/{status}: move the response to #/components/responses"
+            )
             name = response["$ref"].rpartition("/")[2]
             media = document["components"]["responses"][name]["content"]["application/json"]
             assert media["examples"], f"#/components/responses/{name}: add an example"
             if status != "200":
                 assert media["schema"]["$ref"].endswith("/ErrorResponse"), (
-                    f"#/components/responses/{name}: use ErrorResponse"
+                    f"#/components/responses/{name}: use the schema ErrorResponse"
                 )
 
 
 def test_every_component_is_used(document: dict[str, Any]) -> None:
-    """The contract refers to every component."""
+    """Every component is referenced in the contract."""
     used = {node for pointer, node in walk(document) if pointer.endswith("/$ref")}
     for kind, components in document["components"].items():
         for name in components:
             if kind != "securitySchemes":
                 pointer = f"#/components/{kind}/{name}"
-                assert pointer in used, f"{pointer}: nothing references it; delete it"
+                assert pointer in used, f"{pointer}: the component is not used; delete it"
 
 
 def test_every_field_is_described(document: dict[str, Any]) -> None:
-    """Every property, parameter and header is described."""
+    """Every property and header has a description."""
     described = [("#/components/headers", document["components"]["headers"])]
     for name, schema in document["components"]["schemas"].items():
         described.append((f"#/components/schemas/{name}/properties", schema.get("properties", {})))
     for pointer, fields in described:
         for name, field in fields.items():
-            assert "description" in field or "$ref" in field, f"{pointer}/{name}: describe it"
+            assert "description" in field or "$ref" in field, f"{pointer}/{name}: add a description"
 
 
 def test_requests_are_closed_and_bounded(document: dict[str, Any]) -> None:
-    """Request objects allow no unknown fields, and strings in requests have length limits."""
+    """Objects in requests do not allow unknown fields, and strings have length limits."""
     for pointer, node in walk(document["components"]["schemas"]["UpdateAiLlmRequest"]):
         if isinstance(node, dict) and "properties" in node and "x-left-open" not in pointer:
             assert node.get("additionalProperties") is False, (
@@ -158,77 +161,77 @@ def test_requests_are_closed_and_bounded(document: dict[str, Any]) -> None:
 
 
 def test_credentials_are_write_only(document: dict[str, Any]) -> None:
-    """`key` and `secret` are write-only passwords, and no response contains them."""
-    secret = {
+    """`key` and `secret` are write-only passwords, and responses do not contain them."""
+    schemas = document["components"]["schemas"]
+    credentials = {
         name
-        for name, schema in document["components"]["schemas"]["UpdateAiLlmRequest"][
-            "properties"
-        ].items()
+        for name, schema in schemas["UpdateAiLlmRequest"]["properties"].items()
         if schema.get("writeOnly") and schema.get("format") == "password"
     }
-    assert secret == {"key", "secret"}
+    assert credentials == {"key", "secret"}
     for name in ("UpdateAiLlmResponse", "ErrorResponse"):
-        assert not secret & set(document["components"]["schemas"][name]["properties"])
+        assert not credentials & set(schemas[name]["properties"])
 
 
 @pytest.mark.parametrize(
     "forbidden", [r"\s", r"\S", r"\d", r"\w", r"\W", r"\b", r"\A", r"\Z", r"\p", r"\P", "(?", ".*"]
 )
-def test_patterns_mean_the_same_everywhere(document: dict[str, Any], forbidden: str) -> None:
-    """Patterns are anchored and use only syntax that every regular expression engine supports."""
+def test_patterns_are_portable(document: dict[str, Any], forbidden: str) -> None:
+    """Patterns are anchored, and use only syntax that all regular expression engines support."""
     for pointer, node in walk(document):
         if pointer.endswith("/pattern"):
-            assert re.fullmatch(r"\^.*\$", node), f"{pointer}: anchor it with ^ and $"
+            assert re.fullmatch(r"\^.*\$", node), f"{pointer}: anchor the pattern with ^ and $"
             plain = node.replace("(?:", "(")
-            assert forbidden not in plain, f"{pointer}: {forbidden} differs between engines"
+            assert forbidden not in plain, f"{pointer}: {forbidden} is not portable; rewrite it"
 
 
 def clauses(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield every clause of every operation with its JSON pointer."""
+    """Yield all clauses of all operations, each with its JSON pointer."""
     for pointer, operation in operations(document):
         for name, clause in operation["x-clauses"].items():
             yield f"{pointer}/x-clauses/{name}", clause
 
 
 def test_every_clause_has_an_id_a_source_and_a_text(document: dict[str, Any]) -> None:
-    """Each clause has an id in kebab case, a known source and a sentence."""
+    """Each clause has an id in kebab-case, a known source and a sentence."""
     for pointer, clause in clauses(document):
         name = pointer.rpartition("/")[2]
         assert re.fullmatch("[a-z]+(-[a-z]+)*", name), f"{pointer}: use kebab-case"
-        assert clause["source"] in {"page", "vendor", "ours", "open"}, f"{pointer}/source"
-        assert clause["text"].strip().endswith((".", ".)")), f"{pointer}/text: end with a full stop"
+        sources = {"page", "vendor", "ours", "open"}
+        assert clause["source"] in sources, f"{pointer}/source: use one of {sources}"
+        assert clause["text"].strip().endswith((".", ".)")), f"{pointer}/text: end with a period"
         unknown = clause.keys() - {"source", "text", "standard", "keywords", "fields"}
         assert not unknown, f"{pointer}: unknown keys {unknown}"
 
 
 def test_every_rule_of_a_field_belongs_to_one_clause(document: dict[str, Any]) -> None:
-    """Each keyword of the request schema that a value can violate belongs to exactly one clause."""
+    """Each keyword that restricts the value of a field belongs to exactly one clause."""
     schemas = document["components"]["schemas"]
     properties = schemas["UpdateAiLlmRequest"]["properties"]
-    judged = {"type", "enum", "format", "pattern", "minLength", "maxLength"}
+    restrictions = {"type", "enum", "format", "pattern", "minLength", "maxLength"}
     for field, schema in properties.items():
         resolved = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
-        for keyword in judged & resolved.keys():
+        for keyword in restrictions & resolved.keys():
             if (keyword, resolved.get("format")) == ("format", "password"):
-                continue  # an annotation: every string is a valid password
+                continue  # This format is only an annotation, which no string can violate.
             owners = [
                 pointer
                 for pointer, clause in clauses(document)
                 if keyword in clause.get("keywords", [])
                 and field in clause.get("fields", properties)
             ]
-            assert len(owners) == 1, f"{field}: {keyword} belongs to {owners}"
+            assert len(owners) == 1, f"{field}: expected {keyword} in one clause, got {owners}"
 
 
 def test_relaxed_schema_accepts_null(document: dict[str, Any]) -> None:
-    """`x-left-open` allows null, which the strict schema does not, and changes no other rule."""
+    """The schemas in `x-left-open` accept null, while the strict schemas reject it."""
     request = document["components"]["schemas"]["UpdateAiLlmRequest"]
     relaxed = request["x-left-open"]
     assert relaxed.keys() == {"properties"}
     for field, schema in relaxed["properties"].items():
         strict = request["properties"].get(field, False)
-        assert jsonschema_rs.is_valid(schema, None), f"x-left-open/{field}"
-        assert not jsonschema_rs.is_valid(strict, None), f"x-left-open/{field}: already allowed"
+        assert jsonschema_rs.is_valid(schema, None), f"x-left-open/{field}: null is not valid"
+        assert not jsonschema_rs.is_valid(strict, None), f"{field}: null is already valid"
 
 
 SAMPLES = {
@@ -256,17 +259,17 @@ SAMPLES = {
 
 @pytest.mark.parametrize("field", SAMPLES)
 def test_patterns_agree_on_samples(document: dict[str, Any], field: str) -> None:
-    """JSON Schema and `re.fullmatch` agree on which samples match each pattern."""
+    """A JSON Schema validator and `re.fullmatch` agree on which samples match a pattern."""
     schema = document["components"]["schemas"]["UpdateAiLlmRequest"]["properties"][field]
-    bare = {"type": "string", "pattern": schema["pattern"]}
+    pattern_schema = {"type": "string", "pattern": schema["pattern"]}
     for expected, samples in SAMPLES[field].items():
         for sample in samples:
             assert (re.fullmatch(schema["pattern"], sample) is not None) == expected, sample
-            assert jsonschema_rs.is_valid(bare, sample) == expected, sample
+            assert jsonschema_rs.is_valid(pattern_schema, sample) == expected, sample
 
 
-def test_format_refuses_impossible_ipv6_literals(document: dict[str, Any]) -> None:
-    """`format: uri` rejects invalid IPv6 literals, which the pattern accepts."""
+def test_format_rejects_invalid_ipv6_addresses(document: dict[str, Any]) -> None:
+    """`format: uri` rejects invalid IPv6 addresses that match the pattern."""
     schema = document["components"]["schemas"]["UpdateAiLlmRequest"]["properties"]["endpoint"]
     for literal in ("[::1]", "[2001:db8::1]", "[:::]", "[1]", "[::1.2.3.400]"):
         valid = jsonschema_rs.is_valid(schema, f"https://{literal}/", validate_formats=True)

@@ -1,4 +1,4 @@
-"""The checks of scripts/release, and the lowest versions that it tests."""
+"""Tests for the checks in scripts/release and for the dependency versions that it tests."""
 
 from pathlib import Path
 
@@ -12,65 +12,65 @@ GIT = ("git", "-c", "user.name=A", "-c", "user.email=a@example.com")
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Return a repository with one commit of version 1.0.0."""
+    """Return a Git repository whose only commit contains version 1.0.0."""
     (tmp_path / "openapi.yaml").write_text("info:\n  version: 1.0.0\n")
     for command in (("init", "-q"), ("add", "."), ("commit", "-qm", "One")):
         release.run(*GIT, *command, cwd=tmp_path)
     return tmp_path
 
 
-def test_clean_tree_without_another_tag_is_released(repository: Path) -> None:
-    """A clean tree passes without a tag, and with a tag of its version at HEAD."""
+def test_clean_working_tree_can_be_released(repository: Path) -> None:
+    """A clean working tree passes the check if HEAD has no tag or the tag of the version."""
     release.check_repository(repository, "1.0.0")
     release.run("git", "tag", "v1.0.0", cwd=repository)
     release.check_repository(repository, "1.0.0")
 
 
-def test_uncommitted_file_is_refused(repository: Path) -> None:
-    """The error names a file that is not committed."""
+def test_uncommitted_file_is_an_error(repository: Path) -> None:
+    """A file that is not committed prevents the release, and the error contains its name."""
     (repository / "left.txt").touch()
     with pytest.raises(release.ReleaseError, match=r"left\.txt"):
         release.check_repository(repository, "1.0.0")
 
 
-def test_tag_at_another_commit_is_refused(repository: Path) -> None:
-    """A version cannot be released if its tag is at another commit."""
+def test_tag_at_another_commit_is_an_error(repository: Path) -> None:
+    """A version cannot be released if its tag points to another commit."""
     release.run("git", "tag", "v1.0.0", cwd=repository)
     release.run(*GIT, "commit", "-q", "--allow-empty", "-m", "Two", cwd=repository)
     with pytest.raises(release.ReleaseError, match=r"v1\.0\.0 is at another commit"):
         release.check_repository(repository, "1.0.0")
 
 
-def test_tag_of_another_version_is_refused(repository: Path) -> None:
-    """A commit with the tag v1.0.1 cannot be released as 1.0.0."""
+def test_tag_of_another_version_is_an_error(repository: Path) -> None:
+    """A commit with the tag v1.0.1 cannot be released as version 1.0.0."""
     release.run("git", "tag", "v1.0.1", cwd=repository)
     with pytest.raises(release.ReleaseError, match=r"HEAD is tagged v1\.0\.1"):
         release.check_repository(repository, "1.0.0")
 
 
-def test_failing_program_is_reported_with_its_output(tmp_path: Path) -> None:
-    """The error shows the command and its output."""
+def test_failed_command_is_reported_with_its_output(tmp_path: Path) -> None:
+    """If a command fails, the error contains the command and its output."""
     with pytest.raises(release.ReleaseError, match=r"`git frobnicate` failed:(.|\n)*frobnicate"):
         release.run("git", "frobnicate", cwd=tmp_path)
 
 
-def test_lock_without_some_packages() -> None:
-    """The other packages keep their version, marker and hashes."""
+def test_packages_are_removed_from_a_lock_file() -> None:
+    """If a package is removed, the other packages keep their versions, markers and hashes."""
     rest = "bc==2 ; python_version < '3.12' \\\n    --hash=sha256:2\n    # via b\n"
-    lock = f"# made\nb==1 \\\n    --hash=sha256:1\n{rest}"
-    assert release.without(lock, {"b"}) == f"# made\n{rest}"
+    lock = f"# generated\nb==1 \\\n    --hash=sha256:1\n{rest}"
+    assert release.without(lock, {"b"}) == f"# generated\n{rest}"
 
 
 def test_lowest_versions_are_pinned() -> None:
-    """Direct dependencies are pinned at their lower bound, and all others as locked."""
+    """Direct dependencies are pinned to their lower bounds, and others to the locked versions."""
     pinned = release.lowest("attrs==99 \\\n    --hash=sha256:1\nother==2\n").splitlines()
     assert "attrs==99 \\" not in pinned
     assert "other==2" in pinned
     assert any(line.startswith("attrs==2") for line in pinned)
 
 
-def test_dependency_without_a_lower_bound_is_refused() -> None:
-    """The error names a requirement whose lowest version is unknown."""
+def test_dependency_without_a_lower_bound_is_an_error() -> None:
+    """A requirement without a lower bound is reported as an error."""
     assert release.lower_bound(Requirement("b<3,>=2")) == "b==2"
     assert release.lower_bound(Requirement("e==1")) == "e==1"
     with pytest.raises(release.ReleaseError, match="c<3: has no lower bound"):

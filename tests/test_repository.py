@@ -1,4 +1,4 @@
-"""Rules for the repository itself, such as --help of every script and locked dependencies."""
+"""Tests for the repository itself, such as the help of its scripts and its lock files."""
 
 import re
 import subprocess
@@ -8,35 +8,37 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-# Not release: it would install its packages into .venv while the tests run.
+# `release` is not in the list, because it would install packages into .venv during the tests.
 SCRIPTS = ["bench", "check", "compat", "contract", "generate", "install", "mock", "test"]
 LOCKS = ["contract", "dev", "generate", "mock", "release"]
 
 
 def tracked(root: Path) -> list[Path]:
-    """Return the files that Git tracks or does not ignore."""
+    """Return all files that Git does not ignore."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     listed = subprocess.run(command, cwd=root, capture_output=True, check=False, text=True)
     if listed.returncode:
-        pytest.skip("not a git checkout")
+        pytest.skip("this is not a Git checkout")
     return [root / name for name in listed.stdout.split("\0") if name and (root / name).exists()]
 
 
 def locked(root: Path, name: str) -> dict[str, str]:
-    """Return the entries of a lock file by package, with version, marker and hashes."""
+    """Return the entries of a lock file by package name."""
     text = (root / "scripts" / "locks" / f"{name}.txt").read_text("utf-8")
     entries = re.split(r"\n(?=\S)", re.sub(r"^ *#.*\n", "", text, flags=re.MULTILINE))
     return {entry.split("==")[0]: entry for entry in entries}
 
 
 def test_checks_pass(root: Path) -> None:
-    """scripts/check finds nothing."""
-    done = subprocess.run([root / "scripts" / "check"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    """scripts/check reports no problems."""
+    completed = subprocess.run(
+        [root / "scripts" / "check"], capture_output=True, text=True, check=False
+    )
+    assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
-def test_fast_run_leaves_out_existing_paths(root: Path) -> None:
-    """Every path that scripts/test --fast leaves out exists."""
+def test_fast_run_excludes_existing_paths(root: Path) -> None:
+    """Every path that scripts/test --fast excludes exists."""
     script = (root / "scripts" / "test").read_text("utf-8")
     paths = script.partition('slow="')[2].partition('"')[0].split()
     assert paths
@@ -45,53 +47,53 @@ def test_fast_run_leaves_out_existing_paths(root: Path) -> None:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_script_has_help(root: Path, name: str, tmp_path: Path) -> None:
-    """Every script prints its usage for --help in any working directory."""
-    done = subprocess.run(
+    """Every script has the option --help, which works in any working directory."""
+    completed = subprocess.run(
         [root / "scripts" / name, "--help"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert "usage:" in done.stdout
+    assert completed.returncode == 0, completed.stderr
+    assert "usage:" in completed.stdout
 
 
 def test_second_install_does_nothing(root: Path) -> None:
-    """scripts/install prints and changes nothing if everything is installed."""
+    """scripts/install prints nothing and changes nothing if all packages are installed."""
     record = root / ".venv" / "project"
-    before = record.stat().st_mtime_ns
-    done = subprocess.run(
+    modified_before = record.stat().st_mtime_ns
+    completed = subprocess.run(
         [root / "scripts" / "install"], capture_output=True, text=True, check=True
     )
-    assert done.stdout + done.stderr == ""
-    assert record.stat().st_mtime_ns == before
+    assert completed.stdout + completed.stderr == ""
+    assert record.stat().st_mtime_ns == modified_before
 
 
-def test_nothing_names_a_registry_or_a_machine(root: Path) -> None:
-    """No file contains the host of a package registry or a home directory."""
+def test_files_do_not_mention_registries_or_home_directories(root: Path) -> None:
+    """No file contains the host name of a package registry or the path of a home directory."""
     hosts = ("pypi" + ".org", "python" + "hosted", "npmjs" + ".", "deb." + "debian")
     paths = ("/" + "root/", "/" + "home/")
     for file in tracked(root):
         text = file.read_text("utf-8", errors="replace")
         for forbidden in (*hosts, *paths):
-            assert forbidden not in text, f"{file.relative_to(root)} names {forbidden}"
+            assert forbidden not in text, f"{file.relative_to(root)}: remove {forbidden}"
 
 
 @pytest.mark.parametrize("name", LOCKS)
 def test_dependencies_are_locked_with_hashes(root: Path, name: str) -> None:
-    """Every locked package has hashes, and the same exact version in all lock files."""
-    everything = locked(root, "release")
+    """Every locked package has hashes, and its version is the same in all lock files."""
+    release_entries = locked(root, "release")
     entries = locked(root, name)
     assert len(entries) > 20
     for package, entry in entries.items():
         assert re.match(r"[a-z0-9.-]+==\S+", entry)
         assert "--hash=sha256:" in entry
-        assert version_of(entry) == version_of(everything[package])
+        assert version_of(entry) == version_of(release_entries[package])
 
 
-def test_locks_fit_pyproject(root: Path) -> None:
-    """Every requirement in pyproject.toml allows the locked version."""
+def test_lock_files_match_pyproject(root: Path) -> None:
+    """Every requirement in pyproject.toml allows the version that is locked."""
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
     lines = [*project["project"]["dependencies"]]
     for extra in project["project"]["optional-dependencies"].values():
@@ -104,17 +106,18 @@ def test_locks_fit_pyproject(root: Path) -> None:
             continue
         entry = entries.get(requirement.name.lower())
         assert entry, f"{requirement} is not locked; run scripts/install --lock"
-        fits = requirement.specifier.contains(version_of(entry), prereleases=True)
-        assert fits, f"{requirement} does not allow the lock; run scripts/install --lock"
+        version = version_of(entry)
+        is_allowed = requirement.specifier.contains(version, prereleases=True)
+        assert is_allowed, f"{requirement} excludes {version}; run scripts/install --lock"
 
 
 def version_of(entry: str) -> str:
-    """Return the version that an entry of a lock file pins."""
+    """Return the version in an entry of a lock file."""
     return entry.split("==")[1].split(maxsplit=1)[0]
 
 
-def test_changelog_begins_with_this_version(root: Path) -> None:
-    """The first entry of the changelog is the version of the contract."""
+def test_changelog_starts_with_the_current_version(root: Path) -> None:
+    """The first entry in CHANGELOG.md is for the version in openapi.yaml."""
     version = re.search(r"(?m)^  version: (\S+)$", (root / "openapi.yaml").read_text("utf-8"))
     first = re.search(r"(?m)^## (\S+)", (root / "CHANGELOG.md").read_text("utf-8"))
     assert version

@@ -1,4 +1,4 @@
-"""The endpoint in FastAPI, as the contract requires it."""
+"""A FastAPI implementation of the endpoint that keeps the contract."""
 
 from typing import Annotated
 
@@ -8,14 +8,18 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from tests.backends.model import LARGEST_BODY, fields_of
+from tests.backends.model import LARGEST_BODY, validated_fields
 from tests.backends.store import NameTakenError, Store
 
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
 
 
 async def json_body(request: Request) -> bytes:
-    """Return the body; raise 413 if it is too large, 415 if it is not declared as JSON."""
+    """Return the body.
+
+    Raise a 415 error if the headers do not declare an unencoded JSON body, or a 413 error if the
+    body is too large.
+    """
     media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise HTTPException(415, "Content-Type must be application/json")
@@ -25,12 +29,12 @@ async def json_body(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > LARGEST_BODY:
-            raise HTTPException(413, f"The body must have at most {LARGEST_BODY} bytes")
+            raise HTTPException(413, f"The body must not be larger than {LARGEST_BODY} bytes")
     return body
 
 
 def create_app(store: Store) -> FastAPI:
-    """Return an application that keeps its state in this store."""
+    """Return an application that stores its data in this store."""
     app = FastAPI(redirect_slashes=False)
 
     def current_user(credentials: Credentials) -> str:
@@ -48,13 +52,13 @@ def create_app(store: Store) -> FastAPI:
         if id not in store.configurations:
             raise HTTPException(404, "AI LLM configuration not found")
         if store.level(user, id) not in ("WRITE", "ADMIN"):
-            raise HTTPException(403, "Updating needs the access level WRITE or ADMIN")
+            raise HTTPException(403, "Updates require the access level WRITE or ADMIN")
         try:
-            store.update(id, fields_of(body))
+            store.update(id, validated_fields(body))
         except ValidationError as error:
             raise HTTPException(400, str(error.errors(include_url=False)[0]["msg"])) from None
         except NameTakenError:
-            raise HTTPException(400, "Another configuration has this name") from None
+            raise HTTPException(400, "Another configuration already has this name") from None
         message = "AI LLM configuration updated successfully"
         return {"success": True, "aiLlmId": id, "message": message}
 

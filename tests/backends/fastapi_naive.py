@@ -1,4 +1,7 @@
-"""The endpoint in the style of FastAPI's tutorial, written from the service's documentation."""
+"""A simple FastAPI implementation of the endpoint, in the style of FastAPI's tutorial.
+
+The implementation is based only on the service's documentation, not on the contract.
+"""
 
 from enum import StrEnum
 from typing import Annotated
@@ -14,7 +17,7 @@ from tests.backends.store import Store
 
 
 class AiType(StrEnum):
-    """Type of AI provider."""
+    """An AI provider."""
 
     OPENAI = "OPENAI"
     GOOGLE = "GOOGLE"
@@ -24,10 +27,10 @@ class AiType(StrEnum):
 
 
 class UpdateAiLlmRequest(BaseModel):
-    """The properties to change."""
+    """The fields to change."""
 
     name: str | None = None
-    aiType: AiType | None = None  # noqa: N815 - the name in the API
+    aiType: AiType | None = None  # noqa: N815 - the name of the field in the API
     endpoint: HttpUrl | None = None
     key: str | None = None
     secret: str | None = None
@@ -37,7 +40,7 @@ Credentials = Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
 
 
 def create_app(store: Store) -> FastAPI:
-    """Return an application that keeps its state in this store."""
+    """Return an application that stores its data in this store."""
     app = FastAPI()
 
     def current_user(credentials: Credentials) -> str:
@@ -53,7 +56,7 @@ def create_app(store: Store) -> FastAPI:
         if id not in store.configurations:
             raise HTTPException(404, "AI LLM configuration not found")
         if store.level(user, id) not in ("WRITE", "ADMIN"):
-            raise HTTPException(403, "No access to this workspace")
+            raise HTTPException(403, "You do not have access to this workspace")
         store.update(id, body.model_dump(mode="json", exclude_unset=True))
         message = "AI LLM configuration updated successfully"
         return {"success": True, "aiLlmId": id, "message": message}

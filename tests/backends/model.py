@@ -1,4 +1,4 @@
-"""The request body that the contract allows, as a pydantic model."""
+"""A pydantic model of the request bodies that the contract allows."""
 
 import re
 from typing import Annotated, Literal
@@ -19,13 +19,13 @@ LARGEST_BODY = 262_144  # bytes
 
 def _without_controls(name: str) -> str:
     if re.search(r"[\x00-\x1f\x7f-\x9f]", name):
-        raise ValueError("must have no control characters")
+        raise ValueError("must not contain control characters")
     return name
 
 
 def _http_url(url: str) -> str:
     if not re.fullmatch(r"https?://[!-~]+", url, re.IGNORECASE) or "@" in urlsplit(url).netloc:
-        raise ValueError("must be an absolute http or https URL, in ASCII, without credentials")
+        raise ValueError("must be an absolute http or https URL in ASCII without credentials")
     TypeAdapter(AnyHttpUrl).validate_python(url)
     return url
 
@@ -36,7 +36,7 @@ Credential = Annotated[StrictStr, Field(min_length=1, max_length=8192)]
 
 
 class UpdateAiLlmRequest(BaseModel):
-    """The properties to change; the default of a missing field is never stored."""
+    """The fields to change. The defaults of missing fields are never stored."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -47,7 +47,7 @@ class UpdateAiLlmRequest(BaseModel):
     secret: Credential | None = None
 
 
-def fields_of(body: bytes) -> dict[str, str]:
-    """Return the fields of the body; raise `ValidationError` if it is invalid."""
-    # pydantic's own parser is strict: it rejects NaN, lone surrogates and invalid UTF-8.
+def validated_fields(body: bytes) -> dict[str, str]:
+    """Return the fields in the body, or raise `ValidationError` if the body is invalid."""
+    # pydantic's JSON parser is strict: it rejects NaN, lone surrogates and invalid UTF-8.
     return UpdateAiLlmRequest.model_validate_json(body).model_dump(exclude_unset=True)

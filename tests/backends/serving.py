@@ -1,4 +1,4 @@
-"""Serve one of the backends on a free loopback port."""
+"""Start one of the backends on a free loopback port."""
 
 import socket
 import threading
@@ -20,9 +20,10 @@ FASTAPI = {"fastapi_naive": fastapi_naive.create_app, "fastapi_fixed": fastapi_f
 
 @contextmanager
 def serving(name: str, store: Store, certificate: Path | None = None) -> Generator[str]:
-    """Serve the backend of this name until the block ends; yield its URL.
+    """Serve the backend with this name while the context is active, and yield its URL.
 
-    FastAPI is served over TLS if there is a certificate (PEM, with its key).
+    `certificate` is a PEM file with a certificate and its key. If it is given, the FastAPI
+    backends are served over TLS.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         if name in FASTAPI:
@@ -71,4 +72,4 @@ class _Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log(self, *_: object) -> None:
-        """Log nothing."""
+        """Discard the log message."""

@@ -1,4 +1,4 @@
-"""An in-memory store with users, two workspaces and their configurations."""
+"""An in-memory store with users and two workspaces that contain configurations."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -24,12 +24,12 @@ LEVELS = {
 
 
 class NameTakenError(Exception):
-    """Another configuration of the workspace has the name."""
+    """Another configuration in the workspace already has the name."""
 
 
 @dataclass
 class Configuration:
-    """The configuration of one AI provider."""
+    """The configuration of an AI provider."""
 
     workspace: str
     fields: dict[str, str]
@@ -45,32 +45,32 @@ def _configurations() -> dict[str, Configuration]:
 
 @dataclass
 class Store:
-    """The state of one backend, with counts of its updates."""
+    """The data of a backend, with the number of updates to each configuration."""
 
-    unique_names: bool = True
+    unique_names: bool = True  # whether names are unique in a workspace
     configurations: dict[str, Configuration] = field(default_factory=_configurations)
     updates: Counter[str] = field(default_factory=Counter[str])  # by id
     _lock: Lock = field(default_factory=Lock)
 
     def user_of(self, token: str) -> str | None:
-        """Return the token's user; None if the token is unknown or expired."""
+        """Return the user to whom the token belongs, or None if it is unknown or expired."""
         for user, known in TOKENS.items():
             if token == known and user not in EXPIRED:
                 return user
         return None
 
     def level(self, user: str, id: str) -> str | None:
-        """Return the user's access level in the configuration's workspace, if any."""
+        """Return the user's access level in the workspace, or None for non-members."""
         return LEVELS[self.configurations[id].workspace].get(user)
 
     def update(self, id: str, fields: dict[str, str]) -> None:
-        """Store the fields, all or none; raise `NameTakenError` if the name is taken."""
+        """Store all fields, or raise `NameTakenError` and store none if the name is taken."""
         with self._lock:
             configuration = self.configurations[id]
             for other_id, other in self.configurations.items():
-                is_neighbour = other_id != id and other.workspace == configuration.workspace
-                is_taken = "name" in fields and other.fields["name"] == fields["name"]
-                if self.unique_names and is_neighbour and is_taken:
+                in_same_workspace = other_id != id and other.workspace == configuration.workspace
+                has_same_name = "name" in fields and other.fields["name"] == fields["name"]
+                if self.unique_names and in_same_workspace and has_same_name:
                     raise NameTakenError
             configuration.fields.update(fields)
             if fields:

@@ -1,16 +1,16 @@
-"""The contract tests against backends in FastAPI and Flask."""
+"""Run the contract tests against backends that use FastAPI and Flask."""
 
 import pytest
 
 from scripts.contract import environment
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
-from tests.faults.judge import BROKEN, KEPT, judge_url
+from tests.faults.runner import BROKEN, KEPT, run_with_url
 
 VARIABLES = environment(TOKENS, IDS)
 
-# The findings on a backend in the style of FastAPI's tutorial, written from the service's
-# documentation. Each finding is one difference from the contract.
+# The expected findings for the simple FastAPI backend, which was written without the contract.
+# Each finding corresponds to one difference between the backend and the contract.
 FINDINGS = {
     "body-size/over/200",
     "challenge/WWW-Authenticate/missing",
@@ -35,23 +35,23 @@ FINDINGS = {
 
 
 def test_naive_backend_has_one_finding_per_difference() -> None:
-    """A naive backend has one finding for each difference from the contract."""
+    """The contract tests report one finding for each difference from the contract."""
     with serving("fastapi_naive", Store(unique_names=False)) as url:
-        judgement = judge_url(url, VARIABLES, "--max-examples", "10")
-    assert {*judgement.ids} == FINDINGS, judgement.output
-    assert judgement.status == BROKEN
+        result = run_with_url(url, VARIABLES, "--max-examples", "10")
+    assert {*result.ids} == FINDINGS, result.output
+    assert result.status == BROKEN
 
 
 @pytest.mark.parametrize("name", ["fastapi_fixed", "flask_fixed"])
-def test_correct_backend_has_no_finding_and_no_damage(name: str) -> None:
-    """A correct backend keeps every promise, and only the given configurations change.
+def test_correct_backend_keeps_every_promise_and_its_data(name: str) -> None:
+    """A correct backend has no findings, and the run changes only throwaway configurations.
 
-    The Flask backend also has the DELETE of the service, which is permanent.
+    The Flask backend also supports DELETE, so a DELETE request would remove a configuration.
     """
     store = Store()
     with serving(name, store) as url:
-        judgement = judge_url(url, VARIABLES, "--max-examples", "10")
-    assert judgement.ids == [], judgement.output
-    assert judgement.status == KEPT, judgement.output
+        result = run_with_url(url, VARIABLES, "--max-examples", "10")
+    assert result.ids == [], result.output
+    assert result.status == KEPT, result.output
     assert {*store.configurations} == {*IDS.values()}
     assert {*store.updates} == {IDS["main"], IDS["sibling"]}

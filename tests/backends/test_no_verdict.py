@@ -1,4 +1,4 @@
-"""A backend that cannot be judged gets no verdict, and the message says what to do."""
+"""Tests that a run without a verdict explains the problem and how to fix it."""
 
 import socket
 from pathlib import Path
@@ -9,75 +9,75 @@ from scripts.contract import environment
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
 from tests.certificates import self_signed
-from tests.faults.judge import KEPT, NO_VERDICT, Judgement, judge, judge_url
+from tests.faults.runner import KEPT, NO_VERDICT, RunResult, run_with_change, run_with_url
 from tests.faults.unusable import UNUSABLE
 
 VARIABLES = environment(TOKENS, IDS)
 
-# The text of the message that tells the reader what to fix, by backend
-CURES = {
+# For each backend, a part of the message that tells the user what to fix.
+HINTS = {
     "always_500": "500",
     "always_500_page": "500",
     "always_405": "405",
     "always_302": "/login",
-    "always_a_page": "a page",
+    "always_200_page": "a page",
     "always_401": "FLASHBACK_TOKEN",
     "always_403": "WRITE",
     "always_404": "--id",
     "always_429": "--rate-limit",
-    "token_expires": "token",
-    "configuration_is_deleted": "404",
-    "too_many_requests_from_then_on": "--rate-limit",
-    "backend_fails_from_then_on": "500",
+    "token_expires_during_the_run": "token",
+    "configuration_is_deleted_during_the_run": "404",
+    "rate_limit_is_exceeded_during_the_run": "--rate-limit",
+    "backend_fails_during_the_run": "500",
 }
 
 
-def assert_no_verdict(judgement: Judgement, cure: str) -> None:
-    """Check the exit status, and that the message says what to do."""
-    assert judgement.status == NO_VERDICT, judgement.output
-    assert cure in judgement.output
-    assert "Traceback" not in judgement.output
-    assert not any(token in judgement.output for token in TOKENS.values())
+def assert_no_verdict(result: RunResult, hint: str) -> None:
+    """Assert that the run has no verdict and that its output contains the hint but no token."""
+    assert result.status == NO_VERDICT, result.output
+    assert hint in result.output
+    assert "Traceback" not in result.output
+    assert not any(token in result.output for token in TOKENS.values())
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file with a self-signed certificate for 127.0.0.1 and its key, as PEM."""
+    """Return a PEM file with a self-signed certificate for 127.0.0.1 and its key."""
     return self_signed(tmp_path_factory.mktemp("certificate") / "server.pem", "127.0.0.1")
 
 
-@pytest.mark.parametrize("name", CURES)
-def test_unusable_backend(name: str) -> None:
-    """A wrong address, a wrong token and an outage during the run get no verdict."""
-    assert_no_verdict(judge(UNUSABLE[name]), CURES[name])
+@pytest.mark.parametrize("name", HINTS)
+def test_unusable_backend_has_no_verdict(name: str) -> None:
+    """A wrong URL, a wrong token or an outage during the run results in no verdict."""
+    assert_no_verdict(run_with_change(UNUSABLE[name]), HINTS[name])
 
 
-def test_closed_port() -> None:
-    """A port that nothing listens on gets no verdict."""
+def test_closed_port_has_no_verdict() -> None:
+    """If no server listens on the port, there is no verdict."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    judgement = judge_url(f"http://127.0.0.1:{port}", VARIABLES)
-    assert_no_verdict(judgement, f"http://127.0.0.1:{port}")
+    result = run_with_url(f"http://127.0.0.1:{port}", VARIABLES)
+    assert_no_verdict(result, f"http://127.0.0.1:{port}")
 
 
-def test_tls_to_a_plain_port() -> None:
-    """An https URL of a server without TLS gets no verdict."""
+def test_https_url_of_an_http_server_has_no_verdict() -> None:
+    """An https URL of a server without TLS results in no verdict."""
     with serving("flask_fixed", Store()) as url:
-        judgement = judge_url(url.replace("http:", "https:"), VARIABLES)
-    assert_no_verdict(judgement, "http:")
+        result = run_with_url(url.replace("http:", "https:"), VARIABLES)
+    assert_no_verdict(result, "http:")
 
 
-def test_plain_http_to_a_tls_port(certificate: Path) -> None:
-    """An http URL of a server with TLS gets no verdict."""
+def test_http_url_of_an_https_server_has_no_verdict(certificate: Path) -> None:
+    """An http URL of a server that requires TLS results in no verdict."""
     with serving("fastapi_fixed", Store(), certificate) as url:
-        judgement = judge_url(url.replace("https:", "http:"), VARIABLES)
-    assert_no_verdict(judgement, "https")
+        result = run_with_url(url.replace("https:", "http:"), VARIABLES)
+    assert_no_verdict(result, "https")
 
 
-def test_unknown_certificate_authority(certificate: Path) -> None:
-    """A self-signed certificate gets no verdict, and works with `--ca`."""
+def test_self_signed_certificate_needs_ca_option(certificate: Path) -> None:
+    """A backend with a self-signed certificate can be tested only with `--ca`."""
     with serving("fastapi_fixed", Store(), certificate) as url:
-        unknown = judge_url(url, VARIABLES)
-        known = judge_url(url, VARIABLES, "--ca", str(certificate), promises="test_member")
-    assert_no_verdict(unknown, "--ca")
-    assert known.status == KEPT, known.output
+        without_ca = run_with_url(url, VARIABLES)
+        with_ca = run_with_url(url, VARIABLES, "--ca", str(certificate), promises="test_member")
+    assert_no_verdict(without_ca, "--ca")
+    assert with_ca.status == KEPT, with_ca.output

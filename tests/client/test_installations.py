@@ -14,7 +14,7 @@ import pytest
 from scripts import generate
 from scripts.maintenance import environments
 from tests.client.wire import Request, answer, serving
-from tests.test_generate import second_contract
+from tests.test_generate import write_extended_contract
 
 if TYPE_CHECKING:
     import socket
@@ -56,7 +56,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a project that uses the client, with a client generated from another contract."""
     folder = tmp_path_factory.mktemp("project")
     shutil.copy(HERE / "consumer.py", folder)
-    generate.generate(second_contract(folder), folder / "second_client")
+    generate.generate(write_extended_contract(folder), folder / "second_client")
     (folder / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
     return folder
 

@@ -1,4 +1,4 @@
-"""Apply the edits to contracts that pairs.yaml describes."""
+"""Apply edits to contracts in the format of pairs.yaml."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from scripts.compatibility.documents import Contract
 
 def edited(document: dict[str, Any], edits: list[dict[str, Any]]) -> dict[str, Any]:
     """Return an edited copy of a document."""
-    made = copy.deepcopy(document)
+    result = copy.deepcopy(document)
     for edit in edits:
-        holder, key = _place(made, edit["at"])
-        value = holder.pop(key) if "move" in edit or edit.get("remove") else edit["set"]
+        parent, key = _resolve(result, edit["at"])
+        value = parent.pop(key) if "move" in edit or edit.get("remove") else edit["set"]
         if "move" in edit:
-            holder, key = _place(made, edit["move"])
+            parent, key = _resolve(result, edit["move"])
         if key == "-":
-            holder.append(value)
+            parent.append(value)
         elif not edit.get("remove"):
-            holder[key] = value
-    return made
+            parent[key] = value
+    return result
 
 
-def _place(document: dict[str, Any], pointer: str) -> tuple[Any, Any]:
-    """Return the container of the part at a JSON pointer, and its key."""
-    *way, last = (step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/"))
-    found: Any = document
-    for step in way:
-        found = found[int(step) if isinstance(found, list) else step]
-    return found, int(last) if isinstance(found, list) and last != "-" else last
+def _resolve(document: dict[str, Any], pointer: str) -> tuple[Any, Any]:
+    """Return the parent of the value at a JSON pointer, and the key of the value in the parent."""
+    *parents, key = (step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/"))
+    node: Any = document
+    for step in parents:
+        node = node[int(step) if isinstance(node, list) else step]
+    return node, int(key) if isinstance(node, list) and key != "-" else key
 
 
 def contract(document: dict[str, Any], text: str = "") -> Contract:
-    """Return a document as a contract."""
-    return Contract(document, "made", text)
+    """Return a contract that consists of this document."""
+    return Contract(document, "edited", text)

@@ -1,6 +1,6 @@
-"""Random edits of schemas in requests and responses: no verdict contradicts an independent judge.
+"""Compare verdicts on random edits to schemas with the results of an independent validator.
 
-The judge is `jsonschema`, in Python; the command uses jsonschema_rs.
+The independent validator is `jsonschema`, while the command uses `jsonschema_rs`.
 """
 
 from __future__ import annotations
@@ -59,17 +59,17 @@ PARTS = st.one_of(
 
 @st.composite
 def rules(draw: st.DrawFn) -> Schema:
-    """Return a rule that concerns more than one field."""
-    one, two = draw(st.permutations(FIELDS))[:2]
-    parts = [{"properties": {name: draw(SCALARS)}} for name in (one, two)]
+    """Draw a rule that involves more than one field."""
+    first, second = draw(st.permutations(FIELDS))[:2]
+    parts = [{"properties": {name: draw(SCALARS)}} for name in (first, second)]
     return draw(
         st.sampled_from(
             [
                 {"oneOf": parts},
                 {"anyOf": parts},
-                {"not": {"required": [one, two]}},
-                {"dependentRequired": {one: [two], two: [one]}},
-                {"if": {"required": [one]}, "then": parts[1]},
+                {"not": {"required": [first, second]}},
+                {"dependentRequired": {first: [second], second: [first]}},
+                {"if": {"required": [first]}, "then": parts[1]},
                 {"minProperties": 1, "maxProperties": 2},
             ]
         )
@@ -77,35 +77,35 @@ def rules(draw: st.DrawFn) -> Schema:
 
 
 @st.composite
-def edits(draw: st.DrawFn, schema: Schema, most: int) -> Schema:
-    """Return a copy of an object's schema with some edits."""
-    made = copy.deepcopy(schema)
-    for _ in range(draw(st.integers(1, most))):
+def edited(draw: st.DrawFn, schema: Schema, max_edits: int) -> Schema:
+    """Draw an edited copy of the schema of an object."""
+    result = copy.deepcopy(schema)
+    for _ in range(draw(st.integers(1, max_edits))):
         name = draw(st.sampled_from(FIELDS))
         kind = draw(st.sampled_from(["set", "set", "set", "remove", "require", "close", "rule"]))
         if kind == "set":
-            made["properties"][name] = draw(PARTS)
+            result["properties"][name] = draw(PARTS)
         elif kind == "remove":
-            made["properties"].pop(name, None)
+            result["properties"].pop(name, None)
         elif kind == "require":
-            made["required"] = sorted({*made.get("required", []), name})
+            result["required"] = sorted({*result.get("required", []), name})
         elif kind == "close":
-            made["additionalProperties"] = not made.get("additionalProperties", True)
+            result["additionalProperties"] = not result.get("additionalProperties", True)
         else:
-            made |= draw(rules())
-    return made
+            result |= draw(rules())
+    return result
 
 
 @st.composite
 def versions(draw: st.DrawFn) -> tuple[Schema, Schema]:
-    """Return the schemas of two versions."""
+    """Draw a pair of schemas, where the second is an edited copy of the first."""
     start = {"type": "object", "properties": {name: draw(PARTS) for name in FIELDS[:2]}}
-    base = draw(edits(start, 3))
-    return base, draw(edits(base, 2))
+    base = draw(edited(start, 3))
+    return base, draw(edited(base, 2))
 
 
 def contract(part: str, schema: Schema) -> Contract:
-    """Return a contract of one operation with that schema in its request or its response."""
+    """Return a contract with one operation, whose request or response has this schema."""
     content = {"content": {"application/json": {"schema": schema}}}
     operation: Schema = {"responses": {"200": {"description": "Done."}}}
     if part == "request":
@@ -113,59 +113,59 @@ def contract(part: str, schema: Schema) -> Contract:
     else:
         operation["responses"]["200"] |= content
     document = {"info": {"version": "1.0.0"}, "paths": {"/zz": {"put": operation}}}
-    return Contract(document, "made", "")
+    return Contract(document, "generated", "")
 
 
 def compared(part: str, base: Schema, head: Schema) -> tuple[Change, list[Finding]]:
-    """Return the verdict and the breaks."""
+    """Return the verdict and the findings that are breaking changes."""
     findings = comparison.compare(contract(part, base), contract(part, head))
     change = max((finding.change for finding in findings), default=Change.NONE)
     return change, [finding for finding in findings if finding.change == Change.BREAKING]
 
 
-def samples(small: Schema, large: Schema, seed: int) -> list[Any]:
-    """Return values that are likely to be admitted by one of the schemas."""
-    chance = random.Random(seed)  # noqa: S311 # the same values in every run
-    names = sorted({*FIELDS, *small["properties"], *large["properties"]})
-    found: list[Any] = list(POOL)
+def samples(base: Schema, head: Schema, seed: int) -> list[Any]:
+    """Return values that are likely to be valid for at least one of the schemas."""
+    generator = random.Random(seed)  # noqa: S311 # reproducible, not a secret
+    names = sorted({*FIELDS, *base["properties"], *head["properties"]})
+    values: list[Any] = list(POOL)
     for _ in range(SAMPLES):
-        chosen = chance.sample(names, chance.randint(0, len(names)))
-        found.append({name: chance.choice(POOL) for name in chosen})
-    return found
+        chosen_names = generator.sample(names, generator.randint(0, len(names)))
+        values.append({name: generator.choice(POOL) for name in chosen_names})
+    return values
 
 
 def test_verdicts_agree_with_an_independent_validator() -> None:
-    """A witness is valid on one side only; a compatible pair has no such value.
+    """A breaking change has a value that only the old schema accepts; a compatible change has none.
 
-    The same change has opposite effects on requests and responses. Few pairs are undecided, so
-    that the judge has something to judge.
+    A change to a request and the reverse change to a response must have the same verdict. Breaking
+    changes and additions must be frequent enough for a meaningful test.
     """
     changes: list[Change] = []
 
     @SEVERAL
     @given(versions(), st.integers(0, 1000))
-    def judge(pair: tuple[Schema, Schema], seed: int) -> None:
-        change, breaks = compared("request", *pair)
+    def check_pair(pair: tuple[Schema, Schema], seed: int) -> None:
+        change, breaking = compared("request", *pair)
         assert compared("response", *reversed(pair))[0] == change
         changes.append(change)
-        must_be_right(pair, change, breaks, seed)
+        assert_verdict_is_correct(pair, change, breaking, seed)
 
-    judge()
+    check_pair()
     assert changes.count(Change.UNDECIDED) < len(changes) / 4
     assert changes.count(Change.BREAKING) > len(changes) / 5
     assert changes.count(Change.ADDITION) > len(changes) / 20
 
 
-def must_be_right(
-    pair: tuple[Schema, Schema], change: Change, breaks: list[Finding], seed: int
+def assert_verdict_is_correct(
+    pair: tuple[Schema, Schema], change: Change, breaking: list[Finding], seed: int
 ) -> None:
-    """Check the verdict on a request against sample values and another validator."""
-    admits, accepts = (Draft202012Validator(schema).is_valid for schema in pair)
-    for finding in breaks:
-        assert admits(finding.witness)
-        assert not accepts(finding.witness)
+    """Use sample values and `jsonschema` to check the verdict on a change to a request."""
+    base_accepts, head_accepts = (Draft202012Validator(schema).is_valid for schema in pair)
+    for finding in breaking:
+        assert base_accepts(finding.witness)
+        assert not head_accepts(finding.witness)
     values = samples(*pair, seed)
     if change < Change.UNDECIDED:
-        assert not [value for value in values if admits(value) and not accepts(value)]
+        assert not [value for value in values if base_accepts(value) and not head_accepts(value)]
     if change <= Change.WORDS:
-        assert not [value for value in values if accepts(value) and not admits(value)]
+        assert not [value for value in values if head_accepts(value) and not base_accepts(value)]

@@ -1,4 +1,4 @@
-"""The Python interface: what a change of the contract means to callers of the client."""
+"""Tests for the effects that a change to the contract has on callers of the Python client."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SCHEMAS = "/components/schemas"
 FIELDS = f"{SCHEMAS}/UpdateAiLlmRequest/properties"
 QUERY = {"name": "zzDryRun", "in": "query", "schema": {"type": "boolean"}}
 CONFLICT = {"$ref": "#/components/responses/Forbidden"}
-# Edits, the verdict on them and on the reverse, and what the findings mention.
+# Edits, the verdicts on the edits and on their reverse, and words that the findings must contain.
 CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
     "additions": (
         [
@@ -74,59 +74,64 @@ CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
 }
 
 
-def made(edits: Edits) -> Contract:
-    """Return the edited contract."""
+def edited_contract(edits: Edits) -> Contract:
+    """Return the contract with these edits."""
     document = edited(CONTRACT, edits)
     return contract(document, yaml.safe_dump(document))
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Return the client of the unchanged contract."""
-    return python_interface.load_client(made([]), tmp_path_factory.mktemp("client") / "client")
+    """Return the client that is generated from the unchanged contract."""
+    return python_interface.load_client(
+        edited_contract([]), tmp_path_factory.mktemp("client") / "client"
+    )
 
 
 def compared(base: Edits, head: Edits) -> tuple[str, str]:
-    """Return the verdict on the Python interface, and the reason if nothing was compared."""
-    findings, reason = python_interface.compare(made(base), made(head))
+    """Return the verdict on the Python interface and, if it was not compared, the reason."""
+    findings, reason = python_interface.compare(edited_contract(base), edited_contract(head))
     return max((finding.change for finding in findings), default=Change.NONE).word, reason
 
 
 @pytest.mark.parametrize(("edits", "there", "back", "mentioned"), CASES.values(), ids=CASES)
-def test_edit_means_this_to_python_callers(  # noqa: PLR0913, PLR0917 # columns of a table
+def test_edit_gets_its_verdict_in_both_directions(  # noqa: PLR0913, PLR0917 # columns of a table
     client: Any, tmp_path: Path, edits: Edits, there: str, back: str, mentioned: list[str]
 ) -> None:
-    """A change that callers must follow is breaking; a new option is an addition."""
-    head = python_interface.load_client(made(edits), tmp_path / "head")
+    """A change that callers must adapt to is breaking, and a new option is an addition."""
+    head = python_interface.load_client(edited_contract(edits), tmp_path / "head")
     assert isinstance(head, griffe.Object)
-    assert (_weight(client, head), _weight(head, client)) == (there, back)
+    assert (_verdict(client, head), _verdict(head, client)) == (there, back)
     findings = python_interface.compare_packages(client, head)
     text = "\n".join(f"{finding.place}: {finding.what}" for finding in findings)
     assert not [word for word in mentioned if word not in text]
 
 
-def test_a_contract_without_a_client_is_undecided(
+def test_verdict_without_a_client_is_undecided(
     client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The verdict's reason is the generator's error; without an old client, nothing breaks."""
-    refused = [{"at": BODY, "set": {"text/plain": {"schema": {"type": "string"}}}}]
+    """If only the old contract has a client, the verdict is undecided and shows the reason.
+
+    If only the new contract has a client, the client is an addition.
+    """
+    unsupported = [{"at": BODY, "set": {"text/plain": {"schema": {"type": "string"}}}}]
     load = python_interface.load_client
 
     def load_once(contract: Contract, folder: Path) -> Any:
         return client if contract.document == CONTRACT else load(contract, folder)
 
     monkeypatch.setattr(python_interface, "load_client", load_once)
-    verdict, reason = compared([], refused)
+    verdict, reason = compared([], unsupported)
     assert verdict == "undecided"
-    assert reason.startswith("no client of the new contract: the generator rejects")
-    assert compared(refused, [])[0] == "addition"
-    assert compared(refused, refused)[0] == "none"
+    assert reason.startswith("no client of the new contract: the generator refuses")
+    assert compared(unsupported, [])[0] == "addition"
+    assert compared(unsupported, unsupported)[0] == "none"
 
 
-def test_the_reason_names_no_template(tmp_path: Path) -> None:
-    """The reason why there is no client contains no advice for authors of the generator."""
+def test_the_reason_does_not_mention_templates(tmp_path: Path) -> None:
+    """If no client can be generated, the reason contains no advice for template authors."""
     schema = {"type": "object", "additionalProperties": {"type": "string"}}
-    map_body = made([{"at": f"{BODY}/application~1json/schema", "set": schema}])
+    map_body = edited_contract([{"at": f"{BODY}/application~1json/schema", "set": schema}])
     reason = python_interface.load_client(map_body, tmp_path / "head")
     assert str(reason).startswith(
         "the output is not valid Python: error: Failed to parse flashback_client/"
@@ -134,7 +139,7 @@ def test_the_reason_names_no_template(tmp_path: Path) -> None:
 
 
 def test_a_crash_of_the_generator_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reason names neither temporary files nor addresses of objects."""
+    """If the generator crashes, the reason contains no temporary paths or object addresses."""
 
     def crash(source: Path, _output: Path) -> Path:
         raise KeyError(str(source), object())
@@ -146,7 +151,10 @@ def test_a_crash_of_the_generator_is_a_reason(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_types_and_bases_are_compared(tmp_path: Path) -> None:
-    """A parameter's type may become wider and a return type narrower; base classes must stay."""
+    """A wider type is an addition for a parameter, but a breaking change for a return value.
+
+    Narrower parameter types and different base classes are breaking changes.
+    """
     changes = {
         "def f(a: int | str) -> int: ...": "addition",
         "def f(a: bool) -> int: ...": "breaking",
@@ -154,9 +162,10 @@ def test_types_and_bases_are_compared(tmp_path: Path) -> None:
         "def f(a: int) -> int: ...\nclass E(KeyError): ...": "breaking",
     }
     old = "def f(a: int) -> int: ...\nclass E(ValueError): ..."
-    for i, (new, expected) in enumerate(changes.items()):
-        sides = [_package(tmp_path / f"{i}{side}", text) for side, text in (("a", old), ("b", new))]
-        assert _weight(*sides) == expected
+    for number, (new, expected) in enumerate(changes.items()):
+        base = _package(tmp_path / f"{number}base", old)
+        head = _package(tmp_path / f"{number}head", new)
+        assert _verdict(base, head) == expected
 
 
 def _package(folder: Path, text: str) -> Any:
@@ -166,13 +175,13 @@ def _package(folder: Path, text: str) -> Any:
     return griffe.load("zz_package", search_paths=[folder], allow_inspection=False)
 
 
-def _weight(before: Any, after: Any) -> str:
-    findings = python_interface.compare_packages(before, after)
+def _verdict(base: Any, head: Any) -> str:
+    findings = python_interface.compare_packages(base, head)
     return max((finding.change for finding in findings), default=Change.NONE).word
 
 
 def test_names_from_the_runtime_are_compared() -> None:
-    """Names that the client re-exports from the runtime belong to its interface."""
+    """Names that the client re-exports from the runtime are part of its interface."""
     package = python_interface.load_package(ROOT / "generated")
     assert "FlashbackClient" in package.all_members
     aliases = [member for member in package.members.values() if isinstance(member, griffe.Alias)]

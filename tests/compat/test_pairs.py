@@ -1,4 +1,4 @@
-"""Pairs of contracts as data: the verdict on each one, in both directions."""
+"""Tests for the verdict on each pair of contracts in pairs.yaml."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ PAIRS: list[dict[str, Any]] = yaml.safe_load((HERE / "pairs.yaml").read_text("ut
 
 
 def compared(base: dict[str, Any], head: dict[str, Any]) -> list[Finding]:
-    """Return the findings about two documents."""
+    """Return the findings from a comparison of two documents."""
     return comparison.compare(contract(base), contract(head))
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=[pair["name"] for pair in PAIRS])
 def test_pair_gets_its_verdict_in_both_directions(pair: dict[str, Any]) -> None:
-    """Each direction gets the verdict in pairs.yaml, with evidence if the verdict has a star."""
+    """Each edit and its reverse get the expected verdict; `breaking*` also requires an example."""
     base = edited(SHOP, pair.get("first", []))
     head = edited(base, pair["edit"])
     for expected, old, new in ((pair["there"], base, head), (pair["back"], head, base)):
@@ -41,8 +41,8 @@ def test_pair_gets_its_verdict_in_both_directions(pair: dict[str, Any]) -> None:
             assert all(finding.shown for finding in breaking)
 
 
-def test_witnesses_are_dates_of_the_calendar() -> None:
-    """A witness never has the year 0: RFC 3339 allows it, but Python and Java do not."""
+def test_example_dates_have_no_year_zero() -> None:
+    """Dates that a finding shows never have the year 0, which Python and Java do not support."""
     field = "/components/schemas/NewOrder/properties/item"
     base = edited(SHOP, [{"at": field, "set": {"type": "string", "format": "date"}}])
     head = edited(SHOP, [{"at": field, "set": {"type": "string", "format": "email"}}])
@@ -51,25 +51,28 @@ def test_witnesses_are_dates_of_the_calendar() -> None:
     assert all(dt.date.fromisoformat(witness) for witness in witnesses)
 
 
-def test_a_comparison_tries_a_fixed_number_of_values() -> None:
-    """Of 40 changed patterns, some are searched, and the report calls the others undecided."""
+def test_a_comparison_searches_a_limited_number_of_changes() -> None:
+    """If 40 patterns change, only some of them are searched, and the rest are undecided."""
     documents: list[dict[str, Any]] = []
     for last in "zy":
         fields = {
-            f"f{i}": {"pattern": f"^[a-{last}]{{{i},}}$", "type": "string"} for i in range(40)
+            f"f{length}": {"pattern": f"^[a-{last}]{{{length},}}$", "type": "string"}
+            for length in range(40)
         }
         schema = {"type": "object", "properties": fields}
         documents.append(edited(SHOP, [{"at": "/components/schemas/NewOrder", "set": schema}]))
     findings = compared(*documents)
     breaking = [finding for finding in findings if finding.change == Change.BREAKING]
-    left = [finding for finding in findings if "too many changes to search all" in finding.what]
+    not_searched = [
+        finding for finding in findings if "too many changes to search all" in finding.what
+    ]
     assert len(findings) == 40
     assert len(breaking) >= 10
-    assert len(left) == 40 - len(breaking)
+    assert len(not_searched) == 40 - len(breaking)
 
 
 @pytest.mark.parametrize(
-    ("narrow", "wide", "request_says", "response_says"),
+    ("narrow", "wide", "request_text", "response_text"),
     [
         ({"maxLength": 9}, {"maxLength": 10}, "accepts more (", "promises more ("),
         (
@@ -79,13 +82,13 @@ def test_a_comparison_tries_a_fixed_number_of_values() -> None:
         ),
     ],
 )
-def test_an_addition_is_certain_only_with_a_value(
-    narrow: dict[str, Any], wide: dict[str, Any], request_says: str, response_says: str
+def test_an_addition_is_certain_only_with_an_example(
+    narrow: dict[str, Any], wide: dict[str, Any], request_text: str, response_text: str
 ) -> None:
-    """A report says `accepts more` only if the comparison found a value that was not valid."""
+    """A finding says `accepts more` only if the comparison found a value that is newly valid."""
     for name, schemas, expected in (
-        ("NewOrder", (narrow, wide), request_says),
-        ("Order", (wide, narrow), response_says),
+        ("NewOrder", (narrow, wide), request_text),
+        ("Order", (wide, narrow), response_text),
     ):
         place = f"/components/schemas/{name}/properties/to"
         documents = [edited(SHOP, [{"at": place, "set": schema}]) for schema in schemas]

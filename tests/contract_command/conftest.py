@@ -13,26 +13,31 @@ import pytest
 
 from scripts.contract import environment
 from tests.faults.backend import Change, serving
-from tests.faults.judge import Judgement, judge_url
+from tests.faults.runner import RunResult, run_with_url
 
-Contract = Callable[..., Judgement]
+Contract = Callable[..., RunResult]
 Backend = Callable[..., AbstractContextManager[dict[str, str]]]
 
 
 @pytest.fixture
 def reports(tmp_path: Path) -> Path:
-    """Return the folder for the reports of a run."""
+    """Return the folder to which the runs write their reports."""
     return tmp_path / "reports"
 
 
 @pytest.fixture
 def command(root: Path, reports: Path, tmp_path: Path) -> Contract:
-    """Run scripts/contract with these FLASHBACK_* variables and no others."""
+    """Return a function that runs scripts/contract in a new process.
 
-    def run(*options: str, **variables: str) -> Judgement:
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("FLASHBACK_")}
+    The process does not inherit FLASHBACK_* variables; pass them as keyword arguments.
+    """
+
+    def run(*options: str, **variables: str) -> RunResult:
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith("FLASHBACK_")
+        }
         script = str(root / "scripts" / "contract.py")
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, script, *options, "--report-dir", str(reports)],
             env={**inherited, **variables},
             cwd=tmp_path,
@@ -41,30 +46,37 @@ def command(root: Path, reports: Path, tmp_path: Path) -> Contract:
             check=False,
             timeout=600,
         )
-        output = done.stdout + done.stderr
+        output = completed.stdout + completed.stderr
         assert "Traceback" not in output, output
         file = reports / "verdict.json"
         verdict = json.loads(file.read_text("utf-8")) if file.exists() else {}
-        return Judgement(done.returncode, output, verdict)
+        return RunResult(completed.returncode, output, verdict)
 
     return run
 
 
 @pytest.fixture
 def contract(reports: Path) -> Contract:
-    """Test the backend at `url` as scripts/contract does, but in a fork, which is faster."""
+    """Return a function that tests the backend at `url` with the options of scripts/contract.
 
-    def run(*options: str, url: str, **variables: str) -> Judgement:
-        judgement = judge_url(url, variables, *options, "--report-dir", str(reports))
-        assert "Traceback" not in judgement.output, judgement.output
-        return judgement
+    The tests run in a forked process, which starts faster than a new process.
+    """
+
+    def run(*options: str, url: str, **variables: str) -> RunResult:
+        result = run_with_url(url, variables, *options, "--report-dir", str(reports))
+        assert "Traceback" not in result.output, result.output
+        return result
 
     return run
 
 
 @pytest.fixture
 def backend() -> Backend:
-    """Serve the mock with a change; yield its URL and the variables of its fixtures."""
+    """Return a context manager that serves the mock with a change.
+
+    The context manager yields the keyword arguments for the fixture `contract`, which are the
+    mock's URL and the FLASHBACK_* variables.
+    """
 
     @contextmanager
     def serve(**change: Any) -> Generator[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Serve a mock whose process crashes when a request has no body."""
+"""Serve a mock that crashes when it receives a request without a body."""
 
 import os
 import threading
@@ -8,7 +8,7 @@ from flashback_mock.http import messages
 
 
 def crash_without_body(handler: messages.Handler) -> messages.Handler:
-    """Return a handler that ends the process, or calls the mock's handler."""
+    """Return a handler that exits the process if a request has no body."""
 
     async def handle(request: messages.Request) -> messages.Answer:
         if not request.body:

@@ -1,4 +1,4 @@
-"""The exit status, the options and the safety of scripts/contract."""
+"""Tests for the exit status, the options and the safety of scripts/contract."""
 
 import base64
 import os
@@ -14,8 +14,8 @@ import pytest
 
 from scripts import contract as contract_command
 from tests.contract_command.conftest import Backend, Contract
-from tests.faults.judge import selected
 from tests.faults.messages import Answer, Request
+from tests.faults.runner import selected_promises
 
 TOKEN = "token-of-a-live-backend-91c4"
 
@@ -23,58 +23,58 @@ TOKEN = "token-of-a-live-backend-91c4"
 def test_mock_keeps_the_contract(
     command: Contract, schema: jsonschema_rs.Draft202012Validator
 ) -> None:
-    """The mock keeps every promise, and ignores variables of other programs."""
+    """The mock keeps every promise, and the run ignores unrelated environment variables."""
     others = {"FLASHBACK_BASE_URL": "http://x", "PYTEST_ADDOPTS": "--collect-only"}
-    done = command("--max-examples", "30", FLASHBACK_TOKEN=TOKEN, **others)
-    assert done.status == 0, done.output
-    verdict = done.verdict
+    result = command("--max-examples", "30", FLASHBACK_TOKEN=TOKEN, **others)
+    assert result.status == 0, result.output
+    verdict = result.verdict
     schema.validate(verdict)
     assert verdict["result"] == "kept"
-    assert done.ids == []
+    assert result.ids == []
     outcomes = {promise["name"]: promise["outcome"] for promise in verdict["promises"]}
     assert {*outcomes.values()} == {"kept"}, outcomes
     assert len(outcomes) >= 50
-    assert TOKEN not in done.output
+    assert TOKEN not in result.output
 
 
-def test_same_seed_gives_the_same_requests(command: Contract) -> None:
-    """Two runs with the same seed get the same responses."""
+def test_same_seed_sends_the_same_requests(command: Contract) -> None:
+    """Two runs with the same seed receive the same number of responses with each status."""
     options = ("--seed", "7", "--max-examples", "10", "-k", "generated or test_near_id")
     first = command(*options)
     second = command(*options)
     assert first.verdict["statuses"] == second.verdict["statuses"]
 
 
-def test_missing_variable_is_named(contract: Contract, backend: Backend) -> None:
-    """The verdict names a missing variable, and --require-all fails the run."""
-    with backend() as given:
-        variables = {"url": given["url"], "FLASHBACK_TOKEN": given["FLASHBACK_TOKEN"]}
-        done = contract("-k", "test_reader or test_unknown_id", **variables)
+def test_missing_variable_is_reported(contract: Contract, backend: Backend) -> None:
+    """The verdict lists a missing variable, and the run fails with --require-all."""
+    with backend() as arguments:
+        variables = {"url": arguments["url"], "FLASHBACK_TOKEN": arguments["FLASHBACK_TOKEN"]}
+        result = contract("-k", "test_reader or test_unknown_id", **variables)
         strict = contract("-k", "test_reader or test_unknown_id", "--require-all", **variables)
-    assert done.status == 0, done.output
-    assert done.promise("test_reader_may_not_update")["outcome"] == "not tested"
-    [missing] = done.verdict["missing_variables"]
+    assert result.status == 0, result.output
+    assert result.promise("test_reader_may_not_update")["outcome"] == "not tested"
+    [missing] = result.verdict["missing_variables"]
     assert missing["name"] == "FLASHBACK_READER_TOKEN"
     assert missing["promises"] == 1
     assert strict.status == 1
     assert "--require-all" in strict.output
 
 
-def test_run_ends_with_the_example(contract: Contract, backend: Backend) -> None:
-    """The last updates of a run set every field to the example in the contract."""
+def test_run_restores_the_example(contract: Contract, backend: Backend) -> None:
+    """At the end of a run, the configuration has the name from the contract's example."""
     names: list[str] = []
 
-    def remember(request: Request) -> None:
+    def record_name(request: Request) -> None:
         if request.role == "owner" and request.id == request.ids["main"]:
             names.append(request.name)
 
-    with backend(before=remember) as given:
-        contract("-k", "test_missing_body", **given)
+    with backend(before=record_name) as arguments:
+        contract("-k", "test_missing_body", **arguments)
     assert names[-1] == "Updated OpenAI Config"
 
 
 @pytest.mark.parametrize(
-    ("options", "token", "cure"),
+    ("options", "token", "hint"),
     [
         (["--backend-url", "127.0.0.1:1"], "", "expected an http or https URL"),
         (["--backend-url", "http://127.0.0.1:port"], "", "expected an http or https URL"),
@@ -88,14 +88,14 @@ def test_run_ends_with_the_example(contract: Contract, backend: Backend) -> None
         (["--ca", "missing.pem"], "", "missing.pem"),
     ],
 )
-def test_unusable_options_are_refused(
+def test_invalid_options_are_rejected(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     options: list[str],
     token: str,
-    cure: str,
+    hint: str,
 ) -> None:
-    """An unusable option exits with 2 before the first request, and the error says what to do."""
+    """For an invalid option, the command exits with 2 and explains what to do."""
     monkeypatch.setattr("sys.argv", ["scripts/contract", *options])
     monkeypatch.setenv("FLASHBACK_TOKEN", token)
     try:
@@ -104,40 +104,37 @@ def test_unusable_options_are_refused(
         status = exit.code
     assert status == 2
     output = "".join(capsys.readouterr())
-    assert cure in output
+    assert hint in output
     assert TOKEN not in output
 
 
 @pytest.mark.parametrize(
-    ("options", "token", "cure"),
-    [
-        ([], f"{TOKEN}\n", "invalid character"),
-        (["-k", "no-promise"], TOKEN, "no promise was tested"),
-    ],
+    ("options", "token", "hint"),
+    [([], f"{TOKEN}\n", "no token has"), (["-k", "no-promise"], TOKEN, "no promise was tested")],
 )
 def test_run_that_cannot_start_has_no_verdict(
-    command: Contract, options: list[str], token: str, cure: str
+    command: Contract, options: list[str], token: str, hint: str
 ) -> None:
-    """A run that pytest or the contract tests refuse to start also exits with 2."""
-    done = command("--backend-url", "http://127.0.0.1:1", *options, FLASHBACK_TOKEN=token)
-    assert done.status == 2
-    assert cure in done.output
-    assert TOKEN not in done.output
+    """A run that does not start because of an invalid token or selection exits with 2."""
+    result = command("--backend-url", "http://127.0.0.1:1", *options, FLASHBACK_TOKEN=token)
+    assert result.status == 2
+    assert hint in result.output
+    assert TOKEN not in result.output
 
 
-def test_list_names_every_promise_and_sends_nothing(command: Contract, reports: Path) -> None:
-    """--list prints the names, clauses and sources of all promises, and sends nothing."""
-    done = command("--list")
-    assert done.status == 0
-    assert "test_reader_may_not_update  access-levels (vendor)" in done.output
+def test_list_prints_every_promise_and_sends_nothing(command: Contract, reports: Path) -> None:
+    """--list prints the name, clause and source of each promise without sending a request."""
+    result = command("--list")
+    assert result.status == 0
+    assert "test_reader_may_not_update  access-levels (vendor)" in result.output
     assert not reports.exists()
 
 
 def test_list_can_be_piped_into_head(root: Path) -> None:
-    """--list prints no traceback if the reader of its output closes the pipe."""
+    """--list exits without a traceback if the program that reads its output closes the pipe."""
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, str(root / "scripts" / "contract.py"), "--list"],
         stdout=writer,
         stderr=subprocess.PIPE,
@@ -146,8 +143,8 @@ def test_list_can_be_piped_into_head(root: Path) -> None:
         timeout=60,
     )
     os.close(writer)
-    assert done.stderr == ""
-    assert done.returncode == 0
+    assert result.stderr == ""
+    assert result.returncode == 0
 
 
 def test_keyword_selects_by_name_clause_and_family() -> None:
@@ -158,23 +155,23 @@ def test_keyword_selects_by_name_clause_and_family() -> None:
         "idempotent or chunked",
         "Ids",
     ]
-    assert [len(names) for names in selected(keywords)] == [1, 3, 2, 5]
+    assert [len(names) for names in selected_promises(keywords)] == [1, 3, 2, 5]
 
 
 @pytest.mark.parametrize(
-    ("interrupt", "at_start"),
+    ("interrupt", "sigint_handler"),
     [
         (signal.SIGINT, signal.default_int_handler),
-        (signal.SIGTERM, signal.SIG_IGN),  # as sh starts a command with `&`
+        (signal.SIGTERM, signal.SIG_IGN),  # A shell ignores SIGINT for a command started with `&`.
     ],
     ids=["by a terminal", "in the background"],
 )
-def test_interrupted_run_gives_no_verdict(
-    root: Path, reports: Path, interrupt: signal.Signals, at_start: Any
+def test_interrupted_run_has_no_verdict(
+    root: Path, reports: Path, interrupt: signal.Signals, sigint_handler: Any
 ) -> None:
-    """An interrupted run has no verdict, neither in its output nor in its report."""
+    """An interrupted run exits with 2, and its report states that there is no verdict."""
     command = [sys.executable, str(root / "scripts" / "contract.py"), "--report-dir", str(reports)]
-    before = signal.signal(signal.SIGINT, at_start)
+    previous_handler = signal.signal(signal.SIGINT, sigint_handler)
     try:
         run = subprocess.Popen(
             command,
@@ -184,7 +181,7 @@ def test_interrupted_run_gives_no_verdict(
             text=True,
         )
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous_handler)
     with run:
         assert run.stdout
         while "Authentication" not in run.stdout.readline():
@@ -201,62 +198,63 @@ def test_interrupted_run_gives_no_verdict(
 
 
 def test_tokens_are_never_shown(contract: Contract, backend: Backend, reports: Path) -> None:
-    """No output contains a token, in part or encoded, even if the backend returns it."""
+    """No output contains all or part of a token, even if the backend returns it encoded."""
 
     def return_token(request: Request, answer: Answer) -> None:
         octets = request.token.encode()
-        coded = base64.b64encode(octets).decode()
+        in_base64 = base64.b64encode(octets).decode()
         escaped = request.token.replace("/", "\\/")
-        shown = f"{quote(request.token, safe='')} {coded} {octets.hex()} {escaped}"
-        many = " ".join([request.token] * 400)  # so that a report cuts one of them
-        answer.set_fields(message=f"hello {request.token} {shown} {many}", aiLlmId=many)
+        encoded = f"{quote(request.token, safe='')} {in_base64} {octets.hex()} {escaped}"
+        # Repeat the token, so that the reports truncate the text in the middle of a token.
+        repeated = " ".join([request.token] * 400)
+        message = f"hello {request.token} {encoded} {repeated}"
+        answer.set_fields(message=message, aiLlmId=repeated)
 
-    with backend(after=return_token) as given:
+    with backend(after=return_token) as arguments:
         promises = "test_near_token or test_other_scheme or test_member_may_update"
-        done = contract("-k", promises, **given)
-    assert done.status == 1
-    assert any(id.startswith("credentials/") for id in done.ids)
+        result = contract("-k", promises, **arguments)
+    assert result.status == 1
+    assert any(id.startswith("credentials/") for id in result.ids)
     texts = [file.read_text("utf-8") for file in reports.iterdir() if file.is_file()]
-    for text in (done.output, *texts):
-        for token in (given["FLASHBACK_TOKEN"], given["FLASHBACK_STRANGER_TOKEN"]):
+    for text in (result.output, *texts):
+        for token in (arguments["FLASHBACK_TOKEN"], arguments["FLASHBACK_STRANGER_TOKEN"]):
             octets = token.encode()
-            coded = (base64.b64encode(octets).decode(), octets.hex(), quote(token, safe=""))
-            starts = [token[:length] for length in range(4, len(token))]
-            cut = [f"{start}{end}" for start in starts for end in ("…", '"…')]
-            for near in (token, token[:-1] + '"', token[::-1], token.upper(), *coded, *cut):
-                assert near not in text
-    assert "${FLASHBACK_TOKEN}" in done.output
+            encoded = (base64.b64encode(octets).decode(), octets.hex(), quote(token, safe=""))
+            prefixes = [token[:length] for length in range(4, len(token))]
+            truncated = [f"{prefix}{end}" for prefix in prefixes for end in ("…", '"…')]
+            variants = (token, token[:-1] + '"', token[::-1], token.upper(), *encoded, *truncated)
+            for variant in variants:
+                assert variant not in text
+    assert "${FLASHBACK_TOKEN}" in result.output
 
 
-def test_run_is_harmless_elsewhere(contract: Contract, backend: Backend) -> None:
-    """A run never sends DELETE, and updates no fields of other configurations."""
-    sent: set[tuple[str, str, bool]] = set()
+def test_run_does_not_change_other_configurations(contract: Contract, backend: Backend) -> None:
+    """A run never sends DELETE, and never tries to change an unknown configuration."""
+    methods: set[str] = set()
+    unknown_ids: list[str] = []
 
-    def journal(request: Request) -> None:
-        is_own = request.id in (request.ids["main"], request.ids["sibling"])
-        is_known = is_own or request.id == request.ids["foreign"]
-        place = "known" if is_known else "other"
-        sent.add(
-            (request.method, place, request.fields != {} and request.role in ("owner", "admin"))
-        )
+    def record_request(request: Request) -> None:
+        methods.add(request.method)
+        can_update = request.role in ("owner", "admin") and request.fields != {}
+        if can_update and not request.has_known_id:
+            unknown_ids.append(request.id)
 
-    with backend(before=journal) as given:
-        contract("-k", "Ids or Methods", **given)
-    methods = {method for method, _, _ in sent}
+    with backend(before=record_request) as arguments:
+        contract("-k", "Ids or Methods", **arguments)
     assert "DELETE" not in methods
     assert {"POST", "PATCH", "PUT"} <= methods
-    assert not [row for row in sent if row[1] == "other" and row[2]]
+    assert unknown_ids == []
 
 
 def test_crash_is_a_finding(contract: Contract) -> None:
-    """A request that crashes the backend is a finding and ends the run."""
+    """If a request crashes the backend, the run reports a finding and fails."""
     script = Path(__file__).with_name("crashing.py")
     with subprocess.Popen(
         [sys.executable, str(script)], stdout=subprocess.PIPE, text=True
     ) as server:
         assert server.stdout
         url = server.stdout.readline().strip()
-        done = contract("-k", "test_missing_body", url=url, FLASHBACK_TOKEN="owner-token")
+        result = contract("-k", "test_missing_body", url=url, FLASHBACK_TOKEN="owner-token")
         server.kill()
-    assert done.status == 1, done.output
-    assert any(id.endswith("/crash") for id in done.ids)
+    assert result.status == 1, result.output
+    assert any(id.endswith("/crash") for id in result.ids)

@@ -1,4 +1,4 @@
-"""The curl lines of a verdict, pasted into a shell."""
+"""Tests for the curl commands in a verdict, which users paste into a shell."""
 
 import os
 import subprocess
@@ -13,56 +13,57 @@ from tests.contract_command.conftest import Backend, Contract
 from tests.faults.messages import Answer, Request
 
 
-def paste(line: str, variables: dict[str, str], folder: Path) -> str:
-    """Paste a curl line into bash and return the status that it gets."""
-    done = subprocess.run(
-        ["/bin/bash", "-c", line],
+def run_in_shell(curl_command: str, variables: dict[str, str], folder: Path) -> str:
+    """Run a curl command in bash, and return the status of the response or curl's error."""
+    completed = subprocess.run(
+        ["/bin/bash", "-c", curl_command],
         env={**os.environ, **variables},
         cwd=folder,
         capture_output=True,
         timeout=60,
         check=False,
     )
-    first_line = done.stdout.decode(errors="replace").partition("\r\n")[0]
-    return first_line.split()[1] if first_line else done.stderr.decode()
+    first_line = completed.stdout.decode(errors="replace").partition("\r\n")[0]
+    return first_line.split()[1] if first_line else completed.stderr.decode()
 
 
 pytestmark = pytest.mark.usefixtures("curl")
 
 
-def test_pasted_lines_get_the_same_status(contract: Contract, tmp_path: Path) -> None:
-    """The curl line of each finding gets the status that the verdict shows."""
+def test_curl_commands_reproduce_the_status(contract: Contract, tmp_path: Path) -> None:
+    """Each curl command in the verdict gets a response with the status that the verdict shows."""
     variables = environment(TOKENS, IDS)
     with serving("fastapi_naive", Store(unique_names=False)) as url:
-        done = contract("-k", "not generated and not alone", url=url, **variables)
-        findings = done.verdict["findings"]
+        result = contract("-k", "not generated and not alone", url=url, **variables)
+        findings = result.verdict["findings"]
         assert len(findings) >= 15
         for finding in findings:
             for example in finding["examples"]:
-                status = paste(example["curl"], variables, tmp_path)
+                status = run_in_shell(example["curl"], variables, tmp_path)
                 assert status == str(example["response"]["status"]), example["curl"]
 
 
-def test_unusual_requests_are_repeated_to_the_letter(
+def test_curl_commands_reproduce_unusual_requests(
     contract: Contract, backend: Backend, tmp_path: Path
 ) -> None:
-    """The backend receives the same HEAD, dot segments, chunks, empty headers and tokens again."""
-    seen: list[tuple[str, str, bytes, str, str]] = []
+    """A curl command sends the same method, path, body, transfer encoding and token as the run."""
+    received: list[tuple[str, str, bytes, str, str]] = []
 
-    def refuse(request: Request, answer: Answer) -> None:
-        headers = request.headers
-        chunked = headers.get("transfer-encoding", "")
-        shown = headers.get("authorization", "none")
-        seen.append((request.method, request.path, request.body, chunked, shown))
+    def record_and_refuse(request: Request, answer: Answer) -> None:
+        transfer_encoding = request.headers.get("transfer-encoding", "")
+        authorization = request.headers.get("authorization", "none")
+        body = request.body
+        received.append((request.method, request.path, body, transfer_encoding, authorization))
         answer.set_status(418 if answer.status != 200 or request.key else 200)
 
     promises = "test_other_method or test_rewritten or test_missing_body or test_near_token"
-    with backend(after=refuse) as given:
-        done = contract("-k", promises, **given)
-        during = {*seen}
-        examples = [example for one in done.verdict["findings"] for example in one["examples"]]
+    with backend(after=record_and_refuse) as arguments:
+        result = contract("-k", promises, **arguments)
+        received_in_run = {*received}
+        findings = result.verdict["findings"]
+        examples = [example for finding in findings for example in finding["examples"]]
         assert examples
         for example in examples:
-            seen.clear()
-            assert paste(example["curl"], given, tmp_path) == "418"
-            assert during.issuperset(seen), example["curl"]
+            received.clear()
+            assert run_in_shell(example["curl"], arguments, tmp_path) == "418"
+            assert received_in_run.issuperset(received), example["curl"]

@@ -1,4 +1,4 @@
-"""Accepted deviations, the sources of findings, and runs with --again."""
+"""Tests for accepted deviations, the sources of findings and the option --again."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,34 +9,36 @@ from tests.contract_command.conftest import Backend, Contract
 from tests.faults.messages import Answer, Request, refused
 
 ENTRY = """- finding: {id}
-  reason: until the roles are done
+  reason: until the roles are result
   link: https://tracker.example/1
   date: 2026-11-26"""
-
 
 Accept = Callable[..., tuple[str, str]]
 
 
 @pytest.fixture
 def accept(tmp_path: Path) -> Accept:
-    """Write a deviations file that accepts some findings; return the option that names it."""
+    """Return a function that writes a deviations file and returns the option to use it.
 
-    def write(given: dict[str, str], *ids: str) -> tuple[str, str]:
+    The file contains an entry for each of the given ids.
+    """
+
+    def write(arguments: dict[str, str], *ids: str) -> tuple[str, str]:
         file = tmp_path / "known.yaml"
         entries = [ENTRY.format(id=id) for id in ids]
-        file.write_text("\n".join([f"{host_of(given)}:", *entries]))
+        file.write_text("\n".join([f"{host_of(arguments)}:", *entries]))
         return ("--deviations", str(file))
 
     return write
 
 
-def host_of(given: dict[str, str]) -> str:
-    """Return the host and port of the backend, which are its key in a deviations file."""
-    return given["url"].removeprefix("http://")
+def host_of(arguments: dict[str, str]) -> str:
+    """Return the host and port, which identify the backend in a deviations file."""
+    return arguments["url"].removeprefix("http://")
 
 
 def readers_may_update(request: Request) -> None:
-    """Let readers update."""
+    """Accept updates by readers."""
     if request.role == "reader" and request.id == request.ids["main"]:
         request.as_user("owner")
 
@@ -44,89 +46,92 @@ def readers_may_update(request: Request) -> None:
 def test_accepted_finding_does_not_fail_the_run(
     contract: Contract, backend: Backend, accept: Accept
 ) -> None:
-    """An accepted finding does not fail the run, and the verdict shows the reason."""
-    with backend(before=readers_may_update) as given:
-        accepted = accept(given, "access-levels/READ/200")
-        done = contract("-k", "test_reader_may", *accepted, **given)
-    assert done.status == 0, done.output
-    assert done.verdict["result"] == "kept except for accepted deviations"
-    assert done.promise("test_reader_may_not_update")["outcome"] == "accepted"
-    assert "until the roles are done" in done.output
+    """An accepted finding does not fail the run, and the output shows why it was accepted."""
+    with backend(before=readers_may_update) as arguments:
+        accepted = accept(arguments, "access-levels/READ/200")
+        result = contract("-k", "test_reader_may", *accepted, **arguments)
+    assert result.status == 0, result.output
+    assert result.verdict["result"] == "kept except for accepted deviations"
+    assert result.promise("test_reader_may_not_update")["outcome"] == "accepted"
+    assert "until the roles are result" in result.output
 
 
 def test_other_finding_of_the_promise_fails_the_run(
     contract: Contract, backend: Backend, accept: Accept
 ) -> None:
-    """An entry accepts one finding, not every finding of its promise."""
+    """An entry accepts a single finding, not all findings for the same promise."""
 
-    def answer_401(request: Request) -> Answer | None:
+    def return_404_for_sibling(request: Request) -> Answer | None:
         readers_may_update(request)
-        at_sibling = request.id == request.ids["sibling"] and request.role == "reader"
-        return refused(404) if at_sibling else None
+        is_sibling = request.id == request.ids["sibling"] and request.role == "reader"
+        return refused(404) if is_sibling else None
 
-    with backend(before=answer_401) as given:
-        accepted = accept(given, "access-levels/READ/200")
-        done = contract("-k", "test_reader_may", *accepted, **given)
-    assert done.status == 1
-    assert done.ids == ["access-levels/READ/404"]
+    with backend(before=return_404_for_sibling) as arguments:
+        accepted = accept(arguments, "access-levels/READ/200")
+        result = contract("-k", "test_reader_may", *accepted, **arguments)
+    assert result.status == 1
+    assert result.ids == ["access-levels/READ/404"]
 
 
 @pytest.mark.parametrize(
-    ("refusal", "id"),
+    ("response", "id"),
     [
         (refused(422), "statuses/undocumented/422"),
         (Answer(400, b"wrong"), "error-response/json/not-strict"),
     ],
 )
 def test_accepted_form_of_a_response_does_not_fail_the_run(
-    contract: Contract, backend: Backend, accept: Accept, refusal: Answer, id: str
+    contract: Contract, backend: Backend, accept: Accept, response: Answer, id: str
 ) -> None:
-    """An undocumented status or a body that is not JSON can be accepted."""
+    """A deviations file can accept an undocumented status or a body that is not JSON."""
 
-    def refuse_in_another_form(_: Request, answer: Answer) -> None:
+    def replace_400(_: Request, answer: Answer) -> None:
         if answer.status == 400:
-            answer.replace_with(refusal)
+            answer.replace_with(response)
 
-    with backend(after=refuse_in_another_form) as given:
-        done = contract("-k", "aiType", *accept(given, id), **given)
-    assert done.status == 0, done.output
-    assert done.promise("test_invalid_value_answers_400[aiType]")["outcome"] == "accepted"
+    with backend(after=replace_400) as arguments:
+        result = contract("-k", "aiType", *accept(arguments, id), **arguments)
+    assert result.status == 0, result.output
+    assert result.promise("test_near_miss_answers_400[aiType]")["outcome"] == "accepted"
 
 
 def test_fixed_deviation_fails_the_run(
     contract: Contract, backend: Backend, accept: Accept
 ) -> None:
-    """An accepted finding that no longer occurs fails the run until its entry is removed."""
-    with backend() as given:
-        accepted = accept(given, "access-levels/READ/200")
-        done = contract("-k", "test_reader_may", *accepted, **given)
-        unrelated = contract("-k", "idempotent", *accepted, **given)
-    assert done.status == 1
-    assert "no longer occurs" in done.output
+    """If an accepted finding no longer occurs, the run fails until the entry is removed."""
+    with backend() as arguments:
+        accepted = accept(arguments, "access-levels/READ/200")
+        result = contract("-k", "test_reader_may", *accepted, **arguments)
+        unrelated = contract("-k", "idempotent", *accepted, **arguments)
+    assert result.status == 1
+    assert "no longer occurs" in result.output
     assert unrelated.status == 0, unrelated.output
 
 
 def test_open_backend_always_fails(
     contract: Contract, backend: Backend, accept: Accept, tmp_path: Path
 ) -> None:
-    """A backend that accepts requests without a token fails, with any options."""
+    """A backend that accepts requests without a token always fails the run.
 
-    def open_door(request: Request) -> None:
+    Neither an option nor an entry in a deviations file changes the result.
+    """
+
+    def accept_without_token(request: Request) -> None:
         if not request.role:
             request.as_user("owner")
 
-    with backend(before=open_door) as given:
+    with backend(before=accept_without_token) as arguments:
         file = tmp_path / "all.yaml"
         selection = ("-k", "Authentication or Access")
-        first = contract(*selection, "--write-deviations", str(file), **given)
+        first = contract(*selection, "--write-deviations", str(file), **arguments)
         text = file.read_text("utf-8")
         text = text.replace("reason: ''", "reason: x").replace("link: ''", "link: x")
         file.write_text(text.replace("date: ''", "date: 2026-11-26"))
-        accepted = contract(*selection, "--deviations", str(file), **given)
+        accepted = contract(*selection, "--deviations", str(file), **arguments)
         other_source = contract(
-            "-k", "idempotent", "--source", "ours", "--fail-on", "ours", **given
+            "-k", "idempotent", "--source", "ours", "--fail-on", "ours", **arguments
         )
-        refused_entry = contract(*accept(given, "authentication/no-token/200"), **given)
+        refused_entry = contract(*accept(arguments, "authentication/no-token/200"), **arguments)
     assert first.status == accepted.status == other_source.status == 1, accepted.output
     assert "authentication/no-token/200" in accepted.ids
     assert other_source.ids == ["authentication/no-token/200"]
@@ -135,7 +140,7 @@ def test_open_backend_always_fails(
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
         ("[", "cannot be read"),
         ("- 1", "expected a mapping of hosts"),
@@ -147,39 +152,39 @@ def test_open_backend_always_fails(
         ("127.0.0.1: []", "no entry for this backend"),
     ],
 )
-def test_invalid_file_has_no_verdict(
-    contract: Contract, backend: Backend, tmp_path: Path, text: str, complaint: str
+def test_invalid_deviations_file_has_no_verdict(
+    contract: Contract, backend: Backend, tmp_path: Path, text: str, message: str
 ) -> None:
-    """A file that is invalid or has no entry for the backend exits with 2 and a reason."""
+    """With an invalid deviations file, the run exits with 2 and prints the reason."""
     file = tmp_path / "known.yaml"
-    with backend() as given:
-        file.write_text(text.replace("HOST", f'"{host_of(given)}"'))
-        done = contract("--deviations", str(file), **given)
-    assert done.status == 2
-    assert complaint in done.output
-    assert "known.yaml" in done.output
+    with backend() as arguments:
+        file.write_text(text.replace("HOST", f'"{host_of(arguments)}"'))
+        result = contract("--deviations", str(file), **arguments)
+    assert result.status == 2
+    assert message in result.output
+    assert "known.yaml" in result.output
 
 
-def test_sources(contract: Contract, backend: Backend) -> None:
-    """--fail-on ignores findings of other sources in the exit status, and --source skips them."""
+def test_sources_can_be_ignored(contract: Contract, backend: Backend) -> None:
+    """--fail-on ignores findings from other sources in the exit status, and --source omits them."""
 
-    def no_challenge(_: Request, answer: Answer) -> None:
+    def drop_challenge(_: Request, answer: Answer) -> None:
         answer.drop_header("WWW-Authenticate")
 
-    with backend(after=no_challenge) as given:
+    with backend(after=drop_challenge) as arguments:
         options = ("-k", "test_bad_token or challenge")
-        judged = contract(*options, "--fail-on", "page,vendor", **given)
-        selected = contract(*options, "--source", "page,vendor", **given)
-    assert judged.status == 0, judged.output
-    assert judged.ids == ["challenge/WWW-Authenticate/missing"]
-    assert judged.verdict["by_source"]["ours"]["broken"] == 1
-    assert selected.status == 0
-    assert selected.ids == []
-    assert selected.promise("test_bad_token_answers_401[missing]")["outcome"] == "kept"
+        with_fail_on = contract(*options, "--fail-on", "page,vendor", **arguments)
+        with_source = contract(*options, "--source", "page,vendor", **arguments)
+    assert with_fail_on.status == 0, with_fail_on.output
+    assert with_fail_on.ids == ["challenge/WWW-Authenticate/missing"]
+    assert with_fail_on.verdict["by_source"]["ours"]["broken"] == 1
+    assert with_source.status == 0
+    assert with_source.ids == []
+    assert with_source.promise("test_bad_token_answers_401[missing]")["outcome"] == "kept"
 
 
 def test_again_repeats_broken_promises(contract: Contract, backend: Backend) -> None:
-    """--again repeats the broken promises, and says which ones are fixed or still broken."""
+    """--again repeats the broken promises and reports each one as fixed or still broken."""
     is_fixed = False
 
     def faulty(request: Request) -> None:
@@ -188,57 +193,61 @@ def test_again_repeats_broken_promises(contract: Contract, backend: Backend) -> 
         if not is_fixed:
             readers_may_update(request)
 
-    with backend(before=faulty) as given:
-        first = contract("-k", "Access", **given)
+    with backend(before=faulty) as arguments:
+        first = contract("-k", "Access", **arguments)
         is_fixed = True
-        again = contract("--again", **given)
+        again = contract("--again", **arguments)
     assert first.status == again.status == 1
-    became = {promise["name"]: promise["again"] for promise in again.verdict["promises"]}
-    assert became["test_reader_may_not_update"] == "fixed"
-    assert became["test_stranger_may_not_update"] == "still broken"
-    assert len(became) <= 3
+    changes = {promise["name"]: promise["again"] for promise in again.verdict["promises"]}
+    assert changes["test_reader_may_not_update"] == "fixed"
+    assert changes["test_stranger_may_not_update"] == "still broken"
+    assert len(changes) <= 3
 
 
-def test_repeated_name_is_fixed(contract: Contract, backend: Backend, reports: Path) -> None:
-    """--again reports a fix although the repeated seed uses the same names again."""
-    kept: dict[str, str] = {}
-    is_fixed: list[bool] = []
+def test_again_reports_a_fix_for_repeated_names(
+    contract: Contract, backend: Backend, reports: Path
+) -> None:
+    """--again reports a promise as fixed even if the first run already used the same names."""
+    id_by_name: dict[str, str] = {}
+    is_fixed = False
 
-    def keep_names(request: Request) -> Answer | None:
+    def refuse_names_of_other_ids(request: Request) -> Answer | None:
         name = request.name
-        owner = kept.setdefault(name, request.id)
-        return refused(400) if name and owner != request.id and not is_fixed else None
+        first_id = id_by_name.setdefault(name, request.id)
+        return refused(400) if name and first_id != request.id and not is_fixed else None
 
-    with backend(before=keep_names) as given:
-        first = contract("-k", "test_name_that_was_given_up", **given)
-        is_fixed.append(True)
-        again = contract("--again", str(reports / "verdict.json"), **given)
+    with backend(before=refuse_names_of_other_ids) as arguments:
+        first = contract("-k", "test_name_that_was_given_up", **arguments)
+        is_fixed = True
+        again = contract("--again", str(reports / "verdict.json"), **arguments)
     assert (first.status, again.status) == (1, 0)
     assert again.verdict["promises"][0]["again"] == "fixed"
 
 
 def test_again_needs_an_earlier_finding(contract: Contract, backend: Backend) -> None:
-    """If the earlier run had no finding, --again says so and gives no verdict."""
-    with backend() as given:
-        contract("-k", "test_member_may_update", **given)
-        again = contract("--again", **given)
+    """If the earlier run had no finding, --again exits with 2 and says so."""
+    with backend() as arguments:
+        contract("-k", "test_member_may_update", **arguments)
+        again = contract("--again", **arguments)
     assert again.status == 2
     assert "that run had no findings" in again.output
 
 
 def test_again_reports_a_flaky_promise(contract: Contract, backend: Backend, reports: Path) -> None:
-    """A promise is flaky if --again first keeps and then breaks it."""
-    state = {"readers": 0, "faulty from": 0}
+    """--again reports a promise as flaky if the promise is first kept and then broken."""
+    requests = 0
+    kept_until = 0
 
     def faulty(request: Request) -> None:
-        state["readers"] += request.role == "reader"
-        if state["readers"] > state["faulty from"]:
+        nonlocal requests
+        requests += request.role == "reader"
+        if requests > kept_until:
             readers_may_update(request)
 
-    with backend(before=faulty) as given:
-        first = contract("-k", "test_reader_may", **given)
-        round_of_requests = first.verdict["promises"][0]["requests"]
-        state["faulty from"] = state["readers"] + round_of_requests + 5
-        again = contract("--again", str(reports / "verdict.json"), **given)
+    with backend(before=faulty) as arguments:
+        first = contract("-k", "test_reader_may", **arguments)
+        requests_per_round = first.verdict["promises"][0]["requests"]
+        kept_until = requests + requests_per_round + 5
+        again = contract("--again", str(reports / "verdict.json"), **arguments)
     assert first.status == again.status == 1
     assert again.verdict["promises"][0]["again"] == "flaky"

@@ -1,4 +1,4 @@
-"""What the contract expects of a request, with the clause that says so."""
+"""Tests for the expected response to a request, and for the clause that determines it."""
 
 import json
 
@@ -16,7 +16,7 @@ UNKNOWN = Place("unknown", "an unknown id", "", frozenset({404}), "id")
 def request(
     body: object, *, user: User = USERS[WRITER], place: Place = OWN, **headers: str
 ) -> Request:
-    """Return a request with a JSON value, or with bytes."""
+    """Return a request with this body. Values other than bytes are serialized as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     sent = {"Content-Type": "application/json", **headers}
     return Request(
@@ -61,15 +61,17 @@ def request(
         (b" " * 262_145, "body-size", "over", {400, 413}),
     ],
 )
-def test_body(body: object, clause: str, kind: str, statuses: set[int]) -> None:
-    """Each kind of body has its clause, its kind, and its statuses."""
+def test_body_determines_the_expectation(
+    body: object, clause: str, kind: str, statuses: set[int]
+) -> None:
+    """The body determines the clause, the kind of value and the expected statuses."""
     expectation = expectation_of(request(body))
     assert (expectation.clause, expectation.kind) == (clause, kind)
     assert expectation.statuses == statuses
 
 
-def test_order() -> None:
-    """Only some checks may come before the token; the rest may follow in any order."""
+def test_backend_may_check_in_any_order_after_the_token() -> None:
+    """A few checks can precede the token check, and all other checks can be in any order."""
     without_token = expectation_of(request({"name": ""}, user=NOBODY, place=UNKNOWN))
     unparsed = expectation_of(request(b"{", user=NOBODY))
     reader = expectation_of(request({"name": ""}, user=USERS[READER]))
@@ -84,8 +86,8 @@ def test_order() -> None:
     assert without_token.access.clause == "authentication"
 
 
-def test_every_example_of_the_contract_is_valid() -> None:
-    """The contract's own examples are expected to succeed."""
+def test_every_example_in_the_contract_is_valid() -> None:
+    """Every request with an example from the contract is expected to succeed."""
     for example in contract.EXAMPLES.values():
         assert expectation_of(request(example)).must_succeed
 
@@ -104,6 +106,6 @@ def test_every_example_of_the_contract_is_valid() -> None:
     ],
 )
 def test_url_standards(url: str, by_rfc3986: bool, by_whatwg: bool) -> None:  # noqa: FBT001
-    """The two definitions of a URL differ, and both are consulted."""
+    """RFC 3986 and the WHATWG URL Standard accept different URLs."""
     assert urls.rfc3986_accepts(url) is by_rfc3986
     assert urls.whatwg_accepts(url) is by_whatwg

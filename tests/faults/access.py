@@ -1,5 +1,5 @@
-# ruff: noqa: D103 - the name says what is wrong
-"""Backends that let the wrong users update a configuration, or refuse the right ones."""
+# ruff: noqa: D103 - the names describe the faults
+"""Backends that allow updates by unauthorized users, or refuse updates by authorized users."""
 
 import asyncio
 import unicodedata
@@ -12,15 +12,15 @@ FAULTS = Changes()
 
 for role in ("reader", "stranger"):
     conditions: dict[str, Condition] = {
-        "change_nothing": lambda request: request.body == b"{}",
+        "send_an_empty_update": lambda request: request.body == b"{}",
         "change_the_secret": lambda request: request.names == ["secret"],
         "change_the_endpoint": lambda request: request.names == ["endpoint"],
         "change_the_type": lambda request: request.names == ["aiType"],
         "update_the_sibling": lambda request: request.is_for("sibling"),
-        "update_in_chunks": lambda request: request.is_chunked,
+        "send_a_chunked_update": lambda request: request.is_chunked,
     }
-    named = {f"{role}_may_{name}": condition for name, condition in conditions.items()}
-    FAULTS.where(f"test_{role}_may_not_update", promote(role), **named)
+    faults = {f"{role}_may_{action}": condition for action, condition in conditions.items()}
+    FAULTS.where(f"test_{role}_may_not_update", promote(role), **faults)
 
 FAULTS.where(
     "test_reader_may_not_update",
@@ -28,31 +28,33 @@ FAULTS.where(
     reader_may_update=lambda _: True,
     reader_may_rename=lambda request: request.names == ["name"],
     reader_may_update_from_a_browser=lambda request: "Mozilla" in request.header("User-Agent"),
-    reader_may_update_with_spaces=lambda request: request.fields and request.body[:1].isspace(),
+    reader_may_update_with_leading_whitespace=lambda request: (
+        request.fields and request.body[:1].isspace()
+    ),
 )
 FAULTS.where(
     "test_reader_may_not_update",
     reply(401, to="reader"),
-    reader_is_not_authenticated=lambda _: True,
+    reader_gets_401=lambda _: True,
 )
 FAULTS.where(
     "test_no_header_gives_access and READ",
     as_user("owner"),
-    role_in_a_header=lambda request: request.header("X-Role") == "ADMIN",
-    role_in_the_query=lambda request: "role=ADMIN" in request.query,
+    role_header_is_trusted=lambda request: request.header("X-Role") == "ADMIN",
+    role_in_the_query_is_trusted=lambda request: "role=ADMIN" in request.query,
 )
 FAULTS.where(
     "test_no_header_gives_access and none",
     promote("stranger"),
-    workspace_in_a_header=lambda request: request.header("X-Workspace-Id"),
+    workspace_header_is_trusted=lambda request: request.header("X-Workspace-Id"),
 )
 FAULTS.where(
     "test_stranger_may_not_update",
     promote("stranger"),
     stranger_may_change_the_key=lambda request: request.names == ["key"],
-    stranger_may_update_an_escaped_id=lambda request: "%" in request.path,
-    stranger_may_add_a_charset=lambda request: "charset" in request.media_type,
-    stranger_may_add_a_query=lambda request: request.query,
+    stranger_may_update_a_percent_encoded_id=lambda request: "%" in request.path,
+    stranger_may_update_with_a_charset=lambda request: "charset" in request.media_type,
+    stranger_may_update_with_a_query=lambda request: request.query,
 )
 FAULTS.where(
     "test_stranger_may_not_update",
@@ -62,36 +64,36 @@ FAULTS.where(
 FAULTS.where(
     "test_foreign_configuration_may_not_be_updated",
     as_user("stranger"),
-    admin_may_update_everywhere=lambda request: (
+    admin_may_update_the_foreign_configuration=lambda request: (
         request.role == "admin" and request.is_for("foreign")
     ),
-    key_of_foreign_may_be_changed=lambda request: (
+    key_of_the_foreign_configuration_may_be_changed=lambda request: (
         request.is_for("foreign") and request.names == ["key"]
     ),
-    foreign_may_be_updated_in_chunks=lambda request: (
+    foreign_configuration_may_be_updated_in_chunks=lambda request: (
         request.is_for("foreign") and request.is_chunked
     ),
 )
 FAULTS.where(
     "test_foreign_configuration_may_not_be_updated",
     reply(404, to="owner"),
-    escaped_foreign_id_is_not_found=lambda request: (
+    percent_encoded_foreign_id_returns_404=lambda request: (
         request.is_for("foreign") and "%" in request.path
     ),
 )
 FAULTS.changes_answer(
     "test_unknown_id_answers_404",
     404,
-    unknown_id_is_forbidden_to_strangers=lambda request, answer: (
+    unknown_id_returns_403_to_strangers=lambda request, answer: (
         request.role == "stranger" and answer.refuse(403)
     ),
-    unknown_id_is_fine_for_no_change=lambda request, answer: (
+    unknown_id_accepts_an_empty_update=lambda request, answer: (
         request.body == b"{}" and answer.accept(request)
     ),
-    unknown_id_is_created_in_chunks=lambda request, answer: (
+    unknown_id_accepts_a_chunked_update=lambda request, answer: (
         request.is_chunked and answer.accept(request)
     ),
-    unknown_id_fails_for_types=lambda request, answer: (
+    unknown_id_returns_500_for_a_type=lambda request, answer: (
         request.names == ["aiType"] and answer.refuse(500)
     ),
 )
@@ -106,7 +108,7 @@ FAULTS.where(
     "test_member_may_update and WRITE",
     reply(403, to="owner"),
     writer_may_not_rename=lambda request: request.name,
-    writer_may_not_use_a_browser=lambda request: "Mozilla" in request.header("User-Agent"),
+    writer_may_not_update_from_a_browser=lambda request: "Mozilla" in request.header("User-Agent"),
     writer_may_not_rotate_the_key_of_the_sibling=lambda request: (
         request.is_for("sibling") and request.key
     ),
@@ -114,10 +116,10 @@ FAULTS.where(
 FAULTS.refuses(
     "test_member_may_update and WRITE",
     chunked_bodies=lambda request: request.is_chunked,
-    to_a_browser=lambda request: "text/html" in request.header("Accept"),
-    spaces_before_the_body=lambda request: request.body[:1].isspace(),
-    secret_before_the_key=lambda request: request.names[:1] == ["secret"] and request.key,
-    escapes_in_field_names=lambda request: b"\\u" in request.body.partition(b":")[0],
+    requests_from_a_browser=lambda request: "text/html" in request.header("Accept"),
+    leading_whitespace_in_the_body=lambda request: request.body[:1].isspace(),
+    a_secret_before_the_key=lambda request: request.names[:1] == ["secret"] and request.key,
+    unicode_escapes_in_field_names=lambda request: b"\\u" in request.body.partition(b":")[0],
 )
 
 
@@ -127,13 +129,21 @@ async def _rename(request: Request, answer: Answer) -> None:
         await request.rename(request.name)
 
 
-FAULTS.changes_answer("test_refused_update_changes_nothing", 400, invalid_update_renames=_rename)
-FAULTS.changes_answer("test_refused_update_changes_nothing", 401, unauthorized_renames=_rename)
-FAULTS.changes_answer("test_refused_update_changes_nothing", 403, forbidden_renames=_rename)
+FAULTS.changes_answer(
+    "test_refused_update_changes_nothing", 400, invalid_update_changes_the_name=_rename
+)
+FAULTS.changes_answer(
+    "test_refused_update_changes_nothing", 401, unauthenticated_update_changes_the_name=_rename
+)
+FAULTS.changes_answer(
+    "test_refused_update_changes_nothing", 403, forbidden_update_changes_the_name=_rename
+)
 FAULTS.changes_answer(
     "test_other_fields_do_not_change_the_name",
     200,
-    no_change_renames=lambda request, _: request.body == b"{}" and request.rename("unnamed"),
+    empty_update_changes_the_name=lambda request, _: (
+        request.body == b"{}" and request.rename("unnamed")
+    ),
     change_of_provider_resets_the_name=lambda request, _: (
         request.ai_type and not request.name and request.rename(request.ai_type)
     ),
@@ -141,17 +151,17 @@ FAULTS.changes_answer(
 FAULTS.changes_answer(
     "test_name_is_unique_in_its_workspace",
     400,
-    names_may_be_the_same=lambda request, answer: (
+    duplicate_names_are_accepted=lambda request, answer: (
         b"another" in answer.body and answer.accept(request)
     ),
-    name_is_unique_without_other_fields=lambda request, answer: (
+    duplicate_names_are_accepted_with_other_fields=lambda request, answer: (
         b"another" in answer.body and len(request.fields) > 1 and answer.accept(request)
     ),
-    taken_name_conflicts=lambda _, answer: b"another" in answer.body and answer.refuse(409),
+    taken_name_returns_409=lambda _, answer: b"another" in answer.body and answer.refuse(409),
 )
 FAULTS.refuses(
     "test_name_is_unique_in_its_workspace",
-    own_name=lambda request: request.name and request.count(request.name) > 1,
+    names_that_were_sent_before=lambda request: request.name and request.count(request.name) > 1,
 )
 FAULTS.where(
     "test_name_is_unique_in_its_workspace or test_refused_update_changes_nothing",
@@ -161,44 +171,45 @@ FAULTS.where(
 FAULTS.where(
     "test_name_is_unique_in_its_workspace",
     lambda request: request.set_fields(name=f"lost {request.count('lost')}"),
-    name_among_many_fields_is_lost=lambda request: len(request.fields) >= 5,
+    name_is_lost_with_many_fields=lambda request: len(request.fields) >= 5,
 )
 
 
-async def _refuse_similar(request: Request, alike: Callable[[str], str]) -> Answer | None:
-    """Answer 400 if another configuration of the workspace has a similar name."""
+async def _refuse_similar(request: Request, normalize: Callable[[str], str]) -> Answer | None:
+    """Return 400 if the name equals another configuration's name only after normalization."""
     for role in ("main", "sibling"):
         if request.name and not request.is_for(role):
             other = await request.name_of(request.ids[role])
-            if request.name != other and alike(request.name) == alike(other):
+            if request.name != other and normalize(request.name) == normalize(other):
                 return refused(400)
     return None
 
 
 FAULTS.changes_request(
     "test_names_that_differ_are_not_taken",
-    names_are_compared_in_one_case=lambda request: _refuse_similar(request, str.casefold),
-    names_are_compared_trimmed=lambda request: _refuse_similar(request, str.strip),
-    names_are_compared_composed=lambda request: _refuse_similar(
+    names_are_compared_case_insensitively=lambda request: _refuse_similar(request, str.casefold),
+    names_are_trimmed_before_comparison=lambda request: _refuse_similar(request, str.strip),
+    names_are_normalized_before_comparison=lambda request: _refuse_similar(
         request, lambda name: unicodedata.normalize("NFC", name)
     ),
 )
 
 
 @FAULTS.after("test_name_that_was_given_up_is_free")
-def last_name_of_another_is_kept(request: Request, answer: Answer) -> None:
-    names = request.memory.setdefault("names", {})  # for each id, its current and its previous name
+def previous_names_of_other_configurations_are_refused(request: Request, answer: Answer) -> None:
+    names = request.memory.setdefault("names", {})  # maps each id to its current and previous name
     if answer.status != 200 or not request.name:
         return
-    if request.name in [last for id, (_, last) in names.items() if id != request.id]:
+    if request.name in [previous for id, (_, previous) in names.items() if id != request.id]:
         answer.refuse(400)
     else:
-        present, _ = names.get(request.id, ("", ""))
-        names[request.id] = (request.name, present)
+        current, _ = names.get(request.id, ("", ""))
+        names[request.id] = (request.name, current)
 
 
-@FAULTS.before("test_concurrent_updates_cannot_share_a_name")
-async def name_is_checked_before_it_is_taken(request: Request) -> Answer | None:
+@FAULTS.before("test_one_name_is_not_given_twice_at_the_same_moment")
+async def concurrent_updates_can_store_the_same_name(request: Request) -> Answer | None:
+    """Accept a name that was free 20 ms ago, even if a concurrent request has taken it since."""
     is_own = request.is_for("main") or request.is_for("sibling")
     if request.role != "owner" or not is_own or request.names != ["name"] or not request.name:
         return None
@@ -212,7 +223,7 @@ async def name_is_checked_before_it_is_taken(request: Request) -> Answer | None:
 FAULTS.where(
     "test_chunked_update_takes_effect",
     lambda request: request.set_body(b"{}"),
-    chunked_body_is_not_read=lambda request: request.is_chunked and request.fields,
+    chunked_body_is_ignored=lambda request: request.is_chunked and request.fields,
 )
 FAULTS.where(
     "test_chunked_update_takes_effect",

@@ -1,5 +1,5 @@
-# ruff: noqa: D103 - the name says what is wrong
-"""Backends that let the wrong tokens in, or refuse the right ones."""
+# ruff: noqa: D103 - the names describe the faults
+"""Backends that accept invalid tokens, or refuse valid ones."""
 
 import base64
 from urllib.parse import unquote
@@ -11,7 +11,7 @@ FAULTS = Changes()
 
 
 def _basic(request: Request) -> str:
-    """Return the decoded credentials of the Basic scheme."""
+    """Return the decoded credentials of a request with the Basic scheme."""
     if not request.authorization.startswith("Basic "):
         return ""
     try:
@@ -23,173 +23,189 @@ def _basic(request: Request) -> str:
 FAULTS.where(
     "test_bad_token_answers_401 and missing",
     lambda request: request.as_user() if not request.authorization else None,
-    missing_token_may_change_nothing=lambda request: not request.fields,
-    missing_token_in_chunks=lambda request: request.is_chunked,
-    missing_token_with_an_escaped_id=lambda request: "%" in request.path,
-    missing_token_at_the_sibling=lambda request: request.is_for("sibling"),
-    missing_token_for_the_endpoint=lambda request: request.names == ["endpoint"],
+    empty_update_needs_no_token=lambda request: not request.fields,
+    chunked_update_needs_no_token=lambda request: request.is_chunked,
+    percent_encoded_id_needs_no_token=lambda request: "%" in request.path,
+    sibling_needs_no_token=lambda request: request.is_for("sibling"),
+    endpoint_update_needs_no_token=lambda request: request.names == ["endpoint"],
 )
 FAULTS.where(
     "test_bad_token_answers_401 and missing",
     lambda _: Answer(302, b"", Location="/login"),
-    missing_token_of_a_browser_is_redirected=lambda request: (
+    browser_without_a_token_is_redirected=lambda request: (
         not request.authorization and "text/html" in request.header("Accept")
     ),
 )
 FAULTS.where(
     "test_near_token_answers_401",
     as_user("owner"),
-    any_token_with_a_lower_case_scheme=lambda request: request.authorization.startswith("bearer "),
-    token_with_a_prefix=lambda request: request.token.endswith("owner-token"),
-    token_in_upper_case=lambda request: request.token == "OWNER-TOKEN",
-    token_without_its_last_letter=lambda request: request.token == "owner-toke",
-    token_in_base64=lambda request: request.token == base64.b64encode(b"owner-token").decode(),
-    token_before_a_dot=lambda request: request.token.partition(".")[0] == "owner-token",
-    token_with_percent_escapes=lambda request: unquote(request.token) == "owner-token",
-    two_tokens_in_one=lambda request: "owner-token" in request.token.split(","),
-    unsigned_json_web_token=lambda request: (
+    any_token_is_accepted_with_a_lower_case_scheme=lambda request: request.authorization.startswith(
+        "bearer "
+    ),
+    prefix_before_the_token_is_ignored=lambda request: request.token.endswith("owner-token"),
+    upper_case_token_is_accepted=lambda request: request.token == "OWNER-TOKEN",
+    token_without_its_last_character_is_accepted=lambda request: request.token == "owner-toke",
+    base64_encoded_token_is_accepted=lambda request: (
+        request.token == base64.b64encode(b"owner-token").decode()
+    ),
+    suffix_after_a_dot_is_ignored=lambda request: request.token.partition(".")[0] == "owner-token",
+    percent_encoded_token_is_accepted=lambda request: unquote(request.token) == "owner-token",
+    comma_separated_tokens_are_accepted=lambda request: "owner-token" in request.token.split(","),
+    unsigned_json_web_token_is_accepted=lambda request: (
         request.token.count(".") == 2 and request.token.endswith(".")
     ),
-    expired_token_with_a_suffix=lambda request: request.token == "expired-tokenx",
+    expired_token_with_a_suffix_is_accepted=lambda request: request.token == "expired-tokenx",
 )
 FAULTS.where(
     "test_near_token_answers_401",
     reply(500),
-    long_token_fails=lambda request: len(request.token) > 1000,
-    token_not_in_ascii_fails=lambda request: not request.token.isascii(),
+    long_token_returns_500=lambda request: len(request.token) > 1000,
+    non_ascii_token_returns_500=lambda request: not request.token.isascii(),
 )
 FAULTS.where(
     "test_near_token_answers_401",
     as_user("admin"),
-    admin_token_with_a_suffix=lambda request: request.token.startswith("admin-token"),
+    admin_token_with_a_suffix_is_accepted=lambda request: request.token.startswith("admin-token"),
 )
 FAULTS.where(
     "test_other_scheme_answers_401",
     as_user("owner"),
-    empty_token_is_the_owners=lambda request: request.authorization in ("Bearer", "Bearer "),
-    any_scheme=lambda request: request.token == "owner-token",
-    no_scheme=lambda request: request.authorization == "owner-token",
-    basic_without_a_user=lambda request: _basic(request) == ":owner-token",
-    basic_with_the_token_as_user=lambda request: _basic(request) == "owner-token:",
-    basic_with_a_user=lambda request: _basic(request) == "user:owner-token",
-    basic_without_a_colon=lambda request: _basic(request) == "owner-token",
-    token_as_a_parameter=lambda request: (
+    empty_token_is_accepted=lambda request: request.authorization in ("Bearer", "Bearer "),
+    token_is_accepted_with_any_scheme=lambda request: request.token == "owner-token",
+    token_is_accepted_without_a_scheme=lambda request: request.authorization == "owner-token",
+    token_is_accepted_as_basic_password_without_a_user=lambda request: (
+        _basic(request) == ":owner-token"
+    ),
+    token_is_accepted_as_basic_user=lambda request: _basic(request) == "owner-token:",
+    token_is_accepted_as_basic_password=lambda request: _basic(request) == "user:owner-token",
+    token_is_accepted_as_basic_credentials_without_a_colon=lambda request: (
+        _basic(request) == "owner-token"
+    ),
+    token_is_accepted_as_a_parameter=lambda request: (
         request.authorization in ("Token token=owner-token", 'Token token="owner-token"')
     ),
 )
 FAULTS.where(
     "test_other_scheme_answers_401",
     as_user("admin"),
-    admin_under_another_scheme=lambda request: request.authorization == "Token admin-token",
-    admin_with_basic_credentials=lambda request: _basic(request).endswith(":admin-token"),
+    admin_token_is_accepted_with_another_scheme=lambda request: (
+        request.authorization == "Token admin-token"
+    ),
+    admin_token_is_accepted_as_basic_password=lambda request: _basic(request).endswith(
+        ":admin-token"
+    ),
 )
 FAULTS.where(
     "test_token_elsewhere_answers_401",
     as_user("owner"),
-    token_in_the_query=lambda request: "access_token=owner-token" in request.query,
-    token_in_a_cookie=lambda request: "token=owner-token" in request.header("Cookie"),
-    token_as_api_key=lambda request: request.header("X-API-Key") == "owner-token",
+    token_in_the_query_is_accepted=lambda request: "access_token=owner-token" in request.query,
+    token_in_a_cookie_is_accepted=lambda request: "token=owner-token" in request.header("Cookie"),
+    token_in_an_api_key_header_is_accepted=lambda request: (
+        request.header("X-API-Key") == "owner-token"
+    ),
 )
 FAULTS.where(
     "test_token_elsewhere_answers_401",
     lambda request: request.as_user().set_body(b"{}"),
-    token_in_the_body=lambda request: request.text("access_token") == "owner-token",
+    token_in_the_body_is_accepted=lambda request: request.text("access_token") == "owner-token",
 )
 FAULTS.where(
     "test_no_header_replaces_a_token",
     as_user("owner"),
-    user_in_a_header=lambda request: (
+    user_header_replaces_the_token=lambda request: (
         not request.authorization and request.header("X-Forwarded-User")
     ),
-    this_machine_is_trusted=lambda request: "127.0.0.1" in request.headers.values(),
+    loopback_address_in_a_header_replaces_the_token=lambda request: (
+        "127.0.0.1" in request.headers.values()
+    ),
 )
 FAULTS.where(
     "test_scheme_is_case_insensitive",
     reply(401),
-    scheme_in_lower_case_is_unknown=lambda request: request.authorization.startswith("bearer"),
-    scheme_in_capitals_is_unknown=lambda request: request.authorization.startswith("BEARER"),
+    lower_case_scheme_returns_401=lambda request: request.authorization.startswith("bearer"),
+    upper_case_scheme_returns_401=lambda request: request.authorization.startswith("BEARER"),
 )
 FAULTS.where(
     "test_bad_token_answers_401 and expired",
     promote("expired"),
     expired_token_may_rename=lambda request: "name" in request.names,
-    expired_token_may_change_nothing=lambda request: request.body == b"{}",
+    expired_token_may_send_an_empty_update=lambda request: request.body == b"{}",
     expired_token_may_update_the_sibling=lambda request: request.is_for("sibling"),
-    expired_token_in_chunks=lambda request: request.is_chunked,
+    expired_token_may_send_a_chunked_update=lambda request: request.is_chunked,
 )
 FAULTS.where(
     "test_bad_token_answers_401 and expired",
     reply(403, to="expired"),
-    expired_token_is_forbidden_elsewhere=lambda request: request.is_for("foreign"),
+    expired_token_returns_403_for_the_foreign_id=lambda request: request.is_for("foreign"),
 )
 FAULTS.where(
     "test_bad_token_answers_401",
     reply(400, to=""),
-    parsed_body_is_judged_before_the_token=lambda request: (
+    parsed_body_is_checked_before_the_token=lambda request: (
         request.is_json and not request.body.startswith(b"{")
     ),
-    types_are_judged_before_the_token=lambda request: any(
+    types_are_checked_before_the_token=lambda request: any(
         not isinstance(value, str) for value in request.fields.values()
     ),
 )
 FAULTS.where(
     "test_bad_token_answers_401",
     reply(404, to=""),
-    long_id_is_judged_before_the_token=lambda request: len(request.id) > 255,
+    long_id_is_checked_before_the_token=lambda request: len(request.id) > 255,
 )
 FAULTS.where(
     "test_bad_token_answers_401 and unknown",
     reply(404, to=""),
-    unknown_token_finds_unknown_ids=lambda request: (
+    unknown_id_is_checked_before_the_token=lambda request: (
         request.token and len(request.id) == 36 and not request.has_known_id
     ),
 )
 FAULTS.where(
     "test_bad_token_answers_401 and unknown",
     promote(""),
-    unknown_token_may_change_nothing=lambda request: request.token and request.body == b"{}",
+    unknown_token_may_send_an_empty_update=lambda request: request.token and request.body == b"{}",
 )
 FAULTS.changes_answer(
     "test_bad_token_answers_401 or test_near_token_answers_401",
     401,
-    no_challenge=lambda _, answer: answer.drop_header("WWW-Authenticate"),
-    expired_token_gets_no_challenge=lambda request, answer: (
+    challenge_is_missing=lambda _, answer: answer.drop_header("WWW-Authenticate"),
+    challenge_is_missing_for_an_expired_token=lambda request, answer: (
         request.role == "expired" and answer.drop_header("WWW-Authenticate")
     ),
-    unknown_token_gets_a_page=lambda request, answer: (
+    response_to_an_unknown_token_is_html=lambda request, answer: (
         request.token and answer.set_header("Content-Type", "text/html")
     ),
 )
 FAULTS.changes_answer(
     "test_every_response and challenge",
     401,
-    challenge_of_another_scheme=lambda _, answer: answer.set_header(
+    challenge_has_another_scheme=lambda _, answer: answer.set_header(
         "WWW-Authenticate", "Negotiate"
     ),
 )
 FAULTS.where(
     "test_two_tokens_give_no_more_than_one",
     as_user("owner"),
-    second_token_counts_after_a_check_of_the_first=lambda request: (
+    second_token_is_used_if_the_first_is_valid=lambda request: (
         len(request.headers.getall("Authorization", [])) > 1 and request.role == "reader"
     ),
 )
 FAULTS.where(
     "test_two_tokens_give_no_more_than_one",
     reply(500),
-    two_tokens_fail=lambda request: len(request.headers.getall("Authorization", [])) > 1,
+    two_tokens_return_500=lambda request: len(request.headers.getall("Authorization", [])) > 1,
 )
 
 
-@FAULTS.before("test_answer_does_not_depend_on_earlier_requests")
-def connection_remembers_the_token(request: Request) -> None:
+@FAULTS.before("test_answer_does_not_depend_on_what_came_before")
+def token_is_remembered_for_the_connection(request: Request) -> None:
     user = request.memory.setdefault(request.connection, request.role)
     if user and not request.authorization:
         request.as_user(user)
 
 
-@FAULTS.before("test_answer_does_not_depend_on_earlier_requests")
-def last_token_counts_for_the_next_request(request: Request) -> None:
+@FAULTS.before("test_answer_does_not_depend_on_what_came_before")
+def token_is_remembered_for_the_next_request(request: Request) -> None:
     user = request.previous("role", request.role)
     if user and not request.authorization:
         request.as_user(user)

@@ -1,4 +1,4 @@
-"""The mock with a change around it: the only module that knows how the mock serves."""
+"""Serve the mock with a change to its requests, its responses or the raw response bytes."""
 
 import inspect
 from collections.abc import Callable, Generator
@@ -12,64 +12,69 @@ from flashback_mock.http import messages
 from tests.faults.messages import Answer, Request
 from tests.faults.relay import OnTheWire, relay
 
-Before = Callable[[Request], Any]  # returns an `Answer` to replace the mock's; may be async
-After = Callable[[Request, Answer], Any]  # may be async
+# Functions of both types can be async.
+# If a `Before` function returns an `Answer`, the request does not reach the mock.
+Before = Callable[[Request], Any]
+After = Callable[[Request, Answer], Any]
 
 
 @dataclass(frozen=True)
 class Change:
-    """The difference between a backend and the mock."""
+    """A change to the behavior of the mock."""
 
-    before: Before | None = None  # changes the request, or answers it
-    after: After | None = None  # changes the response
-    on_the_wire: OnTheWire | None = None  # changes the bytes of the response
+    before: Before | None = None  # modifies the request or responds to it
+    after: After | None = None  # modifies the response
+    on_the_wire: OnTheWire | None = None  # modifies the bytes of the response
 
 
-class _ChangedApp:
-    """The mock's request handler with a change around it."""
+class _ChangeMiddleware:
+    """Middleware that applies a change to the mock's requests and responses."""
 
-    mock: flashback_mock.Mock  # set once the mock serves
+    mock: flashback_mock.Mock  # set when the mock has started
 
     def __init__(self, change: Change) -> None:
         self._change = change
         self._memory: dict[object, Any] = {}
 
     def wrap(self, handler: messages.Handler) -> messages.Handler:
-        """Return a handler that makes the change before and after the mock's handler."""
+        """Return a handler that applies the change before and after it calls `handler`."""
 
-        async def changed(received: messages.Request) -> messages.Answer:
+        async def handle_with_change(received: messages.Request) -> messages.Answer:
             request = Request(received, self.mock, self._memory)
-            answer = await result(self._change.before(request)) if self._change.before else None
+            answer = None
+            if self._change.before:
+                answer = await await_if_needed(self._change.before(request))
             if not isinstance(answer, Answer):
-                original = await handler(request.changed())
+                original = await handler(request.for_mock())
                 answer = Answer(original.status, original.body)
                 answer.headers = original.headers
             if self._change.after:
-                await result(self._change.after(request, answer))
+                await await_if_needed(self._change.after(request, answer))
             answer.drop_header("Content-Length")
             close = bool(received.incomplete)
             return messages.Answer(answer.status, answer.body, answer.headers, close=close)
 
-        return changed
+        return handle_with_change
 
 
-async def result(value: Any) -> Any:
-    """Return the result of a function or of an async function."""
+async def await_if_needed(value: Any) -> Any:
+    """Return the value, or its result if it is awaitable."""
     return await value if inspect.isawaitable(value) else value
 
 
 @cache
 def contract() -> flashback_mock.Contract:
-    """Return the contract, which takes a tenth of a second to read."""
+    """Return the contract. The result is cached, because parsing takes a tenth of a second."""
     return flashback_mock.Contract()
 
 
 @contextmanager
 def serving(change: Change) -> Generator[flashback_mock.Mock]:
-    """Serve a fresh mock with the change around it, on a free loopback port."""
-    app = _ChangedApp(change)
+    """Serve a fresh mock with this change on a free loopback port, and yield the mock."""
+    middleware = _ChangeMiddleware(change)
     with ExitStack() as stack:
-        app.mock = mock = stack.enter_context(flashback_mock.running(contract(), wrap=app.wrap))
+        mock = stack.enter_context(flashback_mock.running(contract(), wrap=middleware.wrap))
+        middleware.mock = mock
         if change.on_the_wire:
             mock.base_url = stack.enter_context(relay(mock.base_url, change.on_the_wire))
         yield mock

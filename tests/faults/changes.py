@@ -1,10 +1,10 @@
-"""Tables of changed backends: each is one expression, or a small function under a decorator."""
+"""Define changes to the mock, either in tables of expressions or with decorators."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.faults.backend import After, Before, Change, result
+from tests.faults.backend import After, Before, Change, await_if_needed
 from tests.faults.messages import Answer, Request, accepted, refused
 from tests.faults.relay import OnTheWire
 
@@ -13,56 +13,60 @@ Condition = Callable[[Request], Any]
 
 @dataclass(frozen=True)
 class NamedChange(Change):
-    """A named change, and the promises of which it must break at least one."""
+    """A change with a name and the promises that it breaks.
+
+    `promises` is a `-k` expression. The change must break at least one of the selected promises.
+    """
 
     name: str = ""
-    promises: str = ""  # an expression for -k; if it selects one promise, the fault proves its need
+    promises: str = ""
 
 
 class Changes(dict[str, NamedChange]):
-    """Changed backends by name.
+    """A dictionary of changes by name.
 
-    The decorators `before`, `after` and `on_the_wire` add the function that they decorate. Each
-    other method adds one backend for each keyword argument.
+    The decorators `before`, `after` and `on_the_wire` register the decorated function as a
+    change. The methods `changes_request`, `changes_answer`, `where`, `accepts` and `refuses`
+    register one change for each keyword argument.
     """
 
     def before(self, promises: str = "") -> Callable[[Before], Before]:
-        """Change a request before the mock sees it, or answer instead of the mock."""
+        """Register a change that modifies requests, or responds to them instead of the mock."""
         return self._decorator(promises, "before")
 
     def after(self, promises: str = "") -> Callable[[After], After]:
-        """Change the mock's response."""
+        """Register a change that modifies the mock's responses."""
         return self._decorator(promises, "after")
 
     def on_the_wire(self, promises: str = "") -> Callable[[OnTheWire], OnTheWire]:
-        """Change the bytes of the mock's response."""
+        """Register a change that modifies the raw bytes of the mock's responses."""
         return self._decorator(promises, "on_the_wire")
 
     def changes_request(self, promises: str, **changes: Before) -> None:
-        """Change requests, as `before` does."""
+        """Register changes that modify requests, or respond to them instead of the mock."""
         for name, change in changes.items():
             self.add(name, promises, before=change)
 
     def changes_answer(self, promises: str, status: int = 0, /, **changes: After) -> None:
-        """Change the responses with this status, or all responses, as `after` does."""
+        """Register changes that modify all responses, or only responses with this status."""
         for name, change in changes.items():
 
-            def change_some(request: Request, answer: Answer, change: After = change) -> object:
+            def change_matching(request: Request, answer: Answer, change: After = change) -> object:
                 return change(request, answer) if status in (0, answer.status) else None
 
-            self.add(name, promises, after=change_some)
+            self.add(name, promises, after=change_matching)
 
     def where(self, promises: str, change: Before, /, **conditions: Condition) -> None:
-        """Make the same change to each request for which the condition holds."""
+        """Register changes that apply `change` only to requests that match a condition."""
         for name, condition in conditions.items():
 
-            def change_some(request: Request, condition: Condition = condition) -> object:
+            def change_matching(request: Request, condition: Condition = condition) -> object:
                 return change(request) if condition(request) else None
 
-            self.add(name, promises, before=change_some)
+            self.add(name, promises, before=change_matching)
 
     def accepts(self, promises: str, **conditions: Condition) -> None:
-        """Answer 200 to a body or an id that the mock refuses, where the condition holds."""
+        """Register changes that return 200 for invalid requests that match a condition."""
         for name, condition in conditions.items():
 
             def accept(request: Request, answer: Answer, condition: Condition = condition) -> None:
@@ -72,45 +76,48 @@ class Changes(dict[str, NamedChange]):
             self.add(f"accepts_{name}", promises, after=accept)
 
     def refuses(self, promises: str, status: int = 400, /, **conditions: Condition) -> None:
-        """Replace the status of the mock's response where the condition holds."""
+        """Register changes that return this status for requests that match a condition."""
         for name, condition in conditions.items():
 
             def refuse(request: Request, answer: Answer, condition: Condition = condition) -> None:
                 if answer.status not in (401, 405) and condition(request):
                     answer.refuse(status)
 
-            self.add(f"answers_{status}_{name}", promises, after=refuse)
+            self.add(f"returns_{status}_for_{name}", promises, after=refuse)
 
     def add(self, name: str, promises: str, **functions: Any) -> None:
-        """Add a backend that is made of one or more functions."""
+        """Register a change that consists of one or more functions."""
         assert name not in self, f"{name} is defined twice"
         self[name] = NamedChange(name=name, promises=promises, **functions)
 
     def _decorator(self, promises: str, kind: str) -> Callable[[Any], Any]:
-        def add(change: Any) -> Any:
+        def register(change: Any) -> Any:
             self.add(change.__name__, promises, **{kind: change})
             return change
 
-        return add
+        return register
 
 
 def as_user(role: str) -> Before:
-    """Return a change that treats a request as another user's."""
+    """Return a change that replaces the token with the token of this user."""
     return lambda request: request.as_user(role)
 
 
 def promote(role: str) -> Before:
-    """Return a change that treats a user's requests as the owner's."""
+    """Return a change that gives this user the permissions of the owner."""
     return lambda request: request.role == role and request.as_user("owner")
 
 
 def for_configuration(role: str) -> Before:
-    """Return a change that treats the id as that of another configuration."""
+    """Return a change that replaces the id with the id of this configuration."""
     return lambda request: request.for_id(request.ids[role])
 
 
 def reply(status: int, to: str | None = None) -> Before:
-    """Return a change that answers instead of the mock, to one user or to all."""
+    """Return a change that responds with this status instead of the mock.
+
+    If `to` is the role of a user, only requests from this user get the response.
+    """
 
     def change(request: Request) -> Answer | None:
         if to not in (None, request.role):
@@ -120,22 +127,23 @@ def reply(status: int, to: str | None = None) -> Before:
     return change
 
 
-def together(name: str, changes: Iterable[NamedChange]) -> NamedChange:
-    """Return one change that makes all these changes, in their order."""
+def combine(name: str, changes: Iterable[NamedChange]) -> NamedChange:
+    """Return one change that applies all these changes in order."""
     changes = list(changes)
 
     async def before(request: Request) -> Answer | None:
         for change in changes:
-            answer = await result(change.before(request)) if change.before else None
-            if isinstance(answer, Answer):
-                return answer
+            if change.before:
+                answer = await await_if_needed(change.before(request))
+                if isinstance(answer, Answer):
+                    return answer
         return None
 
     async def after(request: Request, answer: Answer) -> None:
         for change in changes:
             if change.after:
-                await result(change.after(request, answer))
+                await await_if_needed(change.after(request, answer))
 
     on_the_wire = [change.on_the_wire for change in changes if change.on_the_wire]
-    assert len(on_the_wire) <= 1, f"{name}: at most one change on the wire"
+    assert len(on_the_wire) <= 1, f"{name}: only one of the changes can modify bytes on the wire"
     return NamedChange(before, after, next(iter(on_the_wire), None), name=name)

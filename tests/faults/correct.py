@@ -1,5 +1,5 @@
-# ruff: noqa: D103 - the name says what is different
-"""Backends that keep the contract and differ in what it leaves open."""
+# ruff: noqa: D103 - the names describe the differences
+"""Backends that differ from the mock only in ways that the contract allows."""
 
 import asyncio
 import base64
@@ -9,33 +9,33 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.faults.changes import Changes, together
+from tests.faults.changes import Changes, combine
 from tests.faults.messages import Answer, Request, accepted, page, refused
 from tests.faults.validation import LARGEST_BODY
 
-BUSY = {"Retry-After": "0"}
+RETRY_NOW = {"Retry-After": "0"}
 
 
-def _is_json_without_coding(request: Request) -> bool:
+def _is_unencoded_json(request: Request) -> bool:
     media_type = request.media_type.partition(";")[0].strip().lower()
     return media_type == "application/json" and not request.header("Content-Encoding")
 
 
-TALKATIVE = Changes()
+VERBOSE = Changes()
 
 
-@TALKATIVE.after()
-def responses_have_more_fields(request: Request, answer: Answer) -> None:
-    chance = random.Random(request.count("chance"))  # noqa: S311 - no secret
+@VERBOSE.after()
+def responses_have_additional_fields(request: Request, answer: Answer) -> None:
+    generator = random.Random(request.count("response"))  # noqa: S311 - not a secret
     if answer.body:
         answer.set_fields(
-            message="☂ " + json.dumps({"why": "none of your business"}),
+            message="☂ " + json.dumps({"reason": "see the documentation"}),
             code=7,
             errors=[{"field": "name"}],
             timestamp="2026-11-23T08:00:00Z",
             data=None,
-            traceId=chance.randbytes(32).hex(),
-            at=chance.getrandbits(62),
+            traceId=generator.randbytes(32).hex(),
+            at=generator.getrandbits(62),
         )
     if answer.status == 200:
         known = {"name": request.name, "endpoint": request.endpoint, "aiType": request.ai_type}
@@ -44,13 +44,13 @@ def responses_have_more_fields(request: Request, answer: Answer) -> None:
         answer.set_fields(message=f"cannot use {request.names}")
 
 
-@TALKATIVE.after()
-def responses_have_more_headers(request: Request, answer: Answer) -> None:
+@VERBOSE.after()
+def responses_have_additional_headers(request: Request, answer: Answer) -> None:
     number = request.count("request")
-    chance = random.Random(number)  # noqa: S311 - no secret
+    generator = random.Random(number)  # noqa: S311 - not a secret
     answer.headers["X-Request-Id"] = f"{number:032x}"
-    answer.headers["X-Trace"] = base64.b64encode(chance.randbytes(64)).decode()
-    answer.headers["X-Digest"] = base64.b32encode(chance.randbytes(20)).decode()
+    answer.headers["X-Trace"] = base64.b64encode(generator.randbytes(64)).decode()
+    answer.headers["X-Digest"] = base64.b32encode(generator.randbytes(20)).decode()
     answer.headers["Set-Cookie"] = "session=; Path=/; HttpOnly"
     answer.headers["Strict-Transport-Security"] = "max-age=1"
     answer.headers["Content-Type"] = "application/json; charset=utf-8"
@@ -58,35 +58,35 @@ def responses_have_more_headers(request: Request, answer: Answer) -> None:
         answer.headers["WWW-Authenticate"] = 'Bearer realm="x", error="invalid_token"'
 
 
-@TALKATIVE.on_the_wire()
-def header_names_are_in_title_case(octets: bytes, transport: Any) -> None:
-    head, empty, body = octets.partition(b"\r\n\r\n")
-    if empty:
+@VERBOSE.on_the_wire()
+def header_names_have_title_case(octets: bytes, transport: Any) -> None:
+    head, separator, body = octets.partition(b"\r\n\r\n")
+    if separator:
         head = re.sub(rb"(?m)^[\w-]+(?=:)", lambda name: name[0].title(), head)
-    transport.write(head + empty + body)
+    transport.write(head + separator + body)
 
 
-@TALKATIVE.after()
-def options_is_answered(request: Request, answer: Answer) -> None:
+@VERBOSE.after()
+def options_returns_204(request: Request, answer: Answer) -> None:
     if request.method == "OPTIONS":
         answer.replace_with(Answer(204, b"", Allow="OPTIONS, PUT"))
     elif answer.status == 405:
         answer.headers["Allow"] = "PUT, OPTIONS"
 
 
-@TALKATIVE.before()
-def body_is_judged_before_the_token(request: Request) -> Answer | None:
+@VERBOSE.before()
+def body_is_checked_before_the_token(request: Request) -> Answer | None:
     if request.method != "PUT":
         return None
     if len(request.body) > LARGEST_BODY:
         return refused(413)
-    if not _is_json_without_coding(request):
+    if not _is_unencoded_json(request):
         return refused(415)
     return None if request.is_authenticated or request.is_json else refused(400)
 
 
-@TALKATIVE.after()
-def other_methods_are_not_implemented(request: Request, answer: Answer) -> None:
+@VERBOSE.after()
+def other_methods_return_501(request: Request, answer: Answer) -> None:
     if answer.status == 405 and request.method not in ("GET", "HEAD"):
         answer.refuse(501)
 
@@ -95,7 +95,7 @@ TERSE = Changes()
 
 
 @TERSE.after()
-def messages_are_missing_or_tell_the_name(request: Request, answer: Answer) -> None:
+def messages_are_missing_or_contain_the_name(request: Request, answer: Answer) -> None:
     name = request.name
     answer.drop_field("message")
     if answer.status == 200 and name:
@@ -105,7 +105,7 @@ def messages_are_missing_or_tell_the_name(request: Request, answer: Answer) -> N
 
 
 @TERSE.after()
-def headers_have_other_values(_: Request, answer: Answer) -> None:
+def required_headers_have_other_valid_values(_: Request, answer: Answer) -> None:
     if answer.status == 401:
         answer.set_header("WWW-Authenticate", "bearer")
     if answer.status == 405:
@@ -114,10 +114,10 @@ def headers_have_other_values(_: Request, answer: Answer) -> None:
 
 @TERSE.on_the_wire()
 def responses_are_chunked(octets: bytes, transport: Any) -> None:
-    head, empty, body = octets.partition(b"\r\n\r\n")
-    if octets.startswith(b"HTTP/1.1 ") and empty:
+    head, separator, body = octets.partition(b"\r\n\r\n")
+    if octets.startswith(b"HTTP/1.1 ") and separator:
         head = re.sub(rb"(?i)\r\ncontent-length: \d+", b"\r\nTransfer-Encoding: chunked", head)
-        transport.write(head + empty)
+        transport.write(head + separator)
         octets = body
     if octets:
         half = len(octets) // 2
@@ -128,14 +128,14 @@ def responses_are_chunked(octets: bytes, transport: Any) -> None:
 
 
 @TERSE.before()
-async def some_responses_take_their_time(request: Request) -> None:
+async def some_responses_are_slow(request: Request) -> None:
     if request.count("delay") % 200 == 0:
         await asyncio.sleep(0.1)
 
 
 @TERSE.before()
-def get_and_delete_work(request: Request) -> Answer | None:
-    """Support the GET and DELETE of the service; a deleted configuration is gone."""
+def get_and_delete_are_supported(request: Request) -> Answer | None:
+    """Support GET and DELETE. Requests for a deleted configuration return 404."""
     deleted = request.memory.setdefault("deleted", set())
     is_operation = request.has_known_id and request.path.startswith("/ai/llm/")
     if not is_operation or not request.is_authenticated:
@@ -161,7 +161,7 @@ def null_and_api_key_uuid_are_accepted(request: Request) -> None:
 
 
 @TERSE.after()
-def options_answers_cors_without_allow(request: Request, answer: Answer) -> None:
+def options_returns_cors_headers_without_allow(request: Request, answer: Answer) -> None:
     if request.method == "OPTIONS":
         answer.replace_with(Answer(204, b""))
         answer.set_header("Access-Control-Allow-Origin", "*")
@@ -169,8 +169,8 @@ def options_answers_cors_without_allow(request: Request, answer: Answer) -> None
 
 
 @TERSE.before()
-def endpoints_are_read_leniently(request: Request) -> None:
-    """Accept an asterisk in the host, and backslashes as browsers do."""
+def endpoints_are_parsed_leniently(request: Request) -> None:
+    """Accept asterisks in the host and, like browsers, backslashes instead of slashes."""
     endpoint = request.endpoint
     if re.fullmatch(r"https?://[\w.*-]*\*[\w.*-]*(?:/[!-~]*)?", endpoint):
         request.set_fields(endpoint=endpoint.replace("*", "x"))
@@ -180,8 +180,8 @@ def endpoints_are_read_leniently(request: Request) -> None:
 
 
 @TERSE.before()
-def json_is_read_leniently(request: Request) -> None:
-    """Accept a byte order mark, duplicate keys and lone surrogates, as many parsers do."""
+def json_is_parsed_leniently(request: Request) -> None:
+    """Accept a byte order mark, duplicate keys and lone surrogates, like many parsers."""
     try:
         value = json.loads(request.body.decode("utf-8-sig"), parse_constant=_refuse_constant)
         text = json.dumps(value, ensure_ascii=False)
@@ -196,14 +196,14 @@ def _refuse_constant(name: str) -> None:
 
 
 @TERSE.before()
-def codings_and_charsets_are_ignored(request: Request) -> None:
+def content_encodings_and_charsets_are_ignored(request: Request) -> None:
     request.drop_header("Content-Encoding")
     if request.media_type.lower().startswith("application/json;"):
         request.set_header("Content-Type", "application/json")
 
 
 @TERSE.before()
-def ids_in_other_spellings_are_the_same_uuid(request: Request) -> None:
+def ids_are_compared_as_uuids(request: Request) -> None:
     digits = request.id.strip("{}").lower().replace("-", "")
     for id in request.ids.values():
         if digits == id.replace("-", "") and "/" not in request.id:
@@ -220,37 +220,37 @@ def _host(request: Request) -> str:
         return ""
 
 
-def _is_impossible_in_dns(host: str) -> bool:
+def _is_too_long_for_dns(host: str) -> bool:
     return len(host) > 253 or max(map(len, host.split("."))) > 63
 
 
 STRICT.changes_answer(
     "",
     200,
-    private_endpoints_are_refused=lambda request, answer: (
+    private_addresses_in_endpoints_are_refused=lambda request, answer: (
         re.match(r"10\.|127\.|169\.254|192\.168|::1$|localhost\.?$", _host(request))
         and answer.refuse(400)
     ),
-    endpoints_at_an_address_are_refused=lambda request, answer: (
+    ip_addresses_in_endpoints_are_refused=lambda request, answer: (
         re.fullmatch(r".*:.*|[0-9.]+", _host(request)) and answer.refuse(400)
     ),
-    endpoints_without_a_dot_are_refused=lambda request, answer: (
+    hosts_without_a_dot_are_refused=lambda request, answer: (
         re.fullmatch(r"[^.]+\.?", _host(request)) and answer.refuse(400)
     ),
-    hosts_that_are_impossible_in_dns_are_refused=lambda request, answer: (
-        _is_impossible_in_dns(_host(request)) and answer.refuse(400)
+    hosts_that_are_too_long_for_dns_are_refused=lambda request, answer: (
+        _is_too_long_for_dns(_host(request)) and answer.refuse(400)
     ),
 )
 STRICT.changes_answer(
     "",
     400,
-    long_ids_are_not_found=lambda request, answer: len(request.id) > 255 and answer.refuse(404),
+    long_ids_return_404=lambda request, answer: len(request.id) > 255 and answer.refuse(404),
 )
-STRICT.changes_answer("", 405, other_methods_are_not_found=lambda _, answer: answer.refuse(404))
+STRICT.changes_answer("", 405, other_methods_return_404=lambda _, answer: answer.refuse(404))
 
 
 @STRICT.before()
-def ids_that_are_not_uuids_are_refused(request: Request) -> Answer | None:
+def ids_that_are_not_uuids_return_400(request: Request) -> Answer | None:
     is_uuid = re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", request.id)
     is_operation = request.method == "PUT" and request.path.startswith("/ai/llm/")
     return refused(400) if is_operation and request.is_authenticated and not is_uuid else None
@@ -263,13 +263,13 @@ def dot_segments_are_redirected(request: Request) -> Answer | None:
 
 
 @STRICT.before()
-def identity_is_a_coding(request: Request) -> None:
+def identity_encoding_is_accepted(request: Request) -> None:
     if request.header("Content-Encoding") == "identity":
         request.drop_header("Content-Encoding")
 
 
 @STRICT.before()
-def access_is_judged_before_the_body(request: Request) -> Answer | None:
+def access_is_checked_before_the_body(request: Request) -> Answer | None:
     is_operation = request.method == "PUT" and request.path.count("/") == 3
     if not is_operation or not request.is_authenticated:
         return None
@@ -280,7 +280,7 @@ def access_is_judged_before_the_body(request: Request) -> Answer | None:
 
 
 @STRICT.before()
-def access_is_judged_before_the_method(request: Request) -> Answer | None:
+def access_is_checked_before_the_method(request: Request) -> Answer | None:
     if request.method == "PUT" or request.role in ("owner", "admin"):
         return None
     answer = refused(403 if request.is_authenticated else 401)
@@ -288,64 +288,64 @@ def access_is_judged_before_the_method(request: Request) -> Answer | None:
 
 
 @STRICT.on_the_wire()
-def connections_end_without_notice(octets: bytes, transport: Any) -> None:
+def some_connections_close_without_notice(octets: bytes, transport: Any) -> None:
     transport.write(octets)
     if octets.startswith(b"{") and len(octets) % 7 == 0:
         transport.close()
 
 
-PROXIED = Changes()
+BEHIND_PROXY = Changes()
 
 
-@PROXIED.on_the_wire()
+@BEHIND_PROXY.on_the_wire()
 def http_1_0_without_keep_alive(octets: bytes, transport: Any) -> None:
     transport.write(octets.replace(b"HTTP/1.1 ", b"HTTP/1.0 ", 1))
-    if b"\r\n\r\n" not in octets:  # the body, and nothing after it
+    if b"\r\n\r\n" not in octets:  # The body has been sent, so the response is complete.
         transport.close()
 
 
-@PROXIED.after()
-def every_connection_is_closed(_: Request, answer: Answer) -> None:
+@BEHIND_PROXY.after()
+def every_response_has_connection_close(_: Request, answer: Answer) -> None:
     answer.headers["Connection"] = "close"
 
 
-@PROXIED.before()
-def busy_now_and_then(request: Request) -> Answer | None:
+@BEHIND_PROXY.before()
+def some_requests_return_429_or_503(request: Request) -> Answer | None:
     number = request.count("any")
     if number % 40 == 39:
-        return refused(429, **BUSY)
-    return page(503, "<h1>Service Unavailable</h1>", **BUSY) if number % 50 == 49 else None
+        return refused(429, **RETRY_NOW)
+    return page(503, "<h1>Service Unavailable</h1>", **RETRY_NOW) if number % 50 == 49 else None
 
 
-@PROXIED.after()
-def other_methods_and_paths_answer_a_page(request: Request, answer: Answer) -> None:
-    if answer.status == 405 or b'"Not found' in answer.body:
+@BEHIND_PROXY.after()
+def other_methods_and_paths_return_html(request: Request, answer: Answer) -> None:
+    if answer.status == 405 or b"nothing at this path" in answer.body:
         text = b"<!DOCTYPE html>Cannot " + request.method.encode()
         answer.set_body(b"" if request.method == "HEAD" else text)
         answer.set_header("Content-Type", "text/html; charset=utf-8")
 
 
-@PROXIED.before()
-def proxy_like_nginx(request: Request) -> Answer | None:
-    """Refuse NUL, TRACE, encoded slashes and long targets with a page, and redirect `..`."""
+@BEHIND_PROXY.before()
+def unusual_targets_are_refused_by_nginx(request: Request) -> Answer | None:
+    """Respond like nginx to TRACE, and to paths with NUL, dot segments or encoded slashes."""
     if "%00" in request.path or "\0" in request.path:
-        return _nginx(400)
+        return _nginx_page(400)
     if request.method == "TRACE":
-        return _nginx(405)
+        return _nginx_page(405)
     if re.search(r"/\.{1,2}(?:/|$)", request.path):
-        return _nginx(301).set_header("Location", "/ai/")
+        return _nginx_page(301).set_header("Location", "/ai/")
     if "%2f" in request.path.lower():
-        return _nginx(404)
-    return _nginx(414) if len(request.path) > 512 else None
+        return _nginx_page(404)
+    return _nginx_page(414) if len(request.path) > 512 else None
 
 
-def _nginx(status: int) -> Answer:
+def _nginx_page(status: int) -> Answer:
     text = f"<html><head><title>{status}</title></head><body>nginx/1.22.1</body></html>"
     return page(status, text, Server="nginx/1.22.1")
 
 
-@PROXIED.after()
-def refused_bodies_have_a_status_for_their_reason(request: Request, answer: Answer) -> None:
+@BEHIND_PROXY.after()
+def refused_bodies_return_413_or_415(request: Request, answer: Answer) -> None:
     media_type = request.media_type.partition(";")[0].strip().lower()
     if answer.status == 400 and media_type != "application/json":
         answer.refuse(415)
@@ -353,16 +353,16 @@ def refused_bodies_have_a_status_for_their_reason(request: Request, answer: Answ
         answer.refuse(413)
 
 
-@PROXIED.before()
-def paths_count_in_any_case_and_with_a_slash(request: Request) -> None:
+@BEHIND_PROXY.before()
+def paths_ignore_case_and_a_trailing_slash(request: Request) -> None:
     head, slash, id = request.path.removesuffix("/").rpartition("/")
     request.path = head.lower() + slash + id
 
 
-# Differences that go together are one backend, since a whole run takes seconds.
+# Each backend combines several differences, because a complete run takes several seconds.
 CORRECT = {
-    "talkative": together("talkative", TALKATIVE.values()),
-    "terse and lenient": together("terse and lenient", TERSE.values()),
-    "strict": together("strict", STRICT.values()),
-    "busy, behind a proxy": together("busy, behind a proxy", PROXIED.values()),
+    "verbose": combine("verbose", VERBOSE.values()),
+    "terse and lenient": combine("terse and lenient", TERSE.values()),
+    "strict": combine("strict", STRICT.values()),
+    "busy, behind a proxy": combine("busy, behind a proxy", BEHIND_PROXY.values()),
 }

@@ -1,4 +1,7 @@
-"""All backends that break the contract, each in one way."""
+"""A dictionary of all faults.
+
+A fault is a change to the mock that breaks the contract in a single way.
+"""
 
 from tests.faults import (
     acceptance,
@@ -11,7 +14,7 @@ from tests.faults import (
     responses,
     validation,
 )
-from tests.faults.changes import NamedChange, together
+from tests.faults.changes import NamedChange, combine
 
 FAMILIES = (
     acceptance,
@@ -26,15 +29,16 @@ FAMILIES = (
 )
 FAULTS: dict[str, NamedChange] = {}
 for family in FAMILIES:
-    assert FAULTS.keys().isdisjoint(family.FAULTS), f"{family.__name__}: a name is taken"
+    duplicates = FAULTS.keys() & family.FAULTS.keys()
+    assert not duplicates, f"{family.__name__} reuses the names of other faults: {duplicates}"
     FAULTS |= family.FAULTS
 
-# Faults of different clauses in one backend, since a whole run takes seconds.
+# Each backend combines faults of different clauses, because a complete run takes several seconds.
 SEVERAL_FAULTS = {
-    "-".join(names): together("-".join(names), [FAULTS[name] for name in names])
+    "-".join(names): combine("-".join(names), [FAULTS[name] for name in names])
     for names in (
-        ("no_challenge", "empty_names_are_ignored", "missing_body_changes_nothing"),
-        ("malformed_json_answers_500", "reader_may_update", "unknown_fields_are_ignored"),
-        ("names_may_be_the_same",),
+        ("challenge_is_missing", "empty_names_are_ignored", "missing_body_is_an_empty_update"),
+        ("malformed_json_returns_500", "reader_may_update", "unknown_fields_are_ignored"),
+        ("duplicate_names_are_accepted",),
     )
 }

@@ -1,6 +1,6 @@
-"""A process that imports and collects the contract tests once, and forks for each run.
+"""A worker process that imports and collects the contract tests once, and forks for each run.
 
-Importing and collecting takes seconds; most runs take tenths of a second.
+Importing and collecting the tests takes seconds, but most runs take only tenths of a second.
 """
 
 import argparse
@@ -21,22 +21,22 @@ CONTRACT_TESTS = Path(__file__).parents[1] / "contract"
 
 @dataclass(frozen=True)
 class Job:
-    """A run of the contract tests to make."""
+    """A requested run of the contract tests."""
 
-    change: str  # the change of the mock to serve; if empty, the options contain a URL
-    options: tuple[str, ...]  # of scripts/contract
+    change: str  # the name of a change to the mock; empty if the options contain a URL
+    options: tuple[str, ...]  # command-line options of scripts/contract
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
-    is_brief: bool = False  # the run ends at the first finding
+    is_brief: bool = False  # whether the run stops at the first finding
 
 
 def serve(jobs: Connection) -> None:
-    """Serve requests until the other side closes the connection.
+    """Process jobs from the connection until the other side closes it.
 
-    For a `Job`, send its exit status, output and verdict. For a list of expressions for `-k`, send
-    the names of the promises that each expression selects.
+    For a `Job`, run the contract tests and send the exit status, the output and the verdict. For a
+    list of `-k` expressions, send the names of the promises that each expression selects.
     """
     sys.path.insert(0, str(CONTRACT_TESTS))
-    from tests.faults import imports  # noqa: F401 - before the forks
+    from tests.faults import imports  # noqa: F401 - imported once, before the first fork
 
     os.environ.clear()
     arguments = [str(CONTRACT_TESTS), "-c", str(CONTRACT_TESTS / "pytest.toml")]
@@ -44,7 +44,7 @@ def serve(jobs: Connection) -> None:
 
 
 class _Forks:
-    """A pytest plugin that forks the session before its first test."""
+    """A pytest plugin that forks the session before the first test."""
 
     def __init__(self, jobs: Connection) -> None:
         self._jobs = jobs
@@ -54,15 +54,15 @@ class _Forks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
-        """Fork for every job; the fork continues with the tests."""
-        gc.freeze()  # forks need not collect the objects that they inherit
+        """Fork for each job; the child process runs the tests."""
+        gc.freeze()  # Exclude inherited objects from garbage collection in the child processes.
         while True:
             try:
                 job = self._jobs.recv()
             except EOFError:
                 return True
             if isinstance(job, list):
-                self._jobs.send([_names_of(session, expression) for expression in job])
+                self._jobs.send([_selected_names(session, expression) for expression in job])
                 continue
             process = os.fork()
             if not process:
@@ -71,10 +71,10 @@ class _Forks:
                 return None
             _, status = os.waitpid(process, 0)
             if status:
-                self._jobs.send((-1, f"the run's process ended with {status}", {}))
+                self._jobs.send((-1, f"the child process ended with wait status {status}", {}))
 
     def _begin(self, session: pytest.Session, job: Job) -> None:
-        """Configure the session again, with the options and the environment of the job."""
+        """Reconfigure the session with the job's options and environment variables."""
         sys.stdout = sys.stderr = self._output
         options = [*job.options]
         os.environ.update(job.variables)
@@ -91,7 +91,7 @@ class _Forks:
         try:
             conftest.pytest_configure(config)
         except pytest.UsageError as error:
-            print(error)  # noqa: T201 - as pytest does
+            print(error)  # noqa: T201 - pytest also prints usage errors
             raise
         config.hook.pytest_collection_modifyitems(
             session=session, config=config, items=session.items
@@ -99,7 +99,7 @@ class _Forks:
         config.hook.pytest_collection_finish(session=session)
 
     def _serve(self, change: str) -> list[str]:
-        """Serve the changed mock until the process ends, and return the options that name it."""
+        """Serve the mock with a change until the process exits; return options for testing it."""
         from scripts.contract import environment
         from tests.faults.backend import serving
         from tests.faults.imports import CHANGES
@@ -110,12 +110,12 @@ class _Forks:
         return ["--backend-url", mock.base_url, "--id", mock.ids["main"]]
 
     def pytest_contract_verdict(self, verdict: dict[str, Any]) -> None:
-        """Keep the verdict."""
+        """Store the verdict."""
         self._verdict = verdict
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Any:
-        """In a fork, send the result and end the process with all its servers and threads."""
+        """In a child process, send the result and exit without waiting for running threads."""
         result = yield
         if self._is_fork:
             self._jobs.send((int(session.exitstatus), self._output.getvalue(), self._verdict))
@@ -132,8 +132,8 @@ def _parsed(options: list[str]) -> dict[str, Any]:
     return vars(parser.parse_args(options))
 
 
-def _names_of(session: pytest.Session, expression: str) -> list[str]:
-    """Return the names of the tests that `-k` would select."""
+def _selected_names(session: pytest.Session, expression: str) -> list[str]:
+    """Return the names of the tests that a `-k` expression selects."""
     config = session.config
     config.option.keyword = expression
     items = list(session.items)

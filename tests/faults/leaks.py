@@ -1,5 +1,5 @@
-# ruff: noqa: D103 - the name says what is wrong
-"""Backends that return a credential, or a part of one."""
+# ruff: noqa: D103 - the names describe the faults
+"""Backends whose responses contain a credential or a part of one."""
 
 import base64
 import codecs
@@ -16,7 +16,10 @@ CREDENTIALS = "test_every_response and credentials"
 
 
 def leaks(promises: str, status: int = 0, /, **leaked: Callable[[Request], object]) -> None:
-    """Add backends that return a value in the field `debug`, with this status or with any."""
+    """Register changes that leak a value in the field `debug` of responses.
+
+    If `status` is not 0, only responses with this status contain the field.
+    """
     for name, value in leaked.items():
 
         def add(request: Request, answer: Answer, value: Any = value) -> None:
@@ -36,18 +39,18 @@ def _half(text: str) -> str:
 
 leaks(
     CREDENTIALS,
-    key_in_the_message=lambda request: f"stored {request.key}",
+    key_in_a_sentence=lambda request: f"stored {request.key}",
     first_half_of_the_key=lambda request: f"{_half(request.key)}…",
     secret_reversed=lambda request: request.secret[::-1],
-    secret_with_case_swapped=lambda request: request.secret.swapcase(),
+    secret_with_swapped_case=lambda request: request.secret.swapcase(),
     secret_spelled_out=lambda request: " ".join(request.secret[:99]),
-    secret_as_codes=lambda request: [ord(letter) for letter in request.secret[:99]],
+    secret_as_code_points=lambda request: [ord(letter) for letter in request.secret[:99]],
     secret_in_rot13=lambda request: codecs.encode(request.secret, "rot13"),
     secret_in_hex=lambda request: request.secret.encode().hex(),
-    half_the_secret_in_hex=lambda request: _half(request.secret).encode().hex(),
+    half_of_the_secret_in_hex=lambda request: _half(request.secret).encode().hex(),
     secret_in_base64=lambda request: _base64(request.secret),
     secret_in_base64_twice=lambda request: _base64(_base64(request.secret)),
-    half_the_secret_in_base64=lambda request: _base64(_half(request.secret)),
+    half_of_the_secret_in_base64=lambda request: _base64(_half(request.secret)),
     secret_in_base32=lambda request: base64.b32encode(request.secret.encode()).decode(),
     body_in_base64=lambda request: base64.b64encode(request.body[:3000]).decode(),
     hash_of_the_secret_in_base64=lambda request: base64.b64encode(
@@ -55,7 +58,7 @@ leaks(
     ).decode(),
 )
 leaks(CREDENTIALS, 200, fields_in_200=lambda request: request.fields)
-leaks(CREDENTIALS, 400, broken_body_in_400=lambda request: request.body.decode("latin-1"))
+leaks(CREDENTIALS, 400, raw_body_in_400=lambda request: request.body.decode("latin-1"))
 leaks(CREDENTIALS, 403, key_in_403=lambda request: request.key)
 leaks(CREDENTIALS, 404, key_in_404=lambda request: request.key)
 leaks(
@@ -64,13 +67,13 @@ leaks(
     secret_in_pem=lambda request: "BEGIN" in request.secret and request.secret,
 )
 leaks(
-    f"test_invalid_value_answers_400 or {CREDENTIALS}",
-    last_four_of_the_key=lambda request: f"****{request.key[-4:]}",
+    f"test_near_miss_answers_400 or {CREDENTIALS}",
+    last_four_characters_of_the_key=lambda request: f"****{request.key[-4:]}",
 )
 leaks(
     f"test_member_may_update or {CREDENTIALS}",
-    key_to_admins=lambda request: request.role == "admin" and request.key,
-    key_in_chunks=lambda request: request.is_chunked and request.key,
+    key_for_admins=lambda request: request.role == "admin" and request.key,
+    key_of_chunked_requests=lambda request: request.is_chunked and request.key,
 )
 leaks(
     f"test_unreadable_body_is_refused or {CREDENTIALS}",
@@ -79,19 +82,21 @@ leaks(
     ),
 )
 leaks(
-    f"test_other_charset_or_coding_does_not_fail or {CREDENTIALS}",
-    key_in_compressed_bodies=lambda request: request.header("Content-Encoding") and request.key,
-    key_in_utf_16=lambda request: "charset=utf-16" in request.media_type and request.key,
+    f"test_what_is_left_open_does_not_fail or {CREDENTIALS}",
+    key_of_compressed_requests=lambda request: request.header("Content-Encoding") and request.key,
+    key_of_utf_16_requests=lambda request: "charset=utf-16" in request.media_type and request.key,
 )
 leaks(
     f"test_near_token_answers_401 or {CREDENTIALS}",
     401,
-    unknown_token=lambda request: f"unknown: {request.token}",
+    unknown_token_in_401=lambda request: f"unknown token: {request.token}",
 )
 leaks(
     f"test_nearby_path_has_the_same_checks or {CREDENTIALS}",
     404,
-    token_at_other_paths=lambda request: not request.path.startswith("/ai/llm/") and request.token,
+    token_in_404_for_other_paths=lambda request: (
+        not request.path.startswith("/ai/llm/") and request.token
+    ),
 )
 
 
@@ -100,7 +105,7 @@ def _secret_in_a_header(request: Request, answer: Answer) -> None:
         answer.set_header("X-S", request.secret)
 
 
-def _header_to_status_line(octets: bytes, transport: Any) -> None:
+def _copy_header_to_status_line(octets: bytes, transport: Any) -> None:
     reason = re.search(rb"x-s: (\w+)\r\n", octets)
     transport.write(octets.replace(b" 200 OK", b" 200 " + reason[1]) if reason else octets)
 
@@ -110,7 +115,7 @@ FAULTS.add(
     "secret_in_the_status_line",
     CREDENTIALS,
     after=_secret_in_a_header,
-    on_the_wire=_header_to_status_line,
+    on_the_wire=_copy_header_to_status_line,
 )
 FAULTS.changes_answer(
     CREDENTIALS,
@@ -127,12 +132,12 @@ FAULTS.changes_answer(
 FAULTS.changes_answer(
     f"test_other_method_is_no_update or {CREDENTIALS}",
     405,
-    token_at_other_methods=lambda request, answer: answer.set_header("X-Debug", request.token),
+    token_in_405=lambda request, answer: answer.set_header("X-Debug", request.token),
 )
 
 
 @FAULTS.after(CREDENTIALS)
-def key_of_the_request_before(request: Request, answer: Answer) -> None:
+def key_of_the_previous_request(request: Request, answer: Answer) -> None:
     if answer.status == 200 and request.key:
         answer.set_fields(replaced=request.previous("key", request.key, ""))
 

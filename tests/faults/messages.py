@@ -1,4 +1,4 @@
-"""Requests to the mock and its responses, with methods to inspect and modify them."""
+"""Requests to the mock and responses from it, with methods to inspect and modify them."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class _Message:
     body: bytes
 
     def set_header(self, name: str, value: str) -> Self:
-        """Replace a header."""
+        """Set a header and replace its previous values."""
         self.headers[name] = value
         return self
 
@@ -29,7 +29,7 @@ class _Message:
         return self
 
     def header(self, name: str) -> str:
-        """Return a header, or an empty string."""
+        """Return the value of a header, or an empty string if the header is missing."""
         return self.headers.get(name, "")
 
     def set_body(self, body: bytes) -> Self:
@@ -46,21 +46,21 @@ class _Message:
 
     @property
     def is_json(self) -> bool:
-        """Return whether the body is JSON, of any type."""
+        """Return whether the body is a JSON value of any type."""
         return self._json is not NOT_JSON
 
     @property
     def fields(self) -> dict[str, Any]:
-        """Return the fields of the body; none if the body is not a JSON object."""
+        """Return the fields in the body, or an empty dictionary if it is not a JSON object."""
         value = self._json
         return value if isinstance(value, dict) else {}
 
     def replace_fields(self, fields: Mapping[str, object]) -> Self:
-        """Replace the body by a JSON object."""
+        """Replace the body with a JSON object that has these fields."""
         return self.set_body(json.dumps(fields).encode())
 
     def set_fields(self, **fields: object) -> Self:
-        """Set fields of the body."""
+        """Set fields in the body."""
         return self.replace_fields({**self.fields, **fields})
 
     def drop_field(self, field: str) -> Self:
@@ -77,9 +77,9 @@ def _text_field(name: str) -> property:
 
 
 class Request(_Message):
-    """A request to the mock; a change may modify it."""
+    """A request to the mock, which a change can modify."""
 
-    # Fields of the body as text; empty if the field is missing or not a string.
+    # Each property returns a field in the body, or an empty string if the field is not a string.
     name = _text_field("name")
     ai_type = _text_field("aiType")
     endpoint = _text_field("endpoint")
@@ -89,7 +89,7 @@ class Request(_Message):
     def __init__(
         self, received: messages.Request, mock: flashback_mock.Mock, memory: dict[object, Any]
     ) -> None:
-        """Copy the received request; all requests of a backend share the memory."""
+        """Copy the received request. All requests to a backend share the same memory."""
         self._received = received
         self.method = received.method
         self.path = received.path
@@ -102,8 +102,8 @@ class Request(_Message):
         self.ids = mock.ids
         self._store = mock.store
 
-    def changed(self) -> messages.Request:
-        """Return the request for the mock."""
+    def for_mock(self) -> messages.Request:
+        """Convert the modified request to an object that the mock's handler accepts."""
         return replace(
             self._received,
             method=self.method,
@@ -114,11 +114,11 @@ class Request(_Message):
 
     @property
     def id(self) -> str:
-        """Return the last segment of the path, percent-decoded."""
+        """Return the percent-decoded last segment of the path."""
         return unquote(self.path.rpartition("/")[2])
 
     def is_for(self, role: str) -> bool:
-        """Return whether the id belongs to this fixture configuration."""
+        """Return whether the request is for the fixture configuration with this role."""
         return self.id == self.ids[role]
 
     @property
@@ -128,17 +128,17 @@ class Request(_Message):
 
     @property
     def authorization(self) -> str:
-        """Return the Authorization header, or an empty string."""
+        """Return the value of the Authorization header, or an empty string."""
         return self.header("Authorization")
 
     @property
     def token(self) -> str:
-        """Return the credentials after the authentication scheme."""
+        """Return the part of the Authorization header that follows the scheme."""
         return self.authorization.partition(" ")[2]
 
     @property
     def role(self) -> str:
-        """Return the fixture user of the bearer token, or an empty string."""
+        """Return the role of the user who has this bearer token, or an empty string."""
         for role, token in self.tokens.items():
             if self.authorization == f"Bearer {token}":
                 return role
@@ -151,59 +151,59 @@ class Request(_Message):
 
     @property
     def media_type(self) -> str:
-        """Return the Content-Type header, or an empty string."""
+        """Return the value of the Content-Type header, or an empty string."""
         return self.header("Content-Type")
 
     @property
     def is_chunked(self) -> bool:
-        """Return whether the body was sent in chunks."""
+        """Return whether the request uses chunked transfer encoding."""
         return "Transfer-Encoding" in self.headers
 
     @property
     def names(self) -> list[str]:
-        """Return the names of the fields of the body."""
+        """Return the names of the fields in the body."""
         return list(self.fields)
 
     def text(self, field: str) -> str:
-        """Return a field of the body; an empty string if it is missing or not a string."""
+        """Return the value of a field in the body, or an empty string if it is not a string."""
         value = self.fields.get(field)
         return value if isinstance(value, str) else ""
 
     def as_user(self, role: str = "owner") -> Self:
-        """Replace the token by that of another user."""
+        """Replace the token with the token of the user with this role."""
         return self.set_header("Authorization", f"Bearer {self.tokens[role]}")
 
     def for_id(self, id: str) -> Self:
-        """Replace the id."""
+        """Replace the id in the path."""
         self.path = f"{self.path.rpartition('/')[0]}/{id}"
         return self
 
     def count(self, event: object) -> int:
-        """Return how often the event has been counted, including this time."""
+        """Count an event, and return how often it has been counted so far."""
         count: int = self.memory.get(event, 0) + 1
         self.memory[event] = count
         return count
 
     def previous(self, key: str, value: Any, default: Any = None) -> Any:
-        """Return the value that the last request stored under the key, and store another value."""
+        """Store a value under a key, and return the previous value."""
         remembered = self.memory.get(key, default)
         self.memory[key] = value
         return remembered
 
     async def name_of(self, id: str) -> str:
-        """Return the name that the mock has stored."""
+        """Return the stored name of a configuration."""
         return str((await self._store.configuration(id))["name"])
 
     async def rename(self, name: str) -> None:
-        """Store another name for the configuration of the request."""
+        """Change the stored name of the requested configuration."""
         await self._store.update(self.tokens["owner"], self.id, {"name": name})
 
 
 class Answer(_Message):
-    """A response of the mock; a change may modify it."""
+    """A response from the mock, which a change can modify."""
 
     def __init__(self, status: int, body: bytes, **headers: str) -> None:
-        """Create a JSON response with these headers."""
+        """Create a JSON response with these additional headers."""
         self.status = status
         self.body = body
         self.headers = CIMultiDict({"Content-Type": "application/json", **headers})
@@ -214,33 +214,33 @@ class Answer(_Message):
         return self
 
     def accept(self, request: Request) -> Self:
-        """Become the mock's response to a valid update."""
+        """Turn this response into the response to a successful update."""
         return self.replace_with(accepted(request))
 
     def refuse(self, status: int) -> Self:
-        """Become the mock's response to an update that it refuses."""
+        """Turn this response into an error response with this status."""
         return self.replace_with(refused(status))
 
     def replace_with(self, other: "Answer") -> Self:
-        """Take status, headers and body from another response."""
+        """Copy the status, headers and body of another response into this one."""
         self.status = other.status
         self.headers = other.headers
         return self.set_body(other.body)
 
 
 def accepted(request: Request) -> Answer:
-    """Return the mock's response to a valid update."""
+    """Return the response to a successful update."""
     body = {"success": True, "aiLlmId": request.id, "message": "updated"}
     return Answer(200, json.dumps(body).encode())
 
 
 def refused(status: int, **headers: str) -> Answer:
-    """Return the mock's response to an update that it refuses."""
+    """Return an error response with this status."""
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return Answer(status, b'{"success": false, "message": "no"}', **headers)
 
 
 def page(status: int, text: str, **headers: str) -> Answer:
-    """Return an HTML page, as a proxy or a framework sends it."""
+    """Return an HTML page like the error pages of proxies and web frameworks."""
     return Answer(status, text.encode(), **headers).set_header("Content-Type", "text/html")

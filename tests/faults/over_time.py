@@ -1,5 +1,5 @@
-# ruff: noqa: D103 - the name says what is wrong
-"""Backends whose response depends on earlier or simultaneous requests."""
+# ruff: noqa: D103 - the names describe the faults
+"""Backends whose responses depend on earlier or concurrent requests."""
 
 import asyncio
 from typing import Any
@@ -11,7 +11,7 @@ FAULTS = Changes()
 
 
 def _repetitions(request: Request) -> int:
-    """Return how often the same body was sent in a row."""
+    """Return how many requests in a row have had the same body."""
     is_new = request.previous("body", request.body) != request.body
     if is_new:
         request.memory["repetitions"] = 0
@@ -19,40 +19,40 @@ def _repetitions(request: Request) -> int:
 
 
 def _follows(first: str, second: str) -> Condition:
-    """Return whether a request of the second user follows a request of the first user."""
+    """Return a condition that matches if the second user sends a request right after the first."""
     return lambda request: (request.previous("role", request.role), request.role) == (first, second)
 
 
 FAULTS.refuses(
     "test_repeated_update_answers_200",
     409,
-    second_same_update=lambda request: request.fields and request.count(request.body) == 2,
+    the_second_identical_update=lambda request: request.fields and request.count(request.body) == 2,
 )
 FAULTS.refuses(
     "test_repeated_update_answers_200",
     500,
-    third_same_update=lambda request: request.fields and request.count(request.body) == 3,
-    fiftieth_same_update=lambda request: _repetitions(request) == 50,
+    the_third_identical_update=lambda request: request.fields and request.count(request.body) == 3,
+    the_fiftieth_identical_update=lambda request: _repetitions(request) == 50,
 )
 FAULTS.where(
     "test_repeated_update_answers_200",
     reply(500),
-    hundredth_request_fails=lambda request: request.count("any") == 100,
+    hundredth_request_returns_500=lambda request: request.count("any") == 100,
 )
 FAULTS.where(
     "test_repeated_update_answers_200",
     reply(400),
-    connection_gets_fifty_answers=lambda request: request.count(request.connection) > 50,
+    connection_is_limited_to_fifty_requests=lambda request: request.count(request.connection) > 50,
 )
 FAULTS.where(
     "test_first_request_answers_200",
     reply(500),
-    first_request_fails=lambda request: request.count("any") == 1,
+    first_request_returns_500=lambda request: request.count("any") == 1,
 )
 FAULTS.changes_answer(
     "test_answer_does_not_depend_on_earlier_requests or test_near_token_answers_401",
     401,
-    ten_bad_tokens_are_too_many=lambda request, answer: (
+    eleventh_bad_token_returns_403=lambda request, answer: (
         request.count("bad") > 10 and answer.refuse(403)
     ),
 )
@@ -61,19 +61,21 @@ FAULTS.changes_answer(
 FAULTS.refuses(
     "test_valid_request_works_after_every_refused_one",
     500,
-    after_bad_utf_8=lambda request: b"\xff" in request.previous("body", request.body, b""),
+    requests_after_invalid_utf_8=lambda request: (
+        b"\xff" in request.previous("body", request.body, b"")
+    ),
 )
 
 
-@FAULTS.after("test_answer_does_not_depend_on_earlier_requests or test_valid_request_works")
-def answer_is_the_one_before_for_the_same_body(request: Request, answer: Answer) -> None:
+@FAULTS.after("test_answer_does_not_depend_on_what_came_before or test_valid_request_works")
+def responses_are_cached_by_token_and_body(request: Request, answer: Answer) -> None:
     answer.replace_with(request.memory.setdefault((request.token, request.body), answer))
 
 
 FAULTS.refuses(
     "test_answer_does_not_depend_on_earlier_requests",
     403,
-    after_a_foreign_id=lambda request: (
+    requests_after_a_foreign_id=lambda request: (
         request.previous("id", request.id) == request.ids["foreign"] and request.is_for("main")
     ),
 )
@@ -92,13 +94,13 @@ FAULTS.where(
 
 
 @FAULTS.before("test_stranger_may_not_update")
-def stranger_may_update_every_twentieth_time(request: Request) -> None:
-    if request.role == "stranger" and request.count("strange") % 20 == 0:
+def every_twentieth_request_of_a_stranger_is_accepted(request: Request) -> None:
+    if request.role == "stranger" and request.count("stranger") % 20 == 0:
         request.as_user()
 
 
-@FAULTS.before("test_concurrent_requests_are_answered_as_alone")
-async def two_at_a_time_fail(request: Request) -> Answer | None:
+@FAULTS.before("test_requests_at_the_same_time_are_answered_as_alone")
+async def two_concurrent_requests_return_500(request: Request) -> Answer | None:
     if request.memory.get("busy"):
         return refused(500)
     request.memory["busy"] = True
@@ -107,31 +109,31 @@ async def two_at_a_time_fail(request: Request) -> Answer | None:
     return None
 
 
-@FAULTS.before("test_concurrent_requests_are_answered_as_alone")
-async def ten_at_a_time_are_too_many(request: Request) -> Answer | None:
+@FAULTS.before("test_requests_at_the_same_time_are_answered_as_alone")
+async def ten_concurrent_requests_return_500(request: Request) -> Answer | None:
     request.memory["now"] = request.memory.get("now", 0) + 1
     await asyncio.sleep(0.01)
     request.memory["now"] -= 1
     return refused(500) if request.memory["now"] >= 10 else None
 
 
-@FAULTS.before("test_concurrent_requests_are_answered_as_alone")
-async def user_is_that_of_the_last_request(request: Request) -> None:
+@FAULTS.before("test_requests_at_the_same_time_are_answered_as_alone")
+async def concurrent_requests_share_the_token(request: Request) -> None:
     request.memory["user"] = request.authorization or request.memory.get("user", "")
     await asyncio.sleep(0.05)
     if request.memory["user"]:
         request.set_header("Authorization", request.memory["user"])
 
 
-@FAULTS.before("test_concurrent_requests_are_answered_as_alone or test_every_response")
-async def id_is_that_of_the_last_request(request: Request) -> None:
+@FAULTS.before("test_requests_at_the_same_time_are_answered_as_alone or test_every_response")
+async def concurrent_requests_share_the_id(request: Request) -> None:
     request.memory["path"] = request.path
     await asyncio.sleep(0.05)
     request.path = request.memory["path"]
 
 
 @FAULTS.before("test_unusual_value_answers_200 and name")
-async def names_with_percent_signs_hang(request: Request) -> None:
+async def names_with_percent_signs_cause_a_hang(request: Request) -> None:
     if "%" in request.name:
         await asyncio.sleep(5)
 

@@ -1,4 +1,4 @@
-"""A relay in front of the mock that changes the bytes of its responses."""
+"""A TCP relay that modifies the bytes of the mock's responses."""
 
 import asyncio
 import re
@@ -10,17 +10,19 @@ from urllib.parse import SplitResult, urlsplit
 
 from anyio.from_thread import start_blocking_portal
 
-OnTheWire = Callable[[bytes, Any], None]  # the bytes to send, and the transport to write them to
+# A function that modifies the bytes of a response and writes them to a transport.
+OnTheWire = Callable[[bytes, Any], None]
 
 
 @contextmanager
 def relay(url: str, change: OnTheWire) -> Generator[str]:
-    """Forward connections to the mock at `url` and change its responses; yield the relay's URL."""
+    """Start a relay that applies the change to responses from `url`, and yield its URL."""
     tasks: set[asyncio.Task[None]] = set()
 
     def accept(reader: StreamReader, writer: StreamWriter) -> None:
         task = asyncio.create_task(_relay(urlsplit(url), change, reader, writer))
-        tasks.add(task)  # the event loop holds weak references only
+        # The event loop holds only weak references to tasks, so keep a reference here.
+        tasks.add(task)
         task.add_done_callback(tasks.discard)
 
     with start_blocking_portal() as portal:
@@ -36,14 +38,15 @@ async def _relay(
     forwarding = asyncio.create_task(_forward(reader, mock_writer))
     try:
         while data := await mock_reader.read(1 << 18):
-            if data.startswith(b"HTTP/1.0 "):  # the mock could not parse the request
+            # The mock responds with HTTP/1.0 if it cannot parse a request. Forward this unchanged.
+            if data.startswith(b"HTTP/1.0 "):
                 writer.write(data)
                 continue
             for part in _heads_and_bodies(data):
                 if writer.transport.is_closing():
                     return
                 change(part, writer.transport)
-    except ConnectionError:  # the client or the mock has reset the connection
+    except ConnectionError:  # The client or the mock reset the connection.
         pass
     finally:
         forwarding.cancel()
@@ -52,7 +55,7 @@ async def _relay(
 
 
 async def _forward(reader: StreamReader, writer: StreamWriter) -> None:
-    """Send the client's bytes to the mock."""
+    """Forward the client's bytes to the mock."""
     with suppress(ConnectionError):
         while data := await reader.read(1 << 18):
             writer.write(data)
@@ -61,12 +64,16 @@ async def _forward(reader: StreamReader, writer: StreamWriter) -> None:
 
 
 def _heads_and_bodies(data: bytes) -> Iterator[bytes]:
-    """Yield head and body of each response separately; the mock sends a response in one piece."""
+    """Yield the head and the body of each response separately.
+
+    The data consists of complete responses, because the mock sends each response in one write.
+    """
     while data:
-        head, empty, data = data.partition(b"\r\n\r\n")
-        yield head + empty
+        head, separator, data = data.partition(b"\r\n\r\n")
+        yield head + separator
         length = re.search(rb"(?i)content-length: (\d+)", head)
         body = data[: int(length[1])] if length else b""
-        if body and not body.startswith(b"HTTP/1"):  # a response to HEAD has none
+        # A response to HEAD has a length but no body, so the next response can follow directly.
+        if body and not body.startswith(b"HTTP/1"):
             yield body
             data = data[len(body) :]

@@ -13,66 +13,70 @@ FAULTS = Changes()
 FAULTS.changes_answer(
     "test_every_response and statuses",
     403,
-    forbidden_answers_451=lambda _, answer: answer.set_status(451),
+    forbidden_update_returns_451=lambda _, answer: answer.set_status(451),
 )
 FAULTS.changes_answer(
-    "test_reader_may_not_update", 403, forbidden_answers_404=lambda _, answer: answer.refuse(404)
+    "test_reader_may_not_update",
+    403,
+    forbidden_update_returns_404=lambda _, answer: answer.refuse(404),
 )
 FAULTS.changes_answer(
     "test_unknown_id_answers_404 or test_every_response",
     404,
-    unknown_id_answers_410=lambda _, answer: answer.refuse(410),
-    unknown_id_answers_400=lambda _, answer: answer.refuse(400),
-    unknown_id_answers_500_for_keys=lambda request, answer: (
+    unknown_id_returns_410=lambda _, answer: answer.refuse(410),
+    unknown_id_returns_400=lambda _, answer: answer.refuse(400),
+    unknown_id_returns_500_for_a_key=lambda request, answer: (
         "key" in request.names and answer.refuse(500)
     ),
 )
 FAULTS.changes_answer(
     "test_member_may_update",
     200,
-    update_answers_204=lambda _, answer: answer.replace_with(Answer(204, b"")),
-    update_of_nothing_answers_304=lambda request, answer: (
+    update_returns_204=lambda _, answer: answer.replace_with(Answer(204, b"")),
+    empty_update_returns_304=lambda request, answer: (
         request.body == b"{}" and answer.replace_with(Answer(304, b""))
     ),
-    update_of_the_endpoint_redirects=lambda request, answer: (
+    endpoint_update_redirects=lambda request, answer: (
         request.endpoint and answer.replace_with(Answer(303, b"", Location=request.path))
     ),
-    update_of_the_sibling_answers_201=lambda request, answer: (
+    update_of_the_sibling_returns_201=lambda request, answer: (
         request.is_for("sibling") and answer.set_status(201)
     ),
-    update_of_the_secret_answers_202=lambda request, answer: (
+    update_of_the_secret_returns_202=lambda request, answer: (
         request.secret and answer.set_status(202)
     ),
-    expectation_fails=lambda request, answer: request.header("Expect") and answer.refuse(500),
+    expect_header_returns_500=lambda request, answer: (
+        request.header("Expect") and answer.refuse(500)
+    ),
 )
 
-# Bodies and headers of any response
+# Headers and bodies of all responses
 FAULTS.changes_answer(
     "test_member_may_update and WRITE or test_every_response",
     message_is_a_number=lambda _, answer: answer.body and answer.set_fields(message=answer.status),
     response_has_no_media_type=lambda _, answer: answer.drop_header("Content-Type"),
     response_is_a_list=lambda _, answer: answer.set_body(b"[" + answer.body + b"]"),
     response_is_not_json=lambda _, answer: answer.set_body(answer.body.replace(b'"', b"'")),
-    response_has_text_after_it=lambda _, answer: answer.set_body(answer.body + b"\nOK"),
+    text_follows_the_json=lambda _, answer: answer.set_body(answer.body + b"\nOK"),
     response_is_utf_16=lambda _, answer: answer.set_body(answer.body.decode().encode("utf-16")),
 )
 FAULTS.changes_answer(
     "test_every_response and (success-response or error-response)",
-    success_is_there_twice=lambda _, answer: answer.set_body(
+    success_is_duplicated=lambda _, answer: answer.set_body(
         answer.body.replace(b"{", b'{"success": true, ', 1)
     ),
 )
 FAULTS.changes_answer(
     "test_member_may_update or test_reader_may_not_update",
-    response_to_browsers_is_a_page=lambda request, answer: (
+    media_type_is_html_for_browsers=lambda request, answer: (
         "text/html" in request.header("Accept") and answer.set_header("Content-Type", "text/html")
     ),
-    response_to_curl_is_plain_text=lambda request, answer: (
+    media_type_is_plain_text_for_curl=lambda request, answer: (
         "curl" in request.header("User-Agent") and answer.set_header("Content-Type", "text/plain")
     ),
 )
 
-# Refusals
+# Error responses
 FAULTS.changes_answer(
     "test_every_response and error-response",
     400,
@@ -84,7 +88,9 @@ FAULTS.changes_answer(
     "test_every_response and error-response",
     403,
     success_is_missing_in_403=lambda _, answer: answer.drop_field("success"),
-    plain_text_in_403=lambda _, answer: answer.set_header("Content-Type", "text/plain"),
+    media_type_is_plain_text_in_403=lambda _, answer: answer.set_header(
+        "Content-Type", "text/plain"
+    ),
     byte_order_mark_in_403=lambda _, answer: answer.set_body(b"\xef\xbb\xbf" + answer.body),
 )
 FAULTS.changes_answer(
@@ -99,27 +105,27 @@ FAULTS.changes_answer(
 )
 FAULTS.changes_answer(
     "test_body_over_the_limit_is_refused",
-    page_for_an_oversized_body=lambda request, answer: (
+    media_type_is_html_for_an_oversized_body=lambda request, answer: (
         len(request.body) > LARGEST_BODY and answer.set_header("Content-Type", "text/html")
     ),
 )
 FAULTS.changes_answer(
     "test_every_response and internals",
     400,
-    trace_in_400=lambda _, answer: answer.set_fields(
+    stack_trace_in_400=lambda _, answer: answer.set_fields(
         stack='File "/srv/app/main.py", line 3, in put'
     ),
 )
 FAULTS.changes_answer(
     "test_every_response and internals",
     404,
-    query_in_404=lambda _, answer: answer.set_fields(
+    sql_query_in_404=lambda _, answer: answer.set_fields(
         message="SELECT * FROM llm WHERE id = $1: no rows"
     ),
 )
 FAULTS.changes_answer(
     "test_name_is_unique_in_its_workspace or test_every_response and internals",
-    error_of_the_database_for_a_taken_name=lambda _, answer: (
+    database_error_for_a_taken_name=lambda _, answer: (
         b"another" in answer.body
         and answer.set_fields(message="sqlite3.IntegrityError: UNIQUE constraint failed")
     ),
@@ -130,14 +136,16 @@ FAULTS.changes_answer(
     "test_every_response and success-response",
     200,
     message_is_an_object_in_200=lambda _, answer: answer.set_fields(message={"en": "done"}),
-    plain_text_in_200=lambda _, answer: answer.set_header("Content-Type", "text/plain"),
+    media_type_is_plain_text_in_200=lambda _, answer: answer.set_header(
+        "Content-Type", "text/plain"
+    ),
 )
 FAULTS.changes_answer(
     "test_every_response and success-fields",
     200,
     success_is_one=lambda _, answer: answer.set_fields(success=1),
     success_is_false_in_200=lambda _, answer: answer.set_fields(success=False),
-    id_is_missing_for_one_field=lambda request, answer: (
+    id_is_missing_for_a_single_field=lambda request, answer: (
         len(request.fields) == 1 and answer.drop_field("aiLlmId")
     ),
 )
@@ -146,8 +154,10 @@ FAULTS.changes_answer(
     200,
     id_is_named_id=lambda request, answer: answer.drop_field("aiLlmId").set_fields(id=request.id),
     id_is_in_upper_case=lambda request, answer: answer.set_fields(aiLlmId=request.id.upper()),
-    id_is_the_siblings=lambda request, answer: answer.set_fields(aiLlmId=request.ids["sibling"]),
-    id_is_null_for_no_change=lambda request, answer: (
+    id_is_that_of_the_sibling=lambda request, answer: answer.set_fields(
+        aiLlmId=request.ids["sibling"]
+    ),
+    id_is_null_for_an_empty_update=lambda request, answer: (
         request.body == b"{}" and answer.set_fields(aiLlmId=None)
     ),
 )
@@ -158,16 +168,16 @@ FAULTS.changes_answer(
 )
 
 
-def _cut(octets: bytes, transport: Any) -> None:
-    is_marked = b'"cut": true' in octets
-    transport.write(octets[:-1] if is_marked else octets)
-    if is_marked:
+def _truncate(octets: bytes, transport: Any) -> None:
+    is_truncated = b'"truncate": true' in octets
+    transport.write(octets[:-1] if is_truncated else octets)
+    if is_truncated:
         transport.close()
 
 
 FAULTS.add(
-    "response_is_cut",
+    "response_is_truncated",
     "test_member_may_update and WRITE",
-    after=lambda request, answer: request.secret and answer.set_fields(cut=True),
-    on_the_wire=_cut,
+    after=lambda request, answer: request.secret and answer.set_fields(truncate=True),
+    on_the_wire=_truncate,
 )

@@ -1,38 +1,38 @@
-"""Each fault yields one finding, with the clause that it breaks and the source of the clause."""
+"""Tests that findings identify the broken clause, even if a backend has several faults."""
 
 from collections import Counter
 
 import pytest
 
 from tests.faults.faults import SEVERAL_FAULTS
-from tests.faults.judge import BROKEN, judge
+from tests.faults.runner import BROKEN, run_with_change
 
 BROKEN_CLAUSES = {
-    "no_challenge": ("challenge", "ours"),
-    "malformed_json_answers_500": ("unreadable-body", "ours"),
+    "challenge_is_missing": ("challenge", "ours"),
+    "malformed_json_returns_500": ("unreadable-body", "ours"),
     "reader_may_update": ("access-levels", "vendor"),
-    "names_may_be_the_same": ("unique-names", "vendor"),
+    "duplicate_names_are_accepted": ("unique-names", "vendor"),
     "empty_names_are_ignored": ("lengths", "ours"),
     "unknown_fields_are_ignored": ("unknown-fields", "ours"),
-    "missing_body_changes_nothing": ("body", "page"),
+    "missing_body_is_an_empty_update": ("body", "page"),
 }
 
 
 @pytest.mark.parametrize("name", SEVERAL_FAULTS)
-def test_fault_is_one_finding(name: str) -> None:
-    """Each fault breaks only its own clause, in at most two findings."""
-    judgement = judge(SEVERAL_FAULTS[name], "--max-examples", "5")
-    found = Counter((finding["clause"]["id"], finding["source"]) for finding in judgement.findings)
-    assert {*found} == {BROKEN_CLAUSES[fault] for fault in name.split("-")}, judgement.output
-    assert max(found.values()) <= 2, judgement.output
-    assert judgement.status == BROKEN, judgement.output
+def test_findings_identify_the_broken_clause(name: str) -> None:
+    """Each fault causes at most two findings, which identify the clause that the fault breaks."""
+    result = run_with_change(SEVERAL_FAULTS[name], "--max-examples", "5")
+    found = Counter((finding["clause"]["id"], finding["source"]) for finding in result.findings)
+    assert {*found} == {BROKEN_CLAUSES[fault] for fault in name.split("-")}, result.output
+    assert max(found.values()) <= 2, result.output
+    assert result.status == BROKEN, result.output
 
 
-def test_promise_without_a_right_answer_is_not_kept() -> None:
-    """A promise is not tested if every exchange shows a finding of another promise."""
+def test_promise_is_not_tested_if_other_findings_hide_it() -> None:
+    """A promise counts as not tested if all its requests result in findings for another promise."""
     [backend] = [change for name, change in SEVERAL_FAULTS.items() if "reader" in name]
     promises = "test_reader_may_not_update or test_no_header_gives_access"
-    judgement = judge(backend, promises=promises)
-    promise = judgement.promise("test_no_header_gives_access[READ]")
-    assert promise["outcome"] == "not tested", judgement.output
+    result = run_with_change(backend, promises=promises)
+    promise = result.promise("test_no_header_gives_access[READ]")
+    assert promise["outcome"] == "not tested", result.output
     assert promise["reason"] == "hidden by access-levels/READ/200"

@@ -1,34 +1,34 @@
-"""The contract tests find every fault, and no fault in correct backends."""
+"""Tests that the contract tests detect every fault and accept correct backends."""
 
 import pytest
 
 from tests.faults.correct import CORRECT
 from tests.faults.faults import FAULTS
-from tests.faults.judge import BROKEN, KEPT, judge, selected
+from tests.faults.runner import BROKEN, KEPT, run_with_change, selected_promises
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_fault_breaks_a_promise(name: str) -> None:
-    """A backend with one fault breaks one of the promises in its table."""
+    """A backend with the fault breaks at least one of the promises that the fault lists."""
     fault = FAULTS[name]
     options = ["--timeout", "2"] if name.endswith("_hang") else []
-    judgement = judge(fault, *options, promises=fault.promises, is_brief=True)
-    assert judgement.status == BROKEN, judgement.output
+    result = run_with_change(fault, *options, promises=fault.promises, is_brief=True)
+    assert result.status == BROKEN, result.output
 
 
 @pytest.mark.parametrize("name", CORRECT)
-def test_correct_backend_breaks_none(name: str) -> None:
-    """A backend that differs only in what the contract leaves open keeps every promise."""
-    judgement = judge(CORRECT[name], "--max-examples", "5")
-    assert judgement.ids == [], judgement.output
-    assert judgement.status == KEPT, judgement.output
+def test_correct_backend_keeps_every_promise(name: str) -> None:
+    """A backend that differs from the mock only in permitted ways keeps every promise."""
+    result = run_with_change(CORRECT[name], "--max-examples", "5")
+    assert result.ids == [], result.output
+    assert result.status == KEPT, result.output
 
 
-def test_every_promise_has_a_fault_of_its_own() -> None:
-    """Every promise has a fault that is expected to break that promise only."""
-    named = selected([fault.promises for fault in FAULTS.values()])
-    [every] = selected([""])
-    proved = {promises[0] for promises in named if len(promises) == 1}
-    missing = sorted({*every} - proved)
-    assert not missing, f"add a fault to tests/faults/ for each of {', '.join(missing)}"
-    assert all(named)
+def test_every_promise_has_its_own_fault() -> None:
+    """Every promise has a fault that is expected to break only this promise."""
+    selections = selected_promises([fault.promises for fault in FAULTS.values()])
+    [all_promises] = selected_promises([""])
+    covered = {promises[0] for promises in selections if len(promises) == 1}
+    missing = sorted({*all_promises} - covered)
+    assert not missing, f"promises without a fault: {', '.join(missing)}; add them to tests/faults/"
+    assert all(selections)

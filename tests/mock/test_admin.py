@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from flashback_mock import Mock
-from tests.conftest import lacking
+from tests.conftest import skip_without
 from tests.mock.wire import command, connected, put
 
 ADMIN_TOKEN = "admin-door.token"
@@ -382,7 +382,7 @@ def test_no_response_shows_a_credential_or_a_token(
 
 def test_javascript_example_passes(root: Path, mock: Mock) -> None:
     """The JavaScript example controls the mock over HTTP, as the docs describe."""
-    node = shutil.which("node") or lacking("node")
+    node = shutil.which("node") or skip_without("node")
     example = root / "examples" / "javascript" / "rotate.test.js"
     done = subprocess.run(
         [node, "--test", str(example)],

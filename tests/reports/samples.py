@@ -1,4 +1,4 @@
-"""Sample verdicts, one for each result."""
+"""A sample verdict for each possible result."""
 
 import copy
 from pathlib import Path
@@ -14,7 +14,8 @@ DEVIATION = {
     "link": "https://tracker.example/1",
     "date": "2026-11-23",
 }
-VARIABLES = {  # by the promise that is not tested without it
+# Maps each promise to the environment variable that it needs.
+VARIABLES = {
     "test_member_may_update[ADMIN]": ("FLASHBACK_ADMIN_TOKEN", "a token of a member with ADMIN"),
     "test_reader_may_not_update": ("FLASHBACK_READER_TOKEN", "a token of a member with READ"),
     "test_stranger_may_not_update": (
@@ -42,7 +43,7 @@ def kept() -> Verdict:
     verdict = broken() | {"result": "kept", "exit_status": 0, "findings": []}
     for promise in verdict["promises"]:
         promise |= {"outcome": "kept", "findings": []}
-    return _recounted(verdict)
+    return _with_counts(verdict)
 
 
 def accepted() -> Verdict:
@@ -53,11 +54,11 @@ def accepted() -> Verdict:
     for promise in verdict["promises"]:
         if promise["name"] == finding["promise"]:
             promise |= {"outcome": "accepted", "findings": [finding["id"]]}
-    return _recounted(verdict)
+    return _with_counts(verdict)
 
 
 def no_verdict() -> Verdict:
-    """Return the verdict of a run that could not judge the backend."""
+    """Return the verdict of a run that could not test the backend."""
     verdict = kept() | {
         "result": "no verdict",
         "exit_status": 2,
@@ -67,11 +68,11 @@ def no_verdict() -> Verdict:
     }
     for promise in verdict["promises"]:
         promise |= {"outcome": "not tested", "reason": "the run ended before", "requests": 0}
-    return _recounted(verdict)
+    return _with_counts(verdict)
 
 
 def not_tested() -> Verdict:
-    """Return the verdict of a run with --require-all and without most variables."""
+    """Return the verdict of a run with --require-all in which most variables are missing."""
     reason = "7 promises were not tested, and --require-all is set."
     verdict = kept() | {"exit_status": 1, "reason": reason}
     verdict["selection"]["require_all"] = True
@@ -85,11 +86,11 @@ def not_tested() -> Verdict:
     verdict["missing_variables"] = [
         {"name": name, "meaning": meaning, "promises": 1} for name, meaning in VARIABLES.values()
     ]
-    return _recounted(verdict)
+    return _with_counts(verdict)
 
 
-def _recounted(verdict: Verdict) -> Verdict:
-    """Return the verdict with counts that match its promises and findings."""
+def _with_counts(verdict: Verdict) -> Verdict:
+    """Return the verdict with updated counts of promises and findings."""
     outcomes = [promise["outcome"].replace(" ", "_") for promise in verdict["promises"]]
     names = ("kept", "broken", "accepted", "not_tested")
     counts = {name: outcomes.count(name) for name in names}

@@ -1,4 +1,4 @@
-"""The steps of action.yml, run against the mock as GitHub runs them."""
+"""Tests that run the steps of action.yml against the mock, like a GitHub runner."""
 
 import json
 import os
@@ -21,7 +21,10 @@ Values = dict[str, Any]
 
 @dataclass
 class Job:
-    """A job whose only step is the action; expressions are looked up in `context`."""
+    """A job whose only step is the action.
+
+    `context` contains the values of the expressions in the action.
+    """
 
     action: Values
     folder: Path
@@ -31,9 +34,9 @@ class Job:
     used: list[str] = field(default_factory=list)
 
     def run(self) -> "Job":
-        """Run each step whose condition holds, as GitHub's runner does."""
+        """Run all steps whose conditions are true, like a GitHub runner, and return the job."""
         for step in self.action["runs"]["steps"]:
-            if not self._holds(step.get("if")):
+            if not self._is_true(step.get("if")):
                 continue
             if "uses" in step:
                 self.used.append(step["uses"].partition("@")[0])
@@ -43,32 +46,32 @@ class Job:
 
     @property
     def summary(self) -> str:
-        """Return the summary of the job."""
+        """Return the job summary."""
         return (self.folder / "summary").read_text("utf-8")
 
     def _run(self, step: Values) -> None:
         outputs = self.folder / "outputs"
         outputs.write_text("")
-        environment = {name: self._fill(value) for name, value in step.get("env", {}).items()}
-        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        variables = {name: self._evaluate(value) for name, value in step.get("env", {}).items()}
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         files = {"GITHUB_OUTPUT": str(outputs), "GITHUB_STEP_SUMMARY": str(self.folder / "summary")}
-        done = subprocess.run(
+        completed = subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],  # noqa: S607
             cwd=self.folder,
-            env=kept | files | environment,
+            env=inherited | files | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
             timeout=240,
         )
-        self.log += done.stdout
-        self.failed = self.failed or done.returncode != 0
+        self.log += completed.stdout
+        self.failed = self.failed or completed.returncode != 0
         lines = outputs.read_text("utf-8").splitlines()
         values = dict(line.split("=", 1) for line in lines)
         self.context["steps"].setdefault(step.get("id"), {"outputs": {}})["outputs"] |= values
 
-    def _fill(self, text: str) -> str:
+    def _evaluate(self, text: str) -> str:
         return EXPRESSION.sub(lambda match: self._look_up(match[1]), text)
 
     def _look_up(self, name: str) -> str:
@@ -77,36 +80,36 @@ class Job:
             value = value.get(part) if isinstance(value, dict) else None
         return "" if value is None else str(value)
 
-    def _holds(self, condition: str | None) -> bool:
+    def _is_true(self, condition: str | None) -> bool:
         if condition is None:
             return not self.failed
         parts = CONDITION.fullmatch(condition)
-        assert parts, f"the test does not understand the condition {condition!r}"
+        assert parts, f"unsupported condition {condition!r}; extend CONDITION in this test"
         matches = self._look_up(parts["name"]) == parts["value"]
         return matches and (bool(parts["always"]) or not self.failed)
 
 
 @pytest.fixture(scope="module")
 def action(root: Path) -> Values:
-    """Return the action."""
+    """Return the parsed action.yml."""
     action: Values = yaml.safe_load((root / "action.yml").read_text("utf-8"))
     return action
 
 
 @pytest.fixture
 def job(root: Path, action: Values, tmp_path: Path) -> Job:
-    """Return a job in a folder of its own, with the default inputs."""
+    """Return a job with the default inputs, which runs in an empty folder."""
     (tmp_path / "summary").write_text("")
     context = {
         "github": {"action_path": str(root), "actor": "octocat", "event": {"repository": {}}},
-        "inputs": {name: str(i.get("default", "")) for name, i in action["inputs"].items()},
+        "inputs": {name: str(spec.get("default", "")) for name, spec in action["inputs"].items()},
         "steps": {"python": {"outputs": {"python-path": sys.executable}}},
     }
     return Job(action, tmp_path, context)
 
 
 def inputs_for(mock: flashback_mock.Mock) -> dict[str, str]:
-    """Return the inputs that let the action test every promise."""
+    """Return inputs that allow the action to test every promise against the mock."""
     tokens = {
         "token": "owner",
         "admin-token": "admin",
@@ -120,8 +123,8 @@ def inputs_for(mock: flashback_mock.Mock) -> dict[str, str]:
     return inputs | {"backend-url": mock.base_url}
 
 
-def test_example_gives_every_secret(root: Path, action: Values) -> None:
-    """The example job passes the URL and all ids, and takes every token from a secret."""
+def test_example_passes_all_required_inputs(root: Path, action: Values) -> None:
+    """The example job passes the URL and all ids, and reads each token from a secret."""
     text = (root / "examples" / "backend-ci" / "contract.yml").read_text("utf-8")
     (step,) = yaml.safe_load(text)["jobs"]["contract"]["steps"]
     assert set(step["with"]) <= set(action["inputs"])
@@ -131,8 +134,8 @@ def test_example_gives_every_secret(root: Path, action: Values) -> None:
     assert all(value.startswith("${{ secrets.FLASHBACK_") for value in tokens.values())
 
 
-def test_backend_that_keeps_the_contract(job: Job) -> None:
-    """With all inputs the job passes, its summary has the verdict, and no token is shown."""
+def test_job_passes_if_the_contract_is_kept(job: Job) -> None:
+    """With all inputs, the job passes, and its summary shows the verdict but no token."""
     with flashback_mock.running() as mock:
         job.context["inputs"] |= inputs_for(mock)
         job.run()
@@ -148,7 +151,7 @@ def test_backend_that_keeps_the_contract(job: Job) -> None:
 
 
 def test_backend_text_is_not_a_workflow_command(job: Job) -> None:
-    """Workflow commands are disabled while the tests print text from the backend."""
+    """Workflow commands are disabled while the contract tests print text from the backend."""
     with flashback_mock.running() as mock:
         job.context["inputs"] |= inputs_for(mock) | {"token": "unknown"}
         job.run()
@@ -168,8 +171,8 @@ def test_backend_text_is_not_a_workflow_command(job: Job) -> None:
     ],
     ids=["a fork", "a pull request from a fork", "Dependabot"],
 )
-def test_job_without_secrets_is_skipped_visibly(job: Job, event: Any) -> None:
-    """A job without secrets passes, and says in its log and summary that it tested nothing."""
+def test_job_without_access_to_secrets_is_skipped(job: Job, event: Any) -> None:
+    """Without access to secrets, the job passes and reports that the contract was not tested."""
     if event == "dependabot":
         job.context["github"]["actor"] = "dependabot[bot]"
     else:
@@ -181,8 +184,8 @@ def test_job_without_secrets_is_skipped_visibly(job: Job, event: Any) -> None:
     assert "the contract was not tested" in job.summary
 
 
-def test_own_repository_without_secrets_fails(job: Job) -> None:
-    """A missing token fails the job in the repository itself."""
+def test_job_with_access_to_secrets_needs_a_token(job: Job) -> None:
+    """If the job has access to secrets but the token is missing, the job fails."""
     job.context["inputs"] |= {"backend-url": "http://127.0.0.1:1", "id": "x"}
     job.run()
     assert job.failed

@@ -1,4 +1,4 @@
-"""The verdict in a terminal and in a log."""
+"""Tests for the console output, in a terminal and in a log file."""
 
 import io
 import re
@@ -12,22 +12,22 @@ from tests.reports.samples import ALL, Verdict, accepted, broken, kept, no_verdi
 
 
 def printed(verdict: Verdict, width: int = 0) -> str:
-    """Return the output for a log, or for a terminal of this width."""
+    """Return the output for a terminal with this width, or for a log file if `width` is 0."""
     file = io.StringIO()
     console.report(verdict, Console(file=file, force_terminal=bool(width), width=width or None))
     return re.sub(r"\x1b\[[\d;]*m", "", file.getvalue())
 
 
-def test_findings_come_first_and_the_result_last() -> None:
-    """The output begins with the first finding and ends with the result and its counts."""
+def test_output_ends_with_the_result() -> None:
+    """The output begins with the first finding and ends with the result and the counts."""
     lines = printed(broken()).strip().splitlines()
     assert lines[0] == "1. A member with READ updated the configuration"
     findings = "6 findings (1 page, 1 vendor, 4 ours)"
     assert lines[-1] == f"The contract is broken: {findings}; promises: 11 kept, 6 broken."
 
 
-def test_finding_is_complete() -> None:
-    """A finding shows the request, both responses, the clause, the id and a curl line."""
+def test_finding_has_all_details() -> None:
+    """A finding shows the requests, expected and actual status, clause, id and curl command."""
     first = printed(broken()).strip().partition("\n\n")[0]
     clause = "access-levels (vendor), openapi.yaml line 74: `READ` is read-only; updating needs"
     assert first.splitlines()[1:] == [
@@ -42,17 +42,18 @@ def test_finding_is_complete() -> None:
     ]
 
 
-def test_terminal_wraps_words_but_not_curl_lines() -> None:
-    """A narrow terminal wraps words, but leaves a curl line whole so that it can be pasted."""
+def test_terminal_does_not_wrap_curl_commands() -> None:
+    """A narrow terminal wraps text, but not curl commands, because users copy them."""
     lines = printed(broken(), width=72).splitlines()
     commands = [line for line in lines if line.startswith("curl ")]
-    assert commands == [f["examples"][0]["curl"] for f in broken()["findings"] if f["examples"]]
+    findings = [finding for finding in broken()["findings"] if finding["examples"]]
+    assert commands == [finding["examples"][0]["curl"] for finding in findings]
     assert max(len(line) for line in lines if line not in commands) <= 72
     assert "             read-only; updating needs" in "\n".join(lines)
 
 
-def test_missing_variables_are_named_once() -> None:
-    """The end of the output names each missing variable once."""
+def test_missing_variables_are_listed_once() -> None:
+    """The output mentions each missing variable exactly once."""
     text = printed(not_tested())
     for variable in not_tested()["missing_variables"]:
         assert text.count(variable["name"]) == 1
@@ -61,14 +62,14 @@ def test_missing_variables_are_named_once() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_no_report_claims_more_than_was_tested(name: str) -> None:
-    """The output says without reservation that the contract is kept if everything was tested."""
+def test_contract_is_kept_only_if_everything_was_tested(name: str) -> None:
+    """The output reports that the contract is kept only if every promise was tested and kept."""
     verdict = ALL[name]()
     assert ("The contract is kept:" in printed(verdict)) == (name == "kept")
 
 
-def test_headline_names_exceptions_and_limits() -> None:
-    """The headline mentions accepted deviations, untested promises and a selection."""
+def test_headline_mentions_exceptions() -> None:
+    """The headline mentions accepted deviations, untested promises and a partial selection."""
     assert words.headline(accepted()) == "The contract is kept except for 1 accepted deviation"
     untested = not_tested() | {"exit_status": 0}
     assert words.headline(untested) == "The contract is kept, but some promises were not tested"
@@ -79,7 +80,7 @@ def test_headline_names_exceptions_and_limits() -> None:
 
 
 def test_result_of_again_is_counted() -> None:
-    """With --again the output counts the fixed, the still broken and the flaky promises."""
+    """With --again, the output shows how many promises are fixed, still broken or flaky."""
     verdict = broken()
     verdict["selection"]["again"] = True
     states = ["fixed", "fixed", "still broken", "flaky"]
@@ -90,7 +91,7 @@ def test_result_of_again_is_counted() -> None:
 
 
 def test_backend_cannot_control_the_terminal() -> None:
-    """Escape sequences from a backend are shown, not interpreted."""
+    """Control sequences from a backend are escaped, so that they do not affect the terminal."""
     verdict = broken()
     verdict["findings"][0]["got"] = "200 \x1b]0;owned\x07\x1b[2J\u202e"
     text = printed(verdict)
@@ -98,8 +99,8 @@ def test_backend_cannot_control_the_terminal() -> None:
     assert not re.search("[\x00-\x08\x0b-\x1f]", text)
 
 
-def test_progress_in_a_log_names_each_family_once() -> None:
-    """A log gets one line for each family, without control sequences."""
+def test_progress_in_a_log_has_one_line_per_family() -> None:
+    """In a log file, progress is shown as one line per family, without control sequences."""
     file = io.StringIO()
     with Progress(Console(file=file), 3) as progress:
         progress.update("Access", 0, 10)
@@ -109,18 +110,18 @@ def test_progress_in_a_log_names_each_family_once() -> None:
 
 
 def test_progress_in_a_terminal_shows_family_and_requests() -> None:
-    """A terminal shows the family, the finished promises and the requests, then clears the line."""
+    """In a terminal, the progress shows the family and the numbers of promises and requests."""
     file = io.StringIO()
     terminal = Console(file=file, force_terminal=True, width=100)
     with Progress(terminal, 3) as progress:
         progress.update("Access", 1, 1200)
-    shown = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", file.getvalue())
-    assert "Access" in shown
-    assert "1/3 promises · 1,200 requests" in shown
+    output = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", file.getvalue())
+    assert "Access" in output
+    assert "1/3 promises · 1,200 requests" in output
 
 
 def test_no_verdict_shows_reason_and_remedy() -> None:
-    """Without a verdict the output contains only the reason and the remedy."""
+    """Without a verdict, the output contains only the totals, the reason and the remedy."""
     lines = printed(no_verdict()).strip().splitlines()
     assert lines == [
         "2 requests in 8.2 s, seed 42",

@@ -1,4 +1,4 @@
-"""The machine-readable reports: JSON, JUnit XML, Markdown and annotations."""
+"""Tests for the reports in JSON, JUnit XML and Markdown, and for annotations on GitHub."""
 
 import copy
 import json
@@ -28,7 +28,7 @@ HOSTILE = (
 
 @pytest.fixture
 def hostile() -> Verdict:
-    """Return a verdict with texts that a hostile backend could send."""
+    """Return a verdict that contains text from a malicious backend."""
     verdict = broken()
     for finding in verdict["findings"]:
         finding |= {"title": HOSTILE, "got": HOSTILE}
@@ -37,8 +37,8 @@ def hostile() -> Verdict:
     return verdict
 
 
-def test_schema_is_strict(schema: jsonschema_rs.Draft202012Validator) -> None:
-    """The schema allows no unknown field in any object of the verdict."""
+def test_schema_allows_no_unknown_fields(schema: jsonschema_rs.Draft202012Validator) -> None:
+    """The schema rejects a verdict with an unknown field in any of its objects."""
     verdict = broken()
     paths: list[list[Any]] = [[], ["contract"], ["backend"], ["selection"], ["counts"]]
     paths += [["promises", 0], ["findings", 0], ["findings", 0, "clause"]]
@@ -56,7 +56,7 @@ def test_schema_is_strict(schema: jsonschema_rs.Draft202012Validator) -> None:
 def test_all_files_are_written(
     tmp_path: Path, schema: jsonschema_rs.Draft202012Validator, make: Callable[[], Verdict]
 ) -> None:
-    """Every verdict is written to all files, and verdict.json conforms to its schema."""
+    """All report files are written for every result, and verdict.json conforms to its schema."""
     schema.validate(make())
     reports.write(make(), tmp_path / "reports")
     written = {file.name for file in (tmp_path / "reports").iterdir()}
@@ -64,33 +64,34 @@ def test_all_files_are_written(
     assert json.loads((tmp_path / "reports" / "verdict.json").read_text("utf-8")) == make()
 
 
-def test_hostile_texts_can_be_written(tmp_path: Path, hostile: Verdict) -> None:
-    """Every file escapes lone surrogates and control characters."""
+def test_control_characters_are_escaped(tmp_path: Path, hostile: Verdict) -> None:
+    """All report files escape lone surrogates and control characters from the backend."""
     reports.write(hostile, tmp_path)
     for name in FILES:
         text = (tmp_path / name).read_text("utf-8")
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", text), name
-    ET.parse(tmp_path / "junit.xml")  # noqa: S314 - our own
+    ET.parse(tmp_path / "junit.xml")  # noqa: S314 - a trusted file
 
 
 def suite_of(verdict: Verdict) -> ET.Element:
     """Return the test suite of the verdict's JUnit report."""
-    return ET.fromstring(render("junit.xml", verdict))[0]  # noqa: S314 - our own
+    return ET.fromstring(render("junit.xml", verdict))[0]  # noqa: S314 - a trusted file
 
 
 def test_junit_has_a_case_for_each_promise() -> None:
-    """Each promise is a test case with its sentence, clause and source as properties."""
+    """Each promise is a test case whose properties include its sentence, clause and source."""
     verdict = broken()
     cases = suite_of(verdict).findall("testcase")
-    assert [case.get("name") for case in cases] == [p["name"] for p in verdict["promises"]]
+    names = [promise["name"] for promise in verdict["promises"]]
+    assert [case.get("name") for case in cases] == names
     for case, promise in zip(cases, verdict["promises"], strict=True):
-        properties = {p.get("name"): p.get("value") for p in case.iter("property")}
+        properties = {item.get("name"): item.get("value") for item in case.iter("property")}
         for name in ("sentence", "clause", "source", "outcome"):
             assert properties[name] == promise[name]
 
 
 def test_junit_fails_for_findings_that_fail_the_run() -> None:
-    """A finding that fails the run is a failure with a curl line; any other is skipped."""
+    """Findings that fail the run are failures with a curl command; other findings are skipped."""
     suite = suite_of(broken())
     failures = suite.findall("testcase/failure")
     assert suite.get("failures") == str(len(failures)) == "5"
@@ -100,8 +101,8 @@ def test_junit_fails_for_findings_that_fail_the_run() -> None:
     assert "curl -i -X PUT http://127.0.0.1:8000/ai/llm/" in text
 
 
-def test_junit_of_untested_promises() -> None:
-    """An untested promise is an error with --require-all, and skipped without it."""
+def test_junit_reports_untested_promises() -> None:
+    """An untested promise is an error with --require-all, and a skipped test case without it."""
     verdict = not_tested()
     assert suite_of(verdict).get("errors") == "7"
     verdict["selection"]["require_all"] = False
@@ -110,7 +111,7 @@ def test_junit_of_untested_promises() -> None:
 
 
 def test_junit_without_verdict_is_an_error() -> None:
-    """A run without a verdict has one error, with the reason and the remedy."""
+    """A run without a verdict has a single error that contains the reason and the remedy."""
     verdict = no_verdict()
     suite = suite_of(verdict)
     (error,) = suite.findall("testcase/error")
@@ -118,15 +119,15 @@ def test_junit_without_verdict_is_an_error() -> None:
     assert error.get("message") == f"{verdict['reason']} {verdict['cure']}"
 
 
-def test_accepted_deviation_is_not_shown_as_passed() -> None:
-    """An accepted deviation is a skipped test case with the title of the finding."""
+def test_junit_skips_accepted_deviations() -> None:
+    """An accepted deviation is a skipped test case whose message is the title of the finding."""
     (skipped,) = suite_of(ALL["accepted"]()).findall("testcase/skipped")
     message = "accepted deviation: A member with READ updated the configuration"
     assert skipped.get("message") == message
 
 
 def test_annotations_have_a_level() -> None:
-    """A finding that fails the run is an error, any other finding a warning, a note a notice."""
+    """Findings are errors if they fail the run and warnings otherwise, and notes are notices."""
     lines = github.annotations(broken()).splitlines()
     assert [line.partition(" ")[0] for line in lines] == ["::error"] * 5 + ["::warning", "::notice"]
     assert lines[2].startswith(
@@ -136,14 +137,14 @@ def test_annotations_have_a_level() -> None:
 
 
 def test_no_verdict_is_an_annotation() -> None:
-    """A missing verdict or an untested required promise is an error with its reason."""
+    """A missing verdict or an untested required promise is reported as an error with its reason."""
     assert github.annotations(no_verdict()).startswith("::error title=No verdict::GET and PUT are")
     untested = github.annotations(not_tested())
     assert untested.startswith("::error title=Not all promises were tested::7 promises")
 
 
 def test_annotations_are_limited() -> None:
-    """Only the ten most serious findings are printed, because GitHub shows no more."""
+    """Only the first ten findings become annotations, because GitHub shows no more."""
     verdict = broken()
     first = verdict["findings"][0]
     verdict["findings"] = [{**first, "title": f"number {number}"} for number in range(30)]
@@ -153,15 +154,15 @@ def test_annotations_are_limited() -> None:
 
 
 def test_backend_text_is_not_a_workflow_command(hostile: Verdict) -> None:
-    """A line break in a text, plain or percent-encoded, starts no other command."""
+    """Plain or percent-encoded line breaks from the backend cannot start a workflow command."""
     lines = github.annotations(hostile).splitlines()
     assert len(lines) == len(hostile["findings"])
     assert all(re.match("::(error|warning|notice) title=[^,:]*::", line) for line in lines)
     assert "%250A" in lines[0]
 
 
-def test_annotations_as_a_command(root: Path, tmp_path: Path) -> None:
-    """`python -m reports` prints the annotations, or an error if the file is missing."""
+def test_command_prints_annotations(root: Path, tmp_path: Path) -> None:
+    """`python -m reports` prints the annotations, or an error message if the file is missing."""
 
     def run(file: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -180,8 +181,8 @@ def test_annotations_as_a_command(root: Path, tmp_path: Path) -> None:
     assert "Traceback" not in missing.stderr
 
 
-def test_markdown_shows_findings_as_cards() -> None:
-    """The summary shows the result, a table of sources, and each finding with a curl line."""
+def test_markdown_shows_findings() -> None:
+    """The summary shows the result, a table of sources, and each finding with a curl command."""
     html = MarkdownIt().enable("table").render(render("verdict.md", broken()))
     assert "<h2>The contract is broken</h2>" in html
     assert html.count("<h3>") == len(broken()["findings"])
@@ -190,8 +191,8 @@ def test_markdown_shows_findings_as_cards() -> None:
     assert "<li>sent: <code>key</code>: 8,193 characters" in html
 
 
-def test_markdown_of_every_verdict_has_its_result() -> None:
-    """The summary shows missing variables, reasons and remedies."""
+def test_markdown_explains_missing_results() -> None:
+    """The summary shows missing variables or, if there is no verdict, the remedy."""
     html = MarkdownIt().render(render("verdict.md", not_tested()))
     assert "<h2>Not all promises were tested</h2>" in html
     assert "<code>FLASHBACK_READER_TOKEN</code>: a token of a member with READ" in html
@@ -201,7 +202,7 @@ def test_markdown_of_every_verdict_has_its_result() -> None:
 
 
 def test_markdown_shows_backend_text_literally(hostile: Verdict) -> None:
-    """Text from the backend creates no link, image, mention, table or HTML."""
+    """Text from the backend is escaped, so that it cannot create links, mentions or HTML."""
     html = MarkdownIt().enable("table").render(render("verdict.md", hostile))
     assert not re.search("<(img|a|script)\\b", html)
     assert "\\@octocat" in render("verdict.md", hostile)

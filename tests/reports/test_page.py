@@ -1,4 +1,4 @@
-"""The page of the verdict, in a real browser."""
+"""Browser tests for verdict.html."""
 
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -18,13 +18,13 @@ Open = Callable[[Verdict], Page]
 
 @pytest.fixture
 def context(browser: Browser, request: pytest.FixtureRequest) -> Generator[BrowserContext]:
-    """Yield a browser window; the optional parameter is its width and color scheme."""
+    """Yield a browser context. The optional parameter sets its width and color scheme."""
     width, scheme = getattr(request, "param", SCREENS[0])
     with browser.new_context(
         viewport={"width": width, "height": 844},
         color_scheme=scheme,
         permissions=["clipboard-read", "clipboard-write"],
-        bypass_csp=hasattr(request, "param"),  # axe injects a style
+        bypass_csp=hasattr(request, "param"),  # Axe injects a style sheet.
     ) as context:
         context.set_default_timeout(10_000)
         yield context
@@ -32,7 +32,10 @@ def context(browser: Browser, request: pytest.FixtureRequest) -> Generator[Brows
 
 @pytest.fixture
 def show(context: BrowserContext, tmp_path: Path) -> Generator[Open]:
-    """Open the page of a verdict, and check that it logs nothing and requests only itself."""
+    """Yield a function that opens the page for a verdict.
+
+    After the test, assert that the page logged nothing and made no additional requests.
+    """
     logged: list[str] = []
     requested: set[str] = set()
 
@@ -54,29 +57,29 @@ def show(context: BrowserContext, tmp_path: Path) -> Generator[Open]:
 @pytest.mark.parametrize("context", SCREENS, indirect=True, ids=str)
 @pytest.mark.parametrize("make", ALL.values(), ids=ALL)
 def test_page_is_accessible(show: Open, make: Callable[[], Verdict]) -> None:
-    """Axe finds no violation on a desktop in light mode or a phone in dark mode, all expanded."""
+    """Axe reports no violations on the expanded page, on a desktop and on a phone."""
     page = show(make())
     page.evaluate("for (const item of document.querySelectorAll('details')) item.open = true")
-    found = Axe().run(page, options={"resultTypes": ["violations"]})
-    assert found.violations_count == 0, found.generate_report()
+    results = Axe().run(page, options={"resultTypes": ["violations"]})
+    assert results.violations_count == 0, results.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def test_result_is_on_the_first_screen(show: Open) -> None:
-    """The result, the counts and the duration are labelled and visible without scrolling."""
+    """The result and the table of findings by source are visible without scrolling."""
     page = show(broken())
     expect(page.get_by_role("heading", level=1)).to_have_text("The contract is broken")
     counts = page.locator(".counts > div").all_inner_texts()
-    shown = [" ".join(count.split()) for count in counts]
-    assert shown[:3] == ["findings 6", "promises kept 11", "broken 6"]
-    assert shown[3:] == ["duration 8.2 s", "requests 1,234"]
+    texts = [" ".join(count.split()) for count in counts]
+    assert texts[:3] == ["findings 6", "promises kept 11", "broken 6"]
+    assert texts[3:] == ["duration 8.2 s", "requests 1,234"]
     table = page.get_by_role("table", name="Findings by source")
     expect(table.get_by_role("row", name="ours")).to_have_text("ours400")
     expect(table).to_be_in_viewport()
 
 
-def test_finding_is_a_card(show: Open) -> None:
-    """A card shows the request, both responses, the clause with its line, and the id."""
+def test_finding_card_has_all_details(show: Open) -> None:
+    """A finding's card shows the request, the clause and its line in openapi.yaml, and the id."""
     page = show(broken())
     assert page.get_by_role("article").count() == len(broken()["findings"])
     card = page.get_by_role("article").filter(has_text="8,193 characters was accepted")
@@ -92,8 +95,8 @@ def test_finding_is_a_card(show: Open) -> None:
         expect(card).to_contain_text(text)
 
 
-def test_curl_line_can_be_copied(show: Open) -> None:
-    """The button copies the whole line and confirms it."""
+def test_curl_command_can_be_copied(show: Open) -> None:
+    """The button copies the whole curl command, and its label changes to `Copied`."""
     page = show(broken())
     button = page.get_by_role("article").first.get_by_label("Copy the curl command").first
     button.click()
@@ -102,8 +105,8 @@ def test_curl_line_can_be_copied(show: Open) -> None:
     assert copied == broken()["findings"][0]["examples"][0]["curl"]
 
 
-def test_curl_line_can_be_copied_without_a_clipboard(show: Open) -> None:
-    """On a page served over plain HTTP, the button copies a selection."""
+def test_button_copies_without_the_clipboard_api(show: Open) -> None:
+    """The buttons also work on pages served over HTTP, where the clipboard API is missing."""
     page = show(broken())
     page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     page.get_by_label("Copy the id of the finding").first.click()
@@ -113,7 +116,7 @@ def test_curl_line_can_be_copied_without_a_clipboard(show: Open) -> None:
 
 
 def test_filter_finds_promises(show: Open) -> None:
-    """Words and outcomes filter the promises; families without a match disappear."""
+    """The promises can be filtered by words and by outcome."""
     page = show(broken())
     promises = page.locator("#promises li").filter(visible=True)
     page.get_by_role("searchbox").fill("maximum length")
@@ -129,7 +132,7 @@ def test_filter_finds_promises(show: Open) -> None:
 
 
 def test_filter_opens_families(show: Open) -> None:
-    """A family without broken promises is collapsed until the filter matches."""
+    """A family without broken promises is collapsed until one of its promises matches a filter."""
     page = show(kept())
     promises = page.locator("#promises li").filter(visible=True)
     expect(promises).to_have_count(0)
@@ -137,8 +140,8 @@ def test_filter_opens_families(show: Open) -> None:
     expect(promises).to_have_count(1)
 
 
-def test_link_leads_to_the_finding(show: Open) -> None:
-    """A promise links to its findings, with any characters in their ids."""
+def test_promise_links_to_its_finding(show: Open) -> None:
+    """A promise links to its findings, even if their ids contain special characters."""
     page = show(broken())
     page.locator("#promises").get_by_role("link", name="No response to a body").click()
     expect(page.locator("article:target")).to_contain_text("No response to a body over the limit")
@@ -147,7 +150,7 @@ def test_link_leads_to_the_finding(show: Open) -> None:
 
 
 def test_untested_promises_have_a_reason(show: Open) -> None:
-    """Untested promises are grouped by reason."""
+    """Untested promises are grouped by the reason why they were not tested."""
     section = show(not_tested()).locator("#not-tested")
     group = section.locator("details").filter(has_text="set FLASHBACK_READER_TOKEN")
     expect(group.locator("summary")).to_contain_text("a token of a member with READ 1 promise")
@@ -155,8 +158,8 @@ def test_untested_promises_have_a_reason(show: Open) -> None:
     expect(group.get_by_role("listitem")).to_contain_text("test_reader_may_not_update")
 
 
-def test_accepted_deviation_has_its_entry(show: Open) -> None:
-    """An accepted deviation shows reason, date and link, and qualifies the result."""
+def test_accepted_deviation_shows_its_entry(show: Open) -> None:
+    """The page counts an accepted deviation in the heading, and shows its reason, date and link."""
     page = show(accepted())
     result = "The contract is kept except for 1 accepted deviation"
     expect(page.get_by_role("heading", level=1)).to_have_text(result)
@@ -165,15 +168,15 @@ def test_accepted_deviation_has_its_entry(show: Open) -> None:
     expect(card.get_by_role("link")).to_have_attribute("href", "https://tracker.example/1")
 
 
-def test_text_of_the_backend_is_text(show: Open) -> None:
-    """A response cannot put a script or an escape sequence into the page."""
+def test_text_from_the_backend_is_escaped(show: Open) -> None:
+    """Scripts and escape sequences in a response are shown as text."""
     page = show(broken())
     page.get_by_text("Response: 500 Internal Server Error").click()
     expect(page.get_by_text(r"Traceback: \x1b[31m<script>alert(1)</script>")).to_be_visible()
 
 
 def test_page_works_without_scripts(browser: Browser, tmp_path: Path) -> None:
-    """Without JavaScript everything works except the buttons and the filter."""
+    """Without JavaScript, the page is readable and has no buttons or filter."""
     file = tmp_path / "verdict.html"
     file.write_text(rendering.page(broken()), "utf-8")
     with browser.new_context(java_script_enabled=False) as context:
@@ -186,8 +189,8 @@ def test_page_works_without_scripts(browser: Browser, tmp_path: Path) -> None:
         expect(page.get_by_text('"Not authenticated"')).to_be_visible()
 
 
-def test_policy_allows_nothing_else(context: BrowserContext, tmp_path: Path) -> None:
-    """An injected script does not run, because the policy allows one script by its hash."""
+def test_policy_blocks_injected_scripts(context: BrowserContext, tmp_path: Path) -> None:
+    """The content security policy blocks scripts that are injected into the page."""
     file = tmp_path / "verdict.html"
     text = rendering.page(kept()).replace("</main>", "<script>document.title = 'x'</script></main>")
     file.write_text(text, "utf-8")
