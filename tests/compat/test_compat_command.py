@@ -162,10 +162,10 @@ def test_version_must_follow_semver(change: Change, old: str, new: str, *, in_or
     """
     base, head = (Contract({"info": {"version": version}}, "", "") for version in (old, new))
     changes = [Finding(change, "place", "what")] if change else []
-    result = findings.judge(base, head, changes, [])
+    result = findings.make_verdict(base, head, changes, [])
     assert result.in_order is in_order
     needed = Contract({"info": {"version": ".".join(map(str, result.least))}}, "", "")
-    assert findings.judge(base, needed, changes, []).in_order
+    assert findings.make_verdict(base, needed, changes, []).in_order
 
 
 @pytest.mark.usefixtures("wire_only")

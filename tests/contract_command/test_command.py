@@ -110,7 +110,10 @@ def test_invalid_options_are_rejected(
 
 @pytest.mark.parametrize(
     ("options", "token", "hint"),
-    [([], f"{TOKEN}\n", "no token has"), (["-k", "no-promise"], TOKEN, "no promise was tested")],
+    [
+        ([], f"{TOKEN}\n", "invalid character"),
+        (["-k", "no-promise"], TOKEN, "no promise was tested"),
+    ],
 )
 def test_run_that_cannot_start_has_no_verdict(
     command: Contract, options: list[str], token: str, hint: str

@@ -92,7 +92,7 @@ def test_accepted_form_of_a_response_does_not_fail_the_run(
     with backend(after=replace_400) as arguments:
         result = contract("-k", "aiType", *accept(arguments, id), **arguments)
     assert result.status == 0, result.output
-    assert result.promise("test_near_miss_answers_400[aiType]")["outcome"] == "accepted"
+    assert result.promise("test_invalid_value_answers_400[aiType]")["outcome"] == "accepted"
 
 
 def test_fixed_deviation_fails_the_run(

@@ -105,7 +105,7 @@ FAULTS.refuses(
     bodies_of_the_maximum_size=lambda request: len(request.body) == LARGEST_BODY,
 )
 FAULTS.refuses(
-    "test_media_type_counts_in_any_case",
+    "test_media_type_is_case_insensitive",
     an_upper_case_media_type=lambda request: request.media_type == "APPLICATION/JSON",
     an_upper_case_charset=lambda request: "UTF-8" in request.media_type,
 )

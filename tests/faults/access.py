@@ -207,7 +207,7 @@ def previous_names_of_other_configurations_are_refused(request: Request, answer:
         names[request.id] = (request.name, current)
 
 
-@FAULTS.before("test_one_name_is_not_given_twice_at_the_same_moment")
+@FAULTS.before("test_concurrent_updates_cannot_share_a_name")
 async def concurrent_updates_can_store_the_same_name(request: Request) -> Answer | None:
     """Accept a name that was free 20 ms ago, even if a concurrent request has taken it since."""
     is_own = request.is_for("main") or request.is_for("sibling")

@@ -197,14 +197,14 @@ FAULTS.where(
 )
 
 
-@FAULTS.before("test_answer_does_not_depend_on_what_came_before")
+@FAULTS.before("test_answer_does_not_depend_on_earlier_requests")
 def token_is_remembered_for_the_connection(request: Request) -> None:
     user = request.memory.setdefault(request.connection, request.role)
     if user and not request.authorization:
         request.as_user(user)
 
 
-@FAULTS.before("test_answer_does_not_depend_on_what_came_before")
+@FAULTS.before("test_answer_does_not_depend_on_earlier_requests")
 def token_is_remembered_for_the_next_request(request: Request) -> None:
     user = request.previous("role", request.role)
     if user and not request.authorization:

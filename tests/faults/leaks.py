@@ -67,7 +67,7 @@ leaks(
     secret_in_pem=lambda request: "BEGIN" in request.secret and request.secret,
 )
 leaks(
-    f"test_near_miss_answers_400 or {CREDENTIALS}",
+    f"test_invalid_value_answers_400 or {CREDENTIALS}",
     last_four_characters_of_the_key=lambda request: f"****{request.key[-4:]}",
 )
 leaks(
@@ -82,7 +82,7 @@ leaks(
     ),
 )
 leaks(
-    f"test_what_is_left_open_does_not_fail or {CREDENTIALS}",
+    f"test_other_charset_or_coding_does_not_fail or {CREDENTIALS}",
     key_of_compressed_requests=lambda request: request.header("Content-Encoding") and request.key,
     key_of_utf_16_requests=lambda request: "charset=utf-16" in request.media_type and request.key,
 )

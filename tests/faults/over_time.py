@@ -67,7 +67,7 @@ FAULTS.refuses(
 )
 
 
-@FAULTS.after("test_answer_does_not_depend_on_what_came_before or test_valid_request_works")
+@FAULTS.after("test_answer_does_not_depend_on_earlier_requests or test_valid_request_works")
 def responses_are_cached_by_token_and_body(request: Request, answer: Answer) -> None:
     answer.replace_with(request.memory.setdefault((request.token, request.body), answer))
 
@@ -99,7 +99,7 @@ def every_twentieth_request_of_a_stranger_is_accepted(request: Request) -> None:
         request.as_user()
 
 
-@FAULTS.before("test_requests_at_the_same_time_are_answered_as_alone")
+@FAULTS.before("test_concurrent_requests_are_answered_as_alone")
 async def two_concurrent_requests_return_500(request: Request) -> Answer | None:
     if request.memory.get("busy"):
         return refused(500)
@@ -109,7 +109,7 @@ async def two_concurrent_requests_return_500(request: Request) -> Answer | None:
     return None
 
 
-@FAULTS.before("test_requests_at_the_same_time_are_answered_as_alone")
+@FAULTS.before("test_concurrent_requests_are_answered_as_alone")
 async def ten_concurrent_requests_return_500(request: Request) -> Answer | None:
     request.memory["now"] = request.memory.get("now", 0) + 1
     await asyncio.sleep(0.01)
@@ -117,7 +117,7 @@ async def ten_concurrent_requests_return_500(request: Request) -> Answer | None:
     return refused(500) if request.memory["now"] >= 10 else None
 
 
-@FAULTS.before("test_requests_at_the_same_time_are_answered_as_alone")
+@FAULTS.before("test_concurrent_requests_are_answered_as_alone")
 async def concurrent_requests_share_the_token(request: Request) -> None:
     request.memory["user"] = request.authorization or request.memory.get("user", "")
     await asyncio.sleep(0.05)
@@ -125,7 +125,7 @@ async def concurrent_requests_share_the_token(request: Request) -> None:
         request.set_header("Authorization", request.memory["user"])
 
 
-@FAULTS.before("test_requests_at_the_same_time_are_answered_as_alone or test_every_response")
+@FAULTS.before("test_concurrent_requests_are_answered_as_alone or test_every_response")
 async def concurrent_requests_share_the_id(request: Request) -> None:
     request.memory["path"] = request.path
     await asyncio.sleep(0.05)

@@ -33,7 +33,7 @@ def _rename_field(old: str, new: str, request: Request) -> None:
 
 # Values that are almost valid for a field
 FAULTS.accepts(
-    "test_near_miss_answers_400 and aiType",
+    "test_invalid_value_answers_400 and aiType",
     lower_case_types_with_other_fields=lambda request: (
         request.ai_type.islower() and len(request.fields) > 1
     ),
@@ -54,7 +54,7 @@ FAULTS.accepts(
     ),
 )
 FAULTS.accepts(
-    "test_near_miss_answers_400 and name",
+    "test_invalid_value_answers_400 and name",
     too_long_non_ascii_names=lambda request: len(request.name) > 255 and not request.name.isascii(),
     names_with_a_next_line_character=lambda request: "\x85" in request.name,
     names_with_a_trailing_line_break=lambda request: request.name[1:].endswith("\n"),
@@ -64,7 +64,7 @@ FAULTS.accepts(
     ),
 )
 FAULTS.accepts(
-    "test_near_miss_answers_400 and endpoint",
+    "test_invalid_value_answers_400 and endpoint",
     ftp_endpoints=lambda request: request.endpoint.startswith("ftp://"),
     bucket_and_ssh_endpoints=lambda request: request.endpoint.startswith(("s3:", "ssh:", "gs:")),
     mailto_endpoints=lambda request: request.endpoint.startswith("mailto:"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flashback_mock.stores import Store
-from scripts.maintenance.postgresql import Cluster, programs, running
+from scripts.maintenance.postgresql import Cluster, find_programs, running
 from tests.conftest import skip_without
 from tests.mock.stores.places import Place, Run
 
@@ -15,7 +15,7 @@ from tests.mock.stores.places import Place, Run
 @pytest.fixture(scope="session")
 def cluster() -> Generator[Cluster]:
     """A PostgreSQL server."""
-    with running(programs() or skip_without("PostgreSQL")) as cluster:
+    with running(find_programs() or skip_without("PostgreSQL")) as cluster:
         yield cluster
 
 
