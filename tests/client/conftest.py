@@ -1,4 +1,4 @@
-"""Fixtures of all client tests."""
+"""Fixtures for the client tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.client.support import update_async, update_blocking
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(("FLASHBACK_", "SSL_CERT")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -21,13 +21,13 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=[update_blocking, update_async], ids=["blocking", "async"])
 def update(request: pytest.FixtureRequest) -> Any:
-    """Return a function that makes one call, with the blocking or the async client."""
+    """Return a function that makes one call with the blocking client or with the async client."""
     return request.param
 
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Record the waits before retries instead of sleeping."""
+    """Replace the sleep functions and return a list that records each wait in seconds."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""A service's code that type checkers must accept without an ignore comment."""
+"""Example service code that must pass strict type checking without ignore comments."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flashback_client.models import ErrorResponse, UpdateAiLlmRequest, UpdateAiL
 
 
 def rotate(flashback: FlashbackClient, config: str, secret: str) -> str | None:
-    """Return the service's message, or what went wrong."""
+    """Rotate a secret and return the service's message or a description of the failure."""
     try:
         updated = flashback.with_options(timeout=5).update_ai_llm(config, secret=secret)
     except errors.ArgumentError as error:
@@ -37,19 +37,19 @@ def rotate(flashback: FlashbackClient, config: str, secret: str) -> str | None:
 
 
 async def switch(flashback: AsyncFlashbackClient, config: str, provider: AiTypeText) -> bool:
-    """Return whether the provider was switched."""
+    """Switch the provider and return whether the update succeeded."""
     await flashback.update_ai_llm(config, ai_type=provider, endpoint="https://api.anthropic.com")
     updated = await flashback.update_ai_llm(config, ai_type=AiType("OTHER"), name=UNSET)
     return updated.success is True
 
 
 def for_tenant(flashback: FlashbackClient, token: Secret, url: str) -> FlashbackClient:
-    """Return a client for another tenant, on the same connections."""
+    """Return a client for another tenant that shares this client's connections."""
     return flashback.with_options(token=token, base_url=url, headers={"X-Tenant": "two"})
 
 
-def by_module(config: str) -> str:
-    """Use the function modules, which return responses of any status."""
+def call_function_module(config: str) -> str:
+    """Call the operation's function module, which returns a response for every status."""
     with FlashbackClient(lambda: "token", http_client=httpx.Client(), max_retries=0) as client:
         body = UpdateAiLlmRequest(ai_type="AWS", key="k", secret=Secret("s"))
         response: Response[ErrorResponse | UpdateAiLlmResponse] = update_ai_llm.sync_detailed(

@@ -1,4 +1,4 @@
-"""Helpers of the client tests: credentials, an in-memory service, one call with either client."""
+"""Helpers for the client tests: credentials, an in-memory service and functions to make calls."""
 
 from __future__ import annotations
 
@@ -24,39 +24,42 @@ UPDATED: dict[str, object] = {"success": True, "aiLlmId": ID, "message": "update
 
 
 class Service(httpx.MockTransport):
-    """An in-memory service. It gives its answers in turn and then success."""
+    """An in-memory service that returns the given responses in order, and then a 200 each time."""
 
-    def __init__(self, *answers: httpx.Response | Exception) -> None:
-        """Give these answers first; raise those that are exceptions."""
-        self.answers: list[httpx.Response | Exception] = list(answers)
+    def __init__(self, *outcomes: httpx.Response | Exception) -> None:
+        """Set the outcomes of the first requests; exceptions are raised instead of returned."""
+        self.outcomes: list[httpx.Response | Exception] = list(outcomes)
         self.requests: list[httpx.Request] = []
         super().__init__(self._handle)
 
     def _handle(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
-        given = self.answers.pop(0) if self.answers else httpx.Response(200, json=UPDATED)
-        if isinstance(given, Exception):
-            raise given
-        return given
+        outcome = self.outcomes.pop(0) if self.outcomes else httpx.Response(200, json=UPDATED)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
 
 Target = Service | str | None
 
 
 def blocking(target: Target = None, **settings: Any) -> FlashbackClient:
-    """Return a blocking client of a service or a base URL, without retries by default."""
+    """Return a blocking client for a service or a base URL, by default without retries."""
     return FlashbackClient(**_settings(target, {"max_retries": 0, **settings}))
 
 
 def update_blocking(target: Target, id_: str = ID, **arguments: Any) -> Any:
-    """Make one call with the blocking client. Arguments that are not fields are settings."""
+    """Make one call with the blocking client.
+
+    Arguments that are not request fields are passed to the client's constructor.
+    """
     fields = {name: arguments.pop(name) for name in FIELDS if name in arguments}
     with FlashbackClient(**_settings(target, arguments)) as client:
         return client.update_ai_llm(id_, **fields)
 
 
 def update_async(target: Target, id_: str = ID, **arguments: Any) -> Any:
-    """Make one call with the async client, like `update_blocking`."""
+    """Make one call with the async client; it accepts the same arguments as `update_blocking`."""
     fields = {name: arguments.pop(name) for name in FIELDS if name in arguments}
 
     async def call() -> Any:
@@ -72,5 +75,5 @@ def _settings(target: Target, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def pickled(value: Any) -> Any:
-    """Pickle and unpickle an object."""
+    """Return a copy of the object, made by pickling and unpickling it."""
     return pickle.loads(pickle.dumps(value))  # noqa: S301

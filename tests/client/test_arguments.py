@@ -1,4 +1,4 @@
-"""Arguments are validated by the contract's rules before anything is sent."""
+"""The client validates arguments against the contract before it sends a request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flashback_client.models import UpdateAiLlmRequest
 from tests.client.support import ID, SECRET, URL, Service, blocking, pickled, update_blocking
 
 MEMBERS = ", ".join(member.value for member in AiType)
-WRONG: list[tuple[str, Any, str]] = [
+INVALID_FIELDS: list[tuple[str, Any, str]] = [
     ("name", None, "must be of type str, not NoneType; leave it out"),
     ("name", "", "at least 1"),
     ("name", "n" * 256, "at most 255"),
@@ -35,11 +35,14 @@ WRONG: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("field", "value", "problem"), WRONG)
-def test_error_of_a_wrong_field_names_its_rule(
+@pytest.mark.parametrize(("field", "value", "problem"), INVALID_FIELDS)
+def test_invalid_field_raises_argument_error(
     update: Any, field: str, value: Any, problem: str
 ) -> None:
-    """The ArgumentError names the field and the rule, and nothing is sent."""
+    """An invalid field raises an ArgumentError that states the field and the rule.
+
+    The client sends no request.
+    """
     service = Service()
     with pytest.raises(errors.ArgumentError, match=problem) as caught:
         update(service, **{field: value})
@@ -55,7 +58,7 @@ def test_error_of_a_wrong_field_names_its_rule(
 
 @pytest.mark.parametrize("id_", ["..", ".", "", None, 7, "x" * 256, "\ud800"])
 def test_invalid_id_is_rejected(update: Any, id_: Any) -> None:
-    """An ID that would change the path, or that breaks the contract's rule, is not sent."""
+    """An ID that would change the path or that violates the contract is rejected and not sent."""
     service = Service()
     with pytest.raises(errors.ArgumentError, match="id must") as caught:
         update(service, id_, name="n")
@@ -64,8 +67,8 @@ def test_invalid_id_is_rejected(update: Any, id_: Any) -> None:
 
 
 @pytest.mark.parametrize("id_", ["a/b", "%2e%2e", "?x", "#x", "ü", "\x00", "...", " "])
-def test_id_is_one_segment_of_the_path(id_: str) -> None:
-    """The service receives any other ID unchanged, as one segment."""
+def test_id_is_sent_as_one_path_segment(id_: str) -> None:
+    """An ID with special characters reaches the service unchanged, as a single path segment."""
     service = Service()
     update_blocking(service, id_)
     path = service.requests[0].url.raw_path.decode()
@@ -73,8 +76,8 @@ def test_id_is_one_segment_of_the_path(id_: str) -> None:
     assert path.count("/") == 3
 
 
-def test_enum_field_accepts_a_member_or_its_text(update: Any) -> None:
-    """`ai_type="OPENAI"` sends the same as `ai_type=AiType.OPENAI`."""
+def test_enum_field_accepts_a_member_or_its_value(update: Any) -> None:
+    """`ai_type="OPENAI"` and `ai_type=AiType.OPENAI` send the same request body."""
     service = Service()
     update(service, ai_type="OPENAI")
     update(service, ai_type=AiType.OPENAI)
@@ -83,15 +86,15 @@ def test_enum_field_accepts_a_member_or_its_text(update: Any) -> None:
         AiType("ZZ_MEMBER")
 
 
-class Configuration(str, enum.Enum):  # noqa: UP042 - its `str()` differs from StrEnum
-    """An enum of texts, whose `str()` is the name of the member."""
+class Configuration(str, enum.Enum):  # noqa: UP042 - StrEnum has a different `str()`
+    """A string enum whose `str()` returns the member's name instead of its value."""
 
     ID = ID
     TOKEN = "token-of-an-enum"
 
 
-def test_member_of_a_string_enum_is_sent_as_its_value() -> None:
-    """The ID and the token may be members of the caller's own enum."""
+def test_string_enum_member_is_sent_as_its_value() -> None:
+    """A string enum member that is passed as the ID or the token is sent as its value."""
     service = Service()
     blocking(service, token=Configuration.TOKEN).update_ai_llm(Configuration.ID)
     (request,) = service.requests
@@ -100,35 +103,35 @@ def test_member_of_a_string_enum_is_sent_as_its_value() -> None:
 
 
 def test_unset_is_a_singleton() -> None:
-    """UNSET is false, prints its name, and stays the same object when it is copied or pickled."""
+    """UNSET is falsy, has a readable repr and remains the same object when copied or pickled."""
     assert pickled(UNSET) is copy.deepcopy(UNSET) is UNSET
     assert not UNSET
     assert "name=UNSET" in repr(UpdateAiLlmRequest())
 
 
 def test_fields_are_keyword_only() -> None:
-    """Adding a field to the contract cannot break callers, since fields have no position."""
+    """Model fields are keyword-only, so adding a field to the contract cannot break callers."""
     make: Any = UpdateAiLlmRequest
     with pytest.raises(TypeError, match="positional"):
         make("n")
 
 
 def test_from_dict_rejects_unknown_fields() -> None:
-    """A misspelled field would otherwise be an update that never happens."""
+    """`from_dict` rejects a misspelled field; ignoring it would silently skip the update."""
     with pytest.raises(errors.ArgumentError, match="secrt is not a field of") as caught:
         UpdateAiLlmRequest.from_dict({"secrt": "rotated"})
     assert caught.value.field == "secrt"
 
 
-def test_function_modules_check_the_type_of_the_body() -> None:
-    """A body of another type is an ArgumentError."""
+def test_function_modules_check_the_body_type() -> None:
+    """A body that is not a request model raises an ArgumentError."""
     wrong: Any = {"name": "n"}
     with blocking(Service()) as client, pytest.raises(errors.ArgumentError, match="body must be"):
         update_ai_llm.sync(ID, client=client, body=wrong)
 
 
 def test_type_hints_can_be_resolved() -> None:
-    """`typing.get_type_hints` works for methods, function modules and models."""
+    """`typing.get_type_hints` resolves the annotations of methods, function modules and models."""
     for function in (update_ai_llm.sync_detailed, update_ai_llm.asyncio):
         assert "client" in typing.get_type_hints(function)
     assert "secret" in typing.get_type_hints(type(blocking(Service())).update_ai_llm)

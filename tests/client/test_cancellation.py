@@ -1,4 +1,4 @@
-"""Late and cancelled calls release their connections and stop sending."""
+"""Calls that time out or are cancelled release their connections and stop sending data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 
 from flashback_client import AsyncFlashbackClient, errors
 from tests.client.support import ID, SECRET, TOKEN, UPDATED, update_async
-from tests.client.wire import answer, serving, waits_for_close
+from tests.client.wire import http_response, never_respond, serving
 
 if TYPE_CHECKING:
     import socket
@@ -27,30 +27,33 @@ if TYPE_CHECKING:
 
 CALLERS = 60
 SECONDS = 2.0
-Leave = Callable[[AsyncFlashbackClient, float], Coroutine[Any, Any, None]]
+LimitedCall = Callable[[AsyncFlashbackClient, float], Coroutine[Any, Any, None]]
 
 
-def answers_late(connection: socket.socket, _: Request, __: int) -> None:
-    """Answer after 20 to 200 ms."""
+def respond_late(connection: socket.socket, _: Request, __: int) -> None:
+    """Respond after 20 to 200 ms."""
     time.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - not cryptography
-    connection.sendall(answer(200, UPDATED))
+    connection.sendall(http_response(200, UPDATED))
 
 
-async def by_deadline(client: AsyncFlashbackClient, limit: float) -> None:
-    """Make a call with this timeout."""
+async def call_with_timeout(client: AsyncFlashbackClient, limit: float) -> None:
+    """Make a call with a timeout of `limit` seconds."""
     with suppress(errors.ApiTimeoutError):
         await client.with_options(timeout=limit).update_ai_llm(ID, secret=SECRET)
 
 
-async def by_caller(client: AsyncFlashbackClient, limit: float) -> None:
-    """Make a call that the caller cancels after this time."""
+async def call_and_cancel(client: AsyncFlashbackClient, limit: float) -> None:
+    """Make a call, and cancel it after `limit` seconds."""
     with suppress(asyncio.TimeoutError):
         await asyncio.wait_for(client.update_ai_llm(ID, secret=SECRET), limit)
 
 
-@pytest.mark.parametrize("leave", [by_deadline, by_caller])
-def test_late_calls_leave_no_connection_busy(leave: Leave) -> None:
-    """After 60 callers with limits of 50 to 250 ms, no connection is busy and calls work."""
+@pytest.mark.parametrize("limited_call", [call_with_timeout, call_and_cancel])
+def test_aborted_calls_release_their_connections(limited_call: LimitedCall) -> None:
+    """No connection stays busy after many calls have timed out or been cancelled.
+
+    Sixty tasks make calls with limits of 50 to 250 ms. Afterwards, another call succeeds.
+    """
 
     async def load(url: str) -> None:
         async with AsyncFlashbackClient(TOKEN, base_url=url, max_retries=0) as client:
@@ -58,44 +61,44 @@ def test_late_calls_leave_no_connection_busy(leave: Leave) -> None:
 
             async def caller() -> None:
                 while time.monotonic() < until:
-                    await leave(client, random.uniform(0.05, 0.25))  # noqa: S311 - a load
+                    await limited_call(client, random.uniform(0.05, 0.25))  # noqa: S311 - not cryptography
 
             await asyncio.gather(*(caller() for _ in range(CALLERS)))
-            left = [connection for pool in pools() for connection in pool.connections]
-            assert [connection for connection in left if not connection.is_idle()] == []
-            assert len(left) <= 20
+            connections = [conn for pool in async_pools() for conn in pool.connections]
+            assert all(connection.is_idle() for connection in connections)
+            assert len(connections) <= 20
             updated = await client.with_options(timeout=10).update_ai_llm(ID)
             assert updated.success is True
 
-    with serving(answers_late) as wire:
-        asyncio.run(load(wire.url))
+    with serving(respond_late) as server:
+        asyncio.run(load(server.url))
 
 
-def pools() -> list[Any]:
-    """Return the async pools of this process, found by the garbage collector."""
-    return [found for found in gc.get_objects() if type(found) is httpcore.AsyncConnectionPool]
+def async_pools() -> list[Any]:
+    """Return all async connection pools that the garbage collector tracks."""
+    return [item for item in gc.get_objects() if type(item) is httpcore.AsyncConnectionPool]
 
 
 def test_cancelled_call_closes_its_connection() -> None:
-    """The cancellation propagates at once, without frames of httpx in its traceback."""
+    """A cancelled call closes its connection, and its traceback contains no frames from httpx."""
 
     async def call(url: str) -> None:
         async with AsyncFlashbackClient(TOKEN, base_url=url) as client:
             task = asyncio.create_task(client.update_ai_llm(ID, secret=SECRET))
-            await asyncio.to_thread(wire.wait_for_request)
+            await asyncio.to_thread(server.wait_for_request)
             task.cancel()
             with pytest.raises(asyncio.CancelledError) as caught:
                 await task
             assert [frame for frame in caught.traceback if "httpx" in str(frame.path)] == []
-            assert await asyncio.to_thread(wire.all_end)
+            assert await asyncio.to_thread(server.all_closed)
 
-    with serving(waits_for_close) as wire:
-        asyncio.run(call(wire.url))
-        assert len(wire.requests) == 1
+    with serving(never_respond) as server:
+        asyncio.run(call(server.url))
+        assert len(server.requests) == 1
 
 
 def test_cancellation_inside_a_hook_is_not_a_timeout() -> None:
-    """A hook that raises CancelledError cancels the call."""
+    """A CancelledError from an event hook cancels the call and is not treated as a timeout."""
 
     async def hook(_: httpx.Request) -> None:
         raise asyncio.CancelledError
@@ -105,11 +108,11 @@ def test_cancellation_inside_a_hook_is_not_a_timeout() -> None:
 
 
 def test_cancelled_call_stops_sending() -> None:
-    """After a cancellation, no task continues to send the request."""
+    """After a call is cancelled, no background task continues to send its request."""
     received: list[int] = []
     stop = threading.Event()
 
-    def behave(_: socket.socket, request: Request, __: int) -> None:
+    def respond(_: socket.socket, request: Request, __: int) -> None:
         received.append(len(request.body))
         stop.wait(5)
 
@@ -121,13 +124,13 @@ def test_cancelled_call_stops_sending() -> None:
         assert asyncio.all_tasks() == {asyncio.current_task()}
         await client.aclose()
 
-    with serving(behave) as wire:
-        asyncio.run(call(wire.url))
+    with serving(respond) as server:
+        asyncio.run(call(server.url))
         assert len(received) == 1
 
 
-def test_timeouts_and_task_groups_of_asyncio_work() -> None:
-    """`asyncio.timeout` and a failing task group cancel a call."""
+def test_asyncio_timeouts_and_task_groups_cancel_calls() -> None:
+    """`asyncio.timeout` and a failing task group cancel a running call."""
 
     async def fail_in_group(client: AsyncFlashbackClient) -> None:
         async with asyncio.TaskGroup() as group:
@@ -146,12 +149,12 @@ def test_timeouts_and_task_groups_of_asyncio_work() -> None:
             with pytest.raises(ExceptionGroup):
                 await fail_in_group(client)
 
-    with serving(waits_for_close) as wire:
-        asyncio.run(call(wire.url))
+    with serving(never_respond) as server:
+        asyncio.run(call(server.url))
 
 
-def test_error_under_trio_names_the_blocking_client() -> None:
-    """The async client requires asyncio; the error says what to call instead."""
+def test_error_under_trio_suggests_a_thread() -> None:
+    """Under trio, the async client raises an error that suggests a blocking call in a thread."""
     trio = pytest.importorskip("trio")
 
     async def call() -> None:

@@ -1,4 +1,4 @@
-"""Connections of threads, event loops and processes; certificates and proxies."""
+"""Tests for connections in threads, event loops and processes, for certificates and for proxies."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from flashback_client import AsyncFlashbackClient, FlashbackClient, FlashbackErr
 from flashback_runtime.settings import proxy_for
 from tests.certificates import self_signed
 from tests.client.support import ID, TOKEN, UPDATED, Service, blocking
-from tests.client.wire import Request, answer, says, serving
+from tests.client.wire import Request, http_response, respond_with, serving
 
 if TYPE_CHECKING:
     import socket
 
-FINE = answer(200, UPDATED)
-KINDS = [FlashbackClient, AsyncFlashbackClient]
+OK = http_response(200, UPDATED)
+CLIENTS = [FlashbackClient, AsyncFlashbackClient]
 
 
-def echo(connection: socket.socket, request: Request, _: int) -> None:
-    """Answer with the ID of the request."""
-    connection.sendall(answer(200, {"success": True, "aiLlmId": request.target[8:]}))
+def echo_id(connection: socket.socket, request: Request, _: int) -> None:
+    """Respond with the ID from the request's path."""
+    connection.sendall(http_response(200, {"success": True, "aiLlmId": request.target[8:]}))
 
 
 async def call(client: AsyncFlashbackClient) -> Any:
@@ -40,43 +40,43 @@ async def call(client: AsyncFlashbackClient) -> Any:
 
 
 def test_threads_share_one_client() -> None:
-    """Sixteen threads that use a new client at once get their own responses."""
+    """Sixteen threads that share a client each receive their own response."""
     gate = threading.Barrier(16)
 
     def work(number: int) -> bool:
         gate.wait()
         return client.update_ai_llm(str(number)).ai_llm_id == str(number)
 
-    with serving(echo) as wire:
-        with blocking(wire.url) as client, ThreadPoolExecutor(16) as threads:
+    with serving(echo_id) as server:
+        with blocking(server.url) as client, ThreadPoolExecutor(16) as threads:
             assert all(threads.map(work, range(16)))
-        assert wire.all_end()
+        assert server.all_closed()
 
 
 def test_tasks_share_one_client() -> None:
-    """Fifty concurrent calls each get their own response."""
+    """Fifty concurrent calls on one async client each receive their own response."""
 
     async def many(url: str) -> list[Any]:
         async with AsyncFlashbackClient(TOKEN, base_url=url) as client:
             calls = [client.update_ai_llm(str(number)) for number in range(50)]
             return [updated.ai_llm_id for updated in await asyncio.gather(*calls)]
 
-    with serving(echo) as wire:
-        assert asyncio.run(many(wire.url)) == [str(number) for number in range(50)]
+    with serving(echo_id) as server:
+        assert asyncio.run(many(server.url)) == [str(number) for number in range(50)]
 
 
-def test_client_serves_several_event_loops() -> None:
-    """Each `asyncio.run` gets its own connections and leaves none open."""
-    with serving(says(FINE)) as wire:
-        client = AsyncFlashbackClient(TOKEN, base_url=wire.url)
+def test_async_client_works_in_several_event_loops() -> None:
+    """An async client opens connections for each event loop and closes them when the loop ends."""
+    with serving(respond_with(OK)) as server:
+        client = AsyncFlashbackClient(TOKEN, base_url=server.url)
         for _ in range(3):
             assert asyncio.run(call(client)).success is True
-        assert wire.connections == 3
-        assert wire.all_end()
+        assert server.connections == 3
+        assert server.all_closed()
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Answer every call with success, as an ASGI application."""
+    """An ASGI application that responds to every request with success."""
     del scope, receive
     headers = [(b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -86,26 +86,29 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 @pytest.mark.parametrize(
     "transport", [Service(), httpx.ASGITransport(application)], ids=["mock", "asgi"]
 )
-def test_in_memory_transport_works_in_every_event_loop(transport: Any) -> None:
-    """A module-level client with such a transport works in every test of pytest-asyncio."""
+def test_in_memory_transport_works_in_several_event_loops(transport: Any) -> None:
+    """A client with an in-memory transport can be used in several event loops.
+
+    pytest-asyncio runs each test in a new event loop, so tests that share a client rely on this.
+    """
     client = AsyncFlashbackClient(TOKEN, transport=transport)
     for _ in range(3):
         assert asyncio.run(call(client)).success is True
 
 
-def test_given_httpx_client_belongs_to_one_event_loop() -> None:
-    """Using it in another event loop raises an error."""
-    given = httpx.AsyncClient(transport=Service())
-    client = AsyncFlashbackClient(TOKEN, http_client=given)
+def test_custom_http_client_belongs_to_one_event_loop() -> None:
+    """Using a custom `http_client` in a second event loop raises an error."""
+    http_client = httpx.AsyncClient(transport=Service())
+    client = AsyncFlashbackClient(TOKEN, http_client=http_client)
     asyncio.run(call(client))
     with pytest.raises(FlashbackError, match="another event loop"):
         asyncio.run(call(client))
 
 
-def test_given_httpx_client_belongs_to_one_process() -> None:
-    """Using it in a forked child raises an error."""
-    with httpx.Client(transport=Service()) as given:
-        client = FlashbackClient(TOKEN, http_client=given)
+def test_custom_http_client_belongs_to_one_process() -> None:
+    """Using a custom `http_client` in a forked child process raises an error."""
+    with httpx.Client(transport=Service()) as http_client:
+        client = FlashbackClient(TOKEN, http_client=http_client)
         client.update_ai_llm(ID)
         child = os.fork()
         if child == 0:
@@ -117,10 +120,10 @@ def test_given_httpx_client_belongs_to_one_process() -> None:
         assert os.waitpid(child, 0)[1] == 0
 
 
-def test_call_after_the_given_httpx_client_is_closed() -> None:
-    """The error is the same as after close()."""
-    with httpx.Client(transport=Service()) as given:
-        client = FlashbackClient(TOKEN, http_client=given)
+def test_call_after_the_http_client_is_closed() -> None:
+    """A call on a closed custom `http_client` raises the same error as a call after `close()`."""
+    with httpx.Client(transport=Service()) as http_client:
+        client = FlashbackClient(TOKEN, http_client=http_client)
         client.update_ai_llm(ID)
     with pytest.raises(FlashbackError, match="this client is closed"):
         client.update_ai_llm(ID)
@@ -130,12 +133,12 @@ FORKING = """
 import os, sys
 from flashback_client import FlashbackClient
 client = FlashbackClient("tok", base_url=sys.argv[1], max_retries=0)
-def all_are_mine(who):
+def receives_own_responses(who):
     ids = [f"{who}-{number}" for number in range(50)]
     return [client.update_ai_llm(id_, name="n").ai_llm_id for id_ in ids] == ids
 client.update_ai_llm("warm", name="n")
 child = os.fork()
-right = all_are_mine("child" if child == 0 else "parent")
+right = receives_own_responses("child" if child == 0 else "parent")
 if child == 0:
     os._exit(0 if right else 1)
 _, status = os.waitpid(child, 0)
@@ -145,37 +148,37 @@ sys.exit(0 if right and status == 0 else 1)
 
 
 def test_forked_child_uses_its_own_connections() -> None:
-    """Parent and child make fifty calls at the same time, and each gets its own responses."""
-    with serving(echo) as wire:
-        command = [sys.executable, "-c", FORKING, wire.url]
+    """Concurrent calls in a process and its forked child return the correct responses."""
+    with serving(echo_id) as server:
+        command = [sys.executable, "-c", FORKING, server.url]
         assert subprocess.run(command, timeout=60, check=False).returncode == 0
-    parents = {r.connection for r in wire.requests if "child" not in r.target}
-    children = {r.connection for r in wire.requests if "child" in r.target}
+    parents = {r.connection for r in server.requests if "child" not in r.target}
+    children = {r.connection for r in server.requests if "child" in r.target}
     assert parents.isdisjoint(children)
 
 
-def test_request_is_sent_even_if_a_response_is_waiting() -> None:
-    """A server that sent one response too many still receives the next request."""
-    with serving(says(FINE + FINE, FINE)) as wire:
-        with blocking(wire.url) as client:
+def test_extra_response_does_not_block_the_next_request() -> None:
+    """The next request is sent even if the server has sent an extra response before it."""
+    with serving(respond_with(OK + OK, OK)) as server:
+        with blocking(server.url) as client:
             client.update_ai_llm(ID)
             client.update_ai_llm(ID, name="second")
-        assert wire.all_end()
-        assert [request.body for request in wire.requests] == [b"{}", b'{"name":"second"}']
+        assert server.all_closed()
+        assert [request.body for request in server.requests] == [b"{}", b'{"name":"second"}']
 
 
 def test_closing_an_async_client_closes_its_connections() -> None:
-    """After aclose(), no connection is open."""
+    """`aclose()` closes all connections of an async client."""
 
     async def close(url: str) -> None:
         async with AsyncFlashbackClient(TOKEN, base_url=url) as client:
             await client.update_ai_llm(ID)
         await asyncio.sleep(0)
-        assert await asyncio.to_thread(wire.all_end)
+        assert await asyncio.to_thread(server.all_closed)
 
-    with serving(says(FINE)) as wire:
-        asyncio.run(close(wire.url))
-        assert wire.connections == 1
+    with serving(respond_with(OK)) as server:
+        asyncio.run(close(server.url))
+        assert server.connections == 1
 
 
 WITHOUT_DESCRIPTORS = """
@@ -196,9 +199,9 @@ def attempt(call):
     limit(most)
 
 for _ in range(2):
-    for kind in (FlashbackClient, AsyncFlashbackClient):
+    for client_class in (FlashbackClient, AsyncFlashbackClient):
         limit(0)
-        attempt(lambda: kind("tok"))
+        attempt(lambda: client_class("tok"))
     import httpcore, flashback_runtime.async_transport
 url = sys.argv[1]
 async def call():
@@ -213,35 +216,35 @@ attempt(lambda: client.update_ai_llm("a", secret="s<"))
 """
 
 
-def test_too_many_open_files_is_a_flashback_error() -> None:
-    """Without a free file descriptor, the constructor and a call raise a FlashbackError."""
-    with serving(says(FINE)) as wire:
-        command = [sys.executable, "-c", WITHOUT_DESCRIPTORS, wire.url]
+def test_too_many_open_files_raises_flashback_error() -> None:
+    """If no file descriptor is free, the constructor and calls raise a FlashbackError."""
+    with serving(respond_with(OK)) as server:
+        command = [sys.executable, "-c", WITHOUT_DESCRIPTORS, server.url]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr == ""
     expected = ["FlashbackError True"] * 4 + ["ApiConnectionError True"] * 2
     assert done.stdout.splitlines() == expected
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("client_class", CLIENTS)
 @pytest.mark.parametrize("content", [None, b"not a certificate"])
-def test_error_names_the_variable_of_an_unusable_ca_file(
-    kind: Any, content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_unusable_ca_file_raises_argument_error(
+    client_class: Any, content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The constructor raises an ArgumentError for a missing or invalid SSL_CERT_FILE."""
+    """The constructor raises an ArgumentError if SSL_CERT_FILE is missing or invalid."""
     file = tmp_path / "ca.pem"
     if content is not None:
         file.write_bytes(content)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     with pytest.raises(errors.ArgumentError, match="SSL_CERT_FILE cannot be used"):
-        kind(TOKEN)
-    kind(TOKEN, base_url="http://127.0.0.1")  # http does not need certificates
+        client_class(TOKEN)
+    client_class(TOKEN, base_url="http://127.0.0.1")  # plain HTTP needs no certificates
 
 
-def test_only_the_ca_variable_that_applies_is_read(
+def test_ssl_cert_file_overrides_ssl_cert_dir(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SSL_CERT_FILE overrides SSL_CERT_DIR, which may list several folders."""
+    """SSL_CERT_FILE overrides SSL_CERT_DIR, which can list several directories."""
     monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path}{os.pathsep}{tmp_path}")
     FlashbackClient(TOKEN).close()
     monkeypatch.setenv("SSL_CERT_DIR", "/nonexistent")
@@ -253,7 +256,7 @@ def test_only_the_ca_variable_that_applies_is_read(
 
 
 def test_changed_ca_file_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new client reads a file that has changed; an unchanged file is read once."""
+    """A CA file is cached, and a new client reads it again only if the file has changed."""
     made: list[ssl.SSLContext] = []
     create = httpx.create_ssl_context
 
@@ -273,9 +276,9 @@ def test_changed_ca_file_is_read_again(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(made) == 2
 
 
-def test_proxy_of_the_environment_is_used(update: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client uses HTTP_PROXY, with a login whose password contains #, @ and /."""
-    with serving(says(FINE)) as proxy:
+def test_proxy_from_the_environment_is_used(update: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client uses the proxy in HTTP_PROXY, even if the proxy password contains #, @ or /."""
+    with serving(respond_with(OK)) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//us%65r:p#a@s/s@") + "\n")
         assert update("http://inside.test", allow_http=True).success is True
         (request,) = proxy.requests
@@ -286,20 +289,20 @@ def test_proxy_of_the_environment_is_used(update: Any, monkeypatch: pytest.Monke
 def test_https_is_tunneled_through_the_proxy(
     update: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The proxy receives CONNECT and then only encrypted data."""
+    """For an https:// URL, the proxy receives a CONNECT request and then only encrypted data."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(self_signed(tmp_path / "ca.pem", "inside.test"))
     received = bytearray()
 
-    def behave(connection: socket.socket, _: Request, __: int) -> None:
+    def respond(connection: socket.socket, _: Request, __: int) -> None:
         connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         with context.wrap_socket(connection, server_side=True) as secure:
             while b'"tunnel"}' not in received:
                 received.extend(secure.recv(65536))
-            secure.sendall(FINE)
+            secure.sendall(OK)
 
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    with serving(behave) as proxy:
+    with serving(respond) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)
         assert update("https://inside.test", name="tunnel", max_retries=0).success is True
         (request,) = proxy.requests
@@ -312,11 +315,14 @@ def test_https_is_tunneled_through_the_proxy(
 def test_proxy_is_never_used_for_loopback(
     update: Any, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Requests to loopback may be unencrypted, so they must not leave this machine."""
-    with serving(says(FINE)) as proxy, serving(says(FINE)) as wire:
+    """Requests to a loopback address never go through a proxy.
+
+    Such requests can be unencrypted, so they must not leave the machine.
+    """
+    with serving(respond_with(OK)) as proxy, serving(respond_with(OK)) as server:
         monkeypatch.setenv("http_proxy", proxy.url)
-        assert update(wire.url.replace("127.0.0.1", host)).success is True
-        assert (len(proxy.requests), len(wire.requests)) == (0, 1)
+        assert update(server.url.replace("127.0.0.1", host)).success is True
+        assert (len(proxy.requests), len(server.requests)) == (0, 1)
 
 
 EXEMPT = [
@@ -341,13 +347,13 @@ NOT_EXEMPT = [
     ("no_proxy", "url", "is_exempt"),
     [*((*case, True) for case in EXEMPT), *((*case, False) for case in NOT_EXEMPT)],
 )
-def test_no_proxy_is_read_like_curl_does(
+def test_no_proxy_exempts_matching_urls(
     no_proxy: str,
     url: str,
-    is_exempt: bool,  # noqa: FBT001 - a parameter
+    is_exempt: bool,  # noqa: FBT001 - a pytest parameter
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """NO_PROXY may contain names, suffixes, ports, schemes, addresses and `*`."""
+    """NO_PROXY can list host names, domain suffixes, ports, schemes, IP addresses and `*`."""
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://proxy.test:3128")
     monkeypatch.setenv("no_proxy", no_proxy)
@@ -356,7 +362,7 @@ def test_no_proxy_is_read_like_curl_does(
     assert (found is None) is is_exempt
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("client_class", CLIENTS)
 @pytest.mark.parametrize(
     "proxy",
     [
@@ -364,28 +370,30 @@ def test_no_proxy_is_read_like_curl_does(
         "http://u:p4ss@pröxy:1",
     ],
 )
-def test_error_of_an_invalid_proxy_hides_its_password(
-    kind: Any, proxy: str, monkeypatch: pytest.MonkeyPatch
+def test_invalid_proxy_error_hides_the_password(
+    client_class: Any, proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The constructor raises an ArgumentError that names the variable."""
+    """An invalid proxy URL raises an ArgumentError that shows the variable but not the password."""
     monkeypatch.setenv("https_proxy", proxy)
     with pytest.raises(errors.ArgumentError, match="HTTPS_PROXY is not a proxy URL") as caught:
-        kind(TOKEN)
+        client_class(TOKEN)
     assert "p4ss" not in str(caught.value)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_socks_proxy_without_its_package(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error names the package to install."""
+@pytest.mark.parametrize("client_class", CLIENTS)
+def test_error_for_a_missing_socks_package(
+    client_class: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the package for SOCKS is missing, the error shows the command that installs it."""
     monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:1080")
-    monkeypatch.setattr(sys, "path", [])  # as if nothing were installed
+    monkeypatch.setattr(sys, "path", [])  # hides all installed packages
     with pytest.raises(errors.ArgumentError, match=r"ALL_PROXY.*pip install 'httpx\[socks\]'"):
-        kind(TOKEN)
+        client_class(TOKEN)
 
 
-def test_proxy_is_not_read_for_a_given_transport(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy that the client does not use cannot break it."""
+def test_custom_transport_ignores_proxy_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An invalid proxy variable has no effect if the client has a custom transport."""
     monkeypatch.setenv("all_proxy", "not a proxy")
     blocking(Service()).update_ai_llm(ID)
-    with httpx.Client(transport=Service(), trust_env=False) as given:
-        FlashbackClient(TOKEN, http_client=given).update_ai_llm(ID)
+    with httpx.Client(transport=Service(), trust_env=False) as http_client:
+        FlashbackClient(TOKEN, http_client=http_client).update_ai_llm(ID)

@@ -1,6 +1,7 @@
-"""Crash reporters with default settings send no credential, for every kind of failure.
+"""Crash reporters in their default configuration never send credentials.
 
-They send their reports, which include the local variables of all frames, to a loopback server.
+Crash reporters such as Sentry send the local variables of all frames. These tests run a loopback
+server that receives the reports.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from sentry_sdk.utils import event_from_exception
 from flashback_client import AsyncFlashbackClient, FlashbackClient, FlashbackError
 from tests.client.support import ID
 from tests.client.wire import (
-    Behaviour,
-    Wire,
-    answer,
-    hangs_up,
-    says,
+    Responder,
+    Server,
+    disconnect,
+    http_response,
+    never_respond,
+    respond_with,
     serving,
-    waits_for_close,
 )
 
 if TYPE_CHECKING:
@@ -39,40 +40,46 @@ if TYPE_CHECKING:
 TOKEN = "the-token-that-nobody-may-see"
 KEY = "the-key-that-nobody-may-see"
 SECRET = 'the-secret "that" nobody/may-see'
-FORMS = (TOKEN, KEY, "that nobody", "nobody/may-see", "nobody\\/may-see", 'secret \\"that')
+ENCODED_CREDENTIALS = (
+    TOKEN,
+    KEY,
+    "that nobody",
+    "nobody/may-see",
+    "nobody\\/may-see",
+    'secret \\"that',
+)
+
+ACCEPT_REPORT = respond_with(http_response(200, {}))
 
 
-INTAKE = says(answer(200, {}))
+def received_reports(server: Server) -> str:
+    """Return the text of all reports that the server received."""
+    bodies = [request.body for request in server.requests]
+    return "".join(decompress(body).decode("utf-8", "replace") for body in bodies)
 
 
-def reports(wire: Wire) -> str:
-    """Return the decompressed reports that arrived."""
-    bodies = [request.body for request in wire.requests]
-    return "".join(decompressed(body).decode("utf-8", "replace") for body in bodies)
-
-
-def decompressed(body: bytes) -> bytes:
-    """Return the body without gzip or deflate."""
+def decompress(body: bytes) -> bytes:
+    """Decompress a gzip or zlib body, and return any other body unchanged."""
     is_compressed = body[:2] in {b"\x1f\x8b", b"\x78\x9c", b"\x78\xda"}
     return zlib.decompress(body, wbits=47) if is_compressed else body
 
 
-def by_rollbar(error: BaseException) -> str:
-    """Return the report that Rollbar sends."""
-    with serving(INTAKE) as found:
-        rollbar.init("access-token", endpoint=f"{found.url}/api/1/", handler="blocking")
+def report_to_rollbar(error: BaseException) -> str:
+    """Report the error with Rollbar, and return the report."""
+    with serving(ACCEPT_REPORT) as intake:
+        rollbar.init("access-token", endpoint=f"{intake.url}/api/1/", handler="blocking")
         rollbar.report_exc_info((type(error), error, error.__traceback__))
     setattr(rollbar, "_initialized", False)  # noqa: B010 - allows another rollbar.init()
-    return reports(found)
+    return received_reports(intake)
 
 
-def by_elastic_apm(error: BaseException) -> str:
-    """Return the report that Elastic APM sends."""
+def report_to_elastic_apm(error: BaseException) -> str:
+    """Report the error with Elastic APM, and return the report."""
     logging.getLogger("elasticapm").setLevel(logging.CRITICAL)
-    with serving(INTAKE) as found:
+    with serving(ACCEPT_REPORT) as intake:
         client = elasticapm.Client(
             service_name="test",
-            server_url=found.url,
+            server_url=intake.url,
             cloud_provider="none",
             central_config=False,
             metrics_interval="0s",
@@ -80,57 +87,61 @@ def by_elastic_apm(error: BaseException) -> str:
         exc_info = (type(error), error, error.__traceback__)
         client.capture_exception(exc_info)  # type: ignore[no-untyped-call]
         client.close()
-    return reports(found)
+    return received_reports(intake)
 
 
-def by_sentry(error: BaseException) -> str:
-    """Return the report that Sentry sends."""
-    with serving(INTAKE) as found:
-        dsn = found.url.replace("//", "//key@") + "/1"
-        client = sentry_sdk.Client(dsn, default_integrations=False)  # they would patch httpx
+def report_to_sentry(error: BaseException) -> str:
+    """Report the error with Sentry, and return the report."""
+    with serving(ACCEPT_REPORT) as intake:
+        dsn = intake.url.replace("//", "//key@") + "/1"
+        # The default integrations would patch httpx.
+        client = sentry_sdk.Client(dsn, default_integrations=False)
         event, hint = event_from_exception(error, client_options=client.options)
         client.capture_event(event, hint)
         client.close(10)
-    return reports(found)
+    return received_reports(intake)
 
 
-def by_traceback(error: BaseException) -> str:
-    """Return the traceback with local variables."""
+def format_traceback(error: BaseException) -> str:
+    """Return the traceback of the error, with the local variables of each frame."""
     captured = traceback.TracebackException.from_exception(error, capture_locals=True)
     return "".join(captured.format())
 
 
-REPORTERS = [by_rollbar, by_elastic_apm, by_sentry, by_traceback]
+REPORTERS = [report_to_rollbar, report_to_elastic_apm, report_to_sentry, format_traceback]
 
 
 class Credentials:
-    """Credentials that are not local variables of the caller's frame."""
+    """Credentials for the failing calls.
+
+    Unlike local variables of the test, class attributes do not appear in a report.
+    """
 
     secret: Any = SECRET
     key: Any = KEY
 
 
-def hook_that_fails(request: httpx.Request) -> None:
-    """Raise KeyError, as a hook with a bug."""
+def failing_hook(request: httpx.Request) -> None:
+    """Raise a KeyError, like an event hook that has a bug."""
     del request
     missing: dict[str, str] = {}
     missing["missing"]
 
 
-def failing_blocking(url: str, **options: Any) -> BaseException:
-    """Return the exception of a blocking call."""
+def fail_blocking(url: str, **options: Any) -> BaseException:
+    """Make a blocking call that fails, and return the exception."""
     hooks = options.pop("hooks", None)
     given = httpx.Client(event_hooks={"request": [hooks]}) if hooks else None
     try:
         with FlashbackClient(TOKEN, base_url=url, http_client=given, **options) as client:
             client.update_ai_llm(ID, key=Credentials.key, secret=Credentials.secret)
-    except Exception as error:  # noqa: BLE001 - of any kind
+    except Exception as error:  # noqa: BLE001 - any exception
         return error
     raise AssertionError("the call succeeded")
 
 
-def failing_async(url: str, **options: Any) -> BaseException:
-    """Return the exception of an async call."""
+def fail_async(url: str, **options: Any) -> BaseException:
+    """Make an async call that fails, and return the exception."""
     hooks = options.pop("hooks", None)
 
     async def hook(request: httpx.Request) -> None:
@@ -145,115 +156,119 @@ def failing_async(url: str, **options: Any) -> BaseException:
 
     try:
         asyncio.run(call())
-    except Exception as error:  # noqa: BLE001 - of any kind
+    except Exception as error:  # noqa: BLE001 - any exception
         return error
     raise AssertionError("the call succeeded")
 
 
 ECHO = f"{TOKEN} {KEY} {SECRET}".encode()
-FAILURES: dict[str, tuple[Behaviour, dict[str, Any]]] = {
-    "refused": (says(answer(400, ECHO, X_Echo=TOKEN)), {}),
-    "lost": (hangs_up, {}),
-    "late": (waits_for_close, {"timeout": 0.2}),
-    "not JSON": (says(answer(200, ECHO)), {}),
-    "bug in a hook": (says(answer(200)), {"hooks": hook_that_fails}),
+FAILURES: dict[str, tuple[Responder, dict[str, Any]]] = {
+    "refused": (respond_with(http_response(400, ECHO, X_Echo=TOKEN)), {}),
+    "lost": (disconnect, {}),
+    "late": (never_respond, {"timeout": 0.2}),
+    "not JSON": (respond_with(http_response(200, ECHO)), {}),
+    "bug in a hook": (respond_with(http_response(200)), {"hooks": failing_hook}),
 }
 
 
-@pytest.mark.parametrize("failing", [failing_blocking, failing_async])
+@pytest.mark.parametrize("fail", [fail_blocking, fail_async])
 @pytest.mark.parametrize("failure", FAILURES)
-def test_report_contains_no_credential(failing: Callable[..., BaseException], failure: str) -> None:
-    """The report from each reporter shows where the call failed, but no credential."""
-    behave, options = FAILURES[failure]
-    with serving(behave) as wire:
-        error = failing(wire.url, max_retries=0, **options)
+def test_report_contains_no_credential(fail: Callable[..., BaseException], failure: str) -> None:
+    """Every report shows where the call failed, but contains no credential."""
+    respond, options = FAILURES[failure]
+    with serving(respond) as server:
+        error = fail(server.url, max_retries=0, **options)
     assert isinstance(error, KeyError if failure == "bug in a hook" else FlashbackError)
     for reporter in REPORTERS:
         report = reporter(error)
         assert "update_ai_llm" in report
-        assert [form for form in FORMS if form in report] == []
+        assert [encoded for encoded in ENCODED_CREDENTIALS if encoded in report] == []
 
 
 class SoftTimeLimitExceeded(Exception):  # noqa: N818 - Celery's name
-    """The exception that Celery raises in a signal handler."""
+    """Stand-in for the exception that Celery raises in a signal handler."""
 
 
-def test_report_of_an_interrupted_call_contains_no_credential() -> None:
-    """The exception of a signal handler propagates without the frames that hold the request."""
+def test_report_for_an_interrupted_call_contains_no_credential() -> None:
+    """The report for a call that a signal handler interrupts contains no credential."""
 
     def interrupt(_: int, __: object) -> None:
         raise SoftTimeLimitExceeded
 
     previous = signal.signal(signal.SIGALRM, interrupt)
     try:
-        with serving(waits_for_close) as wire:
+        with serving(never_respond) as server:
             signal.setitimer(signal.ITIMER_REAL, 0.3)
-            error = failing_blocking(wire.url)
+            error = fail_blocking(server.url)
     finally:
         signal.signal(signal.SIGALRM, previous)
     assert isinstance(error, SoftTimeLimitExceeded)
     for reporter in REPORTERS:
         report = reporter(error)
         assert "interrupt" in report
-        assert [form for form in FORMS if form in report] == []
+        assert [encoded for encoded in ENCODED_CREDENTIALS if encoded in report] == []
 
 
-def test_report_of_an_interrupted_redaction_contains_no_credential() -> None:
-    """A signal may also arrive after the response, while an error is being redacted."""
+def test_traceback_of_an_interrupted_redaction_contains_no_credential() -> None:
+    """If a signal handler interrupts the redaction of an error, the traceback has no credential."""
 
     def interrupt(frame: FrameType, event: str, _: object) -> None:
         if event == "c_call" and frame.f_code.co_name == "redact" and "known" in frame.f_locals:
             sys.setprofile(None)
             raise SoftTimeLimitExceeded
 
-    with serving(says(answer(400, ECHO))) as wire:
+    with serving(respond_with(http_response(400, ECHO))) as server:
         sys.setprofile(interrupt)
         try:
-            error = failing_blocking(wire.url)
+            error = fail_blocking(server.url)
         finally:
             sys.setprofile(None)
     assert isinstance(error, SoftTimeLimitExceeded)
-    assert [form for form in FORMS if form in by_traceback(error)] == []
+    assert [encoded for encoded in ENCODED_CREDENTIALS if encoded in format_traceback(error)] == []
 
 
-@pytest.mark.parametrize("failing", [failing_blocking, failing_async])
-def test_report_of_an_instrumented_call_contains_no_credential(
-    failing: Callable[..., BaseException],
+@pytest.mark.parametrize("fail", [fail_blocking, fail_async])
+def test_traceback_with_elastic_apm_contains_no_credential(
+    fail: Callable[..., BaseException],
 ) -> None:
-    """Elastic APM, which wraps httpx in Flask and Django applications, holds the headers."""
+    """A traceback contains no credential even if Elastic APM has instrumented httpx.
+
+    Elastic APM wraps httpx in Flask and Django applications, and the wrapper's frames contain the
+    request headers.
+    """
     logging.getLogger("elasticapm").setLevel(logging.CRITICAL)
-    with serving(INTAKE) as found, serving(hangs_up) as wire:
-        apm = elasticapm.Client(server_url=found.url, cloud_provider="none", central_config=False)
+    with serving(ACCEPT_REPORT) as intake, serving(disconnect) as server:
+        apm = elasticapm.Client(server_url=intake.url, cloud_provider="none", central_config=False)
         elasticapm.instrument()
         apm.begin_transaction("test")
         try:
-            error = failing(wire.url, max_retries=0)
+            error = fail(server.url, max_retries=0)
         finally:
             apm.end_transaction("test", "failed")  # type: ignore[no-untyped-call]
             elasticapm.uninstrument()
             apm.close()
-    assert [form for form in FORMS if form in by_traceback(error)] == []
+    assert [encoded for encoded in ENCODED_CREDENTIALS if encoded in format_traceback(error)] == []
 
 
 @pytest.mark.parametrize("field", ["key", "secret"])
 @pytest.mark.parametrize("wrong", ["", SECRET + "\ud800", SECRET.encode(), [SECRET]])
-def test_report_of_an_invalid_argument_contains_no_credential(
+def test_report_for_an_invalid_credential_does_not_contain_it(
     monkeypatch: pytest.MonkeyPatch, field: str, wrong: object
 ) -> None:
-    """A credential that breaks the contract is not reported either."""
+    """The report for an invalid credential shows the field, but not the credential."""
     monkeypatch.setattr(Credentials, field, wrong)
-    error = failing_blocking("http://127.0.0.1:1")
-    for reporter in (by_rollbar, by_elastic_apm, by_traceback):
+    error = fail_blocking("http://127.0.0.1:1")
+    for reporter in (report_to_rollbar, report_to_elastic_apm, format_traceback):
         report = reporter(error)
         assert field in report
-        assert [form for form in FORMS if form in report] == []
+        assert [encoded for encoded in ENCODED_CREDENTIALS if encoded in report] == []
 
 
-def test_traceback_shows_the_line_of_a_failing_hook() -> None:
-    """Only the frames of httpx are removed from the traceback."""
-    with serving(says(answer(200))) as wire:
-        for failing in (failing_blocking, failing_async):
-            error = failing(wire.url, hooks=hook_that_fails)
+def test_traceback_of_a_failing_hook_ends_in_the_hook() -> None:
+    """The traceback of a failing hook ends in the hook and contains no frames from httpx."""
+    with serving(respond_with(http_response(200))) as server:
+        for fail in (fail_blocking, fail_async):
+            error = fail(server.url, hooks=failing_hook)
             frames = traceback.extract_tb(error.__traceback__)
-            assert frames[-1].name == "hook_that_fails"
+            assert frames[-1].name == "failing_hook"
             assert [frame for frame in frames if "httpx" in frame.filename] == []

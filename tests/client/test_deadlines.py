@@ -1,4 +1,4 @@
-"""`timeout` limits the whole call, and a limit per attempt leaves time for a retry."""
+"""Deadlines: `timeout` limits the entire call, and each attempt has its own limit."""
 
 from __future__ import annotations
 
@@ -14,52 +14,55 @@ import pytest
 
 from flashback_client import errors
 from tests.client.support import ID, TOKEN, UPDATED, Service, blocking, update_async
-from tests.client.wire import Request, answer, in_turn, says, serving, waits_for_close
+from tests.client.wire import Request, http_response, in_turn, never_respond, respond_with, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-SENT = {
+PARTIAL_RESPONSES = {
     "head": b"HTTP/1.1 200 OK\r\nX-" + b"x" * 99,
-    "body": answer(200, b" " * 99)[:-90] + b" " * 90,
+    "body": http_response(200, b" " * 99)[:-90] + b" " * 90,
     "nothing": b"",
 }
 
 
-def drips(part: str, stop: threading.Event) -> Callable[..., None]:
-    """Send this part of a response byte by byte."""
+def send_slowly(part: str, stop: threading.Event) -> Callable[..., None]:
+    """Return a responder that sends part of a response one byte at a time."""
 
-    def behave(connection: socket.socket, _: Request, __: int) -> None:
-        for byte in SENT[part]:
+    def respond(connection: socket.socket, _: Request, __: int) -> None:
+        for byte in PARTIAL_RESPONSES[part]:
             connection.sendall(bytes([byte]))
             if stop.wait(0.05):
                 return
         stop.wait(5)
 
-    return behave
+    return respond
 
 
 @contextmanager
 def at_most(seconds: float) -> Generator[None]:
-    """Fail if the block takes longer. The limits leave time for a busy machine."""
+    """Fail if the block takes longer than `seconds`.
+
+    The tests pass generous limits, so that they do not fail on a busy machine.
+    """
     started = time.monotonic()
     yield
     assert time.monotonic() - started < seconds
 
 
-@pytest.mark.parametrize("part", SENT)
+@pytest.mark.parametrize("part", PARTIAL_RESPONSES)
 def test_slow_response_cannot_exceed_the_deadline(update: Any, part: str) -> None:
-    """A response that arrives byte by byte does not prolong the call."""
+    """A response that arrives one byte at a time does not extend the deadline."""
     stop = threading.Event()
-    with serving(drips(part, stop)) as wire:
+    with serving(send_slowly(part, stop)) as server:
         with at_most(4), pytest.raises(errors.ApiTimeoutError) as caught:
-            update(wire.url, timeout=0.4, max_retries=0)
+            update(server.url, timeout=0.4, max_retries=0)
         assert caught.value.maybe_applied is True
         stop.set()
 
 
-def floods(connection: socket.socket, _: Request, __: int) -> None:
-    """Send informational responses for eight seconds."""
+def send_many_responses(connection: socket.socket, _: Request, __: int) -> None:
+    """Send informational responses without a pause for eight seconds."""
     until = time.monotonic() + 8
     with suppress(OSError):
         while time.monotonic() < until:
@@ -67,13 +70,13 @@ def floods(connection: socket.socket, _: Request, __: int) -> None:
 
 
 def test_flood_of_responses_cannot_exceed_the_deadline(update: Any) -> None:
-    """Informational responses that arrive without a pause do not prolong the call."""
-    with serving(floods) as wire, at_most(6), pytest.raises(errors.ApiTimeoutError):
-        update(wire.url, timeout=0.4, max_retries=0)
+    """A continuous stream of informational responses does not extend the deadline."""
+    with serving(send_many_responses) as server, at_most(6), pytest.raises(errors.ApiTimeoutError):
+        update(server.url, timeout=0.4, max_retries=0)
 
 
 def test_calls_have_a_deadline_by_default() -> None:
-    """Without any setting, connecting times out after 5 s and the call after 30 s."""
+    """By default, connecting times out after 5 s and the entire call after 30 s."""
     service = Service()
     blocking(service).update_ai_llm(ID, name="n")
     limits = service.requests[0].extensions["timeout"]
@@ -83,38 +86,38 @@ def test_calls_have_a_deadline_by_default() -> None:
 
 @pytest.mark.parametrize("timeout", [None, 1e300, 10**400, float("inf")])
 def test_very_long_timeout_means_no_limit(update: Any, timeout: float | None) -> None:
-    """A timeout that is longer than sockets accept raises no OverflowError."""
-    with serving(says(answer(200, UPDATED))) as wire:
-        assert update(wire.url, name="n", timeout=timeout).success is True
+    """A timeout that is too long for the socket module does not raise an OverflowError."""
+    with serving(respond_with(http_response(200, UPDATED))) as server:
+        assert update(server.url, name="n", timeout=timeout).success is True
 
 
 def test_deadline_covers_retries(update: Any) -> None:
-    """The call ends at the deadline, even if retries are left."""
+    """A call ends at its deadline even if it has retries left."""
     service = Service(*[httpx.ConnectError("down") for _ in range(99)])
     with at_most(10), pytest.raises(errors.ApiConnectionError):
         update(service, name="n", timeout=0.5, max_retries=99)
 
 
 def test_hung_backend_leaves_time_for_a_retry(update: Any) -> None:
-    """The first attempt times out after half the time, so that the second one can succeed."""
-    behaviour = in_turn(waits_for_close, says(answer(200, UPDATED)))
-    with serving(behaviour) as wire:
+    """The first attempt times out after half of the total time, which leaves time for a retry."""
+    responder = in_turn(never_respond, respond_with(http_response(200, UPDATED)))
+    with serving(responder) as server:
         started = time.monotonic()
-        assert update(wire.url, name="n", timeout=2, max_retries=1).success is True
+        assert update(server.url, name="n", timeout=2, max_retries=1).success is True
         assert time.monotonic() - started > 0.9
-        assert len(wire.requests) == 2
+        assert len(server.requests) == 2
 
 
 def test_attempt_timeout_limits_each_attempt(update: Any) -> None:
-    """Each attempt times out, and the call continues until no retries are left."""
+    """`attempt_timeout` limits each attempt, and the call fails when no retries are left."""
     late = pytest.raises(errors.ApiTimeoutError, match="2 attempts")
-    with serving(waits_for_close) as wire, at_most(10), late:
-        update(wire.url, name="n", attempt_timeout=0.2, max_retries=1)
+    with serving(never_respond) as server, at_most(10), late:
+        update(server.url, name="n", attempt_timeout=0.2, max_retries=1)
 
 
 @pytest.mark.parametrize("timeout", [0, -1, 0.0])
-def test_passed_deadline_is_a_timeout(update: Any, timeout: float) -> None:
-    """A timeout of 0 or less raises ApiTimeoutError, and nothing is sent."""
+def test_zero_timeout_raises_before_the_request(update: Any, timeout: float) -> None:
+    """A timeout of 0 or less raises an ApiTimeoutError before any request is sent."""
     service = Service()
     with pytest.raises(errors.ApiTimeoutError, match="before the request was sent") as caught:
         update(service, name="n", timeout=timeout)
@@ -123,7 +126,7 @@ def test_passed_deadline_is_a_timeout(update: Any, timeout: float) -> None:
 
 
 def test_deadline_cancels_an_async_token_function() -> None:
-    """A token function that hangs is cancelled at the deadline, and nothing is sent."""
+    """An async token function that hangs is cancelled at the deadline, and no request is sent."""
     cancelled: list[bool] = []
 
     async def token() -> str:
@@ -140,8 +143,8 @@ def test_deadline_cancels_an_async_token_function() -> None:
     assert (cancelled, caught.value.maybe_applied, service.requests) == ([True], False, [])
 
 
-def test_nothing_is_sent_after_a_late_token_function() -> None:
-    """A blocking token function cannot be interrupted, but the call ends after it."""
+def test_no_request_is_sent_after_a_slow_token_function() -> None:
+    """If a blocking token function exceeds the deadline, no request is sent after it returns."""
 
     def token() -> str:
         time.sleep(0.3)
@@ -154,9 +157,9 @@ def test_nothing_is_sent_after_a_late_token_function() -> None:
 
 
 def test_deadline_covers_a_slow_proxy(update: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy that answers CONNECT byte by byte does not prolong the call."""
+    """A proxy that responds to CONNECT one byte at a time does not extend the deadline."""
     stop = threading.Event()
-    with serving(drips("head", stop)) as proxy:
+    with serving(send_slowly("head", stop)) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)
         with at_most(4), pytest.raises(errors.ApiTimeoutError):
             update(None, timeout=0.5, max_retries=0)
@@ -164,8 +167,8 @@ def test_deadline_covers_a_slow_proxy(update: Any, monkeypatch: pytest.MonkeyPat
         stop.set()
 
 
-def test_connection_timeout_says_that_nothing_was_sent(update: Any) -> None:
-    """A server that does not accept the connection cannot have applied the update."""
+def test_connect_timeout_is_never_maybe_applied(update: Any) -> None:
+    """After a connection timeout, `maybe_applied` is false because no request was sent."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         fillers = [socket.socket() for _ in range(4)]
         for filler in fillers:

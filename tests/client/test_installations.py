@@ -1,4 +1,4 @@
-"""The installed package passes strict type checkers and runs on every supported Python."""
+"""The installed package passes strict type checking and works on every supported Python version."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from scripts import generate
 from scripts.maintenance import environments
-from tests.client.wire import Request, answer, serving
+from tests.client.wire import Request, http_response, serving
 from tests.test_generate import write_extended_contract
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
-# What a newer Python could break: the import, both clients, errors, pickles, sockets.
+# This script uses the features that a new Python version could break: imports, both clients,
+# errors, pickling and sockets.
 SMOKE = """
 import asyncio, pickle, sys
 from flashback_client import AsyncFlashbackClient, FlashbackClient, UNSET, errors
@@ -53,7 +54,7 @@ print(sys.version_info[:2])
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a project that uses the client, with a client generated from another contract."""
+    """Create a project with code that uses the client and with a client for another contract."""
     folder = tmp_path_factory.mktemp("project")
     shutil.copy(HERE / "consumer.py", folder)
     generate.generate(write_extended_contract(folder), folder / "second_client")
@@ -66,8 +67,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [("mypy", "--strict", "--cache-dir", os.devnull), ("basedpyright", "--warnings")],
     ids=["mypy", "basedpyright"],
 )
-def test_strict_type_checker_accepts(project: Path, command: tuple[str, ...]) -> None:
-    """Code that uses the client passes in strict mode; scripts/check checks the package itself."""
+def test_strict_type_checking_passes(project: Path, command: tuple[str, ...]) -> None:
+    """Code that uses the client passes strict type checking.
+
+    `scripts/check` checks the package itself.
+    """
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         [str(BIN / command[0]), *command[1:], "consumer.py", "second_client"],
@@ -81,17 +85,17 @@ def test_strict_type_checker_accepts(project: Path, command: tuple[str, ...]) ->
 
 
 def test_package_has_no_ignore_comments() -> None:
-    """Neither the generated code nor the runtime tells a type checker to ignore a line."""
+    """The generated code and the runtime contain no comments that disable a type checker."""
     folders = (generate.OUTPUT, generate.RUNTIME)
     texts = [path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py")]
     assert [text for text in texts if "type: ignore" in text or "pyright: ignore" in text] == []
 
 
-def found(name: str) -> str | None:
-    """Return the program with this name that works, from PATH or pyenv."""
+def find_python(name: str) -> str | None:
+    """Return a working interpreter with this name from PATH or pyenv, or None."""
     version = name.removeprefix("python")
-    kept = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/{name}"))
-    for program in [name, *map(str, kept)]:
+    installed = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/{name}"))
+    for program in [name, *map(str, installed)]:
         try:
             subprocess.run([program, "-c", ""], check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError):
@@ -102,27 +106,27 @@ def found(name: str) -> str | None:
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder that contains only the client and its dependencies."""
+    """Return a directory that contains only the client and its dependencies."""
     folder = tmp_path_factory.mktemp("packages")
     environments.link(folder)
     return folder
 
 
 @pytest.mark.parametrize("name", ["python3.11", "python3.12", "python3.13", "python3.14"])
-def test_client_works_on(name: str, packages: Path) -> None:
-    """The client works without warnings on this version of Python."""
-    program = found(name)
+def test_client_works_on_python(name: str, packages: Path) -> None:
+    """The client works without warnings on this Python version."""
+    program = find_python(name)
     if program is None:
-        pytest.skip(f"{name} is not installed; put one on PATH to have it tested")
+        pytest.skip(f"{name} is not installed; add it to PATH to run this test")
 
-    def behave(connection: socket.socket, request: Request, number: int) -> None:
+    def respond(connection: socket.socket, request: Request, number: int) -> None:
         status = 404 if request.target.endswith("gone") else 200
-        # The client logs the retry after a 500, but must print nothing.
+        # The client logs its retry after this 500 but must not print anything.
         status = 500 if number == 1 else status
-        connection.sendall(answer(status, {"success": status == 200}))
+        connection.sendall(http_response(status, {"success": status == 200}))
 
-    with serving(behave) as wire:
-        command = [program, "-s", "-P", "-W", "error", "-c", SMOKE, wire.url]
+    with serving(respond) as server:
+        command = [program, "-s", "-P", "-W", "error", "-c", SMOKE, server.url]
         env = {"PYTHONPATH": str(packages), "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(
             command, env=env, capture_output=True, text=True, check=False, timeout=60

@@ -1,4 +1,4 @@
-"""The examples of docs/client.md run against the mock, and its table lists every error."""
+"""The examples in docs/client.md work, and the error table on that page is complete."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ EXAMPLES = re.findall(r"(?s)```python\n(.*?)```", PAGE)
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_example_runs(number: int, mock: Mock) -> None:
-    """The example runs with the names that the text around it mentions."""
+    """Each example in the client reference runs against the mock without an error."""
     tokens = {"acme": mock.tokens["owner"], "globex": mock.tokens["admin"]}
     names = {"config": mock.ids["main"], "tokens": tokens, "__name__": "example"}
     exec(compile(EXAMPLES[number], f"example {number}", "exec"), names)  # noqa: S102
     if "def rotate" in EXAMPLES[number]:
-        judge_rotate(names["rotate"], mock)
+        check_rotate(names["rotate"], mock)
 
 
-def judge_rotate(rotate: object, mock: Mock) -> None:
-    """Run the error-handling example with each kind of failure."""
+def check_rotate(rotate: object, mock: Mock) -> None:
+    """Call the `rotate` function from the example, and check its result for each failure."""
     from flashback_client import FlashbackClient
 
     assert callable(rotate)
@@ -42,8 +42,10 @@ def judge_rotate(rotate: object, mock: Mock) -> None:
 
 
 def test_table_lists_every_error() -> None:
-    """Each public class of `flashback_client.errors` is in the table, except base classes."""
+    """The error table lists every public class of `flashback_client.errors` except base classes."""
     table = PAGE.partition("## Errors")[2].partition("## Retries")[0]
-    abstract = {"ApiStatusError", "ArgumentTypeError", "ResponseError", "STATUS_ERRORS"}
-    missing = [name for name in errors.__all__ if name not in abstract and f"`{name}`" not in table]
+    base_classes = {"ApiStatusError", "ArgumentTypeError", "ResponseError", "STATUS_ERRORS"}
+    missing = [
+        name for name in errors.__all__ if name not in base_classes and f"`{name}`" not in table
+    ]
     assert missing == []

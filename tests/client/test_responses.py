@@ -1,4 +1,4 @@
-"""A success is returned, and every other response raises the error of its status."""
+"""A successful response is returned, and any other response raises the error for its status."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from tests.client.support import (
     blocking,
     pickled,
 )
-from tests.client.wire import answer, says, serving
+from tests.client.wire import http_response, respond_with, serving
 
 EXAMPLES = OPERATION["requestBody"]["content"]["application/json"]["examples"]
 DOCUMENTED = sorted(int(status) for status in OPERATION["responses"] if status != "200")
-NAMES = {
+SPECIAL_NAMES = {
     401: "AuthenticationError",
     403: "PermissionDeniedError",
     413: "ContentTooLargeError",
@@ -41,8 +41,8 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_examples_of_the_contract_can_be_sent(update: Any, name: str) -> None:
-    """Each example of a request body is sent unchanged, with the client's headers."""
+def test_contract_examples_can_be_sent(update: Any, name: str) -> None:
+    """Each request example in the contract is sent unchanged, with the client's headers."""
     value = EXAMPLES[name]["value"]
     service = Service()
     fields = {("ai_type" if field == "aiType" else field): value[field] for field in value}
@@ -56,8 +56,11 @@ def test_examples_of_the_contract_can_be_sent(update: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("status", DOCUMENTED)
-def test_every_documented_status_has_its_class(update: Any, status: int) -> None:
-    """The class is named after the HTTP phrase, and the error has the facts of the response."""
+def test_every_documented_status_has_an_error_class(update: Any, status: int) -> None:
+    """Each documented status has its own error class, named after the HTTP reason phrase.
+
+    The error contains the details of the response.
+    """
     phrase = http.HTTPStatus(status).phrase.title().replace(" ", "")
     body = {"success": False, "message": "so it is"}
     headers = {"X-Request-Id": "r-9", "Retry-After": "7"}
@@ -65,7 +68,7 @@ def test_every_documented_status_has_its_class(update: Any, status: int) -> None
     with pytest.raises(errors.ApiStatusError) as caught:
         update(service, max_retries=0)
     error = caught.value
-    assert type(error).__name__ == NAMES.get(status, f"{phrase}Error")
+    assert type(error).__name__ == SPECIAL_NAMES.get(status, f"{phrase}Error")
     assert isinstance(error, errors.ServerError) == (status >= 500)
     assert (error.status_code, error.message, error.request_id) == (status, "so it is", "r-9")
     assert (error.method, error.url, error.path) == ("PUT", URL, f"/ai/llm/{ID}")
@@ -77,23 +80,29 @@ def test_every_documented_status_has_its_class(update: Any, status: int) -> None
 
 @pytest.mark.parametrize("status", [204, 302, 418, 499, 502, 520, 527, 530, 599])
 def test_undocumented_status_is_unexpected(update: Any, status: int) -> None:
-    """Statuses that IANA does not know raise, too, and every 5xx is a ServerError."""
+    """An undocumented status raises an UnexpectedStatusError.
+
+    For a 5xx, the error is also a ServerError.
+    """
     with pytest.raises(errors.UnexpectedStatusError, match=str(status)) as caught:
         update(Service(httpx.Response(status)), name="n", max_retries=0)
     assert caught.value.status_code == status
     assert isinstance(caught.value, errors.ServerError) == (status >= 500)
 
 
-BROKEN = [
+INVALID_BODIES = [
     *(b"null", b"[" * 100000, b"\xff", b"[]", b"[[1,2]]", b"", b"<html>", b'"text"'),
     *(b'{"success":"yes"}', b'{"success":1}', b'{"success":false}'),
     b'{"success":true,"aiLlmId":7}',
 ]
 
 
-@pytest.mark.parametrize("content", BROKEN)
-def test_success_with_an_undocumented_body_is_a_decode_error(update: Any, content: bytes) -> None:
-    """The error has the status and the body, and says that the update may have been applied."""
+@pytest.mark.parametrize("content", INVALID_BODIES)
+def test_invalid_success_body_raises_decode_error(update: Any, content: bytes) -> None:
+    """A 200 with an invalid body raises a ResponseDecodeError with the status and the body.
+
+    The update may have been applied, so `maybe_applied` is true.
+    """
     with pytest.raises(errors.ResponseDecodeError) as caught:
         update(Service(httpx.Response(200, content=content)), name="n")
     assert (caught.value.status_code, caught.value.maybe_applied) == (200, True)
@@ -102,7 +111,7 @@ def test_success_with_an_undocumented_body_is_a_decode_error(update: Any, conten
 
 @pytest.mark.parametrize("status", [200, 404])
 def test_byte_order_mark_is_ignored(update: Any, status: int) -> None:
-    """The JSON of a success or an error may start with a byte order mark."""
+    """A byte order mark before the JSON of a response is ignored."""
     content = b"\xef\xbb\xbf" + json.dumps({**UPDATED, "success": status == 200}).encode()
     service = Service(httpx.Response(status, content=content))
     if status == 200:
@@ -112,10 +121,10 @@ def test_byte_order_mark_is_ignored(update: Any, status: int) -> None:
             update(service, name="n")
 
 
-def test_text_is_decoded_with_the_charset_of_the_response() -> None:
-    """`Response.text` raises no error for a charset that Python does not know."""
-    odd = ("zz", "hex", "rot13", "zlib", "idna", "punycode", "undefined")
-    answers = [(charset, b"\xff", "\ufffd") for charset in odd]
+def test_text_uses_the_response_charset() -> None:
+    """`Response.text` uses the response's charset, or UTF-8 if Python cannot use that charset."""
+    unusable_charsets = ("zz", "hex", "rot13", "zlib", "idna", "punycode", "undefined")
+    answers = [(charset, b"\xff", "\ufffd") for charset in unusable_charsets]
     answers.append(("latin-1", b"\xe9", "é"))
     call = update_ai_llm.prepare(ID, body=UpdateAiLlmRequest())
     for charset, content, text in answers:
@@ -124,58 +133,58 @@ def test_text_is_decoded_with_the_charset_of_the_response() -> None:
             assert client.send(call).text == text
 
 
-@pytest.mark.parametrize("packed", [True, False], ids=["gzip", "plain"])
-def test_large_response_is_truncated(update: Any, packed: bool) -> None:  # noqa: FBT001
-    """A response of 20 MB, or of 20 kB that decompress to 20 MB, is not kept in memory."""
+@pytest.mark.parametrize("compressed", [True, False], ids=["gzip", "plain"])
+def test_large_response_is_truncated(update: Any, compressed: bool) -> None:  # noqa: FBT001
+    """A response of 20 MB is not kept in memory, even if it arrives compressed to 20 kB."""
     content = b" " * 20_000_000
-    sent = answer(200, content)
-    if packed:
-        sent = answer(200, gzip.compress(content), Content_Encoding="gzip")
-    with serving(says(sent)) as wire:
+    sent = http_response(200, content)
+    if compressed:
+        sent = http_response(200, gzip.compress(content), Content_Encoding="gzip")
+    with serving(respond_with(sent)) as server:
         tracemalloc.start()
         with pytest.raises(errors.ResponseDecodeError, match="larger than 1048576"):
-            update(wire.url, name="n")
-        most = tracemalloc.get_traced_memory()[1]
+            update(server.url, name="n")
+        peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert most < 10_000_000
+    assert peak < 10_000_000
 
 
 def test_compressed_response_is_decoded(update: Any) -> None:
-    """A response may use gzip; another Content-Encoding is a ResponseDecodeError."""
-    packed = gzip.compress(json.dumps(UPDATED).encode())
-    gzipped = answer(200, packed, Content_Encoding="gzip")
-    unknown = answer(200, b"x", Content_Encoding="br")
-    with serving(says(gzipped, unknown)) as wire:
-        assert update(wire.url, name="n").message == "updated"
+    """The client decodes gzip; any other Content-Encoding raises a ResponseDecodeError."""
+    compressed = gzip.compress(json.dumps(UPDATED).encode())
+    gzipped = http_response(200, compressed, Content_Encoding="gzip")
+    unknown = http_response(200, b"x", Content_Encoding="br")
+    with serving(respond_with(gzipped, unknown)) as server:
+        assert update(server.url, name="n").message == "updated"
         with pytest.raises(errors.ResponseDecodeError, match="Content-Encoding"):
-            update(wire.url, name="n")
+            update(server.url, name="n")
 
 
 @pytest.mark.parametrize("location", ["https://[bad", "//\x00", "https://user:pw@ok.test/x", ""])
-def test_redirect_is_an_unexpected_status(update: Any, location: str) -> None:
-    """A redirect is not followed, even if its Location is invalid."""
+def test_redirect_raises_unexpected_status_error(update: Any, location: str) -> None:
+    """A redirect is not followed, even if its Location header is invalid."""
     service = Service(httpx.Response(302, headers=[(b"Location", location.encode())]))
     with pytest.raises(errors.UnexpectedStatusError, match=r"302; redirects are not followed"):
         update(service, name="n")
 
 
 @pytest.mark.parametrize("status", [303, 307])
-def test_given_httpx_client_does_not_follow_redirects(status: int) -> None:
-    """Even with follow_redirects=True, the body is not sent to another host."""
-    with serving(says(answer(200, UPDATED))) as other:
-        redirect = answer(status, Location=f"{other.url}/x?y")
+def test_custom_http_client_does_not_follow_redirects(status: int) -> None:
+    """The client never sends the body to another host, even if httpx is set to follow redirects."""
+    with serving(respond_with(http_response(200, UPDATED))) as other:
+        redirect = http_response(status, Location=f"{other.url}/x?y")
         with (
-            serving(says(redirect)) as wire,
-            httpx.Client(follow_redirects=True) as given,
+            serving(respond_with(redirect)) as server,
+            httpx.Client(follow_redirects=True) as http_client,
             pytest.raises(errors.UnexpectedStatusError, match="not followed") as caught,
         ):
-            blocking(wire.url, http_client=given).update_ai_llm(ID, secret="s")
+            blocking(server.url, http_client=http_client).update_ai_llm(ID, secret="s")
         assert other.url in str(caught.value)
         assert other.requests == []
 
 
-def errors_to_keep() -> list[FlashbackError]:
-    """Return one error of each kind, with all facts."""
+def sample_errors() -> list[FlashbackError]:
+    """Return errors of several classes, with their attributes set."""
     facts = {"method": "PUT", "url": URL, "attempts": 2, "maybe_applied": True}
     headers = {"x-request-id": "r-1"}
     return [
@@ -186,28 +195,28 @@ def errors_to_keep() -> list[FlashbackError]:
     ]
 
 
-def remade(error: FlashbackError) -> FlashbackError:
-    """Return a copy made from class and args, like Celery's JSON result backend."""
+def rebuilt(error: FlashbackError) -> FlashbackError:
+    """Rebuild an error from its class and its args, as Celery's JSON result backend does."""
     return type(error)(*json.loads(json.dumps(error.args)))
 
 
-@pytest.mark.parametrize("again", [pickled, copy.copy, copy.deepcopy, remade])
-@pytest.mark.parametrize("error", errors_to_keep(), ids=lambda error: type(error).__name__)
-def test_copied_error_has_the_same_facts(error: FlashbackError, again: Any) -> None:
-    """Errors can be pickled, copied, and made again from their args."""
-    same = again(error)
-    assert (type(same), str(same), vars(same)) == (type(error), str(error), vars(error))
+@pytest.mark.parametrize("copy_error", [pickled, copy.copy, copy.deepcopy, rebuilt])
+@pytest.mark.parametrize("error", sample_errors(), ids=lambda error: type(error).__name__)
+def test_copied_error_keeps_its_attributes(error: FlashbackError, copy_error: Any) -> None:
+    """Errors keep their attributes when they are pickled, copied or rebuilt from their args."""
+    copied = copy_error(error)
+    assert (type(copied), str(copied), vars(copied)) == (type(error), str(error), vars(error))
 
 
-def test_error_without_facts_has_the_status_of_its_class() -> None:
-    """A test can raise `NotFoundError("gone")`."""
+def test_error_with_only_a_message_has_a_default_status() -> None:
+    """`NotFoundError("gone")`, which tests of user code can raise, has the status 404."""
     error = errors.NotFoundError("gone")
     assert (str(error), error.status_code) == ("gone", 404)
     assert (error.body, dict(error.headers)) == (b"", {})
 
 
-def test_error_of_a_large_response_is_small(update: Any) -> None:
-    """The error has the first 64 KiB of the body, and its text is short."""
+def test_error_for_a_large_response_is_small(update: Any) -> None:
+    """An error keeps only the first 64 KiB of the body, and its message is short."""
     service = Service(httpx.Response(404, content=b"x" * 5_000_000))
     with pytest.raises(errors.NotFoundError) as caught:
         update(service, name="n")
@@ -220,7 +229,7 @@ def test_error_of_a_large_response_is_small(update: Any) -> None:
 
 
 def test_function_modules_return_any_status() -> None:
-    """They return the parsed body, the request ID and the number of attempts, and do not raise."""
+    """The function modules return a result for any status instead of raising an error."""
     body = UpdateAiLlmRequest(name="n")
     failed = {"success": False, "message": "gone"}
     service = Service(
@@ -245,7 +254,7 @@ def test_function_modules_return_any_status() -> None:
 
 
 def test_function_modules_have_async_functions() -> None:
-    """The async functions return the same."""
+    """The async functions of the function modules also return results instead of raising errors."""
 
     async def call() -> None:
         service = Service(httpx.Response(500, json={"message": "no"}))
@@ -259,7 +268,7 @@ def test_function_modules_have_async_functions() -> None:
     asyncio.run(call())
 
 
-def test_unknown_field_of_a_response_is_kept(update: Any) -> None:
-    """A later version of the contract may add a field."""
+def test_unknown_response_field_is_kept(update: Any) -> None:
+    """The client keeps unknown response fields, because a later contract version can add fields."""
     service = Service(httpx.Response(200, json={**UPDATED, "zzField": [1]}))
     assert update(service, name="n").additional_properties == {"zzField": [1]}

@@ -1,4 +1,4 @@
-"""Credentials do not appear in anything that is printed, logged, raised or dumped."""
+"""Credentials do not appear in output, log messages, errors, tracebacks or pickled responses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def test_body_and_client_do_not_show_credentials() -> None:
-    """Neither `repr`, `str`, `format`, `vars` nor `attrs.asdict` shows a credential."""
+    """No string representation of a request body or a client contains a credential."""
     body = UpdateAiLlmRequest(key=SECRET, secret=SECRET)
     client = blocking(Service(), headers={"X-Key": SECRET})
     client.update_ai_llm(ID, secret=SECRET)
@@ -36,26 +36,26 @@ def test_body_and_client_do_not_show_credentials() -> None:
 
 
 def test_secret_is_not_a_string() -> None:
-    """Only reveal() and to_dict() return the text of a Secret."""
-    box = UpdateAiLlmRequest(secret=SECRET).secret
-    assert isinstance(box, Secret)
-    assert str not in type(box).__mro__
-    assert box.reveal() == SECRET
-    assert UpdateAiLlmRequest(secret=box).to_dict() == {"secret": SECRET}
-    assert {box, Secret(SECRET)} == {box}
+    """A Secret is not a str, and only `reveal()` and `to_dict()` return its value."""
+    wrapped = UpdateAiLlmRequest(secret=SECRET).secret
+    assert isinstance(wrapped, Secret)
+    assert str not in type(wrapped).__mro__
+    assert wrapped.reveal() == SECRET
+    assert UpdateAiLlmRequest(secret=wrapped).to_dict() == {"secret": SECRET}
+    assert {wrapped, Secret(SECRET)} == {wrapped}
 
 
-@pytest.mark.parametrize("again", [copy.deepcopy, copy.copy, pickled])
-def test_copied_body_is_equal(again: Any) -> None:
-    """A copied or unpickled body can be sent."""
+@pytest.mark.parametrize("copy_body", [copy.deepcopy, copy.copy, pickled])
+def test_copied_body_is_equal(copy_body: Any) -> None:
+    """A copied or unpickled body equals the original and can be sent."""
     body = UpdateAiLlmRequest(secret=SECRET)
-    assert again(body) == body
-    assert json.loads(json.dumps(again(body).to_dict())) == {"secret": SECRET}
-    assert repr(again(body).name) == "UNSET"
+    assert copy_body(body) == body
+    assert json.loads(json.dumps(copy_body(body).to_dict())) == {"secret": SECRET}
+    assert repr(copy_body(body).name) == "UNSET"
 
 
-def locals_of_runtime(error: BaseException) -> str:
-    """Return the local variables of all frames outside this file, in the whole chain."""
+def runtime_locals(error: BaseException) -> str:
+    """Return the local variables of all frames outside this file, including chained exceptions."""
     captured = traceback.TracebackException.from_exception(error, capture_locals=True)
     linked = [captured, captured.__cause__, captured.__context__]
     stacks = [member.stack for member in linked if member is not None]
@@ -68,10 +68,10 @@ def locals_of_runtime(error: BaseException) -> str:
     "make", [lambda fields: UpdateAiLlmRequest(**fields), UpdateAiLlmRequest.from_dict]
 )
 def test_traceback_of_an_invalid_body_shows_no_credential(make: Any) -> None:
-    """The constructor and from_dict put credentials into boxes before they validate them."""
+    """The constructor and `from_dict` wrap credentials in `Secret` before validation."""
     with pytest.raises(errors.ArgumentError, match="surrogate") as caught:
         make({"secret": SECRET + "\ud800"})
-    assert "s3cret" not in locals_of_runtime(caught.value)
+    assert "s3cret" not in runtime_locals(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -82,14 +82,17 @@ def test_traceback_of_an_invalid_body_shows_no_credential(make: Any) -> None:
     ],
 )
 def test_traceback_of_a_wrong_type_shows_no_credential(make: Any) -> None:
-    """A list where a mapping is expected may contain a credential, too."""
+    """If an argument of the wrong type contains a credential, the traceback does not show it."""
     with pytest.raises(TypeError) as caught:
         make()
-    assert "s3cret" not in locals_of_runtime(caught.value)
+    assert "s3cret" not in runtime_locals(caught.value)
 
 
 class Credentials:
-    """A list of credentials that is not a local variable."""
+    """Credentials in a tuple instead of a mapping.
+
+    The tuple is a class attribute, so that it does not appear in the local variables of a frame.
+    """
 
     wrong: Any = (("X-Key", SECRET),)
 
@@ -97,14 +100,14 @@ class Credentials:
 @pytest.mark.parametrize(
     "token", ["", " ", None, "a b", " abc", "abc\n", "Bearer abc", "bearer x", "tökén", b"abc", 7]
 )
-def test_error_of_an_invalid_token_does_not_show_it(token: Any) -> None:
-    """The constructor raises an ArgumentError about the token."""
+def test_error_for_an_invalid_token_does_not_show_it(token: Any) -> None:
+    """An invalid token raises an ArgumentError that does not contain the token."""
     with pytest.raises(errors.ArgumentError, match="token") as caught:
         FlashbackClient(token, base_url="http://127.0.0.1")
     assert caught.value.field == "token"
     if isinstance(token, str) and token.strip():
         assert token not in str(caught.value).replace("Bearer", "")
-        assert repr(token) not in locals_of_runtime(caught.value)
+        assert repr(token) not in runtime_locals(caught.value)
 
 
 ENCODINGS: dict[str, Callable[[str], str]] = {
@@ -133,7 +136,7 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("status", [400, 200])
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_echoed_credentials_are_redacted(update: Any, status: int, encoding: str) -> None:
-    """Errors do not contain a credential that the service echoes, in any common encoding."""
+    """If the service echoes a credential, the error redacts it in every common encoding."""
     encode = ENCODINGS[encoding]
     secret = "s/cr&t 'ü\" <+\n\U0001f600z"
     echo = f"{encode(secret)} and {TOKEN}".encode()
@@ -150,7 +153,7 @@ def test_echoed_credentials_are_redacted(update: Any, status: int, encoding: str
 
 @pytest.mark.parametrize("charset", ["utf-8", "utf-16", "utf-32-le", "latin-1"])
 def test_echoed_credentials_are_redacted_in_any_charset(charset: str) -> None:
-    """JSON may have escapes, UTF-16 or UTF-32; other bodies have the charset of their header."""
+    """Echoed credentials are redacted in any charset, even if the body contains JSON escapes."""
     content = json.dumps({"message": "schlüssel"}, ensure_ascii=False).encode(charset)
     content = content.replace(b"schl", b"s\\u0063hl")
     headers = {"Content-Type": f"text/html; charset={charset}"}
@@ -162,7 +165,7 @@ def test_echoed_credentials_are_redacted_in_any_charset(charset: str) -> None:
 
 
 def test_response_can_be_pickled_without_credentials() -> None:
-    """A pickled response can still raise the error of its status."""
+    """A pickled response contains no credentials and can still raise the error for its status."""
     body = UpdateAiLlmRequest(secret=SECRET)
     with blocking(Service(httpx.Response(404))) as client:
         response = update_ai_llm.sync_detailed(ID, client=client, body=body)
@@ -173,7 +176,7 @@ def test_response_can_be_pickled_without_credentials() -> None:
 
 
 def test_connection_error_is_redacted(update: Any) -> None:
-    """A credential in the text of a connection error is redacted there and in its cause."""
+    """A credential in a connection error's message is redacted in the error and in its cause."""
     service = Service(httpx.ConnectError(f"{TOKEN} {SECRET}"))
     with pytest.raises(errors.ApiConnectionError) as caught:
         update(service, secret=SECRET, max_retries=0)
@@ -187,7 +190,7 @@ def test_connection_error_is_redacted(update: Any) -> None:
 def test_log_shows_each_attempt_and_no_credential(
     update: Any, waits: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The logger writes a warning for each retry and a DEBUG line for each call."""
+    """The logger writes a warning for each retry and a DEBUG message for each call."""
     caplog.set_level(1)
     service = Service(httpx.ConnectError(f"{TOKEN} {SECRET}"))
     update(service, secret=SECRET)
@@ -201,8 +204,8 @@ def test_log_shows_each_attempt_and_no_credential(
     assert len(waits) == 1
 
 
-def test_message_of_the_service_cannot_forge_a_log_line(update: Any) -> None:
-    """Line breaks and control characters are replaced with spaces."""
+def test_service_message_cannot_forge_a_log_line(update: Any) -> None:
+    """Line breaks and control characters in the service's message are replaced with spaces."""
     service = Service(httpx.Response(400, json={"message": "no\n2026 ERROR \x1b[31m"}))
     with pytest.raises(errors.BadRequestError) as caught:
         update(service, name="n")

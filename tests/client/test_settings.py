@@ -1,4 +1,4 @@
-"""Settings come from arguments, the environment or the contract, and errors name invalid ones."""
+"""Tests for settings from arguments, environment variables and the contract."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 
 from flashback_client import UNSET, AsyncFlashbackClient, FlashbackClient, errors
 from tests.client.support import ID, TOKEN, UPDATED, Service, blocking
-from tests.client.wire import answer, says, serving
+from tests.client.wire import http_response, respond_with, serving
 
-KINDS = [FlashbackClient, AsyncFlashbackClient]
+CLIENTS = [FlashbackClient, AsyncFlashbackClient]
 
 
-def test_environment_supplies_missing_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Arguments override FLASHBACK_TOKEN and FLASHBACK_BASE_URL, which override the contract."""
+def test_environment_variables_supply_missing_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arguments override environment variables, which override the base URL in the contract."""
     assert "base_url='https://backend.flashback.tech'" in repr(blocking(Service()))
     monkeypatch.setenv("FLASHBACK_TOKEN", "of-the-environment")
     monkeypatch.setenv("FLASHBACK_BASE_URL", "https://other.test/api/")
@@ -32,7 +32,7 @@ def test_environment_supplies_missing_arguments(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("url", ["http://backend.flashback.tech", "http://127.0.0.1.evil.test"])
 def test_http_is_rejected_outside_loopback(url: str) -> None:
-    """The token would be sent unencrypted."""
+    """An http:// URL is rejected outside loopback, because the token would be sent unencrypted."""
     with pytest.raises(errors.ArgumentError, match="allow_http"):
         blocking(Service(), base_url=url)
 
@@ -41,12 +41,12 @@ def test_http_is_rejected_outside_loopback(url: str) -> None:
     "host", ["localhost", "LOCALHOST.", "127.8.9.10", "[::1]", "[::ffff:127.0.0.1]"]
 )
 def test_http_is_accepted_for_loopback(host: str) -> None:
-    """Every name and address of loopback is recognized."""
+    """An http:// URL is accepted for every loopback name and address."""
     blocking(Service(), base_url=f"http://{host}:4010").update_ai_llm(ID)
 
 
 def test_http_can_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`allow_http=True` or FLASHBACK_ALLOW_HTTP=1 allows http:// to any host."""
+    """`allow_http=True` or FLASHBACK_ALLOW_HTTP=1 allows http:// URLs for any host."""
     url = "http://mock_1:4010"
     assert blocking(Service(), base_url=url, allow_http=True).update_ai_llm(ID).success is True
     monkeypatch.setenv("FLASHBACK_ALLOW_HTTP", "1")
@@ -78,7 +78,7 @@ BASE_URLS = [
 
 @pytest.mark.parametrize("url", BASE_URLS)
 def test_invalid_base_url_is_rejected(url: Any) -> None:
-    """The ArgumentError does not show a password that the URL contains."""
+    """An invalid base URL raises an ArgumentError that does not show the password in the URL."""
     with pytest.raises(errors.ArgumentError, match="base_url") as caught:
         blocking(Service(), base_url=url)
     assert caught.value.field == "base_url"
@@ -105,41 +105,44 @@ SETTINGS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("settings", "problem"), SETTINGS)
-@pytest.mark.parametrize("kind", KINDS)
-def test_error_of_a_wrong_setting_names_it(
-    kind: Any, settings: dict[str, Any], problem: str
+@pytest.mark.parametrize("client_class", CLIENTS)
+def test_invalid_setting_raises_argument_error(
+    client_class: Any, settings: dict[str, Any], problem: str
 ) -> None:
-    """The constructor and with_options raise an ArgumentError with the name and the problem."""
+    """For an invalid setting, the ArgumentError contains the setting's name and the problem."""
     (field,) = settings
-    derive: Any = kind(TOKEN).with_options
-    for make, arguments in ((kind, (TOKEN,)), (derive, ())):
+    derive: Any = client_class(TOKEN).with_options
+    for create, arguments in ((client_class, (TOKEN,)), (derive, ())):
         with pytest.raises(errors.ArgumentError) as caught:
-            make(*arguments, **settings)
+            create(*arguments, **settings)
         assert problem in str(caught.value)
         assert caught.value.field.partition("[")[0] == field
 
 
 @pytest.mark.parametrize("field", ["token", "base_url", "timeout", "max_retries"])
 def test_constructor_rejects_unset(field: str) -> None:
-    """UNSET keeps a setting in with_options only."""
+    """The constructor rejects UNSET, which is valid only in `with_options`."""
     with pytest.raises(errors.ArgumentError, match="not Unset") as caught:
         blocking(Service(), **{field: UNSET})
     assert caught.value.field == field
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("client_class", CLIENTS)
 @pytest.mark.parametrize("field", ["http_client", "transport"])
-def test_http_client_and_transport_must_have_the_right_type(kind: Any, field: str) -> None:
-    """A blocking client rejects an async httpx client, and vice versa."""
+def test_http_client_and_transport_must_have_the_right_type(client_class: Any, field: str) -> None:
+    """An `http_client` or a `transport` of the wrong type raises an ArgumentError."""
     with pytest.raises(errors.ArgumentError, match="must be an httpx") as caught:
-        kind(TOKEN, **{field: object()})
+        client_class(TOKEN, **{field: object()})
     assert caught.value.field == field
 
 
-def test_given_httpx_client_must_be_usable() -> None:
-    """A closed client, a client with auth=, and a client with a transport are rejected."""
-    with httpx.Client(auth=("u", "p")) as given, pytest.raises(errors.ArgumentError, match="auth="):
-        FlashbackClient(TOKEN, http_client=given)
+def test_unusable_http_client_is_rejected() -> None:
+    """An `http_client` that is closed, has `auth=` or comes with a `transport=` is rejected."""
+    with (
+        httpx.Client(auth=("u", "p")) as http_client,
+        pytest.raises(errors.ArgumentError, match="auth="),
+    ):
+        FlashbackClient(TOKEN, http_client=http_client)
     with httpx.Client() as closed:
         pass
     with pytest.raises(errors.ArgumentError, match="is closed"):
@@ -148,16 +151,16 @@ def test_given_httpx_client_must_be_usable() -> None:
         FlashbackClient(TOKEN, http_client=both, transport=Service())
 
 
-def test_given_httpx_client_keeps_its_settings() -> None:
-    """Its base URL, headers and timeout apply, and it stays open."""
+def test_custom_http_client_keeps_its_settings() -> None:
+    """A custom `http_client` keeps its base URL, headers and timeout, and is not closed."""
     service = Service()
     headers = {"X-Theirs": "1"}
     with httpx.Client(
         transport=service, base_url="https://theirs.test", headers=headers, timeout=3
-    ) as given:
-        with FlashbackClient(TOKEN, http_client=given) as client:
+    ) as http_client:
+        with FlashbackClient(TOKEN, http_client=http_client) as client:
             client.update_ai_llm(ID)
-        assert not given.is_closed
+        assert not http_client.is_closed
     (request,) = service.requests
     assert str(request.url) == f"https://theirs.test/ai/llm/{ID}"
     assert request.headers["x-theirs"] == "1"
@@ -166,7 +169,10 @@ def test_given_httpx_client_keeps_its_settings() -> None:
 
 
 def test_headers_are_case_insensitive() -> None:
-    """A header replaces the client's own header, and the caller's dict stays unchanged."""
+    """A custom header replaces the client's header, regardless of case.
+
+    The dict that the caller passes is not modified.
+    """
     headers = {"uSER-aGENT": "mine"}
     service = Service()
     blocking(service, headers=headers).update_ai_llm(ID)
@@ -175,7 +181,7 @@ def test_headers_are_case_insensitive() -> None:
 
 
 def test_with_options_does_not_change_the_original() -> None:
-    """Only the new client has the new token, base URL and headers."""
+    """`with_options` returns a client with the new settings and does not change the original."""
     service = Service()
     client = blocking(service)
     derived = client.with_options(
@@ -183,18 +189,18 @@ def test_with_options_does_not_change_the_original() -> None:
     )
     for used in (client, derived, client):
         used.update_ai_llm(ID)
-    seen = [
+    received = [
         (request.url.host, request.headers["authorization"], request.headers.get("x-tenant"))
         for request in service.requests
     ]
     own = ("backend.flashback.tech", f"Bearer {TOKEN}", None)
-    assert seen == [own, ("tenant.test", "Bearer of-another-tenant", "two"), own]
+    assert received == [own, ("tenant.test", "Bearer of-another-tenant", "two"), own]
 
 
 def test_derived_clients_share_connections() -> None:
-    """Creating a derived client is cheap, and closing it closes no connection."""
-    with serving(says(answer(200, UPDATED))) as wire:
-        with blocking(wire.url) as client:
+    """Derived clients are cheap to create, and closing them does not close the connections."""
+    with serving(respond_with(http_response(200, UPDATED))) as server:
+        with blocking(server.url) as client:
             client.update_ai_llm(ID)
             started = time.process_time()
             for _ in range(100):
@@ -205,15 +211,15 @@ def test_derived_clients_share_connections() -> None:
             with pytest.raises(errors.FlashbackError, match="closed"):
                 derived.update_ai_llm(ID)
             client.update_ai_llm(ID)
-        assert wire.connections == 1
-        tokens = [request.headers["authorization"] for request in wire.requests]
+        assert server.connections == 1
+        tokens = [request.headers["authorization"] for request in server.requests]
         assert tokens == [f"Bearer {TOKEN}", "Bearer other", f"Bearer {TOKEN}"]
     with pytest.raises(errors.FlashbackError, match="closed"):
         client.with_options(timeout=1).update_ai_llm(ID)
 
 
 def test_cookies_are_not_stored() -> None:
-    """A cookie for one tenant is not sent in another tenant's call."""
+    """A cookie from one tenant's response is not sent with another tenant's request."""
     cookie = {"Set-Cookie": "tenant=one; Path=/"}
     service = Service(httpx.Response(200, json=UPDATED, headers=cookie))
     client = blocking(service)
@@ -223,5 +229,5 @@ def test_cookies_are_not_stored() -> None:
 
 
 def test_partially_constructed_client_has_a_repr() -> None:
-    """A crash reporter may show a client whose constructor failed."""
+    """A client whose constructor failed has a repr, because a crash reporter might show it."""
     assert repr(object.__new__(FlashbackClient)) == "FlashbackClient(...)"

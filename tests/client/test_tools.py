@@ -1,4 +1,4 @@
-"""Tools for tests and for tracing work with both clients, with their default settings."""
+"""Testing and tracing tools work with both clients in their default configuration."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from sentry_sdk.integrations.httpx import HttpxIntegration
 
 from flashback_client import FlashbackClient
 from tests.client.support import ID, TOKEN, UPDATED, URL
-from tests.client.wire import answer, says, serving
+from tests.client.wire import http_response, respond_with, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_httpx import HTTPXMock
 
-vcr: Any = importlib.import_module("vcr")  # it has no type hints
+vcr: Any = importlib.import_module("vcr")  # VCR.py has no type hints
 
 
 def test_pytest_httpx_works(update: Any, httpx_mock: HTTPXMock) -> None:
-    """pytest-httpx receives the request with its body, and answers it."""
+    """pytest-httpx matches the request body and sends the mocked response."""
     httpx_mock.add_response(method="PUT", url=URL, match_json={"name": "n"}, json=UPDATED)
     assert update(None, name="n").message == "updated"
     (request,) = httpx_mock.get_requests()
@@ -38,7 +38,7 @@ def test_pytest_httpx_works(update: Any, httpx_mock: HTTPXMock) -> None:
 
 
 def test_respx_works(update: Any) -> None:
-    """Respx receives the request with its body, and answers it."""
+    """RESPX matches the request body and sends the mocked response."""
     with respx.mock() as mocked:
         route = mocked.put(URL, json={"name": "n"}).respond(json=UPDATED)
         assert update(None, name="n").message == "updated"
@@ -46,26 +46,26 @@ def test_respx_works(update: Any) -> None:
 
 
 def test_vcr_works(update: Any, tmp_path: Path) -> None:
-    """VCR.py records a call and replays it."""
+    """VCR.py records the first call and replays its response for the second call."""
     cassette = str(tmp_path / "cassette.yaml")
-    with serving(says(answer(200, UPDATED))) as wire:
+    with serving(respond_with(http_response(200, UPDATED))) as server:
         for _ in range(2):
             with vcr.use_cassette(cassette, filter_headers=["authorization"]):
-                updated = update(wire.url, name="n")
+                updated = update(server.url, name="n")
             assert updated.message == "updated"
-        assert len(wire.requests) == 1
+        assert len(server.requests) == 1
 
 
 def test_opentelemetry_records_a_span(update: Any) -> None:
-    """OpenTelemetry creates a span with method, URL and status."""
+    """OpenTelemetry creates a span with the method, the URL and the status."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     instrumentor = HTTPXClientInstrumentor()
     instrumentor.instrument(tracer_provider=provider)
     try:
-        with serving(says(answer(200, UPDATED))) as wire:
-            update(wire.url, name="n")
+        with serving(respond_with(http_response(200, UPDATED))) as server:
+            update(server.url, name="n")
     finally:
         instrumentor.uninstrument()
     (span,) = exporter.get_finished_spans()
@@ -76,10 +76,10 @@ def test_opentelemetry_records_a_span(update: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_sentry_records_a_span_of_a_given_httpx_client(
+def test_sentry_records_a_span_for_a_custom_http_client(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Sentry patches `httpx.Client.send`, so it records the calls with `http_client=`."""
+    """Sentry patches `httpx.Client.send`, so it records calls through a custom `http_client`."""
     # Sentry patches these methods; monkeypatch restores them after the test.
     monkeypatch.setattr(httpx.Client, "send", httpx.Client.send)
     monkeypatch.setattr(httpx.AsyncClient, "send", httpx.AsyncClient.send)
@@ -98,9 +98,9 @@ def test_sentry_records_a_span_of_a_given_httpx_client(
     )
     try:
         with (
-            serving(says(answer(200, UPDATED))) as wire,
-            httpx.Client() as given,
-            FlashbackClient(TOKEN, base_url=wire.url, http_client=given) as client,
+            serving(respond_with(http_response(200, UPDATED))) as server,
+            httpx.Client() as http_client,
+            FlashbackClient(TOKEN, base_url=server.url, http_client=http_client) as client,
             sentry_sdk.start_transaction(name="rotation"),
         ):
             client.update_ai_llm(ID, name="n")
@@ -111,7 +111,7 @@ def test_sentry_records_a_span_of_a_given_httpx_client(
     assert TOKEN not in json.dumps(seen, default=str)
 
 
-def test_private_name_of_httpx_exists() -> None:
-    """`transport.BlockingTransport` replaces the `_pool` of `httpx.HTTPTransport`."""
+def test_private_httpx_attribute_exists() -> None:
+    """The httpx transports have the private attribute `_pool`, which the runtime replaces."""
     assert isinstance(vars(httpx.HTTPTransport())["_pool"], httpcore.ConnectionPool)
     assert isinstance(vars(httpx.AsyncHTTPTransport())["_pool"], httpcore.AsyncConnectionPool)

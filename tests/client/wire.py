@@ -1,4 +1,4 @@
-"""Small loopback servers that misbehave on the wire."""
+"""A loopback HTTP server that sends exactly the bytes that a test specifies."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from io import BufferedIOBase
 
-Behaviour = Callable[[socket.socket, "Request", int], None]
+# A responder handles one request. Its arguments are the connection, the request and the index of
+# the request.
+Responder = Callable[[socket.socket, "Request", int], None]
 
 
 @dataclass
 class Request:
-    """One request as the server received it."""
+    """A request that the server received."""
 
     method: str
     target: str
@@ -31,31 +33,34 @@ class Request:
 
 
 @dataclass
-class Wire:
-    """A running server: its address, its requests and its connections."""
+class Server:
+    """A running server: its URL, the requests that it received and its connection counts."""
 
     url: str = ""
     requests: list[Request] = field(default_factory=list[Request])
     connections: int = 0
-    ended: int = 0
+    closed: int = 0
 
     def wait_for_request(self) -> None:
-        """Wait until a request has arrived."""
+        """Wait until the server has received a request."""
         while not self.requests:
             time.sleep(0.01)
 
-    def all_end(self) -> bool:
-        """Return whether every connection is closed within a second."""
-        until = time.monotonic() + 1
-        while self.ended < self.connections and time.monotonic() < until:
+    def all_closed(self) -> bool:
+        """Wait up to one second for all connections to close, and return whether they did."""
+        deadline = time.monotonic() + 1
+        while self.closed < self.connections and time.monotonic() < deadline:
             time.sleep(0.01)
-        return self.ended == self.connections
+        return self.closed == self.connections
 
 
-def answer(
+def http_response(
     status: int = 200, body: bytes | dict[str, object] | None = None, **headers: str
 ) -> bytes:
-    """Return an HTTP/1.1 response. Header names are written with `_` for `-`."""
+    """Return the bytes of an HTTP/1.1 response.
+
+    Additional keyword arguments are headers, with `_` in place of `-`.
+    """
     if body is None:
         body = {"success": status < 300, "message": f"answer {status}"}
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -64,42 +69,46 @@ def answer(
     return "\r\n".join([f"HTTP/1.1 {status} Said", *lines, "", ""]).encode() + content
 
 
-def says(*answers: bytes) -> Behaviour:
-    """Send these responses in turn, and repeat the last one."""
-    return in_turn(*(partial(_send, content) for content in answers))
+def respond_with(*responses: bytes) -> Responder:
+    """Return a responder that sends these responses in order and then repeats the last one."""
+    return in_turn(*(partial(_send, content) for content in responses))
 
 
 def _send(content: bytes, connection: socket.socket, _: Request, __: int) -> None:
     connection.sendall(content)
 
 
-def in_turn(*behaviours: Behaviour) -> Behaviour:
-    """Handle each request with the next of these, and all further ones with the last."""
+def in_turn(*responders: Responder) -> Responder:
+    """Return a responder that calls these responders in order and then repeats the last one."""
 
-    def behave(connection: socket.socket, request: Request, number: int) -> None:
-        behaviours[min(number, len(behaviours) - 1)](connection, request, number)
+    def respond(connection: socket.socket, request: Request, number: int) -> None:
+        responders[min(number, len(responders) - 1)](connection, request, number)
 
-    return behave
+    return respond
 
 
-def hangs_up(connection: socket.socket, _: Request, __: int) -> None:
-    """Close the connection without a response."""
+def disconnect(connection: socket.socket, _: Request, __: int) -> None:
+    """Close the connection without sending a response."""
     connection.shutdown(socket.SHUT_RDWR)
 
 
-def waits_for_close(connection: socket.socket, _: Request, __: int) -> None:
-    """Send nothing, and wait until the client disconnects."""
+def never_respond(connection: socket.socket, _: Request, __: int) -> None:
+    """Send nothing and wait until the client disconnects."""
     connection.recv(1)
 
 
-class _Server(socketserver.ThreadingTCPServer):
-    request_queue_size = 128  # connections that wait, as many tests open dozens at once
+class _ThreadingServer(socketserver.ThreadingTCPServer):
+    # Some tests open dozens of connections at once.
+    request_queue_size = 128
 
 
 @contextmanager
-def serving(behave: Behaviour) -> Generator[Wire]:
-    """Run a server on a free loopback port; `behave` gets every request and its number."""
-    wire = Wire()
+def serving(respond: Responder) -> Generator[Server]:
+    """Run a server on a free loopback port.
+
+    For each request, the server calls `respond` with the connection, the request and its index.
+    """
+    server = Server()
     lock = threading.Lock()
     connections: list[socket.socket] = []
 
@@ -107,29 +116,29 @@ def serving(behave: Behaviour) -> Generator[Wire]:
         def handle(self) -> None:
             with lock:
                 connections.append(self.connection)
-                wire.connections = name = len(connections)
+                server.connections = connection_number = len(connections)
             with suppress(OSError, ValueError):
-                while (request := _read(self.rfile, name)) is not None:
+                while (request := _read(self.rfile, connection_number)) is not None:
                     with lock:
-                        number = len(wire.requests)
-                        wire.requests.append(request)
-                    behave(self.connection, request, number)
+                        number = len(server.requests)
+                        server.requests.append(request)
+                    respond(self.connection, request, number)
             with lock:
-                wire.ended += 1
+                server.closed += 1
 
-    with _Server(("127.0.0.1", 0), Handler) as server:
-        wire.url = f"http://127.0.0.1:{server.server_address[1]}"
-        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+    with _ThreadingServer(("127.0.0.1", 0), Handler) as tcp_server:
+        server.url = f"http://127.0.0.1:{tcp_server.server_address[1]}"
+        threading.Thread(target=tcp_server.serve_forever, args=(0.01,)).start()
         try:
-            yield wire
+            yield server
         finally:
-            server.shutdown()
+            tcp_server.shutdown()
             for connection in connections:
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
 
 
-def _read(stream: BufferedIOBase, name: int) -> Request | None:
+def _read(stream: BufferedIOBase, connection_number: int) -> Request | None:
     line = stream.readline().decode("latin-1").split()
     if len(line) != 3:
         return None
@@ -143,4 +152,4 @@ def _read(stream: BufferedIOBase, name: int) -> Request | None:
             body += stream.read(size)
             stream.readline()
         stream.readline()
-    return Request(line[0], line[1], headers, body, name)
+    return Request(line[0], line[1], headers, body, connection_number)

@@ -1,4 +1,4 @@
-"""`/__admin`: its functions, its errors and its access control."""
+"""Tests for the control API at `/__admin`: functions, errors and access control."""
 
 import json
 import shutil
@@ -15,13 +15,13 @@ from flashback_mock import Mock
 from tests.conftest import skip_without
 from tests.mock.wire import command, connected, put
 
-ADMIN_TOKEN = "admin-door.token"
+ADMIN_TOKEN = "admin-api.token"
 BROWSER = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Accept": "text/html"}
 
 
 @pytest.fixture
 def admin(mock: Mock) -> Generator[httpx.Client]:
-    """Yield an HTTP client for the mock's `/__admin/`."""
+    """Yield an HTTP client for the mock's control API."""
     with httpx.Client(base_url=f"{mock.base_url}/__admin/", trust_env=False, timeout=15) as admin:
         yield admin
 
@@ -39,7 +39,7 @@ def test_health_and_index(admin: httpx.Client, mock: Mock) -> None:
 def test_log_can_be_read_searched_and_cleared(
     admin: httpx.Client, http: httpx.Client, mock: Mock
 ) -> None:
-    """The request log can be read, searched, waited for and cleared."""
+    """The control API can read, search and clear the request log, and can wait for requests."""
     main = mock.ids["main"]
     http.put(main, json={"name": "x", "secret": "y"}, headers={"X-Request-Id": "r-1"})
     http.put(main, json={"nme": "x"})
@@ -65,13 +65,13 @@ def test_log_can_be_read_searched_and_cleared(
         refused = admin.get(f"requests?last={invalid}")
         assert refused.status_code == 400
         assert refused.json()["message"] == "last: must be a number from 1 to 10000"
-    search_and_wait(admin)
+    check_searches(admin)
     assert admin.delete("requests").json() == {"requests": [], "total": 0}
     assert mock.requests == []
 
 
-def search_and_wait(admin: httpx.Client) -> None:
-    """Check searches of the log, and a wait that times out."""
+def check_searches(admin: httpx.Client) -> None:
+    """Assert the results of several searches, and of a wait that times out."""
     for criteria, count in (
         ({}, 3),
         ({"method": "PUT", "status": 400, "user": "owner"}, 1),
@@ -89,7 +89,7 @@ def search_and_wait(admin: httpx.Client) -> None:
 def test_settings_plan_answers_until_they_are_cleared(
     admin: httpx.Client, http: httpx.Client, mock: Mock
 ) -> None:
-    """`settings` delays every response, plans sequences, shows them and clears them."""
+    """`settings` can set a delay, plan answers, show the current settings and clear them."""
     main = mock.ids["main"]
     steps = [
         {"status": 403, "delay": 20, "afterUpdate": True},
@@ -115,7 +115,7 @@ def test_settings_plan_answers_until_they_are_cleared(
 
 
 def test_state_can_be_changed_and_compared(admin: httpx.Client, mock: Mock) -> None:
-    """Configurations, members and tokens can be changed, and credentials compared."""
+    """Configurations, members and tokens can be changed, and credentials can be compared."""
     fixtures = admin.get("fixtures").json()
     assert (fixtures["tokens"], fixtures["ids"]) == (mock.tokens, mock.ids)
     assert fixtures["access"]["owner"] == "WRITE in acme"
@@ -195,7 +195,7 @@ REFUSED: list[tuple[str, object, int, str]] = [
 def test_invalid_request_has_no_effect(
     admin: httpx.Client, mock: Mock, case: tuple[str, object, int, str]
 ) -> None:
-    """An invalid request gets an error that names the mistake, and has no effect."""
+    """An invalid request returns an error that states the mistake, and changes nothing."""
     path, given, status, message = case
     before = (admin.get("settings").json(), admin.get("configurations").json())
     content = given if isinstance(given, bytes) else json.dumps(given).encode()
@@ -208,27 +208,27 @@ def test_invalid_request_has_no_effect(
     ("method", "path", "status"),
     [("GET", "nothing", 404), ("GET", "configurations/unknown", 404), ("GET", "reset", 405)],
 )
-def test_other_path_or_method_is_refused(
+def test_other_path_or_method_is_rejected(
     admin: httpx.Client, method: str, path: str, status: int
 ) -> None:
-    """An unknown path gets a 404; another method gets a 405 with the allowed methods."""
+    """An unknown path returns 404; another method returns 405 with the allowed methods."""
     answer = admin.request(method, path)
     assert (answer.status_code, bool(answer.json()["message"])) == (status, True)
     assert ("Allow" in answer.headers) == (status == 405)
 
 
-def raw(mock: Mock, request: str) -> str:
-    """Send exactly these lines; return the response."""
+def send_raw(mock: Mock, request: str) -> str:
+    """Send exactly these lines, and return the response."""
     port = urlsplit(mock.base_url).port
-    with connected(mock) as wire:
-        wire.sendall(request.format(port=port).replace("\n", "\r\n").encode() + b"\r\n\r\n")
-        return wire.recv(65536).decode()
+    with connected(mock) as connection:
+        connection.sendall(request.format(port=port).replace("\n", "\r\n").encode() + b"\r\n\r\n")
+        return connection.recv(65536).decode()
 
 
 LIST = "GET /__admin/requests HTTP/1.1\nHost: "
 POST = "POST /__admin/reset HTTP/1.1\nContent-Length: 0\nHost: 127.0.0.1:{port}\n"
 LINK = "\nSec-Fetch-Site: cross-site\nSec-Fetch-Mode: navigate\nSec-Fetch-Dest: document"
-FOREIGN = {
+CROSS_ORIGIN = {
     "another name of this machine": LIST + "rebound.example:{port}",
     "a name that begins like an address": LIST + "127.0.0.1.evil.example",
     "a name that begins like localhost": LIST + "localhost.evil.example:{port}",
@@ -244,7 +244,7 @@ FOREIGN = {
     "a frame with the page": "GET /__admin/docs HTTP/1.1\nHost: localhost\n"
     "Sec-Fetch-Site: cross-site\nSec-Fetch-Mode: navigate\nSec-Fetch-Dest: iframe",
 }
-OWN = {
+ALLOWED = {
     "a program": LIST + "127.0.0.1:{port}",
     "localhost in capitals": LIST + "LOCALHOST:{port}",
     "IPv6": LIST + "[::1]:{port}",
@@ -256,19 +256,19 @@ OWN = {
 }
 
 
-@pytest.mark.parametrize("sender", [*FOREIGN, *OWN])
-def test_only_programs_and_the_own_page_are_admitted(mock: Mock, sender: str) -> None:
-    """Requests that a page of another origin can send are refused and change nothing."""
+@pytest.mark.parametrize("sender", [*CROSS_ORIGIN, *ALLOWED])
+def test_cross_origin_requests_are_rejected(mock: Mock, sender: str) -> None:
+    """Requests that a page from another origin can send are rejected and change nothing."""
     mock.answer_next(500)
-    if sender in OWN:
-        assert raw(mock, OWN[sender]).startswith("HTTP/1.1 200")
+    if sender in ALLOWED:
+        assert send_raw(mock, ALLOWED[sender]).startswith("HTTP/1.1 200")
     else:
-        for offer in ("", "\nConnection: Upgrade\nUpgrade: h2c"):
-            assert raw(mock, FOREIGN[sender] + offer).split()[1] in ("400", "403")
+        for upgrade in ("", "\nConnection: Upgrade\nUpgrade: h2c"):
+            assert send_raw(mock, CROSS_ORIGIN[sender] + upgrade).split()[1] in ("400", "403")
     assert put(mock.base_url, mock.ids["main"], {}).status_code == 500
 
 
-SPELLINGS = [
+PATH_VARIANTS = [
     "/ai/llm/..%2f..%2f__admin/requests",
     "/ai/llm/%2f__admin%2frequests",
     "/ai/llm/../../__admin/requests",
@@ -281,19 +281,21 @@ SPELLINGS = [
 ]
 
 
-@pytest.mark.parametrize("path", SPELLINGS)
+@pytest.mark.parametrize("path", PATH_VARIANTS)
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-def test_no_other_spelling_leads_to_admin(mock: Mock, method: str, path: str) -> None:
-    """No other spelling leads to the control API, and no path under it to the operation."""
+def test_path_variants_do_not_reach_the_control_api(mock: Mock, method: str, path: str) -> None:
+    """Path variants reach neither the control API nor, through `/__admin`, the operation."""
     lines = f"{method} {path} HTTP/1.1\nHost: 127.0.0.1\nContent-Type: application/json\n"
-    answer = raw(mock, f"{lines}Authorization: Bearer owner-token\nContent-Length: 2\n\n{{{{}}}}")
+    answer = send_raw(
+        mock, f"{lines}Authorization: Bearer owner-token\nContent-Length: 2\n\n{{{{}}}}"
+    )
     assert answer.split()[1] in ("400", "404", "405")
     assert '"total"' not in answer
 
 
-def test_other_addresses_serve_only_health() -> None:
-    """On non-loopback addresses, `/__admin` needs a token, except for the health check."""
-    with command("--host", "0.0.0.0") as (_, banner, url):  # noqa: S104 - this is tested
+def test_non_loopback_addresses_serve_only_health() -> None:
+    """On a non-loopback address, only the health check is available without an admin token."""
+    with command("--host", "0.0.0.0") as (_, banner, url):  # noqa: S104 - the address under test
         assert httpx.get(f"{url}/__admin/health", trust_env=False).status_code == 200
         for path in ("/__admin", "/__admin/requests", "/__admin/docs", "/"):
             answer = httpx.get(url + path, headers=BROWSER, trust_env=False)
@@ -311,16 +313,16 @@ AUTHORIZATIONS = {
     f"Bearer {ADMIN_TOKEN}x": 401,
     "Bearer admin-token": 401,
     "Bearer ÿ": 401,
-    "Bearer \u212a": 401,  # matches a k if case is ignored
+    "Bearer \u212a": 401,  # the Kelvin sign, which matches a k if case is ignored
     "": 401,
 }
 
 
 def test_admin_token_admits_programs_and_browsers(tmp_path: Path) -> None:
-    """--admin-token admits requests with the token, and browsers that open the printed link."""
+    """With `--admin-token`, access requires the token or a login through the printed link."""
     file = tmp_path / "token"
     file.write_text(f"{ADMIN_TOKEN}\n")
-    options = ("--host", "0.0.0.0", "--admin-token", str(file))  # noqa: S104 - see above
+    options = ("--host", "0.0.0.0", "--admin-token", str(file))  # noqa: S104 - the address under test
     with command(*options) as (_, banner, url), httpx.Client(trust_env=False) as client:
         for given, status in AUTHORIZATIONS.items():
             headers = httpx.Headers(
@@ -356,18 +358,26 @@ def test_admin_token_admits_programs_and_browsers(tmp_path: Path) -> None:
 def test_no_response_shows_a_credential_or_a_token(
     admin: httpx.Client, http: httpx.Client, mock: Mock
 ) -> None:
-    """Secrets sent in the wrong place are in no response of `/__admin`, and not in the log."""
-    canary = "canary-1c5e9a"
-    token = mock.add_member("dave", token=f"token-{canary}")
+    """Secrets in any part of a request appear neither in `/__admin` responses nor in the log."""
+    secret_value = "s3cret-1c5e9a"
+    token = mock.add_member("dave", token=f"token-{secret_value}")
     headers = {"Authorization": f"Bearer {token}", "X-Request-Id": token}
-    http.put(mock.ids["main"], json={"key": canary, "secret": canary}, headers=headers)
-    http.put(canary, json={canary: canary}, headers=headers)
-    http.put(f"{mock.ids['main']}?key={canary}", json={"name": [canary]})
-    http.request(canary.upper().replace("-", ""), mock.ids["main"])
-    raw(mock, f"{canary} /ai/llm/x HTTP/1.1\nHost: x")
-    texts = [admin.post("configurations", json={"name": "more", "secret": canary}).text]
-    wrong: list[object] = [{canary: 1}, [canary], {"id": [canary]}, {"name": canary * 99}]
-    wrong += [{"answerNext": {"fault": canary}}, {"answerNext": {"headers": {f"{canary} ": "x"}}}]
+    http.put(mock.ids["main"], json={"key": secret_value, "secret": secret_value}, headers=headers)
+    http.put(secret_value, json={secret_value: secret_value}, headers=headers)
+    http.put(f"{mock.ids['main']}?key={secret_value}", json={"name": [secret_value]})
+    http.request(secret_value.upper().replace("-", ""), mock.ids["main"])
+    send_raw(mock, f"{secret_value} /ai/llm/x HTTP/1.1\nHost: x")
+    texts = [admin.post("configurations", json={"name": "more", "secret": secret_value}).text]
+    wrong: list[object] = [
+        {secret_value: 1},
+        [secret_value],
+        {"id": [secret_value]},
+        {"name": secret_value * 99},
+    ]
+    wrong += [
+        {"answerNext": {"fault": secret_value}},
+        {"answerNext": {"headers": {f"{secret_value} ": "x"}}},
+    ]
     paths = ["configurations", "settings", "members", "tokens/expire", "requests/wait"]
     texts += [admin.post(path, json=content).text for content in wrong for path in paths]
     main = f"configurations/{mock.ids['main']}"
@@ -376,12 +386,12 @@ def test_no_response_shows_a_credential_or_a_token(
     texts += [admin.get(path).text for path in ("", "requests", "settings", "fixtures", main)]
     texts.append(repr(mock.requests))
     everything = "".join(texts).lower()
-    assert canary not in everything
-    assert canary.replace("-", "") not in everything
+    assert secret_value not in everything
+    assert secret_value.replace("-", "") not in everything
 
 
 def test_javascript_example_passes(root: Path, mock: Mock) -> None:
-    """The JavaScript example controls the mock over HTTP, as the docs describe."""
+    """The tests of the JavaScript example, which control the mock over HTTP, pass."""
     node = shutil.which("node") or skip_without("node")
     example = root / "examples" / "javascript" / "rotate.test.js"
     done = subprocess.run(

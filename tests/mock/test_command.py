@@ -1,4 +1,4 @@
-"""The mock as a command: banner, log, shutdown and startup errors."""
+"""Tests for the mock command: banner, log, shutdown and startup errors."""
 
 import json
 import os
@@ -22,20 +22,20 @@ from flashback_mock.__main__ import main
 from flashback_mock.fixtures import Token
 from flashback_mock.stores import StoreError
 from flashback_mock.stores.memory import MemoryStore
-from tests.mock.wire import command, put, welcome_of
+from tests.mock.wire import command, put, read_banner
 
 MAIN = "550e8400-e29b-41d4-a716-446655440000"
 SCHEMA = "$ref: '#/components/schemas/UpdateAiLlmRequest'"
 LOOP = "$ref: '#/paths/~1ai~1llm~1{id}/put/requestBody/content/application~1json/schema'"
 
-Refused = Callable[..., str]
+StartupError = Callable[..., str]
 
 
 @pytest.fixture
-def refused(
+def startup_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Generator[Refused]:
-    """Yield a function that runs the command in this process and returns its one-line error."""
+) -> Generator[StartupError]:
+    """Return a function that runs the command in this process and returns its one-line error."""
     before = signal.getsignal(signal.SIGTERM)
 
     def run(*options: object, status: int = 1) -> str:
@@ -53,11 +53,11 @@ def refused(
 
 
 @pytest.mark.usefixtures("curl")
-def test_printed_curl_line_works_when_pasted(root: Path, document: dict[str, Any]) -> None:
-    """The curl line that `scripts/mock` prints gets the contract's 200 response."""
+def test_printed_curl_command_works(root: Path, document: dict[str, Any]) -> None:
+    """The curl command that `scripts/mock` prints returns the example response in the contract."""
     line = [str(root / "scripts" / "mock"), "--port", "0"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
-        banner = welcome_of(process)
+        banner = read_banner(process)
         pasted = next(line for line in banner.splitlines() if line.startswith("  curl "))
         done = subprocess.run(["/bin/sh", "-c", pasted], capture_output=True, check=True)
         process.kill()
@@ -65,8 +65,8 @@ def test_printed_curl_line_works_when_pasted(root: Path, document: dict[str, Any
     assert json.loads(done.stdout) == examples["examples"]["updated"]["value"]
 
 
-def test_sample_of_the_services_docs_works(curl: str, mock: Mock) -> None:
-    """The curl sample from the service's docs, sent with --data, gets the response shown there."""
+def test_curl_sample_from_the_service_docs_works(curl: str, mock: Mock) -> None:
+    """The curl sample from the service's documentation returns the documented response."""
     body = """{
       "name": "Updated OpenAI Config",
       "aiType": "OPENAI",
@@ -86,8 +86,8 @@ def test_sample_of_the_services_docs_works(curl: str, mock: Mock) -> None:
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_banner_and_clean_end(tmp_path: Path, stop: signal.Signals) -> None:
-    """The banner shows tokens, ids, page and advice on keys; a signal ends it with status 0."""
+def test_banner_and_shutdown(tmp_path: Path, stop: signal.Signals) -> None:
+    """The banner shows how to use the mock, and a signal stops the mock with exit status 0."""
     store = ["--store", str(tmp_path / "store"), "--keys", str(tmp_path / "keys" / "file")]
     with command("--log-level", "warning", *store) as (process, banner, url):
         for shown in (
@@ -108,11 +108,11 @@ def test_banner_and_clean_end(tmp_path: Path, stop: signal.Signals) -> None:
         assert "Stopped. The store was saved." in output
 
 
-def test_port_in_use_is_refused(refused: Refused) -> None:
-    """The error for a port in use is one line that names the port and the remedy."""
+def test_port_in_use_is_a_clear_error(startup_error: StartupError) -> None:
+    """The error for a port in use is one line that contains the port and the remedy."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        error = refused("--port", port)
+        error = startup_error("--port", port)
     problem = "Address already in use; use --port 0 to choose a free port"
     assert error == f"127.0.0.1, port {port}: {problem}"
 
@@ -145,14 +145,14 @@ MISTAKES: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("options", "message"), MISTAKES)
-def test_unusable_option_is_refused(
-    refused: Refused, tmp_path: Path, options: str, message: str
+def test_unusable_option_is_a_clear_error(
+    startup_error: StartupError, tmp_path: Path, options: str, message: str
 ) -> None:
-    """The error for an unusable option is one line with the remedy, without the token."""
+    """The error for an unusable option is one line that contains the remedy but no token."""
     for name, content in (("empty", b""), ("words", b"two words"), ("binary", b"\xff\xfe")):
         (tmp_path / name).write_bytes(content)
     given = ["--port=0", *options.replace("{}", str(tmp_path)).split()]
-    error = refused(*given, status=2 if "--port" in options else 1)
+    error = startup_error(*given, status=2 if "--port" in options else 1)
     assert message in error
     assert "two" not in error
 
@@ -175,23 +175,26 @@ CONTRACTS: list[tuple[str | None, str | None, str]] = [
 
 
 @pytest.mark.parametrize("case", CONTRACTS, ids=lambda case: str(case)[:50])
-def test_unusable_contract_is_refused(
-    refused: Refused, root: Path, tmp_path: Path, case: tuple[str | None, str | None, str]
+def test_unusable_contract_is_a_clear_error(
+    startup_error: StartupError,
+    root: Path,
+    tmp_path: Path,
+    case: tuple[str | None, str | None, str],
 ) -> None:
-    """The error for an unusable contract is one line that names the file and what is wrong."""
+    """The error for an unusable contract is one line that contains the file and the problem."""
     old, new, message = case
     file = tmp_path / "contract.yaml"
     text = (root / "openapi.yaml").read_text("utf-8")
     if new is not None:
         assert old is None or old in text
         file.write_text(text.replace(old, new) if old else new)
-    error = refused("--contract", file)
+    error = startup_error("--contract", file)
     assert error.startswith(f"{file}: ")
     assert message in error
 
 
 def test_another_contract_is_served(root: Path, tmp_path: Path) -> None:
-    """--contract serves another path, other rules and other statuses."""
+    """`--contract` serves a contract with another path, other rules and other statuses."""
     text = (root / "openapi.yaml").read_text("utf-8")
     other = tmp_path / "other.yaml"
     text = text.replace("/ai/llm/{id}:", "/v2/llm/{id}:").replace("[OPENAI,", "[NEW,")
@@ -206,7 +209,7 @@ def test_another_contract_is_served(root: Path, tmp_path: Path) -> None:
 
 
 def test_long_banner_is_shortened() -> None:
-    """The banner fits into a pipe that nobody reads: it lists at most 20 of each kind."""
+    """The banner lists at most 20 items of each kind, so that it fits into an unread pipe."""
     tokens = tuple(Token(f"token-{number}", f"user {number}") for number in range(25))
     mock = Mock(Contract(), Fixtures(tokens), MemoryStore(()))
     shown = banner.text(mock, None, is_new=True, is_local=True)
@@ -216,16 +219,16 @@ def test_long_banner_is_shortened() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
-def test_full_disk_gets_no_traceback() -> None:
-    """If standard output cannot be written, the command prints no traceback."""
+def test_unwritable_output_causes_no_traceback() -> None:
+    """If standard output is not writable, the command does not print a traceback."""
     line = [sys.executable, "-m", "flashback_mock", "--print-fixtures"]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert "Traceback" not in done.stderr
 
 
-def logged(**popen: Any) -> str:
-    """Return the log lines for an update, a refusal, a fault and an id with control characters."""
+def collect_log(**popen: Any) -> str:
+    """Run a mock, send requests of several kinds, and return its log lines."""
     with command(**popen) as (process, _, url):
         headers = {"Authorization": "Bearer owner-token"}
         with httpx.Client(base_url=url, headers=headers, trust_env=False) as client:
@@ -244,9 +247,9 @@ def logged(**popen: Any) -> str:
     return errors or ""
 
 
-def test_log_lines_are_json_off_a_terminal() -> None:
-    """If standard error is not a terminal, each line is a JSON object."""
-    entries: list[dict[str, Any]] = [json.loads(line) for line in logged().splitlines()]
+def test_log_is_json_unless_on_a_terminal() -> None:
+    """If standard error is not a terminal, each log line is a JSON object."""
+    entries: list[dict[str, Any]] = [json.loads(line) for line in collect_log().splitlines()]
     updated, refused, broken, odd = entries
     assert updated["time"].endswith("+00:00")
     assert updated.pop("time") < refused["time"] < broken["time"]
@@ -269,15 +272,15 @@ def test_log_lines_are_json_off_a_terminal() -> None:
     assert odd["configuration"] == "\nx\x1b[2J"
 
 
-def test_log_lines_are_text_on_a_terminal() -> None:
-    """On a terminal, each line is text, with control characters escaped."""
-    ours, theirs = pty.openpty()
+def test_log_is_text_on_a_terminal() -> None:
+    """On a terminal, each log line is text with escaped control characters."""
+    controller, terminal = pty.openpty()
     try:
-        logged(stderr=theirs)
-        shown = os.read(ours, 65536).decode()
+        collect_log(stderr=terminal)
+        shown = os.read(controller, 65536).decode()
     finally:
-        os.close(ours)
-        os.close(theirs)
+        os.close(controller)
+        os.close(terminal)
     updated, refused, broken, odd = shown.splitlines()
     assert f" PUT 200 as owner (name, secret) (id {MAIN}, request " in updated
     assert re.search(r", \d+\.\d ms\)$", updated)
@@ -301,7 +304,10 @@ def test_cause_of_a_500_is_logged(
     error: Exception,
     cause: str,
 ) -> None:
-    """A failure is logged with its request id and cause, but without the text of the error."""
+    """The log shows the request id and the cause of a 500.
+
+    The message of an unexpected exception is not logged, because it might contain a secret.
+    """
 
     async def fail(*_: object) -> None:
         raise error
@@ -316,8 +322,8 @@ def test_cause_of_a_500_is_logged(
     assert "sec-ret" not in caplog.text
 
 
-def test_log_of_the_server_shows_no_request(caplog: pytest.LogCaptureFixture, mock: Mock) -> None:
-    """At every log level, the lines of the server contain nothing from a request."""
+def test_server_log_contains_no_request_data(caplog: pytest.LogCaptureFixture, mock: Mock) -> None:
+    """At every log level, log messages from the server contain no data from a request."""
     with caplog.at_level(1):
         mock.answer_next(fault="truncated")
         with pytest.raises(httpx.RemoteProtocolError):

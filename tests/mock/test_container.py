@@ -1,4 +1,4 @@
-"""The parts of the Dockerfile and the Compose example that can be tested without a container."""
+"""Tests for the Dockerfile and the Compose example that do not need a container."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from flashback_mock.__main__ import main
 
 
 def run_healthcheck(root: Path, url: str) -> int:
-    """Run the Dockerfile's health check against this URL; return its exit status."""
+    """Run the health check from the Dockerfile against this URL, and return its exit status."""
     text = (root / "Dockerfile").read_text("utf-8")
     line = re.search(r"HEALTHCHECK .*\\\n +CMD (\[.*\])", text)
     assert line
@@ -26,8 +26,8 @@ def run_healthcheck(root: Path, url: str) -> int:
     return done.returncode
 
 
-def test_healthcheck_succeeds_while_the_mock_serves(root: Path, mock: Mock) -> None:
-    """The health check succeeds for a running mock, and fails for a stopped one."""
+def test_healthcheck_succeeds_while_the_mock_is_running(root: Path, mock: Mock) -> None:
+    """The health check succeeds if the mock is running, and fails if it is not."""
     assert run_healthcheck(root, mock.base_url) == 0
     assert run_healthcheck(root, "http://127.0.0.1:1") != 0
 
@@ -35,7 +35,7 @@ def test_healthcheck_succeeds_while_the_mock_serves(root: Path, mock: Mock) -> N
 def test_compose_uses_existing_options(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The Dockerfile and the Compose file use existing options and files."""
+    """The Dockerfile and the Compose file refer only to existing options and files."""
     folder = root / "examples" / "compose"
     compose: dict[str, Any] = yaml.safe_load((folder / "compose.yaml").read_text("utf-8"))
     mock, rotation = compose["services"]["mock"], compose["services"]["rotation"]
@@ -51,7 +51,7 @@ def test_compose_uses_existing_options(
 
 
 def test_image_is_built_from_the_sources_only(root: Path) -> None:
-    """The build context excludes everything but the sources of the package."""
+    """The Docker build context excludes everything except the package's sources."""
     lines = (root / ".dockerignore").read_text("utf-8").split()
     assert lines[0] == "*"
     pyproject = (root / "pyproject.toml").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""The file of fixtures: its content, and the errors for mistakes in it."""
+"""Tests for the fixtures file: its content and the errors for invalid files."""
 
 import json
 import sys
@@ -21,13 +21,13 @@ KEY = "made-up-foreign-key"
 
 
 def read(folder: Path, text: str, name: str = "fixtures.yaml") -> Fixtures:
-    """Return the fixtures of a file with this text."""
+    """Write this text to a fixtures file, and return the fixtures that are read from it."""
     file = folder / name
     file.write_text(text, "utf-8")
     return Fixtures.read(Contract(), file)
 
 
-# A text of the default file, the text that replaces it, and the message.
+# A text in the default file, its replacement, and the expected error message.
 MISTAKES: list[tuple[str, str, str]] = [
     ("{ token: owner-token }", "{}", "users.owner: missing required field token"),
     ("admin-token", f"'{CANARY} x'", "users.admin.token: must be a bearer token: letters"),
@@ -59,18 +59,18 @@ MISTAKES: list[tuple[str, str, str]] = [
 
 
 @pytest.mark.parametrize("case", MISTAKES, ids=lambda case: f"{case[1][:20]}: {case[2][:30]}")
-def test_mistake_names_file_place_and_remedy(tmp_path: Path, case: tuple[str, str, str]) -> None:
-    """A mistake is reported with file, place and remedy, without any value."""
+def test_error_states_file_location_and_remedy(tmp_path: Path, case: tuple[str, str, str]) -> None:
+    """An error message contains the file name, the location and the remedy, but no value."""
     old, new, message = case
     text = DEFAULT.read_text("utf-8")
     assert old in text
     with pytest.raises(ValueError, match="fixtures") as refused:
         read(tmp_path, text.replace(old, new, 1))
-    said = str(refused.value)
-    assert said.startswith(f"{tmp_path / 'fixtures.yaml'}:"), said
-    assert message in said
+    error_text = str(refused.value)
+    assert error_text.startswith(f"{tmp_path / 'fixtures.yaml'}:"), error_text
+    assert message in error_text
     for value in (CANARY, "owner-token", "made-up"):
-        assert value not in said
+        assert value not in error_text
 
 
 @pytest.mark.parametrize(
@@ -85,15 +85,15 @@ def test_mistake_names_file_place_and_remedy(tmp_path: Path, case: tuple[str, st
         ("? [a]\n: b", ": is not valid YAML or JSON in UTF-8"),
     ],
 )
-def test_file_of_another_kind_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    """A file that lacks a part is refused, and the error names the part."""
+def test_other_documents_are_rejected(tmp_path: Path, text: str, message: str) -> None:
+    """A file that is not a fixtures document is rejected with an error that states the problem."""
     with pytest.raises(ValueError, match="fixtures") as refused:
         read(tmp_path, text)
     assert str(refused.value).startswith(f"{tmp_path / 'fixtures.yaml'}{message}")
 
 
-def test_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    """A missing file, a binary file or a folder is refused, and the error names the cause."""
+def test_unreadable_file_is_rejected(tmp_path: Path) -> None:
+    """A missing file, a binary file or a folder is rejected with an error that states the cause."""
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "folder").mkdir()
     causes = {"missing": "cannot be read: No such file", "folder": "cannot be read: Is a directory"}
@@ -103,8 +103,8 @@ def test_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         assert str(refused.value).startswith(f"{tmp_path / name}: {why}")
 
 
-def test_unquoted_values_are_what_they_look_like(tmp_path: Path) -> None:
-    """`no`, 007, 1e3 and a date need no quotes: every value of the file is text."""
+def test_values_need_no_quotes(tmp_path: Path) -> None:
+    """`no`, 007, 1e3 and dates need no quotes, because all values in the file are text."""
     fixtures = read(
         tmp_path,
         "users: {no: {token: 007}}\n"
@@ -118,9 +118,9 @@ def test_unquoted_values_are_what_they_look_like(tmp_path: Path) -> None:
     assert given.fields == {"name": "123", "secret": "null", "key": "0x10"}
 
 
-def test_json_is_read_as_well(tmp_path: Path) -> None:
-    """A JSON file works too, with escapes and tabs, and its mistakes are reported."""
-    document = yaml.load(DEFAULT.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 - it is the safest
+def test_json_file_is_accepted(tmp_path: Path) -> None:
+    """The fixtures file can be a JSON document, and mistakes in JSON are also reported."""
+    document = yaml.load(DEFAULT.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 - BaseLoader is safe
     main = document["workspaces"]["acme"]["configurations"]["main"]
     main["key"] = "tab\tand \u2028 \U0001f600"
     fixtures = read(tmp_path, json.dumps(document, indent="\t"), "f.json")
@@ -132,7 +132,7 @@ def test_json_is_read_as_well(tmp_path: Path) -> None:
 def test_printed_fixtures_are_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The output of --print-fixtures is valid for --fixtures, and names the schema for editors."""
+    """`--fixtures` accepts the output of `--print-fixtures`, which links to the JSON schema."""
     monkeypatch.setattr(sys, "argv", ["flashback_mock", "--print-fixtures"])
     assert main() == 0
     printed = capsys.readouterr().out
@@ -141,15 +141,15 @@ def test_printed_fixtures_are_accepted(
 
 
 def test_schema_describes_the_default_file() -> None:
-    """The schema is valid, and accepts the default file."""
+    """The schema is valid and accepts the default file."""
     schema = json.loads(SCHEMA.read_text("utf-8"))
     jsonschema_rs.meta.validate(schema)
-    document = yaml.load(DEFAULT.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 - it is the safest
+    document = yaml.load(DEFAULT.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 - BaseLoader is safe
     jsonschema_rs.validate(schema, document, validate_formats=True)
 
 
 def test_tokens_are_described(tmp_path: Path) -> None:
-    """A token is described with its access to every workspace and its expiry."""
+    """The description of a token lists the access to every workspace and the expiry date."""
     users = "{many: {token: a}, none: {token: b}, later: {token: c, expires: 2999-01-01T00:00:00Z}}"
     members = "x: {members: {many: READ, later: ADMIN}}, y: {members: {many: WRITE}}"
     fixtures = read(tmp_path, f"users: {users}\nworkspaces: {{{members}}}")
@@ -160,8 +160,8 @@ def test_tokens_are_described(tmp_path: Path) -> None:
     ]
 
 
-def test_fixtures_of_a_file_are_served(tmp_path: Path) -> None:
-    """The mock starts with the file's users and configurations, and with no others."""
+def test_fixtures_from_a_file_are_used(tmp_path: Path) -> None:
+    """A mock that is started with a fixtures file has only the users and configurations in it."""
     text = "users: {me: {token: my-token}}\nworkspaces: {w: {configurations: {one: {id: a}}}}"
     read(tmp_path, text)
     with flashback_mock.running(fixtures=tmp_path / "fixtures.yaml") as mock:

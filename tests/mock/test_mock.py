@@ -1,4 +1,4 @@
-"""The mock's Python API: state, request log, assertions."""
+"""Tests for the mock's Python API: state, request log and assertions."""
 
 import asyncio
 import threading
@@ -18,8 +18,8 @@ from flashback_mock.http.messages import Answer, Handler, Request
 from tests.mock.wire import put
 
 
-def test_running_serves_until_its_block_ends() -> None:
-    """`running()` serves until its block ends; then the mock says that it has stopped."""
+def test_running_stops_the_mock_when_its_block_ends() -> None:
+    """`running()` serves requests until its block ends; then the mock's methods raise an error."""
     with flashback_mock.running() as mock:
         with FlashbackClient(mock.tokens["owner"], base_url=mock.base_url) as client:
             client.update_ai_llm(mock.ids["main"], name="in a block")
@@ -40,16 +40,16 @@ def test_running_serves_until_its_block_ends() -> None:
     ],
     ids=["host", "cors_origins", "contract", "fixtures"],
 )
-def test_unusable_argument_of_running_is_refused(
+def test_unusable_argument_of_running_is_rejected(
     options: dict[str, Any], kind: type[Exception]
 ) -> None:
-    """`running()` raises the documented errors, also for paths as strings."""
+    """`running()` raises the documented errors, even if paths are given as strings."""
     with pytest.raises(kind), flashback_mock.running(**options):
         pass
 
 
-def test_asynchronous_client_updates_the_mock(mock: Mock) -> None:
-    """Asynchronous code is tested against the same server."""
+def test_async_client_updates_the_mock(mock: Mock) -> None:
+    """The async client can send updates to the mock."""
 
     async def call() -> None:
         async with AsyncFlashbackClient() as client:
@@ -60,7 +60,7 @@ def test_asynchronous_client_updates_the_mock(mock: Mock) -> None:
 
 
 def test_log_entry_describes_the_request(http: httpx.Client, mock: Mock) -> None:
-    """An entry has user, configuration, fields, time, status and the reason for a refusal."""
+    """A log entry contains the user, id, fields, time, status and the reason for a rejection."""
     before = datetime.now(UTC)
     answer = http.put(mock.ids["main"], json={"name": "x", "secret": "y"})
     http.put(mock.ids["main"], json={"nme": "x"})
@@ -79,7 +79,7 @@ def test_log_entry_describes_the_request(http: httpx.Client, mock: Mock) -> None
 
 
 def test_failed_assertion_lists_the_requests(http: httpx.Client, mock: Mock) -> None:
-    """`assert_updated` shows how fields differ, and why requests were refused, in order."""
+    """`assert_updated` shows how the fields differ, and lists the requests in order."""
     main = mock.ids["main"]
     wrong = {"Authorization": "Bearer wrong"}
     http.put(main, json={"nme": "x"})
@@ -102,8 +102,8 @@ def test_failed_assertion_lists_the_requests(http: httpx.Client, mock: Mock) -> 
     assert lines[9].endswith("PUT 404 as owner (name): AI LLM configuration not found (id unknown)")
 
 
-def test_value_must_have_been_sent(mock: Mock) -> None:
-    """A value that was already stored is not enough: an update must have set it."""
+def test_assert_updated_requires_an_update(mock: Mock) -> None:
+    """`assert_updated` fails for a value that was already stored but that no update has sent."""
     main = mock.ids["main"]
     name = mock.configuration(main)["name"]
     mock.answer_next(200)
@@ -118,7 +118,7 @@ def test_value_must_have_been_sent(mock: Mock) -> None:
 
 
 def test_wait_for_returns_matching_requests(mock: Mock) -> None:
-    """`wait_for` returns the matching requests, including earlier ones."""
+    """`wait_for` returns the matching requests, including requests from before the call."""
     main = mock.ids["main"]
     later = threading.Timer(0.3, put, (mock.base_url, main, {"name": "later"}))
     put(mock.base_url, main, {"name": "before"})
@@ -130,8 +130,8 @@ def test_wait_for_returns_matching_requests(mock: Mock) -> None:
     later.join()
 
 
-def test_wait_for_lists_requests_received_instead(mock: Mock) -> None:
-    """If the requests do not arrive, `wait_for` times out and lists those that did."""
+def test_wait_for_lists_other_requests(mock: Mock) -> None:
+    """If `wait_for` times out, its error lists the requests that the mock has received."""
     put(mock.base_url, mock.ids["main"], {"nme": "x"})
     mock.wait_for(status=400)
     with pytest.raises(TimeoutError) as timed_out:
@@ -142,7 +142,7 @@ def test_wait_for_lists_requests_received_instead(mock: Mock) -> None:
 
 
 def test_wait_for_does_not_count_cleared_requests(mock: Mock) -> None:
-    """A request that was cleared from the log does not count for a call that is waiting."""
+    """`wait_for` does not count requests that were cleared from the log while it was waiting."""
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(mock.wait_for, 2, timeout=0.5)
         time.sleep(0.1)
@@ -154,7 +154,7 @@ def test_wait_for_does_not_count_cleared_requests(mock: Mock) -> None:
 
 
 def test_wait_ends_when_the_mock_stops() -> None:
-    """`wait_for` says that the mock has stopped if it stops in the meantime."""
+    """`wait_for` raises an error if the mock stops while it is waiting."""
     raised: list[BaseException] = []
 
     def wait(mock: Mock) -> None:
@@ -174,7 +174,7 @@ def test_wait_ends_when_the_mock_stops() -> None:
 
 
 def test_token_can_be_expired_or_revoked(mock: Mock) -> None:
-    """A token that is expired or revoked during a test gets a 401 from then on."""
+    """After a test expires or revokes a token, requests with the token return 401."""
     with FlashbackClient(mock.tokens["owner"], max_retries=0) as owner:
         owner.update_ai_llm(mock.ids["main"])
         mock.expire_token(mock.tokens["owner"])
@@ -185,7 +185,7 @@ def test_token_can_be_expired_or_revoked(mock: Mock) -> None:
 
 
 def test_access_can_be_changed(mock: Mock) -> None:
-    """Access can be revoked and granted during a test; a new member gets a token."""
+    """A test can change the access level of a user and add a member with a new token."""
     main = mock.ids["main"]
     mock.set_access("owner", "READ")
     mock.set_access("reader", "WRITE")
@@ -196,7 +196,7 @@ def test_access_can_be_changed(mock: Mock) -> None:
 
 
 def test_configuration_can_be_added_and_deleted(mock: Mock) -> None:
-    """A configuration can be added, and deleted: then updates get a 404."""
+    """A test can add and delete configurations; updating a deleted configuration returns 404."""
     added = mock.add_configuration(name="added", ai_type="OTHER", secret="s")
     assert put(mock.base_url, added, {"secret": "other"}).status_code == 200
     mock.assert_updated(added, secret="other", name="added")
@@ -205,7 +205,7 @@ def test_configuration_can_be_added_and_deleted(mock: Mock) -> None:
 
 
 def test_reveals_compares_credentials(mock: Mock) -> None:
-    """`reveals` returns whether all credentials are the stored ones; no method returns them."""
+    """`reveals` compares credentials with the stored values, and no method returns a credential."""
     main, sibling = mock.ids["main"], mock.ids["sibling"]
     assert mock.reveals(main, key="made-up-access-key", secret="made-up-secret-key")
     assert not mock.reveals(main, key="made-up-access-key", secret="x")
@@ -260,18 +260,18 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
 
 
 @pytest.mark.parametrize(("misuse", "message"), MISUSES, ids=range(len(MISUSES)))
-def test_invalid_argument_is_an_error_that_names_it(
+def test_invalid_argument_raises_value_error(
     mock: Mock, misuse: Callable[[Any], object], message: str
 ) -> None:
-    """An argument of the wrong type or value raises a `ValueError` that names it."""
+    """An argument with a wrong type or value raises a ValueError that mentions the argument."""
     with pytest.raises(ValueError, match=message) as refused:
         misuse(mock)
-    assert refused.value.__context__ is None  # its frames could contain a credential
+    assert refused.value.__context__ is None  # the context's frames could contain a credential
 
 
 @pytest.mark.parametrize("turn", [1, 2])
 def test_each_test_has_a_fresh_mock(mock: Mock, turn: int) -> None:
-    """No state, plan or log entry of one test is visible in the next."""
+    """State, plans and log entries from one test do not affect the next test."""
     assert turn
     assert mock.requests == []
     assert mock.configuration(mock.ids["main"])["name"] == "OpenAI in production"
@@ -300,7 +300,7 @@ def test_delay_does_not_use_asyncio_sleep(mock: Mock, monkeypatch: pytest.Monkey
 
 
 def test_handler_can_be_wrapped() -> None:
-    """`wrap` wraps the handler of all requests, and can change requests and responses."""
+    """`wrap` wraps the handler for all requests and can change requests and responses."""
 
     def wrap(handler: Handler) -> Handler:
         async def wrapped(request: Request) -> Answer:
@@ -318,7 +318,7 @@ def test_handler_can_be_wrapped() -> None:
 
 
 def test_no_repr_shows_a_token_or_a_credential(mock: Mock) -> None:
-    """The reprs of a running mock, its fixtures and its store show no token or credential."""
+    """The repr of a running mock, its fixtures or its store contains no token or credential."""
     printed = repr(mock) + repr(mock.fixtures) + repr(mock.store)
     for secret in (*mock.tokens.values(), "made-up"):
         assert secret not in printed
@@ -326,7 +326,7 @@ def test_no_repr_shows_a_token_or_a_credential(mock: Mock) -> None:
 
 @pytest.mark.parametrize("field", ["name", "aiType", "endpoint", "key", "secret"])
 def test_only_the_given_field_changes(http: httpx.Client, mock: Mock, field: str) -> None:
-    """An update of one field leaves all other fields unchanged."""
+    """An update of one field does not change any other field."""
     main = next(c for c in mock.fixtures.configurations if c.role == "main")
     given = mock.contract.examples["everything"][field] + ("" if field == "aiType" else "x")
     http.put(main.id, json={field: given})

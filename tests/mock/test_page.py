@@ -1,4 +1,4 @@
-"""The page in a real browser: Swagger UI, request log and planned answers, accessible."""
+"""Tests for the mock's page in a real browser: Swagger UI, request log and planned answers."""
 
 import copy
 import hashlib
@@ -39,8 +39,8 @@ BUNDLE = {
     "swagger_bundle.js": "050bc415ee7048dcd881682678f720264e7da5e373f7461d7c58c755305255f7",
     "swagger_style.css": "1ac324f7dcd27e4b9386b4bd6421271ec147e922a22c05ba24b11515e9aa6321",
 }
-# Swagger UI's own: its title is an h1 outside of its main part, its tags are h3.
-TOLERATED = {"heading-order", "region"}
+# Violations in Swagger UI itself: its title is an h1 outside the main landmark, its tags are h3.
+IGNORED_VIOLATIONS = {"heading-order", "region"}
 
 expect.set_options(timeout=30_000)
 
@@ -52,21 +52,25 @@ def mock(flashback_mock_factory: Callable[..., Mock]) -> Mock:
 
 
 @pytest.fixture(scope="module")
-def opened(browser: Browser, mock: Mock) -> Generator[Page]:
-    """Yield the page, opened by a link on another site; fail if it logs or loads anything else."""
+def shared_page(browser: Browser, mock: Mock) -> Generator[Page]:
+    """Open the page through a link on another site, and yield it.
+
+    Afterwards, assert that the page wrote nothing to the console and loaded nothing from other
+    hosts.
+    """
     messages: list[str] = []
     hosts: set[str] = set()
     page = browser.new_page(viewport={"width": 1400, "height": 844}, reduced_motion="reduce")
-    elsewhere = mock.base_url.replace("127.0.0.1", "localhost") + "/wiki"
+    other_site = mock.base_url.replace("127.0.0.1", "localhost") + "/wiki"
     link = f'<a href="{mock.base_url}/__admin/docs">mock</a>'
-    page.route(elsewhere, lambda route: route.fulfill(body=link, content_type="text/html"))
-    page.goto(elsewhere)
+    page.route(other_site, lambda route: route.fulfill(body=link, content_type="text/html"))
+    page.goto(other_site)
 
-    def note(message: ConsoleMessage) -> None:
-        if "/ai/llm/" not in message.location["url"]:  # the browser notes each 4xx of the API
+    def record(message: ConsoleMessage) -> None:
+        if "/ai/llm/" not in message.location["url"]:  # the browser logs every 4xx from the API
             messages.append(message.text)
 
-    page.on("console", note)
+    page.on("console", record)
     page.on("pageerror", lambda error: messages.append(str(error)))
     page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
     page.get_by_role("link", name="mock").click()
@@ -77,32 +81,32 @@ def opened(browser: Browser, mock: Mock) -> Generator[Page]:
 
 
 @pytest.fixture
-def page(opened: Page, mock: Mock) -> Page:
-    """Return the page of a fresh mock, as the owner, with a valid body for the main id."""
+def page(shared_page: Page, mock: Mock) -> Page:
+    """Reset the mock, and select the owner, the main id and a valid body on the page."""
     mock.reset()
-    role(opened).select_option(mock.tokens["owner"])
-    examples(opened, 0).select_option("main")
-    opened.get_by_label("Request body").fill('{"name": "Clicked"}')
-    return opened
+    user_selector(shared_page).select_option(mock.tokens["owner"])
+    example_selector(shared_page, 0).select_option("main")
+    shared_page.get_by_label("Request body").fill('{"name": "Clicked"}')
+    return shared_page
 
 
-def role(page: Page) -> Locator:
-    """Return the selector of the user."""
+def user_selector(page: Page) -> Locator:
+    """Return the locator of the user selector."""
     return page.get_by_label("Send as")
 
 
-def answer(page: Page) -> Locator:
-    """Return the selector of the answer to plan."""
+def answer_selector(page: Page) -> Locator:
+    """Return the locator of the selector for planned answers."""
     return page.get_by_role("combobox", name="Answer", exact=True)
 
 
-def examples(page: Page, number: int) -> Locator:
-    """Return the selector of an example id (0) or an example body (1)."""
+def example_selector(page: Page, number: int) -> Locator:
+    """Return the locator of the selector for example ids (0) or example bodies (1)."""
     return page.get_by_label("Examples").nth(number)
 
 
-def execute(page: Page, status: int, message: str) -> None:
-    """Send the update; fail unless the page shows this answer, in view."""
+def send_update(page: Page, status: int, message: str) -> None:
+    """Send the update, and assert that the page shows this response in the viewport."""
     page.get_by_role("button", name="Execute").click()
     shown = page.locator(".live-responses-table")
     code = shown.locator(".response-col_status").last
@@ -112,8 +116,8 @@ def execute(page: Page, status: int, message: str) -> None:
 
 
 def test_click_sends_an_update(page: Page, mock: Mock) -> None:
-    """A click sends what was typed, as the owner; answer and log entry come into view."""
-    execute(page, 200, "AI LLM configuration updated successfully")
+    """A click sends the update as the owner; the response and the log entry scroll into view."""
+    send_update(page, 200, "AI LLM configuration updated successfully")
     mock.assert_updated(mock.ids["main"], name="Clicked")
     entry = page.locator("#requests li")
     expect(entry).to_contain_text("200 PUT as owner (name)")
@@ -121,7 +125,7 @@ def test_click_sends_an_update(page: Page, mock: Mock) -> None:
 
 
 def test_empty_body_is_visibly_invalid(page: Page, mock: Mock) -> None:
-    """A body that Swagger UI refuses to send has a red border, its only sign of an error."""
+    """A body that Swagger UI does not send has a red border, which is the only sign of an error."""
     body = page.get_by_label("Request body")
     body.fill("")
     page.get_by_role("button", name="Execute").click()
@@ -129,23 +133,23 @@ def test_empty_body_is_visibly_invalid(page: Page, mock: Mock) -> None:
     assert mock.requests == []
 
 
-def test_answers_are_planned_on_the_page(page: Page, mock: Mock) -> None:
-    """Every answer that the page offers can be planned; by default it is sent once, and logged."""
+def test_answers_can_be_planned_on_the_page(page: Page, mock: Mock) -> None:
+    """Every answer that the page offers can be planned; by default, the answer is sent once."""
     planned = page.locator("#planned li")
-    expect(answer(page)).to_have_value("400")
-    answer(page).select_option("503")
+    expect(answer_selector(page)).to_have_value("400")
+    answer_selector(page).select_option("503")
     page.get_by_role("button", name="Plan").click()
     expect(planned).to_have_text("503")
-    execute(page, 503, "Service Unavailable")
+    send_update(page, 503, "Service Unavailable")
     expect(planned).to_have_count(0)
     expect(page.locator("#requests li").first).to_contain_text("503 PUT as owner (name)")
     page.get_by_label("Times").fill("2")
     page.get_by_label("Delay (ms)").fill("500")
-    offered = answer(page).locator("option").all_text_contents()
+    offered = answer_selector(page).locator("option").all_text_contents()
     for number, value in enumerate(offered, start=1):
-        if value == "timeout":  # excludes a delay
+        if value == "timeout":  # a timeout cannot be combined with a delay
             page.get_by_label("Delay (ms)").fill("0")
-        answer(page).select_option(value)
+        answer_selector(page).select_option(value)
         page.get_by_role("button", name="Plan").click()
         expect(planned).to_have_count(number)
     assert {"400", "429", "500", "502", "reset", "truncated"} <= set(offered)
@@ -156,7 +160,7 @@ def test_answers_are_planned_on_the_page(page: Page, mock: Mock) -> None:
 
 
 def test_log_is_live_and_reset_clears_it(page: Page, mock: Mock) -> None:
-    """Requests from others appear with the reason for a refusal; a click resets the mock."""
+    """The page shows requests from other clients immediately, and a reset clears the log."""
     put(mock.base_url, mock.ids["main"], {"nme": "x"})
     entry = page.locator("#requests li").first
     expect(entry).to_contain_text("400 PUT as owner")
@@ -168,9 +172,9 @@ def test_log_is_live_and_reset_clears_it(page: Page, mock: Mock) -> None:
     assert mock.configuration(mock.ids["main"])["name"] == "OpenAI in production"
 
 
-def test_ids_and_tokens_are_offered(page: Page, mock: Mock) -> None:
-    """Every id and token can be selected, to get every response that depends on them."""
-    examples(page, 1).select_option("rotateCredentials")
+def test_ids_and_tokens_can_be_selected(page: Page, mock: Mock) -> None:
+    """The page offers every id and token, and selecting them leads to the matching responses."""
+    example_selector(page, 1).select_option("rotateCredentials")
     for user, id, status, message in (
         ("admin", "sibling", 200, "updated successfully"),
         ("reader", "main", 403, "Insufficient permissions"),
@@ -179,32 +183,32 @@ def test_ids_and_tokens_are_offered(page: Page, mock: Mock) -> None:
         ("expired", "main", 401, "a valid bearer token is required"),
         ("nobody", "main", 401, "a valid bearer token is required"),
     ):
-        label = role(page).locator("option").filter(has_text=re.compile(f"^{user}:"))
-        role(page).select_option(label=label.text_content())
-        examples(page, 0).select_option(id)
-        execute(page, status, message)
+        label = user_selector(page).locator("option").filter(has_text=re.compile(f"^{user}:"))
+        user_selector(page).select_option(label=label.text_content())
+        example_selector(page, 0).select_option(id)
+        send_update(page, status, message)
         page.get_by_role("button", name="Clear", exact=True).click()
     mock.assert_updated(mock.ids["sibling"], key="new-access-key")
 
 
-def test_any_token_can_be_given(page: Page) -> None:
-    """Another token can be typed into Swagger UI's own dialog, and the bar says so."""
-    role(page).select_option("")
+def test_any_token_can_be_entered(page: Page) -> None:
+    """If another token is entered in Swagger UI's dialog, the user selector shows `other`."""
+    user_selector(page).select_option("")
     page.get_by_role("button", name="Authorize").click()
     page.get_by_label("auth-bearer-value").fill("unknown-token")
     page.get_by_role("button", name="Apply credentials").click()
     page.get_by_role("button", name="Close").click()
-    expect(role(page)).to_have_value("other")
-    execute(page, 401, "a valid bearer token is required")
+    expect(user_selector(page)).to_have_value("other")
+    send_update(page, 401, "a valid bearer token is required")
     expect(page.locator(".curl")).to_contain_text("Bearer unknown-token")
 
 
-def test_keyboard_is_enough_also_after_a_reload(page: Page, mock: Mock) -> None:
-    """An update can be sent by keyboard, with visible focus; a reload keeps the selected user."""
-    role(page).select_option(mock.tokens["reader"])
+def test_page_can_be_used_by_keyboard(page: Page, mock: Mock) -> None:
+    """An update can be sent by keyboard with visible focus, and a reload keeps the user."""
+    user_selector(page).select_option(mock.tokens["reader"])
     page.reload()
     expect(page.get_by_role("button", name="Execute")).to_be_visible()
-    expect(role(page)).to_have_value(mock.tokens["reader"])
+    expect(user_selector(page)).to_have_value(mock.tokens["reader"])
 
     def tab_to(target: Locator) -> None:
         for _ in range(60):
@@ -212,28 +216,28 @@ def test_keyboard_is_enough_also_after_a_reload(page: Page, mock: Mock) -> None:
             if target.evaluate("element => element === document.activeElement"):
                 assert target.evaluate("element => getComputedStyle(element).outlineWidth") == "3px"
                 return
-        pytest.fail(f"Tab does not lead to {target}")
+        pytest.fail(f"Tab does not reach {target}")
 
-    tab_to(role(page))
+    tab_to(user_selector(page))
     page.keyboard.type("admin")
     tab_to(page.get_by_label("Request body"))
     tab_to(page.get_by_role("button", name="Execute"))
     page.keyboard.press("Enter")
     expect(page.locator("#requests li")).to_contain_text("200 PUT as admin")
-    tab_to(answer(page))
+    tab_to(answer_selector(page))
     tab_to(page.get_by_role("button", name="Plan"))
     page.keyboard.press("Enter")
     expect(page.locator("#planned li")).to_have_count(1)
 
 
 def test_page_is_accessible(browser: Browser, mock: Mock) -> None:
-    """On desktop and phone, light and dark, nothing is cut off, and axe finds no fault."""
+    """The page fits the window and passes axe on desktop and phone, in light and dark mode."""
     mock.reset()
-    # axe puts a style into what it measures, which the policy forbids.
+    # axe adds styles to the page, which the Content-Security-Policy forbids.
     with browser.new_page(bypass_csp=True, reduced_motion="reduce") as page:
         page.goto(mock.base_url)
         expect(page).to_have_url(mock.base_url + PATH)
-        execute(page, 200, "updated successfully")
+        send_update(page, 200, "updated successfully")
         page.get_by_role("button", name="Plan").click()
         expect(page.locator("#planned li")).to_have_count(1)
         page.set_viewport_size({"width": 1400, "height": 844})
@@ -245,13 +249,15 @@ def test_page_is_accessible(browser: Browser, mock: Mock) -> None:
         assert_accessible(page, "21, 26, 24")
 
 
-def assert_accessible(page: Page, paper: str) -> None:
-    """Fail if anything is wider than the window, or if axe finds a violation."""
-    expect(page.locator("body")).to_have_css("background-color", f"rgb({paper})")
+def assert_accessible(page: Page, background: str) -> None:
+    """Assert that nothing is wider than the window and that axe finds no violation."""
+    expect(page.locator("body")).to_have_css("background-color", f"rgb({background})")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     result = Axe().run(page, options={"resultTypes": ["violations"], "preload": False})
-    faults: list[dict[str, Any]] = result.response["violations"]
-    assert [fault for fault in faults if fault["id"] not in TOLERATED] == []
+    violations: list[dict[str, Any]] = result.response["violations"]
+    assert [
+        violation for violation in violations if violation["id"] not in IGNORED_VIOLATIONS
+    ] == []
 
 
 def test_recursive_schema_is_shown(
@@ -260,7 +266,7 @@ def test_recursive_schema_is_shown(
     document: dict[str, Any],
     tmp_path: Path,
 ) -> None:
-    """A contract with a schema that contains itself is shown like any other."""
+    """A contract with a recursive schema is displayed like any other contract."""
     recursive = copy.deepcopy(document)
     error = recursive["components"]["schemas"]["ErrorResponse"]
     error["properties"]["cause"] = {"$ref": "#/components/schemas/ErrorResponse"}
@@ -269,11 +275,11 @@ def test_recursive_schema_is_shown(
     other = flashback_mock_factory(contract=Contract(file))
     with browser.new_page(reduced_motion="reduce") as page:
         page.goto(other.base_url)
-        execute(page, 200, "updated successfully")
+        send_update(page, 200, "updated successfully")
 
 
-def test_files_are_locked_down(mock: Mock, document: dict[str, Any]) -> None:
-    """Every file has the policy and its exact type, and is revalidated by its ETag."""
+def test_files_have_security_headers(mock: Mock, document: dict[str, Any]) -> None:
+    """Every file has the security headers, the correct media type and an ETag for revalidation."""
     with httpx.Client(base_url=mock.base_url + PATH, trust_env=False) as client:
         for path, media_type in FILES.items():
             url = mock.base_url + PATH + path
@@ -288,13 +294,13 @@ def test_files_are_locked_down(mock: Mock, document: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", ["x", "/x", "/page.css/", "//", "/../page.py", "/%2e%2e/page.py"])
 def test_no_other_file_is_served(mock: Mock, name: str) -> None:
-    """No other file can be read."""
+    """Requests for any other file under the page's path return 404."""
     url = httpx.URL(mock.base_url).copy_with(raw_path=(PATH + name).encode())
     assert httpx.get(url, trust_env=False).status_code == 404
 
 
 @pytest.mark.parametrize("name", BUNDLE)
-def test_bundle_is_the_reviewed_one(mock: Mock, name: str) -> None:
-    """The files of Swagger UI are those of swagger-ui-dist 5.33.1 on npm, byte for byte."""
+def test_bundle_is_unmodified(mock: Mock, name: str) -> None:
+    """The Swagger UI files are byte-for-byte identical to swagger-ui-dist 5.33.1 on npm."""
     content = httpx.get(f"{mock.base_url}{PATH}/{name}", trust_env=False).content
     assert hashlib.sha256(content).hexdigest() == BUNDLE[name]

@@ -1,4 +1,4 @@
-"""Planned answers, as a service under test receives them."""
+"""Tests for planned answers, as clients receive them."""
 
 import gc
 import socket
@@ -13,7 +13,7 @@ import flashback_mock
 from flashback_client import FlashbackClient, errors
 from flashback_mock import Fault, Mock, Step
 from flashback_mock.control import journal, plans
-from tests.mock.wire import connected, update
+from tests.mock.wire import connected, empty_update
 
 PLANS: list[tuple[Step, type[errors.FlashbackError]]] = [
     ({"status": 400}, errors.BadRequestError),
@@ -37,7 +37,7 @@ PLANS: list[tuple[Step, type[errors.FlashbackError]]] = [
 def test_planned_failure_reaches_the_client(
     mock: Mock, plan: Step, kind: type[errors.FlashbackError]
 ) -> None:
-    """A planned failure occurs once, the client raises its own error, and nothing is stored."""
+    """A planned failure occurs once, raises the matching client error and stores nothing."""
     main = mock.ids["main"]
     before = mock.configuration(main)
     mock.answer_sequence(plan)
@@ -54,7 +54,7 @@ def test_planned_failure_reaches_the_client(
 
 
 def test_planned_headers_are_added_to_an_example(http: httpx.Client, mock: Mock) -> None:
-    """A planned 429 has the body of the contract's example, and the planned headers."""
+    """A planned 429 has the body from the contract's example and the planned headers."""
     mock.answer_next(429, headers={"Retry-After": "2"})
     answer = http.put(mock.ids["main"], json={})
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "2")
@@ -63,7 +63,7 @@ def test_planned_headers_are_added_to_an_example(http: httpx.Client, mock: Mock)
 
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_proxy_errors_are_html(http: httpx.Client, mock: Mock, status: int) -> None:
-    """A planned 502, 503 or 504 has a proxy's HTML page, or JSON if its type is planned."""
+    """A planned 502, 503 or 504 returns a proxy's HTML page unless the plan specifies JSON."""
     mock.answer_next(status)
     mock.answer_next(status, headers={"Content-Type": "application/json"})
     page = http.put(mock.ids["main"], json={})
@@ -72,8 +72,8 @@ def test_proxy_errors_are_html(http: httpx.Client, mock: Mock, status: int) -> N
     assert http.put(mock.ids["main"], json={}).json()["success"] is False
 
 
-def test_headers_may_be_added_to_the_real_response(http: httpx.Client, mock: Mock) -> None:
-    """If only headers are planned, the update is stored."""
+def test_headers_can_be_added_to_the_real_response(http: httpx.Client, mock: Mock) -> None:
+    """If a plan contains only headers, the update is stored as usual."""
     mock.answer_next(headers={"X-Quota": "1"})
     answer = http.put(mock.ids["main"], json={"name": "stored"})
     assert (answer.status_code, answer.headers["X-Quota"]) == (200, "1")
@@ -82,32 +82,35 @@ def test_headers_may_be_added_to_the_real_response(http: httpx.Client, mock: Moc
 
 @pytest.mark.parametrize("fault", ["reset", "empty"])
 def test_connection_ends_as_planned(mock: Mock, fault: Fault) -> None:
-    """`reset` is a TCP reset; `empty` closes the connection normally."""
+    """`reset` sends a TCP reset, and `empty` closes the connection normally."""
     mock.answer_next(fault=fault)
-    with connected(mock) as wire:
-        wire.sendall(update(mock))
+    with connected(mock) as connection:
+        connection.sendall(empty_update(mock))
         if fault == "reset":
             with pytest.raises(ConnectionResetError):
-                wire.recv(100)
+                connection.recv(100)
         else:
-            assert wire.recv(100) == b""
+            assert connection.recv(100) == b""
 
 
 def test_refused_closes_the_port_for_some_time(mock: Mock) -> None:
-    """`refused` closes the port and all connections immediately, and reopens the port later."""
+    """`refused` closes the port and all connections immediately and reopens the port later."""
     url = f"{mock.base_url}/__admin/health"
     with httpx.Client(trust_env=False) as client:
         client.get(url)
         mock.answer_next(fault="refused", duration=0.4)
         with pytest.raises(httpx.ConnectError):
             client.get(url)
-        assert mock.requests == []  # the Python interface still works
+        assert mock.requests == []  # the Python API still works
         time.sleep(0.6)
         assert client.get(url).status_code == 200
 
 
 def test_refused_lasts_until_the_last_plan_ends(mock: Mock) -> None:
-    """A second `refused` replaces the first; no other program can take the port meanwhile."""
+    """A second `refused` replaces the first one.
+
+    While the mock refuses connections, no other program can bind to its port.
+    """
     url = f"{mock.base_url}/__admin/health"
     mock.answer_next(fault="refused", duration=0.3)
     mock.answer_next(fault="refused", duration=60)
@@ -126,19 +129,22 @@ def test_refused_lasts_until_the_last_plan_ends(mock: Mock) -> None:
 
 
 def test_stopping_a_refused_port_leaves_no_socket() -> None:
-    """A mock on IPv6 refuses connections and serves IPv6 only again; it closes all sockets."""
+    """An IPv6 mock can refuse connections and reopen its port.
+
+    When the mock stops, it closes all sockets.
+    """
     with flashback_mock.running(host="::1") as mock:
         mock.answer_next(fault="refused", duration=0.1)
         time.sleep(0.3)
         assert httpx.get(f"{mock.base_url}/__admin/health", trust_env=False).status_code == 200
         mock.answer_next(fault="refused", duration=60)
     del mock
-    gc.collect()  # pytest fails for a socket that is not closed
+    gc.collect()  # pytest fails if a socket is not closed
 
 
 @pytest.mark.parametrize("plan", [{"status": 500}, {"fault": "reset"}, {"fault": "empty"}])
-def test_update_may_be_stored_although_its_response_fails(mock: Mock, plan: dict[str, Any]) -> None:
-    """With `after_update`, the update is stored, and only the response is lost."""
+def test_update_can_be_stored_although_its_response_fails(mock: Mock, plan: dict[str, Any]) -> None:
+    """With `after_update`, the update is stored and only the response is lost."""
     mock.answer_next(**plan, after_update=True)
     with FlashbackClient(max_retries=0) as client, pytest.raises(errors.FlashbackError):
         client.update_ai_llm(mock.ids["main"], secret="stored all the same")
@@ -146,7 +152,7 @@ def test_update_may_be_stored_although_its_response_fails(mock: Mock, plan: dict
 
 
 def test_sequence_is_sent_in_order(mock: Mock) -> None:
-    """A sequence is sent in order; the request after it gets the real response."""
+    """A sequence of answers is sent in order, and the next request gets the real response."""
     mock.answer_sequence({"status": 429, "headers": {"Retry-After": "0"}}, {"fault": "reset"})
     with FlashbackClient(max_retries=3) as client:
         client.update_ai_llm(mock.ids["main"], name="at last")
@@ -155,8 +161,8 @@ def test_sequence_is_sent_in_order(mock: Mock) -> None:
     mock.assert_updated(mock.ids["main"], name="at last")
 
 
-def test_plan_for_one_id_is_kept_for_it(http: httpx.Client, mock: Mock) -> None:
-    """A plan with an id answers only requests for this id."""
+def test_plan_for_an_id_applies_only_to_that_id(http: httpx.Client, mock: Mock) -> None:
+    """A plan with an id applies only to requests for that id."""
     mock.answer_next(500, id=mock.ids["sibling"])
     mock.answer_next(403)
     statuses = [
@@ -165,14 +171,14 @@ def test_plan_for_one_id_is_kept_for_it(http: httpx.Client, mock: Mock) -> None:
     assert statuses == [403, 200, 500]
 
 
-def test_planned_200_names_the_requested_id(http: httpx.Client, mock: Mock) -> None:
-    """A planned 200 has the id of the request, not that of the contract's example."""
+def test_planned_200_contains_the_requested_id(http: httpx.Client, mock: Mock) -> None:
+    """A planned 200 contains the id from the request, not the id from the contract's example."""
     mock.answer_next(200)
     assert http.put(mock.ids["sibling"], json={}).json()["aiLlmId"] == mock.ids["sibling"]
 
 
 def test_plans_can_be_cleared(http: httpx.Client, mock: Mock) -> None:
-    """`clear_planned` removes planned answers and the general delay."""
+    """`clear_planned` removes all planned answers and the delay for all responses."""
     mock.answer_next(500, times=3)
     mock.delay = 60
     mock.clear_planned()
@@ -180,21 +186,21 @@ def test_plans_can_be_cleared(http: httpx.Client, mock: Mock) -> None:
 
 
 def test_delayed_request_is_stored_and_logged_at_once(mock: Mock) -> None:
-    """A delay affects only the response; the logged duration excludes it."""
+    """A delay affects only the response, and the logged duration does not include it."""
     mock.answer_next(delay=0.6)
-    with FlashbackClient(timeout=0.2, max_retries=0) as hurried:
+    with FlashbackClient(timeout=0.2, max_retries=0) as client:
         with pytest.raises(errors.ApiTimeoutError):
-            hurried.update_ai_llm(mock.ids["main"], name="late")
+            client.update_ai_llm(mock.ids["main"], name="late")
         mock.assert_updated(mock.ids["main"], name="late")
         mock.answer_next(delay=0.3)
         start = time.monotonic()
-        hurried.with_options(timeout=10).update_ai_llm(mock.ids["main"], name="patient")
+        client.with_options(timeout=10).update_ai_llm(mock.ids["main"], name="patient")
     assert 0.3 <= time.monotonic() - start < 5
     assert mock.requests[-1].milliseconds < 300
 
 
-def test_plan_also_answers_invalid_requests(mock: Mock) -> None:
-    """A plan answers any request, even one with an invalid token."""
+def test_plan_applies_to_invalid_requests(mock: Mock) -> None:
+    """A planned answer is sent to any request, even to a request with an invalid token."""
     mock.answer_next(500)
     with FlashbackClient("wrong", max_retries=0) as client:
         with pytest.raises(errors.InternalServerError):
@@ -235,17 +241,15 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("plan", "message"), MISTAKES, ids=str)
-def test_empty_or_contradictory_plan_is_refused(
-    mock: Mock, plan: dict[str, Any], message: str
-) -> None:
-    """An invalid step is an error, and no step of its sequence is planned."""
+def test_invalid_plan_is_rejected(mock: Mock, plan: dict[str, Any], message: str) -> None:
+    """An invalid step raises an error, and no step of its sequence is planned."""
     with pytest.raises(ValueError, match=message):
         mock.answer_sequence({"status": 500}, cast("Step", plan))
     assert mock.plans.planned == []
 
 
 def test_plans_and_log_are_bounded(mock: Mock) -> None:
-    """At most 10,000 steps can be planned, and the last 10,000 requests are logged."""
+    """At most 10,000 answers can be planned, and the log keeps the last 10,000 requests."""
     steps: list[Step] = [{"status": 500}] * plans.MAX_PLANS
     mock.answer_sequence(*steps)
     with pytest.raises(ValueError, match="at most 10000 answers can be planned"):
@@ -268,10 +272,10 @@ PREFERRED: list[tuple[dict[str, str], str, int, str]] = [
 
 
 @pytest.mark.parametrize("case", PREFERRED, ids=str)
-def test_request_may_select_an_example(
+def test_request_can_select_an_example(
     http: httpx.Client, mock: Mock, case: tuple[dict[str, str], str, int, str]
 ) -> None:
-    """`Prefer` and the query select an example, as they do in Prism, and nothing is stored."""
+    """As in Prism, `Prefer` and the query string can select an example, and nothing is stored."""
     headers, query, status, message = case
     before = mock.configuration(mock.ids["main"])
     answer = http.put(mock.ids["main"] + query, json={"name": "x", "key": "x"}, headers=headers)
@@ -280,10 +284,10 @@ def test_request_may_select_an_example(
     assert [entry.updated for entry in mock.requests] == [False]
 
 
-def test_preference_comes_after_authentication_and_validation(
+def test_authentication_and_validation_precede_the_selected_example(
     http: httpx.Client, mock: Mock
 ) -> None:
-    """A real 401 or 400 comes before the selected example; a real 403 or 404 does not."""
+    """A real 401 or 400 takes precedence over the selected example; a real 403 or 404 does not."""
     prefer = {"Prefer": "code=200"}
     wrong = {**prefer, "Authorization": "Bearer wrong"}
     reader = {**prefer, "Authorization": f"Bearer {mock.tokens['reader']}"}

@@ -1,4 +1,4 @@
-"""The pytest plugin in a user's test folder."""
+"""Tests for the pytest plugin in a user's test suite."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ SECRET = "s3cret-that-was-stored"
 PLUGIN = "-pflashback_mock.pytest_plugin"
 OTHER = "s3cret-that-was-expected"
 IMPORTS = "import os, pytest\nfrom flashback_client import FlashbackClient\n"
-THREE_LINES = """
+ROTATION_TEST = """
 def test_rotation(flashback_mock):
     with FlashbackClient() as client:
         client.update_ai_llm(flashback_mock.ids["main"], secret="new")
@@ -23,14 +23,14 @@ def test_rotation(flashback_mock):
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("FLASHBACK_BASE_URL", "FLASHBACK_TOKEN"):
         monkeypatch.delenv(variable, raising=False)
-    # The other plugins installed here take longer to load than the tests take to run.
+    # Loading all other installed plugins would take longer than running the tests.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
 
-def test_fixtures_of_every_scope(
+def test_fixtures_with_different_scopes(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Mocks of every scope work together, with warnings as errors and a proxy configured."""
+    """Mocks with different scopes work together, even if warnings are errors and a proxy is set."""
     for variable in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     test = """
@@ -64,7 +64,7 @@ def test_session_again(flashback_mock_session):
     assert os.environ["FLASHBACK_BASE_URL"] == flashback_mock_session.base_url
     assert len(flashback_mock_session.requests) == 1
 """
-    pytester.makepyfile(IMPORTS + THREE_LINES + test)
+    pytester.makepyfile(IMPORTS + ROTATION_TEST + test)
     pytester.runpytest_inprocess(PLUGIN, "-Werror").assert_outcomes(passed=5)
 
 
@@ -120,7 +120,7 @@ def test_id(flashback_mock):
 
 
 def test_no_failure_shows_a_secret(pytester: pytest.Pytester) -> None:
-    """With --showlocals, no failure shows a credential that was passed to a method."""
+    """With `--showlocals`, no failure shows a credential that a test passed to a method."""
     pytester.makepyfile(IMPORTS + FAILURES)
     result = pytester.runpytest_inprocess(PLUGIN, "--showlocals")
     result.assert_outcomes(failed=9)
@@ -145,7 +145,7 @@ def test_no_failure_shows_a_secret(pytester: pytest.Pytester) -> None:
 
 
 def test_plugin_imports_only_the_standard_library() -> None:
-    """The plugin, which pytest loads everywhere, imports none of the mock's dependencies."""
+    """The plugin imports only the standard library, because pytest loads it in every test run."""
     code = (
         "import sys, pytest; before = set(sys.modules); import flashback_mock.pytest_plugin; "
         "more = {name.partition('.')[0] for name in set(sys.modules) - before}; "
@@ -156,8 +156,8 @@ def test_plugin_imports_only_the_standard_library() -> None:
 
 
 def test_fixture_without_the_extra_says_what_to_install(pytester: pytest.Pytester) -> None:
-    """Without the extra `mock`, the fixture fails with one line that says what to install."""
-    pytester.makepyfile("import sys\nsys.modules['jsonschema_rs'] = None\n" + THREE_LINES)
+    """Without the extra `mock`, the fixture fails with one line that states what to install."""
+    pytester.makepyfile("import sys\nsys.modules['jsonschema_rs'] = None\n" + ROTATION_TEST)
     result = pytester.runpytest_subprocess(PLUGIN)
     result.assert_outcomes(errors=1)
     output = result.stdout.str() + result.stderr.str()

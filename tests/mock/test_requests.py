@@ -1,6 +1,6 @@
-"""What the mock adds to the contract: messages, the log, the order of checks, and CORS.
+"""Tests for behavior beyond the contract: messages, log, order of checks, and CORS.
 
-tests/contract, which CI runs against the mock, tests what the contract itself says.
+CI runs tests/contract against the mock to test the behavior that the contract specifies.
 """
 
 import time
@@ -15,12 +15,12 @@ import flashback_mock
 from flashback_mock import Mock
 from flashback_mock.stores import StoreError
 from flashback_mock.stores.memory import MemoryStore
-from tests.mock.wire import JSON, connected, head, received
+from tests.mock.wire import JSON, connected, receive_all, request_head
 
 
 @pytest.fixture(scope="module")
 def mock() -> Generator[Mock]:
-    """Yield one mock for all tests in this module; none of them needs a fresh one."""
+    """Yield one mock for all tests in this module, because none of them needs a fresh mock."""
     with flashback_mock.running() as mock:
         yield mock
 
@@ -46,8 +46,8 @@ REFUSED_BODIES: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED_BODIES)
-def test_message_says_what_is_wrong_with_a_body(http: httpx.Client, mock: Mock, case: str) -> None:
-    """An invalid body gets a 400 whose message, which is logged, says what is wrong."""
+def test_message_states_the_problem_with_a_body(http: httpx.Client, mock: Mock, case: str) -> None:
+    """An invalid body returns a 400 whose message states the problem and is logged."""
     body, message = REFUSED_BODIES[case]
     answer = http.put(mock.ids["main"], content=body, headers=JSON)
     assert answer.status_code == 400
@@ -55,19 +55,19 @@ def test_message_says_what_is_wrong_with_a_body(http: httpx.Client, mock: Mock, 
     assert answer.json()["message"] == mock.requests[-1].reason
 
 
-def test_message_names_fields_and_rules_but_no_value(http: httpx.Client, mock: Mock) -> None:
-    """The message of a 400 names every invalid field and its rule, without any value."""
-    canary = "canary-7f3a"
+def test_message_lists_fields_and_rules_but_no_value(http: httpx.Client, mock: Mock) -> None:
+    """The message of a 400 lists every invalid field and its rule, but no value."""
+    secret_value = "s3cret-7f3a"
     body = {
-        "name": canary + "\n",
-        "aiType": canary,
-        "endpoint": canary,
-        "key": [canary],
-        "secret": canary * 1000,
-        canary: canary,
+        "name": secret_value + "\n",
+        "aiType": secret_value,
+        "endpoint": secret_value,
+        "key": [secret_value],
+        "secret": secret_value * 1000,
+        secret_value: secret_value,
     }
     message = http.put(mock.ids["main"], json=body).json()["message"]
-    assert canary not in message
+    assert secret_value not in message
     for part in (
         "name: must have no control characters",
         "aiType: must be one of OPENAI, GOOGLE, ANTHROPIC, AWS, OTHER",
@@ -94,25 +94,25 @@ def test_message_names_fields_and_rules_but_no_value(http: httpx.Client, mock: M
 def test_only_plain_json_is_accepted(
     http: httpx.Client, mock: Mock, headers: dict[str, str], status: int
 ) -> None:
-    """Where the contract leaves charsets and encodings open, the mock returns 415."""
+    """The mock returns 415 for charsets and encodings that the contract does not mention."""
     answer = http.put(mock.ids["main"], content=b"{}", headers=headers)
     assert answer.status_code == status
 
 
-def unfinished_body() -> Iterator[bytes]:
-    """Yield chunks that exceed the limit in total."""
+def oversized_chunks() -> Iterator[bytes]:
+    """Yield chunks that together exceed the size limit."""
     yield b'{"name": "'
     for _ in range(64):
         yield b"x" * 65536
 
 
 @pytest.mark.parametrize(("token", "status"), [("owner", 413), ("wrong", 401)])
-def test_oversized_body_is_refused_early(
+def test_oversized_body_is_rejected_early(
     http: httpx.Client, mock: Mock, token: str, status: int
 ) -> None:
-    """A body over the limit gets a response before it ends, with or without a declared length."""
+    """The mock rejects an oversized body before the body ends, even if no length is declared."""
     headers = {**JSON, "Authorization": f"Bearer {mock.tokens.get(token, token)}"}
-    for content in (b"x" * (mock.contract.max_body_bytes + 1), unfinished_body()):
+    for content in (b"x" * (mock.contract.max_body_bytes + 1), oversized_chunks()):
         answer = http.put(mock.ids["main"], content=content, headers=headers)
         assert answer.status_code == status
     assert http.put(mock.ids["main"], json={}).status_code == 200
@@ -126,7 +126,7 @@ AUTHORIZATIONS: list[tuple[list[str], str]] = [
     (["Bearer owner-token extra"], "is not a bearer token"),
     (["Bearer owner-token,"], "is not a bearer token"),
     (["Bearer ÿ"], "is not a bearer token"),
-    (["Bearer ſ"], "is not a bearer token"),  # matches an s if case is ignored
+    (["Bearer ſ"], "is not a bearer token"),  # a long s, which matches an s if case is ignored
     (["Bearer owner-token"] * 2, "appears more than once"),
     (["Bearer wrong"], UNKNOWN),
     (["Bearer expired-token"], UNKNOWN),
@@ -134,10 +134,10 @@ AUTHORIZATIONS: list[tuple[list[str], str]] = [
 
 
 @pytest.mark.parametrize("case", AUTHORIZATIONS, ids=str)
-def test_reason_of_a_401_is_logged(
+def test_reason_for_a_401_is_logged(
     http: httpx.Client, mock: Mock, case: tuple[list[str], str]
 ) -> None:
-    """A 401 comes before all other errors; the log says what is wrong, the response does not."""
+    """A 401 takes precedence over other errors; its reason is logged but not sent to the client."""
     given, reason = case
     authorization = [(b"Authorization", value.encode()) for value in given]
     for id in (mock.ids["main"], "x" * 300):
@@ -153,19 +153,23 @@ def test_reason_of_a_401_is_logged(
 
 
 @pytest.mark.parametrize("form", ["{path}?a=b", "{path}#fragment", "{url}"])
-def test_target_may_have_any_form(mock: Mock, form: str) -> None:
-    """A query, a fragment and the absolute form lead to the same configuration."""
+def test_request_target_can_have_any_form(mock: Mock, form: str) -> None:
+    """The request target can contain a query or a fragment, or can be an absolute URL."""
     path = f"/ai/llm/{mock.ids['main']}"
     target = form.format(path=path, url=mock.base_url + path)
-    request = head(mock, "Content-Length: 2", "Connection: close").decode().replace(path, target, 1)
-    with connected(mock) as wire:
-        wire.sendall(f"{request}{{}}".encode())
-        assert received(wire).startswith(b"HTTP/1.1 200 ")
+    request = (
+        request_head(mock, "Content-Length: 2", "Connection: close")
+        .decode()
+        .replace(path, target, 1)
+    )
+    with connected(mock) as connection:
+        connection.sendall(f"{request}{{}}".encode())
+        assert receive_all(connection).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("id", ["x" * 256, quote("ü" * 256), "", "x" * 20_000])
-def test_invalid_id_gets_a_400(http: httpx.Client, id: str) -> None:
-    """An id that the contract does not allow gets a 400 that says why."""
+def test_invalid_id_returns_400(http: httpx.Client, id: str) -> None:
+    """A request with an id that violates the contract returns a 400 that states the reason."""
     answer = http.put(id, json={})
     assert answer.status_code == 400
     assert answer.json()["message"].startswith("id: must have at")
@@ -186,10 +190,10 @@ def test_invalid_id_gets_a_400(http: httpx.Client, id: str) -> None:
         ("PROPFIND", "/ai/llm/a", 405),
     ],
 )
-def test_other_path_or_method_is_refused(
+def test_other_path_or_method_is_rejected(
     http: httpx.Client, mock: Mock, method: str, path: str, status: int
 ) -> None:
-    """Another path gets a 404, another method a 405 with the allowed methods."""
+    """Another path returns 404, and another method returns 405 with the allowed methods."""
     answer = http.request(method, mock.base_url + path, content=b"{}", headers=JSON)
     assert answer.status_code == status
     assert ("Allow" in answer.headers) == (status == 405)
@@ -197,16 +201,16 @@ def test_other_path_or_method_is_refused(
 
 
 def test_trailer_is_not_a_header(mock: Mock) -> None:
-    """A token in the trailer of a chunked body is ignored."""
+    """The mock ignores a token in the trailer section of a chunked body."""
     token = f"Authorization: Bearer {mock.tokens['owner']}\r\n"
-    request = head(mock, "Transfer-Encoding: chunked", "Connection: close").decode()
-    with connected(mock) as wire:
-        wire.sendall((request.replace(token, "") + f"2\r\n{{}}\r\n0\r\n{token}\r\n").encode())
-        assert received(wire).startswith(b"HTTP/1.1 401 ")
+    request = request_head(mock, "Transfer-Encoding: chunked", "Connection: close").decode()
+    with connected(mock) as connection:
+        connection.sendall((request.replace(token, "") + f"2\r\n{{}}\r\n0\r\n{token}\r\n").encode())
+        assert receive_all(connection).startswith(b"HTTP/1.1 401 ")
 
 
-def test_request_id_is_adopted_unless_it_may_be_secret(http: httpx.Client, mock: Mock) -> None:
-    """A well-formed X-Request-Id is returned and logged; one with a credential is replaced."""
+def test_request_id_is_adopted_unless_it_contains_a_secret(http: httpx.Client, mock: Mock) -> None:
+    """A well-formed X-Request-Id is returned and logged, unless it contains a credential."""
     main, secret = mock.ids["main"], "s3cret-9f1c"
     for given in ("abc-123._", "x" * 64):
         answer = http.put(main, json={}, headers={"X-Request-Id": given})
@@ -227,7 +231,7 @@ def test_request_id_is_adopted_unless_it_may_be_secret(http: httpx.Client, mock:
 def test_failing_store_changes_nothing(
     http: httpx.Client, mock: Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the store fails while X-Request-Id is checked, a 500 is sent and nothing is stored."""
+    """If the store fails while X-Request-Id is checked, the mock returns 500 and stores nothing."""
     user_of = MemoryStore.user_of
 
     async def fail(store: MemoryStore, token: str) -> str | None:
@@ -242,14 +246,14 @@ def test_failing_store_changes_nothing(
     assert mock.configuration(mock.ids["main"]) == before
 
 
-def test_time_in_the_log_is_when_the_request_arrived(mock: Mock) -> None:
-    """The time of an entry is taken before the body arrives."""
-    with connected(mock) as wire:
-        wire.sendall(head(mock, "Content-Length: 2", "Connection: close"))
+def test_log_shows_when_the_request_arrived(mock: Mock) -> None:
+    """The time of a log entry is recorded before the body arrives."""
+    with connected(mock) as connection:
+        connection.sendall(request_head(mock, "Content-Length: 2", "Connection: close"))
         time.sleep(0.2)
         middle = datetime.now(UTC)
-        wire.sendall(b"{}")
-        received(wire)
+        connection.sendall(b"{}")
+        receive_all(connection)
     assert mock.requests[-1].time < middle
 
 
@@ -257,15 +261,15 @@ ORIGIN = "http://localhost:3000"
 
 
 def test_cors_is_off_by_default(http: httpx.Client, mock: Mock) -> None:
-    """Without --cors-origin, no page of another origin can send an update."""
+    """Without `--cors-origin`, pages from other origins cannot send updates."""
     headers = {"Origin": ORIGIN, "Access-Control-Request-Method": "PUT"}
     assert http.options(mock.ids["main"], headers=headers).status_code == 405
     answer = http.put(mock.ids["main"], json={}, headers={"Origin": ORIGIN})
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-def test_cors_allows_pages_of_the_origin() -> None:
-    """With --cors-origin, pages of this origin can send updates and read the responses."""
+def test_cors_allows_pages_from_the_origin() -> None:
+    """With `--cors-origin`, pages from that origin can send updates and read the responses."""
     with (
         flashback_mock.running(cors_origins=[ORIGIN]) as mock,
         httpx.Client(trust_env=False) as client,

@@ -1,4 +1,4 @@
-"""Plain connections to a mock, for requests that no HTTP client sends, and mocks as processes."""
+"""Helpers for raw connections to a mock and for mocks in child processes."""
 
 import socket
 import subprocess
@@ -19,63 +19,63 @@ UPGRADE = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Setting
 
 @contextmanager
 def connected(mock: Mock) -> Generator[socket.socket]:
-    """Yield a plain connection to the mock."""
+    """Yield a socket that is connected to the mock."""
     url = urlsplit(mock.base_url)
-    with socket.create_connection((url.hostname or "", url.port or 0), timeout=20) as wire:
-        yield wire
+    with socket.create_connection((url.hostname or "", url.port or 0), timeout=20) as connection:
+        yield connection
 
 
-def head(mock: Mock, *lines: str) -> bytes:
+def request_head(mock: Mock, *lines: str) -> bytes:
     """Return the head of a valid request, with additional header lines."""
     first = f"PUT /ai/llm/{mock.ids['main']} HTTP/1.1"
     fixed = (first, "Host: x", f"Authorization: Bearer {mock.tokens['owner']}")
     return "\r\n".join([*fixed, "Content-Type: application/json", *lines, "", ""]).encode()
 
 
-def update(mock: Mock, *lines: str) -> bytes:
-    """Return a complete valid request that changes nothing, with additional header lines."""
-    return head(mock, *lines, "Content-Length: 2") + b"{}"
+def empty_update(mock: Mock, *lines: str) -> bytes:
+    """Return a complete, valid request that changes nothing, with additional header lines."""
+    return request_head(mock, *lines, "Content-Length: 2") + b"{}"
 
 
-def received(wire: socket.socket) -> bytes:
-    """Return everything received until the connection is closed or reset."""
+def receive_all(connection: socket.socket) -> bytes:
+    """Return all bytes received until the connection is closed or reset."""
     content = b""
     with suppress(ConnectionError):
-        while chunk := wire.recv(1 << 16):
+        while chunk := connection.recv(1 << 16):
             content += chunk
     return content
 
 
 @contextmanager
 def command(*options: str, **popen: Any) -> Generator[tuple[subprocess.Popen[str], str, str]]:
-    """Run the command on a free port; yield its process, its banner and its URL."""
+    """Run the mock command on a free port, and yield its process, its banner and its URL."""
     line = [sys.executable, "-m", "flashback_mock", "--port", "0", *options]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(line, **{**pipes, **popen}) as process:
         try:
-            banner = welcome_of(process)
-            yield process, banner, url_in(banner)
+            banner = read_banner(process)
+            yield process, banner, url_from_banner(banner)
         finally:
             process.kill()
 
 
-def welcome_of(process: subprocess.Popen[str]) -> str:
-    """Return the banner of a mock; fail if it exits before it serves."""
+def read_banner(process: subprocess.Popen[str]) -> str:
+    """Return the banner of a mock; fail if the process exits before it serves requests."""
     assert process.stdout
     banner = ""
     while "backend on http://" not in banner:
         line = process.stdout.readline()
-        assert line, f"it does not start: {banner}"
+        assert line, f"the mock did not start: {banner}"
         banner += line
     return banner
 
 
-def url_in(banner: str) -> str:
-    """Return the URL that a banner names."""
+def url_from_banner(banner: str) -> str:
+    """Return the mock's URL from its banner."""
     return banner.partition("backend on ")[2].split(maxsplit=1)[0]
 
 
 def put(url: str, id: str, body: object, token: str = OWNER) -> httpx.Response:
-    """Send one update on a new connection."""
+    """Send one update on a new connection, and return the response."""
     headers = {"Authorization": f"Bearer {token}"}
     return httpx.put(f"{url}/ai/llm/{id}", json=body, headers=headers, trust_env=False, timeout=15)

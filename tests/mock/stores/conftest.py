@@ -1,4 +1,4 @@
-"""Stores of every kind, and a PostgreSQL server."""
+"""Fixtures for the store tests: stores of each kind and a PostgreSQL server."""
 
 import asyncio
 from collections.abc import Generator
@@ -9,43 +9,44 @@ import pytest
 from flashback_mock.stores import Store
 from scripts.maintenance.postgresql import Cluster, find_programs, running
 from tests.conftest import skip_without
-from tests.mock.stores.places import Place, Run
+from tests.mock.stores.locations import Run, StoreLocation
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Generator[Cluster]:
-    """A PostgreSQL server."""
+    """A PostgreSQL server that all tests share."""
     with running(find_programs() or skip_without("PostgreSQL")) as cluster:
         yield cluster
 
 
 @pytest.fixture
 def run() -> Generator[Run]:
-    """Runs coroutines in one event loop."""
-    with asyncio.Runner() as runner:  # not uvloop: it hangs on a TLS connection that is left open
+    """A function that runs a coroutine; all coroutines of a test run in the same event loop."""
+    # Use the event loop of asyncio: uvloop hangs if a TLS connection is left open.
+    with asyncio.Runner() as runner:
         yield runner.run
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the key files of new stores."""
+def key_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The default directory for the key files of new stores."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "keys"))
     return tmp_path / "keys"
 
 
 @pytest.fixture(params=["memory", "file", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path, home: Path) -> Place:
-    """A place for a new store of each kind."""
+def location(request: pytest.FixtureRequest, tmp_path: Path, key_folder: Path) -> StoreLocation:
+    """The location for a new store of each kind."""
     if request.param == "memory":
-        return Place("", home)
+        return StoreLocation("", key_folder)
     if request.param == "file":
-        return Place(str(tmp_path / "store.db"), home)
+        return StoreLocation(str(tmp_path / "store.db"), key_folder)
     cluster: Cluster = request.getfixturevalue("cluster")
-    return Place(cluster.schema(), home)
+    return StoreLocation(cluster.schema(), key_folder)
 
 
 @pytest.fixture
-def store(place: Place, run: Run) -> Generator[Store]:
-    """A new open store with the default fixtures."""
-    with place.opened(run, is_new=True) as store:
+def store(location: StoreLocation, run: Run) -> Generator[Store]:
+    """A new, open store that contains the default fixtures."""
+    with location.opened(run, is_new=True) as store:
         yield store

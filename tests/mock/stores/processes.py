@@ -1,4 +1,4 @@
-"""Mocks and key rotations in processes that a test kills, and updates that it sends meanwhile."""
+"""Helpers for crash tests: mocks and key rotations in child processes, and continuous updates."""
 
 import asyncio
 import multiprocessing
@@ -26,86 +26,93 @@ import flashback_mock.stores.postgresql
 import flashback_mock.stores.sqlite
 from flashback_mock import logs
 from flashback_mock.stores import Store, store_at
-from tests.mock.stores.places import CONTRACT, OWNER, Place
+from tests.mock.stores.locations import CONTRACT, OWNER, StoreLocation
 
-STEPS = ("do_execute", "do_commit", "write", "fsync")  # methods of SQLAlchemy and of files
-# One process imports these modules and forks the others, which therefore start quickly.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload([__name__, "flashback_mock.serving", "anyio.from_thread", "uvloop"])
+STEPS = (
+    "do_execute",
+    "do_commit",
+    "write",
+    "fsync",
+)  # methods of SQLAlchemy dialects and file objects
+# The fork server imports these modules once, so that the processes that it forks start quickly.
+FORKSERVER = multiprocessing.get_context("forkserver")
+FORKSERVER.set_forkserver_preload(
+    [__name__, "flashback_mock.serving", "anyio.from_thread", "uvloop"]
+)
 
 
-def serve(place: Place, url: Connection) -> None:
-    """Serve a mock on the store until this process is killed or the test's process ends."""
-    os.environ["XDG_DATA_HOME"] = str(place.home)
-    os.dup2(os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
+def serve(location: StoreLocation, url: Connection) -> None:
+    """Run a mock on the store until this process is killed or the test process ends."""
+    os.environ["XDG_DATA_HOME"] = str(location.key_folder)
+    os.dup2(os.open(location.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     logs.to_stderr("error", "json")
-    with flashback_mock.running(CONTRACT, store=place.location or None) as mock:
+    with flashback_mock.running(CONTRACT, store=location.address or None) as mock:
         url.send(mock.base_url)
-        test = multiprocessing.parent_process()
-        assert test
-        test.join()
+        test_process = multiprocessing.parent_process()
+        assert test_process
+        test_process.join()
 
 
-def rotate(place: Place, steps: int) -> None:
-    """Rotate the keys of the store, but kill this process after this many steps.
+def rotate(location: StoreLocation, steps: int) -> None:
+    """Rotate the store's keys, but kill this process after the given number of steps.
 
-    A step is a statement, a commit, or a write to the key file.
+    A step is an SQL statement, a commit or a write to the key file.
     """
-    os.environ["XDG_DATA_HOME"] = str(place.home)
-    left = steps
+    os.environ["XDG_DATA_HOME"] = str(location.key_folder)
+    steps_left = steps
 
-    def kill_in_time(frame: FrameType, event: str, result: Any) -> None:
-        nonlocal left
+    def kill_after_steps(frame: FrameType, event: str, result: Any) -> None:
+        nonlocal steps_left
         name = result.__name__ if event == "c_return" else frame.f_code.co_name
         if event.endswith("return") and name in STEPS:
-            left -= 1
-        if not left:
+            steps_left -= 1
+        if not steps_left:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    async def work() -> None:
-        store = store_at(place.location or None, CONTRACT.credentials)
+    async def rotate_keys() -> None:
+        store = store_at(location.address or None, CONTRACT.credentials)
         await store.open(None)
-        sys.setprofile(kill_in_time)
+        sys.setprofile(kill_after_steps)
         await store.rotate()
 
-    asyncio.run(work())
+    asyncio.run(rotate_keys())
 
 
 @dataclass
-class Served:
+class MockProcess:
     """A mock in another process."""
 
     process: BaseProcess
     http: httpx.Client
 
     def put(self, id: str, **changes: str) -> int:
-        """Return the status of an update by the owner."""
+        """Send an update as the owner, and return the status."""
         return self.http.put(f"/ai/llm/{id}", json=changes).status_code
 
     def kill(self) -> None:
-        """Kill the process, and wait until its files are closed."""
+        """Kill the process, and wait until it has exited and its files are closed."""
         self.process.kill()
         self.process.join()
 
 
 @contextmanager
-def mocks_on(place: Place, number: int = 1) -> Generator[list[Served]]:
-    """Start mocks on the store at the same time; kill them when the block ends."""
-    place.home.mkdir(exist_ok=True)
+def running_mocks(location: StoreLocation, number: int = 1) -> Generator[list[MockProcess]]:
+    """Start mocks on one store concurrently, and kill them when the block ends."""
+    location.key_folder.mkdir(exist_ok=True)
     started = list[tuple[BaseProcess, Connection]]()
     process: BaseProcess
     for _ in range(number):
-        receiver, sender = FORKS.Pipe(duplex=False)
-        process = FORKS.Process(target=serve, args=(place, sender), daemon=True)
+        receiver, sender = FORKSERVER.Pipe(duplex=False)
+        process = FORKSERVER.Process(target=serve, args=(location, sender), daemon=True)
         process.start()
         sender.close()
         started.append((process, receiver))
     headers = {"Authorization": f"Bearer {OWNER}"}
-    mocks = list[Served]()
+    mocks = list[MockProcess]()
     for process, receiver in started:
         url = receiver.recv()
         http = httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=20)
-        mocks.append(Served(process, http))
+        mocks.append(MockProcess(process, http))
     try:
         yield mocks
     finally:
@@ -124,49 +131,49 @@ def full_disk(process: int) -> Generator[None]:
 
 @dataclass
 class Updates:
-    """Updates of one configuration, numbered from 1, one after the other, and their statuses."""
+    """A series of numbered updates to one configuration, and the statuses of the responses."""
 
     id: str
     statuses: list[int] = field(default_factory=list)
-    over: Event = field(default_factory=Event)
+    stopped: Event = field(default_factory=Event)
 
-    def run(self, mock: Served) -> None:
-        """Send updates whose fields all contain the same number, until the mock is killed."""
+    def run(self, mock: MockProcess) -> None:
+        """Send numbered updates to the mock until it is killed or this series is stopped."""
         with suppress(httpx.TransportError):
             for number in count(1):
-                if self.over.is_set():
+                if self.stopped.is_set():
                     return
                 name = f"{self.id} {number}"
                 self.statuses.append(mock.put(self.id, name=name, **credentials(number)))
 
     def wait_for(self, status: int, times: int) -> None:
-        """Wait until this many updates have received this status."""
+        """Wait until the given number of updates have received this status."""
         for _ in range(30_000):
             if self.statuses.count(status) >= times:
                 return
             time.sleep(0.001)
-        pytest.fail(f"expected {times} times status {status}, got {self.statuses}")
+        pytest.fail(f"expected {times} responses with status {status}, got {self.statuses}")
 
     async def assert_stored(self, store: Store) -> None:
-        """Assert that the last answered update is stored completely, or a later one is.
+        """Assert that the store has all fields of the last acknowledged update or a later one.
 
-        An update may be stored although the process was killed before it answered.
+        A later update might be stored if the process was killed before it sent the response.
         """
         number = int((await store.configuration(self.id))["name"].split()[1])
-        answered = [sent for sent, status in enumerate(self.statuses, 1) if status == 200]
-        assert answered[-1] <= number <= len(self.statuses) + 1
+        acknowledged = [sent for sent, status in enumerate(self.statuses, 1) if status == 200]
+        assert acknowledged[-1] <= number <= len(self.statuses) + 1
         for name, credential in credentials(number).items():
             assert await store.reveals(self.id, name, credential)
 
 
 def credentials(number: int) -> dict[str, str]:
-    """Return the credentials of an update, whose sizes vary."""
+    """Return the credentials for the update with this number; their lengths vary."""
     return {"key": f"{number}", "secret": "s" * (number * 40 % 3000 + 1)}
 
 
 @contextmanager
-def updating(mocks: list[Served], *ids: str) -> Generator[list[Updates]]:
-    """Update each configuration without a pause, through one of the mocks, until the block ends."""
+def updating(mocks: list[MockProcess], *ids: str) -> Generator[list[Updates]]:
+    """Update each configuration continuously, through one of the mocks, until the block ends."""
     updates = [Updates(id) for id in ids]
     with ThreadPoolExecutor(len(ids)) as threads:
         for mock, update in zip(cycle(mocks), updates, strict=False):
@@ -175,4 +182,4 @@ def updating(mocks: list[Served], *ids: str) -> Generator[list[Updates]]:
             yield updates
         finally:
             for update in updates:
-                update.over.set()
+                update.stopped.set()

@@ -1,4 +1,4 @@
-"""Master keys, and the credentials that they encrypt."""
+"""Tests for master keys, key files and encrypted credentials."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from flashback_mock.fixtures import Configuration, Fixtures
 from flashback_mock.stores import NameTakenError, StoreError
 from flashback_mock.stores.keys import KEYS_FILE, KeyFile
 from flashback_mock.stores.vault import HEADER_BYTES, LENGTH_BYTES, TAG_BYTES, Vault
-from tests.mock.stores.places import FIXTURES, Place, Run
+from tests.mock.stores.locations import FIXTURES, Run, StoreLocation
 from tests.mock.wire import command
 
 OVERHEAD = HEADER_BYTES + LENGTH_BYTES + TAG_BYTES
@@ -18,7 +18,7 @@ VAULT = Vault(bytes(32))
 
 
 def test_sealed_credential_reveals_only_its_size_class() -> None:
-    """Sealed credentials of one size class have one size, up to the last byte that fits."""
+    """All sealed credentials in a size class have the same length."""
     smaller = OVERHEAD
     for size in (256, 1536, 9216, 55296):
         for length in (smaller - OVERHEAD + 1, size - OVERHEAD):
@@ -29,13 +29,13 @@ def test_sealed_credential_reveals_only_its_size_class() -> None:
 
 
 def test_equal_credentials_are_sealed_differently() -> None:
-    """Equal credentials have different ciphertexts, because every nonce is fresh."""
+    """Equal credentials have different ciphertexts, because each encryption uses a new nonce."""
     sealed = {VAULT.seal("the same", *PLACE)[HEADER_BYTES:][:32] for _ in range(1000)}
     assert len(sealed) == 1000
 
 
 def test_every_byte_is_authenticated() -> None:
-    """A change to any byte of the header, padding or tag is detected."""
+    """A change to any byte of a sealed credential, including header and padding, is detected."""
     sealed = VAULT.seal("credential", *PLACE)
     for position in range(len(sealed)):
         damaged = bytearray(sealed)
@@ -45,59 +45,72 @@ def test_every_byte_is_authenticated() -> None:
 
 
 @pytest.fixture
-def place(tmp_path: Path, home: Path) -> Place:
-    """A place for a store in a file."""
-    return Place(str(tmp_path / "store.db"), home)
+def location(tmp_path: Path, key_folder: Path) -> StoreLocation:
+    """A location for a new store in a file."""
+    return StoreLocation(str(tmp_path / "store.db"), key_folder)
 
 
-def assert_refused(run: Run, place: Place, key_file: Path, reason: str) -> None:
-    """Assert that a store does not open with this key file, for this reason."""
+def assert_rejected(run: Run, location: StoreLocation, key_file: Path, reason: str) -> None:
+    """Assert that a store with this key file does not open and that the error matches `reason`."""
     with pytest.raises(StoreError, match=reason):
-        run(place.store(key_file).open(FIXTURES))
+        run(location.store(key_file).open(FIXTURES))
 
 
-def test_stores_cannot_share_a_key_file(place: Place, home: Path, run: Run) -> None:
-    """A key file belongs to one store, because a rotation would destroy the other store's keys."""
-    one = place.store(home / "shared")
+def test_stores_cannot_share_a_key_file(
+    location: StoreLocation, key_folder: Path, run: Run
+) -> None:
+    """Two stores cannot share a key file.
+
+    A key rotation in one store would destroy the keys of the other store.
+    """
+    one = location.store(key_folder / "shared")
     run(one.open(FIXTURES))
     run(one.close())
-    other = Place(f"{place.location}2", home)
-    assert_refused(run, other, home / "shared", "shared: already exists and may contain the keys")
+    other = StoreLocation(f"{location.address}2", key_folder)
+    assert_rejected(
+        run, other, key_folder / "shared", "shared: already exists and may contain the keys"
+    )
 
 
-def test_keys_and_store_need_two_folders(
-    place: Place, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+def test_key_file_in_the_store_folder_is_rejected(
+    location: StoreLocation, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A key file in the store's folder is refused, whether the option or the variable names it."""
-    assert_refused(run, place, tmp_path / "keys", "the key file is in the store's folder")
+    """Neither the option nor the variable can set a key file in the store's folder."""
+    assert_rejected(run, location, tmp_path / "keys", "the key file is in the store's folder")
     monkeypatch.setenv(KEYS_FILE, str(tmp_path / "keys"))
     with pytest.raises(StoreError, match="the key file is in the store's folder"):
-        run(place.store().open(FIXTURES))
+        run(location.store().open(FIXTURES))
     assert not list(tmp_path.iterdir())
 
 
-def test_failed_start_leaves_no_key_file(place: Place, home: Path, run: Run) -> None:
-    """A store that could not be created can be created with the same key file later."""
+def test_failed_start_leaves_no_key_file(
+    location: StoreLocation, key_folder: Path, run: Run
+) -> None:
+    """If a store cannot be created, a later attempt can use the same key file."""
     same_name = (Configuration("", "w", id, {"name": "n"}) for id in ("one", "two"))
-    store = place.store(home / "named")
+    store = location.store(key_folder / "named")
     with pytest.raises(NameTakenError):
         run(store.open(Fixtures(configurations=tuple(same_name))))
-    again = place.store(home / "named")
+    again = location.store(key_folder / "named")
     assert run(again.open(FIXTURES))
     run(again.close())
 
 
-def test_key_file_that_cannot_be_created_is_named(place: Place, home: Path, run: Run) -> None:
-    """The error about an unusable key file names the key file, not the store."""
-    folder = home / "folder"
+def test_error_for_an_unusable_key_file_contains_its_name(
+    location: StoreLocation, key_folder: Path, run: Run
+) -> None:
+    """The error for an unusable key file contains the name of the key file, not of the store."""
+    folder = key_folder / "folder"
     folder.mkdir(parents=True)
-    assert_refused(run, place, folder, f"{folder}: already exists")
+    assert_rejected(run, location, folder, f"{folder}: already exists")
     name = "k" * 300
-    assert_refused(run, place, home / name, f"{name}: cannot write the master keys: File name too")
+    assert_rejected(
+        run, location, key_folder / name, f"{name}: cannot write the master keys: File name too"
+    )
 
 
 def test_replaced_key_is_wiped(tmp_path: Path) -> None:
-    """A rotation overwrites the old key in place, also behind a symbolic link."""
+    """A rotation overwrites the old key in place, even if the key file is a symbolic link."""
     (tmp_path / "link").symlink_to(tmp_path / "target")
     keys = KeyFile(tmp_path / "link", {})
     old = Vault.generate()
@@ -113,16 +126,16 @@ def test_replaced_key_is_wiped(tmp_path: Path) -> None:
     assert (tmp_path / "link").is_symlink()
 
 
-def test_location_of_the_keys(home: Path, tmp_path: Path) -> None:
-    """The option names the key file, else a variable names it, else each store has its own."""
+def test_key_file_location(key_folder: Path, tmp_path: Path) -> None:
+    """The option overrides the variable; without both, each store has its own key file."""
     named = {KEYS_FILE: str(tmp_path / "named")}
     assert KeyFile(tmp_path / "option", named).path("id") == tmp_path / "option"
     assert KeyFile(None, named).path("id") == tmp_path / "named"
-    assert KeyFile(None, os.environ).path("id") == home / "flashback-mock" / "id.keys"
+    assert KeyFile(None, os.environ).path("id") == key_folder / "flashback-mock" / "id.keys"
 
 
-def test_location_of_the_keys_is_printed_at_start(tmp_path: Path) -> None:
-    """The banner names the key file; the key file and the store have the mode 0600."""
+def test_banner_shows_the_key_file(tmp_path: Path) -> None:
+    """The banner shows the key file, and the key file and the store have the mode 0600."""
     store = tmp_path / "folder" / "store.db"
     store.parent.mkdir()
     with command("--store", str(store), "--keys", "named", cwd=tmp_path) as (_, banner, _):

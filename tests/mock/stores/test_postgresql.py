@@ -1,4 +1,4 @@
-"""A PostgreSQL store: shared by processes, restarts, locks, and the contents of its files."""
+"""Tests for PostgreSQL stores: concurrency, crashes, timeouts, TLS and connection errors."""
 
 import asyncio
 import re
@@ -16,28 +16,28 @@ from flashback_mock.stores import Store, StoreError, postgresql, store_at
 from flashback_mock.stores.vault import SMALLEST, Vault
 from scripts.maintenance.postgresql import PASSWORD, Cluster
 from tests.certificates import self_signed
-from tests.mock.stores.places import CONTRACT, FIXTURES, MAIN, OWNER, SIBLING, Place, Run
-from tests.mock.stores.processes import mocks_on, updating
+from tests.mock.stores.locations import CONTRACT, FIXTURES, MAIN, OWNER, SIBLING, Run, StoreLocation
+from tests.mock.stores.processes import running_mocks, updating
 
 PLAIN_PASSWORD = PASSWORD.replace("%40", "@")
 LOCK_ROW = "SELECT FROM flashback_mock_configuration WHERE name = 'OpenAI in production' FOR UPDATE"
 
 
 @pytest.fixture
-def place(cluster: Cluster, home: Path) -> Place:
-    """A place for a new store in PostgreSQL."""
-    return Place(cluster.schema(), home)
+def location(cluster: Cluster, key_folder: Path) -> StoreLocation:
+    """A location for a new store in PostgreSQL."""
+    return StoreLocation(cluster.schema(), key_folder)
 
 
-def test_processes_share_a_store(place: Place, run: Run) -> None:
-    """Two processes that start at the same time on an empty schema create and share one store.
+def test_processes_share_a_store(location: StoreLocation, run: Run) -> None:
+    """Two processes that start concurrently with an empty schema create and share one store.
 
-    The keys rotate while both update: every answer is 200, and every secret opens afterwards.
-    This also holds if the URL sets another isolation level, which would hide a new key.
+    Even while the keys are rotated, updates from both processes succeed, and every secret can be
+    decrypted afterwards. The URL requests an isolation level that would hide new keys.
     """
-    place.location = f"{place.location}&default_transaction_isolation=serializable"
-    with mocks_on(place, 2) as (one, other):
-        assert place.sql("SELECT count(*) FROM flashback_mock_configuration")[0][0] == 3
+    location.address = f"{location.address}&default_transaction_isolation=serializable"
+    with running_mocks(location, 2) as (one, other):
+        assert location.sql("SELECT count(*) FROM flashback_mock_configuration")[0][0] == 3
         assert one.put(MAIN, name="From one") == 200
         assert other.put(SIBLING, name="From one") == 400
         with ThreadPoolExecutor(2) as threads:
@@ -47,16 +47,16 @@ def test_processes_share_a_store(place: Place, run: Run) -> None:
                 assert (name.result(), endpoint.result()) == (200, 200)
         stored = one.http.get(f"/__admin/configurations/{MAIN}").json()
         assert (stored["name"], stored["endpoint"]) == ("Both", "https://both.example")
-        before = place.key_file.read_bytes()
-        with place.opened(run) as store, updating([one, other], MAIN, SIBLING) as updates:
+        before = location.key_file.read_bytes()
+        with location.opened(run) as store, updating([one, other], MAIN, SIBLING) as updates:
             for rotation in range(1, 4):
                 for update in updates:
                     update.wait_for(200, 5 * rotation)
                 run(store.rotate())
         assert {status for update in updates for status in update.statuses} == {200}
-    assert len(place.vaults()) == 1
-    assert place.key_file.read_bytes() != before
-    with place.opened(run) as store:
+    assert len(location.vaults()) == 1
+    assert location.key_file.read_bytes() != before
+    with location.opened(run) as store:
         for update in updates:
             run(update.assert_stored(store))
 
@@ -64,48 +64,50 @@ def test_processes_share_a_store(place: Place, run: Run) -> None:
 LOCK_SECRETS = "SELECT FROM flashback_mock_credential FOR UPDATE"
 
 
-def test_rotation_and_updates_wait_for_each_other(place: Place, run: Run) -> None:
-    """Rotations and updates at the same time wait for each other and lose nothing.
+def test_rotation_and_updates_wait_for_each_other(location: StoreLocation, run: Run) -> None:
+    """Concurrent rotations and updates wait for each other and lose no data.
 
-    Afterwards every credential is sealed with the last key, and no other key is left.
+    Afterwards, every credential is encrypted with the last key, and no other key is left.
     """
-    with place.opened(run, is_new=True) as one, place.opened(run) as other:
+    with location.opened(run, is_new=True) as one, location.opened(run) as other:
         before = other.update(OWNER, MAIN, {"secret": "before"})
-        run(at_the_same_time(place, LOCK_ROW, before, one.rotate()))
+        run(run_concurrently(location, LOCK_ROW, before, one.rotate()))
         assert run(one.reveals(MAIN, "secret", "before"))
         after = other.update(OWNER, MAIN, {"secret": "after"})
-        run(at_the_same_time(place, LOCK_SECRETS, one.rotate(), after))
+        run(run_concurrently(location, LOCK_SECRETS, one.rotate(), after))
         assert run(one.reveals(MAIN, "secret", "after"))
         assert run(other.reveals(MAIN, "key", "made-up-access-key"))
-        run(at_the_same_time(place, LOCK_SECRETS, one.rotate(), other.rotate()))
-        assert len(place.vaults()) == 1
+        run(run_concurrently(location, LOCK_SECRETS, one.rotate(), other.rotate()))
+        assert len(location.vaults()) == 1
         run(one.update(OWNER, MAIN, {"key": "after both"}))
         assert run(other.reveals(MAIN, "key", "after both"))
         assert run(one.reveals(MAIN, "secret", "after"))
 
 
-def test_token_can_be_revoked_during_a_reset(place: Place, run: Run) -> None:
-    """Revoking a token waits for a reset, which replaces the token's row."""
+def test_token_can_be_revoked_during_a_reset(location: StoreLocation, run: Run) -> None:
+    """Revoking a token waits for a concurrent reset, which replaces the row of the token."""
     tokens = "SELECT FROM flashback_mock_token FOR UPDATE"
-    with place.opened(run, is_new=True) as one, place.opened(run) as other:
-        run(at_the_same_time(place, tokens, one.reset(FIXTURES), other.revoke_token(OWNER)))
+    with location.opened(run, is_new=True) as one, location.opened(run) as other:
+        run(run_concurrently(location, tokens, one.reset(FIXTURES), other.revoke_token(OWNER)))
         assert run(one.user_of(OWNER)) is None
 
 
-async def at_the_same_time(place: Place, lock: str, *works: Coroutine[Any, Any, Any]) -> None:
-    """Start these coroutines in order while a lock blocks the first; then release the lock."""
-    session = await asyncpg.connect(place.location)
+async def run_concurrently(
+    location: StoreLocation, lock: str, *operations: Coroutine[Any, Any, Any]
+) -> None:
+    """Start the operations in order while a lock blocks the first one; then release the lock."""
+    session = await asyncpg.connect(location.address)
     await session.execute(f"BEGIN; {lock}")
     tasks = list[asyncio.Task[Any]]()
-    for work in works:
-        tasks.append(asyncio.create_task(work))
+    for operation in operations:
+        tasks.append(asyncio.create_task(operation))
         await wait_for_locks(session, len(tasks))
     await session.close()
     await asyncio.gather(*tasks)
 
 
 async def wait_for_locks(session: Any, expected: int) -> None:
-    """Wait until this many sessions of stores wait for a lock."""
+    """Wait until the given number of store sessions are waiting for a lock."""
     query = (
         "SELECT count(*) FROM pg_stat_activity "
         "WHERE application_name = 'flashback-mock' AND wait_event_type = 'Lock'"
@@ -117,29 +119,30 @@ async def wait_for_locks(session: Any, expected: int) -> None:
     pytest.fail(f"expected {expected} sessions to wait for a lock")
 
 
-def test_process_without_the_new_key_changes_nothing(place: Place, run: Run) -> None:
-    """A process that cannot read the new key refuses updates until it can read the key."""
-    with place.opened(run, is_new=True) as elsewhere, place.opened(run) as rotating:
-        old = place.key_file.read_bytes()
+def test_process_without_the_new_key_changes_nothing(location: StoreLocation, run: Run) -> None:
+    """A process that cannot read the new key rejects updates until the key is readable."""
+    with location.opened(run, is_new=True) as other, location.opened(run) as rotating:
+        old = location.key_file.read_bytes()
         run(rotating.rotate())
-        new = place.key_file.read_bytes()
-        place.key_file.write_bytes(old)
+        new = location.key_file.read_bytes()
+        location.key_file.write_bytes(old)
         with pytest.raises(StoreError, match="does not contain the store's key"):
-            run(elsewhere.update(OWNER, MAIN, {"secret": "new"}))
+            run(other.update(OWNER, MAIN, {"secret": "new"}))
         assert run(rotating.reveals(MAIN, "secret", "made-up-secret-key"))
-        place.key_file.write_bytes(new)
-        run(elsewhere.update(OWNER, MAIN, {"secret": "new"}))
+        location.key_file.write_bytes(new)
+        run(other.update(OWNER, MAIN, {"secret": "new"}))
         assert run(rotating.reveals(MAIN, "secret", "new"))
 
 
-def test_crash_of_the_server_loses_nothing(place: Place, cluster: Cluster, run: Run) -> None:
-    """Acknowledged updates survive a crash, even if the URL asks for asynchronous commits.
+def test_server_crash_loses_no_update(location: StoreLocation, cluster: Cluster, run: Run) -> None:
+    """Acknowledged updates survive a server crash, even if the URL sets asynchronous commits.
 
-    While the server is down, updates get a 500 and the log says why; afterwards they get a 200.
+    While the server is down, updates return 500 and the log states the reason. After a restart,
+    updates succeed.
     """
     cluster.sql("ALTER SYSTEM SET wal_writer_delay = '10s'", "SELECT pg_reload_conf()")
-    place.location = f"{place.location}&synchronous_commit=off"
-    with mocks_on(place) as (mock,):
+    location.address = f"{location.address}&synchronous_commit=off"
+    with running_mocks(location) as (mock,):
         with updating([mock], MAIN, SIBLING) as updates:
             for update in updates:
                 update.wait_for(200, 5)
@@ -148,87 +151,89 @@ def test_crash_of_the_server_loses_nothing(place: Place, cluster: Cluster, run: 
                     update.wait_for(500, 2)
                 answer = mock.http.put(f"/ai/llm/{MAIN}", json={"secret": "lost"})
                 for update in updates:
-                    update.over.set()
-        with place.opened(run) as store:
+                    update.stopped.set()
+        with location.opened(run) as store:
             for update in updates:
                 run(update.assert_stored(store))
         assert mock.put(MAIN, secret="found") == 200
     cluster.sql("ALTER SYSTEM RESET wal_writer_delay", "SELECT pg_reload_conf()")
     assert answer.json() == {"success": False, "message": CONTRACT.message(500)}
     assert {status for update in updates for status in update.statuses} == {200, 500}
-    log = place.log.read_text()
+    log = location.log.read_text()
     assert "cannot connect to the server" in log
     assert "is the server running?" in log
     assert PASSWORD not in log
     assert PLAIN_PASSWORD not in log
 
 
-def test_restart_between_updates_is_transparent(place: Place, cluster: Cluster, run: Run) -> None:
+def test_restart_between_updates_is_transparent(
+    location: StoreLocation, cluster: Cluster, run: Run
+) -> None:
     """The store replaces connections that the server has closed since the last update."""
-    with place.opened(run, is_new=True) as store:
+    with location.opened(run, is_new=True) as store:
         run(store.update(OWNER, MAIN, {"name": "before"}))
         with cluster.stopped():
             pass
-        run(asyncio.sleep(0.1))  # so that the event loop reads the end of the connection
+        run(asyncio.sleep(0.1))  # the event loop must notice that the connection is closed
         run(store.update(OWNER, MAIN, {"name": "after"}))
 
 
-def test_time_for_an_update_is_bounded(
-    place: Place, cluster: Cluster, run: Run, monkeypatch: pytest.MonkeyPatch
+def test_update_times_out(
+    location: StoreLocation, cluster: Cluster, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An update fails within seconds if a row is locked or the server does not answer."""
+    """An update fails within seconds if a row is locked or if the server does not respond."""
     assert postgresql.SECONDS == 5
     monkeypatch.setattr(postgresql, "SECONDS", 1)
-    with place.opened(run, is_new=True) as store:
+    with location.opened(run, is_new=True) as store:
         with cluster.suspended():
-            assert_fails_in_time(store, run, "the server did not respond in time")
-        session = run(asyncpg.connect(place.location))
+            assert_update_times_out(store, run, "the server did not respond in time")
+        session = run(asyncpg.connect(location.address))
         run(session.execute(f"BEGIN; {LOCK_ROW}"))
-        assert_fails_in_time(store, run, "another session held a lock for too long")
+        assert_update_times_out(store, run, "another session held a lock for too long")
         run(session.close())
         run(store.update(OWNER, MAIN, {"name": "after"}))
 
 
-def assert_fails_in_time(store: Store, run: Run, reason: str) -> None:
-    """Assert that an update fails for this reason within 6 seconds."""
+def assert_update_times_out(store: Store, run: Run, reason: str) -> None:
+    """Assert that an update fails within 6 seconds and that the error matches `reason`."""
     started = time.monotonic()
     with pytest.raises(StoreError, match=reason):
         run(store.update(OWNER, MAIN, {"name": "in vain"}))
     assert time.monotonic() - started < 6
 
 
-def test_replaced_credential_is_readable_until_the_key_is_destroyed(
-    place: Place, cluster: Cluster, run: Run
+def test_rotation_makes_replaced_credentials_unreadable(
+    location: StoreLocation, cluster: Cluster, run: Run
 ) -> None:
-    """Replaced credentials remain in the server's files until a rotation makes them unreadable."""
+    """Replaced credentials stay in the server's files, but a key rotation makes them unreadable."""
     replaced = {f"replaced-{number}" for number in range(5)}
-    with place.opened(run, is_new=True) as store:
+    with location.opened(run, is_new=True) as store:
         for secret in (*replaced, "live"):
             run(store.update(OWNER, MAIN, {"secret": secret}))
     with cluster.stopped():
-        assert recovered(cluster, place.vaults()) >= {"live", *replaced}
-    with place.opened(run) as store:
+        assert recover_secrets(cluster, location.vaults()) >= {"live", *replaced}
+    with location.opened(run) as store:
         run(store.rotate())
     with cluster.stopped():
-        assert recovered(cluster, place.vaults()) == {"live"}
+        assert recover_secrets(cluster, location.vaults()) == {"live"}
 
 
-def recovered(cluster: Cluster, vaults: list[Vault]) -> set[str]:
-    """Return the main configuration's secrets that the keys can decrypt in the server's files."""
+def recover_secrets(cluster: Cluster, vaults: list[Vault]) -> set[str]:
+    """Search the server's files for secrets that the keys can decrypt, and return these secrets."""
     found = set[str]()
     for file in (path for path in cluster.folder.rglob("*") if path.is_file()):
         content = file.read_bytes()
         for vault in vaults:
             for match in re.finditer(re.escape(vault.key_id), content):
                 sealed = content[match.start() : match.start() + SMALLEST]
-                with suppress(StoreError, ValueError):  # something else, or cut off
+                with suppress(StoreError, ValueError):  # not a credential, or truncated
                     found.add(vault.open(sealed, "acme", MAIN, "secret"))
     return found
 
 
 @pytest.fixture(scope="module")
 def certificate(cluster: Cluster) -> Path:
-    """The certificate of the server, which encrypts connections from now on."""
+    """Enable TLS on the server, and return the server's certificate."""
     pem = self_signed(cluster.folder / "server.pem", "127.0.0.1")
     pem.chmod(0o600)
     cluster.change_owner(pem)
@@ -247,35 +252,35 @@ def certificate(cluster: Cluster) -> Path:
         ("sslmode=always", "`sslmode` parameter must be one of"),
     ],
 )
-def test_tls_is_as_the_url_says(
-    place: Place, certificate: Path, run: Run, parameters: str, reason: str | None
+def test_sslmode_in_the_url_is_used(
+    location: StoreLocation, certificate: Path, run: Run, parameters: str, reason: str | None
 ) -> None:
-    """`sslmode=require` encrypts; `verify-full` refuses a certificate that is not the server's."""
-    other = self_signed(place.home.parent / "other.pem", "127.0.0.1")
+    """`sslmode=require` encrypts the connection; `verify-full` also verifies the certificate."""
+    other = self_signed(location.key_folder.parent / "other.pem", "127.0.0.1")
     given = parameters.format(server=certificate, other=other)
-    place.location = place.location.replace("sslmode=disable", given)
+    location.address = location.address.replace("sslmode=disable", given)
     if reason:
-        assert_does_not_open(place, run, reason)
+        assert_does_not_open(location, run, reason)
         return
-    with place.opened(run, is_new=True):
-        sessions = place.sql(
+    with location.opened(run, is_new=True):
+        sessions = location.sql(
             "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
             "WHERE application_name = 'flashback-mock'"
         )
     assert [row[0] for row in sessions] == [True]
 
 
-def assert_does_not_open(place: Place, run: Run, reason: str) -> None:
-    """Assert that the store does not open, for this reason, and that no output has the password."""
-    store = place.store()
+def assert_does_not_open(location: StoreLocation, run: Run, reason: str) -> None:
+    """Assert that the store does not open for this reason and that the password is not revealed."""
+    store = location.store()
     with pytest.raises(StoreError, match=re.escape(reason)) as error:
         run(store.open(FIXTURES))
     for text in (str(error.value), repr(store), store.location):
         assert not any(secret in text for secret in ("hush", PASSWORD, PLAIN_PASSWORD))
 
 
-def test_malformed_url_is_refused_without_its_password() -> None:
-    """A URL of another scheme is refused, and the error does not quote its password."""
+def test_malformed_url_is_rejected() -> None:
+    """A malformed URL is rejected, and the error does not contain the password in the URL."""
     for url in ("postgresql+asyncpg://u:hush@h/d", "Postgresql:/u:hush@h/d"):
         with pytest.raises(ValueError, match="postgresql://user:password@host:port/") as error:
             store_at(url, CONTRACT.credentials)
@@ -301,33 +306,35 @@ def test_malformed_url_is_refused_without_its_password() -> None:
         ("postgresql://u:hush@/d?host=h&port=1,2", "URL cannot be used: could not match 2 port"),
     ],
 )
-def test_refused_connection_is_a_clear_error(
-    cluster: Cluster, home: Path, run: Run, url: str, reason: str
+def test_connection_error_states_reason_and_remedy(
+    cluster: Cluster, key_folder: Path, run: Run, url: str, reason: str
 ) -> None:
-    """The error says why the store does not open and what to do, without the password."""
+    """If a connection fails, the error states the reason and the remedy, but not the password."""
     cluster.sql("DROP ROLE IF EXISTS guest", "CREATE ROLE guest LOGIN PASSWORD 'hush'")
     url = url.format(port=cluster.port, good=cluster.url().rstrip("?"))
-    assert_does_not_open(Place(url, home), run, reason)
+    assert_does_not_open(StoreLocation(url, key_folder), run, reason)
 
 
-def test_password_may_stay_out_of_the_url(
-    place: Place, run: Run, monkeypatch: pytest.MonkeyPatch
+def test_password_can_come_from_the_environment(
+    location: StoreLocation, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The password may come from $PGPASSWORD."""
-    place.location = place.location.replace(f":{PASSWORD}", "")
-    assert_does_not_open(place, run, "$PGPASSWORD or ~/.pgpass")
+    """The password can be set in $PGPASSWORD instead of the URL."""
+    location.address = location.address.replace(f":{PASSWORD}", "")
+    assert_does_not_open(location, run, "$PGPASSWORD or ~/.pgpass")
     monkeypatch.setenv("PGPASSWORD", PLAIN_PASSWORD)
-    with place.opened(run, is_new=True):
+    with location.opened(run, is_new=True):
         pass
 
 
 @pytest.mark.parametrize("name", ["hush\0", "hush\ud800"])
-def test_value_that_cannot_be_stored_is_not_quoted(place: Place, run: Run, name: str) -> None:
-    """The error does not quote a value that PostgreSQL cannot store.
+def test_error_for_an_unstorable_value_does_not_contain_it(
+    location: StoreLocation, run: Run, name: str
+) -> None:
+    """If PostgreSQL cannot store a value, the error does not contain the value.
 
-    Another contract may allow such values.
+    This contract rejects such values, but another contract might allow them.
     """
-    with place.opened(run, is_new=True) as store, pytest.raises(StoreError) as error:
+    with location.opened(run, is_new=True) as store, pytest.raises(StoreError) as error:
         run(store.update(OWNER, MAIN, {"name": name}))
     assert ("U+0000" in str(error.value)) == ("\0" in name)
     assert "hush" not in str(error.value)

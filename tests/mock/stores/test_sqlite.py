@@ -1,4 +1,4 @@
-"""The file of a SQLite store: its mode, its lock, and files that are not stores."""
+"""Tests for SQLite stores: unusable files, locking and durability."""
 
 import os
 import sqlite3
@@ -12,31 +12,33 @@ import pytest
 
 from flashback_mock import Fixtures
 from flashback_mock.stores import StoreError, store_at
-from tests.mock.stores.places import CONTRACT, FIXTURES, Place, Run
+from tests.mock.stores.locations import CONTRACT, FIXTURES, Run, StoreLocation
 
 READ = "import sqlite3, sys; sqlite3.connect(sys.argv[1], 0).execute('SELECT 1 FROM sqlite_master')"
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """The path of a new store."""
+    """The path for a new store."""
     return tmp_path / "store.db"
 
 
 @pytest.fixture
-def place(path: Path, home: Path) -> Place:
-    """The place of that store."""
-    return Place(str(path), home)
+def location(path: Path, key_folder: Path) -> StoreLocation:
+    """The location for a new store at this path."""
+    return StoreLocation(str(path), key_folder)
 
 
-def assert_refused(path: Path, run: Run, reason: str, fixtures: Fixtures | None = FIXTURES) -> None:
-    """Assert that the store does not open, for this reason."""
+def assert_rejected(
+    path: Path, run: Run, reason: str, fixtures: Fixtures | None = FIXTURES
+) -> None:
+    """Assert that the store does not open and that the error matches `reason`."""
     with pytest.raises(StoreError, match=reason):
         run(store_at(str(path), CONTRACT.credentials).open(fixtures))
 
 
-def test_file_of_another_program_is_left_unchanged(tmp_path: Path, run: Run) -> None:
-    """A file that is not a store is refused; neither its content nor its mode changes."""
+def test_file_from_another_program_is_not_changed(tmp_path: Path, run: Run) -> None:
+    """A file that is not a store is rejected, and its content and mode do not change."""
     with closing(sqlite3.connect(tmp_path / "database")) as database:
         database.execute("CREATE TABLE other (content)")
     (tmp_path / "text").write_bytes(b"hello")
@@ -44,40 +46,40 @@ def test_file_of_another_program_is_left_unchanged(tmp_path: Path, run: Run) -> 
     for file in sorted(tmp_path.iterdir()):
         content = file.read_bytes()
         file.chmod(0o644)
-        assert_refused(file, run, f"{file}: is not a store of the mock")
+        assert_rejected(file, run, f"{file}: is not a store of the mock")
         assert file.read_bytes() == content
         assert file.stat().st_mode & 0o777 == 0o644
     assert {file.name for file in tmp_path.iterdir()} == {"database", "header", "text"}
 
 
-def test_damaged_file_is_left_unchanged(place: Place, path: Path, run: Run) -> None:
-    """A store with an overwritten page is refused and left unchanged."""
-    with place.opened(run, is_new=True):
+def test_damaged_file_is_not_changed(location: StoreLocation, path: Path, run: Run) -> None:
+    """A store with an overwritten page is rejected, and its file does not change."""
+    with location.opened(run, is_new=True):
         pass
     content = bytearray(path.read_bytes())
     content[8192:8300] = b"x" * 108
     path.write_bytes(content)
-    assert_refused(path, run, "or is damaged; choose a new file, or restore")
+    assert_rejected(path, run, "or is damaged; choose a new file, or restore")
     assert path.read_bytes() == content
 
 
-def test_other_kinds_of_files_are_refused(tmp_path: Path, run: Run) -> None:
-    """A pipe, a folder, and a path in a missing folder are refused immediately."""
+def test_other_file_types_are_rejected(tmp_path: Path, run: Run) -> None:
+    """A named pipe, a folder and a path in a missing folder are rejected immediately."""
     os.mkfifo(tmp_path / "pipe")
-    assert_refused(tmp_path / "pipe", run, "reading or writing the file failed")
-    assert_refused(tmp_path, run, "cannot be opened; specify a file")
+    assert_rejected(tmp_path / "pipe", run, "reading or writing the file failed")
+    assert_rejected(tmp_path, run, "cannot be opened; specify a file")
     nowhere = tmp_path / "nowhere" / "store.db"
-    assert_refused(nowhere, run, "cannot be opened: No such file or directory")
+    assert_rejected(nowhere, run, "cannot be opened: No such file or directory")
 
 
-def test_rotation_creates_no_store(path: Path, home: Path, run: Run) -> None:
-    """Rotating the keys of a missing store, or of an empty file, creates no store."""
-    assert_refused(path, run, "cannot be opened", None)
+def test_rotation_creates_no_store(path: Path, key_folder: Path, run: Run) -> None:
+    """A key rotation for a missing store or an empty file does not create a store."""
+    assert_rejected(path, run, "cannot be opened", None)
     assert not path.exists()
     path.touch()
-    assert_refused(path, run, "contains no store; start the mock", None)
+    assert_rejected(path, run, "contains no store; start the mock", None)
     assert path.read_bytes() == b""
-    assert not home.exists()
+    assert not key_folder.exists()
 
 
 def assert_locked(path: Path) -> None:
@@ -87,20 +89,22 @@ def assert_locked(path: Path) -> None:
     assert "database is locked" in done.stderr
 
 
-def test_store_is_open_in_one_process_at_a_time(place: Place, path: Path, run: Run) -> None:
-    """An open store cannot be read, and does not open, in another process."""
-    with place.opened(run, is_new=True) as first:
-        assert_refused(path, run, "store.db: is already open; stop the other mock")
-        assert_locked(path)  # that attempt did not release the lock
-    with place.opened(run):
-        run(first.close())  # closing it again must not release the other store's lock
+def test_store_is_open_in_one_process_at_a_time(
+    location: StoreLocation, path: Path, run: Run
+) -> None:
+    """While a store is open, no other process can read or open it."""
+    with location.opened(run, is_new=True) as first:
+        assert_rejected(path, run, "store.db: is already open; stop the other mock")
+        assert_locked(path)  # the failed attempt must not release the lock
+    with location.opened(run):
+        run(first.close())  # closing it twice must not release the lock of the second store
         assert_locked(path)
 
 
-def test_commits_are_synced_and_replaced_bytes_wiped(
-    place: Place, run: Run, monkeypatch: pytest.MonkeyPatch
+def test_sqlite_pragmas_are_set(
+    location: StoreLocation, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite syncs fully, wipes freed bytes, truncates its journal and holds an exclusive lock."""
+    """SQLite syncs every commit, wipes freed bytes, truncates its journal and holds a lock."""
     connections = list[sqlite3.Connection]()
     connect = sqlite3.connect
 
@@ -110,14 +114,14 @@ def test_commits_are_synced_and_replaced_bytes_wiped(
 
     monkeypatch.setattr(sqlite3, "connect", record)
     names = ("synchronous", "secure_delete", "journal_mode", "locking_mode")
-    with place.opened(run, is_new=True):
+    with location.opened(run, is_new=True):
         (connection,) = connections
         found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
     assert found == [2, 1, "truncate", "exclusive"]
 
 
-def test_empty_option_is_refused() -> None:
-    """An empty --store is refused."""
+def test_empty_option_is_rejected() -> None:
+    """An empty `--store` option is rejected."""
     with pytest.raises(ValueError, match="--store: must not be empty"):
         store_at("", CONTRACT.credentials)
 
@@ -126,7 +130,7 @@ def test_empty_option_is_refused() -> None:
     ("missing", "location"), [("sqlalchemy", "store.db"), ("asyncpg", "postgresql://h/d")]
 )
 def test_missing_extra_is_a_clear_error(missing: str, location: str) -> None:
-    """Without the extra, --store prints the command that installs it."""
+    """If the extra is not installed, `--store` prints the command that installs it."""
     code = (
         f"import sys; sys.modules['{missing}'] = None; from flashback_mock.__main__ import main; "
         f"sys.argv = ['flashback_mock', '--store', '{location}']; sys.exit(main())"

@@ -1,4 +1,4 @@
-"""The behavior of every store: in memory, in a file and in PostgreSQL."""
+"""Tests for every kind of store: in memory, in a file and in PostgreSQL."""
 
 import gc
 from contextlib import nullcontext
@@ -17,14 +17,17 @@ from flashback_mock.stores import (
     UnauthorizedError,
 )
 from flashback_mock.stores.memory import MemoryStore
-from tests.mock.stores.places import CONTRACT, FIXTURES, MAIN, OWNER, SIBLING, Place, Run
+from tests.mock.stores.locations import CONTRACT, FIXTURES, MAIN, OWNER, SIBLING, Run, StoreLocation
 
 EXAMPLE = CONTRACT.examples["everything"]
-durable = pytest.mark.parametrize("place", ["file", "postgresql"], indirect=True)
+durable = pytest.mark.parametrize("location", ["file", "postgresql"], indirect=True)
 
 
 def test_every_field_is_kept(store: Store, run: Run) -> None:
-    """An update stores every field; for a credential, the store shows only when it changed."""
+    """An update stores every field.
+
+    For a credential, the store shows only that it is set and when it changed.
+    """
     assert run(store.update(OWNER, MAIN, EXAMPLE)) == "owner"
     stored = run(store.configuration(MAIN))
     for name in CONTRACT.credentials:
@@ -38,39 +41,42 @@ def test_every_field_is_kept(store: Store, run: Run) -> None:
 
 
 def test_credentials_are_kept_unchanged(store: Store, run: Run) -> None:
-    """A credential may contain any character and have any size that the contract allows."""
+    """A credential can contain any character and have any length that the contract allows."""
     for value in ("x" * 8192, "short", "\U0001f511" * 8192, "a\0b\r\n'é", "lone \ud800"):
         run(store.update(OWNER, MAIN, {"secret": value}))
         assert run(store.reveals(MAIN, "secret", value))
 
 
-def test_memory_holds_no_plain_credential(run: Run) -> None:
-    """The store in memory keeps no reference to an unencrypted credential or a token."""
+def test_memory_contains_no_plaintext_credential(run: Run) -> None:
+    """The store in memory keeps no reference to an unencrypted credential or to a token."""
     store = MemoryStore(CONTRACT.credentials)
     run(store.open(FIXTURES))
     run(store.update(OWNER, MAIN, {"name": "a plain name", "secret": "a new secret"}))
-    held = texts_of(store)
-    assert "a plain name" in held
-    assert not held & {"a new secret", "made-up-access-key", b"a new secret", OWNER}
+    reachable = reachable_strings(store)
+    assert "a plain name" in reachable
+    assert not reachable & {"a new secret", "made-up-access-key", b"a new secret", OWNER}
 
 
-def texts_of(store: Store) -> set[str | bytes]:
-    """Return every string and bytes object that a store's attributes refer to."""
+def reachable_strings(store: Store) -> set[str | bytes]:
+    """Return all strings and bytes objects that are reachable from the store's attributes."""
     texts = set[str | bytes]()
     seen = set[int]()
     found: list[Any] = [*vars(store).values()]
     while found:
-        held = found.pop()
-        if isinstance(held, str | bytes):
-            texts.add(held)
-        elif not isinstance(held, type) and id(held) not in seen:
-            seen.add(id(held))
-            found += gc.get_referents(held)
+        reachable = found.pop()
+        if isinstance(reachable, str | bytes):
+            texts.add(reachable)
+        elif not isinstance(reachable, type) and id(reachable) not in seen:
+            seen.add(id(reachable))
+            found += gc.get_referents(reachable)
     return texts
 
 
-def test_refused_or_empty_update_changes_nothing(store: Store, run: Run) -> None:
-    """A refused update raises the error of its reason, names the user, and changes no field."""
+def test_rejected_or_empty_update_changes_nothing(store: Store, run: Run) -> None:
+    """A rejected or empty update changes no field.
+
+    Each reason for a rejection has its own error class, and the error identifies the user.
+    """
     new = {"key": "new"}
     taken = {"name": "Anthropic in staging", **new}
     before = run(store.configuration(MAIN))
@@ -95,15 +101,15 @@ def test_refused_or_empty_update_changes_nothing(store: Store, run: Run) -> None
 
 
 def test_names_are_compared_by_code_point(store: Store, run: Run) -> None:
-    """Names that differ in case, Unicode normalization or trailing spaces are different names."""
+    """Names that differ only in case, Unicode normalization or trailing spaces are distinct."""
     for sibling, main in (("Caf\u00e9", "Cafe\u0301"), ("openai", "OpenAI"), ("a", "a ")):
         run(store.update(OWNER, SIBLING, {"name": sibling}))
         run(store.update(OWNER, MAIN, {"name": main}))
         assert run(store.configuration(MAIN))["name"] == main
-    run(store.update(OWNER, MAIN, {"name": "a "}))  # its own name is not taken
+    run(store.update(OWNER, MAIN, {"name": "a "}))  # a configuration can keep its own name
 
 
-def test_additions_are_kept(store: Store, run: Run) -> None:
+def test_additions_do_not_replace_anything(store: Store, run: Run) -> None:
     """Added members, tokens and configurations do not replace the existing ones."""
     added = Configuration("", "acme", "new\0id", {"aiType": "AWS", "secret": "s"})
     members = (Member("acme", "new", "READ"),)
@@ -114,8 +120,8 @@ def test_additions_are_kept(store: Store, run: Run) -> None:
     assert MAIN in run(store.configurations())
 
 
-def test_configurations_are_added_all_or_none(store: Store, run: Run) -> None:
-    """If the id or the name of one configuration is taken, none is added."""
+def test_adding_configurations_is_atomic(store: Store, run: Run) -> None:
+    """If the id or the name of one configuration is already taken, no configuration is added."""
     before = run(store.configurations())
     first = Configuration("", "acme", "first", {"name": "of the first"})
     for id, name in (
@@ -130,37 +136,37 @@ def test_configurations_are_added_all_or_none(store: Store, run: Run) -> None:
         assert run(store.configurations()) == before
 
 
-def test_access_level_of_a_member_can_change(store: Store, run: Run) -> None:
-    """Adding a member again changes the access level."""
+def test_access_level_can_be_changed(store: Store, run: Run) -> None:
+    """Adding an existing member again changes the member's access level."""
     run(store.add(Fixtures(members=(Member("acme", "reader", "WRITE"),))))
     assert run(store.update("reader-token", MAIN, {"name": "n"})) == "reader"
 
 
 def test_token_can_be_revoked(store: Store, run: Run) -> None:
-    """A revoked token does not authenticate its user until it is added again."""
+    """A revoked token is invalid until it is added again."""
     run(store.revoke_token(OWNER))
     assert run(store.user_of(OWNER)) is None
-    for work in (store.update(OWNER, MAIN, {"name": "n"}), store.revoke_token(OWNER)):
+    for operation in (store.update(OWNER, MAIN, {"name": "n"}), store.revoke_token(OWNER)):
         with pytest.raises(UnauthorizedError):
-            run(work)
+            run(operation)
     assert run(store.user_of("admin-token")) == "admin"
     run(store.add(Fixtures(tokens=(Token(OWNER, "owner"),))))
     assert run(store.user_of(OWNER)) == "owner"
 
 
 def test_configuration_can_be_deleted(store: Store, run: Run) -> None:
-    """A deleted configuration is not found; its id and name can be used again."""
+    """A deleted configuration is not found, and its id and name can be reused."""
     name = run(store.configuration(MAIN))["name"]
     run(store.delete_configuration(MAIN))
     assert MAIN not in run(store.configurations())
-    for work in (
+    for operation in (
         store.configuration(MAIN),
         store.reveals(MAIN, "key", "k"),
         store.delete_configuration(MAIN),
         store.update(OWNER, MAIN, {"name": "n"}),
     ):
         with pytest.raises(NotFoundError):
-            run(work)
+            run(operation)
     again = Configuration("", "acme", MAIN, {"name": name, "key": "k"})
     run(store.add(Fixtures(configurations=(again,))))
     assert run(store.configuration(MAIN)).keys() == {"workspace", "name", "key"}
@@ -168,7 +174,7 @@ def test_configuration_can_be_deleted(store: Store, run: Run) -> None:
 
 
 def test_reset_restores_the_fixtures(store: Store, run: Run) -> None:
-    """After a reset, the store contains the fixtures and nothing else."""
+    """After a reset, the store contains exactly the fixtures."""
     before = run(store.configuration(MAIN))
     run(store.update(OWNER, MAIN, EXAMPLE))
     run(store.delete_configuration(SIBLING))
@@ -184,13 +190,15 @@ def test_reset_restores_the_fixtures(store: Store, run: Run) -> None:
 
 
 @durable
-def test_wrong_keys_are_a_clear_error(place: Place, store: Store, run: Run) -> None:
-    """A store does not open without its key, or if other users can read the key.
+def test_unusable_key_file_is_a_clear_error(
+    location: StoreLocation, store: Store, run: Run
+) -> None:
+    """A store does not open if its key is missing or if other users can read the key file.
 
-    The error names the file and does not quote a key.
+    The error contains the name of the file, but no key.
     """
     run(store.close())
-    file = place.key_file
+    file = location.key_file
     key = file.read_text()
     for content, mode, reason in (
         ("", 0o600, "does not contain the store's key"),
@@ -204,7 +212,7 @@ def test_wrong_keys_are_a_clear_error(place: Place, store: Store, run: Run) -> N
             file.write_text(content)
             file.chmod(mode)
         with pytest.raises(StoreError, match=f"{file}: .*{reason}") as error:
-            run(place.store().open(FIXTURES))
+            run(location.store().open(FIXTURES))
         for secret in (key.strip(), content or key):
             assert secret not in str(error.value)
 
@@ -223,10 +231,12 @@ CANNOT_BE_DECRYPTED = "cannot be decrypted, because it was damaged or moved"
 
 
 @durable
-def test_moved_credential_does_not_open(place: Place, store: Store, run: Run) -> None:
-    """A sealed credential of another field, configuration or workspace cannot be decrypted.
+def test_moved_credential_cannot_be_decrypted(
+    location: StoreLocation, store: Store, run: Run
+) -> None:
+    """A sealed credential cannot be decrypted in another field, configuration or workspace.
 
-    An update repairs it.
+    An update replaces it with a valid credential.
     """
     run(store.close())
     for token, move in (
@@ -234,8 +244,8 @@ def test_moved_credential_does_not_open(place: Place, store: Store, run: Run) ->
         (OWNER, COPY.format(name="Anthropic in staging")),
         ("stranger-token", "UPDATE flashback_mock_configuration SET workspace='globex', name=NULL"),
     ):
-        place.sql(move)
-        with place.opened(run) as again:
+        location.sql(move)
+        with location.opened(run) as again:
             with pytest.raises(StoreError, match=CANNOT_BE_DECRYPTED):
                 run(again.reveals(MAIN, "secret", "made-up-secret-key"))
             run(again.update(token, MAIN, {"secret": "new", "key": "new"}))
@@ -243,23 +253,26 @@ def test_moved_credential_does_not_open(place: Place, store: Store, run: Run) ->
 
 
 @durable
-def test_failed_rotation_changes_nothing(place: Place, store: Store, run: Run) -> None:
-    """If one credential cannot be decrypted, none is re-encrypted; the next rotation works."""
+def test_failed_rotation_changes_nothing(location: StoreLocation, store: Store, run: Run) -> None:
+    """If one credential cannot be decrypted, a key rotation does not re-encrypt any credential.
+
+    After the damaged credential is replaced, the next rotation succeeds.
+    """
     run(store.update(OWNER, SIBLING, {"secret": "sibling's"}))
-    before = place.vaults()
+    before = location.vaults()
     run(store.close())
-    place.sql(COPY.format(name="OpenAI in production"))
-    with place.opened(run) as again:
+    location.sql(COPY.format(name="OpenAI in production"))
+    with location.opened(run) as again:
         with pytest.raises(StoreError, match=CANNOT_BE_DECRYPTED):
             run(again.rotate())
-        assert len(place.vaults()) == 2
+        assert len(location.vaults()) == 2
         assert run(again.reveals(SIBLING, "secret", "sibling's"))
         run(again.update(OWNER, MAIN, {"secret": "new"}))
         rotated = run(again.rotate())
         assert run(again.reveals(MAIN, "secret", "new"))
-    (left,) = place.vaults()
+    (left,) = location.vaults()
     assert left.key_id not in {vault.key_id for vault in before}
-    with place.opened(run) as again:
+    with location.opened(run) as again:
         assert run(again.reveals(SIBLING, "secret", "sibling's"))
-    rows = place.sql("SELECT sealed FROM flashback_mock_credential WHERE changed IS NOT NULL")
+    rows = location.sql("SELECT sealed FROM flashback_mock_credential WHERE changed IS NOT NULL")
     assert [row[0][:4] for row in rows] == [left.key_id] * rotated

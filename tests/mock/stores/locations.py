@@ -1,4 +1,4 @@
-"""Places of stores that tests open, reopen and look into."""
+"""Locations of stores that tests open, reopen and inspect."""
 
 import base64
 import sqlite3
@@ -21,21 +21,24 @@ OWNER = "owner-token"
 
 
 @dataclass
-class Place:
-    """The location of a store, empty for a store in memory; its key file is below `home`."""
+class StoreLocation:
+    """The file name or PostgreSQL URL of a store, and the directory of its key file.
 
-    location: str
-    home: Path
+    For a store in memory, the address is empty.
+    """
+
+    address: str
+    key_folder: Path
 
     @property
     def log(self) -> Path:
-        """The log of the mocks in other processes."""
-        return self.home / "log"
+        """The log file of the mocks that run in other processes."""
+        return self.key_folder / "log"
 
     @property
     def key_file(self) -> Path:
-        """The file of the store's master keys."""
-        (file,) = self.home.glob("flashback-mock/*.keys")
+        """The file that contains the store's master keys."""
+        (file,) = self.key_folder.glob("flashback-mock/*.keys")
         return file
 
     def vaults(self) -> list[Vault]:
@@ -43,12 +46,15 @@ class Place:
         return [Vault(base64.b64decode(line)) for line in self.key_file.read_text().split()]
 
     def store(self, key_file: Path | None = None) -> Store:
-        """Return the store, not yet open."""
-        return store_at(self.location or None, CONTRACT.credentials, key_file)
+        """Return the store without opening it."""
+        return store_at(self.address or None, CONTRACT.credentials, key_file)
 
     @contextmanager
     def opened(self, run: Run, *, is_new: bool = False) -> Generator[Store]:
-        """Open the store, which must be new or not, until the block ends."""
+        """Open the store until the block ends.
+
+        `is_new` states whether opening the store must create it.
+        """
         store = self.store()
         assert run(store.open(FIXTURES)) == is_new
         try:
@@ -57,8 +63,8 @@ class Place:
             run(store.close())
 
     def sql(self, statement: str) -> list[Any]:
-        """Execute a statement without the store."""
-        if self.location.startswith("postgresql:"):
-            return execute(self.location, statement)
-        with closing(sqlite3.connect(self.location)) as database, database:
+        """Execute an SQL statement directly in the store's database."""
+        if self.address.startswith("postgresql:"):
+            return execute(self.address, statement)
+        with closing(sqlite3.connect(self.address)) as database, database:
             return database.execute(statement).fetchall()
