@@ -133,7 +133,7 @@ def test_mock_without_its_extra_explains_the_installation(
         run(without_mock, "-m", "flashback_mock", "--help"),
         run_pytest(without_mock, tmp_path, TEST),
     ):
-        assert "needs" in output
+        assert "requires" in output
         assert "pip install 'flashback-client[mock]'" in output
     assert "Traceback" not in run(without_mock, "-m", "flashback_mock", "--help")
 

@@ -234,7 +234,7 @@ def test_removed_responses_have_their_own_heading(tmp_path: Path, compat: Compat
     """Removed responses are reported under their own heading instead of `Additions`."""
     status = "        '429':\n          $ref: '#/components/responses/TooManyRequests'\n"
     completed = compat("--base", "openapi.yaml", "--head", write(tmp_path, (status, "")))
-    assert "Responses that are removed\n  PUT /ai/llm/{id}, response 429" in completed.stdout
+    assert "Removed responses\n  PUT /ai/llm/{id}, response 429" in completed.stdout
 
 
 def test_base_is_the_highest_release(clone: Path, get_report: Report) -> None:

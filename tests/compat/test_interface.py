@@ -123,7 +123,7 @@ def test_verdict_without_a_client_is_undecided(
     monkeypatch.setattr(python_interface, "load_client", load_once)
     verdict, reason = compared([], unsupported)
     assert verdict == "undecided"
-    assert reason.startswith("no client of the new contract: the generator refuses")
+    assert reason.startswith("no client of the new contract: the generator rejects")
     assert compared(unsupported, [])[0] == "addition"
     assert compared(unsupported, unsupported)[0] == "none"
 
