@@ -30,7 +30,7 @@ user who can update the configuration, is required. Additional promises are test
   FLASHBACK_EXPIRED_TOKEN      an expired token
   FLASHBACK_FOREIGN_AI_LLM_ID  the ID of a configuration in another workspace
   FLASHBACK_SIBLING_AI_LLM_ID  the ID of another throwaway configuration in the same workspace,
-                               which the run renames
+                               which the run overwrites
 FLASHBACK_AI_LLM_ID can be set instead of --id. See docs/contract-tests.md.
 """
 
@@ -91,10 +91,10 @@ def _test_given(options: argparse.Namespace) -> int:
                 "--id or FLASHBACK_AI_LLM_ID to a throwaway configuration, which the run overwrites"
             )
         sibling = os.environ.get("FLASHBACK_SIBLING_AI_LLM_ID")
-        renamed = f" and rename configuration {sibling}" if sibling else ""
+        ids = f"{identifier} and {sibling}" if sibling else identifier
         print(
-            f"The tests will overwrite all fields of configuration {identifier} on "
-            f"{url.hostname}{renamed}. They do not delete or change anything else.",
+            f"The tests will overwrite all fields of configuration {ids} on "
+            f"{url.hostname}. They do not delete or change anything else.",
             flush=True,
         )
     arguments = ["--id", identifier] if identifier else []

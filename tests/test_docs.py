@@ -97,12 +97,3 @@ def test_paths_in_the_docs_exist(root: Path) -> None:
             assert matches, f"{page.relative_to(root)}: {name} does not exist"
             if re.fullmatch("scripts/[a-z]+", name) and matches[0].is_file():
                 assert os.access(matches[0], os.X_OK), f"{name} is not executable"
-
-
-def test_docs_mention_the_current_version(root: Path) -> None:
-    """The README and the release steps mention the version in openapi.yaml."""
-    version = re.search(r"(?m)^  version: (\S+)$", (root / "openapi.yaml").read_text("utf-8"))
-    assert version
-    assert f"version {version[1]} " in (root / "README.md").read_text("utf-8")
-    contributing = (root / ".github" / "CONTRIBUTING.md").read_text("utf-8")
-    assert set(re.findall(r"v(\d+\.\d+\.\d+)", contributing)) == {version[1]}

