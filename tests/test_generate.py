@@ -198,6 +198,9 @@ def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     copied = tmp_path / "flashback_client"
     shutil.copytree(generate.OUTPUT, copied, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(generate, "OUTPUT", copied)
+    readme = tmp_path / "README.md"
+    shutil.copyfile(generate.README, readme)
+    monkeypatch.setattr(generate, "README", readme)
     return copied
 
 
@@ -214,15 +217,19 @@ def test_check_shows_changed_files(generated: Path, capsys: pytest.CaptureFixtur
     (generated / "errors.py").write_text("changed\n", encoding="utf-8")
     (generated / "py.typed").unlink()
     (generated / "extra.py").write_text("extra\n", encoding="utf-8")
+    readme = generate.README.read_text("utf-8")
+    generate.README.write_text(generate.VERSION.sub("0.0.1", readme, count=1), "utf-8")
     assert run("--check") == 1
     output = capsys.readouterr().out
     extra = "+++ fresh/flashback_client/extra.py (extra: to be deleted)\n@@ -1 +0,0 @@\n-extra"
     assert "--- generated/flashback_client/py.typed (missing)" in output
     assert extra in output
     assert "-changed\n+" in output
+    assert "README.md: expected version" in output
     assert output.endswith("run scripts/generate\n")
     assert run() == 0
     assert generate.files(generated) == committed
+    assert generate.README.read_text("utf-8") == readme
 
 
 @pytest.mark.parametrize(
