@@ -170,7 +170,7 @@ def _port(text: str) -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="flashback_mock",
+        prog="python -m flashback_mock",
         description="Run a mock of the Flashback AI LLM backend. Without --store, the mock keeps "
         "its state in memory: it always starts with the same fixtures and loses all changes when "
         "it stops.",

@@ -38,7 +38,7 @@ class AsyncConnections(Connections):
         except RuntimeError:
             raise FlashbackError(
                 "the async client requires asyncio, but no asyncio event loop is running;"
-                " under trio, use the blocking client: trio.to_thread.run_sync(client.send, call)"
+                " under trio, call the blocking client with trio.to_thread.run_sync()"
             ) from None
 
     def new_pool(self, route: Route) -> AsyncTransport:
