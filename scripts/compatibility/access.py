@@ -103,7 +103,7 @@ def servers(operation: Operation) -> list[str]:
     """Return an operation's base URLs, with one URL for each listed value of a server variable."""
     found: list[str] = []
     for server in operation.servers:
-        variables = operation.contract.inlined(server.get("variables")) or {}
+        variables = operation.contract.inlined(server.get("variables"), "variables") or {}
         listed = {name: known["enum"] for name, known in variables.items() if known.get("enum")}
         if prod(map(len, listed.values())) > MOST:
             listed = {}

@@ -186,8 +186,10 @@ def _compare_limit(pair: Pair, old: Any, new: Any) -> None:
     if old == new:
         return
     place = pair.place("body")
-    change = f"{LIMIT}: {old or 'none'} → {new or 'none'}"
-    if new is None or (old is not None and new > old):
+    change = f"{LIMIT}: {'none' if old is None else old} → {'none' if new is None else new}"
+    if not {type(old), type(new)} <= {int, type(None)}:
+        pair.add_undecided(place, f"{LIMIT} is not an integer ({change})", old, new)
+    elif new is None or (old is not None and new > old):
         pair.findings.add(Change.ADDITION, place, f"can be larger ({change})", old, new)
     else:
         shown = pair.shown(pair.base.name, f"with a body of {new + 1} bytes")

@@ -16,6 +16,12 @@ from scripts.compatibility.values import DIALECTS, is_list, is_mapping
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "openapi.yaml"
 WORDS = {"description", "summary", "title", "example", "examples", "$comment"}
+LITERALS = {"const", "default", "enum"}  # a key in their values is data
+NAMED = {  # the keys of their values are names
+    *("content", "dependentRequired", "dependentSchemas", "encoding", "headers", "links"),
+    *("callbacks", "parameters", "patternProperties", "properties", "responses", "variables"),
+    *("webhooks", "$defs"),
+}
 RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 VERSION_LINE = re.compile(r"""(?m)^  version: ["']?([^\s"']+)""")
 
@@ -70,25 +76,28 @@ class Contract:
             thing = self.resolve(thing["$ref"])
         return thing if is_mapping(thing) else {}
 
-    def inlined(self, part: Any, inside: tuple[str, ...] = ()) -> Any:
-        """Return the part with its references inlined, and without descriptions and extensions."""
+    def inlined(self, part: Any, key: str = "", inside: tuple[str, ...] = ()) -> Any:
+        """Return the value of a key with its references inlined.
+
+        The result does not contain descriptions and extensions.
+        """
         if is_list(part):
-            return [self.inlined(item, inside) for item in part]
-        if not is_mapping(part):
+            return part if key in LITERALS else [self.inlined(item, "", inside) for item in part]
+        if not is_mapping(part) or key in LITERALS:
             return part
-        reference = part.get("$ref")
-        if isinstance(reference, str) and reference not in inside:
-            return self.inlined(self.resolve(reference), (*inside, reference))
-        return {
-            key: self.inlined(inner, inside)
-            for key, inner in part.items()
-            if not _is_words(key, inner)
+        if key in NAMED:
+            return {name: self.inlined(inner, "", inside) for name, inner in part.items()}
+        made = {
+            name: self.inlined(inner, name, inside)
+            for name, inner in part.items()
+            if name not in WORDS and not name.startswith("x-")
         }
-
-
-def _is_words(key: str, value: Any) -> bool:
-    """Return whether the key is an extension or documentation, rather than a field's name."""
-    return key.startswith("x-") or (key in WORDS and not isinstance(value, dict | bool))
+        reference = made.get("$ref")
+        if isinstance(reference, str) and reference not in inside:
+            del made["$ref"]
+            target = self.inlined(self.resolve(reference), key, (*inside, reference))
+            return {**made, "$ref": target} if made else target
+        return made
 
 
 def must_be_valid(contract: Contract) -> None:
@@ -157,7 +166,7 @@ def find(given: str) -> Contract:
     """Load a contract from a file, or else from a git reference; raise CannotCompareError."""
     if Path(given).is_file():
         return from_file(Path(given))
-    named = given if ":" in given else f"{given}:{NAME}"
+    named = given if ":" in given else f"{given}:./{NAME}"
     text = None if given.startswith("-") else git("show", named)
     if text is None:
         raise CannotCompareError(
@@ -176,14 +185,16 @@ def default_base(head: Contract) -> Contract | str:
     if git("rev-parse", "--git-dir") is None:
         return "this is not a git checkout"
     for tag in _release_tags():
-        text = git("show", f"{tag}:{NAME}")
+        text = git("show", f"{tag}:./{NAME}")
         if text is not None:
             return parse(text, tag)
     for commit in (git("log", "--format=%h", "--", NAME) or "").split():
-        text = git("show", f"{commit}:{NAME}") or ""
+        text = git("show", f"{commit}:./{NAME}") or ""
         stated = VERSION_LINE.search(text)
-        if stated and stated[1] != head.version:
-            return parse(text, f"commit {commit}")
+        if text and (stated is None or stated[1] != head.version):
+            contract = parse(text, f"commit {commit}")
+            if contract.version != head.version:
+                return contract
     if (git("rev-parse", "--is-shallow-repository") or "").strip() == "true":
         return "this clone is shallow; fetch its history with: git fetch --unshallow --tags"
     return "it is the first version"

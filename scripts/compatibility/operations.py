@@ -120,10 +120,10 @@ class Pair:
         """Return the name of a part of the operation, prefixed with the operation's name."""
         return f"{self.base.name}, {part}"
 
-    def add_undecided(self, place: str, what: str, old: Any, new: Any) -> None:
+    def add_undecided(self, place: str, what: str, old: Any, new: Any, key: str = "") -> None:
         """Add an undecided finding if the part changed. An empty part counts as missing."""
-        before = self.base.contract.inlined(old) or None
-        after = self.head.contract.inlined(new) or None
+        before = self.base.contract.inlined(old, key) or None
+        after = self.head.contract.inlined(new, key) or None
         if canonical_json(before) != canonical_json(after):
             self.findings.add(Change.UNDECIDED, place, what, before, after)
 
@@ -134,7 +134,7 @@ class Pair:
         for key in sorted((old.keys() | new.keys()) - compared - WORDS):
             if not key.startswith("x-"):
                 what = f"{key} changed, but this key is not compared"
-                self.add_undecided(place, what, old.get(key), new.get(key))
+                self.add_undecided(place, what, old.get(key), new.get(key), key)
 
     def shown(self, *lines: str) -> tuple[str, ...]:
         """Return lines that describe a request that is no longer valid."""
@@ -175,7 +175,7 @@ def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
     statuses = {status for status in (*old, *new) if status.isdigit()}
     for first in "12345":
         codes = (f"{first}{i:02}" for i in range(99, -1, -1))
-        statuses.add(next(code for code in codes if code not in statuses))
+        statuses.add(next((code for code in codes if code not in statuses), f"{first}99"))
     pairs: dict[tuple[Any, Any, bool], str] = {}
     for status in sorted(statuses):
         entries = (_best(old, status), _best(new, status))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.containment import HOLDS, RESERVED, UNKNOWN, proved
 from scripts.compatibility.findings import Change
-from scripts.compatibility.schemas import check_schema, is_ambiguous, prepare, view
+from scripts.compatibility.schemas import ALTERNATIVES, check_schema, is_ambiguous, prepare, view
 from scripts.compatibility.values import (
     brief,
     canonical_json,
@@ -196,15 +196,16 @@ def _compare_annotations(payload: Payload, base: PreparedSchema, head: PreparedS
 
 def _weight(keyword: str, side: str, old: list[str], new: list[str]) -> Change:
     """Return the severity of a change to an annotation."""
+    if keyword == ALTERNATIVES:  # a renamed schema has another value of the discriminator
+        return Change.UNDECIDED if {*old} - {*new} and {*new} - {*old} else Change.NONE
     if keyword == "deprecated":
         return Change.ADDITION if new else Change.WORDS
-    if keyword in HIDDEN.values():
-        if keyword != HIDDEN[side]:
-            return Change.NONE
-        if side == "request":
-            return Change.UNDECIDED if new else Change.ADDITION
+    if keyword in HIDDEN.values() and keyword != HIDDEN[side]:
+        return Change.NONE
+    if keyword in HIDDEN.values() and side == "response":
         return Change.UNDECIDED if old else Change.NONE
-    if keyword in {"default", "x-left-open"} and not old:
+    is_new = not (new if keyword in HIDDEN.values() else old)
+    if keyword in {*HIDDEN.values(), "default", "x-left-open"} and is_new:
         return Change.ADDITION
     return Change.UNDECIDED
 

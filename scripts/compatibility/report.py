@@ -108,7 +108,7 @@ def as_json(verdict: Verdict) -> str:
 def _compared(verdict: Verdict) -> str:
     base = verdict.base
     head = verdict.head
-    return f"{base.version} ({base.source}) → {head.version} ({head.source})"
+    return _line(f"{base.version} ({base.source}) → {head.version} ({head.source})")
 
 
 def _grouped(verdict: Verdict) -> Iterator[tuple[str, list[Finding]]]:
@@ -124,32 +124,39 @@ def _title(finding: Finding) -> str:
 
 
 def _place(finding: Finding) -> str:
-    return f"Python: {finding.place}" if finding.part == "python" else finding.place
+    return _line(f"Python: {finding.place}" if finding.part == "python" else finding.place)
 
 
 def _what(finding: Finding) -> str:
     also = f"; also in {shortened([*finding.also], PLACES, ', ')}" if finding.also else ""
-    return finding.what + also
+    return _line(finding.what + also)
 
 
 def _details(finding: Finding) -> Iterator[str]:
     """Yield the evidence, then the decision from compat.yaml or the ID to use for a decision."""
     for i, line in enumerate(finding.shown):
-        yield f"  {line}" if i else line
+        yield _line(f"  {line}" if i else line)
     decision = finding.decision
     if decision:
-        yield f"Decided on {decision['date']}: {decision['verdict']}. {decision['reason']}"
+        reason = _line(" ".join(str(decision["reason"]).split()))
+        yield f"Decided on {decision['date']}: {decision['verdict']}. {reason}"
     elif finding.change >= Change.UNDECIDED:
         yield f"finding {finding.id}"
+
+
+def _line(text: str) -> str:
+    """Return the text on one line, with escapes for characters that do not print."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _result(verdict: Verdict) -> list[str]:
     wire = WEIGHTS[verdict.weight("wire")]
     python = WEIGHTS[verdict.weight("python")]
     if verdict.not_compared:
-        python = f"not compared ({verdict.not_compared})"
+        python = _line(f"not compared ({verdict.not_compared})")
     stale = [
-        f"compat.yaml: finding {name} no longer exists; delete the entry." for name in verdict.stale
+        f"compat.yaml: finding {_line(name)} no longer exists; delete the entry."
+        for name in verdict.stale
     ]
     return [f"Wire: {wire}. Python: {python}.", _version(verdict), *stale]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import jsonschema_rs
@@ -42,6 +43,11 @@ WORDS = {
     *("nullable", "$defs", "$schema", "definitions"),
 }
 HIDDEN = {"readOnly", "writeOnly"}
+# Larger canonical forms would take seconds.
+MAX_ALTERNATIVES = 100
+# The time to compute a difference grows with the fourth power of the number of subschemas.
+MAX_SUBSCHEMAS = 100
+ALTERNATIVES = "alternatives"  # the schemas that a discriminator selects by name
 MEANINGFUL = "x-left-open"  # all other extensions count as documentation
 # In OpenAPI's format registry, these formats are ranges. jsonschema_rs does not check them.
 RANGES = {
@@ -77,7 +83,9 @@ class PreparedSchema:
         is_word = keyword in WORDS or (keyword.startswith("x-") and keyword != MEANINGFUL)
         is_absent = value is False and keyword != "default"
         if not (keyword in COMPARED or is_word or is_absent):
-            self.annotations.setdefault((place, keyword), []).append(canonical_json(value))
+            values = value if keyword == ALTERNATIVES else [value]
+            texts = map(canonical_json, values)
+            self.annotations.setdefault((place, keyword), []).extend(texts)
 
 
 def prepare(contract: Contract, schema: Any) -> PreparedSchema:
@@ -91,6 +99,8 @@ def prepare(contract: Contract, schema: Any) -> PreparedSchema:
         closed.places.add(place)
         for keyword, value in part.items():
             closed.annotate(place, keyword, value)
+    if any("$dynamicRef" in line for line in closed.opaque):  # to any schema with its anchor
+        closed.opaque.append(canonical_json(contract.document.get("components")))
     return closed
 
 
@@ -102,6 +112,9 @@ def _inlined(contract: Contract, schema: Any, inside: tuple[Any, ...]) -> Any:
         keyword: mapped(keyword, value, lambda part: _inlined(contract, part, inside))
         for keyword, value in schema.items()
     }
+    if "discriminator" in result:
+        parts = [*schema.get("oneOf", ()), *schema.get("anyOf", ())]
+        result[ALTERNATIVES] = [part["$ref"] for part in parts if "$ref" in part]
     if "$ref" not in result:
         return result
     reference = result.pop("$ref")
@@ -247,8 +260,27 @@ def call_or_default(function: Callable[[], T], default: T) -> T:
 
 
 def canonical(schema: Schema) -> jsonschema_rs.CanonicalSchema:
-    """Return the canonical form of the schema, with formats treated as assertions."""
+    """Return the canonical form of the schema, with formats treated as assertions.
+
+    Raise ValueError if the canonical form would be too large.
+    """
+    if max(map(_count_alternatives, subschemas(schema)), default=1) > MAX_ALTERNATIVES:
+        raise ValueError
     return jsonschema_rs.canonicalize(schema, draft=DRAFT, validate_formats=True)
+
+
+def _count_alternatives(schema: Any) -> int:
+    """Return the number of alternatives in the schema when its combinations are expanded."""
+    if not is_mapping(schema):
+        return 1
+    count = prod(map(_count_alternatives, schema.get("allOf", ())))
+    for keyword in ("anyOf", "oneOf"):
+        count *= sum(map(_count_alternatives, schema.get(keyword, ()))) or 1
+    if "if" in schema:
+        count *= (
+            1 + _count_alternatives(schema.get("then")) + _count_alternatives(schema.get("else"))
+        )
+    return count
 
 
 def plain_form(schema: Schema) -> Any:
@@ -262,6 +294,8 @@ def difference(small: Schema, large: Schema) -> Any:
     If the library cannot compute the difference, return the canonical form of `small`.
     """
     form = plain_form(small)
+    if sum(1 for _ in subschemas(small, large)) > MAX_SUBSCHEMAS:
+        return form
     return _as_schema(lambda: canonical(form).subtract(canonical(large)), form)
 
 

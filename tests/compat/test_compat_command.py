@@ -205,12 +205,13 @@ def test_markdown_escapes_text_from_the_contract(tmp_path: Path, compat: Compat)
 @pytest.mark.usefixtures("wire_only")
 def test_github_annotations_are_one_line_each(tmp_path: Path, compat: Compat) -> None:
     """The findings and the result are printed as annotations, each on a single line."""
-    head = write(tmp_path, NARROW, FIELD)
+    head = write(tmp_path, NARROW, (FIELD[0], FIELD[1].replace("zzField", r'"zz\r::error::"')))
     completed = compat("--base", "openapi.yaml", "--head", head, "--format", "github")
     lines = completed.stdout.splitlines()
     assert lines[0].startswith(f"::error file={head},title=breaking%3A PUT /ai/llm/{{id}}%2C body")
     assert "%0A" in lines[0]
     assert all(re.match(r"::(error|warning|notice) file=", line) for line in lines)
+    assert r"field zz\r%3A%3Aerror%3A%3A::" in completed.stdout
     assert lines[-1].startswith("::error")
     assert "Version too low" in lines[-1]
 
