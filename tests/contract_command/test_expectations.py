@@ -1,6 +1,7 @@
 """Tests for the expected response to a request, and for the clause that determines it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -68,6 +69,12 @@ def test_body_determines_the_expectation(
     expectation = expectation_of(request(body))
     assert (expectation.clause, expectation.kind) == (clause, kind)
     assert expectation.statuses == statuses
+
+
+def test_backend_may_refuse_a_query() -> None:
+    """The contract does not say whether a backend ignores or refuses query parameters."""
+    with_query = replace(request({}), target="/ai/llm/1?debug=1")
+    assert expectation_of(with_query).statuses == {200, 400}
 
 
 def test_backend_may_check_in_any_order_after_the_token() -> None:

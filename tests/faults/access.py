@@ -37,6 +37,7 @@ FAULTS.where(
     reply(401, to="reader"),
     reader_gets_401=lambda _: True,
 )
+FAULTS.where("test_member_may_update", reply(412), if_match_is_required=lambda _: True)
 FAULTS.where(
     "test_no_header_gives_access and READ",
     as_user("owner"),

@@ -269,6 +269,11 @@ def identity_encoding_is_accepted(request: Request) -> None:
 
 
 @STRICT.before()
+def queries_are_refused(request: Request) -> Answer | None:
+    return refused(400) if request.method == "PUT" and request.query else None
+
+
+@STRICT.before()
 def access_is_checked_before_the_body(request: Request) -> Answer | None:
     is_operation = request.method == "PUT" and request.path.count("/") == 3
     if not is_operation or not request.is_authenticated:

@@ -37,8 +37,10 @@ for family in FAMILIES:
 SEVERAL_FAULTS = {
     "-".join(names): combine("-".join(names), [FAULTS[name] for name in names])
     for names in (
-        ("challenge_is_missing", "empty_names_are_ignored", "missing_body_is_an_empty_update"),
+        ("challenge_is_missing", "empty_names_are_ignored", "forbidden_update_changes_the_name"),
         ("malformed_json_returns_500", "reader_may_update", "unknown_fields_are_ignored"),
         ("duplicate_names_are_accepted",),
+        ("returns_409_for_a_repeated_key",),
+        ("every_fiftieth_request_returns_500", "missing_body_is_an_empty_update"),
     )
 }

@@ -27,6 +27,9 @@ FAULTS.refuses(
     "test_repeated_update_answers_200",
     409,
     the_second_identical_update=lambda request: request.fields and request.count(request.body) == 2,
+    a_repeated_key=lambda request: (
+        "key" in request.names and request.count(str(request.fields["key"])) > 1
+    ),
 )
 FAULTS.refuses(
     "test_repeated_update_answers_200",
@@ -38,6 +41,7 @@ FAULTS.where(
     "test_repeated_update_answers_200",
     reply(500),
     hundredth_request_returns_500=lambda request: request.count("any") == 100,
+    every_fiftieth_request_returns_500=lambda request: request.count("any") % 50 == 0,
 )
 FAULTS.where(
     "test_repeated_update_answers_200",

@@ -7,6 +7,7 @@ import pytest
 from tests.faults.faults import SEVERAL_FAULTS
 from tests.faults.runner import BROKEN, run_with_change
 
+EVERY_RESPONSE = "test_every_response[internals]"
 BROKEN_CLAUSES = {
     "challenge_is_missing": ("challenge", "ours"),
     "malformed_json_returns_500": ("unreadable-body", "ours"),
@@ -15,6 +16,9 @@ BROKEN_CLAUSES = {
     "empty_names_are_ignored": ("lengths", "ours"),
     "unknown_fields_are_ignored": ("unknown-fields", "ours"),
     "missing_body_is_an_empty_update": ("body", "page"),
+    "forbidden_update_changes_the_name": ("all-or-nothing", "ours"),
+    "returns_409_for_a_repeated_key": ("statuses", "page"),
+    "every_fiftieth_request_returns_500": ("update", "page"),
 }
 
 
@@ -36,3 +40,12 @@ def test_promise_is_not_tested_if_other_findings_hide_it() -> None:
     promise = result.promise("test_no_header_gives_access[READ]")
     assert promise["outcome"] == "not tested", result.output
     assert promise["reason"] == "hidden by access-levels/READ/200"
+
+
+def test_promise_that_is_cut_short_is_not_kept() -> None:
+    """A promise is not tested if a finding for another promise used up its time."""
+    [backend] = [change for name, change in SEVERAL_FAULTS.items() if "malformed" in name]
+    promises = "test_unreadable_body or test_valid_request_works or credentials or internals"
+    result = run_with_change(backend, "--rate-limit", "25", promises=promises)
+    for name in ("test_valid_request_works_after_every_refused_one", EVERY_RESPONSE):
+        assert result.promise(name)["outcome"] == "not tested", result.output

@@ -24,8 +24,13 @@ NOT_JSON = {
 
 
 def reasons_against(request: Request) -> list[Rule]:
-    """Return all reasons to refuse the request because of its headers or body."""
-    return [*_check_media_type(request), *_check_coding(request), *_check_body(request)]
+    """Return all reasons to refuse the request because of its query, headers or body."""
+    return [
+        *_check_media_type(request),
+        *_check_coding(request),
+        *_check_body(request),
+        *_check_query(request),
+    ]
 
 
 def _check_media_type(request: Request) -> Iterator[Rule]:
@@ -46,6 +51,11 @@ def _check_coding(request: Request) -> Iterator[Rule]:
     coding = request.header("Content-Encoding")
     if coding is not None:
         yield _open("coding", f"`Content-Encoding: {coding}`")
+
+
+def _check_query(request: Request) -> Iterator[Rule]:
+    if "?" in request.target:
+        yield Rule("query-open", "query", "a query", is_open=True, precedes_token=True)
 
 
 def _check_body(request: Request) -> Iterator[Rule]:

@@ -63,7 +63,7 @@ def record_refusals(backend: Backend) -> None:
 def _is_from_endpoint(exchange: Exchange) -> bool:
     if exchange.response is None or _is_page(exchange):
         return False
-    return exchange.succeeded or exchange.status in (400, 409, 413, 415, 422)
+    return exchange.succeeded or exchange.status in (400, 409, 412, 413, 415, 422, 428)
 
 
 def _is_page(exchange: Exchange) -> bool:

@@ -127,7 +127,11 @@ def rule_of_valid(request: Request) -> Rule:
     if len(fields) > 1:
         words = ", ".join(f"`{name}`" for name in fields)
         return Rule("update", "fields-together", words)
-    [(name, value)] = fields.items()
+    return rule_of_field(*next(iter(fields.items())))
+
+
+def rule_of_field(name: str, value: str) -> Rule:
+    """Return the rule for a body with only this field, which has a valid value."""
     character = trait_of(name, value)
     clause = "endpoint-url" if name == "endpoint" else "update"
     if character == "long":
@@ -141,10 +145,9 @@ def trait_of(name: str, value: str) -> str:
         return "long"
     if name == "endpoint":
         return _url_trait(value)
-    if not value.strip():
-        return "blank"
     special = {
         "control": any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in value),
+        "blank": not value.strip(),
         "astral": any(ord(char) > 0xFFFF for char in value),
         "non-ascii": not value.isascii(),
         "padded": value != value.strip(),

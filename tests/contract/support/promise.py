@@ -68,6 +68,7 @@ class Promise:
     found: dict[str, Finding] = field(default_factory=dict)
     hiding: set[str] = field(default_factory=set)  # ids of findings that hide other results
     broken_since: float | None = None
+    is_cut_short: bool = False  # because of a finding, some of its requests were not sent
 
     @property
     def backend(self) -> Backend:
@@ -83,6 +84,7 @@ class Promise:
     def end(self) -> list[Finding]:
         """End the round; return its findings that make the run fail."""
         if self.broken_since is not None:
+            self.is_cut_short = self.is_cut_short or self.is_over_budget()
             self.run.spent += time.monotonic() - self.broken_since
         return [finding for finding in self.found.values() if self.run.findings.decides(finding)]
 
@@ -160,11 +162,14 @@ class Promise:
         exchange = self.exchange(request)
         if is_wanted:
             self.check(exchange)
+        if not exchange.succeeded:
+            pytest.skip("an update that it depends on failed")
 
-    def expect(self, rule: Rule, **parts: Any) -> None:
-        """Send a request and check its response against the given rule."""
+    def expect(self, rule: Rule, **parts: Any) -> bool:
+        """Send a request, check its response against the rule, and return whether it succeeded."""
         request = self.request(**parts)
-        self.send(request, expectation_of(request).with_rule(rule))
+        exchange = self.send(request, expectation_of(request).with_rule(rule))
+        return exchange is not None and exchange.succeeded
 
     def accept(self, body: dict[str, Any]) -> dict[str, Any]:
         """Send a valid update, with another name if the name is taken; return the body sent."""
@@ -252,7 +257,7 @@ class Promise:
         if not is_selected and not breach.is_missing_authentication:
             return False
         if findings.id_of(breach) not in findings:
-            self._check_backend(breach, exchange, sent)
+            breach = self._check_backend(breach, exchange, sent)
         finding = self._add(breach, exchange, sent)
         hides = finding.severity != "accepted"
         if hides:
@@ -272,18 +277,39 @@ class Promise:
         finding.add_example(exchange, sent)
         return finding
 
-    def _check_backend(self, breach: Breach, exchange: Exchange, sent: str) -> None:
-        """Check that the backend still works, before recording a failure as a finding."""
+    def _check_backend(self, breach: Breach, exchange: Exchange, sent: str) -> Breach:
+        """Check that the backend still works, before recording a failure as a finding.
+
+        Return the breach, or another one if the failure is a 5xx that does not occur every time.
+        """
         if exchange.status not in SUSPICIOUS and exchange.status < 500:
-            return
+            return breach
         if controls.is_working(self.backend, exchange):
-            return
+            return self._repeat(breach, exchange) if exchange.status >= 500 else breach
         self.run.crashed = True
         got = f"{exchange.failure}, and then the backend stopped responding"
         crash = replace(breach, outcome="crash", got=got, explained_by=())
         finding = self._add(crash, exchange, sent)
         self.found[finding.id] = finding
         raise OverBudget
+
+    def _repeat(self, breach: Breach, exchange: Exchange) -> Breach:
+        """Repeat a request that got a 5xx; if it now succeeds, return an intermittent breach."""
+        again = self.exchange(exchange.request.again())
+        intermittent = replace(
+            breach,
+            clause="update",
+            kind="intermittent",
+            got=f"{exchange.got}, and {again.got} when it was repeated",
+            subject="a request that fails only sometimes",
+            explained_by=(),
+        )
+        # Under these clauses, a request may also fail because of the requests before it.
+        depends_on_others = breach.clause in ("alone", "idempotent")
+        is_known = intermittent.id in self.run.findings
+        if again.status >= 500 or (depends_on_others and not is_known):
+            return breach
+        return intermittent
 
 
 def _headers(

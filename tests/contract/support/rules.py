@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from support import contract, form
 from support.exchange import Exchange
-from support.expectation import Expectation
+from support.expectation import Expectation, rule_of_field
 from support.leaks import Credentials, internals
 from support.proxies import Shape
 from support.rule import Breach
@@ -141,6 +141,10 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
     if exchange.succeeded and exchange.request.chunks is not None:
         # The cause may be that the backend treats all chunked bodies as empty.
         return replace(breach, explained_by=("body/empty-in-chunks/200",))
+    if expectation.must_succeed:
+        alone = [rule_of_field(*field) for field in exchange.request.text_fields.items()]
+        explained_by = (id_of(rule.clause, rule.kind, exchange.got) for rule in alone)
+        return replace(breach, explained_by=tuple(explained_by))
     return breach
 
 

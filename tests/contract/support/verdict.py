@@ -136,9 +136,11 @@ def _outcome(promise: Promise, severities: set[str]) -> tuple[str, str]:
         return "not tested", promise.skipped
     if not promise.rounds:
         return "not tested", "the run ended before the test started"
+    hiding = ", ".join(sorted(promise.hiding))
     if not promise.passed:
-        hidden = f"hidden by {', '.join(sorted(promise.hiding))}"
-        return "not tested", hidden if promise.hiding else "no response was checked"
+        return "not tested", f"hidden by {hiding}" if hiding else "no response was checked"
+    if promise.is_cut_short:
+        return "not tested", f"not all requests were sent, after {hiding}"
     return ("accepted" if "accepted" in severities else "kept"), ""
 
 
