@@ -56,8 +56,8 @@ class FlashbackClient(Client):
         **Partial.** Only the fields you send change, either all of them or none. `{}` is valid
         and changes nothing. An empty or missing body is refused.
 
-        **Idempotent.** You may repeat a request whose response was lost. A late repeat can
-        overwrite an update that somebody else made in between.
+        **Idempotent.** You can safely repeat a request whose response was lost. A late repeat
+        can overwrite an update that someone else made in the meantime.
 
         **Access.** You need `WRITE` or `ADMIN` access to the configuration's workspace.
 

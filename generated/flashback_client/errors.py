@@ -19,7 +19,7 @@ from flashback_runtime.errors import (
 
 
 class BadRequestError(ApiStatusError):
-    """400: Validation error: the body, a header or the id breaks a rule, the name is taken, or
+    """400: Validation error: the body, a header or the id violates a rule, the name is taken, or
     the user is not validated. Nothing was changed."""
 
     status_code = 400

@@ -17,8 +17,8 @@ from .ai_type import AiTypeText, as_ai_type
 @define(kw_only=True)
 class UpdateAiLlmRequest:
     """The properties to change; every field is optional. Unknown fields are refused: if a
-    misspelled `secrt` were ignored, the rotation would silently not happen. `null` is not a
-    string, so it cannot be sent to keep or clear a field."""
+    misspelled `secrt` were ignored, the secret would not be rotated, and nobody would notice.
+    To leave a field unchanged, omit it; `null` neither keeps nor clears a field."""
 
     name: str | Unset = field(
         default=UNSET,
