@@ -31,7 +31,7 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     """Import a public name on first use.
 
-    If the extra `mock` is not installed, raise an `ImportError` that says how to install it.
+    If the `mock` extra is not installed, raise an `ImportError` that says how to install it.
     """
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Command-line interface for running the mock backend and for rotating a store's master key."""
+"""Command-line interface for running the mock backend and rotating a store's master key."""
 
 import signal
 
@@ -40,8 +40,8 @@ def main() -> int:
         _print(f"# yaml-language-server: $schema={SCHEMA.as_uri()}\n{DEFAULT.read_text('utf-8')}")
         return 0
     logs.to_stderr(options.log_level, options.log_format)
-    # asyncio.run() handles SIGINT only if Python's default handler is installed.
-    # Background jobs can inherit an ignored SIGINT from the shell.
+    # asyncio.run() handles SIGINT only if Python's default handler is installed. It may not be:
+    # a background job can inherit an ignored SIGINT from the shell.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def _open_standard_streams() -> None:
-    """Redirect closed standard streams to /dev/null, so that sockets cannot reuse their numbers."""
+    """Open /dev/null for each closed standard stream so that no socket gets its descriptor."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -99,7 +99,7 @@ async def _serve_until_stopped(
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    # On Windows, event loops do not support signal handlers; Ctrl-C cancels this coroutine.
+    # Windows event loops do not support signal handlers; there, Ctrl-C cancels this coroutine.
     with suppress(NotImplementedError):
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
@@ -151,7 +151,7 @@ def _read_token(file: Path) -> str:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ValueError(
             f"--admin-token: cannot read the file: {reason}; specify a file that contains the "
-            "token, because other users of this machine can see the command line"
+            "token, not the token itself, which other users of this machine could see"
         ) from None
 
 
@@ -174,7 +174,7 @@ def _options() -> argparse.Namespace:
         description="Run a mock of the Flashback AI LLM backend. Without --store, the mock keeps "
         "its state in memory: it always starts with the same fixtures and loses all changes when "
         "it stops.",
-        epilog="By default, the master keys of each store are saved in a separate file in "
+        epilog="By default, each store's master keys are saved in a separate file in "
         "~/.local/share/flashback-mock. To use another file, set --keys or "
         "$FLASHBACK_MOCK_KEYS_FILE. The file is created together with the store. Other users of "
         "this machine can see the command line, so put the password for a postgresql:// URL in "
@@ -196,7 +196,7 @@ def _options() -> argparse.Namespace:
     add("--contract", type=Path, metavar="FILE", help=about)
     about = (
         "also serve /__admin on non-loopback addresses; requests must contain the bearer token "
-        f"from FILE or ${ADMIN_TOKEN}, or a new token that is printed at startup"
+        f"from FILE or ${ADMIN_TOKEN}, or else the token that is printed at startup"
     )
     add("--admin-token", nargs="?", const="", metavar="FILE", help=about)
     about = "allow web pages from this origin to send updates (CORS); can be repeated"

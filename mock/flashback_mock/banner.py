@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from .control.mock import Mock
 from .http.guard import Guard
 
-# The banner lists at most this many tokens and at most this many configurations.
+# The maximum number of tokens, and of configurations, that the banner lists.
 # If nothing reads standard output, a longer banner could fill the pipe and block the mock.
 MAX_LINES = 20
 KEYS_ADVICE = (
@@ -16,7 +16,7 @@ KEYS_ADVICE = (
     "keys on separate volumes."
 )
 EXISTING_STORE = (
-    "The store already existed and was not changed. To replace its content with the fixtures, "
+    "The store already existed and was not changed. To replace its contents with the fixtures, "
     "send POST /__admin/reset."
 )
 

@@ -9,7 +9,7 @@ import yaml
 Json = dict[str, Any]
 
 STATUSES = (200, 400, 401, 403, 404, 500)  # every contract must document these
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is 8 times as fast
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is 8 times faster
 
 # Error messages by schema keyword. `{}` is replaced by the keyword's value in the contract.
 RULES = {
@@ -23,8 +23,7 @@ RULES = {
 def default_path() -> Path:
     """Return the path of the bundled contract.
 
-    A wheel contains the contract next to this file. In a checkout, the contract is in the root
-    directory.
+    In a wheel, the contract is next to this file. In a checkout, it is in the root directory.
     """
     here = Path(__file__).parent
     # Do not search site-packages: an editable install leaves an outdated copy there.
@@ -36,7 +35,7 @@ class Contract:
     """The contract's only operation, with its schemas, limits and examples."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """Read the contract from `path`. The default is the bundled contract.
+        """Read the contract from `path`, or the bundled contract if `path` is None.
 
         Raise `ValueError` if the contract cannot be read or lacks a part that the mock needs.
         """
@@ -44,7 +43,7 @@ class Contract:
         self.document = _read(path)
         try:
             self._read_operation()
-        except Exception as error:  # noqa: BLE001 - an invalid contract can raise any error
+        except Exception as error:  # noqa: BLE001 - an invalid contract can cause any error
             problem = f"{type(error).__name__}: {error}".partition("\n")[0]
             raise ValueError(
                 f"{path}: expected a PUT operation with a path parameter, a JSON body with "
@@ -83,7 +82,7 @@ class Contract:
     def example(self, status: int, name: str = "") -> tuple[int, Json]:
         """Return the status and body of the first example with this status and name.
 
-        The status 0 matches any status, and an empty name matches any name. If no example matches,
+        A status of 0 matches any status, and an empty name matches any name. If no example matches,
         raise a `ValueError` that lists all examples.
         """
         for known_status, examples in self.answers.items():
@@ -109,15 +108,15 @@ class Contract:
     def body_error(self, value: object) -> str | None:
         """Return the error message for an invalid body, or None if the body is valid.
 
-        The message is a single line that contains no value from the body.
+        The message is a single line that contains no values from the body.
         """
         errors = self.body_errors(value)
         return "; ".join(f"{field}: {error}" for field, error in errors.items()) or None
 
     def body_errors(self, value: object) -> dict[str, str]:
-        """Return the first error for each field.
+        """Return the first error message for each invalid field.
 
-        Errors that concern the body as a whole have the key `body`.
+        The key for an error in the body as a whole is `body`.
         """
         messages: dict[str, str] = {}
         try:
@@ -145,7 +144,7 @@ class Contract:
         return self._resolve(target)
 
     def _validator(self, schema: Json) -> jsonschema_rs.Validator:
-        # References in the schema are resolved within the merged document.
+        # Merge the document into the schema so that the schema's references can be resolved.
         return jsonschema_rs.validator_for({**self.document, **schema}, validate_formats=True)
 
 
@@ -173,10 +172,10 @@ def _examples(response: Json) -> dict[str, Json]:
 def rule(error: jsonschema_rs.ValidationError, description: str = "") -> str:
     """Return the message for a violated rule. The message does not contain the invalid value.
 
-    `description` is used for keywords without a predefined message, such as `pattern`.
+    `description` is the message for keywords that are not in `RULES`, such as `pattern`.
     """
     kind = error.kind
     if kind.name in RULES:
         expected = str(kind.value).strip("[]").replace("'", "")
         return RULES[kind.name].format(expected)
-    return description or f"violates the keyword {kind.name}"
+    return description or f"violates the {kind.name} keyword"

@@ -68,7 +68,7 @@ class Fixtures:
         For an invalid file, raise a `ValueError` that says where the mistake is and how to fix it.
         """
         if path is None:
-            # Do not check the default fixtures, because another contract could reject them.
+            # Do not check the default fixtures, because a custom contract could reject them.
             return cls._of(_parse(DEFAULT))
         document = _parse(path)
         try:
@@ -127,7 +127,7 @@ class Fixtures:
                 raise ValueError(f"{place}.{field}: {error}")
 
     def describe(self, token: Token) -> str:
-        """Describe the user's access to each workspace, and the token's expiry."""
+        """Describe the token's expiry, and its user's access level in each workspace."""
         own = [member for member in self.members if member.user == token.user]
         parts = [f"{member.access} in {member.workspace}" for member in own] or ["no workspace"]
         if token.expired:
@@ -150,15 +150,15 @@ def is_bearer_token(text: str) -> bool:
 
 
 class _Loader(yaml.BaseLoader):
-    """A YAML loader that reads all values as text, so that `no` and 007 need no quotes."""
+    """A YAML loader that reads all values as text, so `no` and 007 require no quotes."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
-        """Construct a mapping. Raise `KeyError` for a duplicate key or a missing space."""
+        """Construct a mapping. Raise `KeyError` for a duplicate key or no space after a colon."""
         return _mapping(self.construct_pairs(node, deep))
 
 
 def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a mapping. Raise `KeyError` for mistakes that a parser does not report."""
+    """Return a mapping of the pairs. Raise `KeyError` for mistakes that parsers do not report."""
     mapping: dict[str, Any] = {}
     for name, value in pairs:
         if value == "" and ":" in name:
@@ -176,7 +176,7 @@ def _parse(path: Path) -> Any:
         text = path.read_text("utf-8")
         if path.suffix == ".json":
             return json.loads(text, object_pairs_hook=_mapping)
-        return yaml.load(text, _Loader)  # noqa: S506 - constructs no objects
+        return yaml.load(text, _Loader)  # noqa: S506 - `_Loader` creates only text and containers
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
     except yaml.MarkedYAMLError as error:
@@ -191,10 +191,10 @@ def _parse(path: Path) -> Any:
 
 
 def _check_schema(document: Any) -> None:
-    """Raise `ValueError` for the first violation of the schema. The error does not quote values."""
+    """Raise `ValueError` for the first schema violation. The error message quotes no values."""
     schema: dict[str, Any] = json.loads(SCHEMA.read_text("utf-8"))
     errors = jsonschema_rs.validator_for(schema, validate_formats=True).iter_errors(document)
-    # Report unknown names first, because a field that seems to be missing could be misspelled.
+    # Report unknown fields first, because a field that seems to be missing could be misspelled.
     for error in sorted(errors, key=lambda error: error.kind.name != "additionalProperties"):
         place = [str(part) for part in error.instance_path]
         broken = schema

@@ -53,7 +53,7 @@ class StderrHandler(logging.Handler):
 
 
 def to_stderr(level: str, log_format: str) -> None:
-    """Write log messages of this or a higher level to standard error, as "json" or "text"."""
+    """Write log messages at or above this level to standard error, in "json" or "text" format."""
     handler = StderrHandler(json_line if log_format == "json" else text_line)
     logging.basicConfig(handlers=[handler], level=level.upper())
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # hide the message "Using selector: …"

@@ -1,7 +1,7 @@
 """A pytest plugin with fixtures for testing services that call the endpoint.
 
-pytest loads this plugin in every environment in which the client is installed, even without the
-extra `mock`. The plugin therefore imports the rest of the package only when a fixture is used.
+pytest loads this plugin in every environment where the client is installed, even without the
+`mock` extra. The plugin therefore imports the rest of the package only when a fixture is used.
 """
 
 from collections.abc import Callable, Generator
@@ -20,7 +20,7 @@ def flashback_mock_factory() -> Generator[Callable[..., "Mock"]]:
 
     The function accepts the same arguments as `flashback_mock.running`.
     """
-    import flashback_mock  # noqa: PLC0415 - imported only when it is used
+    import flashback_mock  # noqa: PLC0415 - imported only when a fixture is used
 
     try:
         running = flashback_mock.running
@@ -45,7 +45,7 @@ def flashback_mock_session(
 ) -> Generator["Mock"]:
     """Return a mock that is shared by all tests in this process and never reset.
 
-    The environment variables are set as for `flashback_mock`, but for the whole session.
+    The environment variables are the same as for `flashback_mock`, but set for the whole session.
     """
     mock = flashback_mock_factory()
     with pytest.MonkeyPatch.context() as environment:
@@ -57,8 +57,8 @@ def flashback_mock_session(
 def flashback_mock(_shared_flashback_mock: "Mock", monkeypatch: pytest.MonkeyPatch) -> "Mock":
     """Return a fresh mock with the default fixtures, an empty request log and no planned answers.
 
-    During the test, $FLASHBACK_BASE_URL and $FLASHBACK_TOKEN make the client call the mock as the
-    user `owner`, and $NO_PROXY prevents requests to the mock from going through a proxy.
+    During the test, $FLASHBACK_BASE_URL and $FLASHBACK_TOKEN make the client call the mock as
+    `owner`, and $NO_PROXY prevents requests to the mock from going through a proxy.
     """
     mock = _shared_flashback_mock
     mock.reset()

@@ -1,4 +1,4 @@
-"""Functions that serve a mock on a listening socket, in this event loop or in a new thread."""
+"""Functions that serve a mock on a listening socket, in the current event loop or a new thread."""
 
 import asyncio
 import socket
@@ -19,7 +19,7 @@ from .stores import store_at
 
 Wrap = Callable[[Handler], Handler]
 
-# Loopback addresses for the URL of a mock that listens on all addresses.
+# If a mock listens on one of these wildcard addresses, its URL contains the loopback address.
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not used for listening
 MAX_WRAPPED_BYTES = 1 << 26  # size limit for bodies that are passed to a wrapped handler
 
@@ -56,8 +56,8 @@ async def serving(
 ) -> AsyncGenerator[bool]:
     """Serve the mock in the current event loop until the block ends.
 
-    Yield whether the store is new. Without a guard, `/__admin` is only served on loopback
-    addresses. The health check is served on all addresses.
+    Yield whether the store is new. Without a guard, `/__admin` is served only on loopback
+    addresses, except for the health check, which is served on all addresses.
     """
     app = App(mock, cors_origins)
     add_health(app, mock.contract.version)

@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-__tracebackhide__ = True  # makes pytest hide the frames of this module
+__tracebackhide__ = True  # makes pytest hide this module's frames
 
 
 def without_frames(function: Callable[P, T]) -> Callable[P, T]:

@@ -1,4 +1,4 @@
-"""Argument checks, and a decorator that runs the methods of `Mock` in the mock's event loop."""
+"""Argument checks, and a decorator that runs `Mock` methods in the mock's event loop."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
@@ -18,7 +18,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 AsyncMethod = Callable[Concatenate["Mock", P], Coroutine[Any, Any, T]]
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-# The accepted classes for annotations that allow more than one class.
+# The classes accepted for these annotations. Any other annotation accepts only its own class.
 ACCEPTED: dict[Any, tuple[type, ...]] = {
     float: (float, int),
     tuple: (list, tuple),  # JSON arrays are lists
@@ -36,8 +36,8 @@ class UnknownIdError(ValueError):
 def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     """Return a blocking method that runs a coroutine method in the mock's event loop.
 
-    The blocking method raises `ValueError` for missing, unknown and mistyped arguments, and for an
-    unknown id or token. Code that already runs in the event loop awaits `__wrapped__` instead.
+    The blocking method raises `ValueError` for a missing or unknown argument, an argument of the
+    wrong type, and an unknown id or token. Code in the event loop awaits `__wrapped__` instead.
     """
     parameters = signature(method)
     annotations = _annotations(parameters)
@@ -46,7 +46,7 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     async def checked(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             bound = parameters.bind(mock, *args, **kwargs).arguments
-        except TypeError:  # the message could quote a misplaced credential
+        except TypeError:  # its message could quote a misplaced credential
             raise ValueError(_binding_error(parameters, len(args), kwargs)) from None
         checkable = {name: bound[name] for name in annotations if name in bound}
         check_types(checkable, annotations)
@@ -73,7 +73,7 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
 
 
 def _binding_error(method: Signature, count: int, named: Mapping[str, Any]) -> str:
-    """Return the error message for a call with `count` positional and these `named` arguments."""
+    """Return the error message for invalid arguments: `count` positional and the `named` ones."""
     parameters = list(method.parameters.values())[1:]
     for parameter in parameters[count:]:
         is_required = parameter.default is Parameter.empty and parameter.kind not in VARIADIC
@@ -117,7 +117,7 @@ def check_types(
 
 
 def check_seconds(name: str, seconds: float) -> None:
-    """Raise `ValueError` unless `seconds` is a number between 0 and 3600."""
+    """Raise `ValueError` unless `seconds` is a number from 0 to 3600."""
     check_types({name: seconds}, {name: float})
     if not 0 <= seconds <= MAX_SECONDS:
         raise ValueError(f"{name}: must not be negative or longer than one hour")

@@ -16,11 +16,11 @@ MAX_ENTRIES = 10_000
 
 @dataclass(slots=True)
 class Entry:
-    """An entry in the request log. Entries contain no tokens and no values of credentials.
+    """An entry in the request log. It contains no tokens or credential values.
 
-    `status` is 0 if the fault `reset`, `empty` or `timeout` prevented a response. `fields` contains
+    `status` is 0 if a `reset`, `empty` or `timeout` fault prevented a response. `fields` contains
     the names of the fields in a valid body, and `updated` is true if these fields were stored.
-    `user` and `configuration` are empty if they are unknown. `milliseconds` does not include a
+    `user` and `configuration` are empty if they are unknown. `milliseconds` excludes any
     planned delay. `reason` says why the request was refused, and `time` is when it arrived.
     """
 
@@ -38,7 +38,7 @@ class Entry:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry as a JSON object, with the time in RFC 3339 format."""
-        # Not asdict(): it copies every value, which took a quarter of a request's time.
+        # asdict() would copy every value, which would take a quarter of the time for a request.
         values = {name: getattr(self, name) for name in CRITERIA}
         return {**values, "time": self.time.isoformat(timespec="milliseconds")}
 

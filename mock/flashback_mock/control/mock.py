@@ -102,7 +102,7 @@ class Mock:
     async def answer_sequence(self, *steps: Step) -> None:
         """Plan the answers to the next requests, in order.
 
-        Each step is a dictionary with the arguments of `answer_next`.
+        Each step is a dictionary of `answer_next` arguments.
         """
         plans = [validate_step(self.contract, step) for step in steps]
         if not plans:
@@ -115,7 +115,7 @@ class Mock:
     async def clear_planned(self) -> None:
         """Remove all planned answers and the delay.
 
-        Reopen the port if the fault `refused` closed it.
+        Reopen the port if a `refused` fault closed it.
         """
         self.plans.clear()
         await self.open_port()
@@ -135,8 +135,8 @@ class Mock:
     ) -> list[Entry]:
         """Wait until `count` requests match the criteria, and return all matching requests.
 
-        For example, `wait_for(2, status=200)` waits for two requests with the status 200. After
-        `timeout` seconds, raise a `TimeoutError` that lists the requests received instead.
+        For example, `wait_for(2, status=200)` waits for two requests with status 200. After
+        `timeout` seconds, raise a `TimeoutError` that lists the latest requests.
         """
         return await self.journal.wait_for(count, timeout, criteria)
 
@@ -144,7 +144,7 @@ class Mock:
     async def configuration(self, id: str) -> dict[str, Any]:
         """Return the stored configuration.
 
-        For credentials, the result only shows that they are set and when they last changed.
+        For a credential, the result shows only that it is set and when it last changed.
         """
         return await self.store.configuration(id)
 
@@ -168,10 +168,10 @@ class Mock:
 
     @control
     async def assert_updated(self, /, id: str, **fields: str) -> None:
-        """Raise `AssertionError` unless the configuration was updated and now has these fields.
+        """Raise `AssertionError` unless the configuration was updated and has these field values.
 
-        The given credentials must also have been sent in an update. The message shows how each
-        field differs and why requests were refused. It never shows the value of a credential.
+        The given credentials must also have been sent in an update. The error message shows how
+        each field differs and why requests were refused, but never shows a credential value.
         """
         expected = self._fields(fields)
         stored = await self.store.configuration(id)
@@ -198,9 +198,9 @@ class Mock:
     async def add_configuration(
         self, /, *, workspace: str = "", id: str = "", **fields: str
     ) -> str:
-        """Add a configuration to a workspace and return its id. The default is the first workspace.
+        """Add a configuration, by default to the first workspace, and return its id.
 
-        Fields can have the names from the contract (`aiType`) or the Python client (`ai_type`).
+        Fields can be named as in the contract (`aiType`) or as in the Python client (`ai_type`).
         """
         contract_fields = self._fields(fields, "workspace", "id")
         id = id or str(uuid.uuid4())
@@ -214,17 +214,16 @@ class Mock:
 
     @control
     async def delete_configuration(self, id: str) -> None:
-        """Delete a configuration. Later updates of this configuration return 404."""
+        """Delete a configuration. Later updates to it return 404."""
         await self.store.delete_configuration(id)
 
     @control
     async def add_member(
         self, user: str, *, workspace: str = "", access: str = "WRITE", token: str = ""
     ) -> str:
-        """Add a user to a workspace and return the user's token.
+        """Add a user to a workspace, by default the first one, and return the user's token.
 
-        The default is the first workspace. If the user is already a member of the workspace,
-        replace the user's access level.
+        If the user is already a member of the workspace, replace the user's access level.
         """
         token = token or self.tokens.get(user) or f"{user}-token"
         if not is_bearer_token(token):
@@ -237,7 +236,7 @@ class Mock:
     async def set_access(self, user: str, access: str, *, workspace: str = "") -> None:
         """Set a user's access level in a workspace to READ, WRITE or ADMIN.
 
-        The default is the first workspace.
+        By default, use the first workspace.
         """
         await self._add_member(user, access, workspace)
 
@@ -259,7 +258,7 @@ class Mock:
     async def reset(self) -> None:
         """Restore the fixtures, remove planned answers and the delay, and clear the request log.
 
-        Reopen the port if the fault `refused` closed it.
+        Reopen the port if a `refused` fault closed it.
         """
         await self.store.reset(self.fixtures)
         self.known_ids = set(self.ids.values())
@@ -277,7 +276,7 @@ class Mock:
         await self.store.add(Fixtures(tokens=tokens, members=(member,)))
 
     def _fields(self, given: Mapping[str, str], *other_names: str) -> dict[str, str]:
-        """Return the given fields with the names from the contract.
+        """Return the given fields under their names in the contract.
 
         Names from the Python client, such as `ai_type`, are also accepted.
         """

@@ -12,7 +12,7 @@ Fault = Literal["reset", "empty", "refused", "timeout", "truncated", "malformed"
 FAULTS: tuple[str, ...] = get_args(Fault)
 WITHOUT_STATUS = ("reset", "empty", "refused", "timeout")
 CONTENT = {"status", "example", "headers"}
-EXCLUDED: dict[str, set[str]] = {  # fields that cannot be combined with a fault
+EXCLUDED: dict[str, set[str]] = {  # fields that cannot be combined with each fault
     "reset": CONTENT,
     "empty": CONTENT,
     "timeout": CONTENT | {"delay"},
@@ -56,7 +56,7 @@ class Plans:
     def next(self, id: str) -> Step:
         """Return the plan that applies to a request for this id, and decrement the plan's `times`.
 
-        The result is empty if no plan applies.
+        If no plan applies, the result contains only the delay for every response, if there is one.
         """
         plan: Step = {}
         for index, planned in enumerate(self.planned):
@@ -79,7 +79,7 @@ class Plans:
 
 
 def validate_step(contract: Contract, step: Step) -> Step:
-    """Validate a step and return it without empty fields. Raise `ValueError` if it is invalid."""
+    """Return a step without its empty fields. Raise `ValueError` if the step is invalid."""
     if not isinstance(step, Mapping):
         raise ValueError("a step must be a dict")
     fields = cast("dict[str, Any]", step).items()
@@ -112,7 +112,7 @@ def _check_combination(plan: Step) -> None:
     if fault == "refused" and plan.keys() - {"fault", "duration"}:
         raise ValueError("fault: refused closes the port and can only be combined with duration")
     if (fault == "refused") != ("duration" in plan):
-        raise ValueError("duration: is required for the fault refused and not allowed otherwise")
+        raise ValueError("duration: is required for the refused fault and not allowed otherwise")
 
 
 def _check_header(name: Any, value: Any) -> None:

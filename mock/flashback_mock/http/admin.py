@@ -29,7 +29,7 @@ AdminHandler = Callable[..., Awaitable[object]]
 Control = Callable[..., object]  # a method of `Mock`
 
 ID = "/configurations/{id}"
-# Methods of `Mock` whose result is not returned, and the status of a successful response.
+# Routes to `Mock` methods whose result is not sent, with the status of a successful response.
 COMMANDS: list[tuple[str, str, Control, int]] = [
     ("DELETE", ID, Mock.delete_configuration, 200),
     ("POST", "/members", Mock.add_member, 201),
@@ -38,14 +38,14 @@ COMMANDS: list[tuple[str, str, Control, int]] = [
     ("POST", "/tokens/revoke", Mock.revoke_token, 200),
     ("POST", "/reset", Mock.reset, 200),
 ]
-# JSON names that differ from the names in Python.
+# JSON names that differ from the Python names.
 NAMES = {
     "afterUpdate": "after_update",
     "answerNext": "answer_next",
     "fixedDelay": "fixed_delay",
 }
 TIMES = {"delay", "duration", "fixed_delay", "timeout"}  # in milliseconds in JSON
-MAX_MILLISECONDS = 1e9  # larger than every limit, but small enough for a float
+MAX_MILLISECONDS = 1e9  # above every limit, but small enough to be a float
 SETTINGS = {"fixed_delay": float, "answer_next": object}
 STATUSES: dict[type[Exception], int] = {  # the first matching type applies
     UnknownIdError: 404,
@@ -56,10 +56,10 @@ STATUSES: dict[type[Exception], int] = {  # the first matching type applies
 
 
 class Admin:
-    """The request handlers for `/__admin`. Their responses are JSON and contain no credentials."""
+    """The request handlers for `/__admin`. Their responses contain no credentials."""
 
     def __init__(self, mock: Mock, guard: Guard, app: App) -> None:
-        """Add routes to `app` that control `mock`. `guard` decides which requests are allowed."""
+        """Add routes that control `mock` to `app`. `guard` decides which requests are allowed."""
         self._mock = mock
         self._guard = guard
         self._app = app
@@ -111,7 +111,7 @@ class Admin:
         return answer
 
     async def _perform(self, control: Control, request: Request, *path: str) -> Any:
-        """Call a method of `Mock` with the arguments from the path and the body."""
+        """Call a `Mock` method with the arguments from the path and the body."""
         method = _coroutine_method(control)
         return await method(self._mock, *path, **_arguments(_content(request)))
 
@@ -131,10 +131,10 @@ class Admin:
     async def _login(self, _request: Request, session: str) -> Answer:
         """Set the session cookie and redirect the browser to the mock's web page.
 
-        The mock prints the link to this handler when it starts.
+        The mock prints a link to this handler when it starts.
         """
         if not self._guard.is_session(session):
-            raise HttpError(401, "This link is not valid; open the last link that the mock printed")
+            raise HttpError(401, "This link is not valid; open the latest link the mock printed")
         cookie = f"{self._guard.cookie}={session}; Path={PREFIX}; HttpOnly; SameSite=Lax"
         headers = {"Location": f"{PREFIX}/docs", "Set-Cookie": cookie}
         return Answer(303, b"", CIMultiDict(headers))
@@ -225,19 +225,19 @@ def _log(entries: list[Entry], total: int) -> Json:
 
 
 def _content(request: Request) -> object:
-    """Return the JSON value of the body, or an empty object if the body is empty."""
+    """Return the body's JSON value, or an empty object if the body is empty."""
     body.check_complete(request, MAX_BYTES)
     return body.parse(request.body) if request.body else {}
 
 
 def _coroutine_method(control: Control) -> AdminHandler:
-    """Return the coroutine method that a blocking method of `Mock` wraps."""
+    """Return the coroutine method that a blocking `Mock` method wraps."""
     method: AdminHandler = cast("Any", control).__wrapped__
     return method
 
 
 def _arguments(content: object, place: str = "body") -> Json:
-    """Convert the fields of a JSON object to Python arguments.
+    """Convert a JSON object's fields to Python arguments.
 
     Names are converted from camelCase to snake_case, and times from milliseconds to seconds.
     """

@@ -28,7 +28,7 @@ class App:
     """Routes requests to their handlers, and logs the requests for the operation."""
 
     def __init__(self, mock: Mock, cors_origins: Collection[str] = ()) -> None:
-        """Create an application that also accepts updates from web pages of these origins."""
+        """Create an application that also accepts updates from web pages at these origins."""
         self._mock = mock
         self._operation = Operation(mock)
         self._origins = frozenset(cors_origins)
@@ -108,12 +108,12 @@ class App:
         return self._finish(request, _entry(request), Answer(204, b"", CIMultiDict(allowed)))
 
     def _origin(self, request: Request) -> str:
-        """Return the request's origin if CORS allows it, or an empty string otherwise."""
+        """Return the request's origin if CORS allows it, or else an empty string."""
         origin = request.headers.get("Origin", "")
         return origin if origin in self._origins else ""
 
     def _finish(self, request: Request, entry: Entry, answer: Answer) -> Answer:
-        """Log the request and add the headers that are common to all responses."""
+        """Log the request and add the headers that all responses have in common."""
         entry.status = 0 if entry.fault in WITHOUT_STATUS else answer.status
         entry.milliseconds = round((perf_counter() - request.started) * 1000, 3)
         self._mock.journal.append(entry)

@@ -41,17 +41,17 @@ def check_headers(headers: MultiMapping[str], media_type: str) -> None:
 
 
 def parse(body: bytes) -> Any:
-    """Parse a JSON text in UTF-8.
+    """Parse JSON text in UTF-8.
 
     Raise `HttpError` if the text is not valid JSON, is nested too deeply, or contains duplicate
-    keys, `NaN` or a lone surrogate.
+    keys, `NaN`, `Infinity` or a lone surrogate.
     """
     if not body:
         raise HttpError(400, "body: is empty")
     try:
         value = DECODER.decode(body.decode("utf-8"))
         if b"\\u" in body:
-            # The escape could be a lone surrogate, for which encode() raises an error.
+            # The escape could be a lone surrogate, which encode() rejects.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:
         raise HttpError(400, "body: is nested too deeply") from None

@@ -13,14 +13,14 @@ LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORE
 class Guard:
     """Decides which requests to `/__admin` are allowed.
 
-    Without a token, only requests that cannot come from a web page of another origin are allowed:
+    Without a token, only requests that cannot come from another origin's web page are allowed:
     their Host must be a loopback name or address, and their Origin must be the mock's own. With a
     token, requests must contain the token or the session cookie. A browser receives this cookie
     when it opens the link that the mock prints.
     """
 
     def __init__(self, token: str | None = None) -> None:
-        """Create a guard that requires the token. Without a token, allow local requests."""
+        """Create a guard that requires the token. Without a token, allow only local requests."""
         self._token = token
         self.session = secrets.token_urlsafe() if token else ""
         # Browsers share cookies between ports, so each mock on a host needs its own cookie name.
@@ -29,8 +29,8 @@ class Guard:
     def check(self, request: Request, *, is_page: bool) -> None:
         """Raise `HttpError` if the request is not allowed.
 
-        Pages of other origins are allowed to link to the mock's web page. Such links are safe,
-        because the page cannot be framed and opening the page changes nothing.
+        Other origins are allowed to link to the mock's web page. Such links are safe, because the
+        page cannot be framed and opening it changes nothing.
         """
         headers = request.headers
         opened = (headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest"))
@@ -43,7 +43,7 @@ class Guard:
         elif not self._has_session(headers.get("Cookie", "")):
             raise HttpError(
                 401,
-                "Authorization: the bearer token of --admin-token is required; "
+                "Authorization: the bearer token from --admin-token is required; "
                 "in a browser, open the link that the mock printed when it started",
                 {"WWW-Authenticate": "Bearer"},
             )

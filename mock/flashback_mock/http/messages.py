@@ -1,4 +1,4 @@
-"""Data classes for requests and responses, which do not depend on the HTTP server."""
+"""Data classes for requests and responses, independent of the HTTP server."""
 
 import json
 import re
@@ -24,7 +24,8 @@ Incomplete = Literal["", "size", "time", "syntax"]
 class Request:
     """A received request.
 
-    `peer` is the client's address. `incomplete` says why the body is incomplete, or is empty.
+    `peer` is the client's address. `incomplete` says why the body is incomplete, or is
+    empty if the body is complete.
     """
 
     method: str
@@ -55,7 +56,7 @@ class Request:
     def token(self) -> str:
         """Return the bearer token.
 
-        Return an empty string if there is no bearer token, or more than one `Authorization` header.
+        Return an empty string if there is no bearer token or more than one `Authorization` header.
         """
         headers = self.headers.getall("Authorization", [])
         match = BEARER.fullmatch(headers[0]) if len(headers) == 1 else None
@@ -85,7 +86,7 @@ Handler = Callable[[Request], Awaitable[Answer]]
 class HttpError(Exception):
     """An exception that refuses a request with an error response.
 
-    The message contains no value from the request. If `reason` is set, it is logged instead of the
+    The message contains no values from the request. If `reason` is set, it is logged instead of the
     message.
     """
 

@@ -58,7 +58,7 @@ class Operation:
             answer = await self._update(request, entry, id, plan)
         except HttpError as error:
             entry.reason = error.reason or error.message
-            # Every contract documents 400, but not necessarily the other statuses.
+            # If the contract does not document the status, use 400, which is always documented.
             status = error.status if error.status in self._contract.answers else 400
             answer = error_answer(status, error.message)
         except Exception as error:  # noqa: BLE001 - every failure results in a 500
@@ -148,7 +148,7 @@ class Operation:
             raise HttpError(400, f"Prefer: {error}") from None
 
     async def _may_adopt_request_id(self, request: Request, changes: dict[str, str]) -> bool:
-        """Return whether X-Request-Id is well-formed and contains no known token or credential."""
+        """Return whether X-Request-Id is well-formed and free of known tokens and credentials."""
         request_id = request.headers["X-Request-Id"]
         if not REQUEST_ID.fullmatch(request_id):
             return False
@@ -197,7 +197,7 @@ def _decode(raw_id: str) -> str | None:
 
 
 def _cause(error: Exception) -> str:
-    """Return an error's type and location. The error's text could contain a credential."""
+    """Return an error's type and location, but not its text, which could contain a credential."""
     if isinstance(error, StoreError):  # the text of a StoreError contains no credential
         return str(error)
     frame = traceback.extract_tb(error.__traceback__)[-1]

@@ -17,7 +17,7 @@ from .messages import Answer, HttpError, Request
 
 INDEX = "index.html"
 CONTRACT = "openapi.json"
-MEDIA_TYPES = {  # for the files in the folder `page` and in the offapi package
+MEDIA_TYPES = {  # for the files in the `page` folder and in the offapi package
     INDEX: "text/html; charset=utf-8",
     CONTRACT: "application/json",
     "icon.svg": "image/svg+xml",
@@ -45,7 +45,7 @@ def page_file(contract: Contract, request: Request, name: str) -> Answer:
     """
     if name not in MEDIA_TYPES:
         raise HttpError(404, "Not found")
-    # YAML has dates but JSON does not, so convert them to strings.
+    # JSON has no dates, so convert those in the YAML contract to strings.
     content = _file(name) or json.dumps(contract.document, default=str).encode()
     tag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
     headers = CIMultiDict({**HEADERS, "ETag": tag})

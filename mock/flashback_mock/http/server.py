@@ -18,11 +18,11 @@ from .messages import Answer, Handler, HttpError, Incomplete, Request
 
 SECONDS = 10.0  # time limit for receiving a body, and for the client to read a response
 IDLE_SECONDS = 20.0  # time limit for receiving headers, and for idle connections
-# How long to discard the rest of a body. Closing the connection earlier would send a TCP reset.
+# How long to discard the rest of a body. Closing the connection sooner would send a TCP reset.
 LINGER_SECONDS = 5.0
 MAX_HEAD_BYTES = 1 << 16  # size limit for the request line and for each header
 MAX_HEADERS = 200
-STOP_SECONDS = 0.4  # time limit for pending requests at shutdown; aiohttp waits twice as long
+STOP_SECONDS = 0.4  # time limit for pending requests at shutdown; aiohttp can apply it twice
 POLL_SECONDS = 0.25  # how often to check whether a half-closed connection is idle
 BACKLOG = 2048
 RESET = struct.pack("ii", 1, 0)  # with an SO_LINGER of 0 s, closing a socket sends a TCP reset
@@ -30,7 +30,7 @@ UNPARSABLE = (
     "not a valid HTTP/1.1 request; use http:// (not https:// or HTTP/2) and check for malformed or "
     "repeated headers"
 )
-# aiohttp would log request lines, which could contain misplaced tokens.
+# Silence aiohttp, which would log request lines that could contain misplaced tokens.
 QUIET = logging.getLogger("flashback_mock.http")
 QUIET.setLevel(logging.CRITICAL + 1)
 
@@ -68,7 +68,7 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
-        """Respond to an unparsable request. The default response would echo the request."""
+        """Respond to an unparsable request. aiohttp's own response would echo the request."""
         if isinstance(exc, ConnectionError):  # close the connection without a response
             raise exc
         if self.body is not None and not self.body.is_eof():
@@ -229,7 +229,7 @@ class Server:
     async def _send_with_fault(
         self, incoming: web.BaseRequest, answer: Answer
     ) -> web.StreamResponse:
-        """Send a response with a planned fault, one of `control.plans.FAULTS`."""
+        """Respond with a planned fault, one of `control.plans.FAULTS`."""
         half = answer.body[: len(answer.body) // 2]
         if answer.fault == "malformed":
             answer.body = half
@@ -245,7 +245,7 @@ class Server:
         transport = incoming.transport
         if transport is not None:
             if answer.fault == "reset":
-                await self._pause(0.01)  # wait until earlier responses are sent
+                await self._pause(0.01)  # let earlier responses be sent first
                 client: socket.socket = transport.get_extra_info("socket")
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 transport.abort()
@@ -270,11 +270,11 @@ def listen(host: str, port: int) -> socket.socket:
 async def _reserve(family: int, address: Any) -> socket.socket:
     """Wait until the address is free, and return a socket that is bound to it.
 
-    The socket does not listen. The port therefore refuses connections, but no other program can
+    Because the socket does not listen, the port refuses connections, but no other program can
     bind to it.
     """
     bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # earlier connections can remain
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old connections may remain
     if family == socket.AF_INET6:
         bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     while True:

@@ -25,7 +25,7 @@ def store_at(
     """Return the store at a path or a `postgresql://` URL, or a new store in memory.
 
     `credentials` are the names of the fields to encrypt. Raise `ValueError` if the location is
-    malformed, and `StoreError` if the extra `store` is not installed.
+    malformed, and `StoreError` if the `store` extra is not installed.
     """
     if location is None:
         return MemoryStore(credentials)
@@ -34,16 +34,16 @@ def store_at(
     keys = KeyFile(key_file)
     try:
         if location.startswith(("postgresql://", "postgres://")):
-            from .postgresql import PostgresqlStore  # noqa: PLC0415 - requires the extra
+            from .postgresql import PostgresqlStore  # noqa: PLC0415 - requires the `store` extra
 
             return PostgresqlStore(location, credentials, keys)
-        from .sqlite import SqliteStore  # noqa: PLC0415 - requires the extra
+        from .sqlite import SqliteStore  # noqa: PLC0415 - requires the `store` extra
     except ModuleNotFoundError as missing:
         raise StoreError(
             f"--store requires {missing.name}; run: pip install 'flashback-client[store]'"
         ) from None
     if SCHEME.match(location):
-        # The path of a store is printed. If a URL were used as a path, its password would leak.
+        # A store's path is printed, so using a URL as the path would leak its password.
         raise ValueError(
             "--store: expected a path or postgresql://user:password@host:port/database"
         )

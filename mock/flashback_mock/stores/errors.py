@@ -4,7 +4,7 @@ NAME_TAKEN = "another configuration already has this id, or this name in the sam
 
 
 class StoreError(Exception):
-    """The store failed or could not be opened. The message says why and contains no secret."""
+    """The store failed or could not be opened. The message says why and contains no secrets."""
 
 
 class UnauthorizedError(Exception):
@@ -12,7 +12,7 @@ class UnauthorizedError(Exception):
 
 
 class RefusedError(Exception):
-    """The store refused an update with a valid token. `user` is the user who sent the update."""
+    """The store refused an update despite its valid token. `user` is the user who sent it."""
 
     def __init__(self, user: str = "") -> None:
         """Create an error for an update that this user sent."""

@@ -14,12 +14,12 @@ KEYS_FILE = "FLASHBACK_MOCK_KEYS_FILE"
 class KeyFile:
     """A file with one Base64-encoded key per line.
 
-    The file contains the current key and, during a rotation, also the new key. Each store needs
+    The file contains the current key and, during a rotation, also the new key. Each store requires
     its own file, because a rotation deletes all other keys from the file.
     """
 
     def __init__(self, option: Path | None, environment: Mapping[str, str] = os.environ) -> None:
-        """Use the file `option` or the file set in $FLASHBACK_MOCK_KEYS_FILE.
+        """Use the file `option`, or else the file named in $FLASHBACK_MOCK_KEYS_FILE.
 
         If neither is set, use a separate file for each store.
         """
@@ -29,7 +29,7 @@ class KeyFile:
         self._created: Path | None = None
 
     def path(self, store: str) -> Path:
-        """Return the path of the key file for the store with this id."""
+        """Return the path to the key file for the store with this id."""
         if self._file:
             return self._file
         try:
@@ -40,7 +40,7 @@ class KeyFile:
             ) from None
 
     def discard(self) -> None:
-        """Delete the key file if it was created for a store that could not be created."""
+        """Delete the key file if it was created for a store whose creation then failed."""
         if self._created:
             self._created.unlink()
 
@@ -56,7 +56,7 @@ class KeyFile:
             lines = path.read_bytes().split()
         except OSError as error:
             raise StoreError(
-                f"{path}: cannot read the master keys of the store: {error.strerror}; restore the "
+                f"{path}: cannot read the store's master keys: {error.strerror}; restore the "
                 "file from a backup, or use --keys to specify another file"
             ) from None
         for line in lines:
@@ -72,7 +72,7 @@ class KeyFile:
         )
 
     def write(self, store: str, *vaults: Vault, is_new: bool = False) -> None:
-        """Overwrite the file in place with the keys of these vaults. Other keys are deleted."""
+        """Overwrite the file in place with these vaults' keys. All other keys are deleted."""
         path = self.path(store)
         content = b"".join(base64.b64encode(vault.key) + b"\n" for vault in vaults)
         try:
@@ -81,7 +81,7 @@ class KeyFile:
                 path.touch(0o600, exist_ok=False)
                 self._created = path
             with path.open("r+b", buffering=0) as file:
-                # After a crash, a single short write leaves either the old keys or the new keys.
+                # A write this short is all or nothing: a crash leaves the old keys or the new ones.
                 file.write(content.ljust(path.stat().st_size, b"\n"))
                 os.fsync(file)
             # Without this fsync, a newly created file could be lost in a power failure.

@@ -14,16 +14,16 @@ from .schema import CONFIGURATION, CREDENTIAL
 from .sql import R, SqlStore
 
 MALFORMED = "expected a URL of the form postgresql://user:password@host:port/database"
-# The time limit for opening a connection, and also for waiting for a lock.
+# The time limit for opening a connection and for waiting for a lock.
 # A statement can take 2 s longer, and closing an unresponsive connection takes another 2 s.
 # An update therefore takes at most 14 s.
 SECONDS = 5
 CONNECTIONS = 8  # in each process
 SETTINGS = {
     "application_name": "flashback-mock",
-    # After waiting for a lock, a statement sees changes committed meanwhile, such as a new key.
+    # After waiting for a lock, a statement sees newly committed changes, such as a new key.
     "default_transaction_isolation": "read committed",
-    # An update must be durable before the 200 is sent.
+    # An update must be durable before the 200 response is sent.
     # A rotation must be durable before the old key is deleted.
     "synchronous_commit": "on",
 }
@@ -38,7 +38,7 @@ REASONS = {
     "53100": "the server's disk is full",
     "55P03": "another session held a lock for too long",
 }
-# Two processes can start with the same empty schema, so each schema has its own lock.
+# Each schema has its own lock, because two processes can start with the same empty schema.
 CREATION = "flashback-mock " + func.current_schema()
 LOCK = select(func.pg_advisory_xact_lock(func.hashtextextended(CREATION, 0)))
 
@@ -83,11 +83,11 @@ class PostgresqlStore(SqlStore):
                 command_timeout=SECONDS + 2,
                 server_settings={**SETTINGS, "lock_timeout": f"{SECONDS}s"},
             )
-        except OSError:  # some of these errors are also a ValueError
+        except OSError:  # some of these errors are also ValueErrors
             raise
         except asyncpg.ClientConfigurationError as error:  # a URL parameter is invalid
             raise self.error(f"the URL cannot be used: {error}") from None
-        except ValueError:  # the message could quote a part of the URL
+        except ValueError:  # the message could quote part of the URL
             raise self.error(MALFORMED) from None
 
     async def close(self) -> None:
@@ -101,7 +101,7 @@ class PostgresqlStore(SqlStore):
         db.execute(LOCK)
 
     def lock(self, db: Connection) -> None:
-        # Updates have to wait, because they lock a row of this table before they read the key.
+        # This makes updates wait, because they lock a row in this table before they read the key.
         db.exec_driver_sql(f"LOCK TABLE {CONFIGURATION.name} IN EXCLUSIVE MODE")
 
     def reason(self, error: Any) -> str:

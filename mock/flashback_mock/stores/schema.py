@@ -52,7 +52,7 @@ CONFIGURATION = Table(
 )
 # A field has one row for each size class that its credential has ever had.
 # Only one of these rows is in use.
-# When a row is deleted or changes its size, SQLite can leave copies of neighboring rows behind.
+# When a row is deleted or changes size, SQLite can leave copies of neighboring rows behind.
 # SQLite stores therefore only add rows, or overwrite rows with the same number of bytes.
 CREDENTIAL = Table(
     "flashback_mock_credential",
@@ -73,7 +73,7 @@ _MEMBERSHIP = and_(MEMBER.c.workspace == CONFIGURATION.c.workspace, MEMBER.c.use
 _CREDENTIALS = and_(CREDENTIAL.c.configuration == CONFIGURATION.c.id, IN_USE)
 
 USER = select(TOKEN.c.user).where(_VALID)
-# The lock on the configuration's row serializes updates of the configuration and its credentials.
+# The lock on the configuration's row serializes updates to the configuration and its credentials.
 FIND = (
     select(STORE.c.key_id, TOKEN.c.user, MEMBER.c.access, CONFIGURATION)
     .join_from(CONFIGURATION, STORE, sa.true())
@@ -88,7 +88,7 @@ STORED = (
     .outerjoin(CREDENTIAL, _CREDENTIALS)
     .order_by(CREDENTIAL.c.field)
 )
-# These parameters have a prefix, because SQLAlchemy reserves the names of columns in updates.
+# These parameters have a prefix, because SQLAlchemy reserves column names in UPDATE statements.
 CHANGE = sa.update(CONFIGURATION).where(CONFIGURATION.c.id == bindparam("of_id"))
 OTHER_SIZES = and_(
     CREDENTIAL.c.configuration == bindparam("of_configuration"),

@@ -1,6 +1,6 @@
 """The base class for durable stores in a SQL database.
 
-The methods use a synchronous connection. SQLAlchemy can also run them with an asynchronous driver.
+The methods use a synchronous connection, but SQLAlchemy can run them with an asynchronous driver.
 """
 
 import secrets
@@ -94,7 +94,7 @@ class SqlStore(Store):
         try:
             return await self._open(fixtures)
         except BaseException as error:
-            # If the start was interrupted, keep the keys, because the store could already exist.
+            # After an interruption, keep the keys, because the store may already have been created.
             if isinstance(error, Exception):
                 self._keys.discard()
             await self.close()
@@ -159,7 +159,7 @@ class SqlStore(Store):
 
     @transaction
     def revoke_token(self, db: Connection, token: str) -> None:
-        self.lock(db)  # a concurrent reset replaces the token's row
+        self.lock(db)  # a concurrent reset could replace the token's row
         if not db.execute(TOKEN.delete().where(TOKEN.c.digest == token_digest(token))).rowcount:
             raise UnauthorizedError
 
@@ -188,7 +188,7 @@ class SqlStore(Store):
 
     @transaction
     def _reencrypt(self, db: Connection) -> int:
-        """Re-encrypt all credentials with a new key and return their number."""
+        """Re-encrypt all credentials with a new key and return the number of credentials."""
         self.lock(db)
         old = self._current_vault(db)
         new = Vault.generate()
@@ -217,7 +217,7 @@ class SqlStore(Store):
         return self._vault_for(stored.key_id)
 
     def _vault_for(self, key_id: bytes) -> Vault:
-        """Return the vault for this key. Read the key file again if the key has changed."""
+        """Return the vault for the key with this id. Reread the key file if the key has changed."""
         if self._vault is None or self._vault.key_id != key_id:
             self._vault = self._keys.vault(self._id, key_id)
         return self._vault

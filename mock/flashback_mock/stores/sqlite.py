@@ -14,8 +14,8 @@ from .keys import KeyFile
 from .schema import CREDENTIAL, IN_USE, STORE
 from .sql import R, SqlStore
 
-# SQLite truncates the rollback journal, which contains replaced bytes, after each transaction.
-# A write-ahead log would contain replaced bytes until the next checkpoint.
+# After each transaction, SQLite truncates the rollback journal, which contains overwritten data.
+# A write-ahead log would keep overwritten data until the next checkpoint.
 # In exclusive mode, SQLite holds its locks until it closes the file.
 PRAGMAS = """
 PRAGMA locking_mode = EXCLUSIVE;
@@ -24,8 +24,7 @@ PRAGMA secure_delete = ON;
 PRAGMA temp_store = MEMORY;
 """
 NOT_A_STORE = (
-    "is not a store of the mock, or is damaged; choose a new file, or restore the store from a "
-    "backup"
+    "is not a mock store, or is damaged; choose a new file, or restore the store from a backup"
 )
 KEYS_IN_STORE_FOLDER = (
     "the key file is in the store's folder; a copy of this folder would reveal every credential, "

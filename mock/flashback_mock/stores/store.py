@@ -18,8 +18,8 @@ MAY_UPDATE = ("WRITE", "ADMIN")
 def authorize(user: str | None, configuration: T | None, access: str | None) -> tuple[str, T]:
     """Return the user and the configuration if the user is allowed to update the configuration.
 
-    Otherwise, raise `UnauthorizedError`, `NotFoundError` or `ForbiddenError`. They are checked in
-    this order.
+    Otherwise, raise the first that applies: `UnauthorizedError`, `NotFoundError` or
+    `ForbiddenError`.
     """
     if user is None:
         raise UnauthorizedError
@@ -39,7 +39,7 @@ class Store(Protocol):
 
     @property
     def location(self) -> str:
-        """Return where the state and its master keys are stored. The text contains no secret."""
+        """Return where the state and its master keys are stored. The text contains no secrets."""
 
     async def open(self, fixtures: Fixtures | None) -> bool:
         """Open the store and return whether it is new. Fill a new store with the fixtures.
@@ -72,7 +72,7 @@ class Store(Protocol):
         return (await self.find(id)).describe()
 
     async def configurations(self) -> dict[str, str]:
-        """Return the ids of up to 1,000 configurations, with the workspace of each."""
+        """Return the ids of up to 1,000 configurations, each with its workspace."""
 
     async def reveals(self, id: str, field: str, credential: str) -> bool:
         """Return whether the field contains this credential.
@@ -85,7 +85,7 @@ class Store(Protocol):
         """Add either all of these tokens, members and configurations or none of them.
 
         If a token already exists, replace its user and expiry. If a member already exists, replace
-        the access level. Raise `NameTakenError` if the id or name of a configuration is taken.
+        the access level. Raise `NameTakenError` if a configuration's id or name is taken.
         """
 
     async def revoke_token(self, token: str) -> None:
@@ -101,8 +101,8 @@ class Store(Protocol):
         """Replace the entire state with the fixtures."""
 
     async def rotate(self) -> int:
-        """Re-encrypt all credentials with a new master key and return their number."""
-        raise StoreError("a store in memory has no master key to rotate")
+        """Re-encrypt all credentials with a new master key and return the number of credentials."""
+        raise StoreError("an in-memory store has no master key to rotate")
 
 
 def token_digest(token: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Stored configurations, whose credentials are sealed (encrypted)."""
+"""Stored configurations with sealed (encrypted) credentials."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field

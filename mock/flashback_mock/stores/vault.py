@@ -16,9 +16,9 @@ NONCE_BYTES = 12  # the nonce size that NIST SP 800-38D recommends for GCM
 LENGTH_BYTES = 4
 TAG_BYTES = 16
 HEADER_BYTES = ID_BYTES + NONCE_BYTES
-# A sealed value has 256, 1536, 9216 or 55296 bytes, so that its size reveals only a size class.
+# A sealed value has 256, 1536, 9216 or 55296 bytes, so its size reveals only a size class.
 # The third size class is large enough for 8192 ASCII characters.
-# The fourth size class is large enough for 8192 characters of four bytes each.
+# The fourth size class is large enough for 8192 four-byte characters.
 SMALLEST = 256
 GROWTH = 6
 
@@ -26,9 +26,9 @@ GROWTH = 6
 class Vault:
     """Encrypts and decrypts credentials with one master key.
 
-    A sealed value consists of a header, with the key's id and a nonce, and the padded ciphertext
-    with its authentication tag. The header and the place (workspace, configuration and field) are
-    associated data. A sealed value that is moved to another place therefore cannot be decrypted.
+    A sealed value consists of a header (the key's id and a nonce) and the padded ciphertext with
+    its authentication tag. The header and the place (workspace, configuration and field) are
+    associated data, so a sealed value that is moved to another place cannot be decrypted.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -45,7 +45,7 @@ class Vault:
         return cls(os.urandom(KEY_BYTES))
 
     def seal(self, credential: str, *place: str) -> bytes:
-        """Encrypt a credential for a place: workspace, configuration and field."""
+        """Encrypt a credential for a place (workspace, configuration and field)."""
         plain = credential.encode("utf-8", "surrogatepass")
         nonce = os.urandom(NONCE_BYTES)
         header = self.key_id + nonce

@@ -46,7 +46,7 @@ def test_file_from_another_program_is_not_changed(tmp_path: Path, run: Run) -> N
     for file in sorted(tmp_path.iterdir()):
         content = file.read_bytes()
         file.chmod(0o644)
-        assert_rejected(file, run, f"{file}: is not a store of the mock")
+        assert_rejected(file, run, f"{file}: is not a mock store")
         assert file.read_bytes() == content
         assert file.stat().st_mode & 0o777 == 0o644
     assert {file.name for file in tmp_path.iterdir()} == {"database", "header", "text"}

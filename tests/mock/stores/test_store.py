@@ -205,7 +205,7 @@ def test_unusable_key_file_is_a_clear_error(
         ("not a key", 0o600, "does not contain the store's key"),
         (f"{'A' * 43}=", 0o600, "does not contain the store's key"),
         (key, 0o640, "chmod 600"),
-        (None, 0o600, "cannot read the master keys of the store: No such file"),
+        (None, 0o600, "cannot read the store's master keys: No such file"),
     ):
         file.unlink()
         if content is not None:

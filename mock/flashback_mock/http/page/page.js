@@ -45,7 +45,7 @@ const text = (tag, content, className = "") => {
   return element;
 };
 
-// Return the contract with this mock's ids as examples of the path parameter.
+// Return the contract with this mock's ids as examples for the path parameter.
 const withIds = (contract, operation, ids) => {
   const values = Object.entries({ ...ids, unknown: UNKNOWN });
   const examples = Object.fromEntries(values.map(([role, value]) => [role, { value }]));
@@ -67,8 +67,8 @@ const inlined = (contract, value, parents = []) => {
   return Object.fromEntries(parts);
 };
 
-// Resolve references here, because Swagger UI would need more time for them than for the rest of
-// the page.
+// Resolve references here, because Swagger UI would take longer to resolve them than to show the
+// rest of the page.
 const resolved = (contract) => {
   const whole = inlined(contract, contract);
   const requestResolvedSubtree = (_, { specActions }) => (path) =>
@@ -107,7 +107,7 @@ const start = async () => {
     else ui.authActions.logout([scheme]);
   };
 
-  // Users can enter any token in Swagger UI's own dialog. Show in the bar that they did.
+  // Keep the bar up to date if the user enters a token in Swagger UI's own dialog.
   const showRole = () => {
     const token = ui.authSelectors.authorized().getIn([scheme, "value"]) ?? "";
     const offered = [...role.options].some((option) => option.value === token);
@@ -169,7 +169,7 @@ const refresh = async () => {
     showStatus(log.total ? `${log.total} logged` : "No requests yet.");
   } catch (error) {
     shown = "";
-    showStatus(`The mock does not respond: ${error.message}`);
+    showStatus(`The mock is not responding: ${error.message}`);
   }
 };
 const showStatus = (message) => { $("status").textContent = message; };
