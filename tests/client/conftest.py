@@ -21,13 +21,13 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=[update_blocking, update_async], ids=["blocking", "async"])
 def update(request: pytest.FixtureRequest) -> Any:
-    """Return a function that makes one call with the blocking client or with the async client."""
+    """Return `update_blocking` or `update_async`: each test runs once with each client."""
     return request.param
 
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Replace the sleep functions and return a list that records each wait in seconds."""
+    """Make sleeping instant, and return a list that records each wait in seconds."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:

@@ -24,10 +24,10 @@ UPDATED: dict[str, object] = {"success": True, "aiLlmId": ID, "message": "update
 
 
 class Service(httpx.MockTransport):
-    """An in-memory service that returns the given responses in order, and then a 200 each time."""
+    """An in-memory service that returns the given responses in order, then a 200 every time."""
 
     def __init__(self, *outcomes: httpx.Response | Exception) -> None:
-        """Set the outcomes of the first requests; exceptions are raised instead of returned."""
+        """Set the first requests' outcomes: each is a response to return or an error to raise."""
         self.outcomes: list[httpx.Response | Exception] = list(outcomes)
         self.requests: list[httpx.Request] = []
         super().__init__(self._handle)
@@ -44,7 +44,7 @@ Target = Service | str | None
 
 
 def blocking(target: Target = None, **settings: Any) -> FlashbackClient:
-    """Return a blocking client for a service or a base URL, by default without retries."""
+    """Return a blocking client for a service or a base URL; it does not retry by default."""
     return FlashbackClient(**_settings(target, {"max_retries": 0, **settings}))
 
 
@@ -59,7 +59,7 @@ def update_blocking(target: Target, id_: str = ID, **arguments: Any) -> Any:
 
 
 def update_async(target: Target, id_: str = ID, **arguments: Any) -> Any:
-    """Make one call with the async client; it accepts the same arguments as `update_blocking`."""
+    """Make the same call as `update_blocking`, but with the async client."""
     fields = {name: arguments.pop(name) for name in FIELDS if name in arguments}
 
     async def call() -> Any:
@@ -75,5 +75,5 @@ def _settings(target: Target, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def pickled(value: Any) -> Any:
-    """Return a copy of the object, made by pickling and unpickling it."""
+    """Pickle and unpickle the object, and return the copy."""
     return pickle.loads(pickle.dumps(value))  # noqa: S301

@@ -39,7 +39,7 @@ INVALID_FIELDS: list[tuple[str, Any, str]] = [
 def test_invalid_field_raises_argument_error(
     update: Any, field: str, value: Any, problem: str
 ) -> None:
-    """An invalid field raises an ArgumentError that states the field and the rule.
+    """An invalid field raises an ArgumentError that names the field and the rule it breaks.
 
     The client sends no request.
     """
@@ -58,7 +58,7 @@ def test_invalid_field_raises_argument_error(
 
 @pytest.mark.parametrize("id_", ["..", ".", "", None, 7, "x" * 256, "\ud800"])
 def test_invalid_id_is_rejected(update: Any, id_: Any) -> None:
-    """An ID that would change the path or that violates the contract is rejected and not sent."""
+    """No request is sent if the ID would change the path or violates the contract."""
     service = Service()
     with pytest.raises(errors.ArgumentError, match="id must") as caught:
         update(service, id_, name="n")
@@ -94,7 +94,7 @@ class Configuration(str, enum.Enum):  # noqa: UP042 - StrEnum has a different `s
 
 
 def test_string_enum_member_is_sent_as_its_value() -> None:
-    """A string enum member that is passed as the ID or the token is sent as its value."""
+    """A string enum member passed as the ID or the token is sent as its value, not its name."""
     service = Service()
     blocking(service, token=Configuration.TOKEN).update_ai_llm(Configuration.ID)
     (request,) = service.requests
@@ -117,14 +117,14 @@ def test_fields_are_keyword_only() -> None:
 
 
 def test_from_dict_rejects_unknown_fields() -> None:
-    """`from_dict` rejects a misspelled field; ignoring it would silently skip the update."""
+    """`from_dict` rejects a misspelled field name instead of silently ignoring it."""
     with pytest.raises(errors.ArgumentError, match="secrt is not a field of") as caught:
         UpdateAiLlmRequest.from_dict({"secrt": "rotated"})
     assert caught.value.field == "secrt"
 
 
 def test_function_modules_check_the_body_type() -> None:
-    """A body that is not a request model raises an ArgumentError."""
+    """A function module raises an ArgumentError if the body is not a request model."""
     wrong: Any = {"name": "n"}
     with blocking(Service()) as client, pytest.raises(errors.ArgumentError, match="body must be"):
         update_ai_llm.sync(ID, client=client, body=wrong)

@@ -52,7 +52,7 @@ async def call_and_cancel(client: AsyncFlashbackClient, limit: float) -> None:
 def test_aborted_calls_release_their_connections(limited_call: LimitedCall) -> None:
     """No connection stays busy after many calls have timed out or been cancelled.
 
-    Sixty tasks make calls with limits of 50 to 250 ms. Afterwards, another call succeeds.
+    Sixty tasks make calls with time limits of 50 to 250 ms. Afterwards, a normal call succeeds.
     """
 
     async def load(url: str) -> None:
@@ -154,7 +154,7 @@ def test_asyncio_timeouts_and_task_groups_cancel_calls() -> None:
 
 
 def test_error_under_trio_suggests_a_thread() -> None:
-    """Under trio, the async client raises an error that suggests a blocking call in a thread."""
+    """Under trio, the async client's error suggests calling the blocking client in a thread."""
     trio = pytest.importorskip("trio")
 
     async def call() -> None:

@@ -1,4 +1,4 @@
-"""Tests for connections in threads, event loops and processes, for certificates and for proxies."""
+"""Tests for certificates, proxies, and connections in threads, event loops and processes."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_tasks_share_one_client() -> None:
 
 
 def test_async_client_works_in_several_event_loops() -> None:
-    """An async client opens connections for each event loop and closes them when the loop ends."""
+    """An async client opens new connections in each event loop and closes them when it ends."""
     with serving(respond_with(OK)) as server:
         client = AsyncFlashbackClient(TOKEN, base_url=server.url)
         for _ in range(3):
@@ -76,7 +76,7 @@ def test_async_client_works_in_several_event_loops() -> None:
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """An ASGI application that responds to every request with success."""
+    """An ASGI application that returns a successful response to every request."""
     del scope, receive
     headers = [(b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -121,7 +121,7 @@ def test_custom_http_client_belongs_to_one_process() -> None:
 
 
 def test_call_after_the_http_client_is_closed() -> None:
-    """A call on a closed custom `http_client` raises the same error as a call after `close()`."""
+    """A call through a closed `http_client` raises the same error as a call after `close()`."""
     with httpx.Client(transport=Service()) as http_client:
         client = FlashbackClient(TOKEN, http_client=http_client)
         client.update_ai_llm(ID)
@@ -148,7 +148,7 @@ sys.exit(0 if right and status == 0 else 1)
 
 
 def test_forked_child_uses_its_own_connections() -> None:
-    """Concurrent calls in a process and its forked child return the correct responses."""
+    """A process and its forked child use separate connections and receive their own responses."""
     with serving(echo_id) as server:
         command = [sys.executable, "-c", FORKING, server.url]
         assert subprocess.run(command, timeout=60, check=False).returncode == 0
@@ -158,7 +158,7 @@ def test_forked_child_uses_its_own_connections() -> None:
 
 
 def test_extra_response_does_not_block_the_next_request() -> None:
-    """The next request is sent even if the server has sent an extra response before it."""
+    """If the server sends an extra response, the client can still send its next request."""
     with serving(respond_with(OK + OK, OK)) as server:
         with blocking(server.url) as client:
             client.update_ai_llm(ID)
@@ -231,14 +231,14 @@ def test_too_many_open_files_raises_flashback_error() -> None:
 def test_unusable_ca_file_raises_argument_error(
     client_class: Any, content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The constructor raises an ArgumentError if SSL_CERT_FILE is missing or invalid."""
+    """The constructor raises ArgumentError if the file in SSL_CERT_FILE is missing or invalid."""
     file = tmp_path / "ca.pem"
     if content is not None:
         file.write_bytes(content)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     with pytest.raises(errors.ArgumentError, match="SSL_CERT_FILE cannot be used"):
         client_class(TOKEN)
-    client_class(TOKEN, base_url="http://127.0.0.1")  # plain HTTP needs no certificates
+    client_class(TOKEN, base_url="http://127.0.0.1")  # plain HTTP uses no certificates
 
 
 def test_ssl_cert_file_overrides_ssl_cert_dir(
@@ -256,7 +256,7 @@ def test_ssl_cert_file_overrides_ssl_cert_dir(
 
 
 def test_changed_ca_file_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A CA file is cached, and a new client reads it again only if the file has changed."""
+    """CA certificates are cached: a new client rereads their file only if it has changed."""
     made: list[ssl.SSLContext] = []
     create = httpx.create_ssl_context
 
@@ -373,7 +373,7 @@ def test_no_proxy_exempts_matching_urls(
 def test_invalid_proxy_error_hides_the_password(
     client_class: Any, proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An invalid proxy URL raises an ArgumentError that shows the variable but not the password."""
+    """The ArgumentError for an invalid proxy URL names the variable but hides the password."""
     monkeypatch.setenv("https_proxy", proxy)
     with pytest.raises(errors.ArgumentError, match="HTTPS_PROXY is not a proxy URL") as caught:
         client_class(TOKEN)
@@ -384,7 +384,7 @@ def test_invalid_proxy_error_hides_the_password(
 def test_error_for_a_missing_socks_package(
     client_class: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the package for SOCKS is missing, the error shows the command that installs it."""
+    """If the SOCKS package is missing, the error shows the command that installs it."""
     monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:1080")
     monkeypatch.setattr(sys, "path", [])  # hides all installed packages
     with pytest.raises(errors.ArgumentError, match=r"ALL_PROXY.*pip install 'httpx\[socks\]'"):

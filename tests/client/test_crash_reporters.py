@@ -1,7 +1,7 @@
 """Crash reporters in their default configuration never send credentials.
 
-Crash reporters such as Sentry send the local variables of all frames. These tests run a loopback
-server that receives the reports.
+Crash reporters such as Sentry send the local variables of every stack frame. In these tests, a
+loopback server receives the reports.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def report_to_sentry(error: BaseException) -> str:
 
 
 def format_traceback(error: BaseException) -> str:
-    """Return the traceback of the error, with the local variables of each frame."""
+    """Return the error's traceback, with the local variables of each frame."""
     captured = traceback.TracebackException.from_exception(error, capture_locals=True)
     return "".join(captured.format())
 
@@ -114,7 +114,7 @@ REPORTERS = [report_to_rollbar, report_to_elastic_apm, report_to_sentry, format_
 class Credentials:
     """Credentials for the failing calls.
 
-    Unlike local variables of the test, class attributes do not appear in a report.
+    Unlike a test's local variables, class attributes do not appear in a report.
     """
 
     secret: Any = SECRET
@@ -122,7 +122,7 @@ class Credentials:
 
 
 def failing_hook(request: httpx.Request) -> None:
-    """Raise a KeyError, like an event hook that has a bug."""
+    """Raise a KeyError to simulate an event hook with a bug."""
     del request
     missing: dict[str, str] = {}
     missing["missing"]
@@ -190,7 +190,7 @@ class SoftTimeLimitExceeded(Exception):  # noqa: N818 - Celery's name
 
 
 def test_report_for_an_interrupted_call_contains_no_credential() -> None:
-    """The report for a call that a signal handler interrupts contains no credential."""
+    """If a signal handler interrupts a call, the report contains no credential."""
 
     def interrupt(_: int, __: object) -> None:
         raise SoftTimeLimitExceeded
@@ -210,7 +210,7 @@ def test_report_for_an_interrupted_call_contains_no_credential() -> None:
 
 
 def test_traceback_of_an_interrupted_redaction_contains_no_credential() -> None:
-    """If a signal handler interrupts the redaction of an error, the traceback has no credential."""
+    """If the redaction of an error is interrupted, the traceback still contains no credential."""
 
     def interrupt(frame: FrameType, event: str, _: object) -> None:
         if event == "c_call" and frame.f_code.co_name == "redact" and "known" in frame.f_locals:
@@ -255,7 +255,7 @@ def test_traceback_with_elastic_apm_contains_no_credential(
 def test_report_for_an_invalid_credential_does_not_contain_it(
     monkeypatch: pytest.MonkeyPatch, field: str, wrong: object
 ) -> None:
-    """The report for an invalid credential shows the field, but not the credential."""
+    """The report for an invalid credential names the field but does not contain the credential."""
     monkeypatch.setattr(Credentials, field, wrong)
     error = fail_blocking("http://127.0.0.1:1")
     for reporter in (report_to_rollbar, report_to_elastic_apm, format_traceback):
@@ -265,7 +265,7 @@ def test_report_for_an_invalid_credential_does_not_contain_it(
 
 
 def test_traceback_of_a_failing_hook_ends_in_the_hook() -> None:
-    """The traceback of a failing hook ends in the hook and contains no frames from httpx."""
+    """If a hook fails, the traceback ends in the hook and contains no httpx frames."""
     with serving(respond_with(http_response(200))) as server:
         for fail in (fail_blocking, fail_async):
             error = fail(server.url, hooks=failing_hook)

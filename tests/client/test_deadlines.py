@@ -1,4 +1,4 @@
-"""Deadlines: `timeout` limits the entire call, and each attempt has its own limit."""
+"""Tests for deadlines: `timeout` limits the entire call, and `attempt_timeout` each attempt."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def send_slowly(part: str, stop: threading.Event) -> Callable[..., None]:
 def at_most(seconds: float) -> Generator[None]:
     """Fail if the block takes longer than `seconds`.
 
-    The tests pass generous limits, so that they do not fail on a busy machine.
+    Tests pass generous limits so that they do not fail on a busy machine.
     """
     started = time.monotonic()
     yield
@@ -86,7 +86,7 @@ def test_calls_have_a_deadline_by_default() -> None:
 
 @pytest.mark.parametrize("timeout", [None, 1e300, 10**400, float("inf")])
 def test_very_long_timeout_means_no_limit(update: Any, timeout: float | None) -> None:
-    """A timeout that is too long for the socket module does not raise an OverflowError."""
+    """A timeout too long for the socket module means no limit instead of an OverflowError."""
     with serving(respond_with(http_response(200, UPDATED))) as server:
         assert update(server.url, name="n", timeout=timeout).success is True
 
@@ -99,7 +99,7 @@ def test_deadline_covers_retries(update: Any) -> None:
 
 
 def test_hung_backend_leaves_time_for_a_retry(update: Any) -> None:
-    """The first attempt times out after half of the total time, which leaves time for a retry."""
+    """The first attempt ends after half of `timeout`, which leaves time for a retry."""
     responder = in_turn(never_respond, respond_with(http_response(200, UPDATED)))
     with serving(responder) as server:
         started = time.monotonic()

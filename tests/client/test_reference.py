@@ -28,7 +28,7 @@ def test_example_runs(number: int, mock: Mock) -> None:
 
 
 def check_rotate(rotate: object, mock: Mock) -> None:
-    """Call the `rotate` function from the example, and check its result for each failure."""
+    """Check what the example's `rotate` function returns for a success and for each failure."""
     from flashback_client import FlashbackClient
 
     assert callable(rotate)

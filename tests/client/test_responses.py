@@ -59,7 +59,7 @@ def test_contract_examples_can_be_sent(update: Any, name: str) -> None:
 def test_every_documented_status_has_an_error_class(update: Any, status: int) -> None:
     """Each documented status has its own error class, named after the HTTP reason phrase.
 
-    The error contains the details of the response.
+    The error contains the response's details.
     """
     phrase = http.HTTPStatus(status).phrase.title().replace(" ", "")
     body = {"success": False, "message": "so it is"}
@@ -111,7 +111,7 @@ def test_invalid_success_body_raises_decode_error(update: Any, content: bytes) -
 
 @pytest.mark.parametrize("status", [200, 404])
 def test_byte_order_mark_is_ignored(update: Any, status: int) -> None:
-    """A byte order mark before the JSON of a response is ignored."""
+    """A byte order mark at the start of a JSON response is ignored."""
     content = b"\xef\xbb\xbf" + json.dumps({**UPDATED, "success": status == 200}).encode()
     service = Service(httpx.Response(status, content=content))
     if status == 200:
@@ -135,7 +135,7 @@ def test_text_uses_the_response_charset() -> None:
 
 @pytest.mark.parametrize("compressed", [True, False], ids=["gzip", "plain"])
 def test_large_response_is_truncated(update: Any, compressed: bool) -> None:  # noqa: FBT001
-    """A response of 20 MB is not kept in memory, even if it arrives compressed to 20 kB."""
+    """A 20 MB response is not kept in memory, even if it arrives compressed to 20 kB."""
     content = b" " * 20_000_000
     sent = http_response(200, content)
     if compressed:
@@ -209,7 +209,7 @@ def test_copied_error_keeps_its_attributes(error: FlashbackError, copy_error: An
 
 
 def test_error_with_only_a_message_has_a_default_status() -> None:
-    """`NotFoundError("gone")`, which tests of user code can raise, has the status 404."""
+    """`NotFoundError("gone")`, which a user's tests can raise, has a status of 404."""
     error = errors.NotFoundError("gone")
     assert (str(error), error.status_code) == ("gone", 404)
     assert (error.body, dict(error.headers)) == (b"", {})
@@ -254,7 +254,7 @@ def test_function_modules_return_any_status() -> None:
 
 
 def test_function_modules_have_async_functions() -> None:
-    """The async functions of the function modules also return results instead of raising errors."""
+    """The function modules' async functions also return results instead of raising errors."""
 
     async def call() -> None:
         service = Service(httpx.Response(500, json={"message": "no"}))
@@ -269,6 +269,6 @@ def test_function_modules_have_async_functions() -> None:
 
 
 def test_unknown_response_field_is_kept(update: Any) -> None:
-    """The client keeps unknown response fields, because a later contract version can add fields."""
+    """The client keeps unknown response fields, because a later contract version might add some."""
     service = Service(httpx.Response(200, json={**UPDATED, "zzField": [1]}))
     assert update(service, name="n").additional_properties == {"zzField": [1]}

@@ -1,4 +1,4 @@
-"""Tests for retries: retried failures, backoff, token renewal and reports of earlier attempts."""
+"""Tests for retries: which failures are retried, backoff, token renewal and lost attempts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def rate_limited(*values: str) -> Service:
-    """Return a service that sends a 429 with each of these Retry-After values in order."""
+    """Return a service that sends one 429 for each of these Retry-After values, in order."""
     headers = [[(b"Retry-After", value.encode())] for value in values]
     return Service(*[httpx.Response(429, headers=fields) for fields in headers])
 
@@ -59,7 +59,7 @@ def test_permanent_failures_are_not_retried(update: Any, status: int) -> None:
 
 
 def test_error_has_the_number_of_attempts(update: Any, waits: list[float]) -> None:
-    """When no retries are left, the last response raises an error with the number of attempts."""
+    """When no retries are left, the error for the last response has the number of attempts."""
     service = Service(*[httpx.Response(503) for _ in range(9)])
     with pytest.raises(errors.UnexpectedServerError, match="4 attempts") as caught:
         update(service, name="n", max_retries=3)
@@ -121,7 +121,7 @@ LAST_OUTCOMES = [
 def test_lost_attempt_may_have_been_applied(
     update: Any, waits: list[float], last: httpx.Response | Exception
 ) -> None:
-    """If an earlier attempt was lost, `maybe_applied` is true after any further outcome."""
+    """If the response to one attempt was lost, `maybe_applied` is true whatever happens next."""
     service = Service(httpx.ReadError("lost"), last)
     with pytest.raises(errors.FlashbackError, match="may have been applied") as caught:
         update(service, name="n", max_retries=1)
@@ -180,7 +180,7 @@ def test_token_function_is_called_for_every_call() -> None:
 
 
 def test_invalid_token_from_a_function_raises_argument_error() -> None:
-    """A token from a token function is validated in the same way as a token argument."""
+    """A token from a token function is validated like a token argument."""
     with pytest.raises(errors.ArgumentError, match="visible ASCII") as caught:
         blocking(Service(), token=lambda: "padded-token ").update_ai_llm(ID)
     assert "padded-token" not in str(caught.value)
@@ -193,7 +193,7 @@ def test_token_function_must_return_a_string() -> None:
 
 
 def test_failed_token_renewal_mentions_earlier_attempts(waits: list[float]) -> None:
-    """If a token renewal fails, the error states that an earlier attempt may have been applied."""
+    """If a token renewal fails, the error says that an earlier attempt may have been applied."""
 
     def client_with_renewal(renewed_token: str | Exception) -> FlashbackClient:
         tokens: list[str | Exception] = [renewed_token, TOKEN]
@@ -227,7 +227,7 @@ def test_token_function_error_propagates_unchanged() -> None:
 
 
 def raise_error_hook(response: httpx.Response) -> None:
-    """Read the response body, and raise an error for an error status."""
+    """Read the response body, and raise an error if the status is not a success."""
     response.read()
     response.raise_for_status()
 
@@ -268,13 +268,13 @@ def test_raise_for_status_hook_can_leave_the_body_unread() -> None:
 
 
 def audit_not_found(_: httpx.Response) -> None:
-    """Fail like a hook that sends its own request and receives a 404."""
+    """Simulate a hook whose own request receives a 404."""
     request = httpx.Request("POST", "https://audit.test")
     httpx.Response(404, request=request).raise_for_status()
 
 
 def audit_refused(_: httpx.Response) -> None:
-    """Fail like a hook that sends its own request and cannot connect."""
+    """Simulate a hook whose own request cannot connect."""
     raise httpx.ConnectError("refused", request=httpx.Request("POST", "https://audit.test"))
 
 
@@ -312,7 +312,7 @@ def test_lost_response_is_retried(update: Any, length: int) -> None:
 
 
 def test_connection_error_has_a_reason_and_a_cause(update: Any) -> None:
-    """The message contains the URL and the reason, and `__cause__` is the original httpx error."""
+    """A connection error's message has the URL and the reason; its cause is the httpx error."""
     ended = r"RemoteProtocolError.*2 attempts"
     with (
         serving(disconnect) as server,
@@ -388,7 +388,7 @@ def test_error_does_not_mention_outer_handled_exceptions() -> None:
             asyncio.run(update_after_another_error())
 
     with serving(disconnect) as server:
-        pass  # stop the server, so that its port refuses connections
+        pass  # stop the server so that its port refuses connections
     with pytest.raises(errors.ApiConnectionError) as caught:
         read_or_update()
     assert "No such file" not in str(caught.value)

@@ -55,7 +55,7 @@ def test_copied_body_is_equal(copy_body: Any) -> None:
 
 
 def runtime_locals(error: BaseException) -> str:
-    """Return the local variables of all frames outside this file, including chained exceptions."""
+    """Return the locals of all frames outside this file, including those of chained exceptions."""
     captured = traceback.TracebackException.from_exception(error, capture_locals=True)
     linked = [captured, captured.__cause__, captured.__context__]
     stacks = [member.stack for member in linked if member is not None]
@@ -68,7 +68,7 @@ def runtime_locals(error: BaseException) -> str:
     "make", [lambda fields: UpdateAiLlmRequest(**fields), UpdateAiLlmRequest.from_dict]
 )
 def test_traceback_of_an_invalid_body_shows_no_credential(make: Any) -> None:
-    """The constructor and `from_dict` wrap credentials in `Secret` before validation."""
+    """Credentials are wrapped in `Secret` before validation, so no traceback shows them."""
     with pytest.raises(errors.ArgumentError, match="surrogate") as caught:
         make({"secret": SECRET + "\ud800"})
     assert "s3cret" not in runtime_locals(caught.value)
@@ -91,7 +91,7 @@ def test_traceback_of_a_wrong_type_shows_no_credential(make: Any) -> None:
 class Credentials:
     """Credentials in a tuple instead of a mapping.
 
-    The tuple is a class attribute, so that it does not appear in the local variables of a frame.
+    The tuple is a class attribute so that it does not appear in any frame's local variables.
     """
 
     wrong: Any = (("X-Key", SECRET),)
@@ -190,7 +190,7 @@ def test_connection_error_is_redacted(update: Any) -> None:
 def test_log_shows_each_attempt_and_no_credential(
     update: Any, waits: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The logger writes a warning for each retry and a DEBUG message for each call."""
+    """The log has a WARNING for each retry and a DEBUG message for each call, but no credential."""
     caplog.set_level(1)
     service = Service(httpx.ConnectError(f"{TOKEN} {SECRET}"))
     update(service, secret=SECRET)

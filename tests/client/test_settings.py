@@ -109,7 +109,7 @@ SETTINGS: list[tuple[dict[str, Any], str]] = [
 def test_invalid_setting_raises_argument_error(
     client_class: Any, settings: dict[str, Any], problem: str
 ) -> None:
-    """For an invalid setting, the ArgumentError contains the setting's name and the problem."""
+    """An invalid setting raises an ArgumentError that contains its name and the problem."""
     (field,) = settings
     derive: Any = client_class(TOKEN).with_options
     for create, arguments in ((client_class, (TOKEN,)), (derive, ())):
@@ -137,7 +137,7 @@ def test_http_client_and_transport_must_have_the_right_type(client_class: Any, f
 
 
 def test_unusable_http_client_is_rejected() -> None:
-    """An `http_client` that is closed, has `auth=` or comes with a `transport=` is rejected."""
+    """An `http_client` that is closed, has `auth=` or is combined with `transport=` is rejected."""
     with (
         httpx.Client(auth=("u", "p")) as http_client,
         pytest.raises(errors.ArgumentError, match="auth="),
@@ -152,7 +152,7 @@ def test_unusable_http_client_is_rejected() -> None:
 
 
 def test_custom_http_client_keeps_its_settings() -> None:
-    """A custom `http_client` keeps its base URL, headers and timeout, and is not closed."""
+    """The client uses its `http_client`'s base URL, headers and timeout, and does not close it."""
     service = Service()
     headers = {"X-Theirs": "1"}
     with httpx.Client(
@@ -169,9 +169,9 @@ def test_custom_http_client_keeps_its_settings() -> None:
 
 
 def test_headers_are_case_insensitive() -> None:
-    """A custom header replaces the client's header, regardless of case.
+    """A custom header replaces the client's own header of that name, regardless of case.
 
-    The dict that the caller passes is not modified.
+    The caller's dict is not modified.
     """
     headers = {"uSER-aGENT": "mine"}
     service = Service()
@@ -198,7 +198,7 @@ def test_with_options_does_not_change_the_original() -> None:
 
 
 def test_derived_clients_share_connections() -> None:
-    """Derived clients are cheap to create, and closing them does not close the connections."""
+    """Derived clients are cheap to create, and closing one leaves the shared connections open."""
     with serving(respond_with(http_response(200, UPDATED))) as server:
         with blocking(server.url) as client:
             client.update_ai_llm(ID)
@@ -229,5 +229,5 @@ def test_cookies_are_not_stored() -> None:
 
 
 def test_partially_constructed_client_has_a_repr() -> None:
-    """A client whose constructor failed has a repr, because a crash reporter might show it."""
+    """`repr()` works on a client whose constructor failed; a crash reporter might call it."""
     assert repr(object.__new__(FlashbackClient)) == "FlashbackClient(...)"

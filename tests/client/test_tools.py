@@ -1,4 +1,4 @@
-"""Testing and tracing tools work with both clients in their default configuration."""
+"""Common testing and tracing tools work with the clients."""
 
 from __future__ import annotations
 

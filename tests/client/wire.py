@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from io import BufferedIOBase
 
-# A responder handles one request. Its arguments are the connection, the request and the index of
-# the request.
+# A responder handles one request. Its arguments are the connection, the request and the
+# request's index.
 Responder = Callable[[socket.socket, "Request", int], None]
 
 

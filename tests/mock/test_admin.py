@@ -27,7 +27,7 @@ def admin(mock: Mock) -> Generator[httpx.Client]:
 
 
 def test_health_and_index(admin: httpx.Client, mock: Mock) -> None:
-    """`health` returns the version of the contract, and the index lists all paths."""
+    """`health` returns the contract's version, and the index lists all paths."""
     answer = admin.get("health")
     assert answer.json() == {"status": "ok", "version": mock.contract.version}
     assert answer.headers["Cache-Control"] == "no-store"
@@ -39,7 +39,7 @@ def test_health_and_index(admin: httpx.Client, mock: Mock) -> None:
 def test_log_can_be_read_searched_and_cleared(
     admin: httpx.Client, http: httpx.Client, mock: Mock
 ) -> None:
-    """The control API can read, search and clear the request log, and can wait for requests."""
+    """Over the control API, a test can read, search and clear the log and wait for requests."""
     main = mock.ids["main"]
     http.put(main, json={"name": "x", "secret": "y"}, headers={"X-Request-Id": "r-1"})
     http.put(main, json={"nme": "x"})
@@ -197,7 +197,7 @@ REFUSED: list[tuple[str, object, int, str]] = [
 def test_invalid_request_has_no_effect(
     admin: httpx.Client, mock: Mock, case: tuple[str, object, int, str]
 ) -> None:
-    """An invalid request returns an error that states the mistake, and changes nothing."""
+    """An invalid request changes nothing and returns an error that describes the mistake."""
     path, given, status, message = case
     before = (admin.get("settings").json(), admin.get("configurations").json())
     content = given if isinstance(given, bytes) else json.dumps(given).encode()
@@ -213,7 +213,7 @@ def test_invalid_request_has_no_effect(
 def test_other_path_or_method_is_rejected(
     admin: httpx.Client, method: str, path: str, status: int
 ) -> None:
-    """An unknown path returns 404; another method returns 405 with the allowed methods."""
+    """An unknown path returns 404; an unsupported method returns 405 with the allowed methods."""
     answer = admin.request(method, path)
     assert (answer.status_code, bool(answer.json()["message"])) == (status, True)
     assert ("Allow" in answer.headers) == (status == 405)
@@ -286,7 +286,7 @@ PATH_VARIANTS = [
 @pytest.mark.parametrize("path", PATH_VARIANTS)
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_path_variants_do_not_reach_the_control_api(mock: Mock, method: str, path: str) -> None:
-    """Path variants reach neither the control API nor, through `/__admin`, the operation."""
+    """No path variant reaches the control API, or the operation through `/__admin`."""
     lines = f"{method} {path} HTTP/1.1\nHost: 127.0.0.1\nContent-Type: application/json\n"
     answer = send_raw(
         mock, f"{lines}Authorization: Bearer owner-token\nContent-Length: 2\n\n{{{{}}}}"
@@ -393,7 +393,7 @@ def test_no_response_shows_a_credential_or_a_token(
 
 
 def test_javascript_example_passes(root: Path, mock: Mock) -> None:
-    """The tests of the JavaScript example, which control the mock over HTTP, pass."""
+    """The JavaScript example's tests, which control the mock over HTTP, pass."""
     node = shutil.which("node") or skip_without("node")
     example = root / "examples" / "javascript" / "rotate.test.js"
     done = subprocess.run(

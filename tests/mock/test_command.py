@@ -54,7 +54,7 @@ def startup_error(
 
 @pytest.mark.usefixtures("curl")
 def test_printed_curl_command_works(root: Path, document: dict[str, Any]) -> None:
-    """The curl command that `scripts/mock` prints returns the example response in the contract."""
+    """The curl command that `scripts/mock` prints returns the contract's example response."""
     line = [str(root / "scripts" / "mock"), "--port", "0"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
         banner = read_banner(process)
@@ -109,7 +109,7 @@ def test_banner_and_shutdown(tmp_path: Path, stop: signal.Signals) -> None:
 
 
 def test_port_in_use_is_a_clear_error(startup_error: StartupError) -> None:
-    """The error for a port in use is one line that contains the port and the remedy."""
+    """The error for a port in use is a single line with the port and the remedy."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         error = startup_error("--port", port)
@@ -148,7 +148,7 @@ MISTAKES: list[tuple[str, str]] = [
 def test_unusable_option_is_a_clear_error(
     startup_error: StartupError, tmp_path: Path, options: str, message: str
 ) -> None:
-    """The error for an unusable option is one line that contains the remedy but no token."""
+    """The error for an unusable option is a single line with the remedy but no token."""
     for name, content in (("empty", b""), ("words", b"two words"), ("binary", b"\xff\xfe")):
         (tmp_path / name).write_bytes(content)
     given = ["--port=0", *options.replace("{}", str(tmp_path)).split()]
@@ -181,7 +181,7 @@ def test_unusable_contract_is_a_clear_error(
     tmp_path: Path,
     case: tuple[str | None, str | None, str],
 ) -> None:
-    """The error for an unusable contract is one line that contains the file and the problem."""
+    """The error for an unusable contract is a single line with the file and the problem."""
     old, new, message = case
     file = tmp_path / "contract.yaml"
     text = (root / "openapi.yaml").read_text("utf-8")
@@ -194,7 +194,7 @@ def test_unusable_contract_is_a_clear_error(
 
 
 def test_another_contract_is_served(root: Path, tmp_path: Path) -> None:
-    """`--contract` serves a contract with another path, other rules and other statuses."""
+    """The mock serves a contract with a different path and with different rules and statuses."""
     text = (root / "openapi.yaml").read_text("utf-8")
     other = tmp_path / "other.yaml"
     text = text.replace("/ai/llm/{id}:", "/v2/llm/{id}:").replace("[OPENAI,", "[NEW,")
@@ -209,7 +209,7 @@ def test_another_contract_is_served(root: Path, tmp_path: Path) -> None:
 
 
 def test_long_banner_is_shortened() -> None:
-    """The banner lists at most 20 items of each kind, so that it fits into an unread pipe."""
+    """The banner lists at most 20 items of each kind so that it fits into an unread pipe."""
     tokens = tuple(Token(f"token-{number}", f"user {number}") for number in range(25))
     mock = Mock(Contract(), Fixtures(tokens), MemoryStore(()))
     shown = banner.text(mock, None, is_new=True, is_local=True)
@@ -218,7 +218,7 @@ def test_long_banner_is_shortened() -> None:
     assert "… and 5 more" in shown
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="requires /dev/full (Linux only)")
 def test_unwritable_output_causes_no_traceback() -> None:
     """If standard output is not writable, the command does not print a traceback."""
     line = [sys.executable, "-m", "flashback_mock", "--print-fixtures"]
@@ -228,7 +228,7 @@ def test_unwritable_output_causes_no_traceback() -> None:
 
 
 def collect_log(**popen: Any) -> str:
-    """Run a mock, send requests of several kinds, and return its log lines."""
+    """Run a mock, send several kinds of requests, and return its log lines."""
     with command(**popen) as (process, _, url):
         headers = {"Authorization": "Bearer owner-token"}
         with httpx.Client(base_url=url, headers=headers, trust_env=False) as client:
@@ -304,9 +304,9 @@ def test_cause_of_a_500_is_logged(
     error: Exception,
     cause: str,
 ) -> None:
-    """The log shows the request id and the cause of a 500.
+    """For a 500, the log shows the request id and the cause.
 
-    The message of an unexpected exception is not logged, because it might contain a secret.
+    An unexpected exception's message is not logged, because it might contain a secret.
     """
 
     async def fail(*_: object) -> None:
@@ -323,7 +323,7 @@ def test_cause_of_a_500_is_logged(
 
 
 def test_server_log_contains_no_request_data(caplog: pytest.LogCaptureFixture, mock: Mock) -> None:
-    """At every log level, log messages from the server contain no data from a request."""
+    """At every log level, the server's log messages contain no request data."""
     with caplog.at_level(1):
         mock.answer_next(fault="truncated")
         with pytest.raises(httpx.RemoteProtocolError):

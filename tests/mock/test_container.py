@@ -1,4 +1,4 @@
-"""Tests for the Dockerfile and the Compose example that do not need a container."""
+"""Tests for the Dockerfile and the Compose example; none of them starts a container."""
 
 import json
 import re

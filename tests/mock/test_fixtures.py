@@ -21,13 +21,13 @@ KEY = "made-up-foreign-key"
 
 
 def read(folder: Path, text: str, name: str = "fixtures.yaml") -> Fixtures:
-    """Write this text to a fixtures file, and return the fixtures that are read from it."""
+    """Write the text to a fixtures file, and return the fixtures read from it."""
     file = folder / name
     file.write_text(text, "utf-8")
     return Fixtures.read(Contract(), file)
 
 
-# A text in the default file, its replacement, and the expected error message.
+# Each case: text in the default file, its replacement and the expected error message.
 MISTAKES: list[tuple[str, str, str]] = [
     ("{ token: owner-token }", "{}", "users.owner: missing required field token"),
     ("admin-token", f"'{CANARY} x'", "users.admin.token: must be a bearer token: letters"),
@@ -86,14 +86,14 @@ def test_error_states_file_location_and_remedy(tmp_path: Path, case: tuple[str, 
     ],
 )
 def test_other_documents_are_rejected(tmp_path: Path, text: str, message: str) -> None:
-    """A file that is not a fixtures document is rejected with an error that states the problem."""
+    """A file that is not a fixtures document is rejected with an error that names the problem."""
     with pytest.raises(ValueError, match="fixtures") as refused:
         read(tmp_path, text)
     assert str(refused.value).startswith(f"{tmp_path / 'fixtures.yaml'}{message}")
 
 
 def test_unreadable_file_is_rejected(tmp_path: Path) -> None:
-    """A missing file, a binary file or a folder is rejected with an error that states the cause."""
+    """A missing file, a binary file or a folder is rejected with an error that gives the cause."""
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "folder").mkdir()
     causes = {"missing": "cannot be read: No such file", "folder": "cannot be read: Is a directory"}
@@ -104,7 +104,7 @@ def test_unreadable_file_is_rejected(tmp_path: Path) -> None:
 
 
 def test_values_need_no_quotes(tmp_path: Path) -> None:
-    """`no`, 007, 1e3 and dates need no quotes, because all values in the file are text."""
+    """Values such as `no`, 007 and dates can be unquoted, because the file contains only text."""
     fixtures = read(
         tmp_path,
         "users: {no: {token: 007}}\n"
@@ -119,7 +119,7 @@ def test_values_need_no_quotes(tmp_path: Path) -> None:
 
 
 def test_json_file_is_accepted(tmp_path: Path) -> None:
-    """The fixtures file can be a JSON document, and mistakes in JSON are also reported."""
+    """A fixtures file can be JSON, in which mistakes are reported just as in YAML."""
     document = yaml.load(DEFAULT.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 - BaseLoader is safe
     main = document["workspaces"]["acme"]["configurations"]["main"]
     main["key"] = "tab\tand \u2028 \U0001f600"
@@ -141,7 +141,7 @@ def test_printed_fixtures_are_accepted(
 
 
 def test_schema_describes_the_default_file() -> None:
-    """The schema is valid and accepts the default file."""
+    """The JSON schema for fixtures is valid and accepts the default file."""
     schema = json.loads(SCHEMA.read_text("utf-8"))
     jsonschema_rs.meta.validate(schema)
     document = yaml.load(DEFAULT.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 - BaseLoader is safe
@@ -149,7 +149,7 @@ def test_schema_describes_the_default_file() -> None:
 
 
 def test_tokens_are_described(tmp_path: Path) -> None:
-    """The description of a token lists the access to every workspace and the expiry date."""
+    """A token's description lists its access to each workspace and its expiry date."""
     users = "{many: {token: a}, none: {token: b}, later: {token: c, expires: 2999-01-01T00:00:00Z}}"
     members = "x: {members: {many: READ, later: ADMIN}}, y: {members: {many: WRITE}}"
     fixtures = read(tmp_path, f"users: {users}\nworkspaces: {{{members}}}")
@@ -161,7 +161,7 @@ def test_tokens_are_described(tmp_path: Path) -> None:
 
 
 def test_fixtures_from_a_file_are_used(tmp_path: Path) -> None:
-    """A mock that is started with a fixtures file has only the users and configurations in it."""
+    """A mock started with a fixtures file has only that file's users and configurations."""
     text = "users: {me: {token: my-token}}\nworkspaces: {w: {configurations: {one: {id: a}}}}"
     read(tmp_path, text)
     with flashback_mock.running(fixtures=tmp_path / "fixtures.yaml") as mock:

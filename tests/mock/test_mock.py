@@ -19,7 +19,7 @@ from tests.mock.wire import put
 
 
 def test_running_stops_the_mock_when_its_block_ends() -> None:
-    """`running()` serves requests until its block ends; then the mock's methods raise an error."""
+    """`running()` serves requests until its block ends; after that, the mock's methods fail."""
     with flashback_mock.running() as mock:
         with FlashbackClient(mock.tokens["owner"], base_url=mock.base_url) as client:
             client.update_ai_llm(mock.ids["main"], name="in a block")
@@ -43,7 +43,7 @@ def test_running_stops_the_mock_when_its_block_ends() -> None:
 def test_unusable_argument_of_running_is_rejected(
     options: dict[str, Any], kind: type[Exception]
 ) -> None:
-    """`running()` raises the documented errors, even if paths are given as strings."""
+    """An unusable argument of `running()` raises the documented error; a path can be a string."""
     with pytest.raises(kind), flashback_mock.running(**options):
         pass
 
@@ -60,7 +60,7 @@ def test_async_client_updates_the_mock(mock: Mock) -> None:
 
 
 def test_log_entry_describes_the_request(http: httpx.Client, mock: Mock) -> None:
-    """A log entry contains the user, id, fields, time, status and the reason for a rejection."""
+    """A log entry has the user, id, fields, time and status, and the reason for a rejection."""
     before = datetime.now(UTC)
     answer = http.put(mock.ids["main"], json={"name": "x", "secret": "y"})
     http.put(mock.ids["main"], json={"nme": "x"})
@@ -79,7 +79,7 @@ def test_log_entry_describes_the_request(http: httpx.Client, mock: Mock) -> None
 
 
 def test_failed_assertion_lists_the_requests(http: httpx.Client, mock: Mock) -> None:
-    """`assert_updated` shows how the fields differ, and lists the requests in order."""
+    """If `assert_updated` fails, it shows how the fields differ and lists the requests in order."""
     main = mock.ids["main"]
     wrong = {"Authorization": "Bearer wrong"}
     http.put(main, json={"nme": "x"})
@@ -103,7 +103,7 @@ def test_failed_assertion_lists_the_requests(http: httpx.Client, mock: Mock) -> 
 
 
 def test_assert_updated_requires_an_update(mock: Mock) -> None:
-    """`assert_updated` fails for a value that was already stored but that no update has sent."""
+    """`assert_updated` fails if the value was already stored but no update has sent it."""
     main = mock.ids["main"]
     name = mock.configuration(main)["name"]
     mock.answer_next(200)
@@ -118,7 +118,7 @@ def test_assert_updated_requires_an_update(mock: Mock) -> None:
 
 
 def test_wait_for_returns_matching_requests(mock: Mock) -> None:
-    """`wait_for` returns the matching requests, including requests from before the call."""
+    """`wait_for` returns the matching requests, including those received before the call."""
     main = mock.ids["main"]
     later = threading.Timer(0.3, put, (mock.base_url, main, {"name": "later"}))
     put(mock.base_url, main, {"name": "before"})
@@ -185,7 +185,7 @@ def test_token_can_be_expired_or_revoked(mock: Mock) -> None:
 
 
 def test_access_can_be_changed(mock: Mock) -> None:
-    """A test can change the access level of a user and add a member with a new token."""
+    """A test can change a user's access level and add a member with a new token."""
     main = mock.ids["main"]
     mock.set_access("owner", "READ")
     mock.set_access("reader", "WRITE")
@@ -263,7 +263,7 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
 def test_invalid_argument_raises_value_error(
     mock: Mock, misuse: Callable[[Any], object], message: str
 ) -> None:
-    """An argument with a wrong type or value raises a ValueError that mentions the argument."""
+    """An argument with the wrong type or value raises a ValueError that names the argument."""
     with pytest.raises(ValueError, match=message) as refused:
         misuse(mock)
     assert refused.value.__context__ is None  # the context's frames could contain a credential
@@ -300,7 +300,7 @@ def test_delay_does_not_use_asyncio_sleep(mock: Mock, monkeypatch: pytest.Monkey
 
 
 def test_handler_can_be_wrapped() -> None:
-    """`wrap` wraps the handler for all requests and can change requests and responses."""
+    """A handler wrapped with `wrap` can change every request and response."""
 
     def wrap(handler: Handler) -> Handler:
         async def wrapped(request: Request) -> Answer:

@@ -39,7 +39,7 @@ BUNDLE = {
     "swagger_bundle.js": "050bc415ee7048dcd881682678f720264e7da5e373f7461d7c58c755305255f7",
     "swagger_style.css": "1ac324f7dcd27e4b9386b4bd6421271ec147e922a22c05ba24b11515e9aa6321",
 }
-# Violations in Swagger UI itself: its title is an h1 outside the main landmark, its tags are h3.
+# Violations in Swagger UI itself: the h1 is outside the main landmark, and the tags are h3.
 IGNORED_VIOLATIONS = {"heading-order", "region"}
 
 expect.set_options(timeout=30_000)
@@ -125,7 +125,7 @@ def test_click_sends_an_update(page: Page, mock: Mock) -> None:
 
 
 def test_empty_body_is_visibly_invalid(page: Page, mock: Mock) -> None:
-    """A body that Swagger UI does not send has a red border, which is the only sign of an error."""
+    """An empty body is not sent, and its red border is the only sign of the error."""
     body = page.get_by_label("Request body")
     body.fill("")
     page.get_by_role("button", name="Execute").click()
@@ -134,7 +134,7 @@ def test_empty_body_is_visibly_invalid(page: Page, mock: Mock) -> None:
 
 
 def test_answers_can_be_planned_on_the_page(page: Page, mock: Mock) -> None:
-    """Every answer that the page offers can be planned; by default, the answer is sent once."""
+    """Every answer that the page offers can be planned; by default, an answer is sent once."""
     planned = page.locator("#planned li")
     expect(answer_selector(page)).to_have_value("400")
     answer_selector(page).select_option("503")
@@ -173,7 +173,7 @@ def test_log_is_live_and_reset_clears_it(page: Page, mock: Mock) -> None:
 
 
 def test_ids_and_tokens_can_be_selected(page: Page, mock: Mock) -> None:
-    """The page offers every id and token, and selecting them leads to the matching responses."""
+    """The page offers every id and token, and each selection leads to the matching response."""
     example_selector(page, 1).select_option("rotateCredentials")
     for user, id, status, message in (
         ("admin", "sibling", 200, "updated successfully"),
@@ -192,7 +192,7 @@ def test_ids_and_tokens_can_be_selected(page: Page, mock: Mock) -> None:
 
 
 def test_any_token_can_be_entered(page: Page) -> None:
-    """If another token is entered in Swagger UI's dialog, the user selector shows `other`."""
+    """If an unlisted token is entered in Swagger UI's dialog, the user selector shows `other`."""
     user_selector(page).select_option("")
     page.get_by_role("button", name="Authorize").click()
     page.get_by_label("auth-bearer-value").fill("unknown-token")
@@ -204,7 +204,7 @@ def test_any_token_can_be_entered(page: Page) -> None:
 
 
 def test_page_can_be_used_by_keyboard(page: Page, mock: Mock) -> None:
-    """An update can be sent by keyboard with visible focus, and a reload keeps the user."""
+    """An update can be sent by keyboard with visible focus; a reload keeps the selected user."""
     user_selector(page).select_option(mock.tokens["reader"])
     page.reload()
     expect(page.get_by_role("button", name="Execute")).to_be_visible()
@@ -233,7 +233,7 @@ def test_page_can_be_used_by_keyboard(page: Page, mock: Mock) -> None:
 def test_page_is_accessible(browser: Browser, mock: Mock) -> None:
     """The page fits the window and passes axe on desktop and phone, in light and dark mode."""
     mock.reset()
-    # axe adds styles to the page, which the Content-Security-Policy forbids.
+    # axe adds styles to the page, and the Content-Security-Policy would block them.
     with browser.new_page(bypass_csp=True, reduced_motion="reduce") as page:
         page.goto(mock.base_url)
         expect(page).to_have_url(mock.base_url + PATH)
@@ -294,7 +294,7 @@ def test_files_have_security_headers(mock: Mock, document: dict[str, Any]) -> No
 
 @pytest.mark.parametrize("name", ["x", "/x", "/page.css/", "//", "/../page.py", "/%2e%2e/page.py"])
 def test_no_other_file_is_served(mock: Mock, name: str) -> None:
-    """Requests for any other file under the page's path return 404."""
+    """Requests for files that are not part of the page return 404."""
     url = httpx.URL(mock.base_url).copy_with(raw_path=(PATH + name).encode())
     assert httpx.get(url, trust_env=False).status_code == 404
 

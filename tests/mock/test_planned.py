@@ -73,7 +73,7 @@ def test_proxy_errors_are_html(http: httpx.Client, mock: Mock, status: int) -> N
 
 
 def test_headers_can_be_added_to_the_real_response(http: httpx.Client, mock: Mock) -> None:
-    """If a plan contains only headers, the update is stored as usual."""
+    """If a plan contains only headers, they are added to the response to a normal update."""
     mock.answer_next(headers={"X-Quota": "1"})
     answer = http.put(mock.ids["main"], json={"name": "stored"})
     assert (answer.status_code, answer.headers["X-Quota"]) == (200, "1")
@@ -152,7 +152,7 @@ def test_update_can_be_stored_although_its_response_fails(mock: Mock, plan: dict
 
 
 def test_sequence_is_sent_in_order(mock: Mock) -> None:
-    """A sequence of answers is sent in order, and the next request gets the real response."""
+    """A sequence of answers is sent in order, and the request after it gets the real response."""
     mock.answer_sequence({"status": 429, "headers": {"Retry-After": "0"}}, {"fault": "reset"})
     with FlashbackClient(max_retries=3) as client:
         client.update_ai_llm(mock.ids["main"], name="at last")
@@ -178,7 +178,7 @@ def test_planned_200_contains_the_requested_id(http: httpx.Client, mock: Mock) -
 
 
 def test_plans_can_be_cleared(http: httpx.Client, mock: Mock) -> None:
-    """`clear_planned` removes all planned answers and the delay for all responses."""
+    """`clear_planned` removes all planned answers and resets `mock.delay`."""
     mock.answer_next(500, times=3)
     mock.delay = 60
     mock.clear_planned()
@@ -186,7 +186,7 @@ def test_plans_can_be_cleared(http: httpx.Client, mock: Mock) -> None:
 
 
 def test_delayed_request_is_stored_and_logged_at_once(mock: Mock) -> None:
-    """A delay affects only the response, and the logged duration does not include it."""
+    """A delay postpones only the response and is not included in the logged duration."""
     mock.answer_next(delay=0.6)
     with FlashbackClient(timeout=0.2, max_retries=0) as client:
         with pytest.raises(errors.ApiTimeoutError):
@@ -200,7 +200,7 @@ def test_delayed_request_is_stored_and_logged_at_once(mock: Mock) -> None:
 
 
 def test_plan_applies_to_invalid_requests(mock: Mock) -> None:
-    """A planned answer is sent to any request, even to a request with an invalid token."""
+    """A planned answer is sent for any request, even one with an invalid token."""
     mock.answer_next(500)
     with FlashbackClient("wrong", max_retries=0) as client:
         with pytest.raises(errors.InternalServerError):
@@ -275,7 +275,7 @@ PREFERRED: list[tuple[dict[str, str], str, int, str]] = [
 def test_request_can_select_an_example(
     http: httpx.Client, mock: Mock, case: tuple[dict[str, str], str, int, str]
 ) -> None:
-    """As in Prism, `Prefer` and the query string can select an example, and nothing is stored."""
+    """As in Prism, `Prefer` or the query string can select an example; nothing is then stored."""
     headers, query, status, message = case
     before = mock.configuration(mock.ids["main"])
     answer = http.put(mock.ids["main"] + query, json={"name": "x", "key": "x"}, headers=headers)

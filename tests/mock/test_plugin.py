@@ -120,7 +120,7 @@ def test_id(flashback_mock):
 
 
 def test_no_failure_shows_a_secret(pytester: pytest.Pytester) -> None:
-    """With `--showlocals`, no failure shows a credential that a test passed to a method."""
+    """Even with `--showlocals`, no failure shows a credential that a test passed to a method."""
     pytester.makepyfile(IMPORTS + FAILURES)
     result = pytester.runpytest_inprocess(PLUGIN, "--showlocals")
     result.assert_outcomes(failed=9)
@@ -156,7 +156,7 @@ def test_plugin_imports_only_the_standard_library() -> None:
 
 
 def test_fixture_without_the_extra_says_what_to_install(pytester: pytest.Pytester) -> None:
-    """Without the extra `mock`, the fixture fails with one line that states what to install."""
+    """Without the `mock` extra, the fixture fails with one line that says what to install."""
     pytester.makepyfile("import sys\nsys.modules['jsonschema_rs'] = None\n" + ROTATION_TEST)
     result = pytester.runpytest_subprocess(PLUGIN)
     result.assert_outcomes(errors=1)

@@ -20,7 +20,7 @@ from tests.mock.wire import JSON, connected, receive_all, request_head
 
 @pytest.fixture(scope="module")
 def mock() -> Generator[Mock]:
-    """Yield one mock for all tests in this module, because none of them needs a fresh mock."""
+    """Yield one mock for all tests in this module, because none of them requires a fresh one."""
     with flashback_mock.running() as mock:
         yield mock
 
@@ -47,7 +47,7 @@ REFUSED_BODIES: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("case", REFUSED_BODIES)
 def test_message_states_the_problem_with_a_body(http: httpx.Client, mock: Mock, case: str) -> None:
-    """An invalid body returns a 400 whose message states the problem and is logged."""
+    """An invalid body returns a 400 with a message that describes the problem and is logged."""
     body, message = REFUSED_BODIES[case]
     answer = http.put(mock.ids["main"], content=body, headers=JSON)
     assert answer.status_code == 400
@@ -56,7 +56,7 @@ def test_message_states_the_problem_with_a_body(http: httpx.Client, mock: Mock, 
 
 
 def test_message_lists_fields_and_rules_but_no_value(http: httpx.Client, mock: Mock) -> None:
-    """The message of a 400 lists every invalid field and its rule, but no value."""
+    """The message in a 400 lists every invalid field and its rule, but no value."""
     secret_value = "s3cret-7f3a"
     body = {
         "name": secret_value + "\n",
@@ -154,7 +154,7 @@ def test_reason_for_a_401_is_logged(
 
 @pytest.mark.parametrize("form", ["{path}?a=b", "{path}#fragment", "{url}"])
 def test_request_target_can_have_any_form(mock: Mock, form: str) -> None:
-    """The request target can contain a query or a fragment, or can be an absolute URL."""
+    """The request target can contain a query or a fragment, or be an absolute URL."""
     path = f"/ai/llm/{mock.ids['main']}"
     target = form.format(path=path, url=mock.base_url + path)
     request = (
@@ -169,7 +169,7 @@ def test_request_target_can_have_any_form(mock: Mock, form: str) -> None:
 
 @pytest.mark.parametrize("id", ["x" * 256, quote("ü" * 256), "", "x" * 20_000])
 def test_invalid_id_returns_400(http: httpx.Client, id: str) -> None:
-    """A request with an id that violates the contract returns a 400 that states the reason."""
+    """A request with an id that violates the contract returns a 400 that gives the reason."""
     answer = http.put(id, json={})
     assert answer.status_code == 400
     assert answer.json()["message"].startswith("id: must have at")
@@ -193,7 +193,7 @@ def test_invalid_id_returns_400(http: httpx.Client, id: str) -> None:
 def test_other_path_or_method_is_rejected(
     http: httpx.Client, mock: Mock, method: str, path: str, status: int
 ) -> None:
-    """Another path returns 404, and another method returns 405 with the allowed methods."""
+    """An unknown path returns 404; an unsupported method returns 405 with the allowed methods."""
     answer = http.request(method, mock.base_url + path, content=b"{}", headers=JSON)
     assert answer.status_code == status
     assert ("Allow" in answer.headers) == (status == 405)
@@ -247,7 +247,7 @@ def test_failing_store_changes_nothing(
 
 
 def test_log_shows_when_the_request_arrived(mock: Mock) -> None:
-    """The time of a log entry is recorded before the body arrives."""
+    """A log entry's time is recorded before the request body arrives."""
     with connected(mock) as connection:
         connection.sendall(request_head(mock, "Content-Length: 2", "Connection: close"))
         time.sleep(0.2)

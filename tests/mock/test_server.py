@@ -187,7 +187,7 @@ def test_body_is_not_parsed_as_a_request(mock: Mock, method: str, *, whole: bool
 
 
 def test_upgrade_header_closes_the_connection(mock: Mock) -> None:
-    """After a request with an `Upgrade` header, the server executes nothing on the connection."""
+    """The server executes nothing more on a connection after an `Upgrade` header."""
     inner = empty_update(mock).replace(b"{}", b'{"name": "smuggled"}')
     with connected(mock) as connection:
         connection.sendall(
@@ -224,7 +224,7 @@ def test_pipelined_requests_are_answered_in_order(mock: Mock, http: httpx.Client
 
 
 def test_planned_reset_keeps_earlier_responses(mock: Mock) -> None:
-    """Responses before a planned reset reach the client."""
+    """Responses sent before a planned reset reach the client."""
     mock.answer_sequence({"delay": TIME_LIMIT / 10, "times": 2}, {"fault": "reset"})
     with connected(mock) as connection:
         connection.sendall(empty_update(mock) * 3)
@@ -242,7 +242,7 @@ def test_idle_connection_is_kept_open(mock: Mock) -> None:
 
 
 def test_planned_delay_can_exceed_every_limit(mock: Mock) -> None:
-    """A planned delay has no time limit, even if the client has already started another request."""
+    """A planned delay has no time limit, even if the client has already begun its next request."""
     mock.answer_next(delay=2.5 * TIME_LIMIT)
     with connected(mock) as connection:
         connection.sendall(empty_update(mock))
@@ -285,7 +285,7 @@ def test_endless_request_is_aborted(
 
 
 def test_large_headers_are_accepted(mock: Mock) -> None:
-    """A request with a hundred headers, or with a header of 60 kB, succeeds."""
+    """A request with a hundred headers or with a 60 kB header succeeds."""
     for lines in ([f"X-{number}: y" for number in range(100)], ["X: " + "y" * 60_000]):
         with connected(mock) as connection:
             connection.sendall(empty_update(mock, *lines))
@@ -296,7 +296,7 @@ def test_large_headers_are_accepted(mock: Mock) -> None:
 def test_response_to_a_huge_body_arrives(
     mock: Mock, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    """A client that sends a huge body before it reads receives the response instead of a reset."""
+    """A client that sends a huge body before reading gets the response instead of a reset."""
     monkeypatch.setattr(server, "LINGER_SECONDS", 15)
     url = urlsplit(mock.base_url)
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=20)

@@ -60,7 +60,7 @@ def command(*options: str, **popen: Any) -> Generator[tuple[subprocess.Popen[str
 
 
 def read_banner(process: subprocess.Popen[str]) -> str:
-    """Return the banner of a mock; fail if the process exits before it serves requests."""
+    """Read and return a mock's banner; fail if the process exits before it serves requests."""
     assert process.stdout
     banner = ""
     while "backend on http://" not in banner:

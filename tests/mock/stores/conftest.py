@@ -21,22 +21,22 @@ def cluster() -> Generator[Cluster]:
 
 @pytest.fixture
 def run() -> Generator[Run]:
-    """A function that runs a coroutine; all coroutines of a test run in the same event loop."""
-    # Use the event loop of asyncio: uvloop hangs if a TLS connection is left open.
+    """A function that runs a coroutine; a test's coroutines all run in the same event loop."""
+    # Use asyncio's event loop: uvloop hangs if a TLS connection is left open.
     with asyncio.Runner() as runner:
         yield runner.run
 
 
 @pytest.fixture(autouse=True)
 def key_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The default directory for the key files of new stores."""
+    """The default directory for new stores' key files."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "keys"))
     return tmp_path / "keys"
 
 
 @pytest.fixture(params=["memory", "file", "postgresql"])
 def location(request: pytest.FixtureRequest, tmp_path: Path, key_folder: Path) -> StoreLocation:
-    """The location for a new store of each kind."""
+    """A location for a new store; each test runs once for every kind of store."""
     if request.param == "memory":
         return StoreLocation("", key_folder)
     if request.param == "file":

@@ -22,9 +22,9 @@ OWNER = "owner-token"
 
 @dataclass
 class StoreLocation:
-    """The file name or PostgreSQL URL of a store, and the directory of its key file.
+    """A store's file name or PostgreSQL URL, and the directory for its key file.
 
-    For a store in memory, the address is empty.
+    For an in-memory store, the address is empty.
     """
 
     address: str
@@ -32,7 +32,7 @@ class StoreLocation:
 
     @property
     def log(self) -> Path:
-        """The log file of the mocks that run in other processes."""
+        """The log file for mocks in other processes."""
         return self.key_folder / "log"
 
     @property
@@ -53,7 +53,7 @@ class StoreLocation:
     def opened(self, run: Run, *, is_new: bool = False) -> Generator[Store]:
         """Open the store until the block ends.
 
-        `is_new` states whether opening the store must create it.
+        Opening must create the store if `is_new` is true and must find one otherwise.
         """
         store = self.store()
         assert run(store.open(FIXTURES)) == is_new

@@ -34,7 +34,7 @@ STEPS = (
     "write",
     "fsync",
 )  # methods of SQLAlchemy dialects and file objects
-# The fork server imports these modules once, so that the processes that it forks start quickly.
+# The fork server imports these modules once so that the processes it forks start quickly.
 FORKSERVER = multiprocessing.get_context("forkserver")
 FORKSERVER.set_forkserver_preload(
     [__name__, "flashback_mock.serving", "anyio.from_thread", "uvloop"]
@@ -131,7 +131,7 @@ def full_disk(process: int) -> Generator[None]:
 
 @dataclass
 class Updates:
-    """A series of numbered updates to one configuration, and the statuses of the responses."""
+    """A series of numbered updates to one configuration, and the response statuses."""
 
     id: str
     statuses: list[int] = field(default_factory=list)

@@ -21,7 +21,7 @@ in_a_file = pytest.mark.parametrize("location", ["file"], indirect=True)
 
 @in_a_file
 def test_killed_store_keeps_every_acknowledged_update(location: StoreLocation, run: Run) -> None:
-    """After each SIGKILL under load, every acknowledged update is stored, and none is partial."""
+    """After a SIGKILL under load, each acknowledged update is stored, and no update is partial."""
     for kill in range(KILLS):
         with running_mocks(location) as (mock,), updating([mock], MAIN, SIBLING) as updates:
             for update in updates:
@@ -34,9 +34,9 @@ def test_killed_store_keeps_every_acknowledged_update(location: StoreLocation, r
 
 @pytest.mark.parametrize("location", ["file", "postgresql"], indirect=True)
 def test_killed_rotation_leaves_usable_keys(location: StoreLocation, run: Run) -> None:
-    """A store can be opened regardless of when a key rotation was killed.
+    """No matter when a key rotation is killed, the store can still be opened.
 
-    The next complete rotation deletes all other keys.
+    After a rotation completes, only its new key is left.
     """
     secret = Configuration("", "acme", MAIN, {"secret": "sealed"})
     with location.opened(run, is_new=True) as store:
@@ -64,8 +64,7 @@ def test_replaced_credentials_are_in_no_file(
 ) -> None:
     """No file contains a fragment of a replaced credential.
 
-    The test checks the files after each of many updates, after a configuration is deleted, after a
-    key rotation and after a reset.
+    The test checks the files after each of many updates, a deletion, a key rotation and a reset.
     """
     current = dict[tuple[str, ...], bytes]()
     replaced = list[bytes]()
@@ -88,7 +87,7 @@ def test_replaced_credentials_are_in_no_file(
             replaced.append(current.pop(at))
         assert not contain_fragments(tmp_path, replaced, 4000)
         run(store.rotate())
-        for sealed in current.values():  # a fragment might span two pages
+        for sealed in current.values():  # small steps: a fragment might span two pages
             assert contain_fragments(tmp_path, [sealed], 50)
         assert len(replaced) > len(current) + UPDATES * 0.8
         assert not contain_fragments(tmp_path, replaced, 4000)
@@ -120,7 +119,7 @@ async def update_random_configuration(store: Store, number: int) -> None:
 
 
 def contain_fragments(folder: Path, sealed: Iterable[bytes], step: int) -> bool:
-    """Return whether a file in the folder contains a fragment of one of the sealed credentials."""
+    """Return whether a file in the folder contains a fragment of any sealed credential."""
     content = b"".join(file.read_bytes() for file in folder.iterdir() if file.is_file())
     return any(
         value[start : start + 12] in content

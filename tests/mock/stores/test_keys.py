@@ -35,7 +35,7 @@ def test_equal_credentials_are_sealed_differently() -> None:
 
 
 def test_every_byte_is_authenticated() -> None:
-    """A change to any byte of a sealed credential, including header and padding, is detected."""
+    """A change to any byte of a sealed credential, even in the header or padding, is detected."""
     sealed = VAULT.seal("credential", *PLACE)
     for position in range(len(sealed)):
         damaged = bytearray(sealed)
@@ -46,7 +46,7 @@ def test_every_byte_is_authenticated() -> None:
 
 @pytest.fixture
 def location(tmp_path: Path, key_folder: Path) -> StoreLocation:
-    """A location for a new store in a file."""
+    """A location for a new file store."""
     return StoreLocation(str(tmp_path / "store.db"), key_folder)
 
 
@@ -61,7 +61,7 @@ def test_stores_cannot_share_a_key_file(
 ) -> None:
     """Two stores cannot share a key file.
 
-    A key rotation in one store would destroy the keys of the other store.
+    A key rotation in one store would destroy the other store's keys.
     """
     one = location.store(key_folder / "shared")
     run(one.open(FIXTURES))
@@ -75,7 +75,7 @@ def test_stores_cannot_share_a_key_file(
 def test_key_file_in_the_store_folder_is_rejected(
     location: StoreLocation, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither the option nor the variable can set a key file in the store's folder."""
+    """A key file in the store's folder is rejected, whether the option or the variable sets it."""
     assert_rejected(run, location, tmp_path / "keys", "the key file is in the store's folder")
     monkeypatch.setenv(KEYS_FILE, str(tmp_path / "keys"))
     with pytest.raises(StoreError, match="the key file is in the store's folder"):
@@ -86,7 +86,7 @@ def test_key_file_in_the_store_folder_is_rejected(
 def test_failed_start_leaves_no_key_file(
     location: StoreLocation, key_folder: Path, run: Run
 ) -> None:
-    """If a store cannot be created, a later attempt can use the same key file."""
+    """A failed attempt to create a store leaves no key file to block the next attempt."""
     same_name = (Configuration("", "w", id, {"name": "n"}) for id in ("one", "two"))
     store = location.store(key_folder / "named")
     with pytest.raises(NameTakenError):
@@ -99,7 +99,7 @@ def test_failed_start_leaves_no_key_file(
 def test_error_for_an_unusable_key_file_contains_its_name(
     location: StoreLocation, key_folder: Path, run: Run
 ) -> None:
-    """The error for an unusable key file contains the name of the key file, not of the store."""
+    """The error for an unusable key file contains the key file's name, not the store's."""
     folder = key_folder / "folder"
     folder.mkdir(parents=True)
     assert_rejected(run, location, folder, f"{folder}: already exists")
@@ -127,7 +127,7 @@ def test_replaced_key_is_wiped(tmp_path: Path) -> None:
 
 
 def test_key_file_location(key_folder: Path, tmp_path: Path) -> None:
-    """The option overrides the variable; without both, each store has its own key file."""
+    """The option overrides the variable; without either, each store has its own key file."""
     named = {KEYS_FILE: str(tmp_path / "named")}
     assert KeyFile(tmp_path / "option", named).path("id") == tmp_path / "option"
     assert KeyFile(None, named).path("id") == tmp_path / "named"
@@ -135,7 +135,7 @@ def test_key_file_location(key_folder: Path, tmp_path: Path) -> None:
 
 
 def test_banner_shows_the_key_file(tmp_path: Path) -> None:
-    """The banner shows the key file, and the key file and the store have the mode 0600."""
+    """The banner shows the key file's path; the key file and the store have mode 0600."""
     store = tmp_path / "folder" / "store.db"
     store.parent.mkdir()
     with command("--store", str(store), "--keys", "named", cwd=tmp_path) as (_, banner, _):

@@ -33,7 +33,7 @@ def test_file_store_leaks_no_secret(tmp_path: Path) -> None:
 
 
 def test_postgresql_store_leaks_no_secret(cluster: Cluster, tmp_path: Path) -> None:
-    """No file of the PostgreSQL server, including its logs, contains a secret."""
+    """Neither the mock's output nor any PostgreSQL server file, including logs, has a secret."""
     store = ["--store", cluster.schema(), "--keys", str(tmp_path / "keys")]
     with command_with_log(*store, "--log-format", "json") as (process, _, url):
         output = send_requests_while(url, cluster.stopped("immediate"))
@@ -42,7 +42,7 @@ def test_postgresql_store_leaks_no_secret(cluster: Cluster, tmp_path: Path) -> N
 
 
 def send_requests_while(url: str, failing: AbstractContextManager[None]) -> list[str]:
-    """Send requests while the store works, fails and is under load, and return all responses."""
+    """Send requests while the store works, fails and is under load; return all responses."""
     output = [send_requests(url), send_malformed_requests(url)]
     with failing:
         output.append(send_requests(url))  # these requests return 500 instead of 200
@@ -55,7 +55,7 @@ def send_requests_while(url: str, failing: AbstractContextManager[None]) -> list
 def kill_and_read_log(process: subprocess.Popen[str], output: list[str]) -> str:
     """Kill the mock, and return its log.
 
-    Also add the log, the command line and the environment of the process to the output.
+    Also add the log and the process's command line and environment to `output`.
     """
     output += (Path(f"/proc/{process.pid}/{name}").read_text() for name in ("cmdline", "environ"))
     process.kill()
@@ -75,7 +75,7 @@ def assert_no_secret(store: list[str], output: list[str], *folders: Path) -> Non
 
 
 def encodings(secret: str) -> list[bytes]:
-    """Return a secret as plain text, in hex, and in Base64 at each offset in a longer text."""
+    """Return a secret as plain text, in hex, and in Base64 at each of three offsets."""
     plain = secret.encode()
     shifted = (base64.b64encode(bytes(at) + plain)[4:-4] for at in range(3))
     return [plain, plain.hex().encode(), *shifted]
@@ -104,7 +104,7 @@ def send_malformed_requests(url: str) -> str:
             (address.hostname or "", address.port or 0), 20
         ) as connection:
             connection.sendall(request.encode())
-            if request != unfinished:  # the response to this request takes ten seconds
+            if request != unfinished:  # the unfinished request times out after ten seconds
                 connection.shutdown(socket.SHUT_WR)
                 answers += connection.makefile("rb").read().decode()
     given = {"key": SECRET, "secret": SECRET}

@@ -32,8 +32,8 @@ def location(cluster: Cluster, key_folder: Path) -> StoreLocation:
 def test_processes_share_a_store(location: StoreLocation, run: Run) -> None:
     """Two processes that start concurrently with an empty schema create and share one store.
 
-    Even while the keys are rotated, updates from both processes succeed, and every secret can be
-    decrypted afterwards. The URL requests an isolation level that would hide new keys.
+    Updates from both processes succeed during key rotations, and every secret can be decrypted
+    afterwards. The URL requests an isolation level that would hide new keys if it were used.
     """
     location.address = f"{location.address}&default_transaction_isolation=serializable"
     with running_mocks(location, 2) as (one, other):
@@ -85,7 +85,7 @@ def test_rotation_and_updates_wait_for_each_other(location: StoreLocation, run: 
 
 
 def test_token_can_be_revoked_during_a_reset(location: StoreLocation, run: Run) -> None:
-    """Revoking a token waits for a concurrent reset, which replaces the row of the token."""
+    """Revoking a token waits for a concurrent reset, which replaces the token's row."""
     tokens = "SELECT FROM flashback_mock_token FOR UPDATE"
     with location.opened(run, is_new=True) as one, location.opened(run) as other:
         run(run_concurrently(location, tokens, one.reset(FIXTURES), other.revoke_token(OWNER)))
@@ -137,8 +137,8 @@ def test_process_without_the_new_key_changes_nothing(location: StoreLocation, ru
 def test_server_crash_loses_no_update(location: StoreLocation, cluster: Cluster, run: Run) -> None:
     """Acknowledged updates survive a server crash, even if the URL sets asynchronous commits.
 
-    While the server is down, updates return 500 and the log states the reason. After a restart,
-    updates succeed.
+    While the server is down, updates return 500 and the log gives the reason. After a restart,
+    updates succeed again.
     """
     cluster.sql("ALTER SYSTEM SET wal_writer_delay = '10s'", "SELECT pg_reload_conf()")
     location.address = f"{location.address}&synchronous_commit=off"
@@ -174,7 +174,7 @@ def test_restart_between_updates_is_transparent(
         run(store.update(OWNER, MAIN, {"name": "before"}))
         with cluster.stopped():
             pass
-        run(asyncio.sleep(0.1))  # the event loop must notice that the connection is closed
+        run(asyncio.sleep(0.1))  # let the event loop notice that the connection is closed
         run(store.update(OWNER, MAIN, {"name": "after"}))
 
 
@@ -219,7 +219,7 @@ def test_rotation_makes_replaced_credentials_unreadable(
 
 
 def recover_secrets(cluster: Cluster, vaults: list[Vault]) -> set[str]:
-    """Search the server's files for secrets that the keys can decrypt, and return these secrets."""
+    """Return the secrets in the server's files that the vaults can decrypt."""
     found = set[str]()
     for file in (path for path in cluster.folder.rglob("*") if path.is_file()):
         content = file.read_bytes()
@@ -271,7 +271,7 @@ def test_sslmode_in_the_url_is_used(
 
 
 def assert_does_not_open(location: StoreLocation, run: Run, reason: str) -> None:
-    """Assert that the store does not open for this reason and that the password is not revealed."""
+    """Assert that opening the store fails for this reason without revealing the password."""
     store = location.store()
     with pytest.raises(StoreError, match=re.escape(reason)) as error:
         run(store.open(FIXTURES))
@@ -280,7 +280,7 @@ def assert_does_not_open(location: StoreLocation, run: Run, reason: str) -> None
 
 
 def test_malformed_url_is_rejected() -> None:
-    """A malformed URL is rejected, and the error does not contain the password in the URL."""
+    """A malformed URL is rejected, and the error does not contain the URL's password."""
     for url in ("postgresql+asyncpg://u:hush@h/d", "Postgresql:/u:hush@h/d"):
         with pytest.raises(ValueError, match="postgresql://user:password@host:port/") as error:
             store_at(url, CONTRACT.credentials)
@@ -309,7 +309,7 @@ def test_malformed_url_is_rejected() -> None:
 def test_connection_error_states_reason_and_remedy(
     cluster: Cluster, key_folder: Path, run: Run, url: str, reason: str
 ) -> None:
-    """If a connection fails, the error states the reason and the remedy, but not the password."""
+    """A connection error gives the reason and the remedy but does not contain the password."""
     cluster.sql("DROP ROLE IF EXISTS guest", "CREATE ROLE guest LOGIN PASSWORD 'hush'")
     url = url.format(port=cluster.port, good=cluster.url().rstrip("?"))
     assert_does_not_open(StoreLocation(url, key_folder), run, reason)
@@ -332,7 +332,7 @@ def test_error_for_an_unstorable_value_does_not_contain_it(
 ) -> None:
     """If PostgreSQL cannot store a value, the error does not contain the value.
 
-    This contract rejects such values, but another contract might allow them.
+    The default contract rejects such values, but a custom contract might allow them.
     """
     with location.opened(run, is_new=True) as store, pytest.raises(StoreError) as error:
         run(store.update(OWNER, MAIN, {"name": name}))

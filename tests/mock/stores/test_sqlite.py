@@ -25,7 +25,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def location(path: Path, key_folder: Path) -> StoreLocation:
-    """The location for a new store at this path."""
+    """A location for a new store at this path."""
     return StoreLocation(str(path), key_folder)
 
 
@@ -97,7 +97,7 @@ def test_store_is_open_in_one_process_at_a_time(
         assert_rejected(path, run, "store.db: is already open; stop the other mock")
         assert_locked(path)  # the failed attempt must not release the lock
     with location.opened(run):
-        run(first.close())  # closing it twice must not release the lock of the second store
+        run(first.close())  # closing it again must not release the second store's lock
         assert_locked(path)
 
 
@@ -121,7 +121,7 @@ def test_sqlite_pragmas_are_set(
 
 
 def test_empty_option_is_rejected() -> None:
-    """An empty `--store` option is rejected."""
+    """An empty `--store` value is rejected."""
     with pytest.raises(ValueError, match="--store: must not be empty"):
         store_at("", CONTRACT.credentials)
 
@@ -130,7 +130,7 @@ def test_empty_option_is_rejected() -> None:
     ("missing", "location"), [("sqlalchemy", "store.db"), ("asyncpg", "postgresql://h/d")]
 )
 def test_missing_extra_is_a_clear_error(missing: str, location: str) -> None:
-    """If the extra is not installed, `--store` prints the command that installs it."""
+    """Without the `store` extra, `--store` prints the command that installs it."""
     code = (
         f"import sys; sys.modules['{missing}'] = None; from flashback_mock.__main__ import main; "
         f"sys.argv = ['flashback_mock', '--store', '{location}']; sys.exit(main())"

@@ -26,7 +26,7 @@ durable = pytest.mark.parametrize("location", ["file", "postgresql"], indirect=T
 def test_every_field_is_kept(store: Store, run: Run) -> None:
     """An update stores every field.
 
-    For a credential, the store shows only that it is set and when it changed.
+    For a credential, the store shows only that it is set and when it last changed.
     """
     assert run(store.update(OWNER, MAIN, EXAMPLE)) == "owner"
     stored = run(store.configuration(MAIN))
@@ -48,7 +48,7 @@ def test_credentials_are_kept_unchanged(store: Store, run: Run) -> None:
 
 
 def test_memory_contains_no_plaintext_credential(run: Run) -> None:
-    """The store in memory keeps no reference to an unencrypted credential or to a token."""
+    """The in-memory store keeps no reference to an unencrypted credential or a token."""
     store = MemoryStore(CONTRACT.credentials)
     run(store.open(FIXTURES))
     run(store.update(OWNER, MAIN, {"name": "a plain name", "secret": "a new secret"}))
@@ -110,7 +110,7 @@ def test_names_are_compared_by_code_point(store: Store, run: Run) -> None:
 
 
 def test_additions_do_not_replace_anything(store: Store, run: Run) -> None:
-    """Added members, tokens and configurations do not replace the existing ones."""
+    """Added members, tokens and configurations do not replace existing ones."""
     added = Configuration("", "acme", "new\0id", {"aiType": "AWS", "secret": "s"})
     members = (Member("acme", "new", "READ"),)
     run(store.add(Fixtures((Token("new-token", "new"),), members, (added,))))
@@ -121,7 +121,7 @@ def test_additions_do_not_replace_anything(store: Store, run: Run) -> None:
 
 
 def test_adding_configurations_is_atomic(store: Store, run: Run) -> None:
-    """If the id or the name of one configuration is already taken, no configuration is added."""
+    """If one configuration's id or name is already taken, none of the configurations is added."""
     before = run(store.configurations())
     first = Configuration("", "acme", "first", {"name": "of the first"})
     for id, name in (
@@ -195,7 +195,7 @@ def test_unusable_key_file_is_a_clear_error(
 ) -> None:
     """A store does not open if its key is missing or if other users can read the key file.
 
-    The error contains the name of the file, but no key.
+    The error contains the file's name but no key.
     """
     run(store.close())
     file = location.key_file
@@ -234,9 +234,9 @@ CANNOT_BE_DECRYPTED = "cannot be decrypted, because it was damaged or moved"
 def test_moved_credential_cannot_be_decrypted(
     location: StoreLocation, store: Store, run: Run
 ) -> None:
-    """A sealed credential cannot be decrypted in another field, configuration or workspace.
+    """A credential moved to another field, configuration or workspace cannot be decrypted.
 
-    An update replaces it with a valid credential.
+    An update replaces it with a valid one.
     """
     run(store.close())
     for token, move in (
