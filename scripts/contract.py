@@ -106,7 +106,7 @@ def _test_mock(options: argparse.Namespace) -> int:
     if options.id:
         raise ValueError("--id requires --backend-url; the mock uses its own configuration")
     contract = flashback_mock.Contract(ROOT / "openapi.yaml")
-    # Do not pass on the tokens for a live backend.
+    # Do not pass on tokens that are meant for a live backend.
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("FLASHBACK_")}
     with flashback_mock.running(contract) as mock:
         arguments = ["--backend-url", mock.base_url, "--id", mock.ids["main"]]
@@ -128,7 +128,7 @@ def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, 
 
 
 def _start(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start pytest with the command-line arguments, and then `arguments`, which override them."""
+    """Start pytest with the command-line arguments and then `arguments`, which override them."""
     command = [sys.executable, "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
     command += ["--report-dir", "reports", *sys.argv[1:], *arguments]
     environment.pop("PYTEST_ADDOPTS", None)  # the user's own options could change the test run
@@ -136,7 +136,7 @@ def _start(arguments: list[str], environment: dict[str, str]) -> subprocess.Pope
 
 
 def _status(tests: subprocess.Popen[bytes]) -> int:
-    """Wait for the tests, and return their exit status. The tests report interruptions."""
+    """Wait for the tests, which report interruptions themselves, and return their exit status."""
 
     def terminate(_signal: int, _frame: object) -> None:
         tests.terminate()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Statuses whose error class is not named after the reason phrase in http.HTTPStatus, either because
-# another name is more common or because the phrase differs between Python versions.
+# Error class names that do not follow the phrases in http.HTTPStatus, either because another name
+# is more common or because the phrase differs between Python versions.
 _PHRASES = {
     401: "Authentication",
     403: "Permission Denied",
@@ -84,7 +84,7 @@ def error_name(status: str | int) -> str:
 
 
 def wrapped(paragraph: str, width: int, indent: int) -> str:
-    """Return the paragraph wrapped at this width, with all lines after the first one indented."""
+    """Return the paragraph wrapped at this width, with every line but the first indented."""
     text = " ".join(paragraph.split())
     lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
     return f"\n{' ' * indent}".join(lines)
@@ -93,7 +93,7 @@ def wrapped(paragraph: str, width: int, indent: int) -> str:
 def rule(prop: Any, schema: Any) -> str:
     """Return the source code of a `fields.Rule` for the property.
 
-    The schema is a mapping from the contract or a Schema object from the generator.
+    The schema is either a dict from the contract or one of the generator's Schema objects.
     """
     kind = prop.class_info.name if hasattr(prop, "values") else _KINDS.get(type(prop).__name__)
     arguments = [kind] if kind else []
@@ -106,7 +106,7 @@ def rule(prop: Any, schema: Any) -> str:
 
 
 def declaration(contract: dict[str, Any], endpoint: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the path item and the operation of an endpoint."""
+    """Return an endpoint's path item and operation."""
     shape = path_shape(endpoint.path.get_untrusted_value())
     for path, item in contract["paths"].items():
         if path_shape(path) == shape and endpoint.method in item:
@@ -115,14 +115,14 @@ def declaration(contract: dict[str, Any], endpoint: Any) -> tuple[dict[str, Any]
 
 
 def path_shape(path: str) -> str:
-    """Return the path without parameter names, because the generator changes these names."""
+    """Return the path without parameter names, because the generator renames parameters."""
     return re.sub(r"\{.*?\}", "{}", path)
 
 
 def parameter(contract: dict[str, Any], endpoint: Any, prop: Any) -> dict[str, Any]:
-    """Return the parameter's declaration in the contract; the generator drops its schema."""
+    """Return the parameter's declaration in the contract. The generator drops its schema."""
     item, operation = declaration(contract, endpoint)
-    # A parameter of the operation overrides a parameter of the path item with the same name.
+    # An operation parameter overrides a path-item parameter with the same name.
     listed = [*operation.get("parameters", []), *item.get("parameters", [])]
     found = [resolved(contract, given) for given in listed]
     return next(given for given in found if given["name"] == prop.name)

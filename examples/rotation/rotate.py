@@ -1,4 +1,4 @@
-"""Rotate the credentials of AI providers in Flashback, once or on a schedule.
+"""Rotate AI provider credentials in Flashback, once or on a schedule.
 
     python rotate.py plan.toml                  # once
     python rotate.py plan.toml --every 86400    # every day, until SIGTERM
@@ -71,7 +71,7 @@ def rotate(rotation: Rotation, flashback: FlashbackClient) -> Outcome:
         secret = new.get("secret", UNSET)
         flashback.update_ai_llm(rotation.id, key=key, secret=secret)
     except errors.FlashbackError as error:
-        # If the result is unknown, do not revoke the old credential, and rotate again.
+        # If the result is unknown, do not revoke the old credential. Rotate again instead.
         result = "unknown" if error.maybe_applied else "failed"
         return Outcome(result, rotation.label, str(error))
     except LookupError as error:
@@ -82,7 +82,7 @@ def rotate(rotation: Rotation, flashback: FlashbackClient) -> Outcome:
 def _obtain(origin: str) -> str:
     """Return the new credential; raise LookupError if its source fails.
 
-    The message omits the text of the source's error, which could contain the credential.
+    The error omits the source's own error message, which could contain the credential.
     """
     kind, _, name = origin.partition(":")
     try:
@@ -104,7 +104,7 @@ def report(outcomes: Sequence[Outcome]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    parser = argparse.ArgumentParser(description="Rotate the credentials of AI providers.")
+    parser = argparse.ArgumentParser(description="Rotate AI provider credentials.")
     parser.add_argument("plan", type=Path, help="TOML file with the rotations, such as plan.toml")
     parser.add_argument(
         "--every", type=float, metavar="SECONDS", help="repeat the rotations at this interval"

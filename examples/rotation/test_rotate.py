@@ -44,7 +44,7 @@ def output(
 
 
 def test_every_credential_is_rotated(flashback_mock: Mock, output: Callable[[], str]) -> None:
-    """The script updates the credentials of each configuration, and changes no other field."""
+    """The script updates each configuration's credentials and leaves its other fields unchanged."""
     main = flashback_mock.ids["main"]
     sibling = flashback_mock.ids["sibling"]
     assert rotate.main([PLAN]) == 0
@@ -111,7 +111,7 @@ def test_rejection_after_a_lost_response_leaves_the_result_unknown(flashback_moc
 def test_failing_source_does_not_stop_the_others(
     flashback_mock: Mock, output: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If a source fails, no request is sent for its configuration and its error is not shown."""
+    """If a source fails, no request is sent for its configuration, and its error text is hidden."""
 
     def issue(name: str) -> str:
         if name == "NEW_OPENAI_SECRET":

@@ -1,7 +1,7 @@
-"""The transport of the async client. Cancelled calls release their connections.
+"""The async client's connections and transport. Cancelled calls release their connections.
 
-`AsyncClient` imports this module in its constructor, because importing asyncio and anyio takes
-longer than importing the rest of the client.
+`AsyncClient` imports this module only in its constructor, because importing asyncio and anyio
+takes longer than importing the rest of the client.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ async def _run_in_task(function: Callable[[], Awaitable[R]], ends_at: float) -> 
                 results.append(await function())
             except asyncio.CancelledError:
                 raise
-            except BaseException as error:  # noqa: BLE001 - re-raised below without a group
+            except BaseException as error:  # noqa: BLE001 - re-raised below, outside the group
                 failures.append(error)
 
     async with anyio.create_task_group() as group:
@@ -113,9 +113,9 @@ async def _run_in_task(function: Callable[[], Awaitable[R]], ends_at: float) -> 
 
 
 class AsyncTransport(httpx.AsyncHTTPTransport):
-    """An httpx transport for one event loop. The transport closes its pool when the loop ends.
+    """An httpx transport for one event loop. It closes its pool when the loop shuts down.
 
-    Like `transport.BlockingTransport`, this class replaces httpx's private attribute `_pool`.
+    Like `transport.BlockingTransport`, this class sets httpx's private `_pool` attribute.
     """
 
     _end_of_loop: AsyncGenerator[None] | None = None
@@ -125,8 +125,8 @@ class AsyncTransport(httpx.AsyncHTTPTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self._end_of_loop is None:
-            # asyncio.run() closes async generators that have been started, and this one then
-            # closes the pool.
+            # When asyncio.run() ends, it closes every async generator that has been started.
+            # Closing this one closes the pool.
             self._end_of_loop = self._close_at_end_of_loop()
             await anext(self._end_of_loop)
         return await super().handle_async_request(request)

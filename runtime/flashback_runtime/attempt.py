@@ -1,7 +1,7 @@
-"""One attempt of a call: build the request, send it, and read the response.
+"""One attempt at a call: build the request, send it, and read the response.
 
-The frames of this module hold requests, including credentials, as plain text. Therefore,
-`secrets.cut_frames` removes these frames from the tracebacks of exceptions.
+This module's stack frames hold requests, including credentials, in plain text. Therefore,
+`secrets.cut_frames` removes these frames from exception tracebacks.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .secrets import (
 from .transport import MAX_BODY, TimeLimitError, httpx, seconds_left, timeout_until
 
 _CONNECT_TIMEOUT: Final = 5.0
-# The connect timeout is shorter than the attempt timeout, so that the error can state that the
+# The connect timeout is shorter than the attempt's time limit so that the error can say that the
 # request was not sent.
 _CONNECT_SHARE: Final = 0.9
 _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -39,7 +39,7 @@ async def attempt(
 ) -> Response[Any] | Failure:
     """Send the request once, and return the outcome.
 
-    Exceptions from the caller's own hook, transport or signal handler propagate.
+    Exceptions from the caller's own hooks, transport and signal handlers propagate.
     """
     running.attempts += 1
     try:
@@ -47,7 +47,7 @@ async def attempt(
     except BaseException as raised:  # noqa: BLE001 - re-raised or returned as a Failure below
         error = raised
     root = root_cause(error, running.handled)
-    # If a signal handler raises TimeoutError, httpcore mistakes it for a timeout of its own.
+    # If a signal handler raises TimeoutError, httpcore mistakes it for one of its own timeouts.
     is_interrupted = isinstance(root, TimeoutError) and interrupted_library(root)
     cut_frames(error, running.handled)
     if _is_hook_error(error, running):
@@ -83,7 +83,7 @@ async def _exchange(running: RunningCall, token: Secret | None, ends_at: float) 
 def _request(
     running: RunningCall, http: object, token: Secret | None, ends_at: float
 ) -> httpx.Request:
-    """Return the request for one attempt. Its timeouts are limited by the remaining time."""
+    """Return the request for one attempt, with its timeouts limited to the remaining time."""
     call = running.call
     headers = {name: value.reveal() for name, value in running.settings.headers.items()}
     headers.update(call.headers or {})
@@ -104,13 +104,13 @@ def _request(
         options["extensions"] = {"timeout": timeouts, "flashback": running}
         return http.build_request(call.method, running.url, content=content, **options)
     options["extensions"] = {"timeout": _timeouts({"connect": _CONNECT_TIMEOUT}, ends_at)}
-    # If no stream is passed, httpx builds the headers twice, which takes 10% of a call's time.
+    # Without an explicit stream, httpx builds the headers twice, which takes 10% of a call's time.
     options["stream"] = httpx.ByteStream(content or b"")
     headers["host"] = running.settings.host
     if content is not None:
         headers["content-length"] = str(len(content))
     request = httpx.Request(call.method, running.url, **options)
-    request.read()  # some transports and tools need `request.content`
+    request.read()  # some transports and tools read `request.content`
     return request
 
 
@@ -153,7 +153,7 @@ def _response(running: RunningCall, response: httpx.Response, body: bytes | None
 
 
 def _is_hook_error(error: BaseException, running: RunningCall) -> bool:
-    """Return whether the error belongs to a request that an event hook sent."""
+    """Return whether the error comes from a request that an event hook sent."""
     if not isinstance(running.connections.given, (httpx.Client, httpx.AsyncClient)):
         return False
     if not isinstance(error, (httpx.RequestError, httpx.HTTPStatusError)):
@@ -166,7 +166,7 @@ def _is_hook_error(error: BaseException, running: RunningCall) -> bool:
 
 
 def _redact_chain(error: BaseException, running: RunningCall) -> None:
-    """Redact the messages in the exception chain, and replace the requests attached to it."""
+    """Redact the messages in the exception chain, and replace the attached requests."""
     secrets = running.secrets()
     for member in exception_chain(error, running.handled):
         member.args = tuple(
@@ -178,7 +178,7 @@ def _redact_chain(error: BaseException, running: RunningCall) -> None:
 
 
 def _describe(error: BaseException, root: BaseException) -> str:
-    """Return the error's class name and message, and the operating system's reason."""
+    """Return the error's class name and message, plus the root cause's message if it differs."""
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
-    reason = str(root) if isinstance(root, Exception) else ""  # cancellations have no reason
+    reason = str(root) if isinstance(root, Exception) else ""  # cancellations have no message
     return text if reason in text else f"{text} ({reason})"

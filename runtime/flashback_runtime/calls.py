@@ -1,4 +1,4 @@
-"""Calls, the state of a running call, and the outcomes of its attempts: responses and failures."""
+"""Calls, the state of a running call, and the outcome of an attempt: a response or a failure."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Call(NamedTuple, Generic[S, P]):
 
 
 class RunningCall:
-    """The state of a call that is being sent."""
+    """The state of a call in progress."""
 
     def __init__(self, call: Call[Any, Any], settings: Settings, connections: Connections) -> None:
         self.call = call
@@ -68,7 +68,7 @@ class RunningCall:
         self.connections = connections
         self.url = settings.base_url + call.path
         self.handled = sys.exception()
-        """The exception that the caller is handling. Python links this call's exceptions to it."""
+        """The exception the caller is handling, if any. Python chains this call's errors to it."""
         self.started = time.monotonic()
         self.deadline = self.started + settings.timeout
         self.tokens: list[Secret] = []
@@ -77,7 +77,7 @@ class RunningCall:
         self.maybe_applied = False
 
     def error(self, kind: type[E], text: str, **attributes: Any) -> E:
-        """Return an error whose text contains the request, the attempts and the request ID."""
+        """Return an error whose text includes the request, attempt count and request ID."""
         details = f"{self.attempts} attempt{'' if self.attempts == 1 else 's'}"
         if self.maybe_applied:
             details += ", may have been applied"
@@ -93,7 +93,7 @@ class RunningCall:
         return kind(f"{self.call.method} {self.url}: {text} ({details})", known | attributes)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Pickle only what a response needs for its errors, so that no credential is pickled.
+        # Pickle only what a response's errors contain, so that no credential is pickled.
         state = {name: vars(self)[name] for name in ("url", "attempts", "maybe_applied")}
         return {"call": self.call._replace(body=UNSET), **state}
 
@@ -134,7 +134,7 @@ class Response(Generic[P]):
         """The decoded body, limited to 1 MiB."""
         self.parsed: P | None = None
         self.problem: str | None = None
-        """The reason why the body could not be parsed."""
+        """Why the body could not be parsed."""
         self.attempts = running.attempts
         self.maybe_applied = running.maybe_applied
         """Whether an earlier attempt may have applied the update."""
@@ -150,7 +150,7 @@ class Response(Generic[P]):
 
     @property
     def retry_after(self) -> float | None:
-        """The number of seconds to wait, from the Retry-After header (seconds or a date)."""
+        """The seconds to wait before a retry, from the Retry-After header (seconds or a date)."""
         value = self.headers.get("retry-after", "")
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
             return float(value[:9])
@@ -161,12 +161,12 @@ class Response(Generic[P]):
 
     @property
     def text(self) -> str:
-        """The body, decoded with the charset of the Content-Type header, or as UTF-8."""
+        """The body as text, decoded with the charset in Content-Type, or else as UTF-8."""
         message = Message()
         message["content-type"] = self.headers.get("content-type", "")
         try:
             return self.content.decode(message.get_content_charset("utf-8"), "replace")
-        except (LookupError, ValueError):  # the codec is unknown, or not for text, such as `hex`
+        except (LookupError, ValueError):  # the codec is unknown or not for text, such as `hex`
             return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:
@@ -177,7 +177,7 @@ class Response(Generic[P]):
         return json.loads(self.content)
 
     def parse(self) -> None:
-        """Parse the body into the documented model. Set `problem` if this fails."""
+        """Parse the body into the documented model. Set `problem` if parsing fails."""
         try:
             self.parsed = self._running.call.parse(self)
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
@@ -192,7 +192,7 @@ class Response(Generic[P]):
         raise self.error(call.errors.get(self.status_code, undocumented), self._message())
 
     def error(self, kind: type[E], message: str | None) -> E:
-        """Return an error that contains the details of this response."""
+        """Return an error that contains this response's details."""
         text = f"{self.status_code} {message}" if message else f"{self.status_code}"
         if 300 <= self.status_code < 400:
             location = printable(self.headers.get("location", ""))

@@ -31,10 +31,10 @@ class BaseClient(Generic[C, T]):
             the limit.
         attempt_timeout: The time limit for one attempt, in seconds. By default, an attempt can
             use half of the remaining time if another retry is possible.
-        max_retries: The maximum number of retries after a lost connection, a 408, a 429 or a 5xx.
+        max_retries: The maximum number of retries after lost connections, 408, 429 and 5xx.
         headers: Headers to send with every request.
-        allow_http: Whether to allow http:// for hosts other than loopback. The token is then
-            sent unencrypted.
+        allow_http: Whether to allow http:// for non-loopback hosts. The token is then sent
+            unencrypted.
         http_client: The httpx client to use. Its settings apply, and the caller must close it.
         transport: The httpx transport to use.
 
@@ -83,8 +83,8 @@ class BaseClient(Generic[C, T]):
         try:
             self._connections = self._new_connections(given)
             if given is None:
-                # Import httpcore and read the certificates now. During the first call, this work
-                # would block the event loop.
+                # Import httpcore and read the certificates now, because doing so during the first
+                # call would block the event loop.
                 self._connections.new_pool(self._settings.route)
         except OSError as error:
             raise FlashbackError(f"cannot create the client: {error.strerror}") from error

@@ -21,7 +21,7 @@ class Headers(dict[str, str]):
 
 
 class FlashbackError(Exception):
-    """The base class for all errors of the client.
+    """The base class for all of the client's errors.
 
     Errors can be copied and pickled. They never contain credentials.
 
@@ -106,7 +106,7 @@ class ResponseError(FlashbackError):
     body: bytes = b""
 
     def __init__(self, text: str = "", attributes: object = None) -> None:
-        """Create an error from JSON types: the body is Latin-1 text, and the headers are a dict."""
+        """Create an error from JSON values: the body as Latin-1 text, and the headers as a dict."""
         super().__init__(text, attributes)
         self.headers = Headers(self.headers)
         body: object = self.body

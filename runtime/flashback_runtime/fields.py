@@ -1,4 +1,4 @@
-"""Values of fields and parameters: UNSET, credentials, and validation by the contract's rules."""
+"""Field and parameter values: UNSET, credentials, and validation against the contract's rules."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ U = TypeVar("U")
 
 
 class Unset(Enum):
-    """The type of UNSET, which is the value of fields that are not sent.
+    """The type of UNSET, which marks fields that are not sent.
 
-    This class is an enum, so that copying and unpickling preserve the identity of UNSET.
+    This class is an enum so that UNSET stays the same object when it is copied or unpickled.
     """
 
     UNSET = "UNSET"
@@ -56,10 +56,10 @@ def plain(value: Any) -> Any:
 
 
 def as_secrets(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, Any]:
-    """Return a copy of the mapping in which the values are wrapped in Secret objects.
+    """Return a copy of the mapping with its values wrapped in Secret objects.
 
     If `names` is given, wrap only the values of these keys. Return UNSET unchanged, and wrap
-    anything that is not a mapping.
+    anything else that is not a mapping.
     """
     if not isinstance(mapping, Mapping):
         return cast("U", as_secret(cast("Any", mapping)))
@@ -72,7 +72,7 @@ def as_secrets(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, 
 class Rule:
     """The contract's rules for one value. Validation errors do not show the value."""
 
-    def __init__(  # written by hand, because attrs would add a millisecond to the import time
+    def __init__(  # written by hand because attrs would add a millisecond to the import time
         self,
         kind: type[object] = object,
         *,
@@ -94,7 +94,7 @@ class Rule:
         self.const = const
 
     def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
-        """Validate a field of a model. attrs calls this method with its validator arguments."""
+        """Validate a model field. attrs calls this method as a validator."""
         if value is not UNSET:
             self.check(attribute.name, value)
 

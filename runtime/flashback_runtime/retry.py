@@ -1,7 +1,7 @@
-"""The retry policy: which outcomes are retried, how long to wait, and what a call returns.
+"""The retry policy: which outcomes to retry, how long to wait, and what a call returns.
 
-This module does not use a retry library, because it would still have to implement the deadline,
-the Retry-After header and the token renewal itself.
+This module does not use a retry library, because deadlines, the Retry-After header and token
+renewal would still require custom code.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from .transport import TimeLimitError
 Outcome = Response[Any] | Failure
 
 RETRIED_STATUSES: Final = frozenset({408, 429, *range(500, 600)})
-# The maximum wait before the first retry, in seconds. It doubles with each retry.
+# The maximum wait before the first retry, in seconds. It doubles with each further retry.
 _FIRST_BACKOFF: Final = 0.5
 _MAX_BACKOFF: Final = 8.0  # seconds
-# The longest Retry-After, in seconds, that a call without a deadline waits for.
+# The longest Retry-After, in seconds, that a call without a deadline honors.
 _MAX_WAIT: Final = 3600.0
 _NOT_SENT: Final = Failure(
     "the time limit passed before the request was sent", None, timed_out=True, sent=False
@@ -41,9 +41,9 @@ _NOT_SENT: Final = Failure(
 async def send(running: RunningCall) -> Response[Any]:
     """Send the call, retry it if necessary, and return the response, whatever its status.
 
-    Retry after lost connections, 408, 429 and 5xx if the operation is idempotent, and after
-    failures before the request was sent. Retry once after a 401 if the token function returns a
-    different token. Raise ApiConnectionError if no complete response was received, and
+    Retry an idempotent operation after a lost connection, 408, 429 or 5xx, and any operation
+    whose request was not sent. Retry once after a 401 if the token function returns a different
+    token. Raise ApiConnectionError if no complete response was received, and
     ResponseDecodeError if a successful response does not match the contract.
     """
     call = running.call
@@ -86,7 +86,7 @@ async def _token(running: RunningCall) -> Secret | None:
 async def _renewed_token(running: RunningCall) -> Secret | None:
     """Return the token for a retry.
 
-    The errors raised here state whether the update may have been applied.
+    The errors raised here say whether the update may have been applied.
     """
     try:
         return await _token(running)

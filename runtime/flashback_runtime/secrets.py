@@ -1,7 +1,7 @@
 """The Secret class, and functions that remove credentials from text and from tracebacks.
 
-Crash reporters send local variables of type `str` unmodified. Therefore, no frame in a traceback
-may hold a credential in a local variable of type `str`.
+Crash reporters upload local variables of type `str` unmodified. Therefore, no frame in a traceback
+may hold a credential in such a variable.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LIBRARIES: Final = sys.stdlib_module_names | {
     *("gevent", "socksio", "trio", "uvloop"),
     *("elasticapm", "opentelemetry", "sentry_sdk", "wrapt"),
 }
-# The modules of this package whose frames hold requests or credentials as plain text.
+# This package's modules whose frames hold requests or credentials in plain text.
 _REVEALING_MODULES: Final = frozenset(
     f"{__package__}.{module}"
     for module in ("async_transport", "attempt", "calls", "secrets", "transport")
@@ -45,7 +45,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Return the text. Do not store it in a local variable of a frame that can raise."""
+        """Return the text. Do not store it in a local variable of a function that can raise."""
         return self._text
 
     def __repr__(self) -> str:
@@ -79,8 +79,8 @@ def secrets_in(value: object) -> Iterator[Secret]:
 def redact(text: str, secrets: Iterable[Secret]) -> str:
     """Return the text with these secrets replaced by asterisks.
 
-    If the text contains a secret in another encoding, or a secret that was encoded twice, replace
-    the whole text.
+    If the text contains a secret in another encoding, including double encoding, replace the whole
+    text.
     """
     known = {secret.reveal() for secret in secrets} - {""}
     for secret in sorted(known, key=len, reverse=True):
@@ -88,7 +88,7 @@ def redact(text: str, secrets: Iterable[Secret]) -> str:
         text = text.replace(json.dumps(secret)[1:-1], "***")
     decoded = text
     for _ in range(2):
-        # The repr of Python's bytes contains escapes such as \x2f; decode them like %2f.
+        # The repr of a bytes object contains escapes such as \x2f. Decode them like %2f.
         decoded = _ESCAPE.sub(_unescape, decoded.replace("\\x", "%"))
         decoded = decoded.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         forms = (unquote(decoded), unquote_plus(decoded))
@@ -111,8 +111,8 @@ def _unescape(escape: re.Match[str]) -> str:
 def cut_frames(error: BaseException, handled: BaseException | None) -> None:
     """Remove the frames that might hold a request from all tracebacks in the exception chain.
 
-    The frames of the caller's own hooks and transports remain, so that the traceback still shows
-    the failing line.
+    Frames in the caller's own hooks and transports remain so that the traceback still shows the
+    failing line.
     """
     for member in exception_chain(error, handled):
         following = None
@@ -124,7 +124,7 @@ def cut_frames(error: BaseException, handled: BaseException | None) -> None:
 
 
 def exception_chain(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
-    """Yield the exception and all linked exceptions: causes, contexts and members of groups.
+    """Yield the exception and all linked exceptions: causes, contexts and group members.
 
     Skip the exceptions that the caller was already handling when the call started.
     """
@@ -141,7 +141,7 @@ def exception_chain(error: BaseException, handled: BaseException | None) -> Iter
 
 
 def root_cause(error: BaseException, handled: BaseException | None) -> BaseException:
-    """Return the first exception in the chain, raised by the operating system or a hook."""
+    """Return the exception that started the chain, such as an OSError or a hook's exception."""
     seen = {id(error)} | _ids(handled)
     while True:
         earlier = next(iter(_members(error)), error.__cause__ or error.__context__)
@@ -157,7 +157,7 @@ def has_user_frame(error: BaseException) -> bool:
 
 
 def interrupted_library(error: BaseException) -> bool:
-    """Return whether user code, such as a signal handler, raised the error in a library call."""
+    """Return whether user code, such as a signal handler, raised the error inside a library."""
     entries = _entries(error)
     return bool(entries) and _may_hold_request(entries[0]) and _is_user_code(entries[-1])
 
@@ -167,7 +167,7 @@ def _is_user_code(entry: TracebackType) -> bool:
 
 
 def _ids(handled: BaseException | None) -> set[int]:
-    """Return the ids of the handled exception and of the exceptions in its context chain."""
+    """Return the ids of the handled exception and all exceptions in its context chain."""
     found = set[int]()
     while handled is not None and id(handled) not in found:
         found.add(id(handled))

@@ -46,13 +46,13 @@ _PROXY: Final = (
     r"(?P<host>[^@/?#:\[\]\s\x80-\U0010ffff]+|\[[0-9a-f:.]+\])(?::(?P<port>\d{1,5}))?/?"
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
-# In seconds. Longer timeouts are treated as unlimited, because sockets reject them.
+# The maximum timeout in seconds. Longer ones count as unlimited, because sockets reject them.
 _MAX_TIMEOUT: Final = 1e9
 _BOOLEANS: Final = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
 class Service(NamedTuple):
-    """The properties of the service, which the generated client defines."""
+    """The service's properties, as defined by the generated client."""
 
     name: str
     """The prefix of the environment variables, such as FLASHBACK."""
@@ -100,7 +100,7 @@ class Settings(NamedTuple):
         )
 
     def changed(self, **changes: Any) -> Self:
-        """Validate the changes and return updated settings; raise ArgumentError."""
+        """Validate the changes and return the updated settings, or raise ArgumentError."""
         if "token" in changes and not callable(changes["token"]):
             changes["token"] = checked_token(changes["token"], self.service)
         if "base_url" in changes:
@@ -143,7 +143,7 @@ class Settings(NamedTuple):
 
 
 def checked_token(token: object, service: Service) -> Secret:
-    """Validate the token and return it as a Secret; raise ArgumentError."""
+    """Validate the token and return it as a Secret, or raise ArgumentError."""
     secret = as_secret(cast("str", token))
     Rule(str).check("token", secret)
     if not secret:
@@ -223,7 +223,7 @@ def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
 
 
 def _parse_proxy(url: Secret) -> Proxy | None:
-    # This frame holds the password as text, so return None instead of raising an exception.
+    # This frame holds the password in plain text, so return None instead of raising an exception.
     found = re.fullmatch(_PROXY, url.reveal())
     if found is None:
         return None

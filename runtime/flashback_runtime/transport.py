@@ -1,6 +1,6 @@
-"""Connection pools, TLS contexts, and the transport of the blocking client.
+"""Connection pools, TLS contexts, and the blocking client's transport.
 
-The other modules import httpx from this module, so that a later switch to httpx2 is a small change.
+The other modules import httpx from this module so that a later switch to httpx2 is a small change.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ R = TypeVar("R")
 CLOSED: Final = "this client is closed; create a new one"
 # The maximum size of a response body, in bytes. Documented responses are far smaller.
 MAX_BODY: Final = 1 << 20
-# Requests are written in small chunks (in bytes), so that the deadline is checked between writes
-# to a slow server.
+# The chunk size for writing requests, in bytes. It is small so that the deadline is checked often
+# while a slow server reads.
 _WRITE_SIZE: Final = 16384
 # httpx reads the first variable that is set.
 _CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -66,11 +66,11 @@ class Connections:
     """
 
     def __init__(self, given: Any) -> None:
-        """Use the given httpx client or transport. If it is None, create connection pools."""
+        """Use the given httpx client or transport, or create connection pools if it is None."""
         self.given = given
         self._owner: tuple[int, Any] | None = None
-        # Do not use an httpx.Client, because it stores cookies: it would send one tenant's cookies
-        # in the requests of other tenants.
+        # Do not use an httpx.Client: it stores cookies, so it would send one tenant's cookies with
+        # other tenants' requests.
         self._pools: dict[tuple[int, Any, Route], Any] = {}
         self._closed = False
 
@@ -80,7 +80,7 @@ class Connections:
         return self._closed or getattr(self.given, "is_closed", False)
 
     def get(self, route: Route) -> Any:
-        """Return the given httpx client, or the pool for this route, process and event loop."""
+        """Return the given client or transport, or the pool for this route, process and loop."""
         if self.closed:
             raise FlashbackError(CLOSED)
         here = (os.getpid(), self.event_loop())
@@ -169,15 +169,15 @@ def run(coroutine: Coroutine[Any, Any, R]) -> R:
 
 
 class BlockingTransport(httpx.HTTPTransport):
-    """An httpx transport whose connections enforce the deadline of the attempt.
+    """An httpx transport whose connections enforce the attempt's deadline.
 
-    `_pool` is the only private attribute of httpx that this package uses, because the constructor
-    of `HTTPTransport` does not accept a network backend. The transport must be a subclass of
+    It sets `_pool`, the only private httpx attribute that this package uses, because
+    `HTTPTransport`'s constructor does not accept a network backend. It must be a subclass of
     `HTTPTransport`, because test and tracing tools patch `HTTPTransport.handle_request`.
     """
 
     def __init__(self, route: Route) -> None:
-        # This import is deferred because it takes a third of the time for importing httpx.
+        # This import is deferred because it accounts for a third of httpx's import time.
         import httpcore  # noqa: PLC0415
 
         backend: Any = DeadlineBackend(httpcore.SyncBackend())
@@ -194,7 +194,7 @@ _attempt = _Attempt()
 class DeadlineBackend:
     """A network backend whose connections time out at the deadline of the thread's attempt.
 
-    The timeouts of httpcore apply to single reads. Without this deadline, a server that sends one
+    httpcore's timeouts apply to single reads. Without this deadline, a server that sends one
     byte at a time could keep a call open forever.
     """
 
@@ -209,7 +209,7 @@ class DeadlineBackend:
 class DeadlineStream:
     """A network stream that `DeadlineBackend` opened.
 
-    The stream buffers the request head, so that head and body are sent in one packet.
+    It buffers the request head so that the head and the body are sent in one packet.
     """
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
@@ -253,7 +253,7 @@ class DeadlineStream:
 
 
 def seconds_left(until: float) -> float:
-    """Return the remaining seconds, but at least 0.001: for a socket, 0 means non-blocking."""
+    """Return the seconds left, but at least 0.001: a socket timeout of 0 means non-blocking."""
     return max(0.001, until - time.monotonic())
 
 

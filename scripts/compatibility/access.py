@@ -1,4 +1,4 @@
-"""Compare the security requirements and the server URLs of operations."""
+"""Compare the operations' security requirements and server URLs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scripts.compatibility.operations import Operation, Pair, Part
 
 ISSUERS = {"authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"}
-SCHEME_PARTS = 4  # the number of leading parts of an entry that identify the scheme
+SCHEME_PARTS = 4  # how many leading parts of an entry identify the scheme
 MOST = 200  # the maximum number of URLs for one server
 DEFAULT_PORT = re.compile(r"^(https://[^/]*):443(?=/|$)|^(http://[^/]*):80(?=/|$)")
 
@@ -26,7 +26,7 @@ Entries = set[tuple[str, ...]]
 
 @dataclass
 class Credentials:
-    """The security schemes in one alternative of an operation's security requirements."""
+    """The security schemes in one of an operation's alternative security requirements."""
 
     grants: Entries = field(default_factory=Entries)  # the schemes and their scopes
     issuers: Entries = field(default_factory=Entries)  # the schemes and the URLs that issue tokens
@@ -43,18 +43,18 @@ class Credentials:
                 self.issuers.add((*kind, name, str(flow[key])))
 
     def suffice(self, needed: Credentials) -> bool:
-        """Return whether these credentials include all schemes and scopes that are needed."""
+        """Return whether these credentials include all needed schemes and scopes."""
         return needed.grants <= self.grants
 
     def surely_suffice(self, needed: Credentials) -> bool:
-        """Return whether these credentials suffice, and all their issuers are still documented."""
+        """Return whether these credentials suffice and all their issuers are still documented."""
         schemes = {grant[:SCHEME_PARTS] for grant in needed.grants}
         issuers = {issuer for issuer in self.issuers if issuer[:SCHEME_PARTS] in schemes}
         return self.suffice(needed) and issuers <= needed.issuers
 
 
 def _kind(scheme: Part) -> tuple[str, ...]:
-    """Return the properties that identify a scheme. Header names are converted to lower case."""
+    """Return the properties that identify a scheme, with header names in lower case."""
     location = str(scheme.get("in"))
     name = str(scheme.get("name"))
     if location == "header":
@@ -100,7 +100,7 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
 
 
 def servers(operation: Operation) -> list[str]:
-    """Return an operation's base URLs, with one URL for each listed value of a server variable."""
+    """Return an operation's base URLs, one for each combination of listed variable values."""
     found: list[str] = []
     for server in operation.servers:
         variables = operation.contract.inlined(server.get("variables"), "variables") or {}
@@ -143,7 +143,7 @@ def _address(operation: Operation, server: str) -> str:
 
 
 def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
-    """Check that each of the operation's URLs still belongs to an operation."""
+    """Check that the new contract still serves each of the operation's URLs."""
     old = servers(pair.base)
     new = servers(pair.head)
     holders = (pair.base.raw, pair.base.item, pair.head.raw, pair.head.item)

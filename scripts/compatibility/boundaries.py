@@ -1,4 +1,4 @@
-"""Generate boundary values of two schemas: values on which the schemas are likely to disagree."""
+"""Generate boundary values for two schemas: values on which the schemas are likely to disagree."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ FORMATS = {
 # Common patterns distinguish letters, digits, spaces, control characters and non-ASCII characters.
 CHARACTERS = ["\u2028", "\u3000", "\ufeff", "\U0001f600", *map(chr, range(0x180))]
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
-FEW = 4  # values to keep for a subschema
-MANY = 1_000  # candidates to try for these values
-SOME = 50  # candidates to try if the subschema did not change
+FEW = 4  # values to keep for each subschema
+MANY = 1_000  # candidates to try for each subschema
+SOME = 50  # candidates to try for an unchanged subschema
 LONGEST = 300_000  # the maximum length of a string or an array
-DIGITS = 18  # the maximum number of digits of a number
-PATTERN = 1_500  # the cost of finding matches for a pattern, in candidates
-LETTERS = 1_000  # the number of characters that costs as much as one candidate
+DIGITS = 18  # the maximum number of digits in a number
+PATTERN = 1_500  # finding matches for a pattern costs as much as this many candidates
+LETTERS = 1_000  # this many characters cost as much as one candidate
 
 
 class BoundaryValues:
     """Boundary values, derived from the sizes, numbers, names and patterns in two schemas."""
 
     def __init__(self, small: Schema, large: Schema, most: int) -> None:
-        """Collect the boundaries in the sender's schema `small` and the receiver's `large`.
+        """Collect the boundaries in the sender's schema, `small`, and the receiver's, `large`.
 
-        At most `most` values are generated.
+        `most` is the maximum number of values to generate.
         """
         self.remaining = most
         self.form = difference(small, large)
@@ -90,7 +90,7 @@ class BoundaryValues:
                 self.patterns += _stated(value, "pattern")
 
     def values(self, schema: Any) -> Iterator[Any]:
-        """Yield values that the schema might admit, up to the limit. The caller validates them."""
+        """Yield values that the schema might admit, up to the limit. Callers must validate them."""
         for value in self._candidates(schema):
             self.remaining -= _weight(value)
             if self.remaining < 0:
@@ -130,8 +130,8 @@ class BoundaryValues:
     def _admitted(self, schema: Any) -> list[Any]:
         """Return the first values that the schema admits, and at least one value of each kind.
 
-        Two values are of the same kind if each new subschema of the receiver either accepts both or
-        rejects both.
+        Two values are of the same kind if each subschema that only the receiver's schema contains
+        either accepts both or rejects both.
         """
         is_valid = validator(schema).is_valid
         is_unchanged = canonical_json(schema) in self.unchanged
@@ -176,7 +176,7 @@ class BoundaryValues:
                 yield letter + seed[1:]
 
     def _arrays(self, schema: dict[str, Any]) -> Iterator[list[Any]]:
-        """Yield arrays with no item, one item and two items, and arrays of each boundary size."""
+        """Yield arrays of zero, one and two items, and arrays of each boundary size."""
         start: list[Any] = []
         for part in schema.get("prefixItems", ()):
             start += self.admitted(part)[:1]
@@ -194,7 +194,7 @@ class BoundaryValues:
             yield [*start, *pair]
 
     def _objects(self, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Yield the smallest object, then objects with boundary values, extra or missing fields."""
+        """Yield the smallest object, then variants with boundary values or other sets of fields."""
         fields = mapping_at(schema, "properties")
         required = schema.get("required", ())
         names = [*fields, *sorted(self.names), *self._matching(self.patterns)]
@@ -214,12 +214,12 @@ class BoundaryValues:
             yield dict(islice(more.items(), size))
 
     def _filled(self, names: Iterable[str], parts: dict[str, Any]) -> dict[str, Any]:
-        """Return an object with a value for each name whose schema admits a value."""
+        """Return an object with a value for each name, except if its schema admits no value."""
         values = {name: self.admitted(parts[name]) for name in names}
         return {name: found[0] for name, found in values.items() if found}
 
     def _matching(self, patterns: list[str]) -> list[str]:
-        """Return a few matches for each pattern, the shortest first."""
+        """Return a few matches for each pattern, shortest first."""
         found: list[str] = []
         for pattern in dict.fromkeys(patterns):
             if pattern not in self.known:
@@ -238,7 +238,7 @@ def _branches(schema: dict[str, Any]) -> Iterator[Any]:
     for keyword in ("anyOf", "oneOf", "allOf"):
         others = {name: value for name, value in schema.items() if name != keyword}
         for branch in filter(is_mapping, schema.get(keyword, ())):
-            if keyword == "allOf":  # the canonical form might be the schema itself
+            if keyword == "allOf":  # the canonical form might be this schema again
                 yield {**others, **branch}
             else:
                 yield plain_form({"allOf": [others, branch]})
@@ -266,7 +266,7 @@ def _field(schema: dict[str, Any], name: str) -> Any:
 
 
 def _stated(schema: Any, keyword: str) -> list[str]:
-    """Return the keyword's values in the schema and in the branches of its allOf."""
+    """Return the keyword's values in the schema and in its allOf branches."""
     parts = [schema, *schema.get("allOf", ())] if is_mapping(schema) else []
     return [part[keyword] for part in parts if is_mapping(part) and keyword in part]
 

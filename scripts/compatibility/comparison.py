@@ -1,4 +1,4 @@
-"""Compare two contracts: their operations, and all other keys that they contain."""
+"""Compare two contracts: their operations and all other keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LIMIT = "x-max-bytes"
 ITEMS = 12  # the maximum number of list items per line
-LONGEST = 80  # the maximum number of characters of a parameter
+LONGEST = 80  # the maximum length of a parameter in a report, in characters
 SHOWN = 3  # the maximum number of places per line
 # These sets contain the keys that specific rules compare.
 OPERATION = {"parameters", "requestBody", "responses", "servers", "security"}
@@ -115,7 +115,7 @@ def _wording_changes(base: Contract, head: Contract) -> list[Finding]:
 
 
 def _compare_parameters(pair: Pair) -> None:
-    """Compare the parameters of an operation."""
+    """Compare an operation's parameters."""
     before = pair.base.parameters
     after = pair.head.parameters
     for key in sorted(before.keys() | after.keys()):
@@ -128,7 +128,7 @@ def _compare_parameters(pair: Pair) -> None:
 
 
 def _compare_presence(pair: Pair, part: str, old: Part | None, new: Part | None) -> None:
-    """Check whether a parameter or body was added or removed, or is newly required or optional."""
+    """Report a parameter or body that was added, removed, made required or made optional."""
     was_required = bool(old and old.get("required"))
     is_required = bool(new and new.get("required"))
     shown: tuple[str, ...] = ()
@@ -168,7 +168,7 @@ def _shown(location: str, name: str, value: Any) -> str:
 
 
 def _compare_body(pair: Pair) -> None:
-    """Compare the presence, the size limit and the content of the request body."""
+    """Compare the request body's presence, size limit and content."""
     old = pair.base.body
     new = pair.head.body
     if old is None and new is None:
@@ -198,7 +198,7 @@ def _compare_limit(pair: Pair, old: Any, new: Any) -> None:
 
 
 def _compare_responses(pair: Pair) -> None:
-    """Compare the responses for every status that at least one contract documents."""
+    """Compare the responses for every status that either contract documents."""
     before = pair.base.responses
     after = pair.head.responses
     pairs = status_pairs(before, after)
@@ -231,7 +231,7 @@ def _compare_response(pair: Pair, place: str, status: str, old: Part, new: Part)
 
 
 def _compare_header(payload: Payload, old: Part | None, new: Part | None) -> None:
-    """Compare a response header that at least one contract documents."""
+    """Compare a response header that either contract documents."""
     pair = payload.pair
     place = payload.place
     if old is None:

@@ -1,6 +1,6 @@
 """Prove that one schema admits every value of another schema, or find a counterexample.
 
-A counterexample is called a witness here: a value that the one schema admits and the other rejects.
+The counterexample is called a witness: a value that one schema admits and the other rejects.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from scripts.compatibility.values import (
 if TYPE_CHECKING:
     from scripts.compatibility.schemas import Schema
 
-ALL = 80_000  # the number of values that a whole comparison tries, in about 2 seconds
-RESERVED = 60_000  # the part of these values that is reserved for finding breaking changes
-ONE = 10_000  # the number of values that one search tries
-FEW = 500  # the number of values to try after a proof, because the library could be wrong
+ALL = 80_000  # total number of values to try per comparison; takes about 2 seconds
+RESERVED = 60_000  # how many of these values are reserved for finding breaking changes
+ONE = 10_000  # number of values to try per search
+FEW = 500  # number of values to try after a proof, in case jsonschema_rs is wrong
 SCALARS = {"type": ["string", "number", "boolean"]}
 ONE_ITEM = {"type": "array", "minItems": 1, "maxItems": 1}
 LIST = {"type", "items", "minItems", "maxItems"}
@@ -34,7 +34,7 @@ LIST = {"type", "items", "minItems", "maxItems"}
 
 @dataclass(frozen=True)
 class Proof:
-    """The result of a search: True if containment is proved, False with a witness, or None."""
+    """Whether containment holds: True if proved, False if a witness disproves it, or else None."""
 
     holds: bool | None
     witness: Any = None
@@ -46,7 +46,7 @@ UNKNOWN = Proof(holds=None)
 
 @dataclass
 class Prover:
-    """The proofs of one comparison. All proofs share a limited number of values to try."""
+    """The proofs in one comparison. They share a limited number of values to try."""
 
     remaining: int = ALL
     known: dict[str, Proof] = field(default_factory=dict[str, Proof])
@@ -54,7 +54,7 @@ class Prover:
     def contained(self, small: Schema, large: Schema, location: str) -> Proof:
         """Prove or disprove that `large` admits every value of `small` that can be sent.
 
-        The canonical forms of jsonschema_rs prove containment, and a witness disproves it.
+        jsonschema_rs's canonical forms prove containment, and a witness disproves it.
         """
         key = canonical_json([small, large, location])
         if key not in self.known:
@@ -70,7 +70,7 @@ class Prover:
 
 
 def _search(small: Schema, large: Schema, location: str, most: int) -> tuple[Proof, int]:
-    """Try boundary values of the difference. Return the result and the number of tries left."""
+    """Try boundary values as witnesses. Return the result and the number of tries left."""
     candidates = BoundaryValues(small, large, most)
     admits = validator(small).is_valid
     accepts = validator(large).is_valid
@@ -82,7 +82,7 @@ def _search(small: Schema, large: Schema, location: str, most: int) -> tuple[Pro
 
 
 def _is_declared(value: Any, schema: Schema, location: str) -> bool:
-    """Return whether the schema declares the value's type. Text is a string by default."""
+    """Return whether the schema declares the value's type. Strings need no declaration."""
     if location == BODY or isinstance(value, str):
         return True
     declared = canonical_json(schema)
@@ -91,7 +91,7 @@ def _is_declared(value: Any, schema: Schema, location: str) -> bool:
 
 
 def proved(small: Schema, large: Schema, location: str) -> bool:
-    """Return whether it is proved that `large` admits every value of `small`."""
+    """Return whether `large` provably admits every value of `small`."""
     if large in (True, {}) or canonical_json(small) == canonical_json(large):
         return True
     if location == "path":  # a path segment is never empty
@@ -102,9 +102,9 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
 
 
 def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
-    """Return a schema for all values whose text form `schema` accepts.
+    """Return a schema for values whose text form `schema` accepts.
 
-    Constants among `values` are also included if `schema` accepts their text form.
+    Among the constants in `values`, it admits those whose text form `schema` accepts.
     """
     is_valid = validator(schema).is_valid
     accepted = [value for value in values if any(map(is_valid, readings(location, value)))]

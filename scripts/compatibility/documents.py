@@ -16,8 +16,8 @@ from scripts.compatibility.values import DIALECTS, is_list, is_mapping
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "openapi.yaml"
 WORDS = {"description", "summary", "title", "example", "examples", "$comment"}
-LITERALS = {"const", "default", "enum"}  # a key in their values is data
-NAMED = {  # the keys of their values are names
+LITERALS = {"const", "default", "enum"}  # keys inside their values are data
+NAMED = {  # keys directly inside their values are names
     *("content", "dependentRequired", "dependentSchemas", "encoding", "headers", "links"),
     *("callbacks", "parameters", "patternProperties", "properties", "responses", "variables"),
     *("webhooks", "$defs"),
@@ -27,7 +27,7 @@ VERSION_LINE = re.compile(r"""(?m)^  version: ["']?([^\s"']+)""")
 
 
 class CannotCompareError(Exception):
-    """A contract is missing or unusable. The message states which one, why, and how to fix it."""
+    """A contract is missing or unusable. The message says which one, why, and how to fix it."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Contract:
         return found
 
     def follow(self, thing: Any) -> dict[str, Any]:
-        """Follow all references and return the JSON object at the end, or an empty object."""
+        """Follow a chain of references, and return the JSON object at its end, or an empty one."""
         seen: list[Any] = []
         while is_mapping(thing) and "$ref" in thing:
             if thing["$ref"] in seen:
@@ -77,9 +77,9 @@ class Contract:
         return thing if is_mapping(thing) else {}
 
     def inlined(self, part: Any, key: str = "", inside: tuple[str, ...] = ()) -> Any:
-        """Return the value of a key with its references inlined.
+        """Return a key's value with its references inlined.
 
-        The result does not contain descriptions and extensions.
+        The result omits descriptions and extensions.
         """
         if is_list(part):
             return part if key in LITERALS else [self.inlined(item, "", inside) for item in part]
@@ -144,7 +144,7 @@ def parse(text: str, source: str) -> Contract:
 
 
 def from_file(path: Path) -> Contract:
-    """Load a contract from a file; raise CannotCompareError."""
+    """Load a contract from a file, or raise CannotCompareError."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -163,7 +163,7 @@ def git(*arguments: str) -> str | None:
 
 
 def find(given: str) -> Contract:
-    """Load a contract from a file, or else from a git reference; raise CannotCompareError."""
+    """Load a contract from a file or a git reference, or raise CannotCompareError."""
     if Path(given).is_file():
         return from_file(Path(given))
     named = given if ":" in given else f"{given}:./{NAME}"
@@ -179,8 +179,8 @@ def find(given: str) -> Contract:
 def default_base(head: Contract) -> Contract | str:
     """Return the contract to compare with, or the reason why there is none.
 
-    The base is the contract of the latest release or, without a release, the contract of the newest
-    commit with a different `info.version`.
+    The base is the latest release's contract. If there is no release, it is the contract in the
+    newest commit with a different `info.version`.
     """
     if git("rev-parse", "--git-dir") is None:
         return "this is not a git checkout"
@@ -201,7 +201,7 @@ def default_base(head: Contract) -> Contract | str:
 
 
 def _release_tags() -> list[str]:
-    """Return the release tags in the history of HEAD, with the highest version first."""
+    """Return the release tags in HEAD's history, highest version first."""
     names = (git("tag", "--merged", "HEAD") or "").split()
     releases = [match for name in names if (match := RELEASE.fullmatch(name))]
     releases.sort(key=lambda match: tuple(map(int, match.groups())), reverse=True)

@@ -43,10 +43,10 @@ class Finding:
     place: str
     what: str
     part: str = "wire"  # or "python"
-    sides: tuple[str, str] = ("", "")  # the affected part of the old and new contract, as JSON
+    sides: tuple[str, str] = ("", "")  # the affected part in the old and the new contract, as JSON
     also: tuple[str, ...] = ()  # other places with the same change
     witness: Any = None  # a value that demonstrates the breaking change
-    shown: tuple[str, ...] = ()  # the evidence, as lines of the report
+    shown: tuple[str, ...] = ()  # the evidence, as report lines
     removed: bool = False  # whether a response was removed
     decision: dict[str, Any] | None = None  # the matching entry in compat.yaml
 
@@ -58,7 +58,7 @@ class Finding:
 
     @property
     def weight(self) -> Change:
-        """Return the severity from the entry in compat.yaml, or else the detected severity."""
+        """Return the severity from the compat.yaml entry, or else the detected severity."""
         return Change[self.decision["verdict"].upper()] if self.decision else self.change
 
 
@@ -77,7 +77,7 @@ class Findings:
         self.found.setdefault(finding.id, finding)
 
     def merged(self) -> list[Finding]:
-        """Return the findings, with one finding for a change that occurs in several places."""
+        """Return the findings, merging those that report the same change in several places."""
         result: dict[str, Finding] = {}
         for finding in self.found.values():
             key = canonical_json([finding.change, finding.what, finding.sides, finding.witness])
@@ -99,7 +99,7 @@ class Verdict:
     base: Contract
     head: Contract
     findings: list[Finding]
-    stale: list[str]  # entries in compat.yaml that do not match a finding
+    stale: list[str]  # entries in compat.yaml that match no finding
     not_compared: str = ""  # why the Python interface was not compared
 
     def weight(self, part: str | None = None) -> Change:
@@ -156,7 +156,7 @@ def parse_version(contract: Contract) -> Version:
 
 
 def read_decisions(path: Path) -> list[dict[str, Any]]:
-    """Return the entries of compat.yaml; raise CannotCompareError if an entry is invalid."""
+    """Return the entries in compat.yaml; raise CannotCompareError if an entry is invalid."""
     try:
         entries: Any = yaml.safe_load(path.read_text("utf-8")) if path.exists() else []
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -1,4 +1,4 @@
-"""The operations of a contract, with the settings inherited from their paths and the contract."""
+"""A contract's operations, with the settings that they inherit from the path and the contract."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Part = dict[str, Any]
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation, which is one HTTP method on one path."""
+    """An operation: one HTTP method on one path."""
 
     contract: Contract
     path: str
@@ -44,7 +44,7 @@ class Operation:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Return the path and the method, without the names of path parameters."""
+        """Return the path without its parameter names, and the method."""
         return VARIABLE.sub("{}", self.path), self.method
 
     @cached_property
@@ -84,7 +84,7 @@ class Operation:
 
     @property
     def servers(self) -> list[Part]:
-        """Return the servers of the operation, falling back to its path and then the contract."""
+        """Return the operation's servers, falling back to its path's and then the contract's."""
         for holder in (self.raw, self.item, self.contract.document):
             if holder.get("servers"):
                 found: list[Part] = holder["servers"]
@@ -109,7 +109,7 @@ class Operation:
 
 @dataclass
 class Pair:
-    """An operation in the old contract and in the new contract, and the findings about it."""
+    """The old and new versions of an operation, and the findings about it."""
 
     base: Operation
     head: Operation
@@ -149,14 +149,14 @@ class Pair:
 
     @property
     def versions(self) -> tuple[str, str]:
-        """Return both versions. If they are equal, the second one is marked as new."""
+        """Return both contract versions. If they are equal, the second one is marked as new."""
         old = self.base.contract.version
         new = self.head.contract.version
         return old, new if new != old else f"the new {new}"
 
 
 def operations(contract: Contract) -> Iterator[Operation]:
-    """Yield the operations of a contract."""
+    """Yield a contract's operations."""
     for path, item in contract.follow(contract.document.get("paths")).items():
         if path.startswith("x-"):
             continue
@@ -169,8 +169,8 @@ def operations(contract: Contract) -> Iterator[Operation]:
 def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
     """Map each (old entry, new entry, is success) to a status that both entries cover.
 
-    An entry is a status, a range or `default`. In each range, one status that neither contract
-    lists represents all other statuses.
+    An entry is a status, a range or `default`. In each range, one status represents all statuses
+    that neither contract lists.
     """
     statuses = {status for status in (*old, *new) if status.isdigit()}
     for first in "12345":

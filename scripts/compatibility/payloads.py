@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from scripts.compatibility.schemas import PreparedSchema, Schema
 
 HIDDEN = {"request": "readOnly", "response": "writeOnly"}
-# The texts of findings, in this order: the payload admits more values, may admit more values, may
-# admit fewer values, or admits fewer values.
+# The text of a finding if the payload admits more values, may admit more values, may admit fewer
+# values, or admits fewer values, in this order.
 WHAT = {
     "request": (
         *("accepts more", "may accept more"),
@@ -38,7 +38,7 @@ WHAT = {
     ),
 }
 UNSTATED: Schema = {"not": False}
-SHOWN = 3  # changed keywords per line
+SHOWN = 3  # the maximum number of changed keywords per line
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Payload:
     pair: Pair
     place: str
     location: str  # query, path, header, cookie or body
-    show: Callable[[Any], str] | None = None  # formats a value in a request; None in a response
+    show: Callable[[Any], str] | None = None  # formats a request value; None for a response value
     status: str = ""  # the status of the response
 
     @property
@@ -115,8 +115,8 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
 
     Yield the field, a minimal form of `small`, and the part of `large` that constrains the field.
     If every part admits `small`, then `large` admits `small`, because all other rules are equal.
-    If other rules differ as well, yield a single step with the whole of `large`. The minimal form
-    rejects other optional fields, so that a short counterexample is found quickly.
+    If other rules differ as well, yield a single step with all of `large`. The minimal form rejects
+    other optional fields so that the search finds a short counterexample quickly.
     """
     if canonical_json(small) == canonical_json(large):
         return
@@ -134,8 +134,8 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
                 fields = {**others, name: minimal} if name in before else others
                 yield inner, {**small, "properties": fields}, {"properties": {name: part}}
         else:
-            # Ignore the rules for the other fields, because additionalProperties applies only to
-            # this field.
+            # Accept any value in the other fields. additionalProperties then applies only to this
+            # field.
             unlimited = dict.fromkeys(others, True)
             del unlimited[name]
             fields = {**others, name: before[name]}
@@ -147,7 +147,7 @@ def _rules(schema: Part) -> str:
 
 
 def _described(changes: list[str], field: str) -> str:
-    """Describe the changed keywords of a field for a report, as in ` (maxLength: 255 → 100)`."""
+    """Describe a field's changed keywords for a report, as in ` (maxLength: 255 → 100)`."""
     found = changes
     if field:
         found = [change for change in changes if change.startswith((f"{field}.", f"{field}:"))]
@@ -196,7 +196,7 @@ def _compare_annotations(payload: Payload, base: PreparedSchema, head: PreparedS
 
 def _weight(keyword: str, side: str, old: list[str], new: list[str]) -> Change:
     """Return the severity of a change to an annotation."""
-    if keyword == ALTERNATIVES:  # a renamed schema has another value of the discriminator
+    if keyword == ALTERNATIVES:  # renaming a schema changes its discriminator value
         return Change.UNDECIDED if {*old} - {*new} and {*new} - {*old} else Change.NONE
     if keyword == "deprecated":
         return Change.ADDITION if new else Change.WORDS
@@ -226,7 +226,7 @@ def _has_default_style(location: str, parameter: Part) -> bool:
 
 
 def compare_contents(payload: Payload, old: Part, new: Part) -> None:
-    """Compare the media types of a body, and the schemas of the JSON types in both contracts."""
+    """Compare a body's media types, and the schemas of the JSON types that both contracts have."""
     pair = payload.pair
     before = _contents(old)
     after = _contents(new)

@@ -1,8 +1,8 @@
-"""Compare the Python interfaces of the clients that are generated from both contracts.
+"""Compare the Python interfaces of the clients generated from the two contracts.
 
 griffe reports objects and parameters that are removed, reordered or newly required. This module
-also compares types and base classes and reports additions, because griffe does not. The types of
-model fields are not compared here, because the comparison of requests and responses covers them.
+also compares types and base classes and reports additions, because griffe does not. Model field
+types are not compared here, because the comparison of requests and responses covers them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PACKAGE = "flashback_client"
 RUNTIME = ROOT / "runtime"
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-# The advice in the generator's errors, which is for people who change the generator.
+# Advice in the generator's errors, which is meant for people who change the generator.
 ADVICE = re.compile(r"; (?:fix|simplify)[^:]*(?=:)")
 
 
@@ -111,7 +111,7 @@ def _described(breakage: griffe.Breakage) -> str:
 
 
 def public(package: griffe.Object) -> dict[str, griffe.Object]:
-    """Return all public objects that are defined in the package, by path."""
+    """Return all public objects defined in the package, by path."""
     found: dict[str, griffe.Object] = {}
     for name, member in package.members.items():
         if isinstance(member, griffe.Object) and (not name.startswith("_") or name == "__init__"):
@@ -144,5 +144,5 @@ def _function_changes(old: griffe.Function, new: griffe.Function) -> Iterator[tu
 
 
 def _members(annotation: object) -> set[str]:
-    """Return the members of a union. A union inside brackets is not split."""
+    """Return the members of a union. Text inside brackets is also split at ` | `."""
     return {part.strip() for part in str(annotation).split(" | ")}

@@ -112,7 +112,7 @@ def _compared(verdict: Verdict) -> str:
 
 
 def _grouped(verdict: Verdict) -> Iterator[tuple[str, list[Finding]]]:
-    """Yield the headings with their findings, starting with the most severe ones."""
+    """Yield the headings with their findings, most severe first."""
     order = [*TITLES.values(), REMOVED]
     found = sorted(verdict.findings, key=lambda finding: order.index(_title(finding)))
     for title, findings in groupby(found, key=_title):
@@ -133,7 +133,7 @@ def _what(finding: Finding) -> str:
 
 
 def _details(finding: Finding) -> Iterator[str]:
-    """Yield the evidence, then the decision from compat.yaml or the ID to use for a decision."""
+    """Yield the evidence, then the decision from compat.yaml, or else the ID to decide on."""
     for i, line in enumerate(finding.shown):
         yield _line(f"  {line}" if i else line)
     decision = finding.decision
@@ -145,7 +145,7 @@ def _details(finding: Finding) -> Iterator[str]:
 
 
 def _line(text: str) -> str:
-    """Return the text on one line, with escapes for characters that do not print."""
+    """Return the text on one line, with unprintable characters escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

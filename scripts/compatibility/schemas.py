@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Schema = dict[str, Any] | bool
 DRAFT = jsonschema_rs.Draft202012
-AnnotationKey = tuple[str, str]  # the path of the annotated part of a value, and the keyword
-# The value of a keyword in these sets is a schema, a list of schemas, or a map of names to schemas.
+AnnotationKey = tuple[str, str]  # the path to the annotated part of a value, and the keyword
+# The values of these three sets' keywords are schemas, lists of schemas, and maps to schemas.
 SCHEMA_KEYWORDS = {
     *("additionalProperties", "contains", "else", "if", "items", "not", "propertyNames"),
     *("then", "unevaluatedItems", "unevaluatedProperties"),
@@ -43,24 +43,24 @@ WORDS = {
     *("nullable", "$defs", "$schema", "definitions"),
 }
 HIDDEN = {"readOnly", "writeOnly"}
-# Larger canonical forms would take seconds.
+# Larger canonical forms would take seconds to compute.
 MAX_ALTERNATIVES = 100
 # The time to compute a difference grows with the fourth power of the number of subschemas.
 MAX_SUBSCHEMAS = 100
 ALTERNATIVES = "alternatives"  # the schemas that a discriminator selects by name
 MEANINGFUL = "x-left-open"  # all other extensions count as documentation
-# In OpenAPI's format registry, these formats are ranges. jsonschema_rs does not check them.
+# OpenAPI's format registry defines these formats as ranges, which jsonschema_rs does not check.
 RANGES = {
     "int32": {"minimum": -(2**31), "maximum": 2**31 - 1},
     "int64": {"minimum": -(2**63), "maximum": 2**63 - 1},
 }
-# These formats describe how a value is displayed or stored. They do not restrict the values.
+# These formats describe how a value is displayed or stored. They do not restrict the value.
 NO_ASSERTIONS = {"password", "float", "double"}
 
 
 @dataclass
 class PreparedSchema:
-    """A schema whose references are inlined, and its annotations."""
+    """A schema with its references inlined, and its annotations."""
 
     schema: Schema  # only assertions, readOnly and writeOnly
     annotations: dict[AnnotationKey, list[str]] = field(
@@ -99,7 +99,7 @@ def prepare(contract: Contract, schema: Any) -> PreparedSchema:
         closed.places.add(place)
         for keyword, value in part.items():
             closed.annotate(place, keyword, value)
-    if any("$dynamicRef" in line for line in closed.opaque):  # to any schema with its anchor
+    if any("$dynamicRef" in line for line in closed.opaque):  # might refer to any schema
         closed.opaque.append(canonical_json(contract.document.get("components")))
     return closed
 
@@ -126,7 +126,7 @@ def _inlined(contract: Contract, schema: Any, inside: tuple[Any, ...]) -> Any:
 
 
 def _assertions(schema: Any) -> Any:
-    """Return the schema without annotations. A lone allOf with one branch becomes this branch."""
+    """Return the schema without annotations. A lone allOf with one branch becomes that branch."""
     if not is_mapping(schema):
         return schema
     result: dict[str, Any] = {}
@@ -147,7 +147,7 @@ def check_schema(contract: Contract, schema: Schema, where: str) -> None:
 
 
 def mapped(keyword: str, value: Any, change: Callable[[Any], Any]) -> Any:
-    """Return the keyword's value with `change` applied to each schema inside."""
+    """Return the keyword's value with `change` applied to each schema in it."""
     if keyword in SCHEMA_KEYWORDS:
         return change(value)
     if keyword in SCHEMA_LIST_KEYWORDS and is_list(value):
@@ -171,7 +171,7 @@ def constants(*schemas: Schema) -> Iterator[Any]:
 
 
 def own_constants(schema: Any) -> Iterator[Any]:
-    """Yield the `enum` and `const` values of the schema, without those in subschemas."""
+    """Yield the schema's own `enum` and `const` values, without those in subschemas."""
     if is_mapping(schema):
         listed = schema.get("enum")
         yield from listed if is_list(listed) else ()
@@ -250,7 +250,7 @@ def is_ambiguous(schema: Schema, hidden: str) -> bool:
 
 
 def call_or_default(function: Callable[[], T], default: T) -> T:
-    """Call a function that uses jsonschema_rs; return `default` if it raises any exception."""
+    """Call a function that uses jsonschema_rs; return `default` if it raises or panics."""
     try:
         return function()
     except (KeyboardInterrupt, SystemExit):
@@ -270,7 +270,7 @@ def canonical(schema: Schema) -> jsonschema_rs.CanonicalSchema:
 
 
 def _count_alternatives(schema: Any) -> int:
-    """Return the number of alternatives in the schema when its combinations are expanded."""
+    """Return the number of alternatives in the schema after its combinations are expanded."""
     if not is_mapping(schema):
         return 1
     count = prod(map(_count_alternatives, schema.get("allOf", ())))
@@ -291,7 +291,7 @@ def plain_form(schema: Schema) -> Any:
 def difference(small: Schema, large: Schema) -> Any:
     """Return a schema for the values that `small` admits and `large` rejects.
 
-    If the library cannot compute the difference, return the canonical form of `small`.
+    If jsonschema_rs cannot compute the difference, return the canonical form of `small`.
     """
     form = plain_form(small)
     if sum(1 for _ in subschemas(small, large)) > MAX_SUBSCHEMAS:
@@ -301,7 +301,7 @@ def difference(small: Schema, large: Schema) -> Any:
 
 def _as_schema(function: Callable[[], jsonschema_rs.CanonicalSchema], default: Schema) -> Any:
     found: Any = call_or_default(lambda: function().to_json_schema(), None)
-    # Remove `$schema`, so that equal parts of different schemas have equal results.
+    # Remove `$schema` so that equal parts of different schemas have equal results.
     if is_mapping(found):
         found.pop("$schema", None)
     return default if found is None else found

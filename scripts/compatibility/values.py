@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BODY = "body"  # the location of a value, in addition to OpenAPI's query, path, header and cookie
+BODY = "body"  # a value's location, besides OpenAPI's query, path, header and cookie
 DIALECTS = (
     "https://spec.openapis.org/oas/3.1/dialect/base",
     "https://json-schema.org/draft/2020-12/schema",
 )
-LONGEST = 60  # the maximum number of characters of a value per line
+LONGEST = 60  # the maximum length of a value in a report, in characters
 SHOWN = 5  # the maximum number of list items per line
 NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
 # For each type, a schema for the text forms of its values.
@@ -29,9 +29,9 @@ TEXTS: dict[str, Any] = {
 # Dates in Java and Python start with the year 1, surrogates are not characters, and some parsers
 # reject numbers with this many digits.
 UNUSABLE = re.compile(r"^0000-|[\ud800-\udfff]|^-?[0-9]{300}")
-# Text that is safe in headers and cookies: it contains no `"`, `,`, `;` or `\\`.
+# Text that is safe in headers and cookies: it contains no `"`, `,`, `;` or `\`.
 SAFE = re.compile(r"""[!#-+\--:<-\[\]-~ ]*""")
-# The maximum number of list items, because every combination of their readings is tried.
+# The maximum length of a list. It is small because all combinations of its readings are tried.
 ITEMS = 10
 
 
@@ -52,7 +52,7 @@ def mapping_at(value: object, key: str) -> dict[str, Any]:
 
 
 def canonical_json(value: Any) -> str:
-    """Return the value as JSON with sorted keys, so that equal values have the same text."""
+    """Return the value as JSON with sorted keys so that equal values have the same text."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
 
 
@@ -155,11 +155,11 @@ def can_carry(location: str, value: Any) -> bool:
 
 
 def readings(location: str, value: Any) -> list[Any]:
-    """Return all values that a receiver might parse from the text form of this value."""
+    """Return all values that a receiver might parse from this value's text form."""
     if location == BODY or is_mapping(value):
         return [value]
     items = value if is_list(value) else [value]
-    if len(items) > ITEMS:  # can_carry requires that such a list has equal items
+    if len(items) > ITEMS:  # can_carry ensures that such a list has equal items
         return [[reading] * len(items) for reading in _readings(items[0])]
     lists = [list(choice) for choice in product(*map(_readings, items))]
     single = [choice[0] for choice in lists if len(choice) == 1]

@@ -1,7 +1,7 @@
 """Benchmark the client against httpx, or the mock against Prism and a bare aiohttp server.
 
-The rounds are interleaved, so that a busy machine slows down all programs equally. Therefore,
-compare ratios instead of absolute times.
+The rounds are interleaved so that a busy machine slows down all programs equally. Therefore,
+compare ratios rather than absolute times.
 """
 
 from __future__ import annotations

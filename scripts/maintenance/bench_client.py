@@ -1,4 +1,4 @@
-"""Benchmark the client against plain httpx: the CPU time of a call and of the import."""
+"""Benchmark the client against plain httpx: the CPU time for a call and for the import."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def time_imports(rounds: int) -> dict[str, float]:
 
 
 def without_warm_up(spent: dict[str, list[float]]) -> dict[str, float]:
-    """Return the median of each list, ignoring the first value."""
+    """Return the median of each list, ignoring its first value, which is a warm-up."""
     return {name: statistics.median(times[1:]) for name, times in spent.items()}
 
 

@@ -66,7 +66,7 @@ def measure(rounds: int) -> bool:
 
 
 def commands(folder: Path) -> dict[str, tuple[str, ...]]:
-    """Return the command of each server by name, except the port, which is the last argument."""
+    """Return each server's command by name, without its last argument, which is the port."""
     found = {
         "bare aiohttp": BARE,
         FEW: (*MOCK, "--fixtures", str(fixtures(folder, 10)), "--port"),
@@ -100,7 +100,7 @@ def fixtures(folder: Path, size: int) -> Path:
 
 
 def load(server: Server, kind: str, rates: list[float], cpu: list[float]) -> None:
-    """Send requests for a second. Append the requests per second, and the CPU µs per request."""
+    """Send requests for a second. Append the requests per second and the CPU µs per request."""
     before = server.cpu_seconds()
     started = time.perf_counter()
     count = asyncio.run(send(server.url, REQUESTS[kind]))

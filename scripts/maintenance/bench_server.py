@@ -1,6 +1,6 @@
 """Start the servers that scripts/bench measures.
 
-Run as a script, this module serves a bare aiohttp application.
+When run as a script, this module serves a bare aiohttp application.
 """
 
 from __future__ import annotations

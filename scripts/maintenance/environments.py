@@ -1,4 +1,4 @@
-"""Create small virtual environments with the client, for any version of Python."""
+"""Create small virtual environments with the client, for any Python version."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def link(folder: Path) -> None:
 
 
 def dependencies(name: str) -> set[str]:
-    """Return the names of the distribution and all its dependencies, except those of extras."""
+    """Return the names of the distribution and all its dependencies, without any extras."""
     found = {name}
     for requirement in map(Requirement, metadata.requires(name) or []):
         marker = requirement.marker

@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests, on a free port of 127.0.0.1.
+"""A PostgreSQL server for tests, which listens on 127.0.0.1 on a free port.
 
 The tests do not use pytest-postgresql, because it runs `initdb` as the current user, which fails
 for root.
@@ -37,8 +37,8 @@ class Cluster:
         self._programs = programs
         self.folder = folder
         self._schemas = 0
-        # initdb refuses to run as root. Root therefore runs it as the user postgres, which the
-        # Debian package creates.
+        # initdb refuses to run as root, so root runs it as the `postgres` user, which the Debian
+        # package creates.
         postgres: Any = {"user": "postgres", "group": "postgres", "extra_groups": ()}
         self._as = {} if os.getuid() else postgres
         self.change_owner(folder)
@@ -97,7 +97,7 @@ class Cluster:
         return execute(self.url("sslmode=disable"), *statements)
 
     def change_owner(self, path: Path) -> None:
-        """Make the user that runs the server the owner of a file or folder."""
+        """Give ownership of a file or folder to the user that runs the server."""
         if self._as:
             shutil.chown(path, "postgres", "postgres")
 

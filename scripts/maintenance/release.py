@@ -32,7 +32,7 @@ TESTS = ("tests/client", "tests/mock", "examples")
 
 
 class ReleaseError(Exception):
-    """The release cannot be built. The message states the problem, its location and a fix."""
+    """The release cannot be built. The message says what is wrong, where, and how to fix it."""
 
 
 def main() -> int:
@@ -85,7 +85,7 @@ def build() -> Path:
 
 
 def install(folder: Path, wheel: Path, *options: str | Path) -> Path:
-    """Install the wheel with all extras in a new environment, and return the path of its Python."""
+    """Install the wheel with all extras in a new environment, and return the path to its Python."""
     run(BIN / "uv", "venv", "--no-project", "--python", sys.executable, folder)
     python = folder / "bin" / "python"
     requirement = f"flashback-client[{','.join(EXTRAS)}] @ {wheel.as_uri()}"
@@ -95,7 +95,7 @@ def install(folder: Path, wheel: Path, *options: str | Path) -> Path:
 
 
 def write_sbom(wheel: Path, version: str, folder: Path) -> None:
-    """Write a CycloneDX SBOM for the wheel with all its extras to dist/."""
+    """Write a CycloneDX SBOM for the wheel and all its extras to dist/."""
     print("Writing the SBOM ...", flush=True)
     python = install(folder, wheel, "--constraint", LOCK)
     options = ("--output-reproducible", "--mc-type", "library", "--pyproject", "pyproject.toml")
@@ -118,7 +118,7 @@ def test_wheel(wheel: Path, copy: Path) -> None:
     group = ("--group", f"{ROOT / 'pyproject.toml'}:test")
     python = install(copy / ".venv", wheel, *group, "--constraint", constraint)
     site = next((copy / ".venv").glob("lib/python*/site-packages"))
-    # Replace the sources with links to the installed files, so that the tests use the wheel.
+    # Replace the sources with links to the installed files so that the tests use the wheel.
     for source in PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
         shutil.rmtree(copy / source)
         (copy / source).symlink_to(site / Path(source).name)
