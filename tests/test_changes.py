@@ -1,6 +1,6 @@
 """Make three typical changes to the contract by following docs/changing-the-contract.md.
 
-Each test works on a copy of the repository, and edits only the files that the document lists.
+Each test works on a copy of the repository and edits only the files that the guide lists.
 """
 
 import os
@@ -68,17 +68,17 @@ ID = """\
 
 @dataclass
 class Copy:
-    """A copy of the repository, in which a test changes the contract."""
+    """A copy of the repository in which a test changes the contract."""
 
     root: Path
     edited: set[str] = field(default_factory=set[str])
 
     def insert(self, file: str, before: str, text: str) -> None:
-        """Insert text before another text, which must occur exactly once."""
+        """Insert text before existing text that must occur exactly once in the file."""
         self.replace(file, before, text + before)
 
     def replace(self, file: str, old: str, new: str) -> None:
-        """Replace text, which must occur exactly once."""
+        """Replace text that must occur exactly once in the file."""
         path = self.root / file
         content = path.read_text("utf-8")
         count = content.count(old)
@@ -106,13 +106,13 @@ class Copy:
         return completed.stdout
 
     def check_mock(self, promises: str) -> str:
-        """Run these contract tests against the copy's mock, and return the output."""
+        """Check that the copy's mock passes these contract tests, and return the output."""
         output = self.run("contract", "-k", promises, "--max-examples", "5")
         assert "contract is kept" in output
         return output
 
     def set_next_patch_version(self) -> None:
-        """Bump the patch version, which an addition requires."""
+        """Bump the patch version, as an addition requires."""
         text = (self.root / "openapi.yaml").read_text("utf-8")
         version = re.findall(r"(?m)^  version: (\S+)$", text)[0]
         start, _, patch = version.rpartition(".")
@@ -135,7 +135,7 @@ def copy(root: Path, tmp_path: Path) -> Copy:
 
 
 def test_optional_field(copy: Copy) -> None:
-    """An optional field is an addition, and requires edits only to the contract and test values."""
+    """An optional field is an addition and requires edits only to the contract and test values."""
     copy.insert("openapi.yaml", "        secret:\n          type: string\n", REGION)
     copy.insert("openapi.yaml", "        unknown-fields:\n", REGION_CLAUSE)
     copy.set_next_patch_version()
@@ -153,7 +153,7 @@ def test_optional_field(copy: Copy) -> None:
 
 
 def test_member_of_an_enumeration(copy: Copy) -> None:
-    """A new member of an enumeration is an addition, and requires edits only to the contract."""
+    """A new enum member is an addition and requires edits only to the contract."""
     copy.replace("openapi.yaml", ", OTHER]", ", EXAMPLE, OTHER]")
     copy.set_next_patch_version()
     copy.run("generate")

@@ -1,4 +1,4 @@
-"""Tests for the documentation: its examples work, and its links and paths are valid."""
+"""Tests that the documentation's examples work and that its links and paths are valid."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from flashback_mock import Mock
 
 
 def code_blocks(root: Path, language: str) -> list[str]:
-    """Return the code blocks in the README that are written in this language."""
+    """Return the README's code blocks in this language."""
     return re.findall(rf"(?s)```{language}\n(.*?)```", (root / "README.md").read_text("utf-8"))
 
 
@@ -29,7 +29,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def test_client_example_rotates_the_secret(root: Path, mock: Mock) -> None:
-    """The README's example for the client rotates the secret without an error."""
+    """The README's client example rotates the secret without an error."""
     variables = {
         "FLASHBACK_BASE_URL": mock.base_url,
         "FLASHBACK_TOKEN": mock.tokens["owner"],
@@ -47,7 +47,7 @@ def test_client_example_rotates_the_secret(root: Path, mock: Mock) -> None:
 
 
 def test_example_tests_pass(root: Path, tmp_path: Path) -> None:
-    """The README's example tests for a service pass."""
+    """The example tests in the README pass."""
     (tmp_path / "test_readme.py").write_text(code_blocks(root, "python")[1], "utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
     completed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -85,7 +85,7 @@ def test_relative_links_are_valid(root: Path) -> None:
 
 
 def test_paths_in_the_docs_exist(root: Path) -> None:
-    """Files, folders and commands mentioned in the docs exist, and commands are executable."""
+    """Files, folders and commands mentioned in the docs exist, and the commands are executable."""
     folders = "docs|examples|generated|mock|runtime|scripts|tests"
     for page in pages(root):
         if page.name == "CHANGELOG.md":  # The changelog mentions files from earlier versions.

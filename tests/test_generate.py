@@ -1,4 +1,4 @@
-"""Tests for scripts/generate with other contracts, modified output and invalid contracts."""
+"""Tests for scripts/generate with extended contracts, modified output and invalid contracts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TEMPLATES = sorted(template.name for template in generate.TEMPLATES.iterdir())
 
 WORKSPACE = {"type": "string", "pattern": "^[/a-z0-9]+$", "x-rule": "must be lower case"}
-# A second operation whose method, body, parameters and statuses differ from the first.
+# A second operation, with a different method, body, parameters and statuses than the first.
 CREATE: dict[str, Any] = {
     "operationId": "createApiKey",
     "tags": ["Keys"],
@@ -129,14 +129,14 @@ def document() -> Any:
 
 
 def write(contract: Any, folder: Path) -> Path:
-    """Write the contract to a file and return the path of the file."""
+    """Write the contract to a file and return the file's path."""
     path = folder / "openapi.yaml"
     path.write_text(yaml.safe_dump(contract), encoding="utf-8")
     return path
 
 
 def write_extended_contract(folder: Path) -> Path:
-    """Write a contract with two more operations and with security at the root; return its path."""
+    """Write a contract with two more operations and root-level security; return its path."""
     contract = document()
     item = contract["paths"]["/ai/llm/{id}"]
     get = {"operationId": "getAiLlm", "tags": ["AI LLM"], "summary": "Get a configuration"}
@@ -152,7 +152,7 @@ def write_extended_contract(folder: Path) -> Path:
 
 
 def test_templates_support_other_operations(tmp_path: Path) -> None:
-    """The templates support other operations, such as GET, and POST with query parameters."""
+    """The templates also support GET operations, and POST operations with query parameters."""
     generate.generate(write_extended_contract(tmp_path), tmp_path / "flashback_client")
     completed = subprocess.run(
         [sys.executable, "-W", "error", "-c", CALLS],
@@ -166,7 +166,7 @@ def test_templates_support_other_operations(tmp_path: Path) -> None:
 
 
 def test_every_module_is_marked_as_generated() -> None:
-    """The first line of each generated module says how it was generated."""
+    """The first line of each generated module says how the module was generated."""
     first_lines = {
         path.read_text(encoding="utf-8").splitlines()[0] for path in generate.OUTPUT.rglob("*.py")
     }
@@ -174,7 +174,7 @@ def test_every_module_is_marked_as_generated() -> None:
 
 
 def test_docstrings_contain_descriptions_from_the_contract() -> None:
-    """Every module has a docstring, and docstrings of methods describe the parameters."""
+    """Every module has a docstring, and method docstrings describe the parameters."""
     texts = {path.name: path.read_text("utf-8") for path in generate.OUTPUT.rglob("*.py")}
     assert [name for name, text in texts.items() if text.count('"""') == 0] == []
     assert "id: Unique identifier of the AI LLM configuration." in texts["client.py"]
@@ -184,7 +184,7 @@ def test_docstrings_contain_descriptions_from_the_contract() -> None:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_template_overrides_a_template_of_the_generator(name: str) -> None:
-    """Each template overrides a template of the generator, which silently ignores other names."""
+    """Each template overrides a generator template; the generator silently ignores other names."""
     upstream = files("openapi_python_client") / "templates" / name
     assert upstream.is_file()
     ours = (generate.TEMPLATES / name).read_text(encoding="utf-8")
@@ -194,7 +194,7 @@ def test_every_template_overrides_a_template_of_the_generator(name: str) -> None
 
 @pytest.fixture
 def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a copy of the generated folder, which the command uses instead of the original."""
+    """Copy the generated folder, let the command use the copy, and return the copy's path."""
     copied = tmp_path / "flashback_client"
     shutil.copytree(generate.OUTPUT, copied, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(generate, "OUTPUT", copied)
@@ -262,7 +262,7 @@ def test_invalid_contract_is_an_error(
 
 
 def test_warning_of_the_generator_is_an_error(tmp_path: Path) -> None:
-    """If the generator warns that it cannot generate an operation, the generation fails."""
+    """If the generator warns that it cannot generate an operation, generation fails."""
     contract = yaml.safe_load(write_extended_contract(tmp_path).read_text(encoding="utf-8"))
     post = contract["paths"]["/workspaces/{workspaceId}/keys"]["post"] = copy.deepcopy(CREATE)
     post["requestBody"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
@@ -285,7 +285,7 @@ UNSUPPORTED: list[tuple[dict[str, Any], str]] = [
 def test_error_for_an_unsupported_schema_has_its_location(
     tmp_path: Path, schema: dict[str, Any], problem: str
 ) -> None:
-    """The error for an unsupported schema shows where it is and why it is not supported."""
+    """The error for an unsupported schema says where the schema is and why it is not supported."""
     contract = document()
     contract["components"]["schemas"]["UpdateAiLlmRequest"]["properties"]["zzField"] = schema
     with pytest.raises(generate.GenerationError) as caught:
@@ -294,7 +294,7 @@ def test_error_for_an_unsupported_schema_has_its_location(
 
 
 def test_reference_to_a_missing_parameter_is_an_error(tmp_path: Path) -> None:
-    """If the contract refers to a parameter that does not exist, the generation fails."""
+    """If the contract refers to a parameter that does not exist, generation fails."""
     contract = document()
     put = contract["paths"]["/ai/llm/{id}"]["put"]
     put["parameters"] = [{"$ref": "#/components/parameters/ZzId"}]

@@ -45,7 +45,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def string_schemas(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the schema of each string in requests or operations, with its JSON pointer."""
+    """Yield each string schema in request bodies and operations, with its JSON pointer."""
     requests = document["components"]["schemas"]["UpdateAiLlmRequest"]
     for root in (requests, *(operation for _, operation in operations(document))):
         for pointer, node in walk(root):
@@ -54,7 +54,7 @@ def string_schemas(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, An
 
 
 def test_contract_is_valid_openapi(document: dict[str, Any]) -> None:
-    """The contract is an OpenAPI 3.1 document."""
+    """The contract is a valid OpenAPI 3.1 document."""
     assert document["openapi"].startswith("3.1")
     validate(document)
 
@@ -75,7 +75,7 @@ def examples(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def test_every_example_is_valid(document: dict[str, Any]) -> None:
-    """Every example in the contract is valid against its schema."""
+    """Every example in the contract conforms to its schema."""
     registry = jsonschema_rs.Registry([("urn:contract", document)])
     count = 0
     for pointer, value in examples(document):
@@ -97,7 +97,7 @@ def test_keys_have_a_fixed_order(document: dict[str, Any]) -> None:
 
 
 def test_operations_are_completely_described(document: dict[str, Any]) -> None:
-    """Each operation has an id, tags, a summary, a description, security and common statuses."""
+    """Each operation has an id, tags, summary, description, security and the common statuses."""
     for pointer, operation in operations(document):
         missing_keys = set(ORDER["operation"][:5]) - set(operation)
         assert not missing_keys, f"{pointer}: add the missing keys {missing_keys}"
@@ -114,7 +114,7 @@ def test_operations_are_completely_described(document: dict[str, Any]) -> None:
 
 
 def test_responses_are_shared_and_have_examples(document: dict[str, Any]) -> None:
-    """Each response refers to a component with an example, and errors share one schema."""
+    """Each response refers to a component with an example, and error responses share one schema."""
     for pointer, operation in operations(document):
         for status, response in operation["responses"].items():
             assert set(response) == {"$ref"}, (
@@ -161,7 +161,7 @@ def test_requests_are_closed_and_bounded(document: dict[str, Any]) -> None:
 
 
 def test_credentials_are_write_only(document: dict[str, Any]) -> None:
-    """`key` and `secret` are write-only passwords, and responses do not contain them."""
+    """Only `key` and `secret` are write-only passwords, and no response contains them."""
     schemas = document["components"]["schemas"]
     credentials = {
         name
@@ -177,7 +177,7 @@ def test_credentials_are_write_only(document: dict[str, Any]) -> None:
     "forbidden", [r"\s", r"\S", r"\d", r"\w", r"\W", r"\b", r"\A", r"\Z", r"\p", r"\P", "(?", ".*"]
 )
 def test_patterns_are_portable(document: dict[str, Any], forbidden: str) -> None:
-    """Patterns are anchored, and use only syntax that all regular expression engines support."""
+    """Patterns are anchored and use only syntax that all regular expression engines support."""
     for pointer, node in walk(document):
         if pointer.endswith("/pattern"):
             assert re.fullmatch(r"\^.*\$", node), f"{pointer}: anchor the pattern with ^ and $"
@@ -186,14 +186,14 @@ def test_patterns_are_portable(document: dict[str, Any], forbidden: str) -> None
 
 
 def clauses(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield all clauses of all operations, each with its JSON pointer."""
+    """Yield each clause of each operation, with its JSON pointer."""
     for pointer, operation in operations(document):
         for name, clause in operation["x-clauses"].items():
             yield f"{pointer}/x-clauses/{name}", clause
 
 
 def test_every_clause_has_an_id_a_source_and_a_text(document: dict[str, Any]) -> None:
-    """Each clause has an id in kebab-case, a known source and a sentence."""
+    """Each clause has a kebab-case id, a known source, and text that ends with a period."""
     for pointer, clause in clauses(document):
         name = pointer.rpartition("/")[2]
         assert re.fullmatch("[a-z]+(-[a-z]+)*", name), f"{pointer}: use kebab-case"
@@ -205,7 +205,7 @@ def test_every_clause_has_an_id_a_source_and_a_text(document: dict[str, Any]) ->
 
 
 def test_every_rule_of_a_field_belongs_to_one_clause(document: dict[str, Any]) -> None:
-    """Each keyword that restricts the value of a field belongs to exactly one clause."""
+    """Each keyword that restricts a field's value belongs to exactly one clause."""
     schemas = document["components"]["schemas"]
     properties = schemas["UpdateAiLlmRequest"]["properties"]
     restrictions = {"type", "enum", "format", "pattern", "minLength", "maxLength"}
@@ -224,7 +224,7 @@ def test_every_rule_of_a_field_belongs_to_one_clause(document: dict[str, Any]) -
 
 
 def test_relaxed_schema_accepts_null(document: dict[str, Any]) -> None:
-    """The schemas in `x-left-open` accept null, while the strict schemas reject it."""
+    """The schemas in `x-left-open` accept null, whereas the strict schemas reject it."""
     request = document["components"]["schemas"]["UpdateAiLlmRequest"]
     relaxed = request["x-left-open"]
     assert relaxed.keys() == {"properties"}

@@ -1,4 +1,4 @@
-"""Install the wheel in an empty environment, with and without the extra `mock`."""
+"""Install the wheel in an empty environment, with and without the `mock` extra."""
 
 import os
 import subprocess
@@ -45,7 +45,7 @@ def without_mock(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def with_mock(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the interpreter of an environment that contains the wheel with the extra `mock`."""
+    """Return the interpreter of an environment that contains the wheel with the `mock` extra."""
     requirement = f"flashback-client[mock] @ {wheel.as_uri()}"
     return create_environment(tmp_path_factory.mktemp("mock"), requirement)
 
@@ -117,7 +117,7 @@ def test_metadata_has_the_version_of_the_contract(wheel: Path, document: dict[st
 def test_client_without_mock_updates_a_configuration(
     without_mock: Path, mock: flashback_mock.Mock
 ) -> None:
-    """The client works in an environment without the extra `mock`."""
+    """The client works in an environment without the `mock` extra."""
     variables = {"FLASHBACK_BASE_URL": mock.base_url, "FLASHBACK_TOKEN": mock.tokens["owner"]}
     assert (
         run(without_mock, "-c", UPDATE, mock.ids["main"], **variables).strip() == mock.ids["main"]
@@ -128,7 +128,7 @@ def test_client_without_mock_updates_a_configuration(
 def test_mock_without_its_extra_explains_the_installation(
     without_mock: Path, tmp_path: Path
 ) -> None:
-    """Without the extra, the mock's command and fixture print the command that installs it."""
+    """Without the `mock` extra, the mock's command and fixture say how to install it."""
     for output in (
         run(without_mock, "-m", "flashback_mock", "--help"),
         run_pytest(without_mock, tmp_path, TEST),
@@ -139,7 +139,7 @@ def test_mock_without_its_extra_explains_the_installation(
 
 
 def test_mock_with_its_extra_works(with_mock: Path, tmp_path: Path) -> None:
-    """With the extra, the mock's command and fixture work, and the mock finds its contract."""
+    """With the `mock` extra, the mock's command and fixture work, and it finds its contract."""
     assert "--port" in run(with_mock, "-m", "flashback_mock", "--help")
     print_path = "from flashback_mock.contract import default_path; print(default_path())"
     assert run(with_mock, "-c", print_path).strip().endswith("flashback_mock/openapi.yaml")

@@ -20,21 +20,21 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_clean_working_tree_can_be_released(repository: Path) -> None:
-    """A clean working tree passes the check if HEAD has no tag or the tag of the version."""
+    """A clean working tree passes the check if HEAD has no tag or this version's tag."""
     release.check_repository(repository, "1.0.0")
     release.run("git", "tag", "v1.0.0", cwd=repository)
     release.check_repository(repository, "1.0.0")
 
 
 def test_uncommitted_file_is_an_error(repository: Path) -> None:
-    """A file that is not committed prevents the release, and the error contains its name."""
+    """An uncommitted file prevents the release, and the error names the file."""
     (repository / "left.txt").touch()
     with pytest.raises(release.ReleaseError, match=r"left\.txt"):
         release.check_repository(repository, "1.0.0")
 
 
 def test_tag_at_another_commit_is_an_error(repository: Path) -> None:
-    """A version cannot be released if its tag points to another commit."""
+    """A version cannot be released if its tag points to a commit other than HEAD."""
     release.run("git", "tag", "v1.0.0", cwd=repository)
     release.run(*GIT, "commit", "-q", "--allow-empty", "-m", "Two", cwd=repository)
     with pytest.raises(release.ReleaseError, match=r"v1\.0\.0 is at another commit"):
@@ -55,14 +55,14 @@ def test_failed_command_is_reported_with_its_output(tmp_path: Path) -> None:
 
 
 def test_packages_are_removed_from_a_lock_file() -> None:
-    """If a package is removed, the other packages keep their versions, markers and hashes."""
+    """Removing a package from a lock file leaves the entries for the other packages unchanged."""
     rest = "bc==2 ; python_version < '3.12' \\\n    --hash=sha256:2\n    # via b\n"
     lock = f"# generated\nb==1 \\\n    --hash=sha256:1\n{rest}"
     assert release.without(lock, {"b"}) == f"# generated\n{rest}"
 
 
 def test_lowest_versions_are_pinned() -> None:
-    """Direct dependencies are pinned to their lower bounds, and others to the locked versions."""
+    """Direct dependencies are pinned to their lower bounds, and all others to locked versions."""
     pinned = release.lowest("attrs==99 \\\n    --hash=sha256:1\nother==2\n").splitlines()
     assert "attrs==99 \\" not in pinned
     assert "other==2" in pinned

@@ -1,4 +1,4 @@
-"""Tests for the repository itself, such as the help of its scripts and its lock files."""
+"""Tests for the repository itself, such as its lock files and the help of its scripts."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-# `release` is not in the list, because it would install packages into .venv during the tests.
+# `release` is omitted, because it would install packages into .venv during the tests.
 SCRIPTS = ["bench", "check", "compat", "contract", "generate", "install", "mock", "test"]
 LOCKS = ["contract", "dev", "generate", "mock", "release"]
 
@@ -23,7 +23,7 @@ def tracked(root: Path) -> list[Path]:
 
 
 def locked(root: Path, name: str) -> dict[str, str]:
-    """Return the entries of a lock file by package name."""
+    """Return a lock file's entries, keyed by package name."""
     text = (root / "scripts" / "locks" / f"{name}.txt").read_text("utf-8")
     entries = re.split(r"\n(?=\S)", re.sub(r"^ *#.*\n", "", text, flags=re.MULTILINE))
     return {entry.split("==")[0]: entry for entry in entries}
@@ -47,7 +47,7 @@ def test_fast_run_excludes_existing_paths(root: Path) -> None:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_script_has_help(root: Path, name: str, tmp_path: Path) -> None:
-    """Every script has the option --help, which works in any working directory."""
+    """Every script has a --help option that works in any working directory."""
     completed = subprocess.run(
         [root / "scripts" / name, "--help"],
         cwd=tmp_path,
@@ -60,7 +60,7 @@ def test_script_has_help(root: Path, name: str, tmp_path: Path) -> None:
 
 
 def test_second_install_does_nothing(root: Path) -> None:
-    """scripts/install prints nothing and changes nothing if all packages are installed."""
+    """scripts/install prints nothing and changes nothing if all packages are already installed."""
     record = root / ".venv" / "project"
     modified_before = record.stat().st_mtime_ns
     completed = subprocess.run(
@@ -71,7 +71,7 @@ def test_second_install_does_nothing(root: Path) -> None:
 
 
 def test_files_do_not_mention_registries_or_home_directories(root: Path) -> None:
-    """No file contains the host name of a package registry or the path of a home directory."""
+    """No file contains a package registry's host name or the path of a home directory."""
     hosts = ("pypi" + ".org", "python" + "hosted", "npmjs" + ".", "deb." + "debian")
     paths = ("/" + "root/", "/" + "home/")
     for file in tracked(root):
@@ -93,7 +93,7 @@ def test_dependencies_are_locked_with_hashes(root: Path, name: str) -> None:
 
 
 def test_lock_files_match_pyproject(root: Path) -> None:
-    """Every requirement in pyproject.toml allows the version that is locked."""
+    """Every requirement in pyproject.toml allows the locked version."""
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
     lines = [*project["project"]["dependencies"]]
     for extra in project["project"]["optional-dependencies"].values():
@@ -112,7 +112,7 @@ def test_lock_files_match_pyproject(root: Path) -> None:
 
 
 def version_of(entry: str) -> str:
-    """Return the version in an entry of a lock file."""
+    """Return the version in a lock file entry."""
     return entry.split("==")[1].split(maxsplit=1)[0]
 
 

@@ -1,4 +1,4 @@
-"""A FastAPI implementation of the endpoint that keeps the contract."""
+"""A FastAPI backend that keeps the contract."""
 
 from typing import Annotated
 
@@ -34,7 +34,7 @@ async def json_body(request: Request) -> bytes:
 
 
 def create_app(store: Store) -> FastAPI:
-    """Return an application that stores its data in this store."""
+    """Return an application that keeps its data in this store."""
     app = FastAPI(redirect_slashes=False)
 
     def current_user(credentials: Credentials) -> str:
@@ -52,7 +52,7 @@ def create_app(store: Store) -> FastAPI:
         if id not in store.configurations:
             raise HTTPException(404, "AI LLM configuration not found")
         if store.level(user, id) not in ("WRITE", "ADMIN"):
-            raise HTTPException(403, "Updates require the access level WRITE or ADMIN")
+            raise HTTPException(403, "Updates require WRITE or ADMIN access")
         try:
             store.update(id, validated_fields(body))
         except ValidationError as error:

@@ -1,6 +1,6 @@
-"""A simple FastAPI implementation of the endpoint, in the style of FastAPI's tutorial.
+"""A simple FastAPI backend in the style of FastAPI's tutorial.
 
-The implementation is based only on the service's documentation, not on the contract.
+The backend is based only on the service's documentation, not on the contract.
 """
 
 from enum import StrEnum
@@ -40,7 +40,7 @@ Credentials = Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
 
 
 def create_app(store: Store) -> FastAPI:
-    """Return an application that stores its data in this store."""
+    """Return an application that keeps its data in this store."""
     app = FastAPI()
 
     def current_user(credentials: Credentials) -> str:

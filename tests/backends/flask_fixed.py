@@ -1,6 +1,6 @@
-"""A Flask implementation of the endpoint that keeps the contract.
+"""A Flask backend that keeps the contract.
 
-The application also has the service's GET and DELETE operations, which the contract leaves out.
+The backend also implements the service's GET and DELETE operations, which the contract omits.
 """
 
 from flask import Blueprint, Flask, Response, abort, current_app, jsonify, request
@@ -15,7 +15,7 @@ api = Blueprint("api", __name__)
 
 
 def create_app(store: Store) -> Flask:
-    """Return an application that stores its data in this store."""
+    """Return an application that keeps its data in this store."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY + 1  # See the size check in `update`.
     app.config["STORE"] = store
@@ -31,7 +31,7 @@ def get_store() -> Store:
 
 
 def authorize(id: str, *levels: str) -> None:
-    """Abort the request unless the user has one of these access levels to the configuration."""
+    """Abort the request unless the user has one of these access levels for the configuration."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     user = get_store().user_of(token)
     if user is None or scheme.lower() != "bearer":

@@ -36,7 +36,7 @@ Credential = Annotated[StrictStr, Field(min_length=1, max_length=8192)]
 
 
 class UpdateAiLlmRequest(BaseModel):
-    """The fields to change. The defaults of missing fields are never stored."""
+    """The fields to change. Defaults for missing fields are never stored."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 

@@ -22,8 +22,8 @@ FASTAPI = {"fastapi_naive": fastapi_naive.create_app, "fastapi_fixed": fastapi_f
 def serving(name: str, store: Store, certificate: Path | None = None) -> Generator[str]:
     """Serve the backend with this name while the context is active, and yield its URL.
 
-    `certificate` is a PEM file with a certificate and its key. If it is given, the FastAPI
-    backends are served over TLS.
+    `certificate` is a PEM file with a certificate and its private key. If it is given,
+    FastAPI backends are served over TLS.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         if name in FASTAPI:

@@ -1,4 +1,4 @@
-"""An in-memory store with users and two workspaces that contain configurations."""
+"""An in-memory store of users, and of configurations in two workspaces."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -45,26 +45,26 @@ def _configurations() -> dict[str, Configuration]:
 
 @dataclass
 class Store:
-    """The data of a backend, with the number of updates to each configuration."""
+    """A backend's data, with the number of updates to each configuration."""
 
-    unique_names: bool = True  # whether names are unique in a workspace
+    unique_names: bool = True  # whether names must be unique within a workspace
     configurations: dict[str, Configuration] = field(default_factory=_configurations)
     updates: Counter[str] = field(default_factory=Counter[str])  # by id
     _lock: Lock = field(default_factory=Lock)
 
     def user_of(self, token: str) -> str | None:
-        """Return the user to whom the token belongs, or None if it is unknown or expired."""
+        """Return the token's user, or None if the token is unknown or expired."""
         for user, known in TOKENS.items():
             if token == known and user not in EXPIRED:
                 return user
         return None
 
     def level(self, user: str, id: str) -> str | None:
-        """Return the user's access level in the workspace, or None for non-members."""
+        """Return the user's access level in the configuration's workspace; None means no access."""
         return LEVELS[self.configurations[id].workspace].get(user)
 
     def update(self, id: str, fields: dict[str, str]) -> None:
-        """Store all fields, or raise `NameTakenError` and store none if the name is taken."""
+        """Store the fields. If the name is taken, raise `NameTakenError` and store nothing."""
         with self._lock:
             configuration = self.configurations[id]
             for other_id, other in self.configurations.items():

@@ -1,4 +1,4 @@
-"""Run the contract tests against backends that use FastAPI and Flask."""
+"""Run the contract tests against FastAPI and Flask backends."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.faults.runner import BROKEN, KEPT, run_with_url
 
 VARIABLES = environment(TOKENS, IDS)
 
-# The expected findings for the simple FastAPI backend, which was written without the contract.
+# The expected findings for the naive FastAPI backend, which was written without the contract.
 # Each finding corresponds to one difference between the backend and the contract.
 FINDINGS = {
     "body-size/over/200",
@@ -46,7 +46,7 @@ def test_naive_backend_has_one_finding_per_difference() -> None:
 def test_correct_backend_keeps_every_promise_and_its_data(name: str) -> None:
     """A correct backend has no findings, and the run changes only throwaway configurations.
 
-    The Flask backend also supports DELETE, so a DELETE request would remove a configuration.
+    The Flask backend also supports DELETE, so a stray DELETE request would remove a configuration.
     """
     store = Store()
     with serving(name, store) as url:

@@ -14,7 +14,7 @@ from tests.faults.unusable import UNUSABLE
 
 VARIABLES = environment(TOKENS, IDS)
 
-# For each backend, a part of the message that tells the user what to fix.
+# For each backend, part of the message that tells the user what to fix.
 HINTS = {
     "always_500": "500",
     "always_500_page": "500",
@@ -53,7 +53,7 @@ def test_unusable_backend_has_no_verdict(name: str) -> None:
 
 
 def test_closed_port_has_no_verdict() -> None:
-    """If no server listens on the port, there is no verdict."""
+    """If no server listens on the port, the run has no verdict."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     result = run_with_url(f"http://127.0.0.1:{port}", VARIABLES)
@@ -61,14 +61,14 @@ def test_closed_port_has_no_verdict() -> None:
 
 
 def test_https_url_of_an_http_server_has_no_verdict() -> None:
-    """An https URL of a server without TLS results in no verdict."""
+    """An https URL for a server without TLS results in no verdict."""
     with serving("flask_fixed", Store()) as url:
         result = run_with_url(url.replace("http:", "https:"), VARIABLES)
     assert_no_verdict(result, "http:")
 
 
 def test_http_url_of_an_https_server_has_no_verdict(certificate: Path) -> None:
-    """An http URL of a server that requires TLS results in no verdict."""
+    """An http URL for a server that requires TLS results in no verdict."""
     with serving("fastapi_fixed", Store(), certificate) as url:
         result = run_with_url(url.replace("https:", "http:"), VARIABLES)
     assert_no_verdict(result, "https")

@@ -1,4 +1,4 @@
-"""Apply edits to contracts in the format of pairs.yaml."""
+"""Apply edits in the format of pairs.yaml to contracts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scripts.compatibility.documents import Contract
 
 
 def edited(document: dict[str, Any], edits: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return an edited copy of a document."""
+    """Return an edited copy of the document."""
     result = copy.deepcopy(document)
     for edit in edits:
         parent, key = _resolve(result, edit["at"])
@@ -24,7 +24,7 @@ def edited(document: dict[str, Any], edits: list[dict[str, Any]]) -> dict[str, A
 
 
 def _resolve(document: dict[str, Any], pointer: str) -> tuple[Any, Any]:
-    """Return the parent of the value at a JSON pointer, and the key of the value in the parent."""
+    """Return the parent of the value at a JSON pointer, and the value's key in that parent."""
     *parents, key = (step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/"))
     node: Any = document
     for step in parents:

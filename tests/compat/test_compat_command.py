@@ -41,12 +41,12 @@ SCHEMA = "'#/components/schemas/AiType'"
 
 
 def set_version(version: str) -> tuple[str, str]:
-    """Return an edit that changes `info.version` to this version."""
+    """Return an edit that sets `info.version` to this version."""
     return f"version: {VERSION}", f"version: {version}"
 
 
 def write(folder: Path, *edits: tuple[str, str]) -> str:
-    """Write the contract with these edits to a folder, and return the path of the file."""
+    """Write the contract with these edits to a folder, and return the file's path."""
     path = folder / "openapi.yaml"
     text = CONTRACT
     for old, new in edits:
@@ -57,7 +57,7 @@ def write(folder: Path, *edits: tuple[str, str]) -> str:
 
 
 def git(folder: Path, *arguments: str) -> None:
-    """Run Git in a folder, ignoring the configuration of the user and the system."""
+    """Run Git in a folder, ignoring user and system configuration."""
     command_line = ["git", "-C", str(folder), *arguments]
     subprocess.run(command_line, check=True, capture_output=True, env={**os.environ, **GIT})
 
@@ -95,7 +95,7 @@ def load_once(contract: Contract, folder: Path) -> Any:
 def compat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Compat:
     """Return a function that runs the command in this process.
 
-    Running the command in a new process would take one second longer.
+    Starting a new process for the command would take a second longer.
     """
     monkeypatch.setattr(python_interface, "load_client", load_once)
 
@@ -112,7 +112,7 @@ def compat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 @pytest.fixture
 def wire_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skip the comparison of the Python interface, which test_interface.py tests."""
+    """Skip the comparison of the Python interface, which test_interface.py covers."""
     monkeypatch.setattr(python_interface, "compare", lambda _base, _head: ([], ""))
 
 
@@ -122,7 +122,7 @@ def get_report(
     clone: Path,
     wire_only: None,  # noqa: ARG001 # used for its effect
 ) -> Report:
-    """Return a function that returns the JSON report for the repository `clone`."""
+    """Return a function that returns the JSON report for the `clone` repository."""
 
     def run() -> dict[str, Any]:
         completed = compat("--format", "json", root=clone)
@@ -179,7 +179,7 @@ def test_a_version_that_is_high_enough_is_ok(tmp_path: Path, compat: Compat) -> 
 
 
 def test_text_shows_the_request_that_breaks_and_the_fix(tmp_path: Path, compat: Compat) -> None:
-    """The report shows the field, a rejected request and the version that the change needs."""
+    """The report shows the field, a rejected request and the version that the change requires."""
     head = write(tmp_path, NARROW, set_version("0.0.1"))
     completed = compat("--base", "openapi.yaml", "--head", head)
     assert completed.stdout.startswith(f"{VERSION} (openapi.yaml) → 0.0.1 (")
@@ -192,7 +192,7 @@ def test_text_shows_the_request_that_breaks_and_the_fix(tmp_path: Path, compat: 
 
 @pytest.mark.usefixtures("wire_only")
 def test_markdown_escapes_text_from_the_contract(tmp_path: Path, compat: Compat) -> None:
-    """Text from the contracts is put into code spans, so that it is not rendered as Markdown."""
+    """Text from the contracts is put into code spans, so it is not rendered as Markdown."""
     field = (FIELD[0], FIELD[1].replace("zzField", "'__zz__ `@type` *b*'"))
     head = write(tmp_path, NARROW, field)
     completed = compat("--base", "openapi.yaml", "--head", head, "--format", "markdown")
@@ -217,9 +217,9 @@ def test_github_annotations_are_one_line_each(tmp_path: Path, compat: Compat) ->
 
 
 def test_python_is_not_compared_without_a_client(tmp_path: Path, compat: Compat) -> None:
-    """If no client can be generated, the report says so, and it is the same in every run.
+    """If no client can be generated, the report says so and does not vary between runs.
 
-    The output includes the ids of the findings, which must not change between runs.
+    The report includes finding ids, which must be stable so that compat.yaml can refer to them.
     """
     body = "        content:\n          application/json:\n            schema:\n"
     head = write(tmp_path, (body, body.replace("json", "xml")), NARROW)
@@ -232,14 +232,14 @@ def test_python_is_not_compared_without_a_client(tmp_path: Path, compat: Compat)
 
 @pytest.mark.usefixtures("wire_only")
 def test_removed_responses_have_their_own_heading(tmp_path: Path, compat: Compat) -> None:
-    """Removed responses are reported under their own heading instead of `Additions`."""
+    """Removed responses are reported under their own heading rather than under `Additions`."""
     status = "        '429':\n          $ref: '#/components/responses/TooManyRequests'\n"
     completed = compat("--base", "openapi.yaml", "--head", write(tmp_path, (status, "")))
     assert "Removed responses\n  PUT /ai/llm/{id}, response 429" in completed.stdout
 
 
 def test_base_is_the_highest_release(clone: Path, get_report: Report) -> None:
-    """The default base is the release with the highest version, even if a lower one is newer."""
+    """The default base is the release with the highest version, even if it is not the newest."""
     for version in ("1.2.0", "1.10.0", "1.9.0"):
         commit(clone, set_version(version))
         git(clone, "tag", f"v{version}")
@@ -250,7 +250,7 @@ def test_base_is_the_highest_release(clone: Path, get_report: Report) -> None:
 
 
 def test_an_unreleased_version_can_have_several_commits(clone: Path, get_report: Report) -> None:
-    """The changes in all commits since the last release are compared with that release."""
+    """The contract is compared with the last release, even after several more commits."""
     git(clone, "tag", "v1.2.0")
     commit(clone, FIELD, set_version("2.0.0"))
     write(clone, FIELD, NARROW, set_version("2.0.0"))
@@ -270,7 +270,7 @@ def test_base_is_the_previous_version_without_a_release(clone: Path, get_report:
 
 
 def test_report_explains_why_there_is_no_base(clone: Path, compat: Compat, tmp_path: Path) -> None:
-    """The report says if this is the first version, a shallow clone or not a Git checkout."""
+    """If no base is found, the report says why: first version, shallow clone or no Git checkout."""
     assert "it is the first version" in compat(root=clone).stdout
     git(clone, "commit", "--allow-empty", "-qm", "Something else")
     shallow = tmp_path / "shallow"
@@ -283,7 +283,7 @@ def test_report_explains_why_there_is_no_base(clone: Path, compat: Compat, tmp_p
 def test_a_decision_replaces_the_verdict(clone: Path, get_report: Report, compat: Compat) -> None:
     """An entry in compat.yaml replaces the verdict on a finding.
 
-    If the finding no longer exists, the entry is an error.
+    If the finding no longer occurs, the entry is an error.
     """
     write(clone, NARROW, set_version("1.2.1"))
     ids = [found["id"] for found in get_report()["findings"] if found["change"] == "breaking"]
@@ -358,7 +358,7 @@ def test_a_missing_contract_is_an_error(compat: Compat, arguments: list[str], me
 
 
 def test_six_breaks_take_less_than_four_seconds(tmp_path: Path, compat: Compat) -> None:
-    """Six breaking changes in different parts of the contract need less than 4 s of CPU time."""
+    """Comparing contracts with six breaking changes takes less than 4 s of CPU time."""
     edits = [
         NARROW,
         ("maxLength: 255\n          example", "maxLength: 9\n          example"),

@@ -1,6 +1,6 @@
-"""Compare verdicts on random edits to schemas with the results of an independent validator.
+"""Check verdicts on random schema edits against an independent validator.
 
-The independent validator is `jsonschema`, while the command uses `jsonschema_rs`.
+The independent validator is `jsonschema`, whereas scripts/compat uses `jsonschema_rs`.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def rules(draw: st.DrawFn) -> Schema:
 
 @st.composite
 def edited(draw: st.DrawFn, schema: Schema, max_edits: int) -> Schema:
-    """Draw an edited copy of the schema of an object."""
+    """Draw an edited copy of an object schema."""
     result = copy.deepcopy(schema)
     for _ in range(draw(st.integers(1, max_edits))):
         name = draw(st.sampled_from(FIELDS))
@@ -98,14 +98,14 @@ def edited(draw: st.DrawFn, schema: Schema, max_edits: int) -> Schema:
 
 @st.composite
 def versions(draw: st.DrawFn) -> tuple[Schema, Schema]:
-    """Draw a pair of schemas, where the second is an edited copy of the first."""
+    """Draw a pair of schemas: a base and an edited copy of it."""
     start = {"type": "object", "properties": {name: draw(PARTS) for name in FIELDS[:2]}}
     base = draw(edited(start, 3))
     return base, draw(edited(base, 2))
 
 
 def contract(part: str, schema: Schema) -> Contract:
-    """Return a contract with one operation, whose request or response has this schema."""
+    """Return a contract with one operation whose request or response body has this schema."""
     content = {"content": {"application/json": {"schema": schema}}}
     operation: Schema = {"responses": {"200": {"description": "Done."}}}
     if part == "request":
@@ -117,7 +117,7 @@ def contract(part: str, schema: Schema) -> Contract:
 
 
 def compared(part: str, base: Schema, head: Schema) -> tuple[Change, list[Finding]]:
-    """Return the verdict and the findings that are breaking changes."""
+    """Return the overall verdict and the breaking findings."""
     findings = comparison.compare(contract(part, base), contract(part, head))
     change = max((finding.change for finding in findings), default=Change.NONE)
     return change, [finding for finding in findings if finding.change == Change.BREAKING]
@@ -137,8 +137,8 @@ def samples(base: Schema, head: Schema, seed: int) -> list[Any]:
 def test_verdicts_agree_with_an_independent_validator() -> None:
     """A breaking change has a value that only the old schema accepts; a compatible change has none.
 
-    A change to a request and the reverse change to a response must have the same verdict. Breaking
-    changes and additions must be frequent enough for a meaningful test.
+    A change to a request and the reverse change to a response must have the same verdict. The test
+    is meaningful only if enough of the random edits are breaking changes or additions.
     """
     changes: list[Change] = []
 

@@ -1,4 +1,4 @@
-"""Tests for the effects that a change to the contract has on callers of the Python client."""
+"""Tests for the effects of contract changes on callers of the Python client."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SCHEMAS = "/components/schemas"
 FIELDS = f"{SCHEMAS}/UpdateAiLlmRequest/properties"
 QUERY = {"name": "zzDryRun", "in": "query", "schema": {"type": "boolean"}}
 CONFLICT = {"$ref": "#/components/responses/Forbidden"}
-# Edits, the verdicts on the edits and on their reverse, and words that the findings must contain.
+# Edits, the verdicts on them and on their reverse, and words that the findings must contain.
 CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
     "additions": (
         [
@@ -82,7 +82,7 @@ def edited_contract(edits: Edits) -> Contract:
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Return the client that is generated from the unchanged contract."""
+    """Return the client generated from the unchanged contract."""
     return python_interface.load_client(
         edited_contract([]), tmp_path_factory.mktemp("client") / "client"
     )
@@ -110,7 +110,7 @@ def test_edit_gets_its_verdict_in_both_directions(  # noqa: PLR0913, PLR0917 # c
 def test_verdict_without_a_client_is_undecided(
     client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If only the old contract has a client, the verdict is undecided and shows the reason.
+    """If only the old contract has a client, the verdict is undecided and the reason is given.
 
     If only the new contract has a client, the client is an addition.
     """

@@ -57,9 +57,9 @@ def command(root: Path, reports: Path, tmp_path: Path) -> Contract:
 
 @pytest.fixture
 def contract(reports: Path) -> Contract:
-    """Return a function that tests the backend at `url` with the options of scripts/contract.
+    """Return a function that tests the backend at `url`, given options for scripts/contract.
 
-    The tests run in a forked process, which starts faster than a new process.
+    The tests run in a forked process, which starts faster than a new interpreter.
     """
 
     def run(*options: str, url: str, **variables: str) -> RunResult:
@@ -74,8 +74,8 @@ def contract(reports: Path) -> Contract:
 def backend() -> Backend:
     """Return a context manager that serves the mock with a change.
 
-    The context manager yields the keyword arguments for the fixture `contract`, which are the
-    mock's URL and the FLASHBACK_* variables.
+    The context manager yields the keyword arguments for the `contract` fixture: the mock's URL and
+    the FLASHBACK_* variables.
     """
 
     @contextmanager

@@ -8,7 +8,7 @@ from flashback_mock.http import messages
 
 
 def crash_without_body(handler: messages.Handler) -> messages.Handler:
-    """Return a handler that exits the process if a request has no body."""
+    """Return a handler that ends the process if a request has no body."""
 
     async def handle(request: messages.Request) -> messages.Answer:
         if not request.body:

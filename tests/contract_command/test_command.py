@@ -1,4 +1,4 @@
-"""Tests for the exit status, the options and the safety of scripts/contract."""
+"""Tests for the exit status, options and safety of scripts/contract."""
 
 import base64
 import os
@@ -46,7 +46,7 @@ def test_same_seed_sends_the_same_requests(command: Contract) -> None:
 
 
 def test_missing_variable_is_reported(contract: Contract, backend: Backend) -> None:
-    """The verdict lists a missing variable, and the run fails with --require-all."""
+    """The verdict lists a missing variable, which fails the run only with --require-all."""
     with backend() as arguments:
         variables = {"url": arguments["url"], "FLASHBACK_TOKEN": arguments["FLASHBACK_TOKEN"]}
         result = contract("-k", "test_reader or test_unknown_id", **variables)
@@ -95,7 +95,7 @@ def test_invalid_options_are_rejected(
     token: str,
     hint: str,
 ) -> None:
-    """For an invalid option, the command exits with 2 and explains what to do."""
+    """If an option or variable is invalid or missing, the command exits with 2 and says why."""
     monkeypatch.setattr("sys.argv", ["scripts/contract", *options])
     monkeypatch.setenv("FLASHBACK_TOKEN", token)
     try:
@@ -118,7 +118,7 @@ def test_invalid_options_are_rejected(
 def test_run_that_cannot_start_has_no_verdict(
     command: Contract, options: list[str], token: str, hint: str
 ) -> None:
-    """A run that does not start because of an invalid token or selection exits with 2."""
+    """A run that cannot start because of an invalid token or selection exits with 2."""
     result = command("--backend-url", "http://127.0.0.1:1", *options, FLASHBACK_TOKEN=token)
     assert result.status == 2
     assert hint in result.output
@@ -180,14 +180,14 @@ def test_keyword_selects_by_name_clause_and_family() -> None:
     ("interrupt", "sigint_handler"),
     [
         (signal.SIGINT, signal.default_int_handler),
-        (signal.SIGTERM, signal.SIG_IGN),  # A shell ignores SIGINT for a command started with `&`.
+        (signal.SIGTERM, signal.SIG_IGN),  # Shells start `&` commands with SIGINT ignored.
     ],
     ids=["by a terminal", "in the background"],
 )
 def test_interrupted_run_has_no_verdict(
     root: Path, reports: Path, interrupt: signal.Signals, sigint_handler: Any
 ) -> None:
-    """An interrupted run exits with 2, and its report states that there is no verdict."""
+    """An interrupted run exits with 2, and its report says that there is no verdict."""
     command = [sys.executable, str(root / "scripts" / "contract.py"), "--report-dir", str(reports)]
     previous_handler = signal.signal(signal.SIGINT, sigint_handler)
     try:
@@ -223,7 +223,7 @@ def test_tokens_are_never_shown(contract: Contract, backend: Backend, reports: P
         in_base64 = base64.b64encode(octets).decode()
         escaped = request.token.replace("/", "\\/")
         encoded = f"{quote(request.token, safe='')} {in_base64} {octets.hex()} {escaped}"
-        # Repeat the token, so that the reports truncate the text in the middle of a token.
+        # Repeat the token so that the reports truncate the text in the middle of a token.
         repeated = " ".join([request.token] * 400)
         message = f"hello {request.token} {encoded} {repeated}"
         answer.set_fields(message=message, aiLlmId=repeated)
@@ -247,7 +247,7 @@ def test_tokens_are_never_shown(contract: Contract, backend: Backend, reports: P
 
 
 def test_run_does_not_change_other_configurations(contract: Contract, backend: Backend) -> None:
-    """A run never sends DELETE, and never tries to change an unknown configuration."""
+    """A run never sends DELETE or tries to change an unknown configuration."""
     methods: set[str] = set()
     unknown_ids: list[str] = []
 

@@ -14,7 +14,7 @@ from tests.faults.messages import Answer, Request
 
 
 def run_in_shell(curl_command: str, variables: dict[str, str], folder: Path) -> str:
-    """Run a curl command in bash, and return the status of the response or curl's error."""
+    """Run a curl command in bash, and return the response status or curl's error."""
     completed = subprocess.run(
         ["/bin/bash", "-c", curl_command],
         env={**os.environ, **variables},
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("curl")
 
 
 def test_curl_commands_reproduce_the_status(contract: Contract, tmp_path: Path) -> None:
-    """Each curl command in the verdict gets a response with the status that the verdict shows."""
+    """Each curl command in the verdict gets the response status that the verdict shows for it."""
     variables = environment(TOKENS, IDS)
     with serving("fastapi_naive", Store(unique_names=False)) as url:
         result = contract("-k", "not generated and not alone", url=url, **variables)
@@ -46,7 +46,7 @@ def test_curl_commands_reproduce_the_status(contract: Contract, tmp_path: Path) 
 def test_curl_commands_reproduce_unusual_requests(
     contract: Contract, backend: Backend, tmp_path: Path
 ) -> None:
-    """A curl command sends the same method, path, body, transfer encoding and token as the run."""
+    """A curl command repeats the method, path, body, transfer encoding and token of its request."""
     received: list[tuple[str, str, bytes, str, str]] = []
 
     def record_and_refuse(request: Request, answer: Answer) -> None:

@@ -1,4 +1,4 @@
-"""Tests for accepted deviations, the sources of findings and the option --again."""
+"""Tests for accepted deviations, finding sources and the --again option."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +18,9 @@ Accept = Callable[..., tuple[str, str]]
 
 @pytest.fixture
 def accept(tmp_path: Path) -> Accept:
-    """Return a function that writes a deviations file and returns the option to use it.
+    """Return a function that writes a deviations file and returns the option that selects it.
 
-    The file contains an entry for each of the given ids.
+    The file contains an entry for each given finding id.
     """
 
     def write(arguments: dict[str, str], *ids: str) -> tuple[str, str]:
@@ -113,7 +113,7 @@ def test_open_backend_always_fails(
 ) -> None:
     """A backend that accepts requests without a token always fails the run.
 
-    Neither an option nor an entry in a deviations file changes the result.
+    No option and no entry in a deviations file can prevent this.
     """
 
     def accept_without_token(request: Request) -> None:
@@ -166,7 +166,7 @@ def test_invalid_deviations_file_has_no_verdict(
 
 
 def test_sources_can_be_ignored(contract: Contract, backend: Backend) -> None:
-    """--fail-on ignores findings from other sources in the exit status, and --source omits them."""
+    """With --fail-on, findings from other sources do not fail the run; --source omits them."""
 
     def drop_challenge(_: Request, answer: Answer) -> None:
         answer.drop_header("WWW-Authenticate")
@@ -184,7 +184,7 @@ def test_sources_can_be_ignored(contract: Contract, backend: Backend) -> None:
 
 
 def test_again_repeats_broken_promises(contract: Contract, backend: Backend) -> None:
-    """--again repeats the broken promises and reports each one as fixed or still broken."""
+    """--again retests the broken promises and reports each one as fixed or still broken."""
     is_fixed = False
 
     def faulty(request: Request) -> None:
@@ -225,7 +225,7 @@ def test_again_reports_a_fix_for_repeated_names(
 
 
 def test_again_needs_an_earlier_finding(contract: Contract, backend: Backend) -> None:
-    """If the earlier run had no finding, --again exits with 2 and says so."""
+    """If the earlier run had no findings, --again exits with 2 and says so."""
     with backend() as arguments:
         contract("-k", "test_member_may_update", **arguments)
         again = contract("--again", **arguments)
@@ -234,7 +234,7 @@ def test_again_needs_an_earlier_finding(contract: Contract, backend: Backend) ->
 
 
 def test_again_reports_a_flaky_promise(contract: Contract, backend: Backend, reports: Path) -> None:
-    """--again reports a promise as flaky if the promise is first kept and then broken."""
+    """--again reports a promise as flaky if it is kept in one round and broken in the next."""
     requests = 0
     kept_until = 0
 

@@ -17,7 +17,7 @@ UNKNOWN = Place("unknown", "an unknown id", "", frozenset({404}), "id")
 def request(
     body: object, *, user: User = USERS[WRITER], place: Place = OWN, **headers: str
 ) -> Request:
-    """Return a request with this body. Values other than bytes are serialized as JSON."""
+    """Return a request with this body. A body that is not bytes is serialized as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     sent = {"Content-Type": "application/json", **headers}
     return Request(
@@ -78,7 +78,7 @@ def test_backend_may_refuse_a_query() -> None:
 
 
 def test_backend_may_check_in_any_order_after_the_token() -> None:
-    """A few checks can precede the token check, and all other checks can be in any order."""
+    """A few checks may precede the token check; all others may follow it in any order."""
     without_token = expectation_of(request({"name": ""}, user=NOBODY, place=UNKNOWN))
     unparsed = expectation_of(request(b"{", user=NOBODY))
     reader = expectation_of(request({"name": ""}, user=USERS[READER]))
@@ -94,7 +94,7 @@ def test_backend_may_check_in_any_order_after_the_token() -> None:
 
 
 def test_every_example_in_the_contract_is_valid() -> None:
-    """Every request with an example from the contract is expected to succeed."""
+    """A request whose body is an example from the contract is expected to succeed."""
     for example in contract.EXAMPLES.values():
         assert expectation_of(request(example)).must_succeed
 

@@ -1,5 +1,5 @@
 # ruff: noqa: D103 - the names describe the faults
-"""Backends that refuse requests that the contract allows."""
+"""Backends that refuse requests the contract allows."""
 
 from urllib.parse import urlsplit
 

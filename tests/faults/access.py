@@ -1,5 +1,5 @@
 # ruff: noqa: D103 - the names describe the faults
-"""Backends that allow updates by unauthorized users, or refuse updates by authorized users."""
+"""Backends that allow unauthorized updates, or refuse authorized ones."""
 
 import asyncio
 import unicodedata
@@ -177,7 +177,7 @@ FAULTS.where(
 
 
 async def _refuse_similar(request: Request, normalize: Callable[[str], str]) -> Answer | None:
-    """Return 400 if the name equals another configuration's name only after normalization."""
+    """Return 400 if the name matches another configuration's name only after normalization."""
     for role in ("main", "sibling"):
         if request.name and not request.is_for(role):
             other = await request.name_of(request.ids[role])
@@ -198,7 +198,7 @@ FAULTS.changes_request(
 
 @FAULTS.after("test_name_that_was_given_up_is_free")
 def previous_names_of_other_configurations_are_refused(request: Request, answer: Answer) -> None:
-    names = request.memory.setdefault("names", {})  # maps each id to its current and previous name
+    names = request.memory.setdefault("names", {})  # maps each id to its current and previous names
     if answer.status != 200 or not request.name:
         return
     if request.name in [previous for id, (_, previous) in names.items() if id != request.id]:

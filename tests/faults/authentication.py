@@ -11,7 +11,7 @@ FAULTS = Changes()
 
 
 def _basic(request: Request) -> str:
-    """Return the decoded credentials of a request with the Basic scheme."""
+    """Return the decoded Basic credentials, or an empty string if there are none."""
     if not request.authorization.startswith("Basic "):
         return ""
     try:

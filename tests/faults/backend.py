@@ -12,7 +12,7 @@ from flashback_mock.http import messages
 from tests.faults.messages import Answer, Request
 from tests.faults.relay import OnTheWire, relay
 
-# Functions of both types can be async.
+# Functions of either type can be async.
 # If a `Before` function returns an `Answer`, the request does not reach the mock.
 Before = Callable[[Request], Any]
 After = Callable[[Request, Answer], Any]
@@ -30,7 +30,7 @@ class Change:
 class _ChangeMiddleware:
     """Middleware that applies a change to the mock's requests and responses."""
 
-    mock: flashback_mock.Mock  # set when the mock has started
+    mock: flashback_mock.Mock  # set once the mock has started
 
     def __init__(self, change: Change) -> None:
         self._change = change
@@ -58,13 +58,13 @@ class _ChangeMiddleware:
 
 
 async def await_if_needed(value: Any) -> Any:
-    """Return the value, or its result if it is awaitable."""
+    """Return the value, awaiting it first if it is awaitable."""
     return await value if inspect.isawaitable(value) else value
 
 
 @cache
 def contract() -> flashback_mock.Contract:
-    """Return the contract. The result is cached, because parsing takes a tenth of a second."""
+    """Return the contract, which is cached because parsing it takes a tenth of a second."""
     return flashback_mock.Contract()
 
 

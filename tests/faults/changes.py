@@ -1,4 +1,4 @@
-"""Define changes to the mock, either in tables of expressions or with decorators."""
+"""Define changes to the mock, either as keyword arguments or with decorators."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Condition = Callable[[Request], Any]
 class NamedChange(Change):
     """A change with a name and the promises that it breaks.
 
-    `promises` is a `-k` expression. The change must break at least one of the selected promises.
+    `promises` is a `-k` expression. The change must break at least one of the promises it selects.
     """
 
     name: str = ""
@@ -23,7 +23,7 @@ class NamedChange(Change):
 
 
 class Changes(dict[str, NamedChange]):
-    """A dictionary of changes by name.
+    """A dictionary that maps names to changes.
 
     The decorators `before`, `after` and `on_the_wire` register the decorated function as a
     change. The methods `changes_request`, `changes_answer`, `where`, `accepts` and `refuses`
@@ -31,7 +31,7 @@ class Changes(dict[str, NamedChange]):
     """
 
     def before(self, promises: str = "") -> Callable[[Before], Before]:
-        """Register a change that modifies requests, or responds to them instead of the mock."""
+        """Register a change that modifies requests, or responds to them in place of the mock."""
         return self._decorator(promises, "before")
 
     def after(self, promises: str = "") -> Callable[[After], After]:
@@ -43,12 +43,12 @@ class Changes(dict[str, NamedChange]):
         return self._decorator(promises, "on_the_wire")
 
     def changes_request(self, promises: str, **changes: Before) -> None:
-        """Register changes that modify requests, or respond to them instead of the mock."""
+        """Register changes that modify requests, or respond to them in place of the mock."""
         for name, change in changes.items():
             self.add(name, promises, before=change)
 
     def changes_answer(self, promises: str, status: int = 0, /, **changes: After) -> None:
-        """Register changes that modify all responses, or only responses with this status."""
+        """Register changes that modify responses with this status, or all responses if it is 0."""
         for name, change in changes.items():
 
             def change_matching(request: Request, answer: Answer, change: After = change) -> object:
@@ -57,7 +57,7 @@ class Changes(dict[str, NamedChange]):
             self.add(name, promises, after=change_matching)
 
     def where(self, promises: str, change: Before, /, **conditions: Condition) -> None:
-        """Register changes that apply `change` only to requests that match a condition."""
+        """Register changes that apply `change` only to requests that match their condition."""
         for name, condition in conditions.items():
 
             def change_matching(request: Request, condition: Condition = condition) -> object:
@@ -99,24 +99,24 @@ class Changes(dict[str, NamedChange]):
 
 
 def as_user(role: str) -> Before:
-    """Return a change that replaces the token with the token of this user."""
+    """Return a change that replaces the token with this user's token."""
     return lambda request: request.as_user(role)
 
 
 def promote(role: str) -> Before:
-    """Return a change that gives this user the permissions of the owner."""
+    """Return a change that gives this user the owner's permissions."""
     return lambda request: request.role == role and request.as_user("owner")
 
 
 def for_configuration(role: str) -> Before:
-    """Return a change that replaces the id with the id of this configuration."""
+    """Return a change that replaces the id with this configuration's id."""
     return lambda request: request.for_id(request.ids[role])
 
 
 def reply(status: int, to: str | None = None) -> Before:
-    """Return a change that responds with this status instead of the mock.
+    """Return a change that responds with this status in place of the mock.
 
-    If `to` is the role of a user, only requests from this user get the response.
+    If `to` is a user's role, only that user's requests get this response.
     """
 
     def change(request: Request) -> Answer | None:
@@ -128,7 +128,7 @@ def reply(status: int, to: str | None = None) -> Before:
 
 
 def combine(name: str, changes: Iterable[NamedChange]) -> NamedChange:
-    """Return one change that applies all these changes in order."""
+    """Return a single change that applies these changes in order."""
     changes = list(changes)
 
     async def before(request: Request) -> Answer | None:

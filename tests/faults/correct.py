@@ -181,7 +181,7 @@ def endpoints_are_parsed_leniently(request: Request) -> None:
 
 @TERSE.before()
 def json_is_parsed_leniently(request: Request) -> None:
-    """Accept a byte order mark, duplicate keys and lone surrogates, like many parsers."""
+    """Accept a byte order mark, duplicate keys and lone surrogates, as many parsers do."""
     try:
         value = json.loads(request.body.decode("utf-8-sig"), parse_constant=_refuse_constant)
         text = json.dumps(value, ensure_ascii=False)
@@ -305,7 +305,7 @@ BEHIND_PROXY = Changes()
 @BEHIND_PROXY.on_the_wire()
 def http_1_0_without_keep_alive(octets: bytes, transport: Any) -> None:
     transport.write(octets.replace(b"HTTP/1.1 ", b"HTTP/1.0 ", 1))
-    if b"\r\n\r\n" not in octets:  # The body has been sent, so the response is complete.
+    if b"\r\n\r\n" not in octets:  # These bytes are the body, so the response is complete.
         transport.close()
 
 
@@ -332,7 +332,7 @@ def other_methods_and_paths_return_html(request: Request, answer: Answer) -> Non
 
 @BEHIND_PROXY.before()
 def unusual_targets_are_refused_by_nginx(request: Request) -> Answer | None:
-    """Respond like nginx to TRACE, and to paths with NUL, dot segments or encoded slashes."""
+    """Respond as nginx does to TRACE, long paths, and paths with NUL, dot segments or `%2F`."""
     if "%00" in request.path or "\0" in request.path:
         return _nginx_page(400)
     if request.method == "TRACE":
@@ -364,7 +364,7 @@ def paths_ignore_case_and_a_trailing_slash(request: Request) -> None:
     request.path = head.lower() + slash + id
 
 
-# Each backend combines several differences, because a complete run takes several seconds.
+# Each backend combines several differences, because every full run takes seconds.
 CORRECT = {
     "verbose": combine("verbose", VERBOSE.values()),
     "terse and lenient": combine("terse and lenient", TERSE.values()),

@@ -1,4 +1,4 @@
-"""A worker process that imports and collects the contract tests once, and forks for each run.
+"""A worker process that imports and collects the contract tests once, then forks for each run.
 
 Importing and collecting the tests takes seconds, but most runs take only tenths of a second.
 """
@@ -21,16 +21,16 @@ CONTRACT_TESTS = Path(__file__).parents[1] / "contract"
 
 @dataclass(frozen=True)
 class Job:
-    """A requested run of the contract tests."""
+    """A request to run the contract tests."""
 
     change: str  # the name of a change to the mock; empty if the options contain a URL
-    options: tuple[str, ...]  # command-line options of scripts/contract
+    options: tuple[str, ...]  # command-line options for scripts/contract
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
     is_brief: bool = False  # whether the run stops at the first finding
 
 
 def serve(jobs: Connection) -> None:
-    """Process jobs from the connection until the other side closes it.
+    """Process jobs from the connection until the other end closes it.
 
     For a `Job`, run the contract tests and send the exit status, the output and the verdict. For a
     list of `-k` expressions, send the names of the promises that each expression selects.
@@ -74,7 +74,7 @@ class _Forks:
                 self._jobs.send((-1, f"the child process ended with wait status {status}", {}))
 
     def _begin(self, session: pytest.Session, job: Job) -> None:
-        """Reconfigure the session with the job's options and environment variables."""
+        """Apply the job's options and environment variables to the session."""
         sys.stdout = sys.stderr = self._output
         options = [*job.options]
         os.environ.update(job.variables)
@@ -99,7 +99,7 @@ class _Forks:
         config.hook.pytest_collection_finish(session=session)
 
     def _serve(self, change: str) -> list[str]:
-        """Serve the mock with a change until the process exits; return options for testing it."""
+        """Serve the mock with a change until the process exits; return options for a test run."""
         from scripts.contract import environment
         from tests.faults.backend import serving
         from tests.faults.imports import CHANGES

@@ -1,4 +1,4 @@
-"""Import everything that the contract tests need before the worker process forks."""
+"""Before the worker process forks, import everything that the contract tests use."""
 
 from schemathesis.pytest import plugin  # noqa: F401
 from schemathesis.specs.openapi import checks, schemas  # noqa: F401
@@ -13,4 +13,4 @@ from tests.faults.faults import FAULTS, SEVERAL_FAULTS
 from tests.faults.unusable import UNUSABLE
 
 CHANGES = {**FAULTS, **SEVERAL_FAULTS, **CORRECT, **UNUSABLE}
-contract()  # Cache the contract, so that the forks do not parse it again.
+contract()  # Cache the contract so that the forks do not parse it again.

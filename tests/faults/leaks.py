@@ -1,5 +1,5 @@
 # ruff: noqa: D103 - the names describe the faults
-"""Backends whose responses contain a credential or a part of one."""
+"""Backends whose responses contain all or part of a credential."""
 
 import base64
 import codecs
@@ -16,7 +16,7 @@ CREDENTIALS = "test_every_response and credentials"
 
 
 def leaks(promises: str, status: int = 0, /, **leaked: Callable[[Request], object]) -> None:
-    """Register changes that leak a value in the field `debug` of responses.
+    """Register changes that leak a value in the `debug` field of responses.
 
     If `status` is not 0, only responses with this status contain the field.
     """

@@ -19,7 +19,7 @@ class _Message:
     body: bytes
 
     def set_header(self, name: str, value: str) -> Self:
-        """Set a header and replace its previous values."""
+        """Set a header, replacing any previous values."""
         self.headers[name] = value
         return self
 
@@ -46,7 +46,7 @@ class _Message:
 
     @property
     def is_json(self) -> bool:
-        """Return whether the body is a JSON value of any type."""
+        """Return whether the body is valid JSON, even if it is not an object."""
         return self._json is not NOT_JSON
 
     @property
@@ -77,9 +77,9 @@ def _text_field(name: str) -> property:
 
 
 class Request(_Message):
-    """A request to the mock, which a change can modify."""
+    """A modifiable request to the mock."""
 
-    # Each property returns a field in the body, or an empty string if the field is not a string.
+    # Each property returns a body field, or an empty string if it is missing or not a string.
     name = _text_field("name")
     ai_type = _text_field("aiType")
     endpoint = _text_field("endpoint")
@@ -89,7 +89,7 @@ class Request(_Message):
     def __init__(
         self, received: messages.Request, mock: flashback_mock.Mock, memory: dict[object, Any]
     ) -> None:
-        """Copy the received request. All requests to a backend share the same memory."""
+        """Wrap a received request. All requests to a backend share the same `memory`."""
         self._received = received
         self.method = received.method
         self.path = received.path
@@ -103,7 +103,7 @@ class Request(_Message):
         self._store = mock.store
 
     def for_mock(self) -> messages.Request:
-        """Convert the modified request to an object that the mock's handler accepts."""
+        """Convert the modified request to the type that the mock's handler accepts."""
         return replace(
             self._received,
             method=self.method,
@@ -123,7 +123,7 @@ class Request(_Message):
 
     @property
     def has_known_id(self) -> bool:
-        """Return whether the id belongs to any fixture configuration."""
+        """Return whether the id belongs to one of the fixture configurations."""
         return self.id in self.ids.values()
 
     @property
@@ -138,7 +138,7 @@ class Request(_Message):
 
     @property
     def role(self) -> str:
-        """Return the role of the user who has this bearer token, or an empty string."""
+        """Return the role of the bearer token's user, or an empty string for an unknown token."""
         for role, token in self.tokens.items():
             if self.authorization == f"Bearer {token}":
                 return role
@@ -165,12 +165,12 @@ class Request(_Message):
         return list(self.fields)
 
     def text(self, field: str) -> str:
-        """Return the value of a field in the body, or an empty string if it is not a string."""
+        """Return a body field's value, or an empty string if it is missing or not a string."""
         value = self.fields.get(field)
         return value if isinstance(value, str) else ""
 
     def as_user(self, role: str = "owner") -> Self:
-        """Replace the token with the token of the user with this role."""
+        """Replace the token with that of the user with this role."""
         return self.set_header("Authorization", f"Bearer {self.tokens[role]}")
 
     def for_id(self, id: str) -> Self:
@@ -179,13 +179,13 @@ class Request(_Message):
         return self
 
     def count(self, event: object) -> int:
-        """Count an event, and return how often it has been counted so far."""
+        """Count an event, and return how many times it has occurred so far."""
         count: int = self.memory.get(event, 0) + 1
         self.memory[event] = count
         return count
 
     def previous(self, key: str, value: Any, default: Any = None) -> Any:
-        """Store a value under a key, and return the previous value."""
+        """Store a value under a key, and return the previous value or, if none, the default."""
         remembered = self.memory.get(key, default)
         self.memory[key] = value
         return remembered
@@ -200,7 +200,7 @@ class Request(_Message):
 
 
 class Answer(_Message):
-    """A response from the mock, which a change can modify."""
+    """A modifiable response from the mock."""
 
     def __init__(self, status: int, body: bytes, **headers: str) -> None:
         """Create a JSON response with these additional headers."""
@@ -214,7 +214,7 @@ class Answer(_Message):
         return self
 
     def accept(self, request: Request) -> Self:
-        """Turn this response into the response to a successful update."""
+        """Turn this response into a success response for the request."""
         return self.replace_with(accepted(request))
 
     def refuse(self, status: int) -> Self:
@@ -242,5 +242,5 @@ def refused(status: int, **headers: str) -> Answer:
 
 
 def page(status: int, text: str, **headers: str) -> Answer:
-    """Return an HTML page like the error pages of proxies and web frameworks."""
+    """Return an HTML page, like the error pages of proxies and web frameworks."""
     return Answer(status, text.encode(), **headers).set_header("Content-Type", "text/html")

@@ -1,5 +1,5 @@
 # ruff: noqa: D103 - the names describe the faults
-"""Backends that perform an update for other methods or paths, or return an error for them."""
+"""Backends that mishandle methods other than PUT, or paths that resemble the endpoint's."""
 
 from tests.faults.changes import Changes, reply
 from tests.faults.messages import Answer, Request

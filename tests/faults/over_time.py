@@ -11,7 +11,7 @@ FAULTS = Changes()
 
 
 def _repetitions(request: Request) -> int:
-    """Return how many requests in a row have had the same body."""
+    """Return how many consecutive requests have had this body."""
     is_new = request.previous("body", request.body) != request.body
     if is_new:
         request.memory["repetitions"] = 0
@@ -19,7 +19,7 @@ def _repetitions(request: Request) -> int:
 
 
 def _follows(first: str, second: str) -> Condition:
-    """Return a condition that matches if the second user sends a request right after the first."""
+    """Return a condition that matches a request from user `second` right after one from `first`."""
     return lambda request: (request.previous("role", request.role), request.role) == (first, second)
 
 

@@ -16,7 +16,7 @@ OnTheWire = Callable[[bytes, Any], None]
 
 @contextmanager
 def relay(url: str, change: OnTheWire) -> Generator[str]:
-    """Start a relay that applies the change to responses from `url`, and yield its URL."""
+    """Start a relay that applies the change to responses from `url`, and yield the relay's URL."""
     tasks: set[asyncio.Task[None]] = set()
 
     def accept(reader: StreamReader, writer: StreamWriter) -> None:
@@ -38,7 +38,7 @@ async def _relay(
     forwarding = asyncio.create_task(_forward(reader, mock_writer))
     try:
         while data := await mock_reader.read(1 << 18):
-            # The mock responds with HTTP/1.0 if it cannot parse a request. Forward this unchanged.
+            # Forward HTTP/1.0 responses unchanged: the mock could not parse these requests.
             if data.startswith(b"HTTP/1.0 "):
                 writer.write(data)
                 continue
@@ -73,7 +73,7 @@ def _heads_and_bodies(data: bytes) -> Iterator[bytes]:
         yield head + separator
         length = re.search(rb"(?i)content-length: (\d+)", head)
         body = data[: int(length[1])] if length else b""
-        # A response to HEAD has a length but no body, so the next response can follow directly.
+        # A response to HEAD has a Content-Length but no body, so the next head may follow directly.
         if body and not body.startswith(b"HTTP/1"):
             yield body
             data = data[len(body) :]

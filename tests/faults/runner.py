@@ -23,13 +23,13 @@ class RunResult:
 
     @property
     def findings(self) -> list[dict[str, Any]]:
-        """Return the findings with the severity `broken`, without accepted findings and notes."""
+        """Return the findings whose severity is `broken`, excluding accepted findings and notes."""
         findings = self.verdict.get("findings", [])
         return [finding for finding in findings if finding["severity"] == "broken"]
 
     @property
     def ids(self) -> list[str]:
-        """Return the sorted ids of the findings with the severity `broken`."""
+        """Return the sorted ids of the findings whose severity is `broken`."""
         return sorted(finding["id"] for finding in self.findings)
 
     def promise(self, name: str) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def run_with_url(
 ) -> RunResult:
     """Run the contract tests against the backend at this URL.
 
-    `variables` contains the environment variables with the tokens and ids.
+    `variables` contains the environment variables for the tokens and ids.
     """
     backend = ["--backend-url", url]
     if "FLASHBACK_AI_LLM_ID" in variables:
@@ -83,12 +83,12 @@ def _run(job: forks.Job) -> RunResult:
 
 @cache
 def _worker() -> Connection:
-    """Return the connection to the worker process, which the first call starts.
+    """Return the connection to the worker process, starting the process on the first call.
 
     The worker process exits when this process exits.
     """
     connection, worker_connection = multiprocessing.Pipe()
-    # Spawn the worker, because it is not safe to fork a process that has running threads.
+    # Spawn the worker, because forking a process that has running threads is not safe.
     context = multiprocessing.get_context("spawn")
     context.Process(target=forks.serve, args=(worker_connection,), daemon=True).start()
     worker_connection.close()

@@ -24,7 +24,7 @@ BROKEN_CLAUSES = {
 
 @pytest.mark.parametrize("name", SEVERAL_FAULTS)
 def test_findings_identify_the_broken_clause(name: str) -> None:
-    """Each fault causes at most two findings, which identify the clause that the fault breaks."""
+    """Each fault causes at most two findings, all of them for the clause that it breaks."""
     result = run_with_change(SEVERAL_FAULTS[name], "--max-examples", "5")
     found = Counter((finding["clause"]["id"], finding["source"]) for finding in result.findings)
     assert {*found} == {BROKEN_CLAUSES[fault] for fault in name.split("-")}, result.output
@@ -33,7 +33,7 @@ def test_findings_identify_the_broken_clause(name: str) -> None:
 
 
 def test_promise_is_not_tested_if_other_findings_hide_it() -> None:
-    """A promise counts as not tested if all its requests result in findings for another promise."""
+    """A promise counts as not tested if all its requests trigger findings for another promise."""
     [backend] = [change for name, change in SEVERAL_FAULTS.items() if "reader" in name]
     promises = "test_reader_may_not_update or test_no_header_gives_access"
     result = run_with_change(backend, promises=promises)
@@ -43,7 +43,7 @@ def test_promise_is_not_tested_if_other_findings_hide_it() -> None:
 
 
 def test_promise_that_is_cut_short_is_not_kept() -> None:
-    """A promise is not tested if a finding for another promise used up its time."""
+    """A promise counts as not tested if findings for another promise use up its time."""
     [backend] = [change for name, change in SEVERAL_FAULTS.items() if "malformed" in name]
     promises = "test_unreadable_body or test_valid_request_works or credentials or internals"
     result = run_with_change(backend, "--rate-limit", "25", promises=promises)

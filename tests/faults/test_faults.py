@@ -9,7 +9,7 @@ from tests.faults.runner import BROKEN, KEPT, run_with_change, selected_promises
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_fault_breaks_a_promise(name: str) -> None:
-    """A backend with the fault breaks at least one of the promises that the fault lists."""
+    """Each fault breaks at least one of the promises that it lists."""
     fault = FAULTS[name]
     options = ["--timeout", "2"] if name.endswith("_hang") else []
     result = run_with_change(fault, *options, promises=fault.promises, is_brief=True)
@@ -25,7 +25,7 @@ def test_correct_backend_keeps_every_promise(name: str) -> None:
 
 
 def test_every_promise_has_its_own_fault() -> None:
-    """Every promise has a fault that is expected to break only this promise."""
+    """For every promise, there is a fault that lists only this promise."""
     selections = selected_promises([fault.promises for fault in FAULTS.values()])
     [all_promises] = selected_promises([""])
     covered = {promises[0] for promises in selections if len(promises) == 1}

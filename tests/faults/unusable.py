@@ -8,7 +8,7 @@ WELCOME_PAGE = "<!DOCTYPE html><title>Welcome</title>"
 
 
 def _is_after_150_requests(request: Request) -> bool:
-    """Count a request, and return whether more than 150 requests have been counted."""
+    """Count this request, and return whether it comes after the first 150."""
     return request.count("any") > 150
 
 

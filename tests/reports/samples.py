@@ -14,7 +14,7 @@ DEVIATION = {
     "link": "https://tracker.example/1",
     "date": "2026-11-23",
 }
-# Maps each promise to the environment variable that it needs.
+# Maps each promise to the environment variable that it requires, and the variable's meaning.
 VARIABLES = {
     "test_member_may_update[ADMIN]": ("FLASHBACK_ADMIN_TOKEN", "a token of a member with ADMIN"),
     "test_reader_may_not_update": ("FLASHBACK_READER_TOKEN", "a token of a member with READ"),
@@ -72,7 +72,7 @@ def no_verdict() -> Verdict:
 
 
 def not_tested() -> Verdict:
-    """Return the verdict of a run with --require-all in which most variables are missing."""
+    """Return the verdict of a --require-all run in which most variables are missing."""
     reason = "7 promises were not tested, and --require-all is set."
     verdict = kept() | {"exit_status": 1, "reason": reason}
     verdict["selection"]["require_all"] = True
@@ -90,7 +90,7 @@ def not_tested() -> Verdict:
 
 
 def _with_counts(verdict: Verdict) -> Verdict:
-    """Return the verdict with updated counts of promises and findings."""
+    """Return the verdict with updated promise and finding counts."""
     outcomes = [promise["outcome"].replace(" ", "_") for promise in verdict["promises"]]
     names = ("kept", "broken", "accepted", "not_tested")
     counts = {name: outcomes.count(name) for name in names}

@@ -1,4 +1,4 @@
-"""Tests that run the steps of action.yml against the mock, like a GitHub runner."""
+"""Tests that run the steps of action.yml against the mock, as a GitHub runner would."""
 
 import json
 import os
@@ -23,7 +23,7 @@ Values = dict[str, Any]
 class Job:
     """A job whose only step is the action.
 
-    `context` contains the values of the expressions in the action.
+    `context` contains the values that the action's expressions refer to.
     """
 
     action: Values
@@ -34,7 +34,7 @@ class Job:
     used: list[str] = field(default_factory=list)
 
     def run(self) -> "Job":
-        """Run all steps whose conditions are true, like a GitHub runner, and return the job."""
+        """Run the steps whose conditions are true, as a GitHub runner would; return the job."""
         for step in self.action["runs"]["steps"]:
             if not self._is_true(step.get("if")):
                 continue
@@ -98,7 +98,7 @@ def action(root: Path) -> Values:
 
 @pytest.fixture
 def job(root: Path, action: Values, tmp_path: Path) -> Job:
-    """Return a job with the default inputs, which runs in an empty folder."""
+    """Return a job that has the default inputs and runs in an empty folder."""
     (tmp_path / "summary").write_text("")
     context = {
         "github": {"action_path": str(root), "actor": "octocat", "event": {"repository": {}}},
@@ -109,7 +109,7 @@ def job(root: Path, action: Values, tmp_path: Path) -> Job:
 
 
 def inputs_for(mock: flashback_mock.Mock) -> dict[str, str]:
-    """Return inputs that allow the action to test every promise against the mock."""
+    """Return inputs that let the action test every promise against the mock."""
     tokens = {
         "token": "owner",
         "admin-token": "admin",

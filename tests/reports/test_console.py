@@ -12,7 +12,7 @@ from tests.reports.samples import ALL, Verdict, accepted, broken, kept, no_verdi
 
 
 def printed(verdict: Verdict, width: int = 0) -> str:
-    """Return the output for a terminal with this width, or for a log file if `width` is 0."""
+    """Return the output for a terminal of this width, or for a log file if `width` is 0."""
     file = io.StringIO()
     console.report(verdict, Console(file=file, force_terminal=bool(width), width=width or None))
     return re.sub(r"\x1b\[[\d;]*m", "", file.getvalue())
@@ -43,7 +43,7 @@ def test_finding_has_all_details() -> None:
 
 
 def test_terminal_does_not_wrap_curl_commands() -> None:
-    """A narrow terminal wraps text, but not curl commands, because users copy them."""
+    """In a narrow terminal, text is wrapped but curl commands are not, so users can copy them."""
     lines = printed(broken(), width=72).splitlines()
     commands = [line for line in lines if line.startswith("curl ")]
     findings = [finding for finding in broken()["findings"] if finding["examples"]]
@@ -63,13 +63,13 @@ def test_missing_variables_are_listed_once() -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_contract_is_kept_only_if_everything_was_tested(name: str) -> None:
-    """The output reports that the contract is kept only if every promise was tested and kept."""
+    """The output says that the contract is kept only if every promise was tested and kept."""
     verdict = ALL[name]()
     assert ("The contract is kept:" in printed(verdict)) == (name == "kept")
 
 
 def test_headline_mentions_exceptions() -> None:
-    """The headline mentions accepted deviations, untested promises and a partial selection."""
+    """The headline mentions accepted deviations, untested promises and partial selections."""
     assert words.headline(accepted()) == "The contract is kept except for 1 accepted deviation"
     untested = not_tested() | {"exit_status": 0}
     assert words.headline(untested) == "The contract is kept, but some promises were not tested"
@@ -91,7 +91,7 @@ def test_result_of_again_is_counted() -> None:
 
 
 def test_backend_cannot_control_the_terminal() -> None:
-    """Control sequences from a backend are escaped, so that they do not affect the terminal."""
+    """Control sequences from a backend are escaped, so they cannot affect the terminal."""
     verdict = broken()
     verdict["findings"][0]["got"] = "200 \x1b]0;owned\x07\x1b[2J\u202e"
     text = printed(verdict)
@@ -100,7 +100,7 @@ def test_backend_cannot_control_the_terminal() -> None:
 
 
 def test_progress_in_a_log_has_one_line_per_family() -> None:
-    """In a log file, progress is shown as one line per family, without control sequences."""
+    """In a log file, progress takes one line per family and has no control sequences."""
     file = io.StringIO()
     with Progress(Console(file=file), 3) as progress:
         progress.update("Access", 0, 10)
@@ -110,7 +110,7 @@ def test_progress_in_a_log_has_one_line_per_family() -> None:
 
 
 def test_progress_in_a_terminal_shows_family_and_requests() -> None:
-    """In a terminal, the progress shows the family and the numbers of promises and requests."""
+    """In a terminal, progress shows the family and the promise and request counts."""
     file = io.StringIO()
     terminal = Console(file=file, force_terminal=True, width=100)
     with Progress(terminal, 3) as progress:

@@ -1,4 +1,4 @@
-"""Tests for the reports in JSON, JUnit XML and Markdown, and for annotations on GitHub."""
+"""Tests for the JSON, JUnit XML and Markdown reports, and for GitHub annotations."""
 
 import copy
 import json
@@ -28,7 +28,7 @@ HOSTILE = (
 
 @pytest.fixture
 def hostile() -> Verdict:
-    """Return a verdict that contains text from a malicious backend."""
+    """Return a verdict that contains hostile text from a backend."""
     verdict = broken()
     for finding in verdict["findings"]:
         finding |= {"title": HOSTILE, "got": HOSTILE}
@@ -74,12 +74,12 @@ def test_control_characters_are_escaped(tmp_path: Path, hostile: Verdict) -> Non
 
 
 def suite_of(verdict: Verdict) -> ET.Element:
-    """Return the test suite of the verdict's JUnit report."""
+    """Return the test suite in the verdict's JUnit report."""
     return ET.fromstring(render("junit.xml", verdict))[0]  # noqa: S314 - a trusted file
 
 
 def test_junit_has_a_case_for_each_promise() -> None:
-    """Each promise is a test case whose properties include its sentence, clause and source."""
+    """Each promise becomes a test case, and its sentence, clause and source become properties."""
     verdict = broken()
     cases = suite_of(verdict).findall("testcase")
     names = [promise["name"] for promise in verdict["promises"]]
@@ -91,7 +91,7 @@ def test_junit_has_a_case_for_each_promise() -> None:
 
 
 def test_junit_fails_for_findings_that_fail_the_run() -> None:
-    """Findings that fail the run are failures with a curl command; other findings are skipped."""
+    """Findings that fail the run become failures with a curl command; others become skips."""
     suite = suite_of(broken())
     failures = suite.findall("testcase/failure")
     assert suite.get("failures") == str(len(failures)) == "5"
@@ -102,7 +102,7 @@ def test_junit_fails_for_findings_that_fail_the_run() -> None:
 
 
 def test_junit_reports_untested_promises() -> None:
-    """An untested promise is an error with --require-all, and a skipped test case without it."""
+    """An untested promise becomes an error with --require-all, and a skip without it."""
     verdict = not_tested()
     assert suite_of(verdict).get("errors") == "7"
     verdict["selection"]["require_all"] = False
@@ -111,7 +111,7 @@ def test_junit_reports_untested_promises() -> None:
 
 
 def test_junit_without_verdict_is_an_error() -> None:
-    """A run without a verdict has a single error that contains the reason and the remedy."""
+    """A run without a verdict becomes a single error that contains the reason and the remedy."""
     verdict = no_verdict()
     suite = suite_of(verdict)
     (error,) = suite.findall("testcase/error")
@@ -120,14 +120,14 @@ def test_junit_without_verdict_is_an_error() -> None:
 
 
 def test_junit_skips_accepted_deviations() -> None:
-    """An accepted deviation is a skipped test case whose message is the title of the finding."""
+    """An accepted deviation becomes a skip whose message contains the finding's title."""
     (skipped,) = suite_of(ALL["accepted"]()).findall("testcase/skipped")
     message = "accepted deviation: A member with READ updated the configuration"
     assert skipped.get("message") == message
 
 
 def test_annotations_have_a_level() -> None:
-    """Findings are errors if they fail the run and warnings otherwise, and notes are notices."""
+    """Findings that fail the run are errors, other findings are warnings, and notes are notices."""
     lines = github.annotations(broken()).splitlines()
     assert [line.partition(" ")[0] for line in lines] == ["::error"] * 5 + ["::warning", "::notice"]
     assert lines[2].startswith(
@@ -182,7 +182,7 @@ def test_command_prints_annotations(root: Path, tmp_path: Path) -> None:
 
 
 def test_markdown_shows_findings() -> None:
-    """The summary shows the result, a table of sources, and each finding with a curl command."""
+    """The summary shows the result, a table of findings by source, and each finding in detail."""
     html = MarkdownIt().enable("table").render(render("verdict.md", broken()))
     assert "<h2>The contract is broken</h2>" in html
     assert html.count("<h3>") == len(broken()["findings"])
@@ -202,7 +202,7 @@ def test_markdown_explains_missing_results() -> None:
 
 
 def test_markdown_shows_backend_text_literally(hostile: Verdict) -> None:
-    """Text from the backend is escaped, so that it cannot create links, mentions or HTML."""
+    """Text from the backend is escaped, so it cannot create links, mentions or HTML."""
     html = MarkdownIt().enable("table").render(render("verdict.md", hostile))
     assert not re.search("<(img|a|script)\\b", html)
     assert "\\@octocat" in render("verdict.md", hostile)

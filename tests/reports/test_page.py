@@ -24,7 +24,7 @@ def context(browser: Browser, request: pytest.FixtureRequest) -> Generator[Brows
         viewport={"width": width, "height": 844},
         color_scheme=scheme,
         permissions=["clipboard-read", "clipboard-write"],
-        bypass_csp=hasattr(request, "param"),  # Axe injects a style sheet.
+        bypass_csp=hasattr(request, "param"),  # lets Axe inject a style sheet
     ) as context:
         context.set_default_timeout(10_000)
         yield context
@@ -34,7 +34,7 @@ def context(browser: Browser, request: pytest.FixtureRequest) -> Generator[Brows
 def show(context: BrowserContext, tmp_path: Path) -> Generator[Open]:
     """Yield a function that opens the page for a verdict.
 
-    After the test, assert that the page logged nothing and made no additional requests.
+    After the test, assert that the page logged nothing and requested no other URLs.
     """
     logged: list[str] = []
     requested: set[str] = set()
@@ -57,7 +57,7 @@ def show(context: BrowserContext, tmp_path: Path) -> Generator[Open]:
 @pytest.mark.parametrize("context", SCREENS, indirect=True, ids=str)
 @pytest.mark.parametrize("make", ALL.values(), ids=ALL)
 def test_page_is_accessible(show: Open, make: Callable[[], Verdict]) -> None:
-    """Axe reports no violations on the expanded page, on a desktop and on a phone."""
+    """On a desktop and a phone, the expanded page has no Axe violations or sideways scrolling."""
     page = show(make())
     page.evaluate("for (const item of document.querySelectorAll('details')) item.open = true")
     results = Axe().run(page, options={"resultTypes": ["violations"]})
@@ -96,7 +96,7 @@ def test_finding_card_has_all_details(show: Open) -> None:
 
 
 def test_curl_command_can_be_copied(show: Open) -> None:
-    """The button copies the whole curl command, and its label changes to `Copied`."""
+    """The button copies the whole curl command and then reads `Copied`."""
     page = show(broken())
     button = page.get_by_role("article").first.get_by_label("Copy the curl command").first
     button.click()
@@ -150,7 +150,7 @@ def test_promise_links_to_its_finding(show: Open) -> None:
 
 
 def test_untested_promises_have_a_reason(show: Open) -> None:
-    """Untested promises are grouped by the reason why they were not tested."""
+    """Untested promises are grouped by the reason they were not tested."""
     section = show(not_tested()).locator("#not-tested")
     group = section.locator("details").filter(has_text="set FLASHBACK_READER_TOKEN")
     expect(group.locator("summary")).to_contain_text("a token of a member with READ 1 promise")
@@ -159,7 +159,7 @@ def test_untested_promises_have_a_reason(show: Open) -> None:
 
 
 def test_accepted_deviation_shows_its_entry(show: Open) -> None:
-    """The page counts an accepted deviation in the heading, and shows its reason, date and link."""
+    """The heading counts accepted deviations, and each card shows the reason, date and link."""
     page = show(accepted())
     result = "The contract is kept except for 1 accepted deviation"
     expect(page.get_by_role("heading", level=1)).to_have_text(result)
@@ -169,7 +169,7 @@ def test_accepted_deviation_shows_its_entry(show: Open) -> None:
 
 
 def test_text_from_the_backend_is_escaped(show: Open) -> None:
-    """Scripts and escape sequences in a response are shown as text."""
+    """Scripts and escape sequences in a response are shown as plain text."""
     page = show(broken())
     page.get_by_text("Response: 500 Internal Server Error").click()
     expect(page.get_by_text(r"Traceback: \x1b[31m<script>alert(1)</script>")).to_be_visible()
@@ -190,7 +190,7 @@ def test_page_works_without_scripts(browser: Browser, tmp_path: Path) -> None:
 
 
 def test_policy_blocks_injected_scripts(context: BrowserContext, tmp_path: Path) -> None:
-    """The content security policy blocks scripts that are injected into the page."""
+    """The content security policy blocks scripts injected into the page."""
     file = tmp_path / "verdict.html"
     text = rendering.page(kept()).replace("</main>", "<script>document.title = 'x'</script></main>")
     file.write_text(text, "utf-8")
