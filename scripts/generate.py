@@ -64,7 +64,7 @@ def main() -> int:
                 shutil.rmtree(OUTPUT, ignore_errors=True)
                 shutil.copytree(fresh, OUTPUT)
                 README.write_text(updated, encoding="utf-8")
-    except GenerationError as error:
+    except (GenerationError, OSError) as error:
         print(f"scripts/generate: {error}", file=sys.stderr)
         return 2
     if check and drift:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 FOLDERS = ("generated", "mock", "runtime", "scripts", "tests")
-FILES = ("CHANGELOG.md", "compat.yaml", "openapi.yaml", "pyproject.toml")
+FILES = ("CHANGELOG.md", "README.md", "compat.yaml", "openapi.yaml", "pyproject.toml")
 VALUES = "tests/contract/values.yaml"
 
 REGION = """\
