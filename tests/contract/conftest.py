@@ -36,7 +36,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Prepare the run. No request is sent before the first test starts."""
+    """Prepare the run. No requests are sent until the first test starts."""
     if config.option.list:
         config.pluginmanager.register(Listing())
     if config.option.list or config.option.collectonly:
@@ -45,14 +45,14 @@ def pytest_configure(config: pytest.Config) -> None:
         follower = Follower(_run(config.option))
     except NoVerdictError as error:
         raise pytest.UsageError(f"no verdict: {error.reason}; {error.cure}") from None
-    # Handle SIGTERM like Ctrl-C, so that a terminated run also writes its reports.
+    # Handle SIGTERM like Ctrl-C so that a terminated run still writes its reports.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     config.stash[FOLLOWER] = follower
     config.pluginmanager.register(follower)
 
 
 def _run(option: argparse.Namespace) -> Run:
-    """Create the run from the options; raise `NoVerdictError` if an option is invalid."""
+    """Create the run; raise `NoVerdictError` if an option or environment variable is invalid."""
     for reason, cure in contract.missing_values(values.UNUSUAL):
         raise NoVerdictError(reason, cure)
     given = {name: os.environ[name] for name in MEANINGS if os.environ.get(name)}
@@ -72,13 +72,13 @@ def _run(option: argparse.Namespace) -> Run:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Allow `-k` to select tests by clause id, family and source."""
+    """Let `-k` select tests by clause id, source or family, in addition to their names."""
     clause = clause_of(item)
     item.extra_keyword_matches.update((clause.id, clause.source, family_of(item)))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Move the tests marked `last` to the end; with `--again`, keep only tests with findings."""
+    """Move tests marked `last` to the end; with `--again`, keep only tests that had findings."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
     follower = config.stash.get(FOLLOWER, None)
     if follower and follower.run.again:
@@ -87,7 +87,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """Run the tests, then repeat them: once with `--again`, or until `--max-time` has passed."""
+    """Run the tests, then repeat some of them if `--again` or `--max-time` is set."""
     option = session.config.option
     started = time.monotonic()
     result = yield
@@ -104,7 +104,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
 
 def _repeat(session: pytest.Session, run: Run) -> None:
-    """Repeat the promises that passed the first round, to detect flaky ones."""
+    """Repeat the promises that passed the first round, because some of them may be flaky."""
     assert run.again
     decisive = [finding for finding in run.findings.values() if run.findings.decides(finding)]
     run.again.broken_in_first_round = {finding.promise for finding in decisive}
@@ -120,7 +120,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def run(request: pytest.FixtureRequest) -> Generator[Run]:
-    """Yield the run after the control requests; finally, reset the configuration."""
+    """Send the control requests and yield the run; reset the configuration afterward."""
     run = request.config.stash[FOLLOWER].run
     backend = run.backend
     values.RANDOM.seed(f"{request.config.option.seed} controls")
@@ -159,7 +159,7 @@ def _check_authentication(run: Run) -> None:
 def promise(request: pytest.FixtureRequest, run: Run) -> Promise:
     """Return the promise under test."""
     item = request.node
-    # schemathesis 4.32 reads and writes this attribute, which pytest 9.2 has removed.
+    # schemathesis 4.32 reads and writes this attribute, which pytest 9.2 removed.
     item._nodeid = item.nodeid  # noqa: SLF001
     promise = run.promises[item.name]
     promise.begin()
@@ -168,14 +168,14 @@ def promise(request: pytest.FixtureRequest, run: Run) -> Promise:
 
 @pytest.fixture(scope="session")
 def unique_names(run: Run) -> None:
-    """Skip the test if the backend allows duplicate names, which hide the effect of updates."""
+    """Skip the test if names need not be unique, because then no response shows a name change."""
     if SIBLING_ID not in run.backend.given:
         pytest.skip(f"set {SIBLING_ID}: {MEANINGS[SIBLING_ID]}")
     body = values.fresh()
     requests = [run.backend.control(body, id=id) for id in run.backend.own_ids]
     first, second = [run.backend.exchange(request) for request in requests]
     if first.succeeded and second.succeeded:
-        pytest.skip("names are not unique on this backend, so no response shows a change")
+        pytest.skip("names are not unique on this backend, so no response shows a name change")
 
 
 @pytest.fixture

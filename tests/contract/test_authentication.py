@@ -42,7 +42,7 @@ def test_bad_token_answers_401(promise: Promise, token: str) -> None:
 
 
 def test_near_token_answers_401(promise: Promise) -> None:
-    """A request with an invalid token that resembles a valid one returns 401."""
+    """A request with a guessed token, or with one that resembles a valid token, returns 401."""
     backend = promise.backend
     for scheme in OTHER_CASES:
         promise.ask(user=UNKNOWN, authorization=f"{scheme} wrong", body={})
@@ -53,13 +53,13 @@ def test_near_token_answers_401(promise: Promise) -> None:
 
 
 def test_other_scheme_answers_401(promise: Promise) -> None:
-    """Requests with another authentication scheme, or with no token, return 401."""
+    """Requests with a scheme other than `Bearer`, or without a scheme or token, return 401."""
     for authorization in tokens.other_schemes(promise.backend):
         promise.ask(user=OTHER_SCHEME, authorization=authorization, body={})
 
 
 def test_token_elsewhere_answers_401(promise: Promise) -> None:
-    """A request with its token in the query, a cookie, another header or the body returns 401."""
+    """A request that sends its token outside the `Authorization` header returns 401."""
     token = promise.backend.given[WRITER]
     elsewhere: dict[str, Any] = {"token": None, "user": ELSEWHERE}
     for name in ("token", "access_token", "api_key", "key", "auth", "authorization", "bearer"):

@@ -24,7 +24,7 @@ OPEN = Place("open-id", "an id that a proxy might rewrite", clause="id-exact", i
 
 
 def similar_ids(id: str) -> Iterator[str]:
-    """Yield ids that resemble the given one but are not other notations of the same UUID."""
+    """Yield ids that resemble the given one but are not alternative spellings of the same UUID."""
     yield from (id[:-1], id[1:], id[::-1], id[:8], id[-12:])
     for position, character in enumerate(id):
         other = "1" if character == "0" else "0"
@@ -51,7 +51,7 @@ def rewritten_ids(id: str) -> Iterator[str]:
 
 
 def may_exist(other: str, id: str) -> bool:
-    """Return whether the other id might belong to a real configuration, as with sequential ids."""
+    """Return whether the other id might exist, because the backend may use sequential ids."""
     counts_up = len(other) == len(id) and other[:-2] == id[:-2] and other[-2:].isalnum()
     return counts_up or (other.isdecimal() and id.isdecimal())
 

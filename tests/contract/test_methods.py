@@ -16,18 +16,18 @@ from support.rule import Breach
 
 pytestmark = pytest.mark.clause("other-methods")
 
-# Some of these methods may be other operations of the vendor. With the bodies that the tests send,
-# such an operation could at most update the configuration.
+# The vendor may offer other operations with some of these methods. With the bodies that the tests
+# send, such an operation could at most update the configuration.
 READING = ("GET", "HEAD", "OPTIONS")
 WRITING = ("POST", "PATCH")
 UNUSUAL = ("TRACE", "PROPFIND", "SEARCH", "QUERY", "LINK", "UPDATE")
 READS = frozenset({200, 204, 206})
-# Other tests check which of these statuses an update returns.
+# Here, any 2xx is a success; other tests check which 2xx an update returns.
 SUCCESSES = frozenset(range(200, 300))
 
 
 def expectation_of_method(method: str) -> Expectation:
-    """Return the statuses that the contract allows for the method."""
+    """Return the expectation for the method, with the statuses that the contract allows."""
     statuses = frozenset({401, 403, 404, 405, 501}) | ({400} if method in UNUSUAL else set())
     if method in READING:
         statuses |= READS
@@ -57,7 +57,7 @@ def ask(promise: Promise, method: str, **parts: Any) -> None:
 
 
 def test_other_method_is_no_update(promise: Promise) -> None:
-    """No other common method updates the configuration, and a 405 lists PUT in `Allow`."""
+    """No common method except PUT updates the configuration, and a 405 lists PUT in `Allow`."""
     for method in (*READING, *WRITING):
         for token in (None, *promise.backend.users(WRITER, ADMIN, READER, STRANGER)):
             ask(promise, method, token=token)
@@ -85,7 +85,7 @@ OTHER_PATH = Place("other-path", "a nearby path", clause="other-paths", is_open=
 
 @pytest.mark.clause("other-paths")
 def test_nearby_path_has_the_same_checks(promise: Promise) -> None:
-    """Requests to similar paths never cause a 5xx, and cannot bypass the access checks."""
+    """Requests to similar paths never cause a 5xx and cannot bypass the access checks."""
     id = promise.backend.id
     path = contract.path_of(id)
     base = path.rpartition("/")[0]

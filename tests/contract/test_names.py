@@ -1,7 +1,7 @@
-"""Names and effects: the effect of an update is visible only through the uniqueness of names.
+"""Names and effects: updates have a visible effect only because names must be unique.
 
-No operation in the contract returns a configuration. But a name is unique in its workspace, so an
-attempt to give a configuration's name to another configuration shows whether it is taken.
+No operation in the contract returns a configuration. But names are unique in a workspace, so the
+tests can find out whether a configuration has a name by trying to give that name to another one.
 """
 
 from dataclasses import replace
@@ -23,7 +23,7 @@ LONG = "a long name that differs from a taken name only in its last character"
 TRUNCATED = Rule("lengths", "name-truncated", LONG, {200})
 GIVEN_UP = Rule("unique-names", "given-up", "a name that is no longer in use", {200})
 AT_ONCE = Rule("unique-names", "taken-at-once", "a name that is taken", {200, 400})
-# To find out whether an update changed a name, request the same name for another configuration.
+# To see whether an update changed a name, the tests request that name for another configuration.
 ELSEWHERE = "for another configuration"
 REFUSED = Rule("all-or-nothing", "refused", f"the name from a refused update, {ELSEWHERE}", {200})
 KEPT = Rule("all-or-nothing", "kept", f"the name before refused updates, {ELSEWHERE}", {400})
@@ -63,7 +63,7 @@ def test_names_that_differ_are_not_taken(promise: Promise) -> None:
 
 @pytest.mark.clause("unique-names")
 def test_name_that_was_given_up_is_free(promise: Promise) -> None:
-    """After a configuration is renamed, another configuration can take the old name."""
+    """After a configuration is renamed, another configuration can take its old name."""
     sibling = promise.need(SIBLING_ID)
     body = values.fresh()
     promise.prepare(body=body)
@@ -121,7 +121,7 @@ def test_refused_update_changes_nothing(promise: Promise) -> None:
 @pytest.mark.clause("partial")
 @pytest.mark.usefixtures("unique_names")
 def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
-    """`{}` and updates to other fields do not change the name."""
+    """Updates with `{}`, or with only other fields, do not change the name."""
     kept = values.fresh()
     promise.prepare(body=kept)
     endpoint = {"endpoint": "https://example.com"}
@@ -133,7 +133,7 @@ def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
 @pytest.mark.clause("chunked")
 @pytest.mark.usefixtures("unique_names")
 def test_chunked_update_takes_effect(promise: Promise) -> None:
-    """An update that is sent with chunked encoding and returns 200 has taken effect."""
+    """A chunked update that returns 200 has taken effect."""
     sibling = promise.need(SIBLING_ID)
     name = values.fresh()
     text = contract.to_json(name)

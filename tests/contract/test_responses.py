@@ -21,7 +21,7 @@ def bodies(fresh: dict[str, str]) -> Iterator[Any]:
     """Yield valid and invalid bodies that contain the new credentials in various places."""
     value = fresh["key"]
     yield from ({}, {**contract.EXAMPLES["switchProvider"], **fresh}, fresh)
-    # Only the values of `key` and `secret` are credentials; an error may quote all other values.
+    # Only the values of `key` and `secret` are credentials; an error may quote any other value.
     for field in contract.CREDENTIALS:
         yield from ({field: value}, {**fresh, field: [value]})
     for field in contract.PROPERTIES:
@@ -33,7 +33,7 @@ def bodies(fresh: dict[str, str]) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def earlier() -> list[Promise]:
-    """Return a list in which the first test stores its promise, so that later tests reuse it."""
+    """Return a list in which the first test stores its promise for later tests to reuse."""
     return []
 
 

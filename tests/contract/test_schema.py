@@ -36,7 +36,7 @@ def test_any_fields_together_answer_200(promise: Promise) -> None:
 @pytest.mark.parametrize("field", contract.PROPERTIES)
 @pytest.mark.clause("types")
 def test_invalid_value_answers_400(promise: Promise, field: str) -> None:
-    """Invalid values that resemble valid ones are refused, with and without other fields."""
+    """Invalid values for a field are refused, whether it is sent alone or with other fields."""
     good = contract.EXAMPLES["switchProvider"] | values.GOOD
     for value in values.invalid_values(field):
         promise.ask(body={field: value})
@@ -63,7 +63,7 @@ def test_unknown_field_answers_400(promise: Promise) -> None:
 
 
 def check_generated(promise: Promise, case: Case[Any]) -> None:
-    """Send a generated request; if the response is wrong, find the field that causes it."""
+    """Send a generated request; if the response is wrong, find out which field is the cause."""
     request = request_of(case, promise)
     if request is None or promise.is_over_budget():
         return

@@ -20,7 +20,7 @@ LONGEST_SEQUENCE = 8
 
 
 def steps_of(promise: Promise) -> list[Step]:
-    """Return one request of each kind that the configured tokens and ids allow."""
+    """Return one step for each kind of request that the available tokens and ids allow."""
     backend = promise.backend
     users = backend.users(WRITER, ADMIN, READER, STRANGER)
     steps: list[Step] = [{"token": token} for token in (None, *users)]
@@ -38,21 +38,21 @@ def request_of(promise: Promise, step: Step) -> Request:
 
 
 def isolated_statuses(promise: Promise, steps: list[Step]) -> dict[str, int]:
-    """Return the status of each step on a new connection, after a valid request."""
+    """Return the status that each step gets on a new connection, after a valid request."""
     statuses: dict[str, int] = {}
     for step in steps:
         promise.prepare(body={})
         request = request_of(promise, step).again()
         exchange = promise.exchange(request)
         promise.check(exchange)
-        if exchange.status >= 500:  # perhaps only this time
+        if exchange.status >= 500:  # the 5xx may be intermittent
             exchange = promise.exchange(request)
         statuses[repr(step)] = exchange.status
     return statuses
 
 
 def expect_status(status: int, request: Request, kind: str, when: str) -> Expectation:
-    """Return the expectation that the request gets the same status as when it is sent alone."""
+    """Return the expectation of the status that the request got when it was sent alone."""
     usual = expectation_of(request)
     words = f"{usual.words}, {when}"
     return replace(usual, statuses=frozenset({status}), clause="alone", kind=kind, words=words)

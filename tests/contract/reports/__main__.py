@@ -1,4 +1,4 @@
-"""Print the findings in a verdict as annotations for a GitHub job: `python -m reports FILE`."""
+"""Print a verdict's findings as annotations for a GitHub job: `python -m reports FILE`."""
 
 import json
 import sys

@@ -11,17 +11,17 @@ from reports.words import Verdict
 
 STYLES = {"kept": "green", "broken": "bold red", "accepted": "magenta", "not tested": "yellow"}
 
-rendering.template("verdict.txt")  # compile the template at import, before the tests fork
+rendering.template("verdict.txt")  # compile at import, before tests/faults forks processes
 
 
 def report(verdict: Verdict, console: Console, reports: str = "") -> None:
-    """Print the verdict; `reports` is the folder of the other reports."""
+    """Print the verdict; `reports` is the folder that contains the other reports, if any."""
 
     def whole(text: str, style: str) -> str:
         return f"[{STYLES.get(style, style)}]{escape(text)}[/]"
 
     def line(text: str, style: str, indent: int = 0) -> str:
-        # Do not wrap lines in a log, so that they can be searched.
+        # In a log, do not wrap lines, because wrapped text is hard to search.
         if console.is_terminal:
             text = _wrap(text, console.width, indent)
         return whole(text, style)
@@ -31,7 +31,7 @@ def report(verdict: Verdict, console: Console, reports: str = "") -> None:
 
     helpers = {"whole": whole, "line": line, "row": row, "STYLES": STYLES, "reports": reports}
     markup = rendering.render("verdict.txt", verdict, **helpers)
-    # Do not insert line breaks into curl commands, so that they can be copied.
+    # Keep each curl command on one line so that it can be copied.
     console.print(Text.from_markup(markup, emoji=False), soft_wrap=True)
 
 

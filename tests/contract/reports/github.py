@@ -3,11 +3,11 @@
 from reports import words
 from reports.words import Finding, Verdict
 
-LIMIT = 10  # GitHub shows at most ten annotations per level and step
+LIMIT = 10  # GitHub shows at most ten annotations of each level per step
 
 
 def annotations(verdict: Verdict) -> str:
-    """Return annotations: errors for findings that fail the run, else warnings and notices."""
+    """Return errors for findings that fail the run, and warnings or notices for all others."""
     verdict = words.readable(verdict)
     commands = []
     if verdict["result"] == "no verdict":

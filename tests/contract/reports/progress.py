@@ -39,7 +39,7 @@ class Progress:
         self._bar.stop()
 
     def update(self, family: str, done: int, requests: int) -> None:
-        """Show the current family and the numbers of finished promises and sent requests."""
+        """Show the current family, the number of finished promises and the number of requests."""
         if family != self._family and not self._console.is_terminal:
             self._console.print(f"{family} ...", markup=False, highlight=False)
         self._family = family

@@ -21,7 +21,7 @@ SPECIAL = re.compile(r"([\\`*_\[\]<>#|~@&$])")
 
 @cache
 def template(name: str) -> jinja2.Template:
-    """Return a compiled template. Compiling takes longer than rendering, so it is cached."""
+    """Return the compiled template, cached because compiling takes longer than rendering."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=name.endswith((".html", ".xml")),  # the other templates use explicit filters
@@ -47,7 +47,7 @@ def page(verdict: Verdict) -> str:
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
-    # Both texts are files in this package, so they need no escaping.
+    # Both texts come from this package, so they do not need escaping.
     parts = {"style": Markup(style), "script": Markup(script)}  # noqa: S704
     return render("verdict.html", verdict, policy=policy, **parts)
 
@@ -62,7 +62,7 @@ def code_html(text: str) -> Markup:
 
 
 def prose(text: str) -> str:
-    """Convert the text to Markdown that shows it literally, except for code in backticks."""
+    """Escape the text for Markdown, and convert text in backticks to code spans."""
     parts = CODE.split(" ".join(text.split()))
     shown = [SPECIAL.sub(r"\\\1", part) for part in parts]
     shown[1::2] = [code(part) for part in parts[1::2]]

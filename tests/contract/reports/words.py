@@ -1,4 +1,4 @@
-"""Phrases and groupings that all reports share."""
+"""Phrases and groupings shared by all reports."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,10 +12,10 @@ SOURCES = ("page", "vendor", "ours", "open")
 
 
 def readable(value: Any) -> Any:
-    """Return the JSON value with all invisible and control characters in its strings escaped.
+    """Return the JSON value with invisible characters in its strings escaped.
 
-    Strings may come from the backend. Their escape sequences must not reach a terminal, and XML
-    does not allow some of their characters.
+    The backend may send terminal escape sequences, which must not take effect, and characters that
+    XML does not allow.
     """
     if isinstance(value, str):
         return value if value.isprintable() else "".join(map(_visible, value))
@@ -33,12 +33,12 @@ def _visible(character: str) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """Return the number with a noun, such as `1 finding` or `1,200 findings`."""
+    """Return the number followed by the noun, such as `1 finding` or `1,200 findings`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def headline(verdict: Verdict) -> str:
-    """Return the result in one phrase that claims only what was tested."""
+    """Return a phrase for the result that does not claim more than was tested."""
     if verdict["result"] == "no verdict":
         return "No verdict"
     selection = verdict["selection"]
@@ -56,7 +56,7 @@ def headline(verdict: Verdict) -> str:
 
 
 def tone(verdict: Verdict) -> str:
-    """Return the outcome that determines the color of the result."""
+    """Return the outcome whose color is used for the result."""
     if verdict["exit_status"] == 2:
         return "not tested"
     if verdict["exit_status"] == 1:
@@ -72,7 +72,7 @@ def tally(promises: Iterable[Promise]) -> str:
 
 
 def summary(verdict: Verdict) -> str:
-    """Return a one-line summary with the findings by source and the promises by outcome."""
+    """Return a one-line summary that counts findings by source and promises by outcome."""
     if verdict["result"] == "no verdict":
         return f"No verdict: {verdict['reason']}"
     parts = []
@@ -88,7 +88,7 @@ def summary(verdict: Verdict) -> str:
 
 
 def explanation(verdict: Verdict) -> list[str]:
-    """Return the reason and the remedy, without a reason that `summary` already contains."""
+    """Return the reason, unless `summary` already contains it, and the remedy."""
     said = verdict["result"] == "no verdict"
     texts = ["" if said else verdict["reason"], verdict["cure"]]
     return [text for text in texts if text]
@@ -136,6 +136,6 @@ def clause_reference(finding: Finding) -> str:
 
 
 def run_facts(verdict: Verdict) -> str:
-    """Return the number of requests, the duration and the seed of the run."""
+    """Return the run's number of requests, duration and seed."""
     requests = plural(verdict["requests"], "request")
     return f"{requests} in {verdict['seconds']:.1f} s, seed {verdict['seed']}"

@@ -10,16 +10,16 @@ from support.exchange import NoVerdictError
 
 @dataclass
 class Again:
-    """The results of the earlier run and of the first round of this run."""
+    """The results from an earlier run and from the first round of this run."""
 
     seed: int
-    with_findings: set[str]  # names of the promises that had any finding
-    broken: set[str]  # names of the promises that were broken
+    with_findings: set[str]  # names of promises with at least one finding
+    broken: set[str]  # names of broken promises
     broken_in_first_round: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, file: Path) -> Self:
-        """Read an earlier verdict; raise `NoVerdictError` if there is nothing to repeat."""
+        """Read an earlier verdict; raise `NoVerdictError` if it is invalid or has no findings."""
         try:
             verdict = json.loads(file.read_text("utf-8"))
             promises = verdict["promises"]

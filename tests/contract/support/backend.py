@@ -12,7 +12,7 @@ from support.exchange import Exchange, NoVerdictError, Place, Request, User
 from support.proxies import Shape
 from support.wire import Wire, WireError
 
-# Descriptions of the environment variables, for the promises that are not tested without them.
+# Descriptions of the environment variables, shown if a promise is not tested without one.
 MEANINGS = {
     "FLASHBACK_TOKEN": "a token that can update the configuration",
     "FLASHBACK_ADMIN_TOKEN": "a token for an ADMIN of the configuration's workspace",
@@ -42,12 +42,12 @@ USERS = {
 NOBODY = User("no-token", "without a token", is_valid=False)
 
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-ATTEMPTS = 4  # per request, if the backend or a proxy in front of it is too busy
+ATTEMPTS = 4  # attempts per request if the backend, or a proxy in front of it, is too busy
 TIMEOUTS_IN_FULL = 3  # after this many timeouts, the timeout is reduced to one second
 
 
 class Backend:
-    """Sends requests to the backend, and records why a run ends without a verdict."""
+    """Sends requests to the backend and, if a run ends without a verdict, records the reason."""
 
     def __init__(self, option: argparse.Namespace, given: Mapping[str, str]) -> None:
         """Use the backend at `--backend-url`; `given` maps environment variables to values."""
@@ -65,7 +65,7 @@ class Backend:
         self._timeouts = 0
 
     def users(self, *variables: str) -> list[str]:
-        """Filter the given token variables; keep those that are set."""
+        """Return those of the given token variables that are set."""
         return [variable for variable in variables if variable in self.given]
 
     def place(self, id: str) -> Place:
@@ -75,7 +75,7 @@ class Backend:
         if id == self.given.get(FOREIGN_ID):
             words = "a configuration in another workspace"
             return Place("foreign", words, "", frozenset({403}), "workspace-access")
-        # Unknown ids are random UUIDs. A backend whose ids have another format may return 400.
+        # Unknown ids are random UUIDs. If the backend's ids are not UUIDs, it may return 400.
         statuses = frozenset({404} if UUID.fullmatch(self.id) else {400, 404})
         return Place("unknown", "an unknown id", "", statuses, "id")
 
@@ -84,7 +84,7 @@ class Backend:
         return self.url + request.target
 
     def exchange(self, request: Request) -> Exchange:
-        """Send the request; retry if the backend is too busy, and raise after the last attempt."""
+        """Send the request; retry while the backend is busy, and raise after the last attempt."""
         for attempt in range(ATTEMPTS):
             if self._pause:
                 time.sleep(self._pause)

@@ -1,4 +1,4 @@
-"""Reasons why a backend must or may refuse the body of a request."""
+"""Reasons why a backend must or may refuse a request's query, headers or body."""
 
 import json
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from support.exchange import Request
 from support.rule import Rule
 from support.words import describe_length, describe_value
 
-# Digits; RFC 8259 allows parsers to limit the range of numbers.
+# A backend may refuse numbers with more digits, because RFC 8259 lets parsers limit their range.
 LONGEST_NUMBER = 100
 UNREADABLE = frozenset({400, 413, 415})
-# Maps the start of a message from Python's parser to the kind and description of the error.
+# The kind and description of each JSON error, by the start of the Python parser's message.
 NOT_JSON = {
     "constant": ("constant", "`NaN` or `Infinity`, which JSON does not allow"),
     "Invalid control character": ("line-break", "an unescaped line break in a string"),
@@ -82,7 +82,7 @@ def _open(kind: str, words: str) -> Rule:
 
 
 def _check_content(body: bytes) -> Iterator[Rule]:
-    """Parse the body strictly according to RFC 8259; yield a rule for each violation."""
+    """Parse the body strictly according to RFC 8259; yield a rule for each reason to refuse it."""
     if body.startswith(b"\xef\xbb\xbf"):
         yield _open("byte-order-mark", "a byte order mark")
         body = body[3:]
@@ -131,7 +131,7 @@ def _syntax_error(text: str, error: str) -> Rule:
 
 
 class _Parser:
-    """A JSON parser that records constructs whose handling RFC 8259 leaves to the parser."""
+    """A JSON parser that records constructs that RFC 8259 lets parsers handle differently."""
 
     def __init__(self) -> None:
         self.ambiguities: list[Rule] = []
@@ -152,7 +152,7 @@ class _Parser:
         return value
 
     def _number(self, digits: str) -> float:
-        """Return the number, or 1e308 if it is too large for Python."""
+        """Return the number, or 1e308 if it is too large."""
         exponent = digits.lower().partition("e")[2].strip("+-")
         if len(digits) > LONGEST_NUMBER or len(exponent) > 3:
             self.ambiguities.append(_open("number", "a number that is too large"))

@@ -1,4 +1,4 @@
-"""The contract as data, so that the tests do not have to repeat its rules."""
+"""Reads the contract as data so that the tests do not have to repeat its rules."""
 
 import json
 import re
@@ -95,7 +95,7 @@ PROPERTIES = {name: resolve(schema) for name, schema in REQUEST["properties"].it
 LEFT_OPEN: dict[str, Any] = REQUEST.get("x-left-open", {}).get("properties", {})
 CREDENTIALS = [name for name, schema in PROPERTIES.items() if schema.get("writeOnly")]
 
-# In this order, the first keyword that a value violates determines the clause.
+# The first of these keywords that a value violates determines the clause.
 KEYWORDS = ("type", "enum", "minLength", "maxLength", "pattern", "format")
 
 
@@ -163,7 +163,7 @@ def path_of(id: str, *, escaped: bool = False) -> str:
 
 
 def missing_values(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield an error and its remedy for each field that the test values do not cover."""
+    """Yield an error and a remedy for each field that the test values do not cover."""
     for field, schema in PROPERTIES.items():
         if field not in EVERYTHING:
             yield f"openapi.yaml: the example `everything` lacks the field {field}", "add it"

@@ -13,7 +13,7 @@ from support.exchange import Exchange, NoVerdictError
 
 SETUP_ERRORS = {
     401: ("does not accept the token", "set FLASHBACK_TOKEN to a token that can update the id"),
-    403: ("does not allow this token to update the id", "use a token with WRITE, or another --id"),
+    403: ("does not allow this token to update the id", "use a WRITE token, or another --id"),
     404: (
         "has no configuration with this id, or no API at this URL",
         "pass the id of a throwaway configuration with --id, or add a path to --backend-url",
@@ -22,7 +22,7 @@ SETUP_ERRORS = {
 }
 LIKELY_CAUSES = {
     401: ("the token expired or was revoked", "run again with a fresh FLASHBACK_TOKEN"),
-    403: ("the token may no longer update", "find out why its access changed, then run again"),
+    403: ("the token no longer allows updates", "find out why its access changed, then run again"),
     404: ("the configuration no longer exists", "create it again, or use another --id"),
 }
 CA_CURE = "pass the CA certificate with --ca FILE, or set SSL_CERT_FILE"
@@ -31,7 +31,7 @@ CA_CURE = "pass the CA certificate with --ca FILE, or set SSL_CERT_FILE"
 def send_controls(backend: Backend, bodies: Iterable[object]) -> Exchange:
     """Send the control requests; return the first exchange, or raise if all requests fail.
 
-    An undocumented 2xx or a 400 is not a failure here, because the tests report it as a finding.
+    A 400 or an undocumented 2xx is not a failure here, because the tests report it as a finding.
     """
     exchanges: list[Exchange] = []
     for body in bodies:
@@ -39,7 +39,7 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> Exchange:
         if exchange.response is None and exchange.never_sent:
             raise _unreachable(backend, exchange)
         exchanges.append(exchange)
-        if exchange.response and exchange.response.succeeded:  # not from a proxy
+        if exchange.response and exchange.response.succeeded:  # a 2xx does not come from a proxy
             backend.shape = backend.shape.including(exchange.response)
     if not any(_is_from_endpoint(exchange) for exchange in exchanges):
         raise _setup_error(backend, exchanges[-1])
@@ -47,7 +47,7 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> Exchange:
 
 
 def record_refusals(backend: Backend) -> None:
-    """Send requests that only the endpoint refuses, and record what its refusals look like."""
+    """Send requests that the endpoint itself refuses, and record what its refusals look like."""
     allowed = backend.control({})
     without_token = tuple(header for header in allowed.headers if header[0] != "Authorization")
     for request in (
@@ -134,7 +134,7 @@ def is_working(backend: Backend, exchange: Exchange) -> bool:
 
 
 def _send_with_retries(backend: Backend) -> Exchange:
-    """Send a control request; retry once if it fails, and up to four times if nothing responds."""
+    """Send a control request; retry once if it fails, or up to four times if nothing responds."""
     exchange = backend.exchange(backend.control({}))
     for pause in (0.2, 0.5, 1.0, 1.5):
         if exchange.succeeded:

@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from support.exchange import Request
 
-LONGEST_BODY = 2000  # bytes; longer bodies go into a file
-SHORTENED = re.compile('"?…')  # marks the end of shortened text
-LEAST = 4  # characters; a shorter part of a token reveals nothing
+LONGEST_BODY = 2000  # bytes of a body to show in the command; a longer body goes into a file
+SHORTENED = re.compile('"?…')  # matches the end of shortened text
+LEAST = 4  # a shorter part of a token is not redacted, because it reveals too little
 
 
 def encodings_of(token: str) -> dict[str, str]:
@@ -31,7 +31,7 @@ class Redactor:
     """Replaces tokens and values derived from them with equivalent shell expressions."""
 
     def __init__(self, tokens: Mapping[str, str]) -> None:
-        """Redact the given tokens; the keys are the names of their environment variables."""
+        """Redact the given tokens, whose keys are the names of their environment variables."""
         self._expressions: dict[str, str] = {}
         self._pattern = re.compile("(?!)")
         for variable, token in tokens.items():
@@ -58,7 +58,7 @@ class Redactor:
         return "".join([*kept, text[end:]])
 
     def _without_start_of_secret(self, text: str) -> str:
-        """Remove the beginning of a secret from the end of the text."""
+        """If the text ends with the beginning of a secret, remove that part."""
         for secret in self._expressions:
             for size in range(len(secret), LEAST - 1, -1):
                 if text.endswith(secret[:size]):
@@ -92,7 +92,7 @@ def is_printable(body: bytes) -> bool:
 def needs_file(request: Request) -> bool:
     """Return whether curl must read the body from a file."""
     is_long = len(request.body) > LONGEST_BODY
-    is_file_name = request.body.startswith(b"@")  # curl would read the file of that name
+    is_file_name = request.body.startswith(b"@")  # curl would read the file with that name
     return is_long or is_file_name or not is_printable(request.body)
 
 
@@ -109,7 +109,7 @@ def command(request: Request, url: str, redactor: Redactor, body_file: Path | No
         if name.lower() not in ("content-length", "host"):
             words.append(f"-H {_header(name, value, redactor)}")
     sizes = request.header("Content-Length"), request.header("Transfer-Encoding")
-    if any(sizes):  # pass even an empty body, because curl otherwise sends no Content-Length
+    if any(sizes):  # pass even an empty body; without one, curl sends no Content-Length
         if request.header("Content-Type") is None:
             words.append("-H Content-Type:")  # prevents curl from adding the header
         words.append("-H Expect:")

@@ -21,11 +21,11 @@ REASONS = ("reason", "link", "date")
 ID = re.compile(r"[\w.-]+/[\w.-]+/[\w.-]+")
 PORTS = {"http": 80, "https": 443}
 
-Accepted = dict[str, str]  # reason, link and date of an accepted finding
+Accepted = dict[str, str]  # the reason, link and date of an accepted finding
 
 
 def load(given: Path | None, url: str) -> dict[str, Accepted]:
-    """Return the accepted findings by id; raise `NoVerdictError` if the file is invalid."""
+    """Return the backend's accepted findings by id; raise `NoVerdictError` for an invalid file."""
     file = given or DEFAULT
     try:
         return _of_backend(_hosts(file), url, is_required=given is not None)
@@ -78,7 +78,7 @@ def _id_of(entry: Any) -> str:
     id = str(entry.get("finding", ""))
     rule = id.rpartition("/")[0]
     if not ID.fullmatch(id) or id.partition("/")[0] not in contract.CLAUSES:
-        raise ValueError(f"{id or entry} is not the id of a finding; copy the id from a verdict")
+        raise ValueError(f"{id or entry} is not a finding id; copy the id from a verdict")
     if rule in NO_AUTHENTICATION:
         raise ValueError(f"{id}: missing authentication cannot be accepted; remove the entry")
     return id
@@ -97,7 +97,7 @@ def _reasons_of(entry: dict[str, Any]) -> Accepted:
 
 
 def write(file: Path, url: str, findings: Iterable["Finding"]) -> None:
-    """Write an entry for each finding; new entries have empty values to fill in."""
+    """Write an entry for each finding, with blanks to fill in for findings not accepted yet."""
     parts = urlsplit(url)
     host = f"{parts.hostname}:{parts.port or PORTS.get(parts.scheme)}"
     empty = dict.fromkeys(REASONS, "")

@@ -1,17 +1,17 @@
-"""Requests, responses, and the users and configurations involved."""
+"""Requests and responses, and the users and configurations that they involve."""
 
 import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
-LONGEST_PAUSE = 10.0  # seconds, even if Retry-After specifies more
+LONGEST_PAUSE = 10.0  # the longest pause in seconds, even if Retry-After specifies more
 
 
 class NoVerdictError(BaseException):
     """Raised if the run has to end without a verdict; contains the reason and a remedy.
 
-    It derives from `BaseException`, so that Hypothesis does not treat it as a failing example.
+    It derives from `BaseException` so that Hypothesis does not treat it as a failing example.
     """
 
     def __init__(self, reason: str, cure: str = "") -> None:
@@ -30,13 +30,13 @@ def _parsed(body: bytes) -> Any:
 
 @dataclass(frozen=True)
 class User:
-    """The sender of a request, who has either a role or some kind of invalid token."""
+    """The sender of a request: a user with a certain role or with an invalid or missing token."""
 
     kind: str  # part of a finding's id
     words: str
     is_valid: bool = True
     may_update: bool = True
-    clause: str = "update"  # the clause that a 2xx breaks, if the user may not update
+    clause: str = "update"  # the clause that a 2xx breaks if the user may not update
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class Place:
 
     kind: str
     words: str
-    id: str = ""  # only set for a configuration that the tests may update
-    statuses: frozenset[int] = frozenset()  # statuses to expect if an update must be refused
+    id: str = ""  # set only for a configuration that the tests may update
+    statuses: frozenset[int] = frozenset()  # the statuses allowed if every update must be refused
     clause: str = "update"
-    is_open: bool = False  # the contract leaves open which server responds, and how
+    is_open: bool = False  # the contract does not say which server responds, or how
 
 
 @dataclass(frozen=True, kw_only=True)

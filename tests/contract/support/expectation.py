@@ -11,15 +11,15 @@ from support.rule import Rule
 from support.words import describe_statuses
 
 REFUSALS = frozenset(range(300, 500))
-LARGE_BODY = 65536  # bytes; some servers have a lower limit
+LARGE_BODY = 65536  # bytes; some servers do not accept larger bodies
 
 
 @dataclass(frozen=True)
 class Expectation(Rule):
     """The response that the contract requires, and the reasons to refuse the request."""
 
-    access: Rule | None = None  # the rule that a 2xx breaks, if the request must not update
-    reasons: list[Rule] = field(default_factory=list)  # reasons to refuse the headers or the body
+    access: Rule | None = None  # the rule that a 2xx breaks if nothing may be updated
+    reasons: list[Rule] = field(default_factory=list)  # other reasons to refuse the request
     has_documented_form: bool = True  # whether the response must have the documented form
 
     @property
@@ -33,7 +33,7 @@ class Expectation(Rule):
         return describe_statuses(self.statuses)
 
     def words_for(self, status: int) -> str:
-        """Describe the request; mention its body if the body may have caused the status."""
+        """Describe the request, including a flaw in its body that may have caused the status."""
         if self.access:
             for reason in self.reasons:
                 if status in reason.statuses:
@@ -41,7 +41,7 @@ class Expectation(Rule):
         return self.words
 
     def with_rule(self, rule: Rule) -> Self:
-        """Return a copy with a rule that depends on more than the request."""
+        """Return a copy with the given rule, which may depend on more than the request itself."""
         access = self.access
         if access:
             access = replace(access, clause=rule.clause, kind=rule.kind)
@@ -109,7 +109,7 @@ def _statuses(rules: Iterable[Rule]) -> frozenset[int]:
 
 
 def rule_of_valid(request: Request) -> Rule:
-    """Return the rule for a valid request; its kind says what is special about the body."""
+    """Return the rule for a valid request; its kind says what is special about the request."""
     fields = request.text_fields
     size = len(request.body)
     media_type = request.header("Content-Type") or ""
@@ -131,7 +131,7 @@ def rule_of_valid(request: Request) -> Rule:
 
 
 def rule_of_field(name: str, value: str) -> Rule:
-    """Return the rule for a body with only this field, which has a valid value."""
+    """Return the rule for a body that contains only this field, with a valid value."""
     character = trait_of(name, value)
     clause = "endpoint-url" if name == "endpoint" else "update"
     if character == "long":
@@ -140,7 +140,7 @@ def rule_of_field(name: str, value: str) -> Rule:
 
 
 def trait_of(name: str, value: str) -> str:
-    """Describe what is special about a valid value in one word, which becomes part of an id."""
+    """Return one word for what is special about a valid value, to use as part of an id."""
     if len(value) > 100:
         return "long"
     if name == "endpoint":

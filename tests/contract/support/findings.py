@@ -29,7 +29,7 @@ class Example:
 
     @property
     def size(self) -> tuple[int, int]:
-        """A sort key that orders examples by length of the request and of its description."""
+        """A sort key: the length of the request, then the length of its description."""
         request = self.exchange.request
         return len(request.target) + len(request.body), len(self.sent)
 
@@ -38,9 +38,9 @@ class Example:
 class Finding:
     """One way in which the backend breaks a clause, with up to three examples."""
 
-    breach: Breach  # the first one
+    breach: Breach  # the first breach
     finder: str  # the promise whose test found it first
-    promise: str  # the promise that covers the clause if there is one, otherwise the finder
+    promise: str  # the promise that covers the clause, or the finder if there is none
     accepted: Accepted | None = None
     count: int = 0
     examples: list[Example] = field(default_factory=list)
@@ -57,14 +57,14 @@ class Finding:
 
     @property
     def severity(self) -> str:
-        """One of `broken`, `accepted` and `note`."""
+        """Either `broken`, `accepted` or `note`."""
         if self.accepted and not self.breach.is_missing_authentication:
             return "accepted"
         return self.breach.severity
 
     @property
     def title(self) -> str:
-        """The finding on one line."""
+        """A one-line summary of the finding."""
         subject = self.breach.subject or self.examples[0].sent
         got = self.breach.got.partition(": ")[0]
         return f"{subject[:1].upper()}{subject[1:]}: got {got}"
@@ -88,7 +88,7 @@ class Findings(dict[str, Finding]):
         sources: Collection[str] = (),
         fail_on: Collection[str] = (),
     ) -> None:
-        """Store the ids of accepted findings and the selected sources (empty for all sources)."""
+        """Store the accepted findings and the values of `--source` and `--fail-on`."""
         super().__init__()
         self._accepted = accepted
         self._sources = sources

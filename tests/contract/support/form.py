@@ -9,11 +9,11 @@ from support.exchange import Request, Response
 from support.rule import Breach
 from support.words import describe_value, shortened
 
-LONGEST_MESSAGE = 300  # characters; a schema error quotes the invalid value, which may be long
+LONGEST_MESSAGE = 300  # the most characters to show of a schema error, which may quote a long value
 
 
 def breaches(request: Request, response: Response) -> Iterator[Breach]:
-    """Yield the rules that the response breaks, starting with the most basic one."""
+    """Yield a breach for each rule that the response breaks, starting with the most basic one."""
     status = response.status
     documented = contract.STATUSES.get(status)
     clause = "success-response" if response.succeeded else "error-response"
@@ -42,7 +42,7 @@ def _breach(  # noqa: PLR0913, PLR0917 - the fields of `Breach`
 
 def _strict_json(clause: str, response: Response) -> Iterator[Breach]:
     if "json" not in response.media_type and response.value is None:
-        return  # the wrong media type, such as HTML, is already reported
+        return  # the media type, such as HTML, is already reported as wrong
     subject = f"the body of a {response.status} response"
     expected = "strict JSON in UTF-8"
     try:

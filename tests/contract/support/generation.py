@@ -14,14 +14,14 @@ from support.promise import Promise, Run
 
 
 def load(run: Run, mode: str) -> BaseSchema:
-    """Load the contract into Schemathesis, configured for valid or invalid bodies and one id."""
+    """Load the contract into Schemathesis; `mode` is `positive` for valid bodies or `negative`."""
     examples = run.option.max_examples
     settings: dict[str, Any] = {
         "base-url": run.backend.url,
         "seed": run.option.seed,
         "parameters": {"path.id": run.backend.id},
         "generation": {"mode": mode, "max-examples": examples, "database": "none"},
-        # An unexpected method could be DELETE, which permanently deletes the configuration.
+        # An unexpected method could be DELETE, which would permanently delete the configuration.
         "phases": {"stateful": {"enabled": False}, "coverage": {"unexpected-methods": []}},
     }
     config = SchemathesisConfig.from_dict(settings)

@@ -1,7 +1,7 @@
 """Detects credentials and internal details in responses.
 
-Most credentials that the tests send are canaries: random values that cannot be in a response by
-chance. Therefore this module can also recognize their parts, encodings and hashes.
+Most credentials that the tests send are canaries: random values that cannot appear in a response by
+chance. Therefore, this module can also recognize parts, encodings and hashes of them.
 """
 
 import base64
@@ -16,7 +16,7 @@ from urllib.parse import quote
 from support import contract
 from support.exchange import Exchange, Request, Response
 
-SHORTEST = 8  # characters; a response could contain a shorter credential by chance
+SHORTEST = 8  # ignore credentials with fewer characters, which a response may contain by chance
 CANARY = re.compile("Canary[A-Za-z0-9]{26}")
 SHORTEST_PART = 5  # four characters of a canary and one mask character
 URL_SAFE = str.maketrans("+/", "-_")
@@ -31,18 +31,18 @@ INTERNALS = re.compile(
 
 
 class Credentials:
-    """Detects canaries from any request, and all credentials from the response's own request."""
+    """Detects canaries from any earlier request, and credentials from a response's own request."""
 
     def __init__(self) -> None:
         """Start with no known canaries."""
         self._known: set[str] = set()
-        self._parts: dict[str, str] = {}  # name of the encoding, by part of a canary
-        self._sizes: dict[int, None] = {}  # lengths of the parts; used as an ordered set
-        self._starts: set[str] = set()  # first characters of the parts, for a fast search
+        self._parts: dict[str, str] = {}  # the name of the encoding, by part of an encoded canary
+        self._sizes: dict[int, None] = {}  # lengths of the parts; the keys serve as an ordered set
+        self._starts: set[str] = set()  # first characters of the parts, to speed up the search
         self._harmless: set[str] = set()  # response lines that are known to contain no part
 
     def encoding_of_leak(self, exchange: Exchange) -> str | None:
-        """Return the encoding in which the response contains a credential, or None."""
+        """Return how a credential in the response is encoded, or None if there is none."""
         response = exchange.response
         self._learn(exchange.request)
         if response is None:
@@ -70,7 +70,7 @@ class Credentials:
     def _canary_in(self, line: str) -> str | None:
         if line in self._harmless:
             return None
-        letters = re.sub("[^0-9A-Za-z]", "", line)  # a part may contain separators
+        letters = re.sub("[^0-9A-Za-z]", "", line)  # the response may insert separators
         for text in (line, letters):
             for start in range(len(text) - SHORTEST_PART + 1):
                 if text[start : start + SHORTEST_PART] in self._starts:
@@ -82,14 +82,14 @@ class Credentials:
 
 
 def _own_credential_in(request: Request, response: str) -> str | None:
-    """Return the encoding in which the response contains its request's credential, or None."""
+    """Return how a credential from the request is encoded in the response, or None if it is not."""
     fields = request.text_fields
     # A response may contain the id, the name, and any text from the contract.
     harmless = f"{contract.TEXT} {request.target} {fields.get('name', '')}"
     token = (request.header("Authorization") or "").partition(" ")[2]
     credentials = [token, *(fields.get(name, "") for name in contract.CREDENTIALS)]
     for credential in credentials:
-        # A response might contain an ordinary word by chance.
+        # A response might contain a short or ordinary word by chance.
         if len(credential) < SHORTEST or credential.isalpha() or credential in harmless:
             continue
         for how, spelling in whole_encodings(credential):
@@ -102,7 +102,7 @@ def _own_credential_in(request: Request, response: str) -> str | None:
 
 @cache
 def whole_encodings(credential: str) -> list[tuple[str, str]]:
-    """Return pairs of encoding name and text for a whole credential."""
+    """Return each encoding of a whole credential as a pair of its name and the encoded text."""
     octets = credential.encode()
     coded = base64.b64encode(octets).decode().rstrip("=")
     return [
@@ -118,7 +118,7 @@ def whole_encodings(credential: str) -> list[tuple[str, str]]:
 def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
     """Yield a name, a text and a length for each encoding of a canary.
 
-    A response that contains this many consecutive characters of the text contains the canary.
+    A response leaks the canary if it contains this many consecutive characters of the text.
     """
     secret = canary[6:]
     octets = secret.encode()
@@ -147,7 +147,7 @@ def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
 
 
 def _base64(octets: bytes) -> Iterator[str]:
-    """Yield the octets encoded with base64 once and twice, at each offset in a larger text."""
+    """Yield the octets encoded in base64 once or twice, at each offset within a larger text."""
     for lead in range(3):
         once = base64.b64encode(b"x" * lead + octets)[4:-4]
         yield once.decode()
@@ -156,7 +156,7 @@ def _base64(octets: bytes) -> Iterator[str]:
 
 
 def internals(response: Response) -> str | None:
-    """Return the part of an error response that looks like a stack trace, query or file path."""
+    """Return text in an error response that looks like a stack trace, SQL query or file path."""
     if response.status < 400:
         return None
     found = INTERNALS.search(response.text)

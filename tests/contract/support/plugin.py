@@ -39,7 +39,7 @@ def clause_of(item: pytest.Item) -> contract.Clause:
 
 
 def family_of(item: pytest.Item) -> str:
-    """Return the promise's family: the part of its module's docstring before the colon."""
+    """Return the promise's family: the text before the colon in its module's docstring."""
     module: Any = getattr(item, "module", None)
     return (module.__doc__ or "").partition(":")[0]
 
@@ -102,7 +102,7 @@ class Follower:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-        """Fail the test if it has findings; skip it if it sent no request."""
+        """Fail the test if a finding fails the run; skip it if it sent no requests."""
         result: object = True
         promise = self.run.promises[pyfuncitem.name]
         try:
@@ -138,7 +138,7 @@ class Follower:
         return report
 
     def _end(self, reason: str, cure: str = "") -> None:
-        """End the run without a verdict, unless a reason is already recorded."""
+        """Record the reason why the run ends without a verdict, unless one is already recorded."""
         if not self.run.backend.no_verdict:
             self.run.backend.give_up(reason, cure)
 
@@ -149,7 +149,7 @@ class Follower:
             self._end("interrupted")
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """End the run without a verdict after an internal error, which pytest prints."""
+        """End the run without a verdict after an internal error; pytest prints the error itself."""
         self._end(f"{TEST_ERROR}: {excinfo.typename}: {excinfo.value}", REPORT_IT)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:

@@ -1,7 +1,7 @@
 """Promises and the state of a run.
 
-A promise is one rule of the contract, as a test checks it. Tests use promises to send requests and
-to check each exchange, which is a request with its response.
+A promise is one rule of the contract that a test checks. Tests use promises to send requests and to
+check each exchange, which is a request with its response.
 """
 
 import argparse
@@ -24,16 +24,16 @@ from support.findings import Finding, Findings
 from support.leaks import Credentials
 from support.rule import Breach, Rule
 
-# Seconds to continue testing a promise after its first finding, per promise and in total.
+# Seconds to keep testing broken promises after their first finding, per promise and in total.
 BUDGET_PER_PROMISE = 2.0
 TOTAL_BUDGET = 15.0
-NOT_SELECTED = "--source excludes all of its requests"
-# Like a 5xx, these statuses may mean that the backend is down; 0 means that there was no response.
+NOT_SELECTED = "--source excludes all of this promise's requests"
+# Like a 5xx, these statuses may mean that the backend stopped working; 0 means no response.
 SUSPICIOUS = (0, 401, 403, 404, 405)
 
 
 class OverBudget(BaseException):
-    """The promise is broken, and the time limit for finding more examples has been reached."""
+    """Raised to stop testing a broken promise when its time is up or the backend has crashed."""
 
 
 @dataclass
@@ -48,13 +48,13 @@ class Run:
     credentials: Credentials = field(default_factory=Credentials)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     first: Exchange | None = None
-    spent: float = 0.0  # seconds spent on broken promises after the first finding of each
+    spent: float = 0.0  # seconds spent on broken promises after their first findings
     crashed: bool = False
 
 
 @dataclass
 class Promise:
-    """One rule of the contract, as a test checks it, and the results so far."""
+    """One rule of the contract that a test checks, and the results so far."""
 
     name: str
     family: str
@@ -64,11 +64,11 @@ class Promise:
     rounds: int = 0
     requests: int = 0
     passed: int = 0  # number of exchanges that satisfied all rules
-    skipped: str = ""  # why it was not tested
+    skipped: str = ""  # why the promise was not tested
     found: dict[str, Finding] = field(default_factory=dict)
     hiding: set[str] = field(default_factory=set)  # ids of findings that hide other results
     broken_since: float | None = None
-    is_cut_short: bool = False  # because of a finding, some of its requests were not sent
+    is_cut_short: bool = False  # whether a finding kept some of its requests from being sent
 
     @property
     def backend(self) -> Backend:
@@ -82,7 +82,7 @@ class Promise:
         self.broken_since = None
 
     def end(self) -> list[Finding]:
-        """End the round; return its findings that make the run fail."""
+        """End the round; return those of its findings that make the run fail."""
         if self.broken_since is not None:
             self.is_cut_short = self.is_cut_short or self.is_over_budget()
             self.run.spent += time.monotonic() - self.broken_since
@@ -122,8 +122,8 @@ class Promise:
         `token` is the name of the token's environment variable, or None to send no token. To send
         other `Authorization` headers, pass `authorization` and a `user` that describes the sender.
         `body` is a JSON value, bytes, or a tuple of chunks. A header with the value None is not
-        sent. `path` is sent unchanged; pass a `place` with it. `escaped` percent-encodes every
-        octet of the id.
+        sent. `path` is sent unchanged; if it does not lead to `id`, also pass a `place`. `escaped`
+        percent-encodes every octet of the id.
         """
         if authorization is None:
             authorization = (f"Bearer {self.backend.given[token]}",) if token else ()
@@ -145,16 +145,16 @@ class Promise:
         )
 
     def ask(self, *, expectation: Expectation | None = None, **parts: Any) -> Exchange | None:
-        """Send a request and check its exchange; return None if `--source` excludes the request."""
+        """Send a request and check the exchange; return None if `--source` excludes the request."""
         return self.send(self.request(**parts), expectation)
 
     def ask_each(self, variations: Iterable[Mapping[str, Any]], **parts: Any) -> None:
-        """Send one request for each variation; `parts` applies to all of them."""
+        """Send one request for each variation, with the same `parts` in all of them."""
         for variation in variations:
             self.ask(**parts, **variation)
 
     def prepare(self, **parts: Any) -> None:
-        """Send an update that later requests depend on; skip the test if `--source` excludes it."""
+        """Send an update that later requests rely on; skip the test if it is excluded or fails."""
         if not self.run.findings.is_selected(contract.CLAUSES[self.clause].source):
             pytest.skip(NOT_SELECTED)
         request = self.request(**parts)
@@ -163,16 +163,16 @@ class Promise:
         if is_wanted:
             self.check(exchange)
         if not exchange.succeeded:
-            pytest.skip("an update that it depends on failed")
+            pytest.skip("an update that this promise depends on failed")
 
     def expect(self, rule: Rule, **parts: Any) -> bool:
-        """Send a request, check its response against the rule, and return whether it succeeded."""
+        """Send a request, check the response against the rule, and return whether it is a 2xx."""
         request = self.request(**parts)
         exchange = self.send(request, expectation_of(request).with_rule(rule))
         return exchange is not None and exchange.succeeded
 
     def accept(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Send a valid update, with another name if the name is taken; return the body sent."""
+        """Send a valid update, renamed if its name is taken; return the body that was sent."""
         request = self.request(body=body)
         if not self.is_wanted(expectation_of(request)):
             return body
@@ -181,7 +181,7 @@ class Promise:
         return exchange.request.fields
 
     def send(self, request: Request, expectation: Expectation | None = None) -> Exchange | None:
-        """Send a prepared request and check its exchange against all rules."""
+        """Send the request and check the exchange against all rules."""
         expectation = expectation or expectation_of(request)
         if not self.is_wanted(expectation):
             return None
@@ -196,12 +196,12 @@ class Promise:
         return self.run.findings.is_selected(expectation.source)
 
     def exchange(self, request: Request) -> Exchange:
-        """Send a request; do not check the response."""
+        """Send a request without checking the response."""
         self.requests += 1
         return self.backend.exchange(request)
 
     def exchange_renamed(self, request: Request) -> Exchange:
-        """Send a request; if its name might be taken, retry with another name."""
+        """Send a request; if it fails and its name might be taken, retry it with a new name."""
         exchange = self.exchange(request)
         may_be_taken = exchange.status == 400 and "name" in request.text_fields
         if may_be_taken and expectation_of(request).must_succeed:
@@ -209,7 +209,7 @@ class Promise:
         return exchange
 
     def exchange_concurrently(self, requests: list[Request]) -> list[Exchange]:
-        """Send the requests concurrently; return their exchanges in the order of the requests."""
+        """Send the requests concurrently; return their exchanges in the same order."""
         start = Barrier(len(requests))
 
         def exchange(request: Request) -> Exchange:
@@ -221,7 +221,7 @@ class Promise:
             return list(pool.map(exchange, requests))
 
     def adopt_results(self, other: "Promise") -> None:
-        """Adopt the results of another promise, whose exchanges were checked against all rules."""
+        """Adopt another promise's results, because its exchanges were checked against all rules."""
         self.requests = other.requests
         self.passed = other.passed
         self.hiding = other.hiding
@@ -269,7 +269,7 @@ class Promise:
         return hides
 
     def _add(self, breach: Breach, exchange: Exchange, sent: str) -> Finding:
-        """Add a breach to the findings, under the promise that covers the clause."""
+        """Add a breach to the findings, under the promise that covers its clause."""
         promises = self.run.promises.values()
         owners = [promise.name for promise in promises if promise.clause == breach.clause]
         owner = self.name if self.name in owners or not owners else owners[0]
@@ -278,9 +278,9 @@ class Promise:
         return finding
 
     def _check_backend(self, breach: Breach, exchange: Exchange, sent: str) -> Breach:
-        """Check that the backend still works, before recording a failure as a finding.
+        """Before a failure is recorded as a finding, check that the backend still works.
 
-        Return the breach, or another one if the failure is a 5xx that does not occur every time.
+        Return the breach; for a 5xx that does not recur, return an intermittent breach instead.
         """
         if exchange.status not in SUSPICIOUS and exchange.status < 500:
             return breach
@@ -294,7 +294,7 @@ class Promise:
         raise OverBudget
 
     def _repeat(self, breach: Breach, exchange: Exchange) -> Breach:
-        """Repeat a request that got a 5xx; if it now succeeds, return an intermittent breach."""
+        """Repeat a request that got a 5xx; if it does not recur, return an intermittent breach."""
         again = self.exchange(exchange.request.again())
         intermittent = replace(
             breach,
@@ -315,7 +315,7 @@ class Promise:
 def _headers(
     method: str, body: Any, content: bytes, others: Mapping[str, str | None]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the headers that describe the body and the given headers."""
+    """Yield the headers that describe the body, followed by the given headers."""
     headers: dict[str, str | None] = {"Content-Type": "application/json", **others}
     if isinstance(body, tuple):
         headers["Transfer-Encoding"] = "chunked"
@@ -327,7 +327,7 @@ def _headers(
 
 
 def _content(body: Any) -> bytes:
-    """Convert a body from a JSON value, bytes or a tuple of chunks to bytes."""
+    """Convert a body, which is a JSON value, bytes or a tuple of chunks, to bytes."""
     if isinstance(body, bytes):
         return body
     return b"".join(body) if isinstance(body, tuple) else contract.to_json(body)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from support.exchange import Response
 
-# Servers return these statuses before routing: the length is missing, or the target or the headers
-# are too large.
+# Servers return these statuses before routing if the length is missing, the target is too long, or
+# the headers are too large.
 BEFORE_ROUTING = (411, 414, 431)
 CHANGING_HEADERS = {
     "age", "alt-svc", "cache-control", "connection", "content-encoding", "content-language",
@@ -28,7 +28,7 @@ class Shape:
     known: frozenset[tuple[str | None, frozenset[str]]] = frozenset()
 
     def including(self, response: Response) -> "Shape":
-        """Return a copy that also includes the characteristics of this response."""
+        """Return a copy that also includes this response's characteristics."""
         names = {name.lower() for name, _ in response.headers}
         headers = frozenset(names - CHANGING_HEADERS)
         return Shape(self.known | {(response.header("Server"), headers)})

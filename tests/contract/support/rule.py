@@ -1,4 +1,4 @@
-"""Rules for the responses to each kind of request, and breaches of these rules."""
+"""Rules for the responses to each kind of request, and breaches of those rules."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from support import contract
 from support.words import id_of
 
-# Findings about a backend without authentication. They always fail the run and cannot be accepted.
+# Findings about missing authentication. They always fail the run and cannot be accepted.
 NO_AUTHENTICATION = ("authentication/no-token", "authentication/unknown-token")
 
 
@@ -34,7 +34,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Breach:
-    """A violation of a rule by one exchange."""
+    """A rule violation in one exchange."""
 
     clause: str
     kind: str
@@ -58,5 +58,5 @@ class Breach:
 
     @property
     def is_missing_authentication(self) -> bool:
-        """Whether the backend accepts updates without a valid token."""
+        """Whether the breach is that updates without a valid token are accepted."""
         return self.rule in NO_AUTHENTICATION

@@ -1,7 +1,7 @@
-"""The rules for every exchange, from a complete response to the expected status.
+"""Checks each exchange against the rules, from a complete response to the expected status.
 
-Only the first rule that an exchange breaks becomes a finding. In addition, the rules about access,
-credentials and internal details are always checked.
+In general, only the first rule that an exchange breaks becomes a finding. However, the rules about
+access, credentials and internal details are always checked.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ BROADER_KINDS = {
 
 
 def access(exchange: Exchange, expectation: Expectation) -> Breach | None:
-    """Return a breach if a request that must not update returned 2xx."""
+    """Return a breach if a request that must not update anything returned 2xx."""
     rule = expectation.access
     if rule is None or not exchange.succeeded:
         return None
@@ -35,7 +35,7 @@ def access(exchange: Exchange, expectation: Expectation) -> Breach | None:
 
 
 def leaks(exchange: Exchange, credentials: Credentials) -> Iterator[Breach]:
-    """Yield a breach for a credential and for an internal detail in the response."""
+    """Yield breaches if the response contains a credential or internal details."""
     how = credentials.encoding_of_leak(exchange)
     if how:
         expected = "no credential in the response"
@@ -51,7 +51,7 @@ def leaks(exchange: Exchange, credentials: Credentials) -> Iterator[Breach]:
 def response_breaches(
     exchange: Exchange, expectation: Expectation, shape: Shape
 ) -> Iterator[Breach]:
-    """Yield the rules that the exchange breaks, starting with the most basic one."""
+    """Yield a breach for each rule that the exchange breaks, starting with the most basic one."""
     response = exchange.response
     clause = expectation.clause
     kind = expectation.kind
@@ -63,7 +63,7 @@ def response_breaches(
         return
     if response.status >= 500 and response.status not in expectation.statuses:
         yield _server_error(exchange, expectation)
-        return  # do not report the same status again as a wrong status
+        return  # do not report the 5xx again as a wrong status
     if expectation.has_documented_form:
         yield from form.breaches(exchange.request, response)
     # An undocumented 4xx has its own finding. If that finding is accepted, treat the 4xx as a 400.
@@ -74,7 +74,7 @@ def response_breaches(
 
 
 def _breach(clause: str, kind: str, outcome: str, expected: str, got: str) -> Breach:
-    """Return a breach with the ids of broader findings that would explain it."""
+    """Return a breach with the ids of the broader findings that could explain it."""
     kinds = [other for other in BROADER_KINDS.get(clause, ()) if other != kind]
     broader = [id_of(clause, other, outcome) for other in kinds]
     # The cause may be that the backend accepts the invalid token.
@@ -100,7 +100,7 @@ def _before_the_endpoint(exchange: Exchange, expectation: Expectation) -> Breach
 
 
 def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
-    """Return the breach for a 5xx, preferably of a rule about parsing the body."""
+    """Return the breach for a 5xx, attributed to a rule about parsing the body if one applies."""
     failed_at = [*expectation.reasons, expectation]
     first = failed_at[0]
     clause = first.clause
@@ -130,7 +130,7 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
     if clause == "unauthorized" and _reveals_something(exchange, expectation):
         clause = "order"
     if expectation.must_succeed and user.kind == "ADMIN" and exchange.status in (401, 403, 404):
-        clause = "access-levels"  # an ADMIN is allowed less than a member with WRITE access
+        clause = "access-levels"  # the ADMIN can do less than a member with WRITE access
         kind = user.kind
     got = exchange.got
     if exchange.succeeded and expectation.reasons and user.is_valid:

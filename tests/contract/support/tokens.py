@@ -48,7 +48,7 @@ def similar(backend: Backend) -> Iterator[str]:
 
 
 def _derived(token: str) -> dict[str, str]:
-    """Map derived values to shell expressions, in which `@` stands for the token's variable."""
+    """Map values derived from the token to shell expressions; `@` stands for its variable."""
     octets = token.encode()
     digest = hashlib.sha256(octets).hexdigest()
     return {
@@ -63,7 +63,7 @@ def _derived(token: str) -> dict[str, str]:
 
 
 def other_schemes(backend: Backend) -> Iterator[str]:
-    """Yield header values with another scheme, without a scheme, or without a token."""
+    """Yield header values with a scheme other than `Bearer`, with no scheme, or with no token."""
     yield from ("", "Bearer", "Bearer ", "Bearer:")
     for variable in backend.users(*TOKENS):
         token = backend.given[variable]

@@ -43,7 +43,7 @@ def has_userinfo(value: str) -> bool:
 
 
 def may_be_refused(value: str) -> bool:
-    """Return whether a backend may refuse the host because it is an IP address or not in DNS."""
+    """Return whether a backend may refuse the host because it cannot be a public DNS name."""
     if not whatwg_accepts(value):
         return True
     # This parser normalizes hosts such as `127.1` to 127.0.0.1.

@@ -15,7 +15,7 @@ from support import contract
 FILE = Path(__file__).parents[1] / "values.yaml"
 DATA = contract.read_yaml(FILE.read_text("utf-8"))
 
-# Canary credentials, which most requests send. No response contains them by chance.
+# Canary credentials, which most requests contain. No response can contain them by chance.
 GOOD = {"key": "CanaryqX7mZ2vK9sB4nT6wL1pR8dY3h", "secret": "CanaryG5jU0cF8aW2eN7kQ4rM9tV1xSz"}
 EVERYTHING = {**contract.EVERYTHING, **GOOD}
 TEXT = json.dumps(GOOD, indent=2).encode()
@@ -23,7 +23,7 @@ INVALID: list[Any] = [{"name": ""}, {"unknown": "field"}, {"aiType": None}, b"{"
 
 RANDOM = random.Random()  # noqa: S311 - not used for secrets; seeded for each promise
 
-# Every 64th Unicode character, which includes at least one character of every modern script.
+# Every 64th Unicode character; these include at least one character from every modern script.
 NOT_LETTERS = ("Cc", "Cn", "Cs")  # controls, unassigned characters, surrogates
 LETTERS = [
     character
@@ -73,7 +73,7 @@ def unique() -> str:
 
 
 def canary() -> str:
-    """Return a canary: a random credential, no part of which is in a response by chance."""
+    """Return a canary: a random credential, no part of which can appear in a response by chance."""
     return "Canary" + "".join(RANDOM.choices(string.ascii_letters + string.digits, k=26))
 
 
@@ -83,7 +83,7 @@ def fresh() -> dict[str, str]:
 
 
 def renamed(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the body with a new name of the same kind, in case the old name is taken."""
+    """Return the body with a similar new name, in case the old name is taken."""
     name = body["name"]
     if len(name) > max_length("name") - 8:
         return {**body, "name": name[:-8] + unique()[:8]}
@@ -98,7 +98,7 @@ def expand(patterns: str, word: str) -> list[str]:
 def unusual(field: str) -> list[Any]:
     """Return unusual valid values for a field.
 
-    For an enumeration, the sequence contains every transition from one member to another.
+    For an enumeration, the values include every transition from one member to another.
     """
     members = contract.PROPERTIES[field].get("enum")
     if members:
@@ -119,7 +119,7 @@ def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
 
 
 def bodies() -> Iterator[Any]:
-    """Yield bodies with every combination of fields, unusual whitespace and escape sequences."""
+    """Yield every combination of fields, and bodies with unusual whitespace or escape sequences."""
     everything = {**EVERYTHING, **fresh()}
     for size in range(len(everything) + 1):
         for number, fields in enumerate(combinations(everything, size)):
@@ -164,11 +164,11 @@ SOME_VARIATIONS: list[dict[str, Any]] = [{"body": {field: value}} for field, val
 SOME_VARIATIONS += [{"body": body} for body in ({}, FREE, (TEXT[:9], TEXT[9:]), {"name": ""}, b"{")]
 
 
-HOMOGLYPHS = str.maketrans("AEOPCTHI", "АЕОРСТНІ")  # Latin letters and Cyrillic lookalikes
+HOMOGLYPHS = str.maketrans("AEOPCTHI", "АЕОРСТНІ")  # maps Latin letters to Cyrillic lookalikes
 
 
 def similar_types(members: list[str]) -> Iterator[str]:
-    """Yield strings that resemble the members of an enumeration."""
+    """Yield strings that resemble members of an enumeration."""
     for member in members:
         yield from (member.lower(), member.title(), member[:-1], member[0] + "\u200b" + member[1:])
         yield from (f" {member}", f"{member} ", f"{member}\n", f"{member}\x00")
@@ -178,7 +178,7 @@ def similar_types(members: list[str]) -> Iterator[str]:
 
 
 def full_width(text: str) -> str:
-    """Replace characters with full-width forms, which NFKC normalization reverts."""
+    """Replace characters with their full-width forms, which NFKC normalization undoes."""
     wide = ""
     for character in text:
         candidate = chr(ord(character) + 0xFEE0)
@@ -188,7 +188,7 @@ def full_width(text: str) -> str:
 
 
 def invalid_values(field: str) -> Iterator[Any]:
-    """Yield invalid values for the field, such as other types and lengths."""
+    """Yield invalid values for the field, such as values of the wrong type or length."""
     schema = contract.PROPERTIES[field]
     good = contract.EVERYTHING[field]
     yield from (None, True, False, 0, 1, -1.5, [], [good], {}, {"value": good}, "")
@@ -217,7 +217,7 @@ def similar_strings(field: str) -> Iterator[str]:
 
 
 def resembling_fields() -> Iterator[tuple[str, object]]:
-    """Yield names of unknown fields that resemble known ones, each with a valid value."""
+    """Yield unknown field names that resemble known ones, each with the known field's value."""
     yield "k\u0435y", GOOD["key"]  # contains a Cyrillic letter
     for name, value in (EVERYTHING | fresh()).items():
         snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)

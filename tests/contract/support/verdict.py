@@ -1,4 +1,4 @@
-"""Builds the verdict of a run, in the format that docs/verdict.schema.json describes."""
+"""Builds a run's verdict in the format that docs/verdict.schema.json describes."""
 
 import platform
 from collections import Counter
@@ -24,14 +24,14 @@ BROKEN = 1
 NO_VERDICT = 2
 OUTCOMES = ("kept", "broken", "accepted", "not tested")
 SEVERITIES = ("broken", "accepted", "note")
-# Values of these keys are not redacted: they consist of ordinary words, which could equal a token.
+# The values of these keys are not redacted: they are ordinary words, and a token might match one.
 NOT_REDACTED = ("id", "name", "promise")
 
 Document = dict[str, Any]
 
 
 def verdict_of(run: Run) -> Document:
-    """Return the verdict of a finished run; also write the request bodies that curl needs."""
+    """Return a finished run's verdict; also write the request bodies that curl reads from files."""
     backend = run.backend
     option = run.option
     is_partial = option.keyword or option.source or option.again
@@ -109,7 +109,7 @@ def _no_verdict(reason: str, cure: str) -> Document:
 
 
 def _promise(run: Run, promise: Promise) -> Document:
-    """Return a promise with the findings that break it or that its test found first."""
+    """Describe a promise, with the findings that break it or that its test found first."""
     name = promise.name
     all_findings = run.findings.values()
     findings = [found for found in all_findings if name in (found.promise, found.finder)]
@@ -140,7 +140,7 @@ def _outcome(promise: Promise, severities: set[str]) -> tuple[str, str]:
     if not promise.passed:
         return "not tested", f"hidden by {hiding}" if hiding else "no response was checked"
     if promise.is_cut_short:
-        return "not tested", f"not all requests were sent, after {hiding}"
+        return "not tested", f"some requests were not sent because of {hiding}"
     return ("accepted" if "accepted" in severities else "kept"), ""
 
 
@@ -193,7 +193,7 @@ def _response(response: Response | None, redactor: curl.Redactor) -> Document | 
     if response is None:
         return None
     headers = [list(header) for header in response.headers]
-    body = shortened(redactor.redact(response.text))  # redact first, so that no token is cut
+    body = shortened(redactor.redact(response.text))  # redact first so that no token is cut
     return {**asdict(response), "headers": headers, "body": body}
 
 

@@ -29,7 +29,7 @@ class WireError(OSError):
 
 
 class Wire:
-    """Sends requests exactly as given, whereas HTTP client libraries would normalize them."""
+    """Sends requests exactly as given; HTTP client libraries would normalize them."""
 
     def __init__(self, url: str, timeout: float, ca: Path | None = None) -> None:
         """Send requests to `url`; wait up to `timeout` seconds for each complete response."""
@@ -44,7 +44,7 @@ class Wire:
         self._watchdog = threading.Thread(target=self._interrupt_late, daemon=True)
 
     def send(self, request: Request) -> Response:
-        """Return the response; raise `WireError` if it is not complete before the timeout."""
+        """Return the response; raise `WireError` if none is complete before the timeout."""
         connection = self._connections.get(threading.get_ident())
         if connection is None or request.on_new_connection:
             if connection:
@@ -76,7 +76,7 @@ class Wire:
             )
         else:
             connection = Connection(host, port, timeout=self.timeout)
-        # Store the connection before it is opened, so that an interrupted run closes it, too.
+        # Store the connection before opening it so that an interrupted run also closes it.
         self._connections[threading.get_ident()] = connection
         try:
             connection.connect()
@@ -130,8 +130,8 @@ class Wire:
 def _acknowledge_at_once(connection: Connection) -> None:
     """Disable delayed TCP acknowledgments for the next segment on Linux.
 
-    A server that sends headers and body separately may wait for the acknowledgment of the headers.
-    The delay would add 40 ms to each of its responses.
+    A server that sends headers and body separately may wait until the headers are acknowledged,
+    which would add 40 ms to each of its responses.
     """
     option = getattr(socket, "TCP_QUICKACK", None)
     if option is not None and connection.sock is not None:

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Set as AbstractSet
 
-LONGEST = 60  # maximum number of characters shown of a value
+LONGEST = 60  # shorten values that have more characters than this
 
 
 def id_of(*parts: str) -> str:
@@ -13,7 +13,7 @@ def id_of(*parts: str) -> str:
 
 
 def describe_length(text: str) -> str:
-    """Describe the length of the text, such as "empty" or "1 character"."""
+    """Return the length of the text in words, such as "empty" or "1 character"."""
     if not text:
         return "empty"
     plural = "" if len(text) == 1 else "s"

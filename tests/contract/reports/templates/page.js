@@ -5,7 +5,7 @@ const copyText = async (element) => {
     await navigator.clipboard.writeText(element.textContent);
     return;
   }
-  // A page served over plain HTTP has no clipboard API, but can copy a selection.
+  // Over plain HTTP, the clipboard API is not available, but a selection can be copied.
   getSelection().selectAllChildren(element);
   document.execCommand("copy");
 };
