@@ -145,7 +145,7 @@ def test_optional_field(copy: Copy) -> None:
     assert "the example `everything` has no region; add it" in without_example
     copy.insert("openapi.yaml", "              nothing:\n", " " * 18 + "region: eu-west-1\n")
     without_values = copy.run("contract", status=2)
-    assert "UNUSUAL has no values of region; add some" in without_values
+    assert "UNUSUAL has no values for region; add some" in without_values
     assert VALUES.rpartition("/")[2] in without_values
     copy.insert(VALUES, "  secret:", f'  region: [a, eu-west-1, "0", {"a" * 40}]\n')
     copy.check_mock("Schema")

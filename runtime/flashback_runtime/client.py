@@ -57,11 +57,7 @@ class BaseClient(Generic[C, T]):
         http_client: C | None = None,
         transport: T | None = None,
     ) -> None:
-        """Create a client.
-
-        Raise ArgumentError if an argument is invalid, and FlashbackError if the process has no
-        free file descriptors.
-        """
+        """Create a client; raise ArgumentError, or FlashbackError if no file descriptor is free."""
         if token is not None and not callable(token):
             token = as_secret(token)
         headers = {} if headers is None else as_secrets(headers)

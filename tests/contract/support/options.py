@@ -12,36 +12,26 @@ LAST_RUN = Path()  # the value of `--again` without a file
 
 def add_options(add: Callable[..., Any]) -> None:
     """Declare the options; `add` is argparse's `add_argument` or pytest's `addoption`."""
-    add(
-        "--backend-url", metavar="URL",
-        help="backend to test (default: start the mock and test it)",
-    )  # fmt: skip
+    add("--backend-url", metavar="URL", help="backend to test (default: a new mock)")
     add("--id", metavar="ID", help="throwaway configuration that the run overwrites")
     add(
         "--max-examples", type=_count, default=50, metavar="N",
         help="random requests per promise (default: 50)",
     )  # fmt: skip
-    add(
-        "--max-time", type=_positive, default=0.0, metavar="S",
-        help="keep generating requests for S seconds",
-    )  # fmt: skip
+    about = "keep generating requests for S seconds"
+    add("--max-time", type=_positive, default=0.0, metavar="S", help=about)
     add("--rate-limit", type=_rate, default=0.0, metavar="N/s", help="maximum requests per second")
     add(
         "--timeout", type=_positive, default=10.0, metavar="S",
         help="seconds to wait for a response (default: 10)",
     )  # fmt: skip
-    add(
-        "--ca", type=_file, metavar="FILE",
-        help="CA certificate for an HTTPS backend, in PEM format",
-    )  # fmt: skip
+    add("--ca", type=_file, metavar="FILE", help="PEM file with the CA of an HTTPS backend")
     add(
         "--source", type=_sources, default=[], metavar="LIST",
         help="send only values from these sources (comma-separated): page, vendor, ours",
     )  # fmt: skip
-    add(
-        "--fail-on", type=_sources, default=[], metavar="LIST",
-        help="fail the run only for findings from these sources",
-    )  # fmt: skip
+    about = "fail the run only for findings from these sources"
+    add("--fail-on", type=_sources, default=[], metavar="LIST", help=about)
     add("--require-all", action="store_true", help="fail if any promise is not tested (for CI)")
     add(
         "--deviations", type=_file, metavar="FILE",

@@ -119,11 +119,10 @@ class Promise:
     ) -> Request:
         """Return a request; by default, a valid update by a user with WRITE access.
 
-        `token` is the name of the token's environment variable, or None to send no token. To send
-        other `Authorization` headers, pass `authorization` and a `user` that describes the sender.
-        `body` is a JSON value, bytes, or a tuple of chunks. A header with the value None is not
-        sent. `path` is sent unchanged; if it does not lead to `id`, also pass a `place`. `escaped`
-        percent-encodes every octet of the id.
+        `token` is a variable, or None to send no token; `authorization` replaces it, and `user`
+        then describes the sender. `body` is a JSON value, bytes, or a tuple of chunks. A header
+        with the value None is not sent. `path` is sent unchanged; if it does not lead to `id`,
+        also pass a `place`. `escaped` percent-encodes every octet of the id.
         """
         if authorization is None:
             authorization = (f"Bearer {self.backend.given[token]}",) if token else ()
