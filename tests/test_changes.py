@@ -142,7 +142,7 @@ def test_optional_field(copy: Copy) -> None:
     copy.run("generate")
     assert "region" in copy.run("compat")
     without_example = copy.run("contract", status=2)
-    assert "the example `everything` has no region; add it" in without_example
+    assert "the example `everything` lacks the field region; add it" in without_example
     copy.insert("openapi.yaml", "              nothing:\n", " " * 18 + "region: eu-west-1\n")
     without_values = copy.run("contract", status=2)
     assert "UNUSUAL has no values for region; add some" in without_values
