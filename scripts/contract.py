@@ -150,7 +150,7 @@ def _status(tests: subprocess.Popen[bytes]) -> int:
 
 def _is_http(url: SplitResult) -> bool:
     try:
-        # Text before an @ could be a password, and the reports show the URL.
+        # The part before an @ could be a password, and the reports show the URL.
         is_safe = "@" not in url.netloc and url.port != 0
     except ValueError:  # the port is not a number
         return False

@@ -104,7 +104,7 @@ def test_wheel_contains_the_packages_and_the_contract(wheel: Path, root: Path) -
 
 
 def test_metadata_has_the_version_of_the_contract(wheel: Path, document: dict[str, Any]) -> None:
-    """The wheel has the same version as the contract and, without extras, four dependencies."""
+    """The wheel has the contract's version, and only four dependencies without extras."""
     with zipfile.ZipFile(wheel) as archive:
         name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = message_from_bytes(archive.read(name))

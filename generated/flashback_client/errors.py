@@ -33,7 +33,7 @@ class AuthenticationError(ApiStatusError):
 
 class PermissionDeniedError(ApiStatusError):
     """403: Insufficient permissions: the user is not a member of the configuration's workspace,
-    or may only read it. Nothing was changed."""
+    or has read-only access to it. Nothing was changed."""
 
     status_code = 403
 

@@ -273,7 +273,7 @@ def _stated(schema: Any, keyword: str) -> list[str]:
 
 @lru_cache(maxsize=256)
 def matching(pattern: str) -> list[str]:
-    """Return a few matches for the pattern, or none if Python cannot compile the pattern.
+    """Return a few strings that match the pattern, or none if Python cannot compile it.
 
     The matches are the same in every run.
     """

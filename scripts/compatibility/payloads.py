@@ -1,4 +1,4 @@
-"""Compare the values in requests and responses: JSON bodies, parameters and headers."""
+"""Compare what requests and responses can contain: JSON bodies, parameters and headers."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def test_cancelled_call_stops_sending() -> None:
 
 
 def test_asyncio_timeouts_and_task_groups_cancel_calls() -> None:
-    """`asyncio.timeout` and a failing task group cancel a running call."""
+    """`asyncio.timeout` and a failing task group cancel a call in progress."""
 
     async def fail_in_group(client: AsyncFlashbackClient) -> None:
         async with asyncio.TaskGroup() as group:

@@ -412,7 +412,7 @@ def test_signal_handler_exception_propagates() -> None:
 
 
 def test_closing_during_a_call_raises_connection_error() -> None:
-    """If another thread closes the client, a running call fails and is not retried.
+    """If another thread closes the client, a call in progress fails and is not retried.
 
     `maybe_applied` is true because the request was sent.
     """
@@ -434,7 +434,7 @@ def test_closing_during_a_call_raises_connection_error() -> None:
 
 
 def test_closing_during_an_async_call_raises_connection_error() -> None:
-    """If another task closes the async client, a running call raises an ApiConnectionError."""
+    """If another task closes the async client, a call in progress raises an ApiConnectionError."""
 
     async def call(url: str) -> None:
         client = AsyncFlashbackClient(TOKEN, base_url=url)

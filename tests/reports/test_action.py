@@ -135,7 +135,7 @@ def test_example_passes_all_required_inputs(root: Path, action: Values) -> None:
 
 
 def test_job_passes_if_the_contract_is_kept(job: Job) -> None:
-    """With all inputs, the job passes, and its summary shows the verdict but no token."""
+    """With all inputs set, the job passes; its summary shows the verdict but no tokens."""
     with flashback_mock.running() as mock:
         job.context["inputs"] |= inputs_for(mock)
         job.run()

@@ -13,8 +13,8 @@ from ..types import UNSET, Rule, Unset
 
 @define(kw_only=True)
 class UpdateAiLlmResponse:
-    """Confirmation of an update. The page requires no field, so a client must not fail if one is
-    missing."""
+    """Confirmation of an update. The service's documentation marks no field as required, so
+    clients must not fail if one is missing."""
 
     success: bool | Unset = field(default=UNSET, validator=Rule(bool, const=True))
     """Operation success status; `true` in a 200."""

@@ -47,7 +47,7 @@ def page(verdict: Verdict) -> str:
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
-    # Both texts come from this package, so they do not need escaping.
+    # The style sheet and the script ship with this package, so they do not need escaping.
     parts = {"style": Markup(style), "script": Markup(script)}  # noqa: S704
     return render("verdict.html", verdict, policy=policy, **parts)
 

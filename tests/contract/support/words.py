@@ -8,7 +8,7 @@ LONGEST = 60  # shorten values that have more characters than this
 
 
 def id_of(*parts: str) -> str:
-    """Build an id such as `lengths/name-minLength/200` from clause, kind and outcome."""
+    """Build an id such as `lengths/name-minLength/200` from a clause, a kind and an outcome."""
     return "/".join(re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts)
 
 

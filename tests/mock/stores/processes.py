@@ -97,7 +97,7 @@ class MockProcess:
 
 @contextmanager
 def running_mocks(location: StoreLocation, number: int = 1) -> Generator[list[MockProcess]]:
-    """Start mocks on one store concurrently, and kill them when the block ends."""
+    """Start mocks concurrently on the same store, and kill them when the block ends."""
     location.key_folder.mkdir(exist_ok=True)
     started = list[tuple[BaseProcess, Connection]]()
     process: BaseProcess
