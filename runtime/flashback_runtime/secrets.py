@@ -88,7 +88,7 @@ def redact(text: str, secrets: Iterable[Secret]) -> str:
         text = text.replace(json.dumps(secret)[1:-1], "***")
     decoded = text
     for _ in range(2):
-        # The repr of a bytes object contains escapes such as \x2f. Decode them like %2f.
+        # The repr of a bytes object contains escapes such as \x2f. Decode them the same way as %2f.
         decoded = _ESCAPE.sub(_unescape, decoded.replace("\\x", "%"))
         decoded = decoded.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         forms = (unquote(decoded), unquote_plus(decoded))

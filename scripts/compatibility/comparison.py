@@ -35,7 +35,7 @@ HEADER = {"required", "schema", "explode", "style", "content"}
 def compare(base: Contract, head: Contract) -> list[Finding]:
     """Return the changes to requests and responses.
 
-    If there are none, return the changes to wording. Raise CannotCompareError if a contract is
+    If there are none, return the wording changes. Raise CannotCompareError if a contract is
     invalid.
     """
     findings = Findings()

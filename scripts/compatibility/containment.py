@@ -52,7 +52,7 @@ class Prover:
     known: dict[str, Proof] = field(default_factory=dict[str, Proof])
 
     def contained(self, small: Schema, large: Schema, location: str) -> Proof:
-        """Prove or disprove that `large` admits every value of `small` that can be sent.
+        """Prove or disprove that `large` admits every sendable value that `small` admits.
 
         jsonschema_rs's canonical forms prove containment, and a witness disproves it.
         """
@@ -91,7 +91,7 @@ def _is_declared(value: Any, schema: Schema, location: str) -> bool:
 
 
 def proved(small: Schema, large: Schema, location: str) -> bool:
-    """Return whether `large` provably admits every value of `small`."""
+    """Return whether `large` provably admits every value that `small` admits."""
     if large in (True, {}) or canonical_json(small) == canonical_json(large):
         return True
     if location == "path":  # a path segment is never empty

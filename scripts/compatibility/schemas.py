@@ -313,6 +313,6 @@ def validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
 
 
 def covers(large: Schema, small: Schema) -> bool:
-    """Return whether jsonschema_rs proves that `large` admits every value of `small`."""
+    """Return whether jsonschema_rs proves that `large` admits every value that `small` admits."""
     proof = call_or_default(lambda: canonical(large).covers(canonical(small)), Containment.UNKNOWN)
     return proof == Containment.YES

@@ -26,7 +26,7 @@ TEXTS: dict[str, Any] = {
     "boolean": {"enum": ["true", "false"]},
     "null": {"enum": ["null", ""]},
 }
-# Dates in Java and Python start with the year 1, surrogates are not characters, and some parsers
+# Python's dates start with the year 1, surrogates are not characters, and some parsers
 # reject numbers with this many digits.
 UNUSABLE = re.compile(r"^0000-|[\ud800-\udfff]|^-?[0-9]{300}")
 # Text that is safe in headers and cookies: it contains no `"`, `,`, `;` or `\`.

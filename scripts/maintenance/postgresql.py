@@ -93,7 +93,7 @@ class Cluster:
         return self.url(f"sslmode=disable&search_path={name}")
 
     def sql(self, *statements: str) -> list[Any]:
-        """Execute statements as the database owner, and return the rows of the last statement."""
+        """Execute statements as the database owner, and return the rows from the last one."""
         return execute(self.url("sslmode=disable"), *statements)
 
     def change_owner(self, path: Path) -> None:
@@ -131,7 +131,7 @@ def running(programs: Path) -> Generator[Cluster]:
 
 
 def execute(url: str, *statements: str) -> list[Any]:
-    """Execute statements in one session, and return the rows of the last statement."""
+    """Execute statements in one session, and return the rows from the last one."""
 
     async def work() -> list[Any]:
         session = await asyncpg.connect(url)

@@ -58,7 +58,7 @@ def test_invalid_field_raises_argument_error(
 
 @pytest.mark.parametrize("id_", ["..", ".", "", None, 7, "x" * 256, "\ud800"])
 def test_invalid_id_is_rejected(update: Any, id_: Any) -> None:
-    """No request is sent if the ID would change the path or violates the contract."""
+    """No request is sent if the ID would change the path or violate the contract."""
     service = Service()
     with pytest.raises(errors.ArgumentError, match="id must") as caught:
         update(service, id_, name="n")

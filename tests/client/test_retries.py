@@ -193,7 +193,7 @@ def test_token_function_must_return_a_string() -> None:
 
 
 def test_failed_token_renewal_mentions_earlier_attempts(waits: list[float]) -> None:
-    """If a token renewal fails, the error says that an earlier attempt may have been applied."""
+    """If a token renewal fails, the error says that the update may already have been applied."""
 
     def client_with_renewal(renewed_token: str | Exception) -> FlashbackClient:
         tokens: list[str | Exception] = [renewed_token, TOKEN]

@@ -138,8 +138,8 @@ def test_the_reason_does_not_mention_templates(tmp_path: Path) -> None:
     )
 
 
-def test_a_crash_of_the_generator_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the generator crashes, the reason contains no temporary paths or object addresses."""
+def test_report_gives_the_reason_for_a_generator_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason in the report contains no temporary paths or object addresses."""
 
     def crash(source: Path, _output: Path) -> Path:
         raise KeyError(str(source), object())

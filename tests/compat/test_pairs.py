@@ -49,7 +49,7 @@ def test_a_range_may_cover_only_documented_statuses() -> None:
 
 
 def test_example_dates_have_no_year_zero() -> None:
-    """Dates shown in a finding never have the year 0, which Python and Java do not support."""
+    """Dates shown in a finding never have the year 0, which many date libraries reject."""
     field = "/components/schemas/NewOrder/properties/item"
     base = edited(SHOP, [{"at": field, "set": {"type": "string", "format": "date"}}])
     head = edited(SHOP, [{"at": field, "set": {"type": "string", "format": "email"}}])

@@ -114,7 +114,7 @@ def _repeat(session: pytest.Session, run: Run) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Seed the random values from the run's seed and the test's name."""
+    """Seed the random generator with the run's seed and the test's name."""
     values.RANDOM.seed(f"{item.config.option.seed} {item.name}")
 
 

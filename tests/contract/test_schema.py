@@ -36,7 +36,7 @@ def test_any_fields_together_answer_200(promise: Promise) -> None:
 @pytest.mark.parametrize("field", contract.PROPERTIES)
 @pytest.mark.clause("types")
 def test_invalid_value_answers_400(promise: Promise, field: str) -> None:
-    """Invalid values for a field are refused, whether it is sent alone or with other fields."""
+    """An invalid value is refused, whether the field is sent alone or with other fields."""
     good = contract.EXAMPLES["switchProvider"] | values.GOOD
     for value in values.invalid_values(field):
         promise.ask(body={field: value})

@@ -93,7 +93,7 @@ def test_other_documents_are_rejected(tmp_path: Path, text: str, message: str) -
 
 
 def test_unreadable_file_is_rejected(tmp_path: Path) -> None:
-    """A missing file, a binary file or a folder is rejected with an error that gives the cause."""
+    """A missing file, a binary file or a folder is rejected with an error that says why."""
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "folder").mkdir()
     causes = {"missing": "cannot be read: No such file", "folder": "cannot be read: Is a directory"}

@@ -204,7 +204,10 @@ def test_any_token_can_be_entered(page: Page) -> None:
 
 
 def test_page_can_be_used_by_keyboard(page: Page, mock: Mock) -> None:
-    """An update can be sent by keyboard with visible focus; a reload keeps the selected user."""
+    """An update can be sent using only the keyboard, with a visible focus.
+
+    Reloading the page keeps the selected user.
+    """
     user_selector(page).select_option(mock.tokens["reader"])
     page.reload()
     expect(page.get_by_role("button", name="Execute")).to_be_visible()

@@ -41,7 +41,7 @@ class Connection(web.RequestHandler):
     refuse: Callable[[BaseException | None], web.Response]
     answering = 0  # number of requests without a complete response
     answered = 0  # number of requests with a complete response
-    body: StreamReader | None = None  # the body of the newest request
+    body: StreamReader | None = None  # the body of the most recent request
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio expects a bool
         """Respond to pending requests before closing. A half-closed client can still read."""

@@ -1,4 +1,4 @@
-"""The tables and statements of durable stores, for both SQLite and PostgreSQL."""
+"""Tables and SQL statements for the durable stores, shared by SQLite and PostgreSQL."""
 
 from typing import Any
 

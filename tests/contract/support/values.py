@@ -78,7 +78,7 @@ def canary() -> str:
 
 
 def fresh() -> dict[str, str]:
-    """Return a body with a new unique name."""
+    """Return a body with a new, unique name."""
     return {"name": f"contract run {unique()}"}
 
 

@@ -104,7 +104,7 @@ def test_store_is_open_in_one_process_at_a_time(
 def test_sqlite_pragmas_are_set(
     location: StoreLocation, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite syncs every commit, wipes freed bytes, truncates its journal and holds a lock."""
+    """SQLite syncs each commit, overwrites deleted data, truncates its journal and holds a lock."""
     connections = list[sqlite3.Connection]()
     connect = sqlite3.connect
 
