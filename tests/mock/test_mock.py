@@ -154,7 +154,7 @@ def test_wait_for_does_not_count_cleared_requests(mock: Mock) -> None:
 
 
 def test_wait_ends_when_the_mock_stops() -> None:
-    """`wait_for` raises an error if the mock stops while it is waiting."""
+    """`wait_for` raises an error if the mock stops during the wait."""
     raised: list[BaseException] = []
 
     def wait(mock: Mock) -> None:

@@ -29,7 +29,7 @@ AdminHandler = Callable[..., Awaitable[object]]
 Control = Callable[..., object]  # a method of `Mock`
 
 ID = "/configurations/{id}"
-# Routes to `Mock` methods whose result is not sent, with the status of a successful response.
+# Routes that call a `Mock` method and discard its result, with the status on success.
 COMMANDS: list[tuple[str, str, Control, int]] = [
     ("DELETE", ID, Mock.delete_configuration, 200),
     ("POST", "/members", Mock.add_member, 201),

@@ -39,5 +39,5 @@ def describe_statuses(statuses: AbstractSet[int]) -> str:
 
 
 def shortened(text: str, longest: int = 2000) -> str:
-    """Return the text, or its first `longest` characters and its length if it is longer."""
+    """Return the text; if it exceeds `longest` characters, truncate it and append its length."""
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
