@@ -182,7 +182,7 @@ def ruff(*arguments: str) -> None:
 
 
 def files(folder: Path) -> dict[str, str]:
-    """Return the text of each file in the folder by relative path, ignoring __pycache__."""
+    """Map the relative path of each file in the folder to its text, ignoring __pycache__."""
     found = (path for path in folder.rglob("*") if path.is_file())
     return {
         path.relative_to(folder).as_posix(): path.read_bytes().decode("utf-8", "replace")

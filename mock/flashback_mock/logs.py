@@ -60,7 +60,10 @@ def to_stderr(level: str, log_format: str) -> None:
 
 
 def text_line(record: logging.LogRecord) -> str:
-    """Return a human-readable line. Control characters, which ids can contain, are escaped."""
+    """Return a human-readable line, for a request based on `Entry.__str__`.
+
+    Control characters, which ids can contain, are escaped.
+    """
     entry: object = record.msg
     if isinstance(entry, Entry):
         about = f"id {entry.configuration or 'unknown'}, request {entry.request_id}"

@@ -19,7 +19,7 @@ from .errors import (
     UnexpectedStatusError,
 )
 from .fields import UNSET
-from .secrets import Secret, cut_frames, redact, secrets_in
+from .secrets import REDACTED, Secret, cut_frames, redact, secrets_in
 from .settings import Settings
 from .transport import Connections
 
@@ -223,7 +223,7 @@ class Response(Generic[P]):
         as_json = self.content.decode(json.detect_encoding(self.content), "replace")
         for text in (as_json, self.text, self.content.decode("latin-1")):
             if redacted(text) != text:
-                self.content = b"***"
+                self.content = REDACTED.encode()
         names = self.headers.keys()
         self.headers = Headers({name: redacted(self.headers[name]) for name in names})
 

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Final, cast, final
 from urllib.parse import unquote, unquote_plus
 
-MASK: Final = "**********"
+MASK: Final = "**********"  # the repr and str of every Secret
+REDACTED: Final = "***"  # a credential in a text
 # The libraries that handle a request on its way to the socket, including tracing tools.
 _LIBRARIES: Final = sys.stdlib_module_names | {
     *("anyio", "h11", "h2", "hpack", "httpcore", "httpx", "hyperframe", "idna", "sniffio"),
@@ -84,8 +85,8 @@ def redact(text: str, secrets: Iterable[Secret]) -> str:
     """
     known = {secret.reveal() for secret in secrets} - {""}
     for secret in sorted(known, key=len, reverse=True):
-        text = text.replace(secret, "***")
-        text = text.replace(json.dumps(secret)[1:-1], "***")
+        text = text.replace(secret, REDACTED)
+        text = text.replace(json.dumps(secret)[1:-1], REDACTED)
     decoded = text
     for _ in range(2):
         # The repr of a bytes object contains escapes such as \x2f. Decode them the same way as %2f.
@@ -93,7 +94,7 @@ def redact(text: str, secrets: Iterable[Secret]) -> str:
         decoded = decoded.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         forms = (unquote(decoded), unquote_plus(decoded))
         if any(secret in form for secret in known for form in forms):
-            return "***"
+            return REDACTED
         decoded = forms[0]
     return text
 

@@ -40,7 +40,7 @@ _HEADER_NAME: Final = Rule(
 _HEADER_VALUE: Final = Rule(
     str, pattern=r"([!-~]([ -~\t]*[!-~])?)?", message="must be visible ASCII on one line"
 )
-# The login extends to the last @, because people often do not encode # and / in passwords.
+# Everything up to the last @ is the login, because people often do not encode @ and / in it.
 _PROXY: Final = (
     r"(?ais)(?:(?P<scheme>https?|socks5h?)://)?(?!\w+://)(?:(?P<user>[^:]*)(?::(?P<password>.*))?@)?"
     r"(?P<host>[^@/?#:\[\]\s\x80-\U0010ffff]+|\[[0-9a-f:.]+\])(?::(?P<port>\d{1,5}))?/?"

@@ -102,9 +102,9 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
 
 
 def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
-    """Return a schema for values whose text form `schema` accepts.
+    """Return a schema that admits values if `schema` accepts their text form.
 
-    Among the constants in `values`, it admits those whose text form `schema` accepts.
+    Of the constants in `values`, it admits all those for which this is true.
     """
     is_valid = validator(schema).is_valid
     accepted = [value for value in values if any(map(is_valid, readings(location, value)))]

@@ -18,7 +18,7 @@ RUNTIME = generate.ROOT / "runtime" / "flashback_runtime"
 
 
 def create(folder: Path, python: str = sys.executable) -> str:
-    """Create an environment with this checkout's client, and return the path of its Python."""
+    """Create an environment with this checkout's client, and return its Python interpreter."""
     subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
     link(next(folder.glob("lib/python*/site-packages")))
     return str(folder / "bin" / "python")

@@ -95,7 +95,7 @@ def load_once(contract: Contract, folder: Path) -> Any:
 def compat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Compat:
     """Return a function that runs the command in this process.
 
-    Starting a new process for the command would take a second longer.
+    Starting a new process for each run would take a second longer.
     """
     monkeypatch.setattr(python_interface, "load_client", load_once)
 

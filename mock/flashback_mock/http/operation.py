@@ -170,6 +170,7 @@ class Operation:
         return HttpError(401, self._contract.message(401), reason=f"Authorization: {reason}")
 
     def _refusal(self, refused: RefusedError) -> HttpError:
+        """Return the response; `stores.store.authorize` decides which refusal comes first."""
         if isinstance(refused, NameTakenError):
             return HttpError(400, self._contract.name_taken)
         status = 404 if isinstance(refused, NotFoundError) else 403

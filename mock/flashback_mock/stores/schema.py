@@ -65,19 +65,19 @@ CREDENTIAL = Table(
 )
 IN_USE = CREDENTIAL.c.changed.is_not(None)
 
-_VALID = and_(
+_KNOWN_AND_NOT_EXPIRED = and_(
     TOKEN.c.digest == bindparam("digest"),
     sa.or_(TOKEN.c.expires.is_(None), TOKEN.c.expires > bindparam("now")),
 )
 _MEMBERSHIP = and_(MEMBER.c.workspace == CONFIGURATION.c.workspace, MEMBER.c.user == TOKEN.c.user)
 _CREDENTIALS = and_(CREDENTIAL.c.configuration == CONFIGURATION.c.id, IN_USE)
 
-USER = select(TOKEN.c.user).where(_VALID)
+USER = select(TOKEN.c.user).where(_KNOWN_AND_NOT_EXPIRED)
 # The lock on the configuration's row serializes updates to the configuration and its credentials.
 FIND = (
     select(STORE.c.key_id, TOKEN.c.user, MEMBER.c.access, CONFIGURATION)
     .join_from(CONFIGURATION, STORE, sa.true())
-    .outerjoin(TOKEN, _VALID)
+    .outerjoin(TOKEN, _KNOWN_AND_NOT_EXPIRED)
     .outerjoin(MEMBER, _MEMBERSHIP)
     .where(CONFIGURATION.c.id == bindparam("id"))
     .with_for_update(of=CONFIGURATION)

@@ -25,7 +25,7 @@ BROADER_KINDS = {
 
 
 def access(exchange: Exchange, expectation: Expectation) -> Breach | None:
-    """Return a breach if a request that must not update anything returned 2xx."""
+    """Return a breach if a request that must be refused got a 2xx response."""
     rule = expectation.access
     if rule is None or not exchange.succeeded:
         return None

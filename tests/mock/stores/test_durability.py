@@ -124,7 +124,7 @@ def contain_fragments(folder: Path, sealed: Iterable[bytes], step: int) -> bool:
     return any(
         value[start : start + 12] in content
         for value in sealed
-        for start in range(4, len(value) - 12, step)  # starting at the nonce
+        for start in range(4, len(value) - 12, step)  # skip the 4 bytes before the nonce
     )
 
 
