@@ -53,7 +53,7 @@ def skip_without(program: str) -> NoReturn:
 
 
 def find_program(*names: str) -> str:
-    """Return the path of the first of these programs that is installed."""
+    """Return the path to the first of these programs that is installed."""
     for name in names:
         if path := shutil.which(name):
             return path
@@ -62,19 +62,19 @@ def find_program(*names: str) -> str:
 
 @pytest.fixture(scope="session")
 def curl() -> str:
-    """Return the path of curl."""
+    """Return the path to curl."""
     return find_program("curl")
 
 
 @pytest.fixture(scope="session")
 def node() -> str:
-    """Return the path of Node.js."""
+    """Return the path to Node.js."""
     return find_program("node", "nodejs")
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Return the path of Chromium or Chrome."""
+    """Return the path to Chromium or Chrome."""
     return find_program("chromium", "google-chrome")
 
 

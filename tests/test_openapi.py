@@ -60,7 +60,7 @@ def test_contract_is_valid_openapi(document: dict[str, Any]) -> None:
 
 
 def examples(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield every example, with the JSON pointer of the schema that it must match."""
+    """Yield every example, with a JSON pointer to the schema that it must match."""
     for pointer, node in walk(document):
         if not isinstance(node, dict):
             continue
@@ -213,7 +213,7 @@ def test_every_rule_of_a_field_belongs_to_one_clause(document: dict[str, Any]) -
         resolved = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
         for keyword in restrictions & resolved.keys():
             if (keyword, resolved.get("format")) == ("format", "password"):
-                continue  # This format is only an annotation, which no string can violate.
+                continue  # This format is only an annotation; every string satisfies it.
             owners = [
                 pointer
                 for pointer, clause in clauses(document)

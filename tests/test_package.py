@@ -104,7 +104,7 @@ def test_wheel_contains_the_packages_and_the_contract(wheel: Path, root: Path) -
 
 
 def test_metadata_has_the_version_of_the_contract(wheel: Path, document: dict[str, Any]) -> None:
-    """The wheel has the contract's version, and only four dependencies without extras."""
+    """The wheel's version matches the contract's, and it has exactly four required dependencies."""
     with zipfile.ZipFile(wheel) as archive:
         name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = message_from_bytes(archive.read(name))
@@ -139,7 +139,7 @@ def test_mock_without_its_extra_explains_the_installation(
 
 
 def test_mock_with_its_extra_works(with_mock: Path, tmp_path: Path) -> None:
-    """With the `mock` extra, the mock's command and fixture work, and it finds its contract."""
+    """With the `mock` extra, the mock's command and fixture work, and it finds the contract."""
     assert "--port" in run(with_mock, "-m", "flashback_mock", "--help")
     print_path = "from flashback_mock.contract import default_path; print(default_path())"
     assert run(with_mock, "-c", print_path).strip().endswith("flashback_mock/openapi.yaml")

@@ -1,4 +1,4 @@
-"""Tests for the checks in scripts/release and for the dependency versions that it tests."""
+"""Tests for the checks in scripts/release and for the dependency versions that the script tests."""
 
 from pathlib import Path
 

@@ -71,7 +71,7 @@ def test_second_install_does_nothing(root: Path) -> None:
 
 
 def test_files_do_not_mention_registries_or_home_directories(root: Path) -> None:
-    """No file contains a package registry's host name or the path of a home directory."""
+    """No file contains a package registry's host name or the path to a home directory."""
     hosts = ("pypi" + ".org", "python" + "hosted", "npmjs" + ".", "deb." + "debian")
     paths = ("/" + "root/", "/" + "home/")
     for file in tracked(root):

@@ -72,7 +72,7 @@ def contract(reports: Path) -> Contract:
 
 @pytest.fixture
 def backend() -> Backend:
-    """Return a context manager that serves the mock with a change.
+    """Return a context manager that serves a mock with changed behavior.
 
     The context manager yields the keyword arguments for the `contract` fixture: the mock's URL and
     the FLASHBACK_* variables.

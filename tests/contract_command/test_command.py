@@ -38,7 +38,7 @@ def test_mock_keeps_the_contract(
 
 
 def test_same_seed_sends_the_same_requests(command: Contract) -> None:
-    """Two runs with the same seed receive the same number of responses with each status."""
+    """Two runs with the same seed receive the same number of responses for each status."""
     options = ("--seed", "7", "--max-examples", "10", "-k", "generated or test_near_id")
     first = command(*options)
     second = command(*options)
@@ -128,7 +128,7 @@ def test_run_that_cannot_start_has_no_verdict(
 def test_warning_names_everything_that_is_overwritten(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The warning names both configurations, because the run also overwrites the sibling."""
+    """The warning names the main and the sibling configuration, because the run overwrites both."""
     options = ["--backend-url", "https://backend.example", "--id", "main"]
     monkeypatch.setattr("sys.argv", ["scripts/contract", *options])
     monkeypatch.setenv("FLASHBACK_TOKEN", TOKEN)
@@ -216,7 +216,7 @@ def test_interrupted_run_has_no_verdict(
 
 
 def test_tokens_are_never_shown(contract: Contract, backend: Backend, reports: Path) -> None:
-    """No output contains all or part of a token, even if the backend returns it encoded."""
+    """No output contains any part of a token, even if the backend returns the token encoded."""
 
     def return_token(request: Request, answer: Answer) -> None:
         octets = request.token.encode()
@@ -247,7 +247,7 @@ def test_tokens_are_never_shown(contract: Contract, backend: Backend, reports: P
 
 
 def test_run_does_not_change_other_configurations(contract: Contract, backend: Backend) -> None:
-    """A run never sends DELETE or tries to change an unknown configuration."""
+    """A run never sends DELETE and never tries to change a configuration that it was not given."""
     methods: set[str] = set()
     unknown_ids: list[str] = []
 

@@ -38,7 +38,7 @@ def host_of(arguments: dict[str, str]) -> str:
 
 
 def readers_may_update(request: Request) -> None:
-    """Accept updates by readers."""
+    """Accept updates from readers."""
     if request.role == "reader" and request.id == request.ids["main"]:
         request.as_user("owner")
 
@@ -166,7 +166,7 @@ def test_invalid_deviations_file_has_no_verdict(
 
 
 def test_sources_can_be_ignored(contract: Contract, backend: Backend) -> None:
-    """With --fail-on, findings from other sources do not fail the run; --source omits them."""
+    """With --fail-on, findings from unlisted sources do not fail the run; --source omits them."""
 
     def drop_challenge(_: Request, answer: Answer) -> None:
         answer.drop_header("WWW-Authenticate")
@@ -207,7 +207,7 @@ def test_again_repeats_broken_promises(contract: Contract, backend: Backend) -> 
 def test_again_reports_a_fix_for_repeated_names(
     contract: Contract, backend: Backend, reports: Path
 ) -> None:
-    """--again reports a promise as fixed even if the first run already used the same names."""
+    """--again reports a promise as fixed once the backend accepts names that were used before."""
     id_by_name: dict[str, str] = {}
     is_fixed = False
 

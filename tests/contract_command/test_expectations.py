@@ -65,7 +65,7 @@ def request(
 def test_body_determines_the_expectation(
     body: object, clause: str, kind: str, statuses: set[int]
 ) -> None:
-    """The body determines the clause, the kind of value and the expected statuses."""
+    """The body determines which clause applies, the kind of value and the expected statuses."""
     expectation = expectation_of(request(body))
     assert (expectation.clause, expectation.kind) == (clause, kind)
     assert expectation.statuses == statuses
@@ -78,7 +78,7 @@ def test_backend_may_refuse_a_query() -> None:
 
 
 def test_backend_may_check_in_any_order_after_the_token() -> None:
-    """A few checks may precede the token check; all others may follow it in any order."""
+    """A backend may run a few checks before the token check, and the rest in any order after it."""
     without_token = expectation_of(request({"name": ""}, user=NOBODY, place=UNKNOWN))
     unparsed = expectation_of(request(b"{", user=NOBODY))
     reader = expectation_of(request({"name": ""}, user=USERS[READER]))

@@ -71,7 +71,7 @@ def test_log_can_be_read_searched_and_cleared(
 
 
 def check_searches(admin: httpx.Client) -> None:
-    """Assert the results of several searches, and of a wait that times out."""
+    """Assert the results of several searches, including one that times out."""
     for criteria, count in (
         ({}, 3),
         ({"method": "PUT", "status": 400, "user": "owner"}, 1),
@@ -286,7 +286,7 @@ PATH_VARIANTS = [
 @pytest.mark.parametrize("path", PATH_VARIANTS)
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_path_variants_do_not_reach_the_control_api(mock: Mock, method: str, path: str) -> None:
-    """No path variant reaches the control API, or the operation through `/__admin`."""
+    """No path variant reaches the control API or reaches the operation through `/__admin`."""
     lines = f"{method} {path} HTTP/1.1\nHost: 127.0.0.1\nContent-Type: application/json\n"
     answer = send_raw(
         mock, f"{lines}Authorization: Bearer owner-token\nContent-Length: 2\n\n{{{{}}}}"

@@ -109,7 +109,7 @@ def test_banner_and_shutdown(tmp_path: Path, stop: signal.Signals) -> None:
 
 
 def test_port_in_use_is_a_clear_error(startup_error: StartupError) -> None:
-    """The error for a port in use is a single line with the port and the remedy."""
+    """If the port is in use, the error is a single line that gives the port and the remedy."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         error = startup_error("--port", port)
@@ -148,7 +148,7 @@ MISTAKES: list[tuple[str, str]] = [
 def test_unusable_option_is_a_clear_error(
     startup_error: StartupError, tmp_path: Path, options: str, message: str
 ) -> None:
-    """The error for an unusable option is a single line with the remedy but no token."""
+    """The error for an unusable option is a single line that gives the remedy but no token."""
     for name, content in (("empty", b""), ("words", b"two words"), ("binary", b"\xff\xfe")):
         (tmp_path / name).write_bytes(content)
     given = ["--port=0", *options.replace("{}", str(tmp_path)).split()]
@@ -181,7 +181,7 @@ def test_unusable_contract_is_a_clear_error(
     tmp_path: Path,
     case: tuple[str | None, str | None, str],
 ) -> None:
-    """The error for an unusable contract is a single line with the file and the problem."""
+    """The error for an unusable contract is a single line that gives the file and the problem."""
     old, new, message = case
     file = tmp_path / "contract.yaml"
     text = (root / "openapi.yaml").read_text("utf-8")
@@ -194,7 +194,7 @@ def test_unusable_contract_is_a_clear_error(
 
 
 def test_another_contract_is_served(root: Path, tmp_path: Path) -> None:
-    """The mock serves a contract with a different path and with different rules and statuses."""
+    """The mock can serve a contract that has a different path, rules and statuses."""
     text = (root / "openapi.yaml").read_text("utf-8")
     other = tmp_path / "other.yaml"
     text = text.replace("/ai/llm/{id}:", "/v2/llm/{id}:").replace("[OPENAI,", "[NEW,")
@@ -209,7 +209,7 @@ def test_another_contract_is_served(root: Path, tmp_path: Path) -> None:
 
 
 def test_long_banner_is_shortened() -> None:
-    """The banner lists at most 20 items of each kind so that it fits into an unread pipe."""
+    """The banner lists at most 20 items of each kind so that it fits in an unread pipe's buffer."""
     tokens = tuple(Token(f"token-{number}", f"user {number}") for number in range(25))
     mock = Mock(Contract(), Fixtures(tokens), MemoryStore(()))
     shown = banner.text(mock, None, is_new=True, is_local=True)

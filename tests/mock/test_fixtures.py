@@ -60,7 +60,7 @@ MISTAKES: list[tuple[str, str, str]] = [
 
 @pytest.mark.parametrize("case", MISTAKES, ids=lambda case: f"{case[1][:20]}: {case[2][:30]}")
 def test_error_states_file_location_and_remedy(tmp_path: Path, case: tuple[str, str, str]) -> None:
-    """An error message contains the file name, the location and the remedy, but no value."""
+    """An error message gives the file name, location and remedy, but no values from the file."""
     old, new, message = case
     text = DEFAULT.read_text("utf-8")
     assert old in text
@@ -104,7 +104,7 @@ def test_unreadable_file_is_rejected(tmp_path: Path) -> None:
 
 
 def test_values_need_no_quotes(tmp_path: Path) -> None:
-    """Values such as `no`, 007 and dates can be unquoted, because the file contains only text."""
+    """Values such as `no`, 007 and dates can be unquoted, because every value is read as text."""
     fixtures = read(
         tmp_path,
         "users: {no: {token: 007}}\n"
@@ -119,7 +119,7 @@ def test_values_need_no_quotes(tmp_path: Path) -> None:
 
 
 def test_json_file_is_accepted(tmp_path: Path) -> None:
-    """A fixtures file can be JSON, in which mistakes are reported just as in YAML."""
+    """A fixtures file can be JSON, and duplicate keys are reported just as in YAML."""
     document = yaml.load(DEFAULT.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 - BaseLoader is safe
     main = document["workspaces"]["acme"]["configurations"]["main"]
     main["key"] = "tab\tand \u2028 \U0001f600"

@@ -43,7 +43,7 @@ def test_running_stops_the_mock_when_its_block_ends() -> None:
 def test_unusable_argument_of_running_is_rejected(
     options: dict[str, Any], kind: type[Exception]
 ) -> None:
-    """An unusable argument of `running()` raises the documented error; a path can be a string."""
+    """An unusable argument to `running()` raises the documented error; paths can be strings."""
     with pytest.raises(kind), flashback_mock.running(**options):
         pass
 
@@ -103,7 +103,7 @@ def test_failed_assertion_lists_the_requests(http: httpx.Client, mock: Mock) -> 
 
 
 def test_assert_updated_requires_an_update(mock: Mock) -> None:
-    """`assert_updated` fails if the value was already stored but no update has sent it."""
+    """`assert_updated` fails if the value was already stored and no update has stored it again."""
     main = mock.ids["main"]
     name = mock.configuration(main)["name"]
     mock.answer_next(200)
@@ -266,7 +266,7 @@ def test_invalid_argument_raises_value_error(
     """An argument with the wrong type or value raises a ValueError that names the argument."""
     with pytest.raises(ValueError, match=message) as refused:
         misuse(mock)
-    assert refused.value.__context__ is None  # the context's frames could contain a credential
+    assert refused.value.__context__ is None  # frames in the context could hold credentials
 
 
 @pytest.mark.parametrize("turn", [1, 2])

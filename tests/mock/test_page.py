@@ -39,7 +39,7 @@ BUNDLE = {
     "swagger_bundle.js": "050bc415ee7048dcd881682678f720264e7da5e373f7461d7c58c755305255f7",
     "swagger_style.css": "1ac324f7dcd27e4b9386b4bd6421271ec147e922a22c05ba24b11515e9aa6321",
 }
-# Violations in Swagger UI itself: the h1 is outside the main landmark, and the tags are h3.
+# Violations in Swagger UI itself: the h1 is outside the main landmark, and the tag headings are h3.
 IGNORED_VIOLATIONS = {"heading-order", "region"}
 
 expect.set_options(timeout=30_000)
@@ -91,17 +91,17 @@ def page(shared_page: Page, mock: Mock) -> Page:
 
 
 def user_selector(page: Page) -> Locator:
-    """Return the locator of the user selector."""
+    """Return the locator for the user selector."""
     return page.get_by_label("Send as")
 
 
 def answer_selector(page: Page) -> Locator:
-    """Return the locator of the selector for planned answers."""
+    """Return the locator for the planned-answer selector."""
     return page.get_by_role("combobox", name="Answer", exact=True)
 
 
 def example_selector(page: Page, number: int) -> Locator:
-    """Return the locator of the selector for example ids (0) or example bodies (1)."""
+    """Return the locator for the selector of example ids (0) or example bodies (1)."""
     return page.get_by_label("Examples").nth(number)
 
 
@@ -125,7 +125,7 @@ def test_click_sends_an_update(page: Page, mock: Mock) -> None:
 
 
 def test_empty_body_is_visibly_invalid(page: Page, mock: Mock) -> None:
-    """An empty body is not sent, and its red border is the only sign of the error."""
+    """An empty body is not sent; the only sign of the error is a red border around the field."""
     body = page.get_by_label("Request body")
     body.fill("")
     page.get_by_role("button", name="Execute").click()

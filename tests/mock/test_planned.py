@@ -73,7 +73,7 @@ def test_proxy_errors_are_html(http: httpx.Client, mock: Mock, status: int) -> N
 
 
 def test_headers_can_be_added_to_the_real_response(http: httpx.Client, mock: Mock) -> None:
-    """If a plan contains only headers, they are added to the response to a normal update."""
+    """If a plan contains only headers, the update is stored and its response has those headers."""
     mock.answer_next(headers={"X-Quota": "1"})
     answer = http.put(mock.ids["main"], json={"name": "stored"})
     assert (answer.status_code, answer.headers["X-Quota"]) == (200, "1")
@@ -242,7 +242,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("plan", "message"), MISTAKES, ids=str)
 def test_invalid_plan_is_rejected(mock: Mock, plan: dict[str, Any], message: str) -> None:
-    """An invalid step raises an error, and no step of its sequence is planned."""
+    """If one step in a sequence is invalid, an error is raised and no step is planned."""
     with pytest.raises(ValueError, match=message):
         mock.answer_sequence({"status": 500}, cast("Step", plan))
     assert mock.plans.planned == []
@@ -275,7 +275,7 @@ PREFERRED: list[tuple[dict[str, str], str, int, str]] = [
 def test_request_can_select_an_example(
     http: httpx.Client, mock: Mock, case: tuple[dict[str, str], str, int, str]
 ) -> None:
-    """As in Prism, `Prefer` or the query string can select an example; nothing is then stored."""
+    """As in Prism, a header or the query string can select an example; no update is then stored."""
     headers, query, status, message = case
     before = mock.configuration(mock.ids["main"])
     answer = http.put(mock.ids["main"] + query, json={"name": "x", "key": "x"}, headers=headers)

@@ -56,7 +56,7 @@ def test_message_states_the_problem_with_a_body(http: httpx.Client, mock: Mock, 
 
 
 def test_message_lists_fields_and_rules_but_no_value(http: httpx.Client, mock: Mock) -> None:
-    """The message in a 400 lists every invalid field and its rule, but no value."""
+    """The message in a 400 lists each invalid field and the rule it breaks, but no values."""
     secret_value = "s3cret-7f3a"
     body = {
         "name": secret_value + "\n",

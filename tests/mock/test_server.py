@@ -109,7 +109,7 @@ def test_half_closed_client_receives_all_responses(
 
 
 def test_half_closed_client_without_a_response_is_disconnected(mock: Mock) -> None:
-    """A half-closed client is disconnected if a planned fault sends no response."""
+    """A half-closed client is disconnected if a planned fault suppresses the response."""
     mock.answer_next(fault="timeout")
     with connected(mock) as connection:
         connection.sendall(empty_update(mock))
@@ -187,7 +187,7 @@ def test_body_is_not_parsed_as_a_request(mock: Mock, method: str, *, whole: bool
 
 
 def test_upgrade_header_closes_the_connection(mock: Mock) -> None:
-    """The server executes nothing more on a connection after an `Upgrade` header."""
+    """After an `Upgrade` header, the server executes no further requests on the connection."""
     inner = empty_update(mock).replace(b"{}", b'{"name": "smuggled"}')
     with connected(mock) as connection:
         connection.sendall(
@@ -276,7 +276,7 @@ ENDLESS = {
 def test_endless_request_is_aborted(
     mock: Mock, http: httpx.Client, parts: tuple[bytes, bytes]
 ) -> None:
-    """The server aborts an endless request at a size or time limit and executes nothing."""
+    """The server aborts an endless request at a size or time limit and does not execute it."""
     with connected(mock) as connection:
         assert send_until_closed(connection, *parts) < 10
         assert b" 200 " not in receive_all(connection)
@@ -307,7 +307,7 @@ def test_response_to_a_huge_body_arrives(
 
 
 def test_expect_100_continue_is_supported(mock: Mock) -> None:
-    """A request with `Expect: 100-continue` returns 100, or 413 if the body would be too large."""
+    """A request with `Expect: 100-continue` receives 100, or 413 if the body would be too large."""
     with connected(mock) as connection:
         connection.sendall(request_head(mock, "Content-Length: 2", "Expect: 100-continue"))
         assert connection.recv(1 << 16) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -345,7 +345,7 @@ def test_two_thousand_connections(mock: Mock, http: httpx.Client) -> None:
     count = 2000
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 3 * count:
-        pytest.skip(f"needs {3 * count} file descriptors, but ulimit -Hn is {hard}")
+        pytest.skip(f"requires {3 * count} file descriptors, but ulimit -Hn is {hard}")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 3 * count), hard))
     with ExitStack() as stack:
         connections = [stack.enter_context(connected(mock)) for _ in range(count)]
@@ -409,7 +409,7 @@ def test_running_ends_quickly_with_pending_requests() -> None:
 
 
 def test_unread_output_does_not_stop_the_mock() -> None:
-    """If standard error is unread or closed, the mock drops log lines and continues to serve."""
+    """If standard error is not read or is closed, the mock drops log lines and keeps running."""
     with command() as (process, _, url), httpx.Client(base_url=url, trust_env=False) as client:
         for _ in range(500):
             assert client.get("/ai/llm/x").status_code == 405

@@ -14,17 +14,17 @@ DEVIATION = {
     "link": "https://tracker.example/1",
     "date": "2026-11-23",
 }
-# Maps each promise to the environment variable that it requires, and the variable's meaning.
+# Maps each promise to the environment variable it requires and to the variable's meaning.
 VARIABLES = {
-    "test_member_may_update[ADMIN]": ("FLASHBACK_ADMIN_TOKEN", "a token of a member with ADMIN"),
-    "test_reader_may_not_update": ("FLASHBACK_READER_TOKEN", "a token of a member with READ"),
+    "test_member_may_update[ADMIN]": ("FLASHBACK_ADMIN_TOKEN", "a token for an ADMIN member"),
+    "test_reader_may_not_update": ("FLASHBACK_READER_TOKEN", "a token for a READ member"),
     "test_stranger_may_not_update": (
         "FLASHBACK_STRANGER_TOKEN",
-        "a token of a user who is not a member",
+        "a token for a user who is not a member",
     ),
     "test_name_is_unique_in_its_workspace": (
         "FLASHBACK_SIBLING_AI_LLM_ID",
-        "another throwaway configuration of the workspace",
+        "another throwaway configuration in the workspace",
     ),
     "test_expired_token_answers_401": ("FLASHBACK_EXPIRED_TOKEN", "a token that has expired"),
 }

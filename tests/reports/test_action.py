@@ -124,7 +124,7 @@ def inputs_for(mock: flashback_mock.Mock) -> dict[str, str]:
 
 
 def test_example_passes_all_required_inputs(root: Path, action: Values) -> None:
-    """The example job passes the URL and all ids, and reads each token from a secret."""
+    """The example job sets the URL and all ids, and reads each token from a secret."""
     text = (root / "examples" / "backend-ci" / "contract.yml").read_text("utf-8")
     (step,) = yaml.safe_load(text)["jobs"]["contract"]["steps"]
     assert set(step["with"]) <= set(action["inputs"])

@@ -38,7 +38,7 @@ def hostile() -> Verdict:
 
 
 def test_schema_allows_no_unknown_fields(schema: jsonschema_rs.Draft202012Validator) -> None:
-    """The schema rejects a verdict with an unknown field in any of its objects."""
+    """The schema rejects a verdict if any object in it has an unknown field."""
     verdict = broken()
     paths: list[list[Any]] = [[], ["contract"], ["backend"], ["selection"], ["counts"]]
     paths += [["promises", 0], ["findings", 0], ["findings", 0, "clause"]]
@@ -91,7 +91,7 @@ def test_junit_has_a_case_for_each_promise() -> None:
 
 
 def test_junit_fails_for_findings_that_fail_the_run() -> None:
-    """Findings that fail the run become failures with a curl command; others become skips."""
+    """Findings that fail the run become failures with a curl command; all others become skips."""
     suite = suite_of(broken())
     failures = suite.findall("testcase/failure")
     assert suite.get("failures") == str(len(failures)) == "5"
@@ -102,7 +102,7 @@ def test_junit_fails_for_findings_that_fail_the_run() -> None:
 
 
 def test_junit_reports_untested_promises() -> None:
-    """An untested promise becomes an error with --require-all, and a skip without it."""
+    """With --require-all, an untested promise becomes an error; otherwise it becomes a skip."""
     verdict = not_tested()
     assert suite_of(verdict).get("errors") == "7"
     verdict["selection"]["require_all"] = False
@@ -137,7 +137,7 @@ def test_annotations_have_a_level() -> None:
 
 
 def test_no_verdict_is_an_annotation() -> None:
-    """A missing verdict or an untested required promise is reported as an error with its reason."""
+    """A missing verdict or an untested required promise becomes an error that gives the reason."""
     assert github.annotations(no_verdict()).startswith("::error title=No verdict::GET and PUT are")
     untested = github.annotations(not_tested())
     assert untested.startswith("::error title=Not all promises were tested::7 promises")
@@ -195,7 +195,7 @@ def test_markdown_explains_missing_results() -> None:
     """The summary shows missing variables or, if there is no verdict, the remedy."""
     html = MarkdownIt().render(render("verdict.md", not_tested()))
     assert "<h2>Not all promises were tested</h2>" in html
-    assert "<code>FLASHBACK_READER_TOKEN</code>: a token of a member with READ" in html
+    assert "<code>FLASHBACK_READER_TOKEN</code>: a token for a READ member" in html
     html = MarkdownIt().render(render("verdict.md", no_verdict()))
     assert "<h2>No verdict</h2>" in html
     assert "Give the URL of the API itself with --backend-url." in html

@@ -24,7 +24,7 @@ def context(browser: Browser, request: pytest.FixtureRequest) -> Generator[Brows
         viewport={"width": width, "height": 844},
         color_scheme=scheme,
         permissions=["clipboard-read", "clipboard-write"],
-        bypass_csp=hasattr(request, "param"),  # lets Axe inject a style sheet
+        bypass_csp=hasattr(request, "param"),  # lets axe inject a style sheet
     ) as context:
         context.set_default_timeout(10_000)
         yield context
@@ -57,7 +57,7 @@ def show(context: BrowserContext, tmp_path: Path) -> Generator[Open]:
 @pytest.mark.parametrize("context", SCREENS, indirect=True, ids=str)
 @pytest.mark.parametrize("make", ALL.values(), ids=ALL)
 def test_page_is_accessible(show: Open, make: Callable[[], Verdict]) -> None:
-    """On a desktop and a phone, the expanded page has no Axe violations or sideways scrolling."""
+    """On desktop and phone, the expanded page passes axe and does not scroll sideways."""
     page = show(make())
     page.evaluate("for (const item of document.querySelectorAll('details')) item.open = true")
     results = Axe().run(page, options={"resultTypes": ["violations"]})
@@ -79,7 +79,7 @@ def test_result_is_on_the_first_screen(show: Open) -> None:
 
 
 def test_finding_card_has_all_details(show: Open) -> None:
-    """A finding's card shows the request, the clause and its line in openapi.yaml, and the id."""
+    """A finding's card shows the request, the clause with its openapi.yaml line, and the id."""
     page = show(broken())
     assert page.get_by_role("article").count() == len(broken()["findings"])
     card = page.get_by_role("article").filter(has_text="8,193 characters was accepted")
@@ -153,7 +153,7 @@ def test_untested_promises_have_a_reason(show: Open) -> None:
     """Untested promises are grouped by the reason they were not tested."""
     section = show(not_tested()).locator("#not-tested")
     group = section.locator("details").filter(has_text="set FLASHBACK_READER_TOKEN")
-    expect(group.locator("summary")).to_contain_text("a token of a member with READ 1 promise")
+    expect(group.locator("summary")).to_contain_text("a token for a READ member 1 promise")
     group.locator("summary").click()
     expect(group.get_by_role("listitem")).to_contain_text("test_reader_may_not_update")
 

@@ -53,7 +53,7 @@ class StoreLocation:
     def opened(self, run: Run, *, is_new: bool = False) -> Generator[Store]:
         """Open the store until the block ends.
 
-        Opening must create the store if `is_new` is true and must find one otherwise.
+        Opening must create the store if `is_new` is true and must find an existing one otherwise.
         """
         store = self.store()
         assert run(store.open(FIXTURES)) == is_new

@@ -131,7 +131,7 @@ def full_disk(process: int) -> Generator[None]:
 
 @dataclass
 class Updates:
-    """A series of numbered updates to one configuration, and the response statuses."""
+    """A series of numbered updates to one configuration, and the statuses of the responses."""
 
     id: str
     statuses: list[int] = field(default_factory=list)

@@ -103,8 +103,8 @@ RANDOM = random.Random(1)  # noqa: S311 - not cryptography
 async def update_random_configuration(store: Store, number: int) -> None:
     """Update a credential of a random configuration, and occasionally add a configuration first.
 
-    The credentials belong to two size classes, because SQLite leaves the most copies behind if rows
-    of both classes are adjacent.
+    The credentials belong to two size classes, because SQLite leaves the most copies behind when
+    rows of both classes are adjacent.
     """
     listed = await store.configurations()
     ids = [id for id, workspace in listed.items() if workspace == "acme"]

@@ -1,4 +1,4 @@
-"""Secrets never appear in responses, logs, process lists or files."""
+"""Tests that secrets never appear in responses, logs, process lists or files."""
 
 import base64
 import socket
@@ -33,7 +33,7 @@ def test_file_store_leaks_no_secret(tmp_path: Path) -> None:
 
 
 def test_postgresql_store_leaks_no_secret(cluster: Cluster, tmp_path: Path) -> None:
-    """Neither the mock's output nor any PostgreSQL server file, including logs, has a secret."""
+    """No secret appears in the mock's output or in PostgreSQL's files, including its logs."""
     store = ["--store", cluster.schema(), "--keys", str(tmp_path / "keys")]
     with command_with_log(*store, "--log-format", "json") as (process, _, url):
         output = send_requests_while(url, cluster.stopped("immediate"))

@@ -75,7 +75,7 @@ def reachable_strings(store: Store) -> set[str | bytes]:
 def test_rejected_or_empty_update_changes_nothing(store: Store, run: Run) -> None:
     """A rejected or empty update changes no field.
 
-    Each reason for a rejection has its own error class, and the error identifies the user.
+    Each reason for rejection has its own error class, and the error identifies the user.
     """
     new = {"key": "new"}
     taken = {"name": "Anthropic in staging", **new}
