@@ -152,7 +152,7 @@ def test_update_can_be_stored_although_its_response_fails(mock: Mock, plan: dict
 
 
 def test_sequence_is_sent_in_order(mock: Mock) -> None:
-    """A sequence of answers is sent in order, and the request after it gets the real response."""
+    """A sequence of answers is sent in order; the next request gets the real response."""
     mock.answer_sequence({"status": 429, "headers": {"Retry-After": "0"}}, {"fault": "reset"})
     with FlashbackClient(max_retries=3) as client:
         client.update_ai_llm(mock.ids["main"], name="at last")

@@ -47,7 +47,7 @@ REFUSED_BODIES: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("case", REFUSED_BODIES)
 def test_message_states_the_problem_with_a_body(http: httpx.Client, mock: Mock, case: str) -> None:
-    """An invalid body returns a 400 with a message that describes the problem and is logged."""
+    """For an invalid body, the message in the 400 describes the problem and is also logged."""
     body, message = REFUSED_BODIES[case]
     answer = http.put(mock.ids["main"], content=body, headers=JSON)
     assert answer.status_code == 400
