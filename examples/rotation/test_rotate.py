@@ -33,7 +33,7 @@ def new_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 def output(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> Callable[[], str]:
-    """Return a function that returns the captured output and checks it for leaked credentials."""
+    """Return a function that checks the captured output for credentials and returns it."""
 
     def output() -> str:
         text = "".join([*capsys.readouterr(), caplog.text])
@@ -76,7 +76,7 @@ def test_one_failure_does_not_stop_the_others(
 def test_rejected_update_is_a_failure(
     flashback_mock: Mock, output: Callable[[], str], status: int, attempts: int, why: str
 ) -> None:
-    """The report contains the status and the service's message for each documented error."""
+    """A rejected update is reported as failed, with the status and the service's message."""
     flashback_mock.answer_next(status=status, times=attempts)
     assert rotate.main([PLAN]) == 1
     report = output()
@@ -111,7 +111,7 @@ def test_rejection_after_a_lost_response_leaves_the_result_unknown(flashback_moc
 def test_failing_source_does_not_stop_the_others(
     flashback_mock: Mock, output: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If a source fails, no request is sent for its configuration, and its error text is hidden."""
+    """If a source fails, its error text is hidden, and the other configurations are updated."""
 
     def issue(name: str) -> str:
         if name == "NEW_OPENAI_SECRET":

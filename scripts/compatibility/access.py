@@ -26,7 +26,7 @@ Entries = set[tuple[str, ...]]
 
 @dataclass
 class Credentials:
-    """The security schemes in one of an operation's alternative security requirements."""
+    """One of the alternatives in an operation's security requirements."""
 
     grants: Entries = field(default_factory=Entries)  # the schemes and their scopes
     issuers: Entries = field(default_factory=Entries)  # the schemes and the URLs that issue tokens

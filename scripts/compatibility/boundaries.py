@@ -214,7 +214,7 @@ class BoundaryValues:
             yield dict(islice(more.items(), size))
 
     def _filled(self, names: Iterable[str], parts: dict[str, Any]) -> dict[str, Any]:
-        """Return an object with a value for each name, except if its schema admits no value."""
+        """Return an object with a value for each name whose schema admits one."""
         values = {name: self.admitted(parts[name]) for name in names}
         return {name: found[0] for name, found in values.items() if found}
 
@@ -238,7 +238,7 @@ def _branches(schema: dict[str, Any]) -> Iterator[Any]:
     for keyword in ("anyOf", "oneOf", "allOf"):
         others = {name: value for name, value in schema.items() if name != keyword}
         for branch in filter(is_mapping, schema.get(keyword, ())):
-            if keyword == "allOf":  # the canonical form might be this schema again
+            if keyword == "allOf":  # plain_form might return this schema again
                 yield {**others, **branch}
             else:
                 yield plain_form({"allOf": [others, branch]})

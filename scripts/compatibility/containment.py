@@ -34,7 +34,7 @@ LIST = {"type", "items", "minItems", "maxItems"}
 
 @dataclass(frozen=True)
 class Proof:
-    """Whether containment holds: True if proved, False if a witness disproves it, or else None."""
+    """Whether containment holds: True if proved, False if a witness disproves it, else None."""
 
     holds: bool | None
     witness: Any = None
@@ -102,9 +102,9 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
 
 
 def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
-    """Return a schema that admits values if `schema` accepts their text form.
+    """Return a schema that also admits values that `schema` accepts when they are sent as text.
 
-    Of the constants in `values`, it admits all those for which this is true.
+    This includes every such value in `values`, and types whose texts `schema` always accepts.
     """
     is_valid = validator(schema).is_valid
     accepted = [value for value in values if any(map(is_valid, readings(location, value)))]

@@ -65,7 +65,7 @@ class Contract:
         return found
 
     def follow(self, thing: Any) -> dict[str, Any]:
-        """Follow a chain of references, and return the JSON object at its end, or an empty one."""
+        """Follow a chain of references to its end. Return the JSON object there, or else `{}`."""
         seen: list[Any] = []
         while is_mapping(thing) and "$ref" in thing:
             if thing["$ref"] in seen:

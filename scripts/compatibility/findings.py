@@ -58,7 +58,7 @@ class Finding:
 
     @property
     def weight(self) -> Change:
-        """Return the severity from the compat.yaml entry, or else the detected severity."""
+        """Return the severity from compat.yaml if there is an entry, else the detected one."""
         return Change[self.decision["verdict"].upper()] if self.decision else self.change
 
 

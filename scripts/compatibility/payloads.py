@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from scripts.compatibility.schemas import PreparedSchema, Schema
 
 HIDDEN = {"request": "readOnly", "response": "writeOnly"}
-# The text of a finding if the payload admits more values, may admit more values, may admit fewer
-# values, or admits fewer values, in this order.
+# The text of a finding about a payload that admits more values, may admit more, may admit fewer, or
+# admits fewer, in this order.
 WHAT = {
     "request": (
         *("accepts more", "may accept more"),

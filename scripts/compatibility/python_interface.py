@@ -122,7 +122,7 @@ def public(package: griffe.Object) -> dict[str, griffe.Object]:
 
 
 def _function_changes(old: griffe.Function, new: griffe.Function) -> Iterator[tuple[Change, str]]:
-    """Yield changed types and new optional parameters.
+    """Yield a function's changed types and new optional parameters.
 
     A wider parameter type or a narrower return type does not break callers.
     """

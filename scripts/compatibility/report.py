@@ -133,7 +133,7 @@ def _what(finding: Finding) -> str:
 
 
 def _details(finding: Finding) -> Iterator[str]:
-    """Yield the evidence, then the decision from compat.yaml, or else the ID to decide on."""
+    """Yield the evidence, then the decision from compat.yaml or, if there is none, the ID."""
     for i, line in enumerate(finding.shown):
         yield _line(f"  {line}" if i else line)
     decision = finding.decision

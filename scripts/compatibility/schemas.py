@@ -21,14 +21,14 @@ T = TypeVar("T")
 Schema = dict[str, Any] | bool
 DRAFT = jsonschema_rs.Draft202012
 AnnotationKey = tuple[str, str]  # the path to the annotated part of a value, and the keyword
-# The values of these three sets' keywords are schemas, lists of schemas, and maps to schemas.
+# Keywords that have a schema, a list of schemas, or a map of schemas as their value.
 SCHEMA_KEYWORDS = {
     *("additionalProperties", "contains", "else", "if", "items", "not", "propertyNames"),
     *("then", "unevaluatedItems", "unevaluatedProperties"),
 }
 SCHEMA_LIST_KEYWORDS = {"allOf", "anyOf", "oneOf", "prefixItems"}
 SCHEMA_MAP_KEYWORDS = {"dependentSchemas", "patternProperties", "properties"}
-# Keywords whose subschemas apply to the whole value instead of a part.
+# Keywords whose subschemas apply to the whole value, not to a part of it.
 IN_PLACE = {"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"}
 CONDITIONS = IN_PLACE | {"dependentRequired", "patternProperties"}
 ASSERTIONS = {
@@ -126,7 +126,7 @@ def _inlined(contract: Contract, schema: Any, inside: tuple[Any, ...]) -> Any:
 
 
 def _assertions(schema: Any) -> Any:
-    """Return the schema without annotations. A lone allOf with one branch becomes that branch."""
+    """Return the schema without annotations. If only a one-branch allOf is left, unwrap it."""
     if not is_mapping(schema):
         return schema
     result: dict[str, Any] = {}

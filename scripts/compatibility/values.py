@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BODY = "body"  # a value's location, besides OpenAPI's query, path, header and cookie
+BODY = "body"  # a value's location, in addition to OpenAPI's query, path, header and cookie
 DIALECTS = (
     "https://spec.openapis.org/oas/3.1/dialect/base",
     "https://json-schema.org/draft/2020-12/schema",

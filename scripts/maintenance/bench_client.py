@@ -1,4 +1,4 @@
-"""Benchmark the client against plain httpx: the CPU time for a call and for the import."""
+"""Benchmark the client against plain httpx: the CPU time per call and for the import."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def measure(rounds: int) -> bool:
 
 
 def commands(folder: Path) -> dict[str, tuple[str, ...]]:
-    """Return each server's command by name, without its last argument, which is the port."""
+    """Map each server's name to its command, without the port, which is the last argument."""
     found = {
         "bare aiohttp": BARE,
         FEW: (*MOCK, "--fixtures", str(fixtures(folder, 10)), "--port"),
@@ -129,7 +129,7 @@ async def send(url: str, sent: bytes) -> int:
 
 
 def startup_time(rounds: int) -> float:
-    """Return the median time from the start of the mock to its first response, in seconds."""
+    """Return the median time from starting the mock to its first response, in seconds."""
     taken: list[float] = []
     for _ in range(rounds):
         started = time.perf_counter()
@@ -139,7 +139,7 @@ def startup_time(rounds: int) -> float:
 
 
 def show(rates: dict[tuple[str, str], float], cpu: dict[tuple[str, str], float]) -> None:
-    """Print a row for each kind of request and each server, with a bar chart."""
+    """Print a row with a bar for each kind of request and each server."""
     fastest = max(rates.values())
     print("\n                                         requests/s   µs CPU")
     for (kind, name), rate in sorted(rates.items()):

@@ -39,7 +39,7 @@ def link(folder: Path) -> None:
 
 
 def dependencies(name: str) -> set[str]:
-    """Return the names of the distribution and all its dependencies, without any extras."""
+    """Return the names of the distribution and all its dependencies, excluding extras."""
     found = {name}
     for requirement in map(Requirement, metadata.requires(name) or []):
         marker = requirement.marker

@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests, which listens on 127.0.0.1 on a free port.
+"""A PostgreSQL server for tests that listens on a free port on 127.0.0.1.
 
 The tests do not use pytest-postgresql, because it runs `initdb` as the current user, which fails
 for root.
@@ -37,8 +37,8 @@ class Cluster:
         self._programs = programs
         self.folder = folder
         self._schemas = 0
-        # initdb refuses to run as root, so root runs it as the `postgres` user, which the Debian
-        # package creates.
+        # initdb refuses to run as root, so if we are root, run it as the `postgres` user, which
+        # the Debian package creates.
         postgres: Any = {"user": "postgres", "group": "postgres", "extra_groups": ()}
         self._as = {} if os.getuid() else postgres
         self.change_owner(folder)
@@ -60,7 +60,7 @@ class Cluster:
 
     @contextmanager
     def stopped(self, mode: str = "fast") -> Generator[None]:
-        """Stop the server during the `with` block. The mode `immediate` simulates a crash."""
+        """Stop the server during the `with` block. `mode="immediate"` simulates a crash."""
         self._control("stop", "-m", mode)
         try:
             yield
