@@ -40,7 +40,7 @@ def main() -> int:
         _print(f"# yaml-language-server: $schema={SCHEMA.as_uri()}\n{DEFAULT.read_text('utf-8')}")
         return 0
     logs.to_stderr(options.log_level, options.log_format)
-    # asyncio.run() handles SIGINT only if Python's default handler is installed. It may not be:
+    # asyncio.run() handles SIGINT only if Python's default handler is installed. It might not be:
     # a background job can inherit an ignored SIGINT from the shell.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
@@ -90,7 +90,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _print(text: str) -> None:
-    with suppress(OSError):  # the reader may have closed the pipe
+    with suppress(OSError):  # the reader might have closed the pipe
         print(text, flush=True)
 
 

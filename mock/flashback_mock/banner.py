@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from .control.mock import Mock
 from .http.guard import Guard
 
-# The maximum number of tokens, and of configurations, that the banner lists.
+# The banner lists at most this many tokens, and at most this many configurations.
 # If nothing reads standard output, a longer banner could fill the pipe and block the mock.
 MAX_LINES = 20
 KEYS_ADVICE = (

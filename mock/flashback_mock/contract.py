@@ -11,7 +11,7 @@ Json = dict[str, Any]
 STATUSES = (200, 400, 401, 403, 404, 500)  # every contract must document these
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is 8 times faster
 
-# Error messages by schema keyword. `{}` is replaced by the keyword's value in the contract.
+# Error messages by schema keyword. `{}` is replaced with the keyword's value in the contract.
 RULES = {
     "type": "must be of type {}",
     "enum": "must be one of {}",
@@ -116,7 +116,7 @@ class Contract:
     def body_errors(self, value: object) -> dict[str, str]:
         """Return the first error message for each invalid field.
 
-        The key for an error in the body as a whole is `body`.
+        An error in the body as a whole has the key `body`.
         """
         messages: dict[str, str] = {}
         try:

@@ -150,15 +150,15 @@ def is_bearer_token(text: str) -> bool:
 
 
 class _Loader(yaml.BaseLoader):
-    """A YAML loader that reads all values as text, so `no` and 007 require no quotes."""
+    """A YAML loader that reads all values as text, so `no` and `007` need no quotes."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
-        """Construct a mapping. Raise `KeyError` for a duplicate key or no space after a colon."""
+        """Construct a mapping. Raise `KeyError` for a duplicate key or a colon without a space."""
         return _mapping(self.construct_pairs(node, deep))
 
 
 def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a mapping of the pairs. Raise `KeyError` for mistakes that parsers do not report."""
+    """Convert the pairs to a mapping. Raise `KeyError` for mistakes that parsers do not report."""
     mapping: dict[str, Any] = {}
     for name, value in pairs:
         if value == "" and ":" in name:

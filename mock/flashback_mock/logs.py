@@ -13,7 +13,7 @@ PIPE_BYTES = 4096  # number of bytes that a writable pipe accepts without blocki
 
 
 class StderrHandler(logging.Handler):
-    """A handler that writes lines to standard error and drops them while the pipe is full.
+    """A handler that writes lines to standard error, but drops them while the pipe is full.
 
     If the handler waited, a program that never reads the mock's standard error would block the
     mock.
@@ -60,7 +60,7 @@ def to_stderr(level: str, log_format: str) -> None:
 
 
 def text_line(record: logging.LogRecord) -> str:
-    """Return a human-readable line, for a request based on `Entry.__str__`.
+    """Return a human-readable line. For a request, it begins with the text of the log entry.
 
     Control characters, which ids can contain, are escaped.
     """

@@ -77,7 +77,7 @@ class RunningCall:
         self.maybe_applied = False
 
     def error(self, kind: type[E], text: str, **attributes: Any) -> E:
-        """Return an error whose text includes the request, attempt count and request ID."""
+        """Return an error whose text includes the method, URL, attempt count and request ID."""
         details = f"{self.attempts} attempt{'' if self.attempts == 1 else 's'}"
         if self.maybe_applied:
             details += ", may have been applied"
@@ -93,7 +93,7 @@ class RunningCall:
         return kind(f"{self.call.method} {self.url}: {text} ({details})", known | attributes)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Pickle only what a response's errors contain, so that no credential is pickled.
+        # Pickle only what a response's errors contain so that no credential is pickled.
         state = {name: vars(self)[name] for name in ("url", "attempts", "maybe_applied")}
         return {"call": self.call._replace(body=UNSET), **state}
 
@@ -216,7 +216,7 @@ class Response(Generic[P]):
         return printable(message) if isinstance(message, str) else None
 
     def redact(self) -> None:
-        """Redact the call's credentials in the body and headers before an error shows them."""
+        """Redact the call's credentials in the body and headers."""
         redacted = self._running.redacted
         body = redacted(self.content.decode("utf-8", "surrogateescape"))
         self.content = body.encode("utf-8", "surrogateescape")

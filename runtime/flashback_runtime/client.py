@@ -30,8 +30,8 @@ class BaseClient(Generic[C, T]):
         timeout: The time limit for a whole call, including retries, in seconds. None disables
             the limit.
         attempt_timeout: The time limit for one attempt, in seconds. By default, an attempt can
-            use half of the remaining time if another retry is possible.
-        max_retries: The maximum number of retries after lost connections, 408, 429 and 5xx.
+            use half of the remaining time, or all of it if no further retry is possible.
+        max_retries: The maximum number of retries after a lost connection, 408, 429 or 5xx.
         headers: Headers to send with every request.
         allow_http: Whether to allow http:// for non-loopback hosts. The token is then sent
             unencrypted.
@@ -57,7 +57,7 @@ class BaseClient(Generic[C, T]):
         http_client: C | None = None,
         transport: T | None = None,
     ) -> None:
-        """Create a client; raise ArgumentError, or FlashbackError if no file descriptor is free."""
+        """Create a client. Raise ArgumentError (invalid settings) or FlashbackError (OS errors)."""
         if token is not None and not callable(token):
             token = as_secret(token)
         headers = {} if headers is None else as_secrets(headers)
@@ -108,7 +108,7 @@ class BaseClient(Generic[C, T]):
 
     def __repr__(self) -> str:
         settings: Settings | None = vars(self).get("_settings")
-        if settings is None:  # a crash reporter may call repr() after the constructor has failed
+        if settings is None:  # a crash reporter might call repr() after the constructor has failed
             return f"{type(self).__name__}(...)"
         timeout = None if settings.timeout == inf else settings.timeout
         shown = f"base_url={settings.base_url!r}, timeout={timeout}"

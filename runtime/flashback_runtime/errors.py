@@ -7,7 +7,7 @@ from typing import Any, Self, cast
 
 
 class Headers(dict[str, str]):
-    """Response headers. Keys are stored in lower case, and lookups are case-insensitive."""
+    """Response headers. Keys are stored in lowercase, and lookups are case-insensitive."""
 
     def __getitem__(self, name: str) -> str:
         return super().__getitem__(name.lower())
@@ -61,7 +61,7 @@ class ArgumentError(FlashbackError, ValueError):
     """An argument violates the contract, or a setting is invalid. The request was not sent.
 
     Attributes:
-        field: The name of the argument.
+        field: The name of the invalid argument or setting.
 
     """
 
@@ -69,7 +69,7 @@ class ArgumentError(FlashbackError, ValueError):
 
     @classmethod
     def about(cls, field: str, problem: str) -> Self:
-        """Return an error with the text `FIELD PROBLEM`."""
+        """Return an error whose text is the field name followed by the problem."""
         return cls(f"{field} {problem}", {"field": field})
 
 

@@ -51,14 +51,14 @@ def as_secret(value: str | Secret | Unset) -> Secret | Unset:
 
 
 def plain(value: Any) -> Any:
-    """Convert a member of a string enum to str. Return other values unchanged."""
+    """Convert a string-enum member to str. Return other values unchanged."""
     return str.__str__(value) if isinstance(value, str) else value
 
 
 def as_secrets(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, Any]:
     """Return a copy of the mapping with its values wrapped in Secret objects.
 
-    If `names` is given, wrap only the values of these keys. Return UNSET unchanged, and wrap
+    If `names` is given, wrap only the values for these keys. Return UNSET unchanged, and wrap
     anything else that is not a mapping.
     """
     if not isinstance(mapping, Mapping):

@@ -41,8 +41,8 @@ _NOT_SENT: Final = Failure(
 async def send(running: RunningCall) -> Response[Any]:
     """Send the call, retry it if necessary, and return the response, whatever its status.
 
-    Retry an idempotent operation after a lost connection, 408, 429 or 5xx, and any operation
-    whose request was not sent. Retry once after a 401 if the token function returns a different
+    Retry an idempotent operation after a lost connection, 408, 429 or 5xx. Retry any operation
+    if its request was not sent. Retry once after a 401 if the token function returns a different
     token. Raise ApiConnectionError if no complete response was received, and
     ResponseDecodeError if a successful response does not match the contract.
     """

@@ -1,7 +1,7 @@
 """The Secret class, and functions that remove credentials from text and from tracebacks.
 
-Crash reporters upload local variables of type `str` unmodified. Therefore, no frame in a traceback
-may hold a credential in such a variable.
+Crash reporters upload local variables of type `str` unmodified. Therefore, tracebacks must not
+contain frames that hold a credential in such a variable.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Final, cast, final
 from urllib.parse import unquote, unquote_plus
 
 MASK: Final = "**********"  # the repr and str of every Secret
-REDACTED: Final = "***"  # a credential in a text
+REDACTED: Final = "***"  # replaces a credential in text
 # The libraries that handle a request on its way to the socket, including tracing tools.
 _LIBRARIES: Final = sys.stdlib_module_names | {
     *("anyio", "h11", "h2", "hpack", "httpcore", "httpx", "hyperframe", "idna", "sniffio"),
     *("gevent", "socksio", "trio", "uvloop"),
     *("elasticapm", "opentelemetry", "sentry_sdk", "wrapt"),
 }
-# This package's modules whose frames hold requests or credentials in plain text.
+# The modules in this package with frames that hold requests or credentials in plain text.
 _REVEALING_MODULES: Final = frozenset(
     f"{__package__}.{module}"
     for module in ("async_transport", "attempt", "calls", "secrets", "transport")
@@ -80,8 +80,7 @@ def secrets_in(value: object) -> Iterator[Secret]:
 def redact(text: str, secrets: Iterable[Secret]) -> str:
     """Return the text with these secrets replaced by asterisks.
 
-    If the text contains a secret in another encoding, including double encoding, replace the whole
-    text.
+    If the text contains a secret in another encoding, or doubly encoded, replace the whole text.
     """
     known = {secret.reveal() for secret in secrets} - {""}
     for secret in sorted(known, key=len, reverse=True):
@@ -89,7 +88,7 @@ def redact(text: str, secrets: Iterable[Secret]) -> str:
         text = text.replace(json.dumps(secret)[1:-1], REDACTED)
     decoded = text
     for _ in range(2):
-        # The repr of a bytes object contains escapes such as \x2f. Decode them the same way as %2f.
+        # The repr of a bytes object contains escapes such as \x2f. Decode them like %2f.
         decoded = _ESCAPE.sub(_unescape, decoded.replace("\\x", "%"))
         decoded = decoded.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         forms = (unquote(decoded), unquote_plus(decoded))

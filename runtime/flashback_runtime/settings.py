@@ -40,7 +40,7 @@ _HEADER_NAME: Final = Rule(
 _HEADER_VALUE: Final = Rule(
     str, pattern=r"([!-~]([ -~\t]*[!-~])?)?", message="must be visible ASCII on one line"
 )
-# Everything up to the last @ is the login, because people often do not encode @ and / in it.
+# Treat everything up to the last @ as the login, because @ and / in it are often not encoded.
 _PROXY: Final = (
     r"(?ais)(?:(?P<scheme>https?|socks5h?)://)?(?!\w+://)(?:(?P<user>[^:]*)(?::(?P<password>.*))?@)?"
     r"(?P<host>[^@/?#:\[\]\s\x80-\U0010ffff]+|\[[0-9a-f:.]+\])(?::(?P<port>\d{1,5}))?/?"
@@ -55,7 +55,7 @@ class Service(NamedTuple):
     """The service's properties, as defined by the generated client."""
 
     name: str
-    """The prefix of the environment variables, such as FLASHBACK."""
+    """The prefix for environment variables, such as FLASHBACK."""
     base_url: str
     user_agent: str
     logger: logging.Logger
@@ -66,7 +66,7 @@ class Service(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """The validated settings of a client."""
+    """A client's validated settings."""
 
     service: Service
     allow_http: bool
@@ -84,7 +84,7 @@ class Settings(NamedTuple):
 
     @classmethod
     def defaults(cls, service: Service, *, allow_http: bool | None, trust_env: bool) -> Self:
-        """Return the unvalidated settings from the environment and the contract."""
+        """Return the unvalidated defaults from the environment and the contract."""
         own = {
             "accept": "application/json",
             "accept-encoding": "identity",
@@ -201,7 +201,7 @@ def is_loopback(host: str) -> bool:
 
 
 def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
-    """Return the proxy that the environment variables specify for this address.
+    """Return the proxy that the environment variables specify for this address, if any.
 
     Raise ArgumentError if the proxy URL is invalid.
     """
@@ -238,7 +238,7 @@ def _parse_proxy(url: Secret) -> Proxy | None:
 
 
 def _bypasses_proxy(no_proxy: str, scheme: str, host: str, port: int) -> bool:
-    """Return whether NO_PROXY covers this address, using the same rules as curl and httpx."""
+    """Return whether NO_PROXY covers this address. The rules are the same as in curl and httpx."""
     shown = f"[{host}]" if ":" in host else host.lower()
     name = f".{shown}"
     for entry in no_proxy.lower().split(","):

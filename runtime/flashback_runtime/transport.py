@@ -46,7 +46,7 @@ class TimeLimitError(Exception):
 
 
 class Proxy(NamedTuple):
-    """A proxy's URL, and its user name and password if the proxy requires authentication."""
+    """A proxy's URL, plus a user name and password if the proxy requires them."""
 
     url: str
     login: tuple[Secret, Secret] | None
@@ -66,7 +66,7 @@ class Connections:
     """
 
     def __init__(self, given: Any) -> None:
-        """Use the given httpx client or transport, or create connection pools if it is None."""
+        """Use `given`, an httpx client or transport, or create connection pools if it is None."""
         self.given = given
         self._owner: tuple[int, Any] | None = None
         # Do not use an httpx.Client: it stores cookies, so it would send one tenant's cookies with
@@ -123,10 +123,10 @@ class Connections:
 
     async def sleep(self, seconds: float) -> None:
         """Sleep for this number of seconds."""
-        time.sleep(seconds)  # noqa: ASYNC251 - these coroutines block, see the class docstring
+        time.sleep(seconds)  # noqa: ASYNC251 - these coroutines block; see the class docstring
 
     async def call(self, function: Callable[[], object], ends_at: float) -> object:
-        """Call a token function and return its result; raise TimeLimitError at the deadline."""
+        """Call a token function and return its result. Only the async client enforces `ends_at`."""
         del ends_at
         return function()
 
@@ -192,7 +192,7 @@ _attempt = _Attempt()
 
 
 class DeadlineBackend:
-    """A network backend whose connections time out at the deadline of the thread's attempt.
+    """A network backend whose connections time out at the current thread's attempt deadline.
 
     httpcore's timeouts apply to single reads. Without this deadline, a server that sends one
     byte at a time could keep a call open forever.
@@ -265,7 +265,7 @@ def timeout_until(until: float, limit: float | None = None) -> float | None:
 
 def pool_options(route: Route) -> dict[str, Any]:
     """Return the keyword arguments for httpcore's connection pools."""
-    import httpcore  # noqa: PLC0415 - slow to import, see BlockingTransport
+    import httpcore  # noqa: PLC0415 - slow to import; see BlockingTransport
 
     proxy = None
     if route.proxy is not None:

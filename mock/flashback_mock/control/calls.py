@@ -37,7 +37,7 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     """Return a blocking method that runs a coroutine method in the mock's event loop.
 
     The blocking method raises `ValueError` for a missing or unknown argument, an argument of the
-    wrong type, and an unknown id or token. Code in the event loop awaits `__wrapped__` instead.
+    wrong type, or an unknown id or token. Code in the event loop awaits `__wrapped__` instead.
     """
     parameters = signature(method)
     annotations = _annotations(parameters)
@@ -73,7 +73,7 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
 
 
 def _binding_error(method: Signature, count: int, named: Mapping[str, Any]) -> str:
-    """Return the error message for invalid arguments: `count` positional and the `named` ones."""
+    """Return the error message for a call with `count` positional and these named arguments."""
     parameters = list(method.parameters.values())[1:]
     for parameter in parameters[count:]:
         is_required = parameter.default is Parameter.empty and parameter.kind not in VARIADIC

@@ -20,7 +20,7 @@ class Entry:
 
     `status` is 0 if a `reset`, `empty` or `timeout` fault prevented a response. `fields` contains
     the names of the fields in a valid body, and `updated` is true if these fields were stored.
-    `user` and `configuration` are empty if they are unknown. `milliseconds` excludes any
+    `user` and `configuration` are empty if unknown. `milliseconds` excludes any
     planned delay. `reason` says why the request was refused, and `time` is when it arrived.
     """
 
@@ -38,12 +38,12 @@ class Entry:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry as a JSON object, with the time in RFC 3339 format."""
-        # asdict() would copy every value, which would take a quarter of the time for a request.
+        # asdict() copies every value, which would take a quarter of each request's time.
         values = {name: getattr(self, name) for name in CRITERIA}
         return {**values, "time": self.time.isoformat(timespec="milliseconds")}
 
     def __str__(self) -> str:
-        """Return a human-readable line."""
+        """Return the entry as a human-readable line."""
         outcome = f"{self.status} {self.fault}".rstrip()
         fields = f" ({', '.join(self.fields)})" if self.fields else ""
         reason = f": {self.reason}" if self.reason else ""
@@ -124,7 +124,7 @@ class Journal:
             raise TimeoutError("\n".join([message, *received])) from None
 
     def history(self, id: str) -> list[str]:
-        """List the latest requests for a configuration and the latest other requests."""
+        """List the latest requests for a configuration, followed by the latest other requests."""
         entries = self.entries
         own = [entry for entry in entries if entry.configuration == id]
         others = [entry for entry in entries if entry.configuration != id]

@@ -29,7 +29,7 @@ class Mock:
     """
 
     def __init__(self, contract: Contract, fixtures: Fixtures, store: Store) -> None:
-        """Create a mock without planned answers and with an empty request log."""
+        """Create a mock with no planned answers and an empty request log."""
         self.contract = contract
         self.fixtures = fixtures
         self.store = store
@@ -50,7 +50,7 @@ class Mock:
 
     @property
     def tokens(self) -> dict[str, str]:
-        """Return the bearer tokens by role: owner, admin, reader, stranger, expired."""
+        """Return the bearer tokens by user: owner, admin, reader, stranger, expired."""
         return {token.user: token.value for token in self.fixtures.tokens}
 
     @property
@@ -276,7 +276,7 @@ class Mock:
         await self.store.add(Fixtures(tokens=tokens, members=(member,)))
 
     def _fields(self, given: Mapping[str, str], *other_names: str) -> dict[str, str]:
-        """Return the given fields under their names in the contract.
+        """Return the given fields, keyed by their names in the contract.
 
         Names from the Python client, such as `ai_type`, are also accepted.
         """

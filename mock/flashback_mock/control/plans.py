@@ -12,7 +12,7 @@ Fault = Literal["reset", "empty", "refused", "timeout", "truncated", "malformed"
 FAULTS: tuple[str, ...] = get_args(Fault)
 WITHOUT_STATUS = ("reset", "empty", "refused", "timeout")
 CONTENT = {"status", "example", "headers"}
-EXCLUDED: dict[str, set[str]] = {  # fields that cannot be combined with each fault
+EXCLUDED: dict[str, set[str]] = {  # by fault: the fields that cannot be combined with it
     "reset": CONTENT,
     "empty": CONTENT,
     "timeout": CONTENT | {"delay"},
@@ -56,7 +56,7 @@ class Plans:
     def next(self, id: str) -> Step:
         """Return the plan that applies to a request for this id, and decrement the plan's `times`.
 
-        If no plan applies, the result contains only the delay for every response, if there is one.
+        If no plan applies, the result contains only the delay for every response, if one is set.
         """
         plan: Step = {}
         for index, planned in enumerate(self.planned):

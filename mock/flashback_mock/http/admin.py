@@ -29,7 +29,7 @@ AdminHandler = Callable[..., Awaitable[object]]
 Control = Callable[..., object]  # a method of `Mock`
 
 ID = "/configurations/{id}"
-# Routes that call a `Mock` method and discard its result, with the status on success.
+# Routes that call a `Mock` method and discard its result. The number is the success status.
 COMMANDS: list[tuple[str, str, Control, int]] = [
     ("DELETE", ID, Mock.delete_configuration, 200),
     ("POST", "/members", Mock.add_member, 201),
@@ -45,7 +45,7 @@ NAMES = {
     "fixedDelay": "fixed_delay",
 }
 TIMES = {"delay", "duration", "fixed_delay", "timeout"}  # in milliseconds in JSON
-MAX_MILLISECONDS = 1e9  # above every limit, but small enough to be a float
+MAX_MILLISECONDS = 1e9  # above every limit; a larger integer might not fit in a float
 SETTINGS = {"fixed_delay": float, "answer_next": object}
 STATUSES: dict[type[Exception], int] = {  # the first matching type applies
     UnknownIdError: 404,
@@ -59,7 +59,7 @@ class Admin:
     """The request handlers for `/__admin`. Their responses contain no credentials."""
 
     def __init__(self, mock: Mock, guard: Guard, app: App) -> None:
-        """Add routes that control `mock` to `app`. `guard` decides which requests are allowed."""
+        """Add routes to `app` that control `mock`. `guard` decides which requests are allowed."""
         self._mock = mock
         self._guard = guard
         self._app = app

@@ -49,8 +49,8 @@ class App:
     def add(self, method: str, path: str, handler: RouteHandler) -> None:
         """Add a route for a method and a path.
 
-        A path can have parameters, as in `/a/{id}/b`. They are passed to the handler without
-        percent-decoding. The rest of the path must match exactly.
+        A path can have parameters, as in `/a/{id}/b`. They are passed to the handler still
+        percent-encoded. The rest of the path must match exactly.
         """
         if path not in self._handlers:
             self._handlers[path] = {}

@@ -14,9 +14,9 @@ class Guard:
     """Decides which requests to `/__admin` are allowed.
 
     Without a token, only requests that cannot come from another origin's web page are allowed:
-    their Host must be a loopback name or address, and their Origin must be the mock's own. With a
-    token, requests must contain the token or the session cookie. A browser receives this cookie
-    when it opens the link that the mock prints.
+    their Host must be a loopback name or address, and their Origin, if any, must be the mock's own.
+    With a token, requests must contain the token or the session cookie. A browser receives this
+    cookie when it opens the link that the mock prints.
     """
 
     def __init__(self, token: str | None = None) -> None:

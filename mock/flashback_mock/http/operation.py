@@ -131,7 +131,7 @@ class Operation:
     def _preferred(self, request: Request) -> Answer | None:
         """Return the example that the request selects, or None if it selects none.
 
-        Raise `HttpError` if there is no such example.
+        Raise `HttpError` if the selected example does not exist.
         """
         if not request.query and "Prefer" not in request.headers:
             return None
@@ -170,7 +170,7 @@ class Operation:
         return HttpError(401, self._contract.message(401), reason=f"Authorization: {reason}")
 
     def _refusal(self, refused: RefusedError) -> HttpError:
-        """Return the response; `stores.store.authorize` decides which refusal comes first."""
+        """Return the error response. `stores.store.authorize` determines which refusal applies."""
         if isinstance(refused, NameTakenError):
             return HttpError(400, self._contract.name_taken)
         status = 404 if isinstance(refused, NotFoundError) else 403

@@ -27,7 +27,7 @@ MEDIA_TYPES = {  # for the files in the `page` folder and in the offapi package
     "swagger_style.css": "text/css",
 }
 HEADERS = {
-    # Swagger UI's style sheet contains arrows and locks as `data:` URLs.
+    # Swagger UI's style sheet contains arrow and lock icons as `data:` URLs.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
@@ -45,7 +45,7 @@ def page_file(contract: Contract, request: Request, name: str) -> Answer:
     """
     if name not in MEDIA_TYPES:
         raise HttpError(404, "Not found")
-    # JSON has no dates, so convert those in the YAML contract to strings.
+    # JSON has no date type, so convert dates in the YAML contract to strings.
     content = _file(name) or json.dumps(contract.document, default=str).encode()
     tag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
     headers = CIMultiDict({**HEADERS, "ETag": tag})
@@ -62,6 +62,6 @@ def _file(name: str) -> bytes:
     if name.startswith("swagger_"):
         from importlib.metadata import distribution  # noqa: PLC0415 - the import takes 20 ms
 
-        # Do not import offapi, which would load all of its files.
+        # Do not import offapi, because the import would load all of its files.
         return Path(str(distribution("offapi").locate_file(f"offapi/{name}"))).read_bytes()
     return (Path(__file__).parent / "page" / name).read_bytes()

@@ -5,7 +5,7 @@ import errno
 import logging
 import socket
 import struct
-from asyncio import sleep  # users' tests may replace asyncio.sleep
+from asyncio import sleep  # users' tests might patch asyncio.sleep
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
@@ -16,9 +16,9 @@ from multidict import CIMultiDict
 
 from .messages import Answer, Handler, HttpError, Incomplete, Request
 
-SECONDS = 10.0  # time limit for receiving a body, and for the client to read a response
+SECONDS = 10.0  # time limit for receiving a body, and for sending a response
 IDLE_SECONDS = 20.0  # time limit for receiving headers, and for idle connections
-# How long to discard the rest of a body. Closing the connection sooner would send a TCP reset.
+# How long to keep discarding the rest of a body. Closing sooner would send a TCP reset.
 LINGER_SECONDS = 5.0
 MAX_HEAD_BYTES = 1 << 16  # size limit for the request line and for each header
 MAX_HEADERS = 200
@@ -30,13 +30,13 @@ UNPARSABLE = (
     "not a valid HTTP/1.1 request; use http:// (not https:// or HTTP/2) and check for malformed or "
     "repeated headers"
 )
-# Silence aiohttp, which would log request lines that could contain misplaced tokens.
+# Silence aiohttp, which would log request lines, including any misplaced tokens.
 QUIET = logging.getLogger("flashback_mock.http")
 QUIET.setLevel(logging.CRITICAL + 1)
 
 
 class Connection(web.RequestHandler):
-    """A connection that also handles half-closed clients and unparsable requests."""
+    """An aiohttp connection that also handles half-closed sockets and unparsable requests."""
 
     refuse: Callable[[BaseException | None], web.Response]
     answering = 0  # number of requests without a complete response
@@ -120,7 +120,7 @@ class Server:
         await self._manager.shutdown(STOP_SECONDS)
 
     async def close_port(self, seconds: float) -> None:
-        """Close all connections immediately, and refuse new ones for this many seconds."""
+        """Close all connections once they are idle, and refuse new ones for this many seconds."""
         async with self._port_lock:
             if self._opening:
                 self._opening.cancel()
@@ -274,7 +274,7 @@ async def _reserve(family: int, address: Any) -> socket.socket:
     bind to it.
     """
     bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old connections may remain
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old connections might remain
     if family == socket.AF_INET6:
         bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     while True:

@@ -22,10 +22,10 @@ SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 def store_at(
     location: str | None, credentials: Collection[str], key_file: Path | None = None
 ) -> Store:
-    """Return the store at a path or a `postgresql://` URL, or a new store in memory.
+    """Return the store at `location` (a path or `postgresql://` URL), or in memory if it is None.
 
-    `credentials` are the names of the fields to encrypt. Raise `ValueError` if the location is
-    malformed, and `StoreError` if the `store` extra is not installed.
+    `credentials` contains the names of the fields to encrypt. Raise `ValueError` if the location
+    is malformed, and `StoreError` if the `store` extra is not installed.
     """
     if location is None:
         return MemoryStore(credentials)
@@ -43,7 +43,7 @@ def store_at(
             f"--store requires {missing.name}; run: pip install 'flashback-client[store]'"
         ) from None
     if SCHEME.match(location):
-        # A store's path is printed, so using a URL as the path would leak its password.
+        # Store paths are printed, so treating a URL as a path would leak the URL's password.
         raise ValueError(
             "--store: expected a path or postgresql://user:password@host:port/database"
         )

@@ -1,4 +1,4 @@
-"""Key files, which contain the master keys of durable stores."""
+"""Key files, which contain the master keys for durable stores."""
 
 import base64
 import os
@@ -15,11 +15,11 @@ class KeyFile:
     """A file with one Base64-encoded key per line.
 
     The file contains the current key and, during a rotation, also the new key. Each store requires
-    its own file, because a rotation deletes all other keys from the file.
+    its own file, because a rotation deletes any other store's keys from the file.
     """
 
     def __init__(self, option: Path | None, environment: Mapping[str, str] = os.environ) -> None:
-        """Use the file `option`, or else the file named in $FLASHBACK_MOCK_KEYS_FILE.
+        """Use `option` as the key file, or else the file named in $FLASHBACK_MOCK_KEYS_FILE.
 
         If neither is set, use a separate file for each store.
         """
@@ -40,7 +40,7 @@ class KeyFile:
             ) from None
 
     def discard(self) -> None:
-        """Delete the key file if it was created for a store whose creation then failed."""
+        """If a store could not be created, delete the key file that was created for it."""
         if self._created:
             self._created.unlink()
 

@@ -21,7 +21,7 @@ SECONDS = 5
 CONNECTIONS = 8  # in each process
 SETTINGS = {
     "application_name": "flashback-mock",
-    # After waiting for a lock, a statement sees newly committed changes, such as a new key.
+    # Let a statement that waited for a lock see newly committed changes, such as a new key.
     "default_transaction_isolation": "read committed",
     # An update must be durable before the 200 response is sent.
     # A rotation must be durable before the old key is deleted.
@@ -38,7 +38,7 @@ REASONS = {
     "53100": "the server's disk is full",
     "55P03": "another session held a lock for too long",
 }
-# Each schema has its own lock, because two processes can start with the same empty schema.
+# One lock per schema so that two processes cannot both create a store in an empty schema.
 CREATION = "flashback-mock " + func.current_schema()
 LOCK = select(func.pg_advisory_xact_lock(func.hashtextextended(CREATION, 0)))
 

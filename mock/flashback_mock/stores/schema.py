@@ -50,10 +50,10 @@ CONFIGURATION = Table(
     Column("plain", sa.JSON, nullable=False),  # all fields except credentials
     sa.UniqueConstraint("workspace", "name"),
 )
-# A field has one row for each size class that its credential has ever had.
+# In SQLite, a field has one row for each size class that its credential has ever had.
 # Only one of these rows is in use.
 # When a row is deleted or changes size, SQLite can leave copies of neighboring rows behind.
-# SQLite stores therefore only add rows, or overwrite rows with the same number of bytes.
+# SQLite stores therefore only add rows, or overwrite rows without changing their size.
 CREDENTIAL = Table(
     "flashback_mock_credential",
     METADATA,
@@ -88,7 +88,7 @@ STORED = (
     .outerjoin(CREDENTIAL, _CREDENTIALS)
     .order_by(CREDENTIAL.c.field)
 )
-# These parameters have a prefix, because SQLAlchemy reserves column names in UPDATE statements.
+# The `of_` prefix is necessary, because SQLAlchemy reserves column names in UPDATE statements.
 CHANGE = sa.update(CONFIGURATION).where(CONFIGURATION.c.id == bindparam("of_id"))
 OTHER_SIZES = and_(
     CREDENTIAL.c.configuration == bindparam("of_configuration"),

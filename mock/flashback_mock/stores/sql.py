@@ -188,7 +188,7 @@ class SqlStore(Store):
 
     @transaction
     def _reencrypt(self, db: Connection) -> int:
-        """Re-encrypt all credentials with a new key and return the number of credentials."""
+        """Re-encrypt all credentials with a new key and return their number."""
         self.lock(db)
         old = self._current_vault(db)
         new = Vault.generate()

@@ -51,7 +51,7 @@ class SqliteStore(SqlStore):
     )
 
     def __init__(self, path: Path, credentials: Collection[str], keys: KeyFile) -> None:
-        """Create a store in a file. `credentials` are the names of the fields to encrypt."""
+        """Create a store in a file. `credentials` contains the names of the fields to encrypt."""
         super().__init__(str(path), credentials, keys)
         self._path = path
         self._engine = create_engine(

@@ -18,7 +18,7 @@ MAY_UPDATE = ("WRITE", "ADMIN")
 def authorize(user: str | None, configuration: T | None, access: str | None) -> tuple[str, T]:
     """Return the user and the configuration if the user is allowed to update the configuration.
 
-    Otherwise, raise the first that applies: `UnauthorizedError`, `NotFoundError` or
+    Otherwise, raise the first error that applies: `UnauthorizedError`, `NotFoundError` or
     `ForbiddenError`.
     """
     if user is None:
@@ -72,7 +72,7 @@ class Store(Protocol):
         return (await self.find(id)).describe()
 
     async def configurations(self) -> dict[str, str]:
-        """Return the ids of up to 1,000 configurations, each with its workspace."""
+        """Return up to 1,000 configuration ids, each with its workspace."""
 
     async def reveals(self, id: str, field: str, credential: str) -> bool:
         """Return whether the field contains this credential.
@@ -85,7 +85,7 @@ class Store(Protocol):
         """Add either all of these tokens, members and configurations or none of them.
 
         If a token already exists, replace its user and expiry. If a member already exists, replace
-        the access level. Raise `NameTakenError` if a configuration's id or name is taken.
+        the member's access level. Raise `NameTakenError` if a configuration's id or name is taken.
         """
 
     async def revoke_token(self, token: str) -> None:
@@ -101,7 +101,7 @@ class Store(Protocol):
         """Replace the entire state with the fixtures."""
 
     async def rotate(self) -> int:
-        """Re-encrypt all credentials with a new master key and return the number of credentials."""
+        """Re-encrypt all credentials with a new master key and return their number."""
         raise StoreError("an in-memory store has no master key to rotate")
 
 

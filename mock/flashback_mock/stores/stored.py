@@ -64,6 +64,6 @@ class Stored:
 
 
 def timestamp(time: datetime | None = None) -> str:
-    """Return a time, or the current time, as fixed-length UTC text that sorts chronologically."""
+    """Return the time (by default, now) as fixed-length UTC text that sorts chronologically."""
     moment = time.astimezone(UTC) if time else datetime.now(UTC)
     return moment.isoformat(timespec="microseconds")

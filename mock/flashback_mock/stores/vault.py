@@ -16,7 +16,7 @@ NONCE_BYTES = 12  # the nonce size that NIST SP 800-38D recommends for GCM
 LENGTH_BYTES = 4
 TAG_BYTES = 16
 HEADER_BYTES = ID_BYTES + NONCE_BYTES
-# A sealed value has 256, 1536, 9216 or 55296 bytes, so its size reveals only a size class.
+# A sealed value has 256, 1536, 9216 or 55296 bytes, so its size reveals only the size class.
 # The third size class is large enough for 8192 ASCII characters.
 # The fourth size class is large enough for 8192 four-byte characters.
 SMALLEST = 256
@@ -54,7 +54,7 @@ class Vault:
     def open(self, sealed: bytes, *place: str) -> str:
         """Decrypt a credential.
 
-        Raise `StoreError` if the credential is damaged or was sealed for another place or key.
+        Raise `StoreError` if it is damaged, or was sealed for another place or with another key.
         """
         header = sealed[:HEADER_BYTES]
         nonce = header[ID_BYTES:]
