@@ -69,7 +69,7 @@ class UpdateAiLlmRequest:
     ) -> None:
         """Validate the fields; raise ArgumentError if a field is invalid.
 
-        Credentials are first wrapped in Secret objects, so that no traceback contains them.
+        Credentials are first wrapped in Secret objects so that no traceback contains them.
         """
         key = as_secret(key)
         secret = as_secret(secret)
