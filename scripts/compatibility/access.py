@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ISSUERS = {"authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"}
 SCHEME_PARTS = 4  # how many leading parts of an entry identify the scheme
-MOST = 200  # the maximum number of URLs for one server
+MOST = 200  # the maximum number of URLs to list for one server
 DEFAULT_PORT = re.compile(r"^(https://[^/]*):443(?=/|$)|^(http://[^/]*):80(?=/|$)")
 
 
@@ -32,7 +32,7 @@ class Credentials:
     issuers: Entries = field(default_factory=Entries)  # the schemes and the URLs that issue tokens
 
     def add(self, scheme: Part, scopes: list[str]) -> None:
-        """Add a security scheme and its scopes."""
+        """Add a security scheme and the scopes that it must grant."""
         kind = _kind(scheme)
         self.grants.add(kind)
         for scope in scopes:
@@ -86,7 +86,7 @@ def compare_security(pair: Pair) -> None:
 
 
 def _alternatives(operation: Operation) -> dict[str, Credentials]:
-    """Return the operation's alternative security requirements by human-readable name."""
+    """Return the operation's alternative security requirements, keyed by a readable name."""
     result: dict[str, Credentials] = {}
     for schemes in operation.security:
         names: list[str] = []
@@ -100,7 +100,7 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
 
 
 def servers(operation: Operation) -> list[str]:
-    """Return an operation's base URLs, one for each combination of listed variable values."""
+    """Return an operation's base URLs, one for each combination of enumerated variable values."""
     found: list[str] = []
     for server in operation.servers:
         variables = operation.contract.inlined(server.get("variables"), "variables") or {}

@@ -36,7 +36,7 @@ FORMATS = {
     "uri-reference": "/",
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
-# Common patterns distinguish letters, digits, spaces, control characters and non-ASCII characters.
+# Common patterns treat letters, digits, spaces, control and non-ASCII characters differently.
 CHARACTERS = ["\u2028", "\u3000", "\ufeff", "\U0001f600", *map(chr, range(0x180))]
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # values to keep for each subschema
@@ -52,7 +52,7 @@ class BoundaryValues:
     """Boundary values, derived from the sizes, numbers, names and patterns in two schemas."""
 
     def __init__(self, small: Schema, large: Schema, most: int) -> None:
-        """Collect the boundaries in the sender's schema, `small`, and the receiver's, `large`.
+        """Collect boundaries from the sender's schema, `small`, and the receiver's, `large`.
 
         `most` is the maximum number of values to generate.
         """
@@ -60,7 +60,7 @@ class BoundaryValues:
         self.form = difference(small, large)
         self.numbers: set[float] = {0}
         self.names: set[str] = {"extra"}
-        self.patterns: list[str] = []  # the patterns that apply to field names
+        self.patterns: list[str] = []  # patterns for field names
         self.mentioned = list(constants(self.form, small, large))
         self.known: dict[str, list[Any]] = {}
         for part in subschemas(self.form, small, large):
@@ -150,7 +150,7 @@ class BoundaryValues:
         return list(found.values())
 
     def _numbers(self, schema: dict[str, Any]) -> Iterator[float]:
-        """Yield each number in the schemas, its neighbors, and fractions between them."""
+        """Yield the numbers in the schemas and nearby numbers, then multiples and powers of ten."""
         for number in sorted(self.numbers, key=abs):
             yield from (int(number), int(number) + 1, int(number) - 1)
             yield from (number, number + 0.5, number - 0.5, number / 2, number + 0.001)
@@ -194,7 +194,7 @@ class BoundaryValues:
             yield [*start, *pair]
 
     def _objects(self, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Yield the smallest object, then variants with boundary values or other sets of fields."""
+        """Yield the smallest object, then variants with boundary values or different fields."""
         fields = mapping_at(schema, "properties")
         required = schema.get("required", ())
         names = [*fields, *sorted(self.names), *self._matching(self.patterns)]

@@ -1,4 +1,4 @@
-"""Prove that one schema admits every value of another schema, or find a counterexample.
+"""Prove that one schema admits every value that another admits, or find a counterexample.
 
 The counterexample is called a witness: a value that one schema admits and the other rejects.
 """

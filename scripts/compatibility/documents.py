@@ -16,8 +16,8 @@ from scripts.compatibility.values import DIALECTS, is_list, is_mapping
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "openapi.yaml"
 WORDS = {"description", "summary", "title", "example", "examples", "$comment"}
-LITERALS = {"const", "default", "enum"}  # keys inside their values are data
-NAMED = {  # keys directly inside their values are names
+LITERALS = {"const", "default", "enum"}  # their values are data and contain no keywords
+NAMED = {  # the top-level keys in their values are names, not keywords
     *("content", "dependentRequired", "dependentSchemas", "encoding", "headers", "links"),
     *("callbacks", "parameters", "patternProperties", "properties", "responses", "variables"),
     *("webhooks", "$defs"),
@@ -101,7 +101,7 @@ class Contract:
 
 
 def must_be_valid(contract: Contract) -> None:
-    """Raise CannotCompareError with the location if the contract is not valid OpenAPI 3.1."""
+    """Raise CannotCompareError with the error's location if the contract is invalid."""
     # This import takes half a second, so it is deferred. The module has no type hints.
     validator: Any = import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
     for error in validator.iter_errors(contract.document):

@@ -71,7 +71,7 @@ class Findings:
     def add(
         self, change: Change, place: str, what: str, old: Any = None, new: Any = None, **more: Any
     ) -> None:
-        """Add a finding. `old` and `new` are the affected part in each contract."""
+        """Add a finding. `old` and `new` are the affected part before and after."""
         sides = canonical_json(old), canonical_json(new)
         finding = Finding(change, place, what, sides=sides, **more)
         self.found.setdefault(finding.id, finding)

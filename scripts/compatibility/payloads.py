@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from scripts.compatibility.schemas import PreparedSchema, Schema
 
 HIDDEN = {"request": "readOnly", "response": "writeOnly"}
-# The text of a finding about a payload that admits more values, may admit more, may admit fewer, or
-# admits fewer, in this order.
+# The texts for a compatible change, a possible compatible change, a possible breaking change and a
+# breaking change, in this order.
 WHAT = {
     "request": (
         *("accepts more", "may accept more"),
@@ -114,7 +114,7 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
     """Split the comparison of two schemas into one comparison for each field that differs.
 
     Yield the field, a minimal form of `small`, and the part of `large` that constrains the field.
-    If every part admits `small`, then `large` admits `small`, because all other rules are equal.
+    If every part admits all values that `small` admits, so does `large`, because other rules match.
     If other rules differ as well, yield a single step with all of `large`. The minimal form rejects
     other optional fields so that the search finds a short counterexample quickly.
     """
@@ -226,7 +226,7 @@ def _has_default_style(location: str, parameter: Part) -> bool:
 
 
 def compare_contents(payload: Payload, old: Part, new: Part) -> None:
-    """Compare a body's media types, and the schemas of the JSON types that both contracts have."""
+    """Compare a body's media types, and the schemas for JSON media types in both contracts."""
     pair = payload.pair
     before = _contents(old)
     after = _contents(new)

@@ -1,8 +1,8 @@
 """Compare the Python interfaces of the clients generated from the two contracts.
 
-griffe reports objects and parameters that are removed, reordered or newly required. This module
-also compares types and base classes and reports additions, because griffe does not. Model field
-types are not compared here, because the comparison of requests and responses covers them.
+griffe reports removed objects, and parameters that are removed, reordered or newly required. This
+module also compares types and base classes, and reports additions. It does not compare the types of
+model fields, because the comparison of requests and responses covers them.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 PACKAGE = "flashback_client"
 RUNTIME = ROOT / "runtime"
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-# Advice in the generator's errors, which is meant for people who change the generator.
+# Matches advice in the generator's errors that is meant for people who change the generator.
 ADVICE = re.compile(r"; (?:fix|simplify)[^:]*(?=:)")
 
 
 def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
-    """Return the changes for Python callers, and the reason if the clients were not compared."""
+    """Return the changes for Python callers and, if clients could not be compared, the reason."""
     findings = Findings()
     with tempfile.TemporaryDirectory() as folder:
         before = load_client(base, Path(folder) / "base")
@@ -48,7 +48,7 @@ def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
 
 
 def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
-    """Generate the client from a contract and parse it, without running it.
+    """Generate a client from the contract and parse its code without running it.
 
     Return the parsed client, or the reason why it cannot be generated.
     """
@@ -59,7 +59,7 @@ def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
         generate(source, folder / PACKAGE)
     except GenerationError as error:
         reason = ADVICE.sub("", str(error))
-    except Exception as error:  # noqa: BLE001 # the generator can fail in any way on other contracts
+    except Exception as error:  # noqa: BLE001 # other contracts can make it raise any error
         reason = f"{type(error).__name__}: {error}"
     else:
         return load_package(folder)
@@ -68,7 +68,7 @@ def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
 
 
 def load_package(folder: Path) -> griffe.Object:
-    """Load the client in the folder, including the names that it re-exports from the runtime."""
+    """Load the client from the folder, including the names that it re-exports from the runtime."""
     loader = griffe.GriffeLoader(search_paths=[folder, RUNTIME], allow_inspection=False)
     for runtime in sorted(RUNTIME.glob("*/__init__.py")):
         loader.load(runtime.parent.name)
@@ -79,7 +79,7 @@ def load_package(folder: Path) -> griffe.Object:
 
 
 def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Finding]:
-    """Return griffe's findings, changed types, changed base classes and additions."""
+    """Return griffe's findings, changed types, removed base classes and additions."""
     findings = Findings()
 
     def add(change: Change, path: str, what: str) -> None:

@@ -301,14 +301,14 @@ def difference(small: Schema, large: Schema) -> Any:
 
 def _as_schema(function: Callable[[], jsonschema_rs.CanonicalSchema], default: Schema) -> Any:
     found: Any = call_or_default(lambda: function().to_json_schema(), None)
-    # Remove `$schema` so that equal parts of different schemas have equal results.
+    # Remove `$schema` so that equal parts of different schemas compare as equal.
     if is_mapping(found):
         found.pop("$schema", None)
     return default if found is None else found
 
 
 def validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
-    """Return a validator for the schema that also checks formats."""
+    """Return a validator for the schema, with format checks enabled."""
     return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
 
 

@@ -27,11 +27,11 @@ TEXTS: dict[str, Any] = {
     "null": {"enum": ["null", ""]},
 }
 # Python's dates start with the year 1, surrogates are not characters, and some parsers
-# reject numbers with this many digits.
+# reject numbers with 300 or more digits.
 UNUSABLE = re.compile(r"^0000-|[\ud800-\udfff]|^-?[0-9]{300}")
 # Text that is safe in headers and cookies: it contains no `"`, `,`, `;` or `\`.
 SAFE = re.compile(r"""[!#-+\--:<-\[\]-~ ]*""")
-# The maximum length of a list. It is small because all combinations of its readings are tried.
+# The maximum length of a list. It is small because all combinations of item readings are tried.
 ITEMS = 10
 
 
@@ -159,7 +159,7 @@ def readings(location: str, value: Any) -> list[Any]:
     if location == BODY or is_mapping(value):
         return [value]
     items = value if is_list(value) else [value]
-    if len(items) > ITEMS:  # can_carry ensures that such a list has equal items
+    if len(items) > ITEMS:  # can_carry ensures that all items in such a list are equal
         return [[reading] * len(items) for reading in _readings(items[0])]
     lists = [list(choice) for choice in product(*map(_readings, items))]
     single = [choice[0] for choice in lists if len(choice) == 1]
@@ -183,7 +183,7 @@ def text(value: Any) -> str:
 
 
 def _readings(value: Any) -> list[Any]:
-    """Return a scalar's text form, and the number, boolean or null that the text can represent."""
+    """Return a scalar's text form and, if the text is a number, boolean or null, that value."""
     sent = text(value)
     if sent in {"true", "false", "null"} or re.fullmatch(NUMBER, sent):
         return [sent, json.loads(sent)]

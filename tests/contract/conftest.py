@@ -180,11 +180,11 @@ def unique_names(run: Run) -> None:
 
 @pytest.fixture
 def valid_requests(run: Run) -> BaseSchema:
-    """Return a schemathesis schema that generates valid requests."""
+    """Return a Schemathesis schema that generates valid requests."""
     return generation.load(run, "positive")
 
 
 @pytest.fixture
 def invalid_requests(run: Run) -> BaseSchema:
-    """Return a schemathesis schema that generates invalid requests."""
+    """Return a Schemathesis schema that generates invalid requests."""
     return generation.load(run, "negative")

@@ -51,7 +51,7 @@ def rewritten_ids(id: str) -> Iterator[str]:
 
 
 def may_exist(other: str, id: str) -> bool:
-    """Return whether the other id might exist, because the backend may use sequential ids."""
+    """Return whether the other id might exist if the backend uses sequential ids."""
     counts_up = len(other) == len(id) and other[:-2] == id[:-2] and other[-2:].isalnum()
     return counts_up or (other.isdecimal() and id.isdecimal())
 

@@ -28,7 +28,7 @@ def test_unusual_value_answers_200(promise: Promise, field: str) -> None:
 
 @pytest.mark.clause("update")
 def test_any_fields_together_answer_200(promise: Promise) -> None:
-    """Every combination of fields returns 200, in any order and any valid JSON notation."""
+    """Every combination of fields returns 200, in any order and in any valid JSON notation."""
     for body in values.bodies():
         promise.ask(body=body)
 

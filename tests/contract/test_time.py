@@ -52,7 +52,7 @@ def isolated_statuses(promise: Promise, steps: list[Step]) -> dict[str, int]:
 
 
 def expect_status(status: int, request: Request, kind: str, when: str) -> Expectation:
-    """Return the expectation of the status that the request got when it was sent alone."""
+    """Return an expectation with the status that the request got when it was sent alone."""
     usual = expectation_of(request)
     words = f"{usual.words}, {when}"
     return replace(usual, statuses=frozenset({status}), clause="alone", kind=kind, words=words)

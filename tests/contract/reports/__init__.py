@@ -1,4 +1,4 @@
-"""Renders reports from a verdict in the format of docs/verdict.schema.json."""
+"""Renders reports from a verdict in the format that docs/verdict.schema.json describes."""
 
 import json
 from pathlib import Path

@@ -12,7 +12,7 @@ from support.exchange import Exchange, NoVerdictError, Place, Request, User
 from support.proxies import Shape
 from support.wire import Wire, WireError
 
-# Descriptions of the environment variables, shown if a promise is not tested without one.
+# Descriptions of the environment variables, shown if a variable is needed but not set.
 MEANINGS = {
     "FLASHBACK_TOKEN": "a token that can update the configuration",
     "FLASHBACK_ADMIN_TOKEN": "a token for an ADMIN of the configuration's workspace",

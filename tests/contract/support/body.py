@@ -13,7 +13,7 @@ from support.words import describe_length, describe_value
 # A backend may refuse numbers with more digits, because RFC 8259 lets parsers limit their range.
 LONGEST_NUMBER = 100
 UNREADABLE = frozenset({400, 413, 415})
-# The kind and description of each JSON error, by the start of the Python parser's message.
+# The kind and description of each JSON error, keyed by the start of Python's error message.
 NOT_JSON = {
     "constant": ("constant", "`NaN` or `Infinity`, which JSON does not allow"),
     "Invalid control character": ("line-break", "an unescaped line break in a string"),

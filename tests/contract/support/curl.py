@@ -12,7 +12,7 @@ from support.exchange import Request
 
 LONGEST_BODY = 2000  # bytes of a body to show in the command; a longer body goes into a file
 SHORTENED = re.compile('"?…')  # matches the end of shortened text
-LEAST = 4  # a shorter part of a token is not redacted, because it reveals too little
+LEAST = 4  # shorter parts of a token are not redacted, because they reveal too little
 
 
 def encodings_of(token: str) -> dict[str, str]:
@@ -31,7 +31,7 @@ class Redactor:
     """Replaces tokens and values derived from them with equivalent shell expressions."""
 
     def __init__(self, tokens: Mapping[str, str]) -> None:
-        """Redact the given tokens, whose keys are the names of their environment variables."""
+        """Redact the given tokens, keyed by the names of their environment variables."""
         self._expressions: dict[str, str] = {}
         self._pattern = re.compile("(?!)")
         for variable, token in tokens.items():
@@ -92,7 +92,7 @@ def is_printable(body: bytes) -> bool:
 def needs_file(request: Request) -> bool:
     """Return whether curl must read the body from a file."""
     is_long = len(request.body) > LONGEST_BODY
-    is_file_name = request.body.startswith(b"@")  # curl would read the file with that name
+    is_file_name = request.body.startswith(b"@")  # curl would treat the body as a file name
     return is_long or is_file_name or not is_printable(request.body)
 
 

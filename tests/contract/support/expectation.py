@@ -140,7 +140,7 @@ def rule_of_field(name: str, value: str) -> Rule:
 
 
 def trait_of(name: str, value: str) -> str:
-    """Return one word for what is special about a valid value, to use as part of an id."""
+    """Return one word for what is special about a valid value, for use in an id."""
     if len(value) > 100:
         return "long"
     if name == "endpoint":

@@ -9,7 +9,7 @@ from support.exchange import Request, Response
 from support.rule import Breach
 from support.words import describe_value, shortened
 
-LONGEST_MESSAGE = 300  # the most characters to show of a schema error, which may quote a long value
+LONGEST_MESSAGE = 300  # the maximum length of a schema error, which may quote a long value
 
 
 def breaches(request: Request, response: Response) -> Iterator[Breach]:
@@ -42,7 +42,7 @@ def _breach(  # noqa: PLR0913, PLR0917 - the fields of `Breach`
 
 def _strict_json(clause: str, response: Response) -> Iterator[Breach]:
     if "json" not in response.media_type and response.value is None:
-        return  # the media type, such as HTML, is already reported as wrong
+        return  # the wrong media type, such as HTML, is already reported
     subject = f"the body of a {response.status} response"
     expected = "strict JSON in UTF-8"
     try:

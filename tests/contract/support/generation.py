@@ -14,7 +14,7 @@ from support.promise import Promise, Run
 
 
 def load(run: Run, mode: str) -> BaseSchema:
-    """Load the contract into Schemathesis; `mode` is `positive` for valid bodies or `negative`."""
+    """Load the contract into Schemathesis; `mode` is `positive` (valid bodies) or `negative`."""
     examples = run.option.max_examples
     settings: dict[str, Any] = {
         "base-url": run.backend.url,

@@ -28,7 +28,7 @@ def add_options(add: Callable[..., Any]) -> None:
     add("--ca", type=_file, metavar="FILE", help="PEM file with the CA of an HTTPS backend")
     add(
         "--source", type=_sources, default=[], metavar="LIST",
-        help="send only values from these sources (comma-separated): page, vendor, ours",
+        help="test only rules from these sources (comma-separated): page, vendor, ours",
     )  # fmt: skip
     about = "fail the run only for findings from these sources"
     add("--fail-on", type=_sources, default=[], metavar="LIST", help=about)

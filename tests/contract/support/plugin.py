@@ -39,7 +39,7 @@ def clause_of(item: pytest.Item) -> contract.Clause:
 
 
 def family_of(item: pytest.Item) -> str:
-    """Return the promise's family: the text before the colon in its module's docstring."""
+    """Return the promise's family: the text before the colon in the test module's docstring."""
     module: Any = getattr(item, "module", None)
     return (module.__doc__ or "").partition(":")[0]
 
@@ -102,7 +102,7 @@ class Follower:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-        """Fail the test if a finding fails the run; skip it if it sent no requests."""
+        """Fail the test if a finding makes the run fail; skip the test if it sent no requests."""
         result: object = True
         promise = self.run.promises[pyfuncitem.name]
         try:

@@ -1,7 +1,7 @@
 """Promises and the state of a run.
 
-A promise is one rule of the contract that a test checks. Tests use promises to send requests and to
-check each exchange, which is a request with its response.
+A promise is one rule in the contract that a test checks. Tests use promises to send requests and to
+check the exchanges. An exchange is a request with its response.
 """
 
 import argparse
@@ -24,11 +24,11 @@ from support.findings import Finding, Findings
 from support.leaks import Credentials
 from support.rule import Breach, Rule
 
-# Seconds to keep testing broken promises after their first finding, per promise and in total.
+# How many seconds to test broken promises after their first finding, per promise and in total.
 BUDGET_PER_PROMISE = 2.0
 TOTAL_BUDGET = 15.0
 NOT_SELECTED = "--source excludes all of this promise's requests"
-# Like a 5xx, these statuses may mean that the backend stopped working; 0 means no response.
+# Like a 5xx, these statuses can mean that the backend has stopped working; 0 means no response.
 SUSPICIOUS = (0, 401, 403, 404, 405)
 
 
@@ -54,7 +54,7 @@ class Run:
 
 @dataclass
 class Promise:
-    """One rule of the contract that a test checks, and the results so far."""
+    """One rule in the contract that a test checks, and the results so far."""
 
     name: str
     family: str
@@ -68,7 +68,7 @@ class Promise:
     found: dict[str, Finding] = field(default_factory=dict)
     hiding: set[str] = field(default_factory=set)  # ids of findings that hide other results
     broken_since: float | None = None
-    is_cut_short: bool = False  # whether a finding kept some of its requests from being sent
+    is_cut_short: bool = False  # whether some requests were not sent because of a finding
 
     @property
     def backend(self) -> Backend:
@@ -119,10 +119,10 @@ class Promise:
     ) -> Request:
         """Return a request; by default, a valid update by a user with WRITE access.
 
-        `token` is a variable, or None to send no token; `authorization` replaces it, and `user`
-        then describes the sender. `body` is a JSON value, bytes, or a tuple of chunks. A header
-        with the value None is not sent. `path` is sent unchanged; if it does not lead to `id`,
-        also pass a `place`. `escaped` percent-encodes every octet of the id.
+        `token` names an environment variable, or is None for no token; `authorization` overrides
+        it, and `user` then describes the sender. `body` is a JSON value, bytes, or a tuple of
+        chunks. Headers with the value None are not sent. `path` is sent unchanged; if it does not
+        address `id`, also pass a `place`. `escaped` percent-encodes every octet of the id.
         """
         if authorization is None:
             authorization = (f"Bearer {self.backend.given[token]}",) if token else ()
@@ -153,7 +153,7 @@ class Promise:
             self.ask(**parts, **variation)
 
     def prepare(self, **parts: Any) -> None:
-        """Send an update that later requests rely on; skip the test if it is excluded or fails."""
+        """Send an update that later requests rely on; if it is excluded or fails, skip the test."""
         if not self.run.findings.is_selected(contract.CLAUSES[self.clause].source):
             pytest.skip(NOT_SELECTED)
         request = self.request(**parts)
@@ -171,7 +171,7 @@ class Promise:
         return exchange is not None and exchange.succeeded
 
     def accept(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Send a valid update, renamed if its name is taken; return the body that was sent."""
+        """Send a valid update, with a new name if necessary; return the body that was sent."""
         request = self.request(body=body)
         if not self.is_wanted(expectation_of(request)):
             return body
@@ -293,7 +293,7 @@ class Promise:
         raise OverBudget
 
     def _repeat(self, breach: Breach, exchange: Exchange) -> Breach:
-        """Repeat a request that got a 5xx; if it does not recur, return an intermittent breach."""
+        """Repeat a request after a 5xx; return an intermittent breach if there is no second 5xx."""
         again = self.exchange(exchange.request.again())
         intermittent = replace(
             breach,
@@ -326,7 +326,7 @@ def _headers(
 
 
 def _content(body: Any) -> bytes:
-    """Convert a body, which is a JSON value, bytes or a tuple of chunks, to bytes."""
+    """Convert a body (a JSON value, bytes or a tuple of chunks) to bytes."""
     if isinstance(body, bytes):
         return body
     return b"".join(body) if isinstance(body, tuple) else contract.to_json(body)

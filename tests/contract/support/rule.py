@@ -58,5 +58,5 @@ class Breach:
 
     @property
     def is_missing_authentication(self) -> bool:
-        """Whether the breach is that updates without a valid token are accepted."""
+        """Whether the breach is an accepted update without a valid token."""
         return self.rule in NO_AUTHENTICATION

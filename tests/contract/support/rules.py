@@ -1,4 +1,4 @@
-"""Checks each exchange against the rules, from a complete response to the expected status.
+"""Checks each exchange against the rules: first for a complete response, last for its status.
 
 In general, only the first rule that an exchange breaks becomes a finding. However, the rules about
 access, credentials and internal details are always checked.

@@ -193,7 +193,7 @@ def _response(response: Response | None, redactor: curl.Redactor) -> Document | 
     if response is None:
         return None
     headers = [list(header) for header in response.headers]
-    body = shortened(redactor.redact(response.text))  # redact first so that no token is cut
+    body = shortened(redactor.redact(response.text))  # redact tokens before any is cut off
     return {**asdict(response), "headers": headers, "body": body}
 
 

@@ -44,7 +44,7 @@ class Wire:
         self._watchdog = threading.Thread(target=self._interrupt_late, daemon=True)
 
     def send(self, request: Request) -> Response:
-        """Return the response; raise `WireError` if none is complete before the timeout."""
+        """Send the request; raise `WireError` if no complete response arrives in time."""
         connection = self._connections.get(threading.get_ident())
         if connection is None or request.on_new_connection:
             if connection:
