@@ -56,7 +56,7 @@ def _options() -> argparse.Namespace:
         "--base",
         metavar="FILE|REF",
         help="the old contract: a file or a git reference (default: the latest release tag, or "
-        "else the newest commit with a different info.version)",
+        "else the newest commit whose info.version differs)",
     )
     parser.add_argument(
         "--head", metavar="FILE", type=Path, help=f"the new contract (default: {NAME})"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PACKAGE = "flashback_client"
 RUNTIME = ROOT / "runtime"
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-# Matches advice in the generator's errors that is meant for people who change the generator.
+# Matches advice meant for the generator's developers, which is part of its error messages.
 ADVICE = re.compile(r"; (?:fix|simplify)[^:]*(?=:)")
 
 

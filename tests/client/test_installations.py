@@ -121,7 +121,7 @@ def test_client_works_on_python(name: str, packages: Path) -> None:
 
     def respond(connection: socket.socket, request: Request, number: int) -> None:
         status = 404 if request.target.endswith("gone") else 200
-        # The client logs its retry after this 500 but must not print anything.
+        # The client logs its retry after this 500, but nothing must reach stdout or stderr.
         status = 500 if number == 1 else status
         connection.sendall(http_response(status, {"success": status == 200}))
 

@@ -25,7 +25,7 @@ def test_correct_backend_keeps_every_promise(name: str) -> None:
 
 
 def test_every_promise_has_its_own_fault() -> None:
-    """For every promise, there is a fault that lists only this promise."""
+    """For every promise, there is a fault that lists only that promise."""
     selections = selected_promises([fault.promises for fault in FAULTS.values()])
     [all_promises] = selected_promises([""])
     covered = {promises[0] for promises in selections if len(promises) == 1}

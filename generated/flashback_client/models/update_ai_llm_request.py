@@ -69,7 +69,7 @@ class UpdateAiLlmRequest:
     ) -> None:
         """Validate the fields; raise ArgumentError if a field is invalid.
 
-        Credentials are first wrapped in Secret objects so that no traceback contains them.
+        Credentials are first wrapped in Secret objects so that they never appear in a traceback.
         """
         key = as_secret(key)
         secret = as_secret(secret)

@@ -25,7 +25,7 @@ Accepted = dict[str, str]  # the reason, link and date of an accepted finding
 
 
 def load(given: Path | None, url: str) -> dict[str, Accepted]:
-    """Return the backend's accepted findings by id; raise `NoVerdictError` for an invalid file."""
+    """Map ids to the backend's accepted findings; raise `NoVerdictError` if the file is invalid."""
     file = given or DEFAULT
     try:
         return _of_backend(_hosts(file), url, is_required=given is not None)

@@ -51,7 +51,7 @@ def location(tmp_path: Path, key_folder: Path) -> StoreLocation:
 
 
 def assert_rejected(run: Run, location: StoreLocation, key_file: Path, reason: str) -> None:
-    """Assert that a store with this key file does not open and that the error matches `reason`."""
+    """Assert that a store fails to open with this key file and that the error matches `reason`."""
     with pytest.raises(StoreError, match=reason):
         run(location.store(key_file).open(FIXTURES))
 

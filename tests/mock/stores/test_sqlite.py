@@ -32,7 +32,7 @@ def location(path: Path, key_folder: Path) -> StoreLocation:
 def assert_rejected(
     path: Path, run: Run, reason: str, fixtures: Fixtures | None = FIXTURES
 ) -> None:
-    """Assert that the store does not open and that the error matches `reason`."""
+    """Assert that opening the store fails and that the error matches `reason`."""
     with pytest.raises(StoreError, match=reason):
         run(store_at(str(path), CONTRACT.credentials).open(fixtures))
 
