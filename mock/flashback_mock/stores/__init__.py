@@ -22,7 +22,9 @@ SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 def store_at(
     location: str | None, credentials: Collection[str], key_file: Path | None = None
 ) -> Store:
-    """Return the store at `location` (a path or `postgresql:` URL), or an in-memory store if it is None.
+    """Return the store at `location`, or an in-memory store if `location` is None.
+
+    `location` is a path or a `postgresql://` URL.
 
     `credentials` contains the names of the fields to encrypt. Raise `ValueError` if the location
     is malformed, and `StoreError` if the `store` extra is not installed.
