@@ -1,4 +1,4 @@
-"""A simple FastAPI backend in the style of FastAPI's tutorial.
+"""A simple FastAPI backend in the style of the FastAPI tutorial.
 
 The backend is based only on the service's documentation, not on the contract.
 """

@@ -20,9 +20,9 @@ FASTAPI = {"fastapi_naive": fastapi_naive.create_app, "fastapi_fixed": fastapi_f
 
 @contextmanager
 def serving(name: str, store: Store, certificate: Path | None = None) -> Generator[str]:
-    """Serve the backend with this name while the context is active, and yield its URL.
+    """Serve the named backend while the context is active, and yield its URL.
 
-    `certificate` is a PEM file with a certificate and its private key. If it is given,
+    `certificate` is a PEM file with a certificate and its private key. If one is given,
     FastAPI backends are served over TLS.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:

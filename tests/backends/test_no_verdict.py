@@ -42,7 +42,7 @@ def assert_no_verdict(result: RunResult, hint: str) -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a PEM file with a self-signed certificate for 127.0.0.1 and its key."""
+    """Return a PEM file with a private key and a self-signed certificate for 127.0.0.1."""
     return self_signed(tmp_path_factory.mktemp("certificate") / "server.pem", "127.0.0.1")
 
 

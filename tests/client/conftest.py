@@ -21,7 +21,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=[update_blocking, update_async], ids=["blocking", "async"])
 def update(request: pytest.FixtureRequest) -> Any:
-    """Return `update_blocking` or `update_async`: each test runs once with each client."""
+    """Return `update_blocking` or `update_async`, so that each test runs with both clients."""
     return request.param
 
 

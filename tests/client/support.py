@@ -24,10 +24,10 @@ UPDATED: dict[str, object] = {"success": True, "aiLlmId": ID, "message": "update
 
 
 class Service(httpx.MockTransport):
-    """An in-memory service that returns the given responses in order, then a 200 every time."""
+    """An in-memory service that returns the given responses in order and a 200 from then on."""
 
     def __init__(self, *outcomes: httpx.Response | Exception) -> None:
-        """Set the first requests' outcomes: each is a response to return or an error to raise."""
+        """Set the outcomes of the first requests: responses to return or errors to raise."""
         self.outcomes: list[httpx.Response | Exception] = list(outcomes)
         self.requests: list[httpx.Request] = []
         super().__init__(self._handle)
@@ -44,7 +44,7 @@ Target = Service | str | None
 
 
 def blocking(target: Target = None, **settings: Any) -> FlashbackClient:
-    """Return a blocking client for a service or a base URL; it does not retry by default."""
+    """Return a blocking client for a service or a base URL, by default without retries."""
     return FlashbackClient(**_settings(target, {"max_retries": 0, **settings}))
 
 

@@ -66,7 +66,7 @@ def test_tasks_share_one_client() -> None:
 
 
 def test_async_client_works_in_several_event_loops() -> None:
-    """An async client opens new connections in each event loop and closes them when it ends."""
+    """In each event loop, an async client opens new connections, which close when the loop ends."""
     with serving(respond_with(OK)) as server:
         client = AsyncFlashbackClient(TOKEN, base_url=server.url)
         for _ in range(3):
@@ -256,7 +256,7 @@ def test_ssl_cert_file_overrides_ssl_cert_dir(
 
 
 def test_changed_ca_file_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CA certificates are cached: a new client rereads their file only if it has changed."""
+    """CA certificates are cached: a new client rereads the CA file only if it has changed."""
     made: list[ssl.SSLContext] = []
     create = httpx.create_ssl_context
 

@@ -62,7 +62,7 @@ def test_slow_response_cannot_exceed_the_deadline(update: Any, part: str) -> Non
 
 
 def send_many_responses(connection: socket.socket, _: Request, __: int) -> None:
-    """Send informational responses without a pause for eight seconds."""
+    """Send a continuous stream of informational responses for eight seconds."""
     until = time.monotonic() + 8
     with suppress(OSError):
         while time.monotonic() < until:
@@ -86,7 +86,7 @@ def test_calls_have_a_deadline_by_default() -> None:
 
 @pytest.mark.parametrize("timeout", [None, 1e300, 10**400, float("inf")])
 def test_very_long_timeout_means_no_limit(update: Any, timeout: float | None) -> None:
-    """A timeout too long for the socket module means no limit instead of an OverflowError."""
+    """A timeout too long for the socket module means no limit; it does not raise OverflowError."""
     with serving(respond_with(http_response(200, UPDATED))) as server:
         assert update(server.url, name="n", timeout=timeout).success is True
 

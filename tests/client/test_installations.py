@@ -54,7 +54,7 @@ print(sys.version_info[:2])
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Create a project: code that uses the client, and a client generated from another contract."""
+    """Create a project that contains consumer.py and a client generated from another contract."""
     folder = tmp_path_factory.mktemp("project")
     shutil.copy(HERE / "consumer.py", folder)
     generate.generate(write_extended_contract(folder), folder / "second_client")
@@ -68,7 +68,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ids=["mypy", "basedpyright"],
 )
 def test_strict_type_checking_passes(project: Path, command: tuple[str, ...]) -> None:
-    """Code that uses the client, and a client for another contract, pass strict type checking.
+    """Strict type checking passes for code that uses the client and for another contract's client.
 
     `scripts/check` checks the package itself.
     """

@@ -28,7 +28,7 @@ def test_example_runs(number: int, mock: Mock) -> None:
 
 
 def check_rotate(rotate: object, mock: Mock) -> None:
-    """Check what the example's `rotate` function returns for a success and for each failure."""
+    """Check what the example's `rotate` function returns on success and for each failure."""
     from flashback_client import FlashbackClient
 
     assert callable(rotate)

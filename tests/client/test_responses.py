@@ -135,7 +135,7 @@ def test_text_uses_the_response_charset() -> None:
 
 @pytest.mark.parametrize("compressed", [True, False], ids=["gzip", "plain"])
 def test_large_response_is_truncated(update: Any, compressed: bool) -> None:  # noqa: FBT001
-    """A 20 MB response is not kept in memory, even if it arrives compressed to 20 kB."""
+    """A 20 MB response is never held fully in memory, even if it arrives compressed to 20 kB."""
     content = b" " * 20_000_000
     sent = http_response(200, content)
     if compressed:
@@ -269,6 +269,6 @@ def test_function_modules_have_async_functions() -> None:
 
 
 def test_unknown_response_field_is_kept(update: Any) -> None:
-    """The client keeps unknown response fields, because a later contract version might add some."""
+    """Unknown response fields are kept, because a later contract version might define them."""
     service = Service(httpx.Response(200, json={**UPDATED, "zzField": [1]}))
     assert update(service, name="n").additional_properties == {"zzField": [1]}

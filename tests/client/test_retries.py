@@ -59,7 +59,7 @@ def test_permanent_failures_are_not_retried(update: Any, status: int) -> None:
 
 
 def test_error_has_the_number_of_attempts(update: Any, waits: list[float]) -> None:
-    """When no retries are left, the error for the last response has the number of attempts."""
+    """When no retries are left, the error for the last response includes the attempt count."""
     service = Service(*[httpx.Response(503) for _ in range(9)])
     with pytest.raises(errors.UnexpectedServerError, match="4 attempts") as caught:
         update(service, name="n", max_retries=3)
@@ -121,7 +121,7 @@ LAST_OUTCOMES = [
 def test_lost_attempt_may_have_been_applied(
     update: Any, waits: list[float], last: httpx.Response | Exception
 ) -> None:
-    """If the response to one attempt was lost, `maybe_applied` is true whatever happens next."""
+    """If one attempt's response is lost, `maybe_applied` is true whatever happens next."""
     service = Service(httpx.ReadError("lost"), last)
     with pytest.raises(errors.FlashbackError, match="may have been applied") as caught:
         update(service, name="n", max_retries=1)
@@ -143,7 +143,7 @@ MAYBE_APPLIED = [
 
 @pytest.mark.parametrize("outcome", [*NOT_APPLIED, *MAYBE_APPLIED], ids=str)
 def test_error_states_whether_the_update_may_be_applied(update: Any, outcome: Any) -> None:
-    """`maybe_applied` is false if no request was sent, or if the service or a proxy rejected it."""
+    """`maybe_applied` is false if the request was not sent, or if a server or proxy rejected it."""
     with pytest.raises(errors.FlashbackError) as caught:
         update(Service(outcome), name="n", max_retries=0)
     assert caught.value.maybe_applied is (outcome in MAYBE_APPLIED)
@@ -193,7 +193,7 @@ def test_token_function_must_return_a_string() -> None:
 
 
 def test_failed_token_renewal_mentions_earlier_attempts(waits: list[float]) -> None:
-    """If a token renewal fails, the error says that the update may already have been applied."""
+    """If token renewal fails, the error says that the update may already have been applied."""
 
     def client_with_renewal(renewed_token: str | Exception) -> FlashbackClient:
         tokens: list[str | Exception] = [renewed_token, TOKEN]
@@ -227,7 +227,7 @@ def test_token_function_error_propagates_unchanged() -> None:
 
 
 def raise_error_hook(response: httpx.Response) -> None:
-    """Read the response body, and raise an error if the status is not a success."""
+    """Read the response body, and raise an error if the status does not indicate success."""
     response.read()
     response.raise_for_status()
 
@@ -312,7 +312,7 @@ def test_lost_response_is_retried(update: Any, length: int) -> None:
 
 
 def test_connection_error_has_a_reason_and_a_cause(update: Any) -> None:
-    """A connection error's message has the URL and the reason; its cause is the httpx error."""
+    """A connection error's message contains the URL and reason; its cause is the httpx error."""
     ended = r"RemoteProtocolError.*2 attempts"
     with (
         serving(disconnect) as server,

@@ -109,7 +109,7 @@ SETTINGS: list[tuple[dict[str, Any], str]] = [
 def test_invalid_setting_raises_argument_error(
     client_class: Any, settings: dict[str, Any], problem: str
 ) -> None:
-    """An invalid setting raises an ArgumentError that contains its name and the problem."""
+    """An invalid setting raises an ArgumentError that names it and describes the problem."""
     (field,) = settings
     derive: Any = client_class(TOKEN).with_options
     for create, arguments in ((client_class, (TOKEN,)), (derive, ())):
@@ -229,5 +229,5 @@ def test_cookies_are_not_stored() -> None:
 
 
 def test_partially_constructed_client_has_a_repr() -> None:
-    """`repr()` works on a client whose constructor failed; a crash reporter might call it."""
+    """`repr()`, which a crash reporter might call, works even if the constructor failed."""
     assert repr(object.__new__(FlashbackClient)) == "FlashbackClient(...)"

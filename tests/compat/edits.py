@@ -1,4 +1,4 @@
-"""Apply edits in the format of pairs.yaml to contracts."""
+"""Apply edits to contracts, in the format that pairs.yaml uses."""
 
 from __future__ import annotations
 

@@ -270,7 +270,7 @@ def test_base_is_the_previous_version_without_a_release(clone: Path, get_report:
 
 
 def test_report_explains_why_there_is_no_base(clone: Path, compat: Compat, tmp_path: Path) -> None:
-    """The report says why there is no base: first version, shallow clone or not a checkout."""
+    """The report says why there is no base: first version, shallow clone or no Git checkout."""
     assert "it is the first version" in compat(root=clone).stdout
     git(clone, "commit", "--allow-empty", "-qm", "Something else")
     shallow = tmp_path / "shallow"

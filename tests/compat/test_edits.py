@@ -135,7 +135,7 @@ def samples(base: Schema, head: Schema, seed: int) -> list[Any]:
 
 
 def test_verdicts_agree_with_an_independent_validator() -> None:
-    """A breaking change has a value that only the old schema accepts; a compatible change has none.
+    """A breaking change makes some valid value invalid; a compatible change does not.
 
     A change to a request and the reverse change to a response must have the same verdict. The test
     is meaningful only if enough of the random edits are breaking changes or additions.

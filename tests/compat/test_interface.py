@@ -26,7 +26,7 @@ SCHEMAS = "/components/schemas"
 FIELDS = f"{SCHEMAS}/UpdateAiLlmRequest/properties"
 QUERY = {"name": "zzDryRun", "in": "query", "schema": {"type": "boolean"}}
 CONFLICT = {"$ref": "#/components/responses/Forbidden"}
-# Edits, the verdicts on them and on their reverse, and words that the findings must contain.
+# Edits, the verdicts in each direction, and words that the findings must contain.
 CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
     "additions": (
         [
@@ -112,7 +112,7 @@ def test_verdict_without_a_client_is_undecided(
 ) -> None:
     """If only the old contract has a client, the verdict is undecided and the reason is given.
 
-    If only the new contract has a client, the client is an addition.
+    If only the new contract has a client, the change is an addition.
     """
     unsupported = [{"at": BODY, "set": {"text/plain": {"schema": {"type": "string"}}}}]
     load = python_interface.load_client
@@ -139,7 +139,7 @@ def test_the_reason_does_not_mention_templates(tmp_path: Path) -> None:
 
 
 def test_report_gives_the_reason_for_a_generator_crash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reason in the report contains no temporary paths or object addresses."""
+    """If the generator crashes, the reason contains no temporary paths or object addresses."""
 
     def crash(source: Path, _output: Path) -> Path:
         raise KeyError(str(source), object())

@@ -79,7 +79,7 @@ def test_a_comparison_searches_a_limited_number_of_changes() -> None:
 
 
 def test_many_conditions_are_searched_within_the_time() -> None:
-    """Among many conditions, a breaking change is found within 5 s of CPU time."""
+    """A breaking change among many conditions is found within 5 s of CPU time."""
     documents: list[dict[str, Any]] = []
     for more in ([], ["x"]):
         conditions = [

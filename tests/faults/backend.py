@@ -1,4 +1,4 @@
-"""Serve the mock with a change to its requests, its responses or the raw response bytes."""
+"""Serve the mock with a change to requests, responses or raw response bytes."""
 
 import inspect
 from collections.abc import Callable, Generator

@@ -15,7 +15,7 @@ Condition = Callable[[Request], Any]
 class NamedChange(Change):
     """A change with a name and the promises that it breaks.
 
-    `promises` is a `-k` expression. The change must break at least one of the promises it selects.
+    `promises` is a `-k` expression. The change must break at least one of the selected promises.
     """
 
     name: str = ""
@@ -48,7 +48,7 @@ class Changes(dict[str, NamedChange]):
             self.add(name, promises, before=change)
 
     def changes_answer(self, promises: str, status: int = 0, /, **changes: After) -> None:
-        """Register changes that modify responses with this status, or all responses if it is 0."""
+        """Register changes that modify responses with this status; 0 means all responses."""
         for name, change in changes.items():
 
             def change_matching(request: Request, answer: Answer, change: After = change) -> object:
@@ -57,7 +57,7 @@ class Changes(dict[str, NamedChange]):
             self.add(name, promises, after=change_matching)
 
     def where(self, promises: str, change: Before, /, **conditions: Condition) -> None:
-        """Register changes that apply `change` only to requests that match their condition."""
+        """Register a change for each condition: apply `change` only to requests that match it."""
         for name, condition in conditions.items():
 
             def change_matching(request: Request, condition: Condition = condition) -> object:

@@ -364,7 +364,7 @@ def paths_ignore_case_and_a_trailing_slash(request: Request) -> None:
     request.path = head.lower() + slash + id
 
 
-# Each backend combines several differences, because every full run takes seconds.
+# Each backend combines several differences, because each full run takes several seconds.
 CORRECT = {
     "verbose": combine("verbose", VERBOSE.values()),
     "terse and lenient": combine("terse and lenient", TERSE.values()),

@@ -33,7 +33,7 @@ for family in FAMILIES:
     assert not duplicates, f"{family.__name__} reuses the names of other faults: {duplicates}"
     FAULTS |= family.FAULTS
 
-# Each backend combines faults that break different clauses, because every full run takes seconds.
+# Each backend combines faults that break different clauses, because each full run takes seconds.
 SEVERAL_FAULTS = {
     "-".join(names): combine("-".join(names), [FAULTS[name] for name in names])
     for names in (

@@ -99,7 +99,7 @@ class _Forks:
         config.hook.pytest_collection_finish(session=session)
 
     def _serve(self, change: str) -> list[str]:
-        """Serve the mock with a change until the process exits; return options for a test run."""
+        """Serve the mock with a change until the process exits; return options for testing it."""
         from scripts.contract import environment
         from tests.faults.backend import serving
         from tests.faults.imports import CHANGES

@@ -79,7 +79,7 @@ def _text_field(name: str) -> property:
 class Request(_Message):
     """A modifiable request to the mock."""
 
-    # Each property returns a body field, or an empty string if it is missing or not a string.
+    # Each property returns a body field if it is a string; otherwise, it returns an empty string.
     name = _text_field("name")
     ai_type = _text_field("aiType")
     endpoint = _text_field("endpoint")
@@ -165,12 +165,12 @@ class Request(_Message):
         return list(self.fields)
 
     def text(self, field: str) -> str:
-        """Return a body field's value, or an empty string if it is missing or not a string."""
+        """Return a body field if it is a string; otherwise, return an empty string."""
         value = self.fields.get(field)
         return value if isinstance(value, str) else ""
 
     def as_user(self, role: str = "owner") -> Self:
-        """Replace the token with that of the user with this role."""
+        """Replace the token with the one for this role's user."""
         return self.set_header("Authorization", f"Bearer {self.tokens[role]}")
 
     def for_id(self, id: str) -> Self:
@@ -185,7 +185,7 @@ class Request(_Message):
         return count
 
     def previous(self, key: str, value: Any, default: Any = None) -> Any:
-        """Store a value under a key, and return the previous value or, if none, the default."""
+        """Store a value under a key, and return the previous value (initially the default)."""
         remembered = self.memory.get(key, default)
         self.memory[key] = value
         return remembered

@@ -38,7 +38,7 @@ async def _relay(
     forwarding = asyncio.create_task(_forward(reader, mock_writer))
     try:
         while data := await mock_reader.read(1 << 18):
-            # Forward HTTP/1.0 responses unchanged: the mock could not parse these requests.
+            # If the mock cannot parse a request, it responds in HTTP/1.0; forward this unchanged.
             if data.startswith(b"HTTP/1.0 "):
                 writer.write(data)
                 continue
