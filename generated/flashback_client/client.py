@@ -56,8 +56,8 @@ class FlashbackClient(Client):
         **Partial.** Only the fields you send change, either all of them or none. `{}` is valid
         and changes nothing. An empty or missing body is refused.
 
-        **Idempotent.** You can safely repeat a request whose response was lost. A late repeat
-        can overwrite an update that someone else made in the meantime.
+        **Idempotent.** If a response is lost, you can safely retry the request. However, a
+        delayed retry can overwrite an update that someone else made in the meantime.
 
         **Access.** You need `WRITE` or `ADMIN` access to the configuration's workspace.
 
@@ -72,7 +72,7 @@ class FlashbackClient(Client):
                 but no format is promised.
             name: Human-readable name for the configuration: 1 to 255 characters, no control
                 characters, unique in its workspace.
-            ai_type: Type of AI provider, exactly as written here.
+            ai_type: Type of AI provider; the values are case-sensitive.
             endpoint: API endpoint URL for the AI provider: absolute, `http` or `https`, at most
                 2048 ASCII characters (international host names as A-labels), without credentials
                 (`user:pass@`). A backend may refuse private and loopback addresses.

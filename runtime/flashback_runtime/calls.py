@@ -161,7 +161,7 @@ class Response(Generic[P]):
 
     @property
     def text(self) -> str:
-        """The body as text, decoded with the charset in Content-Type, or else as UTF-8."""
+        """The body as text, decoded with the charset in Content-Type, or UTF-8 if there is none."""
         message = Message()
         message["content-type"] = self.headers.get("content-type", "")
         try:

@@ -31,7 +31,8 @@ TEXTS: dict[str, Any] = {
 UNUSABLE = re.compile(r"^0000-|[\ud800-\udfff]|^-?[0-9]{300}")
 # Text that is safe in headers and cookies: it contains no `"`, `,`, `;` or `\`.
 SAFE = re.compile(r"""[!#-+\--:<-\[\]-~ ]*""")
-# The maximum length of a list. It is small because all combinations of item readings are tried.
+# The maximum length of a list with different items: `readings` tries every combination of the
+# ways to read each item.
 ITEMS = 10
 
 

@@ -57,7 +57,7 @@ def calls(url: str, transport: httpx.BaseTransport | None) -> Calls:
 
 
 def time_calls(calls: Calls, rounds: int) -> dict[str, float]:
-    """Return the median CPU time that this process uses for each call, in microseconds."""
+    """Return the median CPU time per call in this process, in microseconds."""
     spent: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds + 1):
         for name, call in calls.items():

@@ -180,7 +180,7 @@ def test_token_function_is_called_for_every_call() -> None:
 
 
 def test_invalid_token_from_a_function_raises_argument_error() -> None:
-    """A token from a token function is validated like a token argument."""
+    """A value that a token function returns is validated like a token argument."""
     with pytest.raises(errors.ArgumentError, match="visible ASCII") as caught:
         blocking(Service(), token=lambda: "padded-token ").update_ai_llm(ID)
     assert "padded-token" not in str(caught.value)

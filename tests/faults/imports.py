@@ -13,4 +13,4 @@ from tests.faults.faults import FAULTS, SEVERAL_FAULTS
 from tests.faults.unusable import UNUSABLE
 
 CHANGES = {**FAULTS, **SEVERAL_FAULTS, **CORRECT, **UNUSABLE}
-contract()  # Cache the contract so that the forks do not parse it again.
+contract()  # Cache the contract so that forked processes do not parse it again.

@@ -33,7 +33,7 @@ class UpdateAiLlmRequest:
     """Human-readable name for the configuration: 1 to 255 characters, no control characters,
     unique in its workspace."""
     ai_type: AiType | Unset = field(default=UNSET, converter=as_ai_type, validator=Rule(AiType))
-    """Type of AI provider, exactly as written here."""
+    """Type of AI provider; the values are case-sensitive."""
     endpoint: str | Unset = field(
         default=UNSET,
         validator=Rule(

@@ -7,7 +7,7 @@ LIMIT = 10  # GitHub shows at most ten annotations of each level per step
 
 
 def annotations(verdict: Verdict) -> str:
-    """Return errors for findings that fail the run, and warnings or notices for all others."""
+    """Return error annotations for findings that fail the run, and others for the rest."""
     verdict = words.readable(verdict)
     commands = []
     if verdict["result"] == "no verdict":

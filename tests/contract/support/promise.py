@@ -293,7 +293,7 @@ class Promise:
         raise OverBudget
 
     def _repeat(self, breach: Breach, exchange: Exchange) -> Breach:
-        """Repeat a request after a 5xx; return an intermittent breach if there is no second 5xx."""
+        """Repeat a request that got a 5xx; if the repeat does not, return an intermittent breach."""
         again = self.exchange(exchange.request.again())
         intermittent = replace(
             breach,

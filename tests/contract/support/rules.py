@@ -66,7 +66,7 @@ def response_breaches(
         return  # do not report the 5xx again as a wrong status
     if expectation.has_documented_form:
         yield from form.breaches(exchange.request, response)
-    # An undocumented 4xx has its own finding. If that finding is accepted, treat the 4xx as a 400.
+    # An undocumented 4xx has its own finding. In case that is accepted, treat the 4xx as a 400.
     is_undocumented = 400 <= response.status < 500 and response.status not in contract.STATUSES
     status = 400 if is_undocumented and expectation.has_documented_form else response.status
     if status not in expectation.statuses:

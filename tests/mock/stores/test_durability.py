@@ -64,7 +64,7 @@ def test_replaced_credentials_are_in_no_file(
 ) -> None:
     """No file contains a fragment of a replaced credential.
 
-    The test checks the files after each of many updates, a deletion, a key rotation and a reset.
+    The test checks the files after every change: updates, a deletion, a key rotation and a reset.
     """
     current = dict[tuple[str, ...], bytes]()
     replaced = list[bytes]()
