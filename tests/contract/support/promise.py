@@ -293,7 +293,7 @@ class Promise:
         raise OverBudget
 
     def _repeat(self, breach: Breach, exchange: Exchange) -> Breach:
-        """Repeat a request that got a 5xx; if the repeat does not, return an intermittent breach."""
+        """Repeat a request that got a 5xx; if that works, return an intermittent breach instead."""
         again = self.exchange(exchange.request.again())
         intermittent = replace(
             breach,
