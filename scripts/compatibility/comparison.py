@@ -1,4 +1,4 @@
-"""Compare two contracts: their operations and all other keys."""
+"""Compare two contracts: their operations, and then all other keys of the documents."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Contract:
         return thing if is_mapping(thing) else {}
 
     def inlined(self, part: Any, key: str = "", inside: tuple[str, ...] = ()) -> Any:
-        """Return a key's value with its references inlined.
+        """Return `part`, the value of `key`, with all references inlined.
 
         The result omits descriptions and extensions.
         """

@@ -217,7 +217,7 @@ attempt(lambda: client.update_ai_llm("a", secret="s<"))
 
 
 def test_too_many_open_files_raises_flashback_error() -> None:
-    """If no file descriptor is free, the constructor and calls raise a FlashbackError."""
+    """If no file descriptors are available, the constructor and API calls raise FlashbackError."""
     with serving(respond_with(OK)) as server:
         command = [sys.executable, "-c", WITHOUT_DESCRIPTORS, server.url]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -187,7 +187,7 @@ def test_body_is_not_parsed_as_a_request(mock: Mock, method: str, *, whole: bool
 
 
 def test_upgrade_header_closes_the_connection(mock: Mock) -> None:
-    """After an `Upgrade` header, the server executes no further requests on the connection."""
+    """After a request with an `Upgrade` header, the server handles no more on the connection."""
     inner = empty_update(mock).replace(b"{}", b'{"name": "smuggled"}')
     with connected(mock) as connection:
         connection.sendall(
