@@ -150,7 +150,7 @@ class BoundaryValues:
         return list(found.values())
 
     def _numbers(self, schema: dict[str, Any]) -> Iterator[float]:
-        """Yield the numbers in the schemas and nearby numbers, then multiples and powers of ten."""
+        """Yield the schemas' numbers with their neighbors, multiples of `multipleOf`, and 10^n."""
         for number in sorted(self.numbers, key=abs):
             yield from (int(number), int(number) + 1, int(number) - 1)
             yield from (number, number + 0.5, number - 0.5, number / 2, number + 0.001)
