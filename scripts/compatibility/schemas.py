@@ -94,14 +94,14 @@ def prepare(contract: Contract, schema: Any) -> PreparedSchema:
     Raise CannotCompareError if a reference has no target.
     """
     inlined = _inlined(contract, schema, ())
-    closed = PreparedSchema(_assertions(inlined))
+    prepared = PreparedSchema(_assertions(inlined))
     for place, part in _located(inlined):
-        closed.places.add(place)
+        prepared.places.add(place)
         for keyword, value in part.items():
-            closed.annotate(place, keyword, value)
-    if any("$dynamicRef" in line for line in closed.opaque):  # might refer to any schema
-        closed.opaque.append(canonical_json(contract.document.get("components")))
-    return closed
+            prepared.annotate(place, keyword, value)
+    if any("$dynamicRef" in line for line in prepared.opaque):  # might refer to any schema
+        prepared.opaque.append(canonical_json(contract.document.get("components")))
+    return prepared
 
 
 def _inlined(contract: Contract, schema: Any, inside: tuple[Any, ...]) -> Any:
