@@ -59,6 +59,11 @@ FAULTS.where(
 )
 FAULTS.where(
     "test_stranger_may_not_update",
+    lambda request: refused(500) if request.count("stranger") % 2 else request.as_user("owner"),
+    every_second_update_by_a_stranger_is_accepted=lambda request: request.role == "stranger",
+)
+FAULTS.where(
+    "test_stranger_may_not_update",
     reply(404, to="stranger"),
     stranger_gets_404=lambda _: True,
 )

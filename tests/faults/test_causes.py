@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.faults.faults import SEVERAL_FAULTS
+from tests.faults.faults import FAULTS, SEVERAL_FAULTS
 from tests.faults.runner import BROKEN, run_with_change
 
 EVERY_RESPONSE = "test_every_response[internals]"
@@ -49,3 +49,10 @@ def test_promise_that_is_cut_short_is_not_kept() -> None:
     result = run_with_change(backend, "--rate-limit", "25", promises=promises)
     for name in ("test_valid_request_works_after_every_refused_one", EVERY_RESPONSE):
         assert result.promise(name)["outcome"] == "not tested", result.output
+
+
+def test_intermittent_error_does_not_hide_missing_access_control() -> None:
+    """If a repeated request is accepted without permission, the run reports that, too."""
+    backend = FAULTS["every_second_update_by_a_stranger_is_accepted"]
+    result = run_with_change(backend, promises=backend.promises)
+    assert "workspace-access/stranger/200" in result.ids, result.output

@@ -232,20 +232,29 @@ class Promise:
     def check(self, exchange: Exchange, expectation: Expectation | None = None) -> bool:
         """Check an exchange against all rules; return whether it satisfies them."""
         expectation = expectation or expectation_of(exchange.request)
-        sent = expectation.words_for(exchange.status)
-        kept = True
-        for leak in rules.leaks(exchange, self.run.credentials):
-            kept = not self.record(leak, exchange, sent) and kept
-        access_breach = rules.access(exchange, expectation)
-        if access_breach:
-            self.record(access_breach, exchange, sent)
+        kept = self._check_safety(exchange, expectation)
+        if rules.access(exchange, expectation):
             return False
+        sent = expectation.words_for(exchange.status)
         for breach in rules.response_breaches(exchange, expectation, self.backend.shape):
             if self.record(breach, exchange, sent):
                 return False
         self.passed += 1
         self.run.findings.checked_rules.add(expectation.id)
         return kept
+
+    def _check_safety(self, exchange: Exchange, expectation: Expectation) -> bool:
+        """Check the rules about credentials, internal details and access; return whether all hold.
+
+        No other finding hides a breach of these rules.
+        """
+        sent = expectation.words_for(exchange.status)
+        breaches = list(rules.leaks(exchange, self.run.credentials))
+        access_breach = rules.access(exchange, expectation)
+        if access_breach:
+            breaches.append(access_breach)
+        recorded = [self.record(breach, exchange, sent) for breach in breaches]
+        return not any(recorded)
 
     def record(self, breach: Breach, exchange: Exchange, sent: str) -> bool:
         """Record a breach as a finding; return whether it hides less basic breaches."""
@@ -295,6 +304,7 @@ class Promise:
     def _repeat(self, breach: Breach, exchange: Exchange) -> Breach:
         """Repeat a request that got a 5xx; if that works, return an intermittent breach instead."""
         again = self.exchange(exchange.request.again())
+        self._check_safety(again, expectation_of(again.request))
         intermittent = replace(
             breach,
             clause="update",
