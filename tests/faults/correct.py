@@ -270,7 +270,7 @@ def identity_encoding_is_accepted(request: Request) -> None:
 
 @STRICT.before()
 def queries_are_refused(request: Request) -> Answer | None:
-    return refused(400) if request.method == "PUT" and request.query else None
+    return refused(404) if request.method == "PUT" and request.query else None
 
 
 @STRICT.before()

@@ -55,7 +55,8 @@ def _check_coding(request: Request) -> Iterator[Rule]:
 
 def _check_query(request: Request) -> Iterator[Rule]:
     if "?" in request.target:
-        yield Rule("query-open", "query", "a query", is_open=True, precedes_token=True)
+        statuses = frozenset(range(400, 500))
+        yield Rule("query-open", "query", "a query", statuses, is_open=True, precedes_token=True)
 
 
 def _check_body(request: Request) -> Iterator[Rule]:

@@ -32,7 +32,9 @@ def describe_statuses(statuses: AbstractSet[int]) -> str:
     """Format the statuses as a phrase such as "400, 413 or 415"."""
     ordered = [str(status) for status in sorted(statuses)]
     if len(ordered) > 6:
-        return "a status from 300 to 499"
+        refusals = [status for status in ordered if status != "200"]
+        accepted = "200, or " if 200 in statuses else ""
+        return f"{accepted}a status from {refusals[0]} to {refusals[-1]}"
     if len(ordered) < 2:
         return "".join(ordered)
     return f"{', '.join(ordered[:-1])} or {ordered[-1]}"
