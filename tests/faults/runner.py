@@ -1,15 +1,20 @@
-"""Run the contract tests against a backend and return the result."""
+"""Run the contract tests in this process, which has already imported what they need."""
 
-import multiprocessing
+import contextlib
+import io
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from multiprocessing.connection import Connection
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-from tests.faults import forks
-from tests.faults.changes import NamedChange
+import pytest
 
+from scripts.contract import environment
+from tests.faults.backend import Change, serving
+
+CONTRACT_TESTS = Path(__file__).parents[1] / "contract"
 KEPT, BROKEN, NO_VERDICT = 0, 1, 2
 
 
@@ -19,7 +24,7 @@ class RunResult:
 
     status: int
     output: str
-    verdict: dict[str, Any]  # conforms to docs/verdict.schema.json
+    verdict: dict[str, Any] = field(default_factory=dict[str, Any])  # docs/verdict.schema.json
 
     @property
     def findings(self) -> list[dict[str, Any]]:
@@ -39,14 +44,24 @@ class RunResult:
         return promise
 
 
-def run_with_change(
-    change: NamedChange, *options: str, promises: str = "", is_brief: bool = False
-) -> RunResult:
+class _VerdictReceiver:
+    """A pytest plugin that stores the verdict."""
+
+    def __init__(self) -> None:
+        self.verdict: dict[str, Any] = {}
+
+    def pytest_contract_verdict(self, verdict: dict[str, Any]) -> None:
+        self.verdict = verdict
+
+
+def run_with_change(change: Change, *options: str, promises: str = "") -> RunResult:
     """Run the contract tests against the mock with this change.
 
-    `promises` is a `-k` expression. A brief run stops at the first finding.
+    `promises` is a `-k` expression.
     """
-    return _run(forks.Job(change.name, _options(promises, options), is_brief=is_brief))
+    with serving(change) as mock:
+        variables = environment(mock.tokens, mock.ids)
+        return run_with_url(mock.base_url, variables, *options, promises=promises)
 
 
 def run_with_url(
@@ -56,40 +71,25 @@ def run_with_url(
 
     `variables` contains the environment variables for the tokens and ids.
     """
-    backend = ["--backend-url", url]
-    if "FLASHBACK_AI_LLM_ID" in variables:
-        backend += ["--id", variables["FLASHBACK_AI_LLM_ID"]]
-    return _run(forks.Job("", (*backend, *_options(promises, options)), variables))
+    defaults = ["--backend-url", url, "-k", promises, "--seed", "1", "--timeout", "4"]
+    return _run(variables, *defaults, *options)
 
 
-def selected_promises(expressions: list[str]) -> list[list[str]]:
-    """Return the names of the promises that each `-k` expression selects."""
-    worker = _worker()
-    worker.send(expressions)
-    names: list[list[str]] = worker.recv()
-    return names
+def selected_promises(expression: str) -> list[str]:
+    """Return the names of the promises that a `-k` expression selects."""
+    lines = _run({}, "--list", "-k", expression).output.splitlines()
+    return [line.split()[0] for line in lines if line.startswith("  test_")]
 
 
-def _options(promises: str, options: tuple[str, ...]) -> tuple[str, ...]:
-    return ("-k", promises, "--seed", "1", "--timeout", "4", *options)
-
-
-def _run(job: forks.Job) -> RunResult:
-    worker = _worker()
-    worker.send(job)
-    status, output, verdict = worker.recv()
-    return RunResult(status if status in (KEPT, BROKEN) else NO_VERDICT, output, verdict)
-
-
-@cache
-def _worker() -> Connection:
-    """Return the connection to the worker process, starting the process on the first call.
-
-    The worker process exits when this process exits.
-    """
-    connection, worker_connection = multiprocessing.Pipe()
-    # Spawn the worker, because forking a process that has running threads is not safe.
-    context = multiprocessing.get_context("spawn")
-    context.Process(target=forks.serve, args=(worker_connection,), daemon=True).start()
-    worker_connection.close()
-    return connection
+def _run(variables: Mapping[str, str], *options: str) -> RunResult:
+    arguments = [str(CONTRACT_TESTS), "-c", str(CONTRACT_TESTS / "pytest.toml")]
+    receiver = _VerdictReceiver()
+    output = io.StringIO()
+    with (
+        patch.dict(os.environ, variables, clear=True),
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(output),
+    ):
+        status = pytest.main([*arguments, "--capture=no", "--tb=no", *options], [receiver])
+    status = status if status in (KEPT, BROKEN) else NO_VERDICT
+    return RunResult(status, output.getvalue(), receiver.verdict)
