@@ -1,8 +1,9 @@
 """A FastAPI backend that keeps the contract."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import ValidationError
@@ -42,6 +43,14 @@ def create_app(store: Store) -> FastAPI:
         if user is None:
             raise HTTPException(401, "Invalid token", {"WWW-Authenticate": "Bearer"})
         return user
+
+    @app.middleware("http")
+    async def send_in_chunks(
+        request: Request, call_next: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
+        response = await call_next(request)
+        del response.headers["Content-Length"]  # uvicorn then sends the body in chunks
+        return response
 
     @app.put("/ai/llm/{id}")
     def update(

@@ -40,7 +40,11 @@ def serving(name: str, store: Store, certificate: Path | None = None) -> Generat
 def _start_uvicorn(
     app: FastAPI, listener: socket.socket, certificate: Path | None
 ) -> Callable[[], None]:
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ssl_certfile=certificate))
+    # Close idle connections at once, without notice, as a backend or proxy may do at any time.
+    config = uvicorn.Config(
+        app, log_level="critical", ssl_certfile=certificate, timeout_keep_alive=0
+    )
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     while not server.started:
@@ -69,7 +73,7 @@ def _start_werkzeug(app: Flask, listener: socket.socket) -> Callable[[], None]:
 
 
 class _Handler(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"
+    """A handler that responds with HTTP/1.0, which is Werkzeug's default, without keep-alive."""
 
     def log(self, *_: object) -> None:
         """Discard the log message."""

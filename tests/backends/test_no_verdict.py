@@ -9,27 +9,13 @@ from scripts.contract import environment
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
 from tests.certificates import self_signed
+from tests.faults.backend import Change
+from tests.faults.messages import Answer, page, refused
 from tests.faults.runner import KEPT, NO_VERDICT, RunResult, run_with_change, run_with_url
-from tests.faults.unusable import UNUSABLE
 
 VARIABLES = environment(TOKENS, IDS)
-
-# For each backend, part of the message that tells the user what to fix.
-HINTS = {
-    "always_500": "500",
-    "always_500_page": "500",
-    "always_405": "405",
-    "always_302": "/login",
-    "always_200_page": "a page",
-    "always_401": "FLASHBACK_TOKEN",
-    "always_403": "WRITE",
-    "always_404": "--id",
-    "always_429": "--rate-limit",
-    "token_expires_during_the_run": "token",
-    "configuration_is_deleted_during_the_run": "404",
-    "rate_limit_is_exceeded_during_the_run": "--rate-limit",
-    "backend_fails_during_the_run": "500",
-}
+WELCOME_PAGE = "<!DOCTYPE html><title>Welcome</title>"
+RETRY_NOW = {"Retry-After": "0"}
 
 
 def assert_no_verdict(result: RunResult, hint: str) -> None:
@@ -46,10 +32,34 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return self_signed(tmp_path_factory.mktemp("certificate") / "server.pem", "127.0.0.1")
 
 
-@pytest.mark.parametrize("name", HINTS)
-def test_unusable_backend_has_no_verdict(name: str) -> None:
-    """A wrong URL, a wrong token or an outage during the run results in no verdict."""
-    assert_no_verdict(run_with_change(UNUSABLE[name]), HINTS[name])
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (refused(500), "500"),
+        (page(500, WELCOME_PAGE), "500"),
+        (refused(405, Allow="GET"), "405"),
+        (Answer(302, b"", Location="/login"), "/login"),
+        (page(200, WELCOME_PAGE), "a page"),
+        (refused(401), "FLASHBACK_TOKEN"),
+        (refused(403), "WRITE"),
+        (refused(404), "--id"),
+        (refused(429, **RETRY_NOW), "--rate-limit"),
+    ],
+)
+def test_constant_response_has_no_verdict(answer: Answer, hint: str) -> None:
+    """A backend that returns the same response to every request results in no verdict."""
+    assert_no_verdict(run_with_change(Change(before=lambda _: answer)), hint)
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"), [(401, "token"), (404, "404"), (429, "--rate-limit"), (500, "500")]
+)
+def test_outage_during_the_run_has_no_verdict(status: int, hint: str) -> None:
+    """An expired token, a deleted configuration or an outage during the run gives no verdict."""
+    outage = Change(
+        before=lambda request: refused(status, **RETRY_NOW) if request.count("any") > 150 else None
+    )
+    assert_no_verdict(run_with_change(outage), hint)
 
 
 def test_closed_port_has_no_verdict() -> None:

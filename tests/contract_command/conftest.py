@@ -59,7 +59,7 @@ def command(root: Path, reports: Path, tmp_path: Path) -> Contract:
 def contract(reports: Path) -> Contract:
     """Return a function that tests the backend at `url`, given options for scripts/contract.
 
-    The tests run in a forked process, which starts faster than a new interpreter.
+    The tests run in this process, because a new process spends seconds on imports.
     """
 
     def run(*options: str, url: str, **variables: str) -> RunResult:

@@ -1,8 +1,8 @@
-"""Serve the mock with a change to requests, responses or raw response bytes."""
+"""Serve the mock with a change to its requests or responses."""
 
 import inspect
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 import flashback_mock
 from flashback_mock.http import messages
 from tests.faults.messages import Answer, Request
-from tests.faults.relay import OnTheWire, relay
 
 # Functions of either type can be async.
 # If a `Before` function returns an `Answer`, the request does not reach the mock.
@@ -20,11 +19,15 @@ After = Callable[[Request, Answer], Any]
 
 @dataclass(frozen=True)
 class Change:
-    """A change to the behavior of the mock."""
+    """A change to the behavior of the mock.
+
+    `promises` contains the names of promises, separated by ` or `; the change must break one of
+    them. A name can omit the parameter.
+    """
 
     before: Before | None = None  # modifies the request or responds to it
     after: After | None = None  # modifies the response
-    on_the_wire: OnTheWire | None = None  # modifies the bytes of the response
+    promises: str = ""
 
 
 class _ChangeMiddleware:
@@ -51,8 +54,13 @@ class _ChangeMiddleware:
             if self._change.after:
                 await await_if_needed(self._change.after(request, answer))
             answer.drop_header("Content-Length")
-            close = bool(received.incomplete)
-            return messages.Answer(answer.status, answer.body, answer.headers, close=close)
+            return messages.Answer(
+                answer.status,
+                answer.body,
+                answer.headers,
+                fault=answer.fault,
+                close=bool(received.incomplete),
+            )
 
         return handle_with_change
 
@@ -72,9 +80,6 @@ def contract() -> flashback_mock.Contract:
 def serving(change: Change) -> Generator[flashback_mock.Mock]:
     """Serve a fresh mock with this change on a free loopback port, and yield the mock."""
     middleware = _ChangeMiddleware(change)
-    with ExitStack() as stack:
-        mock = stack.enter_context(flashback_mock.running(contract(), wrap=middleware.wrap))
+    with flashback_mock.running(contract(), wrap=middleware.wrap) as mock:
         middleware.mock = mock
-        if change.on_the_wire:
-            mock.base_url = stack.enter_context(relay(mock.base_url, change.on_the_wire))
         yield mock

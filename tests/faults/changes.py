@@ -1,51 +1,41 @@
 """Define changes to the mock, either as keyword arguments or with decorators."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from tests.faults.backend import After, Before, Change, await_if_needed
 from tests.faults.messages import Answer, Request, accepted, refused
-from tests.faults.relay import OnTheWire
 
 Condition = Callable[[Request], Any]
 
 
-@dataclass(frozen=True)
-class NamedChange(Change):
-    """A change with a name and the promises that it breaks.
-
-    `promises` is a `-k` expression. The change must break at least one of the selected promises.
-    """
-
-    name: str = ""
-    promises: str = ""
-
-
-class Changes(dict[str, NamedChange]):
+class Changes(dict[str, Change]):
     """A dictionary that maps names to changes.
 
-    The decorators `before`, `after` and `on_the_wire` register the decorated function as a
-    change. The methods `changes_request`, `changes_answer`, `where`, `accepts` and `refuses`
-    register one change for each keyword argument.
+    The decorators `before` and `after` register the decorated function as a change. The other
+    methods register one change for each keyword argument.
     """
 
-    def before(self, promises: str = "") -> Callable[[Before], Before]:
+    def before(self, promises: str = "") -> Callable[[Before], None]:
         """Register a change that modifies requests, or responds to them in place of the mock."""
-        return self._decorator(promises, "before")
 
-    def after(self, promises: str = "") -> Callable[[After], After]:
+        def register(change: Any) -> None:
+            self._add(change.__name__, Change(before=change, promises=promises))
+
+        return register
+
+    def after(self, promises: str = "") -> Callable[[After], None]:
         """Register a change that modifies the mock's responses."""
-        return self._decorator(promises, "after")
 
-    def on_the_wire(self, promises: str = "") -> Callable[[OnTheWire], OnTheWire]:
-        """Register a change that modifies the raw bytes of the mock's responses."""
-        return self._decorator(promises, "on_the_wire")
+        def register(change: Any) -> None:
+            self._add(change.__name__, Change(after=change, promises=promises))
+
+        return register
 
     def changes_request(self, promises: str, **changes: Before) -> None:
         """Register changes that modify requests, or respond to them in place of the mock."""
         for name, change in changes.items():
-            self.add(name, promises, before=change)
+            self._add(name, Change(before=change, promises=promises))
 
     def changes_answer(self, promises: str, status: int = 0, /, **changes: After) -> None:
         """Register changes that modify responses with this status; 0 means all responses."""
@@ -54,7 +44,7 @@ class Changes(dict[str, NamedChange]):
             def change_matching(request: Request, answer: Answer, change: After = change) -> object:
                 return change(request, answer) if status in (0, answer.status) else None
 
-            self.add(name, promises, after=change_matching)
+            self._add(name, Change(after=change_matching, promises=promises))
 
     def where(self, promises: str, change: Before, /, **conditions: Condition) -> None:
         """Register a change for each condition: apply `change` only to requests that match it."""
@@ -63,7 +53,7 @@ class Changes(dict[str, NamedChange]):
             def change_matching(request: Request, condition: Condition = condition) -> object:
                 return change(request) if condition(request) else None
 
-            self.add(name, promises, before=change_matching)
+            self._add(name, Change(before=change_matching, promises=promises))
 
     def accepts(self, promises: str, **conditions: Condition) -> None:
         """Register changes that return 200 for invalid requests that match a condition."""
@@ -73,7 +63,7 @@ class Changes(dict[str, NamedChange]):
                 if answer.status in (400, 404, 413, 415) and condition(request):
                     answer.accept(request)
 
-            self.add(f"accepts_{name}", promises, after=accept)
+            self._add(f"accepts_{name}", Change(after=accept, promises=promises))
 
     def refuses(self, promises: str, status: int = 400, /, **conditions: Condition) -> None:
         """Register changes that return this status for requests that match a condition."""
@@ -83,19 +73,11 @@ class Changes(dict[str, NamedChange]):
                 if answer.status not in (401, 405) and condition(request):
                     answer.refuse(status)
 
-            self.add(f"returns_{status}_for_{name}", promises, after=refuse)
+            self._add(f"returns_{status}_for_{name}", Change(after=refuse, promises=promises))
 
-    def add(self, name: str, promises: str, **functions: Any) -> None:
-        """Register a change that consists of one or more functions."""
+    def _add(self, name: str, change: Change) -> None:
         assert name not in self, f"{name} is defined twice"
-        self[name] = NamedChange(name=name, promises=promises, **functions)
-
-    def _decorator(self, promises: str, kind: str) -> Callable[[Any], Any]:
-        def register(change: Any) -> Any:
-            self.add(change.__name__, promises, **{kind: change})
-            return change
-
-        return register
+        self[name] = change
 
 
 def as_user(role: str) -> Before:
@@ -127,7 +109,7 @@ def reply(status: int, to: str | None = None) -> Before:
     return change
 
 
-def combine(name: str, changes: Iterable[NamedChange]) -> NamedChange:
+def combine(changes: Iterable[Change]) -> Change:
     """Return a single change that applies these changes in order."""
     changes = list(changes)
 
@@ -144,6 +126,4 @@ def combine(name: str, changes: Iterable[NamedChange]) -> NamedChange:
             if change.after:
                 await await_if_needed(change.after(request, answer))
 
-    on_the_wire = [change.on_the_wire for change in changes if change.on_the_wire]
-    assert len(on_the_wire) <= 1, f"{name}: only one of the changes can modify bytes on the wire"
-    return NamedChange(before, after, next(iter(on_the_wire), None), name=name)
+    return Change(before, after)

@@ -14,7 +14,8 @@ from tests.faults import (
     responses,
     validation,
 )
-from tests.faults.changes import NamedChange, combine
+from tests.faults.backend import Change
+from tests.faults.changes import combine
 
 FAMILIES = (
     acceptance,
@@ -27,7 +28,7 @@ FAMILIES = (
     responses,
     validation,
 )
-FAULTS: dict[str, NamedChange] = {}
+FAULTS: dict[str, Change] = {}
 for family in FAMILIES:
     duplicates = FAULTS.keys() & family.FAULTS.keys()
     assert not duplicates, f"{family.__name__} reuses the names of other faults: {duplicates}"
@@ -35,7 +36,7 @@ for family in FAMILIES:
 
 # Each backend combines faults that break different clauses, because each full run takes seconds.
 SEVERAL_FAULTS = {
-    "-".join(names): combine("-".join(names), [FAULTS[name] for name in names])
+    "-".join(names): combine(FAULTS[name] for name in names)
     for names in (
         ("challenge_is_missing", "empty_names_are_ignored", "forbidden_update_changes_the_name"),
         ("malformed_json_returns_500", "reader_may_update", "unknown_fields_are_ignored"),

@@ -202,6 +202,8 @@ class Request(_Message):
 class Answer(_Message):
     """A modifiable response from the mock."""
 
+    fault = ""  # `truncated` or `reset`: how the mock fails to send the response
+
     def __init__(self, status: int, body: bytes, **headers: str) -> None:
         """Create a JSON response with these additional headers."""
         self.status = status

@@ -1,4 +1,3 @@
-# ruff: noqa: D103 - the names describe the faults
 """Backends that mishandle methods other than PUT, or paths that resemble the endpoint's."""
 
 from tests.faults.changes import Changes, reply
@@ -15,7 +14,6 @@ FAULTS.where(
     "test_other_method_does_not_rename",
     _treat_as_put,
     get_performs_the_update=lambda request: request.method == "GET",
-    head_performs_the_update=lambda request: request.method == "HEAD",
     options_performs_the_update=lambda request: request.method == "OPTIONS",
 )
 FAULTS.where(
