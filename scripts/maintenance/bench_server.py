@@ -1,9 +1,7 @@
-"""Start the servers that scripts/bench measures.
+"""Start the servers that scripts/bench measures, and describe its targets.
 
 When run as a script, this module serves a bare aiohttp application.
 """
-
-from __future__ import annotations
 
 import os
 import shlex
@@ -11,18 +9,15 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple, cast
 
 import httpx
 from aiohttp import web
 
 import flashback_mock
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 ID = "550e8400-e29b-41d4-a716-446655440000"
 TOKEN = "owner-token"  # noqa: S105 # a fixture of the mock
@@ -32,12 +27,19 @@ CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 START_SECONDS = 300  # enough time to load 10^6 configurations into a store
 
 
-@dataclass
-class Server:
+class Target(NamedTuple):
+    """A measured value with its limit. The comparison is `at most` or `at least`."""
+
+    what: str
+    value: float
+    comparison: str
+    limit: float
+
+
+class Server(NamedTuple):
     """A server that runs in another process."""
 
     name: str
-    command: list[str]
     url: str
     process: subprocess.Popen[bytes]
 
@@ -54,10 +56,9 @@ def serving(name: str, *command: str) -> Generator[Server]:
     """Run the command with a free port as its last argument, and yield the ready server."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    program = [*command, str(port)]
     devnull = subprocess.DEVNULL
-    with subprocess.Popen(program, stdout=devnull, stderr=devnull) as process:
-        server = Server(name, program, f"http://127.0.0.1:{port}", process)
+    with subprocess.Popen([*command, str(port)], stdout=devnull, stderr=devnull) as process:
+        server = Server(name, f"http://127.0.0.1:{port}", process)
         try:
             wait_for(server)
             yield server
@@ -66,21 +67,17 @@ def serving(name: str, *command: str) -> Generator[Server]:
 
 
 def wait_for(server: Server) -> None:
-    """Wait until an update succeeds; raise TimeoutError if the server does not become ready."""
+    """Wait until an update succeeds; exit if the server does not become ready."""
     url = f"{server.url}/ai/llm/{ID}"
     headers = {"Authorization": f"Bearer {TOKEN}"}
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and server.process.poll() is None:
-        try:
+        with suppress(httpx.HTTPError):
             httpx.put(url, json=BODY, headers=headers, timeout=5).raise_for_status()
-        except httpx.HTTPError:
-            time.sleep(0.02)
-        else:
             return
-    command = shlex.join(server.command)
-    raise TimeoutError(
-        f"{server.name} did not return 200 for an update; to see the error, run: {command}"
-    )
+        time.sleep(0.02)
+    command = shlex.join(map(str, cast("list[str]", server.process.args)))
+    sys.exit(f"{server.name} did not return 200 for an update; to see the error, run: {command}")
 
 
 def serve_bare(port: int) -> None:

@@ -1,18 +1,13 @@
 """Create small virtual environments with the client, for any Python version."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from importlib import metadata
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from scripts import generate
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RUNTIME = generate.ROOT / "runtime" / "flashback_runtime"
 

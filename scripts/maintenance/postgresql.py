@@ -23,10 +23,10 @@ PASSWORD = "made-up-p%40ss"  # noqa: S105 - made up; percent-encoded, as in a UR
 
 def find_programs() -> Path | None:
     """Return the folder that contains PostgreSQL's programs, or None if there is none."""
-    if found := shutil.which("initdb"):
-        return Path(found).parent
-    versions = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
-    return max(versions, key=lambda folder: float(folder.parent.name), default=None)
+    # Debian does not install these programs in a folder that is in $PATH.
+    folders = [str(folder) for folder in Path("/usr/lib/postgresql").glob("*/bin")]
+    found = shutil.which("initdb", path=os.pathsep.join([os.environ["PATH"], *folders]))
+    return Path(found).parent if found else None
 
 
 class Cluster:
@@ -39,13 +39,13 @@ class Cluster:
         self._schemas = 0
         # initdb refuses to run as root, so if we are root, run it as the `postgres` user, which
         # the Debian package creates.
-        postgres: Any = {"user": "postgres", "group": "postgres", "extra_groups": ()}
-        self._as = {} if os.getuid() else postgres
+        self._user = None if os.getuid() else "postgres"
         self.change_owner(folder)
         password = folder / "password"
         password.write_text(PASSWORD.replace("%40", "@"))
         password.chmod(0o644)
-        self.port = free_port()
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = int(free.getsockname()[1])
         make = ["initdb", "--no-sync", "--encoding=UTF8", "--locale=C", "--username=owner"]
         self._run(*make, "--auth=scram-sha-256", f"--pwfile={password}", folder / "data")
 
@@ -54,14 +54,14 @@ class Cluster:
         options = f"-c listen_addresses=127.0.0.1 -p {self.port} -k {self.folder}"
         self._control("start", "-l", self.folder / "log", "-o", options)
 
-    def stop(self) -> None:
-        """Stop the server immediately, without a clean shutdown."""
-        self._control("stop", "-m", "immediate")
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop the server, by default without a clean shutdown, like a crash."""
+        self._control("stop", "-m", mode)
 
     @contextmanager
     def stopped(self, mode: str = "fast") -> Generator[None]:
-        """Stop the server during the `with` block. `mode="immediate"` simulates a crash."""
-        self._control("stop", "-m", mode)
+        """Stop the server during the `with` block."""
+        self.stop(mode)
         try:
             yield
         finally:
@@ -98,8 +98,8 @@ class Cluster:
 
     def change_owner(self, path: Path) -> None:
         """Give ownership of a file or folder to the user that runs the server."""
-        if self._as:
-            shutil.chown(path, "postgres", "postgres")
+        if self._user:
+            shutil.chown(path, self._user, self._user)
 
     def _control(self, verb: str, *options: object) -> None:
         self._run("pg_ctl", verb, "--wait", "-D", self.folder / "data", *options)
@@ -109,7 +109,7 @@ class Cluster:
         # Write the output to a file, because the server would keep a pipe open.
         with (self.folder / "output").open("w+") as output:
             done = subprocess.run(
-                command, stdout=output, stderr=output, cwd="/", check=False, **self._as
+                command, stdout=output, stderr=output, cwd="/", user=self._user, check=False
             )
             output.seek(0)
             if done.returncode:
@@ -141,9 +141,3 @@ def execute(url: str, *statements: str) -> list[Any]:
             await session.close()
 
     return asyncio.run(work())
-
-
-def free_port() -> int:
-    """Return a port that is currently free."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])

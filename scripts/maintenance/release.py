@@ -1,7 +1,5 @@
 """Build a release from HEAD into dist/ and test the installed wheel, without uploading anything."""
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import json
@@ -12,15 +10,12 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 ROOT = Path(__file__).resolve().parents[2]
 DIST = ROOT / "dist"
