@@ -4,93 +4,79 @@ Each test works on a copy of the repository and edits only the files that the gu
 """
 
 import os
-import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 FOLDERS = ("generated", "mock", "runtime", "scripts", "tests")
 FILES = ("CHANGELOG.md", "README.md", "compat.yaml", "openapi.yaml", "pyproject.toml")
-VALUES = "tests/contract/values.yaml"
-
-REGION = """\
-        region:
-          type: string
-          description: Region of the AI provider.
-          minLength: 1
-          maxLength: 40
-          pattern: '^[a-z0-9-]+$'
-          x-rule: must consist of lower-case letters, digits and hyphens
-          examples: [eu-west-1]
+PATH = "/ai/llm/{id}"
+REGION = """
+type: string
+description: Region of the AI provider.
+minLength: 1
+maxLength: 40
+pattern: '^[a-z0-9-]+$'
+x-rule: must consist of lower-case letters, digits and hyphens
+examples: [eu-west-1]
 """
-REGION_CLAUSE = """\
-        region:
-          source: vendor
-          keywords: [pattern]
-          fields: [region]
-          text: '`region` consists of lower-case letters, digits and hyphens.'
+REGION_CLAUSE = """
+source: vendor
+keywords: [pattern]
+fields: [region]
+text: '`region` consists of lower-case letters, digits and hyphens.'
 """
-GET = """\
-    get:
-      operationId: getAiLlm
-      tags: [AI LLM]
-      summary: Read an AI LLM configuration
-      description: Read a configuration without its credentials.
-      security:
-        - BearerAuth: []
-      parameters:
-        - $ref: '#/components/parameters/Id'
-      responses:
-        '200':
-          description: The configuration.
-          content:
-            application/json:
-              schema:
-                type: object
-                properties:
-                  name: {type: string}
-              example: {name: Updated OpenAI Config}
-        '401':
-          $ref: '#/components/responses/Unauthorized'
-        '404':
-          $ref: '#/components/responses/NotFound'
-"""
-ID = """\
-        - name: id
-          in: path
-          required: true
+GET = """
+operationId: getAiLlm
+tags: [AI LLM]
+summary: Read an AI LLM configuration
+description: Read a configuration without its credentials.
+security: [{BearerAuth: []}]
+parameters: [{$ref: '#/components/parameters/Id'}]
+responses:
+  '200':
+    description: The configuration.
+    content:
+      application/json:
+        schema: {type: object, properties: {name: {type: string}}}
+        example: {name: Updated OpenAI Config}
+  '401': {$ref: '#/components/responses/Unauthorized'}
+  '404': {$ref: '#/components/responses/NotFound'}
 """
 
 
-@dataclass
 class Copy:
     """A copy of the repository in which a test changes the contract."""
 
-    root: Path
-    edited: set[str] = field(default_factory=set[str])
+    def __init__(self, root: Path) -> None:
+        """Edit the copy of the repository in the folder `root`."""
+        self.root = root
 
-    def insert(self, file: str, before: str, text: str) -> None:
-        """Insert text before existing text that must occur exactly once in the file."""
-        self.replace(file, before, text + before)
-
-    def replace(self, file: str, old: str, new: str) -> None:
-        """Replace text that must occur exactly once in the file."""
+    @contextmanager
+    def edit(self, file: str) -> Generator[Any]:
+        """Yield the content of a YAML file, and save it at the end of the `with` block."""
         path = self.root / file
-        content = path.read_text("utf-8")
-        count = content.count(old)
-        assert count == 1, f"{file}: expected {old!r} exactly once, got {count} occurrences"
-        path.write_text(content.replace(old, new), "utf-8")
-        self.edited.add(file)
+        content = yaml.safe_load(path.read_text("utf-8"))
+        yield content
+        path.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
 
-    def run(self, command: str, *arguments: str, status: int = 0) -> str:
-        """Run a command from the copy, check its exit status, and return its output."""
-        return self.run_module(f"scripts.{command}", *arguments, status=status)
+    @contextmanager
+    def add_to_contract(self) -> Generator[Any]:
+        """Yield the contract for an addition, which requires the next patch version."""
+        with self.edit("openapi.yaml") as contract:
+            version = contract["info"]["version"].rpartition(".")
+            contract["info"]["version"] = f"{version[0]}.{int(version[2]) + 1}"
+            yield contract
+        self.run("scripts.generate")
 
-    def run_module(self, module: str, *arguments: str, status: int = 0) -> str:
+    def run(self, module: str, *arguments: str, status: int = 0) -> str:
         """Run a module from the copy, check its exit status, and return its output."""
         paths = [self.root, *(self.root / name for name in ("generated", "runtime", "mock"))]
         completed = subprocess.run(
@@ -107,18 +93,9 @@ class Copy:
 
     def check_mock(self, promises: str) -> str:
         """Check that the copy's mock passes these contract tests, and return the output."""
-        output = self.run("contract", "-k", promises, "--max-examples", "5")
+        output = self.run("scripts.contract", "-k", promises, "--max-examples", "5")
         assert "contract is kept" in output
         return output
-
-    def set_next_patch_version(self) -> None:
-        """Bump the patch version, as an addition requires."""
-        text = (self.root / "openapi.yaml").read_text("utf-8")
-        version = re.findall(r"(?m)^  version: (\S+)$", text)[0]
-        start, _, patch = version.rpartition(".")
-        self.replace(
-            "openapi.yaml", f"  version: {version}", f"  version: {start}.{int(patch) + 1}"
-        )
 
 
 @pytest.fixture
@@ -136,47 +113,42 @@ def copy(root: Path, tmp_path: Path) -> Copy:
 
 def test_optional_field(copy: Copy) -> None:
     """An optional field is an addition and requires edits only to the contract and test values."""
-    copy.insert("openapi.yaml", "        secret:\n          type: string\n", REGION)
-    copy.insert("openapi.yaml", "        unknown-fields:\n", REGION_CLAUSE)
-    copy.set_next_patch_version()
-    copy.run("generate")
-    assert "region" in copy.run("compat")
-    without_example = copy.run("contract", status=2)
+    with copy.add_to_contract() as contract:
+        request = contract["components"]["schemas"]["UpdateAiLlmRequest"]
+        request["properties"]["region"] = yaml.safe_load(REGION)
+        clauses = contract["paths"][PATH]["put"]["x-clauses"]
+        clauses["region"] = yaml.safe_load(REGION_CLAUSE)
+    assert "region" in copy.run("scripts.compat")
+    without_example = copy.run("scripts.contract", status=2)
     assert "the example `everything` lacks the field region; add it" in without_example
-    copy.insert("openapi.yaml", "              nothing:\n", " " * 18 + "region: eu-west-1\n")
-    without_values = copy.run("contract", status=2)
+    with copy.edit("openapi.yaml") as contract:
+        body = contract["paths"][PATH]["put"]["requestBody"]["content"]["application/json"]
+        body["examples"]["everything"]["value"]["region"] = "eu-west-1"
+    without_values = copy.run("scripts.contract", status=2)
     assert "UNUSUAL has no values for region; add some" in without_values
-    assert VALUES.rpartition("/")[2] in without_values
-    copy.insert(VALUES, "  secret:", f'  region: [a, eu-west-1, "0", {"a" * 40}]\n')
+    assert "values.yaml" in without_values
+    with copy.edit("tests/contract/values.yaml") as values:
+        values["UNUSUAL"]["region"] = ["a", "eu-west-1", "0", "a" * 40]
     copy.check_mock("Schema")
-    assert copy.edited == {"openapi.yaml", VALUES}
 
 
 def test_member_of_an_enumeration(copy: Copy) -> None:
     """A new enum member is an addition and requires edits only to the contract."""
-    copy.replace("openapi.yaml", ", OTHER]", ", EXAMPLE, OTHER]")
-    copy.set_next_patch_version()
-    copy.run("generate")
-    assert "EXAMPLE" in copy.run("compat")
+    with copy.add_to_contract() as contract:
+        contract["components"]["schemas"]["AiType"]["enum"].append("EXAMPLE")
+    assert "EXAMPLE" in copy.run("scripts.compat")
     copy.check_mock("Schema")
-    copy.run_module("pytest", "-n", "0", "tests/mock/test_requests.py")
-    assert copy.edited == {"openapi.yaml"}
+    copy.run("pytest", "-n", "0", "tests/mock/test_requests.py")
 
 
 def test_second_operation(copy: Copy) -> None:
     """A second operation adds a method to the client; the mock and the contract tests ignore it."""
-    contract = (copy.root / "openapi.yaml").read_text("utf-8")
-    start = contract.index(ID)
-    end = contract.index("      requestBody:\n", start)
-    parameter = contract[start:end]
-    indented = parameter.replace("        - name", "          name", 1)
-    shared = indented.replace(" " * 10, " " * 6)
-    copy.replace("openapi.yaml", parameter, "        - $ref: '#/components/parameters/Id'\n")
-    copy.insert("openapi.yaml", "components:\n", GET + "\n")
-    copy.insert("openapi.yaml", "  schemas:\n", f"  parameters:\n    Id:\n{shared}\n")
-    copy.set_next_patch_version()
-    copy.run("generate")
+    with copy.add_to_contract() as contract:
+        operations = contract["paths"][PATH]
+        [id] = operations["put"]["parameters"]
+        contract["components"]["parameters"] = {"Id": id}
+        operations["put"]["parameters"] = [{"$ref": "#/components/parameters/Id"}]
+        operations["get"] = yaml.safe_load(GET)
     assert "get_ai_llm" in (copy.root / "generated/flashback_client/client.py").read_text("utf-8")
-    assert "GET /ai/llm/{id}" in copy.run("compat")
-    verdict = copy.check_mock("generated or Methods")
-    assert "only updateAiLlm is tested, not getAiLlm" in verdict
+    assert f"GET {PATH}" in copy.run("scripts.compat")
+    assert "only updateAiLlm is tested, not getAiLlm" in copy.check_mock("generated or Methods")
