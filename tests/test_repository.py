@@ -3,7 +3,9 @@
 import re
 import subprocess
 import tomllib
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -95,20 +97,15 @@ def test_dependencies_are_locked_with_hashes(root: Path, name: str) -> None:
 def test_lock_files_match_pyproject(root: Path) -> None:
     """Every requirement in pyproject.toml allows the locked version."""
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
-    lines = [*project["project"]["dependencies"]]
-    for extra in project["project"]["optional-dependencies"].values():
-        lines += extra
-    for group in project["dependency-groups"].values():
-        lines += [line for line in group if isinstance(line, str)]
+    groups = [project["project"]["dependencies"], *project["dependency-groups"].values()]
+    groups += project["project"]["optional-dependencies"].values()
     entries = locked(root, "release")
-    for requirement in map(Requirement, lines):
-        if requirement.name == project["project"]["name"]:
-            continue
-        entry = entries.get(requirement.name.lower())
-        assert entry, f"{requirement} is not locked; run scripts/install --lock"
-        version = version_of(entry)
-        is_allowed = requirement.specifier.contains(version, prereleases=True)
-        assert is_allowed, f"{requirement} excludes {version}; run scripts/install --lock"
+    for line in chain(*groups):
+        if isinstance(line, str) and "flashback-client" not in line:
+            requirement = Requirement(line)
+            version = version_of(entries[requirement.name.lower()])
+            is_allowed = requirement.specifier.contains(version, prereleases=True)
+            assert is_allowed, f"{requirement} excludes {version}; run scripts/install --lock"
 
 
 def version_of(entry: str) -> str:
@@ -116,10 +113,7 @@ def version_of(entry: str) -> str:
     return entry.split("==")[1].split(maxsplit=1)[0]
 
 
-def test_changelog_starts_with_the_current_version(root: Path) -> None:
+def test_changelog_starts_with_the_current_version(root: Path, document: dict[str, Any]) -> None:
     """The first entry in CHANGELOG.md is for the version in openapi.yaml."""
-    version = re.search(r"(?m)^  version: (\S+)$", (root / "openapi.yaml").read_text("utf-8"))
-    first = re.search(r"(?m)^## (\S+)", (root / "CHANGELOG.md").read_text("utf-8"))
-    assert version
-    assert first
-    assert first[1] == version[1]
+    changelog = (root / "CHANGELOG.md").read_text("utf-8")
+    assert re.findall(r"(?m)^## (\S+)", changelog)[0] == document["info"]["version"]
