@@ -53,16 +53,6 @@ def test_every_credential_is_rotated(flashback_mock: Mock, output: Callable[[], 
     flashback_mock.assert_updated(sibling, key="new-anthropic-key", secret="new-anthropic-secret")
 
 
-def test_one_failure_does_not_stop_the_others(
-    flashback_mock: Mock, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """If a rotation fails, the failure is reported and the remaining rotations still run."""
-    flashback_mock.answer_next(status=403)
-    assert rotate.main([PLAN]) == 1
-    assert "403 Insufficient permissions" in capsys.readouterr().out
-    flashback_mock.assert_updated(flashback_mock.ids["sibling"], secret="new-anthropic-secret")
-
-
 @pytest.mark.parametrize(
     ("status", "attempts", "why"),
     [
@@ -76,13 +66,14 @@ def test_one_failure_does_not_stop_the_others(
 def test_rejected_update_is_a_failure(
     flashback_mock: Mock, output: Callable[[], str], status: int, attempts: int, why: str
 ) -> None:
-    """A rejected update is reported as failed, with the status and the service's message."""
+    """A rejected update is reported as failed, and the remaining rotations still run."""
     flashback_mock.answer_next(status=status, times=attempts)
     assert rotate.main([PLAN]) == 1
     report = output()
     assert report.startswith("failed   OpenAI in production")
     assert why in report
     assert "1 of 2 rotated" in report
+    flashback_mock.assert_updated(flashback_mock.ids["sibling"], secret="new-anthropic-secret")
 
 
 @pytest.mark.parametrize("fault", ["timeout", "reset", "truncated", "malformed"])
@@ -92,19 +83,6 @@ def test_lost_response_leaves_the_result_unknown(flashback_mock: Mock, fault: Fa
     with FlashbackClient(timeout=0.5, max_retries=0) as flashback:
         outcome = rotate.rotate(rotate.read_plan(Path(PLAN))[0], flashback)
     assert outcome.result == "unknown"
-    assert flashback_mock.reveals(flashback_mock.ids["main"], secret="new-openai-secret")
-
-
-def test_rejection_after_a_lost_response_leaves_the_result_unknown(flashback_mock: Mock) -> None:
-    """The result is unknown if the first response is lost and the retry is rejected."""
-    flashback_mock.answer_next(fault="reset", after_update=True)
-    flashback_mock.answer_next(status=403)
-    with FlashbackClient() as flashback:
-        outcome = rotate.rotate(rotate.read_plan(Path(PLAN))[0], flashback)
-    assert outcome.result == "unknown"
-    assert "403 " in outcome.detail
-    assert "2 attempts" in outcome.detail
-    assert "may have been applied" in outcome.detail
     assert flashback_mock.reveals(flashback_mock.ids["main"], secret="new-openai-secret")
 
 

@@ -13,7 +13,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, HttpUrl
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from tests.backends.store import Store
+from tests.backends.store import USERS, Store
 
 
 class AiType(StrEnum):
@@ -44,7 +44,7 @@ def create_app(store: Store) -> FastAPI:
     app = FastAPI()
 
     def current_user(credentials: Credentials) -> str:
-        user = store.user_of(credentials.credentials)
+        user = USERS.get(credentials.credentials)
         if user is None:
             raise HTTPException(401, "Invalid token")
         return user

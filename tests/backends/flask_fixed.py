@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from tests.backends.model import LARGEST_BODY, validated_fields
-from tests.backends.store import NameTakenError, Store
+from tests.backends.store import USERS, NameTakenError, Store
 
 api = Blueprint("api", __name__)
 
@@ -33,7 +33,7 @@ def get_store() -> Store:
 def authorize(id: str, *levels: str) -> None:
     """Abort the request unless the user has one of these access levels for the configuration."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    user = get_store().user_of(token)
+    user = USERS.get(token)
     if user is None or scheme.lower() != "bearer":
         abort(401, "A valid bearer token is required")
     if id not in get_store().configurations:
@@ -75,7 +75,7 @@ def read(id: str) -> ResponseReturnValue:
 def delete(id: str) -> ResponseReturnValue:
     """Delete a configuration."""
     authorize(id, "ADMIN", "WRITE")
-    get_store().delete(id)
+    del get_store().configurations[id]
     return jsonify(success=True, message="AI LLM configuration deleted successfully")
 
 

@@ -16,9 +16,9 @@ IDS = {
     "sibling": "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
     "foreign": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
 }
-EXPIRED = {"expired"}
+USERS = {token: user for user, token in TOKENS.items() if user != "expired"}
 LEVELS = {
-    "acme": {"owner": "WRITE", "admin": "ADMIN", "reader": "READ", "expired": "WRITE"},
+    "acme": {"owner": "WRITE", "admin": "ADMIN", "reader": "READ"},
     "globex": {"stranger": "ADMIN"},
 }
 
@@ -52,13 +52,6 @@ class Store:
     updates: Counter[str] = field(default_factory=Counter[str])  # by id
     _lock: Lock = field(default_factory=Lock)
 
-    def user_of(self, token: str) -> str | None:
-        """Return the token's user, or None if the token is unknown or expired."""
-        for user, known in TOKENS.items():
-            if token == known and user not in EXPIRED:
-                return user
-        return None
-
     def level(self, user: str, id: str) -> str | None:
         """Return the user's access level in the configuration's workspace; None means no access."""
         return LEVELS[self.configurations[id].workspace].get(user)
@@ -75,7 +68,3 @@ class Store:
             configuration.fields.update(fields)
             if fields:
                 self.updates[id] += 1
-
-    def delete(self, id: str) -> None:
-        """Delete the configuration permanently."""
-        del self.configurations[id]
