@@ -1,4 +1,4 @@
-"""Benchmark the client against httpx, or the mock against Prism and a bare aiohttp server.
+"""Benchmark the client against httpx, or the mock against Prism.
 
 The rounds are interleaved so that a busy machine slows down all programs equally. Therefore,
 compare ratios rather than absolute times.

@@ -14,7 +14,7 @@ import httpx
 
 from flashback_client import AiType, FlashbackClient
 from scripts.maintenance import environments
-from scripts.maintenance.bench_server import BARE, BODY, ID, Target, serving
+from scripts.maintenance.bench_server import BODY, ID, MOCK, TOKEN, Target, serving
 
 Calls = dict[str, Callable[[], object]]
 
@@ -28,7 +28,7 @@ def measure(rounds: int) -> list[Target]:
     """Print the CPU times, and return the targets for the client's ratios to httpx."""
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"success": True}))
     in_process = time_calls("http://127.0.0.1", transport, rounds)
-    with serving("bare aiohttp", *BARE) as server:
+    with serving("the mock", *MOCK, "--port") as server:
         loopback = time_calls(server.url, None, rounds)
     return [
         compare("in process: CPU µs per call", in_process, 0.85),
@@ -47,8 +47,8 @@ def compare(what: str, medians: dict[str, float], limit: float) -> Target:
 
 def time_calls(url: str, transport: httpx.BaseTransport | None, rounds: int) -> dict[str, float]:
     """Return the median CPU time per call in this process, in microseconds."""
-    plain = httpx.Client(headers={"Authorization": "Bearer token"}, transport=transport)
-    client = FlashbackClient("token", base_url=url, transport=transport)
+    plain = httpx.Client(headers={"Authorization": f"Bearer {TOKEN}"}, transport=transport)
+    client = FlashbackClient(TOKEN, base_url=url, transport=transport)
     fields: dict[str, Any] = {**BODY, "ai_type": AiType.OPENAI}
     del fields["aiType"]
     calls: Calls = {

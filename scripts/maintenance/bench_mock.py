@@ -1,4 +1,4 @@
-"""Benchmark the mock with its in-memory store against a bare aiohttp server and Prism."""
+"""Benchmark the mock with its in-memory store against Prism."""
 
 import asyncio
 import json
@@ -15,13 +15,12 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from scripts.generate import CONTRACT
-from scripts.maintenance.bench_server import BARE, BODY, ID, TOKEN, Server, Target, serving
+from scripts.maintenance.bench_server import BODY, ID, MOCK, TOKEN, Server, Target, serving
 
 CONNECTIONS = 8
 SECONDS = 1.0
 FEW = "mock, 10"
 MANY = "mock, 1,000,000"
-MOCK = (sys.executable, "-m", "flashback_mock", "--log-level", "error")
 # The minimum ratio of the mock's requests per second to Prism's requests per second.
 TIMES_PRISM = {"Prism": 4.0, "Prism, silent": 2.5}
 BAR = 40  # the length of the fastest server's bar, in characters
@@ -69,8 +68,7 @@ def measure(rounds: int) -> list[Target]:
 
 def commands(folder: Path) -> dict[str, tuple[str, ...]]:
     """Map each server's name to its command, without the port, which is the last argument."""
-    found = {
-        "bare aiohttp": BARE,
+    found: dict[str, tuple[str, ...]] = {
         FEW: (*MOCK, "--fixtures", str(fixtures(folder, 10)), "--port"),
         MANY: (*MOCK, "--fixtures", str(fixtures(folder, 1_000_000)), "--port"),
     }

@@ -1,7 +1,4 @@
-"""Start the servers that scripts/bench measures, and describe its targets.
-
-When run as a script, this module serves a bare aiohttp application.
-"""
+"""Start the servers that scripts/bench measures, and describe its targets."""
 
 import os
 import shlex
@@ -15,14 +12,13 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import httpx
-from aiohttp import web
 
 import flashback_mock
 
 ID = "550e8400-e29b-41d4-a716-446655440000"
 TOKEN = "owner-token"  # noqa: S105 # a fixture of the mock
 BODY: dict[str, str] = flashback_mock.Contract().examples["everything"]
-BARE = (sys.executable, "-m", __name__, "--port")
+MOCK = (sys.executable, "-m", "flashback_mock", "--log-level", "error")
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 START_SECONDS = 300  # enough time to load 10^6 configurations into a store
 
@@ -78,19 +74,3 @@ def wait_for(server: Server) -> None:
         time.sleep(0.02)
     command = shlex.join(map(str, cast("list[str]", server.process.args)))
     sys.exit(f"{server.name} did not return 200 for an update; to see the error, run: {command}")
-
-
-def serve_bare(port: int) -> None:
-    """Serve an aiohttp application that returns the same response to every request."""
-
-    async def answer(request: web.Request) -> web.Response:
-        await request.read()
-        return web.json_response({"success": True, "aiLlmId": ID, "message": "updated"})
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None)
-
-
-if __name__ == "__main__":
-    serve_bare(int(sys.argv[-1]))
