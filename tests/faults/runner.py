@@ -83,6 +83,8 @@ def selected_promises(expression: str) -> list[str]:
 
 def _run(variables: Mapping[str, str], *options: str) -> RunResult:
     arguments = [str(CONTRACT_TESTS), "-c", str(CONTRACT_TESTS / "pytest.toml")]
+    arguments += ["--capture=no", "--tb=no"]
+    arguments += ["-p", "no:unraisableexception"]  # would run the garbage collector, which is slow
     receiver = _VerdictReceiver()
     output = io.StringIO()
     with (
@@ -90,6 +92,6 @@ def _run(variables: Mapping[str, str], *options: str) -> RunResult:
         contextlib.redirect_stdout(output),
         contextlib.redirect_stderr(output),
     ):
-        status = pytest.main([*arguments, "--capture=no", "--tb=no", *options], [receiver])
+        status = pytest.main([*arguments, *options], [receiver])
     status = status if status in (KEPT, BROKEN) else NO_VERDICT
     return RunResult(status, output.getvalue(), receiver.verdict)
