@@ -80,6 +80,9 @@ FAULTS.accepts(
     "test_invalid_value_answers_400[key]",
     empty_keys=lambda request: request.fields.get("key") == "",
     too_long_non_ascii_keys=lambda request: len(request.key) > 8192 and not request.key.isascii(),
+    non_empty_lists_as_keys=lambda request: (
+        isinstance(request.fields.get("key"), list) and request.fields["key"]
+    ),
 )
 FAULTS.accepts(
     "test_invalid_value_answers_400[secret]",
