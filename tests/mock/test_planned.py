@@ -117,10 +117,8 @@ def test_refused_lasts_until_the_last_plan_ends(mock: Mock) -> None:
     time.sleep(0.5)
     with pytest.raises(httpx.ConnectError):
         httpx.get(url, trust_env=False)
-    with socket.socket() as other:
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with pytest.raises(OSError, match="in use"):
-            other.bind(("127.0.0.1", urlsplit(mock.base_url).port))
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", urlsplit(mock.base_url).port))
     mock.clear_planned()
     assert httpx.get(url, trust_env=False).status_code == 200
     mock.answer_next(fault="refused", duration=60)

@@ -1,7 +1,6 @@
 """The HTTP server: aiohttp with size limits, time limits and planned faults."""
 
 import asyncio
-import errno
 import logging
 import socket
 import struct
@@ -18,12 +17,9 @@ from .messages import Answer, Handler, HttpError, Incomplete, Request
 
 SECONDS = 10.0  # time limit for receiving a body, and for sending a response
 IDLE_SECONDS = 20.0  # time limit for receiving headers, and for idle connections
-# How long to keep discarding the rest of a body. Closing sooner would send a TCP reset.
-LINGER_SECONDS = 5.0
 MAX_HEAD_BYTES = 1 << 16  # size limit for the request line and for each header
 MAX_HEADERS = 200
 STOP_SECONDS = 0.4  # time limit for pending requests at shutdown; aiohttp can apply it twice
-POLL_SECONDS = 0.25  # how often to check whether a half-closed connection is idle
 BACKLOG = 2048
 RESET = struct.pack("ii", 1, 0)  # with an SO_LINGER of 0 s, closing a socket sends a TCP reset
 UNPARSABLE = (
@@ -38,26 +34,19 @@ QUIET.setLevel(logging.CRITICAL + 1)
 class Connection(web.RequestHandler):
     """An aiohttp connection that also handles half-closed sockets and unparsable requests."""
 
-    refuse: Callable[[BaseException | None], web.Response]
-    answering = 0  # number of requests without a complete response
-    answered = 0  # number of requests with a complete response
+    refuse: Callable[[HttpError], web.Response]
+    is_answering = False
     body: StreamReader | None = None  # the body of the most recent request
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio expects a bool
-        """Respond to pending requests before closing. A half-closed client can still read."""
-        loop = asyncio.get_running_loop()
-        loop.call_later(POLL_SECONDS, self.close_when_idle)
-        loop.call_later(SECONDS, self.force_close)
+        """Close the connection later, because a half-closed client can still read responses."""
+        asyncio.get_running_loop().call_later(SECONDS, self.force_close)
         return True
 
-    def close_when_idle(self, answered: int = -1) -> None:
-        """Close the connection once no request is pending.
-
-        `answered` is the number of completed requests at the previous check.
-        """
-        if self.answering or self.answered != answered:  # more requests could be queued
-            loop = asyncio.get_running_loop()
-            loop.call_later(POLL_SECONDS, self.close_when_idle, self.answered)
+    def close_after_response(self) -> None:
+        """Close the connection once the current request, if any, has its response."""
+        if self.is_answering:
+            self.close()
         else:
             self.force_close()
 
@@ -74,7 +63,9 @@ class Connection(web.RequestHandler):
         if self.body is not None and not self.body.is_eof():
             # The invalid data is the body of a request that was already answered.
             raise ConnectionAbortedError
-        return self.refuse(exc if status == HTTPStatus.INTERNAL_SERVER_ERROR else None)
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            return self.refuse(HttpError(500, f"the request handler failed: {type(exc).__name__}"))
+        return self.refuse(HttpError(400, UNPARSABLE))
 
 
 class Server:
@@ -97,12 +88,13 @@ class Server:
         self._max_body = max_body
         self._stopping = asyncio.Event()
         self._manager = web.Server(self._serve)
-        self._asyncio_server: asyncio.Server | None = None
+        self._asyncio_server: asyncio.Server
         self._port_lock = asyncio.Lock()  # held while the port is being opened or closed
         self._opening: asyncio.Task[None] | None = None  # set while the port is closed
 
     async def start(self) -> None:
         """Start accepting connections."""
+        self._opening = None
         loop = asyncio.get_running_loop()
         self._asyncio_server = await loop.create_server(
             self._connect, sock=self._listener, backlog=BACKLOG
@@ -113,24 +105,22 @@ class Server:
         self._stopping.set()
         if self._opening:
             self._opening.cancel()
-        if self._asyncio_server:
-            self._asyncio_server.close()
+        self._asyncio_server.close()
         self._listener.close()
         self._manager.pre_shutdown()
         await self._manager.shutdown(STOP_SECONDS)
 
     async def close_port(self, seconds: float) -> None:
-        """Close all connections once they are idle, and refuse new ones for this many seconds."""
+        """Close all connections, and refuse new ones for this many seconds."""
         async with self._port_lock:
             if self._opening:
                 self._opening.cancel()
-            elif self._asyncio_server:
+            else:
                 address = self._listener.getsockname()
                 self._asyncio_server.close()
                 self._listener.close()
                 for connection in cast("list[Connection]", self._manager.connections):
-                    connection.close()  # stop accepting requests
-                    connection.close_when_idle(connection.answered)
+                    connection.close_after_response()
                 self._listener = await _reserve(self._listener.family, address)
             self._opening = asyncio.create_task(self._open_later(seconds))
 
@@ -139,17 +129,12 @@ class Server:
         async with self._port_lock:
             if self._opening:
                 self._opening.cancel()
-                await self._open()
+                await self.start()
 
     async def _open_later(self, seconds: float) -> None:
         await sleep(seconds)
         async with self._port_lock:
-            await self._open()
-
-    async def _open(self) -> None:
-        self._opening = None
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        await self.start()
+            await self.start()
 
     def _connect(self) -> Connection:
         connection = Connection(
@@ -159,25 +144,22 @@ class Server:
             access_log=QUIET,
             auto_decompress=False,
             keepalive_timeout=IDLE_SECONDS,
-            lingering_time=LINGER_SECONDS,
+            lingering_time=SECONDS,  # closing sooner would send a TCP reset
             max_line_size=MAX_HEAD_BYTES,
             max_field_size=MAX_HEAD_BYTES,
             max_headers=MAX_HEADERS,
         )
-        connection.refuse = self._refuse_unparsable
+        connection.refuse = self._refuse_request
         return connection
 
-    def _refuse_unparsable(self, failure: BaseException | None) -> web.Response:
-        error = HttpError(400, UNPARSABLE)
-        if failure:
-            error = HttpError(500, f"the request handler failed: {type(failure).__name__}")
+    def _refuse_request(self, error: HttpError) -> web.Response:
         response = _response(self._refuse(Request("", "", CIMultiDict()), error))
         response.force_close()
         return response
 
     async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
         connection = cast("Connection", incoming.protocol)
-        connection.answering += 1
+        connection.is_answering = True
         connection.body = incoming.content
         try:
             request = Request(incoming.method, incoming.raw_path, incoming.headers.copy())
@@ -191,8 +173,7 @@ class Server:
                 return await self._send_with_fault(incoming, answer)
             return await _send(incoming, answer)
         finally:
-            connection.answering -= 1
-            connection.answered += 1
+            connection.is_answering = False
 
     async def _read_body(self, incoming: web.BaseRequest, request: Request) -> Incomplete:
         """Read the body into `request`. If the body is incomplete, return the reason."""
@@ -245,7 +226,6 @@ class Server:
         transport = incoming.transport
         if transport is not None:
             if answer.fault == "reset":
-                await self._pause(0.01)  # let earlier responses be sent first
                 client: socket.socket = transport.get_extra_info("socket")
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 transport.abort()
@@ -257,13 +237,10 @@ class Server:
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens on a host and port. Port 0 chooses a free port.
 
-    Raise `OSError` if the socket cannot listen on this address.
+    Raise `OSError` if the socket cannot listen on this address, and `ValueError` for a malformed
+    host name.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        host.encode("idna")
-    except UnicodeError:
-        raise OSError(errno.EADDRNOTAVAIL, "not a host name") from None
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
@@ -275,15 +252,12 @@ async def _reserve(family: int, address: Any) -> socket.socket:
     """
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old connections might remain
-    if family == socket.AF_INET6:
-        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     while True:
         try:
             bound.bind(address)
         except OSError:
             await sleep(0.01)
         else:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
             return bound
 
 
