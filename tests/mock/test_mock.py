@@ -33,7 +33,7 @@ def test_running_stops_the_mock_when_its_block_ends() -> None:
 @pytest.mark.parametrize(
     ("options", "kind"),
     [
-        ({"host": "\udcff"}, OSError),
+        ({"host": "192.0.2.1"}, OSError),
         ({"cors_origins": "http://localhost:3000"}, ValueError),
         ({"contract": "missing"}, ValueError),
         ({"fixtures": "missing"}, ValueError),
@@ -219,34 +219,21 @@ def test_reveals_compares_credentials(mock: Mock) -> None:
 
 TAKEN = "another configuration already has this id, or this name"
 MISUSES: list[tuple[Callable[[Any], object], str]] = [
-    (lambda mock: mock.answer_next("500"), "status: must be of type int"),
     (lambda mock: mock.answer_sequence(), "nothing planned"),
-    (lambda mock: mock.wait_for("1"), "count: must be of type int"),
-    (lambda mock: mock.wait_for(timeout="1"), "timeout: must be of type float"),
+    (lambda mock: mock.answer_next(429, status=500), "status: is specified twice"),
+    (lambda mock: mock.answer_next(headers={1: "x"}), "headers: a header name contains invalid"),
     (lambda mock: mock.wait_for(status="200"), "status: must be of type int"),
     (lambda mock: mock.wait_for(stat=200), "unknown field; expected one of count, timeout, method"),
-    (lambda mock: mock.expire_token(None), "token: must be of type str"),
     (lambda mock: mock.revoke_token("never-known"), "token: unknown token"),
-    (lambda mock: mock.add_member(5), "user: must be of type str"),
-    (lambda mock: mock.add_member(), "user: is required"),
     (lambda mock: mock.set_access("owner", "ROOT"), "access: must be one of READ, WRITE, ADMIN"),
-    (lambda mock: mock.configuration(None), "id: must be of type str"),
     (
         lambda mock: mock.configuration("unknown"),
         "id: no configuration has this id; the ids in the fixtures",
     ),
-    (lambda mock: mock.reveals(mock.ids["main"], secret=None), "secret: must be of type str"),
     (lambda mock: mock.reveals(mock.ids["main"]), "expected credentials"),
     (lambda mock: mock.reveals(mock.ids["main"], name="x"), "expected credentials"),
-    (lambda mock: setattr(mock, "delay", "1"), "delay: must be of type float"),
-    (lambda mock: mock.answer_next(headers={1: "x"}), "headers: a header name contains invalid"),
     (lambda mock: mock.add_configuration(name="\ud800"), "body: contains a lone surrogate"),
-    (
-        lambda mock: mock.add_configuration(id="\ud800"),
-        "an argument contains characters that cannot",
-    ),
     (lambda mock: mock.add_configuration(name=""), "name: must have at least 1"),
-    (lambda mock: mock.add_configuration(ai_type="openai"), "aiType: must be one of"),
     (lambda mock: mock.add_configuration(id="x" * 256), "id: must have at most 255"),
     (lambda mock: mock.add_configuration(name="OpenAI in production"), TAKEN),
     (lambda mock: mock.add_configuration(id=mock.ids["foreign"]), TAKEN),
@@ -254,8 +241,6 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
         lambda mock: mock.add_configuration(secrt="x"),
         "unknown field; expected one of workspace, id, name",
     ),
-    (lambda mock: mock.answer_next(429, status=500), "status: is specified twice"),
-    (lambda mock: mock.answer_next(status=False), "status: must be of type int"),
 ]
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import update_wrapper, wraps
-from inspect import Parameter, Signature, signature
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, get_origin
 
 from flashback_mock.stores import NAME_TAKEN, NameTakenError, NotFoundError, UnauthorizedError
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 AsyncMethod = Callable[Concatenate["Mock", P], Coroutine[Any, Any, T]]
-VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 # The classes accepted for these annotations. Any other annotation accepts only its own class.
 ACCEPTED: dict[Any, tuple[type, ...]] = {
     float: (float, int),
@@ -36,20 +34,12 @@ class UnknownIdError(ValueError):
 def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     """Return a blocking method that runs a coroutine method in the mock's event loop.
 
-    The blocking method raises `ValueError` for a missing or unknown argument, an argument of the
-    wrong type, or an unknown id or token. Code in the event loop awaits `__wrapped__` instead.
+    It raises `ValueError` for an unknown id or token. Code in the event loop awaits `__wrapped__`
+    instead.
     """
-    parameters = signature(method)
-    annotations = _annotations(parameters)
 
     @wraps(method)
-    async def checked(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            bound = parameters.bind(mock, *args, **kwargs).arguments
-        except TypeError:  # its message could quote a misplaced credential
-            raise ValueError(_binding_error(parameters, len(args), kwargs)) from None
-        checkable = {name: bound[name] for name in annotations if name in bound}
-        check_types(checkable, annotations)
+    async def translated(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await method(mock, *args, **kwargs)
         except NotFoundError:
@@ -58,41 +48,16 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
             raise ValueError(NAME_TAKEN) from None
         except UnauthorizedError:
             raise ValueError("token: unknown token") from None
-        except UnicodeError:
-            raise ValueError("an argument contains characters that cannot be encoded") from None
 
     @without_frames
     def call(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
         if mock.loop is not None:
-            work = checked(mock, *args, **kwargs)
+            work = translated(mock, *args, **kwargs)
             with suppress(CancelledError):
                 return asyncio.run_coroutine_threadsafe(work, mock.loop).result()
         raise RuntimeError("the mock has stopped; use it inside its `with` block")
 
-    return update_wrapper(call, checked)
-
-
-def _binding_error(method: Signature, count: int, named: Mapping[str, Any]) -> str:
-    """Return the error message for a call with `count` positional and these named arguments."""
-    parameters = list(method.parameters.values())[1:]
-    for parameter in parameters[count:]:
-        is_required = parameter.default is Parameter.empty and parameter.kind not in VARIADIC
-        if is_required and parameter.name not in named:
-            return f"{parameter.name}: is required"
-    names = ", ".join(parameter.name for parameter in parameters)
-    return f"unexpected argument; expected only {names}" if names else "expected no arguments"
-
-
-def _annotations(method: Signature) -> dict[str, Any]:
-    """Return the annotations of all parameters that are not variadic.
-
-    Each method checks its variadic arguments itself.
-    """
-    annotations: dict[str, Any] = {}
-    for name, parameter in list(method.parameters.items())[1:]:
-        if parameter.kind not in VARIADIC:
-            annotations[name] = parameter.annotation
-    return annotations
+    return update_wrapper(call, translated)
 
 
 def check_types(
@@ -118,6 +83,5 @@ def check_types(
 
 def check_seconds(name: str, seconds: float) -> None:
     """Raise `ValueError` unless `seconds` is a number from 0 to 3600."""
-    check_types({name: seconds}, {name: float})
     if not 0 <= seconds <= MAX_SECONDS:
         raise ValueError(f"{name}: must not be negative or longer than one hour")

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any, get_type_hints
 
 from .calls import check_seconds, check_types
@@ -64,8 +63,6 @@ class Journal:
         """Create an empty log."""
         self._entries = deque[Entry](maxlen=MAX_ENTRIES)
         self._next = asyncio.Event()  # set when the next entry is added
-        self._total = 0  # number of entries added so far
-        self._clears = 0  # number of times the log was cleared
 
     @property
     def entries(self) -> list[Entry]:
@@ -75,14 +72,12 @@ class Journal:
     def append(self, entry: Entry) -> None:
         """Add an entry and wake up all waiting callers."""
         self._entries.append(entry)
-        self._total += 1
         self._next.set()
         self._next = asyncio.Event()
 
     def clear(self) -> None:
         """Remove all entries."""
         self._entries.clear()
-        self._clears += 1
 
     async def wait_for(
         self,
@@ -96,29 +91,18 @@ class Journal:
         """
         check_types(criteria, CRITERIA, "count", "timeout")
         check_seconds("timeout", timeout)
-        if count < 1:
-            raise ValueError("count: must be at least 1")
         matching: list[Entry] = []
-        clears = self._clears
-        checked = self._total - len(self._entries)
         try:
             async with asyncio.timeout(timeout):
                 while True:
-                    if clears != self._clears:
-                        clears = self._clears
-                        checked = self._total - len(self._entries)
-                        matching = []
-                    new = list(islice(reversed(self._entries), self._total - checked))
-                    checked = self._total
-                    matching += [entry for entry in reversed(new) if _matches(entry, criteria)]
+                    matching = [entry for entry in self._entries if _matches(entry, criteria)]
                     if len(matching) >= count:
                         return matching
                     await self._next.wait()
         except TimeoutError:
-            conditions = ", ".join(f"{name}={value!r}" for name, value in criteria.items())
-            expected = (
-                f"{count} request(s) with {conditions}" if criteria else f"{count} request(s)"
-            )
+            expected = f"{count} request(s)"
+            if criteria:
+                expected += " with " + ", ".join(f"{key}={criteria[key]!r}" for key in criteria)
             message = f"expected {expected} within {timeout:g} s, got {len(matching)}"
             received = [f"  {entry}" for entry in self.entries[-10:]]
             raise TimeoutError("\n".join([message, *received])) from None

@@ -11,9 +11,9 @@ from flashback_mock.fixtures import Configuration, Fixtures, Member, Token, is_b
 from flashback_mock.stores import LEVELS, Store, UnauthorizedError
 from flashback_mock.tracebacks import without_frames
 
-from .calls import check_seconds, check_types, control
+from .calls import check_types, control
 from .journal import Entry, Journal
-from .plans import Plans, Step, validate_step
+from .plans import Step, validate_step
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -33,11 +33,11 @@ class Mock:
         self.contract = contract
         self.fixtures = fixtures
         self.store = store
-        self.plans = Plans()
+        self.planned: list[Step] = []  # in order; changed only by the event loop
+        self.delay = 0.0  # before every response, in seconds
         self.journal = Journal()
         # The request log shows only known ids. An unknown id could be a misplaced credential.
         self.known_ids = set(self.ids.values())
-        self.known_tokens = set(self.tokens.values())
         # The following attributes are set while the mock is running.
         self.base_url = ""
         self.loop: AbstractEventLoop | None = None
@@ -63,16 +63,6 @@ class Mock:
     def requests(self) -> list[Entry]:
         """Return all entries in the request log, oldest first."""
         return self.journal.entries
-
-    @property
-    def delay(self) -> float:
-        """Return the delay before every response, in seconds. This property can be set."""
-        return self.plans.delay
-
-    @delay.setter
-    def delay(self, seconds: float) -> None:
-        check_seconds("delay", seconds)
-        self.plans.delay = seconds
 
     @without_frames
     def answer_next(self, status: int | None = None, /, **options: Unpack[Step]) -> None:
@@ -107,7 +97,7 @@ class Mock:
         plans = [validate_step(self.contract, step) for step in steps]
         if not plans:
             raise ValueError("nothing planned; specify at least one step")
-        self.plans.extend([plan for plan in plans if "duration" not in plan])
+        self.planned += [plan for plan in plans if "duration" not in plan]
         if closed := max(plan.get("duration", 0) for plan in plans):
             await self.close_port(closed)
 
@@ -117,7 +107,8 @@ class Mock:
 
         Reopen the port if a `refused` fault closed it.
         """
-        self.plans.clear()
+        self.planned.clear()
+        self.delay = 0.0
         await self.open_port()
 
     @control
@@ -228,7 +219,6 @@ class Mock:
         token = token or self.tokens.get(user) or f"{user}-token"
         if not is_bearer_token(token):
             raise ValueError("token: must be a bearer token: letters, digits and -._~+/")
-        self.known_tokens.add(token)
         await self._add_member(user, access, workspace, Token(token, user))
         return token
 
@@ -262,14 +252,12 @@ class Mock:
         """
         await self.store.reset(self.fixtures)
         self.known_ids = set(self.ids.values())
-        self.known_tokens = set(self.tokens.values())
-        self.plans.clear()
         self.journal.clear()
+        self.planned.clear()
+        self.delay = 0.0
         await self.open_port()
 
     async def _add_member(self, user: str, access: str, workspace: str, *tokens: Token) -> None:
-        if not user:
-            raise ValueError("user: is required")
         if access not in LEVELS:
             raise ValueError(f"access: must be one of {', '.join(LEVELS)}")
         member = Member(workspace or self.fixtures.first_workspace, user, access)
@@ -281,11 +269,6 @@ class Mock:
         Names from the Python client, such as `ai_type`, are also accepted.
         """
         names = {CAPITAL.sub(r"_\g<0>", name).lower(): name for name in self.contract.fields}
-        fields: dict[str, str] = {}
-        for given_name, value in given.items():
-            name = names.get(given_name, given_name)
-            if name in fields:
-                raise ValueError(f"{name}: is specified twice")
-            fields[name] = value
+        fields = {names.get(name, name): value for name, value in given.items()}
         check_types(fields, dict.fromkeys(self.contract.fields, str), *other_names)
         return fields

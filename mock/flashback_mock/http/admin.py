@@ -3,13 +3,14 @@
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
+from inspect import Parameter, signature
 from typing import Any, cast
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
 from multidict import CIMultiDict
 
 from flashback_mock.control.calls import UnknownIdError, check_seconds, check_types
-from flashback_mock.control.journal import MAX_ENTRIES, Entry
+from flashback_mock.control.journal import Entry
 from flashback_mock.control.mock import Mock
 from flashback_mock.control.plans import Step
 from flashback_mock.stores import StoreError
@@ -21,8 +22,6 @@ from .messages import Answer, HttpError, Request, error_answer, json_answer
 from .page import INDEX, page_file
 
 PREFIX = "/__admin"
-MAX_BYTES = 1 << 18
-MAX_WAIT_SECONDS = 60  # the mock does not detect when a waiting client disconnects
 OK = {"status": "ok"}
 Json = dict[str, Any]
 AdminHandler = Callable[..., Awaitable[object]]
@@ -38,18 +37,13 @@ COMMANDS: list[tuple[str, str, Control, int]] = [
     ("POST", "/tokens/revoke", Mock.revoke_token, 200),
     ("POST", "/reset", Mock.reset, 200),
 ]
-# JSON names that differ from the Python names.
-NAMES = {
-    "afterUpdate": "after_update",
-    "answerNext": "answer_next",
-    "fixedDelay": "fixed_delay",
-}
-TIMES = {"delay", "duration", "fixed_delay", "timeout"}  # in milliseconds in JSON
-MAX_MILLISECONDS = 1e9  # above every limit; a larger integer might not fit in a float
-SETTINGS = {"fixed_delay": float, "answer_next": object}
+TIMES = {"delay", "duration", "fixedDelay", "timeout"}  # in milliseconds in JSON
+VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+SETTINGS = {"fixedDelay": float, "answerNext": object}
 STATUSES: dict[type[Exception], int] = {  # the first matching type applies
     UnknownIdError: 404,
     ValueError: 400,
+    OverflowError: 400,
     TimeoutError: 504,
     StoreError: 500,
 }
@@ -105,15 +99,30 @@ class Admin:
             content = error_answer(error.status, error.message, error.headers)
         except tuple(STATUSES) as error:
             status = next(STATUSES[kind] for kind in STATUSES if isinstance(error, kind))
-            content = error_answer(status, _with_json_names(str(error)))
+            content = error_answer(status, str(error).replace("after_update", "afterUpdate"))
         answer = content if isinstance(content, Answer) else json_answer(200, content)
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
 
     async def _perform(self, control: Control, request: Request, *path: str) -> Any:
         """Call a `Mock` method with the arguments from the path and the body."""
-        method = _coroutine_method(control)
-        return await method(self._mock, *path, **_arguments(_content(request)))
+        arguments = _arguments(self._content(request))
+        # A blocking `Mock` method wraps a coroutine method.
+        method: AdminHandler = cast("Any", control).__wrapped__
+        parameters = list(signature(method).parameters.values())[1:]
+        try:
+            signature(method).bind(self._mock, *path, **arguments)
+        except TypeError:  # its message could quote a misplaced credential
+            names = ", ".join(parameter.name for parameter in parameters[len(path) :])
+            raise ValueError(f"body: expected {names or 'no fields'}") from None
+        types = {item.name: item.annotation for item in parameters if item.kind not in VARIADIC}
+        check_types({name: arguments[name] for name in types if name in arguments}, types)
+        return await method(self._mock, *path, **arguments)
+
+    def _content(self, request: Request) -> object:
+        """Return the body's JSON value, or an empty object if the body is empty."""
+        body.check_complete(request, self._mock.contract.max_body_bytes)
+        return body.parse(request.body) if request.body else {}
 
     async def _command(self, control: Control, status: int, request: Request, *path: str) -> Answer:
         await self._perform(control, request, *path)
@@ -149,40 +158,33 @@ class Admin:
         return {"tokens": self._mock.tokens, "access": access, "ids": self._mock.ids}
 
     async def _requests(self, request: Request) -> Json:
-        last = parse_qs(request.query).get("last", [str(MAX_ENTRIES)])[0]
-        if not re.fullmatch("[1-9][0-9]{0,4}", last) or int(last) > MAX_ENTRIES:
-            raise ValueError(f"last: must be a number from 1 to {MAX_ENTRIES}")
         entries = self._mock.requests
-        return _log(entries[-int(last) :], len(entries))
+        last = re.fullmatch("last=([0-9]{1,9})", request.query)
+        return _log(entries[-int(last[1]) :] if last else entries, len(entries))
 
     async def _clear_requests(self, request: Request) -> Json:
         await self._perform(Mock.clear_requests, request)
         return _log([], 0)
 
     async def _wait(self, request: Request) -> Json:
-        arguments = _arguments(_content(request))
-        timeout = arguments.get("timeout", 0)
-        check_types({"timeout": timeout}, {"timeout": float})
-        if not 0 <= timeout <= MAX_WAIT_SECONDS:
-            raise ValueError(f"timeout: must be from 0 to {MAX_WAIT_SECONDS * 1000} milliseconds")
-        entries: Any = await _coroutine_method(Mock.wait_for)(self._mock, **arguments)
+        entries = await self._perform(Mock.wait_for, request)
         return _log(entries, len(entries))
 
     async def _settings(self, _request: Request) -> Json:
-        planned = [_step(plan) for plan in self._mock.plans.planned]
+        planned = [_step(plan) for plan in self._mock.planned]
         return {"fixedDelay": _milliseconds(self._mock.delay), "planned": planned}
 
     async def _change_settings(self, request: Request) -> Json:
-        settings = _arguments(_content(request))
+        settings = _arguments(self._content(request))
         check_types(settings, SETTINGS)
-        delay = settings.get("fixed_delay", self._mock.delay)
-        check_seconds("fixed_delay", delay)
-        if "answer_next" in settings:
-            steps = settings["answer_next"]
+        delay = settings.get("fixedDelay", self._mock.delay)
+        check_seconds("fixedDelay", delay)
+        if "answerNext" in settings:
+            steps = settings["answerNext"]
             if not isinstance(steps, list):
                 steps = [steps]
             plans = [_arguments(step, "answerNext") for step in steps]
-            await _coroutine_method(Mock.answer_sequence)(self._mock, *plans)
+            await cast("Any", Mock.answer_sequence).__wrapped__(self._mock, *plans)
         self._mock.delay = delay
         return await self._settings(request)
 
@@ -224,35 +226,16 @@ def _log(entries: list[Entry], total: int) -> Json:
     return {"requests": [entry.to_dict() for entry in entries], "total": total}
 
 
-def _content(request: Request) -> object:
-    """Return the body's JSON value, or an empty object if the body is empty."""
-    body.check_complete(request, MAX_BYTES)
-    return body.parse(request.body) if request.body else {}
-
-
-def _coroutine_method(control: Control) -> AdminHandler:
-    """Return the coroutine method that a blocking `Mock` method wraps."""
-    method: AdminHandler = cast("Any", control).__wrapped__
-    return method
-
-
-def _arguments(content: object, place: str = "body") -> Json:
-    """Convert a JSON object's fields to Python arguments.
-
-    Names are converted from camelCase to snake_case, and times from milliseconds to seconds.
-    """
+def _arguments(content: Any, place: str = "body") -> Json:
+    """Convert a JSON object to Python arguments, with times in seconds."""
     if not isinstance(content, dict):
         raise ValueError(f"{place}: must be a JSON object")
-    arguments: Json = {}
-    for key, value in cast("Json", content).items():
-        if key in NAMES.values():
-            raise ValueError(f"{place}: field names must be in camelCase")
-        name = NAMES.get(key, key)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if name in TIMES and is_number:
-            arguments[name] = max(-1, min(value, MAX_MILLISECONDS)) / 1000
-        else:
-            arguments[name] = value
+    arguments: Json = {**content}
+    if "afterUpdate" in arguments:
+        arguments["after_update"] = arguments.pop("afterUpdate")
+    for name in TIMES & arguments.keys():
+        if type(arguments[name]) in (int, float):
+            arguments[name] /= 1000
     return arguments
 
 
@@ -261,15 +244,9 @@ def _step(plan: Step) -> Json:
     step: Json = {**plan}
     for name in TIMES & step.keys():
         step[name] = _milliseconds(step[name])
-    if step.get("times") == 1:
-        del step["times"]
-    return {_with_json_names(name): value for name, value in step.items()}
-
-
-def _with_json_names(text: str) -> str:
-    for json_name, name in NAMES.items():
-        text = text.replace(name, json_name)
-    return text
+    if "after_update" in step:
+        step["afterUpdate"] = step.pop("after_update")
+    return step
 
 
 def _milliseconds(seconds: float) -> float:

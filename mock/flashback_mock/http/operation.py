@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 
 from flashback_mock.control.journal import Entry
 from flashback_mock.control.mock import Mock
-from flashback_mock.control.plans import Step
+from flashback_mock.control.plans import Step, take_plan
 from flashback_mock.stores import (
     NameTakenError,
     NotFoundError,
@@ -20,11 +20,10 @@ from flashback_mock.stores import (
 )
 
 from . import body
-from .messages import ENCODER, Answer, HttpError, Request, error_answer, json_answer
+from .messages import Answer, HttpError, Request, error_answer, json_answer
 
 log = logging.getLogger("flashback_mock")
 
-REQUEST_ID = re.compile("[0-9A-Za-z._-]{1,64}")
 # Same syntax as in Prism: `Prefer: code=404, example=notFound` or `?__code=404&__example=notFound`.
 PREFER = re.compile(r"(?:^|[,;])\s*(code|example)\s*=\s*\"?([^\s\",;]+)", re.IGNORECASE)
 QUERY = re.compile(r"(?:^|&)__(code|example)=([^&]+)")
@@ -33,7 +32,6 @@ PROXY_PAGE = (
     "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
     "</body>\r\n</html>\r\n"
 )
-ID_PLACE = "{id}"
 
 
 class Operation:
@@ -43,17 +41,13 @@ class Operation:
         """Create a handler that updates the mock's store and sends its planned answers."""
         self._contract = mock.contract
         self._mock = mock
-        # Encode the body only once, because successful responses differ only in the id.
-        self._updated = ENCODER.encode(
-            {"success": True, "aiLlmId": ID_PLACE, "message": self._contract.message(200)}
-        )
 
     async def answer(self, request: Request, entry: Entry, raw_id: str) -> Answer:
         """Return the planned answer or the real response, and complete the log entry."""
         id = _decode(raw_id)
         if id in self._mock.known_ids:
             entry.configuration = id
-        plan = self._mock.plans.next(id or "")
+        plan = take_plan(self._mock.planned, id or "")
         try:
             answer = await self._update(request, entry, id, plan)
         except HttpError as error:
@@ -69,8 +63,8 @@ class Operation:
             answer = self._planned(plan, id)
         if plan:
             answer.headers.update(plan.get("headers", {}))
-            answer.delay = plan.get("delay", 0)
             answer.fault = entry.fault = plan.get("fault", "")
+        answer.delay = self._mock.delay + plan.get("delay", 0)
         return answer
 
     async def _update(self, request: Request, entry: Entry, id: str | None, plan: Step) -> Answer:
@@ -89,8 +83,6 @@ class Operation:
                 raise self._unauthorized(request) from None
             raise
         entry.fields = tuple(changes)
-        has_id = "X-Request-Id" in request.headers
-        adopts_id = has_id and await self._may_adopt_request_id(request, changes)
         is_real = not plan.keys() & {"status", "example", "fault"}
         stores = (is_real or "after_update" in plan) and not preferred
         try:
@@ -106,14 +98,11 @@ class Operation:
                 entry.configuration = id or ""
             if not preferred:
                 raise self._refusal(refused) from None
-        finally:
-            if entry.user and adopts_id:
-                entry.request_id = request.headers["X-Request-Id"]
         return preferred or self._success(id)
 
     def _success(self, id: str | None) -> Answer:
-        content = self._updated.replace(f'"{ID_PLACE}"', ENCODER.encode(id), 1)
-        return Answer(200, content.encode(), CIMultiDict({"Content-Type": "application/json"}))
+        message = self._contract.message(200)
+        return json_answer(200, {"success": True, "aiLlmId": id, "message": message})
 
     def _valid_changes(self, request: Request, id: str | None) -> dict[str, str]:
         body.check_complete(request, self._contract.max_body_bytes)
@@ -140,31 +129,18 @@ class Operation:
         if not pairs:
             return None
         selected = {name.lower(): value for name, value in pairs}
-        statuses = {"": 0, **{str(status): status for status in self._contract.answers}}
-        status = statuses.get(selected.get("code", ""), -1)
+        code = selected.get("code", "0")
+        status = int(code) if re.fullmatch("[0-9]{1,3}", code) else -1
         try:
             return json_answer(*self._contract.example(status, selected.get("example", "")))
         except ValueError as error:
             raise HttpError(400, f"Prefer: {error}") from None
 
-    async def _may_adopt_request_id(self, request: Request, changes: dict[str, str]) -> bool:
-        """Return whether X-Request-Id is well-formed and free of known tokens and credentials."""
-        request_id = request.headers["X-Request-Id"]
-        if not REQUEST_ID.fullmatch(request_id):
-            return False
-        secrets = {*self._mock.known_tokens, *request.headers.get("Authorization", "").split()}
-        secrets |= {changes[name] for name in self._contract.credentials & changes.keys()}
-        overlaps = any(secret in request_id or request_id in secret for secret in secrets)
-        return not overlaps and not await self._mock.store.user_of(request_id)
-
     def _unauthorized(self, request: Request) -> HttpError:
-        headers = request.headers.getall("Authorization", [])
-        if not headers:
+        if "Authorization" not in request.headers:
             reason = "is missing"
-        elif len(headers) > 1:
-            reason = "appears more than once"
         elif not request.token:
-            reason = "is not a bearer token"
+            reason = "is not a single bearer token"
         else:
             reason = "the token is unknown or expired"
         return HttpError(401, self._contract.message(401), reason=f"Authorization: {reason}")

@@ -151,7 +151,7 @@ const requestItem = (entry) => {
 
 const planItem = (plan) => {
   const outcome = [plan.status, plan.example, plan.fault].filter(Boolean).join(" ") || "the real response";
-  const times = plan.times ? `, ${plan.times} times` : "";
+  const times = plan.times > 1 ? `, ${plan.times} times` : "";
   const delay = plan.delay ? `, after ${plan.delay} ms` : "";
   const id = plan.id ? `, for ${plan.id}` : "";
   return item(`${outcome}${times}${delay}${id}`);
