@@ -5,6 +5,7 @@ import logging
 import os
 import select
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from .control.journal import Entry
@@ -31,25 +32,15 @@ class StderrHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line. If earlier lines were dropped, first write how many."""
-        try:
-            notice = f"{self._dropped} log lines dropped because standard error was not read"
-            if self._dropped and self._write(notice):
-                self._dropped = 0
-            if self._dropped or not self._write(self._format_record(record)):
-                self._dropped += 1
-        except Exception:  # noqa: BLE001 - the handlers in the logging module do the same
-            self.handleError(record)
-
-    def _write(self, line: str) -> bool:
-        """Write a line. Return False if the pipe is full or closed."""
-        if self._poll and not any(event & select.POLLOUT for _, event in self._poll.poll(0)):
-            return False
+        line = self._format_record(record)
+        if self._dropped:
+            line = f"{self._dropped} log lines dropped because standard error was not read\n{line}"
         content = line.encode("utf-8", "backslashreplace")[: PIPE_BYTES - 1]
-        try:
-            os.write(2, content + b"\n")
-        except OSError:  # the reader closed the pipe
-            return False
-        return True
+        self._dropped += 1
+        if self._poll is None or self._poll.poll(0):
+            with suppress(OSError):  # the reader closed the pipe
+                os.write(2, content + b"\n")
+                self._dropped = 0
 
 
 def to_stderr(level: str, log_format: str) -> None:
