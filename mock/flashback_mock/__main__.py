@@ -3,18 +3,16 @@
 import signal
 
 if __name__ == "__main__":
-    # If Ctrl-C is pressed during the imports, exit without a traceback.
+    # Until the mock handles the signal itself, Ctrl-C ends the process without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import argparse
 import asyncio
-import errno
 import os
 import secrets
 import socket
 import sys
 from contextlib import suppress
-from io import TextIOWrapper
 from pathlib import Path
 
 try:
@@ -25,7 +23,7 @@ try:
     from .http.guard import Guard
     from .http.server import listen
     from .serving import is_loopback, new_event_loop, serving
-    from .stores import Store, StoreError, store_at
+    from .stores import StoreError, store_at
 except ModuleNotFoundError as error:
     sys.exit(f"flashback_mock: requires {error.name}; run: pip install 'flashback-client[mock]'")
 
@@ -34,41 +32,30 @@ ADMIN_TOKEN = "FLASHBACK_MOCK_ADMIN_TOKEN"  # noqa: S105 - not a token
 
 def main() -> int:
     """Run the command and return its exit status."""
-    _open_standard_streams()
-    options = _options()
-    if options.print_fixtures:
-        _print(f"# yaml-language-server: $schema={SCHEMA.as_uri()}\n{DEFAULT.read_text('utf-8')}")
-        return 0
-    logs.to_stderr(options.log_level, options.log_format)
-    # asyncio.run() handles SIGINT only if Python's default handler is installed. It might not be:
-    # a background job can inherit an ignored SIGINT from the shell.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        if options.command:
-            return _rotate_keys(options)
-        return _serve(options)
-    except (ValueError, StoreError) as error:
-        failed = "cannot rotate the key" if options.command else "cannot start"
-        print(f"flashback_mock: {failed}: {error}", file=sys.stderr)
-    except KeyboardInterrupt:
-        _print("\nInterrupted; run the same command again.")
-    return 1
-
-
-def _open_standard_streams() -> None:
-    """Open /dev/null for each closed standard stream so that no socket gets its descriptor."""
+    # Open /dev/null for each closed standard stream so that no socket gets its descriptor.
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    if isinstance(sys.stdout, TextIOWrapper):
-        # Names in the banner can contain characters that the terminal's encoding does not support.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    options = _options()
+    if options.print_fixtures:
+        _print(f"# yaml-language-server: $schema={SCHEMA.as_uri()}\n{DEFAULT.read_text('utf-8')}")
+        return 0
+    logs.to_stderr(options.log_level, options.log_format)
+    try:
+        if options.command:
+            asyncio.run(_rotate_keys(options))
+        else:
+            _serve(options)
+    except (ValueError, StoreError) as error:
+        failed = "cannot rotate the key" if options.command else "cannot start"
+        print(f"flashback_mock: {failed}: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
-def _serve(options: argparse.Namespace) -> int:
+def _serve(options: argparse.Namespace) -> None:
     contract = Contract(options.contract)
     fixtures = Fixtures.read(contract, options.fixtures)
     guard = _guard(options.admin_token)
@@ -77,16 +64,18 @@ def _serve(options: argparse.Namespace) -> int:
     mock = Mock(contract, fixtures, store_at(options.store, contract.credentials, options.keys))
     try:
         listener = listen(options.host, options.port)
-    except OSError as error:
-        address = f"{options.host}, port {options.port}"
-        raise ValueError(f"{address}: {_listen_error(error)}") from None
+    except (OSError, OverflowError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a valid address or port"
+        raise ValueError(
+            f"--host {options.host} --port {options.port}: {reason}; use an address of this "
+            "machine such as 127.0.0.1, and a free port (0 chooses one)"
+        ) from None
     with listener, asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve_until_stopped(mock, listener, guard, options.cors_origin))
     if options.store:
         _print("\nStopped. The store was saved.")
     else:
         _print("\nStopped. The state in memory was discarded.")
-    return 0
 
 
 def _print(text: str) -> None:
@@ -109,15 +98,10 @@ async def _serve_until_stopped(
         await stop.wait()
 
 
-def _rotate_keys(options: argparse.Namespace) -> int:
+async def _rotate_keys(options: argparse.Namespace) -> None:
     if not options.store:
         raise ValueError("rotate-keys requires --store; specify the store to re-encrypt")
     store = store_at(options.store, Contract(options.contract).credentials, options.keys)
-    asyncio.run(_rotate(store))
-    return 0
-
-
-async def _rotate(store: Store) -> None:
     await store.open(None)
     try:
         _print(f"Rotating the master key of the store {store.location}")
@@ -130,11 +114,16 @@ async def _rotate(store: Store) -> None:
 def _guard(token_file: str | None) -> Guard | None:
     if token_file is None:
         return None
+    token = os.environ.get(ADMIN_TOKEN, "")
     if token_file:
-        token = _read_token(Path(token_file))
-    elif ADMIN_TOKEN in os.environ:
-        token = os.environ[ADMIN_TOKEN]
-    else:
+        try:
+            token = Path(token_file).read_text("utf-8").strip()
+        except (OSError, ValueError):
+            raise ValueError(
+                "--admin-token: cannot read the file; specify a text file that contains the token, "
+                "not the token itself, which other users of this machine could see"
+            ) from None
+    elif not token:
         token = secrets.token_urlsafe()
         _print(f"Token for /__admin\n  {token}\n")
     if not is_bearer_token(token):
@@ -142,30 +131,6 @@ def _guard(token_file: str | None) -> Guard | None:
             "--admin-token: the token must be a bearer token (letters, digits and -._~+/)"
         )
     return Guard(token)
-
-
-def _read_token(file: Path) -> str:
-    try:
-        return file.read_text("utf-8").strip()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ValueError(
-            f"--admin-token: cannot read the file: {reason}; specify a file that contains the "
-            "token, not the token itself, which other users of this machine could see"
-        ) from None
-
-
-def _listen_error(error: OSError) -> str:
-    number = error.errno or 0
-    if number < 0 or number == errno.EADDRNOTAVAIL:  # name resolution errors have negative numbers
-        return "not an address of this machine; use an address such as 127.0.0.1 or ::1"
-    return f"{os.strerror(number)}; use --port 0 to choose a free port"
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 <= int(text) < 1 << 16:
-        raise argparse.ArgumentTypeError("must be a number from 0 to 65535")
-    return int(text)
 
 
 def _options() -> argparse.Namespace:
@@ -185,7 +150,7 @@ def _options() -> argparse.Namespace:
     add("command", nargs="?", choices=["rotate-keys"], help=f"rotate-keys: {about}")
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     about = "port to listen on; 0 chooses a free port (default: %(default)s)"
-    add("--port", default=4010, type=_port, help=about)
+    add("--port", default=4010, type=int, help=about)
     about = "save the state in this SQLite file or at this postgresql:// URL"
     add("--store", metavar="WHERE", help=about)
     add("--keys", type=Path, metavar="FILE", help="file with the store's master keys")
