@@ -21,7 +21,6 @@ class StderrHandler(logging.Handler):
     """
 
     def __init__(self, format_record: Callable[[logging.LogRecord], str]) -> None:
-        """Create a handler that formats each record with `format_record`."""
         super().__init__()
         self._format_record = format_record
         self._dropped = 0

@@ -178,7 +178,6 @@ def test_invalid_id_returns_400(http: httpx.Client, id: str) -> None:
     ("method", "path", "status"),
     [
         ("PUT", "/", 405),
-        ("GET", "/", 404),
         ("PUT", "/ai/llm", 404),
         ("PUT", "/ai/llm/a/b", 404),
         ("PUT", "//ai/llm/a", 404),

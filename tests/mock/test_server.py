@@ -303,14 +303,6 @@ def test_expect_100_continue_is_supported(mock: Mock) -> None:
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
         connection.sendall(request_head(mock, "Content-Length: 999999999", "Expect: 100-continue"))
         assert receive_all(connection).startswith(b"HTTP/1.1 413 ")
-    with connected(mock) as connection:  # HTTP/1.0 has no interim responses
-        old = request_head(mock, "Content-Length: 2", "Expect: 100-continue").replace(
-            b"/1.1\r", b"/1.0\r"
-        )
-        connection.sendall(old)
-        time.sleep(0.1)
-        connection.sendall(b"{}")
-        assert receive_all(connection).startswith(b"HTTP/1.0 200 ")
 
 
 @with_and_without_upgrade

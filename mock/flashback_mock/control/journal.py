@@ -60,7 +60,6 @@ class Journal:
     """
 
     def __init__(self) -> None:
-        """Create an empty log."""
         self._entries = deque[Entry](maxlen=MAX_ENTRIES)
         self._next = asyncio.Event()  # set when the next entry is added
 

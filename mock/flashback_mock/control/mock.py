@@ -29,7 +29,6 @@ class Mock:
     """
 
     def __init__(self, contract: Contract, fixtures: Fixtures, store: Store) -> None:
-        """Create a mock with no planned answers and an empty request log."""
         self.contract = contract
         self.fixtures = fixtures
         self.store = store
@@ -43,10 +42,6 @@ class Mock:
         self.loop: AbstractEventLoop | None = None
         self.close_port: Callable[[float], Coroutine[Any, Any, None]]
         self.open_port: Callable[[], Coroutine[Any, Any, None]]
-
-    def __repr__(self) -> str:
-        """Return a string that contains the mock's URL."""
-        return f"Mock({self.base_url!r})"
 
     @property
     def tokens(self) -> dict[str, str]:

@@ -35,6 +35,8 @@ COMMANDS: list[tuple[str, str, Control, int]] = [
     ("POST", "/members/access", Mock.set_access, 200),
     ("POST", "/tokens/expire", Mock.expire_token, 200),
     ("POST", "/tokens/revoke", Mock.revoke_token, 200),
+    ("DELETE", "/requests", Mock.clear_requests, 200),
+    ("DELETE", "/settings", Mock.clear_planned, 200),
     ("POST", "/reset", Mock.reset, 200),
 ]
 TIMES = {"delay", "duration", "fixedDelay", "timeout"}  # in milliseconds in JSON
@@ -50,28 +52,24 @@ STATUSES: dict[type[Exception], int] = {  # the first matching type applies
 
 
 class Admin:
-    """The request handlers for `/__admin`. Their responses contain no credentials."""
+    """The request handlers for `/__admin`, which `guard` protects.
+
+    Their responses contain no credentials.
+    """
 
     def __init__(self, mock: Mock, guard: Guard, app: App) -> None:
-        """Add routes to `app` that control `mock`. `guard` decides which requests are allowed."""
         self._mock = mock
         self._guard = guard
-        self._app = app
         app.add("GET", "/", self._root)
-        login = partial(self._call, self._login, is_guarded=False)
-        app.add("GET", f"{PREFIX}/login/{{session}}", login)
-        for path in ("/docs", "/docs/{name}"):
-            app.add("GET", PREFIX + path, partial(self._call, self._docs, is_page=True))
+        app.add("GET", f"{PREFIX}/login/{{session}}", self._login)
         handlers: list[tuple[str, str, AdminHandler]] = [
-            ("GET", "", self._index),
-            ("GET", "/", self._index),
+            ("GET", "/docs", self._docs),
+            ("GET", "/docs/{name}", self._docs),
             ("GET", "/fixtures", self._fixtures),
             ("GET", "/requests", self._requests),
-            ("DELETE", "/requests", self._clear_requests),
             ("POST", "/requests/wait", self._wait),
             ("GET", "/settings", self._settings),
             ("POST", "/settings", self._change_settings),
-            ("DELETE", "/settings", self._clear_settings),
             ("GET", "/configurations", self._configurations),
             ("POST", "/configurations", self._add_configuration),
             ("GET", ID, self._configuration),
@@ -83,17 +81,9 @@ class Admin:
         for method, path, handler in handlers:
             app.add(method, PREFIX + path, partial(self._call, handler))
 
-    async def _call(
-        self,
-        handler: AdminHandler,
-        request: Request,
-        *raw: str,
-        is_page: bool = False,
-        is_guarded: bool = True,
-    ) -> Answer:
+    async def _call(self, handler: AdminHandler, request: Request, *raw: str) -> Answer:
         try:
-            if is_guarded:
-                self._guard.check(request, is_page=is_page)
+            self._guard.check(request, is_page=request.path.startswith(f"{PREFIX}/docs"))
             content = await handler(request, *(unquote(parameter) for parameter in raw))
         except HttpError as error:
             content = error_answer(error.status, error.message, error.headers)
@@ -128,16 +118,13 @@ class Admin:
         await self._perform(control, request, *path)
         return json_answer(status, OK)
 
-    async def _root(self, request: Request) -> Answer:
-        """Redirect a browser to the mock's web page."""
-        if "text/html" in request.headers.get("Accept", ""):
-            return Answer(303, b"", CIMultiDict({"Location": f"{PREFIX}/docs"}))
-        raise HttpError(404, f"Not found; see {PREFIX} for a list of all paths")
+    async def _root(self, _request: Request) -> Answer:
+        return Answer(303, b"", CIMultiDict({"Location": f"{PREFIX}/docs"}))
 
     async def _docs(self, request: Request, name: str = INDEX) -> Answer:
         return page_file(self._mock.contract, request, name or INDEX)
 
-    async def _login(self, _request: Request, session: str) -> Answer:
+    async def _login(self, request: Request, session: str) -> Answer:
         """Set the session cookie and redirect the browser to the mock's web page.
 
         The mock prints a link to this handler when it starts.
@@ -145,12 +132,9 @@ class Admin:
         if not self._guard.is_session(session):
             raise HttpError(401, "This link is not valid; open the latest link the mock printed")
         cookie = f"{self._guard.cookie}={session}; Path={PREFIX}; HttpOnly; SameSite=Lax"
-        headers = {"Location": f"{PREFIX}/docs", "Set-Cookie": cookie}
-        return Answer(303, b"", CIMultiDict(headers))
-
-    async def _index(self, _request: Request) -> Json:
-        routes = self._app.routes
-        return {"paths": {path: routes[path] for path in routes if path.startswith(PREFIX)}}
+        answer = await self._root(request)
+        answer.headers.update({"Set-Cookie": cookie, "Cache-Control": "no-store"})
+        return answer
 
     async def _fixtures(self, _request: Request) -> Json:
         fixtures = self._mock.fixtures
@@ -161,10 +145,6 @@ class Admin:
         entries = self._mock.requests
         last = re.fullmatch("last=([0-9]{1,9})", request.query)
         return _log(entries[-int(last[1]) :] if last else entries, len(entries))
-
-    async def _clear_requests(self, request: Request) -> Json:
-        await self._perform(Mock.clear_requests, request)
-        return _log([], 0)
 
     async def _wait(self, request: Request) -> Json:
         entries = await self._perform(Mock.wait_for, request)
@@ -186,10 +166,6 @@ class Admin:
             plans = [_arguments(step, "answerNext") for step in steps]
             await cast("Any", Mock.answer_sequence).__wrapped__(self._mock, *plans)
         self._mock.delay = delay
-        return await self._settings(request)
-
-    async def _clear_settings(self, request: Request) -> Json:
-        await self._perform(Mock.clear_planned, request)
         return await self._settings(request)
 
     async def _configurations(self, _request: Request) -> Json:

@@ -3,8 +3,8 @@
 import logging
 import re
 from collections.abc import Awaitable, Callable, Collection
+from datetime import UTC, datetime, timedelta
 from http import HTTPMethod
-from time import perf_counter
 
 from multidict import CIMultiDict
 
@@ -25,10 +25,12 @@ EXPOSED_HEADERS = "Retry-After, WWW-Authenticate, X-Request-Id"
 
 
 class App:
-    """Routes requests to their handlers, and logs the requests for the operation."""
+    """Routes requests to their handlers, and logs the requests for the operation.
+
+    Web pages at the `cors_origins` can send updates.
+    """
 
     def __init__(self, mock: Mock, cors_origins: Collection[str] = ()) -> None:
-        """Create an application that also accepts updates from web pages at these origins."""
         self._mock = mock
         self._operation = Operation(mock)
         self._origins = frozenset(cors_origins)
@@ -40,11 +42,6 @@ class App:
         self.add("PUT", mock.contract.path, self._put)
         if cors_origins:
             self.add("OPTIONS", mock.contract.path, self._preflight)
-
-    @property
-    def routes(self) -> dict[str, list[str]]:
-        """Return the allowed methods for each path."""
-        return {path: list(handlers) for path, handlers in self._handlers.items()}
 
     def add(self, method: str, path: str, handler: RouteHandler) -> None:
         """Add a route for a method and a path.
@@ -79,12 +76,11 @@ class App:
         Raise an `HttpError` with status 404 or 405 if there is no handler.
         """
         requested = request.path
-        method = "GET" if request.method == "HEAD" else request.method
         for path, pattern in self._patterns.items():
             if match := pattern.fullmatch(requested):
                 handlers = self._handlers[path]
-                if method in handlers:
-                    return handlers[method], match.groups()
+                if request.method in handlers:
+                    return handlers[request.method], match.groups()
                 allowed = ", ".join(handlers)
                 message = f"Method not allowed; use {allowed}"
                 raise HttpError(405, message, {"Allow": allowed})
@@ -103,7 +99,6 @@ class App:
         allowed = {
             "Access-Control-Allow-Methods": "PUT",
             "Access-Control-Allow-Headers": requested,
-            "Access-Control-Max-Age": "600",
         }
         return self._finish(request, _entry(request), Answer(204, b"", CIMultiDict(allowed)))
 
@@ -115,7 +110,7 @@ class App:
     def _finish(self, request: Request, entry: Entry, answer: Answer) -> Answer:
         """Log the request and add the headers that all responses have in common."""
         entry.status = 0 if entry.fault in WITHOUT_STATUS else answer.status
-        entry.milliseconds = round((perf_counter() - request.started) * 1000, 3)
+        entry.milliseconds = (datetime.now(UTC) - entry.time) / timedelta(milliseconds=1)
         self._mock.journal.append(entry)
         log.info(entry)
         answer.headers["X-Request-Id"] = entry.request_id

@@ -20,7 +20,6 @@ class Guard:
     """
 
     def __init__(self, token: str | None = None) -> None:
-        """Create a guard that requires `token`. If it is None, allow only local requests."""
         self._token = token
         self.session = secrets.token_urlsafe() if token else ""
         # Browsers share cookies between ports, so each mock on a host needs its own cookie name.

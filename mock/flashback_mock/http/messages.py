@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
-from time import perf_counter
 from typing import Literal
 
 from multidict import CIMultiDict
@@ -34,7 +33,6 @@ class Request:
     body: bytes = b""
     incomplete: Incomplete = ""
     peer: object = None
-    started: float = field(default_factory=perf_counter)
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property

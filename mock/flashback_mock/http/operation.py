@@ -24,9 +24,8 @@ from .messages import Answer, HttpError, Request, error_answer, json_answer
 
 log = logging.getLogger("flashback_mock")
 
-# Same syntax as in Prism: `Prefer: code=404, example=notFound` or `?__code=404&__example=notFound`.
+# Same syntax as in Prism: `Prefer: code=404, example=notFound`.
 PREFER = re.compile(r"(?:^|[,;])\s*(code|example)\s*=\s*\"?([^\s\",;]+)", re.IGNORECASE)
-QUERY = re.compile(r"(?:^|&)__(code|example)=([^&]+)")
 PROXY_STATUSES = (502, 503, 504)  # sent by a reverse proxy when the service is down
 PROXY_PAGE = (
     "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
@@ -35,10 +34,12 @@ PROXY_PAGE = (
 
 
 class Operation:
-    """The handler for the contract's only operation."""
+    """The handler for the contract's only operation.
+
+    It updates the mock's store and sends the planned answers.
+    """
 
     def __init__(self, mock: Mock) -> None:
-        """Create a handler that updates the mock's store and sends its planned answers."""
         self._contract = mock.contract
         self._mock = mock
 
@@ -122,13 +123,10 @@ class Operation:
 
         Raise `HttpError` if the selected example does not exist.
         """
-        if not request.query and "Prefer" not in request.headers:
-            return None
         preferences = ",".join(request.headers.getall("Prefer", []))
-        pairs = QUERY.findall(request.query) + PREFER.findall(preferences)
-        if not pairs:
+        selected = {name.lower(): value for name, value in PREFER.findall(preferences)}
+        if not selected:
             return None
-        selected = {name.lower(): value for name, value in pairs}
         code = selected.get("code", "0")
         status = int(code) if re.fullmatch("[0-9]{1,3}", code) else -1
         try:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, cast
 
-from aiohttp import HttpVersion11, StreamReader, web
+from aiohttp import StreamReader, web
 from multidict import CIMultiDict
 
 from .messages import Answer, Handler, HttpError, Incomplete, Request
@@ -69,7 +69,10 @@ class Connection(web.RequestHandler):
 
 
 class Server:
-    """An HTTP server that passes requests to a handler."""
+    """An HTTP server that passes requests with bodies of up to `max_body` bytes to a handler.
+
+    `refuse` returns the response to an unparsable request.
+    """
 
     def __init__(
         self,
@@ -78,10 +81,6 @@ class Server:
         refuse: Callable[[Request, HttpError], Answer],
         max_body: int,
     ) -> None:
-        """Create a server that reads bodies of up to `max_body` bytes.
-
-        `refuse` returns the response to an unparsable request.
-        """
         self._listener = listener
         self._handler = handler
         self._refuse = refuse
@@ -182,8 +181,7 @@ class Server:
             return ""
         if (incoming.content_length or 0) > self._max_body:
             return "size"
-        is_continue = incoming.headers.get("Expect", "").lower() == "100-continue"
-        if is_continue and incoming.version >= HttpVersion11:
+        if incoming.headers.get("Expect", "").lower() == "100-continue":
             await incoming.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             incoming.writer.output_size = 0
         received = bytearray()
