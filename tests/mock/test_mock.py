@@ -13,7 +13,7 @@ import pytest
 
 import flashback_mock
 from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
-from flashback_mock import Mock
+from flashback_mock import Entry, Mock
 from flashback_mock.http.messages import Answer, Handler, Request
 from tests.mock.wire import put
 
@@ -76,6 +76,14 @@ def test_log_entry_describes_the_request(http: httpx.Client, mock: Mock) -> None
     assert refused.reason.startswith("body: has an unknown field; the fields are name")
     assert str(refused).endswith(f"PUT 400 as owner: {refused.reason}")
     assert (other.method, other.status) == ("other", 400)
+
+
+def test_log_is_bounded(mock: Mock) -> None:
+    """The log keeps the last 10,000 requests."""
+    for number in range(10_005):
+        mock.log(Entry("PUT", str(number)))
+    assert len(mock.requests) == 10_000
+    assert mock.requests[0].request_id == "5"
 
 
 def test_failed_assertion_lists_the_requests(http: httpx.Client, mock: Mock) -> None:

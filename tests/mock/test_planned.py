@@ -12,7 +12,6 @@ import pytest
 import flashback_mock
 from flashback_client import FlashbackClient, errors
 from flashback_mock import Fault, Mock, Step
-from flashback_mock.control import journal
 from tests.mock.wire import connected, empty_update
 
 PLANS: list[tuple[Step, type[errors.FlashbackError]]] = [
@@ -241,15 +240,6 @@ def test_invalid_plan_is_rejected(mock: Mock, plan: dict[str, Any], message: str
     with pytest.raises(ValueError, match=message):
         mock.answer_sequence({"status": 500}, cast("Step", plan))
     assert mock.planned == []
-
-
-def test_log_is_bounded() -> None:
-    """The log keeps the last 10,000 requests."""
-    log = journal.Journal()
-    for number in range(10_005):
-        log.append(journal.Entry("PUT", str(number)))
-    assert len(log.entries) == 10_000
-    assert log.entries[0].request_id == "5"
 
 
 PREFERRED: list[tuple[str, int, str]] = [

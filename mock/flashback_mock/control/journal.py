@@ -1,16 +1,10 @@
-"""The request log, which contains no tokens or credentials."""
+"""Entries in the request log, which contain no tokens or credentials."""
 
-import asyncio
 import os
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, get_type_hints
-
-from .calls import check_seconds, check_types
-
-MAX_ENTRIES = 10_000
 
 
 @dataclass(slots=True)
@@ -53,77 +47,21 @@ class Entry:
 CRITERIA = get_type_hints(Entry)
 
 
-class Journal:
-    """The most recent requests, oldest first.
-
-    Only the event loop changes the log, but any thread can read it.
-    """
-
-    def __init__(self) -> None:
-        self._entries = deque[Entry](maxlen=MAX_ENTRIES)
-        self._next = asyncio.Event()  # set when the next entry is added
-
-    @property
-    def entries(self) -> list[Entry]:
-        """Return all entries."""
-        return list(self._entries)
-
-    def append(self, entry: Entry) -> None:
-        """Add an entry and wake up all waiting callers."""
-        self._entries.append(entry)
-        self._next.set()
-        self._next = asyncio.Event()
-
-    def clear(self) -> None:
-        """Remove all entries."""
-        self._entries.clear()
-
-    async def wait_for(
-        self,
-        count: int,
-        timeout: float,  # noqa: ASYNC109 - part of the public API
-        criteria: Mapping[str, Any],
-    ) -> list[Entry]:
-        """Wait until `count` entries match, and return the matching entries.
-
-        See `Mock.wait_for`.
-        """
-        check_types(criteria, CRITERIA, "count", "timeout")
-        check_seconds("timeout", timeout)
-        matching: list[Entry] = []
-        try:
-            async with asyncio.timeout(timeout):
-                while True:
-                    matching = [entry for entry in self._entries if _matches(entry, criteria)]
-                    if len(matching) >= count:
-                        return matching
-                    await self._next.wait()
-        except TimeoutError:
-            expected = f"{count} request(s)"
-            if criteria:
-                expected += " with " + ", ".join(f"{key}={criteria[key]!r}" for key in criteria)
-            message = f"expected {expected} within {timeout:g} s, got {len(matching)}"
-            received = [f"  {entry}" for entry in self.entries[-10:]]
-            raise TimeoutError("\n".join([message, *received])) from None
-
-    def history(self, id: str) -> list[str]:
-        """List the latest requests for a configuration, followed by the latest other requests."""
-        entries = self.entries
-        own = [entry for entry in entries if entry.configuration == id]
-        others = [entry for entry in entries if entry.configuration != id]
-        heading = "requests for this configuration"
-        lines = [f"{heading}, oldest first:" if own else f"{heading}: none"]
-        lines += [f"  {entry}" for entry in own[-20:]]
-        if others:
-            lines.append("other requests:")
-        for entry in others[-10:]:
-            lines.append(f"  {entry} (id {entry.configuration or 'unknown'})")
-        return lines
-
-
-def _matches(entry: Entry, criteria: Mapping[str, Any]) -> bool:
+def matches(entry: Entry, criteria: Mapping[str, Any]) -> bool:
+    """Return whether the entry's attributes equal all criteria."""
     for name, expected in criteria.items():
-        value = tuple(expected) if name == "fields" else expected
+        value = tuple(expected) if name == "fields" else expected  # JSON arrays are lists
         if getattr(entry, name) != value:
             return False
     return True
+
+
+def history(entries: list[Entry], id: str) -> list[str]:
+    """List the latest requests for a configuration, followed by the latest other requests."""
+    own = [f"  {entry}" for entry in entries if entry.configuration == id]
+    heading = "requests for this configuration"
+    lines = [f"{heading}, oldest first:" if own else f"{heading}: none", *own[-20:]]
+    others = [entry for entry in entries if entry.configuration != id]
+    if others:
+        lines.append("other requests:")
+    return lines + [f"  {entry} (id {entry.configuration or 'unknown'})" for entry in others[-10:]]

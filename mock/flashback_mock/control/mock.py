@@ -1,23 +1,23 @@
 """The `Mock` class, which tests use directly or through `/__admin`."""
 
+import asyncio
 import re
 import uuid
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 from flashback_mock.contract import Contract
 from flashback_mock.fixtures import Configuration, Fixtures, Member, Token, is_bearer_token
 from flashback_mock.stores import LEVELS, Store, UnauthorizedError
 from flashback_mock.tracebacks import without_frames
 
-from .calls import check_types, control
-from .journal import Entry, Journal
+from .calls import check_seconds, check_types, control
+from .journal import CRITERIA, Entry, history, matches
 from .plans import Step, validate_step
 
-if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
-
+MAX_ENTRIES = 10_000  # in the request log
 CAPITAL = re.compile("[A-Z]")
 
 
@@ -34,12 +34,13 @@ class Mock:
         self.store = store
         self.planned: list[Step] = []  # in order; changed only by the event loop
         self.delay = 0.0  # before every response, in seconds
-        self.journal = Journal()
+        self._log = deque[Entry](maxlen=MAX_ENTRIES)
+        self._logged = asyncio.Event()  # set when the next request is logged
         # The request log shows only known ids. An unknown id could be a misplaced credential.
         self.known_ids = set(self.ids.values())
         # The following attributes are set while the mock is running.
         self.base_url = ""
-        self.loop: AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         self.close_port: Callable[[float], Coroutine[Any, Any, None]]
         self.open_port: Callable[[], Coroutine[Any, Any, None]]
 
@@ -57,7 +58,13 @@ class Mock:
     @property
     def requests(self) -> list[Entry]:
         """Return all entries in the request log, oldest first."""
-        return self.journal.entries
+        return list(self._log)
+
+    def log(self, entry: Entry) -> None:
+        """Add an entry to the request log. Only code in the event loop calls this method."""
+        self._log.append(entry)
+        self._logged.set()
+        self._logged = asyncio.Event()
 
     @without_frames
     def answer_next(self, status: int | None = None, /, **options: Unpack[Step]) -> None:
@@ -109,7 +116,7 @@ class Mock:
     @control
     async def clear_requests(self) -> None:
         """Clear the request log."""
-        self.journal.clear()
+        self._log.clear()
 
     @control
     async def wait_for(
@@ -124,7 +131,23 @@ class Mock:
         For example, `wait_for(2, status=200)` waits for two requests with status 200. After
         `timeout` seconds, raise a `TimeoutError` that lists the latest requests.
         """
-        return await self.journal.wait_for(count, timeout, criteria)
+        check_types(criteria, CRITERIA, "count", "timeout")
+        check_seconds("timeout", timeout)
+        found: list[Entry] = []
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    found = [entry for entry in self._log if matches(entry, criteria)]
+                    if len(found) >= count:
+                        return found
+                    await self._logged.wait()
+        except TimeoutError:
+            expected = f"{count} request(s)"
+            if criteria:
+                expected += " with " + ", ".join(f"{key}={criteria[key]!r}" for key in criteria)
+            message = f"expected {expected} within {timeout:g} s, got {len(found)}"
+            latest = [str(entry) for entry in self.requests[-10:]]
+            raise TimeoutError("\n  ".join([message, *latest])) from None
 
     @control
     async def configuration(self, id: str) -> dict[str, Any]:
@@ -177,7 +200,7 @@ class Mock:
                 problems.append(f"{name}: was not sent")
         if problems or not updates:
             headline = "is not as expected:" if problems else "was not updated"
-            lines = [f"configuration {id} {headline}", *problems, *self.journal.history(id)]
+            lines = [f"configuration {id} {headline}", *problems, *history(self.requests, id)]
             raise AssertionError("\n  ".join(lines))
 
     @control
@@ -247,7 +270,7 @@ class Mock:
         """
         await self.store.reset(self.fixtures)
         self.known_ids = set(self.ids.values())
-        self.journal.clear()
+        self._log.clear()
         self.planned.clear()
         self.delay = 0.0
         await self.open_port()

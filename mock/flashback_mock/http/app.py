@@ -37,8 +37,7 @@ class App:
         for origin in self._origins:
             if not ORIGIN.fullmatch(origin):
                 raise ValueError("--cors-origin: must be an origin such as http://localhost:3000")
-        self._handlers: dict[str, dict[str, RouteHandler]] = {}  # by path and method
-        self._patterns: dict[str, re.Pattern[str]] = {}  # by path
+        self._routes: dict[str, tuple[re.Pattern[str], dict[str, RouteHandler]]] = {}  # by path
         self.add("PUT", mock.contract.path, self._put)
         if cors_origins:
             self.add("OPTIONS", mock.contract.path, self._preflight)
@@ -49,11 +48,9 @@ class App:
         A path can have parameters, as in `/a/{id}/b`. They are passed to the handler still
         percent-encoded. The rest of the path must match exactly.
         """
-        if path not in self._handlers:
-            self._handlers[path] = {}
-            pattern = PARAMETER.sub("([^/]*)", re.escape(path))
-            self._patterns[path] = re.compile(pattern, re.DOTALL)
-        self._handlers[path][method] = handler
+        pattern = PARAMETER.sub("([^/]*)", re.escape(path))
+        _, handlers = self._routes.setdefault(path, (re.compile(pattern, re.DOTALL), {}))
+        handlers[method] = handler
 
     async def answer(self, request: Request) -> Answer:
         """Return the response to a request."""
@@ -75,10 +72,9 @@ class App:
 
         Raise an `HttpError` with status 404 or 405 if there is no handler.
         """
-        requested = request.path
-        for path, pattern in self._patterns.items():
-            if match := pattern.fullmatch(requested):
-                handlers = self._handlers[path]
+        path = request.path
+        for pattern, handlers in self._routes.values():
+            if match := pattern.fullmatch(path):
                 if request.method in handlers:
                     return handlers[request.method], match.groups()
                 allowed = ", ".join(handlers)
@@ -111,7 +107,7 @@ class App:
         """Log the request and add the headers that all responses have in common."""
         entry.status = 0 if entry.fault in WITHOUT_STATUS else answer.status
         entry.milliseconds = (datetime.now(UTC) - entry.time) / timedelta(milliseconds=1)
-        self._mock.journal.append(entry)
+        self._mock.log(entry)
         log.info(entry)
         answer.headers["X-Request-Id"] = entry.request_id
         answer.close = bool(request.incomplete)

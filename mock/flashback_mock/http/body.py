@@ -53,21 +53,15 @@ def parse(body: bytes) -> Any:
         if b"\\u" in body:
             # The escape could be a lone surrogate, which encode() rejects.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except RecursionError:
-        raise HttpError(400, "body: is nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise HttpError(
+            400, f"body: invalid JSON at line {error.lineno}, column {error.colno}"
+        ) from None
     except UnicodeError:
         raise HttpError(400, "body: is not UTF-8 or contains a lone surrogate") from None
-    except json.JSONDecodeError as error:
-        raise HttpError(400, _syntax_error(error)) from None
-    except ValueError:  # an integer with thousands of digits
-        raise HttpError(400, "body: contains a number that is too large") from None
+    except (RecursionError, ValueError):  # an integer with thousands of digits
+        raise HttpError(400, "body: is nested too deeply or contains too large a number") from None
     return value
-
-
-def _syntax_error(error: json.JSONDecodeError) -> str:
-    has_mark = error.doc.startswith("\ufeff") or "\0" in error.doc[:4]
-    remedy = "; send UTF-8 without a byte order mark" if has_mark else ""
-    return f"body: invalid JSON at line {error.lineno}, column {error.colno}{remedy}"
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -44,7 +44,6 @@ class Guard:
                 401,
                 "Authorization: the bearer token from --admin-token is required; "
                 "in a browser, open the link that the mock printed when it started",
-                {"WWW-Authenticate": "Bearer"},
             )
         if not linked:
             _check_same_origin(request)
