@@ -14,11 +14,7 @@ PIPE_BYTES = 4096  # number of bytes that a writable pipe accepts without blocki
 
 
 class StderrHandler(logging.Handler):
-    """A handler that writes lines to standard error, but drops them while the pipe is full.
-
-    If the handler waited, a program that never reads the mock's standard error would block the
-    mock.
-    """
+    """A handler that drops lines while standard error is a full pipe, which nobody might read."""
 
     def __init__(self, format_record: Callable[[logging.LogRecord], str]) -> None:
         super().__init__()
@@ -50,10 +46,7 @@ def to_stderr(level: str, log_format: str) -> None:
 
 
 def text_line(record: logging.LogRecord) -> str:
-    """Return a human-readable line. For a request, it begins with the text of the log entry.
-
-    Control characters, which ids can contain, are escaped.
-    """
+    """Return a human-readable line. Control characters, which ids can contain, are escaped."""
     entry: object = record.msg
     if isinstance(entry, Entry):
         about = f"id {entry.configuration or 'unknown'}, request {entry.request_id}"

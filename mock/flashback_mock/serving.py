@@ -94,8 +94,7 @@ def running(  # noqa: PLR0913 - all parameters have defaults
     """Serve a mock in a new thread until the block ends. Yield the mock.
 
     `wrap` is a function that wraps the request handler. Raise `OSError` if the mock cannot listen
-    on the address, `ValueError` if an argument is invalid, and `StoreError` if the store cannot be
-    opened.
+    on the address, `ValueError` for an invalid argument, and `StoreError` for an unusable store.
     """
     from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - slow to import
 

@@ -34,8 +34,7 @@ class UnknownIdError(ValueError):
 def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     """Return a blocking method that runs a coroutine method in the mock's event loop.
 
-    It raises `ValueError` for an unknown id or token. Code in the event loop awaits `__wrapped__`
-    instead.
+    Code in the event loop awaits its `__wrapped__` instead.
     """
 
     @wraps(method)
@@ -65,8 +64,7 @@ def check_types(
 ) -> None:
     """Raise `ValueError` for an unknown name or a value of the wrong type.
 
-    Values are checked at runtime because no type checker covers requests over HTTP. The error for
-    an unknown name also lists `other_names`, which are valid but checked elsewhere.
+    The error for an unknown name also lists `other_names`, which are valid but checked elsewhere.
     """
     for name, value in given.items():
         if name not in annotations:

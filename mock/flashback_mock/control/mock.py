@@ -92,10 +92,7 @@ class Mock:
 
     @control
     async def answer_sequence(self, *steps: Step) -> None:
-        """Plan the answers to the next requests, in order.
-
-        Each step is a dictionary of `answer_next` arguments.
-        """
+        """Plan the answers to the next requests, each a dictionary of `answer_next` arguments."""
         plans = [validate_step(self.contract, step) for step in steps]
         if not plans:
             raise ValueError("nothing planned; specify at least one step")
@@ -105,10 +102,7 @@ class Mock:
 
     @control
     async def clear_planned(self) -> None:
-        """Remove all planned answers and the delay.
-
-        Reopen the port if a `refused` fault closed it.
-        """
+        """Remove all planned answers and the delay, and reopen a port closed by `refused`."""
         self.planned.clear()
         self.delay = 0.0
         await self.open_port()
@@ -151,18 +145,12 @@ class Mock:
 
     @control
     async def configuration(self, id: str) -> dict[str, Any]:
-        """Return the stored configuration.
-
-        For a credential, the result shows only that it is set and when it last changed.
-        """
+        """Return the stored configuration, with only the time of change for each credential."""
         return await self.store.configuration(id)
 
     @control
     async def reveals(self, /, id: str, **credentials: str) -> bool:
-        """Return whether the given credentials equal the stored ones.
-
-        For example, call `reveals(id, secret="…")`.
-        """
+        """Return whether the given credentials, such as `secret="…"`, equal the stored ones."""
         fields = self._fields(credentials)
         if not fields or fields.keys() - self.contract.credentials:
             names = ", ".join(sorted(self.contract.credentials))
@@ -242,10 +230,7 @@ class Mock:
 
     @control
     async def set_access(self, user: str, access: str, *, workspace: str = "") -> None:
-        """Set a user's access level in a workspace to READ, WRITE or ADMIN.
-
-        By default, use the first workspace.
-        """
+        """Set a user's access in a workspace, by default the first, to READ, WRITE or ADMIN."""
         await self._add_member(user, access, workspace)
 
     @control
@@ -264,10 +249,7 @@ class Mock:
 
     @control
     async def reset(self) -> None:
-        """Restore the fixtures, remove planned answers and the delay, and clear the request log.
-
-        Reopen the port if a `refused` fault closed it.
-        """
+        """Restore the fixtures, and clear the planned answers, the delay and the request log."""
         await self.store.reset(self.fixtures)
         self.known_ids = set(self.ids.values())
         self._log.clear()
@@ -282,10 +264,7 @@ class Mock:
         await self.store.add(Fixtures(tokens=tokens, members=(member,)))
 
     def _fields(self, given: Mapping[str, str], *other_names: str) -> dict[str, str]:
-        """Return the given fields, keyed by their names in the contract.
-
-        Names from the Python client, such as `ai_type`, are also accepted.
-        """
+        """Return the fields under their names in the contract (`aiType` for `ai_type`)."""
         names = {CAPITAL.sub(r"_\g<0>", name).lower(): name for name in self.contract.fields}
         fields = {names.get(name, name): value for name, value in given.items()}
         check_types(fields, dict.fromkeys(self.contract.fields, str), *other_names)

@@ -33,10 +33,7 @@ STEP = get_type_hints(Step)
 
 
 def take_plan(planned: list[Step], id: str) -> Step:
-    """Return the first plan that applies to this id, or an empty plan.
-
-    Decrement the plan's `times`, or remove the plan from the list if it applied for the last time.
-    """
+    """Return the first plan for this id, or an empty plan, and count down the plan's `times`."""
     for index, plan in enumerate(planned):
         if plan.get("id", id) == id:
             remaining = plan.get("times", 1) - 1

@@ -52,10 +52,7 @@ STATUSES: dict[type[Exception], int] = {  # the first matching type applies
 
 
 class Admin:
-    """The request handlers for `/__admin`, which `guard` protects.
-
-    Their responses contain no credentials.
-    """
+    """The handlers for `/__admin`, which `guard` protects. They never return a credential."""
 
     def __init__(self, mock: Mock, guard: Guard, app: App) -> None:
         self._mock = mock
@@ -125,10 +122,7 @@ class Admin:
         return page_file(self._mock.contract, request, name or INDEX)
 
     async def _login(self, request: Request, session: str) -> Answer:
-        """Set the session cookie and redirect the browser to the mock's web page.
-
-        The mock prints a link to this handler when it starts.
-        """
+        """Set the session cookie. The mock prints a link to this handler when it starts."""
         if not self._guard.is_session(session):
             raise HttpError(401, "This link is not valid; open the latest link the mock printed")
         cookie = f"{self._guard.cookie}={session}; Path={PREFIX}; HttpOnly; SameSite=Lax"

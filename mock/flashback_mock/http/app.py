@@ -25,10 +25,7 @@ EXPOSED_HEADERS = "Retry-After, WWW-Authenticate, X-Request-Id"
 
 
 class App:
-    """Routes requests to their handlers, and logs the requests for the operation.
-
-    Web pages at the `cors_origins` can send updates.
-    """
+    """Routes and logs requests. Web pages at the `cors_origins` can send updates."""
 
     def __init__(self, mock: Mock, cors_origins: Collection[str] = ()) -> None:
         self._mock = mock
@@ -43,11 +40,7 @@ class App:
             self.add("OPTIONS", mock.contract.path, self._preflight)
 
     def add(self, method: str, path: str, handler: RouteHandler) -> None:
-        """Add a route for a method and a path.
-
-        A path can have parameters, as in `/a/{id}/b`. They are passed to the handler still
-        percent-encoded. The rest of the path must match exactly.
-        """
+        """Add a route. Path parameters, as in `/a/{id}`, are passed on still percent-encoded."""
         pattern = PARAMETER.sub("([^/]*)", re.escape(path))
         _, handlers = self._routes.setdefault(path, (re.compile(pattern, re.DOTALL), {}))
         handlers[method] = handler
@@ -68,10 +61,7 @@ class App:
         return self._finish(request, entry, answer)
 
     def _find(self, request: Request) -> tuple[RouteHandler, tuple[str, ...]]:
-        """Return the handler and the path parameters.
-
-        Raise an `HttpError` with status 404 or 405 if there is no handler.
-        """
+        """Return the handler and the path parameters, or raise `HttpError` (404 or 405)."""
         path = request.path
         for pattern, handlers in self._routes.values():
             if match := pattern.fullmatch(path):
@@ -99,12 +89,11 @@ class App:
         return self._finish(request, _entry(request), Answer(204, b"", CIMultiDict(allowed)))
 
     def _origin(self, request: Request) -> str:
-        """Return the request's origin if CORS allows it, or else an empty string."""
         origin = request.headers.get("Origin", "")
         return origin if origin in self._origins else ""
 
     def _finish(self, request: Request, entry: Entry, answer: Answer) -> Answer:
-        """Log the request and add the headers that all responses have in common."""
+        """Log the request, and add headers to the response."""
         entry.status = 0 if entry.fault in WITHOUT_STATUS else answer.status
         entry.milliseconds = (datetime.now(UTC) - entry.time) / timedelta(milliseconds=1)
         self._mock.log(entry)

@@ -13,12 +13,15 @@ PARAMETERS = r"""[ \t]*(;[ \t]*(charset=("utf-8"|utf-8)[ \t]*)?)*"""
 
 def check_complete(request: Request, limit: int) -> None:
     """Raise `HttpError` if the body is incomplete or larger than `limit` bytes."""
-    if request.incomplete == "size" or len(request.body) > limit:
-        raise HttpError(413, f"body: must be at most {limit} bytes")
-    if request.incomplete == "time":
-        raise HttpError(400, "body: not received in time")
     if request.incomplete:
-        raise HttpError(400, "body: has an invalid chunked encoding")
+        raise request.incomplete
+    if len(request.body) > limit:
+        raise too_large(limit)
+
+
+def too_large(limit: int) -> HttpError:
+    """Return the error for a body of more than `limit` bytes."""
+    return HttpError(413, f"body: must be at most {limit} bytes")
 
 
 def check_headers(headers: MultiMapping[str], media_type: str) -> None:

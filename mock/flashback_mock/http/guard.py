@@ -28,8 +28,8 @@ class Guard:
     def check(self, request: Request, *, is_page: bool) -> None:
         """Raise `HttpError` if the request is not allowed.
 
-        Other origins are allowed to link to the mock's web page. Such links are safe, because the
-        page cannot be framed and opening it changes nothing.
+        Other origins can link to the mock's web page, because it cannot be framed and opening it
+        changes nothing.
         """
         headers = request.headers
         opened = (headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest"))

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Literal
 
 from multidict import CIMultiDict
 
@@ -16,22 +15,32 @@ from flashback_mock.fixtures import BEARER_TOKEN
 BEARER = re.compile(f"[ \t]*bearer +({BEARER_TOKEN.pattern})[ \t]*", re.IGNORECASE | re.ASCII)
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
 
-Incomplete = Literal["", "size", "time", "syntax"]
+
+@dataclass(eq=False)
+class HttpError(Exception):
+    """The request is refused. The message contains no values from the request.
+
+    If `reason` is set, it is logged instead of the message.
+    """
+
+    status: int
+    message: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    reason: str = ""
 
 
 @dataclass(slots=True)
 class Request:
-    """A received request.
+    """A received request from a client with the address `peer`.
 
-    `peer` is the client's address. `incomplete` says why the body is incomplete, or is
-    empty if the body is complete.
+    If the body is incomplete, `incomplete` is the error to respond with.
     """
 
     method: str
     target: str
     headers: CIMultiDict[str]
     body: bytes = b""
-    incomplete: Incomplete = ""
+    incomplete: HttpError | None = None
     peer: object = None
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -52,10 +61,7 @@ class Request:
 
     @property
     def token(self) -> str:
-        """Return the bearer token.
-
-        Return an empty string if there is no bearer token or more than one `Authorization` header.
-        """
+        """Return the bearer token, or an empty string unless there is exactly one."""
         headers = self.headers.getall("Authorization", [])
         match = BEARER.fullmatch(headers[0]) if len(headers) == 1 else None
         return match[1] if match else ""
@@ -63,10 +69,9 @@ class Request:
 
 @dataclass(slots=True)
 class Answer:
-    """A response and instructions for sending it.
+    """A response, and how to send it: after `delay` seconds, with a `fault` from a plan.
 
-    `delay` is in seconds. `fault` is empty or one of `control.plans.FAULTS`. If `close` is true,
-    the server closes the connection after the response.
+    If `close` is true, the server closes the connection after the response.
     """
 
     status: int
@@ -78,20 +83,6 @@ class Answer:
 
 
 Handler = Callable[[Request], Awaitable[Answer]]
-
-
-@dataclass(eq=False)
-class HttpError(Exception):
-    """An exception that refuses a request with an error response.
-
-    The message contains no values from the request. If `reason` is set, it is logged instead of the
-    message.
-    """
-
-    status: int
-    message: str
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    reason: str = ""
 
 
 def json_answer(status: int, content: object, headers: Mapping[str, str] | None = None) -> Answer:

@@ -34,10 +34,7 @@ PROXY_PAGE = (
 
 
 class Operation:
-    """The handler for the contract's only operation.
-
-    It updates the mock's store and sends the planned answers.
-    """
+    """The contract's only operation: it updates the mock's store and sends planned answers."""
 
     def __init__(self, mock: Mock) -> None:
         self._contract = mock.contract
@@ -69,10 +66,7 @@ class Operation:
         return answer
 
     async def _update(self, request: Request, entry: Entry, id: str | None, plan: Step) -> Answer:
-        """Return the 200 response, or the example that the request selects.
-
-        Raise `HttpError` if the request is refused.
-        """
+        """Return the 200 response or the selected example, or raise `HttpError`."""
         token = request.token
         try:
             changes = self._valid_changes(request, id)
@@ -119,10 +113,7 @@ class Operation:
         return changes
 
     def _preferred(self, request: Request) -> Answer | None:
-        """Return the example that the request selects, or None if it selects none.
-
-        Raise `HttpError` if the selected example does not exist.
-        """
+        """Return the example that the request selects, or None if it selects none."""
         preferences = ",".join(request.headers.getall("Prefer", []))
         selected = {name.lower(): value for name, value in PREFER.findall(preferences)}
         if not selected:

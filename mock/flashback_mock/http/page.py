@@ -39,10 +39,7 @@ HEADERS = {
 
 
 def page_file(contract: Contract, request: Request, name: str) -> Answer:
-    """Return a response with one of the page's files.
-
-    Raise `HttpError` if the page has no file with this name.
-    """
+    """Return one of the page's files, or raise `HttpError` if there is none with this name."""
     if name not in MEDIA_TYPES:
         raise HttpError(404, "Not found")
     # JSON has no date type, so convert dates in the YAML contract to strings.

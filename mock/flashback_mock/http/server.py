@@ -13,7 +13,8 @@ from typing import Any, cast
 from aiohttp import StreamReader, web
 from multidict import CIMultiDict
 
-from .messages import Answer, Handler, HttpError, Incomplete, Request
+from .body import too_large
+from .messages import Answer, Handler, HttpError, Request
 
 SECONDS = 10.0  # time limit for receiving a body, and for sending a response
 IDLE_SECONDS = 20.0  # time limit for receiving headers, and for idle connections
@@ -124,7 +125,7 @@ class Server:
             self._opening = asyncio.create_task(self._open_later(seconds))
 
     async def open_port(self) -> None:
-        """Accept connections again if the port is closed."""
+        """Accept connections again if a `refused` fault closed the port."""
         async with self._port_lock:
             if self._opening:
                 self._opening.cancel()
@@ -174,13 +175,13 @@ class Server:
         finally:
             connection.is_answering = False
 
-    async def _read_body(self, incoming: web.BaseRequest, request: Request) -> Incomplete:
-        """Read the body into `request`. If the body is incomplete, return the reason."""
+    async def _read_body(self, incoming: web.BaseRequest, request: Request) -> HttpError | None:
+        """Read the body into `request`. If the body is incomplete, return the error."""
         if incoming.content.is_eof():  # the body was received together with the headers
             request.body = incoming.content.read_nowait()
-            return ""
+            return None
         if (incoming.content_length or 0) > self._max_body:
-            return "size"
+            return too_large(self._max_body)
         if incoming.headers.get("Expect", "").lower() == "100-continue":
             await incoming.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             incoming.writer.output_size = 0
@@ -190,15 +191,15 @@ class Server:
                 while chunk := await incoming.content.readany():
                     received += chunk
                     if len(received) > self._max_body:
-                        return "size"
+                        return too_large(self._max_body)
         except TimeoutError:
-            return "time"
+            return HttpError(400, "body: not received in time")
         except web.RequestPayloadError:
-            return "syntax"
+            return HttpError(400, "body: has an invalid chunked encoding")
         except (ConnectionError, RuntimeError):  # raised by aiohttp if the client disconnects
             raise ConnectionAbortedError from None
         request.body = bytes(received)
-        return ""
+        return None
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -208,7 +209,6 @@ class Server:
     async def _send_with_fault(
         self, incoming: web.BaseRequest, answer: Answer
     ) -> web.StreamResponse:
-        """Respond with a planned fault, one of `control.plans.FAULTS`."""
         half = answer.body[: len(answer.body) // 2]
         if answer.fault == "malformed":
             answer.body = half
@@ -233,11 +233,7 @@ class Server:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on a host and port. Port 0 chooses a free port.
-
-    Raise `OSError` if the socket cannot listen on this address, and `ValueError` for a malformed
-    host name.
-    """
+    """Return a socket that listens on a host and port. Port 0 chooses a free port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
