@@ -61,26 +61,6 @@ def test_printed_curl_command_works(root: Path, document: dict[str, Any]) -> Non
     assert json.loads(done.stdout) == examples["examples"]["updated"]["value"]
 
 
-def test_curl_sample_from_the_service_docs_works(curl: str, mock: Mock) -> None:
-    """The curl sample from the service's documentation returns the documented response."""
-    body = """{
-      "name": "Updated OpenAI Config",
-      "aiType": "OPENAI",
-      "endpoint": "https://api.openai.com/v2",
-      "key": "new-access-key",
-      "secret": "new-secret-key"
-    }"""
-    sample = [curl, "-s", "-X", "PUT", f"{mock.base_url}/ai/llm/{MAIN}"]
-    sample += ["-H", "Content-Type: application/json", "-H", "Accept: application/json"]
-    sample += ["-H", "Authorization: Bearer owner-token", "--data", body]
-    done = subprocess.run(sample, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == {
-        "success": True,
-        "aiLlmId": MAIN,
-        "message": "AI LLM configuration updated successfully",
-    }
-
-
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_banner_and_shutdown(tmp_path: Path, stop: signal.Signals) -> None:
     """The banner shows how to use the mock, and a signal stops the mock with exit status 0."""
@@ -119,15 +99,10 @@ NOT_A_TOKEN = "--admin-token: the token must be a bearer token"
 NOT_A_TOKEN_FILE = "--admin-token: cannot read the file"
 MISTAKES: list[tuple[str, str]] = [
     ("--host nope.invalid", NOT_AN_ADDRESS),
-    ("--host [::1]", NOT_AN_ADDRESS),
-    ("--host 127.0.0.1:80", NOT_AN_ADDRESS),
     (f"--host {'a' * 64}.example", NOT_AN_ADDRESS),
     ("--host 192.0.2.1", NOT_AN_ADDRESS),
     ("--cors-origin localhost:3000", NOT_AN_ORIGIN),
-    ("--cors-origin http://", NOT_AN_ORIGIN),
     ("--cors-origin http://LOCALHOST:3000", NOT_AN_ORIGIN),
-    ("--cors-origin http://two%20words@host", NOT_AN_ORIGIN),
-    ("--cors-origin http://[::1", NOT_AN_ORIGIN),
     ("--cors-origin http://localhost:3000/", NOT_AN_ORIGIN),
     ("--cors-origin *", NOT_AN_ORIGIN),
     ("--store {}/store.db --keys {}/keys", "the key file is in the store's folder"),
@@ -154,14 +129,9 @@ def test_unusable_option_is_a_clear_error(
 CONTRACTS: list[tuple[str | None, str | None, str]] = [
     (None, None, "cannot be read: No such file or directory"),
     (None, "{", "is not valid YAML"),
-    (None, "[" * 2000, "is not valid YAML"),
-    (None, "a: 2026-13-45", "is not valid YAML"),
-    (None, "? [a]\n: b", "is not valid YAML"),
     (None, "- 1", "is not an OpenAPI document"),
     (None, "paths: {}", "expected a PUT operation"),
-    (None, "paths: {/a: {put: {}}}", "got KeyError: 'requestBody'"),
     ("        x-max-bytes: 262144\n", "", "got KeyError: 'x-max-bytes'"),
-    ("            nameTaken:", "            taken:", "got KeyError: 'nameTaken'"),
     ("        '500':", "        '501':", "got KeyError: 500"),
     (SCHEMA, LOOP, "got RecursionError"),
     ("maxLength: 8192", "maxLength: many", "expected a PUT operation"),
@@ -210,15 +180,6 @@ def test_long_banner_is_shortened() -> None:
     assert "token-19" in shown
     assert "token-20" not in shown
     assert "… and 5 more" in shown
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="requires /dev/full (Linux only)")
-def test_unwritable_output_causes_no_traceback() -> None:
-    """If standard output is not writable, the command does not print a traceback."""
-    line = [sys.executable, "-m", "flashback_mock", "--print-fixtures"]
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert "Traceback" not in done.stderr
 
 
 def collect_log(**popen: Any) -> str:

@@ -4,17 +4,14 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
 import flashback_mock
-from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
+from flashback_client import AsyncFlashbackClient, FlashbackClient
 from flashback_mock import Entry, Mock
-from flashback_mock.http.messages import Answer, Handler, Request
 from tests.mock.wire import put
 
 
@@ -30,24 +27,6 @@ def test_running_stops_the_mock_when_its_block_ends() -> None:
         mock.configuration(mock.ids["main"])
 
 
-@pytest.mark.parametrize(
-    ("options", "kind"),
-    [
-        ({"host": "192.0.2.1"}, OSError),
-        ({"cors_origins": "http://localhost:3000"}, ValueError),
-        ({"contract": "missing"}, ValueError),
-        ({"fixtures": "missing"}, ValueError),
-    ],
-    ids=["host", "cors_origins", "contract", "fixtures"],
-)
-def test_unusable_argument_of_running_is_rejected(
-    options: dict[str, Any], kind: type[Exception]
-) -> None:
-    """An unusable argument to `running()` raises the documented error; paths can be strings."""
-    with pytest.raises(kind), flashback_mock.running(**options):
-        pass
-
-
 def test_async_client_updates_the_mock(mock: Mock) -> None:
     """The async client can send updates to the mock."""
 
@@ -57,25 +36,6 @@ def test_async_client_updates_the_mock(mock: Mock) -> None:
 
     asyncio.run(call())
     mock.assert_updated(mock.ids["main"], key="awaited")
-
-
-def test_log_entry_describes_the_request(http: httpx.Client, mock: Mock) -> None:
-    """A log entry has the user, id, fields, time and status, and the reason for a rejection."""
-    before = datetime.now(UTC)
-    answer = http.put(mock.ids["main"], json={"name": "x", "secret": "y"})
-    http.put(mock.ids["main"], json={"nme": "x"})
-    http.request("BREW", mock.ids["main"])
-    updated, refused, other = mock.requests
-    assert before <= updated.time <= refused.time <= datetime.now(UTC)
-    assert 0 < updated.milliseconds < 10_000
-    assert updated.request_id == answer.headers["X-Request-Id"]
-    assert (updated.method, updated.status) == ("PUT", 200)
-    assert (updated.user, updated.configuration) == ("owner", mock.ids["main"])
-    assert (updated.fields, updated.updated) == (("name", "secret"), True)
-    assert (refused.status, refused.user, refused.fields) == (400, "owner", ())
-    assert refused.reason.startswith("body: has an unknown field; the fields are name")
-    assert str(refused).endswith(f"PUT 400 as owner: {refused.reason}")
-    assert (other.method, other.status) == ("other", 400)
 
 
 def test_log_is_bounded(mock: Mock) -> None:
@@ -126,39 +86,19 @@ def test_assert_updated_requires_an_update(mock: Mock) -> None:
 
 
 def test_wait_for_returns_matching_requests(mock: Mock) -> None:
-    """`wait_for` returns the matching requests, including those received before the call."""
+    """`wait_for` returns requests from before and during the call; its error lists the requests."""
     main = mock.ids["main"]
     later = threading.Timer(0.3, put, (mock.base_url, main, {"name": "later"}))
     put(mock.base_url, main, {"name": "before"})
     later.start()
-    start = time.monotonic()
     entries = mock.wait_for(2, timeout=10, configuration=main, status=200)
-    assert 0.2 < time.monotonic() - start < 5
     assert [entry.updated for entry in entries] == [True, True]
-    later.join()
-
-
-def test_wait_for_lists_other_requests(mock: Mock) -> None:
-    """If `wait_for` times out, its error lists the requests that the mock has received."""
-    put(mock.base_url, mock.ids["main"], {"nme": "x"})
-    mock.wait_for(status=400)
+    put(mock.base_url, main, {"nme": "x"})
     with pytest.raises(TimeoutError) as timed_out:
-        mock.wait_for(timeout=0.1, status=200)
+        mock.wait_for(timeout=0.1, status=201)
     message = str(timed_out.value)
-    assert message.startswith("expected 1 request(s) with status=200 within 0.1 s, got 0\n")
+    assert message.startswith("expected 1 request(s) with status=201 within 0.1 s, got 0\n")
     assert "PUT 400 as owner: body: has an unknown field" in message
-
-
-def test_wait_for_does_not_count_cleared_requests(mock: Mock) -> None:
-    """`wait_for` does not count requests that were cleared from the log while it was waiting."""
-    with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(mock.wait_for, 2, timeout=0.5)
-        time.sleep(0.1)
-        put(mock.base_url, mock.ids["main"], {})
-        mock.clear_requests()
-        put(mock.base_url, mock.ids["main"], {})
-        with pytest.raises(TimeoutError, match="got 1"):
-            waiting.result()
 
 
 def test_wait_ends_when_the_mock_stops() -> None:
@@ -181,35 +121,25 @@ def test_wait_ends_when_the_mock_stops() -> None:
     ]
 
 
-def test_token_can_be_expired_or_revoked(mock: Mock) -> None:
-    """After a test expires or revokes a token, requests with the token return 401."""
-    with FlashbackClient(mock.tokens["owner"], max_retries=0) as owner:
-        owner.update_ai_llm(mock.ids["main"])
-        mock.expire_token(mock.tokens["owner"])
-        with pytest.raises(errors.AuthenticationError):
-            owner.update_ai_llm(mock.ids["main"])
-    mock.revoke_token(mock.tokens["admin"])
-    assert put(mock.base_url, mock.ids["main"], {}, mock.tokens["admin"]).status_code == 401
-
-
-def test_access_can_be_changed(mock: Mock) -> None:
-    """A test can change a user's access level and add a member with a new token."""
+def test_state_can_be_changed(mock: Mock) -> None:
+    """A test can change tokens, access and configurations; later requests see the changes."""
     main = mock.ids["main"]
     mock.set_access("owner", "READ")
-    mock.set_access("reader", "WRITE")
     assert put(mock.base_url, main, {}, mock.tokens["owner"]).status_code == 403
-    assert put(mock.base_url, main, {}, mock.tokens["reader"]).status_code == 200
-    assert put(mock.base_url, main, {}, mock.add_member("dave")).status_code == 200
     assert mock.add_member("owner", access="WRITE") == mock.tokens["owner"]
-
-
-def test_configuration_can_be_added_and_deleted(mock: Mock) -> None:
-    """A test can add and delete configurations; updating a deleted configuration returns 404."""
+    assert put(mock.base_url, main, {}, mock.tokens["owner"]).status_code == 200
+    mock.expire_token(mock.tokens["owner"])
+    assert put(mock.base_url, main, {}, mock.tokens["owner"]).status_code == 401
+    dave = mock.add_member("dave")
+    assert put(mock.base_url, main, {}, dave).status_code == 200
+    mock.revoke_token(dave)
+    assert put(mock.base_url, main, {}, dave).status_code == 401
     added = mock.add_configuration(name="added", ai_type="OTHER", secret="s")
-    assert put(mock.base_url, added, {"secret": "other"}).status_code == 200
+    admin = mock.tokens["admin"]
+    assert put(mock.base_url, added, {"secret": "other"}, admin).status_code == 200
     mock.assert_updated(added, secret="other", name="added")
     mock.delete_configuration(added)
-    assert put(mock.base_url, added, {}).status_code == 404
+    assert put(mock.base_url, added, {}, admin).status_code == 404
 
 
 def test_reveals_compares_credentials(mock: Mock) -> None:
@@ -229,8 +159,6 @@ TAKEN = "another configuration already has this id, or this name"
 MISUSES: list[tuple[Callable[[Any], object], str]] = [
     (lambda mock: mock.answer_sequence(), "nothing planned"),
     (lambda mock: mock.answer_next(429, status=500), "status: is specified twice"),
-    (lambda mock: mock.answer_next(headers={1: "x"}), "headers: a header name contains invalid"),
-    (lambda mock: mock.wait_for(status="200"), "status: must be of type int"),
     (lambda mock: mock.wait_for(stat=200), "unknown field; expected one of count, timeout, method"),
     (lambda mock: mock.revoke_token("never-known"), "token: unknown token"),
     (lambda mock: mock.set_access("owner", "ROOT"), "access: must be one of READ, WRITE, ADMIN"),
@@ -238,17 +166,12 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
         lambda mock: mock.configuration("unknown"),
         "id: no configuration has this id; the ids in the fixtures",
     ),
-    (lambda mock: mock.reveals(mock.ids["main"]), "expected credentials"),
     (lambda mock: mock.reveals(mock.ids["main"], name="x"), "expected credentials"),
     (lambda mock: mock.add_configuration(name="\ud800"), "body: contains a lone surrogate"),
-    (lambda mock: mock.add_configuration(name=""), "name: must have at least 1"),
     (lambda mock: mock.add_configuration(id="x" * 256), "id: must have at most 255"),
     (lambda mock: mock.add_configuration(name="OpenAI in production"), TAKEN),
     (lambda mock: mock.add_configuration(id=mock.ids["foreign"]), TAKEN),
-    (
-        lambda mock: mock.add_configuration(secrt="x"),
-        "unknown field; expected one of workspace, id, name",
-    ),
+    (lambda mock: mock.add_configuration(secrt="x"), "unknown field; expected one of workspace, "),
 ]
 
 
@@ -274,40 +197,6 @@ def test_each_test_has_a_fresh_mock(mock: Mock, turn: int) -> None:
     mock.add_configuration(name="added", secret="s")
     mock.answer_next(500, times=100)
     mock.delay = 60
-
-
-def test_delay_does_not_use_asyncio_sleep(mock: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Planned delays work even if a test replaces `asyncio.sleep`."""
-    waits: list[float] = []
-
-    async def wait(seconds: float) -> None:
-        waits.append(seconds)
-
-    monkeypatch.setattr(asyncio, "sleep", wait)
-    mock.answer_next(delay=0.3)
-    start = time.monotonic()
-    with FlashbackClient() as client:
-        client.update_ai_llm(mock.ids["main"])
-    assert time.monotonic() - start >= 0.3
-    assert waits == []
-
-
-def test_handler_can_be_wrapped() -> None:
-    """A handler wrapped with `wrap` can change every request and response."""
-
-    def wrap(handler: Handler) -> Handler:
-        async def wrapped(request: Request) -> Answer:
-            request.headers["Authorization"] = "Bearer owner-token"
-            answer = await handler(request)
-            answer.status = 202
-            return answer
-
-        return wrapped
-
-    with flashback_mock.running(wrap=wrap) as mock:
-        answer = put(mock.base_url, mock.ids["main"], {"name": "wrapped"}, token="wrong")
-        assert answer.status_code == 202
-        mock.assert_updated(mock.ids["main"], name="wrapped")
 
 
 def test_no_repr_shows_a_token_or_a_credential(mock: Mock) -> None:

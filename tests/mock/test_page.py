@@ -1,11 +1,9 @@
 """Tests for the mock's page in a real browser: Swagger UI, request log and planned answers."""
 
-import copy
 import hashlib
 import json
 import re
 from collections.abc import Callable, Generator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
-from flashback_mock import Contract, Mock
+from flashback_mock import Mock
 from tests.mock.wire import put
 
 PATH = "/__admin/docs"
@@ -189,18 +187,6 @@ def test_ids_and_tokens_can_be_selected(page: Page, mock: Mock) -> None:
     mock.assert_updated(mock.ids["sibling"], key="new-access-key")
 
 
-def test_any_token_can_be_entered(page: Page) -> None:
-    """If an unlisted token is entered in Swagger UI's dialog, the user selector shows `other`."""
-    user_selector(page).select_option("")
-    page.get_by_role("button", name="Authorize").click()
-    page.get_by_label("auth-bearer-value").fill("unknown-token")
-    page.get_by_role("button", name="Apply credentials").click()
-    page.get_by_role("button", name="Close").click()
-    expect(user_selector(page)).to_have_value("other")
-    send_update(page, 401, "a valid bearer token is required")
-    expect(page.locator(".curl")).to_contain_text("Bearer unknown-token")
-
-
 def test_page_can_be_used_by_keyboard(page: Page, mock: Mock) -> None:
     """An update can be sent using only the keyboard, with a visible focus.
 
@@ -259,24 +245,6 @@ def assert_accessible(page: Page, background: str) -> None:
     assert [
         violation for violation in violations if violation["id"] not in IGNORED_VIOLATIONS
     ] == []
-
-
-def test_recursive_schema_is_shown(
-    browser: Browser,
-    flashback_mock_factory: Callable[..., Mock],
-    document: dict[str, Any],
-    tmp_path: Path,
-) -> None:
-    """A contract with a recursive schema is displayed like any other contract."""
-    recursive = copy.deepcopy(document)
-    error = recursive["components"]["schemas"]["ErrorResponse"]
-    error["properties"]["cause"] = {"$ref": "#/components/schemas/ErrorResponse"}
-    file = tmp_path / "openapi.json"
-    file.write_text(json.dumps(recursive, default=str))
-    other = flashback_mock_factory(contract=Contract(file))
-    with browser.new_page(reduced_motion="reduce") as page:
-        page.goto(other.base_url)
-        send_update(page, 200, "updated successfully")
 
 
 def test_files_have_security_headers(mock: Mock, document: dict[str, Any]) -> None:

@@ -52,12 +52,28 @@ def test_planned_failure_reaches_the_client(
     mock.assert_updated(main, name="stored")
 
 
-def test_planned_headers_are_added_to_an_example(http: httpx.Client, mock: Mock) -> None:
-    """A planned 429 has the body from the contract's example and the planned headers."""
-    mock.answer_next(429, headers={"Retry-After": "2"})
+def test_headers_are_added_to_the_planned_or_real_response(http: httpx.Client, mock: Mock) -> None:
+    """Planned headers are added to an example and, without a status, to the real response."""
+    mock.answer_sequence(
+        {"status": 429, "headers": {"Retry-After": "2"}}, {"headers": {"X-A": "1"}}
+    )
     answer = http.put(mock.ids["main"], json={})
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "2")
     assert answer.json()["message"] == mock.contract.message(429)
+    assert http.put(mock.ids["main"], json={"name": "stored"}).headers["X-A"] == "1"
+    mock.assert_updated(mock.ids["main"], name="stored")
+
+
+def test_plan_for_an_id_applies_only_to_that_id(http: httpx.Client, mock: Mock) -> None:
+    """A plan with an id applies only to that id; a planned 200 contains the requested id."""
+    mock.answer_next(200, id=mock.ids["sibling"])
+    mock.answer_next(403)
+    mock.answer_next(500)
+    assert http.put(mock.ids["main"], json={}).status_code == 403
+    assert http.put(mock.ids["sibling"], json={}).json()["aiLlmId"] == mock.ids["sibling"]
+    mock.delay = 60
+    mock.clear_planned()
+    assert http.put(mock.ids["main"], json={}).status_code == 200
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
@@ -69,14 +85,6 @@ def test_proxy_errors_are_html(http: httpx.Client, mock: Mock, status: int) -> N
     assert (page.status_code, page.headers["Content-Type"]) == (status, "text/html")
     assert f"<h1>{status} " in page.text
     assert http.put(mock.ids["main"], json={}).json()["success"] is False
-
-
-def test_headers_can_be_added_to_the_real_response(http: httpx.Client, mock: Mock) -> None:
-    """If a plan contains only headers, the update is stored and its response has those headers."""
-    mock.answer_next(headers={"X-Quota": "1"})
-    answer = http.put(mock.ids["main"], json={"name": "stored"})
-    assert (answer.status_code, answer.headers["X-Quota"]) == (200, "1")
-    mock.assert_updated(mock.ids["main"], name="stored")
 
 
 @pytest.mark.parametrize("fault", ["reset", "empty"])
@@ -92,50 +100,30 @@ def test_connection_ends_as_planned(mock: Mock, fault: Fault) -> None:
             assert connection.recv(100) == b""
 
 
-def test_refused_closes_the_port_for_some_time(mock: Mock) -> None:
-    """`refused` closes the port and all connections immediately and reopens the port later."""
-    url = f"{mock.base_url}/__admin/health"
-    with httpx.Client(trust_env=False) as client:
+def test_refused_closes_the_port() -> None:
+    """`refused` closes the port, which no other program can bind, and reopens it later.
+
+    When the mock stops, it closes all sockets.
+    """
+    with flashback_mock.running(host="::1") as mock, httpx.Client(trust_env=False) as client:
+        url = f"{mock.base_url}/__admin/health"
         client.get(url)
         mock.answer_next(fault="refused", duration=0.4)
         with pytest.raises(httpx.ConnectError):
             client.get(url)
-        assert mock.requests == []  # the Python API still works
-        time.sleep(0.6)
+        time.sleep(0.8)
         assert client.get(url).status_code == 200
-
-
-def test_refused_lasts_until_the_last_plan_ends(mock: Mock) -> None:
-    """A second `refused` replaces the first one.
-
-    While the mock refuses connections, no other program can bind to its port.
-    """
-    url = f"{mock.base_url}/__admin/health"
-    mock.answer_next(fault="refused", duration=0.3)
-    mock.answer_next(fault="refused", duration=60)
-    time.sleep(0.5)
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(url, trust_env=False)
-    with socket.socket() as other, pytest.raises(OSError, match="in use"):
-        other.bind(("127.0.0.1", urlsplit(mock.base_url).port))
-    mock.clear_planned()
-    assert httpx.get(url, trust_env=False).status_code == 200
-    mock.answer_next(fault="refused", duration=60)
-    mock.reset()
-    assert httpx.get(url, trust_env=False).status_code == 200
-
-
-def test_stopping_a_refused_port_leaves_no_socket() -> None:
-    """An IPv6 mock can refuse connections and reopen its port.
-
-    When the mock stops, it closes all sockets.
-    """
-    with flashback_mock.running(host="::1") as mock:
-        mock.answer_next(fault="refused", duration=0.1)
-        time.sleep(0.3)
-        assert httpx.get(f"{mock.base_url}/__admin/health", trust_env=False).status_code == 200
+        for reopen in (mock.clear_planned, mock.reset):
+            mock.answer_next(fault="refused", duration=0.1)
+            mock.answer_next(fault="refused", duration=60)  # replaces the first
+            time.sleep(0.3)
+            with pytest.raises(httpx.ConnectError):
+                client.get(url)
+            with socket.socket(socket.AF_INET6) as other, pytest.raises(OSError, match="in use"):
+                other.bind(("::1", urlsplit(url).port))
+            reopen()
+            assert client.get(url).status_code == 200
         mock.answer_next(fault="refused", duration=60)
-    del mock
     gc.collect()  # pytest fails if a socket is not closed
 
 
@@ -156,30 +144,6 @@ def test_sequence_is_sent_in_order(mock: Mock) -> None:
     outcomes = [(entry.status, entry.fault) for entry in mock.requests]
     assert outcomes == [(429, ""), (0, "reset"), (200, "")]
     mock.assert_updated(mock.ids["main"], name="at last")
-
-
-def test_plan_for_an_id_applies_only_to_that_id(http: httpx.Client, mock: Mock) -> None:
-    """A plan with an id applies only to requests for that id."""
-    mock.answer_next(500, id=mock.ids["sibling"])
-    mock.answer_next(403)
-    statuses = [
-        http.put(mock.ids[role], json={}).status_code for role in ("main", "main", "sibling")
-    ]
-    assert statuses == [403, 200, 500]
-
-
-def test_planned_200_contains_the_requested_id(http: httpx.Client, mock: Mock) -> None:
-    """A planned 200 contains the id from the request, not the id from the contract's example."""
-    mock.answer_next(200)
-    assert http.put(mock.ids["sibling"], json={}).json()["aiLlmId"] == mock.ids["sibling"]
-
-
-def test_plans_can_be_cleared(http: httpx.Client, mock: Mock) -> None:
-    """`clear_planned` removes all planned answers and resets `mock.delay`."""
-    mock.answer_next(500, times=3)
-    mock.delay = 60
-    mock.clear_planned()
-    assert http.put(mock.ids["main"], json={}).status_code == 200
 
 
 def test_delayed_request_is_stored_and_logged_at_once(mock: Mock) -> None:
@@ -211,26 +175,20 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({}, "nothing planned; specify status, example, headers, delay or fault"),
     ({"times": 3}, "nothing planned"),
     ({"status": 204}, "status: must be 200 or a number from 400 to 599"),
-    ({"status": 600}, "status: must be 200 or a number from 400 to 599"),
     ({"status": "500"}, "status: must be of type int"),
-    ({"example": "nope"}, "no such example; the contract has 200"),
-    ({"example": "nameTaken", "status": 404}, "no such example"),
+    ({"example": "nameTaken", "status": 404}, "no such example; the contract has 200"),
     ({"fault": "smoke"}, "fault: must be one of reset, empty, refused, timeout"),
-    (
-        {"fault": "reset", "status": 500},
-        "fault: reset sends no response; it excludes status, example and headers",
-    ),
+    ({"fault": "reset", "status": 500}, "fault: reset sends no response; it excludes status"),
     ({"fault": "refused"}, "fault: refused requires duration and nothing else"),
     ({"fault": "refused", "duration": 1, "id": "x"}, "fault: refused requires duration"),
     ({"status": 500, "duration": 1}, "fault: refused requires duration and nothing else"),
     ({"status": 500, "times": 0}, "times: must be at least 1"),
     ({"status": 500, "tims": 2}, "unknown field; expected one of status, example, headers, delay"),
-    ({"delay": -1}, "delay: must not be negative or longer than one hour"),
     ({"delay": float("nan")}, "delay: must not be negative or longer than one hour"),
     ({"headers": {"A b": "x"}}, "headers: a header name contains invalid"),
+    ({"headers": {1: "x"}}, "headers: a header name contains invalid"),
     ({"headers": {"X": "a\r\nb"}}, "headers: X must be a string of printable ASCII"),
     ({"headers": {"Content-Length": "1"}}, "headers: Content-Length is set by the mock"),
-    ({"headers": {"X-Request-Id": "1"}}, "headers: X-Request-Id is set by the mock"),
 ]
 
 

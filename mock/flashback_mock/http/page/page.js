@@ -54,16 +54,16 @@ const withIds = (contract, operation, ids) => {
   return { ...contract, servers: [{ url: "/", description: "This mock." }] };
 };
 
-// Replace every $ref with its target, except for a $ref inside its own target.
-const inlined = (contract, value, parents = []) => {
+// Replace every $ref with its target.
+const inlined = (contract, value) => {
   if (value === null || typeof value !== "object") return value;
-  if (Array.isArray(value)) return value.map((part) => inlined(contract, part, parents));
-  if (typeof value.$ref === "string" && !parents.includes(value.$ref)) {
+  if (Array.isArray(value)) return value.map((part) => inlined(contract, part));
+  if (typeof value.$ref === "string") {
     const names = value.$ref.slice(2).split("/");
     const target = names.reduce((part, name) => part[name.replaceAll("~1", "/").replaceAll("~0", "~")], contract);
-    return inlined(contract, target, [...parents, value.$ref]);
+    return inlined(contract, target);
   }
-  const parts = Object.entries(value).map(([name, part]) => [name, inlined(contract, part, parents)]);
+  const parts = Object.entries(value).map(([name, part]) => [name, inlined(contract, part)]);
   return Object.fromEntries(parts);
 };
 
@@ -107,13 +107,6 @@ const start = async () => {
     else ui.authActions.logout([scheme]);
   };
 
-  // Keep the bar up to date if the user enters a token in Swagger UI's own dialog.
-  const showRole = () => {
-    const token = ui.authSelectors.authorized().getIn([scheme, "value"]) ?? "";
-    const offered = [...role.options].some((option) => option.value === token);
-    role.value = offered ? token : "other";
-  };
-
   await loaded;
   const ui = SwaggerUIBundle({
     spec,
@@ -131,10 +124,9 @@ const start = async () => {
     onComplete: () => {
       const known = [...role.options].map((option) => option.value);
       const last = sessionStorage.getItem("role");
-      if (known.includes(last) && last !== "other") role.value = last;
+      if (known.includes(last)) role.value = last;
       authorize();
       role.addEventListener("change", authorize);
-      ui.getStore().subscribe(showRole);
     },
   });
 };
