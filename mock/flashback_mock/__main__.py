@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import os
 import secrets
-import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -44,10 +43,8 @@ def main() -> int:
         return 0
     logs.to_stderr(options.log_level, options.log_format)
     try:
-        if options.command:
-            asyncio.run(_rotate_keys(options))
-        else:
-            _serve(options)
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(_rotate_keys(options) if options.command else _serve(options))
     except (ValueError, StoreError) as error:
         failed = "cannot rotate the key" if options.command else "cannot start"
         print(f"flashback_mock: {failed}: {error}", file=sys.stderr)
@@ -55,7 +52,7 @@ def main() -> int:
     return 0
 
 
-def _serve(options: argparse.Namespace) -> None:
+async def _serve(options: argparse.Namespace) -> None:
     contract = Contract(options.contract)
     fixtures = Fixtures.read(contract, options.fixtures)
     guard = _guard(options.admin_token)
@@ -70,8 +67,17 @@ def _serve(options: argparse.Namespace) -> None:
             f"--host {options.host} --port {options.port}: {reason}; use an address of this "
             "machine such as 127.0.0.1, and a free port (0 chooses one)"
         ) from None
-    with listener, asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve_until_stopped(mock, listener, guard, options.cors_origin))
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # Windows event loops do not support signal handlers; there, Ctrl-C ends the process.
+    with suppress(NotImplementedError):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+    is_local = is_loopback(listener)
+    with listener:
+        async with serving(mock, listener, guard=guard, cors_origins=options.cors_origin) as is_new:
+            _print(banner.text(mock, guard, is_new=is_new, is_local=is_local))
+            await stop.wait()
     if options.store:
         _print("\nStopped. The store was saved.")
     else:
@@ -81,21 +87,6 @@ def _serve(options: argparse.Namespace) -> None:
 def _print(text: str) -> None:
     with suppress(OSError):  # the reader might have closed the pipe
         print(text, flush=True)
-
-
-async def _serve_until_stopped(
-    mock: Mock, listener: socket.socket, guard: Guard | None, cors_origins: list[str]
-) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    # Windows event loops do not support signal handlers; there, Ctrl-C cancels this coroutine.
-    with suppress(NotImplementedError):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
-    is_local = is_loopback(listener)
-    async with serving(mock, listener, guard=guard, cors_origins=cors_origins) as is_new:
-        _print(banner.text(mock, guard, is_new=is_new, is_local=is_local))
-        await stop.wait()
 
 
 async def _rotate_keys(options: argparse.Namespace) -> None:

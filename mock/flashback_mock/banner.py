@@ -10,7 +10,7 @@ from .http.guard import Guard
 
 # The banner lists at most this many tokens, and at most this many configurations.
 # If nothing reads standard output, a longer banner could fill the pipe and block the mock.
-MAX_LINES = 20
+LISTED = 20
 KEYS_ADVICE = (
     "The store cannot be opened without its master keys. In a container, put the store and the "
     "keys on separate volumes."
@@ -25,25 +25,22 @@ def text(mock: Mock, guard: Guard | None, *, is_new: bool, is_local: bool) -> st
     """Return the banner, which shows the store, tokens, ids, a curl command and the mock's URL."""
     url = mock.base_url
     fixtures = mock.fixtures
-    sections: dict[str, list[str]] = {
-        "Store": [mock.store.location],
-        "Tokens": [],
-        "Configurations": [],
-    }
+    store = [mock.store.location]
     if "in memory" not in mock.store.location:
-        sections["Store"].append(KEYS_ADVICE)
+        store.append(KEYS_ADVICE)
     if not is_new:
-        sections["Store"].append(EXISTING_STORE)
-    for token in fixtures.tokens[:MAX_LINES]:
-        sections["Tokens"].append(f"{token.value:<16}{fixtures.describe(token)}")
-    for configuration in fixtures.configurations[:MAX_LINES]:
+        store.append(EXISTING_STORE)
+    tokens = [f"{token.value:<16}{fixtures.describe(token)}" for token in fixtures.tokens[:LISTED]]
+    configurations: list[str] = []
+    for configuration in fixtures.configurations[:LISTED]:
         name = configuration.fields.get("name")
-        line = f"{configuration.id}  {configuration.workspace}, {name}"
-        sections["Configurations"].append(line)
-    for title, total in (("Tokens", fixtures.tokens), ("Configurations", fixtures.configurations)):
-        if len(total) > MAX_LINES:
-            sections[title].append(f"… and {len(total) - MAX_LINES} more")
-    sections["Try it"] = [_curl(mock)]
+        configurations.append(f"{configuration.id}  {configuration.workspace}, {name}")
+    sections = {
+        "Store": store,
+        f"Tokens ({len(tokens)} of {len(fixtures.tokens)})": tokens,
+        f"Configurations ({len(configurations)} of {len(fixtures.configurations)})": configurations,
+        "Try it": [_curl(mock)],
+    }
     if guard or is_local:
         link = f"{url}/__admin/login/{guard.session}" if guard else url
         sections["Web page with the request log and planned answers"] = [link]

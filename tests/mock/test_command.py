@@ -179,7 +179,7 @@ def test_long_banner_is_shortened() -> None:
     shown = banner.text(mock, None, is_new=True, is_local=True)
     assert "token-19" in shown
     assert "token-20" not in shown
-    assert "… and 5 more" in shown
+    assert "Tokens (20 of 25)" in shown
 
 
 def collect_log(**popen: Any) -> str:

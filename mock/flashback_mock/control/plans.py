@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, TypedDict, cast, get_args, get_type_hints
+from typing import Literal, TypedDict, cast, get_args, get_type_hints
 
 from flashback_mock.contract import Contract
 
@@ -78,8 +78,8 @@ def _check_combination(plan: Step) -> None:
         )
 
 
-def _check_header(name: Any, value: Any) -> None:
-    if not isinstance(name, str) or not HEADER.fullmatch(name):
+def _check_header(name: str, value: object) -> None:
+    if not HEADER.fullmatch(name):
         raise ValueError("headers: a header name contains invalid characters")
     if name.lower() in RESERVED_HEADERS:
         raise ValueError(f"headers: {name} is set by the mock; to break a response, use a fault")
