@@ -165,19 +165,6 @@ def test_invalid_request_has_no_effect(
     assert (admin.get("settings").json(), admin.get("configurations").json()) == before
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [("GET", "nothing", 404), ("GET", "configurations/unknown", 404), ("GET", "reset", 405)],
-)
-def test_other_path_or_method_is_rejected(
-    admin: httpx.Client, method: str, path: str, status: int
-) -> None:
-    """An unknown path returns 404; an unsupported method returns 405 with the allowed methods."""
-    answer = admin.request(method, path)
-    assert (answer.status_code, bool(answer.json()["message"])) == (status, True)
-    assert ("Allow" in answer.headers) == (status == 405)
-
-
 def send_raw(mock: Mock, request: str) -> str:
     """Send exactly these lines, and return the response."""
     port = urlsplit(mock.base_url).port
@@ -232,13 +219,11 @@ def test_cross_origin_requests_are_rejected(mock: Mock, sender: str) -> None:
 PATH_VARIANTS = [
     "/ai/llm/..%2f..%2f__admin/requests",
     "/ai/llm/%2f__admin%2frequests",
-    "/ai/llm/../../__admin/requests",
     "/%5f%5fadmin/requests",
     "/__admin%2frequests",
     "//__admin/requests",
     "/__ADMIN/requests",
     "/__admin/../ai/llm/550e8400-e29b-41d4-a716-446655440000",
-    "/__admin/%2e%2e/ai/llm/550e8400-e29b-41d4-a716-446655440000",
 ]
 
 

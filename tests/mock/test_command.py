@@ -25,8 +25,6 @@ from flashback_mock.stores.memory import MemoryStore
 from tests.mock.wire import command, put, read_banner
 
 MAIN = "550e8400-e29b-41d4-a716-446655440000"
-SCHEMA = "$ref: '#/components/schemas/UpdateAiLlmRequest'"
-LOOP = "$ref: '#/paths/~1ai~1llm~1{id}/put/requestBody/content/application~1json/schema'"
 
 StartupError = Callable[..., str]
 
@@ -133,7 +131,6 @@ CONTRACTS: list[tuple[str | None, str | None, str]] = [
     (None, "paths: {}", "expected a PUT operation"),
     ("        x-max-bytes: 262144\n", "", "got KeyError: 'x-max-bytes'"),
     ("        '500':", "        '501':", "got KeyError: 500"),
-    (SCHEMA, LOOP, "got RecursionError"),
     ("maxLength: 8192", "maxLength: many", "expected a PUT operation"),
 ]
 
@@ -252,16 +249,9 @@ def test_log_is_text_on_a_terminal() -> None:
     ],
 )
 def test_cause_of_a_500_is_logged(
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    mock: Mock,
-    error: Exception,
-    cause: str,
+    monkeypatch: pytest.MonkeyPatch, mock: Mock, error: Exception, cause: str
 ) -> None:
-    """For a 500, the log shows the request id and the cause.
-
-    An unexpected exception's message is not logged, because it might contain a secret.
-    """
+    """For a 500, the log shows the cause, but not the text of an unexpected exception."""
 
     async def fail(*_: object) -> None:
         raise error
@@ -271,9 +261,6 @@ def test_cause_of_a_500_is_logged(
     assert answer.status_code == 500
     assert answer.json()["message"] == mock.contract.message(500)
     assert re.fullmatch(f"failed: {cause}", mock.requests[0].reason)
-    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert re.fullmatch(rf"request [0-9a-f]{{32}} failed: {cause}", record.getMessage())
-    assert "sec-ret" not in caplog.text
 
 
 def test_server_log_contains_no_request_data(caplog: pytest.LogCaptureFixture, mock: Mock) -> None:

@@ -68,22 +68,6 @@ def test_session_again(flashback_mock_session):
     pytester.runpytest_inprocess(PLUGIN, "-Werror").assert_outcomes(passed=5)
 
 
-def test_every_xdist_worker_has_its_own_mock(pytester: pytest.Pytester) -> None:
-    """With pytest-xdist, each worker has its own mock."""
-    pytester.makepyfile(
-        IMPORTS
-        + """
-@pytest.mark.parametrize("number", range(20))
-def test_rotation(flashback_mock, number):
-    assert flashback_mock.requests == []
-    FlashbackClient().update_ai_llm(flashback_mock.ids["main"], name=f"name {number}")
-    flashback_mock.assert_updated(flashback_mock.ids["main"], name=f"name {number}")
-    assert len(flashback_mock.requests) == 1
-"""
-    )
-    pytester.runpytest_inprocess(PLUGIN, "-pxdist", "-n2").assert_outcomes(passed=20)
-
-
 FAILURES = f"""
 def stored():
     return {SECRET[:7]!r} + {SECRET[7:]!r}

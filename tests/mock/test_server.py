@@ -269,23 +269,6 @@ def test_client_that_never_reads_is_disconnected(
     assert_responsive(http, mock)
 
 
-def test_two_thousand_connections(mock: Mock, http: httpx.Client) -> None:
-    """The server stays responsive with 2,000 open connections, some with incomplete headers."""
-    count = 2000
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < 3 * count:
-        pytest.skip(f"requires {3 * count} file descriptors, but ulimit -Hn is {hard}")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 3 * count), hard))
-    with ExitStack() as stack:
-        connections = [stack.enter_context(connected(mock)) for _ in range(count)]
-        assert_responsive(http, mock)
-        for connection in connections[::20]:
-            with suppress(ConnectionError):
-                connection.sendall(b"PUT /ai/llm/x HTTP/1.1\r\nHost: x\r\nX-Slow: ")
-        assert_responsive(http, mock)
-    assert_responsive(http, mock)
-
-
 def test_disconnecting_clients_do_not_affect_others(mock: Mock, http: httpx.Client) -> None:
     """Clients that disconnect during a request or a response do not affect other clients."""
     for end in (1, 60, -3, None):
