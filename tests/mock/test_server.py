@@ -46,7 +46,6 @@ def assert_responsive(http: httpx.Client, mock: Mock) -> None:
 
 INCOMPLETE = {
     "nothing": b"",
-    "a line break": b"\r\n",
     "half a request line": b"PUT /ai/ll",
     "half a head": b"PUT /ai/llm/x HTTP/1.1\r\nHost: x\r\nX-Half: ",
     "half a second head": b"GET /x HTTP/1.1\r\nHost: x\r\n\r\nGET /x HTTP/1.1\r\nHo",
@@ -66,9 +65,9 @@ def test_incomplete_requests_time_out(mock: Mock, http: httpx.Client, drip: byte
         start = time.monotonic()
         while drip and time.monotonic() - start < 5 * TIME_LIMIT:
             time.sleep(TIME_LIMIT / 10)
-            for name, connection in connections.items():
+            for connection in connections.values():
                 with suppress(ConnectionError):
-                    connection.sendall(drip if INCOMPLETE[name].strip() else b"")
+                    connection.sendall(drip)
         for connection in connections.values():
             receive_all(connection)
         assert time.monotonic() - start < 20
@@ -117,7 +116,6 @@ def test_malformed_chunks_cause_one_400(mock: Mock) -> None:
 
 
 UNPARSABLE = {
-    "no method": b"NONSENSE / HTTP/1.1\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "no Host": b"GET / HTTP/1.1\r\n\r\n",
@@ -126,7 +124,6 @@ UNPARSABLE = {
     "two lengths": CHUNKED[:-2].replace(b"Transfer-Encoding: chunked", b"Content-Length: 2")
     + b"Content-Length: 3\r\n\r\n{}",
     "a folded header": b"GET / HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n",
-    "a line break without CR": b"GET / HTTP/1.1\nHost: x\n\n",
     "length and chunks": CHUNKED[:-2] + b"Content-Length: 5\r\n\r\n0\r\n\r\n",
     "secret in a broken header": b"GET / HTTP/1.1\r\nHost: x\r\ns3cret-canary\x00: x\r\n\r\n",
 }
@@ -211,7 +208,6 @@ def send_until_closed(connection: socket.socket, begin: bytes, part: bytes) -> f
 
 
 ENDLESS = {
-    "request line": (b"PUT /", b"x" * 4096),
     "header": (b"PUT / HTTP/1.1\r\nX: ", b"x" * 4096),
     "headers": (b"PUT / HTTP/1.1\r\nHost: x\r\n", b"X: y\r\n" * 1000),
     "trailer": (CHUNKED + b"2\r\n{}\r\n0\r\nX: ", b"x" * 4096),
