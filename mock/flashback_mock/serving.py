@@ -10,7 +10,7 @@ from pathlib import Path
 from .contract import Contract
 from .control.mock import Mock
 from .fixtures import Fixtures
-from .http.admin import Admin, add_health
+from .http.admin import Admin
 from .http.app import App
 from .http.guard import Guard
 from .http.messages import Handler
@@ -60,7 +60,6 @@ async def serving(
     addresses, except for the health check, which is served on all addresses.
     """
     app = App(mock, cors_origins)
-    add_health(app, mock.contract.version)
     if guard or is_loopback(listener):
         Admin(mock, guard or Guard(), app)
     handler = wrap(app.answer) if wrap else app.answer

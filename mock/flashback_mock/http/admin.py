@@ -52,7 +52,7 @@ STATUSES: dict[type[Exception], int] = {  # the first matching type applies
 
 
 class Admin:
-    """The handlers for `/__admin`, which `guard` protects. They never return a credential."""
+    """The handlers for `/__admin` but for the health check. They never return a credential."""
 
     def __init__(self, mock: Mock, guard: Guard, app: App) -> None:
         self._mock = mock
@@ -181,15 +181,6 @@ class Admin:
         except AssertionError as error:
             return {"updated": False, "message": str(error)}
         return {"updated": True, "message": ""}
-
-
-def add_health(app: App, version: str) -> None:
-    """Add the health check, which never requires a token."""
-
-    async def health(_request: Request) -> Answer:
-        return json_answer(200, {**OK, "version": version}, {"Cache-Control": "no-store"})
-
-    app.add("GET", f"{PREFIX}/health", health)
 
 
 def _log(entries: list[Entry], total: int) -> Json:

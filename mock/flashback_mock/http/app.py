@@ -4,22 +4,19 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime, timedelta
-from http import HTTPMethod
 
 from multidict import CIMultiDict
 
-from flashback_mock.control.journal import Entry
 from flashback_mock.control.mock import Mock
 from flashback_mock.control.plans import WITHOUT_STATUS
 
-from .messages import Answer, HttpError, Request, error_answer
+from .messages import Answer, HttpError, Request, error_answer, json_answer
 from .operation import Operation
 
 log = logging.getLogger("flashback_mock")
 
 RouteHandler = Callable[..., Awaitable[Answer]]
 PARAMETER = re.compile(r"\\\{\w+\\\}")
-METHODS = frozenset(HTTPMethod)
 ORIGIN = re.compile(r"https?://([0-9a-z._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 EXPOSED_HEADERS = "Retry-After, WWW-Authenticate, X-Request-Id"
 
@@ -35,6 +32,7 @@ class App:
             if not ORIGIN.fullmatch(origin):
                 raise ValueError("--cors-origin: must be an origin such as http://localhost:3000")
         self._routes: dict[str, tuple[re.Pattern[str], dict[str, RouteHandler]]] = {}  # by path
+        self.add("GET", "/__admin/health", self._health)
         self.add("PUT", mock.contract.path, self._put)
         if cors_origins:
             self.add("OPTIONS", mock.contract.path, self._preflight)
@@ -55,10 +53,8 @@ class App:
 
     def refuse(self, request: Request, error: HttpError) -> Answer:
         """Log a request that has no route or cannot be parsed, and return an error response."""
-        entry = _entry(request)
-        entry.reason = error.message
-        answer = error_answer(error.status, error.message, error.headers)
-        return self._finish(request, entry, answer)
+        request.entry.reason = error.message
+        return self._finish(request, error_answer(error.status, error.message, error.headers))
 
     def _find(self, request: Request) -> tuple[RouteHandler, tuple[str, ...]]:
         """Return the handler and the path parameters, or raise `HttpError` (404 or 405)."""
@@ -72,10 +68,12 @@ class App:
                 raise HttpError(405, message, {"Allow": allowed})
         raise HttpError(404, "Not found")
 
+    async def _health(self, _request: Request) -> Answer:
+        content = {"status": "ok", "version": self._mock.contract.version}
+        return json_answer(200, content, {"Cache-Control": "no-store"})
+
     async def _put(self, request: Request, raw_id: str) -> Answer:
-        entry = _entry(request)
-        answer = await self._operation.answer(request, entry, raw_id)
-        return self._finish(request, entry, answer)
+        return self._finish(request, await self._operation.answer(request, raw_id))
 
     async def _preflight(self, request: Request, _raw_id: str) -> Answer:
         headers = request.headers
@@ -86,14 +84,15 @@ class App:
             "Access-Control-Allow-Methods": "PUT",
             "Access-Control-Allow-Headers": requested,
         }
-        return self._finish(request, _entry(request), Answer(204, b"", CIMultiDict(allowed)))
+        return self._finish(request, Answer(204, b"", CIMultiDict(allowed)))
 
     def _origin(self, request: Request) -> str:
         origin = request.headers.get("Origin", "")
         return origin if origin in self._origins else ""
 
-    def _finish(self, request: Request, entry: Entry, answer: Answer) -> Answer:
+    def _finish(self, request: Request, answer: Answer) -> Answer:
         """Log the request, and add headers to the response."""
+        entry = request.entry
         entry.status = 0 if entry.fault in WITHOUT_STATUS else answer.status
         entry.milliseconds = (datetime.now(UTC) - entry.time) / timedelta(milliseconds=1)
         self._mock.log(entry)
@@ -106,9 +105,3 @@ class App:
                 answer.headers["Access-Control-Allow-Origin"] = origin
                 answer.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
         return answer
-
-
-def _entry(request: Request) -> Entry:
-    # Do not log an unknown method, which could be a misplaced token.
-    method = request.method if request.method in METHODS else "other"
-    return Entry(method, time=request.time)

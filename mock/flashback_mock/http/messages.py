@@ -4,15 +4,16 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 
 from multidict import CIMultiDict
 
+from flashback_mock.control.journal import Entry
 from flashback_mock.fixtures import BEARER_TOKEN
 
 # Without re.ASCII, re.IGNORECASE would also match letters such as the long s.
 BEARER = re.compile(f"[ \t]*bearer +({BEARER_TOKEN.pattern})[ \t]*", re.IGNORECASE | re.ASCII)
+METHODS = frozenset(HTTPMethod)
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
 
 
@@ -31,7 +32,7 @@ class HttpError(Exception):
 
 @dataclass(slots=True)
 class Request:
-    """A received request from a client with the address `peer`.
+    """A received request from a client with the address `peer`, and its entry in the log.
 
     If the body is incomplete, `incomplete` is the error to respond with.
     """
@@ -42,7 +43,11 @@ class Request:
     body: bytes = b""
     incomplete: HttpError | None = None
     peer: object = None
-    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    entry: Entry = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Create the log entry, but without an unknown method, which could be a misplaced token."""
+        self.entry = Entry(self.method if self.method in METHODS else "other")
 
     @property
     def path(self) -> str:

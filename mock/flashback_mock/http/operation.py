@@ -7,7 +7,6 @@ from urllib.parse import unquote_to_bytes
 
 from multidict import CIMultiDict
 
-from flashback_mock.control.journal import Entry
 from flashback_mock.control.mock import Mock
 from flashback_mock.control.plans import Step, take_plan
 from flashback_mock.stores import (
@@ -37,14 +36,15 @@ class Operation:
         self._contract = mock.contract
         self._mock = mock
 
-    async def answer(self, request: Request, entry: Entry, raw_id: str) -> Answer:
+    async def answer(self, request: Request, raw_id: str) -> Answer:
         """Return the planned answer or the real response, and complete the log entry."""
+        entry = request.entry
         id = _decode(raw_id)
         if id in self._mock.known_ids:
             entry.configuration = id
         plan = take_plan(self._mock.planned, id or "")
         try:
-            answer = await self._update(request, entry, id, plan)
+            answer = await self._update(request, id, plan)
         except HttpError as error:
             entry.reason = error.reason or error.message
             # If the contract does not document the status, use 400, which is always documented.
@@ -61,8 +61,9 @@ class Operation:
         answer.delay = self._mock.delay + plan.get("delay", 0)
         return answer
 
-    async def _update(self, request: Request, entry: Entry, id: str | None, plan: Step) -> Answer:
+    async def _update(self, request: Request, id: str | None, plan: Step) -> Answer:
         """Return the 200 response or the selected example, or raise `HttpError`."""
+        entry = request.entry
         token = request.token
         try:
             changes = self._valid_changes(request, id)
