@@ -54,13 +54,7 @@ class _ChangeMiddleware:
             if self._change.after:
                 await await_if_needed(self._change.after(request, answer))
             answer.drop_header("Content-Length")
-            return messages.Answer(
-                answer.status,
-                answer.body,
-                answer.headers,
-                fault=answer.fault,
-                close=bool(received.incomplete),
-            )
+            return messages.Answer(answer.status, answer.body, answer.headers, fault=answer.fault)
 
         return handle_with_change
 

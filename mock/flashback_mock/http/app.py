@@ -98,7 +98,6 @@ class App:
         self._mock.log(entry)
         log.info(entry)
         answer.headers["X-Request-Id"] = entry.request_id
-        answer.close = bool(request.incomplete)
         if self._origins:
             answer.headers.add("Vary", "Origin")
             if origin := self._origin(request):

@@ -74,17 +74,13 @@ class Request:
 
 @dataclass(slots=True)
 class Answer:
-    """A response, and how to send it: after `delay` seconds, with a `fault` from a plan.
-
-    If `close` is true, the server closes the connection after the response.
-    """
+    """A response, and how to send it: after `delay` seconds, with a `fault` from a plan."""
 
     status: int
     body: bytes = b""
     headers: CIMultiDict[str] = field(default_factory=CIMultiDict[str])
     delay: float = 0
     fault: str = ""
-    close: bool = False
 
 
 Handler = Callable[[Request], Awaitable[Answer]]

@@ -167,6 +167,10 @@ class Server:
             if incoming.body_exists:
                 request.incomplete = await self._read_body(incoming, request)
             answer = await self._handler(request)
+            # After an Upgrade request, aiohttp would lose pipelined requests.
+            if request.incomplete or "Upgrade" in incoming.headers:
+                answer.headers["Connection"] = "close"
+                connection.close()
             if answer.delay:
                 await self._pause(answer.delay)
             if answer.fault:
@@ -261,9 +265,6 @@ async def _send(incoming: web.BaseRequest, answer: Answer) -> web.StreamResponse
     if transport is None:
         raise ConnectionAbortedError
     response = _response(answer)
-    # Close the connection after an Upgrade request, because aiohttp would lose pipelined requests.
-    if answer.close or "Upgrade" in incoming.headers:
-        response.force_close()
     timer = asyncio.get_running_loop().call_later(SECONDS, transport.abort)
     try:
         await response.prepare(incoming)
