@@ -27,7 +27,8 @@ def admin(mock: Mock) -> Generator[httpx.Client]:
 
 
 def test_health(admin: httpx.Client, mock: Mock) -> None:
-    """`health` returns the contract's version."""
+    """`health` returns the contract's version; tools that wait for a server can send HEAD."""
+    assert admin.head("health").status_code == 200
     answer = admin.get("health")
     assert answer.json() == {"status": "ok", "version": mock.contract.version}
     assert answer.headers["Cache-Control"] == "no-store"

@@ -59,10 +59,11 @@ class App:
     def _find(self, request: Request) -> tuple[RouteHandler, tuple[str, ...]]:
         """Return the handler and the path parameters, or raise `HttpError` (404 or 405)."""
         path = request.path
+        method = "GET" if request.method == "HEAD" else request.method
         for pattern, handlers in self._routes.values():
             if match := pattern.fullmatch(path):
-                if request.method in handlers:
-                    return handlers[request.method], match.groups()
+                if method in handlers:
+                    return handlers[method], match.groups()
                 allowed = ", ".join(handlers)
                 message = f"Method not allowed; use {allowed}"
                 raise HttpError(405, message, {"Allow": allowed})
