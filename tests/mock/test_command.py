@@ -249,7 +249,11 @@ def test_log_is_text_on_a_terminal() -> None:
     ],
 )
 def test_cause_of_a_500_is_logged(
-    monkeypatch: pytest.MonkeyPatch, mock: Mock, error: Exception, cause: str
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    mock: Mock,
+    error: Exception,
+    cause: str,
 ) -> None:
     """For a 500, the log shows the cause, but not the text of an unexpected exception."""
 
@@ -261,6 +265,8 @@ def test_cause_of_a_500_is_logged(
     assert answer.status_code == 500
     assert answer.json()["message"] == mock.contract.message(500)
     assert re.fullmatch(f"failed: {cause}", mock.requests[0].reason)
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert re.fullmatch(rf"request [0-9a-f]{{32}} failed: {cause}", record.getMessage())
 
 
 def test_server_log_contains_no_request_data(caplog: pytest.LogCaptureFixture, mock: Mock) -> None:

@@ -1,5 +1,6 @@
 """The operation's handler, which authenticates callers and updates the store."""
 
+import logging
 import re
 import traceback
 from http.client import responses
@@ -19,6 +20,8 @@ from flashback_mock.stores import (
 
 from . import body
 from .messages import Answer, HttpError, Request, error_answer, json_answer
+
+log = logging.getLogger("flashback_mock")
 
 # Same syntax as in Prism: `Prefer: code=404, example=notFound`.
 PREFER = re.compile(r"(?:^|[,;])\s*(code|example)\s*=\s*\"?([^\s\",;]+)", re.IGNORECASE)
@@ -52,6 +55,7 @@ class Operation:
             answer = error_answer(status, error.message)
         except Exception as error:  # noqa: BLE001 - every failure results in a 500
             entry.reason = f"failed: {_cause(error)}"
+            log.error("request %s failed: %s", entry.request_id, _cause(error))  # noqa: TRY400
             answer = error_answer(500, self._contract.message(500))
         if "status" in plan or "example" in plan:
             answer = self._planned(plan, id)
