@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 from scripts.compatibility.findings import Change
 from scripts.compatibility.operations import VARIABLE
@@ -16,121 +16,106 @@ if TYPE_CHECKING:
     from scripts.compatibility.operations import Operation, Pair, Part
 
 ISSUERS = {"authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"}
-SCHEME_PARTS = 4  # how many leading parts of an entry identify the scheme
 MOST = 200  # the maximum number of URLs to list for one server
-DEFAULT_PORT = re.compile(r"^(https://[^/]*):443(?=/|$)|^(http://[^/]*):80(?=/|$)")
-
-
-Entries = set[tuple[str, ...]]
-
-
-@dataclass
-class Credentials:
-    """One of the alternatives in an operation's security requirements."""
-
-    grants: Entries = field(default_factory=Entries)  # the schemes and their scopes
-    issuers: Entries = field(default_factory=Entries)  # the schemes and the URLs that issue tokens
-
-    def add(self, scheme: Part, scopes: list[str]) -> None:
-        """Add a security scheme and the scopes that it must grant."""
-        kind = _kind(scheme)
-        self.grants.add(kind)
-        for scope in scopes:
-            self.grants.add((*kind, scope))
-        flows = {"openid": scheme, **mapping_at(scheme, "flows")}
-        for name, flow in flows.items():
-            for key in ISSUERS & flow.keys():
-                self.issuers.add((*kind, name, str(flow[key])))
-
-    def suffice(self, needed: Credentials) -> bool:
-        """Return whether these credentials include all needed schemes and scopes."""
-        return needed.grants <= self.grants
-
-    def surely_suffice(self, needed: Credentials) -> bool:
-        """Return whether these credentials suffice and all their issuers are still documented."""
-        schemes = {grant[:SCHEME_PARTS] for grant in needed.grants}
-        issuers = {issuer for issuer in self.issuers if issuer[:SCHEME_PARTS] in schemes}
-        return self.suffice(needed) and issuers <= needed.issuers
-
-
-def _kind(scheme: Part) -> tuple[str, ...]:
-    """Return the properties that identify a scheme, with header names in lower case."""
-    location = str(scheme.get("in"))
-    name = str(scheme.get("name"))
-    if location == "header":
-        name = name.lower()
-    return str(scheme.get("type")), location, name, str(scheme.get("scheme")).lower()
+DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 
 
 def compare_security(pair: Pair) -> None:
     """Check that all credentials that used to be sufficient are still sufficient."""
     before = _alternatives(pair.base)
     after = _alternatives(pair.head)
-    sides = (pair.base.security, pair.head.security)
+    sides = (pair.base.inherited("security"), pair.head.inherited("security"))
     place = pair.place("security")
-    is_sure = True
     for name, given in before.items():
-        if any(map(given.surely_suffice, after.values())):
-            continue
-        if any(map(given.suffice, after.values())):
-            is_sure = False
-            what = f"{name} may no longer be sufficient"
-            pair.findings.add(Change.UNDECIDED, place, what, *sides)
-        else:
+        if not any(needed <= given for needed in after.values()):
             shown = pair.shown(f"{pair.base.name}, with {name}")
             what = f"{name} is no longer sufficient"
             pair.findings.add(Change.BREAKING, place, what, *sides, shown=shown)
     for name, given in after.items():
-        if is_sure and not any(map(given.surely_suffice, before.values())):
+        if not any(needed <= given for needed in before.values()):
             pair.findings.add(Change.ADDITION, place, f"{name} is sufficient now", *sides)
+    _compare_issuers(pair)
 
 
-def _alternatives(operation: Operation) -> dict[str, Credentials]:
-    """Return the operation's alternative security requirements, keyed by a readable name."""
-    result: dict[str, Credentials] = {}
-    for schemes in operation.security:
+def _alternatives(operation: Operation) -> dict[str, set[str]]:
+    """Return the alternative sets of schemes and scopes that are sufficient, by a readable name."""
+    result: dict[str, set[str]] = {}
+    for schemes in operation.inherited("security") or [{}]:
         names: list[str] = []
-        credentials = Credentials()
-        for name, stated in schemes.items():
-            scopes = sorted(map(str, stated or ()))
-            names.append(f"{name} ({', '.join(scopes)})" if scopes else name)
-            credentials.add(operation.scheme(name), scopes)
-        result[" and ".join(names) or "no credential"] = credentials
+        grants: set[str] = set()
+        for name, scopes in schemes.items():
+            names.append(f"{name} ({', '.join(sorted(scopes))})" if scopes else name)
+            kind = _kind(operation.scheme(name))
+            grants |= {kind, *(f"{kind} {scope}" for scope in scopes)}
+        result[" and ".join(names) or "no credential"] = grants
+    return result
+
+
+def _kind(scheme: Part) -> str:
+    """Return the properties that identify a scheme, with header names in lower case."""
+    kind = {key: scheme.get(key) for key in ("type", "in", "name", "scheme")}
+    for key in ("scheme", "name" if kind["in"] == "header" else "scheme"):
+        kind[key] = str(kind[key]).lower()
+    return canonical_json(kind)
+
+
+def _compare_issuers(pair: Pair) -> None:
+    """Compare the URLs that issue tokens, for the schemes that both contracts use."""
+    before = _issuers(pair.base)
+    after = _issuers(pair.head)
+    place = pair.place("security")
+    for kind in sorted(before.keys() & after.keys()):
+        sides = (sorted(before[kind]), sorted(after[kind]))
+        if not before[kind] <= after[kind]:
+            what = "tokens may no longer be sufficient, because the URLs of OAuth flows changed"
+            pair.findings.add(Change.UNDECIDED, place, what, *sides)
+        elif before[kind] != after[kind]:
+            pair.findings.add(Change.ADDITION, place, "has more URLs of OAuth flows", *sides)
+
+
+def _issuers(operation: Operation) -> dict[str, set[str]]:
+    """Return the URLs that issue tokens, with their keys, by the kind of their schemes."""
+    result: dict[str, set[str]] = {}
+    names = {name for schemes in operation.inherited("security") or () for name in schemes}
+    for scheme in map(operation.scheme, names):
+        found = result.setdefault(_kind(scheme), set())
+        for name, flow in {"": scheme, **mapping_at(scheme, "flows")}.items():
+            found |= {f"{name} {key} {flow[key]}" for key in ISSUERS & flow.keys()}
     return result
 
 
 def servers(operation: Operation) -> list[str]:
     """Return an operation's base URLs, one for each combination of enumerated variable values."""
     found: list[str] = []
-    for server in operation.servers:
-        variables = operation.contract.inlined(server.get("variables"), "variables") or {}
+    for server in operation.inherited("servers") or [{"url": "/"}]:
+        variables = mapping_at(server, "variables")
         listed = {name: known["enum"] for name, known in variables.items() if known.get("enum")}
         if prod(map(len, listed.values())) > MOST:
             listed = {}
         others = {name: known for name, known in variables.items() if name not in listed}
         stated = f" {canonical_json(others)}" if others else ""
         for values in product(*listed.values()):
-            url = str(server.get("url", "/"))
+            url = server["url"]
             for name, value in zip(listed, values, strict=True):
-                url = url.replace(f"{{{name}}}", str(value))
+                url = url.replace(f"{{{name}}}", value)
             found.append(_normal_url(url) + stated)
     return list(dict.fromkeys(found))
 
 
 def _normal_url(url: str) -> str:
     """Return the URL with a lower-case scheme and host, and no default port or trailing slash."""
-    scheme, separator, rest = url.partition("://")
-    if separator:
-        host, slash, path = rest.partition("/")
-        url = f"{scheme.lower()}://{host.lower()}{slash}{path}"
-    if url != "./":
-        url = url.removeprefix("./")
-    return DEFAULT_PORT.sub(r"\1\2", url).rstrip("/")
+    parts = urlsplit(re.sub(r"^\./(?=.)", "", url))
+    host = parts.netloc.lower().removesuffix(DEFAULT_PORTS.get(parts.scheme, "/"))
+    return urlunsplit(parts._replace(netloc=host)).rstrip("/")
 
 
-def _is_fixed(url: str) -> bool:
-    """Return whether the URL is independent of server variables and of the contract's location."""
-    return not VARIABLE.search(url) and (url.startswith("/") or "://" in url or not url)
+def _form(url: str) -> str:
+    """Return whether the URL is absolute or has no host, or `unknown` if that is not certain."""
+    if VARIABLE.search(url):
+        return "unknown"
+    if "://" in url:
+        return "absolute"
+    return "without host" if url.startswith("/") or not url else "unknown"
 
 
 def addresses(operation: Operation) -> set[str]:
@@ -146,15 +131,14 @@ def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
     """Check that the new contract still serves each of the operation's URLs."""
     old = servers(pair.base)
     new = servers(pair.head)
-    holders = (pair.base.raw, pair.base.item, pair.head.raw, pair.head.item)
+    holders = (pair.base.parts, pair.base.item, pair.head.parts, pair.head.item)
     is_shared = not any("servers" in holder for holder in holders)
     place = "servers" if is_shared else pair.place("servers")
-    others = [url for url in new if url not in old]
     for url in old:
         if _address(pair.base, url) in after:
             continue
-        is_mixed = any(("://" in other) != ("://" in url) for other in others)
-        if is_mixed or not all(map(_is_fixed, (url, *others))):
+        forms = {_form(other) for other in (url, *new) if other == url or other not in old}
+        if len(forms) > 1 or "unknown" in forms:
             what = f"{url or '/'} may no longer be served"
             pair.findings.add(Change.UNDECIDED, place, what, url, new)
         else:

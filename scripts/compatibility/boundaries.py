@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from scripts.compatibility.schemas import (
     constants,
     difference,
-    own_constants,
     plain_form,
     subschemas,
     validator,
@@ -40,12 +39,11 @@ FORMATS = {
 CHARACTERS = ["\u2028", "\u3000", "\ufeff", "\U0001f600", *map(chr, range(0x180))]
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # values to keep for each subschema
-MANY = 1_000  # candidates to try for each subschema
-SOME = 50  # candidates to try for an unchanged subschema
+MANY = 700  # candidates to try for each subschema
 LONGEST = 300_000  # the maximum length of a string or an array
 DIGITS = 18  # the maximum number of digits in a number
 PATTERN = 1_500  # finding matches for a pattern costs as much as this many candidates
-LETTERS = 1_000  # this many characters cost as much as one candidate
+LETTERS = 5_000  # this many characters cost as much as one candidate
 
 
 class BoundaryValues:
@@ -61,7 +59,7 @@ class BoundaryValues:
         self.numbers: set[float] = {0}
         self.names: set[str] = {"extra"}
         self.patterns: list[str] = []  # patterns for field names
-        self.mentioned = list(constants(self.form, small, large))
+        self.constants: list[Any] = []
         self.known: dict[str, list[Any]] = {}
         for part in subschemas(self.form, small, large):
             self._read(part)
@@ -70,15 +68,12 @@ class BoundaryValues:
             if isinstance(number, int) and 0 <= number <= LONGEST:
                 sizes |= {max(number - 1, 0), number, number + 1}
         self.sizes = sorted(sizes)
-        sent = plain_form(small)
-        received = plain_form(large)
-        unchanged = [*subschemas(received), *_untouched(small, large)]
-        self.unchanged = set(map(canonical_json, unchanged))
-        known = set(map(canonical_json, subschemas(sent)))
-        new = [part for part in subschemas(received) if canonical_json(part) not in known]
+        known = set(map(canonical_json, subschemas(plain_form(small))))
+        new = [part for part in subschemas(plain_form(large)) if canonical_json(part) not in known]
         self.new_checks = [validator(part).is_valid for part in new]
 
     def _read(self, schema: dict[str, Any]) -> None:
+        self.constants += constants(schema)
         for keyword, value in schema.items():
             if isinstance(value, int | float) and not isinstance(value, bool):
                 self.numbers.add(value)
@@ -92,7 +87,7 @@ class BoundaryValues:
     def values(self, schema: Any) -> Iterator[Any]:
         """Yield values that the schema might admit, up to the limit. Callers must validate them."""
         for value in self._candidates(schema):
-            self.remaining -= _weight(value)
+            self.remaining -= 1 + len(canonical_json(value)) // LETTERS
             if self.remaining < 0:
                 return
             yield value
@@ -100,8 +95,8 @@ class BoundaryValues:
     def _candidates(self, schema: Any) -> Iterator[Any]:
         if schema is False:
             return
-        yield from own_constants(schema)
-        yield from self.mentioned
+        yield from constants(schema)
+        yield from self.constants
         if not is_mapping(schema):
             yield from ANYTHING
             return
@@ -121,33 +116,26 @@ class BoundaryValues:
                 yield from (None,) if name == "null" else (True, False)
 
     def admitted(self, schema: Any) -> list[Any]:
-        """Return a few values that the schema admits. The values are cached."""
-        text = canonical_json(schema)
-        if text not in self.known:
-            self.known[text] = self._admitted(schema)
-        return self.known[text]
-
-    def _admitted(self, schema: Any) -> list[Any]:
-        """Return the first values that the schema admits, and at least one value of each kind.
+        """Return a few values that the schema admits, and at least one value of each kind.
 
         Two values are of the same kind if each subschema that only the receiver's schema contains
-        either accepts both or rejects both.
+        either accepts both or rejects both. The values are cached.
         """
+        text = canonical_json(schema)
+        if text in self.known:
+            return self.known[text]
+        self.known[text] = []  # ends the recursion if the values contain values for this schema
         is_valid = validator(schema).is_valid
-        is_unchanged = canonical_json(schema) in self.unchanged
-        found: dict[str, Any] = {}
+        found: list[Any] = []
         kinds: set[tuple[bool, ...]] = set()
-        tried = 0
-        for value in self.values(plain_form(schema)):
-            tried += _weight(value)
-            if tried > (SOME if is_unchanged and found else MANY):
-                break
+        for value in islice(self.values(plain_form(schema)), MANY):
             if is_valid(value):
                 kind = tuple(is_valid_for(value) for is_valid_for in self.new_checks)
                 if kind not in kinds or len(found) < FEW:
                     kinds.add(kind)
-                    found[canonical_json(value)] = value
-        return list(found.values())
+                    found.append(value)
+        self.known[text] = found
+        return found
 
     def _numbers(self, schema: dict[str, Any]) -> Iterator[float]:
         """Yield the schemas' numbers with their neighbors, multiples of `multipleOf`, and 10^n."""
@@ -161,8 +149,8 @@ class BoundaryValues:
 
     def _strings(self, schema: dict[str, Any]) -> Iterator[str]:
         """Yield strings for each size, format and pattern in the schemas, with small variations."""
-        seeds = [value for value in self.mentioned if isinstance(value, str)]
-        seeds += [FORMATS[name] for name in _stated(schema, "format") if name in FORMATS]
+        yield from filter(lambda value: isinstance(value, str), self.constants)
+        seeds = [FORMATS[name] for name in _stated(schema, "format") if name in FORMATS]
         seeds += self._matching(_stated(schema, "pattern"))
         yield from seeds
         for size in self.sizes:
@@ -170,10 +158,11 @@ class BoundaryValues:
         for seed in seeds:
             for size in self.sizes:
                 yield seed[:size] + (seed[-1:] or "a") * (size - len(seed))
-        for seed in ("a" * schema.get("minLength", 1), *seeds[:2], "aa"):
-            for letter in CHARACTERS:
-                yield seed[:-1] + letter
-                yield letter + seed[1:]
+        if '"pattern"' in canonical_json(schema):
+            for seed in ("a" * schema.get("minLength", 1), *seeds[:2], "aa"):
+                for letter in CHARACTERS:
+                    yield seed[:-1] + letter
+                    yield letter + seed[1:]
 
     def _arrays(self, schema: dict[str, Any]) -> Iterator[list[Any]]:
         """Yield arrays of zero, one and two items, and arrays of each boundary size."""
@@ -229,10 +218,6 @@ class BoundaryValues:
         return found
 
 
-def _weight(value: Any) -> int:
-    return 1 + len(canonical_json(value)) // LETTERS
-
-
 def _branches(schema: dict[str, Any]) -> Iterator[Any]:
     """Yield each branch of anyOf, oneOf and allOf, combined with the other keywords."""
     for keyword in ("anyOf", "oneOf", "allOf"):
@@ -242,16 +227,6 @@ def _branches(schema: dict[str, Any]) -> Iterator[Any]:
                 yield {**others, **branch}
             else:
                 yield plain_form({"allOf": [others, branch]})
-
-
-def _untouched(small: Any, large: Any) -> Iterator[dict[str, Any]]:
-    """Yield the schemas of fields that only `small` describes."""
-    after = mapping_at(large, "properties")
-    for name, part in mapping_at(small, "properties").items():
-        if name in after:
-            yield from _untouched(part, after[name])
-        else:
-            yield from subschemas(plain_form(part))
 
 
 def _field(schema: dict[str, Any], name: str) -> Any:

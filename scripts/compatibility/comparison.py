@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from scripts.compatibility.access import addresses, compare_security, compare_servers
 from scripts.compatibility.containment import Prover
 from scripts.compatibility.findings import Change, Finding, Findings
 from scripts.compatibility.operations import METHODS, Operation, Pair, operations, status_pairs
 from scripts.compatibility.payloads import Payload, compare_contents, compare_texts
-from scripts.compatibility.values import BODY, brief, explain, is_list, shortened, text
+from scripts.compatibility.values import BODY, explain, mapping_at, shortened
 
 if TYPE_CHECKING:
     from scripts.compatibility.documents import Contract
     from scripts.compatibility.operations import Part
 
 LIMIT = "x-max-bytes"
-ITEMS = 12  # the maximum number of list items per line
-LONGEST = 80  # the maximum length of a parameter in a report, in characters
 SHOWN = 3  # the maximum number of places per line
 # These sets contain the keys that specific rules compare.
 OPERATION = {"parameters", "requestBody", "responses", "servers", "security"}
 PATH_ITEM = {"parameters", "servers", *METHODS}
-DOCUMENT = {
-    *("openapi", "info", "servers", "paths", "components", "security", "jsonSchemaDialect"),
-}
+DOCUMENT = {"openapi", "info", "servers", "paths", "security", "jsonSchemaDialect"}
 PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
-REQUEST_BODY = {"required", "content"}
+REQUEST_BODY = {"required", "content", LIMIT}
 RESPONSE = {"headers", "content"}
 HEADER = {"required", "schema", "explode", "style", "content"}
 
@@ -42,29 +37,28 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
     prover = Prover()
     before = list(operations(base))
     after = list(operations(head))
-    served = {new.key: addresses(new) for new in after}
     old_addresses = set().union(*map(addresses, before))
-    new_addresses = set().union(*served.values())
-    paired: set[tuple[str, str]] = set()
+    new_addresses = set().union(*map(addresses, after))
+    paired: list[Operation] = []
     for old in before:
         urls = addresses(old)
-        matches = [new for new in after if urls & served[new.key]]
+        matches = [new for new in after if urls & addresses(new)]
         matches = matches or [new for new in after if new.key == old.key]
+        paired += matches
         if not matches:
             shown = (f"Valid in {base.version}, removed in {head.version}:", old.name)
-            findings.add(Change.BREAKING, old.name, "is removed", old.raw, shown=shown)
+            findings.add(Change.BREAKING, old.name, "is removed", old.parts, shown=shown)
         for new in matches:
-            paired.add(new.key)
             pair = Pair(old, new, findings, prover)
             compare_servers(pair, old_addresses, new_addresses)
             _compare_pair(pair)
     for new in after:
-        if new.key not in paired:
+        if new not in paired:
             _add_operation(findings, new, before)
-    old_whole = Operation(base, "", "", {}, base.document)
-    new_whole = Operation(head, "", "", {}, head.document)
+    old_whole = Operation(base, "", "", {}, base.api)
+    new_whole = Operation(head, "", "", {}, head.api)
     pair = Pair(old_whole, new_whole, findings, prover)
-    pair.add_other_keys("contract", DOCUMENT, base.document, head.document)
+    pair.add_other_keys("contract", DOCUMENT, base.api, head.api)
     return findings.merged() or _wording_changes(base, head)
 
 
@@ -75,7 +69,7 @@ def _compare_pair(pair: Pair) -> None:
     _compare_parameters(pair)
     _compare_body(pair)
     _compare_responses(pair)
-    pair.add_other_keys(old.name, OPERATION, old.raw, new.raw)
+    pair.add_other_keys(old.name, OPERATION, old.parts, new.parts)
     pair.add_other_keys(old.path, PATH_ITEM, old.item, new.item)
 
 
@@ -83,24 +77,20 @@ def _add_operation(findings: Findings, new: Operation, before: list[Operation]) 
     hidden = [old for old in before if _overlaps(new.key[0], old.key[0])]
     if hidden and new.key[0] not in {old.key[0] for old in before}:
         what = f"is new, and matches requests that {hidden[0].name} used to match"
-        findings.add(Change.UNDECIDED, new.name, what, new=new.raw)
+        findings.add(Change.UNDECIDED, new.name, what, new=new.parts)
     else:
-        findings.add(Change.ADDITION, new.name, "is new", new=new.raw)
+        findings.add(Change.ADDITION, new.name, "is new", new=new.parts)
 
 
 def _overlaps(new_path: str, old_path: str) -> bool:
-    """Return whether the new path and the old path can match the same URL."""
+    """Return whether a URL that matches the old path's parameters can match the new path."""
     new_parts = new_path.split("/")
     old_parts = old_path.split("/")
     if len(old_parts) != len(new_parts):
         return False
-    has_parameter = False
-    for new, old in zip(new_parts, old_parts, strict=True):
-        if new != old:
-            if "{}" not in new and "{}" not in old:
-                return False
-            has_parameter |= "{}" in old
-    return has_parameter
+    pairs = [(new, old) for new, old in zip(new_parts, old_parts, strict=True) if new != old]
+    can_match = all("{}" in new or "{}" in old for new, old in pairs)
+    return can_match and any("{}" in old for _, old in pairs)
 
 
 def _wording_changes(base: Contract, head: Contract) -> list[Finding]:
@@ -124,7 +114,9 @@ def _compare_parameters(pair: Pair) -> None:
         part = f"{key[0]} parameter {(old or new or {}).get('name')}"
         _compare_presence(pair, part, old, new)
         if old is not None and new is not None:
-            _compare_parameter(pair, pair.place(part), key[0], old, new)
+            place = pair.place(part)
+            pair.add_other_keys(place, PARAMETER, old, new)
+            compare_texts(Payload(pair, place, key[0], label=f"{part}: "), old, new)
 
 
 def _compare_presence(pair: Pair, part: str, old: Part | None, new: Part | None) -> None:
@@ -148,29 +140,10 @@ def _compare_presence(pair: Pair, part: str, old: Part | None, new: Part | None)
     pair.findings.add(change, pair.place(part), what, old, new, shown=shown)
 
 
-def _compare_parameter(pair: Pair, place: str, location: str, old: Part, new: Part) -> None:
-    name = str(old.get("name"))
-    pair.add_other_keys(place, PARAMETER, old, new)
-    payload = Payload(pair, place, location, lambda value: _shown(location, name, value))
-    compare_texts(payload, old, new)
-
-
-def _shown(location: str, name: str, value: Any) -> str:
-    """Return the serialized parameter, shortened for a report."""
-    items: list[str] = []
-    for item in value if is_list(value) else [value]:
-        sent = quote(text(item), safe=" ")
-        items.append(sent if len(sent) <= LONGEST else f"{sent[:20]}…({len(sent)})")
-    if location == "query":
-        return "?" + shortened([f"{name}={item}" for item in items], ITEMS, "&")
-    separator = ": " if location == "header" else "="
-    return f"{location} {name}{separator}{','.join(items)}"
-
-
 def _compare_body(pair: Pair) -> None:
     """Compare the request body's presence, size limit and content."""
-    old = pair.base.body
-    new = pair.head.body
+    old = pair.base.parts.get("requestBody")
+    new = pair.head.parts.get("requestBody")
     if old is None and new is None:
         return
     _compare_presence(pair, "body", old, new)
@@ -178,7 +151,7 @@ def _compare_body(pair: Pair) -> None:
         place = pair.place("body")
         pair.add_other_keys(place, REQUEST_BODY, old, new)
         _compare_limit(pair, old.get(LIMIT), new.get(LIMIT))
-        compare_contents(Payload(pair, place, BODY, brief), old, new)
+        compare_contents(Payload(pair, place, BODY), old, new)
 
 
 def _compare_limit(pair: Pair, old: Any, new: Any) -> None:
@@ -222,12 +195,19 @@ def _compare_responses(pair: Pair) -> None:
 
 def _compare_response(pair: Pair, place: str, status: str, old: Part, new: Part) -> None:
     pair.add_other_keys(place, RESPONSE, old, new)
-    before = _headers(pair.base, old)
-    after = _headers(pair.head, new)
+    before = _headers(old)
+    after = _headers(new)
     for name in sorted(before.keys() | after.keys()):
-        payload = Payload(pair, f"{place}, header {name}", "header", status=status)
+        payload = Payload(pair, f"{place}, header {name}", "header", status)
         _compare_header(payload, before.get(name), after.get(name))
-    compare_contents(Payload(pair, f"{place}, body", BODY, status=status), old, new)
+    compare_contents(Payload(pair, f"{place}, body", BODY, status), old, new)
+
+
+def _headers(response: Part) -> dict[str, Part]:
+    """Return the headers by lower-case name, without Content-Type, which OpenAPI ignores here."""
+    named = {name.lower(): header for name, header in mapping_at(response, "headers").items()}
+    named.pop("content-type", None)
+    return named
 
 
 def _compare_header(payload: Payload, old: Part | None, new: Part | None) -> None:
@@ -241,7 +221,7 @@ def _compare_header(payload: Payload, old: Part | None, new: Part | None) -> Non
     is_required = bool(new and new.get("required"))
     if was_required and not is_required:
         what = "can be missing now" if new else "is removed"
-        shown = pair.shown_response(payload.status, "without this header")
+        shown = payload.shown("without this header")
         pair.findings.add(Change.BREAKING, place, what, old, new, shown=shown)
     elif is_required and not was_required:
         pair.findings.add(Change.ADDITION, place, "is always present now", old, new)
@@ -250,12 +230,3 @@ def _compare_header(payload: Payload, old: Part | None, new: Part | None) -> Non
     if new is not None:
         pair.add_other_keys(place, HEADER, old, new)
         compare_texts(payload, old, new)
-
-
-def _headers(operation: Operation, response: Part) -> dict[str, Part]:
-    """Return the headers by lower-case name, without Content-Type, which OpenAPI ignores here."""
-    follow = operation.contract.follow
-    stated = follow(response.get("headers"))
-    named = {name.lower(): follow(header) for name, header in stated.items()}
-    named.pop("content-type", None)
-    return named

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.boundaries import BoundaryValues
-from scripts.compatibility.schemas import call_or_default, constants, covers, plain_form, validator
+from scripts.compatibility.schemas import (
+    call_or_default,
+    constants,
+    covers,
+    plain_form,
+    subschemas,
+    validator,
+)
 from scripts.compatibility.values import (
     BODY,
     TEXTS,
@@ -24,7 +31,6 @@ if TYPE_CHECKING:
     from scripts.compatibility.schemas import Schema
 
 ALL = 80_000  # total number of values to try per comparison; takes about 2 seconds
-RESERVED = 60_000  # how many of these values are reserved for finding breaking changes
 ONE = 10_000  # number of values to try per search
 FEW = 500  # number of values to try after a proof, in case jsonschema_rs is wrong
 SCALARS = {"type": ["string", "number", "boolean"]}
@@ -51,22 +57,29 @@ class Prover:
     remaining: int = ALL
     known: dict[str, Proof] = field(default_factory=dict[str, Proof])
 
-    def contained(self, small: Schema, large: Schema, location: str) -> Proof:
+    def contained(self, small: Schema, large: Schema, location: str, minimal: Schema) -> Proof:
         """Prove or disprove that `large` admits every sendable value that `small` admits.
 
-        jsonschema_rs's canonical forms prove containment, and a witness disproves it.
+        jsonschema_rs's canonical forms prove containment, and a witness disproves it. `minimal` is
+        a form of `small` with fewer fields, whose witnesses are shorter.
         """
-        key = canonical_json([small, large, location])
+        key = canonical_json([small, large, location, minimal])
         if key not in self.known:
-            is_proved = proved(small, large, location)
-            most = min(FEW if is_proved else ONE, self.remaining)
-            found = UNKNOWN
-            if most > 0:
-                search = lambda: _search(small, large, location, most)  # noqa: E731
-                found, left = call_or_default(search, (UNKNOWN, 0))
-                self.remaining -= most - left
-            self.known[key] = HOLDS if is_proved and found.holds is None else found
+            self.known[key] = self._prove(small, large, location, minimal)
         return self.known[key]
+
+    def _prove(self, small: Schema, large: Schema, location: str, minimal: Schema) -> Proof:
+        result = HOLDS if proved(small, large, location) else UNKNOWN
+        sent = minimal
+        if not result.holds and proved(minimal, large, location):
+            sent = small
+        most = min(FEW if result.holds else ONE, self.remaining)
+        if most <= 0:
+            return result
+        search = lambda: _search(sent, large, location, most)  # noqa: E731
+        found, left = call_or_default(search, (UNKNOWN, 0))
+        self.remaining -= most - left
+        return result if found.holds is None else found
 
 
 def _search(small: Schema, large: Schema, location: str, most: int) -> tuple[Proof, int]:
@@ -98,7 +111,10 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
         small = {"allOf": [small, {"not": {"const": ""}}]}
     if covers(large, small):
         return True
-    return location != BODY and covers(_readable(large, location, list(constants(small))), small)
+    if location == BODY:
+        return False
+    values = [value for part in subschemas(small) for value in constants(part)]
+    return covers(_readable(large, location, values), small)
 
 
 def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:

@@ -6,24 +6,31 @@ import json
 import re
 import subprocess
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from scripts.compatibility.values import DIALECTS, is_list, is_mapping
+from scripts.compatibility.values import is_list, is_mapping, mapping_at
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "openapi.yaml"
-WORDS = {"description", "summary", "title", "example", "examples", "$comment"}
-LITERALS = {"const", "default", "enum"}  # their values are data and contain no keywords
+DIALECTS = (
+    "https://spec.openapis.org/oas/3.1/dialect/base",
+    "https://json-schema.org/draft/2020-12/schema",
+)
+WORDS = {
+    *("description", "summary", "title", "example", "examples", "$comment", "externalDocs"),
+    *("nullable", "$defs", "definitions"),
+}
+EXTENSIONS = {"x-max-bytes", "x-left-open"}  # all other extensions count as documentation
+DATA = {"const", "default", "enum", "mapping", "security"}  # their values contain no keywords
 NAMED = {  # the top-level keys in their values are names, not keywords
     *("content", "dependentRequired", "dependentSchemas", "encoding", "headers", "links"),
-    *("callbacks", "parameters", "patternProperties", "properties", "responses", "variables"),
-    *("webhooks", "$defs"),
+    *("callbacks", "patternProperties", "properties", "responses", "variables", "webhooks"),
 }
 RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
-VERSION_LINE = re.compile(r"""(?m)^  version: ["']?([^\s"']+)""")
 
 
 class CannotCompareError(Exception):
@@ -41,7 +48,14 @@ class Contract:
     @property
     def version(self) -> str:
         """Return `info.version`."""
-        return str(self.document["info"]["version"])
+        return str(mapping_at(self.document, "info").get("version"))
+
+    @cached_property
+    def api(self) -> dict[str, Any]:
+        """Return the document without components, documentation and references."""
+        parts = {key: part for key, part in self.document.items() if key != "components"}
+        found: dict[str, Any] = self.inlined(parts)
+        return found
 
     def error(self, what: str) -> CannotCompareError:
         """Return an error whose message starts with this contract's source."""
@@ -64,40 +78,42 @@ class Contract:
                 ) from None
         return found
 
-    def follow(self, thing: Any) -> dict[str, Any]:
-        """Follow a chain of references to its end. Return the JSON object there, or else `{}`."""
-        seen: list[Any] = []
-        while is_mapping(thing) and "$ref" in thing:
-            if thing["$ref"] in seen:
-                raise self.error(
-                    f"$ref {thing['$ref']!r} is circular; replace one reference with a definition"
-                )
-            seen.append(thing["$ref"])
-            thing = self.resolve(thing["$ref"])
-        return thing if is_mapping(thing) else {}
-
     def inlined(self, part: Any, key: str = "", inside: tuple[str, ...] = ()) -> Any:
         """Return `part`, the value of `key`, with all references inlined.
 
-        The result omits descriptions and extensions.
+        The result omits documentation. A recursive reference becomes `N up`.
         """
+        if key in DATA:
+            return part
         if is_list(part):
-            return part if key in LITERALS else [self.inlined(item, "", inside) for item in part]
-        if not is_mapping(part) or key in LITERALS:
+            return [self.inlined(item, "", inside) for item in part]
+        if not is_mapping(part):
             return part
         if key in NAMED:
             return {name: self.inlined(inner, "", inside) for name, inner in part.items()}
-        made = {
-            name: self.inlined(inner, name, inside)
-            for name, inner in part.items()
-            if name not in WORDS and not name.startswith("x-")
-        }
-        reference = made.get("$ref")
-        if isinstance(reference, str) and reference not in inside:
-            del made["$ref"]
-            target = self.inlined(self.resolve(reference), key, (*inside, reference))
-            return {**made, "$ref": target} if made else target
-        return made
+        return self._inlined_object(part, inside)
+
+    def _inlined_object(self, part: dict[str, Any], inside: tuple[str, ...]) -> Any:
+        result: dict[str, Any] = {}
+        for name, inner in part.items():
+            if name in EXTENSIONS or not (name in WORDS or name.startswith("x-")):
+                result[name] = self.inlined(inner, name, inside)
+        if "discriminator" in result:  # selects schemas by their names
+            alternatives = filter(is_mapping, (*part.get("oneOf", ()), *part.get("anyOf", ())))
+            names = [alternative.get("$ref") for alternative in alternatives]
+            result["discriminator"] = [result["discriminator"], names]
+        if "$dynamicRef" in result:  # might refer to any schema
+            result["$dynamicRef"] = [result["$dynamicRef"], self.document.get("components")]
+        if "$ref" in result:
+            reference = result.pop("$ref")
+            if reference in inside:
+                target: Any = {"$ref": f"{len(inside) - inside.index(reference)} up"}
+            else:
+                target = self.inlined(self.resolve(reference), "", (*inside, reference))
+            result["allOf"] = [*result.get("allOf", ()), target]
+        if len(result) == 1 and len(result.get("allOf", ())) == 1:
+            return result["allOf"][0]
+        return result
 
 
 def must_be_valid(contract: Contract) -> None:
@@ -121,20 +137,11 @@ def parse(text: str, source: str) -> Contract:
     except YAMLError as error:
         what = " ".join(str(error).split())[:200]
         raise CannotCompareError(f"{source} is not valid YAML: {what}; fix it") from None
-    except (ValueError, RecursionError):
-        raise CannotCompareError(f"{source} has a circular YAML alias; use $ref instead") from None
-    if not is_mapping(document) or "openapi" not in document:
-        raise CannotCompareError(
-            f"{source} is not an OpenAPI 3 document: the key `openapi` is missing; add it"
-        )
-    if not str(document["openapi"]).startswith("3.1"):
-        version = document["openapi"]
+    version = document.get("openapi") if is_mapping(document) else None
+    if not str(version).startswith("3.1"):
         raise CannotCompareError(
             f"{source}: expected OpenAPI 3.1, got {version}; convert it to 3.1 first"
         )
-    info = document.get("info")
-    if not is_mapping(info) or not isinstance(info.get("version"), str | int | float):
-        raise CannotCompareError(f"{source} has no info.version; add it")
     dialect = document.get("jsonSchemaDialect", DIALECTS[0])
     if dialect not in DIALECTS:
         raise CannotCompareError(
@@ -188,10 +195,11 @@ def default_base(head: Contract) -> Contract | str:
         text = git("show", f"{tag}:./{NAME}")
         if text is not None:
             return parse(text, tag)
-    for commit in (git("log", "--format=%h", "--", NAME) or "").split():
-        text = git("show", f"{commit}:./{NAME}") or ""
-        stated = VERSION_LINE.search(text)
-        if text and (stated is None or stated[1] != head.version):
+    # Only commits that change a line with the word `version` can change info.version.
+    changes = (git("log", "--format=%p", "-Gversion", "--", NAME) or "").split()
+    for commit in ("HEAD", *changes):
+        text = git("show", f"{commit}:./{NAME}")
+        if text is not None:
             contract = parse(text, f"commit {commit}")
             if contract.version != head.version:
                 return contract

@@ -86,7 +86,6 @@ class Findings:
         return list(result.values())
 
 
-Version = tuple[int, int, int]
 VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 VERDICTS = ("breaking", "addition", "words")
 KEYS = {"finding", "verdict", "reason", "date"}
@@ -108,7 +107,7 @@ class Verdict:
         return max(weights, default=Change.NONE)
 
     @property
-    def least(self) -> Version:
+    def least(self) -> tuple[int, ...]:
         """Return the lowest version that SemVer allows.
 
         Before version 1.0, a breaking change requires only a new minor version.
@@ -122,6 +121,11 @@ class Verdict:
         if weight >= Change.UNDECIDED or (weight == Change.ADDITION and major):
             return major, minor + 1, 0
         return major, minor, patch + 1
+
+    @property
+    def least_version(self) -> str:
+        """Return the lowest version that SemVer allows, as text."""
+        return ".".join(map(str, self.least))
 
     @property
     def is_high_enough(self) -> bool:
@@ -144,7 +148,7 @@ def make_verdict(
     return Verdict(base, head, decided, list(unused))
 
 
-def parse_version(contract: Contract) -> Version:
+def parse_version(contract: Contract) -> tuple[int, ...]:
     """Return the version as (major, minor, patch); raise CannotCompareError if it is invalid."""
     found = VERSION.fullmatch(contract.version)
     if not found:
@@ -152,7 +156,7 @@ def parse_version(contract: Contract) -> Version:
             f"info.version {contract.version!r} is not a semantic version; "
             "use MAJOR.MINOR.PATCH, in quotes"
         )
-    return int(found[1]), int(found[2]), int(found[3])
+    return tuple(map(int, found.groups()[:3]))
 
 
 def read_decisions(path: Path) -> list[dict[str, Any]]:
@@ -161,9 +165,9 @@ def read_decisions(path: Path) -> list[dict[str, Any]]:
         entries: Any = yaml.safe_load(path.read_text("utf-8")) if path.exists() else []
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CannotCompareError(f"{path} cannot be read ({error}); fix it") from None
-    decisions: list[Any] = entries if is_list(entries) else [entries] if entries else []
+    decisions: list[Any] = entries if is_list(entries) else [entries]
     for entry in decisions:
-        is_complete = is_mapping(entry) and set(entry) == KEYS
+        is_complete = is_mapping(entry) and entry.keys() == KEYS
         if not (
             is_complete
             and entry["verdict"] in VERDICTS

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility import documents
 from scripts.compatibility.findings import Change
 from scripts.compatibility.values import canonical_json, mapping_at
 
@@ -23,19 +22,19 @@ VARIABLE = re.compile(r"\{([^}]*)\}")
 # OpenAPI ignores header parameters with these names.
 IGNORED_HEADERS = {"accept", "content-type", "authorization"}
 # Changes to these keys do not affect requests or responses.
-WORDS = documents.WORDS | {"tags", "operationId", "externalDocs", "deprecated"}
+WORDS = {"tags", "operationId", "deprecated"}
 Part = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation: one HTTP method on one path."""
+    """An operation: one HTTP method on one path. All its parts have their references inlined."""
 
     contract: Contract
     path: str
     method: str
-    item: Part
-    raw: Part
+    item: Part  # the path item
+    parts: Part  # the operation object
 
     @property
     def name(self) -> str:
@@ -55,47 +54,31 @@ class Operation:
         """
         variables = VARIABLE.findall(self.path)
         result: dict[tuple[str, str], Part] = {}
-        for holder in (self.item, self.raw):
-            for parameter in map(self.contract.follow, holder.get("parameters", [])):
-                where = str(parameter.get("in"))
-                name = str(parameter.get("name"))
-                if where == "path" and name in variables:
-                    name = str(variables.index(name))
-                if where == "header":
-                    name = name.lower()
-                if where != "header" or name not in IGNORED_HEADERS:
-                    result[where, name] = parameter
+        for parameter in (*self.item.get("parameters", ()), *self.parts.get("parameters", ())):
+            location = parameter["in"]
+            name = parameter["name"]
+            if location == "path" and name in variables:
+                name = str(variables.index(name))
+            if location == "header":
+                name = name.lower()
+            if location != "header" or name not in IGNORED_HEADERS:
+                result[location, name] = parameter
         return result
-
-    @property
-    def body(self) -> Part | None:
-        """Return the request body, or None."""
-        return self.contract.follow(self.raw.get("requestBody")) or None
 
     @property
     def responses(self) -> dict[str, Part]:
         """Return the responses by status, such as `404`, `4XX` or `default`."""
-        result: dict[str, Part] = {}
-        for status, response in self.contract.follow(self.raw.get("responses")).items():
-            if not str(status).startswith("x-"):
-                name = status if status == "default" else str(status).upper()
-                result[name] = self.contract.follow(response)
-        return result
+        stated = mapping_at(self.parts, "responses")
+        return {
+            status.replace("xx", "XX"): response
+            for status, response in stated.items()
+            if not status.startswith("x-")
+        }
 
-    @property
-    def servers(self) -> list[Part]:
-        """Return the operation's servers, falling back to its path's and then the contract's."""
-        for holder in (self.raw, self.item, self.contract.document):
-            if holder.get("servers"):
-                found: list[Part] = holder["servers"]
-                return found
-        return [{"url": "/"}]
-
-    @property
-    def security(self) -> list[Part]:
-        """Return the alternative security requirements. Each one maps schemes to scopes."""
-        stated = self.raw.get("security", self.contract.document.get("security"))
-        return stated or [{}]
+    def inherited(self, key: str) -> Any:
+        """Return the operation's value for a key, or else its path's, or else the contract's."""
+        holders = (self.parts, self.item, self.contract.api)
+        return next((holder[key] for holder in holders if key in holder), None)
 
     def scheme(self, name: str) -> Part:
         """Return a security scheme; raise CannotCompareError if it does not exist."""
@@ -104,7 +87,8 @@ class Operation:
             raise self.contract.error(
                 f"security scheme {name!r} of {self.name} is missing from components; add it"
             )
-        return self.contract.follow(schemes[name])
+        scheme: Part = self.contract.inlined(schemes[name])
+        return scheme
 
 
 @dataclass
@@ -120,21 +104,18 @@ class Pair:
         """Return the name of a part of the operation, prefixed with the operation's name."""
         return f"{self.base.name}, {part}"
 
-    def add_undecided(self, place: str, what: str, old: Any, new: Any, key: str = "") -> None:
+    def add_undecided(self, place: str, what: str, old: Any, new: Any) -> None:
         """Add an undecided finding if the part changed. An empty part counts as missing."""
-        before = self.base.contract.inlined(old, key) or None
-        after = self.head.contract.inlined(new, key) or None
-        if canonical_json(before) != canonical_json(after):
-            self.findings.add(Change.UNDECIDED, place, what, before, after)
+        if canonical_json(old or None) != canonical_json(new or None):
+            self.findings.add(Change.UNDECIDED, place, what, old or None, new or None)
 
     def add_other_keys(self, place: str, compared: set[str], old: Part, new: Part) -> None:
         """Add a finding for each changed key that no specific rule compares."""
         if new.get("deprecated") and not old.get("deprecated"):
             self.findings.add(Change.ADDITION, place, "is deprecated now", old, new)
         for key in sorted((old.keys() | new.keys()) - compared - WORDS):
-            if not key.startswith("x-"):
-                what = f"{key} changed, but this key is not compared"
-                self.add_undecided(place, what, old.get(key), new.get(key), key)
+            what = f"{key} changed, but this key is not compared"
+            self.add_undecided(place, what, old.get(key), new.get(key))
 
     def shown(self, *lines: str) -> tuple[str, ...]:
         """Return lines that describe a request that is no longer valid."""
@@ -157,27 +138,19 @@ class Pair:
 
 def operations(contract: Contract) -> Iterator[Operation]:
     """Yield a contract's operations."""
-    for path, item in contract.follow(contract.document.get("paths")).items():
-        if path.startswith("x-"):
-            continue
-        known = contract.follow(item)
+    for path, item in mapping_at(contract.api, "paths").items():
         for method in METHODS:
-            if method in known:
-                yield Operation(contract, path, method, known, contract.follow(known[method]))
+            if method in item:
+                yield Operation(contract, path, method, item, item[method])
 
 
 def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
-    """Map each (old entry, new entry, is success) to a status that both entries cover.
+    """Map each (old entry, new entry, is success) to the first status that both entries cover.
 
-    An entry is a status, a range or `default`. In each range, one status represents all statuses
-    that neither contract lists.
+    An entry is a status, a range or `default`.
     """
-    statuses = {status for status in (*old, *new) if status.isdigit()}
-    for first in "12345":
-        codes = (f"{first}{i:02}" for i in range(99, -1, -1))
-        statuses.add(next((code for code in codes if code not in statuses), f"{first}99"))
     pairs: dict[tuple[Any, Any, bool], str] = {}
-    for status in sorted(statuses):
+    for status in map(str, range(100, 600)):
         entries = (_best(old, status), _best(new, status))
         if any(entries):
             pairs.setdefault((*entries, status.startswith("2")), status)

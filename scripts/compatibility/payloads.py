@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.containment import HOLDS, RESERVED, UNKNOWN, proved
+from scripts.compatibility.containment import HOLDS, UNKNOWN, proved
 from scripts.compatibility.findings import Change
-from scripts.compatibility.schemas import ALTERNATIVES, check_schema, is_ambiguous, prepare, view
+from scripts.compatibility.schemas import (
+    assertions,
+    changed_annotations,
+    check_schema,
+    is_comparable,
+    view,
+)
 from scripts.compatibility.values import (
     brief,
     canonical_json,
@@ -18,96 +24,99 @@ from scripts.compatibility.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from scripts.compatibility.containment import Proof
     from scripts.compatibility.operations import Pair, Part
-    from scripts.compatibility.schemas import PreparedSchema, Schema
+    from scripts.compatibility.schemas import Schema
 
 HIDDEN = {"request": "readOnly", "response": "writeOnly"}
-# The texts for a compatible change, a possible compatible change, a possible breaking change and a
-# breaking change, in this order.
+# The texts for a compatible change, a possible breaking change and a breaking change.
 WHAT = {
     "request": (
-        *("accepts more", "may accept more"),
-        *("may refuse valid values", "refuses values that were valid"),
+        "still accepts every valid value",
+        "may refuse valid values (not proved)",
+        "refuses values that were valid",
     ),
     "response": (
-        *("promises more", "may promise more"),
-        *("may be an undocumented value", "may be a value that was not documented"),
+        "is still always a documented value",
+        "may be an undocumented value (not proved)",
+        "may be a value that was not documented",
     ),
 }
+# The severity of adding an annotation, and of changing or removing it. All others are undecided.
+SEVERITIES = {
+    ("request", "readOnly"): (Change.UNDECIDED, Change.ADDITION),
+    ("request", "writeOnly"): (Change.NONE, Change.NONE),
+    ("response", "readOnly"): (Change.NONE, Change.NONE),
+    ("response", "writeOnly"): (Change.NONE, Change.UNDECIDED),
+}
+for _side in HIDDEN:
+    SEVERITIES[_side, "deprecated"] = (Change.ADDITION, Change.WORDS)
+    SEVERITIES[_side, "default"] = (Change.ADDITION, Change.UNDECIDED)
+    SEVERITIES[_side, "x-left-open"] = (Change.ADDITION, Change.UNDECIDED)
 UNSTATED: Schema = {"not": False}
 SHOWN = 3  # the maximum number of changed keywords per line
 
 
 @dataclass(frozen=True)
 class Payload:
-    """A value in a request or response, and the function that formats it for reports."""
+    """A value in a request or response."""
 
     pair: Pair
     place: str
     location: str  # query, path, header, cookie or body
-    show: Callable[[Any], str] | None = None  # formats a request value; None for a response value
-    status: str = ""  # the status of the response
+    status: str = ""  # the status of the response; empty in a request
+    label: str = ""  # describes the value in reports
 
     @property
     def side(self) -> str:
         """Return `request` or `response`, depending on which message contains the value."""
-        return "request" if self.show else "response"
+        return "response" if self.status else "request"
+
+    def shown(self, line: str) -> tuple[str, ...]:
+        """Return lines that describe a message that breaks."""
+        if self.status:
+            return self.pair.shown_response(self.status, line)
+        return self.pair.shown(self.pair.base.name, line)
 
 
 def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
     """Compare two schemas. Old requests must stay valid, and new responses must be documented."""
-    base = prepare(payload.pair.base.contract, old)
-    head = prepare(payload.pair.head.contract, new)
-    if base.text != head.text:
-        check_schema(payload.pair.base.contract, base.schema, payload.place)
-        check_schema(payload.pair.head.contract, head.schema, payload.place)
-        changes = list(explain(base.schema, head.schema))
-        sent, received = (base, head) if payload.show else (head, base)
-        for field, proof, reverse in _proofs(sent, received, payload):
-            if proof.holds and reverse.holds:
-                continue
+    base = assertions(old)
+    head = assertions(new)
+    if canonical_json(base) != canonical_json(head):
+        changes = list(explain(base, head))
+        for field, proof in _proofs(payload, base, head).items():
             place = f"{payload.place}, field {field}" if field else payload.place
             details = _described(changes, field)
-            sides = (base.text, head.text)
-            _add(replace(payload, place=place), (proof, reverse), details, sides)
-    _compare_annotations(payload, base, head)
+            _add(replace(payload, place=place), proof, details, base, head)
+    _compare_annotations(payload, old, new)
 
 
-def _proofs(
-    sent: PreparedSchema, received: PreparedSchema, payload: Payload
-) -> Iterator[tuple[str, Proof, Proof]]:
-    """Yield each field that differs, with proofs of containment in both directions."""
+def _proofs(payload: Payload, base: Schema, head: Schema) -> dict[str, Proof]:
+    """Return, for each field that differs, whether all values that can be sent are still valid."""
+    pair = payload.pair
     hidden = HIDDEN[payload.side]
-    sides = (sent, received)
-    if any(side.opaque or is_ambiguous(side.schema, hidden) for side in sides):
-        yield "", UNKNOWN, UNKNOWN
-        return
-    prover = payload.pair.prover
+    if not (is_comparable(base, hidden) and is_comparable(head, hidden)):
+        return {"": UNKNOWN}
+    check_schema(pair.base.contract, base, payload.place)
+    check_schema(pair.head.contract, head, payload.place)
+    sent, received = (head, base) if payload.status else (base, head)
     location = payload.location
-    small = view(sent.schema, hidden, sending=True)
-    large = view(received.schema, hidden, sending=False)
-    proofs: dict[str, Proof] = {}
+    result: dict[str, Proof] = {}
+    small = view(sent, hidden, sending=True)
+    large = view(received, hidden, sending=False)
     for field, minimal, step in steps(small, large):
-        proof = prover.contained(minimal, step, location)
-        if proof.holds and not proved(small, step, location):
-            proof = prover.contained(small, step, location)
-        proofs[field] = proof
-    small = view(received.schema, hidden, sending=True)
-    large = view(sent.schema, hidden, sending=False)
-    reverses: dict[str, Proof] = {}
-    for field, minimal, step in steps(small, large):
-        if proved(small, step, location):
-            reverses[field] = HOLDS
-        elif proofs.get(field, HOLDS).holds and prover.remaining > RESERVED:
-            proof = prover.contained(minimal, step, location)
-            reverses[field] = UNKNOWN if proof.holds else proof
-        else:
-            reverses[field] = UNKNOWN
-    for field in dict.fromkeys((*proofs, *reverses)):
-        yield field, proofs.get(field, HOLDS), reverses.get(field, HOLDS)
+        proof = pair.prover.contained(small, step, location, minimal)
+        if not proof.holds:
+            result[field] = proof
+    small = view(received, hidden, sending=True)
+    large = view(sent, hidden, sending=False)
+    for field, _, step in steps(small, large):
+        if not proved(small, step, location):
+            result.setdefault(field, HOLDS)
+    return result
 
 
 def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, Schema, Schema]]:
@@ -155,59 +164,34 @@ def _described(changes: list[str], field: str) -> str:
     return f" ({shortened(found, SHOWN, '; ')})" if found else ""
 
 
-def _add(
-    payload: Payload, proofs: tuple[Proof, Proof], details: str, sides: tuple[str, str]
-) -> None:
-    """Add the finding that follows from the proofs in both directions."""
-    proof, reverse = proofs
-    pair = payload.pair
-    more, maybe_more, maybe_less, less = WHAT[payload.side]
+def _add(payload: Payload, proof: Proof, details: str, base: Schema, head: Schema) -> None:
+    """Add the finding that follows from a proof."""
+    compatible, maybe_breaking, breaking = WHAT[payload.side]
     shown: tuple[str, ...] = ()
     if proof.holds:
         change = Change.ADDITION
-        what = maybe_more if reverse.holds is None else more
+        what = compatible
     elif proof.holds is None:
         change = Change.UNDECIDED
-        reason = "too many changes to search all" if pair.prover.remaining <= 0 else "not proved"
-        what = f"{maybe_less} ({reason})"
+        what = maybe_breaking
     else:
         change = Change.BREAKING
-        what = less
-        if payload.show:
-            shown = pair.shown(pair.base.name, payload.show(proof.witness))
-        else:
-            shown = pair.shown_response(payload.status, brief(proof.witness))
+        what = breaking
+        shown = payload.shown(payload.label + brief(proof.witness))
+    findings = payload.pair.findings
     witness = proof.witness
-    pair.findings.add(change, payload.place, what + details, *sides, witness=witness, shown=shown)
+    findings.add(change, payload.place, what + details, base, head, witness=witness, shown=shown)
 
 
-def _compare_annotations(payload: Payload, base: PreparedSchema, head: PreparedSchema) -> None:
-    """Compare the annotations of the subschemas that exist in both schemas."""
-    both = base.places & head.places
-    for where, keyword in sorted(base.annotations.keys() | head.annotations.keys()):
-        old = sorted(set(base.annotations.get((where, keyword), [])))
-        new = sorted(set(head.annotations.get((where, keyword), [])))
-        change = _weight(keyword, payload.side, old, new)
-        if where in both and old != new and change:
-            place = f"{where}.{keyword}".lstrip(".")
-            what = f"{place}: {', '.join(old) or 'none'} → {', '.join(new) or 'none'}"
-            payload.pair.findings.add(change, payload.place, what, old, new)
-
-
-def _weight(keyword: str, side: str, old: list[str], new: list[str]) -> Change:
-    """Return the severity of a change to an annotation."""
-    if keyword == ALTERNATIVES:  # renaming a schema changes its discriminator value
-        return Change.UNDECIDED if {*old} - {*new} and {*new} - {*old} else Change.NONE
-    if keyword == "deprecated":
-        return Change.ADDITION if new else Change.WORDS
-    if keyword in HIDDEN.values() and keyword != HIDDEN[side]:
-        return Change.NONE
-    if keyword in HIDDEN.values() and side == "response":
-        return Change.UNDECIDED if old else Change.NONE
-    is_new = not (new if keyword in HIDDEN.values() else old)
-    if keyword in {*HIDDEN.values(), "default", "x-left-open"} and is_new:
-        return Change.ADDITION
-    return Change.UNDECIDED
+def _compare_annotations(payload: Payload, old: Any, new: Any) -> None:
+    """Report each annotation that differs."""
+    for place, keyword, before, after in changed_annotations(old, new):
+        undecided = (Change.UNDECIDED, Change.UNDECIDED)
+        added, changed = SEVERITIES.get((payload.side, keyword), undecided)
+        change = changed if before else added
+        if change:
+            what = f"{place}: {before or 'none'} → {after or 'none'}"
+            payload.pair.findings.add(change, payload.place, what, before, after)
 
 
 def compare_texts(payload: Payload, old: Part, new: Part) -> None:
@@ -239,25 +223,24 @@ def compare_contents(payload: Payload, old: Part, new: Part) -> None:
             what = "has a different media type range, and ranges are not compared"
             pair.add_undecided(payload.place, what, *sides)
         elif name in before:
-            header = "Content-Type" if payload.show else "Accept"
+            header = "Accept" if payload.status else "Content-Type"
             shown = pair.shown(pair.base.name, f"{header}: {name}")
             what = f"no longer supports {name}"
             pair.findings.add(Change.BREAKING, payload.place, what, *sides, shown=shown)
-        elif payload.show:
-            pair.findings.add(Change.ADDITION, payload.place, f"can also be {name}", *sides)
-        else:
-            shown = pair.shown_response(payload.status, f"Content-Type: {name}")
+        elif payload.status:
+            shown = payload.shown(f"Content-Type: {name}")
             what = f"can be {name}, which was not documented"
             pair.findings.add(Change.BREAKING, payload.place, what, *sides, shown=shown)
+        else:
+            pair.findings.add(Change.ADDITION, payload.place, f"can also be {name}", *sides)
 
 
 def _contents(holder: Part) -> dict[str, Part]:
     """Return the content of a request body or response, by media type."""
     result: dict[str, Part] = {}
     for name, content in mapping_at(holder, "content").items():
-        known = content if is_mapping(content) else {}
         key = _normal_media_type(name)
-        result[key if result.get(key, known) == known else name] = known
+        result[key if result.get(key, content) == content else name] = content
     return result
 
 

@@ -52,10 +52,7 @@ def as_markdown(verdict: Verdict) -> str:
         lines += ["", f"**{title}**", ""]
         for finding in findings:
             lines.append(f"- {_code(_place(finding))}: {_code(_what(finding))}")
-            more = "\n  ".join(_details(finding))
-            if more:
-                fence = _fence(more, 3)
-                lines += ["", f"  {fence}text", f"  {more}", f"  {fence}", ""]
+            lines += [f"  - {_code(line.strip())}" for line in _details(finding)]
     return "\n".join(lines) + "\n"
 
 
@@ -63,25 +60,22 @@ def as_github(verdict: Verdict) -> str:
     """Return the report as GitHub workflow commands: one per finding, and one for the result."""
     level = "warning" if verdict.in_order else "error"
     lines: list[str] = []
-    for _, findings in _grouped(verdict):
-        for finding in findings:
-            kind = level if finding.weight >= Change.UNDECIDED else "notice"
-            title = f"{finding.change.word}: {_place(finding)}"
-            lines.append(_command(kind, verdict, title, [_what(finding), *_details(finding)]))
+    for finding in verdict.findings:
+        kind = level if finding.weight >= Change.UNDECIDED else "notice"
+        title = f"{finding.change.word}: {_place(finding)}"
+        lines.append(_command(kind, verdict, title, [_what(finding), *_details(finding)]))
     kind = "notice" if verdict.in_order else "error"
     lines.append(_command(kind, verdict, "version", _result(verdict)))
     return "\n".join(lines) + "\n"
 
 
 def _command(kind: str, verdict: Verdict, title: str, text: list[str]) -> str:
-    file = _encoded(verdict.head.source).replace(":", "%3A").replace(",", "%2C")
-    title = _encoded(title).replace(":", "%3A").replace(",", "%2C")
-    message = _encoded("\n".join(text))
-    return f"::{kind} file={file},title={title}::{message}"
+    message = "\n".join(text).replace("%", "%25").replace("\n", "%0A")
+    return f"::{kind} file={_property(verdict.head.source)},title={_property(title)}::{message}"
 
 
-def _encoded(text: str) -> str:
-    return text.replace("%", "%25").replace("\n", "%0A")
+def _property(text: str) -> str:
+    return text.replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
 
 
 def as_json(verdict: Verdict) -> str:
@@ -95,7 +89,7 @@ def as_json(verdict: Verdict) -> str:
         "wire": verdict.weight("wire").word,
         "python": verdict.weight("python").word,
         "python_not_compared": verdict.not_compared,
-        "least_version": _text(verdict.least),
+        "least_version": verdict.least_version,
         "stale": verdict.stale,
         "findings": [
             {"id": finding.id, **asdict(finding), "change": finding.change.word}
@@ -138,8 +132,8 @@ def _details(finding: Finding) -> Iterator[str]:
         yield _line(f"  {line}" if i else line)
     decision = finding.decision
     if decision:
-        reason = _line(" ".join(str(decision["reason"]).split()))
-        yield f"Decided on {decision['date']}: {decision['verdict']}. {reason}"
+        reason = " ".join(str(decision["reason"]).split())
+        yield _line(f"Decided on {decision['date']}: {decision['verdict']}. {reason}")
     elif finding.change >= Change.UNDECIDED:
         yield f"finding {finding.id}"
 
@@ -154,35 +148,22 @@ def _result(verdict: Verdict) -> list[str]:
     python = WEIGHTS[verdict.weight("python")]
     if verdict.not_compared:
         python = _line(f"not compared ({verdict.not_compared})")
+    versions = f"expected {verdict.least_version} or later, got {verdict.head.version}"
+    if verdict.is_high_enough:
+        result = f"Version OK: {versions}."
+    else:
+        cure = "or explain in compat.yaml why a finding does not affect any caller"
+        result = f"Version too low: {versions}. Set info.version, {cure}."
     stale = [
         f"compat.yaml: finding {_line(name)} no longer exists; delete the entry."
         for name in verdict.stale
     ]
-    return [f"Wire: {wire}. Python: {python}.", _version(verdict), *stale]
-
-
-def _version(verdict: Verdict) -> str:
-    versions = f"expected {_text(verdict.least)} or later, got {verdict.head.version}"
-    if verdict.is_high_enough:
-        return f"Version OK: {versions}."
-    cure = ""
-    if any(f.change >= Change.UNDECIDED and not f.decision for f in verdict.findings):
-        cure = ", or explain in compat.yaml why a finding does not affect any caller"
-    return f"Version too low: {versions}. Set info.version{cure}."
-
-
-def _text(version: tuple[int, int, int]) -> str:
-    return ".".join(map(str, version))
+    return [f"Wire: {wire}. Python: {python}.", result, *stale]
 
 
 def _code(text: str) -> str:
     """Return the text as a Markdown code span."""
-    fence = _fence(text, 1)
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
     space = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{space}{text}{space}{fence}"
-
-
-def _fence(text: str, shortest: int) -> str:
-    """Return a run of backticks that is longer than any run in the text."""
-    longest = max(map(len, re.findall("`+", text)), default=0)
-    return "`" * max(shortest, longest + 1)

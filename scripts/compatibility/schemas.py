@@ -1,8 +1,7 @@
-"""Prepare JSON Schemas for comparison: inline references and separate the annotations."""
+"""Prepare JSON Schemas for comparison, and compare their canonical forms with jsonschema_rs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import jsonschema_rs
 from jsonschema_rs.canonical import Containment
 
-from scripts.compatibility.values import DIALECTS, canonical_json, is_list, is_mapping, mapping_at
+from scripts.compatibility.documents import DIALECTS
+from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Schema = dict[str, Any] | bool
-DRAFT = jsonschema_rs.Draft202012
-AnnotationKey = tuple[str, str]  # the path to the annotated part of a value, and the keyword
 # Keywords that have a schema, a list of schemas, or a map of schemas as their value.
 SCHEMA_KEYWORDS = {
     *("additionalProperties", "contains", "else", "if", "items", "not", "propertyNames"),
@@ -31,122 +29,89 @@ SCHEMA_MAP_KEYWORDS = {"dependentSchemas", "patternProperties", "properties"}
 # Keywords whose subschemas apply to the whole value, not to a part of it.
 IN_PLACE = {"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"}
 CONDITIONS = IN_PLACE | {"dependentRequired", "patternProperties"}
-ASSERTIONS = {
+COMPARED = {
     *("type", "enum", "const", "multipleOf", "maximum", "exclusiveMaximum", "minimum"),
     *("exclusiveMinimum", "maxLength", "minLength", "pattern", "maxItems", "minItems"),
     *("uniqueItems", "maxContains", "minContains", "maxProperties", "minProperties"),
     *("required", "dependentRequired", "format"),
-}
-COMPARED = ASSERTIONS | SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS
-WORDS = {
-    *("title", "description", "example", "examples", "$comment", "externalDocs", "xml"),
-    *("nullable", "$defs", "$schema", "definitions"),
+    *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
 }
 HIDDEN = {"readOnly", "writeOnly"}
 # Larger canonical forms would take seconds to compute.
 MAX_ALTERNATIVES = 100
 # The time to compute a difference grows with the fourth power of the number of subschemas.
 MAX_SUBSCHEMAS = 100
-ALTERNATIVES = "alternatives"  # the schemas that a discriminator selects by name
-MEANINGFUL = "x-left-open"  # all other extensions count as documentation
-# OpenAPI's format registry defines these formats as ranges, which jsonschema_rs does not check.
-RANGES = {
+# What these formats mean according to OpenAPI's format registry. jsonschema_rs does not know them.
+FORMATS: dict[str, Schema] = {
     "int32": {"minimum": -(2**31), "maximum": 2**31 - 1},
     "int64": {"minimum": -(2**63), "maximum": 2**63 - 1},
+    **dict.fromkeys(("password", "float", "double"), True),
 }
-# These formats describe how a value is displayed or stored. They do not restrict the value.
-NO_ASSERTIONS = {"password", "float", "double"}
 
 
-@dataclass
-class PreparedSchema:
-    """A schema with its references inlined, and its annotations."""
-
-    schema: Schema  # only assertions, readOnly and writeOnly
-    annotations: dict[AnnotationKey, list[str]] = field(
-        default_factory=dict[AnnotationKey, list[str]]
-    )
-    places: set[str] = field(default_factory=set[str])
-    opaque: list[str] = field(default_factory=list[str])  # assertions that are not compared
-
-    @property
-    def text(self) -> str:
-        """Return the JSON text of the schema and of the assertions that cannot be compared."""
-        return canonical_json([self.schema, self.opaque])
-
-    def annotate(self, place: str, keyword: str, value: Any) -> None:
-        """Record the keyword if it is neither an assertion nor documentation."""
-        is_odd = keyword == "$schema" and value not in DIALECTS
-        if is_odd or (keyword.startswith("$") and keyword not in WORDS):
-            self.opaque.append(f"{place} {keyword} {value}")
-            return
-        is_word = keyword in WORDS or (keyword.startswith("x-") and keyword != MEANINGFUL)
-        is_absent = value is False and keyword != "default"
-        if not (keyword in COMPARED or is_word or is_absent):
-            values = value if keyword == ALTERNATIVES else [value]
-            texts = map(canonical_json, values)
-            self.annotations.setdefault((place, keyword), []).extend(texts)
-
-
-def prepare(contract: Contract, schema: Any) -> PreparedSchema:
-    """Inline a schema's references and collect its annotations.
-
-    Raise CannotCompareError if a reference has no target.
-    """
-    inlined = _inlined(contract, schema, ())
-    prepared = PreparedSchema(_assertions(inlined))
-    for place, part in _located(inlined):
-        prepared.places.add(place)
-        for keyword, value in part.items():
-            prepared.annotate(place, keyword, value)
-    if any("$dynamicRef" in line for line in prepared.opaque):  # might refer to any schema
-        prepared.opaque.append(canonical_json(contract.document.get("components")))
-    return prepared
-
-
-def _inlined(contract: Contract, schema: Any, inside: tuple[Any, ...]) -> Any:
-    """Return the schema with references inlined. A recursive reference becomes `N up`."""
-    if not is_mapping(schema):
-        return schema
-    result = {
-        keyword: mapped(keyword, value, lambda part: _inlined(contract, part, inside))
-        for keyword, value in schema.items()
-    }
-    if "discriminator" in result:
-        parts = [*schema.get("oneOf", ()), *schema.get("anyOf", ())]
-        result[ALTERNATIVES] = [part["$ref"] for part in parts if "$ref" in part]
-    if "$ref" not in result:
-        return result
-    reference = result.pop("$ref")
-    if reference in inside:
-        target: Any = {"$ref": f"{len(inside) - inside.index(reference)} up"}
-    else:
-        target = _inlined(contract, contract.resolve(reference), (*inside, reference))
-    return {**result, "allOf": [*result.get("allOf", []), target]} if result else target
-
-
-def _assertions(schema: Any) -> Any:
-    """Return the schema without annotations. If only a one-branch allOf is left, unwrap it."""
+def assertions(schema: Any) -> Any:
+    """Return the schema without annotations, except readOnly and writeOnly."""
     if not is_mapping(schema):
         return schema
     result: dict[str, Any] = {}
     for keyword, value in schema.items():
-        if keyword in COMPARED or (keyword in HIDDEN and value is True):
-            result[keyword] = mapped(keyword, value, _assertions)
-    parts = result.get("allOf")
-    return parts[0] if len(result) == 1 and is_list(parts) and len(parts) == 1 else result
+        is_default_dialect = keyword == "$schema" and value in DIALECTS
+        is_hidden = keyword in HIDDEN and value is True
+        if keyword in COMPARED or is_hidden or (keyword[0] == "$" and not is_default_dialect):
+            result[keyword] = _mapped(keyword, value, assertions)
+    return result
+
+
+def changed_annotations(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """Yield (path, keyword, old value, new value) for each annotation that differs.
+
+    The values are JSON, or empty. Only parts that both schemas describe are compared.
+    """
+    if not (is_mapping(old) and is_mapping(new)):
+        return
+    for keyword in dict.fromkeys((*old, *new)):
+        before = _annotation(old, keyword)
+        after = _annotation(new, keyword)
+        if before != after:
+            yield f"{place}.{keyword}".lstrip("."), keyword, before, after
+        parts = _parts(keyword, new.get(keyword))
+        for name, part in _parts(keyword, old.get(keyword)).items():
+            step = name if keyword == "properties" else f"{keyword}.{name}".rstrip(".")
+            yield from changed_annotations(part, parts.get(name), f"{place}.{step}")
+
+
+def _annotation(schema: dict[str, Any], keyword: str) -> str:
+    value = schema.get(keyword, False)
+    is_annotation = not (keyword in COMPARED or keyword == "xml" or keyword.startswith("$"))
+    is_present = keyword in schema and (value is not False or keyword == "default")
+    return canonical_json(value) if is_annotation and is_present else ""
+
+
+def is_comparable(schema: Schema, hidden: str) -> bool:
+    """Return whether the schema can be compared.
+
+    It must not contain references, or combine hidden fields with alternatives or conditions.
+    """
+    for part in subschemas(schema):
+        combined = [part[keyword] for keyword in part.keys() & CONDITIONS]
+        is_marked = f'"{hidden}": true' in canonical_json(combined)
+        if combined and (is_marked or _hidden_fields(part, hidden)):
+            return False
+        if any(keyword.startswith("$") for keyword in part):
+            return False
+    return True
 
 
 def check_schema(contract: Contract, schema: Schema, where: str) -> None:
     """Raise CannotCompareError with the location if the schema is not valid JSON Schema."""
     try:
-        jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+        validator(schema)
     except (jsonschema_rs.ValidationError, ValueError) as error:
         what = str(error).partition("\n")[0]
         raise contract.error(f"{where}: not a valid JSON Schema 2020-12 ({what}); fix it") from None
 
 
-def mapped(keyword: str, value: Any, change: Callable[[Any], Any]) -> Any:
+def _mapped(keyword: str, value: Any, change: Callable[[Any], Any]) -> Any:
     """Return the keyword's value with `change` applied to each schema in it."""
     if keyword in SCHEMA_KEYWORDS:
         return change(value)
@@ -159,50 +124,28 @@ def mapped(keyword: str, value: Any, change: Callable[[Any], Any]) -> Any:
 
 def subschemas(*schemas: Any) -> Iterator[dict[str, Any]]:
     """Yield the schemas and all their subschemas, except boolean schemas."""
-    for schema in schemas:
-        for _, part in _located(schema):
-            yield part
+    for schema in filter(is_mapping, schemas):
+        yield schema
+        for keyword, value in schema.items():
+            yield from subschemas(*_parts(keyword, value).values())
 
 
-def constants(*schemas: Schema) -> Iterator[Any]:
-    """Yield the `enum` and `const` values in the schemas and their subschemas."""
-    for part in subschemas(*schemas):
-        yield from own_constants(part)
+def _parts(keyword: str, value: Any) -> dict[str, Any]:
+    """Return the schemas in a keyword's value, by name or index."""
+    if keyword in SCHEMA_KEYWORDS:
+        return {"": value}
+    if keyword in SCHEMA_LIST_KEYWORDS and is_list(value):
+        return {str(i): part for i, part in enumerate(value)}
+    return value if keyword in SCHEMA_MAP_KEYWORDS and is_mapping(value) else {}
 
 
-def own_constants(schema: Any) -> Iterator[Any]:
+def constants(schema: Any) -> Iterator[Any]:
     """Yield the schema's own `enum` and `const` values, without those in subschemas."""
     if is_mapping(schema):
         listed = schema.get("enum")
         yield from listed if is_list(listed) else ()
         if "const" in schema:
             yield schema["const"]
-
-
-def _located(schema: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (path, schema) for the schema and its subschemas, except boolean schemas."""
-    if not is_mapping(schema):
-        return
-    yield place, schema
-    for keyword, value in schema.items():
-        parts: dict[str, Any] = {}
-        if keyword in SCHEMA_KEYWORDS:
-            parts = {"*": value}
-        elif keyword in SCHEMA_LIST_KEYWORDS and is_list(value):
-            parts = {str(i): part for i, part in enumerate(value)}
-        elif keyword in SCHEMA_MAP_KEYWORDS and is_mapping(value):
-            parts = value
-        for name, part in parts.items():
-            yield from _located(part, place + _step(keyword, name))
-
-
-def _step(keyword: str, name: str) -> str:
-    """Return the path from a value to the part that a subschema describes."""
-    if keyword == "properties":
-        return f".{name}"
-    if keyword in {"items", "prefixItems", "contains", "unevaluatedItems"}:
-        return f"[{name}]"
-    return "" if keyword in IN_PLACE else f".<{keyword} {name}>"
 
 
 def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
@@ -214,10 +157,11 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
     """
     if not is_mapping(schema):
         return schema
+    change = partial(view, hidden=hidden, sending=sending)
     result: dict[str, Any] = {}
     for keyword, value in schema.items():
         if keyword not in HIDDEN:
-            result[keyword] = mapped(keyword, value, partial(view, hidden=hidden, sending=sending))
+            result[keyword] = _mapped(keyword, value, change)
     names = _hidden_fields(schema, hidden)
     if names and "required" in result:
         result["required"] = [name for name in result["required"] if name not in names]
@@ -226,27 +170,15 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
     if result.get("additionalProperties") is False and "patternProperties" not in result:
         fields = mapping_at(result, "properties")
         result["properties"] = {name: part for name, part in fields.items() if part is not False}
-    if result.get("format") in RANGES:
-        bounds = {"anyOf": [{"not": {"type": "integer"}}, RANGES[result.pop("format")]]}
-        result["allOf"] = [*result.get("allOf", []), bounds]
-    elif result.get("format") in NO_ASSERTIONS:
-        del result["format"]
+    if result.get("format") in FORMATS:
+        limits = {"anyOf": [{"not": {"type": "integer"}}, FORMATS[result.pop("format")]]}
+        result["allOf"] = [*result.get("allOf", []), limits]
     return result
 
 
 def _hidden_fields(schema: dict[str, Any], hidden: str) -> set[str]:
     fields = mapping_at(schema, "properties")
     return {name for name in fields if mapping_at(fields, name).get(hidden)}
-
-
-def is_ambiguous(schema: Schema, hidden: str) -> bool:
-    """Return whether a hidden field is combined with alternatives or conditions."""
-    for part in subschemas(schema):
-        combined = [part[keyword] for keyword in part.keys() & CONDITIONS]
-        is_marked = f'"{hidden}": true' in canonical_json(combined)
-        if combined and (is_marked or _hidden_fields(part, hidden)):
-            return True
-    return False
 
 
 def call_or_default(function: Callable[[], T], default: T) -> T:
@@ -266,7 +198,9 @@ def canonical(schema: Schema) -> jsonschema_rs.CanonicalSchema:
     """
     if max(map(_count_alternatives, subschemas(schema)), default=1) > MAX_ALTERNATIVES:
         raise ValueError
-    return jsonschema_rs.canonicalize(schema, draft=DRAFT, validate_formats=True)
+    return jsonschema_rs.canonicalize(
+        schema, draft=jsonschema_rs.Draft202012, validate_formats=True
+    )
 
 
 def _count_alternatives(schema: Any) -> int:
@@ -276,11 +210,7 @@ def _count_alternatives(schema: Any) -> int:
     count = prod(map(_count_alternatives, schema.get("allOf", ())))
     for keyword in ("anyOf", "oneOf"):
         count *= sum(map(_count_alternatives, schema.get(keyword, ()))) or 1
-    if "if" in schema:
-        count *= (
-            1 + _count_alternatives(schema.get("then")) + _count_alternatives(schema.get("else"))
-        )
-    return count
+    return count * 3 if "if" in schema else count
 
 
 def plain_form(schema: Schema) -> Any:

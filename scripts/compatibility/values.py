@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from itertools import product
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BODY = "body"  # a value's location, in addition to OpenAPI's query, path, header and cookie
-DIALECTS = (
-    "https://spec.openapis.org/oas/3.1/dialect/base",
-    "https://json-schema.org/draft/2020-12/schema",
-)
 LONGEST = 60  # the maximum length of a value in a report, in characters
 SHOWN = 5  # the maximum number of list items per line
 NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
@@ -28,12 +22,9 @@ TEXTS: dict[str, Any] = {
 }
 # Python's dates start with the year 1, surrogates are not characters, and some parsers
 # reject numbers with 300 or more digits.
-UNUSABLE = re.compile(r"^0000-|[\ud800-\udfff]|^-?[0-9]{300}")
+UNUSABLE = re.compile(r'"0000-|[\ud800-\udfff]|[0-9]{300}')
 # Text that is safe in headers and cookies: it contains no `"`, `,`, `;` or `\`.
 SAFE = re.compile(r"""[!#-+\--:<-\[\]-~ ]*""")
-# The maximum length of a list with different items: `readings` tries every combination of the
-# ways to read each item.
-ITEMS = 10
 
 
 def is_mapping(value: object) -> TypeGuard[dict[str, Any]]:
@@ -67,17 +58,13 @@ def brief(value: Any) -> str:
         if len(value) > len(items):
             items[SHOWN:] = [f"… ({len(value)} items)"]
         return "[" + ", ".join(items) + "]"
-    if isinstance(value, str) and len(value) > LONGEST:
-        return _brief_text(value)
-    return canonical_json(value)
-
-
-def _brief_text(text: str) -> str:
-    start = text.rstrip(text[-1])
-    repeated = len(text) - len(start)
-    if repeated <= len(text) // 2:
-        return canonical_json(text)
-    run = f"{canonical_json(text[-1])} × {repeated}"
+    if not isinstance(value, str) or len(value) <= LONGEST:
+        return canonical_json(value)
+    start = value.rstrip(value[-1])
+    repeated = len(value) - len(start)
+    if repeated <= len(value) // 2:
+        return canonical_json(value)
+    run = f"{canonical_json(value[-1])} × {repeated}"
     return f"{canonical_json(start)} + {run}" if start else run
 
 
@@ -139,17 +126,17 @@ def can_carry(location: str, value: Any) -> bool:
     Parameters cannot represent null, empty lists or objects. Lists are only supported in the query,
     where each item is sent as a separate parameter.
     """
+    if UNUSABLE.search(canonical_json(value)):
+        return False
     if location == BODY:
-        return is_usable(value)
+        return True
     if is_list(value):
-        is_short = len(value) <= ITEMS or value == value[:1] * len(value)
         items = all(not is_list(item) and can_carry(location, item) for item in value)
-        return location == "query" and bool(value) and is_short and items
+        is_uniform = value == value[:1] * len(value) or all(map(_has_one_reading, value))
+        return location == "query" and bool(value) and items and is_uniform
     if not isinstance(value, str):  # a number such as 1.0 is sent as 1
         is_whole = isinstance(value, float) and value.is_integer()
-        return isinstance(value, int | float) and is_usable(value) and not is_whole
-    if not is_usable(value):
-        return False
+        return isinstance(value, int | float) and not is_whole
     if location == "path":
         return value not in {"", ".", ".."} and "," not in value
     return location == "query" or (bool(SAFE.fullmatch(value)) and value == value.strip())
@@ -159,33 +146,20 @@ def readings(location: str, value: Any) -> list[Any]:
     """Return all values that a receiver might parse from this value's text form."""
     if location == BODY or is_mapping(value):
         return [value]
-    items = value if is_list(value) else [value]
-    if len(items) > ITEMS:  # can_carry ensures that all items in such a list are equal
-        return [[reading] * len(items) for reading in _readings(items[0])]
-    lists = [list(choice) for choice in product(*map(_readings, items))]
-    single = [choice[0] for choice in lists if len(choice) == 1]
-    return [*single, *lists]
-
-
-def is_usable(value: Any) -> bool:
-    """Return whether Python, Java and JSON can all represent the value."""
-    if is_mapping(value):
-        return all(map(is_usable, (*value, *value.values())))
-    if is_list(value):
-        return all(map(is_usable, value))
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return not isinstance(value, str) or not UNUSABLE.search(value)
-
-
-def text(value: Any) -> str:
-    """Return the text form in which a scalar is sent."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if is_list(value):  # in lists that can_carry accepts, all items have equally many readings
+        lists = [list(items) for items in zip(*map(_readings, value), strict=False)]
+        return [*(items[0] for items in lists if len(items) == 1), *lists]
+    found = _readings(value)
+    return [*found, *([reading] for reading in found)]
 
 
 def _readings(value: Any) -> list[Any]:
     """Return a scalar's text form and, if the text is a number, boolean or null, that value."""
-    sent = text(value)
+    sent = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if sent in {"true", "false", "null"} or re.fullmatch(NUMBER, sent):
         return [sent, json.loads(sent)]
     return [sent]
+
+
+def _has_one_reading(value: Any) -> bool:
+    return len(_readings(value)) == 1

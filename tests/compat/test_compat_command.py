@@ -198,7 +198,6 @@ def test_markdown_escapes_text_from_the_contract(tmp_path: Path, compat: Compat)
     completed = compat("--base", "openapi.yaml", "--head", head, "--format", "markdown")
     assert completed.stdout.startswith(f"### ❌ `{VERSION} (openapi.yaml) → {VERSION} (")
     assert "**Breaking**" in completed.stdout
-    assert "  ```text\n" in completed.stdout
     assert "``PUT /ai/llm/{id}, body, field __zz__ `@type` *b*``" in completed.stdout
 
 
@@ -319,7 +318,7 @@ def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: s
     ("edit", "message"),
     [
         (("openapi: 3.1.0", "openapi: 3.0.3"), "convert it to 3.1"),
-        (("openapi: 3.1.0", "swagger: '2.0'"), "not an OpenAPI 3 document"),
+        (("openapi: 3.1.0", "swagger: '2.0'"), "expected OpenAPI 3.1, got None"),
         (("openapi: 3.1.0", "openapi: ["), "not valid YAML"),
         ((f"version: {VERSION}", "version: tomorrow"), "MAJOR.MINOR.PATCH"),
         ((f"  version: {VERSION}\n", ""), "info.version"),

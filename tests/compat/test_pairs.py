@@ -70,12 +70,10 @@ def test_a_comparison_searches_a_limited_number_of_changes() -> None:
         documents.append(edited(SHOP, [{"at": "/components/schemas/NewOrder", "set": schema}]))
     findings = compared(*documents)
     breaking = [finding for finding in findings if finding.change == Change.BREAKING]
-    not_searched = [
-        finding for finding in findings if "too many changes to search all" in finding.what
-    ]
+    undecided = [finding for finding in findings if finding.change == Change.UNDECIDED]
     assert len(findings) == 40
     assert len(breaking) >= 10
-    assert len(not_searched) == 40 - len(breaking)
+    assert len(undecided) == 40 - len(breaking)
 
 
 def test_many_conditions_are_searched_within_the_time() -> None:
@@ -100,29 +98,3 @@ def test_many_conditions_are_searched_within_the_time() -> None:
     started = time.process_time()
     assert any(finding.change == Change.BREAKING for finding in compared(*documents))
     assert time.process_time() - started < 5
-
-
-@pytest.mark.parametrize(
-    ("narrow", "wide", "request_text", "response_text"),
-    [
-        ({"maxLength": 9}, {"maxLength": 10}, "accepts more (", "promises more ("),
-        (
-            {"enum": ["a", "b"]},
-            {"pattern": "^[ab]$", "type": "string"},
-            *("may accept more (", "may promise more ("),
-        ),
-    ],
-)
-def test_an_addition_is_certain_only_with_an_example(
-    narrow: dict[str, Any], wide: dict[str, Any], request_text: str, response_text: str
-) -> None:
-    """A finding says `accepts more` only if the comparison found a newly valid value."""
-    for name, schemas, expected in (
-        ("NewOrder", (narrow, wide), request_text),
-        ("Order", (wide, narrow), response_text),
-    ):
-        place = f"/components/schemas/{name}/properties/to"
-        documents = [edited(SHOP, [{"at": place, "set": schema}]) for schema in schemas]
-        findings = compared(*documents)
-        assert findings
-        assert all(finding.what.startswith(expected) for finding in findings)
