@@ -28,9 +28,7 @@ def compare_security(pair: Pair) -> None:
     place = pair.place("security")
     for name, given in before.items():
         if not any(needed <= given for needed in after.values()):
-            shown = pair.shown(f"{pair.base.name}, with {name}")
-            what = f"{name} is no longer sufficient"
-            pair.findings.add(Change.BREAKING, place, what, *sides, shown=shown)
+            pair.add_breaking(place, f"{name} is no longer sufficient", *sides, f"with {name}")
     for name, given in after.items():
         if not any(needed <= given for needed in before.values()):
             pair.findings.add(Change.ADDITION, place, f"{name} is sufficient now", *sides)
@@ -142,9 +140,7 @@ def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
             what = f"{url or '/'} may no longer be served"
             pair.findings.add(Change.UNDECIDED, place, what, url, new)
         else:
-            what = f"{url or '/'} is removed"
-            shown = pair.shown(f"{pair.base.method.upper()} {url}{pair.base.path}")
-            pair.findings.add(Change.BREAKING, place, what, url, new, shown=shown)
+            pair.add_breaking(place, f"{url or '/'} is removed", url, new, f"at {url}")
     for url in new:
         if _address(pair.head, url) not in before:
             pair.findings.add(Change.ADDITION, place, f"{url or '/'} is new", old, url)

@@ -267,7 +267,7 @@ def matching(pattern: str) -> list[str]:
         derandomize=True,
         max_examples=20,
         phases=[Phase.generate],
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+        suppress_health_check=[*HealthCheck],
     )
     @given(strategy)
     def collect(text: str) -> None:

@@ -24,7 +24,23 @@ DOCUMENT = {"openapi", "info", "servers", "paths", "security", "jsonSchemaDialec
 PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
 REQUEST_BODY = {"required", "content", LIMIT}
 RESPONSE = {"headers", "content"}
-HEADER = {"required", "schema", "explode", "style", "content"}
+# The severity of a change between absent (None), optional (False) and required (True).
+REQUEST_PRESENCE = {
+    (None, False): (Change.ADDITION, "is new and optional"),
+    (None, True): (Change.BREAKING, "is new and required"),
+    (False, None): (Change.BREAKING, "is removed"),
+    (False, True): (Change.BREAKING, "is required now"),
+    (True, None): (Change.BREAKING, "is removed"),
+    (True, False): (Change.ADDITION, "is optional now"),
+}
+RESPONSE_PRESENCE = {
+    (None, False): (Change.ADDITION, "is new"),
+    (None, True): (Change.ADDITION, "is new"),
+    (False, None): (Change.UNDECIDED, "is removed; it was optional"),
+    (False, True): (Change.ADDITION, "is always present now"),
+    (True, None): (Change.BREAKING, "is removed"),
+    (True, False): (Change.BREAKING, "can be missing now"),
+}
 
 
 def compare(base: Contract, head: Contract) -> list[Finding]:
@@ -41,8 +57,7 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
     new_addresses = set().union(*map(addresses, after))
     paired: list[Operation] = []
     for old in before:
-        urls = addresses(old)
-        matches = [new for new in after if urls & addresses(new)]
+        matches = [new for new in after if addresses(old) & addresses(new)]
         matches = matches or [new for new in after if new.key == old.key]
         paired += matches
         if not matches:
@@ -105,69 +120,53 @@ def _wording_changes(base: Contract, head: Contract) -> list[Finding]:
 
 
 def _compare_parameters(pair: Pair) -> None:
-    """Compare an operation's parameters."""
     before = pair.base.parameters
     after = pair.head.parameters
     for key in sorted(before.keys() | after.keys()):
         old = before.get(key)
         new = after.get(key)
         part = f"{key[0]} parameter {(old or new or {}).get('name')}"
-        _compare_presence(pair, part, old, new)
-        if old is not None and new is not None:
-            place = pair.place(part)
-            pair.add_other_keys(place, PARAMETER, old, new)
-            compare_texts(Payload(pair, place, key[0], label=f"{part}: "), old, new)
+        payload = Payload(pair, pair.place(part), key[0], label=part)
+        _compare_presence(payload, old, new)
+        if old and new:
+            compare_texts(payload, old, new, PARAMETER)
 
 
-def _compare_presence(pair: Pair, part: str, old: Part | None, new: Part | None) -> None:
-    """Report a parameter or body that was added, removed, made required or made optional."""
-    was_required = bool(old and old.get("required"))
-    is_required = bool(new and new.get("required"))
-    shown: tuple[str, ...] = ()
-    if new is None:
-        what = "is removed"
-        shown = pair.shown(pair.base.name, f"with {part}")
-    elif is_required and not was_required:
-        what = "is required now" if old else "is new and required"
-        shown = pair.shown(pair.base.name, f"without {part}")
-    elif old is None:
-        what = "is new and optional"
-    elif was_required and not is_required:
-        what = "is optional now"
-    else:
-        return
-    change = Change.BREAKING if shown else Change.ADDITION
-    pair.findings.add(change, pair.place(part), what, old, new, shown=shown)
+def _compare_presence(payload: Payload, old: Part | None, new: Part | None) -> None:
+    """Report a part that was added, removed, made required or made optional."""
+    presence = RESPONSE_PRESENCE if payload.status else REQUEST_PRESENCE
+    was_required, is_required = (
+        None if part is None else bool(part.get("required")) for part in (old, new)
+    )
+    if (was_required, is_required) in presence:
+        change, what = presence[was_required, is_required]
+        word = "without" if is_required or payload.status else "with"
+        payload.add(change, what, old, new, f"{word} {payload.label}")
 
 
 def _compare_body(pair: Pair) -> None:
     """Compare the request body's presence, size limit and content."""
     old = pair.base.parts.get("requestBody")
     new = pair.head.parts.get("requestBody")
-    if old is None and new is None:
-        return
-    _compare_presence(pair, "body", old, new)
-    if old is not None and new is not None:
-        place = pair.place("body")
-        pair.add_other_keys(place, REQUEST_BODY, old, new)
-        _compare_limit(pair, old.get(LIMIT), new.get(LIMIT))
-        compare_contents(Payload(pair, place, BODY), old, new)
+    payload = Payload(pair, pair.place("body"), BODY)
+    _compare_presence(payload, old, new)
+    if old and new:
+        pair.add_other_keys(payload.place, REQUEST_BODY, old, new)
+        _compare_limit(payload, old.get(LIMIT), new.get(LIMIT))
+        compare_contents(payload, old, new)
 
 
-def _compare_limit(pair: Pair, old: Any, new: Any) -> None:
+def _compare_limit(payload: Payload, old: Any, new: Any) -> None:
     """Compare x-max-bytes, the maximum size of the body in bytes."""
-    if old == new:
-        return
-    place = pair.place("body")
     change = f"{LIMIT}: {'none' if old is None else old} → {'none' if new is None else new}"
     if not {type(old), type(new)} <= {int, type(None)}:
-        pair.add_undecided(place, f"{LIMIT} is not an integer ({change})", old, new)
-    elif new is None or (old is not None and new > old):
-        pair.findings.add(Change.ADDITION, place, f"can be larger ({change})", old, new)
-    else:
-        shown = pair.shown(pair.base.name, f"with a body of {new + 1} bytes")
+        what = f"{LIMIT} is not an integer ({change})"
+        payload.pair.add_undecided(payload.place, what, old, new)
+    elif new is not None and (old is None or new < old):
         what = f"must be smaller ({change})"
-        pair.findings.add(Change.BREAKING, place, what, old, new, shown=shown)
+        payload.add(Change.BREAKING, what, old, new, f"with a body of {new + 1} bytes")
+    elif old != new:
+        payload.add(Change.ADDITION, f"can be larger ({change})", old, new)
 
 
 def _compare_responses(pair: Pair) -> None:
@@ -180,8 +179,7 @@ def _compare_responses(pair: Pair) -> None:
         place = pair.place(f"response {new_status or old_status}")
         if old_status is None:
             what = f"is new, and not documented in {pair.base.contract.version}"
-            shown = pair.shown_response(status)
-            pair.findings.add(Change.BREAKING, place, what, new=after[new_status], shown=shown)
+            pair.add_breaking(place, what, None, after[new_status], status=status)
         elif new_status is not None:
             _compare_response(pair, place, status, before[old_status], after[new_status])
         elif is_success and not has_success:
@@ -198,8 +196,12 @@ def _compare_response(pair: Pair, place: str, status: str, old: Part, new: Part)
     before = _headers(old)
     after = _headers(new)
     for name in sorted(before.keys() | after.keys()):
-        payload = Payload(pair, f"{place}, header {name}", "header", status)
-        _compare_header(payload, before.get(name), after.get(name))
+        payload = Payload(pair, f"{place}, header {name}", "header", status, "this header")
+        old_header = before.get(name)
+        new_header = after.get(name)
+        _compare_presence(payload, old_header, new_header)
+        if old_header and new_header:
+            compare_texts(payload, old_header, new_header, PARAMETER)
     compare_contents(Payload(pair, f"{place}, body", BODY, status), old, new)
 
 
@@ -208,25 +210,3 @@ def _headers(response: Part) -> dict[str, Part]:
     named = {name.lower(): header for name, header in mapping_at(response, "headers").items()}
     named.pop("content-type", None)
     return named
-
-
-def _compare_header(payload: Payload, old: Part | None, new: Part | None) -> None:
-    """Compare a response header that either contract documents."""
-    pair = payload.pair
-    place = payload.place
-    if old is None:
-        pair.findings.add(Change.ADDITION, place, "is new", new=new)
-        return
-    was_required = bool(old.get("required"))
-    is_required = bool(new and new.get("required"))
-    if was_required and not is_required:
-        what = "can be missing now" if new else "is removed"
-        shown = payload.shown("without this header")
-        pair.findings.add(Change.BREAKING, place, what, old, new, shown=shown)
-    elif is_required and not was_required:
-        pair.findings.add(Change.ADDITION, place, "is always present now", old, new)
-    elif new is None:
-        pair.add_undecided(place, "is removed; it was optional", old, None)
-    if new is not None:
-        pair.add_other_keys(place, HEADER, old, new)
-        compare_texts(payload, old, new)

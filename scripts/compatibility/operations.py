@@ -117,16 +117,25 @@ class Pair:
             what = f"{key} changed, but this key is not compared"
             self.add_undecided(place, what, old.get(key), new.get(key))
 
-    def shown(self, *lines: str) -> tuple[str, ...]:
-        """Return lines that describe a request that is no longer valid."""
-        old, new = self.versions
-        return (f"Valid in {old}, refused in {new}:", *lines)
-
-    def shown_response(self, status: str, *lines: str) -> tuple[str, ...]:
-        """Return lines that describe a response that was not documented before."""
-        old, new = self.versions
-        first = f"Possible in {new}, not documented in {old}:"
-        return (first, f"{self.base.name} → {status}", *lines)
+    def add_breaking(
+        self,
+        place: str,
+        what: str,
+        old: Any,
+        new: Any,
+        *evidence: str,
+        status: str = "",
+        **more: Any,
+    ) -> None:
+        """Add a breaking finding with a request, or a response with this status, as evidence."""
+        before, after = self.versions
+        first = f"Valid in {before}, refused in {after}:"
+        message = self.base.name
+        if status:
+            first = f"Possible in {after}, not documented in {before}:"
+            message = f"{self.base.name} → {status}"
+        shown = (first, message, *evidence)
+        self.findings.add(Change.BREAKING, place, what, old, new, shown=shown, **more)
 
     @property
     def versions(self) -> tuple[str, str]:

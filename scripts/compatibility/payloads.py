@@ -31,18 +31,14 @@ if TYPE_CHECKING:
     from scripts.compatibility.schemas import Schema
 
 HIDDEN = {"request": "readOnly", "response": "writeOnly"}
-# The texts for a compatible change, a possible breaking change and a breaking change.
+# The severity and description of a change to a schema, by whether it is proved compatible.
 WHAT = {
-    "request": (
-        "still accepts every valid value",
-        "may refuse valid values (not proved)",
-        "refuses values that were valid",
-    ),
-    "response": (
-        "is still always a documented value",
-        "may be an undocumented value (not proved)",
-        "may be a value that was not documented",
-    ),
+    ("request", True): (Change.ADDITION, "still accepts every valid value"),
+    ("request", None): (Change.UNDECIDED, "may refuse valid values (not proved)"),
+    ("request", False): (Change.BREAKING, "refuses values that were valid"),
+    ("response", True): (Change.ADDITION, "is still always a documented value"),
+    ("response", None): (Change.UNDECIDED, "may be an undocumented value (not proved)"),
+    ("response", False): (Change.BREAKING, "may be a value that was not documented"),
 }
 # The severity of adding an annotation, and of changing or removing it. All others are undecided.
 SEVERITIES = {
@@ -67,18 +63,23 @@ class Payload:
     place: str
     location: str  # query, path, header, cookie or body
     status: str = ""  # the status of the response; empty in a request
-    label: str = ""  # describes the value in reports
+    label: str = "body"  # what the value is called in the evidence
 
     @property
     def side(self) -> str:
         """Return `request` or `response`, depending on which message contains the value."""
         return "response" if self.status else "request"
 
-    def shown(self, line: str) -> tuple[str, ...]:
-        """Return lines that describe a message that breaks."""
-        if self.status:
-            return self.pair.shown_response(self.status, line)
-        return self.pair.shown(self.pair.base.name, line)
+    def add(
+        self, change: Change, what: str, old: Any, new: Any, *evidence: str, **more: Any
+    ) -> None:
+        """Add a finding about this value."""
+        if change == Change.BREAKING:
+            self.pair.add_breaking(
+                self.place, what, old, new, *evidence, status=self.status, **more
+            )
+        else:
+            self.pair.findings.add(change, self.place, what, old, new)
 
 
 def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
@@ -89,8 +90,12 @@ def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
         changes = list(explain(base, head))
         for field, proof in _proofs(payload, base, head).items():
             place = f"{payload.place}, field {field}" if field else payload.place
-            details = _described(changes, field)
-            _add(replace(payload, place=place), proof, details, base, head)
+            change, what = WHAT[payload.side, proof.holds]
+            what += _described(changes, field)
+            evidence = f"{payload.label}: {brief(proof.witness)}"
+            replace(payload, place=place).add(
+                change, what, base, head, evidence, witness=proof.witness
+            )
     _compare_annotations(payload, old, new)
 
 
@@ -164,25 +169,6 @@ def _described(changes: list[str], field: str) -> str:
     return f" ({shortened(found, SHOWN, '; ')})" if found else ""
 
 
-def _add(payload: Payload, proof: Proof, details: str, base: Schema, head: Schema) -> None:
-    """Add the finding that follows from a proof."""
-    compatible, maybe_breaking, breaking = WHAT[payload.side]
-    shown: tuple[str, ...] = ()
-    if proof.holds:
-        change = Change.ADDITION
-        what = compatible
-    elif proof.holds is None:
-        change = Change.UNDECIDED
-        what = maybe_breaking
-    else:
-        change = Change.BREAKING
-        what = breaking
-        shown = payload.shown(payload.label + brief(proof.witness))
-    findings = payload.pair.findings
-    witness = proof.witness
-    findings.add(change, payload.place, what + details, base, head, witness=witness, shown=shown)
-
-
 def _compare_annotations(payload: Payload, old: Any, new: Any) -> None:
     """Report each annotation that differs."""
     for place, keyword, before, after in changed_annotations(old, new):
@@ -191,11 +177,12 @@ def _compare_annotations(payload: Payload, old: Any, new: Any) -> None:
         change = changed if before else added
         if change:
             what = f"{place}: {before or 'none'} → {after or 'none'}"
-            payload.pair.findings.add(change, payload.place, what, before, after)
+            payload.add(change, what, before, after)
 
 
-def compare_texts(payload: Payload, old: Part, new: Part) -> None:
+def compare_texts(payload: Payload, old: Part, new: Part, compared: set[str]) -> None:
     """Compare a parameter or header if both contracts serialize it in the default style."""
+    payload.pair.add_other_keys(payload.place, compared, old, new)
     if all(_has_default_style(payload.location, side) for side in (old, new)):
         compare_schemas(payload, old.get("schema", True), new.get("schema", True))
     else:
@@ -224,15 +211,13 @@ def compare_contents(payload: Payload, old: Part, new: Part) -> None:
             pair.add_undecided(payload.place, what, *sides)
         elif name in before:
             header = "Accept" if payload.status else "Content-Type"
-            shown = pair.shown(pair.base.name, f"{header}: {name}")
             what = f"no longer supports {name}"
-            pair.findings.add(Change.BREAKING, payload.place, what, *sides, shown=shown)
+            pair.add_breaking(payload.place, what, *sides, f"{header}: {name}")
         elif payload.status:
-            shown = payload.shown(f"Content-Type: {name}")
             what = f"can be {name}, which was not documented"
-            pair.findings.add(Change.BREAKING, payload.place, what, *sides, shown=shown)
+            payload.add(Change.BREAKING, what, *sides, f"Content-Type: {name}")
         else:
-            pair.findings.add(Change.ADDITION, payload.place, f"can also be {name}", *sides)
+            payload.add(Change.ADDITION, f"can also be {name}", *sides)
 
 
 def _contents(holder: Part) -> dict[str, Part]:

@@ -185,7 +185,7 @@ def test_text_shows_the_request_that_breaks_and_the_fix(tmp_path: Path, compat: 
     assert completed.stdout.startswith(f"{VERSION} (openapi.yaml) → 0.0.1 (")
     assert "field name: refuses values that were valid (maxLength: 255 → 100)" in completed.stdout
     assert f"Valid in {VERSION}, refused in 0.0.1:\n      PUT /ai/llm/{{id}}\n" in completed.stdout
-    assert '      {"name": "a" × 101}' in completed.stdout
+    assert '      body: {"name": "a" × 101}' in completed.stdout
     assert "Version too low: expected " in completed.stdout
     assert completed.returncode == 1
 
