@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from itertools import product
-from math import prod
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from scripts.compatibility.operations import Operation, Pair, Part
 
 ISSUERS = {"authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"}
-MOST = 200  # the maximum number of URLs to list for one server
 DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 
 
@@ -88,8 +86,6 @@ def servers(operation: Operation) -> list[str]:
     for server in operation.inherited("servers") or [{"url": "/"}]:
         variables = mapping_at(server, "variables")
         listed = {name: known["enum"] for name, known in variables.items() if known.get("enum")}
-        if prod(map(len, listed.values())) > MOST:
-            listed = {}
         others = {name: known for name, known in variables.items() if name not in listed}
         stated = f" {canonical_json(others)}" if others else ""
         for values in product(*listed.values()):
@@ -105,15 +101,6 @@ def _normal_url(url: str) -> str:
     parts = urlsplit(re.sub(r"^\./(?=.)", "", url))
     host = parts.netloc.lower().removesuffix(DEFAULT_PORTS.get(parts.scheme, "/"))
     return urlunsplit(parts._replace(netloc=host)).rstrip("/")
-
-
-def _form(url: str) -> str:
-    """Return whether the URL is absolute or has no host, or `unknown` if that is not certain."""
-    if VARIABLE.search(url):
-        return "unknown"
-    if "://" in url:
-        return "absolute"
-    return "without host" if url.startswith("/") or not url else "unknown"
 
 
 def addresses(operation: Operation) -> set[str]:
@@ -135,8 +122,8 @@ def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
     for url in old:
         if _address(pair.base, url) in after:
             continue
-        forms = {_form(other) for other in (url, *new) if other == url or other not in old}
-        if len(forms) > 1 or "unknown" in forms:
+        others = [other for other in new if other not in old]
+        if any("://" not in other or VARIABLE.search(other) for other in (url, *others)):
             what = f"{url or '/'} may no longer be served"
             pair.findings.add(Change.UNDECIDED, place, what, url, new)
         else:

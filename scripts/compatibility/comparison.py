@@ -53,11 +53,13 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
     prover = Prover()
     before = list(operations(base))
     after = list(operations(head))
+    served = {new.key: addresses(new) for new in after}
     old_addresses = set().union(*map(addresses, before))
-    new_addresses = set().union(*map(addresses, after))
+    new_addresses = set().union(*served.values())
     paired: list[Operation] = []
     for old in before:
-        matches = [new for new in after if addresses(old) & addresses(new)]
+        urls = addresses(old)
+        matches = [new for new in after if urls & served[new.key]]
         matches = matches or [new for new in after if new.key == old.key]
         paired += matches
         if not matches:

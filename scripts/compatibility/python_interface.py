@@ -26,21 +26,18 @@ if TYPE_CHECKING:
 PACKAGE = "flashback_client"
 RUNTIME = ROOT / "runtime"
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-# Matches advice meant for the generator's developers, which is part of its error messages.
-ADVICE = re.compile(r"; (?:fix|simplify)[^:]*(?=:)")
 
 
 def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
     """Return the changes for Python callers and, if clients could not be compared, the reason."""
-    findings = Findings()
     with tempfile.TemporaryDirectory() as folder:
         before = load_client(base, Path(folder) / "base")
         after = load_client(head, Path(folder) / "head")
         if not isinstance(before, str) and not isinstance(after, str):
             return compare_packages(before, after), ""
     if not isinstance(after, str):
-        findings.add(Change.ADDITION, "client", "can be generated now", part="python")
-        return list(findings.found.values()), f"no client of the old contract: {before}"
+        return [], f"no client of the old contract: {before}"
+    findings = Findings()
     if not isinstance(before, str):
         what = "cannot be generated from the new contract"
         findings.add(Change.UNDECIDED, "client", what, part="python", shown=(after,))
@@ -57,14 +54,11 @@ def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
     source.write_text(contract.text, encoding="utf-8")
     try:
         generate(source, folder / PACKAGE)
-    except GenerationError as error:
-        reason = ADVICE.sub("", str(error))
     except Exception as error:  # noqa: BLE001 # other contracts can make it raise any error
-        reason = f"{type(error).__name__}: {error}"
-    else:
-        return load_package(folder)
-    reason = reason.replace(f"{folder}/", "")
-    return ADDRESS.sub("", " ".join(reason.split()))[:200]
+        name = "" if isinstance(error, GenerationError) else f"{type(error).__name__}: "
+        reason = " ".join(f"{name}{error}".split()).replace(f"{folder}/", "")
+        return ADDRESS.sub("", reason)[:200]
+    return load_package(folder)
 
 
 def load_package(folder: Path) -> griffe.Object:
