@@ -26,10 +26,12 @@ def compare_security(pair: Pair) -> None:
     place = pair.place("security")
     for name, given in before.items():
         if not any(needed <= given for needed in after.values()):
-            pair.add_breaking(place, f"{name} is no longer sufficient", *sides, f"with {name}")
+            pair.add(
+                Change.BREAKING, place, f"{name} is no longer sufficient", *sides, f"with {name}"
+            )
     for name, given in after.items():
         if not any(needed <= given for needed in before.values()):
-            pair.findings.add(Change.ADDITION, place, f"{name} is sufficient now", *sides)
+            pair.add(Change.ADDITION, place, f"{name} is sufficient now", *sides)
     _compare_issuers(pair)
 
 
@@ -49,10 +51,10 @@ def _alternatives(operation: Operation) -> dict[str, set[str]]:
 
 def _kind(scheme: Part) -> str:
     """Return the properties that identify a scheme, with header names in lower case."""
-    kind = {key: scheme.get(key) for key in ("type", "in", "name", "scheme")}
-    for key in ("scheme", "name" if kind["in"] == "header" else "scheme"):
-        kind[key] = str(kind[key]).lower()
-    return canonical_json(kind)
+    name = str(scheme.get("name"))
+    if scheme.get("in") == "header":
+        name = name.lower()
+    return f"{scheme.get('type')} {scheme.get('in')} {name} {str(scheme.get('scheme')).lower()}"
 
 
 def _compare_issuers(pair: Pair) -> None:
@@ -64,9 +66,9 @@ def _compare_issuers(pair: Pair) -> None:
         sides = (sorted(before[kind]), sorted(after[kind]))
         if not before[kind] <= after[kind]:
             what = "tokens may no longer be sufficient, because the URLs of OAuth flows changed"
-            pair.findings.add(Change.UNDECIDED, place, what, *sides)
+            pair.add(Change.UNDECIDED, place, what, *sides)
         elif before[kind] != after[kind]:
-            pair.findings.add(Change.ADDITION, place, "has more URLs of OAuth flows", *sides)
+            pair.add(Change.ADDITION, place, "has more URLs of OAuth flows", *sides)
 
 
 def _issuers(operation: Operation) -> dict[str, set[str]]:
@@ -125,9 +127,9 @@ def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
         others = [other for other in new if other not in old]
         if any("://" not in other or VARIABLE.search(other) for other in (url, *others)):
             what = f"{url or '/'} may no longer be served"
-            pair.findings.add(Change.UNDECIDED, place, what, url, new)
+            pair.add(Change.UNDECIDED, place, what, url, new)
         else:
-            pair.add_breaking(place, f"{url or '/'} is removed", url, new, f"at {url}")
+            pair.add(Change.BREAKING, place, f"{url or '/'} is removed", url, new, f"at {url}")
     for url in new:
         if _address(pair.head, url) not in before:
-            pair.findings.add(Change.ADDITION, place, f"{url or '/'} is new", old, url)
+            pair.add(Change.ADDITION, place, f"{url or '/'} is new", old, url)

@@ -63,7 +63,7 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
         matches = matches or [new for new in after if new.key == old.key]
         paired += matches
         if not matches:
-            shown = (f"Valid in {base.version}, removed in {head.version}:", old.name)
+            shown = ("Valid before, but removed now:", old.name)
             findings.add(Change.BREAKING, old.name, "is removed", old.parts, shown=shown)
         for new in matches:
             pair = Pair(old, new, findings, prover)
@@ -180,17 +180,16 @@ def _compare_responses(pair: Pair) -> None:
     for (old_status, new_status, is_success), status in pairs.items():
         place = pair.place(f"response {new_status or old_status}")
         if old_status is None:
-            what = f"is new, and not documented in {pair.base.contract.version}"
-            pair.add_breaking(place, what, None, after[new_status], status=status)
+            what = "is new, and was not documented"
+            pair.add(Change.BREAKING, place, what, None, after[new_status], status=status)
         elif new_status is not None:
             _compare_response(pair, place, status, before[old_status], after[new_status])
         elif is_success and not has_success:
             what = "is removed, and no successful status remains"
-            shown = (f"Impossible in {pair.versions[1]}:", f"{pair.base.name} → {status}")
-            pair.findings.add(Change.BREAKING, place, what, old=old_status, shown=shown)
+            pair.add(Change.BREAKING, place, what, old_status, None, f"expecting {status}")
         else:
             what = "is no longer returned"
-            pair.findings.add(Change.ADDITION, place, what, old=old_status, removed=True)
+            pair.findings.add(Change.ADDITION, place, what, old_status, removed=True)
 
 
 def _compare_response(pair: Pair, place: str, status: str, old: Part, new: Part) -> None:

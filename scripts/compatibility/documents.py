@@ -30,7 +30,7 @@ NAMED = {  # the top-level keys in their values are names, not keywords
     *("content", "dependentRequired", "dependentSchemas", "encoding", "headers", "links"),
     *("callbacks", "patternProperties", "properties", "responses", "variables", "webhooks"),
 }
-RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
+RELEASE = re.compile(r"v\d+\.\d+\.\d+")
 
 
 class CannotCompareError(Exception):
@@ -191,9 +191,9 @@ def default_base(head: Contract) -> Contract | str:
     """
     if git("rev-parse", "--git-dir") is None:
         return "this is not a git checkout"
-    for tag in _release_tags():
+    for tag in (git("tag", "--merged", "HEAD", "--sort=-version:refname") or "").split():
         text = git("show", f"{tag}:./{NAME}")
-        if text is not None:
+        if RELEASE.fullmatch(tag) and text is not None:
             return parse(text, tag)
     # Only commits that change a line with the word `version` can change info.version.
     changes = (git("log", "--format=%p", "-Gversion", "--", NAME) or "").split()
@@ -206,11 +206,3 @@ def default_base(head: Contract) -> Contract | str:
     if (git("rev-parse", "--is-shallow-repository") or "").strip() == "true":
         return "this clone is shallow; fetch its history with: git fetch --unshallow --tags"
     return "it is the first version"
-
-
-def _release_tags() -> list[str]:
-    """Return the release tags in HEAD's history, highest version first."""
-    names = (git("tag", "--merged", "HEAD") or "").split()
-    releases = [match for name in names if (match := RELEASE.fullmatch(name))]
-    releases.sort(key=lambda match: tuple(map(int, match.groups())), reverse=True)
-    return [match[0] for match in releases]

@@ -104,45 +104,41 @@ class Pair:
         """Return the name of a part of the operation, prefixed with the operation's name."""
         return f"{self.base.name}, {part}"
 
+    def add(  # noqa: PLR0913 # the parts of a finding
+        self,
+        change: Change,
+        place: str,
+        what: str,
+        old: Any = None,
+        new: Any = None,
+        *evidence: str,
+        status: str = "",
+        witness: Any = None,
+    ) -> None:
+        """Add a finding.
+
+        If it is breaking, the evidence describes a request, or a response with this status.
+        """
+        shown: tuple[str, ...] = ()
+        if change == Change.BREAKING and status:
+            message = f"{self.base.name} → {status}"
+            shown = ("Possible now, but not documented before:", message, *evidence)
+        elif change == Change.BREAKING:
+            shown = ("Valid before, but refused now:", self.base.name, *evidence)
+        self.findings.add(change, place, what, old, new, shown=shown, witness=witness)
+
     def add_undecided(self, place: str, what: str, old: Any, new: Any) -> None:
         """Add an undecided finding if the part changed. An empty part counts as missing."""
         if canonical_json(old or None) != canonical_json(new or None):
-            self.findings.add(Change.UNDECIDED, place, what, old or None, new or None)
+            self.add(Change.UNDECIDED, place, what, old or None, new or None)
 
     def add_other_keys(self, place: str, compared: set[str], old: Part, new: Part) -> None:
         """Add a finding for each changed key that no specific rule compares."""
         if new.get("deprecated") and not old.get("deprecated"):
-            self.findings.add(Change.ADDITION, place, "is deprecated now", old, new)
+            self.add(Change.ADDITION, place, "is deprecated now", old, new)
         for key in sorted((old.keys() | new.keys()) - compared - WORDS):
             what = f"{key} changed, but this key is not compared"
             self.add_undecided(place, what, old.get(key), new.get(key))
-
-    def add_breaking(
-        self,
-        place: str,
-        what: str,
-        old: Any,
-        new: Any,
-        *evidence: str,
-        status: str = "",
-        **more: Any,
-    ) -> None:
-        """Add a breaking finding with a request, or a response with this status, as evidence."""
-        before, after = self.versions
-        first = f"Valid in {before}, refused in {after}:"
-        message = self.base.name
-        if status:
-            first = f"Possible in {after}, not documented in {before}:"
-            message = f"{self.base.name} → {status}"
-        shown = (first, message, *evidence)
-        self.findings.add(Change.BREAKING, place, what, old, new, shown=shown, **more)
-
-    @property
-    def versions(self) -> tuple[str, str]:
-        """Return both contract versions. If they are equal, the second one is marked as new."""
-        old = self.base.contract.version
-        new = self.head.contract.version
-        return old, new if new != old else f"the new {new}"
 
 
 def operations(contract: Contract) -> Iterator[Operation]:

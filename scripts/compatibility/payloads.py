@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -70,16 +71,11 @@ class Payload:
         """Return `request` or `response`, depending on which message contains the value."""
         return "response" if self.status else "request"
 
-    def add(
-        self, change: Change, what: str, old: Any, new: Any, *evidence: str, **more: Any
-    ) -> None:
-        """Add a finding about this value."""
-        if change == Change.BREAKING:
-            self.pair.add_breaking(
-                self.place, what, old, new, *evidence, status=self.status, **more
-            )
-        else:
-            self.pair.findings.add(change, self.place, what, old, new)
+    def add(self, change: Change, what: str, *sides_and_evidence: Any, witness: Any = None) -> None:
+        """Add a finding about this value. The arguments are those of `Pair.add`."""
+        self.pair.add(
+            change, self.place, what, *sides_and_evidence, status=self.status, witness=witness
+        )
 
 
 def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
@@ -87,11 +83,10 @@ def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
     base = assertions(old)
     head = assertions(new)
     if canonical_json(base) != canonical_json(head):
-        changes = list(explain(base, head))
         for field, proof in _proofs(payload, base, head).items():
             place = f"{payload.place}, field {field}" if field else payload.place
             change, what = WHAT[payload.side, proof.holds]
-            what += _described(changes, field)
+            what += _described(base, head, field)
             evidence = f"{payload.label}: {brief(proof.witness)}"
             replace(payload, place=place).add(
                 change, what, base, head, evidence, witness=proof.witness
@@ -160,13 +155,11 @@ def _rules(schema: Part) -> str:
     return canonical_json({key: value for key, value in schema.items() if key != "properties"})
 
 
-def _described(changes: list[str], field: str) -> str:
+def _described(old: Schema, new: Schema, field: str) -> str:
     """Describe a field's changed keywords for a report, as in ` (maxLength: 255 → 100)`."""
-    found = changes
-    if field:
-        found = [change for change in changes if change.startswith((f"{field}.", f"{field}:"))]
-        found = [change.removeprefix(field).lstrip(".: ") for change in found]
-    return f" ({shortened(found, SHOWN, '; ')})" if found else ""
+    start = re.compile(rf"{re.escape(field)}[.:] ?" if field else "")
+    changes = [start.sub("", change, 1) for change in explain(old, new) if start.match(change)]
+    return f" ({shortened(changes, SHOWN, '; ')})" if changes else ""
 
 
 def _compare_annotations(payload: Payload, old: Any, new: Any) -> None:
@@ -212,7 +205,7 @@ def compare_contents(payload: Payload, old: Part, new: Part) -> None:
         elif name in before:
             header = "Accept" if payload.status else "Content-Type"
             what = f"no longer supports {name}"
-            pair.add_breaking(payload.place, what, *sides, f"{header}: {name}")
+            pair.add(Change.BREAKING, payload.place, what, *sides, f"{header}: {name}")
         elif payload.status:
             what = f"can be {name}, which was not documented"
             payload.add(Change.BREAKING, what, *sides, f"Content-Type: {name}")
