@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from scripts.compatibility.operations import Operation, Pair, Part
 
 ISSUERS = {"authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"}
+# The URLs that issue tokens, for each required scheme and scope.
+Credentials = dict[str, set[str]]
 DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 
 
@@ -25,27 +27,37 @@ def compare_security(pair: Pair) -> None:
     sides = (pair.base.inherited("security"), pair.head.inherited("security"))
     place = pair.place("security")
     for name, given in before.items():
-        if not any(needed <= given for needed in after.values()):
-            pair.add(
-                Change.BREAKING, place, f"{name} is no longer sufficient", *sides, f"with {name}"
-            )
+        results = {_is_sufficient(given, needed) for needed in after.values()}
+        if results == {False}:
+            what = f"{name} is no longer sufficient"
+            pair.add(Change.BREAKING, place, what, *sides, f"with {name}")
+        elif True not in results:
+            pair.add(Change.UNDECIDED, place, f"{name} may no longer be sufficient", *sides)
     for name, given in after.items():
-        if not any(needed <= given for needed in before.values()):
+        if not any(_is_sufficient(given, needed) for needed in before.values()):
             pair.add(Change.ADDITION, place, f"{name} is sufficient now", *sides)
-    _compare_issuers(pair)
 
 
-def _alternatives(operation: Operation) -> dict[str, set[str]]:
-    """Return the alternative sets of schemes and scopes that are sufficient, by a readable name."""
-    result: dict[str, set[str]] = {}
+def _is_sufficient(given: Credentials, needed: Credentials) -> bool | None:
+    """Return whether the given credentials suffice, or None if other URLs issue the tokens."""
+    if not needed.keys() <= given.keys():
+        return False
+    return True if all(given[grant] <= needed[grant] for grant in needed) else None
+
+
+def _alternatives(operation: Operation) -> dict[str, Credentials]:
+    """Return the operation's alternative security requirements, by a readable name."""
+    result: dict[str, Credentials] = {}
     for schemes in operation.inherited("security") or [{}]:
         names: list[str] = []
-        grants: set[str] = set()
+        credentials: Credentials = {}
         for name, scopes in schemes.items():
             names.append(f"{name} ({', '.join(sorted(scopes))})" if scopes else name)
-            kind = _kind(operation.scheme(name))
-            grants |= {kind, *(f"{kind} {scope}" for scope in scopes)}
-        result[" and ".join(names) or "no credential"] = grants
+            scheme = operation.scheme(name)
+            kind = _kind(scheme)
+            credentials[kind] = credentials.get(kind, set()) | _issuers(scheme)
+            credentials |= {f"{kind} {scope}": set() for scope in scopes}
+        result[" and ".join(names) or "no credential"] = credentials
     return result
 
 
@@ -57,29 +69,12 @@ def _kind(scheme: Part) -> str:
     return f"{scheme.get('type')} {scheme.get('in')} {name} {str(scheme.get('scheme')).lower()}"
 
 
-def _compare_issuers(pair: Pair) -> None:
-    """Compare the URLs that issue tokens, for the schemes that both contracts use."""
-    before = _issuers(pair.base)
-    after = _issuers(pair.head)
-    place = pair.place("security")
-    for kind in sorted(before.keys() & after.keys()):
-        sides = (sorted(before[kind]), sorted(after[kind]))
-        if not before[kind] <= after[kind]:
-            what = "tokens may no longer be sufficient, because the URLs of OAuth flows changed"
-            pair.add(Change.UNDECIDED, place, what, *sides)
-        elif before[kind] != after[kind]:
-            pair.add(Change.ADDITION, place, "has more URLs of OAuth flows", *sides)
-
-
-def _issuers(operation: Operation) -> dict[str, set[str]]:
-    """Return the URLs that issue tokens, with their keys, by the kind of their schemes."""
-    result: dict[str, set[str]] = {}
-    names = {name for schemes in operation.inherited("security") or () for name in schemes}
-    for scheme in map(operation.scheme, names):
-        found = result.setdefault(_kind(scheme), set())
-        for name, flow in {"": scheme, **mapping_at(scheme, "flows")}.items():
-            found |= {f"{name} {key} {flow[key]}" for key in ISSUERS & flow.keys()}
-    return result
+def _issuers(scheme: Part) -> set[str]:
+    """Return the URLs that issue tokens, with the names of their flows and keys."""
+    flows = {"": scheme, **mapping_at(scheme, "flows")}
+    return {
+        f"{name} {key} {flow[key]}" for name, flow in flows.items() for key in ISSUERS & flow.keys()
+    }
 
 
 def servers(operation: Operation) -> list[str]:
