@@ -130,7 +130,7 @@ def _compare_parameters(pair: Pair) -> None:
         part = f"{key[0]} parameter {(old or new or {}).get('name')}"
         payload = Payload(pair, pair.place(part), key[0], label=part)
         _compare_presence(payload, old, new)
-        if old and new:
+        if old is not None and new is not None:
             compare_texts(payload, old, new, PARAMETER)
 
 
@@ -152,7 +152,7 @@ def _compare_body(pair: Pair) -> None:
     new = pair.head.parts.get("requestBody")
     payload = Payload(pair, pair.place("body"), BODY)
     _compare_presence(payload, old, new)
-    if old and new:
+    if old is not None and new is not None:
         pair.add_other_keys(payload.place, REQUEST_BODY, old, new)
         _compare_limit(payload, old.get(LIMIT), new.get(LIMIT))
         compare_contents(payload, old, new)
@@ -201,7 +201,7 @@ def _compare_response(pair: Pair, place: str, status: str, old: Part, new: Part)
         old_header = before.get(name)
         new_header = after.get(name)
         _compare_presence(payload, old_header, new_header)
-        if old_header and new_header:
+        if old_header is not None and new_header is not None:
             compare_texts(payload, old_header, new_header, PARAMETER)
     compare_contents(Payload(pair, f"{place}, body", BODY, status), old, new)
 
