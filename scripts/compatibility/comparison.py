@@ -147,7 +147,6 @@ def _compare_presence(payload: Payload, old: Part | None, new: Part | None) -> N
 
 
 def _compare_body(pair: Pair) -> None:
-    """Compare the request body's presence, size limit and content."""
     old = pair.base.parts.get("requestBody")
     new = pair.head.parts.get("requestBody")
     payload = Payload(pair, pair.place("body"), BODY)

@@ -107,11 +107,8 @@ class Verdict:
         return max(weights, default=Change.NONE)
 
     @property
-    def least(self) -> tuple[int, ...]:
-        """Return the lowest version that SemVer allows.
-
-        Before version 1.0, a breaking change requires only a new minor version.
-        """
+    def _least(self) -> tuple[int, ...]:
+        """Before version 1.0, a breaking change requires only a new minor version."""
         major, minor, patch = parse_version(self.base)
         weight = self.weight()
         if weight == Change.NONE:
@@ -125,12 +122,12 @@ class Verdict:
     @property
     def least_version(self) -> str:
         """Return the lowest version that SemVer allows, as text."""
-        return ".".join(map(str, self.least))
+        return ".".join(map(str, self._least))
 
     @property
     def is_high_enough(self) -> bool:
         """Return whether the new version is at least the lowest version that SemVer allows."""
-        return parse_version(self.head) >= self.least
+        return parse_version(self.head) >= self._least
 
     @property
     def in_order(self) -> bool:

@@ -163,7 +163,6 @@ def _described(old: Schema, new: Schema, field: str) -> str:
 
 
 def _compare_annotations(payload: Payload, old: Any, new: Any) -> None:
-    """Report each annotation that differs."""
     for place, keyword, before, after in changed_annotations(old, new):
         undecided = (Change.UNDECIDED, Change.UNDECIDED)
         added, changed = SEVERITIES.get((payload.side, keyword), undecided)
