@@ -43,7 +43,7 @@ MANY = 700  # candidates to try for each subschema
 LONGEST = 300_000  # the maximum length of a string or an array
 DIGITS = 18  # the maximum number of digits in a number
 PATTERN = 1_500  # finding matches for a pattern costs as much as this many candidates
-LETTERS = 5_000  # this many characters cost as much as one candidate
+LETTERS = 1_000  # this many characters cost as much as one candidate
 
 
 class BoundaryValues:
@@ -87,7 +87,7 @@ class BoundaryValues:
     def values(self, schema: Any) -> Iterator[Any]:
         """Yield values that the schema might admit, up to the limit. Callers must validate them."""
         for value in self._candidates(schema):
-            self.remaining -= 1 + len(canonical_json(value)) // LETTERS
+            self.remaining -= _weight(value)
             if self.remaining < 0:
                 return
             yield value
@@ -128,7 +128,11 @@ class BoundaryValues:
         is_valid = validator(schema).is_valid
         found: list[Any] = []
         kinds: set[tuple[bool, ...]] = set()
-        for value in islice(self.values(plain_form(schema)), MANY):
+        tried = 0
+        for value in self.values(plain_form(schema)):
+            tried += _weight(value)
+            if tried > MANY:
+                break
             if is_valid(value):
                 kind = tuple(is_valid_for(value) for is_valid_for in self.new_checks)
                 if kind not in kinds or len(found) < FEW:
@@ -216,6 +220,10 @@ class BoundaryValues:
                 self.known[pattern] = matching(pattern)
             found += self.known[pattern]
         return found
+
+
+def _weight(value: Any) -> int:
+    return 1 + len(canonical_json(value)) // LETTERS
 
 
 def _branches(schema: dict[str, Any]) -> Iterator[Any]:

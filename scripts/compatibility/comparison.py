@@ -180,7 +180,8 @@ def _compare_responses(pair: Pair) -> None:
         place = pair.place(f"response {new_status or old_status}")
         if old_status is None:
             what = "is new, and was not documented"
-            pair.add(Change.BREAKING, place, what, None, after[new_status], status=status)
+            added = {new_status: after[new_status]}
+            pair.add(Change.BREAKING, place, what, None, added, status=status)
         elif new_status is not None:
             _compare_response(pair, place, status, before[old_status], after[new_status])
         elif is_success and not has_success:
