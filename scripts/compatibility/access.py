@@ -56,7 +56,8 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
             scheme = operation.scheme(name)
             kind = _kind(scheme)
             credentials[kind] = credentials.get(kind, set()) | _issuers(scheme)
-            credentials |= {f"{kind} {scope}": set() for scope in scopes}
+            for scope in scopes:
+                credentials[f"{kind} {scope}"] = set()
         result[" and ".join(names) or "no credential"] = credentials
     return result
 
@@ -71,10 +72,11 @@ def _kind(scheme: Part) -> str:
 
 def _issuers(scheme: Part) -> set[str]:
     """Return the URLs that issue tokens, with the names of their flows and keys."""
-    flows = {"": scheme, **mapping_at(scheme, "flows")}
-    return {
-        f"{name} {key} {flow[key]}" for name, flow in flows.items() for key in ISSUERS & flow.keys()
-    }
+    result: set[str] = set()
+    for name, flow in {"": scheme, **mapping_at(scheme, "flows")}.items():
+        for key in ISSUERS & flow.keys():
+            result.add(f"{name} {key} {flow[key]}")
+    return result
 
 
 def servers(operation: Operation) -> list[str]:

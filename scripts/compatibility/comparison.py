@@ -137,9 +137,8 @@ def _compare_parameters(pair: Pair) -> None:
 def _compare_presence(payload: Payload, old: Part | None, new: Part | None) -> None:
     """Report a part that was added, removed, made required or made optional."""
     presence = RESPONSE_PRESENCE if payload.status else REQUEST_PRESENCE
-    was_required, is_required = (
-        None if part is None else bool(part.get("required")) for part in (old, new)
-    )
+    was_required = None if old is None else bool(old.get("required"))
+    is_required = None if new is None else bool(new.get("required"))
     if (was_required, is_required) in presence:
         change, what = presence[was_required, is_required]
         word = "without" if is_required or payload.status else "with"

@@ -68,12 +68,11 @@ class Operation:
     @property
     def responses(self) -> dict[str, Part]:
         """Return the responses by status, such as `404`, `4XX` or `default`."""
-        stated = mapping_at(self.parts, "responses")
-        return {
-            status.replace("xx", "XX"): response
-            for status, response in stated.items()
-            if not status.startswith("x-")
-        }
+        result: dict[str, Part] = {}
+        for status, response in mapping_at(self.parts, "responses").items():
+            if not status.startswith("x-"):
+                result[status.replace("xx", "XX")] = response
+        return result
 
     def inherited(self, key: str) -> Any:
         """Return the operation's value for a key, or else its path's, or else the contract's."""
