@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from scripts.compatibility.findings import Change
-from scripts.compatibility.operations import VARIABLE
 from scripts.compatibility.values import canonical_json, mapping_at
 
 if TYPE_CHECKING:
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 ISSUERS = {"authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"}
 # The URLs that issue tokens, for each required scheme and scope.
 Credentials = dict[str, set[str]]
+# Matches URLs that depend neither on variables nor on the contract's location.
+FIXED = re.compile(r"((\w+:/)?/[^{]*)?")
 DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 
 
@@ -121,8 +122,9 @@ def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
     for url in old:
         if _address(pair.base, url) in after:
             continue
-        others = [other for other in new if other not in old]
-        if any("://" not in other or VARIABLE.search(other) for other in (url, *others)):
+        urls = [url, *(other for other in new if other not in old)]
+        is_mixed = len({"://" in other for other in urls}) > 1
+        if is_mixed or not all(map(FIXED.fullmatch, urls)):
             what = f"{url or '/'} may no longer be served"
             pair.add(Change.UNDECIDED, place, what, url, new)
         else:
