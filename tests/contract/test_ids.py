@@ -9,7 +9,6 @@ import pytest
 from support import contract, values
 from support.backend import ADMIN, WRITER
 from support.exchange import Exchange, Place
-from support.expectation import expectation_of
 from support.promise import Promise
 from support.rule import Rule
 
@@ -70,7 +69,7 @@ def test_near_id_is_refused(promise: Promise) -> None:
         if wrong in ("", *backend.own_ids, *backend.given.values()):
             continue
         request = promise.request(id=wrong, place=SIMILAR, body={})
-        if not promise.is_wanted(expectation_of(request)):
+        if not promise.is_wanted(request):
             return
         exchange = promise.exchange(request)
         if not (may_exist(wrong, backend.id) and was_updated(exchange, wrong)):
@@ -120,4 +119,4 @@ def test_percent_encoded_id_is_the_same(promise: Promise) -> None:
     words = "the id with percent-encoded characters"
     rule = Rule("id-encoding", "percent-encoded", words, {200})
     for segment in (whole, whole.lower(), *hyphens, mixed):
-        promise.expect(rule, path=contract.PATH.replace("{id}", segment))
+        promise.ask(rule, path=contract.PATH.replace("{id}", segment))

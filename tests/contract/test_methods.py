@@ -10,9 +10,9 @@ import pytest
 from support import contract
 from support.backend import ADMIN, READER, STRANGER, WRITER
 from support.exchange import Place
-from support.expectation import REFUSALS, Expectation
+from support.expectation import REFUSALS
 from support.promise import Promise
-from support.rule import Breach
+from support.rule import Breach, Rule
 
 pytestmark = pytest.mark.clause("other-methods")
 
@@ -26,22 +26,17 @@ READS = frozenset({200, 204, 206})
 SUCCESSES = frozenset(range(200, 300))
 
 
-def expectation_of_method(method: str) -> Expectation:
-    """Return the expectation for the method, with the statuses that the contract allows."""
+def ask(promise: Promise, method: str, **parts: Any) -> None:
+    """Send a request with the method; if the response is a 405, check its `Allow` header."""
     statuses = frozenset({401, 403, 404, 405, 501}) | ({400} if method in UNUSUAL else set())
     if method in READING:
         statuses |= READS
     words = f"the method `{method}`"
-    return Expectation("other-methods", method, words, statuses, has_documented_form=False)
-
-
-def ask(promise: Promise, method: str, **parts: Any) -> None:
-    """Send a request with the method; if the response is a 405, check its `Allow` header."""
-    expectation = expectation_of_method(method)
+    rule = Rule("other-methods", method, words, statuses, has_documented_form=False)
     content: dict[str, Any] = {"body": {}}
     if method not in WRITING:
         content = {"body": b"", "headers": {"Content-Type": None}}
-    exchange = promise.ask(method=method, expectation=expectation, **content, **parts)
+    exchange = promise.ask(rule, method=method, **content, **parts)
     if exchange is None or exchange.status != 405 or not exchange.response:
         return
     if promise.backend.shape.differs(exchange.response) or method == "TRACE":
@@ -53,7 +48,7 @@ def ask(promise: Promise, method: str, **parts: Any) -> None:
         got = "no `Allow`" if allowed is None else f"`Allow: {allowed}`"
         subject = "the `Allow` header of a 405 response"
         breach = Breach("other-methods", "Allow", outcome, "`Allow` with `PUT`", got, subject)
-        promise.record(breach, exchange, expectation.words)
+        promise.record(breach, exchange, words)
 
 
 def test_other_method_is_no_update(promise: Promise) -> None:
@@ -94,9 +89,7 @@ def test_nearby_path_has_the_same_checks(promise: Promise) -> None:
     nearby += [base, f"{base}/", f"{base.upper()}/{id}", f"{base}s/{id}", f"{base}//x", f"/{path}"]
     for other in nearby:
         words = f"the path `{other.replace(id, '{id}')}`"
-        expectation = Expectation(
-            "other-paths", "nearby", words, REFUSALS | SUCCESSES, has_documented_form=False
-        )
-        promise.ask(path=other, place=OTHER_PATH, body={}, expectation=expectation)
+        rule = Rule("other-paths", "nearby", words, REFUSALS | SUCCESSES, has_documented_form=False)
+        promise.ask(rule, path=other, place=OTHER_PATH, body={})
         for token in (None, *promise.backend.users(READER, STRANGER)):
             promise.ask(path=other, place=OTHER_PATH, token=token, body={}, words=words)

@@ -1,6 +1,5 @@
 """Over time: a response depends only on its request, not on earlier or concurrent requests."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from support import values
 from support.backend import ADMIN, FOREIGN_ID, READER, SIBLING_ID, STRANGER, WRITER
 from support.exchange import Request
-from support.expectation import Expectation, expectation_of
+from support.expectation import expectation_of
 from support.promise import Promise
 from support.rule import Rule
 
@@ -51,11 +50,10 @@ def isolated_statuses(promise: Promise, steps: list[Step]) -> dict[str, int]:
     return statuses
 
 
-def expect_status(status: int, request: Request, kind: str, when: str) -> Expectation:
-    """Return an expectation with the status that the request got when it was sent alone."""
-    usual = expectation_of(request)
-    words = f"{usual.words}, {when}"
-    return replace(usual, statuses=frozenset({status}), clause="alone", kind=kind, words=words)
+def rule_of_isolated(status: int, request: Request, kind: str, when: str) -> Rule:
+    """Return a rule that requires the status that the request got when it was sent alone."""
+    words = f"{expectation_of(request).rule.words}, {when}"
+    return Rule("alone", kind, words, {status})
 
 
 @pytest.mark.clause("alone")
@@ -73,7 +71,7 @@ def test_repeated_update_answers_200(promise: Promise) -> None:
     """The same update returns 200 a hundred times in a row on one connection."""
     everything = {**values.EVERYTHING, **values.fresh()}
     for body in (*[values.GOOD] * 100, *[values.fresh()] * 3, *[everything] * 3):
-        promise.expect(AGAIN, body=body)
+        promise.ask(AGAIN, body=body)
 
 
 @pytest.mark.clause("alone")
@@ -86,8 +84,8 @@ def test_valid_request_works_after_every_refused_one(promise: Promise) -> None:
     for step in refused:
         before = promise.ask(**step)
         if before is not None:
-            words = f"a valid update after {expectation_of(before.request).words}"
-            promise.expect(Rule("alone", "after-a-refused-one", words, {200}))
+            words = f"a valid update after {expectation_of(before.request).rule.words}"
+            promise.ask(Rule("alone", "after-a-refused-one", words, {200}))
 
 
 @pytest.mark.clause("alone")
@@ -102,8 +100,8 @@ def test_answer_does_not_depend_on_earlier_requests(promise: Promise) -> None:
     for step in sequence:
         request = request_of(promise, step)
         status = alone[repr(step)]
-        promise.send(request, expect_status(status, request, "after-others", f"after {before}"))
-        before = expectation_of(request).words
+        promise.send(request, rule_of_isolated(status, request, "after-others", f"after {before}"))
+        before = expectation_of(request).rule.words
 
 
 @pytest.mark.clause("alone")
@@ -115,4 +113,6 @@ def test_concurrent_requests_are_answered_as_alone(promise: Promise) -> None:
     exchanges = promise.exchange_concurrently([request_of(promise, step) for step in together])
     when = "among 20 concurrent requests"
     for step, exchange in zip(together, exchanges, strict=True):
-        promise.check(exchange, expect_status(alone[repr(step)], exchange.request, "at-once", when))
+        promise.check(
+            exchange, rule_of_isolated(alone[repr(step)], exchange.request, "at-once", when)
+        )

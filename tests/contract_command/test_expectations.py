@@ -66,17 +66,17 @@ def test_body_determines_the_expectation(
     body: object, clause: str, kind: str, statuses: set[int]
 ) -> None:
     """The body determines which clause applies, the kind of value and the expected statuses."""
-    expectation = expectation_of(request(body))
-    assert (expectation.clause, expectation.kind) == (clause, kind)
-    assert expectation.statuses == statuses
+    rule = expectation_of(request(body)).rule
+    assert (rule.clause, rule.kind) == (clause, kind)
+    assert rule.statuses == statuses
 
 
 def test_backend_may_refuse_a_query() -> None:
     """The contract does not say whether a backend ignores or refuses query parameters."""
     with_query = replace(request({}), target="/ai/llm/1?debug=1")
-    expectation = expectation_of(with_query)
-    assert expectation.statuses == {200, *range(400, 500)}
-    assert expectation.expected == "200, or a status from 400 to 499"
+    rule = expectation_of(with_query).rule
+    assert rule.statuses == {200, *range(400, 500)}
+    assert rule.expected == "200, or a status from 400 to 499"
 
 
 def test_backend_may_check_in_any_order_after_the_token() -> None:
@@ -85,12 +85,10 @@ def test_backend_may_check_in_any_order_after_the_token() -> None:
     unparsed = expectation_of(request(b"{", user=NOBODY))
     reader = expectation_of(request({"name": ""}, user=USERS[READER]))
     unknown = expectation_of(request({}, user=USERS[READER], place=UNKNOWN))
-    assert without_token.statuses == {401}
-    assert unparsed.statuses == {400, 401, 413, 415}
-    assert reader.statuses == {400, 403}
-    assert unknown.statuses == {404}
-    assert without_token.words_for(401) == "without a token"
-    assert unparsed.words_for(400) == "without a token; a body that is not JSON"
+    assert without_token.rule.statuses == {401}
+    assert unparsed.rule.statuses == {400, 401, 413, 415}
+    assert reader.rule.statuses == {400, 403}
+    assert unknown.rule.statuses == {404}
     assert without_token.access
     assert without_token.access.clause == "authentication"
 
@@ -98,7 +96,7 @@ def test_backend_may_check_in_any_order_after_the_token() -> None:
 def test_every_example_in_the_contract_is_valid() -> None:
     """A request whose body is an example from the contract is expected to succeed."""
     for example in contract.EXAMPLES.values():
-        assert expectation_of(request(example)).must_succeed
+        assert expectation_of(request(example)).rule.must_succeed
 
 
 @pytest.mark.parametrize(

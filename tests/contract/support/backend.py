@@ -1,45 +1,31 @@
 """The backend under test, with its URL, tokens and ids."""
 
 import argparse
+import json
 import re
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from support import contract
+from support import contract, values
 from support.curl import Redactor
 from support.exchange import Exchange, NoVerdictError, Place, Request, User
+from support.options import MEANINGS
 from support.proxies import Shape
-from support.wire import Wire, WireError
+from support.wire import Wire
 
-# Descriptions of the environment variables, shown if a variable is needed but not set.
-MEANINGS = {
-    "FLASHBACK_TOKEN": "a token that can update the configuration",
-    "FLASHBACK_ADMIN_TOKEN": "a token for an ADMIN of the configuration's workspace",
-    "FLASHBACK_READER_TOKEN": "a token for a member of the workspace who has only READ access",
-    "FLASHBACK_STRANGER_TOKEN": "a token for a user who is not a member of the workspace",
-    "FLASHBACK_EXPIRED_TOKEN": "an expired token",
-    "FLASHBACK_FOREIGN_AI_LLM_ID": "the id of a configuration in another workspace",
-    "FLASHBACK_SIBLING_AI_LLM_ID": "the id of a second throwaway configuration in the workspace",
-}
 WRITER, ADMIN, READER, STRANGER, EXPIRED, FOREIGN_ID, SIBLING_ID = MEANINGS
 TOKENS = (WRITER, ADMIN, READER, STRANGER, EXPIRED)
 
 USERS = {
-    WRITER: User("WRITE", "with a token that can update"),
-    ADMIN: User("ADMIN", "with an ADMIN's token"),
-    READER: User(
-        "READ",
-        "with a READ member's token",
-        may_update=False,
-        clause="access-levels",
-    ),
-    STRANGER: User(
-        "stranger", "with a non-member's token", may_update=False, clause="workspace-access"
-    ),
-    EXPIRED: User("expired", "with an expired token", is_valid=False),
+    WRITER: User("WRITE", "with a token that can update", "update", 200),
+    ADMIN: User("ADMIN", "with an ADMIN's token", "update", 200),
+    READER: User("READ", "with a READ member's token", "access-levels", 403),
+    STRANGER: User("stranger", "with a non-member's token", "workspace-access", 403),
+    EXPIRED: User("expired", "with an expired token"),
 }
-NOBODY = User("no-token", "without a token", is_valid=False)
+NOBODY = User("no-token", "without a token")
 
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 ATTEMPTS = 4  # attempts per request if the backend, or a proxy in front of it, is too busy
@@ -61,8 +47,8 @@ class Backend:
         self.no_verdict: NoVerdictError | None = None
         self.redactor = Redactor({name: given[name] for name in TOKENS if name in given})
         self._pause = 1 / option.rate_limit if option.rate_limit else 0.0
-        self._wire = Wire(self.url, option.timeout, option.ca)
         self._timeouts = 0
+        self._wire = Wire(self.url, option.timeout, option.ca)
 
     def users(self, *variables: str) -> list[str]:
         """Return those of the given token variables that are set."""
@@ -79,15 +65,56 @@ class Backend:
         statuses = frozenset({404} if UUID.fullmatch(self.id) else {400, 404})
         return Place("unknown", "an unknown id", "", statuses, "id")
 
-    def url_of(self, request: Request) -> str:
-        """Return the request's full URL."""
-        return self.url + request.target
+    def request(  # noqa: PLR0913 - a request has many parts
+        self,
+        *,
+        id: str | None = None,
+        place: Place | None = None,
+        token: str | None = WRITER,
+        user: User | None = None,
+        authorization: str | Iterable[str] | None = None,
+        body: Any = values.GOOD,
+        headers: Mapping[str, str | None] | None = None,
+        method: str = "PUT",
+        path: str | None = None,
+        query: str = "",
+        escaped: bool = False,
+        words: str = "",
+    ) -> Request:
+        """Return a request; by default, a valid update by a user with WRITE access.
+
+        `token` names an environment variable, or is None for no token; `authorization` overrides
+        it, and `user` then describes the sender. `body` is a JSON value, bytes, or a tuple of
+        chunks. Headers with the value None are not sent. `path` is sent unchanged; if it does not
+        address `id`, also pass a `place`. `escaped` percent-encodes every octet of the id.
+        """
+        if authorization is None:
+            authorization = (f"Bearer {self.given[token]}",) if token else ()
+        elif isinstance(authorization, str):
+            authorization = (authorization,)
+        content = _content(body)
+        sent = _headers(method, body, content, headers or {})
+        id = id or self.id
+        target = path or contract.path_of(id, escaped=escaped)
+        return Request(
+            method=method,
+            target=f"{target}?{query}" if query else target,
+            headers=(*sent, *(("Authorization", value) for value in authorization)),
+            body=content,
+            chunks=body if isinstance(body, tuple) else None,
+            user=user or (USERS[token] if token else NOBODY),
+            place=place or self.place(id),
+            words=words,
+        )
+
+    def control(self, body: object, *, id: str | None = None) -> Request:
+        """Return a control request: an update that must always succeed, on a new connection."""
+        return self.request(id=id, body=body, words="the control request").again()
 
     def exchange(self, request: Request) -> Exchange:
         """Send the request; retry while the backend is busy, and raise after the last attempt."""
         for attempt in range(ATTEMPTS):
-            if self._pause:
-                time.sleep(self._pause)
+            time.sleep(self._pause)
             exchange = self.send(request)
             response = exchange.response
             if response is None or not response.is_too_busy:
@@ -100,17 +127,17 @@ class Backend:
         )
 
     def send(self, request: Request) -> Exchange:
-        """Send the request once, without retries."""
-        try:
-            exchange = Exchange(request, self._wire.send(request))
-        except WireError as error:
-            exchange = Exchange(request, None, str(error), error.never_sent)
-            if error.timed_out:
-                self._timeouts += 1
-                if self._timeouts >= TIMEOUTS_IN_FULL:
-                    self._wire.timeout = min(self._wire.timeout, 1.0)
+        """Send the request without retries if the backend is busy."""
+        exchange = self._wire.send(request)
         self.statuses[exchange.status] += 1
+        self._timeouts += exchange.timed_out
+        if self._timeouts >= TIMEOUTS_IN_FULL:
+            self._wire.timeout = min(self._wire.timeout, 1.0)
         return exchange
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._wire.close()
 
     def give_up(self, reason: str, cure: str = "") -> NoVerdictError:
         """Record why the run ends without a verdict; return the error to raise."""
@@ -118,20 +145,23 @@ class Backend:
         self.no_verdict = NoVerdictError(redact(reason), redact(cure))
         return self.no_verdict
 
-    def control(self, body: object, *, id: str | None = None) -> Request:
-        """Return a control request: an update that must always succeed, on a new connection."""
-        content = contract.to_json(body)
-        headers = (
-            ("Content-Type", "application/json"),
-            ("Authorization", f"Bearer {self.given[WRITER]}"),
-            ("Content-Length", str(len(content))),
-        )
-        id = id or self.id
-        return Request(
-            target=contract.path_of(id), headers=headers, body=content, user=USERS[WRITER],
-            place=self.place(id), words="the control request", on_new_connection=True,
-        )  # fmt: skip
 
-    def close(self) -> None:
-        """Close every connection."""
-        self._wire.close()
+def _headers(
+    method: str, body: Any, content: bytes, others: Mapping[str, str | None]
+) -> Iterator[tuple[str, str]]:
+    """Yield the headers that describe the body, followed by the given headers."""
+    headers: dict[str, str | None] = {"Content-Type": "application/json", **others}
+    if isinstance(body, tuple):
+        headers["Transfer-Encoding"] = "chunked"
+    elif content or method == "PUT":
+        headers["Content-Length"] = str(len(content))
+    for name, value in headers.items():
+        if value is not None:
+            yield name, value
+
+
+def _content(body: Any) -> bytes:
+    """Convert a body (a JSON value, bytes or a tuple of chunks) to bytes."""
+    if isinstance(body, bytes):
+        return body
+    return b"".join(body) if isinstance(body, tuple) else json.dumps(body).encode()

@@ -5,10 +5,10 @@ If they fail, the cause is usually a wrong URL, id or token, so the run ends wit
 
 import time
 from collections.abc import Iterable
-from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
-from support.backend import NOBODY, Backend
+from support.backend import Backend
 from support.exchange import Exchange, NoVerdictError
 
 SETUP_ERRORS = {
@@ -48,14 +48,10 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> Exchange:
 
 def record_refusals(backend: Backend) -> None:
     """Send requests that the endpoint itself refuses, and record what its refusals look like."""
-    allowed = backend.control({})
-    without_token = tuple(header for header in allowed.headers if header[0] != "Authorization")
-    for request in (
-        replace(allowed, headers=without_token, user=NOBODY),
-        backend.control({}, id=str(uuid4())),
-        backend.control({"name": 5}),
-    ):
-        response = backend.exchange(request).response
+    unknown = str(uuid4())
+    refused: list[dict[str, Any]] = [{"token": None}, {"id": unknown}, {"body": {"name": 5}}]
+    for parts in refused:
+        response = backend.exchange(backend.request(**{"body": {}, **parts})).response
         if response:
             backend.shape = backend.shape.including(response)
 

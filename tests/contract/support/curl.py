@@ -11,8 +11,7 @@ from urllib.parse import quote
 from support.exchange import Request
 
 LONGEST_BODY = 2000  # bytes of a body to show in the command; a longer body goes into a file
-SHORTENED = re.compile('"?…')  # matches the end of shortened text
-LEAST = 4  # shorter parts of a token are not redacted, because they reveal too little
+LEAST = 4  # shorter derivatives of a token are not redacted, because they reveal too little
 
 
 def encodings_of(token: str) -> dict[str, str]:
@@ -49,21 +48,7 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """Return the text with every secret replaced by its shell expression."""
-        text = self._pattern.sub(lambda found: self._expressions[found[0]], text)
-        kept: list[str] = []
-        end = 0
-        for cut in SHORTENED.finditer(text):
-            kept.append(self._without_start_of_secret(text[end : cut.start()]))
-            end = cut.start()
-        return "".join([*kept, text[end:]])
-
-    def _without_start_of_secret(self, text: str) -> str:
-        """If the text ends with the beginning of a secret, remove that part."""
-        for secret in self._expressions:
-            for size in range(len(secret), LEAST - 1, -1):
-                if text.endswith(secret[:size]):
-                    return text[:-size]
-        return text
+        return self._pattern.sub(lambda found: self._expressions[found[0]], text)
 
     def redact_bytes(self, octets: bytes) -> bytes:
         """Return the octets with every secret replaced by its shell expression."""

@@ -1,7 +1,7 @@
 """Requests and responses, and the users and configurations that they involve."""
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -34,9 +34,8 @@ class User:
 
     kind: str  # part of a finding's id
     words: str
-    is_valid: bool = True
-    may_update: bool = True
-    clause: str = "update"  # the clause that a 2xx breaks if the user may not update
+    clause: str = "authentication"  # the clause that a 2xx breaks if the user may not update
+    status: int = 401  # the status of an update that is valid otherwise
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,8 @@ class Exchange:
     request: Request
     response: Response | None
     failure: str = ""
-    never_sent: bool = field(default=False)  # no connection was established
+    never_sent: bool = False  # no connection was established
+    timed_out: bool = False
 
     @property
     def status(self) -> int:

@@ -1,107 +1,68 @@
 """The response that the contract requires for a request."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Self
+from dataclasses import dataclass, replace
 
 from support import contract
 from support.body import reasons_against
 from support.exchange import Request
 from support.rule import Rule
-from support.words import describe_statuses
 
 REFUSALS = frozenset(range(300, 500))
 LARGE_BODY = 65536  # bytes; some servers do not accept larger bodies
 
 
 @dataclass(frozen=True)
-class Expectation(Rule):
-    """The response that the contract requires, and the reasons to refuse the request."""
+class Expectation:
+    """The rule for the response to a request, and what else the contract says about the request."""
 
-    access: Rule | None = None  # the rule that a 2xx breaks if nothing may be updated
-    reasons: list[Rule] = field(default_factory=list)  # other reasons to refuse the request
-    has_documented_form: bool = True  # whether the response must have the documented form
-
-    @property
-    def must_succeed(self) -> bool:
-        """Whether 200 is the only allowed status."""
-        return self.statuses == {200}
-
-    @property
-    def expected(self) -> str:
-        """The allowed statuses in words."""
-        return describe_statuses(self.statuses)
-
-    def words_for(self, status: int) -> str:
-        """Describe the request, including a flaw in its body that may have caused the status."""
-        if self.access:
-            for reason in self.reasons:
-                if status in reason.statuses:
-                    return f"{self.words}; {reason.words}"
-        return self.words
-
-    def with_rule(self, rule: Rule) -> Self:
-        """Return a copy with the given rule, which may depend on more than the request itself."""
-        access = self.access
-        if access:
-            access = replace(access, clause=rule.clause, kind=rule.kind)
-        return replace(
-            self,
-            clause=rule.clause,
-            kind=rule.kind,
-            words=rule.words,
-            statuses=rule.statuses,
-            access=None if 200 in rule.statuses else access,
-        )
+    rule: Rule
+    access: Rule | None  # the rule that a 2xx breaks if nothing may be updated
+    reasons: list[Rule]  # other reasons to refuse the request
 
 
-def expectation_of(request: Request) -> Expectation:
-    """Return the response that the contract requires for the request."""
+def expectation_of(request: Request, rule: Rule | None = None) -> Expectation:
+    """Return what the contract requires for the request.
+
+    A given rule replaces the one that is derived from the request, because a response may also
+    depend on earlier requests.
+    """
     reasons = reasons_against(request)
     access = _access(request)
-    if access is None:
-        expectation = _body_expectation(request, reasons)
-    elif request.place.is_open:
-        expectation = _expectation(access, REFUSALS, access, reasons)
-        expectation = replace(expectation, has_documented_form=False)
-    elif request.user.is_valid:
-        expectation = _expectation(access, _statuses([access, *reasons]), access, reasons)
-    else:
-        before = [reason for reason in reasons if reason.precedes_token]
-        rule = replace(access, clause="unauthorized")
-        expectation = _expectation(rule, _statuses([access, *before]), access, reasons)
+    rule = rule or _rule(request, access, reasons)
     if request.words:
-        return replace(expectation, words=f"{expectation.words}; {request.words}")
-    return expectation
+        rule = replace(rule, words=f"{rule.words}; {request.words}")
+    return Expectation(rule, None if 200 in rule.statuses else access, reasons)
 
 
-def _expectation(
-    rule: Rule, statuses: frozenset[int], access: Rule | None, reasons: list[Rule]
-) -> Expectation:
-    return Expectation(rule.clause, rule.kind, rule.words, statuses, access=access, reasons=reasons)
+def _rule(request: Request, access: Rule | None, reasons: list[Rule]) -> Rule:
+    if access is None:
+        closed = [reason for reason in reasons if not reason.is_open]
+        accepted = frozenset[int]() if closed else frozenset({200})
+        [decisive, *_] = closed or reasons or [rule_of_valid(request)]
+        return replace(decisive, statuses=_statuses(reasons) | accepted)
+    if request.place.is_open:
+        return replace(access, statuses=REFUSALS, has_documented_form=False)
+    if request.user.status != 401:
+        return replace(access, statuses=_statuses([access, *reasons]))
+    before = [reason for reason in reasons if reason.precedes_token]
+    return replace(access, clause="unauthorized", statuses=_statuses([access, *before]))
 
 
 def _access(request: Request) -> Rule | None:
     """Return the rule that forbids the update regardless of the body, or None."""
     user = request.user
     place = request.place
+    if request.method != "PUT":
+        return None
     if place.is_open:
         return Rule(place.clause, place.kind, place.words)
-    if not user.is_valid:
-        return Rule("authentication", user.kind, user.words, frozenset({401}))
+    who = Rule(user.clause, user.kind, user.words, frozenset({user.status}))
+    if user.status == 401:
+        return who
     if place.statuses:
         return Rule(place.clause, place.kind, place.words, place.statuses)
-    if not user.may_update:
-        return Rule(user.clause, user.kind, user.words, frozenset({403}))
-    return None
-
-
-def _body_expectation(request: Request, reasons: list[Rule]) -> Expectation:
-    """Return the expectation for a request from a user who may update the configuration."""
-    closed = [reason for reason in reasons if not reason.is_open]
-    statuses = _statuses(reasons) | (frozenset() if closed else {200})
-    decisive = closed or reasons or [rule_of_valid(request)]
-    return _expectation(decisive[0], statuses, None, reasons)
+    return who if user.status != 200 else None
 
 
 def _statuses(rules: Iterable[Rule]) -> frozenset[int]:

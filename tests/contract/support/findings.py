@@ -1,6 +1,7 @@
 """Findings: breaches grouped by cause, with examples."""
 
-from collections.abc import Collection, Mapping
+import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from support import contract
@@ -9,15 +10,6 @@ from support.exchange import Exchange
 from support.rule import Breach
 
 MOST_EXAMPLES = 3
-
-
-class BrokenPromiseError(AssertionError):
-    """Raised when a promise is broken; contains its findings."""
-
-    def __init__(self, findings: "list[Finding]") -> None:
-        """Store the findings."""
-        super().__init__("; ".join(finding.title for finding in findings))
-        self.findings = findings
 
 
 @dataclass
@@ -82,22 +74,16 @@ class Finding:
 class Findings(dict[str, Finding]):
     """All findings in a run by id, and the ids of the rules that were checked."""
 
-    def __init__(
-        self,
-        accepted: Mapping[str, Accepted],
-        sources: Collection[str] = (),
-        fail_on: Collection[str] = (),
-    ) -> None:
-        """Store the accepted findings and the values of `--source` and `--fail-on`."""
+    def __init__(self, accepted: Mapping[str, Accepted], option: argparse.Namespace) -> None:
+        """Store the accepted findings and the options."""
         super().__init__()
         self._accepted = accepted
-        self._sources = sources
-        self._fail_on = fail_on
+        self._option = option
         self.checked_rules: set[str] = set()  # ids of rules
 
     def is_selected(self, source: str) -> bool:
         """Return whether `--source` includes this source."""
-        return not self._sources or source in self._sources
+        return not self._option.source or source in self._option.source
 
     def id_of(self, breach: Breach) -> str:
         """Return the id of the breach, or of a broader finding that explains it."""
@@ -109,15 +95,14 @@ class Findings(dict[str, Finding]):
     def add(self, breach: Breach, finder: str, promise: str) -> Finding:
         """Return the finding for the breach; create it if it does not exist yet."""
         id = self.id_of(breach)
-        if id not in self:
-            self[id] = Finding(breach, finder, promise, self._accepted.get(id))
-        return self[id]
+        return self.setdefault(id, Finding(breach, finder, promise, self._accepted.get(id)))
 
     def decides(self, finding: Finding) -> bool:
         """Return whether the finding makes the run fail."""
         if finding.breach.is_missing_authentication:
             return True
-        is_deciding = not self._fail_on or finding.clause.source in self._fail_on
+        fail_on = self._option.fail_on
+        is_deciding = not fail_on or finding.clause.source in fail_on
         return finding.severity == "broken" and is_deciding
 
     def add_stale(self, promise: str, *, is_whole: bool) -> None:

@@ -7,6 +7,16 @@ from pathlib import Path
 from typing import Any
 
 SOURCES = ("page", "vendor", "ours")
+# The environment variables that a run uses, with their meanings.
+MEANINGS = {
+    "FLASHBACK_TOKEN": "a token that can update the configuration",
+    "FLASHBACK_ADMIN_TOKEN": "a token for an ADMIN of the configuration's workspace",
+    "FLASHBACK_READER_TOKEN": "a token for a member of the workspace who has only READ access",
+    "FLASHBACK_STRANGER_TOKEN": "a token for a user who is not a member of the workspace",
+    "FLASHBACK_EXPIRED_TOKEN": "an expired token",
+    "FLASHBACK_FOREIGN_AI_LLM_ID": "the id of a configuration in another workspace",
+    "FLASHBACK_SIBLING_AI_LLM_ID": "the id of a second throwaway configuration in the workspace",
+}
 LAST_RUN = Path()  # the value of `--again` without a file
 
 

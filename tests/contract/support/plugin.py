@@ -1,8 +1,6 @@
 """A pytest plugin that follows a run and turns its test results into the verdict."""
 
 import contextlib
-import os
-import sys
 from collections.abc import Generator
 from typing import Any
 
@@ -14,7 +12,6 @@ from reports import console as terminal
 from reports.progress import Progress
 from support import contract, deviations
 from support.exchange import NoVerdictError
-from support.findings import BrokenPromiseError
 from support.promise import NOT_SELECTED, OverBudget, Promise, Run
 from support.verdict import verdict_of
 
@@ -60,17 +57,15 @@ class Listing:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Print the name, clause, source and description of each promise."""
-        family = ""
-        try:
-            for item in session.items:
-                if family_of(item) != family:
-                    family = family_of(item)
-                    print(f"\n{family}")  # noqa: T201
-                clause = clause_of(item)
-                print(f"  {item.name}  {clause.id} ({clause.source})")  # noqa: T201
-                print(f"      {sentence_of(item)}", flush=True)  # noqa: T201
-        except BrokenPipeError:  # a reader such as `head` has closed the pipe
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        lines: list[str] = []
+        for item in session.items:
+            family = f"\n{family_of(item)}"
+            if family not in lines:
+                lines.append(family)
+            clause = clause_of(item)
+            lines.append(f"  {item.name}  {clause.id} ({clause.source})")
+            lines.append(f"      {sentence_of(item)}")
+        print("\n".join(lines))  # noqa: T201
         return True
 
 
@@ -113,7 +108,7 @@ class Follower:
         if self.run.crashed:
             pyfuncitem.session.shouldstop = "the backend stopped responding"
         if decisive:
-            raise BrokenPromiseError(decisive)
+            pytest.fail("; ".join(finding.title for finding in decisive), pytrace=False)
         if promise.requests == 0:
             pytest.skip(NOT_SELECTED)
         return result
@@ -129,7 +124,7 @@ class Follower:
             self.run.promises[item.name].skipped = str(error)
         if report.failed:
             report.longrepr = self.run.backend.redactor.redact(str(error))
-        expected = (BrokenPromiseError, NoVerdictError, OverBudget, pytest.fail.Exception)
+        expected = (NoVerdictError, OverBudget, pytest.fail.Exception)
         if report.failed and not isinstance(error, expected):
             self._end(f"{TEST_ERROR}: {item.name}: {type(error).__name__}: {error}", REPORT_IT)
         if self.run.backend.no_verdict:

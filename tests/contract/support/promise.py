@@ -6,7 +6,7 @@ check the exchanges. An exchange is a request with its response.
 
 import argparse
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from support import contract, controls, rules, values
-from support.again import Again
-from support.backend import MEANINGS, NOBODY, USERS, WRITER, Backend
-from support.exchange import Exchange, Place, Request, User
+from support.backend import Backend
+from support.exchange import Exchange, Request
 from support.expectation import Expectation, expectation_of
 from support.findings import Finding, Findings
 from support.leaks import Credentials
+from support.options import MEANINGS
 from support.rule import Breach, Rule
 
 # How many seconds to test broken promises after their first finding, per promise and in total.
@@ -43,7 +43,7 @@ class Run:
     backend: Backend
     findings: Findings
     option: argparse.Namespace
-    again: Again | None = None
+    earlier: Mapping[str, str]  # with `--again`, the outcomes of promises that had findings
     promises: "dict[str, Promise]" = field(default_factory=dict)
     credentials: Credentials = field(default_factory=Credentials)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -65,7 +65,6 @@ class Promise:
     requests: int = 0
     passed: int = 0  # number of exchanges that satisfied all rules
     skipped: str = ""  # why the promise was not tested
-    found: dict[str, Finding] = field(default_factory=dict)
     hiding: set[str] = field(default_factory=set)  # ids of findings that hide other results
     broken_since: float | None = None
     is_cut_short: bool = False  # whether some requests were not sent because of a finding
@@ -75,18 +74,15 @@ class Promise:
         """The backend under test."""
         return self.run.backend
 
-    def begin(self) -> None:
-        """Start a new round of the promise's test."""
-        self.rounds += 1
-        self.found = {}
-        self.broken_since = None
-
     def end(self) -> list[Finding]:
-        """End the round; return those of its findings that make the run fail."""
+        """End a round of the test; return those of its findings that make the run fail."""
+        self.rounds += 1
         if self.broken_since is not None:
             self.is_cut_short = self.is_cut_short or self.is_over_budget()
             self.run.spent += time.monotonic() - self.broken_since
-        return [finding for finding in self.found.values() if self.run.findings.decides(finding)]
+            self.broken_since = None
+        findings = self.run.findings
+        return [findings[id] for id in self.hiding if findings.decides(findings[id])]
 
     def is_over_budget(self) -> bool:
         """Return whether the promise is broken and has exceeded its time budget."""
@@ -101,51 +97,13 @@ class Promise:
             pytest.skip(f"set {variable}: {MEANINGS[variable]}")
         return self.backend.given[variable]
 
-    def request(  # noqa: PLR0913 - a request has many parts
-        self,
-        *,
-        id: str | None = None,
-        place: Place | None = None,
-        token: str | None = WRITER,
-        user: User | None = None,
-        authorization: str | Iterable[str] | None = None,
-        body: Any = values.GOOD,
-        headers: Mapping[str, str | None] | None = None,
-        method: str = "PUT",
-        path: str | None = None,
-        query: str = "",
-        escaped: bool = False,
-        words: str = "",
-    ) -> Request:
-        """Return a request; by default, a valid update by a user with WRITE access.
+    def request(self, **parts: Any) -> Request:
+        """Return a request; see `Backend.request`."""
+        return self.backend.request(**parts)
 
-        `token` names an environment variable, or is None for no token; `authorization` overrides
-        it, and `user` then describes the sender. `body` is a JSON value, bytes, or a tuple of
-        chunks. Headers with the value None are not sent. `path` is sent unchanged; if it does not
-        address `id`, also pass a `place`. `escaped` percent-encodes every octet of the id.
-        """
-        if authorization is None:
-            authorization = (f"Bearer {self.backend.given[token]}",) if token else ()
-        elif isinstance(authorization, str):
-            authorization = (authorization,)
-        content = _content(body)
-        sent = _headers(method, body, content, headers or {})
-        id = id or self.backend.id
-        target = path or contract.path_of(id, escaped=escaped)
-        return Request(
-            method=method,
-            target=f"{target}?{query}" if query else target,
-            headers=(*sent, *(("Authorization", value) for value in authorization)),
-            body=content,
-            chunks=body if isinstance(body, tuple) else None,
-            user=user or (USERS[token] if token else NOBODY),
-            place=place or self.backend.place(id),
-            words=words,
-        )
-
-    def ask(self, *, expectation: Expectation | None = None, **parts: Any) -> Exchange | None:
+    def ask(self, rule: Rule | None = None, **parts: Any) -> Exchange | None:
         """Send a request and check the exchange; return None if `--source` excludes the request."""
-        return self.send(self.request(**parts), expectation)
+        return self.send(self.request(**parts), rule)
 
     def ask_each(self, variations: Iterable[Mapping[str, Any]], **parts: Any) -> None:
         """Send one request for each variation, with the same `parts` in all of them."""
@@ -157,42 +115,26 @@ class Promise:
         if not self.run.findings.is_selected(contract.CLAUSES[self.clause].source):
             pytest.skip(NOT_SELECTED)
         request = self.request(**parts)
-        is_wanted = self.is_wanted(expectation_of(request))
+        is_wanted = self.is_wanted(request)
         exchange = self.exchange(request)
         if is_wanted:
             self.check(exchange)
         if not exchange.succeeded:
             pytest.skip("an update that this promise depends on failed")
 
-    def expect(self, rule: Rule, **parts: Any) -> bool:
-        """Send a request, check the response against the rule, and return whether it is a 2xx."""
-        request = self.request(**parts)
-        exchange = self.send(request, expectation_of(request).with_rule(rule))
-        return exchange is not None and exchange.succeeded
-
-    def accept(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Send a valid update, with a new name if necessary; return the body that was sent."""
-        request = self.request(body=body)
-        if not self.is_wanted(expectation_of(request)):
-            return body
-        exchange = self.exchange_renamed(request)
-        self.check(exchange)
-        return exchange.request.fields
-
-    def send(self, request: Request, expectation: Expectation | None = None) -> Exchange | None:
+    def send(self, request: Request, rule: Rule | None = None) -> Exchange | None:
         """Send the request and check the exchange against all rules."""
-        expectation = expectation or expectation_of(request)
-        if not self.is_wanted(expectation):
+        if not self.is_wanted(request, rule):
             return None
         exchange = self.exchange(request)
-        self.check(exchange, expectation)
+        self.check(exchange, rule)
         return exchange
 
-    def is_wanted(self, expectation: Expectation) -> bool:
+    def is_wanted(self, request: Request, rule: Rule | None = None) -> bool:
         """Return whether `--source` includes the request; raise `OverBudget` if time is up."""
         if self.is_over_budget():
             raise OverBudget
-        return self.run.findings.is_selected(expectation.source)
+        return self.run.findings.is_selected(expectation_of(request, rule).rule.source)
 
     def exchange(self, request: Request) -> Exchange:
         """Send a request without checking the response."""
@@ -203,7 +145,7 @@ class Promise:
         """Send a request; if it fails and its name might be taken, retry it with a new name."""
         exchange = self.exchange(request)
         may_be_taken = exchange.status == 400 and "name" in request.text_fields
-        if may_be_taken and expectation_of(request).must_succeed:
+        if may_be_taken and expectation_of(request).rule.must_succeed:
             return self.exchange(self.request(body=values.renamed(request.fields)))
         return exchange
 
@@ -219,42 +161,29 @@ class Promise:
         with ThreadPoolExecutor(len(requests)) as pool:
             return list(pool.map(exchange, requests))
 
-    def adopt_results(self, other: "Promise") -> None:
-        """Adopt another promise's results, because its exchanges were checked against all rules."""
-        self.requests = other.requests
-        self.passed = other.passed
-        self.hiding = other.hiding
+    def check(self, exchange: Exchange, rule: Rule | None = None) -> bool:
+        """Check an exchange against all rules; return whether it satisfies them.
 
-    def check_by(self, rule: Rule, exchange: Exchange) -> None:
-        """Check an exchange against the given rule instead of the one derived from the request."""
-        self.check(exchange, expectation_of(exchange.request).with_rule(rule))
-
-    def check(self, exchange: Exchange, expectation: Expectation | None = None) -> bool:
-        """Check an exchange against all rules; return whether it satisfies them."""
-        expectation = expectation or expectation_of(exchange.request)
-        kept = self._check_safety(exchange, expectation)
-        if rules.access(exchange, expectation):
+        A given rule replaces the one that is derived from the request.
+        """
+        expectation = expectation_of(exchange.request, rule)
+        is_safe = self._check_safety(exchange, expectation)
+        if expectation.access and exchange.succeeded:
             return False
-        sent = expectation.words_for(exchange.status)
         for breach in rules.response_breaches(exchange, expectation, self.backend.shape):
-            if self.record(breach, exchange, sent):
+            if self.record(breach, exchange, expectation.rule.words):
                 return False
         self.passed += 1
-        self.run.findings.checked_rules.add(expectation.id)
-        return kept
+        self.run.findings.checked_rules.add(expectation.rule.id)
+        return is_safe
 
     def _check_safety(self, exchange: Exchange, expectation: Expectation) -> bool:
-        """Check the rules about credentials, internal details and access; return whether all hold.
-
-        No other finding hides a breach of these rules.
-        """
-        sent = expectation.words_for(exchange.status)
-        breaches = list(rules.leaks(exchange, self.run.credentials))
-        access_breach = rules.access(exchange, expectation)
-        if access_breach:
-            breaches.append(access_breach)
-        recorded = [self.record(breach, exchange, sent) for breach in breaches]
-        return not any(recorded)
+        """Check the rules that no other finding hides; return whether all hold."""
+        is_safe = True
+        for breach in rules.safety_breaches(exchange, expectation, self.run.credentials):
+            is_accepted = not self.record(breach, exchange, expectation.rule.words)
+            is_safe = is_safe and is_accepted
+        return is_safe
 
     def record(self, breach: Breach, exchange: Exchange, sent: str) -> bool:
         """Record a breach as a finding; return whether it hides less basic breaches."""
@@ -265,44 +194,35 @@ class Promise:
         if not is_selected and not breach.is_missing_authentication:
             return False
         if findings.id_of(breach) not in findings:
-            breach = self._check_backend(breach, exchange, sent)
-        finding = self._add(breach, exchange, sent)
+            breach = self._confirmed(breach, exchange)
+        owners = [
+            name for name, other in self.run.promises.items() if other.clause == breach.clause
+        ]
+        owner = self.name if self.name in owners or not owners else owners[0]
+        finding = findings.add(breach, self.name, owner)
+        finding.add_example(exchange, sent)
         hides = finding.severity != "accepted"
         if hides:
             self.hiding.add(finding.id)
-        if finding.finder == self.name or not breach.is_basic:
-            self.found[finding.id] = finding
         if self.broken_since is None and findings.decides(finding):
             self.broken_since = time.monotonic()
+        if self.run.crashed:
+            raise OverBudget
         return hides
 
-    def _add(self, breach: Breach, exchange: Exchange, sent: str) -> Finding:
-        """Add a breach to the findings, under the promise that covers its clause."""
-        promises = self.run.promises.values()
-        owners = [promise.name for promise in promises if promise.clause == breach.clause]
-        owner = self.name if self.name in owners or not owners else owners[0]
-        finding = self.run.findings.add(breach, self.name, owner)
-        finding.add_example(exchange, sent)
-        return finding
+    def _confirmed(self, breach: Breach, exchange: Exchange) -> Breach:
+        """Return the breach of a new finding, after checking that the backend still works.
 
-    def _check_backend(self, breach: Breach, exchange: Exchange, sent: str) -> Breach:
-        """Before a failure is recorded as a finding, check that the backend still works.
-
-        Return the breach; for a 5xx that does not recur, return an intermittent breach instead.
+        If the backend has crashed, or if a 5xx does not recur, return a breach that says so.
         """
         if exchange.status not in SUSPICIOUS and exchange.status < 500:
             return breach
-        if controls.is_working(self.backend, exchange):
-            return self._repeat(breach, exchange) if exchange.status >= 500 else breach
-        self.run.crashed = True
-        got = f"{exchange.failure}, and then the backend stopped responding"
-        crash = replace(breach, outcome="crash", got=got, explained_by=())
-        finding = self._add(crash, exchange, sent)
-        self.found[finding.id] = finding
-        raise OverBudget
-
-    def _repeat(self, breach: Breach, exchange: Exchange) -> Breach:
-        """Repeat a request that got a 5xx; if that works, return an intermittent breach instead."""
+        if not controls.is_working(self.backend, exchange):
+            self.run.crashed = True
+            got = f"{exchange.failure}, and then the backend stopped responding"
+            return replace(breach, outcome="crash", got=got, explained_by=())
+        if exchange.status < 500:
+            return breach
         again = self.exchange(exchange.request.again())
         self._check_safety(again, expectation_of(again.request))
         intermittent = replace(
@@ -319,24 +239,3 @@ class Promise:
         if again.status >= 500 or (depends_on_others and not is_known):
             return breach
         return intermittent
-
-
-def _headers(
-    method: str, body: Any, content: bytes, others: Mapping[str, str | None]
-) -> Iterator[tuple[str, str]]:
-    """Yield the headers that describe the body, followed by the given headers."""
-    headers: dict[str, str | None] = {"Content-Type": "application/json", **others}
-    if isinstance(body, tuple):
-        headers["Transfer-Encoding"] = "chunked"
-    elif content or method == "PUT":
-        headers["Content-Length"] = str(len(content))
-    for name, value in headers.items():
-        if value is not None:
-            yield name, value
-
-
-def _content(body: Any) -> bytes:
-    """Convert a body (a JSON value, bytes or a tuple of chunks) to bytes."""
-    if isinstance(body, bytes):
-        return body
-    return b"".join(body) if isinstance(body, tuple) else contract.to_json(body)

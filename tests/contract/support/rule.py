@@ -4,7 +4,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from support import contract
-from support.words import id_of
+from support.words import describe_statuses, id_of
 
 # Findings about missing authentication. They always fail the run and cannot be accepted.
 NO_AUTHENTICATION = ("authentication/no-token", "authentication/unknown-token")
@@ -20,6 +20,7 @@ class Rule:
     statuses: AbstractSet[int] = frozenset({400})
     is_open: bool = False  # whether the backend may also accept the request
     precedes_token: bool = False  # whether the backend may check this before the token
+    has_documented_form: bool = True  # whether the response must have the documented form
 
     @property
     def id(self) -> str:
@@ -30,6 +31,16 @@ class Rule:
     def source(self) -> str:
         """The source of the rule's clause."""
         return contract.CLAUSES[self.clause].source
+
+    @property
+    def must_succeed(self) -> bool:
+        """Whether 200 is the only allowed status."""
+        return self.statuses == {200}
+
+    @property
+    def expected(self) -> str:
+        """The allowed statuses in words."""
+        return describe_statuses(self.statuses)
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,6 @@ class Breach:
     expected: str
     got: str
     subject: str = ""  # start of the title; by default, the description of the request
-    is_basic: bool = False  # whether the rule applies to every response; such a breach hides others
     severity: str = "broken"  # or "note"
     explained_by: tuple[str, ...] = ()  # ids of broader findings with the same cause
 

@@ -9,16 +9,17 @@ from importlib.metadata import version
 from typing import Any
 
 from support import contract, curl
-from support.backend import MEANINGS, Backend
+from support.backend import Backend
 from support.exchange import Response
 from support.findings import Example, Finding
+from support.options import MEANINGS
 from support.promise import Promise, Run
-from support.words import shortened
 
 NOT_SHOWN_BY_HTTP = [
     "`key` and `secret` are encrypted before they are stored",
     "old values of `key` and `secret` are securely replaced",
 ]
+LONGEST_BODY = 2000  # characters of a response to show
 KEPT = 0
 BROKEN = 1
 NO_VERDICT = 2
@@ -125,8 +126,17 @@ def _promise(run: Run, promise: Promise) -> Document:
         "reason": reason,
         "requests": promise.requests,
         "findings": [finding.id for finding in findings],
-        "again": run.again.result_of(name, outcome) if run.again else None,
+        "again": _again(run, promise, outcome),
     }
+
+
+def _again(run: Run, promise: Promise, outcome: str) -> str | None:
+    """Return what became of a promise that an earlier run found broken, or None."""
+    if run.earlier.get(promise.name) != "broken":
+        return None
+    if outcome != "broken":
+        return "fixed"
+    return "flaky" if promise.rounds > 1 else "still broken"
 
 
 def _outcome(promise: Promise, severities: set[str]) -> tuple[str, str]:
@@ -168,7 +178,7 @@ def _finding(run: Run, finding: Finding) -> Document:
 def _example(run: Run, example: Example, body_file: str) -> Document:
     request = example.exchange.request
     redactor = run.backend.redactor
-    url = run.backend.url_of(request)
+    url = run.backend.url + request.target
     needs_file = curl.needs_file(request)
     file = None
     if needs_file and run.option.report_dir:
@@ -193,7 +203,9 @@ def _response(response: Response | None, redactor: curl.Redactor) -> Document | 
     if response is None:
         return None
     headers = [list(header) for header in response.headers]
-    body = shortened(redactor.redact(response.text))  # redact tokens before any is cut off
+    body = redactor.redact(response.text)  # before the text is cut off in the middle of a token
+    if len(body) > LONGEST_BODY:
+        body = f"{body[:LONGEST_BODY]}… ({len(body):,} characters)"
     return {**asdict(response), "headers": headers, "body": body}
 
 

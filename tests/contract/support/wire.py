@@ -4,61 +4,39 @@ import http.client
 import socket
 import ssl
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from support.exchange import Request, Response
+from support.exchange import Exchange, Request, Response
 
 LARGEST_RESPONSE = 1 << 20
 Connection = http.client.HTTPConnection
-
-
-class WireError(OSError):
-    """Raised if there is no complete response.
-
-    `never_sent` is true if no connection was established, so the request was not sent.
-    """
-
-    def __init__(self, cause: Exception, *, never_sent: bool) -> None:
-        """Convert the cause to a message."""
-        super().__init__(_words(cause))
-        self.never_sent = never_sent
-        self.timed_out = isinstance(cause, TimeoutError)
 
 
 class Wire:
     """Sends requests exactly as given; HTTP client libraries would normalize them."""
 
     def __init__(self, url: str, timeout: float, ca: Path | None = None) -> None:
-        """Send requests to `url`; wait up to `timeout` seconds for each complete response."""
-        parts = urlsplit(url)
+        """Send requests to `url`; wait up to `timeout` seconds for each part of a response."""
         self.timeout = timeout
-        self._authority = parts.netloc
-        self._address = (parts.hostname or "", parts.port)
-        self._path = parts.path
-        self._tls = ssl.create_default_context(cafile=ca) if parts.scheme == "https" else None
+        self._url = urlsplit(url)
+        self._tls = ssl.create_default_context(cafile=ca) if self._url.scheme == "https" else None
         self._connections: dict[int, Connection] = {}  # by thread id
-        self._due: dict[Connection, float] = {}  # deadlines
-        self._watchdog = threading.Thread(target=self._interrupt_late, daemon=True)
 
-    def send(self, request: Request) -> Response:
-        """Send the request; raise `WireError` if no complete response arrives in time."""
+    def send(self, request: Request) -> Exchange:
+        """Send the request once, or twice if the server has closed the idle connection."""
         connection = self._connections.get(threading.get_ident())
-        if connection is None or request.on_new_connection:
-            if connection:
-                connection.close()
-            return self._exchange(self._connect(), request)
-        try:
-            return self._exchange(connection, request)
-        except WireError as error:
-            if error.timed_out:
-                raise
-            try:  # retry once, because the server may have closed the idle connection
-                return self._exchange(self._connect(), request)
-            except WireError as second:
-                raise error if second.never_sent else second from None
+        if connection and request.on_new_connection:
+            connection.close()
+            connection = None
+        if connection:
+            exchange = self._exchange(connection, request)
+            if exchange.response or exchange.timed_out:
+                return exchange
+            again = self._exchange(self._new_connection(), request)
+            return exchange if again.never_sent else again
+        return self._exchange(self._new_connection(), request)
 
     def close(self) -> None:
         """Close every connection."""
@@ -66,57 +44,34 @@ class Wire:
             connection.close()
         self._connections.clear()
 
-    def _connect(self) -> Connection:
-        if not self._watchdog.ident:
-            self._watchdog.start()
-        host, port = self._address
+    def _new_connection(self) -> Connection:
+        host = self._url.hostname or ""
+        port = self._url.port
         if self._tls:
-            connection: Connection = http.client.HTTPSConnection(
-                host, port, timeout=self.timeout, context=self._tls
-            )
-        else:
-            connection = Connection(host, port, timeout=self.timeout)
+            return http.client.HTTPSConnection(host, port, timeout=self.timeout, context=self._tls)
+        return Connection(host, port, timeout=self.timeout)
+
+    def _exchange(self, connection: Connection, request: Request) -> Exchange:
         # Store the connection before opening it so that an interrupted run also closes it.
         self._connections[threading.get_ident()] = connection
+        was_sent = False
         try:
-            connection.connect()
-        except OSError as error:
-            self._drop(connection)
-            raise WireError(error, never_sent=True) from None
-        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection
-
-    def _exchange(self, connection: Connection, request: Request) -> Response:
-        due = time.monotonic() + self.timeout
-        self._due[connection] = due
-        try:
+            if connection.sock is None:
+                connection.connect()
+            was_sent = True
             self._write(connection, request)
             _acknowledge_at_once(connection)
-            return _read(connection)
+            return Exchange(request, _read(connection))
         except (OSError, http.client.HTTPException, ValueError) as error:
-            self._drop(connection)
-            cause = TimeoutError() if time.monotonic() >= due else error
-            raise WireError(cause, never_sent=False) from None
-        finally:
-            del self._due[connection]
-
-    def _interrupt_late(self) -> None:
-        """Interrupt responses that exceed the timeout, even if they arrive byte by byte."""
-        while True:
-            time.sleep(0.1)
-            for connection, due in list(self._due.items()):
-                if time.monotonic() >= due:
-                    with suppress(OSError, AttributeError):  # the connection may already be closed
-                        connection.sock.shutdown(socket.SHUT_RDWR)
-
-    def _drop(self, connection: Connection) -> None:
-        connection.close()
-        del self._connections[threading.get_ident()]
+            connection.close()
+            del self._connections[threading.get_ident()]
+            timed_out = was_sent and isinstance(error, TimeoutError)
+            return Exchange(request, None, _words(error), not was_sent, timed_out)
 
     def _write(self, connection: Connection, request: Request) -> None:
-        target = self._path + request.target
+        target = self._url.path + request.target
         connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
-        connection.putheader("Host", self._authority)
+        connection.putheader("Host", self._url.netloc)
         for name, value in request.headers:
             connection.putheader(name, value.encode("latin-1", errors="replace"))
         # A server may respond and close the connection before it has read the whole body.

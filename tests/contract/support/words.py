@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Set as AbstractSet
 
-LONGEST = 60  # shorten values that have more characters than this
+LONGEST = 60  # describe longer values only by their length
 
 
 def id_of(*parts: str) -> str:
@@ -21,11 +21,14 @@ def describe_length(text: str) -> str:
 
 
 def describe_value(value: object) -> str:
-    """Return the value as JSON on one line, shortened if it is long."""
-    if isinstance(value, str) and len(value) > LONGEST:
-        return f"{json.dumps(value[:20], ensure_ascii=True)}… ({describe_length(value)})"
-    text = json.dumps(value, ensure_ascii=True)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    """Return the value as JSON on one line, or only its length if it is long.
+
+    The text never contains only a part of the value, because a part of a token is not redacted.
+    """
+    text = json.dumps(value)
+    if len(text) <= LONGEST:
+        return text
+    return f"a value of {len(text):,} characters"
 
 
 def describe_statuses(statuses: AbstractSet[int]) -> str:
@@ -38,8 +41,3 @@ def describe_statuses(statuses: AbstractSet[int]) -> str:
     if len(ordered) < 2:
         return "".join(ordered)
     return f"{', '.join(ordered[:-1])} or {ordered[-1]}"
-
-
-def shortened(text: str, longest: int = 2000) -> str:
-    """Return the text; if it exceeds `longest` characters, truncate it and append its length."""
-    return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
