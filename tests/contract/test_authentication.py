@@ -1,5 +1,6 @@
 """Authentication: only a valid bearer token grants access."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,16 +8,17 @@ import pytest
 from support import tokens, values
 from support.backend import EXPIRED, FOREIGN_ID, READER, STRANGER, WRITER
 from support.contract import LARGEST_BODY
-from support.exchange import User
 from support.promise import Promise
 from support.rule import Rule
 
 pytestmark = pytest.mark.clause("unauthorized")
-UNKNOWN = User("unknown-token", "with an unknown token")
-SIMILAR = User("near-token", "with a token similar to a valid one")
-OTHER_SCHEME = User("other-scheme", "with a valid token in another scheme")
-ELSEWHERE = User("token-elsewhere", "with a valid token outside `Authorization`")
-TWO_TOKENS = User("two-headers", "with two `Authorization` headers", "two-tokens")
+UNKNOWN = Rule("authentication", "unknown-token", "with an unknown token", {401})
+SIMILAR = Rule("authentication", "near-token", "with a token similar to a valid one", {401})
+OTHER_SCHEME = Rule("authentication", "other-scheme", "with a valid token in another scheme", {401})
+ELSEWHERE = Rule(
+    "authentication", "token-elsewhere", "with a valid token outside `Authorization`", {401}
+)
+TWO_TOKENS = Rule("two-tokens", "two-headers", "with two `Authorization` headers", {401})
 WRONG = "Bearer wrong"
 OTHER_CASES = ("bearer", "BEARER", "bEaReR")
 BAD_TOKENS: dict[str, dict[str, Any]] = {
@@ -74,7 +76,8 @@ def test_token_elsewhere_answers_401(promise: Promise) -> None:
 def test_no_header_replaces_a_token(promise: Promise) -> None:
     """Headers set by proxies, browsers or developers do not replace a token."""
     for name, value in values.DATA["TRUSTED_HEADERS"].items():
-        user = User("trusted-header", f"without a token, with `{name}: {value}`")
+        words = f"without a token, with `{name}: {value}`"
+        user = Rule("authentication", "trusted-header", words, {401})
         for authorization in ((), (WRONG,)):
             promise.ask(user=user, authorization=authorization, headers={name: value}, body={})
 
@@ -105,5 +108,5 @@ def test_two_tokens_give_no_more_than_one(promise: Promise) -> None:
     if len(weak) > 1:
         pairs.append(((weak[0], weak[1]), allowed))
     for authorization, statuses in pairs:
-        rule = Rule(TWO_TOKENS.clause, TWO_TOKENS.kind, TWO_TOKENS.words, statuses)
+        rule = replace(TWO_TOKENS, statuses=statuses)
         promise.ask(rule, user=TWO_TOKENS, authorization=authorization, body={})

@@ -8,7 +8,8 @@ import pytest
 
 from support import contract, values
 from support.backend import ADMIN, WRITER
-from support.exchange import Exchange, Place
+from support.exchange import Exchange
+from support.expectation import REFUSALS
 from support.promise import Promise
 from support.rule import Rule
 
@@ -17,9 +18,11 @@ SIMILAR_IDS = """
     true me self current latest default all new @\u200b @é {id} :id \u202e@
     """
 REFUSED = frozenset({400, 404})
-SIMILAR = Place("near-id", "an id similar to the configuration's", "", REFUSED, "id-exact")
-UNUSUAL = Place("strange-id", "an id with unusual characters", "", REFUSED, "id-exact")
-OPEN = Place("open-id", "an id that a proxy might rewrite", clause="id-exact", is_open=True)
+SIMILAR = Rule("id-exact", "near-id", "an id similar to the configuration's", REFUSED)
+UNUSUAL = Rule("id-exact", "strange-id", "an id with unusual characters", REFUSED)
+OPEN = Rule(
+    "id-exact", "open-id", "an id that a proxy might rewrite", REFUSALS, has_documented_form=False
+)
 
 
 def similar_ids(id: str) -> Iterator[str]:

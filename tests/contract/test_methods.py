@@ -9,7 +9,6 @@ import pytest
 
 from support import contract
 from support.backend import ADMIN, READER, STRANGER, WRITER
-from support.exchange import Place
 from support.expectation import REFUSALS
 from support.promise import Promise
 from support.rule import Breach, Rule
@@ -75,7 +74,7 @@ def test_method_override_is_ignored(promise: Promise) -> None:
         promise.ask(query=f"{name}=GET", body={}, words=f"the query `{name}=GET`")
 
 
-OTHER_PATH = Place("other-path", "a nearby path", clause="other-paths", is_open=True)
+OTHER_PATH = Rule("other-paths", "other-path", "a nearby path", REFUSALS, has_documented_form=False)
 
 
 @pytest.mark.clause("other-paths")

@@ -142,12 +142,15 @@ def test_open_backend_always_fails(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[", "cannot be read"),
-        ("- 1", "expected a mapping of hosts"),
-        ("HOST: [{finding: challenge/WWW-Authenticate/missing}]", "missing reason, link, date"),
+        ("[", "while parsing"),
+        ("- 1", 'is not of type "object"'),
+        ("HOST: [{finding: challenge/WWW-Authenticate/missing}]", '"reason" is a required'),
         ("HOST: [{finding: no-clause/x/200, reason: x, link: x, date: 2026-11-26}]", "finding id"),
         ("HOST: [{finding: test_reader, reason: x, link: x, date: 2026-11-26}]", "finding id"),
-        ("HOST: [{finding: alone/x/200, reason: x, link: x, date: soon}]", "expected a date"),
+        (
+            "HOST: [{finding: alone/x/200, reason: x, link: x, date: soon}]",
+            '"soon" is not a "date"',
+        ),
         ("localhost: []", "no entry for this backend"),
         ("127.0.0.1: []", "no entry for this backend"),
     ],

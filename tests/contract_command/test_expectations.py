@@ -6,16 +6,16 @@ from dataclasses import replace
 import pytest
 
 from support import contract, urls
-from support.backend import NOBODY, READER, USERS, WRITER
-from support.exchange import Place, Request, User
+from support.backend import NOBODY, OWN, READER, USERS, WRITER
+from support.exchange import Request
 from support.expectation import expectation_of
+from support.rule import Rule
 
-OWN = Place("own", "the configuration", "1")
-UNKNOWN = Place("unknown", "an unknown id", "", frozenset({404}), "id")
+UNKNOWN = Rule("id", "unknown", "an unknown id", {404})
 
 
 def request(
-    body: object, *, user: User = USERS[WRITER], place: Place = OWN, **headers: str
+    body: object, *, user: Rule = USERS[WRITER], place: Rule = OWN, **headers: str
 ) -> Request:
     """Return a request with this body. A body that is not bytes is serialized as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -10,22 +10,28 @@ from typing import Any
 
 from support import contract, values
 from support.curl import Redactor
-from support.exchange import Exchange, NoVerdictError, Place, Request, User
+from support.exchange import Exchange, NoVerdictError, Request
 from support.options import MEANINGS
 from support.proxies import Shape
+from support.rule import Rule
 from support.wire import Wire
 
 WRITER, ADMIN, READER, STRANGER, EXPIRED, FOREIGN_ID, SIBLING_ID = MEANINGS
 TOKENS = (WRITER, ADMIN, READER, STRANGER, EXPIRED)
 
+UNAUTHORIZED = frozenset({401})
+FORBIDDEN = frozenset({403})
+ACCEPTED = frozenset({200})
 USERS = {
-    WRITER: User("WRITE", "with a token that can update", "update", 200),
-    ADMIN: User("ADMIN", "with an ADMIN's token", "update", 200),
-    READER: User("READ", "with a READ member's token", "access-levels", 403),
-    STRANGER: User("stranger", "with a non-member's token", "workspace-access", 403),
-    EXPIRED: User("expired", "with an expired token"),
+    WRITER: Rule("update", "WRITE", "with a token that can update", ACCEPTED),
+    ADMIN: Rule("update", "ADMIN", "with an ADMIN's token", ACCEPTED),
+    READER: Rule("access-levels", "READ", "with a READ member's token", FORBIDDEN),
+    STRANGER: Rule("workspace-access", "stranger", "with a non-member's token", FORBIDDEN),
+    EXPIRED: Rule("authentication", "expired", "with an expired token", UNAUTHORIZED),
 }
-NOBODY = User("no-token", "without a token")
+NOBODY = Rule("authentication", "no-token", "without a token", UNAUTHORIZED)
+OWN = Rule("update", "own", "the configuration", ACCEPTED)
+FOREIGN = Rule("workspace-access", "foreign", "a configuration in another workspace", FORBIDDEN)
 
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 ATTEMPTS = 4  # attempts per request if the backend, or a proxy in front of it, is too busy
@@ -54,24 +60,23 @@ class Backend:
         """Return those of the given token variables that are set."""
         return [variable for variable in variables if variable in self.given]
 
-    def place(self, id: str) -> Place:
-        """Describe the configuration with this id."""
+    def _place(self, id: str) -> Rule:
+        """Return what the contract says about updates of the configuration with this id."""
         if id in self.own_ids:
-            return Place("own", "the configuration", id)
+            return OWN
         if id == self.given.get(FOREIGN_ID):
-            words = "a configuration in another workspace"
-            return Place("foreign", words, "", frozenset({403}), "workspace-access")
+            return FOREIGN
         # Unknown ids are random UUIDs. If the backend's ids are not UUIDs, it may return 400.
-        statuses = frozenset({404} if UUID.fullmatch(self.id) else {400, 404})
-        return Place("unknown", "an unknown id", "", statuses, "id")
+        statuses = {404} if UUID.fullmatch(self.id) else {400, 404}
+        return Rule("id", "unknown", "an unknown id", statuses)
 
     def request(  # noqa: PLR0913 - a request has many parts
         self,
         *,
         id: str | None = None,
-        place: Place | None = None,
+        place: Rule | None = None,
         token: str | None = WRITER,
-        user: User | None = None,
+        user: Rule | None = None,
         authorization: str | Iterable[str] | None = None,
         body: Any = values.GOOD,
         headers: Mapping[str, str | None] | None = None,
@@ -95,6 +100,7 @@ class Backend:
         content = _content(body)
         sent = _headers(method, body, content, headers or {})
         id = id or self.id
+        place = place or self._place(id)
         target = path or contract.path_of(id, escaped=escaped)
         return Request(
             method=method,
@@ -103,7 +109,8 @@ class Backend:
             body=content,
             chunks=body if isinstance(body, tuple) else None,
             user=user or (USERS[token] if token else NOBODY),
-            place=place or self.place(id),
+            place=place,
+            id=id if place == OWN else "",
             words=words,
         )
 

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import jsonschema_rs
 import yaml
 
 from support import contract
@@ -18,8 +18,19 @@ if TYPE_CHECKING:
 
 DEFAULT = Path(__file__).parents[1] / "deviations.yaml"
 REASONS = ("reason", "link", "date")
-ID = re.compile(r"[\w.-]+/[\w.-]+/[\w.-]+")
+ID = re.compile(r"([\w.-]+)/[\w.-]+/[\w.-]+")
 PORTS = {"http": 80, "https": 443}
+TEXT = {"type": "string", "minLength": 1}
+ENTRY = {
+    "type": "object",
+    "required": ["finding", *REASONS],
+    "properties": {"finding": TEXT, "reason": TEXT, "link": TEXT, "date": {"format": "date"}},
+    "additionalProperties": False,
+}
+SCHEMA = jsonschema_rs.Draft202012Validator(
+    {"type": "object", "additionalProperties": {"type": "array", "items": ENTRY}},
+    validate_formats=True,
+)
 
 Accepted = dict[str, str]  # the reason, link and date of an accepted finding
 
@@ -27,39 +38,37 @@ Accepted = dict[str, str]  # the reason, link and date of an accepted finding
 def load(given: Path | None, url: str) -> dict[str, Accepted]:
     """Map ids to the backend's accepted findings; raise `NoVerdictError` if the file is invalid."""
     file = given or DEFAULT
+    cure = "correct the deviations file"
     try:
-        return _of_backend(_hosts(file), url, is_required=given is not None)
-    except ValueError as error:
-        raise NoVerdictError(f"{file}: {error}", "correct the deviations file") from None
-
-
-def _hosts(file: Path) -> dict[str, list[Any]]:
-    try:
-        hosts = yaml.safe_load(file.read_text("utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"cannot be read: {' '.join(str(error).split())}") from None
-    if not isinstance(hosts, dict):
-        raise ValueError("expected a mapping of hosts to lists of accepted findings")
-    for host, entries in hosts.items():
-        if not isinstance(entries, list):
-            raise ValueError(f"{host}: expected a list of accepted findings")
-    return {str(host): entries for host, entries in hosts.items()}
-
-
-def _of_backend(hosts: dict[str, list[Any]], url: str, *, is_required: bool) -> dict[str, Accepted]:
+        hosts = _read(file)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise NoVerdictError(f"{file}: {' '.join(str(error).split())}", cure) from None
     names = _names_of(url)
-    if is_required and not names & set(hosts):
-        known = ", ".join(hosts) or "no hosts"
-        wanted = " or ".join(sorted(names))
-        raise ValueError(f"no entry for this backend: expected {wanted}, got {known}")
-    accepted: dict[str, Accepted] = {}
-    for host in names & set(hosts):
-        for entry in hosts[host]:
-            try:
-                accepted[_id_of(entry)] = _reasons_of(entry)
-            except ValueError as error:
-                raise ValueError(f"{host}: {error}") from None
-    return accepted
+    if given and not names & set(hosts):
+        expected = " or ".join(sorted(names))
+        raise NoVerdictError(f"{file}: no entry for this backend: expected {expected}", cure)
+    entries = [entry for name in names for entry in hosts.get(name, [])]
+    return {entry.pop("finding"): entry for entry in entries}
+
+
+def _read(file: Path) -> dict[str, list[dict[str, str]]]:
+    # This loader keeps dates as text.
+    hosts: Any = yaml.load(file.read_text("utf-8"), yaml.BaseLoader) or {}  # noqa: S506
+    for error in SCHEMA.iter_errors(hosts):
+        place = "".join(f"{step}: " for step in error.instance_path)
+        raise ValueError(f"{place}{error.message}")
+    for entries in hosts.values():
+        for entry in entries:
+            _check_id(entry["finding"])
+    return dict(hosts)
+
+
+def _check_id(id: str) -> None:
+    parts = ID.fullmatch(id)
+    if not parts or parts[1] not in contract.CLAUSES:
+        raise ValueError(f"{id} is not a finding id; copy the id from a verdict")
+    if id.rpartition("/")[0] in NO_AUTHENTICATION:
+        raise ValueError(f"{id}: missing authentication cannot be accepted; remove the entry")
 
 
 def _names_of(url: str) -> set[str]:
@@ -72,34 +81,9 @@ def _names_of(url: str) -> set[str]:
     return names | {host} if port == usual else names
 
 
-def _id_of(entry: Any) -> str:
-    if not isinstance(entry, dict):
-        raise ValueError(f"expected an entry with the keys finding, {', '.join(REASONS)}")
-    id = str(entry.get("finding", ""))
-    rule = id.rpartition("/")[0]
-    if not ID.fullmatch(id) or id.partition("/")[0] not in contract.CLAUSES:
-        raise ValueError(f"{id or entry} is not a finding id; copy the id from a verdict")
-    if rule in NO_AUTHENTICATION:
-        raise ValueError(f"{id}: missing authentication cannot be accepted; remove the entry")
-    return id
-
-
-def _reasons_of(entry: dict[str, Any]) -> Accepted:
-    id = entry["finding"]
-    missing = [key for key in REASONS if not entry.get(key)]
-    if missing:
-        raise ValueError(f"{id}: missing {', '.join(missing)}")
-    try:
-        date.fromisoformat(str(entry["date"]))
-    except ValueError:
-        raise ValueError(f"{id}: expected a date such as 2026-11-26, got {entry['date']}") from None
-    return {key: str(entry[key]) for key in REASONS}
-
-
 def write(file: Path, url: str, findings: Iterable["Finding"]) -> None:
     """Write an entry for each finding, with blanks to fill in for findings not accepted yet."""
-    parts = urlsplit(url)
-    host = f"{parts.hostname}:{parts.port or PORTS.get(parts.scheme)}"
+    host = max(_names_of(url), key=len)  # the host with its port
     empty = dict.fromkeys(REASONS, "")
     entries = [
         {"finding": finding.id, **(finding.accepted or empty)}

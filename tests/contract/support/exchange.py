@@ -1,9 +1,11 @@
-"""Requests and responses, and the users and configurations that they involve."""
+"""Requests and responses."""
 
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
+
+from support.rule import Rule
 
 LONGEST_PAUSE = 10.0  # the longest pause in seconds, even if Retry-After specifies more
 
@@ -28,28 +30,6 @@ def _parsed(body: bytes) -> Any:
         return None
 
 
-@dataclass(frozen=True)
-class User:
-    """The sender of a request: a user with a certain role or with an invalid or missing token."""
-
-    kind: str  # part of a finding's id
-    words: str
-    clause: str = "authentication"  # the clause that a 2xx breaks if the user may not update
-    status: int = 401  # the status of an update that is valid otherwise
-
-
-@dataclass(frozen=True)
-class Place:
-    """The configuration that a request addresses."""
-
-    kind: str
-    words: str
-    id: str = ""  # set only for a configuration that the tests may update
-    statuses: frozenset[int] = frozenset()  # the statuses allowed if every update must be refused
-    clause: str = "update"
-    is_open: bool = False  # the contract does not say which server responds, or how
-
-
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """A request exactly as it is sent, apart from the `Host` header."""
@@ -59,8 +39,9 @@ class Request:
     headers: tuple[tuple[str, str], ...]
     body: bytes = b""
     chunks: tuple[bytes, ...] | None = None
-    user: User
-    place: Place
+    user: Rule  # what the contract says about the sender
+    place: Rule  # what the contract says about the configuration that the request addresses
+    id: str = ""  # the id of that configuration, if the tests may update it
     words: str = ""  # additional description
     on_new_connection: bool = False
 

@@ -41,28 +41,22 @@ def _rule(request: Request, access: Rule | None, reasons: list[Rule]) -> Rule:
         accepted = frozenset[int]() if closed else frozenset({200})
         [decisive, *_] = closed or reasons or [rule_of_valid(request)]
         return replace(decisive, statuses=_statuses(reasons) | accepted)
-    if request.place.is_open:
-        return replace(access, statuses=REFUSALS, has_documented_form=False)
-    if request.user.status != 401:
-        return replace(access, statuses=_statuses([access, *reasons]))
-    before = [reason for reason in reasons if reason.precedes_token]
-    return replace(access, clause="unauthorized", statuses=_statuses([access, *before]))
+    if not access.has_documented_form:
+        return access
+    if access.statuses == {401}:
+        before = [reason for reason in reasons if reason.precedes_token]
+        return replace(access, clause="unauthorized", statuses=_statuses([access, *before]))
+    return replace(access, statuses=_statuses([access, *reasons]))
 
 
 def _access(request: Request) -> Rule | None:
     """Return the rule that forbids the update regardless of the body, or None."""
     user = request.user
     place = request.place
-    if request.method != "PUT":
+    if request.method != "PUT" or (200 in user.statuses and 200 in place.statuses):
         return None
-    if place.is_open:
-        return Rule(place.clause, place.kind, place.words)
-    who = Rule(user.clause, user.kind, user.words, frozenset({user.status}))
-    if user.status == 401:
-        return who
-    if place.statuses:
-        return Rule(place.clause, place.kind, place.words, place.statuses)
-    return who if user.status != 200 else None
+    is_user_decisive = user.statuses == {401} and place.has_documented_form
+    return user if is_user_decisive or 200 in place.statuses else place
 
 
 def _statuses(rules: Iterable[Rule]) -> frozenset[int]:

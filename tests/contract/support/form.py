@@ -85,8 +85,8 @@ def _fields(request: Request, response: Response) -> Iterator[Breach]:
     """Yield a breach if `success` or `aiLlmId` has the wrong value."""
     clause = "success-fields" if response.succeeded else "error-response"
     expected: dict[str, object] = {"success": response.succeeded}
-    if response.succeeded and request.place.id:
-        expected["aiLlmId"] = request.place.id
+    if response.succeeded and request.id:
+        expected["aiLlmId"] = request.id
     for name, true_value in expected.items():
         value = response.field(name)
         if value != true_value or type(value) is not type(true_value):

@@ -121,7 +121,7 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
         # The ADMIN can do less than a member with WRITE access.
         rule = replace(rule, clause="access-levels", kind=user.kind)
     got = exchange.got
-    if exchange.succeeded and expectation.reasons and user.status != 401:
+    if exchange.succeeded and expectation.reasons and user.statuses != {401}:
         got = f"{got}: the update was accepted"
     breach = _breach(rule, exchange.got, rule.expected, got)
     if rule.kind == user.kind:

@@ -9,8 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from support import contract, curl
-from support.backend import Backend
-from support.exchange import Response
+from support.exchange import NoVerdictError, Response
 from support.findings import Example, Finding
 from support.options import MEANINGS
 from support.promise import Promise, Run
@@ -25,8 +24,6 @@ BROKEN = 1
 NO_VERDICT = 2
 OUTCOMES = ("kept", "broken", "accepted", "not tested")
 SEVERITIES = ("broken", "accepted", "note")
-# The values of these keys are not redacted: they are ordinary words, and a token might match one.
-NOT_REDACTED = ("id", "name", "promise")
 
 Document = dict[str, Any]
 
@@ -44,7 +41,7 @@ def verdict_of(run: Run) -> Document:
     outcomes = Counter(promise["outcome"] for promise in promises)
     statuses = sorted(backend.statuses.items())
     tools = ("schemathesis", "hypothesis", "pytest")
-    verdict = {
+    return {
         "format": 1,
         "contract": {"title": contract.TITLE, "version": contract.VERSION},
         "tools": {"python": platform.python_version(), **{name: version(name) for name in tools}},
@@ -69,8 +66,6 @@ def verdict_of(run: Run) -> Document:
         "not_shown_by_http": NOT_SHOWN_BY_HTTP,
         "missing_variables": _missing_variables(promises),
     }
-    redacted: Document = _redacted(verdict, backend)
-    return redacted
 
 
 def _rank(finding: Finding) -> tuple[bool, int, int]:
@@ -84,29 +79,28 @@ def _result(run: Run, outcomes: Counter[str]) -> Document:
     findings = run.findings.values()
     severities = {finding.severity for finding in findings}
     is_red = any(run.findings.decides(finding) for finding in findings)
-    if error := run.backend.no_verdict:
-        return _no_verdict(error.reason, error.cure)
-    if outcomes.total() == outcomes["not tested"] and not is_red:
+    error = run.backend.no_verdict
+    if not error and outcomes.total() == outcomes["not tested"] and not is_red:
         cure = "use a name from --list with -k, or set the missing variables"
-        return _no_verdict("no promise was tested", cure)
-    reasons: list[str] = []
+        error = NoVerdictError("no promise was tested", cure)
+    if error:
+        reasons = {"reason": error.reason, "cure": error.cure}
+        return {"result": "no verdict", "exit_status": NO_VERDICT, **reasons}
+    reason = ""
     result = "kept except for accepted deviations" if "accepted" in severities else "kept"
     if "broken" in severities:
         result = "broken"
         if not is_red:
-            reasons.append(f"--fail-on {','.join(option.fail_on)} excludes all findings")
+            reason = f"--fail-on {','.join(option.fail_on)} excludes all findings"
     if option.require_all and outcomes["not tested"]:
-        reasons = [f"--require-all: {outcomes['not tested']} promises were not tested"]
+        reason = f"--require-all: {outcomes['not tested']} promises were not tested"
         is_red = True
     if contract.OTHER_OPERATIONS:
         others = ", ".join(contract.OTHER_OPERATIONS)
-        reasons.append(f"only {contract.OPERATION_ID} is tested, not {others}")
+        only = f"only {contract.OPERATION_ID} is tested, not {others}"
+        reason = f"{reason}; {only}" if reason else only
     status = BROKEN if is_red else KEPT
-    return {"result": result, "exit_status": status, "reason": "; ".join(reasons), "cure": ""}
-
-
-def _no_verdict(reason: str, cure: str) -> Document:
-    return {"result": "no verdict", "exit_status": NO_VERDICT, "reason": reason, "cure": cure}
+    return {"result": result, "exit_status": status, "reason": reason, "cure": ""}
 
 
 def _promise(run: Run, promise: Promise) -> Document:
@@ -156,22 +150,25 @@ def _outcome(promise: Promise, severities: set[str]) -> tuple[str, str]:
 
 def _finding(run: Run, finding: Finding) -> Document:
     name = finding.id.replace("/", "-")
+    from_requests = {
+        "title": finding.title,
+        "expected": finding.breach.expected,
+        "got": finding.breach.got,
+        "examples": [
+            _example(run, example, f"bodies/{name}-{number}.bin")
+            for number, example in enumerate(finding.examples, 1)
+        ],
+    }
     return {
         "id": finding.id,
         "promise": finding.promise,
         "clause": {key: getattr(finding.clause, key) for key in ("id", "source", "text", "line")},
         "source": finding.clause.source,
-        "title": finding.title,
-        "expected": finding.breach.expected,
-        "got": finding.breach.got,
         "count": finding.count,
         "severity": finding.severity,
         "decides": run.findings.decides(finding),
         "accepted": finding.accepted if finding.severity == "accepted" else None,
-        "examples": [
-            _example(run, example, f"bodies/{name}-{number}.bin")
-            for number, example in enumerate(finding.examples, 1)
-        ],
+        **_redacted(from_requests, run.backend.redactor),
     }
 
 
@@ -228,15 +225,12 @@ def _missing_variables(promises: list[Document]) -> list[Document]:
     return missing
 
 
-def _redacted(value: Any, backend: Backend) -> Any:
+def _redacted(value: Any, redactor: curl.Redactor) -> Any:
     """Return the JSON value with all tokens redacted."""
     if isinstance(value, str):
-        return backend.redactor.redact(value)
+        return redactor.redact(value)
     if isinstance(value, list):
-        return [_redacted(item, backend) for item in value]
+        return [_redacted(item, redactor) for item in value]
     if isinstance(value, dict):
-        return {
-            key: item if key in NOT_REDACTED and isinstance(item, str) else _redacted(item, backend)
-            for key, item in value.items()
-        }
+        return {name: _redacted(item, redactor) for name, item in value.items()}
     return value
