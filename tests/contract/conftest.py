@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _run(option: argparse.Namespace) -> Run:
     """Create the run; raise `NoVerdictError` if an option or environment variable is invalid."""
-    for reason, cure in contract.missing_values(values.UNUSUAL):
+    for reason, cure in contract.missing_values(values.DATA["UNUSUAL"]):
         raise NoVerdictError(reason, cure)
     given = {name: os.environ[name] for name in MEANINGS if os.environ.get(name)}
     if not option.backend_url or WRITER not in given:

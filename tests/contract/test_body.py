@@ -41,7 +41,7 @@ def test_other_media_type_is_refused(promise: Promise) -> None:
     """A valid body with any media type other than `application/json` is refused."""
     for media_type in values.DATA["OTHER_MEDIA_TYPES"]:
         promise.ask(headers={"Content-Type": media_type})
-    promise.ask(headers={"Content-Type": "text/plain"}, body=(values.TEXT[:9], values.TEXT[9:]))
+    promise.ask(headers={"Content-Type": "text/plain"}, body=values.CHUNKS)
 
 
 @pytest.mark.clause("media-type")

@@ -13,10 +13,6 @@ from support.expectation import REFUSALS
 from support.promise import Promise
 from support.rule import Rule
 
-SIMILAR_IDS = """
-    @0 0@ @. .@ @.json @~ +@ @@ urn:uuid:@ @,@ @|@ "@" '@' id=@ @' @* * % null undefined 0 1 -1
-    true me self current latest default all new @\u200b @é {id} :id \u202e@
-    """
 REFUSED = frozenset({400, 404})
 SIMILAR = Rule("id-exact", "near-id", "an id similar to the configuration's", REFUSED)
 UNUSUAL = Rule("id-exact", "strange-id", "an id with unusual characters", REFUSED)
@@ -34,22 +30,8 @@ def similar_ids(id: str) -> Iterator[str]:
             yield id[:position] + other + id[position + 1 :]
     yield from (id.replace("-", "_"), "_" * len(id))
     yield from (id[:-1] + wildcard for wildcard in "%_?.")
-    yield from (f"{id}' OR '1'='1", "' OR 1=1 --", "[object Object]")
-    yield from values.expand(SIMILAR_IDS, id)
-    yield from (values.full_width(id), base64.urlsafe_b64encode(id.encode()).decode())
-
-
-def unusual_ids(id: str) -> Iterator[str]:
-    """Yield ids with characters or lengths that a server might refuse before the lookup."""
-    yield from (f" {id}", f"{id} ", f"{id}\t", f"{id}\n", f"{id}\r\n")
-    yield from (f"{id}?", f"{id}#", f"{id};x=1", f"{id}&x=1", f"{id}%20")
-    yield from ("x" * 255, "x" * 256, "x" * 1000, "é" * 255)
-
-
-def rewritten_ids(id: str) -> Iterator[str]:
-    """Yield ids that a proxy might rewrite or refuse."""
-    yield from (f"{id}\x00", f"\x00{id}", f"{id}\x00.json", f"{id}\\")
-    yield from (f"{id}/", f"/{id}", f"x/../{id}", f"../llm/{id}", "..", ".", f"./{id}")
+    yield from values.expand(values.DATA["SIMILAR_IDS"], id)
+    yield from (id.translate(values.FULL_WIDTH), base64.urlsafe_b64encode(id.encode()).decode())
 
 
 def may_exist(other: str, id: str) -> bool:
@@ -83,7 +65,8 @@ def test_near_id_is_refused(promise: Promise) -> None:
 def test_unusual_id_is_refused(promise: Promise) -> None:
     """A request for an id with unusual characters or an unusual length is refused."""
     id = promise.backend.id
-    for wrong in unusual_ids(id):
+    long = ("x" * 255, "x" * 256, "x" * 1000, "é" * 255)
+    for wrong in (*values.expand(values.DATA["UNUSUAL_IDS"], id), *long):
         promise.ask(id=wrong, place=UNUSUAL, body={})
     twice = quote(contract.path_of(id, escaped=True).rpartition("/")[2], safe="")
     for segment in (twice, "%FF", "%C3%28", f"{id}%FF", "%ED%A0%80"):
@@ -94,7 +77,7 @@ def test_unusual_id_is_refused(promise: Promise) -> None:
 def test_rewritten_id_is_no_update(promise: Promise) -> None:
     """An id with dot segments, slashes or NUL characters never updates a configuration."""
     for token in promise.backend.users(WRITER, ADMIN):
-        for wrong in rewritten_ids(promise.backend.id):
+        for wrong in values.expand(values.DATA["REWRITTEN_IDS"], promise.backend.id):
             promise.ask(id=wrong, place=OPEN, token=token, body={})
 
 

@@ -66,22 +66,18 @@ class Clause:
     source: str
     text: str
     line: int
-    keywords: tuple[str, ...]
-    fields: tuple[str, ...]
+    keywords: list[str]
+    fields: list[str]
 
 
 def _clauses() -> dict[str, Clause]:
-    lines = TEXT.splitlines()
-    start = next(number for number, line in enumerate(lines) if line.strip() == "x-clauses:")
+    start = TEXT.index("x-clauses:")
     clauses: dict[str, Clause] = {}
     for name, entry in OPERATION["x-clauses"].items():
-        line = next(
-            number for number in range(start, len(lines)) if lines[number].strip() == f"{name}:"
-        )
+        line = TEXT.count("\n", 0, TEXT.index(f" {name}:\n", start)) + 1
         text = " ".join(entry["text"].split())
-        keywords = tuple(entry.get("keywords", ()))
-        fields = tuple(entry.get("fields", ()))
-        clauses[name] = Clause(name, entry["source"], text, line + 1, keywords, fields)
+        keywords = entry.get("keywords", [])
+        clauses[name] = Clause(name, entry["source"], text, line, keywords, entry.get("fields", []))
     return clauses
 
 
@@ -99,7 +95,7 @@ KEYWORDS = ("type", "enum", "minLength", "maxLength", "pattern", "format")
 
 def _validator(schema: Mapping[str, Any]) -> jsonschema_rs.Draft202012Validator:
     whole = {**schema, "components": DOCUMENT["components"]}
-    return jsonschema_rs.Draft202012Validator(whole, validate_formats=True, mask="the value")
+    return jsonschema_rs.Draft202012Validator(whole, validate_formats=True, mask="a value that")
 
 
 _FIELDS = {name: _validator(schema) for name, schema in PROPERTIES.items()}
@@ -126,29 +122,11 @@ def clause_of(keyword: str, field: str = "") -> Clause:
     return next((clause for clause in having if not clause.fields), CLAUSES["body"])
 
 
-@dataclass(frozen=True)
-class Documented:
-    """The documented response for one status."""
-
-    schema: jsonschema_rs.Draft202012Validator
-    required_headers: Mapping[str, str]  # patterns by header name
-
-
-def _documented() -> dict[int, Documented]:
-    statuses: dict[int, Documented] = {}
-    for status, reference in OPERATION["responses"].items():
-        response = resolve(reference)
-        required: dict[str, str] = {}
-        for name, header_reference in response.get("headers", {}).items():
-            header = resolve(header_reference)
-            if header.get("required"):
-                required[name] = header["schema"].get("pattern", "")
-        schema = response["content"]["application/json"]["schema"]
-        statuses[int(status)] = Documented(_validator(schema), required)
-    return statuses
-
-
-STATUSES = _documented()
+RESPONSES = {int(status): resolve(entry) for status, entry in OPERATION["responses"].items()}
+SCHEMAS = {
+    status: _validator(response["content"]["application/json"]["schema"])
+    for status, response in RESPONSES.items()
+}
 
 
 def path_of(id: str, *, escaped: bool = False) -> str:

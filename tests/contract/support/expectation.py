@@ -27,8 +27,9 @@ def expectation_of(request: Request, rule: Rule | None = None) -> Expectation:
     A given rule replaces the one that is derived from the request, because a response may also
     depend on earlier requests.
     """
-    reasons = reasons_against(request)
-    access = _access(request)
+    is_update = request.method == "PUT"
+    reasons = reasons_against(request) if is_update else []
+    access = _access(request) if is_update else None
     rule = rule or _rule(request, access, reasons)
     if request.words:
         rule = replace(rule, words=f"{rule.words}; {request.words}")
@@ -53,7 +54,7 @@ def _access(request: Request) -> Rule | None:
     """Return the rule that forbids the update regardless of the body, or None."""
     user = request.user
     place = request.place
-    if request.method != "PUT" or (200 in user.statuses and 200 in place.statuses):
+    if 200 in user.statuses and 200 in place.statuses:
         return None
     is_user_decisive = user.statuses == {401} and place.has_documented_form
     return user if is_user_decisive or 200 in place.statuses else place

@@ -14,10 +14,10 @@ from support.words import describe_value
 def breaches(request: Request, response: Response) -> Iterator[Breach]:
     """Yield a breach for each rule that the response breaks, starting with the most basic one."""
     status = response.status
-    documented = contract.STATUSES.get(status)
+    is_documented = status in contract.RESPONSES
     clause = "success-response" if response.succeeded else "error-response"
-    if documented is None:
-        expected = f"one of {', '.join(str(status) for status in contract.STATUSES)}"
+    if not is_documented:
+        expected = f"one of {', '.join(str(status) for status in contract.RESPONSES)}"
         subject = "a status that the contract does not document"
         yield Breach("statuses", "undocumented", str(status), expected, str(status), subject)
     if response.media_type != "application/json":
@@ -28,10 +28,10 @@ def breaches(request: Request, response: Response) -> Iterator[Breach]:
     if "json" in response.media_type or response.value is not None:
         yield from _strict_json(clause, response)
     is_object = isinstance(response.value, dict)
-    if documented and is_object:
-        yield from _schema(clause, documented, response)
-    if documented:
-        yield from _required_headers(documented, response)
+    if is_documented and is_object:
+        yield from _schema(clause, response)
+    if is_documented:
+        yield from _required_headers(response)
     if is_object:
         yield from _fields(request, response)
 
@@ -58,8 +58,8 @@ def _fields_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _schema(clause: str, documented: contract.Documented, response: Response) -> Iterator[Breach]:
-    for error in documented.schema.iter_errors(response.value):
+def _schema(clause: str, response: Response) -> Iterator[Breach]:
+    for error in contract.SCHEMAS[response.status].iter_errors(response.value):
         field = str(error.instance_path[-1]) if error.instance_path else "body"
         kind = f"{field}-{error.kind.name}"
         subject = f"`{field}` in a {response.status} response"
@@ -67,10 +67,13 @@ def _schema(clause: str, documented: contract.Documented, response: Response) ->
         yield Breach(clause, kind, "invalid", "a value that matches the schema", got, subject)
 
 
-def _required_headers(documented: contract.Documented, response: Response) -> Iterator[Breach]:
-    for name, pattern in documented.required_headers.items():
+def _required_headers(response: Response) -> Iterator[Breach]:
+    for name, reference in contract.RESPONSES[response.status].get("headers", {}).items():
+        header = contract.resolve(reference)
         value = response.header(name)
-        if value is not None and (not pattern or re.fullmatch(pattern, value)):
+        if not header.get("required"):
+            continue
+        if value is not None and re.fullmatch(header["schema"].get("pattern", "(?s).*"), value):
             continue
         is_challenge = response.status == 401
         clause = "challenge" if is_challenge else "error-response"

@@ -36,9 +36,8 @@ class Credentials:
     def __init__(self) -> None:
         """Start with no known canaries."""
         self._known: set[str] = set()
-        self._parts: dict[str, str] = {}  # the name of the encoding, by part of an encoded canary
-        self._sizes: dict[int, None] = {}  # lengths of the parts; the keys serve as an ordered set
-        self._starts: set[str] = set()  # first characters of the parts, to speed up the search
+        # Parts of encoded canaries, each with its encoding, by their first characters
+        self._parts: dict[str, dict[str, str]] = {}
         self._harmless: set[str] = set()  # response lines that are known to contain no part
 
     def encoding_of_leak(self, exchange: Exchange) -> str | None:
@@ -60,10 +59,9 @@ class Credentials:
         sent = request.body.decode("latin-1")
         for canary in set(CANARY.findall(sent)) - self._known:
             for how, text, size in canary_encodings(canary):
-                self._sizes[size] = None
                 for start in range(len(text) - size + 1):
-                    self._parts[text[start : start + size]] = how
-                    self._starts.add(text[start : start + SHORTEST_PART])
+                    part = text[start : start + size]
+                    self._parts.setdefault(part[:SHORTEST_PART], {})[part] = how
             self._known.add(canary)
             self._harmless.clear()
 
@@ -72,11 +70,10 @@ class Credentials:
             return None
         letters = re.sub("[^0-9A-Za-z]", "", line)  # the response may insert separators
         for text in (line, letters):
-            for start in range(len(text) - SHORTEST_PART + 1):
-                if text[start : start + SHORTEST_PART] in self._starts:
-                    for size in self._sizes:
-                        if how := self._parts.get(text[start : start + size]):
-                            return how
+            for start in range(len(text)):
+                for part, how in self._parts.get(text[start : start + SHORTEST_PART], {}).items():
+                    if text.startswith(part, start):
+                        return how
         self._harmless.add(line)
         return None
 

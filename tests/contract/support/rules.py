@@ -61,7 +61,7 @@ def response_breaches(
         status = response.status
         if rule.has_documented_form:
             yield from form.breaches(exchange.request, response)
-            if 400 <= status < 500 and status not in contract.STATUSES:
+            if 400 <= status < 500 and status not in contract.RESPONSES:
                 status = 400
         if status not in rule.statuses:
             yield _wrong_status(exchange, expectation)

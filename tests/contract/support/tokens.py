@@ -10,18 +10,14 @@ from support import values
 from support.backend import TOKENS, WRITER, Backend
 from support.curl import encodings_of
 
-SCHEMES = "Basic", "Token", "Digest", "ApiKey", "JWT", "OAuth", "Bearers", "Beare", "Bearer Bearer"
-
 
 def guesses() -> Iterator[str]:
     """Yield common words and forged JSON Web Tokens, none of which is a valid token."""
-    yield from ("null", "undefined", "true", "0", "*", "%", "admin", "root", "test", "' OR 1=1 --")
-    yield from ("x" * 3000, "tök\xe9n", "\xff")
+    yield from (*values.DATA["GUESSED_TOKENS"], "x" * 3000)
     for algorithm in ("none", "HS256"):  # JSON Web Tokens, unsigned or with an invalid signature
         header = _base64url({"alg": algorithm, "typ": "JWT"})
         claims = _base64url({"sub": "admin", "exp": 4102444800})
-        yield f"{header}.{claims}."
-        yield f"{header}.{claims}.c2lnbmF0dXJl"
+        yield from (f"{header}.{claims}.", f"{header}.{claims}.c2lnbmF0dXJl")
 
 
 def _base64url(value: object) -> str:
@@ -37,9 +33,8 @@ def similar(backend: Backend) -> Iterator[str]:
         made = [f"{token}x", f"x{token}"]
         if variable == WRITER:
             derived |= _derived(token)
-            made += [token[0], f"{token} {token}", f"{token} x", f"x {token}"]
-            made += values.expand("\"@\" '@' @,@ @, @. @%00 token=@ <@> @; @.x", token)
-            made.append(f"{quote(token, safe='')}%20")
+            made += [token[0], f"{quote(token, safe='')}%20"]
+            made += values.expand(values.DATA["SIMILAR_TOKENS"], token)
         for copy, expression in derived.items():
             backend.redactor.learn(copy, expression.replace("@", variable))
         for wrong in (*made, *derived):
@@ -64,16 +59,13 @@ def _derived(token: str) -> dict[str, str]:
 
 def other_schemes(backend: Backend) -> Iterator[str]:
     """Yield header values with a scheme other than `Bearer`, with no scheme, or with no token."""
-    yield from ("", "Bearer", "Bearer ", "Bearer:")
+    yield from values.expand(values.DATA["MALFORMED_HEADERS"], backend.given[WRITER])
     for variable in backend.users(*TOKENS):
         token = backend.given[variable]
-        yield from (f"{scheme} {token}" for scheme in SCHEMES)
-        pairs = ":@ @: user:@ @:x @" if variable == WRITER else "user:@"
-        for pair in values.expand(pairs, token):
-            coded = base64.b64encode(pair.encode()).decode()
-            printed = pair.replace(token, f"${{{variable}}}")
+        yield from values.expand(values.DATA["OTHER_SCHEMES"], token)
+        pairs = [":@", "@:", "user:@", "@:x", "@"] if variable == WRITER else ["user:@"]
+        for pair in pairs:
+            coded = base64.b64encode(pair.replace("@", token).encode()).decode()
+            printed = pair.replace("@", f"${{{variable}}}")
             backend.redactor.learn(coded, f'$(printf %s "{printed}" | base64 -w0)')
             yield f"Basic {coded}"
-    token = backend.given[WRITER]
-    yield from values.expand("@ Bearer:@ Bearer=@ Bearer@ Bearer,@", token)
-    yield from (f"Token token={token}", f'Token token="{token}"', f'Bearer token="{token}"')

@@ -19,52 +19,25 @@ DATA = contract.read_yaml(FILE.read_text("utf-8"))
 GOOD = {"key": "CanaryqX7mZ2vK9sB4nT6wL1pR8dY3h", "secret": "CanaryG5jU0cF8aW2eN7kQ4rM9tV1xSz"}
 EVERYTHING = {**contract.EVERYTHING, **GOOD}
 TEXT = json.dumps(GOOD, indent=2).encode()
+CHUNKS = (TEXT[:9], TEXT[9:])
 INVALID: list[Any] = [{"name": ""}, {"unknown": "field"}, {"aiType": None}, b"{", b"", [], b"\xff"]
 
 RANDOM = random.Random()  # noqa: S311 - not used for secrets; seeded for each promise
 
 # Every 64th Unicode character; these include at least one character from every modern script.
 NOT_LETTERS = ("Cc", "Cn", "Cs")  # controls, unassigned characters, surrogates
-LETTERS = [
+LETTERS = "".join(
     character
     for character in map(chr, range(0x21, 0x20000, 0x40))
     if unicodedata.category(character) not in NOT_LETTERS
-]
-LENGTHS = (20, 32, 33, 40, 50, 63, 64, 65, 72, 73, 100, 127, 128, 129, 150, 200, 250, 254, 255)
-LONGER = (256, 257, 500, 512, 1000, 1024, 1025, 2000, 2047, 2048)
+)
 URL = "https://api.example.com/"
 LOCK = "\U0001f510"  # a character outside the Basic Multilingual Plane
 
 
 def max_length(field: str) -> int:
     """Return the maximum length of a field's value."""
-    return int(contract.PROPERTIES[field].get("maxLength", max(LONGER)))
-
-
-def _letters_of_names() -> Iterator[str]:
-    for start in range(0, len(LETTERS), max_length("name")):
-        yield "".join(LETTERS[start : start + max_length("name")])
-
-
-def _of_lengths(letter: str, *lengths: int) -> list[str]:
-    return [letter * length for length in (*LENGTHS, *LONGER, *lengths)]
-
-
-UNUSUAL: dict[str, list[str]] = {field: list(listed) for field, listed in DATA["UNUSUAL"].items()}
-UNUSUAL["name"] += [
-    "a" * max_length("name"),
-    "\U0001f600" * max_length("name"),
-    *_letters_of_names(),
-]
-UNUSUAL["endpoint"] += [
-    URL.ljust(len(text), "a") for text in _of_lengths("a", max_length("endpoint"))
-]
-UNUSUAL["endpoint"].append(f"https://{'a' * 2000}.example.com/")
-UNUSUAL["key"] += _of_lengths("k", max_length("key"))
-UNUSUAL["secret"] += _of_lengths("s", 4096, max_length("secret") - 1)
-UNUSUAL["secret"] += ["".join(LETTERS), LOCK * max_length("secret")]
-for field in ("name", "key", "secret"):
-    UNUSUAL[field].append(string.punctuation)
+    return int(contract.PROPERTIES[field].get("maxLength", 2048))
 
 
 def unique() -> str:
@@ -84,15 +57,12 @@ def fresh() -> dict[str, str]:
 
 def renamed(body: dict[str, Any]) -> dict[str, Any]:
     """Return the body with a similar new name, in case the old name is taken."""
-    name = body["name"]
-    if len(name) > max_length("name") - 8:
-        return {**body, "name": name[:-8] + unique()[:8]}
-    return {**body, "name": (name[:-8] if len(name) > 15 else name) + unique()[:8]}
+    return {**body, "name": body["name"][: max_length("name") - 8] + unique()[:8]}
 
 
-def expand(patterns: str, word: str) -> list[str]:
-    """Split the patterns at whitespace and replace `@` in each with the word."""
-    return [pattern.replace("@", word) for pattern in patterns.split()]
+def expand(patterns: list[str], word: str) -> list[str]:
+    """Replace `@` in each pattern with the word."""
+    return [pattern.replace("@", word) for pattern in patterns]
 
 
 def unusual(field: str) -> list[Any]:
@@ -103,10 +73,20 @@ def unusual(field: str) -> list[Any]:
     members = contract.PROPERTIES[field].get("enum")
     if members:
         return list(every_pair(members))
-    found = list(UNUSUAL[field])
-    if field == "name":
-        found += [(unique() * 8)[:length] for length in LENGTHS]
-    return [value for value in found if len(value) <= max_length(field)]
+    longest = max_length(field)
+    lengths = [length for length in (*DATA["LENGTHS"], longest) if length <= longest]
+    found: list[str] = [*DATA["UNUSUAL"][field]]
+    if field == "endpoint":
+        found += [URL.ljust(length, "a") for length in lengths]
+        found.append(f"https://{'a' * 2000}.example.com/")
+    elif field == "name":
+        found += [(unique() * 8)[:length] for length in lengths]
+        found += ["a" * longest, LOCK * longest, string.punctuation]
+        found += [LETTERS[start : start + longest] for start in range(0, len(LETTERS), longest)]
+    elif field in contract.CREDENTIALS:
+        found += ["k" * length for length in (*lengths, 4096, longest - 1)]
+        found += [LETTERS, LOCK * longest, string.punctuation]
+    return found
 
 
 def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
@@ -139,13 +119,11 @@ def bodies() -> Iterator[Any]:
 def variations() -> Iterator[dict[str, Any]]:
     """Yield variations of a valid request that do not affect the expected status."""
     everything = {**EVERYTHING, **fresh()}
-    for field, value in everything.items():
-        yield {"body": {field: value}}
-    for body in ({}, GOOD, everything, dict(reversed(GOOD.items()))):
+    bodies = [{field: value} for field, value in everything.items()]
+    bodies += [{}, GOOD, everything, dict(reversed(GOOD.items()))]
+    bodies.append({**contract.EXAMPLES["switchProvider"], **GOOD})
+    for body in (*bodies, b"\n " + TEXT.replace(b"key", b"\\u006bey"), CHUNKS):
         yield {"body": body}
-    yield {"body": {**contract.EXAMPLES["switchProvider"], **GOOD}}
-    yield {"body": b"\n " + TEXT.replace(b"key", b"\\u006bey")}
-    yield {"body": (TEXT[:9], TEXT[9:])}
     yield from ({"escaped": True}, {"query": "admin=true"})
     for headers in DATA["CLIENTS"]:
         yield {"headers": headers}
@@ -161,30 +139,19 @@ def all_variations() -> Iterator[dict[str, Any]]:
 # Use a name that is not taken, because a backend may check the name before the user's access.
 FREE = {**EVERYTHING, "name": "contract run without access"}
 SOME_VARIATIONS: list[dict[str, Any]] = [{"body": {field: value}} for field, value in FREE.items()]
-SOME_VARIATIONS += [{"body": body} for body in ({}, FREE, (TEXT[:9], TEXT[9:]), {"name": ""}, b"{")]
+SOME_VARIATIONS += [{"body": body} for body in ({}, FREE, CHUNKS, {"name": ""}, b"{")]
 
 
 HOMOGLYPHS = str.maketrans("AEOPCTHI", "АЕОРСТНІ")  # maps Latin letters to Cyrillic lookalikes
+# Latin letters and digits, and their full-width forms, which NFKC normalization undoes
+FULL_WIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
 
 
-def similar_types(members: list[str]) -> Iterator[str]:
-    """Yield strings that resemble members of an enumeration."""
-    for member in members:
-        yield from (member.lower(), member.title(), member[:-1], member[0] + "\u200b" + member[1:])
-        yield from (f" {member}", f"{member} ", f"{member}\n", f"{member}\x00")
-        yield from expand('@S "@" X_@ @,@ AiType.@', member)
-        yield from (member.translate(HOMOGLYPHS), full_width(member))
-    yield " "
-
-
-def full_width(text: str) -> str:
-    """Replace characters with their full-width forms, which NFKC normalization undoes."""
-    wide = ""
-    for character in text:
-        candidate = chr(ord(character) + 0xFEE0)
-        is_same = unicodedata.normalize("NFKC", candidate) == character
-        wide += candidate if is_same else character
-    return wide
+def similar_types(member: str) -> Iterator[str]:
+    """Yield strings that resemble a member of an enumeration."""
+    yield from (member.lower(), member.title(), member[:-1], member[0] + "\u200b" + member[1:])
+    yield from expand(DATA["SIMILAR_TYPES"], member)
+    yield from (member.translate(HOMOGLYPHS), member.translate(FULL_WIDTH))
 
 
 def invalid_values(field: str) -> Iterator[Any]:
@@ -203,10 +170,9 @@ def invalid_values(field: str) -> Iterator[Any]:
 
 def similar_strings(field: str) -> Iterator[str]:
     """Yield strings that resemble valid values for the field."""
-    members = contract.PROPERTIES[field].get("enum")
-    if members:
-        yield from similar_types(members)
-    elif field == "endpoint":
+    for member in contract.PROPERTIES[field].get("enum", []):
+        yield from similar_types(member)
+    if field == "endpoint":
         yield from DATA["SIMILAR_ENDPOINTS"]
     elif field == "name":
         good = contract.EVERYTHING[field]
@@ -221,16 +187,8 @@ def resembling_fields() -> Iterator[tuple[str, object]]:
     yield "k\u0435y", GOOD["key"]  # contains a Cyrillic letter
     for name, value in (EVERYTHING | fresh()).items():
         snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
-        similar = [
-            name.upper(),
-            name.title(),
-            snake,
-            snake.replace("_", "-"),
-            f" {name}",
-            f"{name} ",
-        ]
-        similar += [f"{name}\n", f"{name}\x00", name[:-1]]
-        for other in (*similar, *expand("@s _@ @[] data.@ @2", name)):
+        similar = [name.upper(), name.title(), name[:-1], snake, snake.replace("_", "-")]
+        for other in (*similar, *expand(DATA["SIMILAR_FIELDS"], name)):
             if other not in contract.PROPERTIES:
                 yield other, value
 
@@ -239,9 +197,9 @@ def unreadable_bodies() -> Iterator[bytes]:
     """Yield bodies that are not JSON objects, and bodies that contain unusual JSON."""
     good = json.dumps(GOOD).encode()
     value = json.dumps(GOOD["key"]).encode()
-    yield from (b"", b" ", b"[" + good + b"]", b"[]", value, b"null", b"true", b"1", b"{", b"}")
-    yield from (b"key=x&secret=y", good[:-1] + b",}", good[:-1], good + b"}", good + good)
-    yield from (good + b" x", good + b"\x00", good + b"// x", b"/* */" + good, b"\x00" * 8)
+    for body in expand(DATA["NOT_OBJECTS"], good.decode()):
+        yield body.encode()
+    yield from (good[:-1], good[:-1] + b",}")
     yield from (good.replace(b'"', b"'"), b"{key: " + value + b"}", good.replace(b": ", b":\x0c"))
     for second in (b'"key"', b'"k\\u0065y"', b'"secret"'):  # duplicate fields
         yield good[:-1] + b", " + second + b": " + value + b"}"
