@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,8 @@ def test_junit_skips_accepted_deviations() -> None:
 def test_annotations_have_a_level() -> None:
     """Findings that fail the run are errors, other findings are warnings, and notes are notices."""
     lines = github.annotations(broken()).splitlines()
-    assert [line.partition(" ")[0] for line in lines] == ["::error"] * 5 + ["::warning", "::notice"]
+    levels = Counter(line.partition(" ")[0] for line in lines)
+    assert levels == {"::error": 5, "::warning": 1, "::notice": 1}
     assert lines[2].startswith(
         "::error title=`key` of 8%2C193 characters was accepted::expected 400"
     )
@@ -141,16 +143,6 @@ def test_no_verdict_is_an_annotation() -> None:
     assert github.annotations(no_verdict()).startswith("::error title=No verdict::GET and PUT are")
     untested = github.annotations(not_tested())
     assert untested.startswith("::error title=Not all promises were tested::7 promises")
-
-
-def test_annotations_are_limited() -> None:
-    """Only the first ten findings become annotations, because GitHub shows no more."""
-    verdict = broken()
-    first = verdict["findings"][0]
-    verdict["findings"] = [{**first, "title": f"number {number}"} for number in range(30)]
-    lines = github.annotations(verdict).splitlines()
-    assert len(lines) == 10
-    assert "number 9" in lines[-1]
 
 
 def test_backend_text_is_not_a_workflow_command(hostile: Verdict) -> None:

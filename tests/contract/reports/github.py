@@ -3,8 +3,6 @@
 from reports import words
 from reports.words import Finding, Verdict
 
-LIMIT = 10  # GitHub shows at most ten annotations of each level per step
-
 
 def annotations(verdict: Verdict) -> str:
     """Return error annotations for findings that fail the run, and others for the rest."""
@@ -14,11 +12,7 @@ def annotations(verdict: Verdict) -> str:
         commands.append(_command("error", "No verdict", f"{verdict['reason']}\n{verdict['cure']}"))
     elif verdict["exit_status"] and verdict["reason"]:
         commands.append(_command("error", words.headline(verdict), verdict["reason"]))
-    by_level: dict[str, list[Finding]] = {"error": [], "warning": [], "notice": []}
-    for finding in verdict["findings"]:
-        by_level[_level(finding)].append(finding)
-    for level, findings in by_level.items():
-        commands += [_command(level, f["title"], _message(f)) for f in findings[:LIMIT]]
+    commands += [_command(_level(f), f["title"], _message(f)) for f in verdict["findings"]]
     return "".join(f"{command}\n" for command in commands)
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from math import isfinite
 from typing import Any
 
 from support import contract, urls
@@ -10,8 +9,7 @@ from support.exchange import Request
 from support.rule import Rule
 from support.words import describe_length, describe_value
 
-# A backend may refuse numbers with more digits, because RFC 8259 lets parsers limit their range.
-LONGEST_NUMBER = 100
+LONGEST_NUMBER = 100  # digits; Python parses only integers with at most 4,300
 UNREADABLE = frozenset({400, 413, 415})
 # The kind and description of each JSON error, keyed by the start of Python's error message.
 NOT_JSON = {
@@ -25,29 +23,18 @@ NOT_JSON = {
 
 def reasons_against(request: Request) -> list[Rule]:
     """Return all reasons to refuse the request because of its query, headers or body."""
-    return [
-        *_check_media_type(request),
-        *_check_coding(request),
-        *_check_body(request),
-        *_check_query(request),
-    ]
+    return [*_check_headers(request), *_check_body(request), *_check_query(request)]
 
 
-def _check_media_type(request: Request) -> Iterator[Rule]:
+def _check_headers(request: Request) -> Iterator[Rule]:
     value = request.header("Content-Type")
-    media_type, _, parameters = (value or "").partition(";")
+    media_type, *parameters = [part.strip() for part in (value or "").lower().split(";")]
     words = f"`Content-Type: {value}`" if value is not None else "no `Content-Type`"
-    statuses = frozenset({400, 415})
-    if media_type.strip().lower() != "application/json":
+    if media_type != "application/json":
         kind = "none" if value is None else "other"
-        yield Rule("other-media-type", kind, words, statuses, precedes_token=True)
-        return
-    for parameter in filter(None, map(str.strip, parameters.split(";"))):
-        if parameter.lower().replace('"', "") != "charset=utf-8":
-            yield Rule("json-open", "charset", words, statuses, is_open=True, precedes_token=True)
-
-
-def _check_coding(request: Request) -> Iterator[Rule]:
+        yield Rule("other-media-type", kind, words, frozenset({400, 415}), precedes_token=True)
+    elif {*parameters} - {"", "charset=utf-8", 'charset="utf-8"'}:
+        yield _open("charset", words)
     coding = request.header("Content-Encoding")
     if coding is not None:
         yield _open("coding", f"`Content-Encoding: {coding}`")
@@ -90,81 +77,52 @@ def _check_content(body: bytes) -> Iterator[Rule]:
     if b"\x00" in body[:4] and body.strip(b"\x00"):
         yield _unreadable("not-utf-8", "a body in UTF-16 or UTF-32")
         return
+    duplicates: list[Rule] = []
     try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError:
-        yield _unreadable("not-utf-8", "a body that is not UTF-8")
-        return
-    parser = _Parser()
-    try:
-        value = parser.parse(text)
-        is_text = _is_text(value)
+        value = _parse(body.decode("utf-8"), duplicates)
+        text = json.dumps(value, ensure_ascii=False)
     except RecursionError:
         yield _unreadable("nested", "a deeply nested body")
-        return
+    except UnicodeDecodeError:
+        yield _unreadable("not-utf-8", "a body that is not UTF-8")
     except ValueError as error:
-        yield from parser.ambiguities
-        yield _syntax_error(text, str(error))
-        return
-    yield from parser.ambiguities
-    if not is_text:
-        yield _open("lone-surrogate", "a lone surrogate")
-        value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
-    yield from _check_value(value)
+        yield from duplicates
+        yield _syntax_error(body, str(error))
+    else:
+        yield from duplicates
+        readable = text.encode(errors="replace")
+        if readable != text.encode(errors="surrogatepass"):
+            yield _open("lone-surrogate", "a lone surrogate")
+        yield from _check_value(json.loads(readable))
 
 
-def _is_text(value: Any) -> bool:
-    """Return whether every string in the value can be encoded as UTF-8."""
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _syntax_error(text: str, error: str) -> Rule:
-    if "/*" in text or "// " in text:
+def _syntax_error(body: bytes, error: str) -> Rule:
+    if b"/*" in body or b"// " in body:
         return _unreadable("comment", "a comment, which JSON does not allow")
-    if not text.strip(" \t\r\n"):
+    if not body.strip(b" \t\r\n"):
         return _unreadable("blank", "a body that contains only whitespace")
     start = next(start for start in NOT_JSON if error.startswith(start))
     return _unreadable(*NOT_JSON[start])
 
 
-class _Parser:
-    """A JSON parser that records constructs that RFC 8259 lets parsers handle differently."""
+def _parse(text: str, duplicates: list[Rule]) -> Any:
+    """Parse JSON; if an object contains a field twice, add a rule to the duplicates."""
 
-    def __init__(self) -> None:
-        self.ambiguities: list[Rule] = []
-
-    def parse(self, text: str) -> Any:
-        return json.loads(
-            text,
-            object_pairs_hook=self._object,
-            parse_constant=self._constant,
-            parse_int=self._number,
-            parse_float=self._number,
-        )
-
-    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         value = dict(pairs)
         if len(value) != len(pairs):
-            self.ambiguities.append(_open("duplicate-key", "a duplicate field"))
+            duplicates.append(_open("duplicate-key", "a duplicate field"))
         return value
 
-    def _number(self, digits: str) -> float:
-        """Return the number, or 1e308 if it is too large."""
-        exponent = digits.lower().partition("e")[2].strip("+-")
-        if len(digits) > LONGEST_NUMBER or len(exponent) > 3:
-            self.ambiguities.append(_open("number", "a number that is too large"))
-            digits = "1e308"
-        if digits.lstrip("-").isdigit():
-            return int(digits)
-        number = float(digits)
-        return number if isfinite(number) else 1e308
+    def to_integer(digits: str) -> float:
+        return int(digits) if len(digits) <= LONGEST_NUMBER else 1e308
 
-    def _constant(self, name: str) -> None:
+    def refuse(name: str) -> None:
         raise ValueError(f"constant {name}")
+
+    return json.loads(
+        text, object_pairs_hook=to_object, parse_constant=refuse, parse_int=to_integer
+    )
 
 
 def _check_value(value: Any) -> Iterator[Rule]:

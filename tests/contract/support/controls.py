@@ -57,14 +57,10 @@ def record_refusals(backend: Backend) -> None:
 
 
 def _is_from_endpoint(exchange: Exchange) -> bool:
-    if exchange.response is None or _is_page(exchange):
+    response = exchange.response
+    if response is None or response.text.lstrip().startswith("<"):
         return False
-    return exchange.succeeded or exchange.status in (400, 409, 412, 413, 415, 422, 428)
-
-
-def _is_page(exchange: Exchange) -> bool:
-    assert exchange.response
-    return exchange.response.text.lstrip().startswith("<")
+    return response.succeeded or response.status in (400, 409, 412, 413, 415, 422, 428)
 
 
 def _setup_error(backend: Backend, exchange: Exchange) -> NoVerdictError:
@@ -130,14 +126,10 @@ def is_working(backend: Backend, exchange: Exchange) -> bool:
 
 
 def _send_with_retries(backend: Backend) -> Exchange:
-    """Send a control request; retry once if it fails, or up to four times if nothing responds."""
-    exchange = backend.exchange(backend.control({}))
+    """Send a control request; if it fails, retry it up to four times."""
     for pause in (0.2, 0.5, 1.0, 1.5):
-        if exchange.succeeded:
-            break
-        time.sleep(pause)
-        was_answered = exchange.response is not None
         exchange = backend.exchange(backend.control({}))
-        if was_answered:
-            break
-    return exchange
+        if exchange.succeeded:
+            return exchange
+        time.sleep(pause)
+    return backend.exchange(backend.control({}))

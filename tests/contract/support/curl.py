@@ -50,10 +50,6 @@ class Redactor:
         """Return the text with every secret replaced by its shell expression."""
         return self._pattern.sub(lambda found: self._expressions[found[0]], text)
 
-    def redact_bytes(self, octets: bytes) -> bytes:
-        """Return the octets with every secret replaced by its shell expression."""
-        return self.redact(octets.decode("latin-1")).encode("latin-1")
-
     def quote(self, text: str) -> str:
         """Quote the text as one shell word, with shell expressions in place of secrets."""
         words: list[str] = []
@@ -68,17 +64,13 @@ class Redactor:
         return "".join(words)
 
 
-def is_printable(body: bytes) -> bool:
-    """Return whether the body can be printed in a terminal and pasted into a shell."""
-    text = body.decode(errors="replace")
-    return text.isprintable() and text.encode() == body
-
-
 def needs_file(request: Request) -> bool:
     """Return whether curl must read the body from a file."""
-    is_long = len(request.body) > LONGEST_BODY
-    is_file_name = request.body.startswith(b"@")  # curl would treat the body as a file name
-    return is_long or is_file_name or not is_printable(request.body)
+    body = request.body
+    text = body.decode(errors="replace")
+    can_be_pasted = text.isprintable() and text.encode() == body
+    is_file_name = body.startswith(b"@")  # curl would treat the body as a file name
+    return len(body) > LONGEST_BODY or is_file_name or not can_be_pasted
 
 
 def command(request: Request, url: str, redactor: Redactor, body_file: Path | None) -> str:

@@ -23,6 +23,12 @@ class NoVerdictError(BaseException):
         self.cure = cure
 
 
+def _joined(headers: tuple[tuple[str, str], ...], name: str) -> str | None:
+    """Return all values of the header, joined with commas as in RFC 9110, or None."""
+    values = [value for header, value in headers if header.lower() == name.lower()]
+    return ", ".join(values) if values else None
+
+
 def _parsed(body: bytes) -> Any:
     try:
         return json.loads(body)
@@ -46,11 +52,8 @@ class Request:
     on_new_connection: bool = False
 
     def header(self, name: str) -> str | None:
-        """Return the value of the first header with this name, or None."""
-        for header, value in self.headers:
-            if header.lower() == name.lower():
-                return value
-        return None
+        """Return the value of the header, or None."""
+        return _joined(self.headers, name)
 
     def again(self) -> Self:
         """Return a copy of the request that is sent on a new connection."""
@@ -78,9 +81,8 @@ class Response:
     body: bytes
 
     def header(self, name: str) -> str | None:
-        """Return all values of the header, joined with commas as in RFC 9110, or None."""
-        values = [value for header, value in self.headers if header.lower() == name.lower()]
-        return ", ".join(values) if values else None
+        """Return the value of the header, or None."""
+        return _joined(self.headers, name)
 
     @property
     def succeeded(self) -> bool:

@@ -20,10 +20,10 @@ class Example:
     exchange: Exchange
 
     @property
-    def size(self) -> tuple[int, int]:
-        """A sort key: the length of the request, then the length of its description."""
+    def size(self) -> int:
+        """The length of the request and of its description."""
         request = self.exchange.request
-        return len(request.target) + len(request.body), len(self.sent)
+        return len(request.target) + len(request.body) + len(self.sent)
 
 
 @dataclass

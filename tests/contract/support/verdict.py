@@ -181,7 +181,8 @@ def _example(run: Run, example: Example, body_file: str) -> Document:
     if needs_file and run.option.report_dir:
         file = run.option.report_dir / body_file
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(redactor.redact_bytes(request.body))
+        body = redactor.redact(request.body.decode("latin-1"))
+        file.write_bytes(body.encode("latin-1"))
     return {
         "sent": example.sent,
         "curl": curl.command(request, url, redactor, file),
