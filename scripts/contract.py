@@ -15,23 +15,19 @@ TESTS = ROOT / "tests" / "contract"
 sys.path.insert(0, str(TESTS))
 
 import flashback_mock  # noqa: E402
-from support.options import add_options  # noqa: E402 - a package of the contract tests
+from support.options import MEANINGS, add_options  # noqa: E402 - a package of the contract tests
 
 KEPT, BROKEN, NO_VERDICT = 0, 1, 2
-EPILOG = """\
+VARIABLES = "\n".join(f"  {name:27}  {meaning}" for name, meaning in MEANINGS.items())
+EPILOG = f"""\
 Exit status: 0 if the backend keeps the contract or all findings are accepted, 1 if it breaks the
 contract, 2 if there is no verdict.
 
-With --backend-url, tokens are read from environment variables. FLASHBACK_TOKEN, the token of a
-user who can update the configuration, is required. Additional promises are tested if you set:
-  FLASHBACK_ADMIN_TOKEN        the token of a workspace member with ADMIN access
-  FLASHBACK_READER_TOKEN       the token of a workspace member with READ access
-  FLASHBACK_STRANGER_TOKEN     the token of a user who is not a member of the workspace
-  FLASHBACK_EXPIRED_TOKEN      an expired token
-  FLASHBACK_FOREIGN_AI_LLM_ID  the ID of a configuration in another workspace
-  FLASHBACK_SIBLING_AI_LLM_ID  the ID of another throwaway configuration in the same workspace,
-                               which the run overwrites
-FLASHBACK_AI_LLM_ID can be set instead of --id. See docs/contract-tests.md.
+With --backend-url, these environment variables are read. FLASHBACK_TOKEN is required; the others
+allow additional promises to be tested. FLASHBACK_AI_LLM_ID can be set instead of --id.
+{VARIABLES}
+
+See docs/contract-tests.md.
 """
 
 
@@ -40,7 +36,7 @@ def main() -> int:
     options = _options()
     try:
         if options.list:
-            return _status(_start([], dict(os.environ)))
+            return _run([], dict(os.environ))
         status = _test_given(options) if options.backend_url else _test_mock(options)
     except (ValueError, OSError) as why:
         print(f"scripts/contract: no verdict: {why}", file=sys.stderr)
@@ -98,7 +94,7 @@ def _test_given(options: argparse.Namespace) -> int:
             flush=True,
         )
     arguments = ["--id", identifier] if identifier else []
-    return _status(_start(arguments, dict(os.environ)))
+    return _run(arguments, dict(os.environ))
 
 
 def _test_mock(options: argparse.Namespace) -> int:
@@ -110,7 +106,7 @@ def _test_mock(options: argparse.Namespace) -> int:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("FLASHBACK_")}
     with flashback_mock.running(contract) as mock:
         arguments = ["--backend-url", mock.base_url, "--id", mock.ids["main"]]
-        return _status(_start(arguments, inherited | environment(mock.tokens, mock.ids)))
+        return _run(arguments, inherited | environment(mock.tokens, mock.ids))
 
 
 def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, str]:
@@ -127,16 +123,12 @@ def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, 
     }
 
 
-def _start(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start pytest with the command-line arguments and then `arguments`, which override them."""
+def _run(arguments: list[str], environment: dict[str, str]) -> int:
+    """Run pytest with the command-line arguments and then `arguments`, which override them."""
     command = [sys.executable, "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
     command += ["--report-dir", "reports", *sys.argv[1:], *arguments]
     environment.pop("PYTEST_ADDOPTS", None)  # the user's own options could change the test run
-    return subprocess.Popen(command, env=environment)
-
-
-def _status(tests: subprocess.Popen[bytes]) -> int:
-    """Wait for the tests, which report interruptions themselves, and return their exit status."""
+    tests = subprocess.Popen(command, env=environment)
 
     def terminate(_signal: int, _frame: object) -> None:
         tests.terminate()

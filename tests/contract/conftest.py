@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from schemathesis.schemas import BaseSchema
-from test_authentication import BAD_TOKENS, OTHER_CASES
+from test_authentication import BAD_TOKENS
 
 from support import contract, controls, deviations, generation, values
 from support.again import read_earlier
@@ -142,14 +142,10 @@ def _check_authentication(run: Run) -> None:
 
     This check runs even if the authentication tests are not selected.
     """
-    unknown = BAD_TOKENS["unknown"]
-    probes = [("missing", BAD_TOKENS["missing"]), ("unknown", unknown)]
-    probes += [("unknown", unknown | {"authorization": f"{scheme} x"}) for scheme in OTHER_CASES]
-    for case, parts in probes:
+    for case in ("missing", "unknown"):
         name = f"test_bad_token_answers_401[{case}]"
         promise = run.promises.get(name) or Promise(name, "", "", "unauthorized", run)
-        request = promise.request(**parts, body={})
-        exchange = promise.exchange(request)
+        exchange = promise.exchange(promise.request(**BAD_TOKENS[case], body={}))
         if exchange.succeeded:
             promise.check(exchange)
 

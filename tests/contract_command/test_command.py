@@ -133,9 +133,7 @@ def test_warning_names_everything_that_is_overwritten(
     monkeypatch.setattr("sys.argv", ["scripts/contract", *options])
     monkeypatch.setenv("FLASHBACK_TOKEN", TOKEN)
     monkeypatch.setenv("FLASHBACK_SIBLING_AI_LLM_ID", "sibling")
-    monkeypatch.setattr(
-        contract_command, "_start", lambda *_: subprocess.Popen([sys.executable, "-c", ""])
-    )
+    monkeypatch.setattr(contract_command, "_run", lambda *_: 0)
     assert contract_command.main() == 0
     assert "configuration main and sibling on" in capsys.readouterr().out
 

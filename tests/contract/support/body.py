@@ -77,19 +77,19 @@ def _check_content(body: bytes) -> Iterator[Rule]:
     if b"\x00" in body[:4] and body.strip(b"\x00"):
         yield _unreadable("not-utf-8", "a body in UTF-16 or UTF-32")
         return
-    duplicates: list[Rule] = []
+    ambiguities: list[Rule] = []
     try:
-        value = _parse(body.decode("utf-8"), duplicates)
+        value = _parse(body.decode("utf-8"), ambiguities)
         text = json.dumps(value, ensure_ascii=False)
     except RecursionError:
         yield _unreadable("nested", "a deeply nested body")
     except UnicodeDecodeError:
         yield _unreadable("not-utf-8", "a body that is not UTF-8")
     except ValueError as error:
-        yield from duplicates
+        yield from ambiguities
         yield _syntax_error(body, str(error))
     else:
-        yield from duplicates
+        yield from ambiguities
         readable = text.encode(errors="replace")
         if readable != text.encode(errors="surrogatepass"):
             yield _open("lone-surrogate", "a lone surrogate")
@@ -105,17 +105,20 @@ def _syntax_error(body: bytes, error: str) -> Rule:
     return _unreadable(*NOT_JSON[start])
 
 
-def _parse(text: str, duplicates: list[Rule]) -> Any:
-    """Parse JSON; if an object contains a field twice, add a rule to the duplicates."""
+def _parse(text: str, ambiguities: list[Rule]) -> Any:
+    """Parse JSON; add a rule for each construct that RFC 8259 lets parsers handle differently."""
 
     def to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         value = dict(pairs)
         if len(value) != len(pairs):
-            duplicates.append(_open("duplicate-key", "a duplicate field"))
+            ambiguities.append(_open("duplicate-key", "a duplicate field"))
         return value
 
     def to_integer(digits: str) -> float:
-        return int(digits) if len(digits) <= LONGEST_NUMBER else 1e308
+        if len(digits) <= LONGEST_NUMBER:
+            return int(digits)
+        ambiguities.append(_open("number", "a number that is too large"))
+        return 1e308
 
     def refuse(name: str) -> None:
         raise ValueError(f"constant {name}")

@@ -161,29 +161,24 @@ class Promise:
         with ThreadPoolExecutor(len(requests)) as pool:
             return list(pool.map(exchange, requests))
 
-    def check(self, exchange: Exchange, rule: Rule | None = None) -> bool:
-        """Check an exchange against all rules; return whether it satisfies them.
+    def check(self, exchange: Exchange, rule: Rule | None = None) -> None:
+        """Check an exchange against all rules.
 
         A given rule replaces the one that is derived from the request.
         """
         expectation = expectation_of(exchange.request, rule)
-        is_safe = self._check_safety(exchange, expectation)
+        self._check_safety(exchange, expectation)
         if expectation.access and exchange.succeeded:
-            return False
+            return
         for breach in rules.response_breaches(exchange, expectation, self.backend.shape):
             if self.record(breach, exchange, expectation.rule.words):
-                return False
+                return
         self.passed += 1
         self.run.findings.checked_rules.add(expectation.rule.id)
-        return is_safe
 
-    def _check_safety(self, exchange: Exchange, expectation: Expectation) -> bool:
-        """Check the rules that no other finding hides; return whether all hold."""
-        is_safe = True
+    def _check_safety(self, exchange: Exchange, expectation: Expectation) -> None:
         for breach in rules.safety_breaches(exchange, expectation, self.run.credentials):
-            is_accepted = not self.record(breach, exchange, expectation.rule.words)
-            is_safe = is_safe and is_accepted
-        return is_safe
+            self.record(breach, exchange, expectation.rule.words)
 
     def record(self, breach: Breach, exchange: Exchange, sent: str) -> bool:
         """Record a breach as a finding; return whether it hides less basic breaches."""

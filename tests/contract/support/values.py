@@ -57,7 +57,9 @@ def fresh() -> dict[str, str]:
 
 def renamed(body: dict[str, Any]) -> dict[str, Any]:
     """Return the body with a similar new name, in case the old name is taken."""
-    return {**body, "name": body["name"][: max_length("name") - 8] + unique()[:8]}
+    name = body["name"]
+    kept = name[:-8] if len(name) > 15 else name
+    return {**body, "name": kept + unique()[:8]}
 
 
 def expand(patterns: list[str], word: str) -> list[str]:
