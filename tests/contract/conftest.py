@@ -1,6 +1,7 @@
 """pytest configuration for the contract tests: options, fixtures and repeated rounds."""
 
 import argparse
+import json
 import os
 import random
 import re
@@ -14,7 +15,6 @@ from schemathesis.schemas import BaseSchema
 from test_authentication import BAD_TOKENS
 
 from support import contract, controls, deviations, generation, values
-from support.again import read_earlier
 from support.backend import SIBLING_ID, TOKENS, WRITER, Backend
 from support.exchange import NoVerdictError
 from support.findings import Findings
@@ -66,11 +66,30 @@ def _run(option: argparse.Namespace) -> Run:
     seed = random.SystemRandom().randrange(10**9)
     earlier: dict[str, str] = {}
     if option.again:
-        seed, earlier = read_earlier(option.again)
+        seed, earlier = _read_earlier(option.again)
     if option.seed is None:
         option.seed = seed
     accepted = deviations.load(option.deviations, option.backend_url)
     return Run(Backend(option, given), Findings(accepted, option), option, earlier)
+
+
+def _read_earlier(file: Path) -> tuple[int, dict[str, str]]:
+    """Return an earlier run's seed, and the outcome of each promise that had findings.
+
+    Raise `NoVerdictError` if the file is not a verdict or contains no findings.
+    """
+    try:
+        verdict = json.loads(file.read_text("utf-8"))
+        promises = [promise for promise in verdict["promises"] if promise["findings"]]
+        outcomes = {promise["name"]: promise["outcome"] for promise in promises}
+        seed = int(verdict["seed"])
+    except (OSError, ValueError, LookupError, TypeError):
+        reason = f"--again {file}: not a valid verdict"
+        raise NoVerdictError(reason, "pass the verdict.json of an earlier run") from None
+    if not outcomes:
+        reason = f"--again {file}: that run had no findings"
+        raise NoVerdictError(reason, "run without --again, or pass another verdict.json")
+    return seed, outcomes
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -6,12 +6,12 @@ tests can find out whether a configuration has a name by trying to give that nam
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from support import values
 from support.backend import READER, SIBLING_ID, STRANGER
-from support.exchange import Request
 from support.promise import Promise
 from support.rule import Rule
 
@@ -92,16 +92,6 @@ def test_concurrent_updates_cannot_share_a_name(promise: Promise) -> None:
         promise.check(exchanges[1], second)
 
 
-def refused_updates(promise: Promise, name: dict[str, str]) -> list[Request]:
-    """Return requests that contain this new name but must be refused."""
-    wrong = ({"aiType": "NONE"}, {"endpoint": "x"}, {"unknown": "x"}, {"key": ""})
-    requests = [promise.request(body={**name, **field}) for field in wrong]
-    requests.append(promise.request(body=name, headers={"Content-Type": "text/plain"}))
-    tokens = (None, *promise.backend.users(READER, STRANGER))
-    requests += [promise.request(token=token, body=name) for token in tokens]
-    return requests
-
-
 @pytest.mark.clause("all-or-nothing")
 @pytest.mark.usefixtures("unique_names")
 def test_refused_update_changes_nothing(promise: Promise) -> None:
@@ -110,8 +100,13 @@ def test_refused_update_changes_nothing(promise: Promise) -> None:
     kept = values.fresh()
     other = values.fresh()
     promise.prepare(body=kept)
-    for request in refused_updates(promise, other):
-        exchange = promise.send(request)
+    wrong = ({"aiType": "NONE"}, {"endpoint": "x"}, {"unknown": "x"}, {"key": ""})
+    refused: list[dict[str, Any]] = [{"body": {**other, **field}} for field in wrong]
+    refused.append({"body": other, "headers": {"Content-Type": "text/plain"}})
+    tokens = (None, *promise.backend.users(READER, STRANGER))
+    refused += [{"body": other, "token": token} for token in tokens]
+    for parts in refused:
+        exchange = promise.ask(**parts)
         if exchange is None or exchange.succeeded:  # another promise reports it
             promise.prepare(body=kept)
             continue

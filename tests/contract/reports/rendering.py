@@ -71,15 +71,19 @@ def prose(text: str) -> str:
 
 def code(text: str) -> str:
     """Convert the text to a Markdown code span."""
-    fence = "`" * (_longest_run(text) + 1)
+    fence = _fence(text, 1)
     return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"
 
 
 def block(text: str) -> str:
     """Convert the text to a Markdown code block."""
-    fence = "`" * max(3, _longest_run(text) + 1)
+    fence = _fence(text, 3)
     return f"{fence}\n{text}\n{fence}"
 
 
-def _longest_run(text: str) -> int:
-    return max(map(len, re.findall("`+", text)), default=0)
+def _fence(text: str, shortest: int) -> str:
+    """Return backticks that do not occur in the text."""
+    fence = "`" * shortest
+    while fence in text:
+        fence += "`"
+    return fence

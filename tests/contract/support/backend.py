@@ -19,19 +19,16 @@ from support.wire import Wire
 WRITER, ADMIN, READER, STRANGER, EXPIRED, FOREIGN_ID, SIBLING_ID = MEANINGS
 TOKENS = (WRITER, ADMIN, READER, STRANGER, EXPIRED)
 
-UNAUTHORIZED = frozenset({401})
-FORBIDDEN = frozenset({403})
-ACCEPTED = frozenset({200})
 USERS = {
-    WRITER: Rule("update", "WRITE", "with a token that can update", ACCEPTED),
-    ADMIN: Rule("update", "ADMIN", "with an ADMIN's token", ACCEPTED),
-    READER: Rule("access-levels", "READ", "with a READ member's token", FORBIDDEN),
-    STRANGER: Rule("workspace-access", "stranger", "with a non-member's token", FORBIDDEN),
-    EXPIRED: Rule("authentication", "expired", "with an expired token", UNAUTHORIZED),
+    WRITER: Rule("update", "WRITE", "with a token that can update", {200}),
+    ADMIN: Rule("update", "ADMIN", "with an ADMIN's token", {200}),
+    READER: Rule("access-levels", "READ", "with a READ member's token", {403}),
+    STRANGER: Rule("workspace-access", "stranger", "with a non-member's token", {403}),
+    EXPIRED: Rule("authentication", "expired", "with an expired token", {401}),
 }
-NOBODY = Rule("authentication", "no-token", "without a token", UNAUTHORIZED)
-OWN = Rule("update", "own", "the configuration", ACCEPTED)
-FOREIGN = Rule("workspace-access", "foreign", "a configuration in another workspace", FORBIDDEN)
+NOBODY = Rule("authentication", "no-token", "without a token", {401})
+OWN = Rule("update", "own", "the configuration", {200})
+FOREIGN = Rule("workspace-access", "foreign", "a configuration in another workspace", {403})
 
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 ATTEMPTS = 4  # attempts per request if the backend, or a proxy in front of it, is too busy

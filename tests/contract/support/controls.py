@@ -40,7 +40,7 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> Exchange:
             raise _unreachable(backend, exchange)
         exchanges.append(exchange)
         if exchange.response and exchange.response.succeeded:  # a 2xx does not come from a proxy
-            backend.shape = backend.shape.including(exchange.response)
+            backend.shape.learn(exchange.response)
     if not any(_is_from_endpoint(exchange) for exchange in exchanges):
         raise _setup_error(backend, exchanges[-1])
     return exchanges[0]
@@ -53,7 +53,7 @@ def record_refusals(backend: Backend) -> None:
     for parts in refused:
         response = backend.exchange(backend.request(**{"body": {}, **parts})).response
         if response:
-            backend.shape = backend.shape.including(response)
+            backend.shape.learn(response)
 
 
 def _is_from_endpoint(exchange: Exchange) -> bool:

@@ -1,7 +1,6 @@
 """Distinguishes the endpoint's responses from those of a proxy, server or router in front of it."""
 
 import re
-from dataclasses import dataclass
 
 from support.exchange import Response
 
@@ -20,18 +19,17 @@ PROXY_PAGE = re.compile(
 )
 
 
-@dataclass(frozen=True)
 class Shape:
     """The characteristics of the endpoint's responses: `Server` values and header names."""
 
-    # Pairs of a `Server` value and the names of the other headers
-    known: frozenset[tuple[str | None, frozenset[str]]] = frozenset()
+    def __init__(self) -> None:
+        """Start without any known responses."""
+        self._known: list[tuple[str | None, set[str]]] = []
 
-    def including(self, response: Response) -> "Shape":
-        """Return a copy that also includes this response's characteristics."""
+    def learn(self, response: Response) -> None:
+        """Add the characteristics of a response that comes from the endpoint."""
         names = {name.lower() for name, _ in response.headers}
-        headers = frozenset(names - CHANGING_HEADERS)
-        return Shape(self.known | {(response.header("Server"), headers)})
+        self._known.append((response.header("Server"), names - CHANGING_HEADERS))
 
     def differs(self, response: Response) -> bool:
         """Return whether the response appears to come from a server in front of the endpoint."""
@@ -43,5 +41,5 @@ class Shape:
             return False
         names = {name.lower() for name, _ in response.headers}
         server = response.header("Server")
-        is_known = any(server == known and headers <= names for known, headers in self.known)
+        is_known = any(server == known and headers <= names for known, headers in self._known)
         return not is_known or PROXY_PAGE.search(response.text) is not None

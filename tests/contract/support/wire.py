@@ -108,10 +108,6 @@ def _words(error: Exception) -> str:
         return "no complete response before the timeout"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {getattr(error, 'verify_message', '') or error.reason or error}"
-    if isinstance(error, http.client.RemoteDisconnected):
-        return "the connection was closed without a response"
-    if isinstance(error, http.client.IncompleteRead):
-        return "the connection was closed in the middle of the response"
-    if isinstance(error, http.client.HTTPException):
-        return f"the response is not HTTP ({type(error).__name__})"
+    if isinstance(error, http.client.HTTPException) and not isinstance(error, OSError):
+        return f"the response is not complete, or not HTTP ({type(error).__name__})"
     return str(getattr(error, "strerror", None) or error)
