@@ -105,16 +105,6 @@ def test_curl_command_can_be_copied(show: Open) -> None:
     assert copied == broken()["findings"][0]["examples"][0]["curl"]
 
 
-def test_button_copies_without_the_clipboard_api(show: Open) -> None:
-    """The buttons also work on pages served over HTTP, where the clipboard API is missing."""
-    page = show(broken())
-    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
-    page.get_by_label("Copy the id of the finding").first.click()
-    page.get_by_role("searchbox").focus()
-    page.keyboard.press("Control+V")
-    expect(page.get_by_role("searchbox")).to_have_value("access-levels:READ:2xx")
-
-
 def test_filter_finds_promises(show: Open) -> None:
     """The promises can be filtered by words and by outcome."""
     page = show(broken())

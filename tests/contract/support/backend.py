@@ -118,7 +118,8 @@ class Backend:
     def exchange(self, request: Request) -> Exchange:
         """Send the request; retry while the backend is busy, and raise after the last attempt."""
         for attempt in range(ATTEMPTS):
-            time.sleep(self._pause)
+            if self._pause:
+                time.sleep(self._pause)
             exchange = self.send(request)
             response = exchange.response
             if response is None or not response.is_too_busy:

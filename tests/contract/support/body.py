@@ -174,8 +174,8 @@ def _wrong_endpoint(value: str) -> Rule:
         return Rule("endpoint-unsafe", "control-character", f"{words}, with a control character")
     if urls.has_userinfo(value):
         return Rule("endpoint-unsafe", "userinfo", f"{words}, with userinfo")
-    if accepting := urls.standards_that_accept(value):
-        words += f", a URL according to {' and '.join(accepting)} only"
+    if urls.rfc3986_accepts(value) or urls.whatwg_accepts(value):
+        words += ", a URL according to only one standard"
         return Rule("endpoint-open", "one-standard", words, is_open=True)
     kind = "other-scheme" if "://" in value[1:] and not value.lower().startswith("http") else "url"
     return Rule("endpoint-url", kind, f"{words}, which is not an http or https URL")

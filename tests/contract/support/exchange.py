@@ -59,6 +59,11 @@ class Request:
         """Return a copy of the request that is sent on a new connection."""
         return replace(self, on_new_connection=True)
 
+    @property
+    def size(self) -> int:
+        """The length of the target and the body."""
+        return len(self.target) + len(self.body)
+
     @cached_property
     def fields(self) -> dict[str, Any]:
         """The fields in the body; empty if the body is not a JSON object."""

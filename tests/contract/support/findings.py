@@ -13,20 +13,6 @@ MOST_EXAMPLES = 3
 
 
 @dataclass
-class Example:
-    """One exchange that demonstrates a finding."""
-
-    sent: str  # description of the request
-    exchange: Exchange
-
-    @property
-    def size(self) -> int:
-        """The length of the request and of its description."""
-        request = self.exchange.request
-        return len(request.target) + len(request.body) + len(self.sent)
-
-
-@dataclass
 class Finding:
     """One way in which the backend breaks a clause, with up to three examples."""
 
@@ -35,7 +21,7 @@ class Finding:
     promise: str  # the promise that covers the clause, or the finder if there is none
     accepted: Accepted | None = None
     count: int = 0
-    examples: list[Example] = field(default_factory=list)
+    examples: dict[str, Exchange] = field(default_factory=dict)  # by description, shortest first
 
     @property
     def id(self) -> str:
@@ -57,18 +43,20 @@ class Finding:
     @property
     def title(self) -> str:
         """A one-line summary of the finding."""
-        subject = self.breach.subject or self.examples[0].sent
+        subject = self.breach.subject or next(iter(self.examples))
         got = self.breach.got.partition(": ")[0]
         return f"{subject[:1].upper()}{subject[1:]}: got {got}"
 
     def add_example(self, exchange: Exchange, sent: str) -> None:
         """Count an exchange; keep it as an example if it is among the shortest."""
         self.count += 1
-        shortest: dict[str, Example] = {}
-        examples = [*self.examples, Example(sent, exchange)]
-        for example in sorted(examples, key=lambda example: example.size):
-            shortest.setdefault(example.sent, example)
-        self.examples = list(shortest.values())[:MOST_EXAMPLES]
+        known = self.examples.setdefault(sent, exchange)
+        if exchange.request.size < known.request.size:
+            self.examples[sent] = exchange
+        shortest = sorted(
+            self.examples, key=lambda sent: self.examples[sent].request.size + len(sent)
+        )
+        self.examples = {sent: self.examples[sent] for sent in shortest[:MOST_EXAMPLES]}
 
 
 class Findings(dict[str, Finding]):
@@ -81,9 +69,10 @@ class Findings(dict[str, Finding]):
         self._option = option
         self.checked_rules: set[str] = set()  # ids of rules
 
-    def is_selected(self, source: str) -> bool:
-        """Return whether `--source` includes this source."""
-        return not self._option.source or source in self._option.source
+    def is_selected(self, clause: str) -> bool:
+        """Return whether `--source` includes the source of the clause."""
+        sources = self._option.source
+        return not sources or contract.CLAUSES[clause].source in sources
 
     def id_of(self, breach: Breach) -> str:
         """Return the id of the breach, or of a broader finding that explains it."""

@@ -71,7 +71,8 @@ class Credentials:
         letters = re.sub("[^0-9A-Za-z]", "", line)  # the response may insert separators
         for text in (line, letters):
             for start in range(len(text)):
-                for part, how in self._parts.get(text[start : start + SHORTEST_PART], {}).items():
+                parts = self._parts.get(text[start : start + SHORTEST_PART])
+                for part, how in parts.items() if parts else ():
                     if text.startswith(part, start):
                         return how
         self._harmless.add(line)

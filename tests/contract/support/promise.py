@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from support import contract, controls, rules, values
+from support import controls, rules, values
 from support.backend import Backend
 from support.exchange import Exchange, Request
 from support.expectation import Expectation, expectation_of
@@ -112,7 +112,7 @@ class Promise:
 
     def prepare(self, **parts: Any) -> None:
         """Send an update that later requests rely on; if it is excluded or fails, skip the test."""
-        if not self.run.findings.is_selected(contract.CLAUSES[self.clause].source):
+        if not self.run.findings.is_selected(self.clause):
             pytest.skip(NOT_SELECTED)
         exchange = self.ask(**parts) or self.exchange(self.request(**parts))
         if not exchange.succeeded:
@@ -130,7 +130,9 @@ class Promise:
         """Return whether `--source` includes the request; raise `OverBudget` if time is up."""
         if self.is_over_budget():
             raise OverBudget
-        return self.run.findings.is_selected(expectation_of(request, rule).rule.source)
+        if not self.run.option.source:
+            return True
+        return self.run.findings.is_selected(expectation_of(request, rule).rule.clause)
 
     def exchange(self, request: Request) -> Exchange:
         """Send a request without checking the response."""
@@ -180,8 +182,7 @@ class Promise:
         """Record a breach as a finding; return whether it hides less basic breaches."""
         findings = self.run.findings
         findings.checked_rules.add(breach.rule)
-        source = contract.CLAUSES[breach.clause].source
-        is_selected = findings.is_selected(source) or source == "open"
+        is_selected = findings.is_selected(breach.clause) or breach.severity == "note"
         if not is_selected and not breach.is_missing_authentication:
             return False
         if findings.id_of(breach) not in findings:

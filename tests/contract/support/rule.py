@@ -3,7 +3,6 @@
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from support import contract
 from support.words import describe_statuses, id_of
 
 # Findings about missing authentication. They always fail the run and cannot be accepted.
@@ -26,11 +25,6 @@ class Rule:
     def id(self) -> str:
         """The part of a finding's id that identifies the rule."""
         return id_of(self.clause, self.kind)
-
-    @property
-    def source(self) -> str:
-        """The source of the rule's clause."""
-        return contract.CLAUSES[self.clause].source
 
     @property
     def must_succeed(self) -> bool:

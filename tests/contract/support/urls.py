@@ -26,12 +26,6 @@ def whatwg_accepts(value: str) -> bool:
     return ada_url.check_url(value) and ada_url.URL(value).protocol.rstrip(":") in WEB
 
 
-def standards_that_accept(value: str) -> list[str]:
-    """Return the names of the standards that accept the value as an http or https URL."""
-    accepts = {"RFC 3986": rfc3986_accepts, "WHATWG": whatwg_accepts}
-    return [name for name, accept in accepts.items() if accept(value)]
-
-
 def has_userinfo(value: str) -> bool:
     """Return whether the value contains a user name or password according to either standard."""
     if whatwg_accepts(value):

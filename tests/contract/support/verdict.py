@@ -9,8 +9,8 @@ from importlib.metadata import version
 from typing import Any
 
 from support import contract, curl
-from support.exchange import NoVerdictError, Response
-from support.findings import Example, Finding
+from support.exchange import Exchange, NoVerdictError, Response
+from support.findings import Finding
 from support.options import MEANINGS
 from support.promise import Promise, Run
 
@@ -155,8 +155,8 @@ def _finding(run: Run, finding: Finding) -> Document:
         "expected": finding.breach.expected,
         "got": finding.breach.got,
         "examples": [
-            _example(run, example, f"bodies/{name}-{number}.bin")
-            for number, example in enumerate(finding.examples, 1)
+            _example(run, sent, exchange, f"bodies/{name}-{number}.bin")
+            for number, (sent, exchange) in enumerate(finding.examples.items(), 1)
         ],
     }
     return {
@@ -172,8 +172,8 @@ def _finding(run: Run, finding: Finding) -> Document:
     }
 
 
-def _example(run: Run, example: Example, body_file: str) -> Document:
-    request = example.exchange.request
+def _example(run: Run, sent: str, exchange: Exchange, body_file: str) -> Document:
+    request = exchange.request
     redactor = run.backend.redactor
     url = run.backend.url + request.target
     needs_file = curl.needs_file(request)
@@ -184,7 +184,7 @@ def _example(run: Run, example: Example, body_file: str) -> Document:
         body = redactor.redact(request.body.decode("latin-1"))
         file.write_bytes(body.encode("latin-1"))
     return {
-        "sent": example.sent,
+        "sent": sent,
         "curl": curl.command(request, url, redactor, file),
         "request": {
             "method": request.method,
@@ -193,7 +193,7 @@ def _example(run: Run, example: Example, body_file: str) -> Document:
             "body": None if needs_file else request.body.decode(errors="replace"),
             "body_file": body_file if file else None,
         },
-        "response": _response(example.exchange.response, redactor),
+        "response": _response(exchange.response, redactor),
     }
 
 

@@ -1,19 +1,9 @@
 "use strict";
 
-const copyText = async (element) => {
-  if (navigator.clipboard) {
-    await navigator.clipboard.writeText(element.textContent);
-    return;
-  }
-  // Over plain HTTP, the clipboard API is not available, but a selection can be copied.
-  getSelection().selectAllChildren(element);
-  document.execCommand("copy");
-};
-
 for (const button of document.querySelectorAll(".copy")) {
   button.hidden = false;
   button.addEventListener("click", async () => {
-    await copyText(button.previousElementSibling);
+    await navigator.clipboard.writeText(button.previousElementSibling.textContent);
     button.textContent = "Copied";
     setTimeout(() => { button.textContent = "Copy"; }, 2000);
   });
