@@ -100,10 +100,11 @@ def test_backend_cannot_control_the_terminal() -> None:
 def test_progress_in_a_log_has_one_line_per_family() -> None:
     """In a log file, progress takes one line per family and has no control sequences."""
     file = io.StringIO()
-    with Progress(Console(file=file), 3) as progress:
-        progress.update("Access", 0, 10)
-        progress.update("Access", 1, 20)
-        progress.update("Ids", 2, 30)
+    progress = Progress(Console(file=file))
+    progress.update("Access", 0, 3, 10)
+    progress.update("Access", 1, 3, 20)
+    progress.update("Ids", 2, 3, 30)
+    progress.stop()
     assert file.getvalue() == "Access ...\nIds ...\n"
 
 
@@ -111,8 +112,9 @@ def test_progress_in_a_terminal_shows_family_and_requests() -> None:
     """In a terminal, progress shows the family and the promise and request counts."""
     file = io.StringIO()
     terminal = Console(file=file, force_terminal=True, width=100)
-    with Progress(terminal, 3) as progress:
-        progress.update("Access", 1, 1200)
+    progress = Progress(terminal)
+    progress.update("Access", 1, 3, 1200)
+    progress.stop()
     output = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", file.getvalue())
     assert "Access" in output
     assert "1/3 promises · 1,200 requests" in output

@@ -1,7 +1,5 @@
 """The progress display for a run."""
 
-from typing import Self
-
 from rich import progress
 from rich.console import Console
 
@@ -12,8 +10,8 @@ class Progress:
     If the output is not a terminal, the name of each family is printed once instead.
     """
 
-    def __init__(self, console: Console, promises: int) -> None:
-        """Create a display for the given number of promises."""
+    def __init__(self, console: Console) -> None:
+        """Create a display, which appears with the first update."""
         self._console = console
         self._family = ""
         self._bar = progress.Progress(
@@ -27,20 +25,15 @@ class Progress:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("", total=promises, requests=0)
+        self._task = self._bar.add_task("", requests=0)
+        self.stop = self._bar.stop
 
-    def __enter__(self) -> Self:
-        """Start the display."""
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop the display and clear its line."""
-        self._bar.stop()
-
-    def update(self, family: str, done: int, requests: int) -> None:
-        """Show the current family, the number of finished promises and the number of requests."""
+    def update(self, family: str, done: int, total: int, requests: int) -> None:
+        """Show the current family, the finished and total promises, and the requests."""
         if family != self._family and not self._console.is_terminal:
             self._console.print(f"{family} ...", markup=False, highlight=False)
         self._family = family
-        self._bar.update(self._task, description=family, completed=done, requests=requests)
+        self._bar.start()
+        self._bar.update(
+            self._task, description=family, completed=done, total=total, requests=requests
+        )

@@ -76,7 +76,7 @@ class Follower:
         """Follow the given run."""
         self.run = run
         self._console = Console(highlight=False)
-        self._progress = Progress(self._console, 0)
+        self._progress = Progress(self._console)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Create a promise for each collected test."""
@@ -84,7 +84,6 @@ class Follower:
             self.run.promises[item.name] = Promise(
                 item.name, family_of(item), sentence_of(item), clause_of(item).id, self.run
             )
-        self._progress = Progress(self._console, len(session.items)).__enter__()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -92,7 +91,7 @@ class Follower:
         promises = self.run.promises
         done = sum(1 for promise in promises.values() if promise.rounds or promise.skipped)
         requests = self.run.backend.statuses.total()
-        self._progress.update(promises[item.name].family, done, requests)
+        self._progress.update(promises[item.name].family, done, len(promises), requests)
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
@@ -155,7 +154,7 @@ class Follower:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the reports, print the findings, and set the exit status."""
-        self._progress.__exit__()
+        self._progress.stop()
         option = self.run.option
         verdict = verdict_of(self.run)
         session.exitstatus = verdict["exit_status"]
