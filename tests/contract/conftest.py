@@ -15,7 +15,7 @@ from schemathesis.schemas import BaseSchema
 from test_authentication import BAD_TOKENS
 
 from support import contract, controls, deviations, generation, values
-from support.backend import SIBLING_ID, TOKENS, WRITER, Backend
+from support.backend import TOKENS, WRITER, Backend
 from support.exchange import NoVerdictError
 from support.findings import Findings
 from support.options import LAST_RUN, MEANINGS, add_options
@@ -176,18 +176,6 @@ def promise(request: pytest.FixtureRequest, run: Run) -> Promise:
     # schemathesis 4.32 reads and writes this attribute, which pytest 9.2 removed.
     item._nodeid = item.nodeid  # noqa: SLF001
     return run.promises[item.name]
-
-
-@pytest.fixture(scope="session")
-def unique_names(run: Run) -> None:
-    """Skip the test if names need not be unique, because then no response shows a name change."""
-    if SIBLING_ID not in run.backend.given:
-        pytest.skip(f"set {SIBLING_ID}: {MEANINGS[SIBLING_ID]}")
-    body = values.fresh()
-    requests = [run.backend.control(body, id=id) for id in run.backend.own_ids]
-    first, second = [run.backend.exchange(request) for request in requests]
-    if first.succeeded and second.succeeded:
-        pytest.skip("names are not unique on this backend, so no response shows a name change")
 
 
 @pytest.fixture

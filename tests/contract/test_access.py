@@ -59,5 +59,5 @@ def test_no_header_gives_access(promise: Promise, token: str) -> None:
     others = {"X-Workspace-Id": promise.backend.id, "X-Workspace": "*", "X-Access-Level": "ADMIN"}
     for name, value in (values.DATA["TRUSTED_HEADERS"] | others).items():
         promise.ask(token=token, headers={name: value}, body={}, words=f"`{name}: {value}`")
-    for query in ("admin=true", "role=ADMIN", "access=WRITE", "force=true", "debug=1"):
+    for query in values.DATA["TRUSTED_QUERIES"]:
         promise.ask(token=token, query=query, body={}, words=f"the query `{query}`")

@@ -64,10 +64,10 @@ def test_token_elsewhere_answers_401(promise: Promise) -> None:
     """A request that sends its token outside the `Authorization` header returns 401."""
     token = promise.backend.given[WRITER]
     elsewhere: dict[str, Any] = {"token": None, "user": ELSEWHERE}
-    for name in ("token", "access_token", "api_key", "key", "auth", "authorization", "bearer"):
+    for name in values.DATA["TOKEN_PARAMETERS"]:
         promise.ask(query=f"{name}={token}", body={}, **elsewhere)
         promise.ask(headers={"Cookie": f"{name}={token}"}, body={}, **elsewhere)
-    for name in ("X-Api-Key", "X-Auth-Token", "X-Access-Token", "Token", "Proxy-Authorization"):
+    for name in values.DATA["TOKEN_HEADERS"]:
         for value in (token, f"Bearer {token}"):
             promise.ask(headers={name: value}, body={}, **elsewhere)
     promise.ask(body={"token": token, "access_token": token}, **elsewhere)

@@ -77,10 +77,9 @@ def test_name_that_was_given_up_is_free(promise: Promise) -> None:
 
 
 @pytest.mark.clause("unique-names")
-@pytest.mark.usefixtures("unique_names")
 def test_concurrent_updates_cannot_share_a_name(promise: Promise) -> None:
     """If two concurrent updates request the same name, at most one of them succeeds."""
-    ids = (promise.backend.id, promise.need(SIBLING_ID))
+    ids = (promise.backend.id, promise.need_unique_names())
     for _ in range(ROUNDS):
         body = values.fresh()
         requests = [promise.request(id=id, body=body) for id in ids]
@@ -93,10 +92,9 @@ def test_concurrent_updates_cannot_share_a_name(promise: Promise) -> None:
 
 
 @pytest.mark.clause("all-or-nothing")
-@pytest.mark.usefixtures("unique_names")
 def test_refused_update_changes_nothing(promise: Promise) -> None:
     """A refused update does not change the name."""
-    sibling = promise.need(SIBLING_ID)
+    sibling = promise.need_unique_names()
     kept = values.fresh()
     other = values.fresh()
     promise.prepare(body=kept)
@@ -116,22 +114,21 @@ def test_refused_update_changes_nothing(promise: Promise) -> None:
 
 
 @pytest.mark.clause("partial")
-@pytest.mark.usefixtures("unique_names")
 def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
     """Updates with `{}`, or with only other fields, do not change the name."""
+    sibling = promise.need_unique_names()
     kept = values.fresh()
     promise.prepare(body=kept)
     endpoint = {"endpoint": "https://example.com"}
     for body in ({}, values.GOOD, {"aiType": "OTHER"}, endpoint):
         promise.ask(body=body)
-        promise.ask(PARTIAL, id=promise.need(SIBLING_ID), body=kept)
+        promise.ask(PARTIAL, id=sibling, body=kept)
 
 
 @pytest.mark.clause("chunked")
-@pytest.mark.usefixtures("unique_names")
 def test_chunked_update_takes_effect(promise: Promise) -> None:
     """A chunked update that returns 200 has taken effect."""
-    sibling = promise.need(SIBLING_ID)
+    sibling = promise.need_unique_names()
     name = values.fresh()
     text = json.dumps(name).encode()
     exchange = promise.ask(body=(text[:5], text[5:20], text[20:]))
@@ -141,12 +138,12 @@ def test_chunked_update_takes_effect(promise: Promise) -> None:
 
 
 @pytest.mark.clause("other-methods")
-@pytest.mark.usefixtures("unique_names")
 def test_other_method_does_not_rename(promise: Promise) -> None:
     """A request with a method other than PUT does not change the name."""
+    sibling = promise.need_unique_names()
     for method in ("GET", "HEAD", "OPTIONS", "POST", "PATCH"):
         name = values.fresh()
         promise.exchange(promise.request(method=method, body=name))
         words = f"a name that was sent with `{method}`, {ELSEWHERE}"
         rule = Rule("other-methods", f"{method}-renamed", words, {200})
-        promise.ask(rule, id=promise.need(SIBLING_ID), body=name)
+        promise.ask(rule, id=sibling, body=name)

@@ -166,7 +166,6 @@ def _headers(
 
 
 def _content(body: Any) -> bytes:
-    """Convert a body (a JSON value, bytes or a tuple of chunks) to bytes."""
     if isinstance(body, bytes):
         return body
     return b"".join(body) if isinstance(body, tuple) else json.dumps(body).encode()

@@ -154,7 +154,6 @@ def _unknown_field(field: str) -> Rule:
 
 
 def _wrong_value(field: str, value: Any, keyword: str) -> Rule:
-    """Return the rule for a value that violates this keyword in the field's schema."""
     if field == "endpoint" and keyword in ("pattern", "format"):
         return _wrong_endpoint(value)
     clause = contract.clause_of(keyword, field)

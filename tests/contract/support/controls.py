@@ -126,7 +126,6 @@ def is_working(backend: Backend, exchange: Exchange) -> bool:
 
 
 def _send_with_retries(backend: Backend) -> Exchange:
-    """Send a control request; if it fails, retry it up to four times."""
     for pause in (0.2, 0.5, 1.0, 1.5):
         exchange = backend.exchange(backend.control({}))
         if exchange.succeeded:

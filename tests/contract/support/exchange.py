@@ -10,17 +10,15 @@ from support.rule import Rule
 LONGEST_PAUSE = 10.0  # the longest pause in seconds, even if Retry-After specifies more
 
 
+@dataclass(eq=False)
 class NoVerdictError(BaseException):
     """Raised if the run has to end without a verdict; contains the reason and a remedy.
 
     It derives from `BaseException` so that Hypothesis does not treat it as a failing example.
     """
 
-    def __init__(self, reason: str, cure: str = "") -> None:
-        """Store the reason and the remedy."""
-        super().__init__(reason)
-        self.reason = reason
-        self.cure = cure
+    reason: str
+    cure: str = ""
 
 
 def _joined(headers: tuple[tuple[str, str], ...], name: str) -> str | None:

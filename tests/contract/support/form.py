@@ -85,7 +85,6 @@ def _required_headers(response: Response) -> Iterator[Breach]:
 
 
 def _fields(request: Request, response: Response) -> Iterator[Breach]:
-    """Yield a breach if `success` or `aiLlmId` has the wrong value."""
     clause = "success-fields" if response.succeeded else "error-response"
     expected: dict[str, object] = {"success": response.succeeded}
     if response.succeeded and request.id:

@@ -80,7 +80,6 @@ class Credentials:
 
 
 def _own_credential_in(request: Request, response: str) -> str | None:
-    """Return how the response encodes a credential from the request, or None if it has none."""
     fields = request.text_fields
     # A response may contain the id, the name, and any text from the contract.
     harmless = f"{contract.TEXT} {request.target} {fields.get('name', '')}"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from support import controls, rules, values
-from support.backend import Backend
+from support.backend import SIBLING_ID, Backend
 from support.exchange import Exchange, Request
 from support.expectation import Expectation, expectation_of
 from support.findings import Finding, Findings
@@ -96,6 +96,19 @@ class Promise:
         if variable not in self.backend.given:
             pytest.skip(f"set {variable}: {MEANINGS[variable]}")
         return self.backend.given[variable]
+
+    def need_unique_names(self) -> str:
+        """Return the sibling's id; skip the test if names need not be unique.
+
+        In that case, no response shows a name change.
+        """
+        sibling = self.need(SIBLING_ID)
+        body = values.fresh()
+        first = self.backend.exchange(self.backend.control(body))
+        second = self.backend.exchange(self.backend.control(body, id=sibling))
+        if first.succeeded and second.succeeded:
+            pytest.skip("names are not unique on this backend, so no response shows a name change")
+        return sibling
 
     def request(self, **parts: Any) -> Request:
         """Return a request; see `Backend.request`."""

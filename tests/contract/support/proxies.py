@@ -1,6 +1,7 @@
 """Distinguishes the endpoint's responses from those of a proxy, server or router in front of it."""
 
 import re
+from dataclasses import dataclass, field
 
 from support.exchange import Response
 
@@ -19,17 +20,16 @@ PROXY_PAGE = re.compile(
 )
 
 
+@dataclass
 class Shape:
     """The characteristics of the endpoint's responses: `Server` values and header names."""
 
-    def __init__(self) -> None:
-        """Start without any known responses."""
-        self._known: list[tuple[str | None, set[str]]] = []
+    known: list[tuple[str | None, set[str]]] = field(default_factory=list)
 
     def learn(self, response: Response) -> None:
         """Add the characteristics of a response that comes from the endpoint."""
         names = {name.lower() for name, _ in response.headers}
-        self._known.append((response.header("Server"), names - CHANGING_HEADERS))
+        self.known.append((response.header("Server"), names - CHANGING_HEADERS))
 
     def differs(self, response: Response) -> bool:
         """Return whether the response appears to come from a server in front of the endpoint."""
@@ -41,5 +41,5 @@ class Shape:
             return False
         names = {name.lower() for name, _ in response.headers}
         server = response.header("Server")
-        is_known = any(server == known and headers <= names for known, headers in self._known)
+        is_known = any(server == known and headers <= names for known, headers in self.known)
         return not is_known or PROXY_PAGE.search(response.text) is not None

@@ -74,7 +74,6 @@ def _rank(finding: Finding) -> tuple[bool, int, int]:
 
 
 def _result(run: Run, outcomes: Counter[str]) -> Document:
-    """Return the result and the exit status, with a reason and a remedy where necessary."""
     option = run.option
     findings = run.findings.values()
     severities = {finding.severity for finding in findings}
@@ -227,7 +226,6 @@ def _missing_variables(promises: list[Document]) -> list[Document]:
 
 
 def _redacted(value: Any, redactor: curl.Redactor) -> Any:
-    """Return the JSON value with all tokens redacted."""
     if isinstance(value, str):
         return redactor.redact(value)
     if isinstance(value, list):
