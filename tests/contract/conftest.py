@@ -19,7 +19,7 @@ from support.backend import TOKENS, WRITER, Backend
 from support.exchange import NoVerdictError
 from support.findings import Findings
 from support.options import LAST_RUN, MEANINGS, add_options
-from support.plugin import Follower, Hooks, Listing, clause_of, family_of
+from support.plugin import Follower, Hooks, clause_of, family_of, print_promises
 from support.promise import Promise, Run
 
 FOLLOWER = pytest.StashKey[Follower]()
@@ -37,9 +37,8 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Prepare the run. No requests are sent until the first test starts."""
-    if config.option.list:
-        config.pluginmanager.register(Listing())
     if config.option.list or config.option.collectonly:
+        config.option.collectonly = True
         return
     try:
         follower = Follower(_run(config.option))
@@ -104,6 +103,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     follower = config.stash.get(FOLLOWER, None)
     if follower and config.option.again:
         items[:] = [item for item in items if item.name in follower.run.earlier]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """List the promises if `--list` is set."""
+    if session.config.option.list:
+        print_promises(session.items)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -47,16 +47,19 @@ def load(given: Path | None, url: str) -> dict[str, Accepted]:
     if given and not names & set(hosts):
         expected = " or ".join(sorted(names))
         raise NoVerdictError(f"{file}: no entry for this backend: expected {expected}", cure)
-    entries = [entry for name in names for entry in hosts.get(name, [])]
-    return {entry.pop("finding"): entry for entry in entries}
+    accepted: dict[str, Accepted] = {}
+    for name in names:
+        for entry in hosts.get(name, []):
+            accepted[entry.pop("finding")] = entry
+    return accepted
 
 
 def _read(file: Path) -> dict[str, list[dict[str, str]]]:
     # This loader keeps dates as text.
     hosts: Any = yaml.load(file.read_text("utf-8"), yaml.BaseLoader) or {}  # noqa: S506
     for error in SCHEMA.iter_errors(hosts):
-        place = "".join(f"{step}: " for step in error.instance_path)
-        raise ValueError(f"{place}{error.message}")
+        place = "/".join(map(str, error.instance_path))
+        raise ValueError(f"{place}: {error.message}")
     for entries in hosts.values():
         for entry in entries:
             _check_id(entry["finding"])

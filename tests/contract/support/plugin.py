@@ -51,22 +51,17 @@ def sentence_of(item: pytest.Item) -> str:
     return f"{sentence.rstrip('.')}: {case.id}." if case else sentence
 
 
-class Listing:
-    """A plugin that lists the promises instead of testing them."""
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Print the name, clause, source and description of each promise."""
-        lines: list[str] = []
-        for item in session.items:
-            family = f"\n{family_of(item)}"
-            if family not in lines:
-                lines.append(family)
-            clause = clause_of(item)
-            lines.append(f"  {item.name}  {clause.id} ({clause.source})")
-            lines.append(f"      {sentence_of(item)}")
-        print("\n".join(lines))  # noqa: T201
-        return True
+def print_promises(items: list[pytest.Item]) -> None:
+    """Print the name, clause, source and sentence of each promise."""
+    lines: list[str] = []
+    for item in items:
+        family = f"\n{family_of(item)}"
+        if family not in lines:
+            lines.append(family)
+        clause = clause_of(item)
+        lines.append(f"  {item.name}  {clause.id} ({clause.source})")
+        lines.append(f"      {sentence_of(item)}")
+    print("\n".join(lines))  # noqa: T201
 
 
 class Follower:
@@ -77,21 +72,23 @@ class Follower:
         self.run = run
         self._console = Console(highlight=False)
         self._progress = Progress(self._console)
+        self._done = 0
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Create a promise for each collected test."""
         for item in session.items:
-            self.run.promises[item.name] = Promise(
-                item.name, family_of(item), sentence_of(item), clause_of(item).id, self.run
-            )
+            clause = clause_of(item).id
+            promise = Promise(item.name, family_of(item), sentence_of(item), clause, self.run)
+            self.run.promises[item.name] = promise
+            self.run.owners.setdefault(clause, item.name)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """Update the progress display before each test."""
         promises = self.run.promises
-        done = sum(1 for promise in promises.values() if promise.rounds or promise.skipped)
         requests = self.run.backend.statuses.total()
-        self._progress.update(promises[item.name].family, done, len(promises), requests)
+        self._progress.update(promises[item.name].family, self._done, len(promises), requests)
+        self._done += 1
         return (yield)
 
     @pytest.hookimpl(wrapper=True)

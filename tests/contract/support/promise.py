@@ -45,6 +45,7 @@ class Run:
     option: argparse.Namespace
     earlier: Mapping[str, str]  # with `--again`, the outcomes of promises that had findings
     promises: "dict[str, Promise]" = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)  # the first promise for each clause
     credentials: Credentials = field(default_factory=Credentials)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     first: Exchange | None = None

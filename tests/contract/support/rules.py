@@ -70,14 +70,13 @@ def response_breaches(
 def _breach(rule: Rule, outcome: str, expected: str, got: str) -> Breach:
     """Return a breach with the ids of the broader findings that could explain it."""
     clause = rule.clause
-    kinds = [kind for kind in BROADER_KINDS.get(clause, ()) if kind != rule.kind]
-    broader = [id_of(clause, kind, outcome) for kind in kinds]
-    # The cause may be that the backend accepts the invalid token.
-    if clause in ("unauthorized", "order"):
-        broader += [id_of("authentication", kind, "200") for kind in (rule.kind, *kinds)]
-    # A status that the backend returns for every id and body reveals nothing.
-    if clause == "order":
-        broader += [id_of("unauthorized", kind, outcome) for kind in (rule.kind, *kinds)]
+    broader: list[str] = []
+    for kind in (rule.kind, *BROADER_KINDS.get(clause, ())):
+        broader.append(id_of(clause, kind, outcome))
+        if clause in ("unauthorized", "order"):  # the backend may accept the invalid token
+            broader.append(id_of("authentication", kind, "200"))
+        if clause == "order":  # a status that is the same for every id and body reveals nothing
+            broader.append(id_of("unauthorized", kind, outcome))
     return Breach(clause, rule.kind, outcome, expected, got, explained_by=tuple(broader))
 
 
