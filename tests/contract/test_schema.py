@@ -20,13 +20,9 @@ INVALID = schemathesis.pytest.from_fixture("invalid_requests")
 def test_unusual_value_answers_200(promise: Promise, field: str) -> None:
     """Unusual but valid values for a field, including the longest ones, return 200."""
     for value in values.unusual(field):
-        request = promise.request(body={field: value})
-        if not promise.is_wanted(request):
-            return
-        exchange = promise.exchange_renamed(request)
-        promise.check(exchange)
-        body = exchange.request.fields
-        if not value.isascii():  # also send it without \u escapes
+        exchange = promise.send_renamed(promise.request(body={field: value}))
+        if exchange and not value.isascii():  # also send it without \u escapes
+            body = exchange.request.fields
             promise.ask(body=json.dumps(body, ensure_ascii=False).encode())
 
 
@@ -67,10 +63,10 @@ def test_unknown_field_answers_400(promise: Promise) -> None:
 
 
 def check_generated(promise: Promise, case: Case[Any]) -> None:
-    """Send a generated request and check the exchange, unless time is up."""
+    """Send a generated request, unless time is up."""
     request = request_of(case, promise)
-    if request and not promise.is_over_budget() and promise.is_wanted(request):
-        promise.check(promise.exchange_renamed(request))
+    if request and not promise.is_over_budget():
+        promise.send_renamed(request)
 
 
 @VALID.include(operation_id=contract.OPERATION_ID).parametrize()

@@ -140,6 +140,17 @@ class Promise:
         self.check(exchange, rule)
         return exchange
 
+    def send_renamed(self, request: Request) -> Exchange | None:
+        """Send the request like `send`, and retry with a new name in case the name is taken."""
+        if not self.is_wanted(request):
+            return None
+        exchange = self.exchange(request)
+        may_be_taken = exchange.status == 400 and "name" in request.text_fields
+        if may_be_taken and expectation_of(request).rule.must_succeed:
+            exchange = self.exchange(self.request(body=values.renamed(request.fields)))
+        self.check(exchange)
+        return exchange
+
     def is_wanted(self, request: Request, rule: Rule | None = None) -> bool:
         """Return whether `--source` includes the request; raise `OverBudget` if time is up."""
         if self.is_over_budget():
@@ -152,14 +163,6 @@ class Promise:
         """Send a request without checking the response."""
         self.requests += 1
         return self.backend.exchange(request)
-
-    def exchange_renamed(self, request: Request) -> Exchange:
-        """Send a request; if it fails and its name might be taken, retry it with a new name."""
-        exchange = self.exchange(request)
-        may_be_taken = exchange.status == 400 and "name" in request.text_fields
-        if may_be_taken and expectation_of(request).rule.must_succeed:
-            return self.exchange(self.request(body=values.renamed(request.fields)))
-        return exchange
 
     def exchange_concurrently(self, requests: list[Request]) -> list[Exchange]:
         """Send the requests concurrently; return their exchanges in the same order."""
