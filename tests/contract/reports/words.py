@@ -99,22 +99,12 @@ def with_severity(verdict: Verdict, severity: str) -> list[Finding]:
     return [finding for finding in verdict["findings"] if finding["severity"] == severity]
 
 
-def families(verdict: Verdict) -> dict[str, list[Promise]]:
-    """Return the promises, grouped by family."""
-    return _grouped(verdict["promises"], "family")
-
-
 def untested(verdict: Verdict) -> dict[str, list[Promise]]:
     """Return the untested promises, grouped by reason; empty if there is no verdict."""
     if verdict["result"] == "no verdict":
         return {}
     promises = [promise for promise in verdict["promises"] if promise["outcome"] == "not tested"]
-    return _grouped(promises, "reason")
-
-
-def by_again(verdict: Verdict) -> dict[str, list[Promise]]:
-    """Return the promises that `--again` repeated, grouped by result."""
-    return _grouped([promise for promise in verdict["promises"] if promise["again"]], "again")
+    return grouped(promises, "reason")
 
 
 def names_variable(verdict: Verdict, reason: str) -> bool:
@@ -122,7 +112,8 @@ def names_variable(verdict: Verdict, reason: str) -> bool:
     return any(variable["name"] in reason for variable in verdict["missing_variables"])
 
 
-def _grouped(promises: Iterable[Promise], key: str) -> dict[str, list[Promise]]:
+def grouped(promises: Iterable[Promise], key: str) -> dict[str, list[Promise]]:
+    """Return the promises, grouped by the value of this key."""
     groups: dict[str, list[Promise]] = {}
     for promise in promises:
         groups.setdefault(promise[key], []).append(promise)

@@ -25,7 +25,6 @@ LIKELY_CAUSES = {
     403: ("the token no longer allows updates", "find out why its access changed, then run again"),
     404: ("the configuration no longer exists", "create it again, or use another --id"),
 }
-CA_CURE = "pass the CA certificate with --ca FILE, or set SSL_CERT_FILE"
 
 
 def send_controls(backend: Backend, bodies: Iterable[object]) -> Exchange:
@@ -85,14 +84,10 @@ def _setup_error(backend: Backend, exchange: Exchange) -> NoVerdictError:
 def _unreachable(backend: Backend, exchange: Exchange) -> NoVerdictError:
     failure = exchange.failure
     cure = "check that the backend is running, and check the host and port in --backend-url"
-    is_secure = backend.url.startswith("https")
-    if "TLS failed" in failure:
-        plain = "WRONG_VERSION" in failure or "RECORD_LAYER" in failure
-        cure = (
-            "use http:// in --backend-url, because the port does not use TLS" if plain else CA_CURE
-        )
-    elif is_secure:
-        cure = f"use http:// in --backend-url if the port does not use TLS; otherwise, {cure}"
+    if "WRONG_VERSION" in failure or "RECORD_LAYER" in failure:
+        cure = "use http:// in --backend-url, because the port does not use TLS"
+    elif "TLS failed" in failure:
+        cure = "pass the CA certificate with --ca FILE, or set SSL_CERT_FILE"
     elif not exchange.never_sent:
         cure = "use https:// in --backend-url if the port uses TLS; else check the backend's log"
     return backend.give_up(f"{backend.url} does not respond: {failure}", cure)

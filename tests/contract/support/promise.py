@@ -79,7 +79,7 @@ class Promise:
         """End a round of the test; return those of its findings that make the run fail."""
         self.rounds += 1
         if self.broken_since is not None:
-            self.is_cut_short = self.is_cut_short or self.is_over_budget()
+            self.is_cut_short |= self.is_over_budget()
             self.run.spent += time.monotonic() - self.broken_since
             self.broken_since = None
         findings = self.run.findings
@@ -204,10 +204,9 @@ class Promise:
             return False
         if findings.id_of(breach) not in findings:
             breach = self._confirmed(breach, exchange)
-        owners = [
-            name for name, other in self.run.promises.items() if other.clause == breach.clause
-        ]
-        owner = self.name if self.name in owners or not owners else owners[0]
+        owner = self.name
+        if self.clause != breach.clause:
+            owner = self.run.owners.get(breach.clause, self.name)
         finding = findings.add(breach, self.name, owner)
         finding.add_example(exchange, sent)
         hides = finding.severity != "accepted"
