@@ -25,37 +25,54 @@ def add_options(add: Callable[..., Any]) -> None:
     add("--backend-url", metavar="URL", help="backend to test (default: a new mock)")
     add("--id", metavar="ID", help="throwaway configuration that the run overwrites")
     add(
-        "--max-examples", type=_count, default=50, metavar="N",
+        "--max-examples",
+        type=_count,
+        default=50,
+        metavar="N",
         help="random requests per promise (default: 50)",
-    )  # fmt: skip
+    )
     about = "keep generating requests for S seconds"
     add("--max-time", type=_positive, default=0.0, metavar="S", help=about)
     add("--rate-limit", type=_rate, default=0.0, metavar="N/s", help="maximum requests per second")
     add(
-        "--timeout", type=_positive, default=10.0, metavar="S",
+        "--timeout",
+        type=_positive,
+        default=10.0,
+        metavar="S",
         help="seconds to wait for a response (default: 10)",
-    )  # fmt: skip
+    )
     add("--ca", type=_file, metavar="FILE", help="PEM file with the CA of an HTTPS backend")
     add(
-        "--source", type=_sources, default=[], metavar="LIST",
+        "--source",
+        type=_sources,
+        default=[],
+        metavar="LIST",
         help="test only rules from these sources (comma-separated): page, vendor, ours",
-    )  # fmt: skip
+    )
     about = "fail the run only for findings from these sources"
     add("--fail-on", type=_sources, default=[], metavar="LIST", help=about)
     add("--require-all", action="store_true", help="fail if any promise is not tested (for CI)")
     add(
-        "--deviations", type=_file, metavar="FILE",
+        "--deviations",
+        type=_file,
+        metavar="FILE",
         help="YAML file with accepted findings (default: tests/contract/deviations.yaml)",
-    )  # fmt: skip
+    )
     add(
-        "--write-deviations", type=Path, metavar="FILE",
+        "--write-deviations",
+        type=Path,
+        metavar="FILE",
         help="write the findings to FILE as a template for --deviations",
-    )  # fmt: skip
+    )
     add(
-        "--again", type=_file, nargs="?", const=LAST_RUN, metavar="FILE",
+        "--again",
+        type=_file,
+        nargs="?",
+        const=LAST_RUN,
+        metavar="FILE",
         help="repeat the promises that an earlier run found broken"
         " (default: verdict.json in --report-dir)",
-    )  # fmt: skip
+    )
     add("--list", action="store_true", help="print the names of all promises and send nothing")
     add("--seed", type=int, metavar="N", help="seed of the run to repeat")
     add("--report-dir", type=Path, metavar="DIR", help="folder for the reports (default: reports)")
