@@ -13,20 +13,37 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 import anyio
-import httpcore
 
 from .errors import FlashbackError
 from .transport import (
     MAX_BODY,
     Connections,
-    Route,
     TimeLimitError,
     httpx,
-    pool_options,
     timeout_until,
 )
 
 R = TypeVar("R")
+
+
+class AsyncTransport(httpx.AsyncHTTPTransport):
+    """An httpx transport for one event loop. It closes its pool when the loop shuts down."""
+
+    _end_of_loop: AsyncGenerator[None] | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._end_of_loop is None:
+            # When asyncio.run() ends, it closes every async generator that has been started.
+            # Closing this one closes the pool.
+            self._end_of_loop = self._close_at_end_of_loop()
+            await anext(self._end_of_loop)
+        return await super().handle_async_request(request)
+
+    async def _close_at_end_of_loop(self) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            await self.aclose()
 
 
 class AsyncConnections(Connections):
@@ -41,8 +58,8 @@ class AsyncConnections(Connections):
                 " under trio, call the blocking client with trio.to_thread.run_sync()"
             ) from None
 
-    def new_pool(self, route: Route) -> AsyncTransport:
-        return AsyncTransport(route)
+    def new_transport(self, **options: Any) -> AsyncTransport:
+        return AsyncTransport(**options)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -96,43 +113,13 @@ async def _run_in_task(function: Callable[[], Awaitable[R]], ends_at: float) -> 
         with limit:
             try:
                 results.append(await function())
-            except asyncio.CancelledError:
-                raise
             except BaseException as error:  # noqa: BLE001 - re-raised below, outside the group
                 failures.append(error)
 
     async with anyio.create_task_group() as group:
         group.start_soon(run)
-    if failures:
-        raise failures[0]
-    if limit.cancelled_caught:
+    if results:
+        return results[0]
+    if limit.cancel_called:
         raise TimeLimitError
-    if not results:  # an event hook awaited a task that was cancelled
-        raise asyncio.CancelledError
-    return results[0]
-
-
-class AsyncTransport(httpx.AsyncHTTPTransport):
-    """An httpx transport for one event loop. It closes its pool when the loop shuts down.
-
-    Like `transport.BlockingTransport`, this class sets httpx's private `_pool` attribute.
-    """
-
-    _end_of_loop: AsyncGenerator[None] | None = None
-
-    def __init__(self, route: Route) -> None:
-        self._pool = httpcore.AsyncConnectionPool(**pool_options(route))
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if self._end_of_loop is None:
-            # When asyncio.run() ends, it closes every async generator that has been started.
-            # Closing this one closes the pool.
-            self._end_of_loop = self._close_at_end_of_loop()
-            await anext(self._end_of_loop)
-        return await super().handle_async_request(request)
-
-    async def _close_at_end_of_loop(self) -> AsyncGenerator[None]:
-        try:
-            yield
-        finally:
-            await self.aclose()
+    raise failures[0]

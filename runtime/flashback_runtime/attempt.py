@@ -9,28 +9,21 @@ from __future__ import annotations
 import json
 import time
 import zlib
+from contextlib import suppress
 from typing import Any, Final
 
-from .calls import Failure, Response, RunningCall
+from .calls import Failure, Response, RunningCall, printable
 from .errors import FlashbackError
 from .fields import UNSET
-from .secrets import (
-    Secret,
-    cut_frames,
-    exception_chain,
-    has_user_frame,
-    interrupted_library,
-    redact,
-    root_cause,
-)
-from .transport import MAX_BODY, TimeLimitError, httpx, seconds_left, timeout_until
+from .secrets import Secret, cut_frames, exception_chain
+from .transport import MAX_BODY, httpx, timeout_until
 
 _CONNECT_TIMEOUT: Final = 5.0
 # The connect timeout is shorter than the attempt's time limit so that the error can say that the
 # request was not sent.
 _CONNECT_SHARE: Final = 0.9
 _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
-_LIBRARY_ERRORS: Final = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL)
+_CLIENTS: Final = (httpx.Client, httpx.AsyncClient)
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
@@ -42,42 +35,15 @@ async def attempt(
     Exceptions from the caller's own hooks, transport and signal handlers propagate.
     """
     running.attempts += 1
+    request = None
     try:
-        return await _exchange(running, token, ends_at)
-    except BaseException as raised:  # noqa: BLE001 - re-raised or returned as a Failure below
+        http = running.connections.get(running.settings.route)
+        request = _request(running, http, token, ends_at)
+        response, body = await running.connections.exchange(http, request, ends_at)
+        return _response(running, response, body)
+    except Exception as raised:  # noqa: BLE001 - returned as an outcome or raised again
         error = raised
-    root = root_cause(error, running.handled)
-    # If a signal handler raises TimeoutError, httpcore mistakes it for one of its own timeouts.
-    is_interrupted = isinstance(root, TimeoutError) and interrupted_library(root)
-    cut_frames(error, running.handled)
-    if _is_hook_error(error, running):
-        raise error
-    if isinstance(error, TimeLimitError):
-        error = httpx.ReadTimeout("no complete response within the time limit")
-    if isinstance(error, httpx.HTTPStatusError):  # a hook called raise_for_status()
-        return _response(running, error.response, None)
-    is_library_error = isinstance(error, _LIBRARY_ERRORS)
-    if is_library_error and is_interrupted:
-        raise root
-    is_closed = running.connections.closed
-    is_expected = isinstance(error, OSError) or is_closed
-    is_ours = is_library_error or (is_expected and not has_user_frame(error))
-    if not isinstance(error, Exception) or not is_ours:
-        raise error
-    _redact_chain(error, running)
-    return Failure(
-        "the client was closed during the call" if is_closed else _describe(error, root),
-        error,
-        timed_out=isinstance(error, httpx.TimeoutException),
-        sent=not isinstance(error, (*_UNSENT, FlashbackError)),
-    )
-
-
-async def _exchange(running: RunningCall, token: Secret | None, ends_at: float) -> Response[Any]:
-    http = running.connections.get(running.settings.route)
-    request = _request(running, http, token, ends_at)
-    response, body = await running.connections.exchange(http, request, ends_at)
-    return _response(running, response, body)
+    return _outcome(running, request, error)
 
 
 def _request(
@@ -88,20 +54,15 @@ def _request(
     headers = {name: value.reveal() for name, value in running.settings.headers.items()}
     headers.update(call.headers or {})
     if token is not None:
-        headers["authorization"] = f"Bearer {token.reveal()}"
+        headers["authorization"] = "Bearer " + token.reveal()
     content = None
     if call.body is not UNSET:
         headers["content-type"] = call.media_type
         value = call.body.to_dict() if hasattr(call.body, "to_dict") else call.body
         content = _encode(value).encode()
-    options: dict[str, Any] = {
-        "params": call.params,
-        "headers": headers,
-        "cookies": call.cookies,
-    }
-    if isinstance(http, (httpx.Client, httpx.AsyncClient)):
-        timeouts = _timeouts(http.timeout.as_dict(), ends_at)
-        options["extensions"] = {"timeout": timeouts, "flashback": running}
+    options: dict[str, Any] = {"params": call.params, "headers": headers, "cookies": call.cookies}
+    if isinstance(http, _CLIENTS):
+        options["extensions"] = {"timeout": _timeouts(http.timeout.as_dict(), ends_at)}
         return http.build_request(call.method, running.url, content=content, **options)
     options["extensions"] = {"timeout": _timeouts({"connect": _CONNECT_TIMEOUT}, ends_at)}
     # Without an explicit stream, httpx builds the headers twice, which takes 10% of a call's time.
@@ -116,33 +77,26 @@ def _request(
 
 def _timeouts(given: dict[str, float | None], ends_at: float) -> dict[str, float | None]:
     """Return the given httpx timeouts, each limited to the remaining time."""
-    connect_deadline = time.monotonic() + seconds_left(ends_at) * _CONNECT_SHARE
-    return {
-        "connect": timeout_until(connect_deadline, given.get("connect")),
-        "pool": timeout_until(connect_deadline, given.get("pool")),
-        "read": timeout_until(ends_at, given.get("read")),
-        "write": timeout_until(ends_at, given.get("write")),
-    }
+    now = time.monotonic()
+    connects_by = now + (ends_at - now) * _CONNECT_SHARE
+    limits = {"connect": connects_by, "pool": connects_by, "read": ends_at, "write": ends_at}
+    return {phase: timeout_until(limit, given.get(phase)) for phase, limit in limits.items()}
 
 
 def _response(running: RunningCall, response: httpx.Response, body: bytes | None) -> Response[Any]:
     """Return the response with its decoded body, truncated to MAX_BODY bytes."""
-    encoding = response.headers.get("content-encoding", "").lower()
+    encoding = response.headers.get("content-encoding", "identity").lower()
     problem = None
     if body is None:
-        try:
+        body = b""
+        with suppress(httpx.StreamError):  # the event hook has not read the body
             body = response.content  # httpx has already decoded the body
-        except httpx.StreamError:
-            body = b""
-            problem = "an event hook closed or consumed the response without reading it"
     elif encoding in {"gzip", "x-gzip", "deflate"}:
         try:
             body = zlib.decompressobj(wbits=47).decompress(body, MAX_BODY + 1)
         except zlib.error:
-            body = b""
             problem = f"the body is not valid {encoding} data"
-    elif encoding not in {"", "identity"}:
-        body = b""
+    elif encoding != "identity":
         problem = "the Content-Encoding is not supported"
     if len(body) > MAX_BODY:
         problem = f"the body is larger than {MAX_BODY} bytes"
@@ -152,33 +106,55 @@ def _response(running: RunningCall, response: httpx.Response, body: bytes | None
     return result
 
 
-def _is_hook_error(error: BaseException, running: RunningCall) -> bool:
+def _outcome(
+    running: RunningCall, request: httpx.Request | None, error: Exception
+) -> Response[Any] | Failure:
+    """Return the outcome of an attempt that raised this error, or raise the error again."""
+    chain = exception_chain(error, running.handled)
+    root = chain[-1]
+    outermost = root.__traceback__
+    cut_frames(chain)
+    # Now, the tracebacks contain only the frames of the caller's own hooks and transports.
+    is_closed = running.connections.closed
+    if isinstance(error, httpx.HTTPError):
+        if isinstance(running.connections.given, _CLIENTS) and _is_from_hook(error, request):
+            raise error
+        # If a signal handler raises TimeoutError, httpcore mistakes it for one of its own timeouts.
+        if isinstance(root, TimeoutError) and root.__traceback__ not in {None, outermost}:
+            raise root
+        if isinstance(error, httpx.HTTPStatusError):  # a hook called raise_for_status()
+            return _response(running, error.response, None)
+    elif error.__traceback__ or not (isinstance(error, OSError) or is_closed):
+        raise error
+    for member in chain:
+        _redact_exception(member, running)
+    text = "the client was closed during the call" if is_closed else _describe(error, root)
+    return Failure(
+        printable(running.redacted(text)),
+        error,
+        timed_out=isinstance(error, httpx.TimeoutException),
+        sent=not isinstance(error, (*_UNSENT, FlashbackError)),
+    )
+
+
+def _is_from_hook(error: httpx.HTTPError, request: httpx.Request | None) -> bool:
     """Return whether the error comes from a request that an event hook sent."""
-    if not isinstance(running.connections.given, (httpx.Client, httpx.AsyncClient)):
-        return False
-    if not isinstance(error, (httpx.RequestError, httpx.HTTPStatusError)):
-        return False
     try:
-        request = error.request
+        return error.request is not request
     except RuntimeError:  # the error has no request
         return False
-    return request.extensions.get("flashback") is not running
 
 
-def _redact_chain(error: BaseException, running: RunningCall) -> None:
-    """Redact the messages in the exception chain, and replace the attached requests."""
-    secrets = running.secrets()
-    for member in exception_chain(error, running.handled):
-        member.args = tuple(
-            redact(argument, secrets) if isinstance(argument, str) else argument
-            for argument in member.args
-        )
-        if isinstance(member, httpx.RequestError):
-            member.request = httpx.Request(running.call.method, "/")
+def _redact_exception(error: BaseException, running: RunningCall) -> None:
+    error.args = tuple(
+        running.redacted(argument) if isinstance(argument, str) else argument
+        for argument in error.args
+    )
+    if isinstance(error, httpx.RequestError):
+        error.request = httpx.Request(running.call.method, "/")
 
 
 def _describe(error: BaseException, root: BaseException) -> str:
-    """Return the error's class name and message, plus the root cause's message if it differs."""
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
     reason = str(root) if isinstance(root, Exception) else ""  # cancellations have no message
     return text if reason in text else f"{text} ({reason})"

@@ -7,21 +7,14 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping
-from email.message import Message
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Generic, NamedTuple, Self, TypeVar, cast
 
-from .errors import (
-    ApiStatusError,
-    FlashbackError,
-    Headers,
-    UnexpectedServerError,
-    UnexpectedStatusError,
-)
+from .errors import ApiStatusError, FlashbackError, UnexpectedServerError, UnexpectedStatusError
 from .fields import UNSET
-from .secrets import REDACTED, Secret, cut_frames, redact, secrets_in
+from .secrets import Secret, exception_chain, redact, secrets_in
 from .settings import Settings
-from .transport import Connections
+from .transport import Connections, httpx
 
 S = TypeVar("S")
 P = TypeVar("P")
@@ -51,7 +44,6 @@ class Call(NamedTuple, Generic[S, P]):
 
     @property
     def is_idempotent(self) -> bool:
-        """Whether it is safe to repeat the request."""
         return self.method in _IDEMPOTENT
 
     def result(self, response: Response[P]) -> S:
@@ -67,8 +59,8 @@ class RunningCall:
         self.settings = settings
         self.connections = connections
         self.url = settings.base_url + call.path
-        self.handled = sys.exception()
-        """The exception the caller is handling, if any. Python chains this call's errors to it."""
+        self.handled = exception_chain(sys.exception())
+        """The exceptions the caller is handling. Python chains this call's errors to them."""
         self.started = time.monotonic()
         self.deadline = self.started + settings.timeout
         self.tokens: list[Secret] = []
@@ -97,27 +89,19 @@ class RunningCall:
         state = {name: vars(self)[name] for name in ("url", "attempts", "maybe_applied")}
         return {"call": self.call._replace(body=UNSET), **state}
 
-    def secrets(self) -> list[Secret]:
-        """Return the credentials that were sent in this call."""
-        return [*self.tokens, *secrets_in(self.call.body)]
-
     def redacted(self, text: str) -> str:
-        """Return the text with this call's credentials redacted."""
-        try:
-            return redact(text, self.secrets())
-        except BaseException as error:  # a signal handler can raise at any point
-            cut_frames(error, self.handled)
-            raise
+        return redact(text, [*self.tokens, *secrets_in(self.call.body)])
 
 
 class Failure(NamedTuple):
     """The outcome of an attempt that did not receive a complete response."""
 
     text: str
-    cause: Exception | None
+    cause: Exception
     timed_out: bool
     sent: bool
     """Whether the service may have received the request."""
+    retry_after: None = None
 
 
 class Response(Generic[P]):
@@ -153,7 +137,7 @@ class Response(Generic[P]):
         """The seconds to wait before a retry, from the Retry-After header (seconds or a date)."""
         value = self.headers.get("retry-after", "")
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
-            return float(value[:9])
+            return float(value)
         try:
             return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
         except (ValueError, OverflowError):
@@ -162,18 +146,11 @@ class Response(Generic[P]):
     @property
     def text(self) -> str:
         """The body as text, decoded with the charset in Content-Type, or UTF-8 if there is none."""
-        message = Message()
-        message["content-type"] = self.headers.get("content-type", "")
-        try:
-            return self.content.decode(message.get_content_charset("utf-8"), "replace")
-        except (LookupError, ValueError):  # the codec is unknown or not for text, such as `hex`
-            return self.content.decode("utf-8", "replace")
+        headers = {"content-type": self.headers.get("content-type", "")}
+        return httpx.Response(200, headers=headers, content=self.content).text
 
     def json(self) -> Any:
-        """Parse the body as JSON, with or without a byte order mark.
-
-        Raise ValueError if the body is not valid JSON.
-        """
+        """Parse the body as JSON. Raise ValueError if it is not valid JSON."""
         return json.loads(self.content)
 
     def parse(self) -> None:
@@ -192,7 +169,6 @@ class Response(Generic[P]):
         raise self.error(call.errors.get(self.status_code, undocumented), self._message())
 
     def error(self, kind: type[E], message: str | None) -> E:
-        """Return an error that contains this response's details."""
         text = f"{self.status_code} {message}" if message else f"{self.status_code}"
         if 300 <= self.status_code < 400:
             location = printable(self.headers.get("location", ""))
@@ -216,16 +192,13 @@ class Response(Generic[P]):
         return printable(message) if isinstance(message, str) else None
 
     def redact(self) -> None:
-        """Redact the call's credentials in the body and headers."""
         redacted = self._running.redacted
-        body = redacted(self.content.decode("utf-8", "surrogateescape"))
-        self.content = body.encode("utf-8", "surrogateescape")
-        as_json = self.content.decode(json.detect_encoding(self.content), "replace")
-        for text in (as_json, self.text, self.content.decode("latin-1")):
+        for charset in ("utf-8", "latin-1", json.detect_encoding(self.content)):
+            text = self.content.decode(charset, "replace")
             if redacted(text) != text:
-                self.content = REDACTED.encode()
-        names = self.headers.keys()
-        self.headers = Headers({name: redacted(self.headers[name]) for name in names})
+                self.content = redacted(text).encode()
+        fields = self.headers.items()
+        self.headers = httpx.Headers({name: redacted(value) for name, value in fields})
 
 
 def printable(text: str) -> str:

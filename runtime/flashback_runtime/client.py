@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from math import inf
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from .calls import Call, Response, RunningCall
-from .errors import ArgumentError, ArgumentTypeError, FlashbackError
-from .fields import UNSET, Unset, as_secret, as_secrets
+from .errors import ArgumentError, FlashbackError
+from .fields import UNSET, Rule, Unset, as_secret, as_secrets
 from .retry import send
 from .secrets import Secret
 from .settings import Service, Settings
@@ -43,6 +42,8 @@ class BaseClient(Generic[C, T]):
     _service: ClassVar[Service]
     _client_type: ClassVar[type[Any]]
     _transport_type: ClassVar[type[Any]]
+    _is_derived = False
+    _is_closed = False
 
     def __init__(
         self,
@@ -74,52 +75,38 @@ class BaseClient(Generic[C, T]):
             max_retries=max_retries,
             headers=headers,
         )
-        self._is_derived = False
-        self._is_closed = False
         try:
             self._connections = self._new_connections(given)
             if given is None:
                 # Import httpcore and read the certificates now, because doing so during the first
                 # call would block the event loop.
                 self._connections.new_pool(self._settings.route)
-        except OSError as error:
-            raise FlashbackError(f"cannot create the client: {error.strerror}") from error
+        except (ImportError, OSError) as error:
+            raise FlashbackError(f"cannot create the client: {error}") from error
 
     def _check_given(self, client: C | None, transport: T | None) -> None:
-        if client is not None and transport is not None:
-            problem = "cannot be combined with transport; set the transport of the httpx client"
-            raise ArgumentError.about("http_client", problem)
-        if transport is not None and not isinstance(transport, self._transport_type):
-            name = self._transport_type.__name__
-            raise ArgumentTypeError.about("transport", f"must be an httpx.{name}")
+        if transport is not None:
+            Rule(self._transport_type).check("transport", transport)
         if client is None:
             return
-        if not isinstance(client, self._client_type):
-            name = self._client_type.__name__
-            raise ArgumentTypeError.about("http_client", f"must be an httpx.{name}")
+        Rule(self._client_type).check("http_client", client)
+        if transport is not None:
+            problem = "cannot be combined with transport; set the transport of the httpx client"
+            raise ArgumentError.about("http_client", problem)
         if client.auth is not None:
             problem = "has auth=, which would replace the token; remove auth=, or use headers="
             raise ArgumentError.about("http_client", problem)
-        if client.is_closed:
-            raise ArgumentError.about("http_client", "is closed; pass an open client")
 
     def _new_connections(self, given: C | T | None) -> Connections:
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        settings: Settings | None = vars(self).get("_settings")
-        if settings is None:  # a crash reporter might call repr() after the constructor has failed
-            return f"{type(self).__name__}(...)"
-        timeout = None if settings.timeout == inf else settings.timeout
-        shown = f"base_url={settings.base_url!r}, timeout={timeout}"
-        return f"{type(self).__name__}({shown}, max_retries={settings.max_retries})"
+        # A crash reporter might call repr() after the constructor has failed.
+        base_url = self._settings.base_url if "_settings" in vars(self) else None
+        return f"{type(self).__name__}(base_url={base_url!r})"
 
     def __reduce__(self) -> str:
-        name = type(self).__name__
-        raise TypeError(
-            f"{name} cannot be pickled because it holds connections and a token;"
-            " create it in the process that uses it"
-        )
+        raise TypeError("clients cannot be pickled; create one in the process that uses it")
 
     def with_options(
         self,
@@ -133,8 +120,7 @@ class BaseClient(Generic[C, T]):
     ) -> Self:
         """Return a client that has different settings but shares this client's connections.
 
-        The new headers are added to this client's headers. Closing the new client does not close
-        any connections.
+        The new headers are added to this client's. Closing the new client closes no connections.
         """
         if not callable(token):
             token = as_secret(token)
@@ -170,7 +156,7 @@ class Client(BaseClient[httpx.Client, httpx.BaseTransport]):
     _client_type = httpx.Client
     _transport_type = httpx.BaseTransport
 
-    def _new_connections(self, given: httpx.Client | httpx.BaseTransport | None) -> Connections:
+    def _new_connections(self, given: Any) -> Connections:
         return Connections(given)
 
     def __enter__(self) -> Self:
@@ -185,25 +171,17 @@ class Client(BaseClient[httpx.Client, httpx.BaseTransport]):
             transport.close()
 
     def send(self, call: Call[Any, P]) -> Response[P]:
-        """Send a call prepared by a generated module, and return the response.
-
-        Unsuccessful statuses do not raise an error.
-        """
+        """Send a call prepared by a generated module, and return the response for any status."""
         return run(self._send(call))
 
 
 class AsyncClient(BaseClient[httpx.AsyncClient, httpx.AsyncBaseTransport]):
-    """An asyncio client. It is safe to share one client between tasks and between event loops.
-
-    The token function can return an awaitable.
-    """
+    """An asyncio client. It is safe to share one client between tasks and between event loops."""
 
     _client_type = httpx.AsyncClient
     _transport_type = httpx.AsyncBaseTransport
 
-    def _new_connections(
-        self, given: httpx.AsyncClient | httpx.AsyncBaseTransport | None
-    ) -> Connections:
+    def _new_connections(self, given: Any) -> Connections:
         from .async_transport import AsyncConnections  # noqa: PLC0415 - imports asyncio and anyio
 
         return AsyncConnections(given)
@@ -220,8 +198,5 @@ class AsyncClient(BaseClient[httpx.AsyncClient, httpx.AsyncBaseTransport]):
             await transport.aclose()
 
     async def send(self, call: Call[Any, P]) -> Response[P]:
-        """Send a call prepared by a generated module, and return the response.
-
-        Unsuccessful statuses do not raise an error.
-        """
+        """Send a call prepared by a generated module, and return the response for any status."""
         return await self._send(call)

@@ -3,21 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self, cast
+from typing import Any, Self
 
-
-class Headers(dict[str, str]):
-    """Response headers. Keys are stored in lowercase, and lookups are case-insensitive."""
-
-    def __getitem__(self, name: str) -> str:
-        return super().__getitem__(name.lower())
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and super().__contains__(name.lower())
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return the header's value, or the default if the header is missing."""
-        return super().get(name.lower(), default)
+from httpx import Headers
 
 
 class FlashbackError(Exception):
@@ -41,14 +29,10 @@ class FlashbackError(Exception):
     attempts: int = 0
     maybe_applied: bool = False
 
-    def __init__(self, text: str = "", attributes: object = None) -> None:
+    def __init__(self, text: str = "", attributes: Mapping[str, Any] | None = None) -> None:
         """Store both arguments in `args`, which pickle and task queues use to rebuild the error."""
-        known: dict[str, Any] = {}
-        if isinstance(attributes, Mapping):
-            known.update(cast("Mapping[str, Any]", attributes))
-        super().__init__(*([text, known] if known else [text]))
-        for name, value in known.items():
-            setattr(self, name, value)
+        super().__init__(*([text, attributes] if attributes else [text]))
+        vars(self).update(attributes or {})
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -105,13 +89,11 @@ class ResponseError(FlashbackError):
     headers: Headers = Headers()
     body: bytes = b""
 
-    def __init__(self, text: str = "", attributes: object = None) -> None:
+    def __init__(self, text: str = "", attributes: Mapping[str, Any] | None = None) -> None:
         """Create an error from JSON values: the body as Latin-1 text, and the headers as a dict."""
         super().__init__(text, attributes)
         self.headers = Headers(self.headers)
-        body: object = self.body
-        if isinstance(body, str):
-            self.body = body.encode("latin-1")
+        self.body = vars(self).get("body", "").encode("latin-1")
 
 
 class ResponseDecodeError(ResponseError):

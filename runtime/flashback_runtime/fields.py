@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, overload
+from typing import Any, Final, Literal, TypeVar, cast, overload
 from urllib.parse import quote
+
+from attrs import Attribute, define
 
 from .errors import ArgumentError, ArgumentTypeError
 from .secrets import Secret
-
-if TYPE_CHECKING:
-    from attrs import Attribute
 
 U = TypeVar("U")
 
@@ -47,12 +46,7 @@ def as_secret(value: str | Secret | Unset) -> Secret | Unset:
 
     Values of the wrong type are also wrapped, because they might contain a credential.
     """
-    return value if isinstance(value, (Secret, Unset)) else Secret(plain(value))
-
-
-def plain(value: Any) -> Any:
-    """Convert a string-enum member to str. Return other values unchanged."""
-    return str.__str__(value) if isinstance(value, str) else value
+    return value if isinstance(value, (Secret, Unset)) else Secret(value)
 
 
 def as_secrets(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, Any]:
@@ -69,29 +63,18 @@ def as_secrets(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, 
     return wrapped
 
 
+@define(eq=False)
 class Rule:
     """The contract's rules for one value. Validation errors do not show the value."""
 
-    def __init__(  # written by hand because attrs would add a millisecond to the import time
-        self,
-        kind: type[object] = object,
-        *,
-        min_length: int = 0,
-        max_length: float = inf,
-        pattern: str | None = None,
-        message: str | None = None,
-        minimum: float = -inf,
-        maximum: float = inf,
-        const: object = UNSET,
-    ) -> None:
-        self.kind = kind
-        self.min_length = min_length
-        self.max_length = max_length
-        self.pattern = pattern
-        self.message = message
-        self.minimum = minimum
-        self.maximum = maximum
-        self.const = const
+    kind: type[object] = object
+    min_length: int = 0
+    max_length: float = inf
+    pattern: str | None = None
+    message: str | None = None
+    minimum: float = -inf
+    maximum: float = inf
+    const: object = UNSET
 
     def __call__(self, _: object, attribute: Attribute[Any], value: object) -> None:
         """Validate a model field. attrs calls this method as a validator."""
@@ -124,21 +107,13 @@ class Rule:
     def _broken_rule(self, value: object) -> str | None:
         if self.const is not UNSET and (type(value), value) != (type(self.const), self.const):
             return f"must be {self.const!r}"
-        if isinstance(value, str):
-            return self._broken_length(len(value)) or self._broken_text(value)
-        if isinstance(value, list):
-            return self._broken_length(len(cast("list[object]", value)))
-        if isinstance(value, (int, float)) and value < self.minimum:
-            return f"must be at least {self.minimum}"
-        if isinstance(value, (int, float)) and value > self.maximum:
-            return f"must be at most {self.maximum}"
-        return None
-
-    def _broken_length(self, length: int) -> str | None:
-        if length < self.min_length:
-            return f"must be at least {self.min_length} long, not {length}"
-        if length > self.max_length:
-            return f"must be at most {self.max_length} long, not {length}"
+        if isinstance(value, (str, list)):
+            length = len(cast("str | list[object]", value))
+            unit = f" long, not {length}"
+            problem = _out_of_range(length, self.min_length, self.max_length, unit)
+            return problem or (self._broken_text(value) if isinstance(value, str) else None)
+        if isinstance(value, (int, float)):
+            return _out_of_range(value, self.minimum, self.maximum)
         return None
 
     def _broken_text(self, text: str) -> str | None:
@@ -152,6 +127,14 @@ class Rule:
         return None
 
 
+def _out_of_range(number: float, minimum: float, maximum: float, unit: str = "") -> str | None:
+    if number < minimum:
+        return f"must be at least {minimum}{unit}"
+    if number > maximum:
+        return f"must be at most {maximum}{unit}"
+    return None
+
+
 def _revealed(value: object) -> object:
     return value.reveal() if isinstance(value, Secret) else value
 
@@ -159,8 +142,8 @@ def _revealed(value: object) -> object:
 def segment(name: str, value: object, rule: Rule) -> str:
     """Validate the value, and return it as one percent-encoded path segment."""
     rule.check(name, value)
-    text = str(plain(value))
-    if text in {"", ".", ".."}:
+    if value in {"", ".", ".."}:
         problem = "must not be empty, '.' or '..', because these values change the path"
         raise ArgumentError.about(name, problem)
-    return quote(text, safe="")
+    # A string enum's `str()` can return its member's name instead of its value.
+    return quote(value if isinstance(value, str) else str(value), safe="")

@@ -14,14 +14,8 @@ from typing import Any, Final
 
 from .attempt import attempt
 from .calls import Call, Failure, Response, RunningCall, printable
-from .errors import (
-    ApiConnectionError,
-    ApiTimeoutError,
-    ArgumentError,
-    FlashbackError,
-    ResponseDecodeError,
-)
-from .secrets import Secret
+from .errors import ApiConnectionError, ApiTimeoutError, ArgumentError, ResponseDecodeError
+from .secrets import Secret, cut_frames, exception_chain
 from .settings import checked_token
 from .transport import TimeLimitError
 
@@ -33,9 +27,7 @@ _FIRST_BACKOFF: Final = 0.5
 _MAX_BACKOFF: Final = 8.0  # seconds
 # The longest Retry-After, in seconds, that a call without a deadline honors.
 _MAX_WAIT: Final = 3600.0
-_NOT_SENT: Final = Failure(
-    "the time limit passed before the request was sent", None, timed_out=True, sent=False
-)
+_NOT_SENT: Final = "the time limit passed before the request was sent"
 
 
 async def send(running: RunningCall) -> Response[Any]:
@@ -46,55 +38,57 @@ async def send(running: RunningCall) -> Response[Any]:
     token. Raise ApiConnectionError if no complete response was received, and
     ResponseDecodeError if a successful response does not match the contract.
     """
-    call = running.call
-    outcome: Outcome = _NOT_SENT
-    token = await _token(running) if call.secured else None
-    can_renew_token = call.secured and callable(running.settings.token)
-    while time.monotonic() < running.deadline and (token is not None or not call.secured):
+    try:
+        return _result(running, await _attempts(running))
+    except BaseException as error:  # the caller's hooks and signal handlers can raise anything
+        cut_frames(exception_chain(error, running.handled))
+        raise
+
+
+async def _attempts(running: RunningCall) -> Outcome:
+    """Return the outcome of the last attempt."""
+    token = await _token(running)
+    can_renew_token = callable(running.settings.token)
+    while True:
+        if time.monotonic() >= running.deadline:
+            raise running.error(ApiTimeoutError, _NOT_SENT)
         outcome = await attempt(running, token, _attempt_limit(running))
-        running.maybe_applied |= _may_have_been_applied(call, outcome)
+        running.maybe_applied |= _may_have_been_applied(running.call, outcome)
         if can_renew_token and isinstance(outcome, Response) and outcome.status_code == 401:
             can_renew_token = False
             rejected = token
-            token = await _renewed_token(running)
+            token = await _token(running)
             if token != rejected:
                 continue
         delay = _delay(running, outcome)
-        if delay is None or delay >= min(_MAX_WAIT, running.deadline - time.monotonic()):
+        if delay is None:
             break
         running.retries += 1
-        _log(running, logging.WARNING, outcome, "retrying in %.2f s", delay)
+        _log(running, logging.WARNING, outcome, f"retrying in {delay:.2f} s")
         await running.connections.sleep(delay)
     milliseconds = (time.monotonic() - running.started) * 1000
-    _log(running, logging.DEBUG, outcome, "%.1f ms, attempts: %d", milliseconds, running.attempts)
-    return _result(running, outcome)
+    _log(running, logging.DEBUG, outcome, f"{milliseconds:.1f} ms, attempts: {running.attempts}")
+    return outcome
 
 
 async def _token(running: RunningCall) -> Secret | None:
-    """Return the token, or None if the token function exceeds the deadline."""
+    """Return the token, or None if the operation does not require one.
+
+    Errors raised here say whether an earlier attempt may have applied the update.
+    """
     token = running.settings.token
+    if not running.call.secured:
+        return None
     if not isinstance(token, Secret):
         try:
             value = await running.connections.call(token, running.deadline)
+            token = checked_token(value, running.settings.service)
         except TimeLimitError:
-            return None
-        token = checked_token(value, running.settings.service)
+            raise running.error(ApiTimeoutError, _NOT_SENT) from None
+        except ArgumentError as error:
+            raise running.error(type(error), str(error), field=error.field) from None
     running.tokens.append(token)
     return token
-
-
-async def _renewed_token(running: RunningCall) -> Secret | None:
-    """Return the token for a retry.
-
-    The errors raised here say whether the update may have been applied.
-    """
-    try:
-        return await _token(running)
-    except ArgumentError as error:
-        raise running.error(ArgumentError, str(error), field=error.field) from None
-    except Exception as error:
-        error.add_note(str(running.error(FlashbackError, "the token function failed")))
-        raise
 
 
 def _attempt_limit(running: RunningCall) -> float:
@@ -126,26 +120,25 @@ def _may_have_been_applied(call: Call[Any, Any], outcome: Outcome) -> bool:
 
 def _delay(running: RunningCall, outcome: Outcome) -> float | None:
     """Return the seconds to wait before the next retry, or None to stop retrying."""
-    if running.retries >= running.settings.max_retries:
-        return None
     if isinstance(outcome, Failure):
-        can_retry = running.call.is_idempotent or not outcome.sent
-        can_retry = can_retry and not running.connections.closed
+        can_retry = not running.connections.closed
+        is_safe = running.call.is_idempotent or not outcome.sent
     else:
-        can_retry = running.call.is_idempotent and outcome.status_code in RETRIED_STATUSES
-    if not can_retry:
+        can_retry = outcome.status_code in RETRIED_STATUSES
+        is_safe = running.call.is_idempotent
+    if not can_retry or not is_safe or running.retries >= running.settings.max_retries:
         return None
-    minimum = outcome.retry_after if isinstance(outcome, Response) else None
     backoff = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(running.retries, 10))
     jitter = random.uniform(0, backoff)  # noqa: S311 - not used for cryptography
-    return max(minimum or 0.0, jitter)
+    delay = max(outcome.retry_after or 0.0, jitter)
+    return delay if delay < min(_MAX_WAIT, running.deadline - time.monotonic()) else None
 
 
 def _result(running: RunningCall, outcome: Outcome) -> Response[Any]:
     """Return the parsed response; raise an error for a failure or an invalid body."""
     if isinstance(outcome, Failure):
         kind = ApiTimeoutError if outcome.timed_out else ApiConnectionError
-        raise running.error(kind, printable(running.redacted(outcome.text))) from outcome.cause
+        raise running.error(kind, outcome.text) from outcome.cause
     outcome.maybe_applied = running.maybe_applied
     is_success = outcome.status_code in running.call.successes
     if not is_success:
@@ -160,10 +153,7 @@ def _result(running: RunningCall, outcome: Outcome) -> Response[Any]:
     return outcome
 
 
-def _log(running: RunningCall, level: int, outcome: Outcome, text: str, *values: float) -> None:
+def _log(running: RunningCall, level: int, outcome: Outcome, text: str) -> None:
+    result = outcome.text if isinstance(outcome, Failure) else outcome.status_code
     logger = running.settings.service.logger
-    if logger.isEnabledFor(level):
-        result = outcome.text if isinstance(outcome, Failure) else str(outcome.status_code)
-        redacted = printable(running.redacted(result))
-        template = f"%s %s: %s, {text}"
-        logger.log(level, template, running.call.method, running.url, redacted, *values)
+    logger.log(level, "%s %s: %s, %s", running.call.method, running.url, result, text)

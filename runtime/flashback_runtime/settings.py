@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import math
 import os
-import re
 from collections.abc import Callable, Mapping
-from importlib.machinery import PathFinder
 from math import inf
 from typing import Any, Final, NamedTuple, Self, cast
-from urllib.parse import unquote
 from urllib.request import getproxies, proxy_bypass
 
 from .errors import ArgumentError
-from .fields import Rule, as_secret, plain
+from .fields import Rule, as_secret
 from .secrets import Secret
-from .transport import Proxy, Route, httpx
+from .transport import Route, httpx
 
 _TOKEN: Final = Rule(
     str,
     pattern=r"[!-~]+",
     message="must be visible ASCII characters without spaces, line breaks or the prefix Bearer",
 )
-_LABEL: Final = r"[^/?#@\\\s.:%\[\]\x80-\U0010ffff]{1,63}"  # one label of a host name
 _BASE_URL: Final = Rule(
     str,
-    pattern=rf"(?ai)https?://(?:(?:{_LABEL}\.)*{_LABEL}\.?|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?"
-    r"(?:/(?!\.\.?(?:/|$))[^/?#@\\\s]+)*/?",
-    message="must be an absolute ASCII URL like https://host/path, without spaces, a user, a query,"
-    " a fragment, empty segments or dot segments; host labels must have 1 to 63 characters",
+    pattern=r"(?ai)https?://[^/?#@\\\s]+(/[^/?#@\\\s]+)*/?",
+    message="must be an absolute URL like https://host/path, without spaces, a user, a query,"
+    " a fragment or empty segments",
 )
 _HEADER_NAME: Final = Rule(
     str,
@@ -40,15 +34,9 @@ _HEADER_NAME: Final = Rule(
 _HEADER_VALUE: Final = Rule(
     str, pattern=r"([!-~]([ -~\t]*[!-~])?)?", message="must be visible ASCII on one line"
 )
-# Treat everything up to the last @ as the login, because @ and / in it are often not encoded.
-_PROXY: Final = (
-    r"(?ais)(?:(?P<scheme>https?|socks5h?)://)?(?!\w+://)(?:(?P<user>[^:]*)(?::(?P<password>.*))?@)?"
-    r"(?P<host>[^@/?#:\[\]\s\x80-\U0010ffff]+|\[[0-9a-f:.]+\])(?::(?P<port>\d{1,5}))?/?"
-)
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 # The maximum timeout in seconds. Longer ones count as unlimited, because sockets reject them.
 _MAX_TIMEOUT: Final = 1e9
-_BOOLEANS: Final = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
 class Service(NamedTuple):
@@ -85,6 +73,9 @@ class Settings(NamedTuple):
     @classmethod
     def defaults(cls, service: Service, *, allow_http: bool | None, trust_env: bool) -> Self:
         """Return the unvalidated defaults from the environment and the contract."""
+        if allow_http is None:
+            allow_http = service.variable("ALLOW_HTTP").lower() in {"1", "true"}
+        Rule(bool).check("allow_http", allow_http)
         own = {
             "accept": "application/json",
             "accept-encoding": "identity",
@@ -92,7 +83,7 @@ class Settings(NamedTuple):
         }
         return cls(
             service,
-            _http_is_allowed(allow_http, service),
+            allow_http,
             trust_env,
             {name: Secret(value) for name, value in own.items()},
             token=Secret(service.variable("TOKEN")),
@@ -115,53 +106,31 @@ class Settings(NamedTuple):
         return self._replace(**changes)
 
     def _address(self, value: object) -> dict[str, Any]:
-        """Return the settings that depend on the base URL: `base_url`, `host` and `route`.
-
-        Raise ArgumentError if the URL is invalid. The error does not show the URL, because it
-        might contain a password.
-        """
+        """Return the settings that depend on the base URL: `base_url`, `host` and `route`."""
         _BASE_URL.check("base_url", value)
-        try:
-            url = httpx.URL(plain(value))
-            host = url.host
-        except (httpx.InvalidURL, ValueError):
-            raise ArgumentError.about("base_url", "has an invalid host or port") from None
-        port = _DEFAULT_PORTS[url.scheme] if url.port is None else url.port
-        if not 0 < port < 65536:
-            raise ArgumentError.about("base_url", "must have a port from 1 to 65535")
+        url = _parse_url(cast("str", value))
+        if url is None:
+            raise ArgumentError.about("base_url", "has an invalid host or port")
         is_tls = url.scheme == "https"
-        if not is_tls and not self.allow_http and not is_loopback(host):
+        if not is_tls and not self.allow_http and not is_loopback(url.host):
             problem = "must use https, because http sends the token unencrypted; to allow http,"
             problem += " set allow_http=True"
             raise ArgumentError.about("base_url", problem)
-        proxy = proxy_for(url.scheme, host, port) if self.trust_env else None
         return {
             "base_url": str(url).rstrip("/"),
             "host": url.netloc.decode(),
-            "route": Route(is_tls, proxy),
+            "route": Route(is_tls, proxy_for(url) if self.trust_env else None),
         }
 
 
 def checked_token(token: object, service: Service) -> Secret:
     """Validate the token and return it as a Secret, or raise ArgumentError."""
     secret = as_secret(cast("str", token))
-    Rule(str).check("token", secret)
     if not secret:
         problem = f"is empty; pass token= or set {service.name}_TOKEN"
         raise ArgumentError.about("token", problem)
     _TOKEN.check("token", secret)
     return secret
-
-
-def _http_is_allowed(given: object, service: Service) -> bool:
-    """Return the argument, or the environment variable's value if the argument is None."""
-    if given is not None:
-        Rule(bool).check("allow_http", given)
-        return bool(given)
-    allowed = _BOOLEANS.get(service.variable("ALLOW_HTTP").strip().lower())
-    if allowed is None:
-        raise ArgumentError.about(f"{service.name}_ALLOW_HTTP", "must be 1 or 0")
-    return allowed
 
 
 def _checked_headers(headers: object) -> dict[str, Secret]:
@@ -179,14 +148,7 @@ def _seconds(name: str, value: float | None) -> float:
     if value is None:
         return inf
     Rule(float).check(name, value)
-    if value > _MAX_TIMEOUT:
-        return inf
-    if math.isnan(value):
-        raise ArgumentError.about(name, "must be a number, not nan")
-    # A `timeout` of 0 is valid: it means that the deadline has already passed.
-    if name == "attempt_timeout" and value <= 0:
-        raise ArgumentError.about(name, "must be greater than 0")
-    return value
+    return inf if value > _MAX_TIMEOUT else value
 
 
 def is_loopback(host: str) -> bool:
@@ -200,52 +162,46 @@ def is_loopback(host: str) -> bool:
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
-def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
-    """Return the proxy that the environment variables specify for this address, if any.
+def proxy_for(url: httpx.URL) -> Secret | None:
+    """Return the URL of the proxy that the environment variables specify for this URL, if any.
 
-    Raise ArgumentError if the proxy URL is invalid.
+    Raise ArgumentError if the proxy's URL is invalid.
     """
-    proxies = {name: Secret(text.strip()) for name, text in getproxies().items() if text}
-    variable = scheme if scheme in proxies else "all"
-    if variable not in proxies or is_loopback(host):
+    variable = url.scheme if _proxy_variable(url.scheme) else "all"
+    proxy = _proxy_variable(variable)
+    if not proxy or is_loopback(url.host) or _bypasses_proxy(url):
         return None
-    no_proxy = proxies.get("no", Secret("")).reveal()
-    if _bypasses_proxy(no_proxy, scheme, host.rstrip("."), port):
-        return None
-    name = f"{variable}_proxy".upper()
-    proxy = _parse_proxy(proxies[variable])
-    if proxy is None:
-        raise ArgumentError.about(name, "is not a proxy URL; expected http://host:port")
-    if proxy.url.startswith("socks") and PathFinder.find_spec("socksio") is None:
-        problem = "is a SOCKS proxy, which requires the package: pip install 'httpx[socks]'"
-        raise ArgumentError.about(name, problem)
+    if _proxy_scheme(proxy) not in {"http", "https", "socks5", "socks5h"}:
+        problem = "is not a proxy URL; expected http://host:port, with a percent-encoded password"
+        raise ArgumentError.about(f"{variable}_proxy".upper(), problem)
     return proxy
 
 
-def _parse_proxy(url: Secret) -> Proxy | None:
-    # This frame holds the password in plain text, so return None instead of raising an exception.
-    found = re.fullmatch(_PROXY, url.reveal())
-    if found is None:
-        return None
-    scheme = (found["scheme"] or "http").lower()
-    port = int(found["port"] or _DEFAULT_PORTS[scheme])
-    if not 0 < port < 65536:
-        return None
-    login = None
-    if found["user"] is not None:
-        login = (Secret(unquote(found["user"])), Secret(unquote(found["password"] or "")))
-    return Proxy(f"{scheme}://{found['host']}:{port}", login)
+def _proxy_variable(name: str) -> Secret:
+    text = getproxies().get(name, "").strip()
+    return Secret(f"http://{text}" if text and "://" not in text else text)
 
 
-def _bypasses_proxy(no_proxy: str, scheme: str, host: str, port: int) -> bool:
-    """Return whether NO_PROXY covers this address. The rules are the same as in curl and httpx."""
-    shown = f"[{host}]" if ":" in host else host.lower()
-    name = f".{shown}"
-    for entry in no_proxy.lower().split(","):
-        pattern = entry.strip().removeprefix(f"{scheme}://").rstrip("/.")
-        if pattern == "*":
-            return True
-        suffix = "." + pattern.lstrip("*.")
-        if suffix != "." and (name.endswith(suffix) or f"{name}:{port}".endswith(suffix)):
-            return True
-    return bool(proxy_bypass(host))
+def _proxy_scheme(proxy: Secret) -> str:
+    url = _parse_url(proxy.reveal())
+    return url.scheme if url else ""
+
+
+def _bypasses_proxy(url: httpx.URL) -> bool:
+    # Like httpx, but unlike the standard library, support entries such as https://host.
+    entries = getproxies().get("no", "").replace(" ", "").split(",")
+    if f"{url.scheme}://{url.host}" in entries:
+        return True
+    return bool(proxy_bypass(f"{url.host}:{url.port or _DEFAULT_PORTS[url.scheme]}"))
+
+
+def _parse_url(text: str) -> httpx.URL | None:
+    """Return the URL, or None if its host or port is invalid. The text might hold a password."""
+    try:
+        url = httpx.URL(text)
+    except (httpx.InvalidURL, ValueError):
+        return None
+    labels = url.raw_host.removesuffix(b".").split(b".")
+    has_valid_host = all(0 < len(label) < 64 for label in labels)
+    has_valid_port = url.port is None or 0 < url.port < 65536
+    return url if has_valid_host and has_valid_port else None

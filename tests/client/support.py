@@ -40,7 +40,7 @@ class Service(httpx.MockTransport):
         return outcome
 
 
-Target = Service | str | None
+Target = httpx.MockTransport | str | None
 
 
 def blocking(target: Target = None, **settings: Any) -> FlashbackClient:

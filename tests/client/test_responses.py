@@ -122,12 +122,9 @@ def test_byte_order_mark_is_ignored(update: Any, status: int) -> None:
 
 
 def test_text_uses_the_response_charset() -> None:
-    """`Response.text` uses the response's charset, or UTF-8 if Python cannot use that charset."""
-    unusable_charsets = ("zz", "hex", "rot13", "zlib", "idna", "punycode", "undefined")
-    answers = [(charset, b"\xff", "\ufffd") for charset in unusable_charsets]
-    answers.append(("latin-1", b"\xe9", "é"))
+    """`Response.text` uses the response's charset, or UTF-8 if the charset is unknown."""
     call = update_ai_llm.prepare(ID, body=UpdateAiLlmRequest())
-    for charset, content, text in answers:
+    for charset, content, text in (("zz", b"\xff", "\ufffd"), ("latin-1", b"\xe9", "é")):
         page = {"content-type": f"text/html; charset={charset}"}
         with blocking(Service(httpx.Response(418, content=content, headers=page))) as client:
             assert client.send(call).text == text
