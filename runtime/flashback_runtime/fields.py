@@ -109,9 +109,9 @@ class Rule:
             return f"must be {self.const!r}"
         if isinstance(value, (str, list)):
             length = len(cast("str | list[object]", value))
-            unit = f" long, not {length}"
-            problem = _out_of_range(length, self.min_length, self.max_length, unit)
-            return problem or (self._broken_text(value) if isinstance(value, str) else None)
+            if problem := _out_of_range(length, self.min_length, self.max_length):
+                return f"{problem} long, not {length}"
+            return self._broken_text(value) if isinstance(value, str) else None
         if isinstance(value, (int, float)):
             return _out_of_range(value, self.minimum, self.maximum)
         return None
@@ -127,11 +127,11 @@ class Rule:
         return None
 
 
-def _out_of_range(number: float, minimum: float, maximum: float, unit: str = "") -> str | None:
+def _out_of_range(number: float, minimum: float, maximum: float) -> str | None:
     if number < minimum:
-        return f"must be at least {minimum}{unit}"
+        return f"must be at least {minimum}"
     if number > maximum:
-        return f"must be at most {maximum}{unit}"
+        return f"must be at most {maximum}"
     return None
 
 

@@ -64,10 +64,10 @@ async def _attempts(running: RunningCall) -> Outcome:
         if delay is None:
             break
         running.retries += 1
-        _log(running, logging.WARNING, outcome, f"retrying in {delay:.2f} s")
+        _log(running, logging.WARNING, outcome, "retrying in %.2f s", delay)
         await running.connections.sleep(delay)
     milliseconds = (time.monotonic() - running.started) * 1000
-    _log(running, logging.DEBUG, outcome, f"{milliseconds:.1f} ms, attempts: {running.attempts}")
+    _log(running, logging.DEBUG, outcome, "%.1f ms, attempts: %d", milliseconds, running.attempts)
     return outcome
 
 
@@ -153,7 +153,8 @@ def _result(running: RunningCall, outcome: Outcome) -> Response[Any]:
     return outcome
 
 
-def _log(running: RunningCall, level: int, outcome: Outcome, text: str) -> None:
+def _log(running: RunningCall, level: int, outcome: Outcome, text: str, *values: float) -> None:
     result = outcome.text if isinstance(outcome, Failure) else outcome.status_code
+    template = f"%s %s: %s, {text}"
     logger = running.settings.service.logger
-    logger.log(level, "%s %s: %s, %s", running.call.method, running.url, result, text)
+    logger.log(level, template, running.call.method, running.url, result, *values)

@@ -66,19 +66,29 @@ class DeadlineBackend:
 
 
 class DeadlineStream:
-    """A network stream that `DeadlineBackend` opened."""
+    """A network stream that sends the request's head and body in one packet."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
+        self._unsent = b""
         self.get_extra_info = stream.get_extra_info
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self._flush()
         if time.monotonic() > _attempt.ends_at:
             raise TimeLimitError
         return self._stream.read(max_bytes, timeout_until(_attempt.ends_at, timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, timeout_until(_attempt.ends_at, timeout))
+        del timeout
+        self._unsent += buffer
+        if not buffer:  # httpcore writes an empty chunk at the end of a request
+            self._flush()
+
+    def _flush(self) -> None:
+        unsent = self._unsent
+        self._unsent = b""
+        self._stream.write(unsent, timeout_until(_attempt.ends_at))
 
     def close(self) -> None:
         # Closing a socket does not interrupt a read in another thread, but shutting it down does.

@@ -94,6 +94,16 @@ def test_custom_http_client_belongs_to_one_event_loop() -> None:
         asyncio.run(call(client))
 
 
+def test_extra_response_does_not_block_the_next_request() -> None:
+    """If the server sends an extra response, the client still sends its next request."""
+    with serving(respond_with(OK + OK, OK)) as server:
+        with blocking(server.url) as client:
+            client.update_ai_llm(ID)
+            client.update_ai_llm(ID, name="second")
+        assert server.all_closed()
+        assert [request.body for request in server.requests] == [b"{}", b'{"name":"second"}']
+
+
 FORKING = """
 import httpx, os, sys
 from flashback_client import FlashbackClient, FlashbackError
