@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import enum
 import typing
 import urllib.parse
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from flashback_client import UNSET, AiType, FlashbackError, errors, models
 from flashback_client.api.ai_llm import update_ai_llm
 from flashback_client.models import UpdateAiLlmRequest
-from tests.client.support import ID, SECRET, URL, Service, blocking, pickled, update_blocking
+from tests.client.support import ID, SECRET, Service, blocking, pickled, update_blocking
 
 MEMBERS = ", ".join(member.value for member in AiType)
 INVALID_FIELDS: list[tuple[str, Any, str]] = [
@@ -84,22 +83,6 @@ def test_enum_field_accepts_a_member_or_its_value(update: Any) -> None:
     assert service.requests[0].content == service.requests[1].content == b'{"aiType":"OPENAI"}'
     with pytest.raises(ValueError, match=f"AiType must be one of {MEMBERS}"):
         AiType("ZZ_MEMBER")
-
-
-class Configuration(str, enum.Enum):  # noqa: UP042 - StrEnum has a different `str()`
-    """A string enum whose `str()` returns the member's name instead of its value."""
-
-    ID = ID
-    TOKEN = "token-of-an-enum"
-
-
-def test_string_enum_member_is_sent_as_its_value() -> None:
-    """A string enum member passed as the ID or the token is sent as its value, not its name."""
-    service = Service()
-    blocking(service, token=Configuration.TOKEN).update_ai_llm(Configuration.ID)
-    (request,) = service.requests
-    assert str(request.url) == URL
-    assert request.headers["authorization"] == "Bearer token-of-an-enum"
 
 
 def test_unset_is_a_singleton() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from flashback_client import AiType, AsyncFlashbackClient, FlashbackError, errors
+from flashback_client import AsyncFlashbackClient, FlashbackError, errors
 from flashback_client.api.ai_llm import update_ai_llm
 from flashback_client.models import UpdateAiLlmRequest, UpdateAiLlmResponse
 from tests.client.support import (
@@ -109,18 +109,6 @@ def test_invalid_success_body_raises_decode_error(update: Any, content: bytes) -
     assert caught.value.body == content[: 1 << 16]
 
 
-@pytest.mark.parametrize("status", [200, 404])
-def test_byte_order_mark_is_ignored(update: Any, status: int) -> None:
-    """A byte order mark at the start of a JSON response is ignored."""
-    content = b"\xef\xbb\xbf" + json.dumps({**UPDATED, "success": status == 200}).encode()
-    service = Service(httpx.Response(status, content=content))
-    if status == 200:
-        assert update(service, name="n").message == "updated"
-    else:
-        with pytest.raises(errors.NotFoundError, match="404 updated"):
-            update(service, name="n")
-
-
 def test_text_uses_the_response_charset() -> None:
     """`Response.text` uses the response's charset, or UTF-8 if the charset is unknown."""
     call = update_ai_llm.prepare(ID, body=UpdateAiLlmRequest())
@@ -147,8 +135,11 @@ def test_large_response_is_truncated(update: Any, compressed: bool) -> None:  # 
 
 
 def test_compressed_response_is_decoded(update: Any) -> None:
-    """The client decodes gzip; any other Content-Encoding raises a ResponseDecodeError."""
-    compressed = gzip.compress(json.dumps(UPDATED).encode())
+    """The client decodes gzip, and ignores a byte order mark.
+
+    Any other Content-Encoding raises a ResponseDecodeError.
+    """
+    compressed = gzip.compress(b"\xef\xbb\xbf" + json.dumps(UPDATED).encode())
     gzipped = http_response(200, compressed, Content_Encoding="gzip")
     unknown = http_response(200, b"x", Content_Encoding="br")
     with serving(respond_with(gzipped, unknown)) as server:
@@ -157,19 +148,17 @@ def test_compressed_response_is_decoded(update: Any) -> None:
             update(server.url, name="n")
 
 
-@pytest.mark.parametrize("location", ["https://[bad", "//\x00", "https://user:pw@ok.test/x", ""])
-def test_redirect_raises_unexpected_status_error(update: Any, location: str) -> None:
+def test_redirect_raises_unexpected_status_error(update: Any) -> None:
     """A redirect is not followed, even if its Location header is invalid."""
-    service = Service(httpx.Response(302, headers=[(b"Location", location.encode())]))
+    service = Service(httpx.Response(302, headers={"Location": "https://[bad"}))
     with pytest.raises(errors.UnexpectedStatusError, match=r"302; redirects are not followed"):
         update(service, name="n")
 
 
-@pytest.mark.parametrize("status", [303, 307])
-def test_custom_http_client_does_not_follow_redirects(status: int) -> None:
+def test_custom_http_client_does_not_follow_redirects() -> None:
     """The client never sends the body to another host, even if httpx is set to follow redirects."""
     with serving(respond_with(http_response(200, UPDATED))) as other:
-        redirect = http_response(status, Location=f"{other.url}/x?y")
+        redirect = http_response(307, Location=f"{other.url}/x?y")
         with (
             serving(respond_with(redirect)) as server,
             httpx.Client(follow_redirects=True) as http_client,
@@ -205,24 +194,13 @@ def test_copied_error_keeps_its_attributes(error: FlashbackError, copy_error: An
     assert (type(copied), str(copied), vars(copied)) == (type(error), str(error), vars(error))
 
 
-def test_error_with_only_a_message_has_a_default_status() -> None:
-    """`NotFoundError("gone")`, which a user's tests can raise, has a status of 404."""
-    error = errors.NotFoundError("gone")
-    assert (str(error), error.status_code) == ("gone", 404)
-    assert (error.body, dict(error.headers)) == (b"", {})
-
-
-def test_error_for_a_large_response_is_small(update: Any) -> None:
+def test_error_for_a_large_response_is_small() -> None:
     """An error keeps only the first 64 KiB of the body, and its message is short."""
-    service = Service(httpx.Response(404, content=b"x" * 5_000_000))
-    with pytest.raises(errors.NotFoundError) as caught:
-        update(service, name="n")
-    assert len(str(caught.value)) < 1000
+    service = Service(httpx.Response(400, json={"message": "m" * 100_000}))
+    with pytest.raises(errors.BadRequestError) as caught:
+        blocking(service).update_ai_llm(ID)
+    assert len(str(caught.value)) < 700
     assert len(caught.value.body) == 1 << 16
-    message = Service(httpx.Response(400, json={"message": "m" * 100_000}))
-    with pytest.raises(errors.BadRequestError) as caught_long:
-        update(message, name="n")
-    assert len(str(caught_long.value)) < 700
 
 
 def test_function_modules_return_any_status() -> None:
@@ -248,21 +226,11 @@ def test_function_modules_return_any_status() -> None:
         assert updated.raise_for_status() is updated
         assert (updated.request_id, updated.headers["X-Request-Id"]) == ("r-2", "r-2")
         assert updated.parsed == UpdateAiLlmResponse.from_dict(UPDATED)
-
-
-def test_function_modules_have_async_functions() -> None:
-    """The function modules' async functions also return results instead of raising errors."""
-
-    async def call() -> None:
-        service = Service(httpx.Response(500, json={"message": "no"}))
-        async with AsyncFlashbackClient(TOKEN, transport=service, max_retries=0) as client:
-            body = UpdateAiLlmRequest(ai_type=AiType.OPENAI)
-            response = await update_ai_llm.asyncio_detailed(ID, client=client, body=body)
-        assert response.status_code == 500
-        assert response.parsed is not None
-        assert response.parsed.message == "no"
-
-    asyncio.run(call())
+    service.outcomes = [httpx.Response(404, json=failed)]
+    async_client = AsyncFlashbackClient(TOKEN, transport=service)
+    response = asyncio.run(update_ai_llm.asyncio_detailed(ID, client=async_client, body=body))
+    assert response.status_code == 404
+    assert response.parsed == parsed
 
 
 def test_unknown_response_field_is_kept(update: Any) -> None:
