@@ -15,13 +15,7 @@ from typing import Any, TypeVar, cast
 import anyio
 
 from .errors import FlashbackError
-from .transport import (
-    MAX_BODY,
-    Connections,
-    TimeLimitError,
-    httpx,
-    timeout_until,
-)
+from .transport import MAX_BODY, Connections, TimeLimitError, httpx, timeout_until
 
 R = TypeVar("R")
 
@@ -65,7 +59,11 @@ class AsyncConnections(Connections):
         await asyncio.sleep(seconds)
 
     async def call(self, function: Callable[[], object], ends_at: float) -> object:
-        return await _run_in_task(partial(_result, function), ends_at)
+        async def result() -> object:
+            value = function()
+            return await cast("Awaitable[object]", value) if isinstance(value, Awaitable) else value
+
+        return await _run_in_task(result, ends_at)
 
     async def exchange(
         self, http: Any, request: httpx.Request, ends_at: float
@@ -89,11 +87,6 @@ async def _exchange(http: Any, request: httpx.Request) -> tuple[httpx.Response, 
             if len(body) > MAX_BODY:
                 break
         return response, bytes(body)
-
-
-async def _result(function: Callable[[], object]) -> object:
-    value = function()
-    return await cast("Awaitable[object]", value) if isinstance(value, Awaitable) else value
 
 
 async def _run_in_task(function: Callable[[], Awaitable[R]], ends_at: float) -> R:

@@ -153,12 +153,10 @@ def _seconds(name: str, value: float | None) -> float:
 
 def is_loopback(host: str) -> bool:
     """Return whether the host is a loopback address or `localhost`."""
-    if host.rstrip(".").lower() == "localhost":
-        return True
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return False
+        return host.rstrip(".").lower() == "localhost"
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 

@@ -151,15 +151,12 @@ def attempt(call):
     try:
         call()
     except FlashbackError as error:
-        applied = ", may be applied" if error.maybe_applied else ""
-        print(f"{type(error).__name__} {'Too many open files' in str(error)}{applied}")
+        print(type(error).__name__, "Too many open files" in str(error), error.maybe_applied)
     limit(most)
 
-for _ in range(2):
-    for client_class in (FlashbackClient, AsyncFlashbackClient):
-        limit(0)
-        attempt(lambda: client_class("tok"))
-    import httpcore, flashback_runtime.async_transport
+for client_class in (FlashbackClient, AsyncFlashbackClient):
+    limit(0)
+    attempt(lambda: client_class("tok"))
 url = sys.argv[1]
 async def call():
     client = AsyncFlashbackClient("tok", base_url=url, max_retries=0)
@@ -179,7 +176,7 @@ def test_too_many_open_files_raises_flashback_error() -> None:
         command = [sys.executable, "-c", WITHOUT_DESCRIPTORS, server.url]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr == ""
-    expected = ["FlashbackError True"] * 4 + ["ApiConnectionError True"] * 2
+    expected = ["FlashbackError True False"] * 2 + ["ApiConnectionError True False"] * 2
     assert done.stdout.splitlines() == expected
 
 

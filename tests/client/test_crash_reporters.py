@@ -119,7 +119,7 @@ def fail_blocking(url: str, **options: Any) -> BaseException:
     try:
         with FlashbackClient(TOKEN, base_url=url, http_client=given, **options) as client:
             client.update_ai_llm(ID, key=KEY, secret=SECRET)
-    except Exception as error:  # noqa: BLE001 - any exception
+    except BaseException as error:  # noqa: BLE001 - any exception
         return error
     raise AssertionError("the call succeeded")
 
@@ -178,11 +178,15 @@ class SoftTimeLimitExceeded(Exception):  # noqa: N818 - Celery's name
     """Stand-in for the exception that Celery raises in a signal handler."""
 
 
-def test_report_for_an_interrupted_call_contains_no_credential() -> None:
-    """If a signal handler interrupts a call, the report contains no credential."""
+@pytest.mark.parametrize("kind", [SoftTimeLimitExceeded, KeyboardInterrupt])
+def test_report_for_an_interrupted_call_contains_no_credential(kind: type[BaseException]) -> None:
+    """If a signal handler interrupts a call, the report contains no credential.
+
+    The traceback contains no frames from httpcore, which hold the request.
+    """
 
     def interrupt(_: int, __: object) -> None:
-        raise SoftTimeLimitExceeded
+        raise kind
 
     previous = signal.signal(signal.SIGALRM, interrupt)
     try:
@@ -191,7 +195,9 @@ def test_report_for_an_interrupted_call_contains_no_credential() -> None:
             error = fail_blocking(server.url)
     finally:
         signal.signal(signal.SIGALRM, previous)
-    assert isinstance(error, SoftTimeLimitExceeded)
+    assert isinstance(error, kind)
+    frames = traceback.extract_tb(error.__traceback__)
+    assert [frame for frame in frames if "httpcore" in frame.filename] == []
     check_reports(error, "interrupt")
 
 

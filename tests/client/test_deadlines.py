@@ -35,8 +35,9 @@ def send_slowly(part: str, stop: threading.Event) -> Callable[..., None]:
             connection.sendall(bytes([byte]))
             if stop.wait(0.05):
                 return
+        until = time.monotonic() + 8
         with suppress(OSError):
-            while part == "flood" and not stop.is_set():
+            while part == "flood" and time.monotonic() < until:
                 connection.sendall(EARLY_HINTS * 50)
         stop.wait(5)
 
