@@ -18,7 +18,7 @@ try:
     from . import banner, logs
     from .contract import Contract
     from .control.mock import Mock
-    from .fixtures import DEFAULT, SCHEMA, Fixtures, is_bearer_token
+    from .fixtures import BEARER_TOKEN, DEFAULT, SCHEMA, Fixtures
     from .http.guard import Guard
     from .http.server import listen
     from .serving import is_loopback, new_event_loop, serving
@@ -117,7 +117,7 @@ def _guard(token_file: str | None) -> Guard | None:
     elif not token:
         token = secrets.token_urlsafe()
         _print(f"Token for /__admin\n  {token}\n")
-    if not is_bearer_token(token):
+    if not BEARER_TOKEN.fullmatch(token):
         raise ValueError(
             "--admin-token: the token must be a bearer token (letters, digits and -._~+/)"
         )

@@ -57,25 +57,25 @@ class Contract:
         body = operation["requestBody"]
         self.media_type, media = next(iter(body["content"].items()))
         self.max_body_bytes = int(body["x-max-bytes"])
-        self.examples = {name: example["value"] for name, example in media["examples"].items()}
+        self.examples = _examples(body["content"])
         properties: Json = self._resolve(media["schema"])["properties"]
         self.fields = {name: self._resolve(schema) for name, schema in properties.items()}
-        self._body = self._validator(media["schema"])
+        self._body = self.validator(media["schema"])
         # Responses must never contain these fields.
         self.credentials = frozenset(
             name for name, schema in self.fields.items() if schema.get("writeOnly")
         )
         parameters = [self._resolve(parameter) for parameter in operation["parameters"]]
         in_path = next(parameter for parameter in parameters if parameter["in"] == "path")
-        self._id = self._validator(in_path["schema"])
+        self._id = self.validator(in_path["schema"])
         responses: Json = operation["responses"]
         self.answers = {
-            int(status): _examples(self._resolve(response))
+            int(status): _examples(self._resolve(response)["content"])
             for status, response in responses.items()
             if status.isdecimal()
         }
         for status in STATUSES:
-            _ = self.answers[status]
+            self.message(status)
         self.name_taken: str = self.answers[400]["nameTaken"]["message"]
         self.version = str(self.document["info"]["version"])
 
@@ -108,26 +108,19 @@ class Contract:
     def body_error(self, value: object) -> str | None:
         """Return the error message for an invalid body, or None if the body is valid.
 
-        The message is a single line that contains no values from the body.
-        """
-        errors = self.body_errors(value)
-        return "; ".join(f"{field}: {error}" for field, error in errors.items()) or None
-
-    def body_errors(self, value: object) -> dict[str, str]:
-        """Return the first error message for each invalid field.
-
-        An error in the body as a whole has the key `body`.
+        The message is a single line that contains no values from the body. It states the first
+        error in each field; an error in the body as a whole has the field name `body`.
         """
         messages: dict[str, str] = {}
         try:
             for error in self._body.iter_errors(value):
                 field = str(error.instance_path[0]) if error.instance_path else "body"
-                messages.setdefault(field, self._field_error(field, error))
+                messages.setdefault(field, f"{field}: {self._field_error(field, error)}")
         except UnicodeError:
-            return {"body": "contains a lone surrogate"}
+            return "body: contains a lone surrogate"
         except ValueError:  # the nesting is deeper than the validator supports
-            return {"body": "is nested too deeply"}
-        return messages
+            return "body: is nested too deeply"
+        return "; ".join(messages.values()) or None
 
     def _field_error(self, field: str, error: jsonschema_rs.ValidationError) -> str:
         if error.kind.name == "additionalProperties":
@@ -143,8 +136,8 @@ class Contract:
             target = target[part.replace("~1", "/").replace("~0", "~")]
         return self._resolve(target)
 
-    def _validator(self, schema: Json) -> jsonschema_rs.Validator:
-        # Merge the document into the schema so that the schema's references can be resolved.
+    def validator(self, schema: Json) -> jsonschema_rs.Validator:
+        """Return a validator for a schema, which can contain references to the contract."""
         return jsonschema_rs.validator_for({**self.document, **schema}, validate_formats=True)
 
 
@@ -162,11 +155,10 @@ def _read(path: Path) -> Json:
     raise ValueError(f"{path}: {problem}; use --contract to specify another file")
 
 
-def _examples(response: Json) -> dict[str, Json]:
-    media = next(iter(response["content"].values()))
-    examples = {name: example["value"] for name, example in media["examples"].items()}
-    _ = [example["message"] for example in examples.values()]
-    return examples
+def _examples(content: Json) -> dict[str, Json]:
+    """Return the examples for the first media type, by name."""
+    media = next(iter(content.values()))
+    return {name: example["value"] for name, example in media["examples"].items()}
 
 
 def rule(error: jsonschema_rs.ValidationError, description: str = "") -> str:

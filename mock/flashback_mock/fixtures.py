@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-import jsonschema_rs
 import yaml
 
 from .contract import Contract, rule
@@ -72,9 +71,9 @@ class Fixtures:
             return cls._of(_parse(DEFAULT))
         document = _parse(path)
         try:
-            _check_schema(document)
+            _check_schema(document, contract)
             fixtures = cls._of(document)
-            fixtures.check(contract)
+            _check_references(fixtures)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
         return fixtures
@@ -85,7 +84,8 @@ class Fixtures:
         members: list[Member] = []
         configurations: list[Configuration] = []
         for name, user in document["users"].items():
-            tokens.append(Token(user["token"], name, _time(name, user.get("expires"))))
+            expires = datetime.fromisoformat(user["expires"]) if "expires" in user else None
+            tokens.append(Token(user["token"], name, expires))
         for workspace, content in document["workspaces"].items():
             for user, access in content.get("members", {}).items():
                 members.append(Member(workspace, user, access))
@@ -94,37 +94,6 @@ class Fixtures:
                 id = fields.pop("id")
                 configurations.append(Configuration(role, workspace, id, fields))
         return cls(tuple(tokens), tuple(members), tuple(configurations))
-
-    def check(self, contract: Contract) -> None:
-        """Raise `ValueError` for the first mistake that the schema cannot detect."""
-        used: set[tuple[str, ...]] = set()
-
-        def check_unique(place: str, *key: str) -> None:
-            if key in used:
-                raise ValueError(f"{place}: is used twice; it must be unique")
-            used.add(key)
-
-        for token in self.tokens:
-            check_unique(f"users.{token.user}.token", "token", token.value)
-        users = {token.user for token in self.tokens}
-        for member in self.members:
-            if member.user not in users:
-                place = f"workspaces.{member.workspace}.members.{member.user}"
-                raise ValueError(f"{place}: is not a user; add it under users")
-        for configuration in self.configurations:
-            workspace = configuration.workspace
-            fields = configuration.fields
-            place = f"workspaces.{workspace}.configurations.{configuration.role}"
-            check_unique(place, "role", configuration.role)
-            check_unique(f"{place}.id", "id", configuration.id)
-            if "name" in fields:
-                check_unique(f"{place}.name", "name", workspace, fields["name"])
-            if error := contract.id_error(configuration.id):
-                raise ValueError(f"{place}.{error}")
-            for name, error in contract.body_errors(fields).items():
-                unknown = sorted(fields.keys() - contract.fields)
-                field = unknown[0] if unknown else name
-                raise ValueError(f"{place}.{field}: {error}")
 
     def describe(self, token: Token) -> str:
         """Describe the token's expiry, and its user's access level in each workspace."""
@@ -144,26 +113,18 @@ class Fixtures:
         raise ValueError("workspace: is required, because no workspace in the fixtures has members")
 
 
-def is_bearer_token(text: str) -> bool:
-    """Return whether the text has the syntax of a bearer token."""
-    return BEARER_TOKEN.fullmatch(text) is not None
-
-
 class _Loader(yaml.BaseLoader):
     """A YAML loader that reads all values as text, so `no` and `007` need no quotes."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
-        """Construct a mapping. Raise `KeyError` for a duplicate key or a colon without a space."""
+        """Construct a mapping. Raise `KeyError` for a duplicate key."""
         return _mapping(self.construct_pairs(node, deep))
 
 
 def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Convert the pairs to a mapping. Raise `KeyError` for mistakes that parsers do not report."""
+    """Convert the pairs to a mapping. Raise `KeyError` for a duplicate key."""
     mapping: dict[str, Any] = {}
     for name, value in pairs:
-        if value == "" and ":" in name:
-            # Do not quote the part after the colon, which could be a credential.
-            raise KeyError(f"{name.partition(':')[0]}: add a space after the colon")
         if name in mapping:
             raise KeyError(f"{name}: appears twice; remove one")
         mapping[name] = value
@@ -190,10 +151,14 @@ def _parse(path: Path) -> Any:
         raise ValueError(f"{path}: is not valid YAML or JSON in UTF-8") from None
 
 
-def _check_schema(document: Any) -> None:
+def _check_schema(document: Any, contract: Contract) -> None:
     """Raise `ValueError` for the first schema violation. The error message quotes no values."""
     schema: dict[str, Any] = json.loads(SCHEMA.read_text("utf-8"))
-    errors = jsonschema_rs.validator_for(schema, validate_formats=True).iter_errors(document)
+    workspace = schema["properties"]["workspaces"]["additionalProperties"]
+    configuration = workspace["properties"]["configurations"]["additionalProperties"]
+    configuration["properties"] |= contract.fields
+    configuration["additionalProperties"] = False
+    errors = contract.validator(schema).iter_errors(document)
     # Report unknown fields first, because a field that seems to be missing could be misspelled.
     for error in sorted(errors, key=lambda error: error.kind.name != "additionalProperties"):
         place = [str(part) for part in error.instance_path]
@@ -210,8 +175,26 @@ def _check_schema(document: Any) -> None:
         raise ValueError(f"{'.'.join(place) or 'the file'}: {message}")
 
 
-def _time(user: str, text: str | None) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text) if text else None
-    except ValueError:  # for example, Python does not support leap seconds
-        raise ValueError(f"users.{user}.expires: is not a time that Python can represent") from None
+def _check_references(fixtures: Fixtures) -> None:
+    """Raise `ValueError` for a member that is not a user, or a value that must be unique."""
+    used: set[tuple[str, ...]] = set()
+
+    def check_unique(place: str, *key: str) -> None:
+        if key in used:
+            raise ValueError(f"{place}: is used twice; it must be unique")
+        used.add(key)
+
+    for token in fixtures.tokens:
+        check_unique(f"users.{token.user}.token", "token", token.value)
+    users = {token.user for token in fixtures.tokens}
+    for member in fixtures.members:
+        if member.user not in users:
+            place = f"workspaces.{member.workspace}.members.{member.user}"
+            raise ValueError(f"{place}: is not a user; add it under users")
+    for configuration in fixtures.configurations:
+        workspace = configuration.workspace
+        place = f"workspaces.{workspace}.configurations.{configuration.role}"
+        check_unique(place, "role", configuration.role)
+        check_unique(f"{place}.id", "id", configuration.id)
+        if "name" in configuration.fields:
+            check_unique(f"{place}.name", "name", workspace, configuration.fields["name"])

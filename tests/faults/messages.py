@@ -192,11 +192,11 @@ class Request(_Message):
 
     async def name_of(self, id: str) -> str:
         """Return the stored name of a configuration."""
-        return str((await self._store.configuration(id))["name"])
+        return str((await self._store.find(id)).plain["name"])
 
     async def rename(self, name: str) -> None:
         """Change the stored name of the requested configuration."""
-        await self._store.update(self.tokens["owner"], self.id, {"name": name})
+        await self._store.update("owner", self.id, {"name": name})
 
 
 class Answer(_Message):

@@ -4,7 +4,6 @@ import json
 import sys
 from pathlib import Path
 
-import jsonschema_rs
 import pytest
 import yaml
 
@@ -35,7 +34,6 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("reader-token", f"a, tokn: {CANARY}", "users.reader.tokn: unknown field; expected one"),
     ("2026-01-01T00:00:00Z", "tomorrow", "users.expired.expires: must be a time, such as 2026"),
     ("00:00:00Z", "00:00:00", "users.expired.expires: must be a time, such as"),
-    ("2026-01-01T00:00:00Z", "2016-12-31T23:59:60Z", "users.expired.expires: is not a time"),
     ("owner: WRITE", "owner: WRIT", "workspaces.acme.members.owner: must be one of READ"),
     ("owner: WRITE, ", "ownr: WRITE, ", "workspaces.acme.members.ownr: is not a user; add it"),
     (f"        id: {FOREIGN}\n", "", "configurations.foreign: missing required field id"),
@@ -43,15 +41,19 @@ MISTAKES: list[tuple[str, str, str]] = [
     (FOREIGN, MAIN, "configurations.foreign.id: is used twice"),
     ("      foreign:", "      main:", "configurations.main: is used twice"),
     ("Anthropic in staging", "OpenAI in production", "sibling.name: is used twice"),
-    (SECRET, f"a\n        secrt: {CANARY}", "foreign.secrt: has an unknown field; the fields"),
+    (
+        SECRET,
+        f"a\n        secrt: {CANARY}",
+        "foreign.secrt: unknown field; expected one of id, name",
+    ),
     ("aiType: AWS", "aiType: aws", "foreign.aiType: must be one of OPENAI, GOOGLE"),
     (SECRET, f"[{CANARY}]", "configurations.foreign.secret: must be of type string"),
     (SECRET, "", "configurations.foreign.secret: must have at least 1 character(s)"),
     ("members: { stranger: ADMIN }", "members:", "globex.members: must be of type object"),
     ("workspaces:", "workspace:", "workspace: unknown field; expected one of $schema, users"),
     (f"key: {KEY}", f"secret: {CANARY}", "secret: appears twice; remove one"),
-    ("token: owner-token", f"token:{CANARY}", "token: add a space after the colon"),
-    ("token: owner-token", f"'token:{CANARY}': a", "users.owner.token: unknown field; expected"),
+    ("token: owner-token", f"token:{CANARY}", "users.owner.token: unknown field; expected"),
+    (f"secret: {SECRET}", f"secret:{CANARY}:", "foreign.secret: unknown field; expected"),
     (SECRET, f"*{CANARY}", "found undefined alias …; quote the value"),
     (SECRET, f"@{CANARY}", "found character … that cannot start any token; quote the value"),
     ("  globex:", " globex:", "quote the value or fix the indentation"),
@@ -74,33 +76,27 @@ def test_error_states_file_location_and_remedy(tmp_path: Path, case: tuple[str, 
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("content", "message"),
     [
-        ("", ": the file: must be of type object"),
-        ("- a", ": the file: must be of type object"),
-        ("users: {}", ": the file: missing required field workspaces"),
-        ("[" * 500, ": is not valid YAML or JSON in UTF-8"),
-        ("a: &a [*a]", ":1: found unconstructable recursive node"),
-        ("a: 1\n--- \nb: 2", ":2: but found another document"),
-        ("? [a]\n: b", ": is not valid YAML or JSON in UTF-8"),
+        (b"", ": the file: must be of type object"),
+        (b"- a", ": the file: must be of type object"),
+        (b"users: {}", ": the file: missing required field workspaces"),
+        (b"[" * 500, ": is not valid YAML or JSON in UTF-8"),
+        (b"a: &a [*a]", ":1: found unconstructable recursive node"),
+        (b"a: 1\n--- \nb: 2", ":2: but found another document"),
+        (b"? [a]\n: b", ": is not valid YAML or JSON in UTF-8"),
+        (b"\xff\xfe\x00", ": is not valid YAML or JSON in UTF-8"),
+        (None, ": cannot be read: No such file or directory"),
     ],
 )
-def test_other_documents_are_rejected(tmp_path: Path, text: str, message: str) -> None:
+def test_other_documents_are_rejected(tmp_path: Path, content: bytes | None, message: str) -> None:
     """A file that is not a fixtures document is rejected with an error that names the problem."""
+    file = tmp_path / "fixtures.yaml"
+    if content is not None:
+        file.write_bytes(content)
     with pytest.raises(ValueError, match="fixtures") as refused:
-        read(tmp_path, text)
-    assert str(refused.value).startswith(f"{tmp_path / 'fixtures.yaml'}{message}")
-
-
-def test_unreadable_file_is_rejected(tmp_path: Path) -> None:
-    """A missing file, a binary file or a folder is rejected with an error that says why."""
-    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    (tmp_path / "folder").mkdir()
-    causes = {"missing": "cannot be read: No such file", "folder": "cannot be read: Is a directory"}
-    for name, why in {**causes, "binary": "is not valid YAML"}.items():
-        with pytest.raises(ValueError, match=why) as refused:
-            Fixtures.read(Contract(), tmp_path / name)
-        assert str(refused.value).startswith(f"{tmp_path / name}: {why}")
+        Fixtures.read(Contract(), file)
+    assert str(refused.value).startswith(f"{file}{message}")
 
 
 def test_values_need_no_quotes(tmp_path: Path) -> None:
@@ -138,14 +134,6 @@ def test_printed_fixtures_are_accepted(
     printed = capsys.readouterr().out
     assert read(tmp_path, printed) == Fixtures.read(Contract())
     assert printed.startswith(f"# yaml-language-server: $schema={SCHEMA.as_uri()}\n")
-
-
-def test_schema_describes_the_default_file() -> None:
-    """The JSON schema for fixtures is valid and accepts the default file."""
-    schema = json.loads(SCHEMA.read_text("utf-8"))
-    jsonschema_rs.meta.validate(schema)
-    document = yaml.load(DEFAULT.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 - BaseLoader is safe
-    jsonschema_rs.validate(schema, document, validate_formats=True)
 
 
 def test_tokens_are_described(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Unpack
 
 from flashback_mock.contract import Contract
-from flashback_mock.fixtures import Configuration, Fixtures, Member, Token, is_bearer_token
+from flashback_mock.fixtures import BEARER_TOKEN, Configuration, Fixtures, Member, Token
 from flashback_mock.stores import LEVELS, Store, UnauthorizedError
 from flashback_mock.tracebacks import without_frames
 
@@ -146,7 +146,7 @@ class Mock:
     @control
     async def configuration(self, id: str) -> dict[str, Any]:
         """Return the stored configuration, with only the time of change for each credential."""
-        return await self.store.configuration(id)
+        return (await self.store.find(id)).describe()
 
     @control
     async def reveals(self, /, id: str, **credentials: str) -> bool:
@@ -157,11 +157,8 @@ class Mock:
             raise ValueError(
                 f"expected credentials ({names}); use configuration() for other fields"
             )
-        await self.store.configuration(id)
-        for name, value in fields.items():
-            if not await self.store.reveals(id, name, value):
-                return False
-        return True
+        stored = await self.store.find(id)
+        return all(stored.reveals(name, value) for name, value in fields.items())
 
     @control
     async def assert_updated(self, /, id: str, **fields: str) -> None:
@@ -171,19 +168,20 @@ class Mock:
         each field differs and why requests were refused, but never shows a credential value.
         """
         expected = self._fields(fields)
-        stored = await self.store.configuration(id)
+        stored = await self.store.find(id)
+        described = stored.describe()
         updates = [entry for entry in self.requests if entry.configuration == id and entry.updated]
         sent = {field for entry in updates for field in entry.fields}
         problems: list[str] = []
         for name, value in expected.items():
             if name not in self.contract.credentials:
-                if stored.get(name) != value:
-                    problems.append(f"{name}: expected {value!r}, got {stored.get(name)!r}")
+                if described.get(name) != value:
+                    problems.append(f"{name}: expected {value!r}, got {described.get(name)!r}")
                 continue
-            if name not in stored:
+            if name not in described:
                 problems.append(f"{name}: is not set")
-            elif not await self.store.reveals(id, name, value):
-                problems.append(f"{name}: differs; last changed at {stored[name]['changedAt']}")
+            elif not stored.reveals(name, value):
+                problems.append(f"{name}: differs; last changed at {described[name]['changedAt']}")
             if name not in sent:
                 problems.append(f"{name}: was not sent")
         if problems or not updates:
@@ -223,7 +221,7 @@ class Mock:
         If the user is already a member of the workspace, replace the user's access level.
         """
         token = token or self.tokens.get(user) or f"{user}-token"
-        if not is_bearer_token(token):
+        if not BEARER_TOKEN.fullmatch(token):
             raise ValueError("token: must be a bearer token: letters, digits and -._~+/")
         await self._add_member(user, access, workspace, Token(token, user))
         return token

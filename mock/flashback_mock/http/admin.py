@@ -167,7 +167,7 @@ class Admin:
 
     async def _add_configuration(self, request: Request) -> Answer:
         id = await self._perform(Mock.add_configuration, request)
-        return json_answer(201, {"id": id, **await self._mock.store.configuration(id)})
+        return json_answer(201, {"id": id, **(await self._mock.store.find(id)).describe()})
 
     async def _configuration(self, request: Request, id: str) -> Json:
         return {"id": id, **await self._perform(Mock.configuration, request, id)}

@@ -15,7 +15,6 @@ from flashback_mock.stores import (
     NotFoundError,
     RefusedError,
     StoreError,
-    UnauthorizedError,
 )
 
 from . import body
@@ -68,28 +67,23 @@ class Operation:
     async def _update(self, request: Request, id: str | None, plan: Step) -> Answer:
         """Return the 200 response or the selected example, or raise `HttpError`."""
         entry = request.entry
-        token = request.token
         try:
             changes = self._valid_changes(request, id)
             preferred = self._preferred(request)
-        except HttpError:
+            entry.fields = tuple(changes)
+        finally:
             # A caller without a valid token must not learn what else is wrong with the request.
-            entry.user = (token and await self._mock.store.user_of(token)) or ""
+            entry.user = (request.token and await self._mock.store.user_of(request.token)) or ""
             if not entry.user:
                 raise self._unauthorized(request) from None
-            raise
-        entry.fields = tuple(changes)
         is_real = not plan.keys() & {"status", "example", "fault"}
         stores = (is_real or "after_update" in plan) and not preferred
         try:
-            # An update without changes only authenticates the user and checks the user's access.
-            entry.user = await self._mock.store.update(token, id or "", changes if stores else {})
+            # An update without changes only checks the user's access.
+            await self._mock.store.update(entry.user, id or "", changes if stores else {})
             entry.updated = stores
             entry.configuration = id or ""
-        except UnauthorizedError:
-            raise self._unauthorized(request) from None
         except RefusedError as refused:
-            entry.user = refused.user
             if not isinstance(refused, NotFoundError):
                 entry.configuration = id or ""
             if not preferred:
@@ -136,7 +130,7 @@ class Operation:
         return HttpError(401, self._contract.message(401), reason=f"Authorization: {reason}")
 
     def _refusal(self, refused: RefusedError) -> HttpError:
-        """Return the error response. `stores.store.authorize` determines which refusal applies."""
+        """Return the error response."""
         if isinstance(refused, NameTakenError):
             return HttpError(400, self._contract.name_taken)
         status = 404 if isinstance(refused, NotFoundError) else 403

@@ -1,6 +1,5 @@
 """Stores for the mock's state: in memory, in a SQLite file or in PostgreSQL."""
 
-import re
 from collections.abc import Collection
 from pathlib import Path
 
@@ -11,29 +10,20 @@ from .errors import NotFoundError as NotFoundError
 from .errors import RefusedError as RefusedError
 from .errors import StoreError as StoreError
 from .errors import UnauthorizedError as UnauthorizedError
-from .keys import KeyFile
 from .memory import MemoryStore
 from .store import LEVELS as LEVELS
 from .store import Store as Store
 
-SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 
-
-def store_at(
-    location: str | None, credentials: Collection[str], key_file: Path | None = None
-) -> Store:
+def store_at(location: str | None, credentials: Collection[str], keys: Path | None = None) -> Store:
     """Return the store at `location`, or an in-memory store if `location` is None.
 
-    `location` is a path or a `postgresql://` URL.
-
-    `credentials` contains the names of the fields to encrypt. Raise `ValueError` if the location
-    is malformed, and `StoreError` if the `store` extra is not installed.
+    `location` is a path or a `postgresql://` URL. `credentials` contains the names of the fields to
+    encrypt, and `keys` is the key file. Raise `ValueError` if the location is malformed, and
+    `StoreError` if the `store` extra is not installed.
     """
     if location is None:
         return MemoryStore(credentials)
-    if not location:
-        raise ValueError("--store: must not be empty; omit it to keep the state in memory")
-    keys = KeyFile(key_file)
     try:
         if location.startswith(("postgresql://", "postgres://")):
             from .postgresql import PostgresqlStore  # noqa: PLC0415 - requires the `store` extra
@@ -44,7 +34,7 @@ def store_at(
         raise StoreError(
             f"--store requires {missing.name}; run: pip install 'flashback-client[store]'"
         ) from None
-    if SCHEME.match(location):
+    if ":/" in location:
         # Store paths are printed, so treating a URL as a path would leak the URL's password.
         raise ValueError(
             "--store: expected a path or postgresql://user:password@host:port/database"

@@ -12,12 +12,7 @@ class UnauthorizedError(Exception):
 
 
 class RefusedError(Exception):
-    """The store refused an update with a valid token. `user` is the user who sent the update."""
-
-    def __init__(self, user: str = "") -> None:
-        """Create an error for an update that this user sent."""
-        super().__init__()
-        self.user = user
+    """The store refused an update."""
 
 
 class NotFoundError(RefusedError):

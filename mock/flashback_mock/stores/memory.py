@@ -6,9 +6,8 @@ from itertools import islice
 
 from flashback_mock.fixtures import Fixtures, Token
 
-from .errors import NameTakenError, NotFoundError, UnauthorizedError
-from .store import Store, authorize, token_digest
-from .stored import Stored
+from .errors import ForbiddenError, NameTakenError, NotFoundError, UnauthorizedError
+from .store import MAY_UPDATE, Store, Stored, token_digest
 from .vault import Vault
 
 
@@ -20,7 +19,7 @@ class MemoryStore(Store):
     def __init__(self, credentials: Collection[str]) -> None:
         """Create an empty store. `credentials` contains the names of the fields to encrypt."""
         self._credentials = frozenset(credentials)
-        self._vault = Vault.generate()
+        self._vault = Vault()
         self._clear()
 
     def _clear(self) -> None:
@@ -42,19 +41,17 @@ class MemoryStore(Store):
             return None
         return stored_token.user
 
-    async def update(self, token: str, id: str, changes: Mapping[str, str]) -> str:
-        token_user = await self.user_of(token)
-        found = self._configurations.get(id)
-        access = self._access.get((found.workspace, token_user or "")) if found else None
-        user, stored = authorize(token_user, found, access)
+    async def update(self, user: str, id: str, changes: Mapping[str, str]) -> None:
+        stored = await self.find(id)
+        if self._access.get((stored.workspace, user)) not in MAY_UPDATE:
+            raise ForbiddenError
         changed = stored.with_changes(changes, self._credentials)
         if "name" in changes:
             if self._ids.get(changed.full_name, id) != id:
-                raise NameTakenError(user)
+                raise NameTakenError
             self._ids.pop(stored.full_name, None)
             self._ids[changed.full_name] = id
         self._configurations[id] = changed
-        return user
 
     async def find(self, id: str) -> Stored:
         if id not in self._configurations:

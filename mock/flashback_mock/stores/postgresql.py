@@ -1,15 +1,14 @@
 """A store in PostgreSQL, which several processes can use at the same time."""
 
-import ssl
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Connection, event, exc, func, select
+from sqlalchemy import Connection, exc
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from .keys import KeyFile
 from .schema import CONFIGURATION, CREDENTIAL
 from .sql import R, SqlStore
 
@@ -29,18 +28,13 @@ SETTINGS = {
 }
 # By SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
 REASONS = {
-    "22021": "a value contains U+0000, which PostgreSQL cannot store",
     "28000": "the server refused this user; check pg_hba.conf, and sslmode in the URL",
     "28P01": "the server refused the password; check the URL, $PGPASSWORD or ~/.pgpass",
     "3D000": "the database does not exist; create it with createdb",
     "3F000": "the schema does not exist; run CREATE SCHEMA, or change search_path in the URL",
     "42501": "this user cannot use the schema; run GRANT CREATE, USAGE ON SCHEMA … TO …",
-    "53100": "the server's disk is full",
     "55P03": "another session held a lock for too long",
 }
-# One lock per schema so that two processes cannot both create a store in an empty schema.
-CREATION = "flashback-mock " + func.current_schema()
-LOCK = select(func.pg_advisory_xact_lock(func.hashtextextended(CREATION, 0)))
 
 
 class PostgresqlStore(SqlStore):
@@ -53,16 +47,11 @@ class PostgresqlStore(SqlStore):
         exc.TimeoutError,
         asyncpg.PostgresError,
         asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
         OSError,
     )
 
-    def __init__(self, url: str, credentials: Collection[str], keys: KeyFile) -> None:
-        """Create a store at the URL.
-
-        asyncpg passes unknown URL parameters, such as `search_path`, to the server as session
-        settings.
-        """
+    def __init__(self, url: str, credentials: Collection[str], keys: Path | None) -> None:
+        """Create a store at the URL, whose parameters can be asyncpg options or settings."""
         super().__init__("PostgreSQL", credentials, keys)
         self._url = url
         self._engine = create_async_engine(
@@ -72,8 +61,8 @@ class PostgresqlStore(SqlStore):
             pool_size=CONNECTIONS,
             max_overflow=0,
             pool_timeout=SECONDS,
+            pool_pre_ping=True,  # replace connections that the server has closed
         )
-        event.listen(self._engine.sync_engine, "checkout", _discard_closed)
 
     async def _connect(self, *_: Any, **__: Any) -> asyncpg.Connection:
         try:
@@ -83,12 +72,12 @@ class PostgresqlStore(SqlStore):
                 command_timeout=SECONDS + 2,
                 server_settings={**SETTINGS, "lock_timeout": f"{SECONDS}s"},
             )
-        except OSError:  # some of these errors are also ValueErrors
-            raise
         except asyncpg.ClientConfigurationError as error:  # a URL parameter is invalid
             raise self.error(f"the URL cannot be used: {error}") from None
-        except ValueError:  # the message could quote part of the URL
-            raise self.error(MALFORMED) from None
+        except ValueError as error:
+            if isinstance(error, OSError):  # for example, an invalid certificate
+                raise
+            raise self.error(MALFORMED) from None  # the error could quote part of the URL
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -98,7 +87,8 @@ class PostgresqlStore(SqlStore):
             return await connection.run_sync(work)
 
     def prepare(self, db: Connection) -> None:
-        db.execute(LOCK)
+        # Two processes must not both create a store in an empty schema. The number is arbitrary.
+        db.exec_driver_sql("SELECT pg_advisory_xact_lock(4010)")
 
     def lock(self, db: Connection) -> None:
         # This makes updates wait, because they lock a row in this table before they read the key.
@@ -110,20 +100,7 @@ class PostgresqlStore(SqlStore):
             return REASONS.get(state, f"the statement failed ({type(error).__name__}, {state})")
         if isinstance(error, TimeoutError | exc.TimeoutError):
             return "the server did not respond in time"
-        if isinstance(error, ssl.SSLError):
-            return f"TLS: {getattr(error, 'verify_message', '') or error.reason}"
-        if isinstance(error, FileNotFoundError):
-            return "a file or socket in the URL does not exist"
         if isinstance(error, OSError):
             problem = error.strerror or type(error).__name__
             return f"cannot connect to the server: {problem}; is the server running?"
         return f"the connection was lost ({type(error).__name__})"
-
-
-def _discard_closed(_connection: Any, record: Any, _proxy: Any) -> None:
-    """Make the pool replace a connection that the server has closed.
-
-    SQLAlchemy's `pool_pre_ping` would also detect closed connections, but it sends an extra query.
-    """
-    if record.driver_connection.is_closed():
-        raise exc.DisconnectionError

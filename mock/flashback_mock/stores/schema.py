@@ -12,11 +12,11 @@ class Utf8(sa.TypeDecorator[str]):
     impl = sa.LargeBinary
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, _dialect: Any) -> bytes | None:
-        return None if value is None else value.encode()
+    def process_bind_param(self, value: str | None, _dialect: Any) -> bytes:
+        return (value or "").encode()
 
-    def process_result_value(self, value: bytes | None, _dialect: Any) -> str | None:
-        return None if value is None else value.decode()
+    def process_result_value(self, value: bytes | None, _dialect: Any) -> str:
+        return (value or b"").decode()
 
 
 METADATA = sa.MetaData()
@@ -26,13 +26,12 @@ STORE = Table(  # contains exactly one row
     Column("id", sa.Text, primary_key=True),
     Column("key_id", sa.LargeBinary, nullable=False),  # the id of the current master key
 )
-# Times are stored as text that sorts chronologically. See `timestamp`.
 TOKEN = Table(
     "flashback_mock_token",
     METADATA,
     Column("digest", sa.LargeBinary, primary_key=True),
     Column("user", sa.Text, nullable=False),
-    Column("expires", sa.Text),  # NULL if the token never expires
+    Column("expires", sa.Double),  # a Unix timestamp, or NULL if the token never expires
 )
 MEMBER = Table(
     "flashback_mock_member",
@@ -65,33 +64,23 @@ CREDENTIAL = Table(
 )
 IN_USE = CREDENTIAL.c.changed.is_not(None)
 
-_KNOWN_AND_NOT_EXPIRED = and_(
+USER = select(TOKEN.c.user).where(
     TOKEN.c.digest == bindparam("digest"),
     sa.or_(TOKEN.c.expires.is_(None), TOKEN.c.expires > bindparam("now")),
 )
-_MEMBERSHIP = and_(MEMBER.c.workspace == CONFIGURATION.c.workspace, MEMBER.c.user == TOKEN.c.user)
-_CREDENTIALS = and_(CREDENTIAL.c.configuration == CONFIGURATION.c.id, IN_USE)
-
-USER = select(TOKEN.c.user).where(_KNOWN_AND_NOT_EXPIRED)
 # The lock on the configuration's row serializes updates to the configuration and its credentials.
 FIND = (
-    select(STORE.c.key_id, TOKEN.c.user, MEMBER.c.access, CONFIGURATION)
+    select(STORE.c.key_id, MEMBER.c.access, CONFIGURATION)
     .join_from(CONFIGURATION, STORE, sa.true())
-    .outerjoin(TOKEN, _KNOWN_AND_NOT_EXPIRED)
-    .outerjoin(MEMBER, _MEMBERSHIP)
+    .outerjoin(
+        MEMBER,
+        and_(MEMBER.c.workspace == CONFIGURATION.c.workspace, MEMBER.c.user == bindparam("user")),
+    )
     .where(CONFIGURATION.c.id == bindparam("id"))
     .with_for_update(of=CONFIGURATION)
 )
 STORED = (
     select(STORE.c.key_id, CONFIGURATION, CREDENTIAL)
     .join_from(CONFIGURATION, STORE, sa.true())
-    .outerjoin(CREDENTIAL, _CREDENTIALS)
-    .order_by(CREDENTIAL.c.field)
-)
-# The `of_` prefix is necessary, because SQLAlchemy reserves column names in UPDATE statements.
-CHANGE = sa.update(CONFIGURATION).where(CONFIGURATION.c.id == bindparam("of_id"))
-OTHER_SIZES = and_(
-    CREDENTIAL.c.configuration == bindparam("of_configuration"),
-    CREDENTIAL.c.field == bindparam("of_field"),
-    CREDENTIAL.c.size != bindparam("of_size"),
+    .outerjoin(CREDENTIAL, and_(CREDENTIAL.c.configuration == CONFIGURATION.c.id, IN_USE))
 )

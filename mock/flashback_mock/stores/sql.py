@@ -4,9 +4,11 @@ The methods use a synchronous connection, but SQLAlchemy can run them with an as
 """
 
 import secrets
+import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from functools import wraps
+from pathlib import Path
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Table, inspect, select
@@ -15,21 +17,19 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from flashback_mock.fixtures import Fixtures
 
 from . import schema
-from .errors import NameTakenError, NotFoundError, StoreError, UnauthorizedError
-from .keys import KeyFile
+from .errors import ForbiddenError, NameTakenError, NotFoundError, StoreError, UnauthorizedError
+from .keys import key_file, read_vault, write_keys
 from .schema import CONFIGURATION, CREDENTIAL, MEMBER, STORE, TOKEN
-from .store import Store, authorize, token_digest
-from .stored import Credential, Stored, timestamp
+from .store import MAY_UPDATE, Credential, Store, Stored, token_digest
 from .vault import Vault
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Work = Callable[Concatenate["SqlStore", Connection, P], R]
-Method = Callable[Concatenate["SqlStore", P], Coroutine[Any, Any, R]]
-Row = dict[str, Any]
 
 
-def transaction(work: Work[P, R]) -> Method[P, R]:
+def transaction(
+    work: Callable[Concatenate["SqlStore", Connection, P], R],
+) -> Callable[Concatenate["SqlStore", P], Coroutine[Any, Any, R]]:
     """Return a method that runs `work` in a transaction and translates the driver's errors."""
 
     @wraps(work)
@@ -52,17 +52,14 @@ class SqlStore(Store):
     insert: ClassVar[Any]  # the dialect's `insert`, which has `on_conflict_do_update`
     erase: ClassVar[Any]  # the statement that erases credentials; callers add a condition
 
-    def __init__(self, name: str, credentials: Collection[str], keys: KeyFile) -> None:
+    def __init__(self, name: str, credentials: Collection[str], keys: Path | None) -> None:
         """Create a store. Error messages begin with `name`."""
         self._name = name
         self._credentials = frozenset(credentials)
         self._keys = keys
         self._id = ""
         self._vault: Vault | None = None
-        self._put_token = self._upsert(TOKEN)
-        self._put_member = self._upsert(MEMBER)
-        self._put_credential = self._upsert(CREDENTIAL)
-        self._erase_other_sizes = self.erase.where(schema.OTHER_SIZES)
+        self._upserts = {table: self._upsert(table) for table in (TOKEN, MEMBER, CREDENTIAL)}
 
     @abstractmethod
     async def run(self, work: Callable[[Connection], R]) -> R:
@@ -77,26 +74,25 @@ class SqlStore(Store):
 
     @abstractmethod
     def reason(self, error: Any) -> str:
-        """Return what went wrong and how to fix it.
-
-        The result does not contain the error's message, which could quote a value.
-        """
+        """Return what went wrong, without the error's message, which could quote a value."""
 
     def error(self, reason: str) -> StoreError:
-        """Return an error whose message begins with the store's name."""
+        """Return an error with the store's name and this reason."""
         return StoreError(f"{self._name}: {reason}")
 
     @property
+    def key_file(self) -> Path:
+        """Return the path to the store's key file."""
+        return key_file(self._keys, self._id)
+
+    @property
     def location(self) -> str:
-        return f"{self._name}, master keys in {self._keys.path(self._id)}"
+        return f"{self._name}, master keys in {self.key_file}"
 
     async def open(self, fixtures: Fixtures | None) -> bool:
         try:
             return await self._open(fixtures)
-        except BaseException as error:
-            # After an interruption, keep the keys, because the store may already have been created.
-            if isinstance(error, Exception):
-                self._keys.discard()
+        except BaseException:
             await self.close()
             raise
 
@@ -110,47 +106,40 @@ class SqlStore(Store):
             raise self.error("contains no store; start the mock with this --store to create one")
         schema.METADATA.create_all(db, checkfirst=False)
         self._id = secrets.token_hex(8)
-        vault = Vault.generate()
-        self._keys.write(self._id, vault, is_new=True)
-        db.execute(STORE.insert(), {"id": self._id, "key_id": vault.key_id})
-        self._insert_fixtures(db, fixtures)
+        self._vault = Vault()
+        db.execute(STORE.insert(), {"id": self._id, "key_id": self._vault.key_id})
+        self._insert(db, fixtures)
+        # Write the keys last, so that no key file is left if an earlier step fails.
+        write_keys(self.key_file, self._vault, is_new=True)
         return True
 
     @transaction
     def user_of(self, db: Connection, token: str) -> str | None:
-        return _user_of(db, token)
+        parameters = {"digest": token_digest(token), "now": time.time()}
+        return db.execute(schema.USER, parameters).scalar_one_or_none()
 
     @transaction
-    def update(self, db: Connection, token: str, id: str, changes: Mapping[str, str]) -> str:
-        parameters = {"id": id, "digest": token_digest(token), "now": timestamp()}
-        found = db.execute(schema.FIND, parameters).one_or_none()
-        token_user = found.user if found else _user_of(db, token)
-        user, row = authorize(token_user, found, found.access if found else None)
+    def update(self, db: Connection, user: str, id: str, changes: Mapping[str, str]) -> None:
+        row = db.execute(schema.FIND, {"id": id, "user": user}).one_or_none()
+        if row is None:
+            raise NotFoundError
+        if row.access not in MAY_UPDATE:
+            raise ForbiddenError
         stored = Stored(self._vault_for(row.key_id), row.workspace, id, row.plain)
         changed = stored.with_changes(changes, self._credentials)
         if changed.plain != stored.plain:
-            try:
-                db.execute(schema.CHANGE, {"of_id": id, **_columns(changed)})
-            except IntegrityError:
-                raise NameTakenError(user) from None
-        for field, credential in changed.credentials.items():
-            db.execute(self._put_credential, _row(id, field, credential))
-            place = {"of_configuration": id, "of_field": field, "of_size": len(credential.sealed)}
-            db.execute(self._erase_other_sizes, place)
-        return user
+            statement = CONFIGURATION.update().where(CONFIGURATION.c.id == id)
+            db.execute(statement, _columns(changed))
+        self._replace_credentials(db, changed)
 
     @transaction
     def find(self, db: Connection, id: str) -> Stored:
         rows = db.execute(schema.STORED.where(CONFIGURATION.c.id == id)).all()
         if not rows:
             raise NotFoundError
-        credentials = dict[str, Credential]()
-        for row in rows:
-            if row.field is not None:
-                credentials[row.field] = Credential(row.sealed, row.changed)
-        first = rows[0]
-        vault = self._vault_for(first.key_id)
-        return Stored(vault, first.workspace, id, first.plain, credentials)
+        credentials = {row.field: Credential(row.sealed, row.changed) for row in rows if row.field}
+        vault = self._vault_for(rows[0].key_id)
+        return Stored(vault, rows[0].workspace, id, rows[0].plain, credentials)
 
     @transaction
     def configurations(self, db: Connection) -> dict[str, str]:
@@ -159,7 +148,6 @@ class SqlStore(Store):
 
     @transaction
     def revoke_token(self, db: Connection, token: str) -> None:
-        self.lock(db)  # a concurrent reset could replace the token's row
         if not db.execute(TOKEN.delete().where(TOKEN.c.digest == token_digest(token))).rowcount:
             raise UnauthorizedError
 
@@ -172,14 +160,14 @@ class SqlStore(Store):
     @transaction
     def add(self, db: Connection, more: Fixtures) -> None:
         self.lock(db)
-        self._insert_fixtures(db, more)
+        self._insert(db, more)
 
     @transaction
     def reset(self, db: Connection, fixtures: Fixtures) -> None:
         self.lock(db)
         for table in (TOKEN, CONFIGURATION, MEMBER, CREDENTIAL):
             db.execute(table.delete())
-        self._insert_fixtures(db, fixtures)
+        self._insert(db, fixtures)
 
     async def rotate(self) -> int:
         count = await self._reencrypt()
@@ -191,27 +179,24 @@ class SqlStore(Store):
         """Re-encrypt all credentials with a new key and return their number."""
         self.lock(db)
         old = self._current_vault(db)
-        new = Vault.generate()
-        self._keys.write(self._id, old, new)
+        new = Vault()
+        write_keys(self.key_file, old, new)
         rows = db.execute(schema.STORED.where(schema.IN_USE)).all()
         for row in rows:
             place = (row.workspace, row.id, row.field)
             sealed = new.seal(old.open(row.sealed, *place), *place)
-            credential = Credential(sealed, row.changed)
-            db.execute(self._put_credential, _row(row.id, row.field, credential))
+            credentials = {row.field: Credential(sealed, row.changed)}
+            self._replace_credentials(db, Stored(new, row.workspace, row.id, {}, credentials))
         db.execute(STORE.update(), {"key_id": new.key_id})
         return len(rows)
 
     @transaction
     def _destroy_old_keys(self, db: Connection) -> None:
         self.lock(db)  # another rotation could have started
-        self._keys.write(self._id, self._current_vault(db))
+        write_keys(self.key_file, self._current_vault(db))
 
     def _current_vault(self, db: Connection) -> Vault:
-        """Return the vault for the store's current key.
-
-        Raise `StoreError` if the key file does not contain the key.
-        """
+        """Return the vault for the store's current key."""
         stored = db.execute(select(STORE)).one()
         self._id = stored.id
         return self._vault_for(stored.key_id)
@@ -219,30 +204,31 @@ class SqlStore(Store):
     def _vault_for(self, key_id: bytes) -> Vault:
         """Return the vault for the key with this id. Reread the key file if the key has changed."""
         if self._vault is None or self._vault.key_id != key_id:
-            self._vault = self._keys.vault(self._id, key_id)
+            self._vault = read_vault(self.key_file, key_id)
         return self._vault
 
-    def _insert_fixtures(self, db: Connection, fixtures: Fixtures) -> None:
-        """Insert the fixtures into the tables."""
+    def _insert(self, db: Connection, fixtures: Fixtures) -> None:
         vault = self._current_vault(db)
-        tokens = list[Row]()
         for token in fixtures.tokens:
-            expires = token.expires and timestamp(token.expires)
+            expires = token.expires and token.expires.timestamp()
             row = {"digest": token_digest(token.value), "user": token.user, "expires": expires}
-            tokens.append(row)
-        configurations = list[Row]()
-        credentials = list[Row]()
-        for configuration in fixtures.configurations:
-            empty = Stored(vault, configuration.workspace, configuration.id)
-            added = empty.with_changes(configuration.fields, self._credentials)
-            key = {"id": added.id, "workspace": added.workspace}
-            configurations.append({**key, **_columns(added)})
-            for field, credential in added.credentials.items():
-                credentials.append(_row(added.id, field, credential))
-        _execute(db, self._put_token, tokens)
-        _execute(db, self._put_member, [vars(member) for member in fixtures.members])
-        _execute(db, CONFIGURATION.insert(), configurations)
-        _execute(db, self._put_credential, credentials)
+            db.execute(self._upserts[TOKEN], row)
+        for member in fixtures.members:
+            db.execute(self._upserts[MEMBER], vars(member))
+        for given in fixtures.configurations:
+            empty = Stored(vault, given.workspace, given.id)
+            added = empty.with_changes(given.fields, self._credentials)
+            row = {"id": added.id, "workspace": added.workspace, **_columns(added)}
+            db.execute(CONFIGURATION.insert(), row)
+            self._replace_credentials(db, added)
+
+    def _replace_credentials(self, db: Connection, stored: Stored) -> None:
+        """Erase the previous values of these credentials, and insert the new values."""
+        for field, credential in stored.credentials.items():
+            is_field = (CREDENTIAL.c.configuration == stored.id, CREDENTIAL.c.field == field)
+            db.execute(self.erase.where(*is_field))
+            row = {"configuration": stored.id, "field": field, "size": len(credential.sealed)}
+            db.execute(self._upserts[CREDENTIAL], {**row, **credential._asdict()})
 
     def _upsert(self, table: Table) -> Any:
         """Return an INSERT statement that overwrites an existing row with the same primary key."""
@@ -251,21 +237,5 @@ class SqlStore(Store):
         return insert.on_conflict_do_update(index_elements=table.primary_key, set_=changed)
 
 
-def _user_of(db: Connection, token: str) -> str | None:
-    parameters = {"digest": token_digest(token), "now": timestamp()}
-    return db.execute(schema.USER, parameters).scalar_one_or_none()
-
-
-def _columns(stored: Stored) -> Row:
+def _columns(stored: Stored) -> dict[str, Any]:
     return {"name": stored.plain.get("name"), "plain": stored.plain}
-
-
-def _row(id: str, field: str, credential: Credential) -> Row:
-    place = {"configuration": id, "field": field, "size": len(credential.sealed)}
-    return {**place, **credential._asdict()}
-
-
-def _execute(db: Connection, statement: Any, rows: list[Row]) -> None:
-    """Execute a statement once for each row."""
-    if rows:  # for an empty list, SQLAlchemy would execute the statement once without parameters
-        db.execute(statement, rows)

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ from sqlalchemy.dialects.sqlite import insert
 
 from flashback_mock.fixtures import Fixtures
 
-from .keys import KeyFile
 from .schema import CREDENTIAL, IN_USE, STORE
 from .sql import R, SqlStore
 
@@ -33,8 +33,6 @@ KEYS_IN_STORE_FOLDER = (
 REASONS = {
     "SQLITE_BUSY": "is already open; stop the other mock, or use a PostgreSQL store for both",
     "SQLITE_CANTOPEN": "cannot be opened; specify a file in a folder that you can write to",
-    "SQLITE_FULL": "the disk is full",
-    "SQLITE_READONLY": "is read-only",
     "SQLITE_CORRUPT": NOT_A_STORE,
     "SQLITE_NOTADB": NOT_A_STORE,
 }
@@ -50,8 +48,8 @@ class SqliteStore(SqlStore):
         .values(changed=null(), sealed=func.zeroblob(CREDENTIAL.c.size))
     )
 
-    def __init__(self, path: Path, credentials: Collection[str], keys: KeyFile) -> None:
-        """Create a store in a file. `credentials` contains the names of the fields to encrypt."""
+    def __init__(self, path: Path, credentials: Collection[str], keys: Path | None) -> None:
+        """Create a store in a file."""
         super().__init__(str(path), credentials, keys)
         self._path = path
         self._engine = create_engine(
@@ -59,13 +57,11 @@ class SqliteStore(SqlStore):
         )
 
     async def open(self, fixtures: Fixtures | None) -> bool:
-        if self._keys.path(self._id).resolve().parent == self._path.resolve().parent:
+        if self.key_file.resolve().parent == self._path.resolve().parent:
             raise self.error(KEYS_IN_STORE_FOLDER)
-        try:
-            if fixtures and not self._path.exists():
+        if fixtures:
+            with suppress(OSError):  # SQLite reports a file that cannot be created
                 self._path.touch(0o600)
-        except OSError as error:
-            raise self.error(f"cannot be opened: {error.strerror}") from None
         return await super().open(fixtures)
 
     async def close(self) -> None:
@@ -83,12 +79,13 @@ class SqliteStore(SqlStore):
         return connection
 
     def prepare(self, db: Connection) -> None:
+        # Because of the exclusive mode, SQLite keeps this lock after the transaction.
         db.exec_driver_sql("BEGIN EXCLUSIVE")
+        db.exec_driver_sql("ROLLBACK")
         intact = db.exec_driver_sql("PRAGMA quick_check(1)").scalar_one() == "ok"
         tables = inspect(db).get_table_names()
         if not intact or (tables and STORE.name not in tables):
             raise self.error(NOT_A_STORE)
-        db.exec_driver_sql("ROLLBACK")
         # This pragma can change the file, so run it only after the checks.
         db.exec_driver_sql("PRAGMA journal_mode = TRUNCATE")
         db.exec_driver_sql("BEGIN")

@@ -1,40 +1,78 @@
-"""The interface that all stores implement."""
+"""The interface that all stores implement, and the configurations that they return."""
 
 import hashlib
-from collections.abc import Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Protocol
 
 from flashback_mock.fixtures import Fixtures
 
-from .errors import ForbiddenError, NotFoundError, StoreError, UnauthorizedError
-from .stored import Stored
-
-T = TypeVar("T")
+from .errors import StoreError
+from .vault import Vault
 
 LEVELS = ("READ", "WRITE", "ADMIN")
 MAY_UPDATE = ("WRITE", "ADMIN")
 
 
-def authorize(user: str | None, configuration: T | None, access: str | None) -> tuple[str, T]:
-    """Return the user and the configuration if the user is allowed to update the configuration.
+class Credential(NamedTuple):
+    """A sealed (encrypted) credential and the time when it last changed."""
 
-    Otherwise, raise the first error that applies: `UnauthorizedError`, `NotFoundError` or
-    `ForbiddenError`.
+    sealed: bytes
+    changed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A configuration with unencrypted fields and sealed credentials.
+
+    `plain` and `credentials` are keyed by field name. `vault` encrypts and decrypts credentials.
     """
-    if user is None:
-        raise UnauthorizedError
-    if configuration is None:
-        raise NotFoundError(user)
-    if access not in MAY_UPDATE:
-        raise ForbiddenError(user)
-    return user, configuration
+
+    vault: Vault
+    workspace: str
+    id: str
+    plain: dict[str, str] = field(default_factory=dict[str, str])
+    credentials: dict[str, Credential] = field(default_factory=dict[str, Credential])
+
+    @property
+    def full_name(self) -> tuple[str, str | None]:
+        """Return the workspace and the name. The pair is unique unless the name is None."""
+        return self.workspace, self.plain.get("name")
+
+    def with_changes(self, changes: Mapping[str, str], secret: Collection[str]) -> "Stored":
+        """Return a copy of the configuration with these changes. Seal the `secret` fields."""
+        plain = dict(self.plain)
+        credentials = dict(self.credentials)
+        for name, value in changes.items():
+            if name in secret:
+                sealed = self.vault.seal(value, self.workspace, self.id, name)
+                credentials[name] = Credential(sealed, datetime.now(UTC).isoformat())
+            else:
+                plain[name] = value
+        return Stored(self.vault, self.workspace, self.id, plain, credentials)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the fields as a JSON object, with only the time of change for credentials."""
+        described: dict[str, Any] = {"workspace": self.workspace, "name": None, **self.plain}
+        for name, credential in self.credentials.items():
+            described[name] = {"set": True, "changedAt": credential.changed}
+        return described
+
+    def reveals(self, name: str, credential: str) -> bool:
+        """Return whether the field contains this credential."""
+        if name not in self.credentials:
+            return False
+        sealed = self.credentials[name].sealed
+        return self.vault.open(sealed, self.workspace, self.id, name) == credential
 
 
 class Store(Protocol):
     """A store for configurations, members and tokens.
 
     A store encrypts credentials and keeps only the SHA-256 hashes of tokens. If a store fails, its
-    methods raise `StoreError` and change nothing.
+    methods raise `StoreError` and change nothing. Methods that take the id of a configuration raise
+    `NotFoundError` if there is none with this id.
     """
 
     @property
@@ -42,10 +80,7 @@ class Store(Protocol):
         """Return where the state and its master keys are stored. The text contains no secrets."""
 
     async def open(self, fixtures: Fixtures | None) -> bool:
-        """Open the store and return whether it is new. Fill a new store with the fixtures.
-
-        If `fixtures` is None and a durable store does not exist yet, raise `StoreError`.
-        """
+        """Open the store and return whether it is new. Without fixtures, it must exist."""
 
     async def close(self) -> None:
         """Close all files and connections."""
@@ -53,33 +88,18 @@ class Store(Protocol):
     async def user_of(self, token: str) -> str | None:
         """Return a token's user, or None if the token is unknown, revoked or expired."""
 
-    async def update(self, token: str, id: str, changes: Mapping[str, str]) -> str:
-        """Apply either all changes or none of them, and return the token's user.
+    async def update(self, user: str, id: str, changes: Mapping[str, str]) -> None:
+        """Apply either all changes or none of them.
 
-        Raise `UnauthorizedError`, `NotFoundError`, `ForbiddenError` or `NameTakenError` if the
-        update is refused.
+        Raise `ForbiddenError` if the user's access level is not in `MAY_UPDATE`, and
+        `NameTakenError` if another configuration in the workspace already has the new name.
         """
 
     async def find(self, id: str) -> Stored:
-        """Return the configuration. Raise `NotFoundError` if there is none with this id."""
-
-    async def configuration(self, id: str) -> dict[str, Any]:
-        """Return the fields of the configuration as a JSON object.
-
-        For a credential, the object shows only that it is set and when it last changed. Raise
-        `NotFoundError` if there is no configuration with this id.
-        """
-        return (await self.find(id)).describe()
+        """Return the configuration with this id."""
 
     async def configurations(self) -> dict[str, str]:
         """Return up to 1,000 configuration ids, each with its workspace."""
-
-    async def reveals(self, id: str, field: str, credential: str) -> bool:
-        """Return whether the field contains this credential.
-
-        Raise `NotFoundError` if there is no configuration with this id.
-        """
-        return (await self.find(id)).reveals(field, credential)
 
     async def add(self, more: Fixtures) -> None:
         """Add either all of these tokens, members and configurations or none of them.
@@ -92,10 +112,7 @@ class Store(Protocol):
         """Remove a token. Raise `UnauthorizedError` if the token is unknown."""
 
     async def delete_configuration(self, id: str) -> None:
-        """Delete a configuration and its credentials.
-
-        Raise `NotFoundError` if there is no configuration with this id.
-        """
+        """Delete a configuration and its credentials."""
 
     async def reset(self, fixtures: Fixtures) -> None:
         """Replace the entire state with the fixtures."""

@@ -159,11 +159,12 @@ class Updates:
 
         A later update might be stored if the process was killed before it sent the response.
         """
-        number = int((await store.configuration(self.id))["name"].split()[1])
+        stored = await store.find(self.id)
+        number = int(stored.plain["name"].split()[1])
         acknowledged = [sent for sent, status in enumerate(self.statuses, 1) if status == 200]
         assert acknowledged[-1] <= number <= len(self.statuses) + 1
         for name, credential in credentials(number).items():
-            assert await store.reveals(self.id, name, credential)
+            assert stored.reveals(name, credential)
 
 
 def credentials(number: int) -> dict[str, str]:

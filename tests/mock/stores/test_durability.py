@@ -11,7 +11,7 @@ import pytest
 from flashback_mock.fixtures import Configuration, Fixtures
 from flashback_mock.stores import Store
 from flashback_mock.stores.vault import Vault
-from tests.mock.stores.locations import MAIN, OWNER, SIBLING, Run, StoreLocation
+from tests.mock.stores.locations import MAIN, SIBLING, Run, StoreLocation
 from tests.mock.stores.processes import FORKSERVER, full_disk, rotate, running_mocks, updating
 
 KILLS = 10
@@ -48,7 +48,7 @@ def test_killed_rotation_leaves_usable_keys(location: StoreLocation, run: Run) -
         process.start()
         process.join()
         with location.opened(run) as store:
-            assert run(store.reveals(MAIN, "secret", "sealed"))
+            assert run(store.find(MAIN)).reveals("secret", "sealed")
         if process.exitcode == 0:
             break
         assert process.exitcode == -SIGKILL
@@ -115,7 +115,7 @@ async def update_random_configuration(store: Store, number: int) -> None:
         ids.append(id)
     field = RANDOM.choice(["key", "secret"])
     changes = {field: "x" * RANDOM.choice([10, 5000]), "name": f"n {number}" * RANDOM.randint(1, 9)}
-    await store.update(OWNER, RANDOM.choice(ids), changes)
+    await store.update("owner", RANDOM.choice(ids), changes)
 
 
 def contain_fragments(folder: Path, sealed: Iterable[bytes], step: int) -> bool:
@@ -139,6 +139,6 @@ def test_full_disk_returns_500_and_recovers(location: StoreLocation, run: Run) -
             assert mock.put(MAIN) == 200
         assert mock.put(MAIN, key="after") == 200
     with location.opened(run) as store:
-        assert run(store.configuration(MAIN))["name"] == "before"
-        assert run(store.reveals(MAIN, "secret", "before"))
-        assert run(store.reveals(MAIN, "key", "after"))
+        assert run(store.find(MAIN)).describe()["name"] == "before"
+        assert run(store.find(MAIN)).reveals("secret", "before")
+        assert run(store.find(MAIN)).reveals("key", "after")

@@ -5,22 +5,27 @@ import re
 import time
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
-from flashback_mock.stores import Store, StoreError, postgresql, store_at
+from flashback_mock.stores import StoreError, postgresql, store_at
 from flashback_mock.stores.vault import SMALLEST, Vault
 from scripts.maintenance.postgresql import PASSWORD, Cluster
 from tests.certificates import self_signed
-from tests.mock.stores.locations import CONTRACT, FIXTURES, MAIN, OWNER, SIBLING, Run, StoreLocation
+from tests.mock.stores.locations import CONTRACT, FIXTURES, MAIN, SIBLING, Run, StoreLocation
 from tests.mock.stores.processes import running_mocks, updating
 
 PLAIN_PASSWORD = PASSWORD.replace("%40", "@")
 LOCK_ROW = "SELECT FROM flashback_mock_configuration WHERE name = 'OpenAI in production' FOR UPDATE"
+LOCK_SECRETS = "SELECT FROM flashback_mock_credential FOR UPDATE"
+COUNT_WAITING = (
+    "SELECT count(*) FROM pg_stat_activity "
+    "WHERE application_name = 'flashback-mock' AND wait_event_type = 'Lock'"
+)
 
 
 @pytest.fixture
@@ -61,35 +66,24 @@ def test_processes_share_a_store(location: StoreLocation, run: Run) -> None:
             run(update.assert_stored(store))
 
 
-LOCK_SECRETS = "SELECT FROM flashback_mock_credential FOR UPDATE"
-
-
 def test_rotation_and_updates_wait_for_each_other(location: StoreLocation, run: Run) -> None:
     """Concurrent rotations and updates wait for each other and lose no data.
 
     Afterwards, every credential is encrypted with the last key, and no other key is left.
     """
     with location.opened(run, is_new=True) as one, location.opened(run) as other:
-        before = other.update(OWNER, MAIN, {"secret": "before"})
+        before = other.update("owner", MAIN, {"secret": "before"})
         run(run_concurrently(location, LOCK_ROW, before, one.rotate()))
-        assert run(one.reveals(MAIN, "secret", "before"))
-        after = other.update(OWNER, MAIN, {"secret": "after"})
+        assert run(one.find(MAIN)).reveals("secret", "before")
+        after = other.update("owner", MAIN, {"secret": "after"})
         run(run_concurrently(location, LOCK_SECRETS, one.rotate(), after))
-        assert run(one.reveals(MAIN, "secret", "after"))
-        assert run(other.reveals(MAIN, "key", "made-up-access-key"))
+        assert run(one.find(MAIN)).reveals("secret", "after")
+        assert run(other.find(MAIN)).reveals("key", "made-up-access-key")
         run(run_concurrently(location, LOCK_SECRETS, one.rotate(), other.rotate()))
         assert len(location.vaults()) == 1
-        run(one.update(OWNER, MAIN, {"key": "after both"}))
-        assert run(other.reveals(MAIN, "key", "after both"))
-        assert run(one.reveals(MAIN, "secret", "after"))
-
-
-def test_token_can_be_revoked_during_a_reset(location: StoreLocation, run: Run) -> None:
-    """Revoking a token waits for a concurrent reset, which replaces the token's row."""
-    tokens = "SELECT FROM flashback_mock_token FOR UPDATE"
-    with location.opened(run, is_new=True) as one, location.opened(run) as other:
-        run(run_concurrently(location, tokens, one.reset(FIXTURES), other.revoke_token(OWNER)))
-        assert run(one.user_of(OWNER)) is None
+        run(one.update("owner", MAIN, {"key": "after both"}))
+        assert run(other.find(MAIN)).reveals("key", "after both")
+        assert run(one.find(MAIN)).reveals("secret", "after")
 
 
 async def run_concurrently(
@@ -101,37 +95,14 @@ async def run_concurrently(
     tasks = list[asyncio.Task[Any]]()
     for operation in operations:
         tasks.append(asyncio.create_task(operation))
-        await wait_for_locks(session, len(tasks))
+        for _ in range(400):
+            if await session.fetchval(COUNT_WAITING) == len(tasks):
+                break
+            await asyncio.sleep(0.01)
+        else:
+            pytest.fail(f"expected {len(tasks)} sessions to wait for a lock")
     await session.close()
     await asyncio.gather(*tasks)
-
-
-async def wait_for_locks(session: Any, expected: int) -> None:
-    """Wait until the given number of store sessions are waiting for a lock."""
-    query = (
-        "SELECT count(*) FROM pg_stat_activity "
-        "WHERE application_name = 'flashback-mock' AND wait_event_type = 'Lock'"
-    )
-    for _ in range(400):
-        if await session.fetchval(query) == expected:
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail(f"expected {expected} sessions to wait for a lock")
-
-
-def test_process_without_the_new_key_changes_nothing(location: StoreLocation, run: Run) -> None:
-    """A process that cannot read the new key rejects updates until the key is readable."""
-    with location.opened(run, is_new=True) as other, location.opened(run) as rotating:
-        old = location.key_file.read_bytes()
-        run(rotating.rotate())
-        new = location.key_file.read_bytes()
-        location.key_file.write_bytes(old)
-        with pytest.raises(StoreError, match="does not contain the store's key"):
-            run(other.update(OWNER, MAIN, {"secret": "new"}))
-        assert run(rotating.reveals(MAIN, "secret", "made-up-secret-key"))
-        location.key_file.write_bytes(new)
-        run(other.update(OWNER, MAIN, {"secret": "new"}))
-        assert run(rotating.reveals(MAIN, "secret", "new"))
 
 
 def test_server_crash_loses_no_update(location: StoreLocation, cluster: Cluster, run: Run) -> None:
@@ -171,11 +142,11 @@ def test_restart_between_updates_is_transparent(
 ) -> None:
     """The store replaces connections that the server has closed since the last update."""
     with location.opened(run, is_new=True) as store:
-        run(store.update(OWNER, MAIN, {"name": "before"}))
+        run(store.update("owner", MAIN, {"name": "before"}))
         with cluster.stopped():
             pass
         run(asyncio.sleep(0.1))  # let the event loop notice that the connection is closed
-        run(store.update(OWNER, MAIN, {"name": "after"}))
+        run(store.update("owner", MAIN, {"name": "after"}))
 
 
 def test_update_times_out(
@@ -185,21 +156,18 @@ def test_update_times_out(
     assert postgresql.SECONDS == 5
     monkeypatch.setattr(postgresql, "SECONDS", 1)
     with location.opened(run, is_new=True) as store:
-        with cluster.suspended():
-            assert_update_times_out(store, run, "the server did not respond in time")
         session = run(asyncpg.connect(location.address))
         run(session.execute(f"BEGIN; {LOCK_ROW}"))
-        assert_update_times_out(store, run, "another session held a lock for too long")
+        for cause, reason in (
+            (nullcontext(), "another session held a lock for too long"),
+            (cluster.suspended(), "the server did not respond in time"),
+        ):
+            started = time.monotonic()
+            with cause, pytest.raises(StoreError, match=reason):
+                run(store.update("owner", MAIN, {"name": "in vain"}))
+            assert time.monotonic() - started < 6
         run(session.close())
-        run(store.update(OWNER, MAIN, {"name": "after"}))
-
-
-def assert_update_times_out(store: Store, run: Run, reason: str) -> None:
-    """Assert that an update fails within 6 seconds and that the error matches `reason`."""
-    started = time.monotonic()
-    with pytest.raises(StoreError, match=reason):
-        run(store.update(OWNER, MAIN, {"name": "in vain"}))
-    assert time.monotonic() - started < 6
+        run(store.update("owner", MAIN, {"name": "after"}))
 
 
 def test_rotation_makes_replaced_credentials_unreadable(
@@ -209,7 +177,7 @@ def test_rotation_makes_replaced_credentials_unreadable(
     replaced = {f"replaced-{number}" for number in range(5)}
     with location.opened(run, is_new=True) as store:
         for secret in (*replaced, "live"):
-            run(store.update(OWNER, MAIN, {"secret": secret}))
+            run(store.update("owner", MAIN, {"secret": secret}))
     with cluster.stopped():
         assert recover_secrets(cluster, location.vaults()) >= {"live", *replaced}
     with location.opened(run) as store:
@@ -247,9 +215,10 @@ def certificate(cluster: Cluster) -> Path:
     [
         ("sslmode=require", None),
         ("sslmode=verify-full&sslrootcert={server}", None),
-        ("sslmode=verify-full&sslrootcert={other}", "TLS: self-signed certificate"),
-        ("sslmode=verify-full&sslrootcert=/nowhere", "a file or socket in the URL does not exist"),
-        ("sslmode=always", "`sslmode` parameter must be one of"),
+        (
+            "sslmode=verify-full&sslrootcert={other}",
+            "certificate verify failed: self-signed certificate",
+        ),
     ],
 )
 def test_sslmode_in_the_url_is_used(
@@ -296,14 +265,8 @@ def test_malformed_url_is_rejected() -> None:
         ("{good}?search_path=nowhere", "the schema does not exist; run CREATE SCHEMA"),
         ("postgresql://u:hush@127.0.0.1:1/d", "cannot connect to the server: "),
         ("postgresql://u:hush@nowhere.invalid/d", "cannot connect to the server: "),
-        ("postgresql://u:hush-@-hush@127.0.0.1:1/d", "cannot connect to the server: "),
         ("postgresql://u:hush/hush@127.0.0.1/d", "expected a URL of the form"),
-        ("postgresql://u:hush#hush@127.0.0.1/d", "expected a URL of the form"),
-        ("postgresql://u:hush@h:port/d", "expected a URL of the form"),
-        ("postgresql://u:hush@[::1/d", "expected a URL of the form"),
-        ("postgresql://u:hush\u2100@h/d", "expected a URL of the form"),
-        ("postgresql://u@127.0.0.1:1/d?password=hu&sh", "expected a URL of the form"),
-        ("postgresql://u:hush@/d?host=h&port=1,2", "URL cannot be used: could not match 2 port"),
+        ("{good}?sslmode=always", "URL cannot be used: `sslmode` parameter must be one of"),
     ],
 )
 def test_connection_error_states_reason_and_remedy(
@@ -313,28 +276,3 @@ def test_connection_error_states_reason_and_remedy(
     cluster.sql("DROP ROLE IF EXISTS guest", "CREATE ROLE guest LOGIN PASSWORD 'hush'")
     url = url.format(port=cluster.port, good=cluster.url().rstrip("?"))
     assert_does_not_open(StoreLocation(url, key_folder), run, reason)
-
-
-def test_password_can_come_from_the_environment(
-    location: StoreLocation, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The password can be set in $PGPASSWORD instead of the URL."""
-    location.address = location.address.replace(f":{PASSWORD}", "")
-    assert_does_not_open(location, run, "$PGPASSWORD or ~/.pgpass")
-    monkeypatch.setenv("PGPASSWORD", PLAIN_PASSWORD)
-    with location.opened(run, is_new=True):
-        pass
-
-
-@pytest.mark.parametrize("name", ["hush\0", "hush\ud800"])
-def test_error_for_an_unstorable_value_does_not_contain_it(
-    location: StoreLocation, run: Run, name: str
-) -> None:
-    """If PostgreSQL cannot store a value, the error does not contain the value.
-
-    The default contract rejects such values, but a custom contract might allow them.
-    """
-    with location.opened(run, is_new=True) as store, pytest.raises(StoreError) as error:
-        run(store.update(OWNER, MAIN, {"name": name}))
-    assert ("U+0000" in str(error.value)) == ("\0" in name)
-    assert "hush" not in str(error.value)
