@@ -158,7 +158,6 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
     name = rest.pop("name")
     for body in (rest, {"name": name}):
         backend.send(backend.control(body))
-    backend.close()
 
 
 def _check_authentication(run: Run) -> None:

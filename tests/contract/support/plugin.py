@@ -152,6 +152,7 @@ class Follower:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the reports, print the findings, and set the exit status."""
         self._progress.stop()
+        self.run.backend.close()
         option = self.run.option
         verdict = verdict_of(self.run)
         session.exitstatus = verdict["exit_status"]
