@@ -26,12 +26,15 @@ def admin(mock: Mock) -> Generator[httpx.Client]:
         yield admin
 
 
-def test_health(admin: httpx.Client, mock: Mock) -> None:
-    """`health` returns the contract's version; tools that wait for a server can send HEAD."""
+def test_health_and_index(admin: httpx.Client, mock: Mock) -> None:
+    """`health` returns the contract's version, also to HEAD, and the index lists all paths."""
     assert admin.head("health").status_code == 200
     answer = admin.get("health")
     assert answer.json() == {"status": "ok", "version": mock.contract.version}
     assert answer.headers["Cache-Control"] == "no-store"
+    paths = admin.get("").json()["paths"]
+    assert paths["/__admin/health"] == ["GET"]
+    assert paths["/__admin/requests"] == ["GET", "DELETE"]
 
 
 def test_log_can_be_read_searched_and_cleared(
@@ -49,6 +52,7 @@ def test_log_can_be_read_searched_and_cleared(
     assert (first["method"], first["status"], first["user"]) == ("PUT", 200, "owner")
     assert (first["configuration"], first["fields"]) == (main, ["name", "secret"])
     assert admin.get("requests?last=1").json()["requests"] == log["requests"][2:]
+    assert "last: must be" in admin.get("requests?last=0").json()["message"]
     for criteria, count in (
         ({}, 3),
         ({"method": "PUT", "status": 400, "user": "owner"}, 1),

@@ -199,23 +199,25 @@ def test_invalid_plan_is_rejected(mock: Mock, plan: dict[str, Any], message: str
     assert mock.planned == []
 
 
-PREFERRED: list[tuple[str, int, str]] = [
-    ("code=404", 404, "AI LLM configuration not found"),
-    ("respond-async, Code = 500; x=y", 500, "Failed to update"),
-    ("code=400, example=nameTaken", 400, "name: another configuration"),
-    ("code=405", 400, "Prefer: no such example; the contract has 200 (u"),
-    ("code=x", 400, "Prefer: no such example; the contract has 200 (u"),
-    ("return=minimal, x-code=404", 200, "updated successfully"),
+PREFERRED: list[tuple[str, str, int, str]] = [
+    ("code=404", "", 404, "AI LLM configuration not found"),
+    ("respond-async, Code = 500; x=y", "", 500, "Failed to update"),
+    ("code=400, example=nameTaken", "", 400, "name: another configuration"),
+    ("code=405", "", 400, "Prefer: no such example; the contract has 200 (u"),
+    ("code=x", "", 400, "Prefer: no such example; the contract has 200 (u"),
+    ("return=minimal, x-code=404", "", 200, "updated successfully"),
+    ("", "?a=b&__code=400&__example=unknownField", 400, "body: has an unknown field"),
 ]
 
 
-@pytest.mark.parametrize(("prefer", "status", "message"), PREFERRED)
+@pytest.mark.parametrize("case", PREFERRED, ids=str)
 def test_request_can_select_an_example(
-    http: httpx.Client, mock: Mock, prefer: str, status: int, message: str
+    http: httpx.Client, mock: Mock, case: tuple[str, str, int, str]
 ) -> None:
-    """As in Prism, the Prefer header can select an example, but a real 401 or 400 precedes it."""
+    """As in Prism, a request can select an example, but a real 401 or 400 takes precedence."""
+    prefer, query, status, message = case
     headers = {"Prefer": prefer}
-    main = mock.ids["main"]
+    main = mock.ids["main"] + query
     answer = http.put(main, json={"name": "x", "key": "x"}, headers=headers)
     assert (answer.status_code, message in answer.json()["message"]) == (status, True)
     assert [entry.updated for entry in mock.requests] == [status == 200]

@@ -204,3 +204,22 @@ def test_cors_allows_pages_from_the_origin(http: httpx.Client) -> None:
         refused = http.options(url, headers={**preflight, "Origin": "http://localhost:3001"})
         assert refused.status_code == 405
         assert "Access-Control-Allow-Origin" not in refused.headers
+
+
+def test_request_id_is_adopted_unless_it_contains_a_secret(http: httpx.Client, mock: Mock) -> None:
+    """A well-formed X-Request-Id is returned and logged, unless it contains a credential."""
+    main, secret = mock.ids["main"], "s3cret-9f1c"
+    for given in ("abc-123._", "x" * 64):
+        answer = http.put(main, json={}, headers={"X-Request-Id": given})
+        assert answer.headers["X-Request-Id"] == given == mock.requests[-1].request_id
+    tokens = mock.tokens
+    credentials = [secret, f"x-{secret}", tokens["expired"], mock.add_member("eve", token="eves.t")]
+    credentials += [tokens["owner"], f"x-{tokens['owner']}", f"x-{tokens['admin']}"]
+    for given in ("", "x" * 65, "a b", *credentials):
+        for body in ({"secret": secret}, {"secret": secret, "aiType": "BAD"}):
+            answer = http.put(main, json=body, headers={"X-Request-Id": given})
+            assert len(answer.headers["X-Request-Id"]) == 32
+            assert mock.requests[-1].request_id == answer.headers["X-Request-Id"]
+    wrong = {"Authorization": "Bearer wrong", "X-Request-Id": "abc"}
+    assert len(http.put(main, json={}, headers=wrong).headers["X-Request-Id"]) == 32
+    assert http.put(main + "/x").headers["X-Request-Id"]

@@ -57,9 +57,12 @@ class Admin:
     def __init__(self, mock: Mock, guard: Guard, app: App) -> None:
         self._mock = mock
         self._guard = guard
+        self._app = app
         app.add("GET", "/", self._root)
         app.add("GET", f"{PREFIX}/login/{{session}}", self._login)
         handlers: list[tuple[str, str, AdminHandler]] = [
+            ("GET", "", self._index),
+            ("GET", "/", self._index),
             ("GET", "/docs", self._docs),
             ("GET", "/docs/{name}", self._docs),
             ("GET", "/fixtures", self._fixtures),
@@ -118,6 +121,10 @@ class Admin:
     async def _root(self, _request: Request) -> Answer:
         return Answer(303, b"", CIMultiDict({"Location": f"{PREFIX}/docs"}))
 
+    async def _index(self, _request: Request) -> Json:
+        routes = self._app.routes
+        return {"paths": {path: routes[path] for path in routes if path.startswith(PREFIX)}}
+
     async def _docs(self, request: Request, name: str = INDEX) -> Answer:
         return page_file(self._mock.contract, request, name or INDEX)
 
@@ -137,8 +144,10 @@ class Admin:
 
     async def _requests(self, request: Request) -> Json:
         entries = self._mock.requests
-        last = re.fullmatch("last=([0-9]{1,9})", request.query)
-        return _log(entries[-int(last[1]) :] if last else entries, len(entries))
+        last = re.fullmatch("(?:last=([1-9][0-9]{0,8}))?", request.query)
+        if not last:
+            raise ValueError("last: must be a positive number; no other parameter is allowed")
+        return _log(entries[-int(last[1]) :] if last[1] else entries, len(entries))
 
     async def _wait(self, request: Request) -> Json:
         entries = await self._perform(Mock.wait_for, request)

@@ -15,6 +15,7 @@ from flashback_mock.stores import (
     NotFoundError,
     RefusedError,
     StoreError,
+    UnauthorizedError,
 )
 
 from . import body
@@ -22,7 +23,9 @@ from .messages import Answer, HttpError, Request, error_answer, json_answer
 
 log = logging.getLogger("flashback_mock")
 
-# Same syntax as in Prism: `Prefer: code=404, example=notFound`.
+REQUEST_ID = re.compile("[0-9A-Za-z._-]{1,64}")
+# Same syntax as in Prism: `Prefer: code=404, example=notFound` or `?__code=404&__example=notFound`.
+QUERY = re.compile(r"(?:^|&)__(code|example)=([^&]+)")
 PREFER = re.compile(r"(?:^|[,;])\s*(code|example)\s*=\s*\"?([^\s\",;]+)", re.IGNORECASE)
 PROXY_STATUSES = (502, 503, 504)  # sent by a reverse proxy when the service is down
 PROXY_PAGE = (
@@ -70,24 +73,33 @@ class Operation:
         try:
             changes = self._valid_changes(request, id)
             preferred = self._preferred(request)
-            entry.fields = tuple(changes)
-        finally:
+        except HttpError:
             # A caller without a valid token must not learn what else is wrong with the request.
-            entry.user = (request.token and await self._mock.store.user_of(request.token)) or ""
+            entry.user = await self._mock.store.user_of(request.token) or ""
             if not entry.user:
                 raise self._unauthorized(request) from None
+            raise
+        entry.fields = tuple(changes)
+        request_id = await self._adoptable_id(request, changes)
         is_real = not plan.keys() & {"status", "example", "fault"}
         stores = (is_real or "after_update" in plan) and not preferred
         try:
-            # An update without changes only checks the user's access.
-            await self._mock.store.update(entry.user, id or "", changes if stores else {})
+            # An update without changes only checks the token and the user's access.
+            changes = changes if stores else {}
+            entry.user = await self._mock.store.update(request.token, id or "", changes)
             entry.updated = stores
             entry.configuration = id or ""
+        except UnauthorizedError:
+            raise self._unauthorized(request) from None
         except RefusedError as refused:
+            entry.user = await self._mock.store.user_of(request.token) or ""
             if not isinstance(refused, NotFoundError):
                 entry.configuration = id or ""
             if not preferred:
                 raise self._refusal(refused) from None
+        finally:
+            if entry.user and request_id:
+                entry.request_id = request_id
         return preferred or self._success(id)
 
     def _success(self, id: str | None) -> Answer:
@@ -110,15 +122,26 @@ class Operation:
     def _preferred(self, request: Request) -> Answer | None:
         """Return the example that the request selects, or None if it selects none."""
         preferences = ",".join(request.headers.getall("Prefer", []))
-        selected = {name.lower(): value for name, value in PREFER.findall(preferences)}
-        if not selected:
+        pairs = QUERY.findall(request.query) + PREFER.findall(preferences)
+        if not pairs:
             return None
+        selected = {name.lower(): value for name, value in pairs}
         code = selected.get("code", "0")
         status = int(code) if re.fullmatch("[0-9]{1,3}", code) else -1
         try:
             return json_answer(*self._contract.example(status, selected.get("example", "")))
         except ValueError as error:
             raise HttpError(400, f"Prefer: {error}") from None
+
+    async def _adoptable_id(self, request: Request, changes: dict[str, str]) -> str:
+        """Return X-Request-Id if it is well-formed and contains no token or credential, or ""."""
+        request_id = request.headers.get("X-Request-Id", "")
+        if not REQUEST_ID.fullmatch(request_id) or await self._mock.store.user_of(request_id):
+            return ""
+        secrets = {request.token, *self._mock.tokens.values()}
+        secrets |= {changes[name] for name in self._contract.credentials & changes.keys()}
+        overlaps = any(secret in request_id or request_id in secret for secret in secrets)
+        return "" if overlaps else request_id
 
     def _unauthorized(self, request: Request) -> HttpError:
         if "Authorization" not in request.headers:

@@ -60,6 +60,7 @@ class SqlStore(Store):
         self._id = ""
         self._vault: Vault | None = None
         self._upserts = {table: self._upsert(table) for table in (TOKEN, MEMBER, CREDENTIAL)}
+        self._erase_field = self.erase.where(schema.OF_FIELD)
 
     @abstractmethod
     async def run(self, work: Callable[[Connection], R]) -> R:
@@ -115,11 +116,13 @@ class SqlStore(Store):
 
     @transaction
     def user_of(self, db: Connection, token: str) -> str | None:
-        parameters = {"digest": token_digest(token), "now": time.time()}
-        return db.execute(schema.USER, parameters).scalar_one_or_none()
+        return _user_of(db, token)
 
     @transaction
-    def update(self, db: Connection, user: str, id: str, changes: Mapping[str, str]) -> None:
+    def update(self, db: Connection, token: str, id: str, changes: Mapping[str, str]) -> str:
+        user = _user_of(db, token)
+        if user is None:
+            raise UnauthorizedError
         row = db.execute(schema.FIND, {"id": id, "user": user}).one_or_none()
         if row is None:
             raise NotFoundError
@@ -128,9 +131,9 @@ class SqlStore(Store):
         stored = Stored(self._vault_for(row.key_id), row.workspace, id, row.plain)
         changed = stored.with_changes(changes, self._credentials)
         if changed.plain != stored.plain:
-            statement = CONFIGURATION.update().where(CONFIGURATION.c.id == id)
-            db.execute(statement, _columns(changed))
+            db.execute(schema.CHANGE, {"of_id": id, **_columns(changed)})
         self._replace_credentials(db, changed)
+        return user
 
     @transaction
     def find(self, db: Connection, id: str) -> Stored:
@@ -225,8 +228,7 @@ class SqlStore(Store):
     def _replace_credentials(self, db: Connection, stored: Stored) -> None:
         """Erase the previous values of these credentials, and insert the new values."""
         for field, credential in stored.credentials.items():
-            is_field = (CREDENTIAL.c.configuration == stored.id, CREDENTIAL.c.field == field)
-            db.execute(self.erase.where(*is_field))
+            db.execute(self._erase_field, {"of_configuration": stored.id, "of_field": field})
             row = {"configuration": stored.id, "field": field, "size": len(credential.sealed)}
             db.execute(self._upserts[CREDENTIAL], {**row, **credential._asdict()})
 
@@ -235,6 +237,11 @@ class SqlStore(Store):
         insert = self.insert(table)
         changed = {c.name: insert.excluded[c.name] for c in table.columns if not c.primary_key}
         return insert.on_conflict_do_update(index_elements=table.primary_key, set_=changed)
+
+
+def _user_of(db: Connection, token: str) -> str | None:
+    parameters = {"digest": token_digest(token), "now": time.time()}
+    return db.execute(schema.USER, parameters).scalar_one_or_none()
 
 
 def _columns(stored: Stored) -> dict[str, Any]:
