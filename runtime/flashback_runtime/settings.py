@@ -6,7 +6,7 @@ import ipaddress
 import logging
 import os
 from collections.abc import Callable, Mapping
-from math import inf
+from math import inf, isnan
 from typing import Any, Final, NamedTuple, Self, cast
 from urllib.request import getproxies, proxy_bypass
 
@@ -148,6 +148,8 @@ def _seconds(name: str, value: float | None) -> float:
     if value is None:
         return inf
     Rule(float).check(name, value)
+    if isnan(value):
+        raise ArgumentError.about(name, "must be a number of seconds, not NaN")
     return inf if value > _MAX_TIMEOUT else value
 
 

@@ -196,7 +196,7 @@ class Request(_Message):
 
     async def rename(self, name: str) -> None:
         """Change the stored name of the requested configuration."""
-        await self._store.update("owner", self.id, {"name": name})
+        await self._store.update(self.tokens["owner"], self.id, {"name": name})
 
 
 class Answer(_Message):

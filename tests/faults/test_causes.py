@@ -1,10 +1,13 @@
 """Tests that findings identify the broken clause, even if a backend has several faults."""
 
+import json
 from collections import Counter
 
 import pytest
 
+from tests.faults.backend import Change
 from tests.faults.faults import FAULTS, SEVERAL_FAULTS
+from tests.faults.messages import Answer, Request
 from tests.faults.runner import BROKEN, run_with_change
 
 EVERY_RESPONSE = "test_every_response[internals]"
@@ -49,6 +52,17 @@ def test_promise_that_is_cut_short_is_not_kept() -> None:
     result = run_with_change(backend, "--rate-limit", "25", promises=promises)
     for name in ("test_valid_request_works_after_every_refused_one", EVERY_RESPONSE):
         assert result.promise(name)["outcome"] == "not tested", result.output
+
+
+def test_finding_does_not_contain_a_token_from_the_media_type() -> None:
+    """No output contains a token that the backend returns as the response's media type."""
+
+    def leak(request: Request, answer: Answer) -> None:
+        answer.set_header("Content-Type", f"text/{request.tokens['owner']}9")
+
+    result = run_with_change(Change(after=leak), "--max-examples", "5")
+    assert "success-response/media-type/unusual" in result.ids, result.output
+    assert "owner-token" not in result.output + json.dumps(result.verdict)
 
 
 def test_intermittent_error_does_not_hide_missing_access_control() -> None:
