@@ -124,7 +124,7 @@ def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, 
 
 
 def _run(arguments: list[str], environment: dict[str, str]) -> int:
-    """Run pytest with the command-line arguments and then `arguments`, which override them."""
+    """Run pytest with the command-line arguments. `arguments` override them."""
     command = [sys.executable, "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
     command += ["--report-dir", "reports", *sys.argv[1:], *arguments]
     environment.pop("PYTEST_ADDOPTS", None)  # the user's own options could change the test run

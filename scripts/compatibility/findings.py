@@ -31,7 +31,7 @@ class Change(IntEnum):
 
     @property
     def word(self) -> str:
-        """Return the name that is used in reports and in compat.yaml."""
+        """Return this verdict as a word, as in reports and in compat.yaml."""
         return self.name.lower()
 
 

@@ -48,7 +48,7 @@ class Operation:
 
     @cached_property
     def parameters(self) -> dict[tuple[str, str], Part]:
-        """Return the parameters of the operation and its path, by location and name.
+        """Return the parameters that the operation and its path declare, by location and name.
 
         Path parameters are identified by their position, and header names are in lower case.
         """
@@ -116,7 +116,8 @@ class Pair:
     ) -> None:
         """Add a finding.
 
-        If it is breaking, the evidence describes a request, or a response with this status.
+        For a breaking change, the evidence describes a response if `status` is given, and a request
+        otherwise.
         """
         shown: tuple[str, ...] = ()
         if change == Change.BREAKING and status:

@@ -79,7 +79,7 @@ def async_pools() -> list[Any]:
 
 
 def test_cancelled_call_closes_its_connection() -> None:
-    """A cancelled call closes its connection, and nothing goes on sending in the background.
+    """A cancelled call closes its connection and sends nothing more in the background.
 
     Its traceback contains no frames from httpx.
     """

@@ -57,7 +57,7 @@ def at_most(seconds: float) -> Generator[None]:
 
 @pytest.mark.parametrize("part", PARTIAL_RESPONSES)
 def test_slow_response_cannot_exceed_the_deadline(update: Any, part: str) -> None:
-    """Neither a response that arrives byte by byte nor a flood of 1xx extends the deadline."""
+    """A response sent one byte at a time, or a flood of 1xx responses, cannot delay the timeout."""
     stop = threading.Event()
     with serving(send_slowly(part, stop)) as server:
         with at_most(4), pytest.raises(errors.ApiTimeoutError) as caught:

@@ -246,7 +246,7 @@ def test_connection_error_has_a_reason_and_a_cause(update: Any) -> None:
 
 
 def test_custom_transport_can_time_out() -> None:
-    """A custom transport's own timeout is not mistaken for the exception of a signal handler."""
+    """A timeout in a custom transport is not mistaken for an exception from a signal handler."""
 
     def read() -> httpx.Response:
         raise TimeoutError("lost")

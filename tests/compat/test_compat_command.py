@@ -137,8 +137,8 @@ def get_report(
 def test_version_must_follow_semver(change: Change, old: str, least: str) -> None:
     """A breaking change requires a new major version, and an addition a new minor version.
 
-    Before version 1.0.0, a breaking change requires a new minor version, and an addition a new
-    patch version.
+    Before version 1.0.0, a breaking change requires a new minor version, and an addition requires a
+    new patch version.
     """
     changes = [Finding(change, "place", "what")] if change else []
     for new, in_order in ((least, True), ("99.0.0", True), ("0.2.2", False)):

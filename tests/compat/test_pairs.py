@@ -27,7 +27,10 @@ def compared(base: dict[str, Any], head: dict[str, Any]) -> list[Finding]:
 
 @pytest.mark.parametrize("pair", PAIRS, ids=[pair["name"] for pair in PAIRS])
 def test_pair_gets_its_verdict_in_both_directions(pair: dict[str, Any]) -> None:
-    """Each edit and its reverse get the expected verdict; `breaking*` also requires an example."""
+    """Each edit gets its expected verdict, and so does its reverse.
+
+    If the expected verdict is `breaking*`, the finding must also have a counterexample.
+    """
     base = edited(SHOP, pair.get("first", []))
     head = edited(base, pair["edit"])
     for expected, old, new in ((pair["there"], base, head), (pair["back"], head, base)):

@@ -60,4 +60,4 @@ def test_no_header_gives_access(promise: Promise, token: str) -> None:
     for name, value in (values.DATA["TRUSTED_HEADERS"] | others).items():
         promise.ask(token=token, headers={name: value}, body={}, words=f"`{name}: {value}`")
     for query in values.DATA["TRUSTED_QUERIES"]:
-        promise.ask(token=token, query=query, body={}, words=f"the query `{query}`")
+        promise.ask(token=token, query=f"?{query}", body={}, words=f"the query `{query}`")

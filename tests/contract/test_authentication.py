@@ -65,7 +65,7 @@ def test_token_elsewhere_answers_401(promise: Promise) -> None:
     token = promise.backend.given[WRITER]
     elsewhere: dict[str, Any] = {"token": None, "user": ELSEWHERE}
     for name in values.DATA["TOKEN_PARAMETERS"]:
-        promise.ask(query=f"{name}={token}", body={}, **elsewhere)
+        promise.ask(query=f"?{name}={token}", body={}, **elsewhere)
         promise.ask(headers={"Cookie": f"{name}={token}"}, body={}, **elsewhere)
     for name in values.DATA["TOKEN_HEADERS"]:
         for value in (token, f"Bearer {token}"):

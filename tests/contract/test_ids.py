@@ -87,8 +87,8 @@ def test_id_elsewhere_is_ignored(promise: Promise) -> None:
     id = promise.backend.id
     wrong = values.unique()
     for name in ("id", "aiLlmId", "ai_llm_id"):
-        promise.ask(id=wrong, query=f"{name}={id}", body={}, words="the id in the query")
-        promise.ask(query=f"{name}={wrong}", body={}, words="another id in the query")
+        promise.ask(id=wrong, query=f"?{name}={id}", body={}, words="the id in the query")
+        promise.ask(query=f"?{name}={wrong}", body={}, words="another id in the query")
     for name in ("X-Id", "X-Resource-Id", "X-Original-URL", "X-Rewrite-URL"):
         value = id if "Id" in name else contract.path_of(id)
         promise.ask(id=wrong, headers={name: value}, body={}, words=f"the id in `{name}`")

@@ -71,8 +71,8 @@ def test_method_override_is_ignored(promise: Promise) -> None:
         for method in ("PATCH", "GET"):
             promise.ask(headers={header: method}, body={}, words=f"`{header}: {method}`")
     for name in ("_method", "method", "http_method"):
-        ask(promise, "POST", query=f"{name}=PUT", words=f"the query `{name}=PUT`")
-        promise.ask(query=f"{name}=GET", body={}, words=f"the query `{name}=GET`")
+        ask(promise, "POST", query=f"?{name}=PUT", words=f"the query `{name}=PUT`")
+        promise.ask(query=f"?{name}=GET", body={}, words=f"the query `{name}=GET`")
 
 
 OTHER_PATH = Rule("other-paths", "other-path", "a nearby path", REFUSALS, has_documented_form=False)

@@ -102,7 +102,7 @@ class Admin:
         parameters = list(signature(method).parameters.values())[1:]
         try:
             signature(method).bind(self._mock, *path, **arguments)
-        except TypeError:  # its message could quote a misplaced credential
+        except TypeError:  # the error could quote a credential that was sent in the wrong field
             names = ", ".join(parameter.name for parameter in parameters[len(path) :])
             raise ValueError(f"body: expected {names or 'no fields'}") from None
         types = {item.name: item.annotation for item in parameters if item.kind not in VARIADIC}

@@ -22,7 +22,7 @@ EXPOSED_HEADERS = "Retry-After, WWW-Authenticate, X-Request-Id"
 
 
 class App:
-    """Routes and logs requests. Web pages at the `cors_origins` can send updates."""
+    """Routes and logs requests. Web pages from the origins in `cors_origins` can send updates."""
 
     def __init__(self, mock: Mock, cors_origins: Collection[str] = ()) -> None:
         self._mock = mock

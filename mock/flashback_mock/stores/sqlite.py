@@ -60,7 +60,7 @@ class SqliteStore(SqlStore):
         if self.key_file.resolve().parent == self._path.resolve().parent:
             raise self.error(KEYS_IN_STORE_FOLDER)
         if fixtures:
-            with suppress(OSError):  # SQLite reports a file that cannot be created
+            with suppress(OSError):  # SQLite raises a clear error if the file cannot be created
                 self._path.touch(0o600)
         return await super().open(fixtures)
 

@@ -87,22 +87,22 @@ class Backend:
 
         `token` names an environment variable, or is None for no token; `authorization` overrides
         it, and `user` then describes the sender. `body` is a JSON value, bytes, or a tuple of
-        chunks. Headers with the value None are not sent. `path` is sent unchanged; if it does not
-        address `id`, also pass a `place`. `escaped` percent-encodes every octet of the id.
+        chunks. Headers with the value None are not sent. `path` and `query` (such as `?a=b`) are
+        sent unchanged; a `path` that does not address `id` requires a `place`. `escaped`
+        percent-encodes every octet of the id.
         """
         if authorization is None:
             authorization = (f"Bearer {self.given[token]}",) if token else ()
         elif isinstance(authorization, str):
             authorization = (authorization,)
         content = _content(body)
-        sent = _headers(method, body, content, headers or {})
+        others = _headers(method, body, content, headers or {})
         id = id or self.id
         place = place or self._place(id)
-        target = path or contract.path_of(id, escaped=escaped)
         return Request(
             method=method,
-            target=f"{target}?{query}" if query else target,
-            headers=(*sent, *(("Authorization", value) for value in authorization)),
+            target=(path or contract.path_of(id, escaped=escaped)) + query,
+            headers=(*others, *(("Authorization", value) for value in authorization)),
             body=content,
             chunks=body if isinstance(body, tuple) else None,
             user=user or (USERS[token] if token else NOBODY),

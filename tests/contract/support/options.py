@@ -24,55 +24,25 @@ def add_options(add: Callable[..., Any]) -> None:
     """Declare the options; `add` is argparse's `add_argument` or pytest's `addoption`."""
     add("--backend-url", metavar="URL", help="backend to test (default: a new mock)")
     add("--id", metavar="ID", help="throwaway configuration that the run overwrites")
-    add(
-        "--max-examples",
-        type=_count,
-        default=50,
-        metavar="N",
-        help="random requests per promise (default: 50)",
-    )
+    about = "random requests per promise (default: 50)"
+    add("--max-examples", type=_count, default=50, metavar="N", help=about)
     about = "keep generating requests for S seconds"
     add("--max-time", type=_positive, default=0.0, metavar="S", help=about)
     add("--rate-limit", type=_rate, default=0.0, metavar="N/s", help="maximum requests per second")
-    add(
-        "--timeout",
-        type=_positive,
-        default=10.0,
-        metavar="S",
-        help="seconds to wait for a response (default: 10)",
-    )
-    add("--ca", type=_file, metavar="FILE", help="PEM file with the CA of an HTTPS backend")
-    add(
-        "--source",
-        type=_sources,
-        default=[],
-        metavar="LIST",
-        help="test only rules from these sources (comma-separated): page, vendor, ours",
-    )
+    about = "seconds to wait for each part of a response (default: 10)"
+    add("--timeout", type=_positive, default=10.0, metavar="S", help=about)
+    add("--ca", type=_file, metavar="FILE", help="PEM file with an HTTPS backend's CA certificate")
+    about = "test only rules from these sources (comma-separated): page, vendor, ours"
+    add("--source", type=_sources, default=[], metavar="LIST", help=about)
     about = "fail the run only for findings from these sources"
     add("--fail-on", type=_sources, default=[], metavar="LIST", help=about)
     add("--require-all", action="store_true", help="fail if any promise is not tested (for CI)")
-    add(
-        "--deviations",
-        type=_file,
-        metavar="FILE",
-        help="YAML file with accepted findings (default: tests/contract/deviations.yaml)",
-    )
-    add(
-        "--write-deviations",
-        type=Path,
-        metavar="FILE",
-        help="write the findings to FILE as a template for --deviations",
-    )
-    add(
-        "--again",
-        type=_file,
-        nargs="?",
-        const=LAST_RUN,
-        metavar="FILE",
-        help="repeat the promises that an earlier run found broken"
-        " (default: verdict.json in --report-dir)",
-    )
+    about = "YAML file with accepted findings (default: tests/contract/deviations.yaml)"
+    add("--deviations", type=_file, metavar="FILE", help=about)
+    about = "write the findings to FILE as a template for --deviations"
+    add("--write-deviations", type=Path, metavar="FILE", help=about)
+    about = "repeat an earlier run's broken promises (default: verdict.json in --report-dir)"
+    add("--again", type=_file, nargs="?", const=LAST_RUN, metavar="FILE", help=about)
     add("--list", action="store_true", help="print the names of all promises and send nothing")
     add("--seed", type=int, metavar="N", help="seed of the run to repeat")
     add("--report-dir", type=Path, metavar="DIR", help="folder for the reports (default: reports)")

@@ -101,7 +101,7 @@ class Promise:
     def need_unique_names(self) -> str:
         """Return the sibling's id; skip the test if names need not be unique.
 
-        In that case, no response shows a name change.
+        Without unique names, no response can show that a name has changed.
         """
         sibling = self.need(SIBLING_ID)
         body = values.fresh()

@@ -56,7 +56,7 @@ def fresh() -> dict[str, str]:
 
 
 def renamed(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the body with a similar new name, in case the old name is taken."""
+    """Return a copy of the body with a similar but new `name`, in case the old name is taken."""
     name = body["name"]
     kept = name[:-8] if len(name) > 15 else name
     return {**body, "name": kept + unique()[:8]}
@@ -126,7 +126,7 @@ def variations() -> Iterator[dict[str, Any]]:
     bodies.append({**contract.EXAMPLES["switchProvider"], **GOOD})
     for body in (*bodies, b"\n " + TEXT.replace(b"key", b"\\u006bey"), CHUNKS):
         yield {"body": body}
-    yield from ({"escaped": True}, {"query": "admin=true"})
+    yield from ({"escaped": True}, {"query": "?admin=true"})
     for headers in DATA["CLIENTS"]:
         yield {"headers": headers}
 

@@ -35,7 +35,7 @@ def location(cluster: Cluster, key_folder: Path) -> StoreLocation:
 
 
 def test_processes_share_a_store(location: StoreLocation, run: Run) -> None:
-    """Two processes that start concurrently with an empty schema create and share one store.
+    """If two processes start at the same time with an empty schema, they share one new store.
 
     Updates from both processes succeed during key rotations, and every secret can be decrypted
     afterwards. The URL requests an isolation level that would hide new keys if it were used.
