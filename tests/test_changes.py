@@ -56,7 +56,7 @@ class Copy:
     """A copy of the repository in which a test changes the contract."""
 
     def __init__(self, root: Path) -> None:
-        """Edit the copy of the repository in the folder `root`."""
+        """Use the copy of the repository in the folder `root`."""
         self.root = root
 
     @contextmanager
@@ -69,7 +69,7 @@ class Copy:
 
     @contextmanager
     def add_to_contract(self) -> Generator[Any]:
-        """Yield the contract for an addition, which requires the next patch version."""
+        """Yield the contract for an addition, with the next patch version already set."""
         with self.edit("openapi.yaml") as contract:
             version = contract["info"]["version"].rpartition(".")
             contract["info"]["version"] = f"{version[0]}.{int(version[2]) + 1}"
@@ -112,7 +112,7 @@ def copy(root: Path, tmp_path: Path) -> Copy:
 
 
 def test_optional_field(copy: Copy) -> None:
-    """An optional field is an addition and requires edits only to the contract and test values."""
+    """An optional field is an addition and only needs edits to the contract and the test values."""
     with copy.add_to_contract() as contract:
         request = contract["components"]["schemas"]["UpdateAiLlmRequest"]
         request["properties"]["region"] = yaml.safe_load(REGION)

@@ -81,7 +81,7 @@ def async_pools() -> list[Any]:
 def test_cancelled_call_closes_its_connection() -> None:
     """A cancelled call closes its connection and sends nothing more in the background.
 
-    Its traceback contains no frames from httpx.
+    The CancelledError's traceback contains no httpx frames.
     """
 
     async def call(url: str) -> None:

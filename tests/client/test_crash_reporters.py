@@ -205,7 +205,7 @@ def test_report_for_an_interrupted_call_contains_no_credential(kind: type[BaseEx
 def test_traceback_with_elastic_apm_contains_no_credential(
     fail: Callable[..., BaseException],
 ) -> None:
-    """A traceback contains no credential even if Elastic APM has instrumented httpx.
+    """A traceback contains no credential, even if Elastic APM has instrumented httpx.
 
     Elastic APM wraps httpx in Flask and Django applications, and the wrapper's frames contain the
     request headers.

@@ -160,5 +160,5 @@ def test_connect_timeout_is_never_maybe_applied(update: Any) -> None:
                 filler.connect(listener.getsockname())
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with at_most(4), pytest.raises(errors.ApiTimeoutError) as caught:
-            update(url, timeout=2, max_retries=0)  # connecting times out 0.2 s before the call
+            update(url, timeout=2, max_retries=0)  # the connect timeout is 1.8 s
         assert caught.value.maybe_applied is False

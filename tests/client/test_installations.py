@@ -68,7 +68,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ids=["mypy", "basedpyright"],
 )
 def test_strict_type_checking_passes(project: Path, command: tuple[str, ...]) -> None:
-    """Strict type checking passes for code that uses the client and for another contract's client.
+    """Strict type checking passes for code that uses the client and for a second generated client.
 
     `scripts/check` checks the package itself.
     """

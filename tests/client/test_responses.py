@@ -82,7 +82,7 @@ def test_every_documented_status_has_an_error_class(update: Any, status: int) ->
 def test_undocumented_status_is_unexpected(update: Any, status: int) -> None:
     """An undocumented status raises an UnexpectedStatusError.
 
-    For a 5xx, the error is also a ServerError.
+    For a 5xx status, the error is also a ServerError.
     """
     with pytest.raises(errors.UnexpectedStatusError, match=str(status)) as caught:
         update(Service(httpx.Response(status)), name="n", max_retries=0)
@@ -135,7 +135,7 @@ def test_large_response_is_truncated(update: Any, compressed: bool) -> None:  # 
 
 
 def test_compressed_response_is_decoded(update: Any) -> None:
-    """The client decodes gzip, and ignores a byte order mark.
+    """The client decodes gzip and ignores a byte order mark.
 
     Any other Content-Encoding raises a ResponseDecodeError.
     """

@@ -86,7 +86,7 @@ def test_backoff_doubles_up_to_eight_seconds(
 
 @pytest.mark.parametrize("after", ["31", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_retry_after_beyond_the_deadline_raises(waits: list[float], after: str) -> None:
-    """If Retry-After exceeds the deadline, an error with `retry_after` is raised immediately."""
+    """If waiting for Retry-After would exceed the deadline, the call raises an error at once."""
     with pytest.raises(errors.RateLimitError) as caught:
         blocking(rate_limited(after), max_retries=2).update_ai_llm(ID)
     assert caught.value.retry_after is not None

@@ -122,7 +122,7 @@ def test_unusable_http_client_is_rejected() -> None:
 
 
 def test_custom_http_client_keeps_its_settings() -> None:
-    """The client uses its `http_client`'s base URL, headers and timeout, and does not close it."""
+    """The client uses its `http_client`'s base URL, headers and timeout, and leaves it open."""
     service = Service()
     headers = {"X-Theirs": "1"}
     with httpx.Client(

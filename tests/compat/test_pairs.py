@@ -62,7 +62,7 @@ def test_example_dates_have_no_year_zero() -> None:
 
 
 def test_a_comparison_searches_a_limited_number_of_changes() -> None:
-    """If 40 patterns change, only some are searched for examples; the rest are undecided."""
+    """If 40 patterns change, only some get a search for an example; the rest are undecided."""
     documents: list[dict[str, Any]] = []
     for last in "zy":
         fields = {

@@ -1,4 +1,4 @@
-"""Backends that refuse requests the contract allows."""
+"""Backends that refuse requests that the contract allows."""
 
 from urllib.parse import urlsplit
 

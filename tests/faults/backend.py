@@ -21,8 +21,8 @@ After = Callable[[Request, Answer], Any]
 class Change:
     """A change to the behavior of the mock.
 
-    `promises` contains the names of promises, separated by ` or `; the change must break one of
-    them. A name can omit the parameter.
+    `promises` contains the names of promises, separated by ` or `. The change must break at least
+    one of them. A name can omit the test parameter in brackets.
     """
 
     before: Before | None = None  # modifies the request or responds to it

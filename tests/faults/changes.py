@@ -47,7 +47,7 @@ class Changes(dict[str, Change]):
             self._add(name, Change(after=change_matching, promises=promises))
 
     def where(self, promises: str, change: Before, /, **conditions: Condition) -> None:
-        """Register a change for each condition: apply `change` only to requests that match it."""
+        """For each condition, register a change that applies only to requests that match it."""
         for name, condition in conditions.items():
 
             def change_matching(request: Request, condition: Condition = condition) -> object:

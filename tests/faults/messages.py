@@ -79,7 +79,7 @@ def _text_field(name: str) -> property:
 class Request(_Message):
     """A modifiable request to the mock."""
 
-    # Each property returns a body field if it is a string; otherwise, it returns an empty string.
+    # Each property returns a body field's text, or an empty string if the field is not a string.
     name = _text_field("name")
     ai_type = _text_field("aiType")
     endpoint = _text_field("endpoint")
@@ -165,7 +165,7 @@ class Request(_Message):
         return list(self.fields)
 
     def text(self, field: str) -> str:
-        """Return a body field if it is a string; otherwise, return an empty string."""
+        """Return the text of a body field, or an empty string if the field is not a string."""
         value = self.fields.get(field)
         return value if isinstance(value, str) else ""
 

@@ -84,7 +84,7 @@ def selected_promises(expression: str) -> list[str]:
 def _run(variables: Mapping[str, str], *options: str) -> RunResult:
     arguments = [str(CONTRACT_TESTS), "-c", str(CONTRACT_TESTS / "pytest.toml")]
     arguments += ["--capture=no", "--tb=no"]
-    arguments += ["-p", "no:unraisableexception"]  # would run the garbage collector, which is slow
+    arguments += ["-p", "no:unraisableexception"]  # its garbage collection takes too long
     receiver = _VerdictReceiver()
     output = io.StringIO()
     with (

@@ -66,7 +66,7 @@ def test_finding_does_not_contain_a_token_from_the_media_type() -> None:
 
 
 def test_intermittent_error_does_not_hide_missing_access_control() -> None:
-    """If a repeated request is accepted without permission, the run reports that, too."""
+    """A run reports an unauthorized update even if only every second one is accepted."""
     backend = FAULTS["every_second_update_by_a_stranger_is_accepted"]
     result = run_with_change(backend, promises=backend.promises)
     assert "workspace-access/stranger/200" in result.ids, result.output

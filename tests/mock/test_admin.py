@@ -27,7 +27,7 @@ def admin(mock: Mock) -> Generator[httpx.Client]:
 
 
 def test_health_and_index(admin: httpx.Client, mock: Mock) -> None:
-    """`health` returns the contract's version, also to HEAD, and the index lists all paths."""
+    """`health` returns the contract's version and allows HEAD. The index lists all paths."""
     assert admin.head("health").status_code == 200
     answer = admin.get("health")
     assert answer.json() == {"status": "ok", "version": mock.contract.version}
@@ -235,7 +235,7 @@ PATH_VARIANTS = [
 @pytest.mark.parametrize("path", PATH_VARIANTS)
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_path_variants_do_not_reach_the_control_api(mock: Mock, method: str, path: str) -> None:
-    """No path variant reaches the control API or reaches the operation through `/__admin`."""
+    """No path variant reaches the control API, and none reaches the update through `/__admin`."""
     lines = f"{method} {path} HTTP/1.1\nHost: 127.0.0.1\nContent-Type: application/json\n"
     answer = send_raw(
         mock, f"{lines}Authorization: Bearer owner-token\nContent-Length: 2\n\n{{{{}}}}"

@@ -75,7 +75,7 @@ def test_assert_updated_requires_an_update(mock: Mock) -> None:
 
 
 def test_wait_for_returns_matching_requests(mock: Mock) -> None:
-    """`wait_for` returns requests from before and during the call; its error lists the requests."""
+    """`wait_for` returns matching requests, both earlier and new; its error lists all requests."""
     main = mock.ids["main"]
     later = threading.Timer(0.3, put, (mock.base_url, main, {"name": "later"}))
     put(mock.base_url, main, {"name": "before"})

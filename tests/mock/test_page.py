@@ -51,7 +51,7 @@ def mock(flashback_mock_factory: Callable[..., Mock]) -> Mock:
 
 @pytest.fixture(scope="module")
 def shared_page(browser: Browser, mock: Mock) -> Generator[Page]:
-    """Open the page through a link on another site, and yield it.
+    """Open the mock's page through a link on another site, and yield the browser page.
 
     Afterwards, assert that the page wrote nothing to the console and loaded nothing from other
     hosts.

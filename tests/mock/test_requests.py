@@ -39,7 +39,7 @@ REFUSED_BODIES: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("case", REFUSED_BODIES)
 def test_message_states_the_problem_with_a_body(http: httpx.Client, mock: Mock, case: str) -> None:
-    """For an invalid body, the message in the 400 describes the problem and is also logged."""
+    """The message in a 400 response describes the problem with the body and is also logged."""
     body, message = REFUSED_BODIES[case]
     answer = http.put(mock.ids["main"], content=body, headers=JSON)
     assert answer.status_code == 400
@@ -48,7 +48,7 @@ def test_message_states_the_problem_with_a_body(http: httpx.Client, mock: Mock, 
 
 
 def test_message_lists_fields_and_rules_but_no_value(http: httpx.Client, mock: Mock) -> None:
-    """The message in a 400 lists each invalid field and the rule it breaks, but no values."""
+    """The message in a 400 response lists all invalid fields and broken rules, but no values."""
     secret_value = "s3cret-7f3a"
     body = {
         "name": secret_value + "\n",

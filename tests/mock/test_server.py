@@ -172,7 +172,7 @@ def test_body_is_not_parsed_as_a_request(mock: Mock, method: str) -> None:
 
 
 def test_upgrade_header_closes_the_connection(mock: Mock) -> None:
-    """After a request with an `Upgrade` header, the server handles no more on the connection."""
+    """A request with an `Upgrade` header is the last one that its connection handles."""
     inner = empty_update(mock).replace(b"{}", b'{"name": "smuggled"}')
     with connected(mock) as connection:
         connection.sendall(

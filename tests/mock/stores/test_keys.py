@@ -48,9 +48,9 @@ def location(tmp_path: Path, key_folder: Path) -> StoreLocation:
 def test_new_store_needs_a_new_key_file(
     location: StoreLocation, tmp_path: Path, key_folder: Path, run: Run
 ) -> None:
-    """Two stores cannot share a key file, because a key rotation would destroy the other's keys.
+    """Two stores cannot share a key file: rotating one store's keys would destroy the other's.
 
-    A key file cannot be in the store's folder either. The error contains the key file's name.
+    A key file cannot be in its store's folder. The error contains the key file's name.
     """
     with location.opened(run, is_new=True):
         used = location.key_file
@@ -93,7 +93,7 @@ def test_replaced_key_is_wiped(tmp_path: Path) -> None:
 def test_key_file_location(
     key_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The option overrides the variable; without either, each store has its own key file."""
+    """The option overrides the variable. By default, each store has its own key file."""
     assert key_file(None, "id") == key_folder / "flashback-mock" / "id.keys"
     monkeypatch.setenv(KEYS_FILE, str(tmp_path / "named"))
     assert key_file(None, "id") == tmp_path / "named"

@@ -42,7 +42,7 @@ def test_postgresql_store_leaks_no_secret(cluster: Cluster, tmp_path: Path) -> N
 
 
 def send_requests_while(url: str, failing: AbstractContextManager[None]) -> list[str]:
-    """Send requests while the store works, fails and is under load; return all responses."""
+    """Send requests normally, during a failure and under load, and return all responses."""
     output = [send_requests(url), send_malformed_requests(url)]
     with failing:
         output.append(send_requests(url))  # these requests return 500 instead of 200

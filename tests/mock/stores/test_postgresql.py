@@ -35,10 +35,10 @@ def location(cluster: Cluster, key_folder: Path) -> StoreLocation:
 
 
 def test_processes_share_a_store(location: StoreLocation, run: Run) -> None:
-    """If two processes start at the same time with an empty schema, they share one new store.
+    """Two processes that start at the same time with an empty schema share one new store.
 
     Updates from both processes succeed during key rotations, and every secret can be decrypted
-    afterwards. The URL requests an isolation level that would hide new keys if it were used.
+    afterwards. The store ignores the URL's isolation level, which would hide new keys.
     """
     location.address = f"{location.address}&default_transaction_isolation=serializable"
     with running_mocks(location, 2) as (one, other):

@@ -79,7 +79,7 @@ def test_rejected_or_empty_update_changes_nothing(store: Store, run: Run) -> Non
 
 
 def test_tokens_identify_users(store: Store, run: Run) -> None:
-    """A token identifies its user until it expires or is revoked, and can be added again."""
+    """A token is valid until it expires or is revoked. A revoked token can be added again."""
     assert run(store.user_of(OWNER)) == "owner"
     for token in ("unknown", "expired-token"):
         assert run(store.user_of(token)) is None
@@ -102,7 +102,7 @@ def test_names_are_compared_by_code_point(store: Store, run: Run) -> None:
 
 
 def test_additions_replace_only_the_same_member(store: Store, run: Run) -> None:
-    """Added tokens and configurations are new; an added member's access level can change."""
+    """Additions keep existing data, but adding a member again replaces that member's access."""
     added = Configuration("", "acme", "new\0id", {"aiType": "AWS", "secret": "s"})
     members = (Member("acme", "new", "READ"), Member("acme", "reader", "WRITE"))
     run(store.add(Fixtures((Token("new-token", "new"),), members, (added,))))
