@@ -124,10 +124,10 @@ def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, 
 
 
 def _run(arguments: list[str], environment: dict[str, str]) -> int:
-    """Run pytest with the command-line arguments. `arguments` override them."""
+    """Run pytest with this command's own arguments; `arguments` override them."""
     command = [sys.executable, "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
     command += ["--report-dir", "reports", *sys.argv[1:], *arguments]
-    environment.pop("PYTEST_ADDOPTS", None)  # the user's own options could change the test run
+    environment.pop("PYTEST_ADDOPTS", None)  # options in this variable could change the run
     tests = subprocess.Popen(command, env=environment)
 
     def terminate(_signal: int, _frame: object) -> None:

@@ -1,4 +1,4 @@
-"""Generate generated/flashback_client from openapi.yaml, and update the README's version."""
+"""Generate generated/flashback_client from openapi.yaml, and update the version in README.md."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def rule(prop: Any, schema: Any) -> str:
 
 
 def declaration(contract: dict[str, Any], endpoint: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return an endpoint's path item and operation."""
+    """Return an endpoint's path item and operation from the contract."""
     shape = path_shape(endpoint.path.get_untrusted_value())
     for path, item in contract["paths"].items():
         if path_shape(path) == shape and endpoint.method in item:
@@ -120,7 +120,7 @@ def path_shape(path: str) -> str:
 
 
 def parameter(contract: dict[str, Any], endpoint: Any, prop: Any) -> dict[str, Any]:
-    """Return the parameter's declaration in the contract. The generator drops its schema."""
+    """Return the parameter's declaration in the contract; the generator's copy has no schema."""
     item, operation = declaration(contract, endpoint)
     # An operation parameter overrides a path-item parameter with the same name.
     listed = [*operation.get("parameters", []), *item.get("parameters", [])]

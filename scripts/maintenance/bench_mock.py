@@ -50,7 +50,7 @@ REQUESTS = {
 
 
 def measure(rounds: int) -> list[Target]:
-    """Print the table, and return the targets."""
+    """Measure the servers, print a table of the results, and return the targets."""
     loads: dict[tuple[str, str], list[Load]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
         servers: list[Server] = []
@@ -67,7 +67,7 @@ def measure(rounds: int) -> list[Target]:
 
 
 def commands(folder: Path) -> dict[str, tuple[str, ...]]:
-    """Map each server's name to its command, without the port, which is the last argument."""
+    """Map each server's name to its command; the caller appends the port."""
     found: dict[str, tuple[str, ...]] = {
         FEW: (*MOCK, "--fixtures", str(fixtures(folder, 10)), "--port"),
         MANY: (*MOCK, "--fixtures", str(fixtures(folder, 1_000_000)), "--port"),
@@ -95,14 +95,14 @@ def fixtures(folder: Path, size: int) -> Path:
 
 
 def apply_load(server: Server, sent: bytes) -> Load:
-    """Send a request to the server again and again for a second."""
+    """Send the request to the server repeatedly for a second, and return the load."""
     before = server.cpu_seconds()
     count = asyncio.run(send(server.url, sent))
     return Load(count / SECONDS, (server.cpu_seconds() - before) / count * 1e6)
 
 
 def median(loads: list[Load]) -> Load:
-    """Return the medians of both figures."""
+    """Return the median rate and the median CPU time."""
     rate = statistics.median(load.rate for load in loads)
     return Load(rate, statistics.median(load.cpu for load in loads))
 
@@ -138,7 +138,7 @@ def startup_time(rounds: int) -> float:
 
 
 def show(medians: dict[tuple[str, str], Load]) -> None:
-    """Print a row with a bar for each kind of request and each server."""
+    """Print a row with a bar for each kind of request on each server."""
     fastest = max(load.rate for load in medians.values())
     print("\n                                         requests/s   µs CPU")
     for (kind, name), load in sorted(medians.items()):

@@ -1,4 +1,4 @@
-"""Start the servers that scripts/bench measures, and describe its targets."""
+"""The servers and targets of scripts/bench."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""Create small virtual environments with the client, for any Python version."""
+"""Create small virtual environments that contain the client, for any Python version."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ def create(folder: Path, python: str = sys.executable) -> str:
 
 
 def link(folder: Path) -> None:
-    """Create links to this checkout's client and its dependencies in the folder.
+    """In the folder, create links to this checkout's client and its dependencies.
 
     These packages are pure Python, so a single installation works for every Python version.
     """

@@ -14,7 +14,7 @@ from scripts.contract import ROOT, environment
 PICTURE = ROOT / ".github" / "verdict.png"
 PORT = 4010  # fixed so that the picture is the same each time
 WIDTH = 900
-SCALE = 1.5  # sharp on most screens, and half the file size of a scale of 2
+SCALE = 1.5  # sharp on most screens, with half the file size of scale 2
 MARGIN = 20
 
 

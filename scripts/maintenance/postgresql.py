@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests that listens on a free port on 127.0.0.1.
+"""A PostgreSQL server for tests. It listens on a free port on 127.0.0.1.
 
 The tests do not use pytest-postgresql, because it runs `initdb` as the current user, which fails
 for root.
@@ -55,7 +55,7 @@ class Cluster:
         self._control("start", "-l", self.folder / "log", "-o", options)
 
     def stop(self, mode: str = "immediate") -> None:
-        """Stop the server, by default without a clean shutdown, like a crash."""
+        """Stop the server, by default without a clean shutdown, as in a crash."""
         self._control("stop", "-m", mode)
 
     @contextmanager

@@ -73,7 +73,7 @@ def _start_werkzeug(app: Flask, listener: socket.socket) -> Callable[[], None]:
 
 
 class _Handler(WSGIRequestHandler):
-    """A handler that responds with HTTP/1.0, which is Werkzeug's default, without keep-alive."""
+    """A handler that responds with HTTP/1.0 (Werkzeug's default) and without keep-alive."""
 
     def log(self, *_: object) -> None:
         """Discard the log message."""

@@ -55,7 +55,7 @@ def test_constant_response_has_no_verdict(answer: Answer, hint: str) -> None:
     ("status", "hint"), [(401, "token"), (404, "404"), (429, "--rate-limit"), (500, "500")]
 )
 def test_outage_during_the_run_has_no_verdict(status: int, hint: str) -> None:
-    """An expired token, a deleted configuration or an outage during the run gives no verdict."""
+    """An expired token, a deleted configuration or an outage during the run yields no verdict."""
     outage = Change(
         before=lambda request: refused(status, **RETRY_NOW) if request.count("any") > 150 else None
     )

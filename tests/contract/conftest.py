@@ -130,7 +130,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
 
 def _repeat(session: pytest.Session, run: Run) -> None:
-    """Repeat the promises that passed the first round, because some of them may be flaky."""
+    """Repeat the tests that passed in the first round, because some promises may be flaky."""
     findings = run.findings.values()
     broken = {finding.promise for finding in findings if run.findings.decides(finding)}
     for item in session.items:

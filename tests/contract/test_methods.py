@@ -16,8 +16,8 @@ from support.rule import Breach, Rule
 
 pytestmark = pytest.mark.clause("other-methods")
 
-# The vendor may offer other operations with some of these methods. With the bodies that the tests
-# send, such an operation could at most update the configuration.
+# The vendor may offer other operations with some of these methods. Given the bodies that the tests
+# send, such an operation can at worst update the configuration.
 READING = ("GET", "HEAD", "OPTIONS")
 WRITING = ("POST", "PATCH")
 UNUSUAL = ("TRACE", "PROPFIND", "SEARCH", "QUERY", "LINK", "UPDATE")

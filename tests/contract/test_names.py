@@ -105,7 +105,7 @@ def test_refused_update_changes_nothing(promise: Promise) -> None:
     refused += [{"body": other, "token": token} for token in tokens]
     for parts in refused:
         exchange = promise.ask(**parts)
-        if exchange is None or exchange.succeeded:  # another promise reports it
+        if exchange is None or exchange.succeeded:  # another promise reports the success
             promise.prepare(body=kept)
             continue
         promise.ask(REFUSED, id=sibling, body=other)

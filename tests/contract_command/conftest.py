@@ -57,7 +57,7 @@ def command(root: Path, reports: Path, tmp_path: Path) -> Contract:
 
 @pytest.fixture
 def contract(reports: Path) -> Contract:
-    """Return a function that tests the backend at `url`, given options for scripts/contract.
+    """Return a function that tests the backend at `url` with the given scripts/contract options.
 
     The tests run in this process, because a new process spends seconds on imports.
     """

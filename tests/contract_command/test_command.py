@@ -38,7 +38,7 @@ def test_mock_keeps_the_contract(
 
 
 def test_same_seed_sends_the_same_requests(command: Contract) -> None:
-    """Two runs with the same seed receive the same number of responses for each status."""
+    """Two runs with the same seed receive the same number of responses with each status."""
     options = ("--seed", "7", "--max-examples", "10", "-k", "generated or test_near_id")
     first = command(*options)
     second = command(*options)
@@ -46,7 +46,7 @@ def test_same_seed_sends_the_same_requests(command: Contract) -> None:
 
 
 def test_missing_variable_is_reported(contract: Contract, backend: Backend) -> None:
-    """The verdict lists a missing variable, which fails the run only with --require-all."""
+    """The verdict lists a missing variable, but the run fails only with --require-all."""
     with backend() as arguments:
         variables = {"url": arguments["url"], "FLASHBACK_TOKEN": arguments["FLASHBACK_TOKEN"]}
         result = contract("-k", "test_reader or test_unknown_id", **variables)

@@ -9,7 +9,7 @@ from tests.contract_command.conftest import Backend, Contract
 from tests.faults.messages import Answer, Request, refused
 
 ENTRY = """- finding: {id}
-  reason: until the roles are result
+  reason: until roles are implemented
   link: https://tracker.example/1
   date: 2026-11-26"""
 
@@ -53,7 +53,7 @@ def test_accepted_finding_does_not_fail_the_run(
     assert result.status == 0, result.output
     assert result.verdict["result"] == "kept except for accepted deviations"
     assert result.promise("test_reader_may_not_update")["outcome"] == "accepted"
-    assert "until the roles are result" in result.output
+    assert "until roles are implemented" in result.output
 
 
 def test_other_finding_of_the_promise_fails_the_run(

@@ -5,7 +5,7 @@ from reports.words import Finding, Verdict
 
 
 def annotations(verdict: Verdict) -> str:
-    """Return error annotations for findings that fail the run, and others for the rest."""
+    """Return errors for findings that fail the run, and warnings or notices for the others."""
     verdict = words.readable(verdict)
     commands = []
     if verdict["result"] == "no verdict":

@@ -29,7 +29,7 @@ class Progress:
         self.stop = self._bar.stop
 
     def update(self, family: str, done: int, total: int, requests: int) -> None:
-        """Show the current family, the finished and total promises, and the requests."""
+        """Show the current family and the counts: finished promises, all promises and requests."""
         if family != self._family and not self._console.is_terminal:
             self._console.print(f"{family} ...", markup=False, highlight=False)
         self._family = family

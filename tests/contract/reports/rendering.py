@@ -82,7 +82,7 @@ def block(text: str) -> str:
 
 
 def _fence(text: str, shortest: int) -> str:
-    """Return backticks that do not occur in the text."""
+    """Return a run of at least `shortest` backticks that does not occur in the text."""
     fence = "`" * shortest
     while fence in text:
         fence += "`"

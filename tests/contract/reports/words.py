@@ -88,7 +88,7 @@ def summary(verdict: Verdict) -> str:
 
 
 def explanation(verdict: Verdict) -> list[str]:
-    """Return the reason, unless `summary` already contains it, and the remedy."""
+    """Return the reason (unless `summary` already contains it) and the remedy."""
     said = verdict["result"] == "no verdict"
     texts = ["" if said else verdict["reason"], verdict["cure"]]
     return [text for text in texts if text]

@@ -58,12 +58,12 @@ class Backend:
         return [variable for variable in variables if variable in self.given]
 
     def _place(self, id: str) -> Rule:
-        """Return what the contract says about updates of the configuration with this id."""
+        """Return the contract's rule for updates to the configuration with this id."""
         if id in self.own_ids:
             return OWN
         if id == self.given.get(FOREIGN_ID):
             return FOREIGN
-        # Unknown ids are random UUIDs. If the backend's ids are not UUIDs, it may return 400.
+        # Unknown ids are random UUIDs. A backend whose ids are not UUIDs may return 400 for them.
         statuses = {404} if UUID.fullmatch(self.id) else {400, 404}
         return Rule("id", "unknown", "an unknown id", statuses)
 
@@ -112,11 +112,11 @@ class Backend:
         )
 
     def control(self, body: object, *, id: str | None = None) -> Request:
-        """Return a control request: an update that must always succeed, on a new connection."""
+        """Return a control request: an update that must always succeed. Use a new connection."""
         return self.request(id=id, body=body, words="the control request").again()
 
     def exchange(self, request: Request) -> Exchange:
-        """Send the request; retry while the backend is busy, and raise after the last attempt."""
+        """Send the request; retry if the backend is busy. Raise an error if all attempts fail."""
         for attempt in range(ATTEMPTS):
             if self._pause:
                 time.sleep(self._pause)
@@ -132,7 +132,7 @@ class Backend:
         )
 
     def send(self, request: Request) -> Exchange:
-        """Send the request without retries if the backend is busy."""
+        """Send the request; do not retry if the backend is busy."""
         exchange = self._wire.send(request)
         self.statuses[exchange.status] += 1
         self._timeouts += exchange.timed_out

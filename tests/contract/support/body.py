@@ -9,7 +9,7 @@ from support.exchange import Request
 from support.rule import Rule
 from support.words import describe_length, describe_value
 
-LONGEST_NUMBER = 100  # digits; Python parses only integers with at most 4,300
+LONGEST_NUMBER = 100  # digits; Python does not parse integers with more than 4,300
 UNREADABLE = frozenset({400, 413, 415})
 # The kind and description of each JSON error, keyed by the start of Python's error message.
 NOT_JSON = {
@@ -22,7 +22,7 @@ NOT_JSON = {
 
 
 def reasons_against(request: Request) -> list[Rule]:
-    """Return all reasons to refuse the request because of its query, headers or body."""
+    """Return a rule for each reason to refuse the request's query, headers or body."""
     return [*_check_headers(request), *_check_body(request), *_check_query(request)]
 
 
@@ -106,7 +106,7 @@ def _syntax_error(body: bytes, error: str) -> Rule:
 
 
 def _parse(text: str, ambiguities: list[Rule]) -> Any:
-    """Parse JSON; add a rule for each construct that RFC 8259 lets parsers handle differently."""
+    """Parse JSON; add a rule for each construct whose handling RFC 8259 leaves to the parser."""
 
     def to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         value = dict(pairs)

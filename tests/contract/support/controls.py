@@ -12,8 +12,8 @@ from support.backend import Backend
 from support.exchange import Exchange, NoVerdictError
 
 SETUP_ERRORS = {
-    401: ("does not accept the token", "set FLASHBACK_TOKEN to a token that can update the id"),
-    403: ("does not allow this token to update the id", "use a WRITE token, or another --id"),
+    401: ("does not accept the token", "set FLASHBACK_TOKEN to a valid token with WRITE access"),
+    403: ("does not allow updates with this token", "use a WRITE token, or another --id"),
     404: (
         "has no configuration with this id, or no API at this URL",
         "pass the id of a throwaway configuration with --id, or add a path to --backend-url",

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from support.exchange import Request
 
 LONGEST_BODY = 2000  # bytes of a body to show in the command; a longer body goes into a file
-LEAST = 4  # shorter derivatives of a token are not redacted, because they reveal too little
+LEAST = 4  # characters; shorter derivatives of a token reveal too little to be redacted
 
 
 def encodings_of(token: str) -> dict[str, str]:
@@ -86,7 +86,7 @@ def command(request: Request, url: str, redactor: Redactor, body_file: Path | No
         if name.lower() not in ("content-length", "host"):
             words.append(f"-H {_header(name, value, redactor)}")
     sizes = request.header("Content-Length"), request.header("Transfer-Encoding")
-    if any(sizes):  # pass even an empty body; without one, curl sends no Content-Length
+    if any(sizes):  # pass empty bodies too; without the option, curl sends no Content-Length
         if request.header("Content-Type") is None:
             words.append("-H Content-Type:")  # prevents curl from adding the header
         words.append("-H Expect:")

@@ -75,7 +75,7 @@ def _check_id(id: str) -> None:
 
 
 def _names_of(url: str) -> set[str]:
-    """Return the host keys that match the URL; a key may omit the default port."""
+    """Return the keys that match the URL's host and port; a key may omit the default port."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     usual = PORTS.get(parts.scheme)
@@ -85,8 +85,8 @@ def _names_of(url: str) -> set[str]:
 
 
 def write(file: Path, url: str, findings: Iterable["Finding"]) -> None:
-    """Write an entry for each finding, with blanks to fill in for findings not accepted yet."""
-    host = max(_names_of(url), key=len)  # the host with its port
+    """Write an entry for each finding that can be accepted; new entries have fields to fill in."""
+    host = max(_names_of(url), key=len)  # the longest name includes the port
     empty = dict.fromkeys(REASONS, "")
     entries = [
         {"finding": finding.id, **(finding.accepted or empty)}

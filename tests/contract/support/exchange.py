@@ -22,7 +22,7 @@ class NoVerdictError(BaseException):
 
 
 def _joined(headers: tuple[tuple[str, str], ...], name: str) -> str | None:
-    """Return all values of the header, joined with commas as in RFC 9110, or None."""
+    """Return the header's values joined with commas, as in RFC 9110; None if it is missing."""
     values = [value for header, value in headers if header.lower() == name.lower()]
     return ", ".join(values) if values else None
 
@@ -36,7 +36,7 @@ def _parsed(body: bytes) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A request exactly as it is sent, apart from the `Host` header."""
+    """A request exactly as it is sent, except for the `Host` header."""
 
     method: str = "PUT"
     target: str
@@ -59,7 +59,7 @@ class Request:
 
     @property
     def size(self) -> int:
-        """The length of the target and the body."""
+        """The total length of the target and the body."""
         return len(self.target) + len(self.body)
 
     @cached_property
@@ -148,5 +148,5 @@ class Exchange:
 
     @property
     def got(self) -> str:
-        """Describe the outcome in a word or two."""
+        """The status as text, or `no response`."""
         return str(self.status) if self.response else "no response"

@@ -17,15 +17,15 @@ class Expectation:
     """The rule for the response to a request, and what else the contract says about the request."""
 
     rule: Rule
-    access: Rule | None  # the rule that a 2xx breaks if nothing may be updated
+    access: Rule | None  # the access rule that a 2xx would break, if any
     reasons: list[Rule]  # other reasons to refuse the request
 
 
 def expectation_of(request: Request, rule: Rule | None = None) -> Expectation:
     """Return what the contract requires for the request.
 
-    A given rule replaces the one that is derived from the request, because a response may also
-    depend on earlier requests.
+    `rule` replaces the rule that is derived from the request. It is needed, for example, if the
+    expected response also depends on earlier requests.
     """
     is_update = request.method == "PUT"
     reasons = reasons_against(request) if is_update else []
@@ -96,7 +96,7 @@ def rule_of_field(name: str, value: str) -> Rule:
 
 
 def trait_of(name: str, value: str) -> str:
-    """Return one word for what is special about a valid value, for use in an id."""
+    """Return one word, for use in an id, that says what is special about a valid value."""
     if len(value) > 100:
         return "long"
     if name == "endpoint":

@@ -35,7 +35,7 @@ class Finding:
 
     @property
     def severity(self) -> str:
-        """Either `broken`, `accepted` or `note`."""
+        """The severity: `broken`, `accepted` or `note`."""
         if self.accepted and not self.breach.is_missing_authentication:
             return "accepted"
         return self.breach.severity
@@ -48,7 +48,7 @@ class Finding:
         return f"{subject[:1].upper()}{subject[1:]}: got {got}"
 
     def add_example(self, exchange: Exchange, sent: str) -> None:
-        """Count an exchange; keep it as an example if it is among the shortest."""
+        """Count the exchange; keep it as an example if its request is among the shortest."""
         self.count += 1
         known = self.examples.setdefault(sent, exchange)
         if exchange.request.size < known.request.size:

@@ -36,9 +36,9 @@ class Credentials:
     def __init__(self) -> None:
         """Start with no known canaries."""
         self._known: set[str] = set()
-        # Parts of encoded canaries, each with its encoding, by their first characters
+        # Parts of encoded canaries with their encodings, grouped by the parts' first characters
         self._parts: dict[str, dict[str, str]] = {}
-        self._harmless: set[str] = set()  # response lines that are known to contain no part
+        self._harmless: set[str] = set()  # response lines that contain no part of a canary
 
     def encoding_of_leak(self, exchange: Exchange) -> str | None:
         """Return how a credential in the response is encoded, or None if there is none."""
@@ -99,7 +99,7 @@ def _own_credential_in(request: Request, response: str) -> str | None:
 
 @cache
 def whole_encodings(credential: str) -> list[tuple[str, str]]:
-    """Return each encoding of a whole credential as a pair of its name and the encoded text."""
+    """Return a pair for each encoding of a whole credential: its name and the encoded text."""
     octets = credential.encode()
     coded = base64.b64encode(octets).decode().rstrip("=")
     return [
@@ -115,7 +115,7 @@ def whole_encodings(credential: str) -> list[tuple[str, str]]:
 def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
     """Yield a name, a text and a length for each encoding of a canary.
 
-    A response leaks the canary if it contains this many consecutive characters of the text.
+    A response leaks the canary if it contains a part of the text that has this length.
     """
     secret = canary[6:]
     octets = secret.encode()

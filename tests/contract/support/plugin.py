@@ -140,7 +140,7 @@ class Follower:
             self._end("interrupted")
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """End the run without a verdict after an internal error; pytest prints the error itself."""
+        """End the run without a verdict after an internal error, which pytest prints."""
         self._end(f"{TEST_ERROR}: {excinfo.typename}: {excinfo.value}", REPORT_IT)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:

@@ -43,7 +43,7 @@ class Run:
     backend: Backend
     findings: Findings
     option: argparse.Namespace
-    earlier: Mapping[str, str]  # with `--again`, the outcomes of promises that had findings
+    earlier: Mapping[str, str]  # by promise, the outcomes in the run that `--again` repeats
     promises: "dict[str, Promise]" = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)  # the first promise for each clause
     credentials: Credentials = field(default_factory=Credentials)
@@ -108,7 +108,7 @@ class Promise:
         first = self.backend.exchange(self.backend.control(body))
         second = self.backend.exchange(self.backend.control(body, id=sibling))
         if first.succeeded and second.succeeded:
-            pytest.skip("names are not unique on this backend, so no response shows a name change")
+            pytest.skip("names are not unique on this backend, so name changes are not visible")
         return sibling
 
     def request(self, **parts: Any) -> Request:
@@ -179,7 +179,7 @@ class Promise:
     def check(self, exchange: Exchange, rule: Rule | None = None) -> None:
         """Check an exchange against all rules.
 
-        A given rule replaces the one that is derived from the request.
+        If `rule` is given, it replaces the rule that is derived from the request.
         """
         expectation = expectation_of(exchange.request, rule)
         self._check_safety(exchange, expectation)
@@ -196,7 +196,7 @@ class Promise:
             self.record(breach, exchange, expectation.rule.words)
 
     def record(self, breach: Breach, exchange: Exchange, sent: str) -> bool:
-        """Record a breach as a finding; return whether it hides less basic breaches."""
+        """Record a breach as a finding; return whether the finding hides less basic breaches."""
         findings = self.run.findings
         findings.checked_rules.add(breach.rule)
         is_selected = findings.is_selected(breach.clause) or breach.severity == "note"

@@ -11,7 +11,7 @@ NO_AUTHENTICATION = ("authentication/no-token", "authentication/unknown-token")
 
 @dataclass(frozen=True)
 class Rule:
-    """The statuses that the contract allows for a kind of request; 400 by default."""
+    """The statuses that the contract allows in response to a kind of request; by default, 400."""
 
     clause: str
     kind: str  # part of a finding's id, so it must not depend on generated values
@@ -62,5 +62,5 @@ class Breach:
 
     @property
     def is_missing_authentication(self) -> bool:
-        """Whether the breach is an accepted update without a valid token."""
+        """Whether the backend accepted an update without a valid token."""
         return self.rule in NO_AUTHENTICATION

@@ -1,4 +1,4 @@
-"""Checks each exchange against the rules: first for a complete response, last for its status.
+"""Checks exchanges: first that a complete response arrived, last that its status is allowed.
 
 In general, only the first rule that an exchange breaks becomes a finding. However, the rules about
 access, credentials and internal details are always checked.
@@ -27,7 +27,7 @@ BROADER_KINDS = {
 def safety_breaches(
     exchange: Exchange, expectation: Expectation, credentials: Credentials
 ) -> Iterator[Breach]:
-    """Yield breaches of the rules that no other finding hides: leaks and forbidden updates."""
+    """Yield breaches of the rules that are always checked: leaks and forbidden updates."""
     how = credentials.encoding_of_leak(exchange)
     if how:
         expected = "no credential in the response"
@@ -57,7 +57,7 @@ def response_breaches(
     elif response.status >= 500 and response.status not in rule.statuses:
         yield _server_error(exchange, expectation)
     else:
-        # An undocumented 4xx has its own finding. In case that is accepted, treat it as a 400.
+        # An undocumented 4xx has its own finding, which may be accepted; here, it counts as a 400.
         status = response.status
         if rule.has_documented_form:
             yield from form.breaches(exchange.request, response)

@@ -1,4 +1,4 @@
-"""Invalid `Authorization` headers: guesses, altered tokens and other schemes."""
+"""Invalid `Authorization` headers: guessed tokens, altered tokens and other schemes."""
 
 import base64
 import hashlib

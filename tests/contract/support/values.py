@@ -145,7 +145,7 @@ SOME_VARIATIONS += [{"body": body} for body in ({}, FREE, CHUNKS, {"name": ""}, 
 
 
 HOMOGLYPHS = str.maketrans("AEOPCTHI", "АЕОРСТНІ")  # maps Latin letters to Cyrillic lookalikes
-# Latin letters and digits, and their full-width forms, which NFKC normalization undoes
+# Maps ASCII characters to their full-width forms, which NFKC normalization maps back
 FULL_WIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
 
 

@@ -18,7 +18,7 @@ NOT_SHOWN_BY_HTTP = [
     "`key` and `secret` are encrypted before they are stored",
     "old values of `key` and `secret` are securely replaced",
 ]
-LONGEST_BODY = 2000  # characters of a response to show
+LONGEST_BODY = 2000  # characters of a response body to show
 KEPT = 0
 BROKEN = 1
 NO_VERDICT = 2
@@ -124,7 +124,7 @@ def _promise(run: Run, promise: Promise) -> Document:
 
 
 def _again(run: Run, promise: Promise, outcome: str) -> str | None:
-    """Return what became of a promise that an earlier run found broken, or None."""
+    """Return `fixed`, `flaky` or `still broken` for a promise that was broken before, or None."""
     if run.earlier.get(promise.name) != "broken":
         return None
     if outcome != "broken":
@@ -200,7 +200,7 @@ def _response(response: Response | None, redactor: curl.Redactor) -> Document | 
     if response is None:
         return None
     headers = [list(header) for header in response.headers]
-    body = redactor.redact(response.text)  # before the text is cut off in the middle of a token
+    body = redactor.redact(response.text)  # before truncation, which could split a token
     if len(body) > LONGEST_BODY:
         body = f"{body[:LONGEST_BODY]}… ({len(body):,} characters)"
     return {**asdict(response), "headers": headers, "body": body}

@@ -21,9 +21,9 @@ def describe_length(text: str) -> str:
 
 
 def describe_value(value: object) -> str:
-    """Return the value as JSON on one line, or only its length if it is long.
+    """Return the value as JSON on one line; describe a long value only by its length.
 
-    The text never contains only a part of the value, because a part of a token is not redacted.
+    The value is never truncated, because the redactor would not recognize a part of a token.
     """
     text = json.dumps(value)
     if len(text) <= LONGEST:
