@@ -85,6 +85,9 @@ async def _serve(options: argparse.Namespace) -> None:
 
 
 def _print(text: str) -> None:
+    # Names in the banner can contain characters that the output's encoding does not support.
+    encoding = sys.stdout.encoding if sys.stdout else "utf-8"
+    text = text.encode(encoding, "backslashreplace").decode(encoding)
     with suppress(OSError):  # the reader might have closed the pipe
         print(text, flush=True)
 

@@ -84,7 +84,10 @@ class Fixtures:
         members: list[Member] = []
         configurations: list[Configuration] = []
         for name, user in document["users"].items():
-            expires = datetime.fromisoformat(user["expires"]) if "expires" in user else None
+            try:
+                expires = datetime.fromisoformat(user["expires"]) if "expires" in user else None
+            except ValueError:  # for example, Python does not support leap seconds
+                raise ValueError(f"users.{name}.expires: Python cannot represent it") from None
             tokens.append(Token(user["token"], name, expires))
         for workspace, content in document["workspaces"].items():
             for user, access in content.get("members", {}).items():
@@ -122,9 +125,11 @@ class _Loader(yaml.BaseLoader):
 
 
 def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Convert the pairs to a mapping. Raise `KeyError` for a duplicate key."""
+    """Convert the pairs to a mapping. Raise `KeyError` for mistakes that parsers do not report."""
     mapping: dict[str, Any] = {}
     for name, value in pairs:
+        if value == "" and ":" in name:  # the part after the colon could be a credential
+            raise KeyError(f"{name.partition(':')[0]}: add a space after the colon")
         if name in mapping:
             raise KeyError(f"{name}: appears twice; remove one")
         mapping[name] = value

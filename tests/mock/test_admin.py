@@ -139,7 +139,8 @@ REFUSED: list[tuple[str, object, int, str]] = [
     ("requests/wait", b'{"status": 1, "status": 2}', 400, "body: contains a duplicate key"),
     ("requests/wait", b" " * (1 << 19), 413, "body: must be at most 262144 bytes"),
     ("requests/wait", {"timeout": 3_600_001}, 400, "timeout: must not be negative or longer"),
-    ("requests/wait", {"timeout": -(10**400)}, 400, "too large"),
+    ("requests/wait", {"timeout": -(10**400)}, 400, "timeout: must not be negative"),
+    ("requests/wait", {"count": 0}, 400, "count: must be at least 1"),
     ("settings", {"delay": 1}, 400, "unknown field; expected one of fixedDelay, answerNext"),
     ("settings", {"fixedDelay": -1}, 400, "fixedDelay: must not be negative or longer"),
     ("settings", {"answerNext": [5]}, 400, "answerNext: must be a JSON object"),
@@ -151,8 +152,9 @@ REFUSED: list[tuple[str, object, int, str]] = [
     ("configurations/{main}/reveals", {"id": "x"}, 400, "body: expected credentials"),
     ("configurations/{main}/reveals", {}, 400, "expected credentials (key, secret)"),
     ("members", {"access": "WRITE"}, 400, "body: expected user, workspace, access, token"),
+    ("members", {"user": ""}, 400, "user: is required"),
     ("members", {"user": "x", "workspace": None}, 400, "workspace: must be of type str"),
-    ("tokens/expire", {"token": "€"}, 400, "can't encode character"),
+    ("tokens/expire", {"token": "€"}, 400, "token: unknown token"),
     ("reset", {"x": 1}, 400, "body: expected no fields"),
 ]
 

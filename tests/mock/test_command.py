@@ -60,9 +60,12 @@ def test_printed_curl_command_works(root: Path, document: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_banner_and_shutdown(tmp_path: Path, stop: signal.Signals) -> None:
+def test_banner_and_shutdown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: signal.Signals
+) -> None:
     """The banner shows how to use the mock, and a signal stops the mock with exit status 0."""
-    store = ["--store", str(tmp_path / "store"), "--keys", str(tmp_path / "keys" / "file")]
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    store = ["--store", str(tmp_path / "störe"), "--keys", str(tmp_path / "keys" / "file")]
     with command("--log-level", "warning", *store) as (process, banner, url):
         for shown in (
             "owner-token     WRITE in acme",
@@ -71,6 +74,7 @@ def test_banner_and_shutdown(tmp_path: Path, stop: signal.Signals) -> None:
             f"{MAIN}  acme, OpenAI in production",
             f"Web page with the request log and planned answers\n  {url}\n",
             "put the store and the keys on separate volumes.",
+            "st\\xf6re",
         ):
             assert shown in banner
         assert put(url, MAIN, {}).status_code == 200

@@ -119,8 +119,10 @@ def test_refused_closes_the_port() -> None:
             time.sleep(0.3)
             with pytest.raises(httpx.ConnectError):
                 client.get(url)
-            with socket.socket(socket.AF_INET6) as other, pytest.raises(OSError, match="in use"):
-                other.bind(("::1", urlsplit(url).port))
+            with socket.socket(socket.AF_INET6) as other:
+                other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                with pytest.raises(OSError, match="in use"):
+                    other.bind(("::1", urlsplit(url).port))
             reopen()
             assert client.get(url).status_code == 200
         mock.answer_next(fault="refused", duration=60)
@@ -182,6 +184,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"fault": "refused"}, "fault: refused requires duration and nothing else"),
     ({"fault": "refused", "duration": 1, "id": "x"}, "fault: refused requires duration"),
     ({"status": 500, "duration": 1}, "fault: refused requires duration and nothing else"),
+    ({"fault": "reset", "duration": 1}, "fault: refused requires duration and nothing else"),
     ({"status": 500, "times": 0}, "times: must be at least 1"),
     ({"status": 500, "tims": 2}, "unknown field; expected one of status, example, headers, delay"),
     ({"delay": float("nan")}, "delay: must not be negative or longer than one hour"),

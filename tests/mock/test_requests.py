@@ -214,7 +214,8 @@ def test_request_id_is_adopted_unless_it_contains_a_secret(http: httpx.Client, m
         assert answer.headers["X-Request-Id"] == given == mock.requests[-1].request_id
     tokens = mock.tokens
     credentials = [secret, f"x-{secret}", tokens["expired"], mock.add_member("eve", token="eves.t")]
-    credentials += [tokens["owner"], f"x-{tokens['owner']}", f"x-{tokens['admin']}"]
+    mock.expire_token("eves.t")
+    credentials += ["x-eves.t", tokens["owner"], f"x-{tokens['owner']}", f"x-{tokens['admin']}"]
     for given in ("", "x" * 65, "a b", *credentials):
         for body in ({"secret": secret}, {"secret": secret, "aiType": "BAD"}):
             answer = http.put(main, json=body, headers={"X-Request-Id": given})

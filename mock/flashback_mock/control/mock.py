@@ -38,6 +38,7 @@ class Mock:
         self._logged = asyncio.Event()  # set when the next request is logged
         # The request log shows only known ids. An unknown id could be a misplaced credential.
         self.known_ids = set(self.ids.values())
+        self.known_tokens = set(self.tokens.values())
         # The following attributes are set while the mock is running.
         self.base_url = ""
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -127,6 +128,8 @@ class Mock:
         """
         check_types(criteria, CRITERIA, "count", "timeout")
         check_seconds("timeout", timeout)
+        if count < 1:
+            raise ValueError("count: must be at least 1")
         found: list[Entry] = []
         try:
             async with asyncio.timeout(timeout):
@@ -223,6 +226,7 @@ class Mock:
         token = token or self.tokens.get(user) or f"{user}-token"
         if not BEARER_TOKEN.fullmatch(token):
             raise ValueError("token: must be a bearer token: letters, digits and -._~+/")
+        self.known_tokens.add(token)
         await self._add_member(user, access, workspace, Token(token, user))
         return token
 
@@ -256,6 +260,8 @@ class Mock:
         await self.open_port()
 
     async def _add_member(self, user: str, access: str, workspace: str, *tokens: Token) -> None:
+        if not user:
+            raise ValueError("user: is required")
         if access not in LEVELS:
             raise ValueError(f"access: must be one of {', '.join(LEVELS)}")
         member = Member(workspace or self.fixtures.first_workspace, user, access)

@@ -68,7 +68,7 @@ def validate_step(contract: Contract, step: Step) -> Step:
 def _check_combination(plan: Step) -> None:
     fault = plan.get("fault", "")
     if fault == "refused" or "duration" in plan:
-        if plan.keys() != {"fault", "duration"}:
+        if fault != "refused" or plan.keys() != {"fault", "duration"}:
             raise ValueError("fault: refused requires duration and nothing else")
     elif not plan.keys() & {"status", "example", "headers", "delay", "fault"}:
         raise ValueError("nothing planned; specify status, example, headers, delay or fault")

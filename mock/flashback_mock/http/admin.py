@@ -45,7 +45,6 @@ SETTINGS = {"fixedDelay": float, "answerNext": object}
 STATUSES: dict[type[Exception], int] = {  # the first matching type applies
     UnknownIdError: 404,
     ValueError: 400,
-    OverflowError: 400,
     TimeoutError: 504,
     StoreError: 500,
 }
@@ -205,7 +204,8 @@ def _arguments(content: Any, place: str = "body") -> Json:
         arguments["after_update"] = arguments.pop("afterUpdate")
     for name in TIMES & arguments.keys():
         if type(arguments[name]) in (int, float):
-            arguments[name] /= 1000
+            # A larger integer might not fit in a float.
+            arguments[name] = max(-1, min(arguments[name], 1e9)) / 1000
     return arguments
 
 

@@ -138,7 +138,7 @@ class Operation:
         request_id = request.headers.get("X-Request-Id", "")
         if not REQUEST_ID.fullmatch(request_id) or await self._mock.store.user_of(request_id):
             return ""
-        secrets = {request.token, *self._mock.tokens.values()}
+        secrets = {request.token, *self._mock.known_tokens}
         secrets |= {changes[name] for name in self._contract.credentials & changes.keys()}
         overlaps = any(secret in request_id or request_id in secret for secret in secrets)
         return "" if overlaps else request_id

@@ -95,6 +95,7 @@ class Server:
     async def start(self) -> None:
         """Start accepting connections."""
         self._opening = None
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         loop = asyncio.get_running_loop()
         self._asyncio_server = await loop.create_server(
             self._connect, sock=self._listener, backlog=BACKLOG
@@ -250,12 +251,15 @@ async def _reserve(family: int, address: Any) -> socket.socket:
     """
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old connections might remain
+    if family == socket.AF_INET6:
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     while True:
         try:
             bound.bind(address)
         except OSError:
             await sleep(0.01)
         else:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
             return bound
 
 

@@ -23,7 +23,10 @@ def key_file(option: Path | None, store: str) -> Path:
     if file := option or os.environ.get(KEYS_FILE):
         return Path(file).absolute()
     data = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share")
-    return data.expanduser() / "flashback-mock" / f"{store}.keys"
+    try:
+        return data.expanduser() / "flashback-mock" / f"{store}.keys"
+    except RuntimeError:  # this user has no home directory
+        raise StoreError(f"cannot find a home directory for the keys; set ${KEYS_FILE}") from None
 
 
 def read_vault(file: Path, key_id: bytes) -> Vault:

@@ -125,4 +125,4 @@ class Store(Protocol):
 
 def token_digest(token: str) -> bytes:
     """Return the SHA-256 hash of a token."""
-    return hashlib.sha256(token.encode("latin-1")).digest()  # HTTP header values use Latin-1
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -1,6 +1,7 @@
 """Tests for master keys, key files and encrypted credentials."""
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -95,6 +96,11 @@ def test_key_file_location(
 ) -> None:
     """The option overrides the variable. By default, each store has its own key file."""
     assert key_file(None, "id") == key_folder / "flashback-mock" / "id.keys"
+    with monkeypatch.context() as homeless:
+        homeless.delenv("XDG_DATA_HOME")
+        homeless.setattr(Path, "expanduser", Mock(side_effect=RuntimeError))
+        with pytest.raises(StoreError, match=f"home directory for the keys; set .{KEYS_FILE}"):
+            key_file(None, "id")
     monkeypatch.setenv(KEYS_FILE, str(tmp_path / "named"))
     assert key_file(None, "id") == tmp_path / "named"
     assert key_file(tmp_path / "option", "id") == tmp_path / "option"
