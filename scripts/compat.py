@@ -29,9 +29,9 @@ def main() -> int:
     try:
         return _compare(options)
     except CannotCompareError as error:
-        print(f"scripts/compat: {error}", file=sys.stderr)
+        print(f"scripts/compat: {report.printable(str(error))}", file=sys.stderr)
     except Exception as error:  # noqa: BLE001 # show users a message instead of a traceback
-        what = f"{type(error).__name__}: {str(error)[:200]}"
+        what = f"{type(error).__name__}: {report.printable(str(error)[:200])}"
         print(
             f"scripts/compat: cannot compare the contracts ({what}); report this as a bug",
             file=sys.stderr,

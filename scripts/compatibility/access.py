@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from scripts.compatibility.operations import Operation, Pair, Part
 
 ISSUERS = {"authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"}
+MOST = 200  # the maximum number of URLs to list for one server
 # The URLs that issue tokens, for each required scheme and scope.
 Credentials = dict[str, set[str]]
 # Matches URLs that depend neither on variables nor on the contract's location.
@@ -52,11 +54,14 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
     for schemes in operation.inherited("security") or [{}]:
         names: list[str] = []
         credentials: Credentials = {}
-        for name, scopes in schemes.items():
+        for name, scopes in sorted(schemes.items()):
             names.append(f"{name} ({', '.join(sorted(scopes))})" if scopes else name)
             scheme = operation.scheme(name)
             kind = _kind(scheme)
-            credentials[kind] = credentials.get(kind, set()) | _issuers(scheme)
+            issuers = _issuers(scheme)
+            while credentials.get(kind, issuers) != issuers:  # each scheme needs a token of its own
+                kind += " too"
+            credentials[kind] = issuers
             for scope in scopes:
                 credentials[f"{kind} {scope}"] = set()
         result[" and ".join(names) or "no credential"] = credentials
@@ -86,6 +91,8 @@ def servers(operation: Operation) -> list[str]:
     for server in operation.inherited("servers") or [{"url": "/"}]:
         variables = mapping_at(server, "variables")
         listed = {name: known["enum"] for name, known in variables.items() if known.get("enum")}
+        if prod(map(len, listed.values())) > MOST:
+            listed = {}
         others = {name: known for name, known in variables.items() if name not in listed}
         stated = f" {canonical_json(others)}" if others else ""
         for values in product(*listed.values()):
@@ -98,7 +105,11 @@ def servers(operation: Operation) -> list[str]:
 
 def _normal_url(url: str) -> str:
     """Return the URL with a lower-case scheme and host, and no default port or trailing slash."""
-    parts = urlsplit(re.sub(r"^\./(?=.)", "", url))
+    url = re.sub(r"^\./(?=.)", "", url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # for example, the host is a variable in brackets
+        return url.rstrip("/")
     host = parts.netloc.lower().removesuffix(DEFAULT_PORTS.get(parts.scheme, "/"))
     return urlunsplit(parts._replace(netloc=host)).rstrip("/")
 

@@ -97,7 +97,7 @@ class Contract:
         result: dict[str, Any] = {}
         for name, inner in part.items():
             if name in EXTENSIONS or not (name in WORDS or name.startswith("x-")):
-                result[name] = self.inlined(inner, name, inside)
+                result[name] = self.inlined(inner, name, (*inside, name))
         if "discriminator" in result:  # selects schemas by their names
             alternatives = filter(is_mapping, (*part.get("oneOf", ()), *part.get("anyOf", ())))
             names = [alternative.get("$ref") for alternative in alternatives]
@@ -107,7 +107,8 @@ class Contract:
         if "$ref" in result:
             reference = result.pop("$ref")
             if reference in inside:
-                target: Any = {"$ref": f"{len(inside) - inside.index(reference)} up"}
+                levels = [step for step in inside[inside.index(reference) :] if step[:1] != "#"]
+                target: Any = {"$ref": f"{len(levels)} up"}
             else:
                 target = self.inlined(self.resolve(reference), "", (*inside, reference))
             result["allOf"] = [*result.get("allOf", ()), target]

@@ -75,7 +75,7 @@ def _command(kind: str, verdict: Verdict, title: str, text: list[str]) -> str:
 
 
 def _property(text: str) -> str:
-    return text.replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
+    return printable(text).replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
 
 
 def as_json(verdict: Verdict) -> str:
@@ -96,13 +96,13 @@ def as_json(verdict: Verdict) -> str:
             for finding in verdict.findings
         ],
     }
-    return json.dumps(result, indent=2, ensure_ascii=False, default=str) + "\n"
+    return json.dumps(result, indent=2, default=str) + "\n"
 
 
 def _compared(verdict: Verdict) -> str:
     base = verdict.base
     head = verdict.head
-    return _line(f"{base.version} ({base.source}) → {head.version} ({head.source})")
+    return printable(f"{base.version} ({base.source}) → {head.version} ({head.source})")
 
 
 def _grouped(verdict: Verdict) -> Iterator[tuple[str, list[Finding]]]:
@@ -118,27 +118,27 @@ def _title(finding: Finding) -> str:
 
 
 def _place(finding: Finding) -> str:
-    return _line(f"Python: {finding.place}" if finding.part == "python" else finding.place)
+    return printable(f"Python: {finding.place}" if finding.part == "python" else finding.place)
 
 
 def _what(finding: Finding) -> str:
     also = f"; also in {shortened([*finding.also], PLACES, ', ')}" if finding.also else ""
-    return _line(finding.what + also)
+    return printable(finding.what + also)
 
 
 def _details(finding: Finding) -> Iterator[str]:
     """Yield the evidence, then the decision from compat.yaml or, if there is none, the ID."""
     for i, line in enumerate(finding.shown):
-        yield _line(f"  {line}" if i else line)
+        yield printable(f"  {line}" if i else line)
     decision = finding.decision
     if decision:
         reason = " ".join(str(decision["reason"]).split())
-        yield _line(f"Decided on {decision['date']}: {decision['verdict']}. {reason}")
+        yield printable(f"Decided on {decision['date']}: {decision['verdict']}. {reason}")
     elif finding.change >= Change.UNDECIDED:
         yield f"finding {finding.id}"
 
 
-def _line(text: str) -> str:
+def printable(text: str) -> str:
     """Return the text on one line, with unprintable characters escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
@@ -147,7 +147,7 @@ def _result(verdict: Verdict) -> list[str]:
     wire = WEIGHTS[verdict.weight("wire")]
     python = WEIGHTS[verdict.weight("python")]
     if verdict.not_compared:
-        python = _line(f"not compared ({verdict.not_compared})")
+        python = printable(f"not compared ({verdict.not_compared})")
     versions = f"expected {verdict.least_version} or later, got {verdict.head.version}"
     if verdict.is_high_enough:
         result = f"Version OK: {versions}."
@@ -155,7 +155,7 @@ def _result(verdict: Verdict) -> list[str]:
         cure = "or explain in compat.yaml why a finding does not affect any caller"
         result = f"Version too low: {versions}. Set info.version, {cure}."
     stale = [
-        f"compat.yaml: finding {_line(name)} no longer exists; delete the entry."
+        f"compat.yaml: finding {printable(name)} no longer exists; delete the entry."
         for name in verdict.stale
     ]
     return [f"Wire: {wire}. Python: {python}.", result, *stale]

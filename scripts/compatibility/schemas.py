@@ -57,7 +57,7 @@ def assertions(schema: Any) -> Any:
     for keyword, value in schema.items():
         is_default_dialect = keyword == "$schema" and value in DIALECTS
         is_hidden = keyword in HIDDEN and value is True
-        if keyword in COMPARED or is_hidden or (keyword[0] == "$" and not is_default_dialect):
+        if keyword in COMPARED or is_hidden or (keyword.startswith("$") and not is_default_dialect):
             result[keyword] = _mapped(keyword, value, assertions)
     return result
 
@@ -69,6 +69,7 @@ def changed_annotations(old: Any, new: Any, place: str = "") -> Iterator[tuple[s
     """
     if not (is_mapping(old) and is_mapping(new)):
         return
+    old, new = map(_unwrapped, (old, new))
     for keyword in dict.fromkeys((*old, *new)):
         before = _annotation(old, keyword)
         after = _annotation(new, keyword)
@@ -78,6 +79,14 @@ def changed_annotations(old: Any, new: Any, place: str = "") -> Iterator[tuple[s
         for name, part in _parts(keyword, old.get(keyword)).items():
             step = name if keyword == "properties" else f"{keyword}.{name}".rstrip(".")
             yield from changed_annotations(part, parts.get(name), f"{place}.{step}")
+
+
+def _unwrapped(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema with the keywords of its only `allOf` branch, as inlining can add one."""
+    parts = schema.get("allOf", ())
+    if len(parts) != 1 or not is_mapping(parts[0]):
+        return schema
+    return {**_unwrapped(parts[0]), **{key: schema[key] for key in schema.keys() - {"allOf"}}}
 
 
 def _annotation(schema: dict[str, Any], keyword: str) -> str:

@@ -185,6 +185,21 @@ def test_github_annotations_are_one_line_each(tmp_path: Path, compat: Compat) ->
     assert "Version too low" in lines[-1]
 
 
+@pytest.mark.usefixtures("wire_only")
+@pytest.mark.parametrize("form", command.FORMATS)
+def test_output_has_no_control_characters(form: str, tmp_path: Path, compat: Compat) -> None:
+    """Control characters in the contract's path, values and errors are escaped."""
+    folder = tmp_path / "a\x1b\n"
+    folder.mkdir()
+    field = (FIELD[0], FIELD[1].replace("zzField", r'"zz\x9b\e"'))
+    for version in ('"1.2.3"', r'"1\x9b\e"'):
+        head = write(folder, field, set_version(version))
+        completed = compat("--base", "openapi.yaml", "--head", head, "--format", form)
+        output = completed.stdout + completed.stderr
+        assert output
+        assert output.replace("\n", "").isprintable()
+
+
 def test_python_is_not_compared_without_a_client(tmp_path: Path, compat: Compat) -> None:
     """If no client can be generated, the report says so and does not vary between runs.
 
