@@ -10,11 +10,12 @@ import logging
 import random
 import time
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from .attempt import attempt
 from .calls import Call, Failure, Response, RunningCall, printable
 from .errors import ApiConnectionError, ApiTimeoutError, ArgumentError, ResponseDecodeError
+from .fields import as_secret
 from .secrets import Secret, cut_frames, exception_chain
 from .settings import checked_token
 from .transport import TimeLimitError
@@ -81,8 +82,9 @@ async def _token(running: RunningCall) -> Secret | None:
         return None
     if not isinstance(token, Secret):
         try:
-            value = await running.connections.call(token, running.deadline)
-            token = checked_token(value, running.settings.service)
+            # Wrap the value at once so that no traceback shows an invalid token.
+            token = as_secret(cast("str", await running.connections.call(token, running.deadline)))
+            token = checked_token(token, running.settings.service)
         except TimeLimitError:
             raise running.error(ApiTimeoutError, _NOT_SENT) from None
         except ArgumentError as error:

@@ -27,7 +27,7 @@ _REVEALING_MODULES: Final = frozenset(
     f"{__package__}.{module}"
     for module in ("async_transport", "attempt", "calls", "secrets", "transport")
 )
-_JSON_ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))")
+_JSON_ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(.))")
 _CONTROL_CHARACTERS: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -81,22 +81,28 @@ def redact(text: str, secrets: Iterable[Secret]) -> str:
     known = {secret.reveal() for secret in secrets} - {""}
     for secret in sorted(known, key=len, reverse=True):
         text = text.replace(secret, REDACTED)
-    decoded = text
-    for decode in (_unescape_json, html.unescape, unquote) * 2:
-        decoded = decode(decoded)
+    for decoded in _decoded(text):
         if any(secret.replace("+", " ") in decoded.replace("+", " ") for secret in known):
             return REDACTED
     return text
 
 
+def _decoded(text: str) -> Iterator[str]:
+    yield html.unescape(text)  # the secret's own backslashes are not escapes
+    for decode in (_unescape_json, html.unescape, unquote) * 2:
+        text = decode(text)
+        yield text
+
+
 def _unescape_json(text: str) -> str:
-    # The repr of a bytes object contains escapes such as \x2f. They are decoded later, like %2f.
-    text = _JSON_ESCAPE.sub(_unescape, text.replace("\\x", "%"))
+    text = _JSON_ESCAPE.sub(_unescape, text)
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _unescape(escape: re.Match[str]) -> str:
-    code, character = escape.groups()
+    code, byte, character = escape.groups()
+    if byte:  # The repr of a bytes object contains escapes such as \x2f. Decode them like %2f.
+        return f"%{byte}"
     return chr(int(code, 16)) if code else _CONTROL_CHARACTERS.get(character, character)
 
 

@@ -70,8 +70,9 @@ INVALID: dict[str, Any] = {"text": SECRET + "\ud800", "type": [SECRET], "tuple":
         lambda: FlashbackClient(TOKEN, headers=INVALID["tuple"]),
         lambda: blocking(Service()).update_ai_llm(ID, key=INVALID["text"]),
         lambda: blocking(Service()).update_ai_llm(ID, secret=INVALID["type"]),
+        lambda: blocking(Service(), token=lambda: INVALID["text"]).update_ai_llm(ID),
     ],
-    ids=["body", "from_dict", "tuple", "headers", "key", "secret"],
+    ids=["body", "from_dict", "tuple", "headers", "key", "secret", "token function"],
 )
 def test_traceback_of_an_invalid_argument_shows_no_credential(make: Any) -> None:
     """Credentials are wrapped in `Secret` before validation, so no traceback shows them."""
@@ -121,7 +122,7 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 def test_echoed_credentials_are_redacted(update: Any, status: int, encoding: str) -> None:
     """If the service echoes a credential, the error redacts it in every common encoding."""
     encode = ENCODINGS[encoding]
-    secret = "s/cr&t 'ü\" <+\n\U0001f600z"
+    secret = "s/cr&t 'ü\" <+\n\\b\\x41\U0001f600z"
     echo = f"{encode(secret)} and {TOKEN}".encode()
     service = Service(httpx.Response(status, content=echo, headers=[(b"X-Echo", echo)]))
     with pytest.raises(FlashbackError) as caught:
