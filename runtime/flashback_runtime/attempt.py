@@ -95,8 +95,10 @@ def _response(running: RunningCall, response: httpx.Response, body: bytes | None
         try:
             body = zlib.decompressobj(wbits=47).decompress(body, MAX_BODY + 1)
         except zlib.error:
+            body = b""  # an encoded body cannot be redacted
             problem = f"the body is not valid {encoding} data"
-    elif encoding != "identity":
+    elif encoding not in {"", "identity"}:
+        body = b""
         problem = "the Content-Encoding is not supported"
     if len(body) > MAX_BODY:
         problem = f"the body is larger than {MAX_BODY} bytes"

@@ -147,7 +147,10 @@ class Response(Generic[P]):
     def text(self) -> str:
         """The body as text, decoded with the charset in Content-Type, or UTF-8 if there is none."""
         headers = {"content-type": self.headers.get("content-type", "")}
-        return httpx.Response(200, headers=headers, content=self.content).text
+        try:
+            return httpx.Response(200, headers=headers, content=self.content).text
+        except (AssertionError, TypeError, ValueError):  # the codec is not for text, such as `hex`
+            return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:
         """Parse the body as JSON. Raise ValueError if it is not valid JSON."""

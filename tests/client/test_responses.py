@@ -112,7 +112,13 @@ def test_invalid_success_body_raises_decode_error(update: Any, content: bytes) -
 def test_text_uses_the_response_charset() -> None:
     """`Response.text` uses the response's charset, or UTF-8 if the charset is unknown."""
     call = update_ai_llm.prepare(ID, body=UpdateAiLlmRequest())
-    for charset, content, text in (("zz", b"\xff", "\ufffd"), ("latin-1", b"\xe9", "é")):
+    for charset, content, text in (
+        ("zz", b"\xff", "\ufffd"),
+        ("hex", b"\xff", "\ufffd"),
+        ("rot13", b"a", "a"),
+        ("undefined", b"a", "a"),
+        ("latin-1", b"\xe9", "é"),
+    ):
         page = {"content-type": f"text/html; charset={charset}"}
         with blocking(Service(httpx.Response(418, content=content, headers=page))) as client:
             assert client.send(call).text == text
@@ -137,15 +143,21 @@ def test_large_response_is_truncated(update: Any, compressed: bool) -> None:  # 
 def test_compressed_response_is_decoded(update: Any) -> None:
     """The client decodes gzip and ignores a byte order mark.
 
-    Any other Content-Encoding raises a ResponseDecodeError.
+    Any other Content-Encoding raises a ResponseDecodeError without the body, which might echo a
+    credential.
     """
     compressed = gzip.compress(b"\xef\xbb\xbf" + json.dumps(UPDATED).encode())
     gzipped = http_response(200, compressed, Content_Encoding="gzip")
     unknown = http_response(200, b"x", Content_Encoding="br")
-    with serving(respond_with(gzipped, unknown)) as server:
+    invalid = http_response(200, b"xxx", Content_Encoding="deflate")
+    unencoded = http_response(200, UPDATED, Content_Encoding="")
+    with serving(respond_with(gzipped, unencoded, unknown, invalid)) as server:
         assert update(server.url, name="n").message == "updated"
-        with pytest.raises(errors.ResponseDecodeError, match="Content-Encoding"):
-            update(server.url, name="n")
+        assert update(server.url, name="n").message == "updated"
+        for problem in ("Content-Encoding", "deflate"):
+            with pytest.raises(errors.ResponseDecodeError, match=problem) as caught:
+                update(server.url, name="n")
+            assert caught.value.body == b""
 
 
 def test_redirect_raises_unexpected_status_error(update: Any) -> None:
