@@ -148,9 +148,12 @@ def _seconds(name: str, value: float | None) -> float:
     if value is None:
         return inf
     Rule(float).check(name, value)
+    if value > _MAX_TIMEOUT:
+        return inf
+    value = max(value, 0)  # a huge negative integer cannot be converted to a float
     if isnan(value):
         raise ArgumentError.about(name, "must be a number of seconds, not NaN")
-    return inf if value > _MAX_TIMEOUT else value
+    return value
 
 
 def is_loopback(host: str) -> bool:
@@ -199,9 +202,10 @@ def _parse_url(text: str) -> httpx.URL | None:
     """Return the URL, or None if its host or port is invalid. The text might hold a password."""
     try:
         url = httpx.URL(text)
+        labels = url.raw_host.removesuffix(b".").split(b".")
+        # `url.host` decodes punycode, which might be invalid.
+        has_valid_host = bool(url.host) and all(0 < len(label) < 64 for label in labels)
     except (httpx.InvalidURL, ValueError):
         return None
-    labels = url.raw_host.removesuffix(b".").split(b".")
-    has_valid_host = all(0 < len(label) < 64 for label in labels)
     has_valid_port = url.port is None or 0 < url.port < 65536
     return url if has_valid_host and has_valid_port else None

@@ -63,7 +63,7 @@ def test_http_can_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
             "https://ho st",
         ),
         *("https://host:99999", "https://host:0", "https://[::1", "https://host\n", 7, UNSET),
-        *("https://a..b", f"https://{'a' * 64}.test", "https://xn--\x80"),
+        *("https://a..b", f"https://{'a' * 64}.test", "https://xn--\x80", "https://xn--a"),
     ],
 )
 def test_invalid_base_url_is_rejected(url: Any) -> None:
