@@ -196,8 +196,8 @@ class Response(Generic[P]):
 
     def redact(self) -> None:
         redacted = self._running.redacted
-        for charset in ("utf-8", "latin-1", json.detect_encoding(self.content)):
-            text = self.content.decode(charset, "replace")
+        for charset in ("utf-8", "latin-1", json.detect_encoding(self.content), None):
+            text = self.content.decode(charset, "replace") if charset else self.text
             if redacted(text) != text:
                 self.content = redacted(text).encode()
         fields = self.headers.items()

@@ -135,7 +135,7 @@ def test_echoed_credentials_are_redacted(update: Any, status: int, encoding: str
     assert "***" in shown
 
 
-@pytest.mark.parametrize("charset", ["utf-8", "utf-16", "utf-32-le", "latin-1"])
+@pytest.mark.parametrize("charset", ["utf-8", "utf-16", "utf-32-le", "latin-1", "cp037"])
 def test_echoed_credentials_are_redacted_in_any_charset(charset: str) -> None:
     """Echoed credentials are redacted in any charset, even if the body contains JSON escapes."""
     content = json.dumps({"message": "schlüssel"}, ensure_ascii=False).encode(charset)
