@@ -76,7 +76,7 @@ def secrets_in(value: object) -> Iterator[Secret]:
 def redact(text: str, secrets: Iterable[Secret]) -> str:
     """Return the text with these secrets replaced by asterisks.
 
-    If the text contains a secret in any other encoding, replace the whole text.
+    If the text contains a secret in an encoded form, replace the whole text.
     """
     known = {secret.reveal() for secret in secrets} - {""}
     for secret in sorted(known, key=len, reverse=True):

@@ -153,6 +153,8 @@ def _seconds(name: str, value: float | None) -> float:
     value = max(value, 0)  # a huge negative integer cannot be converted to a float
     if isnan(value):
         raise ArgumentError.about(name, "must be a number of seconds, not NaN")
+    if name == "attempt_timeout" and value <= 0:
+        raise ArgumentError.about(name, "must be greater than 0")
     return value
 
 
@@ -191,11 +193,18 @@ def _proxy_scheme(proxy: Secret) -> str:
 
 
 def _bypasses_proxy(url: httpx.URL) -> bool:
-    # Like httpx, but unlike the standard library, support entries such as https://host.
-    entries = getproxies().get("no", "").replace(" ", "").split(",")
-    if f"{url.scheme}://{url.host}" in entries:
-        return True
-    return bool(proxy_bypass(f"{url.host}:{url.port or _DEFAULT_PORTS[url.scheme]}"))
+    """Return whether NO_PROXY covers this address. The rules are the same as in curl and httpx."""
+    host = url.host.rstrip(".")
+    name = f".[{host}]" if ":" in host else f".{host}"
+    port = url.port or _DEFAULT_PORTS[url.scheme]
+    for entry in getproxies().get("no", "").lower().split(","):
+        pattern = entry.strip().removeprefix(f"{url.scheme}://").rstrip("/.")
+        if pattern == "*":
+            return True
+        suffix = "." + pattern.lstrip("*.")
+        if suffix != "." and (name.endswith(suffix) or f"{name}:{port}".endswith(suffix)):
+            return True
+    return bool(proxy_bypass(host))
 
 
 def _parse_url(text: str) -> httpx.URL | None:

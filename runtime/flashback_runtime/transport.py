@@ -174,8 +174,8 @@ class Connections:
     def new_transport(self, **options: Any) -> Any:
         """Return an httpx transport whose connections enforce the attempt's deadline.
 
-        These are the only private attributes that this package uses, because httpx has no public
-        way to set a network backend.
+        The attributes set here are the only private attributes that this package uses. httpx has
+        no public way to set a network backend.
         """
         transport = httpx.HTTPTransport(**options)
         pool = vars(transport)["_pool"]

@@ -1,4 +1,4 @@
-"""Helpers for JSON values: type guards, short descriptions, and their text form in parameters."""
+"""Helpers for JSON values: type guards, short descriptions, and text forms in parameters."""
 
 from __future__ import annotations
 

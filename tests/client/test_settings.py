@@ -78,6 +78,7 @@ SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"timeout": "30"}, "timeout must be of type number, not str"),
     ({"timeout": httpx.Timeout(3)}, "timeout must be of type number, not Timeout"),
     ({"timeout": float("nan")}, "timeout must be a number of seconds, not NaN"),
+    ({"attempt_timeout": 0}, "attempt_timeout must be greater than 0"),
     ({"attempt_timeout": True}, "attempt_timeout must be of type number, not bool"),
     ({"max_retries": -1}, "max_retries must be at least 0"),
     ({"max_retries": 1.5}, "max_retries must be of type int, not float"),

@@ -135,6 +135,9 @@ TAKEN = "another configuration already has this id, or this name"
 MISUSES: list[tuple[Callable[[Any], object], str]] = [
     (lambda mock: mock.answer_sequence(), "nothing planned"),
     (lambda mock: mock.answer_next(429, status=500), "status: is specified twice"),
+    (lambda mock: mock.add_configuration(aiType="AWS", ai_type="AWS"), "is specified twice"),
+    (lambda mock: setattr(mock, "delay", "1"), "delay: must be of type float"),
+    (lambda mock: setattr(mock, "delay", -1), "delay: must not be negative"),
     (lambda mock: mock.wait_for(stat=200), "unknown field; expected one of count, timeout, method"),
     (lambda mock: mock.revoke_token("never-known"), "token: unknown token"),
     (lambda mock: mock.set_access("owner", "ROOT"), "access: must be one of READ, WRITE, ADMIN"),

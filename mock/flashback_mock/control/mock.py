@@ -33,7 +33,7 @@ class Mock:
         self.fixtures = fixtures
         self.store = store
         self.planned: list[Step] = []  # in order; changed only by the event loop
-        self.delay = 0.0  # before every response, in seconds
+        self._delay = 0.0
         self._log = deque[Entry](maxlen=MAX_ENTRIES)
         self._logged = asyncio.Event()  # set when the next request is logged
         # The request log shows only known ids. An unknown id could be a misplaced credential.
@@ -44,6 +44,17 @@ class Mock:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.close_port: Callable[[float], Coroutine[Any, Any, None]]
         self.open_port: Callable[[], Coroutine[Any, Any, None]]
+
+    @property
+    def delay(self) -> float:
+        """Return the delay before every response, in seconds. This property can be set."""
+        return self._delay
+
+    @delay.setter
+    def delay(self, seconds: float) -> None:
+        check_types({"delay": seconds}, {"delay": float})
+        check_seconds("delay", seconds)
+        self._delay = seconds
 
     @property
     def tokens(self) -> dict[str, str]:
@@ -148,7 +159,7 @@ class Mock:
 
     @control
     async def configuration(self, id: str) -> dict[str, Any]:
-        """Return the stored configuration, with only the time of change for each credential."""
+        """Return the stored configuration. For a credential, return only when it last changed."""
         return (await self.store.find(id)).describe()
 
     @control
@@ -271,5 +282,7 @@ class Mock:
         """Return the fields under their names in the contract (`aiType` for `ai_type`)."""
         names = {CAPITAL.sub(r"_\g<0>", name).lower(): name for name in self.contract.fields}
         fields = {names.get(name, name): value for name, value in given.items()}
+        if len(fields) < len(given):
+            raise ValueError("a field is specified twice, under both of its names")
         check_types(fields, dict.fromkeys(self.contract.fields, str), *other_names)
         return fields

@@ -51,7 +51,7 @@ STATUSES: dict[type[Exception], int] = {  # the first matching type applies
 
 
 class Admin:
-    """The handlers for `/__admin` but for the health check. They never return a credential."""
+    """The handlers for `/__admin` except for the health check. They never return a credential."""
 
     def __init__(self, mock: Mock, guard: Guard, app: App) -> None:
         self._mock = mock

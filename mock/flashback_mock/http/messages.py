@@ -32,7 +32,7 @@ class HttpError(Exception):
 
 @dataclass(slots=True)
 class Request:
-    """A received request from a client with the address `peer`, and its entry in the log.
+    """A request from the client at the address `peer`, and the request's log entry.
 
     If the body is incomplete, `incomplete` is the error to respond with.
     """
@@ -46,7 +46,7 @@ class Request:
     entry: Entry = field(init=False)
 
     def __post_init__(self) -> None:
-        """Create the log entry, but without an unknown method, which could be a misplaced token."""
+        """Create the log entry. Omit an unknown method, which could be a misplaced token."""
         self.entry = Entry(self.method if self.method in METHODS else "other")
 
     @property

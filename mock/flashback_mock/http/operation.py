@@ -134,7 +134,7 @@ class Operation:
             raise HttpError(400, f"Prefer: {error}") from None
 
     async def _adoptable_id(self, request: Request, changes: dict[str, str]) -> str:
-        """Return X-Request-Id if it is well-formed and contains no token or credential, or ""."""
+        """Return X-Request-Id, or "" unless it is well-formed and contains no credential."""
         request_id = request.headers.get("X-Request-Id", "")
         if not REQUEST_ID.fullmatch(request_id) or await self._mock.store.user_of(request_id):
             return ""

@@ -10,7 +10,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, cast
 
-from aiohttp import StreamReader, web
+from aiohttp import HttpVersion11, StreamReader, web
 from multidict import CIMultiDict
 
 from .body import too_large
@@ -187,7 +187,8 @@ class Server:
             return None
         if (incoming.content_length or 0) > self._max_body:
             return too_large(self._max_body)
-        if incoming.headers.get("Expect", "").lower() == "100-continue":
+        is_continue = incoming.headers.get("Expect", "").lower() == "100-continue"
+        if is_continue and incoming.version >= HttpVersion11:
             await incoming.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             incoming.writer.output_size = 0
         received = bytearray()

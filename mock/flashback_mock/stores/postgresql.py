@@ -87,7 +87,8 @@ class PostgresqlStore(SqlStore):
             return await connection.run_sync(work)
 
     def prepare(self, db: Connection) -> None:
-        # Two processes must not both create a store in an empty schema. The number is arbitrary.
+        # Two processes must not both create a store in an empty schema.
+        # The lock's number is arbitrary.
         db.exec_driver_sql("SELECT pg_advisory_xact_lock(4010)")
 
     def lock(self, db: Connection) -> None:

@@ -53,7 +53,7 @@ class Stored:
         return Stored(self.vault, self.workspace, self.id, plain, credentials)
 
     def describe(self) -> dict[str, Any]:
-        """Return the fields as a JSON object, with only the time of change for credentials."""
+        """Return the fields as a JSON object. For credentials, show only when they changed."""
         described: dict[str, Any] = {"workspace": self.workspace, "name": None, **self.plain}
         for name, credential in self.credentials.items():
             described[name] = {"set": True, "changedAt": credential.changed}
@@ -80,7 +80,7 @@ class Store(Protocol):
         """Return where the state and its master keys are stored. The text contains no secrets."""
 
     async def open(self, fixtures: Fixtures | None) -> bool:
-        """Open the store and return whether it is new. Without fixtures, it must exist."""
+        """Open the store and return whether it is new. Without fixtures, the store must exist."""
 
     async def close(self) -> None:
         """Close all files and connections."""
