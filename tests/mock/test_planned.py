@@ -207,6 +207,7 @@ PREFERRED: list[tuple[str, str, int, str]] = [
     ("respond-async, Code = 500; x=y", "", 500, "Failed to update"),
     ("code=400, example=nameTaken", "", 400, "name: another configuration"),
     ("code=405", "", 400, "Prefer: no such example; the contract has 200 (u"),
+    ("code=0", "", 400, "Prefer: no such example; the contract has 200 (u"),
     ("code=x", "", 400, "Prefer: no such example; the contract has 200 (u"),
     ("return=minimal, x-code=404", "", 200, "updated successfully"),
     ("", "?a=b&__code=400&__example=unknownField", 400, "body: has an unknown field"),

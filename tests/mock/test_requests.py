@@ -3,7 +3,9 @@
 CI runs tests/contract against the mock to test the behavior that the contract specifies.
 """
 
+import time
 from collections.abc import Generator, Iterator
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -224,3 +226,14 @@ def test_request_id_is_adopted_unless_it_contains_a_secret(http: httpx.Client, m
     wrong = {"Authorization": "Bearer wrong", "X-Request-Id": "abc"}
     assert len(http.put(main, json={}, headers=wrong).headers["X-Request-Id"]) == 32
     assert http.put(main + "/x").headers["X-Request-Id"]
+
+
+def test_log_shows_when_the_request_arrived(mock: Mock) -> None:
+    """A log entry's time is recorded before the request body arrives."""
+    with connected(mock) as connection:
+        connection.sendall(request_head(mock, "Content-Length: 2", "Connection: close"))
+        time.sleep(0.2)
+        middle = datetime.now(UTC)
+        connection.sendall(b"{}")
+        receive_all(connection)
+    assert mock.requests[-1].time < middle

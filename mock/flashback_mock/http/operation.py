@@ -126,8 +126,9 @@ class Operation:
         if not pairs:
             return None
         selected = {name.lower(): value for name, value in pairs}
-        code = selected.get("code", "0")
-        status = int(code) if re.fullmatch("[0-9]{1,3}", code) else -1
+        code = selected.get("code", "")
+        statuses = {"": 0, **{str(status): status for status in self._contract.answers}}
+        status = statuses.get(code, -1)
         try:
             return json_answer(*self._contract.example(status, selected.get("example", "")))
         except ValueError as error:
