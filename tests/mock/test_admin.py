@@ -149,13 +149,13 @@ REFUSED: list[tuple[str, object, int, str]] = [
     ("settings", {"fixedDelay": 9, "answerNext": [{"status": 500}, {"status": 1}]}, 400, "status"),
     ("configurations", {"name": 1}, 400, "name: must be of type str"),
     ("configurations/unknown/reveals", {"key": "x"}, 404, "id: no configuration has this id"),
-    ("configurations/{main}/reveals", {"id": "x"}, 400, "body: expected credentials"),
+    ("configurations/{main}/reveals", {"id": "x"}, 400, "expected id, credentials"),
     ("configurations/{main}/reveals", {}, 400, "expected credentials (key, secret)"),
-    ("members", {"access": "WRITE"}, 400, "body: expected user, workspace, access, token"),
+    ("members", {"access": "WRITE"}, 400, "expected user, workspace, access, token"),
     ("members", {"user": ""}, 400, "user: is required"),
     ("members", {"user": "x", "workspace": None}, 400, "workspace: must be of type str"),
     ("tokens/expire", {"token": "€"}, 400, "token: unknown token"),
-    ("reset", {"x": 1}, 400, "body: expected no fields"),
+    ("reset", {"x": 1}, 400, "expected no arguments"),
 ]
 
 

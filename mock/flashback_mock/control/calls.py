@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import update_wrapper, wraps
+from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, get_origin
 
 from flashback_mock.stores import NAME_TAKEN, NameTakenError, NotFoundError, UnauthorizedError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 AsyncMethod = Callable[Concatenate["Mock", P], Coroutine[Any, Any, T]]
+VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 # The classes accepted for these annotations. Any other annotation accepts only its own class.
 ACCEPTED: dict[Any, tuple[type, ...]] = {
     float: (float, int),
@@ -34,11 +36,22 @@ class UnknownIdError(ValueError):
 def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     """Return a blocking method that runs a coroutine method in the mock's event loop.
 
-    Code in the event loop awaits its `__wrapped__` instead.
+    The blocking method raises `ValueError` for a missing, unknown or mistyped argument, or an
+    unknown id or token. Code in the event loop awaits its `__wrapped__` instead.
     """
+    expected = signature(method)
+    parameters = list(expected.parameters.values())[1:]
+    # Each method checks its variadic arguments itself.
+    types = {item.name: item.annotation for item in parameters if item.kind not in VARIADIC}
 
     @wraps(method)
-    async def translated(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def checked(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            bound = expected.bind(mock, *args, **kwargs).arguments
+        except TypeError:  # the error could quote a credential that was passed by mistake
+            names = ", ".join(item.name for item in parameters)
+            raise ValueError(f"expected {names or 'no arguments'}") from None
+        check_types({name: bound[name] for name in types if name in bound}, types)
         try:
             return await method(mock, *args, **kwargs)
         except NotFoundError:
@@ -51,12 +64,12 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     @without_frames
     def call(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
         if mock.loop is not None:
-            work = translated(mock, *args, **kwargs)
+            work = checked(mock, *args, **kwargs)
             with suppress(CancelledError):
                 return asyncio.run_coroutine_threadsafe(work, mock.loop).result()
         raise RuntimeError("the mock has stopped; use it inside its `with` block")
 
-    return update_wrapper(call, translated)
+    return update_wrapper(call, checked)
 
 
 def check_types(

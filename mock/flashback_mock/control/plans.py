@@ -47,6 +47,8 @@ def take_plan(planned: list[Step], id: str) -> Step:
 
 def validate_step(contract: Contract, step: Step) -> Step:
     """Return a step without its empty fields. Raise `ValueError` if the step is invalid."""
+    if not isinstance(step, Mapping):
+        raise ValueError("a step must be a dict")
     check_types(step, STEP)
     check_seconds("delay", step.get("delay", 0))
     check_seconds("duration", step.get("duration", 0))

@@ -1,5 +1,6 @@
 """Stores for the mock's state: in memory, in a SQLite file or in PostgreSQL."""
 
+import re
 from collections.abc import Collection
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from .errors import UnauthorizedError as UnauthorizedError
 from .memory import MemoryStore
 from .store import LEVELS as LEVELS
 from .store import Store as Store
+
+SCHEME = re.compile("[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 
 
 def store_at(location: str | None, credentials: Collection[str], keys: Path | None = None) -> Store:
@@ -34,7 +37,7 @@ def store_at(location: str | None, credentials: Collection[str], keys: Path | No
         raise StoreError(
             f"--store requires {missing.name}; run: pip install 'flashback-client[store]'"
         ) from None
-    if ":/" in location:
+    if SCHEME.match(location):
         # Store paths are printed, so treating a URL as a path would leak the URL's password.
         raise ValueError(
             "--store: expected a path or postgresql://user:password@host:port/database"
