@@ -1,6 +1,10 @@
 """Tests that a run without a verdict explains the problem and how to fix it."""
 
 import socket
+import socketserver
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -68,6 +72,31 @@ def test_closed_port_has_no_verdict() -> None:
         port = listener.getsockname()[1]
     result = run_with_url(f"http://127.0.0.1:{port}", VARIABLES)
     assert_no_verdict(result, f"http://127.0.0.1:{port}")
+
+
+class _SlowHandler(socketserver.StreamRequestHandler):
+    """Sends a response that never ends, one byte every 0.1 s."""
+
+    def handle(self) -> None:
+        self.rfile.readline()
+        with suppress(OSError):  # the client disconnects
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            for _ in range(100):
+                self.wfile.write(b" ")
+                time.sleep(0.1)
+
+
+def test_timeout_limits_a_response_that_arrives_byte_by_byte() -> None:
+    """A response that keeps arriving is interrupted after `--timeout` seconds."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _SlowHandler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        started = time.monotonic()
+        result = run_with_url(url, VARIABLES, "--timeout", "0.5", promises="test_member")
+        seconds = time.monotonic() - started
+        server.shutdown()
+    assert_no_verdict(result, "no complete response before the timeout")
+    assert seconds < 8
 
 
 def test_https_url_of_an_http_server_has_no_verdict() -> None:

@@ -29,7 +29,7 @@ def add_options(add: Callable[..., Any]) -> None:
     about = "keep generating requests for S seconds"
     add("--max-time", type=_positive, default=0.0, metavar="S", help=about)
     add("--rate-limit", type=_rate, default=0.0, metavar="N/s", help="maximum requests per second")
-    about = "seconds to wait for each part of a response (default: 10)"
+    about = "seconds to wait for a complete response (default: 10)"
     add("--timeout", type=_positive, default=10.0, metavar="S", help=about)
     add("--ca", type=_file, metavar="FILE", help="PEM file with an HTTPS backend's CA certificate")
     about = "test only rules from these sources (comma-separated): page, vendor, ours"

@@ -4,6 +4,7 @@ import http.client
 import socket
 import ssl
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ class Wire:
     """Sends requests exactly as given; HTTP client libraries would normalize them."""
 
     def __init__(self, url: str, timeout: float, ca: Path | None = None) -> None:
-        """Send requests to `url`; wait up to `timeout` seconds for each part of a response."""
+        """Send requests to `url`; wait up to `timeout` seconds for each complete response."""
         self.timeout = timeout
         self._url = urlsplit(url)
         self._tls = ssl.create_default_context(cafile=ca) if self._url.scheme == "https" else None
@@ -55,18 +56,26 @@ class Wire:
         # Store the connection before opening it so that an interrupted run also closes it.
         self._connections[threading.get_ident()] = connection
         was_sent = False
+        # The socket's own timeout does not limit a response that arrives byte by byte.
+        timer = threading.Timer(self.timeout, _interrupt, [connection])
+        timer.daemon = True
         try:
             if connection.sock is None:
                 connection.connect()
             was_sent = True
+            deadline = time.monotonic() + self.timeout
+            timer.start()
             self._write(connection, request)
             _acknowledge_at_once(connection)
             return Exchange(request, _read(connection))
         except (OSError, http.client.HTTPException, ValueError) as error:
             connection.close()
             del self._connections[threading.get_ident()]
-            timed_out = was_sent and isinstance(error, TimeoutError)
-            return Exchange(request, None, _words(error), not was_sent, timed_out)
+            timed_out = was_sent and time.monotonic() >= deadline
+            cause = TimeoutError() if timed_out else error
+            return Exchange(request, None, _words(cause), not was_sent, timed_out)
+        finally:
+            timer.cancel()
 
     def _write(self, connection: Connection, request: Request) -> None:
         target = self._url.path + request.target
@@ -80,6 +89,11 @@ class Wire:
                 connection.endheaders(request.body)
             else:
                 connection.endheaders(iter(request.chunks), encode_chunked=True)
+
+
+def _interrupt(connection: Connection) -> None:
+    with suppress(OSError, AttributeError):  # the connection may already be closed
+        connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _acknowledge_at_once(connection: Connection) -> None:
