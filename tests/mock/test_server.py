@@ -197,6 +197,16 @@ def test_pipelined_requests_are_answered_in_order(mock: Mock) -> None:
     assert content.rsplit(b"HTTP/1.1 ", 1)[1].startswith(b"400 ")
 
 
+def test_planned_delay_can_exceed_every_limit(mock: Mock) -> None:
+    """A planned delay has no time limit, even if the client has already begun its next request."""
+    mock.answer_next(delay=2.5 * TIME_LIMIT)
+    with connected(mock) as connection:
+        connection.sendall(empty_update(mock))
+        time.sleep(TIME_LIMIT / 5)
+        connection.sendall(b"PUT /ai/llm/x HTTP/1.1\r\nHo")
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+
+
 def send_until_closed(connection: socket.socket, begin: bytes, part: bytes) -> float:
     """Send data until the connection closes or 20 seconds have passed; return the duration."""
     start = time.monotonic()
@@ -262,6 +272,23 @@ def test_client_that_never_reads_is_disconnected(
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
         assert send_until_closed(connection, request, request * 100) < 15
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB
+    assert_responsive(http, mock)
+
+
+def test_two_thousand_connections(mock: Mock, http: httpx.Client) -> None:
+    """The server stays responsive with 2,000 open connections, some with incomplete headers."""
+    count = 2000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 3 * count:
+        pytest.skip(f"requires {3 * count} file descriptors, but ulimit -Hn is {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 3 * count), hard))
+    with ExitStack() as stack:
+        connections = [stack.enter_context(connected(mock)) for _ in range(count)]
+        assert_responsive(http, mock)
+        for connection in connections[::20]:
+            with suppress(ConnectionError):
+                connection.sendall(b"PUT /ai/llm/x HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        assert_responsive(http, mock)
     assert_responsive(http, mock)
 
 

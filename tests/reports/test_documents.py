@@ -1,5 +1,6 @@
 """Tests for the JSON, JUnit XML and Markdown reports, and for GitHub annotations."""
 
+import copy
 import json
 import re
 import subprocess
@@ -8,6 +9,7 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jsonschema_rs
 import pytest
@@ -34,6 +36,21 @@ def hostile() -> Verdict:
         for example in finding["examples"]:
             example |= {"sent": HOSTILE, "curl": HOSTILE}
     return verdict
+
+
+def test_schema_allows_no_unknown_fields(schema: jsonschema_rs.Draft202012Validator) -> None:
+    """The schema rejects a verdict if any object in it has an unknown field."""
+    verdict = broken()
+    paths: list[list[Any]] = [[], ["contract"], ["backend"], ["selection"], ["counts"]]
+    paths += [["promises", 0], ["findings", 0], ["findings", 0, "clause"]]
+    paths += [["findings", 0, "examples", 0], ["findings", 0, "examples", 0, "response"]]
+    for path in paths:
+        changed = copy.deepcopy(verdict)
+        target = changed
+        for step in path:
+            target = target[step]
+        target["token"] = "x"
+        assert not schema.is_valid(changed), path
 
 
 @pytest.mark.parametrize("make", ALL.values(), ids=ALL)

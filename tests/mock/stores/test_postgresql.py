@@ -105,6 +105,21 @@ async def run_concurrently(
     await asyncio.gather(*tasks)
 
 
+def test_process_without_the_new_key_changes_nothing(location: StoreLocation, run: Run) -> None:
+    """A process that cannot read the new key rejects updates until the key is readable."""
+    with location.opened(run, is_new=True) as other, location.opened(run) as rotating:
+        old = location.key_file.read_bytes()
+        run(rotating.rotate())
+        new = location.key_file.read_bytes()
+        location.key_file.write_bytes(old)
+        with pytest.raises(StoreError, match="does not contain the store's key"):
+            run(other.update("owner-token", MAIN, {"secret": "new"}))
+        assert run(rotating.find(MAIN)).reveals("secret", "made-up-secret-key")
+        location.key_file.write_bytes(new)
+        run(other.update("owner-token", MAIN, {"secret": "new"}))
+        assert run(rotating.find(MAIN)).reveals("secret", "new")
+
+
 def test_server_crash_loses_no_update(location: StoreLocation, cluster: Cluster, run: Run) -> None:
     """Acknowledged updates survive a server crash, even if the URL sets asynchronous commits.
 
