@@ -181,7 +181,7 @@ def _check_schema(document: Any, contract: Contract) -> None:
 
 
 def _check_references(fixtures: Fixtures) -> None:
-    """Raise `ValueError` for a member that is not a user, or a value that must be unique."""
+    """Raise `ValueError` if a member is not a user, or if a unique value is repeated."""
     used: set[tuple[str, ...]] = set()
 
     def check_unique(place: str, *key: str) -> None:

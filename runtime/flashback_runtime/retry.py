@@ -32,7 +32,7 @@ _NOT_SENT: Final = "the time limit passed before the request was sent"
 
 
 async def send(running: RunningCall) -> Response[Any]:
-    """Send the call, retry it if necessary, and return the response, whatever its status.
+    """Send the call, retry it if necessary, and return the response, regardless of its status.
 
     Retry an idempotent operation after a lost connection, 408, 429 or 5xx. Retry any operation
     if its request was not sent. Retry once after a 401 if the token function returns a different

@@ -49,7 +49,7 @@ def _is_sufficient(given: Credentials, needed: Credentials) -> bool | None:
 
 
 def _alternatives(operation: Operation) -> dict[str, Credentials]:
-    """Return the operation's alternative security requirements, by a readable name."""
+    """Return the operation's alternative security requirements, keyed by readable names."""
     result: dict[str, Credentials] = {}
     for schemes in operation.inherited("security") or [{}]:
         names: list[str] = []

@@ -61,7 +61,7 @@ class Prover:
         """Prove or disprove that `large` admits every sendable value that `small` admits.
 
         jsonschema_rs's canonical forms prove containment, and a witness disproves it. `minimal` is
-        a form of `small` with fewer fields, whose witnesses are shorter.
+        a form of `small` with fewer fields, which yields shorter witnesses.
         """
         key = canonical_json([small, large, location, minimal])
         if key not in self.known:
@@ -118,7 +118,7 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
 
 
 def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
-    """Return a schema that also admits values that `schema` accepts when they are sent as text.
+    """Return a schema that also admits the values that `schema` accepts in their text form.
 
     This includes every such value in `values`, and types whose texts `schema` always accepts.
     """

@@ -108,7 +108,7 @@ class Verdict:
 
     @property
     def _least(self) -> tuple[int, ...]:
-        """Before version 1.0, a breaking change requires only a new minor version."""
+        """Return the lowest allowed version. Before 1.0, a breaking change is only a minor bump."""
         major, minor, patch = parse_version(self.base)
         weight = self.weight()
         if weight == Change.NONE:

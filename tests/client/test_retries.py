@@ -98,7 +98,7 @@ def test_retry_after_beyond_the_deadline_raises(waits: list[float], after: str) 
 def test_lost_attempt_may_have_been_applied(
     waits: list[float], last: httpx.Response | Exception
 ) -> None:
-    """If one attempt's response is lost, `maybe_applied` is true whatever happens next."""
+    """If an attempt's response is lost, `maybe_applied` is true even if a later attempt fails."""
     service = Service(httpx.ReadError("lost"), last)
     with pytest.raises(errors.FlashbackError, match="may have been applied") as caught:
         blocking(service, max_retries=1).update_ai_llm(ID)

@@ -18,7 +18,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 AsyncMethod = Callable[Concatenate["Mock", P], Coroutine[Any, Any, T]]
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-# The classes accepted for these annotations. Any other annotation accepts only its own class.
+# The classes that these annotations accept. Any other annotation accepts only its own class.
 ACCEPTED: dict[Any, tuple[type, ...]] = {
     float: (float, int),
     tuple: (list, tuple),  # JSON arrays are lists

@@ -33,7 +33,7 @@ STEP = get_type_hints(Step)
 
 
 def take_plan(planned: list[Step], id: str) -> Step:
-    """Return the first plan for this id, or an empty plan, and count down the plan's `times`."""
+    """Return the first plan for this id and decrement its `times`, or return an empty plan."""
     for index, plan in enumerate(planned):
         if plan.get("id", id) == id:
             remaining = plan.get("times", 1) - 1

@@ -18,7 +18,7 @@ RESTORE = "restore the file from a backup, or use --keys to specify another file
 def key_file(option: Path | None, store: str) -> Path:
     """Return the path to the key file for the store with this id.
 
-    The option overrides $FLASHBACK_MOCK_KEYS_FILE. Without either, each store has a separate file.
+    The option overrides $FLASHBACK_MOCK_KEYS_FILE. If neither is set, each store has its own file.
     """
     if file := option or os.environ.get(KEYS_FILE):
         return Path(file).absolute()

@@ -60,7 +60,7 @@ def _parse(response: Response[Any]) -> ErrorResponse | UpdateAiLlmResponse | Non
 def sync_detailed(
     id: str, *, body: UpdateAiLlmRequest, client: Client
 ) -> Response[ErrorResponse | UpdateAiLlmResponse]:
-    """Send the request, and return the response, whatever its status.
+    """Send the request, and return the response, regardless of its status.
 
     The body is parsed if the status is documented. Call `raise_for_status()` on the response to
     raise an error for an unsuccessful status. This function itself raises ArgumentError,
@@ -84,7 +84,7 @@ def sync(
 async def asyncio_detailed(
     id: str, *, body: UpdateAiLlmRequest, client: AsyncClient
 ) -> Response[ErrorResponse | UpdateAiLlmResponse]:
-    """Send the request, and return the response, whatever its status.
+    """Send the request, and return the response, regardless of its status.
 
     The body is parsed if the status is documented. Call `raise_for_status()` on the response to
     raise an error for an unsuccessful status. This function itself raises ArgumentError,
