@@ -265,7 +265,8 @@ def assert_does_not_open(location: StoreLocation, run: Run, reason: str) -> None
 
 def test_malformed_url_is_rejected() -> None:
     """A malformed URL is rejected, and the error does not contain the URL's password."""
-    for url in ("postgresql+asyncpg://u:hush@h/d", "Postgresql:/u:hush@h/d"):
+    urls = ("postgresql+asyncpg://u:hush@h/d", "Postgresql:/u:hush@h/d", "postgresql:u:hush@h/d")
+    for url in urls:
         with pytest.raises(ValueError, match="postgresql://user:password@host:port/") as error:
             store_at(url, CONTRACT.credentials)
         assert "hush" not in str(error.value)
