@@ -22,7 +22,7 @@ collect_ignore = ["contract"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the slowest test first so that the other workers do not wait for it at the end."""
+    """Run the slowest test first so that the other pytest workers do not wait for it at the end."""
     items.sort(key=lambda item: item.name != "test_checks_pass")
 
 
@@ -47,7 +47,7 @@ def schema(root: Path) -> jsonschema_rs.Draft202012Validator:
 
 
 def skip_without(program: str) -> NoReturn:
-    """Skip the test because a program is missing; in CI, fail it instead."""
+    """Skip the test because the program is not installed; in CI, fail the test instead."""
     skip_or_fail = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
     skip_or_fail(f"{program} is not installed; install it with scripts/install --system")
 
@@ -91,7 +91,7 @@ def browser(chromium: str) -> Generator[Browser]:
 
 @pytest.fixture
 def mock(flashback_mock: Mock) -> Mock:
-    """Return the mock started by its pytest plugin."""
+    """Return the mock server that the `flashback_mock` fixture started."""
     return flashback_mock
 
 

@@ -1,7 +1,4 @@
-"""Make three typical changes to the contract by following docs/changing-the-contract.md.
-
-Each test works on a copy of the repository and edits only the files that the guide lists.
-"""
+"""Tests that make typical changes to the contract as docs/changing-the-contract.md describes."""
 
 import os
 import shutil
@@ -69,7 +66,7 @@ class Copy:
 
     @contextmanager
     def add_to_contract(self) -> Generator[Any]:
-        """Yield the contract for an addition, with the next patch version already set."""
+        """Yield the contract with the next patch version, then save it and regenerate the code."""
         with self.edit("openapi.yaml") as contract:
             version = contract["info"]["version"].rpartition(".")
             contract["info"]["version"] = f"{version[0]}.{int(version[2]) + 1}"
@@ -92,7 +89,7 @@ class Copy:
         return completed.stdout
 
     def check_mock(self, promises: str) -> str:
-        """Check that the copy's mock passes these contract tests, and return the output."""
+        """Check that the copy's mock passes the selected contract tests; return their output."""
         output = self.run("scripts.contract", "-k", promises, "--max-examples", "5")
         assert "contract is kept" in output
         return output
@@ -112,7 +109,7 @@ def copy(root: Path, tmp_path: Path) -> Copy:
 
 
 def test_optional_field(copy: Copy) -> None:
-    """An optional field is an addition and only needs edits to the contract and the test values."""
+    """A new optional field requires edits only to the contract and the test values."""
     with copy.add_to_contract() as contract:
         request = contract["components"]["schemas"]["UpdateAiLlmRequest"]
         request["properties"]["region"] = yaml.safe_load(REGION)
@@ -133,7 +130,7 @@ def test_optional_field(copy: Copy) -> None:
 
 
 def test_member_of_an_enumeration(copy: Copy) -> None:
-    """A new enum member is an addition and requires edits only to the contract."""
+    """A new enum member requires edits only to the contract."""
     with copy.add_to_contract() as contract:
         contract["components"]["schemas"]["AiType"]["enum"].append("EXAMPLE")
     assert "EXAMPLE" in copy.run("scripts.compat")
@@ -142,7 +139,7 @@ def test_member_of_an_enumeration(copy: Copy) -> None:
 
 
 def test_second_operation(copy: Copy) -> None:
-    """A second operation adds a method to the client; the mock and the contract tests ignore it."""
+    """A second operation adds a client method, but the mock and the contract tests ignore it."""
     with copy.add_to_contract() as contract:
         operations = contract["paths"][PATH]
         [id] = operations["put"]["parameters"]

@@ -55,7 +55,7 @@ def test_example_tests_pass(root: Path, tmp_path: Path) -> None:
 
 
 def test_example_promise_and_fault_are_copies(root: Path) -> None:
-    """The examples in docs/changing-the-contract.md are copies of a real promise and fault."""
+    """The example promise and fault in docs/changing-the-contract.md are copied from the tests."""
     page = (root / "docs" / "changing-the-contract.md").read_text("utf-8")
     promise, fault = re.findall(r"(?s)```python\n(.*?)```", page)
     assert promise in (root / "tests" / "contract" / "test_access.py").read_text("utf-8")
@@ -64,7 +64,7 @@ def test_example_promise_and_fault_are_copies(root: Path) -> None:
 
 @pytest.mark.usefixtures("curl")
 def test_curl_example_updates_the_mock(root: Path, mock: Mock) -> None:
-    """The curl command in the README updates the configuration."""
+    """The curl command in the README updates a configuration in the mock."""
     example = next(text for text in code_blocks(root, "sh") if text.startswith("curl "))
     command = ["/bin/sh", "-c", example.replace("http://127.0.0.1:4010", mock.base_url)]
     completed = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TEMPLATES = sorted(template.name for template in generate.TEMPLATES.iterdir())
 
 WORKSPACE = {"type": "string", "pattern": "^[/a-z0-9]+$", "x-rule": "must be lower case"}
-# A second operation whose method, body, parameters and statuses differ from the first's.
+# An operation whose method, body, parameters and statuses differ from those of updateAiLlm.
 CREATE: dict[str, Any] = {
     "operationId": "createApiKey",
     "tags": ["Keys"],
@@ -136,7 +136,7 @@ def write(contract: Any, folder: Path) -> Path:
 
 
 def write_extended_contract(folder: Path) -> Path:
-    """Write a contract with two more operations and root-level security; return its path."""
+    """Write a contract with two additional operations and root-level security; return its path."""
     contract = document()
     item = contract["paths"]["/ai/llm/{id}"]
     get = {"operationId": "getAiLlm", "tags": ["AI LLM"], "summary": "Get a configuration"}
@@ -174,7 +174,7 @@ def test_every_module_is_marked_as_generated() -> None:
 
 
 def test_docstrings_contain_descriptions_from_the_contract() -> None:
-    """Every module has a docstring, and method docstrings describe the parameters."""
+    """Every generated module has a docstring, and method docstrings describe the parameters."""
     texts = {path.name: path.read_text("utf-8") for path in generate.OUTPUT.rglob("*.py")}
     assert [name for name, text in texts.items() if text.count('"""') == 0] == []
     assert "id: Unique identifier of the AI LLM configuration." in texts["client.py"]
@@ -184,7 +184,7 @@ def test_docstrings_contain_descriptions_from_the_contract() -> None:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_template_overrides_a_template_of_the_generator(name: str) -> None:
-    """Each template overrides a generator template; the generator silently ignores other names."""
+    """Each template has the name of a generator template; the generator ignores any other name."""
     upstream = files("openapi_python_client") / "templates" / name
     assert upstream.is_file()
     ours = (generate.TEMPLATES / name).read_text(encoding="utf-8")
@@ -194,7 +194,7 @@ def test_every_template_overrides_a_template_of_the_generator(name: str) -> None
 
 @pytest.fixture
 def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Copy the generated folder, let the command use the copy, and return the copy's path."""
+    """Make scripts/generate use a copy of the generated package, and return the copy's path."""
     copied = tmp_path / "flashback_client"
     shutil.copytree(generate.OUTPUT, copied, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(generate, "OUTPUT", copied)
@@ -205,7 +205,7 @@ def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str) -> int:
-    """Run the command and return its exit status."""
+    """Run scripts/generate and return its exit status."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(sys, "argv", ["scripts/generate", *arguments])
         return generate.main()
@@ -252,7 +252,7 @@ def test_invalid_contract_is_an_error(
     contract: bytes | None,
     problem: str,
 ) -> None:
-    """If the contract is invalid, the command prints the problem and exits with 2."""
+    """If the contract is invalid, scripts/generate prints the problem and exits with status 2."""
     path = tmp_path / "openapi.yaml"
     monkeypatch.setattr(generate, "CONTRACT", path)
     if contract is not None:

@@ -35,7 +35,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def properties(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the schemas of the request's fields."""
+    """Return the schema for each field of the update request."""
     fields: dict[str, Any] = document["components"]["schemas"]["UpdateAiLlmRequest"]["properties"]
     return fields
 
@@ -189,7 +189,7 @@ def test_every_rule_of_a_field_belongs_to_one_clause(document: dict[str, Any]) -
             assert len(owners) == 1, f"{field}: expected {keyword} in one clause, got {owners}"
 
 
-# Strings that only resemble http URLs, in addition to the ones in tests/contract/values.yaml.
+# Invalid URLs, in addition to those in tests/contract/values.yaml.
 NOT_ENDPOINTS = [
     "a", "https://:80", "https://u@a", " https://a", "https://a/\x00", "https://a:0",
     "https://a:65536", "https://a:", "https://a/%", "https://a/%zz", "https://-a", "https://a/<b>",

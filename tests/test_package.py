@@ -1,7 +1,4 @@
-"""Install the wheel in an empty environment, without the `mock` extra.
-
-scripts/release tests the wheel with all extras.
-"""
+"""Tests for the wheel without the `mock` extra; scripts/release tests it with all extras."""
 
 import os
 import subprocess
@@ -27,7 +24,7 @@ print(updated.ai_llm_id)
 
 @pytest.fixture(scope="module")
 def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel from the repository, and return its path."""
+    """Build the wheel and return its path."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=root, check=True, capture_output=True)
@@ -81,7 +78,7 @@ def test_wheel_contains_the_packages_and_the_contract(wheel: Path, root: Path) -
 
 
 def test_metadata_has_the_version_of_the_contract(wheel: Path, document: dict[str, Any]) -> None:
-    """The wheel's version matches the contract's, and it has exactly four required dependencies."""
+    """The wheel has the contract's version and exactly four required dependencies."""
     with zipfile.ZipFile(wheel) as archive:
         name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = message_from_bytes(archive.read(name))

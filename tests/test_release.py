@@ -1,4 +1,4 @@
-"""Tests for the checks in scripts/release and for the dependency versions that the script tests."""
+"""Tests for the repository checks and the dependency pinning in scripts/release."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_clean_working_tree_can_be_released(repository: Path) -> None:
-    """A clean working tree passes the check if HEAD has no tag or this version's tag."""
+    """A clean working tree can be released unless HEAD has the tag for another version."""
     release.check_repository(repository, "1.0.0")
     release.run("git", "tag", "v1.0.0", cwd=repository)
     release.check_repository(repository, "1.0.0")
@@ -55,7 +55,7 @@ def test_failed_command_is_reported_with_its_output(tmp_path: Path) -> None:
 
 
 def test_lowest_versions_are_pinned() -> None:
-    """Direct dependencies are pinned to their lower bounds, and all others to locked versions."""
+    """Direct dependencies are pinned to their lower bounds, and others to their locked versions."""
     other = "other==2 ; python_version < '3.12' \\\n    --hash=sha256:2\n    # via attrs\n"
     pinned = release.lowest(f"# generated\nattrs==99 \\\n    --hash=sha256:1\n{other}")
     assert "\nattrs==2" in pinned

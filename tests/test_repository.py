@@ -40,7 +40,7 @@ def test_checks_pass(root: Path) -> None:
 
 
 def test_fast_run_excludes_existing_paths(root: Path) -> None:
-    """Every path that scripts/test --fast excludes exists."""
+    """Every path that `scripts/test --fast` excludes exists."""
     script = (root / "scripts" / "test").read_text("utf-8")
     paths = script.partition('slow="')[2].partition('"')[0].split()
     assert paths
