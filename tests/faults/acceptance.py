@@ -6,8 +6,6 @@ from tests.faults.changes import Changes
 from tests.faults.validation import LARGEST_BODY
 
 FAULTS = Changes()
-
-# Unusual but valid values
 FAULTS.refuses(
     "test_unusual_value_answers_200[name]",
     names_with_quotes=lambda request: "'" in request.name or '"' in request.name,
@@ -44,8 +42,6 @@ FAULTS.refuses(
     "test_unusual_value_answers_200[aiType]",
     the_type_other=lambda request: request.ai_type == "OTHER",
 )
-
-# Combinations of fields
 FAULTS.refuses(
     "test_any_fields_together_answer_200",
     an_empty_object=lambda request: request.body == b"{}",
@@ -59,8 +55,6 @@ FAULTS.refuses(
     "test_valid_body_answers_200",
     types_without_an_endpoint=lambda request: request.ai_type and not request.endpoint,
 )
-
-# Body sizes and request headers
 FAULTS.refuses(
     "test_body_over_the_limit_is_refused",
     bodies_of_the_maximum_size=lambda request: len(request.body) == LARGEST_BODY,

@@ -9,7 +9,7 @@ from tests.faults.messages import Answer, Request, accepted, refused
 
 FAULTS = Changes()
 
-# Updates that each fault lets an unauthorized user make.
+# Each fault lets an unauthorized user make one of these updates.
 ACTIONS: dict[str, Condition] = {
     "send_an_empty_update": lambda request: request.body == b"{}",
     "change_the_name": lambda request: request.names == ["name"],

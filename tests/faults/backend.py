@@ -11,28 +11,24 @@ import flashback_mock
 from flashback_mock.http import messages
 from tests.faults.messages import Answer, Request
 
-# Functions of either type can be async.
-# If a `Before` function returns an `Answer`, the request does not reach the mock.
+# These functions can be async. If `Before` returns an `Answer`, the mock gets no request.
 Before = Callable[[Request], Any]
 After = Callable[[Request, Answer], Any]
 
 
 @dataclass(frozen=True)
 class Change:
-    """A change to the behavior of the mock.
+    """A change to the mock's behavior.
 
-    `promises` contains the names of promises, separated by ` or `. The change must break at least
-    one of them. A name can omit the test parameter in brackets.
+    `promises` is a `-k` expression; the change must break at least one of the selected promises.
     """
 
-    before: Before | None = None  # modifies the request or responds to it
+    before: Before | None = None  # modifies the request, or responds in place of the mock
     after: After | None = None  # modifies the response
     promises: str = ""
 
 
 class _ChangeMiddleware:
-    """Middleware that applies a change to the mock's requests and responses."""
-
     mock: flashback_mock.Mock  # set once the mock has started
 
     def __init__(self, change: Change) -> None:
@@ -40,8 +36,6 @@ class _ChangeMiddleware:
         self._memory: dict[object, Any] = {}
 
     def wrap(self, handler: messages.Handler) -> messages.Handler:
-        """Return a handler that applies the change before and after it calls `handler`."""
-
         async def handle_with_change(received: messages.Request) -> messages.Answer:
             request = Request(received, self.mock, self._memory)
             answer = None
@@ -60,7 +54,6 @@ class _ChangeMiddleware:
 
 
 async def await_if_needed(value: Any) -> Any:
-    """Return the value, awaiting it first if it is awaitable."""
     return await value if inspect.isawaitable(value) else value
 
 
@@ -72,7 +65,6 @@ def contract() -> flashback_mock.Contract:
 
 @contextmanager
 def serving(change: Change) -> Generator[flashback_mock.Mock]:
-    """Serve a fresh mock with this change on a free loopback port, and yield the mock."""
     middleware = _ChangeMiddleware(change)
     with flashback_mock.running(contract(), wrap=middleware.wrap) as mock:
         middleware.mock = mock

@@ -47,7 +47,7 @@ class Changes(dict[str, Change]):
             self._add(name, Change(after=change_matching, promises=promises))
 
     def where(self, promises: str, change: Before, /, **conditions: Condition) -> None:
-        """For each condition, register a change that applies only to requests that match it."""
+        """Register one change per condition; the change applies only to requests that match."""
         for name, condition in conditions.items():
 
             def change_matching(request: Request, condition: Condition = condition) -> object:
@@ -81,7 +81,6 @@ class Changes(dict[str, Change]):
 
 
 def as_user(role: str) -> Before:
-    """Return a change that replaces the token with this user's token."""
     return lambda request: request.as_user(role)
 
 
@@ -91,15 +90,11 @@ def promote(role: str) -> Before:
 
 
 def for_configuration(role: str) -> Before:
-    """Return a change that replaces the id with this configuration's id."""
     return lambda request: request.for_id(request.ids[role])
 
 
 def reply(status: int, to: str | None = None) -> Before:
-    """Return a change that responds with this status in place of the mock.
-
-    If `to` is a user's role, only that user's requests get this response.
-    """
+    """Return a change that responds with this status to all users, or only to the user `to`."""
 
     def change(request: Request) -> Answer | None:
         if to not in (None, request.role):
@@ -110,7 +105,6 @@ def reply(status: int, to: str | None = None) -> Before:
 
 
 def combine(changes: Iterable[Change]) -> Change:
-    """Return a single change that applies these changes in order."""
     changes = list(changes)
 
     async def before(request: Request) -> Answer | None:

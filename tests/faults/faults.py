@@ -1,7 +1,4 @@
-"""A dictionary of all faults.
-
-A fault is a change to the mock that breaks the contract in a single way.
-"""
+"""All faults; a fault is a change to the mock that breaks the contract in a single way."""
 
 from tests.faults import (
     acceptance,

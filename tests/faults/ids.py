@@ -62,7 +62,7 @@ FAULTS.where(
 
 @FAULTS.before("test_rewritten_id_is_no_update")
 def dot_segments_in_ids_are_resolved_behind_a_proxy(request: Request) -> Answer | None:
-    """Return nginx's error page for `%00`, and resolve `x%2F..%2FMAIN` to `MAIN`."""
+    """Return nginx's error page for paths with `%00`, and resolve `x%2F..%2FMAIN` to `MAIN`."""
     if "%00" in request.path:
         return page(400, "<html><title>400</title></html>", Server="nginx")
     if "%2f" in request.path.lower():

@@ -24,7 +24,6 @@ class _Message:
         return self
 
     def drop_header(self, name: str) -> Self:
-        """Remove a header."""
         self.headers.popall(name, None)
         return self
 
@@ -33,7 +32,6 @@ class _Message:
         return self.headers.get(name, "")
 
     def set_body(self, body: bytes) -> Self:
-        """Replace the body."""
         self.body = body
         return self
 
@@ -51,7 +49,7 @@ class _Message:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """Return the fields in the body, or an empty dictionary if it is not a JSON object."""
+        """Return the body's fields, or an empty dictionary if the body is not a JSON object."""
         value = self._json
         return value if isinstance(value, dict) else {}
 
@@ -60,11 +58,9 @@ class _Message:
         return self.set_body(json.dumps(fields).encode())
 
     def set_fields(self, **fields: object) -> Self:
-        """Set fields in the body."""
         return self.replace_fields({**self.fields, **fields})
 
     def drop_field(self, field: str) -> Self:
-        """Remove a field from the body."""
         fields = self.fields
         if field in fields:
             del fields[field]
@@ -79,7 +75,6 @@ def _text_field(name: str) -> property:
 class Request(_Message):
     """A modifiable request to the mock."""
 
-    # Each property returns a body field's text, or an empty string if the field is not a string.
     name = _text_field("name")
     ai_type = _text_field("aiType")
     endpoint = _text_field("endpoint")
@@ -165,12 +160,12 @@ class Request(_Message):
         return list(self.fields)
 
     def text(self, field: str) -> str:
-        """Return the text of a body field, or an empty string if the field is not a string."""
+        """Return the value of a body field, or an empty string if the value is not a string."""
         value = self.fields.get(field)
         return value if isinstance(value, str) else ""
 
     def as_user(self, role: str = "owner") -> Self:
-        """Replace the token with the one for this role's user."""
+        """Replace the token with the token of the user with this role."""
         return self.set_header("Authorization", f"Bearer {self.tokens[role]}")
 
     def for_id(self, id: str) -> Self:
@@ -231,18 +226,15 @@ class Answer(_Message):
 
 
 def accepted(request: Request) -> Answer:
-    """Return the response to a successful update."""
     body = {"success": True, "aiLlmId": request.id, "message": "updated"}
     return Answer(200, json.dumps(body).encode())
 
 
 def refused(status: int, **headers: str) -> Answer:
-    """Return an error response with this status."""
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return Answer(status, b'{"success": false, "message": "no"}', **headers)
 
 
 def page(status: int, text: str, **headers: str) -> Answer:
-    """Return an HTML page, like the error pages of proxies and web frameworks."""
     return Answer(status, text.encode(), **headers).set_header("Content-Type", "text/html")

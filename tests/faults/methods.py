@@ -1,4 +1,4 @@
-"""Backends that mishandle methods other than PUT, or paths that resemble the endpoint's."""
+"""Backends that mishandle methods other than PUT, or paths that resemble the endpoint's path."""
 
 from tests.faults.changes import Changes, reply
 from tests.faults.messages import Answer, Request

@@ -7,8 +7,6 @@ from tests.faults.messages import Answer, Request
 from tests.faults.validation import LARGEST_BODY
 
 FAULTS = Changes()
-
-# Statuses
 FAULTS.changes_answer(
     "test_every_response[statuses]",
     403,
@@ -39,8 +37,6 @@ FAULTS.changes_answer(
         request.header("Expect") and answer.refuse(500)
     ),
 )
-
-# Headers and bodies of all responses
 FAULTS.changes_answer(
     "test_member_may_update[WRITE] or test_every_response",
     response_has_no_media_type=lambda _, answer: answer.drop_header("Content-Type"),
@@ -64,8 +60,6 @@ FAULTS.changes_answer(
         "curl" in request.header("User-Agent") and answer.set_header("Content-Type", "text/plain")
     ),
 )
-
-# Error responses
 FAULTS.changes_answer(
     "test_every_response[error-response]",
     400,
@@ -107,8 +101,6 @@ FAULTS.changes_answer(
         message="SELECT * FROM llm WHERE id = $1: no rows"
     ),
 )
-
-# Successful updates
 FAULTS.changes_answer(
     "test_every_response[success-response]",
     200,

@@ -1,4 +1,4 @@
-"""Run the contract tests in this process, which has already imported what they need."""
+"""Run the contract tests in the current process, which is faster than starting one for each run."""
 
 import contextlib
 import io
@@ -20,7 +20,7 @@ KEPT, BROKEN, NO_VERDICT = 0, 1, 2
 
 @dataclass
 class RunResult:
-    """The result of one run of the contract tests."""
+    """The result of a contract test run."""
 
     status: int
     output: str
@@ -45,8 +45,6 @@ class RunResult:
 
 
 class _VerdictReceiver:
-    """A pytest plugin that stores the verdict."""
-
     def __init__(self) -> None:
         self.verdict: dict[str, Any] = {}
 
@@ -55,10 +53,7 @@ class _VerdictReceiver:
 
 
 def run_with_change(change: Change, *options: str, promises: str = "") -> RunResult:
-    """Run the contract tests against the mock with this change.
-
-    `promises` is a `-k` expression.
-    """
+    """Run the contract tests against a mock with this change; `promises` is a `-k` expression."""
     with serving(change) as mock:
         variables = environment(mock.tokens, mock.ids)
         return run_with_url(mock.base_url, variables, *options, promises=promises)
@@ -67,16 +62,12 @@ def run_with_change(change: Change, *options: str, promises: str = "") -> RunRes
 def run_with_url(
     url: str, variables: Mapping[str, str], *options: str, promises: str = ""
 ) -> RunResult:
-    """Run the contract tests against the backend at this URL.
-
-    `variables` contains the environment variables for the tokens and ids.
-    """
+    """Run the contract tests against this URL, with the tokens and ids in `variables`."""
     defaults = ["--backend-url", url, "-k", promises, "--seed", "1", "--timeout", "4"]
     return _run(variables, *defaults, *options)
 
 
 def selected_promises(expression: str) -> list[str]:
-    """Return the names of the promises that a `-k` expression selects."""
     lines = _run({}, "--list", "-k", expression).output.splitlines()
     return [line.split()[0] for line in lines if line.startswith("  test_")]
 
@@ -84,7 +75,7 @@ def selected_promises(expression: str) -> list[str]:
 def _run(variables: Mapping[str, str], *options: str) -> RunResult:
     arguments = [str(CONTRACT_TESTS), "-c", str(CONTRACT_TESTS / "pytest.toml")]
     arguments += ["--capture=no", "--tb=no"]
-    arguments += ["-p", "no:unraisableexception"]  # its garbage collection takes too long
+    arguments += ["-p", "no:unraisableexception"]  # this plugin's garbage collection takes too long
     receiver = _VerdictReceiver()
     output = io.StringIO()
     with (

@@ -36,7 +36,6 @@ def test_findings_identify_the_broken_clause(name: str) -> None:
 
 
 def test_promise_is_not_tested_if_other_findings_hide_it() -> None:
-    """A promise counts as not tested if all its requests trigger findings for another promise."""
     [backend] = [change for name, change in SEVERAL_FAULTS.items() if "reader" in name]
     promises = "test_reader_may_not_update or test_no_header_gives_access"
     result = run_with_change(backend, promises=promises)
@@ -55,8 +54,6 @@ def test_promise_that_is_cut_short_is_not_kept() -> None:
 
 
 def test_finding_does_not_contain_a_token_from_the_media_type() -> None:
-    """No output contains a token that the backend returns as the response's media type."""
-
     def leak(request: Request, answer: Answer) -> None:
         answer.set_header("Content-Type", f"text/{request.tokens['owner']}9")
 
@@ -66,7 +63,7 @@ def test_finding_does_not_contain_a_token_from_the_media_type() -> None:
 
 
 def test_intermittent_error_does_not_hide_missing_access_control() -> None:
-    """A run reports an unauthorized update even if only every second one is accepted."""
+    """A run reports unauthorized updates even if the backend accepts only every second one."""
     backend = FAULTS["every_second_update_by_a_stranger_is_accepted"]
     result = run_with_change(backend, promises=backend.promises)
     assert "workspace-access/stranger/200" in result.ids, result.output

@@ -9,7 +9,6 @@ from tests.faults.runner import BROKEN, KEPT, run_with_change, selected_promises
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_fault_breaks_a_promise(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each fault breaks at least one of the promises that it lists."""
     monkeypatch.setattr("support.promise.BUDGET_PER_PROMISE", 0.0)  # stop at the first finding
     fault = FAULTS[name]
     options = ["--timeout", "2"] if name.endswith("_hang") else []
@@ -19,7 +18,6 @@ def test_fault_breaks_a_promise(name: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("name", CORRECT)
 def test_correct_backend_keeps_every_promise(name: str) -> None:
-    """A backend that differs from the mock only in permitted ways keeps every promise."""
     result = run_with_change(CORRECT[name], "--max-examples", "5")
     assert result.ids == [], result.output
     assert result.status == KEPT, result.output

@@ -31,7 +31,6 @@ def _rename_field(old: str, new: str, request: Request) -> None:
         request.replace_fields(fields)
 
 
-# Values that are almost valid for a field
 FAULTS.accepts(
     "test_invalid_value_answers_400[aiType]",
     lower_case_types_with_other_fields=lambda request: (
@@ -105,8 +104,6 @@ FAULTS.refuses(
     500,
     null=lambda request: None in request.fields.values(),
 )
-
-# Unknown fields
 FAULTS.changes_request(
     "test_unknown_field_answers_400",
     unknown_fields_are_ignored=_drop_unknown_fields,
@@ -126,8 +123,6 @@ FAULTS.accepts(
         sum(not isinstance(value, str) for value in request.fields.values()) > 1
     ),
 )
-
-# Bodies and request headers
 FAULTS.accepts(
     "test_unreadable_body_is_refused",
     trailing_commas=lambda request: request.body.endswith(b",}"),
