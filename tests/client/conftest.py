@@ -27,7 +27,7 @@ def update(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Make sleeping instant, and return a list that records each wait in seconds."""
+    """Make sleeps return immediately, and return a list that records each wait in seconds."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:

@@ -24,10 +24,10 @@ UPDATED: dict[str, object] = {"success": True, "aiLlmId": ID, "message": "update
 
 
 class Service(httpx.MockTransport):
-    """An in-memory service that returns the given responses in order and a 200 from then on."""
+    """An in-memory service that returns the given responses in order, then always a 200."""
 
     def __init__(self, *outcomes: httpx.Response | Exception) -> None:
-        """Set the outcomes of the first requests: responses to return or errors to raise."""
+        """Use these outcomes for the first requests: responses to return and errors to raise."""
         self.outcomes: list[httpx.Response | Exception] = list(outcomes)
         self.requests: list[httpx.Request] = []
         super().__init__(self._handle)
@@ -49,10 +49,7 @@ def blocking(target: Target = None, **settings: Any) -> FlashbackClient:
 
 
 def update_blocking(target: Target, id_: str = ID, **arguments: Any) -> Any:
-    """Make one call with the blocking client.
-
-    Arguments that are not request fields are passed to the client's constructor.
-    """
+    """Make one blocking call; arguments that are not request fields configure the client."""
     fields = {name: arguments.pop(name) for name in FIELDS if name in arguments}
     with FlashbackClient(**_settings(target, arguments)) as client:
         return client.update_ai_llm(id_, **fields)

@@ -38,10 +38,7 @@ INVALID_FIELDS: list[tuple[str, Any, str]] = [
 def test_invalid_field_raises_argument_error(
     update: Any, field: str, value: Any, problem: str
 ) -> None:
-    """An invalid field raises an ArgumentError that names the field and the rule it breaks.
-
-    The client sends no request.
-    """
+    """An invalid field raises an ArgumentError that names the field and the rule it breaks."""
     service = Service()
     with pytest.raises(errors.ArgumentError, match=problem) as caught:
         update(service, **{field: value})

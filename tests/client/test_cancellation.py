@@ -49,10 +49,7 @@ async def call_and_cancel(client: AsyncFlashbackClient, limit: float) -> None:
 
 @pytest.mark.parametrize("limited_call", [call_with_timeout, call_and_cancel])
 def test_aborted_calls_release_their_connections(limited_call: LimitedCall) -> None:
-    """No connection stays busy after many calls have timed out or been cancelled.
-
-    Sixty tasks make calls with time limits of 50 to 250 ms. Afterwards, a normal call succeeds.
-    """
+    """No connection stays busy after many calls have timed out or been cancelled."""
 
     async def load(url: str) -> None:
         async with AsyncFlashbackClient(TOKEN, base_url=url, max_retries=0) as client:
@@ -79,10 +76,7 @@ def async_pools() -> list[Any]:
 
 
 def test_cancelled_call_closes_its_connection() -> None:
-    """A cancelled call closes its connection and sends nothing more in the background.
-
-    The CancelledError's traceback contains no httpx frames.
-    """
+    """A cancelled call closes its connection, and its traceback contains no httpx frames."""
 
     async def call(url: str) -> None:
         async with AsyncFlashbackClient(TOKEN, base_url=url) as client:

@@ -38,7 +38,7 @@ async def call(client: AsyncFlashbackClient) -> Any:
 
 
 def test_threads_share_one_client() -> None:
-    """Sixteen threads that share a client each receive their own response."""
+    """If 16 threads share a client, each thread receives the response to its own request."""
     gate = threading.Barrier(16)
 
     def work(number: int) -> bool:
@@ -70,10 +70,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 def test_in_memory_transport_works_in_several_event_loops() -> None:
-    """A client with an in-memory transport can be used in several event loops.
-
-    pytest-asyncio runs each test in a new event loop, so tests that share a client rely on this.
-    """
+    """An in-memory transport works in several event loops; pytest-asyncio creates one per test."""
     client = AsyncFlashbackClient(TOKEN, transport=httpx.ASGITransport(application))
     for _ in range(3):
         assert asyncio.run(call(client)).success is True
@@ -126,10 +123,7 @@ sys.exit(0 if right and status == 0 else 1)
 
 
 def test_forked_child_uses_its_own_connections() -> None:
-    """A process and its forked child use separate connections and receive their own responses.
-
-    Using a custom `http_client` in the child raises an error.
-    """
+    """A forked child opens its own connections and cannot use its parent's `http_client`."""
     with serving(echo_id) as server:
         command = [sys.executable, "-c", FORKING, server.url]
         assert subprocess.run(command, timeout=60, check=False).returncode == 0
@@ -234,10 +228,7 @@ def test_https_is_tunneled_through_the_proxy(
 def test_proxy_is_never_used_for_loopback(
     update: Any, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Requests to a loopback address never go through a proxy.
-
-    Such requests can be unencrypted, so they must not leave the machine.
-    """
+    """Loopback requests never use a proxy, because they can be unencrypted."""
     with serving(respond_with(OK)) as proxy, serving(respond_with(OK)) as server:
         monkeypatch.setenv("http_proxy", proxy.url)
         assert update(server.url.replace("127.0.0.1", host)).success is True

@@ -1,8 +1,4 @@
-"""Crash reporters in their default configuration never send credentials.
-
-Crash reporters such as Sentry send the local variables of every stack frame. In these tests, a
-loopback server receives the reports.
-"""
+"""Crash reporters, which send the local variables of every stack frame, never send credentials."""
 
 from __future__ import annotations
 
@@ -180,10 +176,7 @@ class SoftTimeLimitExceeded(Exception):  # noqa: N818 - Celery's name
 
 @pytest.mark.parametrize("kind", [SoftTimeLimitExceeded, KeyboardInterrupt])
 def test_report_for_an_interrupted_call_contains_no_credential(kind: type[BaseException]) -> None:
-    """If a signal handler interrupts a call, the report contains no credential.
-
-    The traceback contains no frames from httpcore, which hold the request.
-    """
+    """If a signal handler interrupts a call, the report contains no credential."""
 
     def interrupt(_: int, __: object) -> None:
         raise kind
@@ -205,11 +198,7 @@ def test_report_for_an_interrupted_call_contains_no_credential(kind: type[BaseEx
 def test_traceback_with_elastic_apm_contains_no_credential(
     fail: Callable[..., BaseException],
 ) -> None:
-    """A traceback contains no credential, even if Elastic APM has instrumented httpx.
-
-    Elastic APM wraps httpx in Flask and Django applications, and the wrapper's frames contain the
-    request headers.
-    """
+    """No traceback contains a credential, even if Elastic APM has instrumented httpx."""
     logging.getLogger("elasticapm").setLevel(logging.CRITICAL)
     with serving(ACCEPT_REPORT) as intake, serving(disconnect) as server:
         apm = elasticapm.Client(server_url=intake.url, cloud_provider="none", central_config=False)

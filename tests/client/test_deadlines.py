@@ -46,10 +46,7 @@ def send_slowly(part: str, stop: threading.Event) -> Callable[..., None]:
 
 @contextmanager
 def at_most(seconds: float) -> Generator[None]:
-    """Fail if the block takes longer than `seconds`.
-
-    Tests pass generous limits so that they do not fail on a busy machine.
-    """
+    """Fail if the block takes longer than `seconds`; busy machines need a generous limit."""
     started = time.monotonic()
     yield
     assert time.monotonic() - started < seconds
@@ -57,7 +54,7 @@ def at_most(seconds: float) -> Generator[None]:
 
 @pytest.mark.parametrize("part", PARTIAL_RESPONSES)
 def test_slow_response_cannot_exceed_the_deadline(update: Any, part: str) -> None:
-    """A response sent one byte at a time, or a flood of 1xx responses, cannot delay the timeout."""
+    """Neither a response sent byte by byte nor endless 1xx responses can delay the timeout."""
     stop = threading.Event()
     with serving(send_slowly(part, stop)) as server:
         with at_most(4), pytest.raises(errors.ApiTimeoutError) as caught:
@@ -67,7 +64,7 @@ def test_slow_response_cannot_exceed_the_deadline(update: Any, part: str) -> Non
 
 
 def test_calls_have_a_deadline_by_default() -> None:
-    """By default, connecting times out after 5 s and the entire call after 30 s."""
+    """By default, connecting times out after 5 s, and the entire call after 30 s."""
     service = Service()
     blocking(service).update_ai_llm(ID, name="n")
     limits = service.requests[0].extensions["timeout"]
@@ -76,7 +73,7 @@ def test_calls_have_a_deadline_by_default() -> None:
 
 
 def test_very_long_timeout_means_no_limit(update: Any) -> None:
-    """A timeout too long for the socket module means no limit; it does not raise OverflowError."""
+    """A timeout that is too long for the socket module means no limit, not an OverflowError."""
     with serving(respond_with(http_response(200, UPDATED))) as server:
         for timeout in (None, 1e300, float("inf"), 10**400):
             assert update(server.url, name="n", timeout=timeout).success is True

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
-# This script uses the features that a new Python version could break: imports, both clients,
-# errors, pickling and sockets.
+# A script that uses the features that a new Python version is most likely to break.
 SMOKE = """
 import asyncio, pickle, sys
 from flashback_client import AsyncFlashbackClient, FlashbackClient, UNSET, errors
@@ -68,10 +67,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ids=["mypy", "basedpyright"],
 )
 def test_strict_type_checking_passes(project: Path, command: tuple[str, ...]) -> None:
-    """Strict type checking passes for code that uses the client and for a second generated client.
-
-    `scripts/check` checks the package itself.
-    """
+    """Strict type checking passes for consumer.py and for a second generated client."""
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         [str(BIN / command[0]), *command[1:], "consumer.py", "second_client"],

@@ -57,10 +57,7 @@ def test_contract_examples_can_be_sent(update: Any, name: str) -> None:
 
 @pytest.mark.parametrize("status", DOCUMENTED)
 def test_every_documented_status_has_an_error_class(update: Any, status: int) -> None:
-    """Each documented status has its own error class, named after the HTTP reason phrase.
-
-    The error contains the response's details.
-    """
+    """Each documented status has its own error class, named after the HTTP reason phrase."""
     phrase = http.HTTPStatus(status).phrase.title().replace(" ", "")
     body = {"success": False, "message": "so it is"}
     headers = {"X-Request-Id": "r-9", "Retry-After": "7"}
@@ -80,10 +77,7 @@ def test_every_documented_status_has_an_error_class(update: Any, status: int) ->
 
 @pytest.mark.parametrize("status", [204, 302, 418, 499, 502, 520, 527, 530, 599])
 def test_undocumented_status_is_unexpected(update: Any, status: int) -> None:
-    """An undocumented status raises an UnexpectedStatusError.
-
-    For a 5xx status, the error is also a ServerError.
-    """
+    """An undocumented status raises UnexpectedStatusError; a 5xx error is also a ServerError."""
     with pytest.raises(errors.UnexpectedStatusError, match=str(status)) as caught:
         update(Service(httpx.Response(status)), name="n", max_retries=0)
     assert caught.value.status_code == status
@@ -99,10 +93,7 @@ INVALID_BODIES = [
 
 @pytest.mark.parametrize("content", INVALID_BODIES)
 def test_invalid_success_body_raises_decode_error(update: Any, content: bytes) -> None:
-    """A 200 with an invalid body raises a ResponseDecodeError with the status and the body.
-
-    The update may have been applied, so `maybe_applied` is true.
-    """
+    """A 200 with an invalid body raises a ResponseDecodeError whose `maybe_applied` is true."""
     with pytest.raises(errors.ResponseDecodeError) as caught:
         update(Service(httpx.Response(200, content=content)), name="n")
     assert (caught.value.status_code, caught.value.maybe_applied) == (200, True)
@@ -141,11 +132,7 @@ def test_large_response_is_truncated(update: Any, compressed: bool) -> None:  # 
 
 
 def test_compressed_response_is_decoded(update: Any) -> None:
-    """The client decodes gzip and ignores a byte order mark.
-
-    Any other Content-Encoding raises a ResponseDecodeError without the body, which might echo a
-    credential.
-    """
+    """The client decodes gzip; errors for all other encodings omit the body."""
     compressed = gzip.compress(b"\xef\xbb\xbf" + json.dumps(UPDATED).encode())
     gzipped = http_response(200, compressed, Content_Encoding="gzip")
     unknown = http_response(200, b"x", Content_Encoding="br")

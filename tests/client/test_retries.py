@@ -58,7 +58,7 @@ def test_permanent_failures_are_not_retried(status: int) -> None:
 
 
 def test_error_has_the_number_of_attempts(waits: list[float]) -> None:
-    """When no retries are left, the error for the last response includes the attempt count."""
+    """When no retries are left, the error contains the number of attempts."""
     service = Service(*[httpx.Response(503) for _ in range(9)])
     with pytest.raises(errors.UnexpectedServerError, match="4 attempts") as caught:
         blocking(service, max_retries=3).update_ai_llm(ID)
@@ -150,7 +150,7 @@ def test_invalid_renewed_token_keeps_maybe_applied(waits: list[float]) -> None:
 
 
 def test_token_function_is_called_for_every_call() -> None:
-    """Each call uses the current token. The async client also accepts an async token function."""
+    """Each call gets its token from the token function, which can be async in the async client."""
     tokens = iter(["one", "two", "three"])
 
     async def token() -> str:
@@ -262,10 +262,7 @@ def test_custom_transport_can_time_out() -> None:
 
 
 def test_error_does_not_mention_a_handled_exception(update: Any) -> None:
-    """If a call in an `except` block fails, its error does not mention the handled exception.
-
-    The call does not change the handled exception's traceback.
-    """
+    """If a call in an `except` block fails, its error does not mention the handled exception."""
 
     def read_or_update() -> None:
         try:
@@ -298,10 +295,7 @@ def test_signal_handler_exception_propagates() -> None:
 
 
 def test_closing_during_a_call_raises_connection_error() -> None:
-    """If another thread or task closes the client, a call in progress fails and is not retried.
-
-    `maybe_applied` is true because the request was sent. A later call sends no request.
-    """
+    """If another thread or task closes the client, a call in progress fails and is not retried."""
 
     async def call_and_close(url: str) -> None:
         client = AsyncFlashbackClient(TOKEN, base_url=url)

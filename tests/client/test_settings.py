@@ -30,7 +30,7 @@ def test_environment_variables_supply_missing_arguments(monkeypatch: pytest.Monk
 
 
 def test_http_is_accepted_only_for_loopback() -> None:
-    """An http:// URL is rejected outside loopback, because the token would be sent unencrypted."""
+    """An http:// URL is accepted only for loopback, because the token is sent unencrypted."""
     for host in ("backend.flashback.tech", "127.0.0.1.evil.test"):
         with pytest.raises(errors.ArgumentError, match="allow_http"):
             blocking(Service(), base_url=f"http://{host}")
@@ -96,7 +96,7 @@ SETTINGS: list[tuple[dict[str, Any], str]] = [
 def test_invalid_setting_raises_argument_error(
     client_class: Any, settings: dict[str, Any], problem: str
 ) -> None:
-    """An invalid setting raises an ArgumentError that names it and describes the problem."""
+    """An invalid setting raises an ArgumentError that names the setting and the problem."""
     (field,) = settings
     derive: Any = client_class(TOKEN).with_options
     for create, arguments in ((client_class, (TOKEN,)), (derive, ())):
@@ -107,10 +107,7 @@ def test_invalid_setting_raises_argument_error(
 
 
 def test_unusable_http_client_is_rejected() -> None:
-    """An `http_client` that has `auth=` or is combined with `transport=` is rejected.
-
-    An `http_client` or a `transport` of the wrong type is also rejected.
-    """
+    """A client rejects an `http_client` that has `auth=` or is combined with a `transport=`."""
     with httpx.Client(auth=("u", "p")) as http_client:
         with pytest.raises(errors.ArgumentError, match="auth="):
             FlashbackClient(TOKEN, http_client=http_client)
@@ -123,7 +120,7 @@ def test_unusable_http_client_is_rejected() -> None:
 
 
 def test_custom_http_client_keeps_its_settings() -> None:
-    """The client uses its `http_client`'s base URL, headers and timeout, and leaves it open."""
+    """A client uses the base URL, headers and timeout of its `http_client`, and never closes it."""
     service = Service()
     headers = {"X-Theirs": "1"}
     with httpx.Client(
@@ -140,10 +137,7 @@ def test_custom_http_client_keeps_its_settings() -> None:
 
 
 def test_headers_are_case_insensitive() -> None:
-    """A custom header replaces the client's own header of that name, regardless of case.
-
-    The caller's dict is not modified.
-    """
+    """A custom header replaces the client's header of the same name, regardless of case."""
     headers = {"uSER-aGENT": "mine"}
     service = Service()
     blocking(service, headers=headers).update_ai_llm(ID)
@@ -169,7 +163,7 @@ def test_with_options_does_not_change_the_original() -> None:
 
 
 def test_derived_clients_share_connections() -> None:
-    """Closing a derived client leaves the connections that it shares with the original open."""
+    """Closing a derived client does not close the connections that it shares with the original."""
     with serving(respond_with(http_response(200, UPDATED))) as server:
         with blocking(server.url) as client:
             client.update_ai_llm(ID)

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from io import BufferedIOBase
 
-# A responder handles one request. Its arguments are the connection, the request and the
-# request's index.
+# Handles a request. The arguments are the connection, the request and the request's index.
 Responder = Callable[[socket.socket, "Request", int], None]
 
 
@@ -57,10 +56,7 @@ class Server:
 def http_response(
     status: int = 200, body: bytes | dict[str, object] | None = None, **headers: str
 ) -> bytes:
-    """Return the bytes of an HTTP/1.1 response.
-
-    Additional keyword arguments are headers, with `_` in place of `-`.
-    """
+    """Return the bytes of an HTTP/1.1 response; in header names, `_` stands for `-`."""
     if body is None:
         body = {"success": status < 300, "message": f"answer {status}"}
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -104,10 +100,7 @@ class _ThreadingServer(socketserver.ThreadingTCPServer):
 
 @contextmanager
 def serving(respond: Responder) -> Generator[Server]:
-    """Run a server on a free loopback port.
-
-    For each request, the server calls `respond` with the connection, the request and its index.
-    """
+    """Run a loopback server on a free port, and call `respond` for each request."""
     server = Server()
     lock = threading.Lock()
     connections: list[socket.socket] = []
