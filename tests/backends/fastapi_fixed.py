@@ -16,11 +16,7 @@ Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(
 
 
 async def json_body(request: Request) -> bytes:
-    """Return the body.
-
-    Raise a 415 error if the headers do not declare an unencoded JSON body, or a 413 error if the
-    body is too large.
-    """
+    """Return the JSON body; raise a 415 error for other media types or a 413 for large bodies."""
     media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise HTTPException(415, "Content-Type must be application/json")
@@ -49,7 +45,7 @@ def create_app(store: Store) -> FastAPI:
         request: Request, call_next: Callable[[Request], Awaitable[Response]]
     ) -> Response:
         response = await call_next(request)
-        del response.headers["Content-Length"]  # uvicorn then sends the body in chunks
+        del response.headers["Content-Length"]  # makes uvicorn send the body in chunks
         return response
 
     @app.put("/ai/llm/{id}")

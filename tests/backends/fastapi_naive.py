@@ -1,7 +1,4 @@
-"""A simple FastAPI backend in the style of the FastAPI tutorial.
-
-The backend is based only on the service's documentation, not on the contract.
-"""
+"""A FastAPI backend in the style of the FastAPI tutorial, written without the contract."""
 
 from enum import StrEnum
 from typing import Annotated

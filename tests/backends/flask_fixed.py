@@ -1,7 +1,4 @@
-"""A Flask backend that keeps the contract.
-
-The backend also implements the service's GET and DELETE operations, which the contract omits.
-"""
+"""A Flask backend that keeps the contract; it also supports GET and DELETE."""
 
 from flask import Blueprint, Flask, Response, abort, current_app, jsonify, request
 from flask.typing import ResponseReturnValue

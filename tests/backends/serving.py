@@ -20,11 +20,7 @@ FASTAPI = {"fastapi_naive": fastapi_naive.create_app, "fastapi_fixed": fastapi_f
 
 @contextmanager
 def serving(name: str, store: Store, certificate: Path | None = None) -> Generator[str]:
-    """Serve the named backend while the context is active, and yield its URL.
-
-    `certificate` is a PEM file with a certificate and its private key. If one is given,
-    FastAPI backends are served over TLS.
-    """
+    """Serve this backend and yield its URL; with a PEM file as `certificate`, FastAPI uses TLS."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         if name in FASTAPI:
             stop = _start_uvicorn(FASTAPI[name](store), listener, certificate)
@@ -40,7 +36,7 @@ def serving(name: str, store: Store, certificate: Path | None = None) -> Generat
 def _start_uvicorn(
     app: FastAPI, listener: socket.socket, certificate: Path | None
 ) -> Callable[[], None]:
-    # Close idle connections at once, without notice, as a backend or proxy may do at any time.
+    # Close idle connections immediately, as a backend or proxy may do at any time.
     config = uvicorn.Config(
         app, log_level="critical", ssl_certfile=certificate, timeout_keep_alive=0
     )

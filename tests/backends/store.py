@@ -1,4 +1,4 @@
-"""An in-memory store of users, and of configurations in two workspaces."""
+"""An in-memory store for users and for the configurations in two workspaces."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -49,7 +49,7 @@ class Store:
 
     unique_names: bool = True  # whether names must be unique within a workspace
     configurations: dict[str, Configuration] = field(default_factory=_configurations)
-    updates: Counter[str] = field(default_factory=Counter[str])  # by id
+    updates: Counter[str] = field(default_factory=Counter[str])  # by configuration id
     _lock: Lock = field(default_factory=Lock)
 
     def level(self, user: str, id: str) -> str | None:

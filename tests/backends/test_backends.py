@@ -9,8 +9,7 @@ from tests.faults.runner import BROKEN, KEPT, run_with_url
 
 VARIABLES = environment(TOKENS, IDS)
 
-# The expected findings for the naive FastAPI backend, which was written without the contract.
-# Each finding corresponds to one difference between the backend and the contract.
+# One finding for each difference between the naive FastAPI backend and the contract.
 FINDINGS = {
     "body-size/over/200",
     "challenge/WWW-Authenticate/missing",
@@ -35,7 +34,7 @@ FINDINGS = {
 
 
 def test_naive_backend_has_one_finding_per_difference() -> None:
-    """The contract tests report one finding for each difference from the contract."""
+    """There is exactly one finding for each difference between the backend and the contract."""
     with serving("fastapi_naive", Store(unique_names=False)) as url:
         result = run_with_url(url, VARIABLES, "--max-examples", "10")
     assert {*result.ids} == FINDINGS, result.output
@@ -44,10 +43,7 @@ def test_naive_backend_has_one_finding_per_difference() -> None:
 
 @pytest.mark.parametrize("name", ["fastapi_fixed", "flask_fixed"])
 def test_correct_backend_keeps_every_promise_and_its_data(name: str) -> None:
-    """A correct backend has no findings, and the run changes only throwaway configurations.
-
-    The Flask backend also supports DELETE, so a stray DELETE request would remove a configuration.
-    """
+    """A correct backend has no findings, and a run changes only the configurations it is given."""
     store = Store()
     with serving(name, store) as url:
         result = run_with_url(url, VARIABLES, "--max-examples", "10")

@@ -51,7 +51,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_constant_response_has_no_verdict(answer: Answer, hint: str) -> None:
-    """A backend that returns the same response to every request results in no verdict."""
+    """If a backend returns the same response to every request, the run has no verdict."""
     assert_no_verdict(run_with_change(Change(before=lambda _: answer)), hint)
 
 
@@ -59,7 +59,7 @@ def test_constant_response_has_no_verdict(answer: Answer, hint: str) -> None:
     ("status", "hint"), [(401, "token"), (404, "404"), (429, "--rate-limit"), (500, "500")]
 )
 def test_outage_during_the_run_has_no_verdict(status: int, hint: str) -> None:
-    """An expired token, a deleted configuration or an outage during the run yields no verdict."""
+    """A run has no verdict if a token expires, a configuration disappears or the backend fails."""
     outage = Change(
         before=lambda request: refused(status, **RETRY_NOW) if request.count("any") > 150 else None
     )
@@ -75,7 +75,7 @@ def test_closed_port_has_no_verdict() -> None:
 
 
 class _SlowHandler(socketserver.StreamRequestHandler):
-    """Sends a response that never ends, one byte every 0.1 s."""
+    """A handler that sends an endless response, one byte every 0.1 s."""
 
     def handle(self) -> None:
         self.rfile.readline()
@@ -100,14 +100,14 @@ def test_timeout_limits_a_response_that_arrives_byte_by_byte() -> None:
 
 
 def test_https_url_of_an_http_server_has_no_verdict() -> None:
-    """An https URL for a server without TLS results in no verdict."""
+    """A run with an https URL for a server without TLS has no verdict."""
     with serving("flask_fixed", Store()) as url:
         result = run_with_url(url.replace("http:", "https:"), VARIABLES)
     assert_no_verdict(result, "http:")
 
 
 def test_http_url_of_an_https_server_has_no_verdict(certificate: Path) -> None:
-    """An http URL for a server that requires TLS results in no verdict."""
+    """A run with an http URL for a server that requires TLS has no verdict."""
     with serving("fastapi_fixed", Store(), certificate) as url:
         result = run_with_url(url.replace("https:", "http:"), VARIABLES)
     assert_no_verdict(result, "https")
