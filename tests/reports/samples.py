@@ -14,7 +14,7 @@ DEVIATION = {
     "link": "https://tracker.example/1",
     "date": "2026-11-23",
 }
-# Maps each promise to the environment variable it requires and to the variable's meaning.
+# The environment variable that each promise requires, with a description of the variable.
 VARIABLES = {
     "test_member_may_update[ADMIN]": ("FLASHBACK_ADMIN_TOKEN", "a token for an ADMIN member"),
     "test_reader_may_not_update": ("FLASHBACK_READER_TOKEN", "a token for a READ member"),
@@ -90,7 +90,6 @@ def not_tested() -> Verdict:
 
 
 def _with_counts(verdict: Verdict) -> Verdict:
-    """Return the verdict with updated promise and finding counts."""
     outcomes = [promise["outcome"].replace(" ", "_") for promise in verdict["promises"]]
     names = ("kept", "broken", "accepted", "not_tested")
     counts = {name: outcomes.count(name) for name in names}

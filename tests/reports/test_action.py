@@ -21,10 +21,7 @@ Values = dict[str, Any]
 
 @dataclass
 class Job:
-    """A job whose only step is the action.
-
-    `context` contains the values that the action's expressions refer to.
-    """
+    """A job whose only step is the action; `context` holds the values that its expressions use."""
 
     action: Values
     folder: Path

@@ -61,7 +61,7 @@ def test_missing_variables_are_listed_once() -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_contract_is_kept_only_if_everything_was_tested(name: str) -> None:
-    """The output says that the contract is kept only if every promise was tested and kept."""
+    """The output contains `The contract is kept:` only if every promise was tested and kept."""
     verdict = ALL[name]()
     assert ("The contract is kept:" in printed(verdict)) == (name == "kept")
 
@@ -98,7 +98,7 @@ def test_backend_cannot_control_the_terminal() -> None:
 
 
 def test_progress_in_a_log_has_one_line_per_family() -> None:
-    """In a log file, progress takes one line per family and has no control sequences."""
+    """In a log file, progress is one line per family of promises, without control sequences."""
     file = io.StringIO()
     progress = Progress(Console(file=file))
     progress.update("Access", 0, 3, 10)
@@ -109,7 +109,7 @@ def test_progress_in_a_log_has_one_line_per_family() -> None:
 
 
 def test_progress_in_a_terminal_shows_family_and_requests() -> None:
-    """In a terminal, progress shows the family and the promise and request counts."""
+    """In a terminal, progress shows the family and the numbers of promises and requests."""
     file = io.StringIO()
     terminal = Console(file=file, force_terminal=True, width=100)
     progress = Progress(terminal)

@@ -92,7 +92,7 @@ def test_junit_has_a_case_for_each_promise() -> None:
 
 
 def test_junit_fails_for_findings_that_fail_the_run() -> None:
-    """Findings that fail the run become failures with a curl command; all others become skips."""
+    """Findings that fail the run are failures with a curl command; others are skipped tests."""
     suite = suite_of(broken())
     failures = suite.findall("testcase/failure")
     assert suite.get("failures") == str(len(failures)) == "5"
@@ -103,7 +103,7 @@ def test_junit_fails_for_findings_that_fail_the_run() -> None:
 
 
 def test_junit_reports_untested_promises() -> None:
-    """With --require-all, an untested promise becomes an error; otherwise it becomes a skip."""
+    """With --require-all, an untested promise is an error; otherwise, it is a skipped test."""
     verdict = not_tested()
     assert suite_of(verdict).get("errors") == "7"
     verdict["selection"]["require_all"] = False
@@ -121,7 +121,7 @@ def test_junit_without_verdict_is_an_error() -> None:
 
 
 def test_junit_skips_accepted_deviations() -> None:
-    """An accepted deviation becomes a skip whose message contains the finding's title."""
+    """An accepted deviation is a skipped test whose message contains the finding's title."""
     (skipped,) = suite_of(ALL["accepted"]()).findall("testcase/skipped")
     message = "accepted deviation: A member with READ updated the configuration"
     assert skipped.get("message") == message

@@ -32,10 +32,7 @@ def context(browser: Browser, request: pytest.FixtureRequest) -> Generator[Brows
 
 @pytest.fixture
 def show(context: BrowserContext, tmp_path: Path) -> Generator[Open]:
-    """Yield a function that opens the page for a verdict.
-
-    After the test, assert that the page logged nothing and requested no other URLs.
-    """
+    """Yield a function that opens a verdict's page, which must not log or load anything else."""
     logged: list[str] = []
     requested: set[str] = set()
 
@@ -57,7 +54,7 @@ def show(context: BrowserContext, tmp_path: Path) -> Generator[Open]:
 @pytest.mark.parametrize("context", SCREENS, indirect=True, ids=str)
 @pytest.mark.parametrize("make", ALL.values(), ids=ALL)
 def test_page_is_accessible(show: Open, make: Callable[[], Verdict]) -> None:
-    """On desktop and phone, the expanded page passes axe and does not scroll sideways."""
+    """On desktop and phone, the expanded page is accessible and does not scroll sideways."""
     page = show(make())
     page.evaluate("for (const item of document.querySelectorAll('details')) item.open = true")
     results = Axe().run(page, options={"resultTypes": ["violations"]})
@@ -140,7 +137,7 @@ def test_promise_links_to_its_finding(show: Open) -> None:
 
 
 def test_untested_promises_have_a_reason(show: Open) -> None:
-    """Untested promises are grouped by the reason they were not tested."""
+    """Untested promises are grouped by reason."""
     section = show(not_tested()).locator("#not-tested")
     group = section.locator("details").filter(has_text="set FLASHBACK_READER_TOKEN")
     expect(group.locator("summary")).to_contain_text("a token for a READ member 1 promise")
@@ -149,7 +146,7 @@ def test_untested_promises_have_a_reason(show: Open) -> None:
 
 
 def test_accepted_deviation_shows_its_entry(show: Open) -> None:
-    """The heading counts accepted deviations, and each card shows the reason, date and link."""
+    """The heading counts the accepted deviations; each card shows a reason, date and link."""
     page = show(accepted())
     result = "The contract is kept except for 1 accepted deviation"
     expect(page.get_by_role("heading", level=1)).to_have_text(result)
