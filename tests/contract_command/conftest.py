@@ -27,10 +27,7 @@ def reports(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def command(root: Path, reports: Path, tmp_path: Path) -> Contract:
-    """Return a function that runs scripts/contract in a new process.
-
-    The process does not inherit FLASHBACK_* variables; pass them as keyword arguments.
-    """
+    """Return a function that runs scripts/contract with only the given FLASHBACK_* variables."""
 
     def run(*options: str, **variables: str) -> RunResult:
         inherited = {
@@ -57,10 +54,7 @@ def command(root: Path, reports: Path, tmp_path: Path) -> Contract:
 
 @pytest.fixture
 def contract(reports: Path) -> Contract:
-    """Return a function that tests the backend at `url` with the given scripts/contract options.
-
-    The tests run in this process, because a new process spends seconds on imports.
-    """
+    """Return a function that runs the contract tests in this process, which avoids slow imports."""
 
     def run(*options: str, url: str, **variables: str) -> RunResult:
         result = run_with_url(url, variables, *options, "--report-dir", str(reports))
@@ -72,11 +66,7 @@ def contract(reports: Path) -> Contract:
 
 @pytest.fixture
 def backend() -> Backend:
-    """Return a context manager that serves a mock with changed behavior.
-
-    The context manager yields the keyword arguments for the `contract` fixture: the mock's URL and
-    the FLASHBACK_* variables.
-    """
+    """Return a context manager that serves a changed mock and yields arguments for `contract`."""
 
     @contextmanager
     def serve(**change: Any) -> Generator[dict[str, str]]:

@@ -95,7 +95,7 @@ def test_invalid_options_are_rejected(
     token: str,
     hint: str,
 ) -> None:
-    """If an option or variable is invalid or missing, the command exits with 2 and says why."""
+    """If an option or variable is invalid, the command exits with status 2 and says why."""
     monkeypatch.setattr("sys.argv", ["scripts/contract", *options])
     monkeypatch.setenv("FLASHBACK_TOKEN", token)
     try:
@@ -118,7 +118,7 @@ def test_invalid_options_are_rejected(
 def test_run_that_cannot_start_has_no_verdict(
     command: Contract, options: list[str], token: str, hint: str
 ) -> None:
-    """A run that cannot start because of an invalid token or selection exits with 2."""
+    """A run that cannot start because of an invalid token or selection exits with status 2."""
     result = command("--backend-url", "http://127.0.0.1:1", *options, FLASHBACK_TOKEN=token)
     assert result.status == 2
     assert hint in result.output
@@ -161,14 +161,14 @@ def test_keyword_selects_by_name_clause_and_family() -> None:
     ("interrupt", "sigint_handler"),
     [
         (signal.SIGINT, signal.default_int_handler),
-        (signal.SIGTERM, signal.SIG_IGN),  # Shells start `&` commands with SIGINT ignored.
+        (signal.SIGTERM, signal.SIG_IGN),  # Shells make background commands (`&`) ignore SIGINT.
     ],
     ids=["by a terminal", "in the background"],
 )
 def test_interrupted_run_has_no_verdict(
     root: Path, reports: Path, interrupt: signal.Signals, sigint_handler: Any
 ) -> None:
-    """An interrupted run exits with 2, and its report says that there is no verdict."""
+    """An interrupted run exits with status 2, and its report says that there is no verdict."""
     command = [sys.executable, str(root / "scripts" / "contract.py"), "--report-dir", str(reports)]
     previous_handler = signal.signal(signal.SIGINT, sigint_handler)
     try:

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("curl")
 
 
 def test_curl_commands_reproduce_the_status(contract: Contract, tmp_path: Path) -> None:
-    """Each curl command in the verdict gets the response status that the verdict shows for it."""
+    """Each curl command in the verdict receives the status that the verdict shows for it."""
     variables = environment(TOKENS, IDS)
     with serving("fastapi_naive", Store(unique_names=False)) as url:
         result = contract("-k", "not generated and not alone", url=url, **variables)

@@ -18,10 +18,7 @@ Accept = Callable[..., tuple[str, str]]
 
 @pytest.fixture
 def accept(tmp_path: Path) -> Accept:
-    """Return a function that writes a deviations file and returns the option that selects it.
-
-    The file contains an entry for each given finding id.
-    """
+    """Return a function that writes a deviations file and returns the option that selects it."""
 
     def write(arguments: dict[str, str], *ids: str) -> tuple[str, str]:
         file = tmp_path / "known.yaml"
@@ -59,7 +56,7 @@ def test_accepted_finding_does_not_fail_the_run(
 def test_other_finding_of_the_promise_fails_the_run(
     contract: Contract, backend: Backend, accept: Accept
 ) -> None:
-    """An entry accepts a single finding, not all findings for the same promise."""
+    """An entry in a deviations file accepts one finding, not all findings for the promise."""
 
     def return_404_for_sibling(request: Request) -> Answer | None:
         readers_may_update(request)
@@ -111,10 +108,7 @@ def test_fixed_deviation_fails_the_run(
 def test_open_backend_always_fails(
     contract: Contract, backend: Backend, accept: Accept, tmp_path: Path
 ) -> None:
-    """A backend that accepts requests without a token always fails the run.
-
-    No option and no entry in a deviations file can prevent this.
-    """
+    """A backend that accepts requests without a token fails the run; no option prevents this."""
 
     def accept_without_token(request: Request) -> None:
         if not request.role:
@@ -158,7 +152,7 @@ def test_open_backend_always_fails(
 def test_invalid_deviations_file_has_no_verdict(
     contract: Contract, backend: Backend, tmp_path: Path, text: str, message: str
 ) -> None:
-    """With an invalid deviations file, the run exits with 2 and prints the reason."""
+    """With an invalid deviations file, the run exits with status 2 and prints the reason."""
     file = tmp_path / "known.yaml"
     with backend() as arguments:
         file.write_text(text.replace("HOST", f'"{host_of(arguments)}"'))
@@ -228,7 +222,7 @@ def test_again_reports_a_fix_for_repeated_names(
 
 
 def test_again_needs_an_earlier_finding(contract: Contract, backend: Backend) -> None:
-    """If the earlier run had no findings, --again exits with 2 and says so."""
+    """If the earlier run had no findings, --again exits with status 2 and says so."""
     with backend() as arguments:
         contract("-k", "test_member_may_update", **arguments)
         again = contract("--again", **arguments)

@@ -17,7 +17,7 @@ UNKNOWN = Rule("id", "unknown", "an unknown id", {404})
 def request(
     body: object, *, user: Rule = USERS[WRITER], place: Rule = OWN, **headers: str
 ) -> Request:
-    """Return a request with this body. A body that is not bytes is serialized as JSON."""
+    """Return a request with this body, which is serialized as JSON unless it is bytes."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     sent = {"Content-Type": "application/json", **headers}
     return Request(
@@ -72,7 +72,7 @@ def test_body_determines_the_expectation(
 
 
 def test_backend_may_refuse_a_query() -> None:
-    """The contract does not say whether a backend ignores or refuses query parameters."""
+    """A backend may either ignore or refuse query parameters."""
     with_query = replace(request({}), target="/ai/llm/1?debug=1")
     rule = expectation_of(with_query).rule
     assert rule.statuses == {200, *range(400, 500)}
