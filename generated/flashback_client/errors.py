@@ -64,8 +64,8 @@ class RateLimitError(ApiStatusError):
 
 
 class InternalServerError(ServerError):
-    """500: Failed to update configuration. Nothing was changed. Never contains a stack trace, a
-    database query or a value from the request."""
+    """500: Failed to update configuration. Nothing was changed. The response never contains a
+    stack trace, a database query or a value from the request."""
 
     status_code = 500
 

@@ -17,7 +17,7 @@ class ErrorResponse:
     stack trace or a database query."""
 
     success: bool | Unset = field(default=UNSET, validator=Rule(bool, const=False))
-    """Operation success status; `false` in an error."""
+    """Whether the operation succeeded; `false` in an error response."""
     message: str | Unset = field(default=UNSET, validator=Rule(str))
     """Error message for people; its text may change."""
     error_code: Any | Unset = field(default=UNSET, validator=Rule())

@@ -17,7 +17,7 @@ class UpdateAiLlmResponse:
     clients must not fail if one is missing."""
 
     success: bool | Unset = field(default=UNSET, validator=Rule(bool, const=True))
-    """Operation success status; `true` in a 200."""
+    """Whether the operation succeeded; `true` in a 200 response."""
     ai_llm_id: str | Unset = field(default=UNSET, validator=Rule(str))
     """Unique identifier of the updated configuration, as in the request."""
     message: str | Unset = field(default=UNSET, validator=Rule(str))
