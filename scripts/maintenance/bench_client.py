@@ -73,20 +73,19 @@ def time_imports(rounds: int) -> dict[str, float]:
         python = environments.create(Path(folder))
         for _ in range(rounds + 1):
             for name, code in IMPORTS.items():
-                started = children_cpu()
+                started = _children_cpu_seconds()
                 subprocess.run([python, "-c", code], env={}, check=True)
-                spent[name].append((children_cpu() - started) * 1000)
+                spent[name].append((_children_cpu_seconds() - started) * 1000)
     medians = without_warm_up(spent)
     startup = medians.pop("python")
     return {name: median - startup for name, median in medians.items()}
 
 
 def without_warm_up(spent: dict[str, list[float]]) -> dict[str, float]:
-    """Return the median of each list, ignoring its first value, which is a warm-up."""
+    """Return each list's median without its first value, which was measured during warm-up."""
     return {name: statistics.median(times[1:]) for name, times in spent.items()}
 
 
-def children_cpu() -> float:
-    """Return the CPU time of all finished child processes, in seconds."""
+def _children_cpu_seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

@@ -61,9 +61,9 @@ def measure(rounds: int) -> list[Target]:
             print(f"Round {number + 1} of {rounds} ...", file=sys.stderr)
             for kind, server in product(REQUESTS, servers):
                 loads[kind, server.name].append(apply_load(server, REQUESTS[kind]))
-    medians = {key: median(values) for key, values in loads.items()}
+    medians = {key: _median(values) for key, values in loads.items()}
     show(medians)
-    return targets(medians, startup_time(rounds))
+    return _targets(medians, startup_time(rounds))
 
 
 def commands(folder: Path) -> dict[str, tuple[str, ...]]:
@@ -95,14 +95,13 @@ def fixtures(folder: Path, size: int) -> Path:
 
 
 def apply_load(server: Server, sent: bytes) -> Load:
-    """Send the request to the server repeatedly for a second, and return the load."""
+    """Send the request to the server repeatedly for a second, and return the measured load."""
     before = server.cpu_seconds()
     count = asyncio.run(send(server.url, sent))
     return Load(count / SECONDS, (server.cpu_seconds() - before) / count * 1e6)
 
 
-def median(loads: list[Load]) -> Load:
-    """Return the median rate and the median CPU time."""
+def _median(loads: list[Load]) -> Load:
     rate = statistics.median(load.rate for load in loads)
     return Load(rate, statistics.median(load.cpu for load in loads))
 
@@ -146,8 +145,7 @@ def show(medians: dict[tuple[str, str], Load]) -> None:
         print(f"  {kind:16} {name:20} {load.rate:10.0f} {load.cpu:8.0f}   {bar}")
 
 
-def targets(medians: dict[tuple[str, str], Load], startup: float) -> list[Target]:
-    """Return the targets with the measured values."""
+def _targets(medians: dict[tuple[str, str], Load], startup: float) -> list[Target]:
     found = [Target("seconds to the first response", startup, "at most", 0.5)]
     for kind in REQUESTS:
         growth = medians[kind, MANY].cpu / medians[kind, FEW].cpu

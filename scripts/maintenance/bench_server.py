@@ -20,7 +20,7 @@ TOKEN = "owner-token"  # noqa: S105 # a fixture of the mock
 BODY: dict[str, str] = flashback_mock.Contract().examples["everything"]
 MOCK = (sys.executable, "-m", "flashback_mock", "--log-level", "error")
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-START_SECONDS = 300  # enough time to load 10^6 configurations into a store
+START_SECONDS = 300  # enough for a mock that loads a million configurations
 
 
 class Target(NamedTuple):

@@ -13,14 +13,14 @@ RUNTIME = generate.ROOT / "runtime" / "flashback_runtime"
 
 
 def create(folder: Path, python: str = sys.executable) -> str:
-    """Create an environment with this checkout's client, and return its Python interpreter."""
+    """Create an environment that contains this checkout's client; return the path to its Python."""
     subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
     link(next(folder.glob("lib/python*/site-packages")))
     return str(folder / "bin" / "python")
 
 
 def link(folder: Path) -> None:
-    """In the folder, create links to this checkout's client and its dependencies.
+    """Create links in the folder to this checkout's client and to the client's dependencies.
 
     These packages are pure Python, so a single installation works for every Python version.
     """
