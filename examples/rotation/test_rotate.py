@@ -89,7 +89,7 @@ def test_lost_response_leaves_the_result_unknown(flashback_mock: Mock, fault: Fa
 def test_failing_source_does_not_stop_the_others(
     flashback_mock: Mock, output: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If a source fails, its error text is hidden, and the other configurations are updated."""
+    """If a source fails, the report hides its error text, and the other rotations still run."""
 
     def issue(name: str) -> str:
         if name == "NEW_OPENAI_SECRET":
@@ -107,7 +107,7 @@ def test_failing_source_does_not_stop_the_others(
 )
 @pytest.mark.usefixtures("flashback_mock")
 def test_invalid_plan_is_an_error(tmp_path: Path, output: Callable[[], str], more: str) -> None:
-    """For an invalid plan, the script prints a one-line error and does not send a request."""
+    """For an invalid plan, the script prints a one-line error and exits with status 2."""
     file = tmp_path / "plan.toml"
     file.write_text(f"[[rotation]]\nid = 'x'\nlabel = 'x'\n{more}\n" if more else "")
     assert rotate.main([str(file)]) == 2
