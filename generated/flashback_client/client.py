@@ -53,8 +53,9 @@ class FlashbackClient(Client):
         Rename a configuration, switch its provider or endpoint, or rotate its `key` and
         `secret`.
 
-        **Partial.** Only the fields that you send change: either all of them or none. `{}` is
-        valid and changes nothing. An empty or missing body is refused.
+        **Partial.** Fields that you omit keep their values. The fields that you send are
+        changed together, or not at all. `{}` is valid and changes nothing. An empty or missing
+        body is refused.
 
         **Idempotent.** If a response is lost, you can safely retry the request. However, a
         delayed retry can overwrite an update that someone else made in the meantime.
