@@ -23,7 +23,7 @@ Source = Callable[[str], str]
 
 
 class Rotation(NamedTuple):
-    """A configuration to update, and the origins of its new credentials, such as `env:NAME`."""
+    """A configuration to update, and where its new credentials come from, such as `env:NAME`."""
 
     id: str
     label: str
@@ -33,7 +33,7 @@ class Rotation(NamedTuple):
 class Outcome(NamedTuple):
     """The outcome of a rotation.
 
-    The result is `rotated`, `failed`, or `unknown` if the update may have been applied.
+    `result` is `rotated`, `failed` or `unknown`: the update may or may not have been applied.
     """
 
     result: str
@@ -51,7 +51,7 @@ SOURCES: dict[str, Source] = {"env": os.environ.__getitem__, "file": from_file}
 
 
 def read_plan(path: Path) -> list[Rotation]:
-    """Read the rotations from a TOML file; raise OSError or ValueError."""
+    """Read the rotations from a TOML file; raise OSError or ValueError if it is unusable."""
     plan: list[Rotation] = []
     for entry in tomllib.loads(path.read_text("utf-8")).get("rotation", []):
         origins = {field: entry[field] for field in ("key", "secret") if field in entry}
