@@ -15,20 +15,31 @@ import yaml
 FOLDERS = ("generated", "mock", "runtime", "scripts", "tests")
 FILES = ("CHANGELOG.md", "README.md", "compat.yaml", "openapi.yaml", "pyproject.toml")
 PATH = "/ai/llm/{id}"
-REGION = """
+FIELD = """
 type: string
-description: Region of the AI provider.
+description: A field that only this test adds.
 minLength: 1
 maxLength: 40
 pattern: '^[a-z0-9-]+$'
 x-rule: must consist of lower-case letters, digits and hyphens
 examples: [eu-west-1]
 """
-REGION_CLAUSE = """
+CLAUSE = """
 source: vendor
 keywords: [pattern]
-fields: [region]
-text: '`region` consists of lower-case letters, digits and hyphens.'
+fields: [exampleField]
+text: '`exampleField` consists of lower-case letters, digits and hyphens.'
+"""
+FAULTS = """
+FAULTS.accepts(
+    "test_invalid_value_answers_400[exampleField]",
+    an_example_in_upper_case=lambda request: request.text("exampleField").isupper(),
+    an_example_with_a_space=lambda request: " " in request.text("exampleField"),
+)
+FAULTS.refuses(
+    "test_unusual_value_answers_200[exampleField]",
+    an_example_of_40_characters=lambda request: len(request.text("exampleField")) == 40,
+)
 """
 GET = """
 operationId: getAiLlm
@@ -109,24 +120,27 @@ def copy(root: Path, tmp_path: Path) -> Copy:
 
 
 def test_optional_field(copy: Copy) -> None:
-    """A new optional field requires edits only to the contract and the test values."""
+    """A new optional field requires edits only to the contract, the test values and faults."""
     with copy.add_to_contract() as contract:
         request = contract["components"]["schemas"]["UpdateAiLlmRequest"]
-        request["properties"]["region"] = yaml.safe_load(REGION)
+        request["properties"]["exampleField"] = yaml.safe_load(FIELD)
         clauses = contract["paths"][PATH]["put"]["x-clauses"]
-        clauses["region"] = yaml.safe_load(REGION_CLAUSE)
-    assert "region" in copy.run("scripts.compat")
+        clauses["exampleField"] = yaml.safe_load(CLAUSE)
+    assert "exampleField" in copy.run("scripts.compat")
     without_example = copy.run("scripts.contract", status=2)
-    assert "the example `everything` lacks the field region; add it" in without_example
+    assert "the example `everything` lacks the field exampleField; add it" in without_example
     with copy.edit("openapi.yaml") as contract:
         body = contract["paths"][PATH]["put"]["requestBody"]["content"]["application/json"]
-        body["examples"]["everything"]["value"]["region"] = "eu-west-1"
+        body["examples"]["everything"]["value"]["exampleField"] = "eu-west-1"
     without_values = copy.run("scripts.contract", status=2)
-    assert "UNUSUAL has no values for region; add some" in without_values
+    assert "UNUSUAL has no values for exampleField; add some" in without_values
     assert "values.yaml" in without_values
     with copy.edit("tests/contract/values.yaml") as values:
-        values["UNUSUAL"]["region"] = ["a", "eu-west-1", "0", "a" * 40]
+        values["UNUSUAL"]["exampleField"] = ["a", "eu-west-1", "0"]
     copy.check_mock("Schema")
+    with (copy.root / "tests/faults/validation.py").open("a", encoding="utf-8") as faults:
+        faults.write(FAULTS)
+    copy.run("pytest", "-n", "0", "tests/faults/test_faults.py", "-k", "an_example or own_fault")
 
 
 def test_member_of_an_enumeration(copy: Copy) -> None:

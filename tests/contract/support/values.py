@@ -76,19 +76,22 @@ def unusual(field: str) -> list[Any]:
     if members:
         return list(every_pair(members))
     longest = max_length(field)
-    lengths = [length for length in (*DATA["LENGTHS"], longest) if length <= longest]
-    found: list[str] = [*DATA["UNUSUAL"][field]]
+    lengths = [length for length in (*DATA["LENGTHS"], longest - 1) if length < longest]
+    computed = [of_length(field, length) for length in (*lengths, longest)]
+    computed += ["a" * longest, LOCK * longest, string.punctuation]
+    computed += [LETTERS[start : start + longest] for start in range(0, len(LETTERS), longest)]
     if field == "endpoint":
-        found += [URL.ljust(length, "a") for length in lengths]
-        found.append(f"https://{'a' * 2000}.example.com/")
-    elif field == "name":
-        found += [(unique() * 8)[:length] for length in lengths]
-        found += ["a" * longest, LOCK * longest, string.punctuation]
-        found += [LETTERS[start : start + longest] for start in range(0, len(LETTERS), longest)]
-    elif field in contract.CREDENTIALS:
-        found += ["k" * length for length in (*lengths, 4096, longest - 1)]
-        found += [LETTERS, LOCK * longest, string.punctuation]
-    return found
+        computed.append(f"https://{'a' * 2000}.example.com/")
+    valid = [value for value in computed if contract.broken_keyword(field, value) is None]
+    return [*DATA["UNUSUAL"][field], *valid]
+
+
+def of_length(field: str, length: int) -> str:
+    """Return a string of this length, made from the contract's example for the field."""
+    if field == "name":
+        return (unique() * 8)[:length]
+    good = str(contract.EVERYTHING[field])
+    return good[:length].ljust(length, good[-1])
 
 
 def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
@@ -160,28 +163,30 @@ def invalid_values(field: str) -> Iterator[Any]:
     """Yield invalid values for the field, such as values of the wrong type or length."""
     schema = contract.PROPERTIES[field]
     good = contract.EVERYTHING[field]
-    yield from (None, True, False, 0, 1, -1.5, [], [good], {}, {"value": good}, "")
+    yield from (None, True, False, 0, 1, -1.5, [], [good], {}, {"value": good})
+    if "enum" not in schema:
+        yield of_length(field, schema.get("minLength", 1) - 1)
     if "maxLength" in schema:
-        for letter in "aé":
-            yield letter * (schema["maxLength"] + 1)
-    if field == "endpoint":
-        yield URL.ljust(max_length("endpoint") + 1, "a")
+        too_long = schema["maxLength"] + 1
+        yield from ("a" * too_long, "é" * too_long, of_length(field, too_long))
     if "enum" in schema:
         yield from (other for other in DATA["OTHER_TYPES"] if other not in schema["enum"])
 
 
 def similar_strings(field: str) -> Iterator[str]:
     """Yield strings that resemble valid values for the field."""
-    for member in contract.PROPERTIES[field].get("enum", []):
+    schema = contract.PROPERTIES[field]
+    for member in schema.get("enum", []):
         yield from similar_types(member)
     if field == "endpoint":
         yield from DATA["SIMILAR_ENDPOINTS"]
-    elif field == "name":
+    elif "pattern" in schema:
         good = contract.EVERYTHING[field]
-        for control in map(chr, (*range(0x20), *range(0x7F, 0xA0))):
-            yield f"{good}{control}x"
-        for control in "\x00\t\n\r\x1b\x7f\x80\x85\x9f":
-            yield from (control, f"{good}{control}", f"{control}{good}")
+        similar = [good.upper(), good.lower(), good.title()]
+        similar += [f"{good}{character}x" for character in map(chr, range(0x100))]
+        for character in "\x00\t\n\r\x1b\x7f\x80\x85\x9f -é":
+            similar += [character, f"{good}{character}", f"{character}{good}"]
+        yield from (value for value in similar if contract.broken_keyword(field, value))
 
 
 def resembling_fields() -> Iterator[tuple[str, object]]:
