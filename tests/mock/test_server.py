@@ -12,6 +12,7 @@ import pytest
 
 from flashback_mock import Mock
 from flashback_mock.http import server
+from flashback_mock.http.server import Connection
 from tests.mock.wire import (
     UPGRADE,
     command,
@@ -237,6 +238,24 @@ def test_endless_request_is_aborted(
         assert b" 200 " not in receive_all(connection)
     assert not any(entry.updated for entry in mock.requests)
     assert_responsive(http, mock)
+
+
+def test_large_request_is_parsed_in_small_parts(
+    mock: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server never parses more than 64 KiB before it serves other connections."""
+    sizes = list[int]()
+    data_received = Connection.data_received
+
+    def record(connection: Connection, data: bytes) -> None:
+        sizes.append(len(data))
+        data_received(connection, data)
+
+    monkeypatch.setattr(Connection, "data_received", record)
+    with connected(mock) as connection:
+        connection.sendall(CHUNKED + b"1\r\nx\r\n" * 200_000 + b"0\r\n\r\n")
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 401 ")
+    assert 0 < max(sizes) <= 1 << 16
 
 
 def test_response_to_a_huge_body_arrives(

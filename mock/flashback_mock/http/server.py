@@ -22,6 +22,9 @@ MAX_HEAD_BYTES = 1 << 16  # size limit for the request line and for each header
 MAX_HEADERS = 200
 STOP_SECONDS = 0.4  # time limit for pending requests at shutdown; aiohttp can apply it twice
 BACKLOG = 2048
+# A small receive buffer keeps other connections responsive: parsing as many one-byte chunks as fit
+# in a default buffer takes 100 ms.
+RECEIVE_BYTES = 1 << 15
 RESET = struct.pack("ii", 1, 0)  # with an SO_LINGER of 0 s, closing a socket sends a TCP reset
 UNPARSABLE = (
     "not a valid HTTP/1.1 request; use http:// (not https:// or HTTP/2) and check for malformed or "
@@ -96,6 +99,7 @@ class Server:
         """Start accepting connections."""
         self._opening = None
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         loop = asyncio.get_running_loop()
         self._asyncio_server = await loop.create_server(
             self._connect, sock=self._listener, backlog=BACKLOG
