@@ -86,8 +86,12 @@ def test_slow_body_returns_400(mock: Mock, upgrade: tuple[str, ...]) -> None:
 
 
 @with_and_without_upgrade
-def test_half_closed_client_receives_all_responses(mock: Mock, upgrade: tuple[str, ...]) -> None:
-    """A client that half-closes its connection still receives all responses."""
+def test_half_closed_client_receives_all_responses(
+    mock: Mock, upgrade: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A half-closed connection is closed as soon as the client has received all responses."""
+    monkeypatch.setattr(server, "SECONDS", 60)
+    monkeypatch.setattr(server, "IDLE_SECONDS", 60)
     mock.delay = TIME_LIMIT / 10
     count = 1 if upgrade else 3
     with connected(mock) as connection:

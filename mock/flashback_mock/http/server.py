@@ -18,6 +18,7 @@ from .messages import Answer, Handler, HttpError, Request
 
 SECONDS = 10.0  # time limit for receiving a body, and for sending a response
 IDLE_SECONDS = 20.0  # time limit for receiving headers, and for idle connections
+IDLE_CHECK_SECONDS = 0.05
 MAX_HEAD_BYTES = 1 << 16  # size limit for the request line and for each header
 MAX_HEADERS = 200
 STOP_SECONDS = 0.4  # time limit for pending requests at shutdown; aiohttp can apply it twice
@@ -40,12 +41,23 @@ class Connection(web.RequestHandler):
 
     refuse: Callable[[HttpError], web.Response]
     is_answering = False
+    answered = 0  # the number of requests
     body: StreamReader | None = None  # the body of the most recent request
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio expects a bool
-        """Close the connection later, because a half-closed client can still read responses."""
-        asyncio.get_running_loop().call_later(SECONDS, self.force_close)
+        """Close the connection once all received requests have their responses."""
+        loop = asyncio.get_running_loop()
+        loop.call_later(IDLE_CHECK_SECONDS, self._close_if_idle, loop.time() + SECONDS, -1)
         return True
+
+    def _close_if_idle(self, deadline: float, answered: int) -> None:
+        """Close the connection if it has been idle since it had answered this many requests."""
+        loop = asyncio.get_running_loop()
+        is_idle = not self.is_answering and self.answered == answered
+        if is_idle or loop.time() > deadline:
+            self.force_close()
+        else:
+            loop.call_later(IDLE_CHECK_SECONDS, self._close_if_idle, deadline, self.answered)
 
     def close_after_response(self) -> None:
         """Close the connection once the current request, if any, has its response."""
@@ -183,6 +195,7 @@ class Server:
             return await _send(incoming, answer)
         finally:
             connection.is_answering = False
+            connection.answered += 1
 
     async def _read_body(self, incoming: web.BaseRequest, request: Request) -> HttpError | None:
         """Read the body into `request`. If the body is incomplete, return the error."""
