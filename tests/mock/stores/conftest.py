@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from flashback_mock.stores import Store
-from scripts.maintenance.postgresql import Cluster, find_programs, running
 from tests.conftest import skip_without
+from tests.mock.stores.cluster import Cluster, find_programs, running
 from tests.mock.stores.locations import Run, StoreLocation
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from flashback_mock import Contract, Fixtures
 from flashback_mock.stores import Store, store_at
 from flashback_mock.stores.vault import Vault
-from scripts.maintenance.postgresql import execute
+from tests.mock.stores.cluster import execute
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 CONTRACT = Contract()

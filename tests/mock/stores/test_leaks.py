@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from scripts.maintenance.postgresql import Cluster
+from tests.mock.stores.cluster import Cluster
 from tests.mock.stores.locations import MAIN
 from tests.mock.stores.processes import full_disk
 from tests.mock.wire import command

@@ -14,8 +14,8 @@ import pytest
 
 from flashback_mock.stores import StoreError, postgresql, store_at
 from flashback_mock.stores.vault import SMALLEST, Vault
-from scripts.maintenance.postgresql import PASSWORD, Cluster
 from tests.certificates import self_signed
+from tests.mock.stores.cluster import PASSWORD, Cluster
 from tests.mock.stores.locations import CONTRACT, FIXTURES, MAIN, SIBLING, Run, StoreLocation
 from tests.mock.stores.processes import running_mocks, updating
 

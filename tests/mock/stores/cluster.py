@@ -18,7 +18,7 @@ from typing import Any
 
 import asyncpg
 
-PASSWORD = "made-up-p%40ss"  # noqa: S105 - made up; percent-encoded, as in a URL
+PASSWORD = "made-up-p%40ss"
 
 
 def find_programs() -> Path | None:
