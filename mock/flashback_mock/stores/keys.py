@@ -37,12 +37,18 @@ def read_vault(file: Path, key_id: bytes) -> Vault:
     try:
         if file.stat().st_mode & 0o077:
             raise StoreError(f"{file}: other users can read these keys; run: chmod 600 {file}")
-        vaults = [Vault(base64.b64decode(line)) for line in file.read_bytes().split()]
+        lines = file.read_bytes().splitlines()
     except OSError as error:
         problem = f"cannot read the store's master keys: {error.strerror}"
         raise StoreError(f"{file}: {problem}; {RESTORE}") from None
-    except ValueError:  # a line is not a valid key
-        vaults = []
+    vaults: list[Vault] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            vaults += [Vault(base64.b64decode(key, validate=True)) for key in line.split()]
+        except ValueError:
+            raise StoreError(
+                f"{file}:{number}: not a key; delete this line, or restore the file from a backup"
+            ) from None
     for vault in vaults:
         if vault.key_id == key_id:
             return vault
