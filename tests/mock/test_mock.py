@@ -137,6 +137,7 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
     (lambda mock: mock.answer_next(429, status=500), "status: is specified twice"),
     (lambda mock: mock.add_configuration(aiType="AWS", ai_type="AWS"), "is specified twice"),
     (lambda mock: mock.answer_sequence(500), "a step must be a dict"),
+    (lambda mock: mock.answer_sequence(*[{"status": 500}] * 1001), "more than 1000 planned"),
     (lambda mock: mock.wait_for("1"), "count: must be of type int"),
     (lambda mock: mock.expire_token(5), "token: must be of type str"),
     (lambda mock: mock.revoke_token(), "expected token"),

@@ -25,7 +25,7 @@ ACCEPTED: dict[Any, tuple[type, ...]] = {
     Mapping: (dict, Mapping),
     Literal: (str,),
 }
-MAX_SECONDS = 3600.0
+MAX_SECONDS = 600.0
 UNKNOWN_ID = "id: no configuration has this id; the ids in the fixtures are"
 
 
@@ -93,6 +93,6 @@ def check_types(
 
 
 def check_seconds(name: str, seconds: float) -> None:
-    """Raise `ValueError` unless `seconds` is a number from 0 to 3600."""
+    """Raise `ValueError` unless `seconds` is a number from 0 to 600."""
     if not 0 <= seconds <= MAX_SECONDS:
-        raise ValueError(f"{name}: must not be negative or longer than one hour")
+        raise ValueError(f"{name}: must not be negative or longer than ten minutes")

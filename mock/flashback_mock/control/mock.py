@@ -18,6 +18,7 @@ from .journal import CRITERIA, Entry, history, matches
 from .plans import Step, validate_step
 
 MAX_ENTRIES = 10_000  # in the request log
+MAX_PLANNED = 1_000
 CAPITAL = re.compile("[A-Z]")
 
 
@@ -108,6 +109,10 @@ class Mock:
         plans = [validate_step(self.contract, step) for step in steps]
         if not plans:
             raise ValueError("nothing planned; specify at least one step")
+        if len(self.planned) + len(plans) > MAX_PLANNED:
+            raise ValueError(
+                f"more than {MAX_PLANNED} planned answers; use `times` to repeat an answer"
+            )
         self.planned += [plan for plan in plans if "duration" not in plan]
         if closed := max(plan.get("duration", 0) for plan in plans):
             await self.close_port(closed)
