@@ -67,10 +67,12 @@ def wait_for(server: Server) -> None:
     url = f"{server.url}/ai/llm/{ID}"
     headers = {"Authorization": f"Bearer {TOKEN}"}
     until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until and server.process.poll() is None:
-        with suppress(httpx.HTTPError):
-            httpx.put(url, json=BODY, headers=headers, timeout=5).raise_for_status()
-            return
-        time.sleep(0.02)
+    # Creating a client takes longer than a request, so do not create one for every attempt.
+    with httpx.Client(headers=headers, timeout=5) as client:
+        while time.monotonic() < until and server.process.poll() is None:
+            with suppress(httpx.HTTPError):
+                client.put(url, json=BODY).raise_for_status()
+                return
+            time.sleep(0.02)
     command = shlex.join(map(str, cast("list[str]", server.process.args)))
     sys.exit(f"{server.name} did not return 200 for an update; to see the error, run: {command}")
