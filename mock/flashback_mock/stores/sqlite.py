@@ -35,6 +35,7 @@ REASONS = {
     "SQLITE_CANTOPEN": "cannot be opened; specify a file in a folder that you can write to",
     "SQLITE_CORRUPT": NOT_A_STORE,
     "SQLITE_NOTADB": NOT_A_STORE,
+    "SQLITE_READONLY": "is read-only; run chmod u+w, or specify another file",
 }
 
 
@@ -89,6 +90,7 @@ class SqliteStore(SqlStore):
         # This pragma can change the file, so run it only after the checks.
         db.exec_driver_sql("PRAGMA journal_mode = TRUNCATE")
         db.exec_driver_sql("BEGIN")
+        db.exec_driver_sql("PRAGMA user_version = 0")  # raises an error if the file is read-only
 
     def reason(self, error: Any) -> str:
         name = getattr(error, "sqlite_errorname", type(error).__name__)

@@ -62,6 +62,22 @@ def test_damaged_file_is_not_changed(location: StoreLocation, path: Path, run: R
     assert path.read_bytes() == content
 
 
+def test_read_only_file_is_rejected(
+    location: StoreLocation, path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that cannot be written is rejected when it is opened, not at the first update."""
+    with location.opened(run, is_new=True):
+        pass
+    connect = sqlite3.connect
+
+    def connect_read_only(path: str, **options: Any) -> sqlite3.Connection:
+        # A mode such as 0400 would not stop root.
+        return connect(path.replace("mode=rw", "mode=ro"), **options)
+
+    monkeypatch.setattr(sqlite3, "connect", connect_read_only)
+    assert_rejected(path, run, "store.db: is read-only")
+
+
 def test_rotation_creates_no_store(path: Path, key_folder: Path, run: Run) -> None:
     """A key rotation for a missing store or an empty file does not create a store."""
     assert_rejected(path, run, "cannot be opened", None)
