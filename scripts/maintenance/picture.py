@@ -22,8 +22,8 @@ def main() -> None:
     """Test a mock that grants two users too much access, and take a screenshot of the report."""
     with tempfile.TemporaryDirectory() as reports:
         with flashback_mock.running(port=PORT) as mock:
-            mock.set_access("reader", "WRITE")
-            mock.set_access("stranger", "WRITE", workspace="acme")
+            mock.add_member("reader", access="WRITE")
+            mock.add_member("stranger", access="WRITE", workspace="acme")
             command = [str(ROOT / "scripts" / "contract"), "--seed", "1", "--report-dir", reports]
             command += ["--backend-url", mock.base_url]
             variables = environment(mock.tokens, mock.ids)

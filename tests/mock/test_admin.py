@@ -122,8 +122,6 @@ def test_state_can_be_changed_and_compared(admin: httpx.Client, mock: Mock) -> N
     assert "name: expected 'other', got 'by dave'" in differs["message"]
     assert "aiType: expected 'AWS', got None" in differs["message"]
     assert admin.post("tokens/expire", json={"token": "daves"}).json() == {"status": "ok"}
-    access = {"user": "dave", "workspace": "globex", "access": "ADMIN"}
-    assert admin.post("members/access", json=access).json() == {"status": "ok"}
     assert put(mock.base_url, "a%2Fb%20%C3%BC", {}, "daves").status_code == 401
     assert admin.post("tokens/revoke", json={"token": "daves"}).status_code == 200
     assert admin.delete(path).json() == {"status": "ok"}

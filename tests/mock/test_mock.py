@@ -103,7 +103,7 @@ def test_wait_ends_when_the_mock_stops() -> None:
 def test_state_can_be_changed(mock: Mock) -> None:
     """A test can change tokens, access and configurations; later requests see the changes."""
     main = mock.ids["main"]
-    mock.set_access("owner", "READ")
+    assert mock.add_member("owner", access="READ") == mock.tokens["owner"]
     assert put(mock.base_url, main, {}).status_code == 403
     assert mock.add_member("owner", access="WRITE") == mock.tokens["owner"]
     assert put(mock.base_url, main, {}, mock.add_member("dave")).status_code == 200
@@ -145,7 +145,10 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
     (lambda mock: setattr(mock, "delay", -1), "delay: must not be negative"),
     (lambda mock: mock.wait_for(stat=200), "unknown field; expected one of count, timeout, method"),
     (lambda mock: mock.revoke_token("never-known"), "token: unknown token"),
-    (lambda mock: mock.set_access("owner", "ROOT"), "access: must be one of READ, WRITE, ADMIN"),
+    (
+        lambda mock: mock.add_member("owner", access="ROOT"),
+        "access: must be one of READ, WRITE, ADMIN",
+    ),
     (
         lambda mock: mock.configuration("unknown"),
         "id: no configuration has this id; the ids in the fixtures",

@@ -240,16 +240,16 @@ class Mock:
         If the user is already a member of the workspace, replace the user's access level.
         """
         token = token or self.tokens.get(user) or f"{user}-token"
+        if not user:
+            raise ValueError("user: is required")
+        if access not in LEVELS:
+            raise ValueError(f"access: must be one of {', '.join(LEVELS)}")
         if not BEARER_TOKEN.fullmatch(token):
             raise ValueError("token: must be a bearer token: letters, digits and -._~+/")
+        member = Member(workspace or self.fixtures.first_workspace, user, access)
+        await self.store.add(Fixtures((Token(token, user),), (member,)))
         self.known_tokens.add(token)
-        await self._add_member(user, access, workspace, Token(token, user))
         return token
-
-    @control
-    async def set_access(self, user: str, access: str, *, workspace: str = "") -> None:
-        """Set a user's access in a workspace, by default the first, to READ, WRITE or ADMIN."""
-        await self._add_member(user, access, workspace)
 
     @control
     async def expire_token(self, token: str) -> None:
@@ -274,14 +274,6 @@ class Mock:
         self.planned.clear()
         self.delay = 0.0
         await self.open_port()
-
-    async def _add_member(self, user: str, access: str, workspace: str, *tokens: Token) -> None:
-        if not user:
-            raise ValueError("user: is required")
-        if access not in LEVELS:
-            raise ValueError(f"access: must be one of {', '.join(LEVELS)}")
-        member = Member(workspace or self.fixtures.first_workspace, user, access)
-        await self.store.add(Fixtures(tokens=tokens, members=(member,)))
 
     def _fields(self, given: Mapping[str, str], *other_names: str) -> dict[str, str]:
         """Return the fields under their names in the contract (`aiType` for `ai_type`)."""

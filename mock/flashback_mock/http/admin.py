@@ -27,17 +27,6 @@ AdminHandler = Callable[..., Awaitable[object]]
 Control = Callable[..., object]  # a method of `Mock`
 
 ID = "/configurations/{id}"
-# Routes that call a `Mock` method and discard its result. The number is the success status.
-COMMANDS: list[tuple[str, str, Control, int]] = [
-    ("DELETE", ID, Mock.delete_configuration, 200),
-    ("POST", "/members", Mock.add_member, 201),
-    ("POST", "/members/access", Mock.set_access, 200),
-    ("POST", "/tokens/expire", Mock.expire_token, 200),
-    ("POST", "/tokens/revoke", Mock.revoke_token, 200),
-    ("DELETE", "/requests", Mock.clear_requests, 200),
-    ("DELETE", "/settings", Mock.clear_planned, 200),
-    ("POST", "/reset", Mock.reset, 200),
-]
 TIMES = {"delay", "duration", "fixedDelay", "timeout"}  # in milliseconds in JSON
 SETTINGS = {"fixedDelay": float, "answerNext": object}
 STATUSES: dict[type[Exception], int] = {  # the first matching type applies
@@ -46,6 +35,30 @@ STATUSES: dict[type[Exception], int] = {  # the first matching type applies
     TimeoutError: 504,
     StoreError: 500,
 }
+
+
+def _log(entries: list[Entry], total: int | None = None) -> Json:
+    requests = [entry.to_dict() for entry in entries]
+    return {"requests": requests, "total": len(entries) if total is None else total}
+
+
+def _ok(_result: object) -> Json:
+    return OK
+
+
+# Routes that call a `Mock` method: the success status, and the content of the response.
+CONTROLS: list[tuple[str, str, Control, int, Callable[[Any], Json]]] = [
+    ("GET", ID, Mock.configuration, 200, dict),
+    ("DELETE", ID, Mock.delete_configuration, 200, _ok),
+    ("POST", f"{ID}/reveals", Mock.reveals, 200, lambda result: {"reveals": result}),
+    ("POST", "/members", Mock.add_member, 201, _ok),
+    ("POST", "/tokens/expire", Mock.expire_token, 200, _ok),
+    ("POST", "/tokens/revoke", Mock.revoke_token, 200, _ok),
+    ("POST", "/requests/wait", Mock.wait_for, 200, _log),
+    ("DELETE", "/requests", Mock.clear_requests, 200, _ok),
+    ("DELETE", "/settings", Mock.clear_planned, 200, _ok),
+    ("POST", "/reset", Mock.reset, 200, _ok),
+]
 
 
 class Admin:
@@ -64,17 +77,14 @@ class Admin:
             ("GET", "/docs/{name}", self._docs),
             ("GET", "/fixtures", self._fixtures),
             ("GET", "/requests", self._requests),
-            ("POST", "/requests/wait", self._wait),
             ("GET", "/settings", self._settings),
             ("POST", "/settings", self._change_settings),
             ("GET", "/configurations", self._configurations),
             ("POST", "/configurations", self._add_configuration),
-            ("GET", ID, self._configuration),
-            ("POST", f"{ID}/reveals", self._reveals),
             ("POST", f"{ID}/updated", self._updated),
         ]
-        for method, path, control, status in COMMANDS:
-            handlers.append((method, path, partial(self._command, control, status)))
+        for method, path, control, status, content in CONTROLS:
+            handlers.append((method, path, partial(self._control, control, status, content)))
         for method, path, handler in handlers:
             app.add(method, PREFIX + path, partial(self._call, handler))
 
@@ -102,9 +112,15 @@ class Admin:
         body.check_complete(request, self._mock.contract.max_body_bytes)
         return body.parse(request.body) if request.body else {}
 
-    async def _command(self, control: Control, status: int, request: Request, *path: str) -> Answer:
-        await self._perform(control, request, *path)
-        return json_answer(status, OK)
+    async def _control(
+        self,
+        control: Control,
+        status: int,
+        content: Callable[[Any], Json],
+        request: Request,
+        *path: str,
+    ) -> Answer:
+        return json_answer(status, content(await self._perform(control, request, *path)))
 
     async def _root(self, _request: Request) -> Answer:
         return Answer(303, b"", CIMultiDict({"Location": f"{PREFIX}/docs"}))
@@ -137,10 +153,6 @@ class Admin:
             raise ValueError("last: must be a positive number; no other parameter is allowed")
         return _log(entries[-int(last[1]) :] if last[1] else entries, len(entries))
 
-    async def _wait(self, request: Request) -> Json:
-        entries = await self._perform(Mock.wait_for, request)
-        return _log(entries, len(entries))
-
     async def _settings(self, _request: Request) -> Json:
         planned = [_step(plan) for plan in self._mock.planned]
         return {"fixedDelay": _milliseconds(self._mock.delay), "planned": planned}
@@ -164,13 +176,7 @@ class Admin:
 
     async def _add_configuration(self, request: Request) -> Answer:
         id = await self._perform(Mock.add_configuration, request)
-        return json_answer(201, {"id": id, **(await self._mock.store.find(id)).describe()})
-
-    async def _configuration(self, request: Request, id: str) -> Json:
-        return {"id": id, **await self._perform(Mock.configuration, request, id)}
-
-    async def _reveals(self, request: Request, id: str) -> Json:
-        return {"reveals": await self._perform(Mock.reveals, request, id)}
+        return json_answer(201, (await self._mock.store.find(id)).describe())
 
     async def _updated(self, request: Request, id: str) -> Json:
         try:
@@ -178,10 +184,6 @@ class Admin:
         except AssertionError as error:
             return {"updated": False, "message": str(error)}
         return {"updated": True, "message": ""}
-
-
-def _log(entries: list[Entry], total: int) -> Json:
-    return {"requests": [entry.to_dict() for entry in entries], "total": total}
 
 
 def _arguments(content: Any, place: str = "body") -> Json:

@@ -54,7 +54,8 @@ class Stored:
 
     def describe(self) -> dict[str, Any]:
         """Return the fields as a JSON object. For credentials, show only when they changed."""
-        described: dict[str, Any] = {"workspace": self.workspace, "name": None, **self.plain}
+        described: dict[str, Any] = {"id": self.id, "workspace": self.workspace, "name": None}
+        described |= self.plain
         for name, credential in self.credentials.items():
             described[name] = {"set": True, "changedAt": credential.changed}
         return described

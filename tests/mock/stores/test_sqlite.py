@@ -70,7 +70,7 @@ def test_read_only_file_is_rejected(
         pass
     connect = sqlite3.connect
 
-    def connect_read_only(path: str, **options: Any) -> sqlite3.Connection:
+    def connect_read_only(path: str, **options: Any) -> Any:
         # A mode such as 0400 would not stop root.
         return connect(path.replace("mode=rw", "mode=ro"), **options)
 

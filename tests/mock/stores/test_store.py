@@ -35,7 +35,7 @@ def test_every_field_is_kept(store: Store, run: Run) -> None:
         assert stored.reveals(name, EXAMPLE[name])
         assert not stored.reveals(name, EXAMPLE[name] + "x")
     plain = {name: EXAMPLE[name] for name in EXAMPLE.keys() - CONTRACT.credentials}
-    assert described == {"workspace": "acme", **plain}
+    assert described == {"id": MAIN, "workspace": "acme", **plain}
 
 
 def test_credentials_are_kept_unchanged(store: Store, run: Run) -> None:
@@ -143,7 +143,7 @@ def test_configuration_can_be_deleted(store: Store, run: Run) -> None:
             run(operation)
     again = Configuration("", "acme", MAIN, {"name": name, "key": "k"})
     run(store.add(Fixtures(configurations=(again,))))
-    assert run(store.find(MAIN)).describe().keys() == {"workspace", "name", "key"}
+    assert run(store.find(MAIN)).describe().keys() == {"id", "workspace", "name", "key"}
     assert run(store.find(MAIN)).reveals("key", "k")
 
 
