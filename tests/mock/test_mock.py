@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 import flashback_mock
 from flashback_client import FlashbackClient
 from flashback_mock import Entry, Mock
+from flashback_mock.control import mock as control
 from tests.mock.wire import put
 
 
@@ -88,6 +89,25 @@ def test_wait_for_returns_matching_requests(mock: Mock) -> None:
     message = str(timed_out.value)
     assert message.startswith("expected 1 request(s) with status=201 within 0.1 s, got 0\n")
     assert "PUT 400 as owner: body: has an unknown field" in message
+
+
+def test_wait_checks_each_request_once(mock: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a test waits, a new request does not make the mock check the whole log again."""
+    checked = list[Entry]()
+    matches = control.matches
+
+    def record(entry: Entry, criteria: Mapping[str, Any]) -> bool:
+        checked.append(entry)
+        return matches(entry, criteria)
+
+    monkeypatch.setattr(control, "matches", record)
+    for number in range(1000):
+        mock.log(Entry("PUT", str(number)))
+    later = threading.Timer(0.3, put, (mock.base_url, mock.ids["main"], {}))
+    later.start()
+    assert len(mock.wait_for(timeout=30, status=200)) == 1
+    later.join()
+    assert len(checked) == 1001
 
 
 def test_wait_ends_when_the_mock_stops() -> None:

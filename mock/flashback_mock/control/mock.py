@@ -36,7 +36,7 @@ class Mock:
         self.planned: list[Step] = []  # in order; changed only by the event loop
         self._delay = 0.0
         self._log = deque[Entry](maxlen=MAX_ENTRIES)
-        self._logged = asyncio.Event()  # set when the next request is logged
+        self._waiting = set[asyncio.Queue[Entry]]()  # each receives the next requests
         # The request log shows only known ids. An unknown id could be a misplaced credential.
         self.known_ids = set(self.ids.values())
         self.known_tokens = set(self.tokens.values())
@@ -76,8 +76,8 @@ class Mock:
     def log(self, entry: Entry) -> None:
         """Add an entry to the request log. Only code in the event loop calls this method."""
         self._log.append(entry)
-        self._logged.set()
-        self._logged = asyncio.Event()
+        for logged in self._waiting:
+            logged.put_nowait(entry)
 
     @without_frames
     def answer_next(self, status: int | None = None, /, **options: Unpack[Step]) -> None:
@@ -146,14 +146,15 @@ class Mock:
         check_seconds("timeout", timeout)
         if count < 1:
             raise ValueError("count: must be at least 1")
-        found: list[Entry] = []
+        found = [entry for entry in self._log if matches(entry, criteria)]
+        logged = asyncio.Queue[Entry]()
+        self._waiting.add(logged)
         try:
             async with asyncio.timeout(timeout):
-                while True:
-                    found = [entry for entry in self._log if matches(entry, criteria)]
-                    if len(found) >= count:
-                        return found
-                    await self._logged.wait()
+                while len(found) < count:
+                    entry = await logged.get()
+                    if matches(entry, criteria):
+                        found.append(entry)
         except TimeoutError:
             expected = f"{count} request(s)"
             if criteria:
@@ -161,6 +162,9 @@ class Mock:
             message = f"expected {expected} within {timeout:g} s, got {len(found)}"
             latest = [str(entry) for entry in self.requests[-10:]]
             raise TimeoutError("\n  ".join([message, *latest])) from None
+        finally:
+            self._waiting.remove(logged)
+        return found
 
     @control
     async def configuration(self, id: str) -> dict[str, Any]:
