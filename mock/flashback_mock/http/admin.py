@@ -12,7 +12,7 @@ from flashback_mock.control.calls import UnknownIdError, check_seconds, check_ty
 from flashback_mock.control.journal import Entry
 from flashback_mock.control.mock import Mock
 from flashback_mock.control.plans import Step
-from flashback_mock.stores import StoreError
+from flashback_mock.stores.errors import StoreError
 
 from . import body
 from .app import App

@@ -1,6 +1,5 @@
 """The operation's handler, which authenticates callers and updates the store."""
 
-import logging
 import re
 import traceback
 from http.client import responses
@@ -10,7 +9,7 @@ from multidict import CIMultiDict
 
 from flashback_mock.control.mock import Mock
 from flashback_mock.control.plans import Step, take_plan
-from flashback_mock.stores import (
+from flashback_mock.stores.errors import (
     NameTakenError,
     NotFoundError,
     RefusedError,
@@ -20,8 +19,6 @@ from flashback_mock.stores import (
 
 from . import body
 from .messages import Answer, HttpError, Request, error_answer, json_answer
-
-log = logging.getLogger("flashback_mock")
 
 REQUEST_ID = re.compile("[0-9A-Za-z._-]{1,64}")
 # Same syntax as in Prism: `Prefer: code=404, example=notFound` or `?__code=404&__example=notFound`.
@@ -57,7 +54,6 @@ class Operation:
             answer = error_answer(status, error.message)
         except Exception as error:  # noqa: BLE001 - every failure results in a 500
             entry.reason = f"failed: {_cause(error)}"
-            log.error("request %s failed: %s", entry.request_id, _cause(error))  # noqa: TRY400
             answer = error_answer(500, self._contract.message(500))
         if "status" in plan or "example" in plan:
             answer = self._planned(plan, id)
@@ -154,7 +150,6 @@ class Operation:
         return HttpError(401, self._contract.message(401), reason=f"Authorization: {reason}")
 
     def _refusal(self, refused: RefusedError) -> HttpError:
-        """Return the error response."""
         if isinstance(refused, NameTakenError):
             return HttpError(400, self._contract.name_taken)
         status = 404 if isinstance(refused, NotFoundError) else 403

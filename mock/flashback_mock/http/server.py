@@ -80,7 +80,7 @@ class Connection(web.RequestHandler):
             # The invalid data is the body of a request that was already answered.
             raise ConnectionAbortedError
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            return self.refuse(HttpError(500, f"the request handler failed: {type(exc).__name__}"))
+            return self.refuse(HttpError(500, f"failed: {type(exc).__name__}"))
         return self.refuse(HttpError(400, UNPARSABLE))
 
 
