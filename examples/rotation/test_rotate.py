@@ -10,8 +10,7 @@ import pytest
 import rotate
 
 from flashback_client import FlashbackClient
-from flashback_mock import Mock
-from flashback_mock.control import Fault
+from flashback_mock import Fault, Mock
 
 HERE = Path(__file__).parent
 PLAN = str(HERE / "plan.toml")

@@ -22,7 +22,8 @@ try:
     from .http.guard import Guard
     from .http.server import listen
     from .serving import is_loopback, new_event_loop, serving
-    from .stores import StoreError, store_at
+    from .stores import store_at
+    from .stores.errors import StoreError
 except ModuleNotFoundError as error:
     sys.exit(f"flashback_mock: requires {error.name}; run: pip install 'flashback-client[mock]'")
 

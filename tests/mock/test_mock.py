@@ -12,6 +12,7 @@ import pytest
 import flashback_mock
 from flashback_client import FlashbackClient
 from flashback_mock import Entry, Mock
+from flashback_mock.control import journal
 from flashback_mock.control import mock as control
 from tests.mock.wire import put
 
@@ -94,11 +95,9 @@ def test_wait_for_returns_matching_requests(mock: Mock) -> None:
 def test_wait_checks_each_request_once(mock: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a test waits, a new request does not make the mock check the whole log again."""
     checked = list[Entry]()
-    matches = control.matches
-
     def record(entry: Entry, criteria: Mapping[str, Any]) -> bool:
         checked.append(entry)
-        return matches(entry, criteria)
+        return journal.matches(entry, criteria)
 
     monkeypatch.setattr(control, "matches", record)
     for number in range(1000):

@@ -8,7 +8,7 @@ from functools import update_wrapper, wraps
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, get_origin
 
-from flashback_mock.stores import NAME_TAKEN, NameTakenError, NotFoundError, UnauthorizedError
+from flashback_mock.stores import errors
 from flashback_mock.tracebacks import without_frames
 
 if TYPE_CHECKING:
@@ -54,11 +54,11 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
         check_types({name: bound[name] for name in types if name in bound}, types)
         try:
             return await method(mock, *args, **kwargs)
-        except NotFoundError:
+        except errors.NotFoundError:
             raise UnknownIdError(f"{UNKNOWN_ID} {mock.ids}") from None
-        except NameTakenError:
-            raise ValueError(NAME_TAKEN) from None
-        except UnauthorizedError:
+        except errors.NameTakenError:
+            raise ValueError(errors.NAME_TAKEN) from None
+        except errors.UnauthorizedError:
             raise ValueError("token: unknown token") from None
 
     @without_frames

@@ -10,7 +10,8 @@ from typing import Any, Unpack
 
 from flashback_mock.contract import Contract
 from flashback_mock.fixtures import BEARER_TOKEN, Configuration, Fixtures, Member, Token
-from flashback_mock.stores import LEVELS, Store, UnauthorizedError
+from flashback_mock.stores.errors import UnauthorizedError
+from flashback_mock.stores.store import LEVELS, Store
 from flashback_mock.tracebacks import without_frames
 
 from .calls import check_seconds, check_types, control

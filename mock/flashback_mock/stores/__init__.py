@@ -4,16 +4,9 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from .errors import NAME_TAKEN as NAME_TAKEN
-from .errors import ForbiddenError as ForbiddenError
-from .errors import NameTakenError as NameTakenError
-from .errors import NotFoundError as NotFoundError
-from .errors import RefusedError as RefusedError
-from .errors import StoreError as StoreError
-from .errors import UnauthorizedError as UnauthorizedError
+from .errors import StoreError
 from .memory import MemoryStore
-from .store import LEVELS as LEVELS
-from .store import Store as Store
+from .store import Store
 
 SCHEME = re.compile("[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flashback_mock.stores import Store
+from flashback_mock.stores.store import Store
 from tests.conftest import skip_without
 from tests.mock.stores.cluster import Cluster, find_programs, running
 from tests.mock.stores.locations import Run, StoreLocation

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from flashback_mock import Contract, Fixtures
-from flashback_mock.stores import Store, store_at
+from flashback_mock.stores import store_at
+from flashback_mock.stores.store import Store
 from flashback_mock.stores.vault import Vault
 from tests.mock.stores.cluster import execute
 

@@ -25,7 +25,8 @@ import flashback_mock
 import flashback_mock.stores.postgresql
 import flashback_mock.stores.sqlite
 from flashback_mock import logs
-from flashback_mock.stores import Store, store_at
+from flashback_mock.stores import store_at
+from flashback_mock.stores.store import Store
 from tests.mock.stores.locations import CONTRACT, OWNER, StoreLocation
 
 STEPS = (

@@ -9,7 +9,7 @@ from signal import SIGKILL
 import pytest
 
 from flashback_mock.fixtures import Configuration, Fixtures
-from flashback_mock.stores import Store
+from flashback_mock.stores.store import Store
 from flashback_mock.stores.vault import Vault
 from tests.mock.stores.locations import MAIN, SIBLING, Run, StoreLocation
 from tests.mock.stores.processes import FORKSERVER, full_disk, rotate, running_mocks, updating

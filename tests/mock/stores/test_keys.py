@@ -6,13 +6,12 @@ from unittest.mock import Mock
 import pytest
 
 from flashback_mock.fixtures import Configuration, Fixtures
-from flashback_mock.stores import NameTakenError, StoreError
+from flashback_mock.stores.errors import NameTakenError, StoreError
 from flashback_mock.stores.keys import KEYS_FILE, key_file, write_keys
-from flashback_mock.stores.vault import HEADER_BYTES, TAG_BYTES, Vault
+from flashback_mock.stores.vault import HEADER_BYTES, Vault
 from tests.mock.stores.locations import FIXTURES, Run, StoreLocation
 from tests.mock.wire import command
 
-OVERHEAD = HEADER_BYTES + TAG_BYTES + len('""')
 PLACE = ("acme", "id", "secret")
 VAULT = Vault(bytes(32))
 

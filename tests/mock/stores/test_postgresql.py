@@ -12,7 +12,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from flashback_mock.stores import StoreError, postgresql, store_at
+from flashback_mock.stores import postgresql, store_at
+from flashback_mock.stores.errors import StoreError
 from flashback_mock.stores.vault import SMALLEST, Vault
 from tests.certificates import self_signed
 from tests.mock.stores.cluster import PASSWORD, Cluster

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from flashback_mock import Fixtures
-from flashback_mock.stores import StoreError, store_at
+from flashback_mock.stores import store_at
+from flashback_mock.stores.errors import StoreError
 from tests.mock.stores.locations import CONTRACT, FIXTURES, Run, StoreLocation
 
 READ = "import sqlite3, sys; sqlite3.connect(sys.argv[1], 0).execute('SELECT 1 FROM sqlite_master')"

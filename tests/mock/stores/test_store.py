@@ -5,15 +5,15 @@ from contextlib import nullcontext
 import pytest
 
 from flashback_mock.fixtures import Configuration, Fixtures, Member, Token
-from flashback_mock.stores import (
+from flashback_mock.stores.errors import (
     ForbiddenError,
     NameTakenError,
     NotFoundError,
-    Store,
     StoreError,
     UnauthorizedError,
 )
 from flashback_mock.stores.memory import MemoryStore
+from flashback_mock.stores.store import Store
 from tests.mock.stores.locations import CONTRACT, FIXTURES, MAIN, OWNER, SIBLING, Run, StoreLocation
 
 EXAMPLE = CONTRACT.examples["everything"]
