@@ -95,6 +95,7 @@ def test_wait_for_returns_matching_requests(mock: Mock) -> None:
 def test_wait_checks_each_request_once(mock: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a test waits, a new request does not make the mock check the whole log again."""
     checked = list[Entry]()
+
     def record(entry: Entry, criteria: Mapping[str, Any]) -> bool:
         checked.append(entry)
         return journal.matches(entry, criteria)
