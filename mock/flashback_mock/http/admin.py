@@ -46,18 +46,18 @@ def _ok(_result: object) -> Json:
     return OK
 
 
-# Routes that call a `Mock` method: the success status, and the content of the response.
-CONTROLS: list[tuple[str, str, Control, int, Callable[[Any], Json]]] = [
-    ("GET", ID, Mock.configuration, 200, dict),
-    ("DELETE", ID, Mock.delete_configuration, 200, _ok),
-    ("POST", f"{ID}/reveals", Mock.reveals, 200, lambda result: {"reveals": result}),
-    ("POST", "/members", Mock.add_member, 201, _ok),
-    ("POST", "/tokens/expire", Mock.expire_token, 200, _ok),
-    ("POST", "/tokens/revoke", Mock.revoke_token, 200, _ok),
-    ("POST", "/requests/wait", Mock.wait_for, 200, _log),
-    ("DELETE", "/requests", Mock.clear_requests, 200, _ok),
-    ("DELETE", "/settings", Mock.clear_planned, 200, _ok),
-    ("POST", "/reset", Mock.reset, 200, _ok),
+# Routes that call a `Mock` method, with a function that converts its result to the response.
+CONTROLS: list[tuple[str, str, Control, Callable[[Any], object]]] = [
+    ("GET", ID, Mock.configuration, dict),
+    ("DELETE", ID, Mock.delete_configuration, _ok),
+    ("POST", f"{ID}/reveals", Mock.reveals, lambda result: {"reveals": result}),
+    ("POST", "/members", Mock.add_member, lambda _: json_answer(201, OK)),
+    ("POST", "/tokens/expire", Mock.expire_token, _ok),
+    ("POST", "/tokens/revoke", Mock.revoke_token, _ok),
+    ("POST", "/requests/wait", Mock.wait_for, _log),
+    ("DELETE", "/requests", Mock.clear_requests, _ok),
+    ("DELETE", "/settings", Mock.clear_planned, _ok),
+    ("POST", "/reset", Mock.reset, _ok),
 ]
 
 
@@ -83,8 +83,8 @@ class Admin:
             ("POST", "/configurations", self._add_configuration),
             ("POST", f"{ID}/updated", self._updated),
         ]
-        for method, path, control, status, content in CONTROLS:
-            handlers.append((method, path, partial(self._control, control, status, content)))
+        for method, path, control, convert in CONTROLS:
+            handlers.append((method, path, partial(self._perform, control, convert)))
         for method, path, handler in handlers:
             app.add(method, PREFIX + path, partial(self._call, handler))
 
@@ -101,26 +101,18 @@ class Admin:
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
 
-    async def _perform(self, control: Control, request: Request, *path: str) -> Any:
+    async def _perform(
+        self, control: Control, convert: Callable[[Any], object], request: Request, *path: str
+    ) -> object:
         """Call a `Mock` method with the arguments from the path and the body."""
         # A blocking `Mock` method wraps a coroutine method.
         method: AdminHandler = cast("Any", control).__wrapped__
-        return await method(self._mock, *path, **_arguments(self._content(request)))
+        return convert(await method(self._mock, *path, **_arguments(self._content(request))))
 
     def _content(self, request: Request) -> object:
         """Return the body's JSON value, or an empty object if the body is empty."""
         body.check_complete(request, self._mock.contract.max_body_bytes)
         return body.parse(request.body) if request.body else {}
-
-    async def _control(
-        self,
-        control: Control,
-        status: int,
-        content: Callable[[Any], Json],
-        request: Request,
-        *path: str,
-    ) -> Answer:
-        return json_answer(status, content(await self._perform(control, request, *path)))
 
     async def _root(self, _request: Request) -> Answer:
         return Answer(303, b"", CIMultiDict({"Location": f"{PREFIX}/docs"}))
@@ -175,12 +167,12 @@ class Admin:
         return {"configurations": await self._mock.store.configurations()}
 
     async def _add_configuration(self, request: Request) -> Answer:
-        id = await self._perform(Mock.add_configuration, request)
+        id = str(await self._perform(Mock.add_configuration, str, request))
         return json_answer(201, (await self._mock.store.find(id)).describe())
 
     async def _updated(self, request: Request, id: str) -> Json:
         try:
-            await self._perform(Mock.assert_updated, request, id)
+            await self._perform(Mock.assert_updated, _ok, request, id)
         except AssertionError as error:
             return {"updated": False, "message": str(error)}
         return {"updated": True, "message": ""}
