@@ -123,6 +123,7 @@ def test_malformed_chunks_cause_one_400(mock: Mock) -> None:
 UNPARSABLE = {
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "another version": b"PUT / HTTP/2.0\r\nHost: x\r\n\r\n",
     "no Host": b"GET / HTTP/1.1\r\n\r\n",
     "two media types": CHUNKED[:-2] + b"Content-Type: a\r\nContent-Type: b\r\n\r\n0\r\n\r\n",
     "two Hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",

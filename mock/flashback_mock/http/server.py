@@ -175,6 +175,8 @@ class Server:
         return response
 
     async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
+        if incoming.version.major != 1:
+            return self._refuse_request(HttpError(400, UNPARSABLE))
         connection = cast("Connection", incoming.protocol)
         connection.is_answering = True
         connection.body = incoming.content
