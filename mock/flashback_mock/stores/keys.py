@@ -41,18 +41,16 @@ def read_vault(file: Path, key_id: bytes) -> Vault:
     except OSError as error:
         problem = f"cannot read the store's master keys: {error.strerror}"
         raise StoreError(f"{file}: {problem}; {RESTORE}") from None
-    vaults: list[Vault] = []
+    problem = f"{file}: does not contain the store's key {key_id.hex()}"
     for number, line in enumerate(lines, 1):
         try:
-            vaults += [Vault(base64.b64decode(key, validate=True)) for key in line.split()]
+            vault = Vault(base64.b64decode(line.strip(), validate=True))
         except ValueError:
-            raise StoreError(
-                f"{file}:{number}: not a key; delete this line, or restore the file from a backup"
-            ) from None
-    for vault in vaults:
-        if vault.key_id == key_id:
-            return vault
-    raise StoreError(f"{file}: does not contain the store's key {key_id.hex()}; {RESTORE}")
+            problem = f"{file}:{number}: is not a key"
+        else:
+            if vault.key_id == key_id:
+                return vault
+    raise StoreError(f"{problem}; {RESTORE}")
 
 
 def write_keys(file: Path, *vaults: Vault, is_new: bool = False) -> None:
@@ -62,9 +60,10 @@ def write_keys(file: Path, *vaults: Vault, is_new: bool = False) -> None:
         if is_new:
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             file.touch(0o600, exist_ok=False)
-        with file.open("r+b", buffering=0) as opened:
-            # A write this short is all or nothing: a crash leaves the old keys or the new ones.
+        with file.open("r+b") as opened:
             opened.write(content.ljust(file.stat().st_size, b"\n"))
+            # A write this short is all or nothing: a crash leaves the old keys or the new ones.
+            opened.flush()
             os.fsync(opened)
         # Without this fsync, a newly created file could be lost in a power failure.
         folder = os.open(file.parent, os.O_RDONLY)

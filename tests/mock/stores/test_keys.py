@@ -1,5 +1,6 @@
 """Tests for master keys, key files and encrypted credentials."""
 
+import os
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -7,9 +8,10 @@ import pytest
 
 from flashback_mock.fixtures import Configuration, Fixtures
 from flashback_mock.stores.errors import NameTakenError, StoreError
-from flashback_mock.stores.keys import KEYS_FILE, key_file, write_keys
+from flashback_mock.stores.keys import KEYS_FILE, key_file, read_vault, write_keys
 from flashback_mock.stores.vault import HEADER_BYTES, Vault
 from tests.mock.stores.locations import FIXTURES, Run, StoreLocation
+from tests.mock.stores.processes import full_disk
 from tests.mock.wire import command
 
 PLACE = ("acme", "id", "secret")
@@ -88,6 +90,18 @@ def test_replaced_key_is_wiped(tmp_path: Path) -> None:
         write_keys(tmp_path / "link", new)
         opened_before.seek(0)
         assert opened_before.read().split() == both[1:]
+
+
+def test_failed_write_keeps_the_old_key(tmp_path: Path) -> None:
+    """If the disk is full, a rotation fails; the old key is usable even before an invalid line."""
+    file = tmp_path / "keys"
+    old = Vault()
+    write_keys(file, old, is_new=True)
+    with full_disk(os.getpid()), pytest.raises(StoreError, match="keys: cannot write the master"):
+        write_keys(file, old, Vault())
+    with file.open("a") as opened:
+        opened.write("half a k")
+    assert read_vault(file, old.key_id).key == old.key
 
 
 def test_key_file_location(

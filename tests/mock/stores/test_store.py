@@ -175,7 +175,7 @@ def test_unusable_key_file_is_a_clear_error(
     key = file.read_text()
     for content, mode, reason in (
         ("", 0o600, "does not contain the store's key"),
-        (f"{key}\nA==", 0o600, ":3: not a key; delete this line, or restore the file"),
+        ("\nA==\n", 0o600, ":2: is not a key; restore the file from a backup"),
         (f"{'A' * 43}=", 0o600, "does not contain the store's key"),
         (key, 0o640, "chmod 600"),
         (None, 0o600, "cannot read the store's master keys: No such file"),
