@@ -6,6 +6,7 @@ import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -245,22 +246,16 @@ def test_endless_request_is_aborted(
     assert_responsive(http, mock)
 
 
-def test_large_request_is_parsed_in_small_parts(
-    mock: Mock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_large_request_is_parsed_in_small_parts(mock: Mock) -> None:
     """The server never parses more than 64 KiB before it serves other connections."""
-    sizes = list[int]()
-    data_received = Connection.data_received
-
-    def record(connection: Connection, data: bytes) -> None:
-        sizes.append(len(data))
-        data_received(connection, data)
-
-    monkeypatch.setattr(Connection, "data_received", record)
-    with connected(mock) as connection:
+    method = Connection.data_received
+    with (
+        patch.object(Connection, "data_received", autospec=True, side_effect=method) as received,
+        connected(mock) as connection,
+    ):
         connection.sendall(CHUNKED + b"1\r\nx\r\n" * 200_000 + b"0\r\n\r\n")
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 401 ")
-    assert 0 < max(sizes) <= 1 << 16
+    assert max(len(call.args[1]) for call in received.call_args_list) <= 1 << 16
 
 
 def test_response_to_a_huge_body_arrives(

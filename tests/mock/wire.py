@@ -54,7 +54,7 @@ def command(*options: str, **popen: Any) -> Generator[tuple[subprocess.Popen[str
     with subprocess.Popen(line, **{**pipes, **popen}) as process:
         try:
             banner = read_banner(process)
-            yield process, banner, url_from_banner(banner)
+            yield process, banner, banner.partition("backend on ")[2].split(maxsplit=1)[0]
         finally:
             process.kill()
 
@@ -68,11 +68,6 @@ def read_banner(process: subprocess.Popen[str]) -> str:
         assert line, f"the mock did not start: {banner}"
         banner += line
     return banner
-
-
-def url_from_banner(banner: str) -> str:
-    """Return the mock's URL from its banner."""
-    return banner.partition("backend on ")[2].split(maxsplit=1)[0]
 
 
 def put(url: str, id: str, body: object, token: str = OWNER) -> httpx.Response:

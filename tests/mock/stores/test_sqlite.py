@@ -6,12 +6,15 @@ import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from sqlalchemy import Connection
 
 from flashback_mock import Fixtures
 from flashback_mock.stores import store_at
 from flashback_mock.stores.errors import StoreError
+from flashback_mock.stores.sqlite import SqliteStore
 from tests.mock.stores.locations import CONTRACT, FIXTURES, Run, StoreLocation
 
 READ = "import sqlite3, sys; sqlite3.connect(sys.argv[1], 0).execute('SELECT 1 FROM sqlite_master')"
@@ -63,9 +66,7 @@ def test_damaged_file_is_not_changed(location: StoreLocation, path: Path, run: R
     assert path.read_bytes() == content
 
 
-def test_read_only_file_is_rejected(
-    location: StoreLocation, path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_read_only_file_is_rejected(location: StoreLocation, path: Path, run: Run) -> None:
     """A store that cannot be written is rejected when it is opened, not at the first update."""
     with location.opened(run, is_new=True):
         pass
@@ -75,8 +76,8 @@ def test_read_only_file_is_rejected(
         # A mode such as 0400 would not stop root.
         return connect(path.replace("mode=rw", "mode=ro"), **options)
 
-    monkeypatch.setattr(sqlite3, "connect", connect_read_only)
-    assert_rejected(path, run, "store.db: is read-only")
+    with patch.object(sqlite3, "connect", connect_read_only):
+        assert_rejected(path, run, "store.db: is read-only")
 
 
 def test_rotation_creates_no_store(path: Path, key_folder: Path, run: Run) -> None:
@@ -103,23 +104,16 @@ def test_store_is_open_in_one_process_at_a_time(
         pass
 
 
-def test_sqlite_pragmas_are_set(
-    location: StoreLocation, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sqlite_pragmas_are_set(location: StoreLocation, run: Run) -> None:
     """SQLite syncs each commit, overwrites deleted data, truncates its journal and holds a lock."""
-    connections = list[sqlite3.Connection]()
-    connect = sqlite3.connect
-
-    def record(*args: Any, **options: Any) -> sqlite3.Connection:
-        connections.append(connect(*args, **options))
-        return connections[-1]
-
-    monkeypatch.setattr(sqlite3, "connect", record)
     names = ("synchronous", "secure_delete", "journal_mode", "locking_mode")
-    with location.opened(run, is_new=True):
-        (connection,) = connections
-        found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
-    assert found == [2, 1, "truncate", "exclusive"]
+
+    def read_pragmas(db: Connection) -> list[Any]:
+        return [db.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names]
+
+    with location.opened(run, is_new=True) as store:
+        assert isinstance(store, SqliteStore)
+        assert run(store.run(read_pragmas)) == [2, 1, "truncate", "exclusive"]
 
 
 @pytest.mark.parametrize(
