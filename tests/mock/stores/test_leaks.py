@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
+from itertools import product
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -107,10 +108,20 @@ def send_malformed_requests(url: str) -> str:
             if request != unfinished:  # the unfinished request times out after ten seconds
                 connection.shutdown(socket.SHUT_WR)
                 answers += connection.makefile("rb").read().decode()
-    given = {"key": SECRET, "secret": SECRET}
-    for path, body in (("configurations", given), ("settings", {SECRET: 1}), ("requests", given)):
+    bodies: list[object] = [
+        {"key": SECRET, "secret": SECRET},
+        {SECRET: 1},
+        [SECRET],
+        {"id": [SECRET]},
+        {"token": SECRET, "user": 1},
+        {"answerNext": {"fault": SECRET}},
+        {"answerNext": {"headers": {f"{SECRET} ": "x"}}},
+    ]
+    main = f"configurations/{MAIN}"
+    paths = ["configurations", f"{main}/reveals", f"{main}/updated", "members", "tokens/expire"]
+    for path, body in product([*paths, "settings", "requests", "requests/wait"], bodies):
         answers += httpx.post(f"{url}/__admin/{path}", json=body, trust_env=False).text
-    return answers
+    return answers + httpx.get(f"{url}/__admin/{main}", trust_env=False).text
 
 
 def send_requests(url: str) -> str:
