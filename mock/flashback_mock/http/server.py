@@ -59,13 +59,6 @@ class Connection(web.RequestHandler):
         else:
             loop.call_later(IDLE_CHECK_SECONDS, self._close_if_idle, deadline, self.answered)
 
-    def close_after_response(self) -> None:
-        """Close the connection once the current request, if any, has its response."""
-        if self.is_answering:
-            self.close()
-        else:
-            self.force_close()
-
     def handle_error(
         self,
         request: web.BaseRequest,  # noqa: ARG002 - aiohttp's signature
@@ -137,7 +130,10 @@ class Server:
                 self._asyncio_server.close()
                 self._listener.close()
                 for connection in cast("list[Connection]", self._manager.connections):
-                    connection.close_after_response()
+                    if connection.is_answering:
+                        connection.close()  # after the response
+                    else:
+                        connection.force_close()
                 self._listener = await _reserve(self._listener.family, address)
             self._opening = asyncio.create_task(self._open_later(seconds))
 

@@ -100,6 +100,8 @@ def send_malformed_requests(url: str) -> str:
     unfinished = f'{start}{length}40\r\n\r\n{{"secret": "{SECRET}"'
     answers = ""
     address = urlsplit(url)
+    truncated = {"answerNext": {"fault": "truncated", "id": MAIN}}
+    httpx.post(f"{url}/__admin/settings", json=truncated, trust_env=False)
     for request in (unfinished, *malformed):
         with socket.create_connection(
             (address.hostname or "", address.port or 0), 20
