@@ -12,9 +12,8 @@ import yaml
 from .contract import Contract, rule
 from .tracebacks import without_frames
 
-HERE = Path(__file__)
-DEFAULT = HERE.with_name("fixtures.yaml")
-SCHEMA = HERE.with_name("fixtures.schema.json")
+DEFAULT = Path(__file__).with_name("fixtures.yaml")
+SCHEMA = Path(__file__).with_name("fixtures.schema.json")
 BEARER_TOKEN = re.compile("[0-9A-Za-z._~+/-]+=*")  # RFC 6750, section 2.1
 
 

@@ -21,7 +21,6 @@ from .messages import Answer, HttpError, Request, error_answer, json_answer
 from .page import INDEX, page_file
 
 PREFIX = "/__admin"
-OK = {"status": "ok"}
 Json = dict[str, Any]
 AdminHandler = Callable[..., Awaitable[object]]
 Control = Callable[..., object]  # a method of `Mock`
@@ -43,7 +42,7 @@ def _log(entries: list[Entry], total: int | None = None) -> Json:
 
 
 def _ok(_result: object) -> Json:
-    return OK
+    return {"status": "ok"}
 
 
 # Routes that call a `Mock` method, with a function that converts its result to the response.
@@ -51,7 +50,7 @@ CONTROLS: list[tuple[str, str, Control, Callable[[Any], object]]] = [
     ("GET", ID, Mock.configuration, dict),
     ("DELETE", ID, Mock.delete_configuration, _ok),
     ("POST", f"{ID}/reveals", Mock.reveals, lambda result: {"reveals": result}),
-    ("POST", "/members", Mock.add_member, lambda _: json_answer(201, OK)),
+    ("POST", "/members", Mock.add_member, lambda result: json_answer(201, _ok(result))),
     ("POST", "/tokens/expire", Mock.expire_token, _ok),
     ("POST", "/tokens/revoke", Mock.revoke_token, _ok),
     ("POST", "/requests/wait", Mock.wait_for, _log),

@@ -6,6 +6,7 @@ for root.
 
 import asyncio
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -36,7 +37,6 @@ class Cluster:
         """Initialize a server in an empty folder, without starting it."""
         self._programs = programs
         self.folder = folder
-        self._schemas = 0
         # initdb refuses to run as root, so if we are root, run it as the `postgres` user, which
         # the Debian package creates.
         self._user = None if os.getuid() else "postgres"
@@ -87,8 +87,7 @@ class Cluster:
 
     def schema(self) -> str:
         """Create an empty schema, and return a database URL that selects this schema."""
-        self._schemas += 1
-        name = f"test{self._schemas}"
+        name = f"test{secrets.token_hex(4)}"
         self.sql(f"CREATE SCHEMA {name}")
         return self.url(f"sslmode=disable&search_path={name}")
 
