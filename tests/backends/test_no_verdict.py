@@ -1,5 +1,6 @@
 """Tests that a run without a verdict explains the problem and how to fix it."""
 
+import gc
 import socket
 import socketserver
 import threading
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from flashback_mock.http.server import RESET
 from scripts.contract import environment
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
@@ -97,6 +99,29 @@ def test_timeout_limits_a_response_that_arrives_byte_by_byte() -> None:
         server.shutdown()
     assert_no_verdict(result, "no complete response before the timeout")
     assert seconds < 8
+
+
+class _ResetHandler(socketserver.BaseRequestHandler):
+    """Sends part of a response, and then resets the connection."""
+
+    def handle(self) -> None:
+        self.request.recv(65536)
+        self.request.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\n{")
+        time.sleep(0.1)
+        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.request.close()
+
+
+def test_reset_during_a_response_leaves_no_socket_open(recwarn: pytest.WarningsRecorder) -> None:
+    """No socket stays open after a reset: pytest would end the run because of the warning."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _ResetHandler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        result = run_with_url(url, VARIABLES, promises="test_member")
+        server.shutdown()
+    assert_no_verdict(result, "Connection reset")
+    gc.collect()
+    assert recwarn.list == []
 
 
 def test_https_url_of_an_http_server_has_no_verdict() -> None:

@@ -108,13 +108,13 @@ def _acknowledge_at_once(connection: Connection) -> None:
 
 
 def _read(connection: Connection) -> Response:
-    answer = connection.getresponse()
-    body = answer.read(LARGEST_RESPONSE)
-    if answer.read(1):
-        raise ValueError("response body exceeds 1 MiB")
-    if answer.length:
-        raise http.client.IncompleteRead(body, answer.length)
-    return Response(answer.status, answer.reason, tuple(answer.getheaders()), body)
+    with connection.getresponse() as answer:
+        body = answer.read(LARGEST_RESPONSE)
+        if answer.read(1):
+            raise ValueError("response body exceeds 1 MiB")
+        if answer.length:
+            raise http.client.IncompleteRead(body, answer.length)
+        return Response(answer.status, answer.reason, tuple(answer.getheaders()), body)
 
 
 def _words(error: Exception) -> str:
