@@ -233,6 +233,8 @@ def other_methods_and_paths_return_html(request: Request, answer: Answer) -> Non
         text = b"<!DOCTYPE html>Cannot " + request.method.encode()
         answer.set_body(b"" if request.method == "HEAD" else text)
         answer.set_header("Content-Type", "text/html; charset=utf-8")
+    else:
+        answer.set_header("X-Trace", "1")  # so HTML pages seem to come from a proxy
 
 
 @BEHIND_PROXY.before()
@@ -252,6 +254,14 @@ def unusual_targets_are_refused_by_nginx(request: Request) -> Answer | None:
 def _nginx_page(status: int) -> Answer:
     text = f"<html><head><title>{status}</title></head><body>nginx/1.22.1</body></html>"
     return page(status, text, Server="nginx/1.22.1")
+
+
+@BEHIND_PROXY.before()
+def malformed_ids_are_refused_by_a_router(request: Request) -> Answer | None:
+    """Respond as Fastify does to ids that are too long or are not UTF-8 after decoding."""
+    is_malformed = "\ufffd" in request.id or len(request.id) > 255
+    is_known_user = request.method == "PUT" and request.is_authenticated
+    return Answer(400, b'{"error": "Bad Request"}') if is_malformed and is_known_user else None
 
 
 @BEHIND_PROXY.before()
