@@ -15,9 +15,14 @@ TESTS = ROOT / "tests" / "contract"
 sys.path.insert(0, str(TESTS))
 
 import flashback_mock  # noqa: E402
-from support.options import MEANINGS, add_options  # noqa: E402 - a package of the contract tests
+from support.options import (  # noqa: E402 - a package of the contract tests
+    BROKEN,
+    KEPT,
+    MEANINGS,
+    NO_VERDICT,
+    add_options,
+)
 
-KEPT, BROKEN, NO_VERDICT = 0, 1, 2
 VARIABLES = "\n".join(f"  {name:27}  {meaning}" for name, meaning in MEANINGS.items())
 EPILOG = f"""\
 Exit status: 0 if the backend keeps the contract or all findings are accepted, 1 if it breaks the

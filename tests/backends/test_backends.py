@@ -3,9 +3,10 @@
 import pytest
 
 from scripts.contract import environment
+from support.options import BROKEN, KEPT
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
-from tests.faults.runner import BROKEN, KEPT, run_with_url
+from tests.faults.runner import run_with_url
 
 VARIABLES = environment(TOKENS, IDS)
 

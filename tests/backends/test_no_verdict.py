@@ -14,13 +14,14 @@ from flashback_mock.http.server import RESET
 from scripts.contract import environment
 from support.backend import NOBODY, OWN
 from support.exchange import Request
+from support.options import KEPT, NO_VERDICT
 from support.wire import Wire
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
 from tests.certificates import self_signed
 from tests.faults.backend import Change
 from tests.faults.messages import Answer, page, refused
-from tests.faults.runner import KEPT, NO_VERDICT, RunResult, run_with_change, run_with_url
+from tests.faults.runner import RunResult, run_with_change, run_with_url
 
 VARIABLES = environment(TOKENS, IDS)
 WELCOME_PAGE = "<!DOCTYPE html><title>Welcome</title>"

@@ -149,7 +149,9 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
     run = request.config.stash[FOLLOWER].run
     backend = run.backend
     values.RANDOM.seed(f"{request.config.option.seed} controls")
-    run.first = controls.send_controls(backend, ({}, values.fresh(), values.GOOD))
+    run.controls = controls.send_controls(backend, ({}, values.fresh(), values.GOOD))
+    for control in run.controls:
+        run.credentials.learn(control.request)
     controls.record_refusals(backend)
     _check_authentication(run)
     yield run

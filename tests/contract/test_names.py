@@ -17,19 +17,33 @@ from support.rule import Rule
 
 # A faulty backend might pass once by chance, so the race is repeated.
 ROUNDS = 10
-TAKEN = Rule("unique-names", "taken", "a name that is taken", {400})
-OWN = Rule("unique-names", "free", "the configuration's own name", {200})
-ALIKE = Rule("name-exact", "alike", "a name similar to one that is taken", {200})
-LONG = "a long name that differs from a taken name only in its last character"
-TRUNCATED = Rule("lengths", "name-truncated", LONG, {200})
-GIVEN_UP = Rule("unique-names", "given-up", "a name that is no longer in use", {200})
 AT_ONCE = Rule("unique-names", "taken-at-once", "a name that is taken", {200, 400})
-# To see whether an update changed a name, the tests request that name for another configuration.
-ELSEWHERE = "for another configuration"
-REFUSED = Rule("all-or-nothing", "refused", f"the name from a refused update, {ELSEWHERE}", {200})
-KEPT = Rule("all-or-nothing", "kept", f"the name before refused updates, {ELSEWHERE}", {400})
-PARTIAL = Rule("partial", "name-kept", f"the unchanged name, {ELSEWHERE}", {400})
-CHUNKED = Rule("chunked", "effect", f"a name that was sent in chunks, {ELSEWHERE}", {400})
+
+
+def effect(clause: str, kind: str, words: str, status: int) -> Rule:
+    """Return a rule for a response that shows the effect of earlier requests."""
+    return Rule(clause, kind, words, {status}, depends_on_earlier=True)
+
+
+def elsewhere(clause: str, kind: str, name: str, status: int) -> Rule:
+    """Return a rule for a request for this name that is sent to another configuration.
+
+    The response shows whether an earlier update has changed a configuration's name.
+    """
+    return effect(clause, kind, f"{name}, for another configuration", status)
+
+
+TAKEN = effect("unique-names", "taken", "a name that is taken", 400)
+OWN = effect("unique-names", "free", "the configuration's own name", 200)
+GIVEN_UP = effect("unique-names", "given-up", "a name that is no longer in use", 200)
+ALIKE = effect("name-exact", "alike", "a name similar to one that is taken", 200)
+LONG = "a long name that differs from a taken name only in its last character"
+TRUNCATED = effect("lengths", "name-truncated", LONG, 200)
+REFUSED = elsewhere("all-or-nothing", "refused", "the name from a refused update", 200)
+KEPT = elsewhere("all-or-nothing", "kept", "the name before refused updates", 400)
+PARTIAL = elsewhere("partial", "name-kept", "the unchanged name", 400)
+AGAIN = elsewhere("idempotent", "effect", "a name that was sent a second time", 400)
+CHUNKED = elsewhere("chunked", "effect", "a name that was sent in chunks", 400)
 
 
 @pytest.mark.clause("unique-names")
@@ -54,7 +68,8 @@ def test_names_that_differ_are_not_taken(promise: Promise) -> None:
     promise.prepare(body={"name": name})
     alike = [name.lower(), name.upper(), name + " ", " " + name, name.replace(" ", "  ")]
     alike += [name.replace("\u00e9", "e\u0301"), name.replace("\u00e9", "e"), name + "\u200b"]
-    alike += [name[:-1], name + "1", name.replace("C", "\uff23")]
+    alike += [name[:-1], name + "1", name.replace("C", "\uff23"), f"<b>{name}</b>"]
+    alike += [name.replace(" ", "%20"), name.replace(" ", "+")]
     for other in alike:
         promise.ask(ALIKE, id=sibling, body={"name": other})
     longest = (values.unique() * 8)[: values.max_length("name")]
@@ -74,6 +89,17 @@ def test_name_that_was_given_up_is_free(promise: Promise) -> None:
         promise.ask(TAKEN, body=body)
     # Release the name again, because a run with the same seed reuses it.
     promise.prepare(id=sibling, body=values.fresh())
+
+
+@pytest.mark.clause("idempotent")
+def test_repeated_update_takes_effect_again(promise: Promise) -> None:
+    """An update that repeats an earlier one takes effect even if the name changed in between."""
+    sibling = promise.need_unique_names()
+    name = values.fresh()
+    promise.prepare(body=name)
+    promise.ask(body=values.fresh())
+    promise.ask(body=name)
+    promise.ask(AGAIN, id=sibling, body=name)
 
 
 @pytest.mark.clause("unique-names")
@@ -144,6 +170,6 @@ def test_other_method_does_not_rename(promise: Promise) -> None:
     for method in ("GET", "HEAD", "OPTIONS", "POST", "PATCH"):
         name = values.fresh()
         promise.exchange(promise.request(method=method, body=name))
-        words = f"a name that was sent with `{method}`, {ELSEWHERE}"
-        rule = Rule("other-methods", f"{method}-renamed", words, {200})
+        words = f"a name that was sent with `{method}`"
+        rule = elsewhere("other-methods", f"{method}-renamed", words, 200)
         promise.ask(rule, id=sibling, body=name)

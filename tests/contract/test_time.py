@@ -53,15 +53,14 @@ def isolated_statuses(promise: Promise, steps: list[Step]) -> dict[str, int]:
 def rule_of_isolated(status: int, request: Request, kind: str, when: str) -> Rule:
     """Return a rule that requires the status that the request got when it was sent alone."""
     words = f"{expectation_of(request).rule.words}, {when}"
-    return Rule("alone", kind, words, {status})
+    return Rule("alone", kind, words, {status}, depends_on_earlier=True)
 
 
 @pytest.mark.clause("alone")
 def test_first_request_answers_200(promise: Promise) -> None:
     """The first request of the run returns 200, even if the backend has just started."""
-    assert promise.run.first
     promise.requests += 1
-    promise.check(promise.run.first)
+    promise.check(promise.run.controls[0])
 
 
 @pytest.mark.clause("idempotent")
@@ -83,7 +82,8 @@ def test_valid_request_works_after_every_refused_one(promise: Promise) -> None:
         before = promise.ask(**step)
         if before is not None:
             words = f"a valid update after {expectation_of(before.request).rule.words}"
-            promise.ask(Rule("alone", "after-a-refused-one", words, {200}))
+            rule = Rule("alone", "after-a-refused-one", words, {200}, depends_on_earlier=True)
+            promise.ask(rule)
 
 
 @pytest.mark.clause("alone")

@@ -1,6 +1,7 @@
 """Tests for the curl commands in a verdict, which users paste into a shell."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tests.faults.messages import Answer, Request
 
 
 def run_in_shell(curl_command: str, variables: dict[str, str], folder: Path) -> str:
-    """Run a curl command in bash, and return the response status or curl's error."""
+    """Run curl commands in bash, and return the status of the last response, or curl's error."""
     completed = subprocess.run(
         ["/bin/bash", "-c", curl_command],
         env={**os.environ, **variables},
@@ -23,8 +24,8 @@ def run_in_shell(curl_command: str, variables: dict[str, str], folder: Path) -> 
         timeout=60,
         check=False,
     )
-    first_line = completed.stdout.decode(errors="replace").partition("\r\n")[0]
-    return first_line.split()[1] if first_line else completed.stderr.decode()
+    statuses = re.findall(r"HTTP/[\d.]+ (\d{3})", completed.stdout.decode(errors="replace"))
+    return statuses[-1] if statuses else completed.stderr.decode()
 
 
 pytestmark = pytest.mark.usefixtures("curl")

@@ -1,6 +1,7 @@
 """Backends that allow unauthorized updates, or refuse authorized ones."""
 
 import asyncio
+import re
 import unicodedata
 from collections.abc import Callable
 
@@ -154,6 +155,9 @@ FAULTS.changes_request(
     "test_names_that_differ_are_not_taken",
     names_are_compared_case_insensitively=lambda request: _refuse_similar(request, str.casefold),
     names_are_trimmed_before_comparison=lambda request: _refuse_similar(request, str.strip),
+    tags_in_names_are_removed=lambda request: _refuse_similar(
+        request, lambda name: re.sub("<.*?>", "", name)
+    ),
     names_are_normalized_before_comparison=lambda request: _refuse_similar(
         request, lambda name: unicodedata.normalize("NFC", name)
     ),

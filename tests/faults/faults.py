@@ -39,6 +39,7 @@ SEVERAL_FAULTS = {
         ("malformed_json_returns_500", "reader_may_update", "unknown_fields_are_ignored"),
         ("duplicate_names_are_accepted",),
         ("returns_409_for_a_repeated_key",),
+        ("every_update_returns_500",),
         ("every_fiftieth_request_returns_500", "missing_body_is_an_empty_update"),
     )
 }

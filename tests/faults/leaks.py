@@ -105,6 +105,13 @@ FAULTS.changes_answer(
 )
 
 
+@FAULTS.after(f"test_other_method_is_no_update or {CREDENTIALS}")
+def get_returns_the_masked_secret(request: Request, answer: Answer) -> None:
+    secret = request.previous("secret", request.secret or request.memory.get("secret"), "")
+    if request.method == "GET":
+        answer.set_status(200).set_fields(success=True, secret=f"••••{secret[-4:]}")
+
+
 @FAULTS.after(CREDENTIALS)
 def last_secret_in_404(request: Request, answer: Answer) -> None:
     if answer.status == 404 and "secret" in request.memory:

@@ -33,9 +33,21 @@ FAULTS.where(
     connection_is_limited_to_fifty_requests=lambda request: request.count(request.connection) > 50,
 )
 FAULTS.where(
+    "test_member_may_update[WRITE]",
+    reply(500, to="owner"),
+    every_update_returns_500=lambda request: request.fields and request.method == "PUT",
+)
+FAULTS.where(
     "test_first_request_answers_200",
     reply(500),
     first_request_returns_500=lambda request: request.count("any") == 1,
+)
+FAULTS.where(
+    "test_repeated_update_takes_effect_again",
+    reply(200),
+    repeated_renames_are_skipped=lambda request: (
+        request.name and request.count((request.id, request.body)) > 1
+    ),
 )
 FAULTS.changes_answer(
     "test_answer_does_not_depend_on_earlier_requests or test_near_token_answers_401",
@@ -85,11 +97,11 @@ FAULTS.where(
 
 
 @FAULTS.before("test_concurrent_requests_are_answered_as_alone")
-async def ten_concurrent_requests_return_500(request: Request) -> Answer | None:
+async def three_concurrent_requests_return_500(request: Request) -> Answer | None:
     request.memory["now"] = request.memory.get("now", 0) + 1
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.02)
     request.memory["now"] -= 1
-    return refused(500) if request.memory["now"] >= 10 else None
+    return refused(500) if request.memory["now"] >= 2 else None
 
 
 @FAULTS.before("test_concurrent_requests_are_answered_as_alone")

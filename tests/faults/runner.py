@@ -12,10 +12,10 @@ from unittest.mock import patch
 import pytest
 
 from scripts.contract import environment
+from support.options import BROKEN, KEPT, NO_VERDICT
 from tests.faults.backend import Change, serving
 
 CONTRACT_TESTS = Path(__file__).parents[1] / "contract"
-KEPT, BROKEN, NO_VERDICT = 0, 1, 2
 
 
 @dataclass

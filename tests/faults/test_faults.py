@@ -2,9 +2,10 @@
 
 import pytest
 
+from support.options import BROKEN, KEPT
 from tests.faults.correct import CORRECT
 from tests.faults.faults import FAULTS
-from tests.faults.runner import BROKEN, KEPT, run_with_change, selected_promises
+from tests.faults.runner import run_with_change, selected_promises
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -113,7 +113,7 @@ class Backend:
 
     def control(self, body: object, *, id: str | None = None) -> Request:
         """Return a control request: an update that must always succeed. Use a new connection."""
-        return self.request(id=id, body=body, words="the control request").again()
+        return self.request(id=id, body=body).again()
 
     def exchange(self, request: Request) -> Exchange:
         """Send the request; retry if the backend is busy. Raise an error if all attempts fail."""

@@ -29,9 +29,9 @@ def reasons_against(request: Request) -> list[Rule]:
 def _check_headers(request: Request) -> Iterator[Rule]:
     value = request.header("Content-Type")
     media_type, *parameters = [part.strip() for part in (value or "").lower().split(";")]
-    words = f"`Content-Type: {value}`" if value is not None else "no `Content-Type`"
+    words = f"`Content-Type: {value}`" if value else "no `Content-Type`"
     if media_type != "application/json":
-        kind = "none" if value is None else "other"
+        kind = "other" if value else "none"
         yield Rule("other-media-type", kind, words, frozenset({400, 415}), precedes_token=True)
     elif {*parameters} - {"", "charset=utf-8", 'charset="utf-8"'}:
         yield _open("charset", words)

@@ -27,8 +27,8 @@ LIKELY_CAUSES = {
 }
 
 
-def send_controls(backend: Backend, bodies: Iterable[object]) -> Exchange:
-    """Send the control requests; return the first exchange, or raise if all requests fail.
+def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
+    """Send the control requests; return the exchanges, or raise if all requests fail.
 
     A 400 or an undocumented 2xx is not a failure here, because the tests report it as a finding.
     """
@@ -42,7 +42,7 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> Exchange:
             backend.shape.learn(exchange.response)
     if not any(_is_from_endpoint(exchange) for exchange in exchanges):
         raise _setup_error(backend, exchanges[-1])
-    return exchanges[0]
+    return exchanges
 
 
 def record_refusals(backend: Backend) -> None:

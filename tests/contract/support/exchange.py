@@ -48,6 +48,7 @@ class Request:
     id: str = ""  # the id of that configuration, if the tests may update it
     words: str = ""  # additional description
     on_new_connection: bool = False
+    earlier: "tuple[Request, ...]" = ()  # to send first when the request is repeated by hand
 
     def header(self, name: str) -> str | None:
         """Return the value of the header, or None."""

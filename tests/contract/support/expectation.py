@@ -83,11 +83,12 @@ def rule_of_valid(request: Request) -> Rule:
     if len(fields) > 1:
         words = ", ".join(f"`{name}`" for name in fields)
         return Rule("update", "fields-together", words)
-    return rule_of_field(*next(iter(fields.items())))
+    return rule_of_field(next(iter(fields.items())))
 
 
-def rule_of_field(name: str, value: str) -> Rule:
+def rule_of_field(field: tuple[str, str]) -> Rule:
     """Return the rule for a body that contains only this field, with a valid value."""
+    name, value = field
     character = trait_of(name, value)
     clause = "endpoint-url" if name == "endpoint" else "update"
     if character == "long":

@@ -48,8 +48,7 @@ class Finding:
         return f"{subject[:1].upper()}{subject[1:]}: got {got}"
 
     def add_example(self, exchange: Exchange, sent: str) -> None:
-        """Count the exchange; keep it as an example if its request is among the shortest."""
-        self.count += 1
+        """Keep the exchange as an example if its request is among the shortest."""
         known = self.examples.setdefault(sent, exchange)
         if exchange.request.size < known.request.size:
             self.examples[sent] = exchange

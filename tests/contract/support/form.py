@@ -67,8 +67,11 @@ def _schema(clause: str, response: Response) -> Iterator[Breach]:
         field = str(error.instance_path[-1]) if error.instance_path else "body"
         kind = f"{field}-{error.kind.name}"
         subject = f"`{field}` in a {response.status} response"
-        got = str(error.message)
-        yield Breach(clause, kind, "invalid", "a value that matches the schema", got, subject)
+        expected = "a value that matches the schema"
+        if error.kind.name == "const":
+            expected = f"`{field}`: {describe_value(error.kind.as_dict()['expected_value'])}"
+        got = describe_value(error.instance)
+        yield Breach(clause, kind, "invalid", expected, got, subject)
 
 
 def _required_headers(response: Response) -> Iterator[Breach]:

@@ -43,19 +43,24 @@ class Credentials:
     def encoding_of_leak(self, exchange: Exchange) -> str | None:
         """Return how a credential in the response is encoded, or None if there is none."""
         response = exchange.response
-        self._learn(exchange.request)
+        self.learn(exchange.request)
         if response is None:
             return None
         lines = [response.reason]
         lines += [f"{name}: {value}" for name, value in response.headers]
-        lines.append(response.body.decode("latin-1"))
+        # http.client decodes headers as Latin-1, but they may contain UTF-8.
+        lines = [line.encode("latin-1").decode(errors="replace") for line in lines]
+        lines.append(response.text)
+        if response.value is not None:
+            lines.append(json.dumps(response.value, ensure_ascii=False))  # without \\u escapes
         for line in lines:
             how = self._canary_in(line)
             if how:
                 return how
         return _own_credential_in(exchange.request, "\n".join(lines))
 
-    def _learn(self, request: Request) -> None:
+    def learn(self, request: Request) -> None:
+        """Remember the canaries in the request."""
         sent = request.body.decode("latin-1")
         for canary in set(CANARY.findall(sent)) - self._known:
             for how, text, size in canary_encodings(canary):
@@ -103,11 +108,11 @@ def whole_encodings(credential: str) -> list[tuple[str, str]]:
     octets = credential.encode()
     coded = base64.b64encode(octets).decode().rstrip("=")
     return [
-        ("as it is", octets.decode("latin-1")),
+        ("as it is", credential),
         ("in hex", octets.hex()),
         ("percent-encoded", quote(credential, safe="")),
         ("as it is", json.dumps(credential)[1:-1]),
-        ("reversed", credential[::-1].encode().decode("latin-1")),
+        ("reversed", credential[::-1]),
         ("in base64", coded[: -1 - len(octets) % 3]),
     ]
 

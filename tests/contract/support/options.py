@@ -6,6 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+# Exit statuses
+KEPT = 0
+BROKEN = 1
+NO_VERDICT = 2
+
 SOURCES = ("page", "vendor", "ours")
 # The environment variables that a run uses, with their meanings.
 MEANINGS = {

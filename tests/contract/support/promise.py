@@ -6,6 +6,7 @@ check the exchanges. An exchange is a request with its response.
 
 import argparse
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -48,7 +49,7 @@ class Run:
     owners: dict[str, str] = field(default_factory=dict)  # the first promise for each clause
     credentials: Credentials = field(default_factory=Credentials)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    first: Exchange | None = None
+    controls: list[Exchange] = field(default_factory=list)
     spent: float = 0.0  # seconds spent on broken promises after their first findings
     crashed: bool = False
 
@@ -69,6 +70,8 @@ class Promise:
     hiding: set[str] = field(default_factory=set)  # ids of findings that hide other results
     broken_since: float | None = None
     is_cut_short: bool = False  # whether some requests were not sent because of a finding
+    prepared: list[Request] = field(default_factory=list)  # the latest successful `prepare` request
+    recent: deque[Request] = field(default_factory=lambda: deque(maxlen=2))
 
     @property
     def backend(self) -> Backend:
@@ -131,11 +134,15 @@ class Promise:
         exchange = self.ask(**parts) or self.exchange(self.request(**parts))
         if not exchange.succeeded:
             pytest.skip("an update that this promise depends on failed")
+        self.prepared = [exchange.request]
+        self.recent.clear()
 
     def send(self, request: Request, rule: Rule | None = None) -> Exchange | None:
         """Send the request and check the exchange against all rules."""
         if not self.is_wanted(request, rule):
             return None
+        if rule and rule.depends_on_earlier:
+            request = replace(request, earlier=(*self.prepared, *self.recent))
         exchange = self.exchange(request)
         self.check(exchange, rule)
         return exchange
@@ -162,6 +169,7 @@ class Promise:
     def exchange(self, request: Request) -> Exchange:
         """Send a request without checking the response."""
         self.requests += 1
+        self.recent.append(request)
         return self.backend.exchange(request)
 
     def exchange_concurrently(self, requests: list[Request]) -> list[Exchange]:
@@ -208,7 +216,9 @@ class Promise:
         if self.clause != breach.clause:
             owner = self.run.owners.get(breach.clause, self.name)
         finding = findings.add(breach, self.name, owner)
-        finding.add_example(exchange, sent)
+        finding.count += 1
+        if finding.id == breach.id:  # otherwise, the exchange is not typical of the finding
+            finding.add_example(exchange, sent)
         hides = finding.severity != "accepted"
         if hides:
             self.hiding.add(finding.id)
@@ -219,17 +229,18 @@ class Promise:
         return hides
 
     def _confirmed(self, breach: Breach, exchange: Exchange) -> Breach:
-        """Return the breach of a new finding, after checking that the backend still works.
+        """Return the breach of a new finding, after repeating a request that did not succeed.
 
-        If the backend has crashed, or if a 5xx does not recur, return a breach that says so.
+        If the backend has crashed, or if the failure does not recur, return a breach that says so.
         """
-        if exchange.status not in SUSPICIOUS and exchange.status < 500:
+        if exchange.succeeded:
             return breach
-        if not controls.is_working(self.backend, exchange):
+        may_have_stopped = exchange.status in SUSPICIOUS or exchange.status >= 500
+        if may_have_stopped and not controls.is_working(self.backend, exchange):
             self.run.crashed = True
             got = f"{exchange.failure}, and then the backend stopped responding"
             return replace(breach, outcome="crash", got=got, explained_by=())
-        if exchange.status < 500:
+        if exchange.status < 400:
             return breach
         again = self.exchange(exchange.request.again())
         self._check_safety(again, expectation_of(again.request))
@@ -241,9 +252,10 @@ class Promise:
             subject="a request that fails only sometimes",
             explained_by=(),
         )
+        has_recovered = again.succeeded or again.status < 500 <= exchange.status
         # Under these clauses, a request may also fail because of the requests before it.
         depends_on_others = breach.clause in ("alone", "idempotent")
         is_known = intermittent.id in self.run.findings
-        if again.status >= 500 or (depends_on_others and not is_known):
+        if not has_recovered or (depends_on_others and not is_known):
             return breach
         return intermittent

@@ -20,6 +20,7 @@ class Rule:
     is_open: bool = False  # whether the backend may also accept the request
     precedes_token: bool = False  # whether the backend may check this before the token
     has_documented_form: bool = True  # whether the response must have the documented form
+    depends_on_earlier: bool = False  # whether earlier requests also determine the response
 
     @property
     def id(self) -> str:

@@ -15,6 +15,8 @@ from support.proxies import Shape
 from support.rule import Breach, Rule
 from support.words import describe_value, id_of
 
+PLAIN = Rule("update", "plain", "a plain update", {200})
+
 # A finding of one of these kinds explains the findings of all other kinds for the same clause.
 BROADER_KINDS = {
     "authentication": ("no-token", "unknown-token"),
@@ -109,7 +111,8 @@ def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
         cause = replace(rule, clause="update", kind="astral")
         subject = "a value with a character beyond U+FFFF"
     got = exchange.got
-    return Breach(cause.clause, cause.kind, got, f"{rule.expected}, not 5xx", got, subject)
+    breach = Breach(cause.clause, cause.kind, got, f"{rule.expected}, not 5xx", got, subject)
+    return replace(breach, explained_by=_explanations(exchange, expectation))
 
 
 def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
@@ -131,10 +134,16 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
         # The cause may be that the backend treats all chunked bodies as empty.
         return replace(breach, explained_by=("body/empty-in-chunks/200",))
     if rule.must_succeed:
-        alone = [rule_of_field(*field) for field in request.text_fields.items()]
-        explained_by = (f"{one.id}/{exchange.got}" for one in alone)
-        return replace(breach, explained_by=tuple(explained_by))
+        return replace(breach, explained_by=_explanations(exchange, expectation))
     return breach
+
+
+def _explanations(exchange: Exchange, expectation: Expectation) -> tuple[str, ...]:
+    """Return the ids of findings about a simpler or smaller request that got the same status."""
+    broader = [rule.id for rule in (PLAIN, *expectation.reasons)]
+    for field in exchange.request.text_fields.items():
+        broader += [id_of("update", f"{field[0]}-plain"), rule_of_field(field).id]
+    return tuple(f"{id}/{exchange.got}" for id in broader)
 
 
 def _reveals_something(exchange: Exchange, expectation: Expectation) -> bool:

@@ -9,9 +9,9 @@ from importlib.metadata import version
 from typing import Any
 
 from support import contract, curl
-from support.exchange import Exchange, NoVerdictError, Response
+from support.exchange import Exchange, NoVerdictError, Request, Response
 from support.findings import Finding
-from support.options import MEANINGS
+from support.options import BROKEN, KEPT, MEANINGS, NO_VERDICT
 from support.promise import Promise, Run
 
 NOT_SHOWN_BY_HTTP = [
@@ -19,9 +19,6 @@ NOT_SHOWN_BY_HTTP = [
     "old values of `key` and `secret` are securely replaced",
 ]
 LONGEST_BODY = 2000  # characters of a response body to show
-KEPT = 0
-BROKEN = 1
-NO_VERDICT = 2
 OUTCOMES = ("kept", "broken", "accepted", "not tested")
 SEVERITIES = ("broken", "accepted", "note")
 
@@ -154,7 +151,7 @@ def _finding(run: Run, finding: Finding) -> Document:
         "expected": finding.breach.expected,
         "got": finding.breach.got,
         "examples": [
-            _example(run, sent, exchange, f"bodies/{name}-{number}.bin")
+            _example(run, sent, exchange, f"{name}-{number}")
             for number, (sent, exchange) in enumerate(finding.examples.items(), 1)
         ],
     }
@@ -171,29 +168,38 @@ def _finding(run: Run, finding: Finding) -> Document:
     }
 
 
-def _example(run: Run, sent: str, exchange: Exchange, body_file: str) -> Document:
+def _example(run: Run, sent: str, exchange: Exchange, name: str) -> Document:
     request = exchange.request
     redactor = run.backend.redactor
-    url = run.backend.url + request.target
-    needs_file = curl.needs_file(request)
-    file = None
-    if needs_file and run.option.report_dir:
-        file = run.option.report_dir / body_file
-        file.parent.mkdir(parents=True, exist_ok=True)
-        body = redactor.redact(request.body.decode("latin-1"))
-        file.write_bytes(body.encode("latin-1"))
+    commands: list[str] = []
+    body_file = ""
+    for number, step in enumerate((*request.earlier, request)):
+        body_file = _save_body(run, step, f"bodies/{name}-{number}.bin")
+        file = run.option.report_dir / body_file if body_file else None
+        commands.append(curl.command(step, run.backend.url + step.target, redactor, file))
     return {
         "sent": sent,
-        "curl": curl.command(request, url, redactor, file),
+        "curl": "\n".join(commands),
         "request": {
             "method": request.method,
-            "url": url,
+            "url": run.backend.url + request.target,
             "headers": [list(header) for header in request.headers],
-            "body": None if needs_file else request.body.decode(errors="replace"),
-            "body_file": body_file if file else None,
+            "body": None if curl.needs_file(request) else request.body.decode(errors="replace"),
+            "body_file": body_file or None,
         },
         "response": _response(exchange.response, redactor),
     }
+
+
+def _save_body(run: Run, request: Request, name: str) -> str:
+    """Write the body to a file if curl must read it from one; return the name of that file."""
+    if not curl.needs_file(request) or not run.option.report_dir:
+        return ""
+    file = run.option.report_dir / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    body = run.backend.redactor.redact(request.body.decode("latin-1"))
+    file.write_bytes(body.encode("latin-1"))
+    return name
 
 
 def _response(response: Response | None, redactor: curl.Redactor) -> Document | None:
