@@ -5,7 +5,7 @@ import pytest
 from support import values
 from support.backend import ADMIN, FOREIGN_ID, READER, STRANGER, WRITER
 from support.promise import Promise
-from support.rules import PLAIN
+from support.rules import OWN_NAME, PLAIN
 
 
 @pytest.mark.clause("update")
@@ -15,6 +15,9 @@ def test_member_may_update(promise: Promise, token: str) -> None:
     promise.need(token)
     for control in promise.run.controls[1:]:  # another promise checks the first one
         promise.check(control, PLAIN)
+    name = values.fresh()
+    promise.prepare(body=name)
+    promise.ask(OWN_NAME, body=name)
     for id in promise.backend.own_ids:
         promise.ask_each(values.variations(), token=token, id=id)
 

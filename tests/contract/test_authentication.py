@@ -12,13 +12,18 @@ from support.promise import Promise
 from support.rule import Rule
 
 pytestmark = pytest.mark.clause("unauthorized")
-UNKNOWN = Rule("authentication", "unknown-token", "with an unknown token", {401})
-SIMILAR = Rule("authentication", "near-token", "with a token similar to a valid one", {401})
-OTHER_SCHEME = Rule("authentication", "other-scheme", "with a valid token in another scheme", {401})
-ELSEWHERE = Rule(
-    "authentication", "token-elsewhere", "with a valid token outside `Authorization`", {401}
-)
-TWO_TOKENS = Rule("two-tokens", "two-headers", "with two `Authorization` headers", {401})
+
+
+def bad_token(kind: str, description: str) -> Rule:
+    """Return a rule for an update that has no valid token."""
+    return Rule("authentication", kind, f"an update {description}", {401})
+
+
+UNKNOWN = bad_token("unknown-token", "with an unknown token")
+SIMILAR = bad_token("near-token", "with a token similar to a valid one")
+OTHER_SCHEME = bad_token("other-scheme", "with a valid token in another scheme")
+ELSEWHERE = bad_token("token-elsewhere", "with a valid token outside `Authorization`")
+TWO_TOKENS = Rule("two-tokens", "two-headers", "an update with two `Authorization` headers", {401})
 WRONG = "Bearer wrong"
 OTHER_CASES = ("bearer", "BEARER", "bEaReR")
 BAD_TOKENS: dict[str, dict[str, Any]] = {
@@ -76,8 +81,7 @@ def test_token_elsewhere_answers_401(promise: Promise) -> None:
 def test_no_header_replaces_a_token(promise: Promise) -> None:
     """Headers set by proxies, browsers or developers do not replace a token."""
     for name, value in values.DATA["TRUSTED_HEADERS"].items():
-        words = f"without a token, with `{name}: {value}`"
-        user = Rule("authentication", "trusted-header", words, {401})
+        user = bad_token("trusted-header", f"without a token, with `{name}: {value}`")
         for authorization in ((), (WRONG,)):
             promise.ask(user=user, authorization=authorization, headers={name: value}, body={})
 

@@ -45,7 +45,7 @@ def ask(promise: Promise, method: str, **parts: Any) -> None:
     allowed = exchange.response.header("Allow")
     if allowed is None or "PUT" not in allowed.upper():
         outcome = "missing" if allowed is None else "without-PUT"
-        got = "no `Allow`" if allowed is None else f"`Allow: {allowed}`"
+        got = "no such header" if allowed is None else f"`{allowed}`"
         subject = "the `Allow` header of a 405 response"
         breach = Breach("other-methods", "Allow", outcome, "`Allow` with `PUT`", got, subject)
         promise.record(breach, exchange, words)

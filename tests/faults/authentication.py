@@ -19,6 +19,11 @@ def _basic(request: Request) -> str:
         return ""
 
 
+async def _refuse_taken_name(request: Request, answer: Answer) -> None:
+    if request.is_for("sibling") and request.name == await request.name_of(request.ids["main"]):
+        answer.refuse(400)
+
+
 FAULTS.where(
     "test_bad_token_answers_401[missing]",
     lambda _: Answer(302, b"", Location="/login"),
@@ -110,6 +115,11 @@ FAULTS.where(
     types_are_checked_before_the_token=lambda request: any(
         not isinstance(value, str) for value in request.fields.values()
     ),
+)
+FAULTS.changes_answer(
+    "test_name_is_unique_in_its_workspace",
+    401,
+    taken_name_is_checked_before_the_token=_refuse_taken_name,
 )
 FAULTS.where(
     "test_bad_token_answers_401[unknown]",

@@ -5,7 +5,7 @@ import codecs
 import hashlib
 
 from tests.faults.changes import Changes, Condition
-from tests.faults.messages import Answer, Request
+from tests.faults.messages import Answer, Request, refused
 
 FAULTS = Changes()
 CREDENTIALS = "test_every_response[credentials]"
@@ -52,6 +52,16 @@ leaks(
 )
 leaks(CREDENTIALS, 200, fields_in_200=lambda request: request.fields)
 leaks(CREDENTIALS, 400, raw_body_in_400=lambda request: request.body.decode("latin-1"))
+FAULTS.where(
+    CREDENTIALS,
+    lambda request: refused(500).set_fields(debug=request.key),
+    key_in_500=lambda request: request.key and request.method == "PUT" and request.role == "admin",
+)
+FAULTS.where(
+    "test_every_response[internals] or test_unusual_value_answers_200[name]",
+    lambda request: refused(500).set_fields(message=f"cannot store {request.name}"),
+    name_in_500=lambda request: "DROP TABLE" in request.name,
+)
 leaks(CREDENTIALS, 404, key_in_404=lambda request: request.key)
 leaks(
     f"test_unusual_value_answers_200 or {CREDENTIALS}",

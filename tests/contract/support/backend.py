@@ -20,13 +20,13 @@ WRITER, ADMIN, READER, STRANGER, EXPIRED, FOREIGN_ID, SIBLING_ID = MEANINGS
 TOKENS = (WRITER, ADMIN, READER, STRANGER, EXPIRED)
 
 USERS = {
-    WRITER: Rule("update", "WRITE", "with a token that can update", {200}),
-    ADMIN: Rule("update", "ADMIN", "with an ADMIN's token", {200}),
-    READER: Rule("access-levels", "READ", "with a READ member's token", {403}),
-    STRANGER: Rule("workspace-access", "stranger", "with a non-member's token", {403}),
-    EXPIRED: Rule("authentication", "expired", "with an expired token", {401}),
+    WRITER: Rule("update", "WRITE", "an update with a token that can update", {200}),
+    ADMIN: Rule("update", "ADMIN", "an update with an ADMIN's token", {200}),
+    READER: Rule("access-levels", "READ", "an update with a READ member's token", {403}),
+    STRANGER: Rule("workspace-access", "stranger", "an update with a non-member's token", {403}),
+    EXPIRED: Rule("authentication", "expired", "an update with an expired token", {401}),
 }
-NOBODY = Rule("authentication", "no-token", "without a token", {401})
+NOBODY = Rule("authentication", "no-token", "an update without a token", {401})
 OWN = Rule("update", "own", "the configuration", {200})
 FOREIGN = Rule("workspace-access", "foreign", "a configuration in another workspace", {403})
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from support import contract
 from support.deviations import Accepted
 from support.exchange import Exchange
-from support.rule import Breach
+from support.rule import ACCEPTED, Breach
 
 MOST_EXAMPLES = 3
 
@@ -44,7 +44,7 @@ class Finding:
     def title(self) -> str:
         """A one-line summary of the finding."""
         subject = self.breach.subject or next(iter(self.examples))
-        got = self.breach.got.partition(": ")[0]
+        got = self.breach.got.removesuffix(ACCEPTED)
         return f"{subject[:1].upper()}{subject[1:]}: got {got}"
 
     def add_example(self, exchange: Exchange, sent: str) -> None:

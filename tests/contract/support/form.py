@@ -86,7 +86,7 @@ def _required_headers(response: Response) -> Iterator[Breach]:
         clause = "challenge" if is_challenge else "error-response"
         expected = f"`{name}: Bearer`" if is_challenge else f"`{name}`"
         outcome = "missing" if value is None else "other"
-        got = "no such header" if value is None else f"`{name}: {value}`"
+        got = "no such header" if value is None else f"`{value}`"
         subject = f"the `{name}` header of a {response.status} response"
         yield Breach(clause, name, outcome, expected, got, subject)
 

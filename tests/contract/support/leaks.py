@@ -14,7 +14,7 @@ from functools import cache
 from urllib.parse import quote
 
 from support import contract
-from support.exchange import Exchange, Request, Response
+from support.exchange import Exchange, Request
 
 SHORTEST = 8  # ignore credentials with fewer characters, which a response may contain by chance
 CANARY = re.compile("Canary[A-Za-z0-9]{26}")
@@ -26,7 +26,7 @@ INTERNALS = re.compile(
     r"Traceback|Exception in|\bat [\w.$<>]+ ?\([^)]*:\d+|\bline \d+, in |node_modules"
     r"|[\w/]+\.(?:py|js|ts|java|go|rb):\d+|site-packages|/(?:usr|home|var|app|srv)/"
     r"|\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM)\s.+\b(?:FROM|SET|WHERE|VALUES)\b"
-    r"|SQLITE_|sqlite3\.|psycopg|asyncpg|PrismaClient|ECONNREFUSED|stack\""
+    r"|SQLITE_|SQLSTATE|sqlite3\.|psycopg|asyncpg|PrismaClient|ECONNREFUSED|stack\""
 )
 
 
@@ -50,9 +50,7 @@ class Credentials:
         lines += [f"{name}: {value}" for name, value in response.headers]
         # http.client decodes headers as Latin-1, but they may contain UTF-8.
         lines = [line.encode("latin-1").decode(errors="replace") for line in lines]
-        lines.append(response.text)
-        if response.value is not None:
-            lines.append(json.dumps(response.value, ensure_ascii=False))  # without \\u escapes
+        lines += [response.text, _unescaped(response.text)]
         for line in lines:
             how = self._canary_in(line)
             if how:
@@ -157,9 +155,24 @@ def _base64(octets: bytes) -> Iterator[str]:
             yield base64.b64encode(b"x" * second_lead + once)[4:-4].decode()
 
 
-def internals(response: Response) -> str | None:
-    """Return text in an error response that looks like a stack trace, SQL query or file path."""
-    if response.status < 400:
+def internals(exchange: Exchange) -> str | None:
+    """Return internal text in an error response, or a value from the request in a 500 response.
+
+    Internal text looks like a stack trace, an SQL query or a file path.
+    """
+    if not exchange.response or exchange.status < 400:
         return None
-    found = INTERNALS.search(response.text)
-    return found[0] if found else None
+    text = exchange.response.text
+    found = INTERNALS.search(text)
+    if found:
+        return found[0]
+    for value in exchange.request.text_fields.values():
+        is_typical = len(value) >= SHORTEST and value not in contract.TEXT
+        if exchange.status == 500 and is_typical and value in _unescaped(text):
+            return value
+    return None
+
+
+def _unescaped(text: str) -> str:
+    """Return the text with JSON's Unicode escape sequences replaced."""
+    return re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), text)

@@ -194,7 +194,8 @@ class Promise:
         if expectation.access and exchange.succeeded:
             return
         for breach in rules.response_breaches(exchange, expectation, self.backend.shape):
-            if self.record(breach, exchange, expectation.rule.words):
+            confirmed = self._confirmed(breach, exchange)
+            if self.record(confirmed, exchange, expectation.rule.words):
                 return
         self.passed += 1
         self.run.findings.checked_rules.add(expectation.rule.id)
@@ -210,8 +211,6 @@ class Promise:
         is_selected = findings.is_selected(breach.clause) or breach.severity == "note"
         if not is_selected and not breach.is_missing_authentication:
             return False
-        if findings.id_of(breach) not in findings:
-            breach = self._confirmed(breach, exchange)
         owner = self.name
         if self.clause != breach.clause:
             owner = self.run.owners.get(breach.clause, self.name)
@@ -229,11 +228,13 @@ class Promise:
         return hides
 
     def _confirmed(self, breach: Breach, exchange: Exchange) -> Breach:
-        """Return the breach of a new finding, after repeating a request that did not succeed.
+        """Return the breach; if it would be a new finding, first repeat a request that failed.
 
         If the backend has crashed, or if the failure does not recur, return a breach that says so.
         """
-        if exchange.succeeded:
+        findings = self.run.findings
+        is_known = findings.id_of(breach) in findings or not findings.is_selected(breach.clause)
+        if exchange.succeeded or is_known:
             return breach
         may_have_stopped = exchange.status in SUSPICIOUS or exchange.status >= 500
         if may_have_stopped and not controls.is_working(self.backend, exchange):
@@ -255,7 +256,6 @@ class Promise:
         has_recovered = again.succeeded or again.status < 500 <= exchange.status
         # Under these clauses, a request may also fail because of the requests before it.
         depends_on_others = breach.clause in ("alone", "idempotent")
-        is_known = intermittent.id in self.run.findings
-        if not has_recovered or (depends_on_others and not is_known):
-            return breach
-        return intermittent
+        if has_recovered and (intermittent.id in findings or not depends_on_others):
+            return intermittent
+        return breach

@@ -9,6 +9,9 @@ from support.words import describe_statuses, id_of
 NO_AUTHENTICATION = ("authentication/no-token", "authentication/unknown-token")
 
 
+ACCEPTED = ": the update was accepted"  # follows a status that should have been a refusal
+
+
 @dataclass(frozen=True)
 class Rule:
     """The statuses that the contract allows in response to a kind of request; by default, 400."""

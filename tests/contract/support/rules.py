@@ -12,10 +12,13 @@ from support.exchange import Exchange
 from support.expectation import Expectation, rule_of_field
 from support.leaks import Credentials, internals
 from support.proxies import Shape
-from support.rule import Breach, Rule
+from support.rule import ACCEPTED, Breach, Rule
 from support.words import describe_value, id_of
 
 PLAIN = Rule("update", "plain", "a plain update", {200})
+OWN_NAME = Rule(
+    "unique-names", "free", "the configuration's own name", {200}, depends_on_earlier=True
+)
 
 # A finding of one of these kinds explains the findings of all other kinds for the same clause.
 BROADER_KINDS = {
@@ -35,15 +38,14 @@ def safety_breaches(
         expected = "no credential in the response"
         subject = f"a credential in a {exchange.got} response"
         yield Breach("credentials", how, "returned", expected, f"a credential ({how})", subject)
-    internal = internals(exchange.response) if exchange.response else None
+    internal = internals(exchange)
     if internal:
         expected = "no internal details in an error"
         got = describe_value(internal)
         yield Breach("internals", "error", "returned", expected, got, f"a {exchange.got}")
     if expectation.access and exchange.succeeded:
         expected = f"{expectation.rule.expected}, and no update"
-        got = f"{exchange.got}: the update was accepted"
-        yield _breach(expectation.access, exchange.got, expected, got)
+        yield _breach(expectation.access, exchange.got, expected, exchange.got + ACCEPTED)
 
 
 def response_breaches(
@@ -121,27 +123,31 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
     user = request.user
     if rule.clause == "unauthorized" and _reveals_something(exchange, expectation):
         rule = replace(rule, clause="order")
-    if rule.must_succeed and user.kind == "ADMIN" and exchange.status in (401, 403, 404):
+    if rule.clause == "update" and user.kind == "ADMIN" and exchange.status in (401, 403, 404):
         # The ADMIN can do less than a member with WRITE access.
         rule = replace(rule, clause="access-levels", kind=user.kind)
     got = exchange.got
     if exchange.succeeded and expectation.reasons and user.statuses != {401}:
-        got = f"{got}: the update was accepted"
+        got += ACCEPTED
     breach = _breach(rule, exchange.got, rule.expected, got)
     if rule.kind == user.kind:
-        return replace(breach, subject=f"an update {user.words}")
-    if exchange.succeeded and request.chunks is not None:
+        breach = replace(breach, subject=user.words)
+    broader = breach.explained_by
+    if not exchange.succeeded:
+        broader += _explanations(exchange, expectation)
+    elif request.chunks is not None or rule.clause == "chunked":
         # The cause may be that the backend treats all chunked bodies as empty.
-        return replace(breach, explained_by=("body/empty-in-chunks/200",))
-    if rule.must_succeed:
-        return replace(breach, explained_by=_explanations(exchange, expectation))
-    return breach
+        broader = ("body/empty-in-chunks/200",)
+    return replace(breach, explained_by=broader)
 
 
 def _explanations(exchange: Exchange, expectation: Expectation) -> tuple[str, ...]:
     """Return the ids of findings about a simpler or smaller request that got the same status."""
+    fields = exchange.request.text_fields
     broader = [rule.id for rule in (PLAIN, *expectation.reasons)]
-    for field in exchange.request.text_fields.items():
+    if "name" in fields:
+        broader.append(OWN_NAME.id)
+    for field in fields.items():
         broader += [id_of("update", f"{field[0]}-plain"), rule_of_field(field).id]
     return tuple(f"{id}/{exchange.got}" for id in broader)
 

@@ -123,5 +123,5 @@ def _words(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {getattr(error, 'verify_message', '') or error.reason or error}"
     if isinstance(error, http.client.HTTPException) and not isinstance(error, OSError):
-        return f"the response is not complete, or not HTTP ({type(error).__name__})"
+        return f"an incomplete response, or one that is not HTTP ({type(error).__name__})"
     return str(getattr(error, "strerror", None) or error)

@@ -25,7 +25,10 @@ def describe_value(value: object) -> str:
 
     The value is never truncated, because the redactor would not recognize a part of a token.
     """
-    text = json.dumps(value)
+    try:
+        text = json.dumps(value)
+    except RecursionError:
+        return "a deeply nested value"
     if len(text) <= LONGEST:
         return text
     return f"a value of {len(text):,} characters"
