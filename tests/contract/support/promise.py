@@ -70,8 +70,8 @@ class Promise:
     hiding: set[str] = field(default_factory=set)  # ids of findings that hide other results
     broken_since: float | None = None
     is_cut_short: bool = False  # whether some requests were not sent because of a finding
-    prepared: list[Request] = field(default_factory=list)  # the latest successful `prepare` request
-    recent: deque[Request] = field(default_factory=lambda: deque(maxlen=2))
+    prepared: Request | None = None  # by the latest call of `prepare`
+    recent: deque[Request] = field(default_factory=lambda: deque(maxlen=3))
 
     @property
     def backend(self) -> Backend:
@@ -134,18 +134,23 @@ class Promise:
         exchange = self.ask(**parts) or self.exchange(self.request(**parts))
         if not exchange.succeeded:
             pytest.skip("an update that this promise depends on failed")
-        self.prepared = [exchange.request]
-        self.recent.clear()
+        self.prepared = exchange.request
 
     def send(self, request: Request, rule: Rule | None = None) -> Exchange | None:
         """Send the request and check the exchange against all rules."""
         if not self.is_wanted(request, rule):
             return None
         if rule and rule.depends_on_earlier:
-            request = replace(request, earlier=(*self.prepared, *self.recent))
+            request = replace(request, earlier=self._earlier())
         exchange = self.exchange(request)
         self.check(exchange, rule)
         return exchange
+
+    def _earlier(self) -> tuple[Request, ...]:
+        """Return the latest requests, and before them the one that prepared the promise."""
+        if self.prepared is None or self.prepared in self.recent:
+            return tuple(self.recent)
+        return self.prepared, *self.recent
 
     def send_renamed(self, request: Request) -> Exchange | None:
         """Send the request like `send`, and retry with a new name in case the name is taken."""
@@ -194,7 +199,7 @@ class Promise:
         if expectation.access and exchange.succeeded:
             return
         for breach in rules.response_breaches(exchange, expectation, self.backend.shape):
-            confirmed = self._confirmed(breach, exchange)
+            confirmed = self._confirmed(breach, exchange, expectation)
             if self.record(confirmed, exchange, expectation.rule.words):
                 return
         self.passed += 1
@@ -227,7 +232,7 @@ class Promise:
             raise OverBudget
         return hides
 
-    def _confirmed(self, breach: Breach, exchange: Exchange) -> Breach:
+    def _confirmed(self, breach: Breach, exchange: Exchange, expectation: Expectation) -> Breach:
         """Return the breach; if it would be a new finding, first repeat a request that failed.
 
         If the backend has crashed, or if the failure does not recur, return a breach that says so.
@@ -244,7 +249,7 @@ class Promise:
         if exchange.status < 400:
             return breach
         again = self.exchange(exchange.request.again())
-        self._check_safety(again, expectation_of(again.request))
+        self._check_safety(again, expectation)
         intermittent = replace(
             breach,
             clause="update",
@@ -253,7 +258,8 @@ class Promise:
             subject="a request that fails only sometimes",
             explained_by=(),
         )
-        has_recovered = again.succeeded or again.status < 500 <= exchange.status
+        is_expected = again.status in expectation.rule.statuses
+        has_recovered = is_expected and again.status != exchange.status
         # Under these clauses, a request may also fail because of the requests before it.
         depends_on_others = breach.clause in ("alone", "idempotent")
         if has_recovered and (intermittent.id in findings or not depends_on_others):

@@ -59,7 +59,7 @@ def renamed(body: dict[str, Any]) -> dict[str, Any]:
     """Return a copy of the body with a similar but new `name`, in case the old name is taken."""
     name = body["name"]
     if not name.strip():
-        return {**body, "name": name.ljust(RANDOM.randrange(2, max_length("name")))}
+        return {**body, "name": name.ljust(RANDOM.randrange(2, 100))}
     kept = name[:-8] if len(name) > 15 else name
     return {**body, "name": kept + unique()[:8]}
 
