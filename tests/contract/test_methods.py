@@ -82,7 +82,7 @@ OTHER_PATH = Rule("other-paths", "other-path", "a nearby path", REFUSALS, has_do
 def test_nearby_path_has_the_same_checks(promise: Promise) -> None:
     """Requests to similar paths never cause a 5xx and cannot bypass the access checks."""
     id = quote(promise.backend.id, safe="")
-    for other in values.expand(values.DATA["NEARBY_PATHS"], id):
+    for other in values.expand("NEARBY_PATHS", id):
         words = f"the path `{other.replace(id, '{id}')}`"
         rule = Rule("other-paths", "nearby", words, REFUSALS | SUCCESSES, has_documented_form=False)
         promise.ask(rule, path=other, place=OTHER_PATH, body={})

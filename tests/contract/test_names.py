@@ -27,10 +27,7 @@ def effect(clause: str, kind: str, words: str, status: int) -> Rule:
 
 
 def elsewhere(clause: str, kind: str, name: str, status: int) -> Rule:
-    """Return a rule for a request for this name that is sent to another configuration.
-
-    The response shows whether an earlier update has changed a configuration's name.
-    """
+    """Return a rule for a request that shows a name by requesting it for another configuration."""
     return effect(clause, kind, f"{name}, for another configuration", status)
 
 

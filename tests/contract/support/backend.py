@@ -99,9 +99,11 @@ class Backend:
         others = _headers(method, body, content, headers or {})
         id = id or self.id
         place = place or self._place(id)
+        if escaped:
+            path = contract.path_with(contract.escape(id))
         return Request(
             method=method,
-            target=(path or contract.path_of(id, escaped=escaped)) + query,
+            target=(path or contract.path_of(id)) + query,
             headers=(*others, *(("Authorization", value) for value in authorization)),
             body=content,
             chunks=body if isinstance(body, tuple) else None,

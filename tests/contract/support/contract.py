@@ -129,12 +129,19 @@ SCHEMAS = {
 }
 
 
-def path_of(id: str, *, escaped: bool = False) -> str:
-    """Return the operation's path for an id; `escaped` percent-encodes every octet of the id."""
-    segment = quote(id, safe="")
-    if escaped:
-        segment = "".join(f"%{octet:02X}" for octet in id.encode())
+def escape(text: str) -> str:
+    """Percent-encode every octet of the text."""
+    return "".join(f"%{octet:02X}" for octet in text.encode())
+
+
+def path_with(segment: str) -> str:
+    """Return the operation's path with this segment, which is already percent-encoded."""
     return PATH.replace("{id}", segment)
+
+
+def path_of(id: str) -> str:
+    """Return the operation's path for an id."""
+    return path_with(quote(id, safe=""))
 
 
 def missing_values(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:

@@ -74,7 +74,6 @@ def response_breaches(
 
 
 def _breach(rule: Rule, outcome: str, expected: str, got: str) -> Breach:
-    """Return a breach with the ids of the broader findings that could explain it."""
     clause = rule.clause
     broader: list[str] = []
     for kind in (rule.kind, *BROADER_KINDS.get(clause, ())):

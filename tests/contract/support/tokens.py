@@ -34,7 +34,7 @@ def similar(backend: Backend) -> Iterator[str]:
         if variable == WRITER:
             derived |= _derived(token)
             made += [token[0], f"{quote(token, safe='')}%20"]
-            made += values.expand(values.DATA["SIMILAR_TOKENS"], token)
+            made += values.expand("SIMILAR_TOKENS", token)
         for copy, expression in derived.items():
             backend.redactor.learn(copy, expression.replace("@", variable))
         for wrong in (*made, *derived):
@@ -59,10 +59,10 @@ def _derived(token: str) -> dict[str, str]:
 
 def other_schemes(backend: Backend) -> Iterator[str]:
     """Yield header values with a scheme other than `Bearer`, with no scheme, or with no token."""
-    yield from values.expand(values.DATA["MALFORMED_HEADERS"], backend.given[WRITER])
+    yield from values.expand("MALFORMED_HEADERS", backend.given[WRITER])
     for variable in backend.users(*TOKENS):
         token = backend.given[variable]
-        yield from values.expand(values.DATA["OTHER_SCHEMES"], token)
+        yield from values.expand("OTHER_SCHEMES", token)
         pairs = [":@", "@:", "user:@", "@:x", "@"] if variable == WRITER else ["user:@"]
         for pair in pairs:
             coded = base64.b64encode(pair.replace("@", token).encode()).decode()

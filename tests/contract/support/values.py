@@ -64,9 +64,9 @@ def renamed(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "name": kept + unique()[:8]}
 
 
-def expand(patterns: list[str], word: str) -> list[str]:
-    """Replace `@` in each pattern with the word."""
-    return [pattern.replace("@", word) for pattern in patterns]
+def expand(name: str, word: str) -> list[str]:
+    """Return a list from values.yaml with the word in place of `@`."""
+    return [pattern.replace("@", word) for pattern in DATA[name]]
 
 
 def unusual(field: str) -> list[Any]:
@@ -157,7 +157,7 @@ FULL_WIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
 def similar_types(member: str) -> Iterator[str]:
     """Yield strings that resemble a member of an enumeration."""
     yield from (member.lower(), member.title(), member[:-1], member[0] + "\u200b" + member[1:])
-    yield from expand(DATA["SIMILAR_TYPES"], member)
+    yield from expand("SIMILAR_TYPES", member)
     yield from (member.translate(HOMOGLYPHS), member.translate(FULL_WIDTH))
 
 
@@ -197,7 +197,7 @@ def resembling_fields() -> Iterator[tuple[str, object]]:
     for name, value in (EVERYTHING | fresh()).items():
         snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
         similar = [name.upper(), name.title(), name[:-1], snake, snake.replace("_", "-")]
-        for other in (*similar, *expand(DATA["SIMILAR_FIELDS"], name)):
+        for other in (*similar, *expand("SIMILAR_FIELDS", name)):
             if other not in contract.PROPERTIES:
                 yield other, value
 
@@ -206,7 +206,7 @@ def unreadable_bodies() -> Iterator[bytes]:
     """Yield bodies that are not JSON objects, and bodies that contain unusual JSON."""
     good = json.dumps(GOOD).encode()
     value = json.dumps(GOOD["key"]).encode()
-    for body in expand(DATA["NOT_OBJECTS"], good.decode()):
+    for body in expand("NOT_OBJECTS", good.decode()):
         yield body.encode()
     yield from (good[:-1], good[:-1] + b",}")
     yield from (good.replace(b'"', b"'"), b"{key: " + value + b"}", good.replace(b": ", b":\x0c"))
@@ -214,7 +214,7 @@ def unreadable_bodies() -> Iterator[bytes]:
         yield good[:-1] + b", " + second + b": " + value + b"}"
     deep = b"[" * 5000 + b"]" * 5000
     many = b"1" + b"0" * 5000
-    for body in expand(DATA["ODD_VALUES"], good.decode()[:-1]):
+    for body in expand("ODD_VALUES", good.decode()[:-1]):
         yield body.encode()
     for odd in (many, deep):
         yield good[:-1] + b', "name": ' + odd + b"}"
