@@ -8,14 +8,6 @@ from support.promise import Promise
 from support.rules import OWN_NAME, PLAIN
 
 
-def ask_with(promise: Promise, token: str) -> None:
-    """Send all kinds of updates with this token, some of them to the sibling too."""
-    promise.need(token)
-    promise.ask_each(values.all_variations(), token=token)
-    for id in promise.backend.own_ids[1:]:
-        promise.ask_each(values.SOME_VARIATIONS, token=token, id=id)
-
-
 @pytest.mark.clause("update")
 @pytest.mark.parametrize("token", [WRITER, ADMIN], ids=["WRITE", "ADMIN"])
 def test_member_may_update(promise: Promise, token: str) -> None:
@@ -33,13 +25,19 @@ def test_member_may_update(promise: Promise, token: str) -> None:
 @pytest.mark.clause("access-levels")
 def test_reader_may_not_update(promise: Promise) -> None:
     """A member with READ access cannot update a configuration, not even with `{}`."""
-    ask_with(promise, READER)
+    promise.need(READER)
+    promise.ask_each(values.all_variations(), token=READER)
+    for id in promise.backend.own_ids[1:]:
+        promise.ask_each(values.SOME_VARIATIONS, token=READER, id=id)
 
 
 @pytest.mark.clause("workspace-access")
 def test_stranger_may_not_update(promise: Promise) -> None:
     """A user who is not a member of the workspace cannot update its configurations."""
-    ask_with(promise, STRANGER)
+    promise.need(STRANGER)
+    promise.ask_each(values.all_variations(), token=STRANGER)
+    for id in promise.backend.own_ids[1:]:
+        promise.ask_each(values.SOME_VARIATIONS, token=STRANGER, id=id)
 
 
 @pytest.mark.clause("workspace-access")
