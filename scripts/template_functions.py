@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +57,10 @@ def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[st
         found = parameter(contract, endpoint, prop)
         return str(found.get("description", "see the contract."))
 
+    def field_schemas(model: Any) -> dict[str, Any]:
+        schema = model.data.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return schemas_of_fields(contract, schema)
+
     def secured(endpoint: Any) -> bool:
         _, operation = declaration(contract, endpoint)
         # The generator ignores the contract's top-level `security`.
@@ -64,6 +68,7 @@ def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[st
 
     return {
         "contract": contract,
+        "field_schemas": field_schemas,
         "error_name": error_name,
         "parameter_rule": parameter_rule,
         "parameter_description": parameter_description,
@@ -90,18 +95,11 @@ def wrapped(paragraph: str, width: int, indent: int) -> str:
     return f"\n{' ' * indent}".join(lines)
 
 
-def rule(prop: Any, schema: Any) -> str:
-    """Return the source code of a `fields.Rule` for the property.
-
-    The schema is either a dict from the contract or one of the generator's Schema objects.
-    """
+def rule(prop: Any, schema: dict[str, Any]) -> str:
+    """Return the source code of a `fields.Rule` for the property."""
     kind = prop.class_info.name if hasattr(prop, "values") else _KINDS.get(type(prop).__name__)
     arguments = [kind] if kind else []
-    for key, name in _RULES.items():
-        value = schema.get(key) if isinstance(schema, dict) else getattr(schema, key, None)
-        if value is not None:
-            plain = value.get_untrusted_value() if hasattr(value, "get_untrusted_value") else value
-            arguments.append(f"{name}={plain!r}")
+    arguments += [f"{name}={schema[key]!r}" for key, name in _RULES.items() if key in schema]
     return f"Rule({', '.join(arguments)})"
 
 
@@ -128,9 +126,19 @@ def parameter(contract: dict[str, Any], endpoint: Any, prop: Any) -> dict[str, A
     return next(given for given in found if given["name"] == prop.name)
 
 
+def schemas_of_fields(contract: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of each field of an object by name, including the fields from `allOf`."""
+    schemas: dict[str, Any] = {}
+    for part in schema.get("allOf", []):
+        schemas |= schemas_of_fields(contract, resolved(contract, part))
+    for name, field in schema.get("properties", {}).items():
+        schemas[name] = resolved(contract, field)
+    return schemas
+
+
 def resolved(contract: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
     """Return the component that a `$ref` points to. Return other values unchanged."""
-    if "$ref" not in value:
-        return value
-    *_, kind, name = value["$ref"].split("/")
-    return cast("dict[str, Any]", contract["components"][kind][name])
+    while "$ref" in value:
+        *_, kind, name = value["$ref"].split("/")
+        value = contract["components"][kind][name]
+    return value

@@ -57,16 +57,32 @@ SCHEMAS: dict[str, Any] = {
         },
     },
     "Owner": {"type": "object", "properties": {"name": {"type": "string"}}},
-    "NewKey": {
+    "Label": {"type": "string", "maxLength": 8, "pattern": "^[a-z]"},
+    "Labeled": {
         "type": "object",
-        "additionalProperties": False,
-        "required": ["label", "passphrase", "scope"],
+        "required": ["label", "passphrase"],
         "properties": {
-            "label": {"type": "string", "maxLength": 8},
+            "label": {"$ref": "#/components/schemas/Label"},
             "passphrase": {"type": "string", "writeOnly": True},
+        },
+    },
+    "NewKey": {
+        "allOf": [
+            {"$ref": "#/components/schemas/Labeled"},
+            {"$ref": "#/components/schemas/Scoped"},
+        ]
+    },
+    "Scoped": {
+        "type": "object",
+        "required": ["scope"],
+        "properties": {
             "scope": {"$ref": "#/components/schemas/Scope"},
             "tags": {"type": "array", "maxItems": 2, "items": {"type": "string"}},
-            "ratio": {"type": "number", "minimum": 0, "maximum": 1},
+            "ratio": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.5},
+            "since": {"type": "string", "format": "date-time"},
+            "owner": {"oneOf": [{"$ref": "#/components/schemas/Owner"}, {"type": "null"}]},
+            # These names also occur in the templates.
+            **{name: {"type": "string"} for name in ("cls", "d", "field", "self", "toDict")},
         },
     },
 }
@@ -74,7 +90,7 @@ CALLS = """
 import httpx, json, pytest
 from flashback_client import FlashbackClient, errors
 from flashback_client.api.keys import create_api_key
-from flashback_client.models import NewKey, Scope
+from flashback_client.models import NewKey, Owner, Scope
 
 requests, responses = [], []
 def handle(request):
@@ -90,10 +106,16 @@ assert (key.kind, key.scopes, key.owner.name) == ("api-key", [Scope.READ], "o")
 sent = requests[-1]
 assert (sent.method, sent.url.raw_path) == ("POST", b"/workspaces/w%2F1/keys?dryRun=true&days=3")
 assert json.loads(sent.content) == {**arguments, "tags": ["a"], "ratio": 1}
+assert NewKey.from_dict(json.loads(sent.content)).to_dict() == json.loads(sent.content)
 assert sent.headers["authorization"] == "Bearer tok"
 
 responses.append(httpx.Response(204))
-assert client.create_api_key("w", **arguments) is None
+named = dict(cls_="1", d_="2", field_="3", self_="4", to_dict_="5", owner=Owner(name="o"))
+assert client.create_api_key("w", **arguments, **named) is None
+assert json.loads(requests[-1].content) == {
+    **arguments, "cls": "1", "d": "2", "field": "3", "self": "4", "toDict": "5",
+    "owner": {"name": "o"},
+}
 responses.append(httpx.Response(409, json={"message": "taken, hush"}))
 with pytest.raises(errors.ConflictError, match=r"409 taken, \\*\\*\\*") as caught:
     client.create_api_key("w", **arguments)
@@ -107,7 +129,7 @@ for invalid in ({"kind": "other"}, {"scopes": ["no"]}, {"scopes": None}, {"note"
         client.create_api_key("w", **arguments)
 for invalid in ({"days": 0}, {"days": 1.5}, {"dry_run": "yes"}, {"label": "too long, this"},
               {"tags": ["a"] * 3}, {"tags": "a"}, {"ratio": 1.1}, {"scope": "none"},
-              {"passphrase": 1}):
+              {"passphrase": 1}, {"label": "Upper"}, {"since": "2020"}):
     with pytest.raises(errors.ArgumentError):
         client.create_api_key("w", **{**arguments, **invalid})
 with pytest.raises(errors.ArgumentError, match="workspace_id must be lower case"):
@@ -276,7 +298,11 @@ UNSUPPORTED: list[tuple[dict[str, Any], str]] = [
     ({"enum": ["a", "b", "a"]}, f"{FIELD}.enum: a is listed 2 times; remove the duplicates"),
     ({"enum": [1, 2]}, f"{FIELD}.enum: 1 is not a string; only strings are supported"),
     ({"enum": ["a-b", "a_b"]}, "the generator cannot read it (ValueError: Duplicate key A_B"),
-    ({"type": "integer", "writeOnly": True}, f"{FIELD}: writeOnly is supported only for strings"),
+    ({"type": "integer", "writeOnly": True}, f"{FIELD}: writeOnly is supported only for string"),
+    ({"items": {"type": "string", "writeOnly": True}}, f"{FIELD}.items: writeOnly is supported"),
+    ({"type": "string", "pattern": r"\p{L}"}, f"{FIELD}.pattern: \\p{{L}} is not valid in Python"),
+    ({"allOf": [{}], "properties": {}}, f"{FIELD}: properties beside allOf are not supported"),
+    ({"type": "string", "format": "binary"}, f"{FIELD}: the format binary is not supported"),
     ({"$ref": "other.yaml#/X"}, f"{FIELD}: $ref other.yaml#/X is outside #/components/; move"),
 ]
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from .calls import Failure, Response, RunningCall, printable
-from .errors import FlashbackError
+from .errors import ArgumentTypeError, FlashbackError
 from .fields import UNSET
 from .secrets import Secret, cut_frames, exception_chain
 from .transport import MAX_BODY, httpx, timeout_until
@@ -58,8 +58,12 @@ def _request(
     content = None
     if call.body is not UNSET:
         headers["content-type"] = call.media_type
-        value = call.body.to_dict() if hasattr(call.body, "to_dict") else call.body
-        content = _encode(value).encode()
+        with suppress(AttributeError, TypeError, ValueError):
+            value = call.body.to_dict() if hasattr(call.body, "to_dict") else call.body
+            content = _encode(value).encode()
+        if content is None:
+            problem = "is not valid JSON; check the types of the values in nested fields"
+            raise ArgumentTypeError.about("body", problem)
     options: dict[str, Any] = {"params": call.params, "headers": headers, "cookies": call.cookies}
     if isinstance(http, _CLIENTS):
         options["extensions"] = {"timeout": _timeouts(http.timeout.as_dict(), ends_at)}

@@ -121,8 +121,8 @@ class Rule:
             return f"must be one of {', '.join(str(member.value) for member in self.kind)}"
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
-        # Use `fullmatch`, because `$` also matches before a trailing line break.
-        if self.pattern is not None and not re.fullmatch(self.pattern, text):
+        # `$` also matches before the last line break, so append one.
+        if self.pattern is not None and not re.search(self.pattern, f"{text}\n", re.ASCII):
             return self.message or f"must match {self.pattern}"
         return None
 

@@ -17,22 +17,22 @@ from .transport import Route, httpx
 
 _TOKEN: Final = Rule(
     str,
-    pattern=r"[!-~]+",
+    pattern=r"^[!-~]+$",
     message="must be visible ASCII characters without spaces, line breaks or the prefix Bearer",
 )
 _BASE_URL: Final = Rule(
     str,
-    pattern=r"(?ai)https?://[^/?#@\\\s]+(/[^/?#@\\\s]+)*/?",
+    pattern=r"(?i)^https?://[^/?#@\\\s]+(/[^/?#@\\\s]+)*/?$",
     message="must be an absolute URL like https://host/path, without spaces, a user, a query,"
     " a fragment or empty segments",
 )
 _HEADER_NAME: Final = Rule(
     str,
-    pattern=r"(?ai)(?!(authorization|content-length|host|transfer-encoding)$)[!#$%&'*+.^_`|~0-9a-z-]+",
+    pattern=r"(?i)^(?!(authorization|content-length|host|transfer-encoding)$)[!#$%&'*+.^_`|~0-9a-z-]+$",
     message="cannot be set: the name is reserved, or it is not a valid header name",
 )
 _HEADER_VALUE: Final = Rule(
-    str, pattern=r"([!-~]([ -~\t]*[!-~])?)?", message="must be visible ASCII on one line"
+    str, pattern=r"^([!-~]([ -~\t]*[!-~])?)?$", message="must be visible ASCII on one line"
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 # The maximum timeout in seconds. Longer ones count as unlimited, because sockets reject them.
