@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 import anyio
 
 from .errors import FlashbackError
-from .transport import MAX_BODY, Connections, TimeLimitError, httpx, timeout_until
+from .transport import MAX_BODY, Connections, ReadTimeout, httpx, timeout_until
 
 R = TypeVar("R")
 
@@ -92,7 +92,7 @@ async def _exchange(http: Any, request: httpx.Request) -> tuple[httpx.Response, 
 async def _run_in_task(function: Callable[[], Awaitable[R]], ends_at: float) -> R:
     """Run the function in a separate task, and return its result.
 
-    Raise TimeLimitError at the deadline.
+    Raise ReadTimeout at the deadline.
 
     httpcore shields its cleanup from anyio's cancellation, but not from `task.cancel()`. When the
     caller cancels the call, the task group cancels the new task through anyio and waits until the
@@ -114,5 +114,5 @@ async def _run_in_task(function: Callable[[], Awaitable[R]], ends_at: float) -> 
     if results:
         return results[0]
     if limit.cancel_called:
-        raise TimeLimitError
+        raise ReadTimeout
     raise failures[0]

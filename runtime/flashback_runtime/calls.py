@@ -90,7 +90,8 @@ class RunningCall:
         return {"call": self.call._replace(body=UNSET), **state}
 
     def redacted(self, text: str) -> str:
-        return redact(text, [*self.tokens, *secrets_in(self.call.body)])
+        credentials = self.settings.proxy_credentials
+        return redact(text, [*self.tokens, *credentials, *secrets_in(self.call.body)])
 
 
 class Failure(NamedTuple):

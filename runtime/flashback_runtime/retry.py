@@ -18,7 +18,7 @@ from .errors import ApiConnectionError, ApiTimeoutError, ArgumentError, Response
 from .fields import as_secret
 from .secrets import Secret, cut_frames, exception_chain
 from .settings import checked_token
-from .transport import TimeLimitError
+from .transport import ReadTimeout
 
 Outcome = Response[Any] | Failure
 
@@ -85,7 +85,7 @@ async def _token(running: RunningCall) -> Secret | None:
             # Wrap the value at once so that no traceback shows an invalid token.
             token = as_secret(cast("str", await running.connections.call(token, running.deadline)))
             token = checked_token(token, running.settings.service)
-        except TimeLimitError:
+        except ReadTimeout:
             raise running.error(ApiTimeoutError, _NOT_SENT) from None
         except ArgumentError as error:
             raise running.error(type(error), str(error), field=error.field) from None

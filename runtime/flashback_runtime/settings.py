@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import logging
 import os
@@ -66,6 +67,7 @@ class Settings(NamedTuple):
     host: str = ""
     """The value of the Host header."""
     route: Route = Route(is_tls=True, proxy=None)
+    proxy_credentials: tuple[Secret, ...] = ()
     timeout: float = inf
     attempt_timeout: float = inf
     max_retries: int = 0
@@ -116,10 +118,12 @@ class Settings(NamedTuple):
             problem = "must use https, because http sends the token unencrypted; to allow http,"
             problem += " set allow_http=True"
             raise ArgumentError.about("base_url", problem)
+        proxy = proxy_for(url) if self.trust_env else None
         return {
             "base_url": str(url).rstrip("/"),
             "host": url.netloc.decode(),
-            "route": Route(is_tls, proxy_for(url) if self.trust_env else None),
+            "route": Route(is_tls, proxy),
+            "proxy_credentials": _credentials(proxy) if proxy else (),
         }
 
 
@@ -185,6 +189,13 @@ def proxy_for(url: httpx.URL) -> Secret | None:
 def _proxy_variable(name: str) -> Secret:
     text = getproxies().get(name, "").strip()
     return Secret(f"http://{text}" if text and "://" not in text else text)
+
+
+def _credentials(proxy: Secret) -> tuple[Secret, Secret]:
+    """Return the password in the proxy's URL, and the encoded form that the proxy receives."""
+    url = httpx.URL(proxy.reveal())
+    encoded = base64.b64encode(f"{url.username}:{url.password}".encode())
+    return Secret(url.password), Secret(encoded.decode())
 
 
 def _proxy_scheme(proxy: Secret) -> str:

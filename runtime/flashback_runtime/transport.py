@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import closing, suppress
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 import httpx
@@ -35,7 +36,7 @@ _attempt: Final = threading.local()  # `ends_at` is the deadline of the thread's
 _IN_MEMORY: Final = (httpx.MockTransport, httpx.ASGITransport, httpx.WSGITransport)
 
 
-class TimeLimitError(httpx.ReadTimeout):
+class ReadTimeout(httpx.ReadTimeout):
     """The deadline for the call or the attempt has passed."""
 
     def __init__(self) -> None:
@@ -76,7 +77,7 @@ class DeadlineStream:
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._flush()
         if time.monotonic() > _attempt.ends_at:
-            raise TimeLimitError
+            raise ReadTimeout
         return self._stream.read(max_bytes, timeout_until(_attempt.ends_at, timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -167,7 +168,7 @@ class Connections:
         return None
 
     def new_pool(self, route: Route) -> Any:
-        tls = self._tls_context if route.is_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        tls = _tls_context() if route.is_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         proxy = httpx.Proxy(route.proxy.reveal()) if route.proxy else None
         return self.new_transport(verify=tls, proxy=proxy)
 
@@ -182,17 +183,6 @@ class Connections:
         pool._network_backend = DeadlineBackend(pool._network_backend)  # noqa: SLF001
         return transport
 
-    @functools.cached_property
-    def _tls_context(self) -> ssl.SSLContext:
-        # All TLS pools share one context, because reading the certificates takes 18 ms.
-        try:
-            return httpx.create_ssl_context()
-        except OSError as error:
-            if not os.environ.get("SSL_CERT_FILE"):
-                raise
-            problem = f"cannot be used ({error.strerror or error}); set it to a readable CA file"
-            raise ArgumentError.about("SSL_CERT_FILE", problem) from None
-
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251 - these coroutines block; see the class docstring
 
@@ -206,7 +196,7 @@ class Connections:
     ) -> tuple[httpx.Response, bytes | None]:
         """Send the request, and return the response and its undecoded body.
 
-        The body is None if an event hook has already read it. Raise TimeLimitError at the
+        The body is None if an event hook has already read it. Raise ReadTimeout at the
         deadline. Exceptions from httpx and from event hooks propagate.
         """
         _attempt.ends_at = ends_at
@@ -223,10 +213,28 @@ class Connections:
             for chunk in stream:
                 body += chunk
                 if time.monotonic() > ends_at:
-                    raise TimeLimitError
+                    raise ReadTimeout
                 if len(body) > MAX_BODY:
                     break
             return response, bytes(body)
+
+
+def _tls_context() -> ssl.SSLContext:
+    """Return a context that all clients share until a certificate variable or file changes."""
+    file = os.environ.get("SSL_CERT_FILE")
+    try:
+        modified = Path(file).stat().st_mtime_ns if file else 0
+        return _read_certificates(file, os.environ.get("SSL_CERT_DIR"), modified)
+    except OSError as error:
+        if not file:
+            raise
+        problem = f"cannot be used ({error.strerror or error}); set it to a readable CA file"
+        raise ArgumentError.about("SSL_CERT_FILE", problem) from None
+
+
+@functools.lru_cache(maxsize=1)
+def _read_certificates(*_: object) -> ssl.SSLContext:
+    return httpx.create_ssl_context()  # takes 18 ms
 
 
 def run(coroutine: Coroutine[Any, Any, R]) -> R:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import subprocess
 import sys
@@ -179,11 +180,16 @@ def test_too_many_open_files_raises_flashback_error() -> None:
 def test_unusable_ca_file_raises_argument_error(
     client_class: Any, content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The constructor raises ArgumentError if the file in SSL_CERT_FILE is missing or invalid."""
-    file = tmp_path / "ca.pem"
+    """The constructor raises ArgumentError if the file in SSL_CERT_FILE is missing or invalid.
+
+    Clients share the certificates that they have read, but only until the file changes.
+    """
+    file = self_signed(tmp_path / "ca.pem", "a.test")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    client_class(TOKEN)
+    file.unlink()
     if content is not None:
         file.write_bytes(content)
-    monkeypatch.setenv("SSL_CERT_FILE", str(file))
     with pytest.raises(errors.ArgumentError, match="SSL_CERT_FILE cannot be used"):
         client_class(TOKEN)
     client_class(TOKEN, base_url="http://127.0.0.1")  # plain HTTP uses no certificates
@@ -283,6 +289,26 @@ def test_missing_socks_package_is_an_error(
     monkeypatch.setitem(sys.modules, "socksio", None)
     with pytest.raises(FlashbackError, match=r"pip install httpx\[socks\]"):
         client_class(TOKEN)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_echoed_proxy_password_is_redacted(
+    update: Any, scheme: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If a proxy echoes its password, decoded or as received, errors and log lines redact it."""
+    caplog.set_level(logging.DEBUG, "flashback_client")
+
+    def respond(connection: socket.socket, request: Request, _: int) -> None:
+        received = request.headers["proxy-authorization"]
+        connection.sendall(f"HTTP/1.1 malformed {received} p4ss#\r\n\r\n".encode())
+
+    with serving(respond) as proxy:
+        monkeypatch.setenv(f"{scheme}_proxy", proxy.url.replace("//", "//u:p4ss%23@"))
+        with pytest.raises(
+            errors.ApiConnectionError, match=r"malformed Basic \*\*\* \*\*\*"
+        ) as caught:
+            update(f"{scheme}://inside.test", allow_http=True, max_retries=0)
+    assert "p4ss" not in f"{caught.value.__cause__} {caplog.text}"
 
 
 def test_custom_transport_ignores_proxy_variables(monkeypatch: pytest.MonkeyPatch) -> None:
