@@ -98,6 +98,8 @@ def wrapped(paragraph: str, width: int, indent: int) -> str:
 def rule(prop: Any, schema: dict[str, Any]) -> str:
     """Return the source code of a `fields.Rule` for the property."""
     kind = prop.class_info.name if hasattr(prop, "values") else _KINDS.get(type(prop).__name__)
+    if schema.get("writeOnly"):
+        kind = "Secret"
     arguments = [kind] if kind else []
     arguments += [f"{name}={schema[key]!r}" for key, name in _RULES.items() if key in schema]
     return f"Rule({', '.join(arguments)})"

@@ -201,8 +201,8 @@ class Response(Generic[P]):
             text = self.content.decode(charset, "replace") if charset else self.text
             if redacted(text) != text:
                 self.content = redacted(text).encode()
-        fields = self.headers.items()
-        self.headers = httpx.Headers({name: redacted(value) for name, value in fields})
+        fields = {name: redacted(value) for name, value in self.headers.items()}
+        self.headers = httpx.Headers(fields, "utf-8")
 
 
 def printable(text: str) -> str:

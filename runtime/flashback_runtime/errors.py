@@ -92,7 +92,7 @@ class ResponseError(FlashbackError):
     def __init__(self, text: str = "", attributes: Mapping[str, Any] | None = None) -> None:
         """Create an error from JSON values: the body as Latin-1 text, and the headers as a dict."""
         super().__init__(text, attributes)
-        self.headers = Headers(self.headers)
+        self.headers = Headers(self.headers, "utf-8")
         self.body = vars(self).get("body", "").encode("latin-1")
 
 

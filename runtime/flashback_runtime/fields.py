@@ -33,6 +33,7 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
+_KINDS: Final = {float: "number", Secret: "str"}  # names of types in messages
 
 
 @overload
@@ -86,21 +87,26 @@ class Rule:
 
         The error is raised in this frame, which holds credentials only as Secret objects.
         """
-        if problem := self._wrong_type(_revealed(value)):
+        if problem := self._wrong_type(self._revealed(value)):
             raise ArgumentTypeError.about(name, problem)
-        if problem := self._broken_rule(_revealed(value)):
+        if problem := self._broken_rule(self._revealed(value)):
             raise ArgumentError.about(name, problem)
+
+    def _revealed(self, value: object) -> object:
+        if isinstance(value, Secret) and self.kind is not str:
+            return value.reveal()
+        return value
 
     def _wrong_type(self, value: object) -> str | None:
         accepted: tuple[type[object], ...] = (self.kind,)
         if self.kind is float:
             accepted = (int, float)
-        elif issubclass(self.kind, Enum):
+        elif self.kind is Secret or issubclass(self.kind, Enum):
             accepted = (str,)  # _broken_text checks whether the text is a member
         is_bool_for_number = isinstance(value, bool) and self.kind in {int, float}
         if isinstance(value, accepted) and not is_bool_for_number:
             return None
-        kind = "number" if self.kind is float else self.kind.__name__
+        kind = _KINDS.get(self.kind, self.kind.__name__)
         hint = "; leave it out instead" if value is None else ""
         return f"must be of type {kind}, not {type(value).__name__}{hint}"
 
@@ -133,10 +139,6 @@ def _out_of_range(number: float, minimum: float, maximum: float) -> str | None:
     if number > maximum:
         return f"must be at most {maximum}"
     return None
-
-
-def _revealed(value: object) -> object:
-    return value.reveal() if isinstance(value, Secret) else value
 
 
 def segment(name: str, value: object, rule: Rule) -> str:

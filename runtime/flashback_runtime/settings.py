@@ -17,7 +17,7 @@ from .secrets import Secret
 from .transport import Route, httpx
 
 _TOKEN: Final = Rule(
-    str,
+    Secret,
     pattern=r"^[!-~]+$",
     message="must be visible ASCII characters without spaces, line breaks or the prefix Bearer",
 )
@@ -33,7 +33,7 @@ _HEADER_NAME: Final = Rule(
     message="cannot be set: the name is reserved, or it is not a valid header name",
 )
 _HEADER_VALUE: Final = Rule(
-    str, pattern=r"^([!-~]([ -~\t]*[!-~])?)?$", message="must be visible ASCII on one line"
+    Secret, pattern=r"^([!-~]([ -~\t]*[!-~])?)?$", message="must be visible ASCII on one line"
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 # The maximum timeout in seconds. Longer ones count as unlimited, because sockets reject them.

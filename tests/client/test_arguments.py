@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flashback_client import UNSET, AiType, FlashbackError, errors, models
+from flashback_client import UNSET, AiType, FlashbackError, Secret, errors, models
 from flashback_client.api.ai_llm import update_ai_llm
 from flashback_client.models import UpdateAiLlmRequest
 from tests.client.support import ID, SECRET, Service, blocking, pickled, update_blocking
@@ -22,6 +22,7 @@ INVALID_FIELDS: list[tuple[str, Any, str]] = [
     ("name", "line\n", "must have no control characters"),
     ("name", "\ud800", "surrogate"),
     ("name", 7, "must be of type str, not int"),
+    ("name", Secret("n"), "must be of type str, not Secret"),
     ("ai_type", "ZZ_MEMBER", f"must be one of {MEMBERS}"),
     ("ai_type", None, "leave it out"),
     ("endpoint", "api.openai.com", "must be an absolute http or https URL"),
@@ -52,7 +53,7 @@ def test_invalid_field_raises_argument_error(
     assert service.requests == []
 
 
-@pytest.mark.parametrize("id_", ["..", ".", "", None, 7, "x" * 256, "\ud800"])
+@pytest.mark.parametrize("id_", ["..", ".", "", None, 7, Secret("x"), "x" * 256, "\ud800"])
 def test_invalid_id_is_rejected(update: Any, id_: Any) -> None:
     """No request is sent if the ID would change the path or violate the contract."""
     service = Service()

@@ -148,10 +148,10 @@ def test_compressed_response_is_decoded(update: Any) -> None:
 
 
 def test_redirect_raises_unexpected_status_error(update: Any) -> None:
-    """A redirect is not followed, even if its Location header is invalid."""
-    service = Service(httpx.Response(302, headers={"Location": "https://[bad"}))
-    with pytest.raises(errors.UnexpectedStatusError, match=r"302; redirects are not followed"):
-        update(service, name="n")
+    """A redirect is not followed, even if its Location header is invalid or not ASCII."""
+    headers = [(b"Location", "https://[später".encode())]
+    with pytest.raises(errors.UnexpectedStatusError, match=r"302; redirects are not .*später"):
+        update(Service(httpx.Response(302, headers=headers)), name="n")
 
 
 def test_custom_http_client_does_not_follow_redirects() -> None:
@@ -176,6 +176,7 @@ def sample_errors() -> list[FlashbackError]:
         errors.ApiTimeoutError("late", facts),
         errors.ArgumentError.about("name", "must be short"),
         errors.NotFoundError("gone", {**facts, "headers": headers, "body": "\xff{}"}),
+        errors.RateLimitError("later", {**facts, "headers": {"x": "später"}}),
         errors.UnexpectedServerError("bad gateway", {**facts, "status_code": 502}),
     ]
 

@@ -48,12 +48,12 @@ class UpdateAiLlmRequest:
     characters (international host names as A-labels), without credentials (`user:pass@`). A
     backend may refuse private and loopback addresses."""
     key: Secret | Unset = field(
-        default=UNSET, converter=as_secret, validator=Rule(str, min_length=1, max_length=8192)
+        default=UNSET, converter=as_secret, validator=Rule(Secret, min_length=1, max_length=8192)
     )
     """Access key or API key, 1 to 8192 characters. Encrypted before it is stored, never
     returned. An empty key is refused, because it usually comes from an unset variable."""
     secret: Secret | Unset = field(
-        default=UNSET, converter=as_secret, validator=Rule(str, min_length=1, max_length=8192)
+        default=UNSET, converter=as_secret, validator=Rule(Secret, min_length=1, max_length=8192)
     )
     """Secret key or API secret, 1 to 8192 characters. Encrypted before it is stored, never
     returned. An empty secret is refused, because it usually comes from an unset variable."""
