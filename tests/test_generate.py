@@ -295,8 +295,8 @@ def test_warning_of_the_generator_is_an_error(tmp_path: Path) -> None:
 SCHEMA = "components.schemas"
 FIELD = f"{SCHEMA}.UpdateAiLlmRequest.properties.zzField"
 UNSUPPORTED: list[tuple[dict[str, Any], str]] = [
-    ({"enum": ["a", "b", "a"]}, f"{FIELD}.enum: a is listed 2 times; remove the duplicates"),
-    ({"enum": [1, 2]}, f"{FIELD}.enum: 1 is not a string; only strings are supported"),
+    ({"enum": ["a", "b", "a"]}, "the generator cannot read it (ValueError: Duplicate key A in"),
+    ({"enum": ["a", 2]}, f"{FIELD}.enum: a member is not a string; only strings are supported"),
     ({"enum": ["a-b", "a_b"]}, "the generator cannot read it (ValueError: Duplicate key A_B"),
     ({"type": "integer", "writeOnly": True}, f"{FIELD}: writeOnly is supported only for string"),
     ({"items": {"type": "string", "writeOnly": True}}, f"{FIELD}.items: writeOnly is supported"),
