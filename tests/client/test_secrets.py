@@ -58,6 +58,7 @@ def runtime_locals(error: BaseException) -> str:
     return "\n".join(str(frame.locals) for frame in frames)
 
 
+UPDATE = update_ai_llm.prepare(ID, body=UpdateAiLlmRequest())
 INVALID: dict[str, Any] = {"text": SECRET + "\ud800", "type": [SECRET], "tuple": (("X", SECRET),)}
 
 
@@ -71,14 +72,17 @@ INVALID: dict[str, Any] = {"text": SECRET + "\ud800", "type": [SECRET], "tuple":
         lambda: blocking(Service()).update_ai_llm(ID, key=INVALID["text"]),
         lambda: blocking(Service()).update_ai_llm(ID, secret=INVALID["type"]),
         lambda: blocking(Service(), token=lambda: INVALID["text"]).update_ai_llm(ID),
+        lambda: blocking(Service()).send(UPDATE._replace(body=[object()])),
     ],
-    ids=["body", "from_dict", "tuple", "headers", "key", "secret", "token function"],
+    ids=["body", "from_dict", "tuple", "headers", "key", "secret", "token function", "nested"],
 )
 def test_traceback_of_an_invalid_argument_shows_no_credential(make: Any) -> None:
     """Credentials are wrapped in `Secret` before validation, so no traceback shows them."""
     with pytest.raises((errors.ArgumentError, TypeError)) as caught:
         make()
-    assert "s3cret" not in runtime_locals(caught.value)
+    shown = runtime_locals(caught.value)
+    assert "s3cret" not in shown
+    assert TOKEN not in shown
 
 
 @pytest.mark.parametrize(
