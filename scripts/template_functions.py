@@ -27,6 +27,8 @@ _KINDS = {
     "FloatProperty": "float",
     "BooleanProperty": "bool",
     "ListProperty": "list",
+    "DateProperty": "datetime.date",
+    "DateTimeProperty": "datetime.datetime",
 }
 _RULES = {
     "minLength": "min_length",
@@ -50,8 +52,11 @@ def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[st
         return separator.join(wrapped(paragraph, width, indent) for paragraph in paragraphs)
 
     def parameter_rule(endpoint: Any, prop: Any) -> str:
-        schema = parameter(contract, endpoint, prop).get("schema", {})
-        return rule(prop, resolved(contract, schema))
+        found = parameter(contract, endpoint, prop)
+        schema = resolved(contract, found.get("schema", {}))
+        if found["in"] in {"cookie", "header"}:
+            schema = {"pattern": "^[ -~]*$", "x-rule": "must be ASCII on one line", **schema}
+        return rule(prop, schema)
 
     def parameter_description(endpoint: Any, prop: Any) -> str:
         found = parameter(contract, endpoint, prop)

@@ -29,6 +29,7 @@ CREATE: dict[str, Any] = {
     "parameters": [
         {"name": "workspaceId", "in": "path", "required": True, "schema": WORKSPACE},
         {"name": "dryRun", "in": "query", "schema": {"type": "boolean"}},
+        {"name": "X-Trace", "in": "header", "schema": {"type": "string"}},
         {"$ref": "#/components/parameters/Days"},
     ],
     "requestBody": {
@@ -129,7 +130,7 @@ for invalid in ({"kind": "other"}, {"scopes": ["no"]}, {"scopes": None}, {"note"
         client.create_api_key("w", **arguments)
 for invalid in ({"days": 0}, {"days": 1.5}, {"dry_run": "yes"}, {"label": "too long, this"},
               {"tags": ["a"] * 3}, {"tags": "a"}, {"ratio": 1.1}, {"scope": "none"},
-              {"passphrase": 1}, {"label": "Upper"}, {"since": "2020"}):
+              {"passphrase": 1}, {"label": "Upper"}, {"since": "2020"}, {"x_trace": "é"}):
     with pytest.raises(errors.ArgumentError):
         client.create_api_key("w", **{**arguments, **invalid})
 with pytest.raises(errors.ArgumentError, match="workspace_id must be lower case"):
