@@ -13,21 +13,19 @@ import signal
 import sys
 import threading
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from flashback_client import UNSET, FlashbackClient, errors
 
-Source = Callable[[str], str]
-
 
 class Rotation(NamedTuple):
-    """A configuration to update, and where its new credentials come from, such as `env:NAME`."""
+    """A configuration to update, and the environment variables with its new credentials."""
 
     id: str
     label: str
-    origins: dict[str, str]
+    variables: dict[str, str]
 
 
 class Outcome(NamedTuple):
@@ -41,23 +39,14 @@ class Outcome(NamedTuple):
     detail: str = ""
 
 
-def from_file(path: str) -> str:
-    """Read a credential from a file, such as a mounted secret."""
-    return Path(path).read_text("utf-8").removesuffix("\n")
-
-
-# Add your own sources here, such as a secret store or a provider's API that issues credentials.
-SOURCES: dict[str, Source] = {"env": os.environ.__getitem__, "file": from_file}
-
-
 def read_plan(path: Path) -> list[Rotation]:
     """Read the rotations from a TOML file; raise OSError or ValueError if it is unusable."""
     plan: list[Rotation] = []
     for entry in tomllib.loads(path.read_text("utf-8")).get("rotation", []):
-        origins = {field: entry[field] for field in ("key", "secret") if field in entry}
-        if not origins or entry.keys() - origins.keys() != {"id", "label"}:
+        variables = {field: entry[field] for field in ("key", "secret") if field in entry}
+        if not variables or entry.keys() - variables.keys() != {"id", "label"}:
             raise ValueError("each [[rotation]] needs an id, a label, and a key, a secret or both")
-        plan.append(Rotation(entry["id"], entry["label"], origins))
+        plan.append(Rotation(entry["id"], entry["label"], variables))
     if not plan:
         raise ValueError("the plan has no [[rotation]]; add one for each configuration")
     return plan
@@ -66,7 +55,7 @@ def read_plan(path: Path) -> list[Rotation]:
 def rotate(rotation: Rotation, flashback: FlashbackClient) -> Outcome:
     """Rotate the credentials of one configuration, and return the outcome instead of raising."""
     try:
-        new = {field: _obtain(origin) for field, origin in rotation.origins.items()}
+        new = {field: os.environ[variable] for field, variable in rotation.variables.items()}
         key = new.get("key", UNSET)
         secret = new.get("secret", UNSET)
         flashback.update_ai_llm(rotation.id, key=key, secret=secret)
@@ -74,21 +63,9 @@ def rotate(rotation: Rotation, flashback: FlashbackClient) -> Outcome:
         # If the result is unknown, do not revoke the old credential. Rotate again instead.
         result = "unknown" if error.maybe_applied else "failed"
         return Outcome(result, rotation.label, str(error))
-    except LookupError as error:
-        return Outcome("failed", rotation.label, str(error))
+    except KeyError as error:
+        return Outcome("failed", rotation.label, f"the variable {error} is not set")
     return Outcome("rotated", rotation.label)
-
-
-def _obtain(origin: str) -> str:
-    """Return the new credential; raise LookupError if its source fails.
-
-    The error omits the source's own error message, which could contain the credential.
-    """
-    kind, _, name = origin.partition(":")
-    try:
-        return SOURCES[kind](name)
-    except Exception as error:  # noqa: BLE001 - a source can fail in any way
-        raise LookupError(f"cannot read {origin}: {type(error).__name__}") from None
 
 
 def report(outcomes: Sequence[Outcome]) -> str:
