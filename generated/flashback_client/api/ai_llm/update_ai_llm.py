@@ -6,15 +6,16 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from flashback_runtime.calls import Call
 from flashback_runtime.client import AsyncClient, Client
 from flashback_runtime.errors import ArgumentTypeError
+from flashback_runtime.fields import segment
 
 from ...errors import STATUS_ERRORS
 from ...models.error_response import ErrorResponse
 from ...models.update_ai_llm_request import UpdateAiLlmRequest
 from ...models.update_ai_llm_response import UpdateAiLlmResponse
 from ...types import Response, Rule
-from .. import Call, segment
 
 _ID = Rule(str, min_length=1, max_length=255)
 
