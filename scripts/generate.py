@@ -104,10 +104,8 @@ def read(contract: Path) -> dict[str, Any]:
     try:
         reader: Any = YAML(typ="safe")
         document = reader.load(contract.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise GenerationError(f"{contract.name} cannot be read ({error}); restore it") from None
-    except YAMLError as error:
-        raise GenerationError(f"{contract.name} is not valid YAML; fix it:\n{error}") from None
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        raise GenerationError(f"{contract.name} cannot be read; fix it:\n{error}") from None
     known = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
     if not str(known.get("openapi", "")).startswith("3."):
         raise GenerationError(

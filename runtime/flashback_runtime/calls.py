@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, NamedTuple, Self, TypeVar, cast
 from .errors import ApiStatusError, FlashbackError, UnexpectedServerError, UnexpectedStatusError
 from .fields import UNSET
 from .secrets import Secret, exception_chain, redact, secrets_in
-from .settings import Settings
+from .settings import Settings, proxy_credentials
 from .transport import Connections, httpx
 
 S = TypeVar("S")
@@ -90,8 +90,9 @@ class RunningCall:
         return {"call": self.call._replace(body=UNSET), **state}
 
     def redacted(self, text: str) -> str:
-        credentials = self.settings.proxy_credentials
-        return redact(text, [*self.tokens, *credentials, *secrets_in(self.call.body)])
+        proxy = self.settings.route.proxy
+        credentials = [*self.tokens, *(proxy_credentials(proxy) if proxy else ())]
+        return redact(text, [*credentials, *secrets_in(self.call.body)])
 
 
 class Failure(NamedTuple):

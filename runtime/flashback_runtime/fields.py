@@ -33,7 +33,8 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
-_KINDS: Final = {float: "number", Secret: "str"}  # names of types in messages
+# The names of these types in error messages.
+_TYPE_NAMES: Final[dict[type[object], str]] = {float: "number", Secret: "str"}
 
 
 @overload
@@ -106,7 +107,7 @@ class Rule:
         is_bool_for_number = isinstance(value, bool) and self.kind in {int, float}
         if isinstance(value, accepted) and not is_bool_for_number:
             return None
-        kind = _KINDS.get(self.kind, self.kind.__name__)
+        kind = _TYPE_NAMES.get(self.kind, self.kind.__name__)
         hint = "; leave it out instead" if value is None else ""
         return f"must be of type {kind}, not {type(value).__name__}{hint}"
 

@@ -67,7 +67,6 @@ class Settings(NamedTuple):
     host: str = ""
     """The value of the Host header."""
     route: Route = Route(is_tls=True, proxy=None)
-    proxy_credentials: tuple[Secret, ...] = ()
     timeout: float = inf
     attempt_timeout: float = inf
     max_retries: int = 0
@@ -118,12 +117,10 @@ class Settings(NamedTuple):
             problem = "must use https, because http sends the token unencrypted; to allow http,"
             problem += " set allow_http=True"
             raise ArgumentError.about("base_url", problem)
-        proxy = proxy_for(url) if self.trust_env else None
         return {
             "base_url": str(url).rstrip("/"),
             "host": url.netloc.decode(),
-            "route": Route(is_tls, proxy),
-            "proxy_credentials": _credentials(proxy) if proxy else (),
+            "route": Route(is_tls, proxy_for(url) if self.trust_env else None),
         }
 
 
@@ -180,7 +177,8 @@ def proxy_for(url: httpx.URL) -> Secret | None:
     proxy = _proxy_variable(variable)
     if not proxy or is_loopback(url.host) or _bypasses_proxy(url):
         return None
-    if _proxy_scheme(proxy) not in {"http", "https", "socks5", "socks5h"}:
+    parsed = _parse_url(proxy.reveal())  # its repr hides the password
+    if parsed is None or parsed.scheme not in {"http", "https", "socks5", "socks5h"}:
         problem = "is not a proxy URL; expected http://host:port, with a percent-encoded password"
         raise ArgumentError.about(f"{variable}_proxy".upper(), problem)
     return proxy
@@ -191,16 +189,11 @@ def _proxy_variable(name: str) -> Secret:
     return Secret(f"http://{text}" if text and "://" not in text else text)
 
 
-def _credentials(proxy: Secret) -> tuple[Secret, Secret]:
+def proxy_credentials(proxy: Secret) -> list[Secret]:
     """Return the password in the proxy's URL, and the encoded form that the proxy receives."""
     url = httpx.URL(proxy.reveal())
     encoded = base64.b64encode(f"{url.username}:{url.password}".encode())
-    return Secret(url.password), Secret(encoded.decode())
-
-
-def _proxy_scheme(proxy: Secret) -> str:
-    url = _parse_url(proxy.reveal())
-    return url.scheme if url else ""
+    return [Secret(url.password), Secret(encoded.decode())]
 
 
 def _bypasses_proxy(url: httpx.URL) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import httpx
 import pytest
@@ -120,15 +121,19 @@ def test_unusable_http_client_is_rejected() -> None:
 
 
 def test_custom_http_client_keeps_its_settings() -> None:
-    """A client uses the base URL, headers and timeout of its `http_client`, and never closes it."""
+    """The client uses its `http_client`'s base URL, headers and timeout, and leaves it open.
+
+    It calls `http_client.send`, which Sentry and Datadog patch to record spans.
+    """
     service = Service()
     headers = {"X-Theirs": "1"}
     with httpx.Client(
         transport=service, base_url="https://theirs.test", headers=headers, timeout=3
     ) as http_client:
-        with FlashbackClient(TOKEN, http_client=http_client) as client:
+        send = mock.patch.object(http_client, "send", wraps=http_client.send)
+        with send as sent, FlashbackClient(TOKEN, http_client=http_client) as client:
             client.update_ai_llm(ID)
-        assert not http_client.is_closed
+        assert (sent.call_count, http_client.is_closed) == (1, False)
     (request,) = service.requests
     assert str(request.url) == f"https://theirs.test/ai/llm/{ID}"
     assert request.headers["x-theirs"] == "1"
