@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import copy
+import functools
+import operator
 import os
 import shutil
 import subprocess
@@ -279,18 +280,9 @@ def test_invalid_contract_is_an_error(
     assert problem in capsys.readouterr().err
 
 
-def test_warning_of_the_generator_is_an_error(tmp_path: Path) -> None:
-    """If the generator warns that it cannot generate an operation, generation fails."""
-    contract = yaml.safe_load(write_extended_contract(tmp_path).read_text(encoding="utf-8"))
-    post = contract["paths"]["/workspaces/{workspaceId}/keys"]["post"] = copy.deepcopy(CREATE)
-    post["requestBody"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
-    with pytest.raises(generate.GenerationError, match="Unsupported content type"):
-        generate.generate(write(contract, tmp_path), tmp_path / "out")
-
-
-SCHEMA = "components.schemas"
-FIELD = f"{SCHEMA}.UpdateAiLlmRequest.properties.zzField"
-UNSUPPORTED: list[tuple[dict[str, Any], str]] = [
+FIELDS = ("components", "schemas", "UpdateAiLlmRequest", "properties")
+FIELD = ".".join((*FIELDS, "zzField"))
+UNSUPPORTED_SCHEMAS: list[tuple[dict[str, Any], str]] = [
     ({"enum": ["a", "b", "a"]}, "the generator cannot read it (ValueError: Duplicate key A in"),
     ({"enum": ["a", 2]}, f"{FIELD}.enum: a member is not a string; only strings are supported"),
     ({"enum": ["a-b", "a_b"]}, "the generator cannot read it (ValueError: Duplicate key A_B"),
@@ -301,24 +293,35 @@ UNSUPPORTED: list[tuple[dict[str, Any], str]] = [
     ({"type": "string", "format": "binary"}, f"{FIELD}: the format binary is not supported"),
     ({"$ref": "other.yaml#/X"}, f"{FIELD}: $ref other.yaml#/X is outside #/components/; move"),
 ]
+PUT = ("paths", "/ai/llm/{id}", "put")
+CONTENT = (*PUT, "requestBody", "content")
+TEXT = {"schema": {"type": "string"}}
+UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
+    *(((*FIELDS, "zzField"), schema, problem) for schema, problem in UNSUPPORTED_SCHEMAS),
+    (
+        (*FIELDS, "ID"),
+        {"type": "string"},
+        'invalid-syntax: Duplicate parameter "id"',
+    ),
+    ((*PUT, "parameters"), [{"$ref": "#/components/parameters/Zz"}], "parameters/Zz` not found"),
+    (CONTENT, {"text/plain": TEXT}, "Unsupported content type"),
+    (CONTENT, {"application/x-www-form-urlencoded": TEXT}, "put update_ai_llm: only JSON request"),
+    (
+        ("components", "securitySchemes", "BearerAuth"),
+        {"type": "http", "scheme": "basic"},
+        "components.securitySchemes.BearerAuth: only bearer tokens are supported",
+    ),
+]
 
 
-@pytest.mark.parametrize(("schema", "problem"), UNSUPPORTED)
-def test_error_for_an_unsupported_schema_has_its_location(
-    tmp_path: Path, schema: dict[str, Any], problem: str
+@pytest.mark.parametrize(("place", "value", "problem"), UNSUPPORTED_PARTS)
+def test_error_for_an_unsupported_part_has_its_location(
+    tmp_path: Path, place: tuple[str, ...], value: object, problem: str
 ) -> None:
-    """The error for an unsupported schema says where the schema is and why it is not supported."""
+    """The error for an unsupported part says where the part is and why it is not supported."""
     contract = document()
-    contract["components"]["schemas"]["UpdateAiLlmRequest"]["properties"]["zzField"] = schema
+    parent = functools.reduce(operator.getitem, place[:-1], contract)
+    parent[place[-1]] = value
     with pytest.raises(generate.GenerationError) as caught:
         generate.generate(write(contract, tmp_path), tmp_path / "out")
     assert problem in str(caught.value)
-
-
-def test_reference_to_a_missing_parameter_is_an_error(tmp_path: Path) -> None:
-    """If the contract refers to a parameter that does not exist, generation fails."""
-    contract = document()
-    put = contract["paths"]["/ai/llm/{id}"]["put"]
-    put["parameters"] = [{"$ref": "#/components/parameters/ZzId"}]
-    with pytest.raises(generate.GenerationError, match=r"parameters/ZzId. not found"):
-        generate.generate(write(contract, tmp_path), tmp_path / "out")

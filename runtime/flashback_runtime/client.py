@@ -98,7 +98,7 @@ class BaseClient(Generic[C, T]):
             raise ArgumentError.about("http_client", problem)
 
     def _new_connections(self, given: C | T | None) -> Connections:
-        raise NotImplementedError
+        return Connections(given)
 
     def __repr__(self) -> str:
         # A crash reporter might call repr() after the constructor has failed.
@@ -155,9 +155,6 @@ class Client(BaseClient[httpx.Client, httpx.BaseTransport]):
 
     _client_type = httpx.Client
     _transport_type = httpx.BaseTransport
-
-    def _new_connections(self, given: Any) -> Connections:
-        return Connections(given)
 
     def __enter__(self) -> Self:
         return self

@@ -30,14 +30,8 @@ from tests.client.wire import (
 TOKEN = "the-token-that-nobody-may-see"
 KEY = "the-key-that-nobody-may-see"
 SECRET = 'the-secret "that" nobody/may-see'
-ENCODED_CREDENTIALS = (
-    TOKEN,
-    KEY,
-    "that nobody",
-    "nobody/may-see",
-    "nobody\\/may-see",
-    'secret \\"that',
-)
+PARTS = ("that nobody", "nobody/may-see", "nobody\\/may-see", 'secret \\"that')
+ENCODED_CREDENTIALS = (TOKEN, KEY, *PARTS)
 
 ACCEPT_REPORT = respond_with(http_response(200, {}))
 

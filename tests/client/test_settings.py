@@ -55,14 +55,8 @@ def test_http_can_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     "url",
     [
         *("backend.flashback.tech", "https://", "ftp://host", "https://host?x=1", "https://host#x"),
-        *(
-            "https://host//",
-            "https://host/a//b",
-            "https://user:pass@host",
-            "",
-            " ",
-            "https://ho st",
-        ),
+        *("https://host//", "https://host/a//b", "https://user:pass@host", "https://ho st"),
+        *("", " "),
         *("https://host:99999", "https://host:0", "https://[::1", "https://host\n", 7, UNSET),
         *("https://a..b", f"https://{'a' * 64}.test", "https://xn--\x80", "https://xn--a"),
     ],
