@@ -42,7 +42,7 @@ def test_client_example_rotates_the_secret(root: Path, mock: Mock) -> None:
         text=True,
         check=False,
     )
-    assert (completed.returncode, completed.stdout, completed.stderr) == (0, "", "")
+    assert (completed.returncode, completed.stdout, completed.stderr) == (0, "updated\n", "")
     assert mock.reveals(mock.ids["main"], secret="rotated-by-the-readme")
 
 
