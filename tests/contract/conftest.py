@@ -8,6 +8,7 @@ import re
 import signal
 import time
 from collections.abc import Generator
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from schemathesis.schemas import BaseSchema
 from test_authentication import BAD_TOKENS
 
 from support import contract, controls, deviations, generation, values
-from support.backend import TOKENS, WRITER, Backend
+from support.backend import ADMIN, TOKENS, WRITER, Backend
 from support.exchange import NoVerdictError
 from support.findings import Findings
 from support.options import LAST_RUN, MEANINGS, add_options
@@ -60,6 +61,10 @@ def _run(option: argparse.Namespace) -> Run:
     for name in TOKENS:
         if not re.fullmatch("[!-~]*", given.get(name, "")):
             raise NoVerdictError(f"{name} contains an invalid character", "set it again")
+    for first, second in combinations(given, 2):
+        if given[first] == given[second] and (first, second) != (WRITER, ADMIN):
+            reason = f"{first} and {second} have the same value"
+            raise NoVerdictError(reason, f"set {second} to {MEANINGS[second]}")
     if option.again == LAST_RUN:
         option.again = (option.report_dir or Path("reports")) / "verdict.json"
     seed = random.SystemRandom().randrange(10**9)

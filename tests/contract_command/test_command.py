@@ -125,6 +125,16 @@ def test_run_that_cannot_start_has_no_verdict(
     assert TOKEN not in result.output
 
 
+def test_reader_token_must_differ_from_the_others(command: Contract) -> None:
+    """A run with the same token for two users has no verdict, and the output hides the token."""
+    tokens = {"FLASHBACK_TOKEN": "a", "FLASHBACK_ADMIN_TOKEN": TOKEN}
+    tokens["FLASHBACK_READER_TOKEN"] = TOKEN
+    result = command("--backend-url", "http://127.0.0.1:1", **tokens)
+    assert result.status == 2
+    assert "FLASHBACK_ADMIN_TOKEN and FLASHBACK_READER_TOKEN have the same value" in result.output
+    assert TOKEN not in result.output
+
+
 def test_warning_names_everything_that_is_overwritten(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
