@@ -137,7 +137,7 @@ class Contract:
         return self._resolve(target)
 
     def validator(self, schema: Json) -> jsonschema_rs.Validator:
-        """Return a validator for a schema, which can contain references to the contract."""
+        """Return a validator for a schema. The schema can contain references to the contract."""
         return jsonschema_rs.validator_for({**self.document, **schema}, validate_formats=True)
 
 
@@ -156,7 +156,7 @@ def _read(path: Path) -> Json:
 
 
 def _examples(content: Json) -> dict[str, Json]:
-    """Return the examples for the first media type, by name."""
+    """Return the first media type's examples by name."""
     media = next(iter(content.values()))
     return {name: example["value"] for name, example in media["examples"].items()}
 

@@ -85,7 +85,7 @@ class Fixtures:
         for name, user in document["users"].items():
             try:
                 expires = datetime.fromisoformat(user["expires"]) if "expires" in user else None
-            except ValueError:  # for example, Python does not support leap seconds
+            except ValueError:  # such as a leap second, which Python does not support
                 raise ValueError(f"users.{name}.expires: Python cannot represent it") from None
             tokens.append(Token(user["token"], name, expires))
         for workspace, content in document["workspaces"].items():
@@ -98,7 +98,7 @@ class Fixtures:
         return cls(tuple(tokens), tuple(members), tuple(configurations))
 
     def describe(self, token: Token) -> str:
-        """Describe the token's expiry, and its user's access level in each workspace."""
+        """Return the access level of the token's user in each workspace, and the token's expiry."""
         own = [member for member in self.members if member.user == token.user]
         parts = [f"{member.access} in {member.workspace}" for member in own] or ["no workspace"]
         if token.expired:
@@ -119,7 +119,6 @@ class _Loader(yaml.BaseLoader):
     """A YAML loader that reads all values as text, so `no` and `007` need no quotes."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
-        """Construct a mapping. Raise `KeyError` for a duplicate key."""
         return _mapping(self.construct_pairs(node, deep))
 
 

@@ -56,8 +56,8 @@ async def serving(
 ) -> AsyncGenerator[bool]:
     """Serve the mock in the current event loop until the block ends.
 
-    Yield whether the store is new. Without a guard, `/__admin` is served only on loopback
-    addresses, except for the health check, which is served on all addresses.
+    Yield whether the store is new. Without a guard, the only `/__admin` path that is served on
+    non-loopback addresses is the health check.
     """
     app = App(mock, cors_origins)
     if guard or is_loopback(listener):

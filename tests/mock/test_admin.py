@@ -40,7 +40,7 @@ def test_health_and_index(admin: httpx.Client, mock: Mock) -> None:
 def test_log_can_be_read_searched_and_cleared(
     admin: httpx.Client, http: httpx.Client, mock: Mock
 ) -> None:
-    """Over the control API, a test can read, search and clear the log and wait for requests."""
+    """The control API can show, search and clear the log, and wait for requests."""
     main = mock.ids["main"]
     answer = http.put(main, json={"name": "x", "secret": "y"})
     http.put(main, json={"nme": "x"})
@@ -71,7 +71,7 @@ def test_log_can_be_read_searched_and_cleared(
 def test_settings_plan_answers_until_they_are_cleared(
     admin: httpx.Client, http: httpx.Client, mock: Mock
 ) -> None:
-    """`settings` can set a delay, plan answers, show the current settings and clear them."""
+    """The `settings` path can set a delay, plan answers, and show and clear the settings."""
     main = mock.ids["main"]
     steps = [
         {"status": 403, "delay": 20, "afterUpdate": True},
@@ -98,7 +98,7 @@ def test_settings_plan_answers_until_they_are_cleared(
 
 
 def test_state_can_be_changed_and_compared(admin: httpx.Client, mock: Mock) -> None:
-    """Configurations, members and tokens can be changed, and credentials can be compared."""
+    """The control API can change configurations, members and tokens, and compare credentials."""
     fixtures = admin.get("fixtures").json()
     assert (fixtures["tokens"], fixtures["ids"]) == (mock.tokens, mock.ids)
     assert fixtures["access"]["owner"] == "WRITE in acme"
@@ -152,7 +152,7 @@ REFUSED: list[tuple[str, object, int, str]] = [
     ("members", {"access": "WRITE"}, 400, "expected user, workspace, access, token"),
     ("members", {"user": ""}, 400, "user: is required"),
     ("members", {"user": "x", "workspace": None}, 400, "workspace: must be of type str"),
-    ("tokens/expire", {"token": "€"}, 400, "token: unknown token"),
+    ("tokens/expire", {"token": "€"}, 400, "token: unknown or expired"),
     ("reset", {"x": 1}, 400, "expected no arguments"),
 ]
 
@@ -211,7 +211,7 @@ ALLOWED = {
 
 @pytest.mark.parametrize("sender", [*CROSS_ORIGIN, *ALLOWED])
 def test_cross_origin_requests_are_rejected(mock: Mock, sender: str) -> None:
-    """Requests that a page from another origin can send are rejected and change nothing."""
+    """The mock rejects requests that a page from another origin can send."""
     mock.answer_next(500)
     if sender in ALLOWED:
         assert send_raw(mock, ALLOWED[sender]).startswith("HTTP/1.1 200")
@@ -235,7 +235,7 @@ PATH_VARIANTS = [
 @pytest.mark.parametrize("path", PATH_VARIANTS)
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_path_variants_do_not_reach_the_control_api(mock: Mock, method: str, path: str) -> None:
-    """No path variant reaches the control API, and none reaches the update through `/__admin`."""
+    """No misspelled or encoded `/__admin` path reaches the control API or the operation."""
     lines = f"{method} {path} HTTP/1.1\nHost: 127.0.0.1\nContent-Type: application/json\n"
     answer = send_raw(
         mock, f"{lines}Authorization: Bearer owner-token\nContent-Length: 2\n\n{{{{}}}}"
@@ -245,7 +245,7 @@ def test_path_variants_do_not_reach_the_control_api(mock: Mock, method: str, pat
 
 
 def test_non_loopback_addresses_serve_only_health() -> None:
-    """On a non-loopback address, only the health check is available without an admin token."""
+    """Without an admin token, a non-loopback address serves only the health check."""
     with command("--host", "0.0.0.0") as (_, banner, url):  # noqa: S104 - the address under test
         assert httpx.get(f"{url}/__admin/health", trust_env=False).status_code == 200
         for path in ("/__admin/requests", "/__admin/docs", "/"):

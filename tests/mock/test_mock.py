@@ -31,7 +31,7 @@ def test_running_stops_the_mock_when_its_block_ends() -> None:
 
 
 def test_log_is_bounded(mock: Mock) -> None:
-    """The log keeps the last 10,000 requests."""
+    """The request log keeps the last 10,000 requests."""
     for number in range(10_005):
         mock.log(Entry("PUT", str(number)))
     assert len(mock.requests) == 10_000
@@ -52,14 +52,14 @@ def test_failed_assertion_lists_the_requests(http: httpx.Client, mock: Mock) -> 
     assert lines[0] == f"configuration {main} is not as expected:"
     assert lines[1] == "name: expected 'x', got 'OpenAI in production'"
     assert lines[2].startswith("secret: differs; last changed at 20")
-    assert lines[3:5] == ["secret: was not sent", "requests for this configuration, oldest first:"]
-    assert "PUT 400 as owner: body: has an unknown field" in lines[5]
-    assert lines[6].endswith(
+    assert lines[3] == "requests for this configuration, oldest first:"
+    assert "PUT 400 as owner: body: has an unknown field" in lines[4]
+    assert lines[5].endswith(
         "PUT 401 as nobody (name): Authorization: the token is unknown or expired"
     )
-    assert lines[7] == "other requests:"
-    assert lines[8].endswith(f"PUT 200 as owner (name) (id {mock.ids['sibling']})")
-    assert lines[9].endswith("PUT 404 as owner (name): AI LLM configuration not found (id unknown)")
+    assert lines[6] == "other requests:"
+    assert lines[7].endswith(f"PUT 200 as owner (name) (id {mock.ids['sibling']})")
+    assert lines[8].endswith("PUT 404 as owner (name): AI LLM configuration not found (id unknown)")
 
 
 def test_assert_updated_requires_an_update(mock: Mock) -> None:
@@ -73,12 +73,12 @@ def test_assert_updated_requires_an_update(mock: Mock) -> None:
             mock.assert_updated(main, name=name)
         client.update_ai_llm(main, name=name)
     mock.assert_updated(main, name=name)
-    with pytest.raises(AssertionError, match="key: was not sent"):
+    with pytest.raises(AssertionError, match="key: was not updated"):
         mock.assert_updated(main, key="made-up-access-key")
 
 
 def test_wait_for_returns_matching_requests(mock: Mock) -> None:
-    """`wait_for` returns matching requests, both earlier and new; its error lists all requests."""
+    """`wait_for` returns earlier and new matching requests. Its error lists the latest requests."""
     main = mock.ids["main"]
     later = threading.Timer(0.3, put, (mock.base_url, main, {"name": "later"}))
     put(mock.base_url, main, {"name": "before"})
@@ -116,7 +116,7 @@ def test_wait_ends_when_the_mock_stops() -> None:
 
 
 def test_state_can_be_changed(mock: Mock) -> None:
-    """A test can change tokens, access and configurations; later requests see the changes."""
+    """Changes to tokens, access levels and configurations affect later requests."""
     main = mock.ids["main"]
     assert mock.add_member("owner", access="READ") == mock.tokens["owner"]
     assert put(mock.base_url, main, {}).status_code == 403
@@ -159,7 +159,8 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
     (lambda mock: setattr(mock, "delay", "1"), "delay: must be of type float"),
     (lambda mock: setattr(mock, "delay", -1), "delay: must not be negative"),
     (lambda mock: mock.wait_for(stat=200), "unknown field; expected one of count, timeout, method"),
-    (lambda mock: mock.revoke_token("never-known"), "token: unknown token"),
+    (lambda mock: mock.expire_token("owner"), "token: .* a token such as owner-token, not a role"),
+    (lambda mock: mock.revoke_token("never-known"), "token: unknown or expired"),
     (
         lambda mock: mock.add_member("owner", access="ROOT"),
         "access: must be one of READ, WRITE, ADMIN",
@@ -184,7 +185,7 @@ def test_invalid_argument_raises_value_error(
     """An argument with the wrong type or value raises a ValueError that names the argument."""
     with pytest.raises(ValueError, match=message) as refused:
         misuse(mock)
-    assert refused.value.__context__ is None  # frames in the context could hold credentials
+    assert refused.value.__context__ is None  # its traceback could show a credential
 
 
 @pytest.mark.parametrize("turn", [1, 2])

@@ -18,7 +18,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 AsyncMethod = Callable[Concatenate["Mock", P], Coroutine[Any, Any, T]]
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-# The classes that these annotations accept. Any other annotation accepts only its own class.
+# The types of value that each annotation allows. Any other annotation allows only itself.
 ACCEPTED: dict[Any, tuple[type, ...]] = {
     float: (float, int),
     tuple: (list, tuple),  # JSON arrays are lists
@@ -26,6 +26,7 @@ ACCEPTED: dict[Any, tuple[type, ...]] = {
     Literal: (str,),
 }
 MAX_SECONDS = 600.0
+UNAUTHORIZED = "token: unknown or expired; specify a token such as owner-token, not a role"
 UNKNOWN_ID = "id: no configuration has this id; the ids in the fixtures are"
 
 
@@ -36,8 +37,8 @@ class UnknownIdError(ValueError):
 def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     """Return a blocking method that runs a coroutine method in the mock's event loop.
 
-    The blocking method raises `ValueError` for a missing, unknown or mistyped argument, or an
-    unknown id or token. Code in the event loop awaits its `__wrapped__` instead.
+    The blocking method raises `ValueError` if an argument is missing, unknown or of the wrong type,
+    or if an id or token is unknown. Code in the event loop awaits its `__wrapped__` instead.
     """
     expected = signature(method)
     parameters = list(expected.parameters.values())[1:]
@@ -59,7 +60,7 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
         except errors.NameTakenError:
             raise ValueError(errors.NAME_TAKEN) from None
         except errors.UnauthorizedError:
-            raise ValueError("token: unknown token") from None
+            raise ValueError(UNAUTHORIZED) from None
 
     @without_frames
     def call(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -75,7 +76,7 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
 def check_types(
     given: Mapping[str, Any], annotations: Mapping[str, Any], *other_names: str
 ) -> None:
-    """Raise `ValueError` for an unknown name or a value of the wrong type.
+    """Raise `ValueError` if a name is unknown or a value has the wrong type.
 
     The error for an unknown name also lists `other_names`, which are valid but checked elsewhere.
     """
@@ -85,8 +86,7 @@ def check_types(
             names = ", ".join([*other_names, *annotations])
             raise ValueError(f"unknown field; expected one of {names}")
         kind = get_origin(annotations[name]) or annotations[name]
-        # bool is a subclass of int.
-        is_misused_bool = isinstance(value, bool) and kind is not bool
+        is_misused_bool = isinstance(value, bool) and kind is not bool  # a bool is also an int
         accepted = ACCEPTED.get(kind, (kind,))
         if is_misused_bool or not isinstance(value, accepted):
             raise ValueError(f"{name}: must be of type {accepted[0].__name__}")

@@ -13,8 +13,8 @@ class Entry:
 
     `status` is 0 if a `reset`, `empty` or `timeout` fault prevented a response. `fields` contains
     the names of the fields in a valid body, and `updated` is true if these fields were stored.
-    `user` and `configuration` are empty if unknown. `milliseconds` excludes any
-    planned delay. `reason` says why the request was refused, and `time` is when it arrived.
+    `user` and `configuration` are empty if unknown. `milliseconds` excludes any planned delay.
+    `reason` says why the request was refused, and `time` is when it arrived.
     """
 
     method: str
@@ -31,7 +31,7 @@ class Entry:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry as a JSON object, with the time in RFC 3339 format."""
-        # asdict() copies every value, which would take a quarter of each request's time.
+        # Do not use asdict(): it copies every value, which takes a quarter of a request's time.
         values = {name: getattr(self, name) for name in CRITERIA}
         return {**values, "time": self.time.isoformat(timespec="milliseconds")}
 
@@ -48,7 +48,7 @@ CRITERIA = get_type_hints(Entry)
 
 
 def matches(entry: Entry, criteria: Mapping[str, Any]) -> bool:
-    """Return whether the entry's attributes equal all criteria."""
+    """Return whether the entry meets all criteria, such as a status of 200."""
     for name, expected in criteria.items():
         value = tuple(expected) if name == "fields" else expected  # JSON arrays are lists
         if getattr(entry, name) != value:

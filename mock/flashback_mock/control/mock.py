@@ -18,7 +18,7 @@ from .calls import check_seconds, check_types, control
 from .journal import CRITERIA, Entry, history, matches
 from .plans import Step, validate_step
 
-MAX_ENTRIES = 10_000  # in the request log
+MAX_LOGGED = 10_000
 MAX_PLANNED = 1_000
 CAPITAL = re.compile("[A-Z]")
 
@@ -34,10 +34,10 @@ class Mock:
         self.contract = contract
         self.fixtures = fixtures
         self.store = store
-        self.planned: list[Step] = []  # in order; changed only by the event loop
+        self.planned: list[Step] = []  # changed only by code in the event loop
         self._delay = 0.0
-        self._log = deque[Entry](maxlen=MAX_ENTRIES)
-        self._waiting = set[asyncio.Queue[Entry]]()  # each receives the next requests
+        self._log = deque[Entry](maxlen=MAX_LOGGED)
+        self._waiting = set[asyncio.Queue[Entry]]()  # each receives every new entry
         # The request log shows only known ids. An unknown id could be a misplaced credential.
         self.known_ids = set(self.ids.values())
         self.known_tokens = set(self.tokens.values())
@@ -60,7 +60,7 @@ class Mock:
 
     @property
     def tokens(self) -> dict[str, str]:
-        """Return the bearer tokens by user: owner, admin, reader, stranger, expired."""
+        """Return the bearer token of each user: owner, admin, reader, stranger, expired."""
         return {token.user: token.value for token in self.fixtures.tokens}
 
     @property
@@ -106,7 +106,7 @@ class Mock:
 
     @control
     async def answer_sequence(self, *steps: Step) -> None:
-        """Plan the answers to the next requests, each a dictionary of `answer_next` arguments."""
+        """Plan one answer per step. A step is a dictionary of arguments for `answer_next`."""
         plans = [validate_step(self.contract, step) for step in steps]
         if not plans:
             raise ValueError("nothing planned; specify at least one step")
@@ -169,7 +169,7 @@ class Mock:
 
     @control
     async def configuration(self, id: str) -> dict[str, Any]:
-        """Return the stored configuration. For a credential, return only when it last changed."""
+        """Return the stored configuration. It shows when a credential changed, not its value."""
         return (await self.store.find(id)).describe()
 
     @control
@@ -188,14 +188,14 @@ class Mock:
     async def assert_updated(self, /, id: str, **fields: str) -> None:
         """Raise `AssertionError` unless the configuration was updated and has these field values.
 
-        The given credentials must also have been sent in an update. The error message shows how
-        each field differs and why requests were refused, but never shows a credential value.
+        Each given credential must also be part of a successful update. The error message shows how
+        each field differs and why requests were refused, but never contains a credential.
         """
         expected = self._fields(fields)
         stored = await self.store.find(id)
         described = stored.describe()
         updates = [entry for entry in self.requests if entry.configuration == id and entry.updated]
-        sent = {field for entry in updates for field in entry.fields}
+        updated = {field for entry in updates for field in entry.fields}
         problems: list[str] = []
         for name, value in expected.items():
             if name not in self.contract.credentials:
@@ -206,8 +206,8 @@ class Mock:
                 problems.append(f"{name}: is not set")
             elif not stored.reveals(name, value):
                 problems.append(f"{name}: differs; last changed at {described[name]['changedAt']}")
-            if name not in sent:
-                problems.append(f"{name}: was not sent")
+            elif name not in updated:
+                problems.append(f"{name}: was not updated")
         if problems or not updates:
             headline = "is not as expected:" if problems else "was not updated"
             lines = [f"configuration {id} {headline}", *problems, *history(self.requests, id)]
@@ -242,7 +242,7 @@ class Mock:
     ) -> str:
         """Add a user to a workspace, by default the first one, and return the user's token.
 
-        If the user is already a member of the workspace, replace the user's access level.
+        If the user is already a member of the workspace, change the user's access level.
         """
         token = token or self.tokens.get(user) or f"{user}-token"
         if not user:

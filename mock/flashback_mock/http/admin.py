@@ -26,9 +26,9 @@ AdminHandler = Callable[..., Awaitable[object]]
 Control = Callable[..., object]  # a method of `Mock`
 
 ID = "/configurations/{id}"
-TIMES = {"delay", "duration", "fixedDelay", "timeout"}  # in milliseconds in JSON
+TIMES = {"delay", "duration", "fixedDelay", "timeout"}  # JSON contains these times in milliseconds
 SETTINGS = {"fixedDelay": float, "answerNext": object}
-STATUSES: dict[type[Exception], int] = {  # the first matching type applies
+STATUSES: dict[type[Exception], int] = {  # the first matching type determines the status
     UnknownIdError: 404,
     ValueError: 400,
     TimeoutError: 504,
@@ -45,7 +45,7 @@ def _ok(_result: object) -> Json:
     return {"status": "ok"}
 
 
-# Routes that call a `Mock` method, with a function that converts its result to the response.
+# Routes that call a `Mock` method, and the functions that convert its result to a response.
 CONTROLS: list[tuple[str, str, Control, Callable[[Any], object]]] = [
     ("GET", ID, Mock.configuration, dict),
     ("DELETE", ID, Mock.delete_configuration, _ok),
@@ -61,7 +61,7 @@ CONTROLS: list[tuple[str, str, Control, Callable[[Any], object]]] = [
 
 
 class Admin:
-    """The handlers for `/__admin` except for the health check. They never return a credential."""
+    """The handlers for all `/__admin` paths except `health`. No response contains a credential."""
 
     def __init__(self, mock: Mock, guard: Guard, app: App) -> None:
         self._mock = mock
@@ -104,7 +104,7 @@ class Admin:
         self, control: Control, convert: Callable[[Any], object], request: Request, *path: str
     ) -> object:
         """Call a `Mock` method with the arguments from the path and the body."""
-        # A blocking `Mock` method wraps a coroutine method.
+        # Await the coroutine method, because the `Mock` method would block the event loop.
         method: AdminHandler = cast("Any", control).__wrapped__
         return convert(await method(self._mock, *path, **_arguments(self._content(request))))
 

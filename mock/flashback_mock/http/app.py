@@ -22,7 +22,7 @@ EXPOSED_HEADERS = "Retry-After, WWW-Authenticate, X-Request-Id"
 
 
 class App:
-    """Routes and logs requests. Web pages from the origins in `cors_origins` can send updates."""
+    """Routes and logs requests. Pages whose origin is in `cors_origins` can send updates."""
 
     def __init__(self, mock: Mock, cors_origins: Collection[str] = ()) -> None:
         self._mock = mock
@@ -38,7 +38,7 @@ class App:
             self.add("OPTIONS", mock.contract.path, self._preflight)
 
     def add(self, method: str, path: str, handler: RouteHandler) -> None:
-        """Add a route. The handler receives path parameters such as `{id}` percent-encoded."""
+        """Add a route. Path parameters such as `{id}` are passed percent-encoded."""
         pattern = PARAMETER.sub("([^/]*)", re.escape(path))
         _, handlers = self._routes.setdefault(path, (re.compile(pattern, re.DOTALL), {}))
         handlers[method] = handler

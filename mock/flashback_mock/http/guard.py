@@ -13,10 +13,10 @@ LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORE
 class Guard:
     """Decides which requests to `/__admin` are allowed.
 
-    Without a token, only requests that cannot come from another origin's web page are allowed:
-    their Host must be a loopback name or address, and their Origin, if any, must be the mock's own.
-    With a token, requests must contain the token or the session cookie. A browser receives this
-    cookie when it opens the link that the mock prints.
+    If no token is set, a request's Host must be a loopback name or address, and its Origin, if any,
+    must be the mock's own, so web pages from other origins cannot send requests. If a token is set,
+    requests must contain it or the session cookie. A browser receives this cookie when it opens the
+    link that the mock prints.
     """
 
     def __init__(self, token: str | None = None) -> None:
@@ -28,8 +28,8 @@ class Guard:
     def check(self, request: Request, *, is_page: bool) -> None:
         """Raise `HttpError` if the request is not allowed.
 
-        Other origins can link to the mock's web page, because it cannot be framed and opening it
-        changes nothing.
+        Pages from other origins can link to the mock's web page, because opening it changes nothing
+        and other pages cannot embed it.
         """
         headers = request.headers
         opened = (headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest"))

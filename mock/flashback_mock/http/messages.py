@@ -19,7 +19,7 @@ ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=st
 
 @dataclass(eq=False)
 class HttpError(Exception):
-    """The request is refused. The message contains no values from the request.
+    """Raised to refuse a request. The message contains no values from the request.
 
     If `reason` is set, it is logged instead of the message.
     """
@@ -34,7 +34,7 @@ class HttpError(Exception):
 class Request:
     """A request from the client at the address `peer`, and the request's log entry.
 
-    If the body is incomplete, `incomplete` is the error to respond with.
+    If the body could not be received completely, `incomplete` is the error to return.
     """
 
     method: str
@@ -74,7 +74,7 @@ class Request:
 
 @dataclass(slots=True)
 class Answer:
-    """A response, and how to send it: after `delay` seconds, with a `fault` from a plan."""
+    """A response to send after `delay` seconds, with the planned `fault`, if any."""
 
     status: int
     body: bytes = b""

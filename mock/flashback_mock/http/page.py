@@ -1,7 +1,7 @@
 """The mock's web page, with Swagger UI, the request log and planned answers.
 
-The page's script uses only the `/__admin` API. Swagger UI comes from offapi, the only package that
-contains a current version of Swagger UI and does not require a web framework.
+The page's script uses only the `/__admin` API. Swagger UI comes from offapi, the only package with
+a current version of Swagger UI that does not require a web framework.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from .messages import Answer, HttpError, Request
 
 INDEX = "index.html"
 CONTRACT = "openapi.json"
-MEDIA_TYPES = {  # for the files in the `page` folder and in the offapi package
+MEDIA_TYPES = {  # the page consists of these files
     INDEX: "text/html; charset=utf-8",
     CONTRACT: "application/json",
     "icon.svg": "image/svg+xml",
@@ -39,7 +39,7 @@ HEADERS = {
 
 
 def page_file(contract: Contract, request: Request, name: str) -> Answer:
-    """Return one of the page's files, or raise `HttpError` if there is none with this name."""
+    """Return one of the page's files. Raise `HttpError` if no file has this name."""
     if name not in MEDIA_TYPES:
         raise HttpError(404, "Not found")
     # JSON has no date type, so convert dates in the YAML contract to strings.

@@ -41,7 +41,7 @@ class Connection(web.RequestHandler):
 
     refuse: Callable[[HttpError], web.Response]
     is_answering = False
-    answered = 0  # the number of requests
+    answered = 0  # the number of requests that were handled
     body: StreamReader | None = None  # the body of the most recent request
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio expects a bool
@@ -51,7 +51,7 @@ class Connection(web.RequestHandler):
         return True
 
     def _close_if_idle(self, deadline: float, answered: int) -> None:
-        """Close the connection if it has been idle since it had answered this many requests."""
+        """Close the connection if it has been idle since the last check, or at the deadline."""
         loop = asyncio.get_running_loop()
         is_idle = not self.is_answering and self.answered == answered
         if is_idle or loop.time() > deadline:
@@ -157,7 +157,7 @@ class Server:
             access_log=QUIET,
             auto_decompress=False,
             keepalive_timeout=IDLE_SECONDS,
-            lingering_time=SECONDS,  # closing sooner would send a TCP reset
+            lingering_time=SECONDS,  # closing a socket with unread data would send a TCP reset
             max_line_size=MAX_HEAD_BYTES,
             max_field_size=MAX_HEAD_BYTES,
             max_headers=MAX_HEADERS,
@@ -265,7 +265,7 @@ async def _reserve(family: int, address: Any) -> socket.socket:
     bind to it.
     """
     bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old connections might remain
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old connections can linger
     if family == socket.AF_INET6:
         bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     while True:

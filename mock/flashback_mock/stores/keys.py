@@ -54,7 +54,7 @@ def read_vault(file: Path, key_id: bytes) -> Vault:
 
 
 def write_keys(file: Path, *vaults: Vault, is_new: bool = False) -> None:
-    """Overwrite the file in place with these vaults' keys. All other keys are deleted."""
+    """Overwrite the file in place so that it contains only these vaults' keys."""
     content = b"".join(base64.b64encode(vault.key) + b"\n" for vault in vaults)
     try:
         if is_new:
@@ -62,7 +62,7 @@ def write_keys(file: Path, *vaults: Vault, is_new: bool = False) -> None:
             file.touch(0o600, exist_ok=False)
         with file.open("r+b") as opened:
             opened.write(content.ljust(file.stat().st_size, b"\n"))
-            # A write this short is all or nothing: a crash leaves the old keys or the new ones.
+            # The write is so short that a crash leaves either the old keys or the new ones.
             opened.flush()
             os.fsync(opened)
         # Without this fsync, a newly created file could be lost in a power failure.

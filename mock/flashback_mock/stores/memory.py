@@ -17,7 +17,6 @@ class MemoryStore(Store):
     location = "in memory; all changes are lost when the mock stops"
 
     def __init__(self, credentials: Collection[str]) -> None:
-        """Create an empty store. `credentials` contains the names of the fields to encrypt."""
         self._credentials = frozenset(credentials)
         self._vault = Vault()
         self._clear()

@@ -17,7 +17,7 @@ MALFORMED = "expected a URL of the form postgresql://user:password@host:port/dat
 # A statement can take 2 s longer, and closing an unresponsive connection takes another 2 s.
 # An update therefore takes at most 14 s.
 SECONDS = 5
-CONNECTIONS = 8  # in each process
+CONNECTIONS = 8  # the maximum for each process
 SETTINGS = {
     "application_name": "flashback-mock",
     # Let a statement that waited for a lock see newly committed changes, such as a new key.
@@ -51,7 +51,7 @@ class PostgresqlStore(SqlStore):
     )
 
     def __init__(self, url: str, credentials: Collection[str], keys: Path | None) -> None:
-        """Create a store at the URL, whose parameters can be asyncpg options or settings."""
+        """The URL's parameters can be asyncpg options or PostgreSQL settings."""
         super().__init__("PostgreSQL", credentials, keys)
         self._url = url
         self._engine = create_async_engine(
@@ -96,7 +96,7 @@ class PostgresqlStore(SqlStore):
         db.exec_driver_sql(f"LOCK TABLE {CONFIGURATION.name} IN EXCLUSIVE MODE")
 
     def reason(self, error: Any) -> str:
-        error = error.__cause__ or error  # the original asyncpg error
+        error = error.__cause__ or error  # the cause is the asyncpg error
         if state := getattr(error, "sqlstate", None):
             return REASONS.get(state, f"the statement failed ({type(error).__name__}, {state})")
         if isinstance(error, TimeoutError | exc.TimeoutError):

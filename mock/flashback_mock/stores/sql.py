@@ -30,7 +30,7 @@ R = TypeVar("R")
 def transaction(
     work: Callable[Concatenate["SqlStore", Connection, P], R],
 ) -> Callable[Concatenate["SqlStore", P], Coroutine[Any, Any, R]]:
-    """Return a method that runs `work` in a transaction and translates the driver's errors."""
+    """Return a method that runs `work` in a transaction. A driver error becomes a `StoreError`."""
 
     @wraps(work)
     async def method(self: "SqlStore", /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -53,7 +53,7 @@ class SqlStore(Store):
     erase: ClassVar[Any]  # the statement that erases credentials; callers add a condition
 
     def __init__(self, name: str, credentials: Collection[str], keys: Path | None) -> None:
-        """Create a store. Error messages begin with `name`."""
+        """Error messages begin with `name`."""
         self._name = name
         self._credentials = frozenset(credentials)
         self._keys = keys
@@ -83,7 +83,6 @@ class SqlStore(Store):
 
     @property
     def key_file(self) -> Path:
-        """Return the path to the store's key file."""
         return key_file(self._keys, self._id)
 
     @property
@@ -199,7 +198,6 @@ class SqlStore(Store):
         write_keys(self.key_file, self._current_vault(db))
 
     def _current_vault(self, db: Connection) -> Vault:
-        """Return the vault for the store's current key."""
         stored = db.execute(select(STORE)).one()
         self._id = stored.id
         return self._vault_for(stored.key_id)

@@ -50,7 +50,6 @@ class SqliteStore(SqlStore):
     )
 
     def __init__(self, path: Path, credentials: Collection[str], keys: Path | None) -> None:
-        """Create a store in a file."""
         super().__init__(str(path), credentials, keys)
         self._path = path
         self._engine = create_engine(

@@ -53,7 +53,7 @@ class Stored:
         return Stored(self.vault, self.workspace, self.id, plain, credentials)
 
     def describe(self) -> dict[str, Any]:
-        """Return the fields as a JSON object. For credentials, show only when they changed."""
+        """Return the fields as a JSON object. It shows when a credential changed, not its value."""
         described: dict[str, Any] = {"id": self.id, "workspace": self.workspace, "name": None}
         described |= self.plain
         for name, credential in self.credentials.items():
@@ -72,8 +72,8 @@ class Store(Protocol):
     """A store for configurations, members and tokens.
 
     A store encrypts credentials and keeps only the SHA-256 hashes of tokens. If a store fails, its
-    methods raise `StoreError` and change nothing. Methods that take the id of a configuration raise
-    `NotFoundError` if there is none with this id.
+    methods raise `StoreError` and change nothing. A method that takes the id of a configuration
+    raises `NotFoundError` if no configuration has this id.
     """
 
     @property
