@@ -63,7 +63,7 @@ def test_printed_curl_command_works(root: Path, document: dict[str, Any]) -> Non
 def test_banner_and_shutdown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: signal.Signals
 ) -> None:
-    """The banner shows how to use the mock, and a signal stops the mock with exit status 0."""
+    """The banner shows how to use the mock. After a signal, the mock exits with status 0."""
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     store = ["--store", str(tmp_path / "störe"), "--keys", str(tmp_path / "keys" / "file")]
     with command("--log-level", "warning", *store) as (process, banner, url):
@@ -174,7 +174,7 @@ def test_another_contract_is_served(root: Path, tmp_path: Path) -> None:
 
 
 def test_long_banner_is_shortened() -> None:
-    """The banner lists at most 20 items of each kind so that it fits in an unread pipe's buffer."""
+    """The banner lists at most 20 items of each kind, so it fits into the buffer of a pipe."""
     tokens = tuple(Token(f"token-{number}", f"user {number}") for number in range(25))
     mock = Mock(Contract(), Fixtures(tokens), MemoryStore(()))
     shown = banner.text(mock, None, is_new=True, is_local=True)
@@ -259,7 +259,7 @@ def test_cause_of_a_500_is_logged(
     error: Exception,
     cause: str,
 ) -> None:
-    """For a 500, one log line shows the cause, but not the text of an unexpected exception."""
+    """The log shows the cause of a 500, but not the text of an unexpected exception."""
 
     async def fail(*_: object) -> None:
         raise error

@@ -92,7 +92,7 @@ def test_error_states_file_location_and_remedy(tmp_path: Path, case: tuple[str, 
     ],
 )
 def test_other_documents_are_rejected(tmp_path: Path, content: bytes | None, message: str) -> None:
-    """A file that is not a fixtures document is rejected with an error that names the problem."""
+    """If a file does not contain fixtures, the error names the problem."""
     file = tmp_path / "fixtures.yaml"
     if content is not None:
         file.write_bytes(content)
@@ -117,7 +117,7 @@ def test_values_need_no_quotes(tmp_path: Path) -> None:
 
 
 def test_json_file_is_accepted(tmp_path: Path) -> None:
-    """A fixtures file can be JSON, and duplicate keys are reported just as in YAML."""
+    """A fixtures file can contain JSON. The mock reports duplicate keys in JSON and in YAML."""
     document = yaml.load(DEFAULT.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 - BaseLoader is safe
     main = document["workspaces"]["acme"]["configurations"]["main"]
     main["key"] = "tab\tand \u2028 \U0001f600"

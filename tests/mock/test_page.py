@@ -99,7 +99,7 @@ def answer_selector(page: Page) -> Locator:
 
 
 def example_selector(page: Page, number: int) -> Locator:
-    """Return the locator for the selector of example ids (0) or example bodies (1)."""
+    """Return the locator for the example ids (0) or the example bodies (1)."""
     return page.get_by_label("Examples").nth(number)
 
 
@@ -123,7 +123,7 @@ def test_click_sends_an_update(page: Page, mock: Mock) -> None:
 
 
 def test_empty_body_is_visibly_invalid(page: Page, mock: Mock) -> None:
-    """An empty body is not sent; the only sign of the error is a red border around the field."""
+    """The page does not send an empty body. It only adds a red border to the field."""
     body = page.get_by_label("Request body")
     body.fill("")
     page.get_by_role("button", name="Execute").click()
@@ -132,7 +132,7 @@ def test_empty_body_is_visibly_invalid(page: Page, mock: Mock) -> None:
 
 
 def test_answers_can_be_planned_on_the_page(page: Page, mock: Mock) -> None:
-    """Every answer that the page offers can be planned; by default, an answer is sent once."""
+    """Every answer on the page can be planned. By default, the mock sends an answer once."""
     planned = page.locator("#planned li")
     expect(answer_selector(page)).to_have_value("400")
     answer_selector(page).select_option("503")
@@ -156,7 +156,7 @@ def test_answers_can_be_planned_on_the_page(page: Page, mock: Mock) -> None:
 
 
 def test_log_is_live_and_reset_clears_it(page: Page, mock: Mock) -> None:
-    """The page shows requests from other clients immediately, and a reset clears the log."""
+    """The page immediately shows requests from other clients. A reset clears the log."""
     put(mock.base_url, mock.ids["main"], {"nme": "x"})
     entry = page.locator("#requests li").first
     expect(entry).to_contain_text("400 PUT as owner")

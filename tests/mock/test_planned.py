@@ -36,7 +36,7 @@ PLANS: list[tuple[Step, type[errors.FlashbackError]]] = [
 def test_planned_failure_reaches_the_client(
     mock: Mock, plan: Step, kind: type[errors.FlashbackError]
 ) -> None:
-    """A planned failure occurs once, raises the matching client error and stores nothing."""
+    """A planned failure occurs once. The client raises the matching error; nothing is stored."""
     main = mock.ids["main"]
     before = mock.configuration(main)
     mock.answer_sequence(plan)
@@ -53,7 +53,7 @@ def test_planned_failure_reaches_the_client(
 
 
 def test_headers_are_added_to_the_planned_or_real_response(http: httpx.Client, mock: Mock) -> None:
-    """Planned headers are added to the planned response or, if none is planned, the real one."""
+    """The mock adds planned headers to a planned response and to a real response."""
     mock.answer_sequence(
         {"status": 429, "headers": {"Retry-After": "2"}}, {"headers": {"X-A": "1"}}
     )
@@ -101,7 +101,7 @@ def test_connection_ends_as_planned(mock: Mock, fault: Fault) -> None:
 
 
 def test_refused_closes_the_port() -> None:
-    """`refused` closes the port, keeps other programs from binding it, and reopens it later.
+    """`refused` closes the port, stops other programs from using it, and reopens it later.
 
     When the mock stops, it closes all sockets.
     """

@@ -30,7 +30,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_fixtures_with_different_scopes(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Mocks with different scopes work together, even if warnings are errors and a proxy is set."""
+    """Fixtures with different scopes work together, even if `$HTTP_PROXY` is set."""
     for variable in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     test = """

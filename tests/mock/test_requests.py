@@ -86,7 +86,7 @@ def test_message_lists_fields_and_rules_but_no_value(http: httpx.Client, mock: M
 def test_only_plain_json_is_accepted(
     http: httpx.Client, mock: Mock, headers: dict[str, str], status: int
 ) -> None:
-    """The mock returns 415 for charsets and encodings that the contract does not mention."""
+    """The mock returns 415 for a charset or content coding that the contract does not allow."""
     answer = http.put(mock.ids["main"], content=b"{}", headers=headers)
     assert answer.status_code == status
 

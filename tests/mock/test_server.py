@@ -102,7 +102,7 @@ def test_half_closed_client_receives_all_responses(
 
 
 def test_half_closed_client_without_a_response_is_disconnected(mock: Mock) -> None:
-    """A half-closed client is disconnected if a planned fault suppresses the response."""
+    """The server disconnects a half-closed client if a fault suppresses the response."""
     mock.answer_next(fault="timeout")
     with connected(mock) as connection:
         connection.sendall(empty_update(mock))
@@ -138,7 +138,7 @@ UNPARSABLE = {
 
 @pytest.mark.parametrize("content", UNPARSABLE.values(), ids=UNPARSABLE)
 def test_unparsable_request_returns_a_json_400(mock: Mock, content: bytes) -> None:
-    """An invalid HTTP/1.1 request is logged and returns a JSON 400 that does not echo any of it."""
+    """The server logs an invalid HTTP/1.1 request. Its JSON 400 echoes no part of the request."""
     with connected(mock) as connection:
         connection.sendall(empty_update(mock))
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
@@ -179,7 +179,7 @@ def test_body_is_not_parsed_as_a_request(mock: Mock, method: str) -> None:
 
 
 def test_upgrade_header_closes_the_connection(mock: Mock) -> None:
-    """A request with an `Upgrade` header is the last one that its connection handles."""
+    """The server closes the connection after a request with an `Upgrade` header."""
     inner = empty_update(mock).replace(b"{}", b'{"name": "smuggled"}')
     with connected(mock) as connection:
         connection.sendall(
@@ -205,7 +205,7 @@ def test_pipelined_requests_are_answered_in_order(mock: Mock) -> None:
 
 
 def test_planned_delay_can_exceed_every_limit(mock: Mock) -> None:
-    """A planned delay has no time limit, even if the client has already begun its next request."""
+    """A planned delay can exceed the server's limits, even if the next request has begun."""
     mock.answer_next(delay=2.5 * TIME_LIMIT)
     with connected(mock) as connection:
         connection.sendall(empty_update(mock))
@@ -312,7 +312,7 @@ def test_two_thousand_connections(mock: Mock, http: httpx.Client) -> None:
 
 
 def test_disconnecting_clients_do_not_affect_others(mock: Mock, http: httpx.Client) -> None:
-    """Clients that disconnect during a request or a response do not affect other clients."""
+    """A client that disconnects during a request or response does not affect other clients."""
     for end in (1, 60, -3, None):
         for _ in range(20):
             with connected(mock) as connection:
@@ -342,7 +342,7 @@ def test_sigterm_sends_pending_responses() -> None:
 
 
 def test_unread_output_does_not_stop_the_mock() -> None:
-    """If standard error is not read or is closed, the mock drops log lines and keeps running."""
+    """If standard error is unread or closed, the mock drops log lines and keeps running."""
     with command() as (process, _, url), httpx.Client(base_url=url, trust_env=False) as client:
         for _ in range(500):
             assert client.get("/ai/llm/x").status_code == 405

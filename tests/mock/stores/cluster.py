@@ -37,8 +37,7 @@ class Cluster:
         """Initialize a server in an empty folder, without starting it."""
         self._programs = programs
         self.folder = folder
-        # initdb refuses to run as root, so if we are root, run it as the `postgres` user, which
-        # the Debian package creates.
+        # initdb refuses to run as root, so use the `postgres` user that the Debian package creates.
         self._user = None if os.getuid() else "postgres"
         self.change_owner(folder)
         password = folder / "password"

@@ -54,7 +54,7 @@ class StoreLocation:
     def opened(self, run: Run, *, is_new: bool = False) -> Generator[Store]:
         """Open the store until the block ends.
 
-        Opening must create the store if `is_new` is true and must find an existing one otherwise.
+        Assert that the store is new if `is_new` is true, and that it already exists otherwise.
         """
         store = self.store()
         assert run(store.open(FIXTURES)) == is_new

@@ -29,12 +29,7 @@ from flashback_mock.stores import store_at
 from flashback_mock.stores.store import Store
 from tests.mock.stores.locations import CONTRACT, OWNER, StoreLocation
 
-STEPS = (
-    "do_execute",
-    "do_commit",
-    "write",
-    "fsync",
-)  # methods of SQLAlchemy dialects and file objects
+STEPS = ("do_execute", "do_commit", "write", "fsync")
 # The fork server imports these modules once so that the processes it forks start quickly.
 FORKSERVER = multiprocessing.get_context("forkserver")
 FORKSERVER.set_forkserver_preload(
@@ -139,7 +134,7 @@ class Updates:
     stopped: Event = field(default_factory=Event)
 
     def run(self, mock: MockProcess) -> None:
-        """Send numbered updates to the mock until it is killed or this series is stopped."""
+        """Send numbered updates until the mock is killed or the series is stopped."""
         with suppress(httpx.TransportError):
             for number in count(1):
                 if self.stopped.is_set():

@@ -87,7 +87,7 @@ def test_replaced_credentials_are_in_no_file(
             replaced.append(current.pop(at))
         assert not contain_fragments(tmp_path, replaced, 4000)
         run(store.rotate())
-        for sealed in current.values():  # small steps: a fragment might span two pages
+        for sealed in current.values():
             assert contain_fragments(tmp_path, [sealed], 50)
         assert len(replaced) > len(current) + UPDATES * 0.8
         assert not contain_fragments(tmp_path, replaced, 4000)
@@ -130,7 +130,7 @@ def contain_fragments(folder: Path, sealed: Iterable[bytes], step: int) -> bool:
 
 @in_a_file
 def test_full_disk_returns_500_and_recovers(location: StoreLocation, run: Run) -> None:
-    """While the disk is full, updates return 500 and lose no data; afterwards, updates succeed."""
+    """While the disk is full, updates return 500 and lose no data. Later updates succeed."""
     with running_mocks(location) as (mock,):
         assert mock.put(MAIN, name="before", secret="before") == 200
         with full_disk(mock.process.pid or 0):

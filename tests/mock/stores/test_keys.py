@@ -32,7 +32,7 @@ def test_equal_credentials_are_sealed_differently() -> None:
 
 
 def test_every_byte_is_authenticated() -> None:
-    """A change to any byte of a sealed credential, even in the header or padding, is detected."""
+    """The vault detects a change to any byte of a sealed value, even in its header or padding."""
     sealed = VAULT.seal("credential", *PLACE)
     for position in range(len(sealed)):
         damaged = bytearray(sealed)
@@ -93,7 +93,7 @@ def test_replaced_key_is_wiped(tmp_path: Path) -> None:
 
 
 def test_failed_write_keeps_the_old_key(tmp_path: Path) -> None:
-    """If the disk is full, a rotation fails; the old key is usable even before an invalid line."""
+    """If the disk is full, writing a new key fails. The old key stays usable."""
     file = tmp_path / "keys"
     old = Vault()
     write_keys(file, old, is_new=True)
@@ -107,7 +107,7 @@ def test_failed_write_keeps_the_old_key(tmp_path: Path) -> None:
 def test_key_file_location(
     key_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The option overrides the variable. By default, each store has its own key file."""
+    """`--keys` overrides the variable. By default, each store has its own key file."""
     assert key_file(None, "id") == key_folder / "flashback-mock" / "id.keys"
     with monkeypatch.context() as homeless:
         homeless.delenv("XDG_DATA_HOME")
@@ -120,7 +120,7 @@ def test_key_file_location(
 
 
 def test_banner_shows_the_key_file(tmp_path: Path) -> None:
-    """The banner shows the key file's path; the key file and the store have mode 0600."""
+    """The banner shows the key file's path. The key file and the store have mode 0600."""
     store = tmp_path / "folder" / "store.db"
     store.parent.mkdir()
     with command("--store", str(store), "--keys", "named", cwd=tmp_path) as (_, banner, _):

@@ -20,7 +20,7 @@ from tests.mock.wire import command
 
 SECRET = "s3cret-3f9c1e77"
 BAD_TOKEN = "token-5d2b8a90"
-# Run a mock at the most verbose log level, with the log in its standard output.
+# Run a mock at the most verbose log level, and write the log to standard output.
 command_with_log = partial(command, "--log-level", "debug", stderr=subprocess.STDOUT)
 
 

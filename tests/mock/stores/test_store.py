@@ -58,7 +58,7 @@ def test_memory_contains_no_plaintext_credential(run: Run) -> None:
 
 
 def test_rejected_or_empty_update_changes_nothing(store: Store, run: Run) -> None:
-    """A rejected or empty update changes no field; each reason has its own error class."""
+    """A rejected or empty update changes no field. Each reason raises its own error class."""
     new = {"key": "new"}
     taken = {"name": "Anthropic in staging", **new}
     before = run(store.find(MAIN)).describe()
@@ -102,7 +102,7 @@ def test_names_are_compared_by_code_point(store: Store, run: Run) -> None:
 
 
 def test_additions_replace_only_the_same_member(store: Store, run: Run) -> None:
-    """Additions keep existing data, but adding a member again replaces that member's access."""
+    """Additions keep existing data, but adding a member again changes the member's access level."""
     added = Configuration("", "acme", "new\0id", {"aiType": "AWS", "secret": "s"})
     members = (Member("acme", "new", "READ"), Member("acme", "reader", "WRITE"))
     run(store.add(Fixtures((Token("new-token", "new"),), members, (added,))))
@@ -114,7 +114,7 @@ def test_additions_replace_only_the_same_member(store: Store, run: Run) -> None:
 
 
 def test_adding_configurations_is_atomic(store: Store, run: Run) -> None:
-    """If one configuration's id or name is already taken, none of the configurations is added."""
+    """If the id or name of one configuration is taken, none of the configurations is added."""
     before = run(store.configurations())
     first = Configuration("", "acme", "first", {"name": "of the first"})
     for id, name in (
