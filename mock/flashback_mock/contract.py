@@ -109,7 +109,7 @@ class Contract:
         """Return the error message for an invalid body, or None if the body is valid.
 
         The message is a single line that contains no values from the body. It states the first
-        error in each field; an error in the body as a whole has the field name `body`.
+        error in each field. An error in the body as a whole is reported for the field `body`.
         """
         messages: dict[str, str] = {}
         try:

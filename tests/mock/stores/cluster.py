@@ -23,7 +23,7 @@ PASSWORD = "made-up-p%40ss"
 
 
 def find_programs() -> Path | None:
-    """Return the folder that contains PostgreSQL's programs, or None if there is none."""
+    """Return the folder that contains PostgreSQL's programs, or None if PostgreSQL is missing."""
     # Debian does not install these programs in a folder that is in $PATH.
     folders = [str(folder) for folder in Path("/usr/lib/postgresql").glob("*/bin")]
     found = shutil.which("initdb", path=os.pathsep.join([os.environ["PATH"], *folders]))
