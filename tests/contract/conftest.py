@@ -37,7 +37,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Prepare the run. No requests are sent until the first test starts."""
+    """Prepare the run without sending requests."""
     if config.option.list or config.option.collectonly:
         config.option.collectonly = True
         return
@@ -103,7 +103,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Move tests marked `last` to the end; with `--again`, keep only tests that had findings."""
+    """Move tests marked `last` to the end. With `--again`, keep only tests with past findings."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
     follower = config.stash.get(FOLLOWER, None)
     if follower and config.option.again:

@@ -79,7 +79,7 @@ def test_token_elsewhere_answers_401(promise: Promise) -> None:
 
 
 def test_no_header_replaces_a_token(promise: Promise) -> None:
-    """Headers set by proxies, browsers or developers do not replace a token."""
+    """A header that a proxy, browser or developer may set does not replace a token."""
     for name, value in values.DATA["TRUSTED_HEADERS"].items():
         user = bad_token("trusted-header", f"without a token, with `{name}: {value}`")
         for authorization in ((), (WRONG,)):

@@ -14,7 +14,7 @@ from support.promise import Promise
 from support.rule import Rule
 
 SIMILAR = Rule("id-exact", "near-id", "an id similar to the configuration's", {400, 404})
-# A router may refuse these ids because of their encoding or length, with a response of its own.
+# A router may refuse these ids with its own response because of their encoding or length.
 UNUSUAL = Rule(
     "id-exact",
     "strange-id",
@@ -78,7 +78,7 @@ def test_unusual_id_is_refused(promise: Promise) -> None:
 
 @pytest.mark.clause("id-exact")
 def test_rewritten_id_is_no_update(promise: Promise) -> None:
-    """An id with dot segments, slashes or NUL characters never updates a configuration."""
+    """A request for an id with dot segments, slashes or NUL characters updates no configuration."""
     for token in promise.backend.users(WRITER, ADMIN):
         for wrong in values.expand("REWRITTEN_IDS", promise.backend.id):
             promise.ask(id=wrong, place=OPEN, token=token, body={})
@@ -99,7 +99,7 @@ def test_id_elsewhere_is_ignored(promise: Promise) -> None:
 
 @pytest.mark.clause("id-encoding")
 def test_percent_encoded_id_is_the_same(promise: Promise) -> None:
-    """A percent-encoded id identifies the same configuration and is decoded in the response."""
+    """A percent-encoded id works like the plain id, and the response contains the plain id."""
     id = promise.backend.id
     whole = contract.escape(id)
     plain = quote(id, safe="")

@@ -16,8 +16,8 @@ from support.rule import Breach, Rule
 
 pytestmark = pytest.mark.clause("other-methods")
 
-# The vendor may offer other operations with some of these methods. Given the bodies that the tests
-# send, such an operation can at worst update the configuration.
+# The vendor may offer operations with these methods. With the bodies that the tests send, such an
+# operation can only read or update the configuration.
 READING = ("GET", "HEAD", "OPTIONS")
 WRITING = ("POST", "PATCH")
 UNUSUAL = ("TRACE", "PROPFIND", "SEARCH", "QUERY", "LINK", "UPDATE")
@@ -59,7 +59,7 @@ def test_other_method_is_no_update(promise: Promise) -> None:
 
 
 def test_unusual_method_is_no_update(promise: Promise) -> None:
-    """Uncommon and unknown methods update nothing and cause no server error."""
+    """A request with an uncommon or unknown method updates nothing and causes no server error."""
     for method in UNUSUAL:
         ask(promise, method)
 

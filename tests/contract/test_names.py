@@ -27,7 +27,7 @@ def effect(clause: str, kind: str, words: str, status: int) -> Rule:
 
 
 def elsewhere(clause: str, kind: str, name: str, status: int) -> Rule:
-    """Return a rule for a request that shows a name by requesting it for another configuration."""
+    """Return a rule for a request that gives one configuration's name to another configuration."""
     return effect(clause, kind, f"{name}, for another configuration", status)
 
 

@@ -19,7 +19,7 @@ LONGEST_SEQUENCE = 8
 
 
 def steps_of(promise: Promise) -> list[Step]:
-    """Return one step for each kind of request that the available tokens and ids allow."""
+    """Return a step for each kind of request that is possible with the available tokens and ids."""
     backend = promise.backend
     users = backend.users(WRITER, ADMIN, READER, STRANGER)
     steps: list[Step] = [{"token": token} for token in (None, *users)]

@@ -5,13 +5,13 @@ from rich.console import Console
 
 
 class Progress:
-    """A status line with the current family, the number of requests and the remaining time.
+    """A status line with the current family of promises, request count and remaining time.
 
-    If the output is not a terminal, the name of each family is printed once instead.
+    If the output is not a terminal, the display prints the name of each family once instead.
     """
 
     def __init__(self, console: Console) -> None:
-        """Create a display, which appears with the first update."""
+        """Create a display that appears with the first update."""
         self._console = console
         self._family = ""
         self._bar = progress.Progress(
@@ -29,7 +29,7 @@ class Progress:
         self.stop = self._bar.stop
 
     def update(self, family: str, done: int, total: int, requests: int) -> None:
-        """Show the current family and the counts: finished promises, all promises and requests."""
+        """Show the family and the numbers of finished promises, of all promises and of requests."""
         if family != self._family and not self._console.is_terminal:
             self._console.print(f"{family} ...", markup=False, highlight=False)
         self._family = family

@@ -24,7 +24,7 @@ def template(name: str) -> jinja2.Template:
     """Return the compiled template, cached because compiling takes longer than rendering."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=name.endswith((".html", ".xml")),  # the other templates use explicit filters
+        autoescape=name.endswith((".html", ".xml")),  # text formats use explicit filters
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -57,7 +57,7 @@ def _hash(text: str) -> str:
 
 
 def code_html(text: str) -> Markup:
-    """Convert the text to HTML; text in backticks becomes a `<code>` element."""
+    """Escape the text for HTML, and convert text in backticks to `<code>` elements."""
     return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - already escaped
 
 

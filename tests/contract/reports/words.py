@@ -88,7 +88,7 @@ def summary(verdict: Verdict) -> str:
 
 
 def explanation(verdict: Verdict) -> list[str]:
-    """Return the reason (unless `summary` already contains it) and the remedy."""
+    """Return the remedy, preceded by the reason unless `summary` already contains the reason."""
     said = verdict["result"] == "no verdict"
     texts = ["" if said else verdict["reason"], verdict["cure"]]
     return [text for text in texts if text]
@@ -100,7 +100,7 @@ def with_severity(verdict: Verdict, severity: str) -> list[Finding]:
 
 
 def untested(verdict: Verdict) -> dict[str, list[Promise]]:
-    """Return the untested promises, grouped by reason; empty if there is no verdict."""
+    """Return the untested promises by reason, or an empty dictionary if there is no verdict."""
     if verdict["result"] == "no verdict":
         return {}
     promises = [promise for promise in verdict["promises"] if promise["outcome"] == "not tested"]
@@ -108,12 +108,12 @@ def untested(verdict: Verdict) -> dict[str, list[Promise]]:
 
 
 def names_variable(verdict: Verdict, reason: str) -> bool:
-    """Return whether the reason is a missing environment variable."""
+    """Return whether the reason names a missing environment variable."""
     return any(variable["name"] in reason for variable in verdict["missing_variables"])
 
 
 def grouped(promises: Iterable[Promise], key: str) -> dict[str, list[Promise]]:
-    """Return the promises, grouped by the value of this key."""
+    """Group the promises by the value of the given key."""
     groups: dict[str, list[Promise]] = {}
     for promise in promises:
         groups.setdefault(promise[key], []).append(promise)

@@ -31,8 +31,8 @@ OWN = Rule("update", "own", "the configuration", {200})
 FOREIGN = Rule("workspace-access", "foreign", "a configuration in another workspace", {403})
 
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-ATTEMPTS = 4  # attempts per request if the backend, or a proxy in front of it, is too busy
-TIMEOUTS_IN_FULL = 3  # after this many timeouts, the timeout is reduced to one second
+ATTEMPTS = 4  # per request, if the backend or a proxy in front of it is too busy
+TIMEOUTS_IN_FULL = 3  # before the timeout is reduced to one second
 
 
 class Backend:
@@ -54,7 +54,7 @@ class Backend:
         self._wire = Wire(self.url, option.timeout, option.ca)
 
     def users(self, *variables: str) -> list[str]:
-        """Return those of the given token variables that are set."""
+        """Return the given token variables that are set in the environment."""
         return [variable for variable in variables if variable in self.given]
 
     def _place(self, id: str) -> Rule:
@@ -85,10 +85,10 @@ class Backend:
     ) -> Request:
         """Return a request; by default, a valid update by a user with WRITE access.
 
-        `token` names an environment variable, or is None for no token; `authorization` overrides
-        it, and `user` then describes the sender. `body` is a JSON value, bytes, or a tuple of
-        chunks. Headers with the value None are not sent. `path` and `query` (such as `?a=b`) are
-        sent unchanged; a `path` that does not address `id` requires a `place`. `escaped`
+        `token` names an environment variable, or is None for no token. `authorization` overrides
+        `token`; in that case, `user` describes the sender. `body` is a JSON value, bytes, or a
+        tuple of chunks. Headers with the value None are not sent. `path` and `query` (such as
+        `?a=b`) are sent unchanged; a `path` without `id` requires a `place`. `escaped`
         percent-encodes every octet of the id.
         """
         if authorization is None:
@@ -114,11 +114,11 @@ class Backend:
         )
 
     def control(self, body: object, *, id: str | None = None) -> Request:
-        """Return a control request: an update that must always succeed. Use a new connection."""
+        """Return a control request: an update on a new connection that must always succeed."""
         return self.request(id=id, body=body).again()
 
     def exchange(self, request: Request) -> Exchange:
-        """Send the request; retry if the backend is busy. Raise an error if all attempts fail."""
+        """Send the request, with retries; raise `NoVerdictError` if the backend stays too busy."""
         for attempt in range(ATTEMPTS):
             if self._pause:
                 time.sleep(self._pause)
@@ -134,7 +134,7 @@ class Backend:
         )
 
     def send(self, request: Request) -> Exchange:
-        """Send the request; do not retry if the backend is busy."""
+        """Send the request without retries."""
         exchange = self._wire.send(request)
         self.statuses[exchange.status] += 1
         self._timeouts += exchange.timed_out

@@ -9,7 +9,7 @@ from support.exchange import Request
 from support.rule import Rule
 from support.words import describe_length, describe_value
 
-LONGEST_NUMBER = 100  # digits; Python does not parse integers with more than 4,300
+LONGEST_NUMBER = 100  # digits; Python refuses to parse more than 4,300
 UNREADABLE = frozenset({400, 413, 415})
 # The kind and description of each JSON error, keyed by the start of Python's error message.
 NOT_JSON = {

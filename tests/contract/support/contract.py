@@ -28,7 +28,7 @@ VERSION: str = DOCUMENT["info"]["version"]
 
 
 def resolve(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schema itself, or the schema that its `$ref` points to."""
+    """Return the schema, or the schema that its `$ref` points to."""
     if "$ref" not in schema:
         return dict(schema)
     target: Any = DOCUMENT
@@ -135,12 +135,12 @@ def escape(text: str) -> str:
 
 
 def path_with(segment: str) -> str:
-    """Return the operation's path with this segment, which is already percent-encoded."""
+    """Return the operation's path with this percent-encoded segment in place of `{id}`."""
     return PATH.replace("{id}", segment)
 
 
 def path_of(id: str) -> str:
-    """Return the operation's path for an id."""
+    """Return the operation's path with the id percent-encoded."""
     return path_with(quote(id, safe=""))
 
 

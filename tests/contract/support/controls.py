@@ -28,7 +28,7 @@ LIKELY_CAUSES = {
 
 
 def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
-    """Send the control requests; return the exchanges, or raise if all requests fail.
+    """Send the control requests; raise `NoVerdictError` if all of them fail.
 
     A 400 or an undocumented 2xx is not a failure here, because the tests report it as a finding.
     """
@@ -46,7 +46,7 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
 
 
 def record_refusals(backend: Backend) -> None:
-    """Send requests that the endpoint itself refuses, and record what its refusals look like."""
+    """Send invalid requests, and record the characteristics of the endpoint's refusals."""
     unknown = str(uuid4())
     refused: list[dict[str, Any]] = [{"token": None}, {"id": unknown}, {"body": {"name": 5}}]
     for parts in refused:

@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 from support.exchange import Request
 
-LONGEST_BODY = 2000  # bytes of a body to show in the command; a longer body goes into a file
-LEAST = 4  # characters; shorter derivatives of a token reveal too little to be redacted
+LONGEST_BODY = 2000  # bytes; curl reads longer bodies from files
+LEAST = 4  # characters; a shorter text reveals too little about a token to be redacted
 
 
 def encodings_of(token: str) -> dict[str, str]:
-    """Map encodings of a token to shell expressions; `@` stands for the token's variable."""
+    """Map encodings of a token to shell expressions, with `@` in place of the variable's name."""
     octets = token.encode()
     quoted = "import sys, urllib.parse as url; print(url.quote(sys.stdin.read(), safe=''))"
     return {
@@ -86,9 +86,9 @@ def command(request: Request, url: str, redactor: Redactor, body_file: Path | No
         if name.lower() not in ("content-length", "host"):
             words.append(f"-H {_header(name, value, redactor)}")
     sizes = request.header("Content-Length"), request.header("Transfer-Encoding")
-    if any(sizes):  # pass empty bodies too; without the option, curl sends no Content-Length
+    if any(sizes):  # even if the body is empty, because curl must send Content-Length
         if request.header("Content-Type") is None:
-            words.append("-H Content-Type:")  # prevents curl from adding the header
+            words.append("-H Content-Type:")  # prevents curl from adding this header
         words.append("-H Expect:")
         words.append(f"--data-binary {_body(request, redactor, body_file)}")
     return " ".join(words)

@@ -36,7 +36,7 @@ Accepted = dict[str, str]  # the reason, link and date of an accepted finding
 
 
 def load(given: Path | None, url: str) -> dict[str, Accepted]:
-    """Map ids to the backend's accepted findings; raise `NoVerdictError` if the file is invalid."""
+    """Return the accepted findings by id; raise `NoVerdictError` if the file is invalid."""
     file = given or DEFAULT
     cure = "correct the deviations file"
     try:
@@ -75,7 +75,7 @@ def _check_id(id: str) -> None:
 
 
 def _names_of(url: str) -> set[str]:
-    """Return the keys that match the URL's host and port; a key may omit the default port."""
+    """Return the file's possible keys for this backend; a key may omit the default port."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     usual = PORTS.get(parts.scheme)
@@ -86,7 +86,7 @@ def _names_of(url: str) -> set[str]:
 
 def write(file: Path, url: str, findings: Iterable["Finding"]) -> None:
     """Write an entry for each finding that can be accepted; new entries have fields to fill in."""
-    host = max(_names_of(url), key=len)  # the longest name includes the port
+    host = max(_names_of(url), key=len)  # the name with the port
     empty = dict.fromkeys(REASONS, "")
     entries = [
         {"finding": finding.id, **(finding.accepted or empty)}

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from support.rule import Rule
 
-LONGEST_PAUSE = 10.0  # the longest pause in seconds, even if Retry-After specifies more
+LONGEST_PAUSE = 10.0  # seconds, even if Retry-After specifies more
 
 
 @dataclass(eq=False)
@@ -22,7 +22,7 @@ class NoVerdictError(BaseException):
 
 
 def _joined(headers: tuple[tuple[str, str], ...], name: str) -> str | None:
-    """Return the header's values joined with commas, as in RFC 9110; None if it is missing."""
+    """Return the header's values joined with commas (RFC 9110), or None if there are none."""
     values = [value for header, value in headers if header.lower() == name.lower()]
     return ", ".join(values) if values else None
 
@@ -44,11 +44,11 @@ class Request:
     body: bytes = b""
     chunks: tuple[bytes, ...] | None = None
     user: Rule  # what the contract says about the sender
-    place: Rule  # what the contract says about the configuration that the request addresses
-    id: str = ""  # the id of that configuration, if the tests may update it
+    place: Rule  # what the contract says about the addressed configuration
+    id: str = ""  # set only if the tests may update the configuration
     words: str = ""  # additional description
     on_new_connection: bool = False
-    earlier: "tuple[Request, ...]" = ()  # to send first when the request is repeated by hand
+    earlier: "tuple[Request, ...]" = ()  # requests that its curl commands send first
 
     def header(self, name: str) -> str | None:
         """Return the value of the header, or None."""
@@ -105,7 +105,7 @@ class Response:
 
     @cached_property
     def value(self) -> Any:
-        """The parsed JSON body; None if the body is not JSON."""
+        """The parsed JSON body, or None if the body is not JSON."""
         return _parsed(self.body)
 
     def field(self, name: str) -> object:

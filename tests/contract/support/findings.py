@@ -16,7 +16,7 @@ MOST_EXAMPLES = 3
 class Finding:
     """One way in which the backend breaks a clause, with up to three examples."""
 
-    breach: Breach  # the first breach
+    breach: Breach
     finder: str  # the promise whose test found it first
     promise: str  # the promise that covers the clause, or the finder if there is none
     accepted: Accepted | None = None
@@ -35,7 +35,7 @@ class Finding:
 
     @property
     def severity(self) -> str:
-        """The severity: `broken`, `accepted` or `note`."""
+        """One of `broken`, `accepted` and `note`."""
         if self.accepted and not self.breach.is_missing_authentication:
             return "accepted"
         return self.breach.severity
@@ -59,14 +59,14 @@ class Finding:
 
 
 class Findings(dict[str, Finding]):
-    """All findings in a run by id, and the ids of the rules that were checked."""
+    """All findings in a run, keyed by id, and the ids of the rules that the run checked."""
 
     def __init__(self, accepted: Mapping[str, Accepted], option: argparse.Namespace) -> None:
         """Store the accepted findings and the options."""
         super().__init__()
         self._accepted = accepted
         self._option = option
-        self.checked_rules: set[str] = set()  # ids of rules
+        self.checked_rules: set[str] = set()
 
     def is_selected(self, clause: str) -> bool:
         """Return whether `--source` includes the source of the clause."""
@@ -74,7 +74,7 @@ class Findings(dict[str, Finding]):
         return not sources or contract.CLAUSES[clause].source in sources
 
     def id_of(self, breach: Breach) -> str:
-        """Return the id of the breach, or of a broader finding that explains it."""
+        """Return the id of a broader finding that explains the breach, or else the breach's id."""
         for broader in breach.explained_by:
             if broader in self and self[broader].severity != "accepted":
                 return broader

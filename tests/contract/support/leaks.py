@@ -36,12 +36,12 @@ class Credentials:
     def __init__(self) -> None:
         """Start with no known canaries."""
         self._known: set[str] = set()
-        # Parts of encoded canaries with their encodings, grouped by the parts' first characters
+        # The encoding of each part of a canary; the outer keys are the parts' first characters.
         self._parts: dict[str, dict[str, str]] = {}
         self._harmless: set[str] = set()  # response lines that contain no part of a canary
 
     def encoding_of_leak(self, exchange: Exchange) -> str | None:
-        """Return how a credential in the response is encoded, or None if there is none."""
+        """Return the encoding of a credential in the response, or None if it contains none."""
         response = exchange.response
         self.learn(exchange.request)
         if response is None:
@@ -102,7 +102,7 @@ def _own_credential_in(request: Request, response: str) -> str | None:
 
 @cache
 def whole_encodings(credential: str) -> list[tuple[str, str]]:
-    """Return a pair for each encoding of a whole credential: its name and the encoded text."""
+    """Return the name of each encoding, with the whole credential in this encoding."""
     octets = credential.encode()
     coded = base64.b64encode(octets).decode().rstrip("=")
     return [

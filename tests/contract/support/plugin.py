@@ -93,7 +93,7 @@ class Follower:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-        """Fail the test if a finding makes the run fail; skip the test if it sent no requests."""
+        """Fail the test if one of its findings fails the run; skip it if it sent no requests."""
         result: object = True
         promise = self.run.promises[pyfuncitem.name]
         try:
@@ -129,7 +129,7 @@ class Follower:
         return report
 
     def _end(self, reason: str, cure: str = "") -> None:
-        """Record the reason why the run ends without a verdict, unless one is already recorded."""
+        """Record why the run ends without a verdict, unless another reason was recorded before."""
         if not self.run.backend.no_verdict:
             self.run.backend.give_up(reason, cure)
 

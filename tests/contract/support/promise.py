@@ -25,7 +25,7 @@ from support.leaks import Credentials
 from support.options import MEANINGS
 from support.rule import Breach, Rule
 
-# How many seconds to test broken promises after their first finding, per promise and in total.
+# Seconds for which a promise is tested after its first finding, per promise and in total.
 BUDGET_PER_PROMISE = 2.0
 TOTAL_BUDGET = 15.0
 NOT_SELECTED = "--source excludes all of this promise's requests"
@@ -44,7 +44,7 @@ class Run:
     backend: Backend
     findings: Findings
     option: argparse.Namespace
-    earlier: Mapping[str, str]  # by promise, the outcomes in the run that `--again` repeats
+    earlier: Mapping[str, str]  # each promise's outcome in the run that `--again` repeats
     promises: "dict[str, Promise]" = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)  # the first promise for each clause
     credentials: Credentials = field(default_factory=Credentials)
@@ -66,11 +66,11 @@ class Promise:
     rounds: int = 0
     requests: int = 0
     passed: int = 0  # number of exchanges that satisfied all rules
-    skipped: str = ""  # why the promise was not tested
+    skipped: str = ""  # the reason why the promise was not tested
     hiding: set[str] = field(default_factory=set)  # ids of findings that hide other results
     broken_since: float | None = None
     is_cut_short: bool = False  # whether some requests were not sent because of a finding
-    prepared: Request | None = None  # by the latest call of `prepare`
+    prepared: Request | None = None  # the request that `prepare` sent last
     recent: deque[Request] = field(default_factory=lambda: deque(maxlen=3))
 
     @property
@@ -79,7 +79,7 @@ class Promise:
         return self.run.backend
 
     def end(self) -> list[Finding]:
-        """End a round of the test; return those of its findings that make the run fail."""
+        """End a round of the test; return the test's findings that make the run fail."""
         self.rounds += 1
         if self.broken_since is not None:
             self.is_cut_short |= self.is_over_budget()
@@ -123,12 +123,12 @@ class Promise:
         return self.send(self.request(**parts), rule)
 
     def ask_each(self, variations: Iterable[Mapping[str, Any]], **parts: Any) -> None:
-        """Send one request for each variation, with the same `parts` in all of them."""
+        """Send one request for each variation; `parts` are the same in all requests."""
         for variation in variations:
             self.ask(**parts, **variation)
 
     def prepare(self, **parts: Any) -> None:
-        """Send an update that later requests rely on; if it is excluded or fails, skip the test."""
+        """Send an update that later requests rely on; skip the test if the update fails."""
         if not self.run.findings.is_selected(self.clause):
             pytest.skip(NOT_SELECTED)
         exchange = self.ask(**parts) or self.exchange(self.request(**parts))
@@ -147,13 +147,13 @@ class Promise:
         return exchange
 
     def _earlier(self) -> tuple[Request, ...]:
-        """Return the latest requests, and before them the one that prepared the promise."""
+        """Return the latest requests, preceded by the request that prepared the promise."""
         if self.prepared is None or self.prepared in self.recent:
             return tuple(self.recent)
         return self.prepared, *self.recent
 
     def send_renamed(self, request: Request) -> Exchange | None:
-        """Send the request like `send`, and retry with a new name in case the name is taken."""
+        """Send the request as `send` does, but retry with a new name if the name may be taken."""
         if not self.is_wanted(request):
             return None
         exchange = self.exchange(request)
@@ -210,7 +210,7 @@ class Promise:
             self.record(breach, exchange, expectation.rule.words)
 
     def record(self, breach: Breach, exchange: Exchange, sent: str) -> bool:
-        """Record a breach as a finding; return whether the finding hides less basic breaches."""
+        """Record a breach as a finding; return whether less basic rules can be skipped."""
         findings = self.run.findings
         findings.checked_rules.add(breach.rule)
         is_selected = findings.is_selected(breach.clause) or breach.severity == "note"
@@ -221,7 +221,7 @@ class Promise:
             owner = self.run.owners.get(breach.clause, self.name)
         finding = findings.add(breach, self.name, owner)
         finding.count += 1
-        if finding.id == breach.id:  # otherwise, the exchange is not typical of the finding
+        if finding.id == breach.id:  # otherwise, the finding is a broader one
             finding.add_example(exchange, sent)
         hides = finding.severity != "accepted"
         if hides:

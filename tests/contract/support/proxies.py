@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 
 from support.exchange import Response
 
-# Servers return these statuses before routing if the length is missing, the target is too long, or
-# the headers are too large.
+# Servers return these before routing: no Content-Length, URI too long, headers too large.
 BEFORE_ROUTING = (411, 414, 431)
 CHANGING_HEADERS = {
     "age", "alt-svc", "cache-control", "connection", "content-encoding", "content-language",

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from support.words import describe_statuses, id_of
 
-# Findings about missing authentication. They always fail the run and cannot be accepted.
+# Rules about missing authentication. Their findings always fail the run and cannot be accepted.
 NO_AUTHENTICATION = ("authentication/no-token", "authentication/unknown-token")
 
 
-ACCEPTED = ": the update was accepted"  # follows a status that should have been a refusal
+ACCEPTED = ": the update was accepted"  # appended to a status if the request was not refused
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Rule:
     kind: str  # part of a finding's id, so it must not depend on generated values
     words: str  # a description of the request
     statuses: AbstractSet[int] = frozenset({400})
-    is_open: bool = False  # whether the backend may also accept the request
-    precedes_token: bool = False  # whether the backend may check this before the token
+    is_open: bool = False  # whether a backend may also accept the request
+    precedes_token: bool = False  # whether a backend may check the rule before the token
     has_documented_form: bool = True  # whether the response must have the documented form
     depends_on_earlier: bool = False  # whether earlier requests also determine the response
 
@@ -50,7 +50,7 @@ class Breach:
     outcome: str  # what happened, in one word; part of the finding's id
     expected: str
     got: str
-    subject: str = ""  # start of the title; by default, the description of the request
+    subject: str = ""  # how the title starts; by default, with the request's description
     severity: str = "broken"  # or "note"
     explained_by: tuple[str, ...] = ()  # ids of broader findings with the same cause
 

@@ -78,9 +78,9 @@ def _breach(rule: Rule, outcome: str, expected: str, got: str) -> Breach:
     broader: list[str] = []
     for kind in (rule.kind, *BROADER_KINDS.get(clause, ())):
         broader.append(id_of(clause, kind, outcome))
-        if clause in ("unauthorized", "order"):  # the backend may accept the invalid token
+        if clause in ("unauthorized", "order"):  # perhaps the backend accepts the token
             broader.append(id_of("authentication", kind, "200"))
-        if clause == "order":  # a status that is the same for every id and body reveals nothing
+        if clause == "order":  # perhaps every id and body gets this status
             broader.append(id_of("unauthorized", kind, outcome))
     return Breach(clause, rule.kind, outcome, expected, got, explained_by=tuple(broader))
 
@@ -95,7 +95,7 @@ def _before_the_endpoint(exchange: Exchange, rule: Rule) -> Breach:
 
 
 def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
-    """Return the breach for a 5xx, attributed to a rule about parsing the body if one applies."""
+    """Return the breach for a 5xx; if a rule about parsing the body applies, blame that rule."""
     rule = expectation.rule
     causes = [*expectation.reasons, rule]
     parsed = [
@@ -123,7 +123,7 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
     if rule.clause == "unauthorized" and _reveals_something(exchange, expectation):
         rule = replace(rule, clause="order")
     if rule.clause == "update" and user.kind == "ADMIN" and exchange.status in (401, 403, 404):
-        # The ADMIN can do less than a member with WRITE access.
+        # Attribute the finding to ADMIN access, because a WRITE token can send this update.
         rule = replace(rule, clause="access-levels", kind=user.kind)
     got = exchange.got
     if exchange.succeeded and expectation.reasons and user.statuses != {401}:

@@ -14,7 +14,7 @@ from support.curl import encodings_of
 def guesses() -> Iterator[str]:
     """Yield common words and forged JSON Web Tokens, none of which is a valid token."""
     yield from (*values.DATA["GUESSED_TOKENS"], "x" * 3000)
-    for algorithm in ("none", "HS256"):  # JSON Web Tokens, unsigned or with an invalid signature
+    for algorithm in ("none", "HS256"):  # the signature is missing or invalid
         header = _base64url({"alg": algorithm, "typ": "JWT"})
         claims = _base64url({"sub": "admin", "exp": 4102444800})
         yield from (f"{header}.{claims}.", f"{header}.{claims}.c2lnbmF0dXJl")
@@ -43,7 +43,7 @@ def similar(backend: Backend) -> Iterator[str]:
 
 
 def _derived(token: str) -> dict[str, str]:
-    """Map values derived from a token to shell expressions; `@` stands for the token's variable."""
+    """Map values derived from a token to shell expressions, in which `@` is the variable's name."""
     octets = token.encode()
     digest = hashlib.sha256(octets).hexdigest()
     return {

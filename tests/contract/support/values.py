@@ -24,7 +24,7 @@ INVALID: list[Any] = [{"name": ""}, {"unknown": "field"}, {"aiType": None}, b"{"
 
 RANDOM = random.Random()  # noqa: S311 - not used for secrets; seeded for each promise
 
-# Every 64th Unicode character; these include at least one character from every modern script.
+# Every 64th Unicode character, which includes characters from every modern script.
 NOT_LETTERS = ("Cc", "Cn", "Cs")  # controls, unassigned characters, surrogates
 LETTERS = "".join(
     character
@@ -56,7 +56,7 @@ def fresh() -> dict[str, str]:
 
 
 def renamed(body: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of the body with a similar but new `name`, in case the old name is taken."""
+    """Return a copy of the body with a similar but unused `name`."""
     name = body["name"]
     if not name.strip():
         return {**body, "name": name.ljust(RANDOM.randrange(2, 100))}
@@ -65,7 +65,7 @@ def renamed(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def expand(name: str, word: str) -> list[str]:
-    """Return a list from values.yaml with the word in place of `@`."""
+    """Return a list from values.yaml, with each `@` replaced by the word."""
     return [pattern.replace("@", word) for pattern in DATA[name]]
 
 
@@ -97,7 +97,7 @@ def of_length(field: str, length: int) -> str:
 
 
 def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
-    """Yield a sequence in which each kind directly follows every kind, including itself."""
+    """Yield a sequence in which every kind is directly followed by every kind."""
     for first in range(len(kinds)):
         yield kinds[first]
         for second in range(first + 1, len(kinds)):

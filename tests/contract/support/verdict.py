@@ -100,7 +100,7 @@ def _result(run: Run, outcomes: Counter[str]) -> Document:
 
 
 def _promise(run: Run, promise: Promise) -> Document:
-    """Describe a promise, with the findings that break it or that its test found first."""
+    """Return the promise's entry, with findings that break the promise or that its test found."""
     name = promise.name
     all_findings = run.findings.values()
     findings = [found for found in all_findings if name in (found.promise, found.finder)]
@@ -192,7 +192,7 @@ def _example(run: Run, sent: str, exchange: Exchange, name: str) -> Document:
 
 
 def _save_body(run: Run, request: Request, name: str) -> str:
-    """Write the body to a file if curl must read it from one; return the name of that file."""
+    """Write the body to a file if curl cannot receive it as an argument; return the file name."""
     if not curl.needs_file(request) or not run.option.report_dir:
         return ""
     file = run.option.report_dir / name
@@ -206,7 +206,7 @@ def _response(response: Response | None, redactor: curl.Redactor) -> Document | 
     if response is None:
         return None
     headers = [list(header) for header in response.headers]
-    body = redactor.redact(response.text)  # before truncation, which could split a token
+    body = redactor.redact(response.text)  # redact first: truncation could split a token
     if len(body) > LONGEST_BODY:
         body = f"{body[:LONGEST_BODY]}… ({len(body):,} characters)"
     return {**asdict(response), "headers": headers, "body": body}
