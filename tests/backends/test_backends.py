@@ -35,7 +35,7 @@ FINDINGS = {
 
 
 def test_naive_backend_has_one_finding_per_difference() -> None:
-    """There is exactly one finding for each difference between the backend and the contract."""
+    """A run reports exactly one finding for each difference from the contract."""
     with serving("fastapi_naive", Store(unique_names=False)) as url:
         result = run_with_url(url, VARIABLES, "--max-examples", "10")
     assert {*result.ids} == FINDINGS, result.output

@@ -117,7 +117,7 @@ class _ResetHandler(socketserver.BaseRequestHandler):
 
 
 def test_reset_during_a_response_leaves_no_socket_open(recwarn: pytest.WarningsRecorder) -> None:
-    """No socket stays open after a reset: pytest would end the run because of the warning."""
+    """After a reset, no socket stays open: the ResourceWarning would end a run."""
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _ResetHandler) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}"

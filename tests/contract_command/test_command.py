@@ -38,7 +38,7 @@ def test_mock_keeps_the_contract(
 
 
 def test_same_seed_sends_the_same_requests(command: Contract) -> None:
-    """Two runs with the same seed receive the same number of responses with each status."""
+    """In two runs with the same seed, the backend returns each status equally often."""
     options = ("--seed", "7", "--max-examples", "10", "-k", "generated or test_near_id")
     first = command(*options)
     second = command(*options)
@@ -118,7 +118,7 @@ def test_invalid_options_are_rejected(
 def test_run_that_cannot_start_has_no_verdict(
     command: Contract, options: list[str], token: str, hint: str
 ) -> None:
-    """A run that cannot start because of an invalid token or selection exits with status 2."""
+    """A run with a malformed token, or with no selected tests, exits with status 2."""
     result = command("--backend-url", "http://127.0.0.1:1", *options, FLASHBACK_TOKEN=token)
     assert result.status == 2
     assert hint in result.output
@@ -207,7 +207,7 @@ def test_interrupted_run_has_no_verdict(
 
 
 def test_tokens_are_never_shown(contract: Contract, backend: Backend, reports: Path) -> None:
-    """No output contains any part of a token, even if the backend returns the token encoded."""
+    """No output contains any part of a token, even if the backend returns an encoded token."""
 
     def return_token(request: Request, answer: Answer) -> None:
         octets = request.token.encode()

@@ -1,4 +1,4 @@
-"""Tests for accepted deviations, finding sources and the --again option."""
+"""Tests for accepted deviations, the sources of findings, and the --again option."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -163,7 +163,7 @@ def test_invalid_deviations_file_has_no_verdict(
 
 
 def test_sources_can_be_ignored(contract: Contract, backend: Backend) -> None:
-    """With --fail-on, findings from unlisted sources do not fail the run; --source omits them."""
+    """--fail-on limits which findings fail the run; --source limits which ones are reported."""
 
     def drop_challenge(_: Request, answer: Answer) -> None:
         answer.drop_header("WWW-Authenticate")
@@ -204,7 +204,7 @@ def test_again_repeats_broken_promises(contract: Contract, backend: Backend) -> 
 def test_again_reports_a_fix_for_repeated_names(
     contract: Contract, backend: Backend, reports: Path
 ) -> None:
-    """--again reports a promise as fixed once the backend accepts names that were used before."""
+    """--again reports a promise as fixed if the backend now allows another id to reuse a name."""
     id_by_name: dict[str, str] = {}
     is_fixed = False
 

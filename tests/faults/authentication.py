@@ -10,7 +10,6 @@ FAULTS = Changes()
 
 
 def _basic(request: Request) -> str:
-    """Return the decoded Basic credentials, or an empty string if there are none."""
     if not request.authorization.startswith("Basic "):
         return ""
     try:

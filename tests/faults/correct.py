@@ -234,7 +234,7 @@ def other_methods_and_paths_return_html(request: Request, answer: Answer) -> Non
         answer.set_body(b"" if request.method == "HEAD" else text)
         answer.set_header("Content-Type", "text/html; charset=utf-8")
     else:
-        answer.set_header("X-Trace", "1")  # so HTML pages seem to come from a proxy
+        answer.set_header("X-Trace", "1")  # missing from HTML pages, as if from a proxy
 
 
 @BEHIND_PROXY.before()
@@ -270,7 +270,7 @@ def paths_ignore_case_and_a_trailing_slash(request: Request) -> None:
     request.path = head.lower() + slash + id
 
 
-# Each backend combines several differences, because each full run takes several seconds.
+# Each backend combines several differences, so that few full runs are needed.
 CORRECT = {
     "verbose": combine(VERBOSE.values()),
     "terse and lenient": combine(TERSE.values()),

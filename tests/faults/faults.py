@@ -31,7 +31,7 @@ for family in FAMILIES:
     assert not duplicates, f"{family.__name__} reuses the names of other faults: {duplicates}"
     FAULTS |= family.FAULTS
 
-# Each backend combines faults that break different clauses, because each full run takes seconds.
+# Each backend combines faults that break different clauses, so that few full runs are needed.
 SEVERAL_FAULTS = {
     "-".join(names): combine(FAULTS[name] for name in names)
     for names in (

@@ -1,4 +1,4 @@
-"""Run the contract tests in the current process, which is faster than starting one for each run."""
+"""Run the contract tests in the current process, which is faster than starting a new one."""
 
 import contextlib
 import io

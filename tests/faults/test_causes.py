@@ -29,7 +29,7 @@ BROKEN_CLAUSES = {
 
 @pytest.mark.parametrize("name", SEVERAL_FAULTS)
 def test_findings_identify_the_broken_clause(name: str) -> None:
-    """Each fault causes one or two findings, all for the clause that it breaks."""
+    """For each fault, a run reports one or two findings, all for the clause that is broken."""
     result = run_with_change(SEVERAL_FAULTS[name], "--max-examples", "5")
     found = Counter((finding["clause"]["id"], finding["source"]) for finding in result.findings)
     assert {*found} == {BROKEN_CLAUSES[fault] for fault in name.split("-")}, result.output
@@ -65,7 +65,7 @@ def test_finding_does_not_contain_a_token_from_the_media_type() -> None:
 
 
 def test_intermittent_error_does_not_hide_missing_access_control() -> None:
-    """A run reports unauthorized updates even if the backend accepts only every second one."""
+    """A run reports that unauthorized updates succeed, even if half of them are refused."""
     backend = FAULTS["every_second_update_by_a_stranger_is_accepted"]
     result = run_with_change(backend, promises=backend.promises)
     assert "workspace-access/stranger/200" in result.ids, result.output

@@ -27,7 +27,7 @@ def test_output_ends_with_the_result() -> None:
 
 
 def test_finding_has_all_details() -> None:
-    """A finding shows its requests, expected and actual statuses, clause, id and curl command."""
+    """A finding's text has requests, expected and actual statuses, clause, id and curl command."""
     first = printed(broken()).strip().partition("\n\n")[0]
     clause = "access-levels (vendor), openapi.yaml line 74: `READ` is read-only; updating needs"
     assert first.splitlines()[1:] == [

@@ -139,7 +139,7 @@ def test_annotations_have_a_level() -> None:
 
 
 def test_no_verdict_is_an_annotation() -> None:
-    """A missing verdict or an untested required promise becomes an error that gives the reason."""
+    """If there is no verdict, or a required promise is untested, an error gives the reason."""
     assert github.annotations(no_verdict()).startswith("::error title=No verdict::GET and PUT are")
     untested = github.annotations(not_tested())
     assert untested.startswith("::error title=Not all promises were tested::7 promises")

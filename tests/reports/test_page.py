@@ -32,7 +32,7 @@ def context(browser: Browser, request: pytest.FixtureRequest) -> Generator[Brows
 
 @pytest.fixture
 def show(context: BrowserContext, tmp_path: Path) -> Generator[Open]:
-    """Yield a function that opens a verdict's page, which must not log or load anything else."""
+    """Yield a function that opens a verdict's page; the page must not log or load anything."""
     logged: list[str] = []
     requested: set[str] = set()
 
