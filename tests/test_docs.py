@@ -57,9 +57,10 @@ def test_example_tests_pass(root: Path, tmp_path: Path) -> None:
 def test_example_promise_and_fault_are_copies(root: Path) -> None:
     """The example promise and fault in docs/changing-the-contract.md are copied from the tests."""
     page = (root / "docs" / "changing-the-contract.md").read_text("utf-8")
-    promise, fault = re.findall(r"(?s)```python\n(.*?)```", page)
+    promise, fault, field_faults = re.findall(r"(?s)```python\n(.*?)```", page)
     assert promise in (root / "tests" / "contract" / "test_access.py").read_text("utf-8")
     assert fault in (root / "tests" / "faults" / "access.py").read_text("utf-8")
+    assert field_faults in (root / "tests" / "test_changes.py").read_text("utf-8")
 
 
 @pytest.mark.usefixtures("curl")
