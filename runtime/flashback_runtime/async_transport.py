@@ -28,7 +28,7 @@ class AsyncTransport(httpx.AsyncHTTPTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self._end_of_loop is None:
             # When asyncio.run() ends, it closes every async generator that has been started.
-            # Closing this one closes the pool.
+            # Closing this generator closes the pool.
             self._end_of_loop = self._close_at_end_of_loop()
             await anext(self._end_of_loop)
         return await super().handle_async_request(request)
@@ -90,13 +90,11 @@ async def _exchange(http: Any, request: httpx.Request) -> tuple[httpx.Response, 
 
 
 async def _run_in_task(function: Callable[[], Awaitable[R]], ends_at: float) -> R:
-    """Run the function in a separate task, and return its result.
-
-    Raise ReadTimeout at the deadline.
+    """Run the function in a separate task; raise ReadTimeout if it does not end by the deadline.
 
     httpcore shields its cleanup from anyio's cancellation, but not from `task.cancel()`. When the
-    caller cancels the call, the task group cancels the new task through anyio and waits until the
-    task has released its connection.
+    caller cancels the call, the task group cancels the separate task through anyio, and waits until
+    that task has released its connection.
     """
     results: list[R] = []
     failures: list[BaseException] = []

@@ -19,8 +19,8 @@ from .secrets import Secret, cut_frames, exception_chain
 from .transport import MAX_BODY, httpx, timeout_until
 
 _CONNECT_TIMEOUT: Final = 5.0
-# The connect timeout is shorter than the attempt's time limit so that the error can say that the
-# request was not sent.
+# The share of an attempt's time that connecting can take. A slow connection therefore fails with a
+# connect timeout, which proves that the request was not sent, before the attempt's deadline.
 _CONNECT_SHARE: Final = 0.9
 _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _CLIENTS: Final = (httpx.Client, httpx.AsyncClient)
@@ -49,7 +49,6 @@ async def attempt(
 def _request(
     running: RunningCall, http: object, token: Secret | None, ends_at: float
 ) -> httpx.Request:
-    """Return the request for one attempt, with its timeouts limited to the remaining time."""
     call = running.call
     headers = {name: value.reveal() for name, value in running.settings.headers.items()}
     headers.update(call.headers or {})
@@ -80,7 +79,7 @@ def _request(
 
 
 def _timeouts(given: dict[str, float | None], ends_at: float) -> dict[str, float | None]:
-    """Return the given httpx timeouts, each limited to the remaining time."""
+    """Return the given httpx timeouts, each limited to the attempt's remaining time."""
     now = time.monotonic()
     connects_by = now + (ends_at - now) * _CONNECT_SHARE
     limits = {"connect": connects_by, "pool": connects_by, "read": ends_at, "write": ends_at}
@@ -88,18 +87,18 @@ def _timeouts(given: dict[str, float | None], ends_at: float) -> dict[str, float
 
 
 def _response(running: RunningCall, response: httpx.Response, body: bytes | None) -> Response[Any]:
-    """Return the response with its decoded body, truncated to MAX_BODY bytes."""
+    """Decode the body, truncate it to MAX_BODY bytes, and return the response."""
     encoding = response.headers.get("content-encoding", "identity").lower()
     problem = None
     if body is None:
         body = b""
-        with suppress(httpx.StreamError):  # the event hook has not read the body
+        with suppress(httpx.StreamError):  # if no event hook has read the body
             body = response.content  # httpx has already decoded the body
     elif encoding in {"gzip", "x-gzip", "deflate"}:
         try:
             body = zlib.decompressobj(wbits=47).decompress(body, MAX_BODY + 1)
         except zlib.error:
-            body = b""  # an encoded body cannot be redacted
+            body = b""  # an encoded body cannot be searched for credentials
             problem = f"the body is not valid {encoding} data"
     elif encoding not in {"", "identity"}:
         body = b""
@@ -115,17 +114,17 @@ def _response(running: RunningCall, response: httpx.Response, body: bytes | None
 def _outcome(
     running: RunningCall, request: httpx.Request | None, error: Exception
 ) -> Response[Any] | Failure:
-    """Return the outcome of an attempt that raised this error, or raise the error again."""
+    """Return the outcome for the error that an attempt raised, or raise the error again."""
     chain = exception_chain(error, running.handled)
     root = chain[-1]
     outermost = root.__traceback__
     cut_frames(chain)
-    # Now, the tracebacks contain only the frames of the caller's own hooks and transports.
+    # The remaining traceback frames belong to the caller's own hooks and transports.
     is_closed = running.connections.closed
     if isinstance(error, httpx.HTTPError):
         if isinstance(running.connections.given, _CLIENTS) and _is_from_hook(error, request):
             raise error
-        # If a signal handler raises TimeoutError, httpcore mistakes it for one of its own timeouts.
+        # httpcore mistakes a TimeoutError from a signal handler for a socket timeout.
         if isinstance(root, TimeoutError) and root.__traceback__ not in {None, outermost}:
             raise root
         if isinstance(error, httpx.HTTPStatusError):  # a hook called raise_for_status()
@@ -162,5 +161,5 @@ def _redact_exception(error: BaseException, running: RunningCall) -> None:
 
 def _describe(error: BaseException, root: BaseException) -> str:
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
-    reason = str(root) if isinstance(root, Exception) else ""  # cancellations have no message
+    reason = str(root) if isinstance(root, Exception) else ""  # a CancelledError has no message
     return text if reason in text else f"{text} ({reason})"

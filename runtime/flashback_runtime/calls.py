@@ -60,7 +60,7 @@ class RunningCall:
         self.connections = connections
         self.url = settings.base_url + call.path
         self.handled = exception_chain(sys.exception())
-        """The exceptions the caller is handling. Python chains this call's errors to them."""
+        """The exceptions that the caller is handling. Python chains this call's errors to them."""
         self.started = time.monotonic()
         self.deadline = self.started + settings.timeout
         self.tokens: list[Secret] = []
@@ -85,7 +85,7 @@ class RunningCall:
         return kind(f"{self.call.method} {self.url}: {text} ({details})", known | attributes)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Pickle only what a response's errors contain so that no credential is pickled.
+        # Errors need only these attributes. The others can hold credentials, so omit them.
         state = {name: vars(self)[name] for name in ("url", "attempts", "maybe_applied")}
         return {"call": self.call._replace(body=UNSET), **state}
 
@@ -151,7 +151,7 @@ class Response(Generic[P]):
         headers = {"content-type": self.headers.get("content-type", "")}
         try:
             return httpx.Response(200, headers=headers, content=self.content).text
-        except (AssertionError, TypeError, ValueError):  # the codec is not for text, such as `hex`
+        except (AssertionError, TypeError, ValueError):  # codecs such as `hex` return no text
             return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:

@@ -34,8 +34,9 @@ class BaseClient(Generic[C, T]):
         headers: Headers to send with every request.
         allow_http: Whether to allow http:// for non-loopback hosts. The token is then sent
             unencrypted.
-        http_client: The httpx client to use. Its settings apply, and the caller must close it.
-        transport: The httpx transport to use.
+        http_client: The httpx client that sends the requests. Its base URL, headers and timeouts
+            are used. The caller must close the httpx client.
+        transport: The httpx transport that sends the requests. The client closes the transport.
 
     """
 
@@ -58,7 +59,7 @@ class BaseClient(Generic[C, T]):
         http_client: C | None = None,
         transport: T | None = None,
     ) -> None:
-        """Create a client. Raise ArgumentError (invalid settings) or FlashbackError (OS errors)."""
+        """Raise ArgumentError if a setting is invalid, or FlashbackError if an OS error occurs."""
         if token is not None and not callable(token):
             token = as_secret(token)
         headers = {} if headers is None else as_secrets(headers)
@@ -120,7 +121,7 @@ class BaseClient(Generic[C, T]):
     ) -> Self:
         """Return a client that has different settings but shares this client's connections.
 
-        The new headers are added to this client's. Closing the new client closes no connections.
+        The new client also sends this client's headers. Closing it does not close the connections.
         """
         if not callable(token):
             token = as_secret(token)

@@ -33,7 +33,7 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
-# The names of these types in error messages.
+# Error messages use these names for the types.
 _TYPE_NAMES: Final[dict[type[object], str]] = {float: "number", Secret: "str"}
 
 
@@ -86,7 +86,7 @@ class Rule:
     def check(self, name: str, value: object) -> None:
         """Raise ArgumentError if the value violates a rule.
 
-        The error is raised in this frame, which holds credentials only as Secret objects.
+        This method raises the error because its frame holds credentials only as Secret objects.
         """
         if problem := self._wrong_type(self._revealed(value)):
             raise ArgumentTypeError.about(name, problem)
@@ -103,7 +103,7 @@ class Rule:
         if self.kind is float:
             accepted = (int, float)
         elif self.kind is Secret or issubclass(self.kind, Enum):
-            accepted = (str,)  # _broken_text checks whether the text is a member
+            accepted = (str,)  # _broken_text checks whether the text is one of the enum's values
         is_bool_for_number = isinstance(value, bool) and self.kind in {int, float}
         if isinstance(value, accepted) and not is_bool_for_number:
             return None
@@ -128,7 +128,7 @@ class Rule:
             return f"must be one of {', '.join(str(member.value) for member in self.kind)}"
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
-        # `$` also matches before the last line break, so append one.
+        # `$` also matches before a final line break, so append a line break to the text.
         if self.pattern is not None and not re.search(self.pattern, f"{text}\n", re.ASCII):
             return self.message or f"must match {self.pattern}"
         return None
@@ -148,5 +148,5 @@ def segment(name: str, value: object, rule: Rule) -> str:
     if value in {"", ".", ".."}:
         problem = "must not be empty, '.' or '..', because these values change the path"
         raise ArgumentError.about(name, problem)
-    # A string enum's `str()` can return its member's name instead of its value.
+    # For a member of a string enum, `str()` can return the name instead of the value.
     return quote(value if isinstance(value, str) else str(value), safe="")

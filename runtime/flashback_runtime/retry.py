@@ -47,7 +47,7 @@ async def send(running: RunningCall) -> Response[Any]:
 
 
 async def _attempts(running: RunningCall) -> Outcome:
-    """Return the outcome of the last attempt."""
+    """Make attempts until one succeeds or no retry is allowed, and return the last outcome."""
     token = await _token(running)
     can_renew_token = callable(running.settings.token)
     while True:

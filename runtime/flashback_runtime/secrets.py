@@ -22,7 +22,7 @@ _LIBRARIES: Final = sys.stdlib_module_names | {
     *("gevent", "socksio", "trio", "uvloop"),
     *("elasticapm", "opentelemetry", "sentry_sdk", "wrapt"),
 }
-# The modules in this package with frames that hold requests or credentials in plain text.
+# The modules of this package whose stack frames hold requests or credentials in plain text.
 _REVEALING_MODULES: Final = frozenset(
     f"{__package__}.{module}"
     for module in ("async_transport", "attempt", "calls", "secrets", "transport")
@@ -88,7 +88,7 @@ def redact(text: str, secrets: Iterable[Secret]) -> str:
 
 
 def _decoded(text: str) -> Iterator[str]:
-    yield html.unescape(text)  # the secret's own backslashes are not escapes
+    yield html.unescape(text)  # a secret can contain backslashes that are not escapes
     for decode in (_unescape_json, html.unescape, unquote) * 2:
         text = decode(text)
         yield text
@@ -136,8 +136,8 @@ def exception_chain(
 ) -> list[BaseException]:
     """Return the exception and all linked exceptions: causes, contexts and group members.
 
-    The last one is the root cause, such as an OSError. Skip the exceptions that the caller was
-    already handling when the call started.
+    The last exception is the root cause, such as an OSError. Skip `handled`: the exceptions that
+    the caller was already handling when the call started.
     """
     chain: list[BaseException] = []
     seen = set(map(id, handled))

@@ -36,7 +36,7 @@ _HEADER_VALUE: Final = Rule(
     Secret, pattern=r"^([!-~]([ -~\t]*[!-~])?)?$", message="must be visible ASCII on one line"
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-# The maximum timeout in seconds. Longer ones count as unlimited, because sockets reject them.
+# The maximum timeout in seconds. Longer timeouts are unlimited, because sockets reject them.
 _MAX_TIMEOUT: Final = 1e9
 
 
@@ -151,7 +151,7 @@ def _seconds(name: str, value: float | None) -> float:
     Rule(float).check(name, value)
     if value > _MAX_TIMEOUT:
         return inf
-    value = max(value, 0)  # a huge negative integer cannot be converted to a float
+    value = max(value, 0)  # isnan() cannot convert a huge negative integer to a float
     if isnan(value):
         raise ArgumentError.about(name, "must be a number of seconds, not NaN")
     if name == "attempt_timeout" and value <= 0:
@@ -177,7 +177,7 @@ def proxy_for(url: httpx.URL) -> Secret | None:
     proxy = _proxy_variable(variable)
     if not proxy or is_loopback(url.host) or _bypasses_proxy(url):
         return None
-    parsed = _parse_url(proxy.reveal())  # its repr hides the password
+    parsed = _parse_url(proxy.reveal())  # the repr of httpx.URL hides the password
     if parsed is None or parsed.scheme not in {"http", "https", "socks5", "socks5h"}:
         problem = "is not a proxy URL; expected http://host:port, with a percent-encoded password"
         raise ArgumentError.about(f"{variable}_proxy".upper(), problem)
@@ -190,14 +190,14 @@ def _proxy_variable(name: str) -> Secret:
 
 
 def proxy_credentials(proxy: Secret) -> list[Secret]:
-    """Return the password in the proxy's URL, and the encoded form that the proxy receives."""
+    """Return the password in the proxy's URL, and the Base64 text that the proxy receives."""
     url = httpx.URL(proxy.reveal())
     encoded = base64.b64encode(f"{url.username}:{url.password}".encode())
     return [Secret(url.password), Secret(encoded.decode())]
 
 
 def _bypasses_proxy(url: httpx.URL) -> bool:
-    """Return whether NO_PROXY covers this address. The rules are the same as in curl and httpx."""
+    """Return whether NO_PROXY exempts this URL, according to the rules of curl and httpx."""
     host = url.host.rstrip(".")
     name = f".[{host}]" if ":" in host else f".{host}"
     port = url.port or _DEFAULT_PORTS[url.scheme]
@@ -212,7 +212,7 @@ def _bypasses_proxy(url: httpx.URL) -> bool:
 
 
 def _parse_url(text: str) -> httpx.URL | None:
-    """Return the URL, or None if its host or port is invalid. The text might hold a password."""
+    """Return the URL, or None if its host or port is invalid. An error could show a password."""
     try:
         url = httpx.URL(text)
         labels = url.raw_host.removesuffix(b".").split(b".")

@@ -54,7 +54,7 @@ class Route(NamedTuple):
 class DeadlineBackend:
     """A network backend whose connections time out at the current thread's attempt deadline.
 
-    httpcore's timeouts apply to single reads. Without this deadline, a server that sends one
+    httpcore limits only the time for each read. Without this deadline, a server that sends one
     byte at a time could keep a call open forever.
     """
 
