@@ -31,7 +31,8 @@ class Rotation(NamedTuple):
 class Outcome(NamedTuple):
     """The outcome of a rotation.
 
-    `result` is `rotated`, `failed` or `unknown`: the update may or may not have been applied.
+    `result` is `rotated`, `failed` or `unknown`. If it is `unknown`, the update may or may not
+    have been applied.
     """
 
     result: str
@@ -40,7 +41,7 @@ class Outcome(NamedTuple):
 
 
 def read_plan(path: Path) -> list[Rotation]:
-    """Read the rotations from a TOML file; raise OSError or ValueError if it is unusable."""
+    """Read the rotations from a TOML file; raise OSError or ValueError if the file is unusable."""
     plan: list[Rotation] = []
     for entry in tomllib.loads(path.read_text("utf-8")).get("rotation", []):
         variables = {field: entry[field] for field in ("key", "secret") if field in entry}

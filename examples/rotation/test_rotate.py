@@ -32,7 +32,7 @@ def new_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 def output(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> Callable[[], str]:
-    """Return a function that checks the captured output for credentials and returns it."""
+    """Return a function that returns the captured output, which must contain no credential."""
 
     def output() -> str:
         text = "".join([*capsys.readouterr(), caplog.text])
@@ -65,7 +65,7 @@ def test_every_credential_is_rotated(flashback_mock: Mock, output: Callable[[], 
 def test_rejected_update_is_a_failure(
     flashback_mock: Mock, output: Callable[[], str], status: int, attempts: int, why: str
 ) -> None:
-    """A rejected update is reported as failed, and the remaining rotations still run."""
+    """The script reports a rejected update as failed, and still runs the remaining rotations."""
     flashback_mock.answer_next(status=status, times=attempts)
     assert rotate.main([PLAN]) == 1
     report = output()
@@ -77,7 +77,7 @@ def test_rejected_update_is_a_failure(
 
 @pytest.mark.parametrize("fault", ["timeout", "reset", "truncated", "malformed"])
 def test_lost_response_leaves_the_result_unknown(flashback_mock: Mock, fault: Fault) -> None:
-    """If the response to an update is lost, the update may have been applied."""
+    """If the response to an update is lost, the script reports the result as unknown."""
     flashback_mock.answer_next(fault=fault, after_update=True)
     with FlashbackClient(timeout=0.5, max_retries=0) as flashback:
         outcome = rotate.rotate(rotate.read_plan(Path(PLAN))[0], flashback)
@@ -88,7 +88,7 @@ def test_lost_response_leaves_the_result_unknown(flashback_mock: Mock, fault: Fa
 def test_missing_credential_does_not_stop_the_others(
     flashback_mock: Mock, output: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If an environment variable is not set, the other configurations are still updated."""
+    """If an environment variable is not set, the script still updates the other configurations."""
     monkeypatch.delenv("NEW_OPENAI_SECRET")
     assert rotate.main([PLAN]) == 1
     assert "the variable 'NEW_OPENAI_SECRET' is not set" in output()

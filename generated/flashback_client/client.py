@@ -31,9 +31,10 @@ _SERVICE: Final = Service(
 class FlashbackClient(Client):
     """A blocking client for the Flashback AI LLM API, with one method for each operation.
 
-    Methods return the parsed response on success, and raise an error otherwise. The settings
-    default to $FLASHBACK_TOKEN, $FLASHBACK_BASE_URL and $FLASHBACK_ALLOW_HTTP. If no base URL is
-    set, requests are sent to https://backend.flashback.tech.
+    Methods return the parsed response on success, and raise an error otherwise. By default,
+    `token`, `base_url` and `allow_http` are read from $FLASHBACK_TOKEN, $FLASHBACK_BASE_URL and
+    $FLASHBACK_ALLOW_HTTP. If no base URL is set, requests are sent to
+    https://backend.flashback.tech.
     """
 
     _service = _SERVICE
@@ -69,19 +70,20 @@ class FlashbackClient(Client):
         retry can overwrite an update that another caller made in the meantime.
 
         Args:
-            id: Unique identifier of the AI LLM configuration. Opaque: the example is a UUID,
-                but no format is promised.
-            name: Human-readable name for the configuration: 1 to 255 characters, no control
-                characters, unique in its workspace.
+            id: Unique identifier of the AI LLM configuration. The example is a UUID, but the
+                format is not guaranteed.
+            name: Human-readable name for the configuration. It is unique in its workspace, has
+                1 to 255 characters and contains no control characters.
             ai_type: Type of AI provider; the values are case-sensitive.
-            endpoint: API endpoint URL for the AI provider: absolute, `http` or `https`, at most
-                2048 ASCII characters (international host names as A-labels), without credentials
-                (`user:pass@`). A backend may refuse private and loopback addresses.
-            key: Access key or API key, 1 to 8192 characters. Encrypted before it is stored,
-                never returned. An empty key is refused, because it usually comes from an unset
-                variable.
-            secret: Secret key or API secret, 1 to 8192 characters. Encrypted before it is
-                stored, never returned. An empty secret is refused, because it usually comes from an
+            endpoint: API endpoint URL for the AI provider: an absolute `http` or `https` URL of
+                at most 2048 ASCII characters, without credentials (`user:pass@`). Write
+                international host names as A-labels. A backend may refuse private and loopback
+                addresses.
+            key: Access key or API key, 1 to 8192 characters. It is encrypted before it is
+                stored, and is never returned. An empty key is refused: it usually comes from an
+                unset variable.
+            secret: Secret key or API secret, 1 to 8192 characters. It is encrypted before it is
+                stored, and is never returned. An empty secret is refused: it usually comes from an
                 unset variable.
 
         Raises:
@@ -109,8 +111,7 @@ class FlashbackClient(Client):
 class AsyncFlashbackClient(AsyncClient):
     """An async client for the Flashback AI LLM API, with one method for each operation.
 
-    This client has the same methods as `FlashbackClient`, as coroutines. The token function can be
-    async.
+    The methods are those of `FlashbackClient`, as coroutines. The token function can be async.
     """
 
     _service = _SERVICE

@@ -19,7 +19,7 @@ class ErrorResponse:
     success: bool | Unset = field(default=UNSET, validator=Rule(bool, const=False))
     """Whether the operation succeeded; `false` in an error response."""
     message: str | Unset = field(default=UNSET, validator=Rule(str))
-    """Error message for people; its text may change."""
+    """Human-readable error message; its text may change."""
     error_code: Any | Unset = field(default=UNSET, validator=Rule())
     """A machine-readable code, if the service sends one."""
     additional_properties: dict[str, Any] = field(init=False, factory=dict[str, Any])
@@ -38,7 +38,7 @@ class ErrorResponse:
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
-        """Create a model from a JSON object; raise TypeError, ValueError or KeyError."""
+        """Create a model; raise TypeError, ValueError or KeyError if the JSON object is invalid."""
         if not isinstance(cast("object", src_dict), Mapping):
             raise TypeError("ErrorResponse must be an object")
         d = dict(src_dict)

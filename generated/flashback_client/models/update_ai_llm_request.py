@@ -30,8 +30,8 @@ class UpdateAiLlmRequest:
             message="must have no control characters",
         ),
     )
-    """Human-readable name for the configuration: 1 to 255 characters, no control characters,
-    unique in its workspace."""
+    """Human-readable name for the configuration. It is unique in its workspace, has 1 to 255
+    characters and contains no control characters."""
     ai_type: AiType | Unset = field(default=UNSET, converter=as_ai_type, validator=Rule(AiType))
     """Type of AI provider; the values are case-sensitive."""
     endpoint: str | Unset = field(
@@ -44,19 +44,19 @@ class UpdateAiLlmRequest:
             message="must be an absolute http or https URL, in ASCII, without credentials",
         ),
     )
-    """API endpoint URL for the AI provider: absolute, `http` or `https`, at most 2048 ASCII
-    characters (international host names as A-labels), without credentials (`user:pass@`). A
-    backend may refuse private and loopback addresses."""
+    """API endpoint URL for the AI provider: an absolute `http` or `https` URL of at most 2048
+    ASCII characters, without credentials (`user:pass@`). Write international host names as
+    A-labels. A backend may refuse private and loopback addresses."""
     key: Secret | Unset = field(
         default=UNSET, converter=as_secret, validator=Rule(Secret, min_length=1, max_length=8192)
     )
-    """Access key or API key, 1 to 8192 characters. Encrypted before it is stored, never
-    returned. An empty key is refused, because it usually comes from an unset variable."""
+    """Access key or API key, 1 to 8192 characters. It is encrypted before it is stored, and is
+    never returned. An empty key is refused: it usually comes from an unset variable."""
     secret: Secret | Unset = field(
         default=UNSET, converter=as_secret, validator=Rule(Secret, min_length=1, max_length=8192)
     )
-    """Secret key or API secret, 1 to 8192 characters. Encrypted before it is stored, never
-    returned. An empty secret is refused, because it usually comes from an unset variable."""
+    """Secret key or API secret, 1 to 8192 characters. It is encrypted before it is stored, and
+    is never returned. An empty secret is refused: it usually comes from an unset variable."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class UpdateAiLlmRequest:
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
-        """Create a model from a JSON object; raise TypeError, ValueError or KeyError."""
+        """Create a model; raise TypeError, ValueError or KeyError if the JSON object is invalid."""
         src_dict = as_secrets(
             src_dict,
             [

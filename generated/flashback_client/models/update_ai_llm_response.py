@@ -14,14 +14,14 @@ from ..types import UNSET, Rule, Unset
 @define(kw_only=True)
 class UpdateAiLlmResponse:
     """Confirmation of an update. The service's documentation marks no field as required, so
-    clients must not fail if one is missing."""
+    clients must not fail if a field is missing."""
 
     success: bool | Unset = field(default=UNSET, validator=Rule(bool, const=True))
     """Whether the operation succeeded; `true` in a 200 response."""
     ai_llm_id: str | Unset = field(default=UNSET, validator=Rule(str))
-    """Unique identifier of the updated configuration, as in the request."""
+    """Unique identifier of the updated configuration, the same as in the request."""
     message: str | Unset = field(default=UNSET, validator=Rule(str))
-    """Success message for people; its text may change."""
+    """Human-readable success message; its text may change."""
     additional_properties: dict[str, Any] = field(init=False, factory=dict[str, Any])
     """Undocumented fields in the response."""
 
@@ -38,7 +38,7 @@ class UpdateAiLlmResponse:
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
-        """Create a model from a JSON object; raise TypeError, ValueError or KeyError."""
+        """Create a model; raise TypeError, ValueError or KeyError if the JSON object is invalid."""
         if not isinstance(cast("object", src_dict), Mapping):
             raise TypeError("UpdateAiLlmResponse must be an object")
         d = dict(src_dict)

@@ -63,9 +63,9 @@ def sync_detailed(
 ) -> Response[ErrorResponse | UpdateAiLlmResponse]:
     """Send the request, and return the response, regardless of its status.
 
-    The body is parsed if the status is documented. Call `raise_for_status()` on the response to
-    raise an error for an unsuccessful status. This function itself raises ArgumentError,
-    ApiConnectionError or ResponseDecodeError.
+    The body is parsed if the status is documented. Raise ArgumentError if an argument is invalid,
+    ApiConnectionError if no complete response is received, and ResponseDecodeError if the body
+    of a successful response is invalid.
     """
     return client.send(
         prepare(
@@ -87,9 +87,9 @@ async def asyncio_detailed(
 ) -> Response[ErrorResponse | UpdateAiLlmResponse]:
     """Send the request, and return the response, regardless of its status.
 
-    The body is parsed if the status is documented. Call `raise_for_status()` on the response to
-    raise an error for an unsuccessful status. This function itself raises ArgumentError,
-    ApiConnectionError or ResponseDecodeError.
+    The body is parsed if the status is documented. Raise ArgumentError if an argument is invalid,
+    ApiConnectionError if no complete response is received, and ResponseDecodeError if the body
+    of a successful response is invalid.
     """
     return await client.send(
         prepare(
