@@ -176,7 +176,7 @@ def write_extended_contract(folder: Path) -> Path:
 
 
 def test_templates_support_other_operations(tmp_path: Path) -> None:
-    """The templates also support GET operations, and POST operations with query parameters."""
+    """The templates support GET operations, and POST operations with query parameters."""
     generate.generate(write_extended_contract(tmp_path), tmp_path / "flashback_client")
     completed = subprocess.run(
         [sys.executable, "-W", "error", "-c", CALLS],
@@ -190,7 +190,7 @@ def test_templates_support_other_operations(tmp_path: Path) -> None:
 
 
 def test_every_module_is_marked_as_generated() -> None:
-    """The first line of each generated module says how the module was generated."""
+    """The first line of each generated module says that the module is generated."""
     first_lines = {
         path.read_text(encoding="utf-8").splitlines()[0] for path in generate.OUTPUT.rglob("*.py")
     }
@@ -208,7 +208,7 @@ def test_docstrings_contain_descriptions_from_the_contract() -> None:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_template_overrides_a_template_of_the_generator(name: str) -> None:
-    """Each template has the name of a generator template; the generator ignores any other name."""
+    """Each template has the name of a generator template; otherwise, the generator ignores it."""
     upstream = files("openapi_python_client") / "templates" / name
     assert upstream.is_file()
     ours = (generate.TEMPLATES / name).read_text(encoding="utf-8")
@@ -318,7 +318,7 @@ UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
 def test_error_for_an_unsupported_part_has_its_location(
     tmp_path: Path, place: tuple[str, ...], value: object, problem: str
 ) -> None:
-    """The error for an unsupported part says where the part is and why it is not supported."""
+    """The error for an unsupported part of the contract contains its location and the reason."""
     contract = document()
     parent = functools.reduce(operator.getitem, place[:-1], contract)
     parent[place[-1]] = value

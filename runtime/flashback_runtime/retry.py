@@ -94,11 +94,7 @@ async def _token(running: RunningCall) -> Secret | None:
 
 
 def _attempt_limit(running: RunningCall) -> float:
-    """Return the deadline for the next attempt.
-
-    Without `attempt_timeout`, an attempt gets half of the remaining time if another retry is
-    possible, and all of it otherwise.
-    """
+    """Return the attempt's deadline. By default, leave half of the time if a retry is possible."""
     now = time.monotonic()
     limit = running.settings.attempt_timeout
     can_retry = running.retries < running.settings.max_retries and running.call.is_idempotent

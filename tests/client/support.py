@@ -24,10 +24,10 @@ UPDATED: dict[str, object] = {"success": True, "aiLlmId": ID, "message": "update
 
 
 class Service(httpx.MockTransport):
-    """An in-memory service that returns the given responses in order, then always a 200."""
+    """An in-memory service that returns the given responses in order, and then only 200s."""
 
     def __init__(self, *outcomes: httpx.Response | Exception) -> None:
-        """Use these outcomes for the first requests: responses to return and errors to raise."""
+        """Use these outcomes for the first requests. Responses are returned; errors are raised."""
         self.outcomes: list[httpx.Response | Exception] = list(outcomes)
         self.requests: list[httpx.Request] = []
         super().__init__(self._handle)

@@ -55,7 +55,7 @@ def test_invalid_field_raises_argument_error(
 
 @pytest.mark.parametrize("id_", ["..", ".", "", None, 7, Secret("x"), "x" * 256, "\ud800"])
 def test_invalid_id_is_rejected(update: Any, id_: Any) -> None:
-    """No request is sent if the ID would change the path or violate the contract."""
+    """The client rejects an ID that would change the path or violate the contract."""
     service = Service()
     with pytest.raises(errors.ArgumentError, match="id must") as caught:
         update(service, id_, name="n")
@@ -91,7 +91,7 @@ def test_unset_is_a_singleton() -> None:
 
 
 def test_fields_are_keyword_only() -> None:
-    """Model fields are keyword-only, so adding a field to the contract cannot break callers."""
+    """Model fields are keyword-only, so a new field in the contract cannot break callers."""
     make: Any = UpdateAiLlmRequest
     with pytest.raises(TypeError, match="positional"):
         make("n")
@@ -105,14 +105,14 @@ def test_from_dict_rejects_unknown_fields() -> None:
 
 
 def test_function_modules_check_the_body_type() -> None:
-    """A function module raises an ArgumentError if the body is not a request model."""
+    """A generated module raises an ArgumentError if the body is not a request model."""
     wrong: Any = {"name": "n"}
     with blocking(Service()) as client, pytest.raises(errors.ArgumentError, match="body must be"):
         update_ai_llm.sync(ID, client=client, body=wrong)
 
 
 def test_type_hints_can_be_resolved() -> None:
-    """`typing.get_type_hints` resolves the annotations of methods, function modules and models."""
+    """`typing.get_type_hints` resolves the annotations of methods, generated modules and models."""
     for function in (update_ai_llm.sync_detailed, update_ai_llm.asyncio):
         assert "client" in typing.get_type_hints(function)
     assert "secret" in typing.get_type_hints(type(blocking(Service())).update_ai_llm)

@@ -30,7 +30,7 @@ LimitedCall = Callable[[AsyncFlashbackClient, float], Coroutine[Any, Any, None]]
 
 
 def respond_late(connection: socket.socket, _: Request, __: int) -> None:
-    """Respond after 20 to 200 ms."""
+    """Respond after a random delay of 20 to 200 ms."""
     time.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - not cryptography
     connection.sendall(http_response(200, UPDATED))
 

@@ -71,14 +71,14 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 def test_in_memory_transport_works_in_several_event_loops() -> None:
-    """An in-memory transport works in several event loops; pytest-asyncio creates one per test."""
+    """An async client with an in-memory transport works in several event loops."""
     client = AsyncFlashbackClient(TOKEN, transport=httpx.ASGITransport(application))
     for _ in range(3):
         assert asyncio.run(call(client)).success is True
 
 
 def test_custom_http_client_belongs_to_one_event_loop() -> None:
-    """Using a custom `http_client` in a second event loop, or after it is closed, is an error."""
+    """A client raises an error if its `http_client` is closed or used in a second event loop."""
     http_client = httpx.AsyncClient(transport=Service())
     client = AsyncFlashbackClient(TOKEN, http_client=http_client)
     asyncio.run(call(client))
@@ -182,7 +182,7 @@ def test_unusable_ca_file_raises_argument_error(
 ) -> None:
     """The constructor raises ArgumentError if the file in SSL_CERT_FILE is missing or invalid.
 
-    Clients share the certificates that they have read, but only until the file changes.
+    Clients share the loaded certificates until the file changes.
     """
     file = self_signed(tmp_path / "ca.pem", "a.test")
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
@@ -295,7 +295,7 @@ def test_missing_socks_package_is_an_error(
 def test_echoed_proxy_password_is_redacted(
     update: Any, scheme: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If a proxy echoes its password, decoded or as received, errors and log lines redact it."""
+    """If a proxy echoes its password as text or in Base64, errors and log lines redact it."""
     caplog.set_level(logging.DEBUG, "flashback_client")
 
     def respond(connection: socket.socket, request: Request, _: int) -> None:

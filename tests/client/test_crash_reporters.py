@@ -99,7 +99,7 @@ def failing_hook(request: httpx.Request) -> None:
 
 
 def client_with_failing_hook(update: Any) -> Any:
-    """Return an `http_client` for the client that the function `update` uses."""
+    """Return an httpx client with a failing hook; it is blocking or async, as `update` requires."""
 
     async def async_hook(request: httpx.Request) -> None:
         failing_hook(request)
@@ -112,7 +112,7 @@ def client_with_failing_hook(update: Any) -> Any:
 def failure_of(update: Any, url: str, **options: Any) -> BaseException:
     """Make a call that fails, and return the exception.
 
-    The credentials are Secret objects so that they do not appear in the frames of the tests.
+    The credentials are Secret objects so that they do not appear in the tests' stack frames.
     """
     with pytest.raises(BaseException) as caught:  # noqa: PT011 - any exception
         update(url, token=Secret(TOKEN), key=Secret(KEY), secret=Secret(SECRET), **options)
@@ -129,7 +129,7 @@ FAILURES: dict[str, tuple[Responder, dict[str, Any]]] = {
 
 
 def check_reports(error: BaseException, frame: str) -> None:
-    """Check that every report of the error shows this frame, but contains no credential."""
+    """Check that every report of the error shows this frame but contains no credential."""
     for reporter in REPORTERS:
         report = reporter(error)
         assert frame in report
@@ -138,7 +138,7 @@ def check_reports(error: BaseException, frame: str) -> None:
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_report_contains_no_credential(update: Any, failure: str) -> None:
-    """Every report shows where the call failed, but contains no credential."""
+    """Every report shows where the call failed but contains no credential."""
     respond, options = FAILURES[failure]
     with serving(respond) as server:
         error = failure_of(update, server.url, max_retries=0, **options)
@@ -147,7 +147,7 @@ def test_report_contains_no_credential(update: Any, failure: str) -> None:
 
 
 class SoftTimeLimitExceeded(Exception):  # noqa: N818 - Celery's name
-    """Stand-in for the exception that Celery raises in a signal handler."""
+    """A stand-in for the exception that Celery raises in a signal handler."""
 
 
 @pytest.mark.parametrize("kind", [SoftTimeLimitExceeded, KeyboardInterrupt])

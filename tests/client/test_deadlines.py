@@ -54,7 +54,7 @@ def at_most(seconds: float) -> Generator[None]:
 
 @pytest.mark.parametrize("part", PARTIAL_RESPONSES)
 def test_slow_response_cannot_exceed_the_deadline(update: Any, part: str) -> None:
-    """Neither a response sent byte by byte nor endless 1xx responses can delay the timeout."""
+    """A call times out even if the server sends single bytes or 1xx responses without end."""
     stop = threading.Event()
     with serving(send_slowly(part, stop)) as server:
         with at_most(4), pytest.raises(errors.ApiTimeoutError) as caught:
@@ -73,14 +73,14 @@ def test_calls_have_a_deadline_by_default() -> None:
 
 
 def test_very_long_timeout_means_no_limit(update: Any) -> None:
-    """A timeout that is too long for the socket module means no limit, not an OverflowError."""
+    """The client treats a timeout that is too long for the socket module as unlimited."""
     with serving(respond_with(http_response(200, UPDATED))) as server:
         for timeout in (None, 1e300, float("inf"), 10**400):
             assert update(server.url, name="n", timeout=timeout).success is True
 
 
 def test_hung_backend_leaves_time_for_a_retry(update: Any) -> None:
-    """The first attempt ends after half of `timeout`, which leaves time for a retry."""
+    """If the first attempt hangs, it ends after half of `timeout`, which leaves time for a retry."""
     responder = in_turn(never_respond, respond_with(http_response(200, UPDATED)))
     with serving(responder) as server:
         started = time.monotonic()
@@ -90,7 +90,7 @@ def test_hung_backend_leaves_time_for_a_retry(update: Any) -> None:
 
 
 def test_attempt_timeout_limits_each_attempt(update: Any) -> None:
-    """`attempt_timeout` limits each attempt, and the call fails when no retries are left."""
+    """`attempt_timeout` limits each attempt; the call fails when no retries are left."""
     late = pytest.raises(errors.ApiTimeoutError, match="2 attempts")
     with serving(never_respond) as server, at_most(10), late:
         update(server.url, name="n", attempt_timeout=0.2, max_retries=1)

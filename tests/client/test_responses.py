@@ -42,7 +42,7 @@ SPECIAL_NAMES = {
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_contract_examples_can_be_sent(update: Any, name: str) -> None:
-    """Each request example in the contract is sent unchanged, with the client's headers."""
+    """The client sends each request example in the contract unchanged, with its own headers."""
     value = EXAMPLES[name]["value"]
     service = Service()
     fields = {("ai_type" if field == "aiType" else field): value[field] for field in value}
@@ -117,7 +117,7 @@ def test_text_uses_the_response_charset() -> None:
 
 @pytest.mark.parametrize("compressed", [True, False], ids=["gzip", "plain"])
 def test_large_response_is_truncated(update: Any, compressed: bool) -> None:  # noqa: FBT001
-    """A 20 MB response is never held fully in memory, even if it arrives compressed to 20 kB."""
+    """The client never holds a whole 20 MB response in memory, even if it arrives compressed."""
     content = b" " * 20_000_000
     sent = http_response(200, content)
     if compressed:
@@ -132,7 +132,7 @@ def test_large_response_is_truncated(update: Any, compressed: bool) -> None:  # 
 
 
 def test_compressed_response_is_decoded(update: Any) -> None:
-    """The client decodes gzip; errors for all other encodings omit the body."""
+    """The client decodes gzip. An error for any other encoding omits the body."""
     compressed = gzip.compress(b"\xef\xbb\xbf" + json.dumps(UPDATED).encode())
     gzipped = http_response(200, compressed, Content_Encoding="gzip")
     unknown = http_response(200, b"x", Content_Encoding="br")
@@ -148,7 +148,7 @@ def test_compressed_response_is_decoded(update: Any) -> None:
 
 
 def test_redirect_raises_unexpected_status_error(update: Any) -> None:
-    """A redirect is not followed, even if its Location header is invalid or not ASCII."""
+    """A redirect raises UnexpectedStatusError, even if its Location header is invalid."""
     headers = [(b"Location", "https://[später".encode())]
     with pytest.raises(errors.UnexpectedStatusError, match=r"302; redirects are not .*später"):
         update(Service(httpx.Response(302, headers=headers)), name="n")
@@ -204,7 +204,7 @@ def test_error_for_a_large_response_is_small() -> None:
 
 
 def test_function_modules_return_any_status() -> None:
-    """The function modules return a result for any status instead of raising an error."""
+    """The generated modules return a response for any status instead of raising an error."""
     body = UpdateAiLlmRequest(name="n")
     failed = {"success": False, "message": "gone"}
     service = Service(

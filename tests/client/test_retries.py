@@ -40,7 +40,7 @@ def rate_limited(*values: str) -> Service:
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 520, 599])
 def test_transient_failures_are_retried(update: Any, waits: list[float], status: int) -> None:
-    """Connection errors and 408, 429 and 5xx responses are retried twice, after random waits."""
+    """After a lost connection, 408, 429 or 5xx, the client retries twice, after random waits."""
     service = Service(httpx.Response(status), httpx.ConnectError("down"))
     assert update(service, name="n").success is True
     assert len(service.requests) == 3
@@ -77,7 +77,7 @@ def test_retry_after_is_the_minimum_wait(waits: list[float]) -> None:
 def test_backoff_doubles_up_to_eight_seconds(
     waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Waits double up to eight seconds if Retry-After is missing, invalid or in the past."""
+    """If Retry-After is missing, invalid or in the past, the maximum wait doubles up to 8 s."""
     monkeypatch.setattr("random.uniform", lambda _, most: most)
     service = rate_limited("0", "Mon, 01 Jan 2024 00:00:00 GMT", "soon", "-1", "", "١")
     blocking(service, max_retries=6).update_ai_llm(ID)
@@ -98,7 +98,7 @@ def test_retry_after_beyond_the_deadline_raises(waits: list[float], after: str) 
 def test_lost_attempt_may_have_been_applied(
     waits: list[float], last: httpx.Response | Exception
 ) -> None:
-    """If an attempt's response is lost, `maybe_applied` is true even if a later attempt fails."""
+    """After a lost response, `maybe_applied` stays true even if a later attempt fails."""
     service = Service(httpx.ReadError("lost"), last)
     with pytest.raises(errors.FlashbackError, match="may have been applied") as caught:
         blocking(service, max_retries=1).update_ai_llm(ID)
@@ -167,12 +167,12 @@ def test_token_function_is_called_for_every_call() -> None:
 
 
 def raise_for_status(response: httpx.Response) -> None:
-    """Raise an error if the status does not indicate success, without reading the body."""
+    """Raise an error for an unsuccessful status, but do not read the body."""
     response.raise_for_status()
 
 
 def read_and_raise_for_status(response: httpx.Response) -> None:
-    """Read the body, and raise an error if the status does not indicate success."""
+    """Read the body, and raise an error for an unsuccessful status."""
     response.read()
     response.raise_for_status()
 
@@ -229,7 +229,7 @@ def test_lost_response_is_retried(update: Any, length: int) -> None:
 
 
 def test_connection_error_has_a_reason_and_a_cause(update: Any) -> None:
-    """A connection error's message contains the URL and reason; its cause is the httpx error."""
+    """A connection error's message has the URL and the reason; `__cause__` is the httpx error."""
     ended = r"RemoteProtocolError.*2 attempts"
     with (
         serving(disconnect) as server,

@@ -115,9 +115,9 @@ def test_unusable_http_client_is_rejected() -> None:
 
 
 def test_custom_http_client_keeps_its_settings() -> None:
-    """The client uses its `http_client`'s base URL, headers and timeout, and leaves it open.
+    """The client uses the base URL, headers and timeout of its `http_client`.
 
-    It calls `http_client.send`, which Sentry and Datadog patch to record spans.
+    The client calls `http_client.send`, which Sentry and Datadog patch to record spans.
     """
     service = Service()
     headers = {"X-Theirs": "1"}

@@ -71,6 +71,6 @@ def test_opentelemetry_records_a_span(update: Any) -> None:
 
 
 def test_private_httpx_attribute_exists() -> None:
-    """The httpx transports have the private attribute `_pool`, which the runtime replaces."""
+    """The httpx transports have the private attribute `_pool`, which the runtime modifies."""
     assert isinstance(vars(httpx.HTTPTransport())["_pool"], httpcore.ConnectionPool)
     assert isinstance(vars(httpx.AsyncHTTPTransport())["_pool"], httpcore.AsyncConnectionPool)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from io import BufferedIOBase
 
-# Handles a request. The arguments are the connection, the request and the request's index.
+# A function that responds to a request. It receives the connection, the request and its index.
 Responder = Callable[[socket.socket, "Request", int], None]
 
 
