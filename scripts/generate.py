@@ -118,7 +118,7 @@ def read(contract: Path) -> dict[str, Any]:
 
 
 def unusable(value: object, place: str = "") -> Iterator[str]:
-    """Yield a message for each unsupported part, with its location, the problem and a fix."""
+    """Yield a message for each unsupported part: its location, the problem and how to fix it."""
     if isinstance(value, list):
         for index, item in enumerate(cast("list[object]", value)):
             yield from unusable(item, f"{place}[{index}]")

@@ -92,7 +92,7 @@ class Settings(NamedTuple):
         )
 
     def changed(self, **changes: Any) -> Self:
-        """Validate the changes and return the updated settings, or raise ArgumentError."""
+        """Return the updated settings; raise ArgumentError if a change is invalid."""
         if "token" in changes and not callable(changes["token"]):
             changes["token"] = checked_token(changes["token"], self.service)
         if "base_url" in changes:
@@ -125,7 +125,7 @@ class Settings(NamedTuple):
 
 
 def checked_token(token: object, service: Service) -> Secret:
-    """Validate the token and return it as a Secret, or raise ArgumentError."""
+    """Return the token as a Secret; raise ArgumentError if the token is invalid."""
     secret = as_secret(cast("str", token))
     if not secret:
         problem = f"is empty; pass token= or set {service.name}_TOKEN"

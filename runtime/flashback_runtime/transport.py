@@ -196,8 +196,8 @@ class Connections:
     ) -> tuple[httpx.Response, bytes | None]:
         """Send the request, and return the response and its undecoded body.
 
-        The body is None if an event hook has already read it. Raise ReadTimeout at the
-        deadline. Exceptions from httpx and from event hooks propagate.
+        The body is None if an event hook has already read it. Raise ReadTimeout if
+        the deadline passes. Exceptions from httpx and from event hooks propagate.
         """
         _attempt.ends_at = ends_at
         response: httpx.Response
@@ -220,7 +220,7 @@ class Connections:
 
 
 def _tls_context() -> ssl.SSLContext:
-    """Return a context that all clients share until a certificate variable or file changes."""
+    """Return a TLS context that all clients share until a certificate variable or file changes."""
     file = os.environ.get("SSL_CERT_FILE")
     try:
         modified = Path(file).stat().st_mtime_ns if file else 0

@@ -99,7 +99,7 @@ def test_cancelled_call_closes_its_connection() -> None:
 
 
 def test_cancellation_inside_a_hook_is_not_a_timeout() -> None:
-    """A CancelledError from an event hook cancels the call and is not treated as a timeout."""
+    """A CancelledError from an event hook cancels the call, and the client reports no timeout."""
 
     async def hook(_: httpx.Request) -> None:
         raise asyncio.CancelledError

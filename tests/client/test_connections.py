@@ -53,7 +53,7 @@ def test_threads_share_one_client() -> None:
 
 
 def test_async_client_works_in_several_event_loops() -> None:
-    """In each event loop, an async client opens new connections, which close when the loop ends."""
+    """In each event loop, an async client opens its own connections, which close with the loop."""
     with serving(respond_with(OK)) as server:
         client = AsyncFlashbackClient(TOKEN, base_url=server.url)
         for _ in range(3):

@@ -80,7 +80,7 @@ def test_very_long_timeout_means_no_limit(update: Any) -> None:
 
 
 def test_hung_backend_leaves_time_for_a_retry(update: Any) -> None:
-    """If the first attempt hangs, it ends after half of `timeout`, which leaves time for a retry."""
+    """If the first attempt hangs, it ends after half of `timeout`, leaving time for a retry."""
     responder = in_turn(never_respond, respond_with(http_response(200, UPDATED)))
     with serving(responder) as server:
         started = time.monotonic()

@@ -295,7 +295,7 @@ def test_signal_handler_exception_propagates() -> None:
 
 
 def test_closing_during_a_call_raises_connection_error() -> None:
-    """If another thread or task closes the client, a call in progress fails and is not retried."""
+    """If another thread or task closes the client, a running call fails without another retry."""
 
     async def call_and_close(url: str) -> None:
         client = AsyncFlashbackClient(TOKEN, base_url=url)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def test_secrets_are_opaque() -> None:
-    """A credential is not a str, and no string representation of a body or a client shows it."""
+    """Credentials are not strings; neither the `str` nor the `repr` of a body or client shows them."""
     body = UpdateAiLlmRequest(key=SECRET, secret=SECRET)
     client = blocking(Service(), headers={"X-Key": SECRET})
     client.update_ai_llm(ID, secret=SECRET)
@@ -193,7 +193,7 @@ def test_log_shows_each_attempt_and_no_credential(
 
 
 def test_service_message_cannot_forge_a_log_line(update: Any) -> None:
-    """Line breaks and control characters in the service's message are replaced with spaces."""
+    """The client replaces line breaks and control characters in service messages with spaces."""
     service = Service(httpx.Response(400, json={"message": "no\n2026 ERROR \x1b[31m"}))
     with pytest.raises(errors.BadRequestError) as caught:
         update(service, name="n")

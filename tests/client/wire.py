@@ -33,7 +33,7 @@ class Request:
 
 @dataclass
 class Server:
-    """A running server: its URL, the requests that it received and its connection counts."""
+    """A running server, with its URL, the requests that it received and its connection counts."""
 
     url: str = ""
     requests: list[Request] = field(default_factory=list[Request])
