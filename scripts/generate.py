@@ -149,7 +149,7 @@ def _schema_problems(schema: dict[str, Any], place: str) -> Iterator[str]:
     if is_security_scheme and str(schema.get("scheme")).lower() != "bearer":
         yield ": only bearer tokens are supported; use `type: http` and `scheme: bearer`"
     if isinstance(schema.get("allOf"), list) and "properties" in schema:
-        yield ": properties beside allOf are not supported; move them into a member of allOf"
+        yield ": properties next to allOf are not supported; move them into a member of allOf"
     reference = schema.get("$ref")
     if isinstance(reference, str) and not reference.startswith("#/components/"):
         yield f": $ref {reference} is outside #/components/; move its target there"

@@ -289,7 +289,7 @@ UNSUPPORTED_SCHEMAS: list[tuple[dict[str, Any], str]] = [
     ({"type": "integer", "writeOnly": True}, f"{FIELD}: writeOnly is supported only for string"),
     ({"items": {"type": "string", "writeOnly": True}}, f"{FIELD}.items: writeOnly is supported"),
     ({"type": "string", "pattern": r"\p{L}"}, f"{FIELD}.pattern: \\p{{L}} is not valid in Python"),
-    ({"allOf": [{}], "properties": {}}, f"{FIELD}: properties beside allOf are not supported"),
+    ({"allOf": [{}], "properties": {}}, f"{FIELD}: properties next to allOf are not supported"),
     ({"type": "string", "format": "binary"}, f"{FIELD}: the format binary is not supported"),
     ({"$ref": "other.yaml#/X"}, f"{FIELD}: $ref other.yaml#/X is outside #/components/; move"),
 ]

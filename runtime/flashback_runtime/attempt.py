@@ -19,8 +19,8 @@ from .secrets import Secret, cut_frames, exception_chain
 from .transport import MAX_BODY, httpx, timeout_until
 
 _CONNECT_TIMEOUT: Final = 5.0
-# The share of an attempt's time that connecting can take. A slow connection therefore fails with a
-# connect timeout, which proves that the request was not sent, before the attempt's deadline.
+# Limit connecting to this share of an attempt's time so that a slow connection fails with a connect
+# timeout. A connect timeout proves that the request was not sent.
 _CONNECT_SHARE: Final = 0.9
 _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _CLIENTS: Final = (httpx.Client, httpx.AsyncClient)
@@ -92,7 +92,7 @@ def _response(running: RunningCall, response: httpx.Response, body: bytes | None
     problem = None
     if body is None:
         body = b""
-        with suppress(httpx.StreamError):  # if no event hook has read the body
+        with suppress(httpx.StreamError):  # raised if no event hook has read the body
             body = response.content  # httpx has already decoded the body
     elif encoding in {"gzip", "x-gzip", "deflate"}:
         try:

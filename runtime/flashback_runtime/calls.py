@@ -151,7 +151,7 @@ class Response(Generic[P]):
         headers = {"content-type": self.headers.get("content-type", "")}
         try:
             return httpx.Response(200, headers=headers, content=self.content).text
-        except (AssertionError, TypeError, ValueError):  # codecs such as `hex` return no text
+        except (AssertionError, TypeError, ValueError):  # codecs such as `hex` do not return text
             return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:

@@ -146,7 +146,6 @@ class BaseClient(Generic[C, T]):
         return send(RunningCall(call, self._settings, self._connections))
 
     def _detach_transports(self) -> list[Any]:
-        """Reject further calls, and return the transports that the caller must close."""
         self._is_closed = True
         return [] if self._is_derived else self._connections.close()
 

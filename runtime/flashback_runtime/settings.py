@@ -107,7 +107,6 @@ class Settings(NamedTuple):
         return self._replace(**changes)
 
     def _address(self, value: object) -> dict[str, Any]:
-        """Return the settings that depend on the base URL: `base_url`, `host` and `route`."""
         _BASE_URL.check("base_url", value)
         url = _parse_url(cast("str", value))
         if url is None:

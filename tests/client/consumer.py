@@ -44,7 +44,7 @@ async def switch(flashback: AsyncFlashbackClient, config: str, provider: AiTypeT
 
 
 def for_tenant(flashback: FlashbackClient, token: Secret, url: str) -> FlashbackClient:
-    """Return a client for another tenant that shares this client's connections."""
+    """Return a client that shares this client's connections but belongs to another tenant."""
     return flashback.with_options(token=token, base_url=url, headers={"X-Tenant": "two"})
 
 

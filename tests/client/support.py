@@ -24,7 +24,7 @@ UPDATED: dict[str, object] = {"success": True, "aiLlmId": ID, "message": "update
 
 
 class Service(httpx.MockTransport):
-    """An in-memory service that returns the given responses in order, and then only 200s."""
+    """An in-memory service that returns the given responses in order, followed by 200s."""
 
     def __init__(self, *outcomes: httpx.Response | Exception) -> None:
         """Use these outcomes for the first requests. Responses are returned; errors are raised."""

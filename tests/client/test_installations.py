@@ -81,7 +81,7 @@ def test_strict_type_checking_passes(project: Path, command: tuple[str, ...]) ->
 
 
 def test_package_has_no_ignore_comments() -> None:
-    """Neither the generated code nor the runtime contains a comment that disables a type checker."""
+    """The generated code and the runtime have no comments that disable a type checker."""
     folders = (generate.OUTPUT, generate.RUNTIME)
     texts = [path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py")]
     assert [text for text in texts if "type: ignore" in text or "pyright: ignore" in text] == []

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def test_secrets_are_opaque() -> None:
-    """Credentials are not strings; neither the `str` nor the `repr` of a body or client shows them."""
+    """Credentials are not strings, and the `str` and `repr` of a body or client hide them."""
     body = UpdateAiLlmRequest(key=SECRET, secret=SECRET)
     client = blocking(Service(), headers={"X-Key": SECRET})
     client.update_ai_llm(ID, secret=SECRET)
