@@ -1,4 +1,4 @@
-"""A successful response is returned, and any other response raises the error for its status."""
+"""The client returns a successful response, and raises an error for any other status."""
 
 from __future__ import annotations
 

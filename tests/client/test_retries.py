@@ -40,7 +40,7 @@ def rate_limited(*values: str) -> Service:
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 520, 599])
 def test_transient_failures_are_retried(update: Any, waits: list[float], status: int) -> None:
-    """After a lost connection, 408, 429 or 5xx, the client retries twice, after random waits."""
+    """The client retries lost connections and 408, 429 or 5xx responses after random waits."""
     service = Service(httpx.Response(status), httpx.ConnectError("down"))
     assert update(service, name="n").success is True
     assert len(service.requests) == 3
