@@ -77,16 +77,16 @@ class Prover:
         if most <= 0:
             return result
         search = lambda: _search(sent, large, location, most)  # noqa: E731
-        found, left = call_or_default(search, (UNKNOWN, 0))
+        found, left = call_or_default(search, (UNKNOWN, most - FEW))
         self.remaining -= most - left
         return result if found.holds is None else found
 
 
 def _search(small: Schema, large: Schema, location: str, most: int) -> tuple[Proof, int]:
     """Try boundary values as witnesses. Return the result and the number of tries left."""
-    candidates = BoundaryValues(small, large, most)
     admits = validator(small).is_valid
     accepts = validator(large).is_valid
+    candidates = BoundaryValues(small, large, most)
     for value in candidates.values(candidates.form):
         is_sent = can_carry(location, value) and _is_declared(value, small, location)
         if is_sent and admits(value) and not any(map(accepts, readings(location, value))):
@@ -114,7 +114,8 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
     if location == BODY:
         return False
     values = [value for part in subschemas(small) for value in constants(part)]
-    return covers(_readable(large, location, values), small)
+    readable = call_or_default(lambda: _readable(large, location, values), large)
+    return covers(readable, small)
 
 
 def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:

@@ -25,10 +25,21 @@ WORDS = {
     *("nullable", "$defs", "definitions"),
 }
 EXTENSIONS = {"x-max-bytes", "x-left-open"}  # all other extensions count as documentation
-DATA = {"const", "default", "enum", "mapping", "security"}  # their values contain no keywords
+# Keywords that have a schema, a list of schemas, or a map of schemas as their value.
+SCHEMA_KEYWORDS = {
+    *("additionalProperties", "contains", "else", "if", "items", "not", "propertyNames"),
+    *("then", "unevaluatedItems", "unevaluatedProperties"),
+}
+SCHEMA_LIST_KEYWORDS = {"allOf", "anyOf", "oneOf", "prefixItems"}
+SCHEMA_MAP_KEYWORDS = {"dependentSchemas", "patternProperties", "properties"}
+# In a schema, the values of all other keywords are data: they contain no keywords or references.
+NESTED = {
+    *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
+    *("contentSchema", "discriminator", "xml", "$ref", "x-left-open"),
+}
 NAMED = {  # the top-level keys in their values are names, not keywords
-    *("content", "dependentRequired", "dependentSchemas", "encoding", "headers", "links"),
-    *("callbacks", "patternProperties", "properties", "responses", "variables", "webhooks"),
+    *("content", "encoding", "headers", "links", "callbacks", "responses", "variables"),
+    *("webhooks", *SCHEMA_MAP_KEYWORDS),
 }
 RELEASE = re.compile(r"v\d+\.\d+\.\d+")
 
@@ -83,7 +94,7 @@ class Contract:
 
         The result omits documentation. A recursive reference becomes `N up`.
         """
-        if key in DATA:
+        if key == "security":
             return part
         if is_list(part):
             return [self.inlined(item, "", inside) for item in part]
@@ -96,7 +107,9 @@ class Contract:
     def _inlined_object(self, part: dict[str, Any], inside: tuple[str, ...]) -> Any:
         result: dict[str, Any] = {}
         for name, inner in part.items():
-            if name in EXTENSIONS or not (name in WORDS or name.startswith("x-")):
+            if "schema" in inside and name not in NESTED | WORDS and not name.startswith("x-"):
+                result[name] = inner
+            elif name in EXTENSIONS or not (name in WORDS or name.startswith("x-")):
                 result[name] = self.inlined(inner, name, (*inside, name))
         if "discriminator" in result:  # selects schemas by their names
             alternatives = filter(is_mapping, (*part.get("oneOf", ()), *part.get("anyOf", ())))

@@ -54,7 +54,7 @@ class Finding:
     def id(self) -> str:
         """Return an ID that is the same in every run."""
         text = canonical_json([self.part, self.place, self.what, *self.sides])
-        return hashlib.sha256(text.encode()).hexdigest()[:10]
+        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:10]
 
     @property
     def weight(self) -> Change:

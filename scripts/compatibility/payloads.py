@@ -12,6 +12,7 @@ from scripts.compatibility.schemas import (
     assertions,
     changed_annotations,
     check_schema,
+    flattened,
     is_comparable,
     view,
 )
@@ -80,6 +81,8 @@ class Payload:
 
 def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
     """Compare two schemas. Old requests must stay valid, and new responses must be documented."""
+    old = flattened(old)
+    new = flattened(new)
     base = assertions(old)
     head = assertions(new)
     if canonical_json(base) != canonical_json(head):

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import jsonschema_rs
 from jsonschema_rs.canonical import Containment
 
-from scripts.compatibility.documents import DIALECTS
+from scripts.compatibility.documents import (
+    DIALECTS,
+    SCHEMA_KEYWORDS,
+    SCHEMA_LIST_KEYWORDS,
+    SCHEMA_MAP_KEYWORDS,
+)
 from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
 
 if TYPE_CHECKING:
@@ -19,13 +24,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Schema = dict[str, Any] | bool
-# Keywords that have a schema, a list of schemas, or a map of schemas as their value.
-SCHEMA_KEYWORDS = {
-    *("additionalProperties", "contains", "else", "if", "items", "not", "propertyNames"),
-    *("then", "unevaluatedItems", "unevaluatedProperties"),
-}
-SCHEMA_LIST_KEYWORDS = {"allOf", "anyOf", "oneOf", "prefixItems"}
-SCHEMA_MAP_KEYWORDS = {"dependentSchemas", "patternProperties", "properties"}
 # Keywords whose subschemas apply to the whole value, not to a part of it.
 IN_PLACE = {"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"}
 CONDITIONS = IN_PLACE | {"dependentRequired", "patternProperties"}
@@ -37,6 +35,12 @@ COMPARED = {
     *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
 }
 HIDDEN = {"readOnly", "writeOnly"}
+UNEVALUATED = {"unevaluatedItems", "unevaluatedProperties"}
+# Keywords whose effect depends on other keywords of the same schema.
+DEPENDENT = UNEVALUATED | {
+    *("additionalProperties", "patternProperties", "items", "prefixItems", "contains"),
+    *("minContains", "maxContains", "if", "then", "else"),
+}
 # Larger canonical forms would take seconds to compute.
 MAX_ALTERNATIVES = 100
 # The time to compute a difference grows with the fourth power of the number of subschemas.
@@ -47,6 +51,51 @@ FORMATS: dict[str, Schema] = {
     "int64": {"minimum": -(2**63), "maximum": 2**63 - 1},
     **dict.fromkeys(("password", "float", "double"), True),
 }
+
+
+def flattened(schema: Any) -> Any:
+    """Return the schema with its allOf branches merged into it where the meaning stays the same."""
+    if not is_mapping(schema):
+        return schema
+    result: dict[str, Any] = {}
+    for keyword, value in schema.items():
+        result[keyword] = _mapped(keyword, value, flattened)
+    branches = result.get("allOf")
+    if not is_list(branches):
+        return result
+    del result["allOf"]
+    others: list[Any] = []
+    for branch in branches:
+        if _can_merge(result, branch, is_only=len(branches) == 1):
+            result = _merged(result, branch)
+        else:
+            others.append(branch)
+    return {**result, "allOf": others} if others else result
+
+
+def _can_merge(schema: dict[str, Any], branch: Any, *, is_only: bool) -> bool:
+    """Return whether no keyword affects another one after the branch is merged into the schema."""
+    if not is_mapping(branch):
+        return False
+    shared = schema.keys() & branch.keys()
+    different = {keyword for keyword in shared if schema[keyword] != branch[keyword]}
+    if is_only and not schema.keys() & COMPARED:
+        return not different & HIDDEN
+    keywords = (schema.keys() - UNEVALUATED) | branch.keys()
+    has_references = any(keyword.startswith("$") for keyword in keywords)
+    return not has_references and not keywords & DEPENDENT and different <= {"properties", "required"}
+
+
+def _merged(schema: dict[str, Any], branch: dict[str, Any]) -> dict[str, Any]:
+    result = {**branch, **schema}
+    if "required" in branch:
+        result["required"] = sorted({*branch["required"], *schema.get("required", ())})
+    if "properties" in branch:
+        fields = dict(mapping_at(schema, "properties"))
+        for name, part in mapping_at(branch, "properties").items():
+            fields[name] = flattened({"allOf": [fields[name], part]}) if name in fields else part
+        result["properties"] = fields
+    return result
 
 
 def assertions(schema: Any) -> Any:
@@ -69,7 +118,6 @@ def changed_annotations(old: Any, new: Any, place: str = "") -> Iterator[tuple[s
     """
     if not (is_mapping(old) and is_mapping(new)):
         return
-    old, new = map(_unwrapped, (old, new))
     for keyword in dict.fromkeys((*old, *new)):
         before = _annotation(old, keyword)
         after = _annotation(new, keyword)
@@ -79,14 +127,6 @@ def changed_annotations(old: Any, new: Any, place: str = "") -> Iterator[tuple[s
         for name, part in _parts(keyword, old.get(keyword)).items():
             step = name if keyword == "properties" else f"{keyword}.{name}".rstrip(".")
             yield from changed_annotations(part, parts.get(name), f"{place}.{step}")
-
-
-def _unwrapped(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema with the keywords of its only `allOf` branch, as inlining can add one."""
-    parts = schema.get("allOf", ())
-    if len(parts) != 1 or not is_mapping(parts[0]):
-        return schema
-    return {**_unwrapped(parts[0]), **{key: schema[key] for key in schema.keys() - {"allOf"}}}
 
 
 def _annotation(schema: dict[str, Any], keyword: str) -> str:
@@ -112,10 +152,15 @@ def is_comparable(schema: Schema, hidden: str) -> bool:
 
 
 def check_schema(contract: Contract, schema: Schema, where: str) -> None:
-    """Raise CannotCompareError with the location if the schema is not valid JSON Schema."""
+    """Raise CannotCompareError with the location if the schema is not valid JSON Schema.
+
+    Patterns that jsonschema_rs cannot compile and lone surrogates are valid, but prove nothing.
+    """
     try:
-        validator(schema)
-    except (jsonschema_rs.ValidationError, ValueError) as error:
+        jsonschema_rs.meta.validate(schema)
+    except UnicodeEncodeError:
+        return
+    except jsonschema_rs.ValidationError as error:
         what = str(error).partition("\n")[0]
         raise contract.error(f"{where}: not a valid JSON Schema 2020-12 ({what}); fix it") from None
 
