@@ -27,7 +27,7 @@ def compare_security(pair: Pair) -> None:
     """Check that all credentials that used to be sufficient are still sufficient."""
     before = _alternatives(pair.base)
     after = _alternatives(pair.head)
-    sides = (pair.base.inherited("security"), pair.head.inherited("security"))
+    sides = (pair.base.security, pair.head.security)
     place = pair.place("security")
     for name, given in before.items():
         results = {_is_sufficient(given, needed) for needed in after.values()}
@@ -51,7 +51,7 @@ def _is_sufficient(given: Credentials, needed: Credentials) -> bool | None:
 def _alternatives(operation: Operation) -> dict[str, Credentials]:
     """Return the operation's alternative security requirements, keyed by readable names."""
     result: dict[str, Credentials] = {}
-    for schemes in operation.inherited("security") or [{}]:
+    for schemes in operation.security:
         names: list[str] = []
         credentials: Credentials = {}
         for name, scopes in sorted(schemes.items()):
@@ -88,7 +88,8 @@ def _issuers(scheme: Part) -> set[str]:
 def servers(operation: Operation) -> list[str]:
     """Return an operation's base URLs, one for each combination of enumerated variable values."""
     found: list[str] = []
-    for server in operation.inherited("servers") or [{"url": "/"}]:
+    shared = operation.contract.api.get("servers") or [{"url": "/"}]
+    for server in operation.own_servers or shared:
         variables = mapping_at(server, "variables")
         listed = {name: known["enum"] for name, known in variables.items() if known.get("enum")}
         if prod(map(len, listed.values())) > MOST:
@@ -127,9 +128,8 @@ def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
     """Check that the new contract still serves each of the operation's URLs."""
     old = servers(pair.base)
     new = servers(pair.head)
-    holders = (pair.base.parts, pair.base.item, pair.head.parts, pair.head.item)
-    is_shared = not any("servers" in holder for holder in holders)
-    place = "servers" if is_shared else pair.place("servers")
+    has_own = pair.base.own_servers or pair.head.own_servers
+    place = pair.place("servers") if has_own else "servers"
     for url in old:
         if _address(pair.base, url) in after:
             continue

@@ -86,7 +86,7 @@ class Findings:
         return list(result.values())
 
 
-VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
 VERDICTS = ("breaking", "addition", "words")
 KEYS = {"finding", "verdict", "reason", "date"}
 
@@ -108,10 +108,13 @@ class Verdict:
 
     @property
     def _least(self) -> tuple[int, ...]:
-        """Return the lowest allowed version. Before 1.0, a breaking change is only a minor bump."""
-        major, minor, patch = parse_version(self.base)
+        """Return the lowest allowed release. Before 1.0, a breaking change is only a minor bump.
+
+        A pre-release promises nothing, so any change can be part of its release.
+        """
+        major, minor, patch, is_release, *_ = parse_version(self.base)
         weight = self.weight()
-        if weight == Change.NONE:
+        if weight == Change.NONE or not is_release:
             return major, minor, patch
         if weight >= Change.UNDECIDED and major:
             return major + 1, 0, 0
@@ -126,8 +129,11 @@ class Verdict:
 
     @property
     def is_high_enough(self) -> bool:
-        """Return whether the new version is at least the lowest version that SemVer allows."""
-        return parse_version(self.head) >= self._least
+        """Return whether SemVer allows the new version. It can be a pre-release."""
+        base = parse_version(self.base)
+        head = parse_version(self.head)
+        is_later = head > base or (head == base and self.weight() == Change.NONE)
+        return is_later and head >= self._least
 
     @property
     def in_order(self) -> bool:
@@ -145,15 +151,23 @@ def make_verdict(
     return Verdict(base, head, decided, list(unused))
 
 
-def parse_version(contract: Contract) -> tuple[int, ...]:
-    """Return the version as (major, minor, patch); raise CannotCompareError if it is invalid."""
+def parse_version(contract: Contract) -> tuple[Any, ...]:
+    """Return the version as a tuple with SemVer's order; raise CannotCompareError if it is invalid.
+
+    The items are major, minor, patch, whether it is a release, and a pre-release's identifiers.
+    """
     found = VERSION.fullmatch(contract.version)
     if not found:
         raise contract.error(
             f"info.version {contract.version!r} is not a semantic version; "
             "use MAJOR.MINOR.PATCH, in quotes"
         )
-    return tuple(map(int, found.groups()[:3]))
+    *numbers, suffix = found.groups()
+    identifiers: list[tuple[bool, int, str]] = []
+    for text in suffix.split(".") if suffix else ():
+        is_number = text.isdecimal()
+        identifiers.append((not is_number, int(text) if is_number else 0, text))
+    return (*map(int, numbers), not suffix, *identifiers)
 
 
 def read_decisions(path: Path) -> list[dict[str, Any]]:
@@ -174,5 +188,11 @@ def read_decisions(path: Path) -> list[dict[str, Any]]:
             raise CannotCompareError(
                 f"{path}: expected an entry with finding, verdict ({', '.join(VERDICTS)}), reason "
                 f"and date (such as 2026-01-31), got {entry}; fix it"
+            )
+    ids = [str(entry["finding"]) for entry in decisions]
+    for name in ids:
+        if ids.count(name) > 1:
+            raise CannotCompareError(
+                f"{path}: expected one entry for finding {name}, got {ids.count(name)}; fix it"
             )
     return decisions

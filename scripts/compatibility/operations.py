@@ -74,10 +74,16 @@ class Operation:
                 result[status.replace("xx", "XX")] = response
         return result
 
-    def inherited(self, key: str) -> Any:
-        """Return the operation's value for a key, or else its path's, or else the contract's."""
-        holders = (self.parts, self.item, self.contract.api)
-        return next((holder[key] for holder in holders if key in holder), None)
+    @property
+    def security(self) -> list[dict[str, list[str]]]:
+        """Return the operation's or the contract's alternative security requirements."""
+        holder = self.parts if "security" in self.parts else self.contract.api
+        return holder.get("security") or [{}]
+
+    @property
+    def own_servers(self) -> list[Part]:
+        """Return the operation's or its path's servers. An empty list counts as missing."""
+        return self.parts.get("servers") or self.item.get("servers") or []
 
     def scheme(self, name: str) -> Part:
         """Return a security scheme; raise CannotCompareError if it does not exist."""

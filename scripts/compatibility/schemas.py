@@ -82,8 +82,9 @@ def _can_merge(schema: dict[str, Any], branch: Any, *, is_only: bool) -> bool:
     if is_only and not schema.keys() & COMPARED:
         return not different & HIDDEN
     keywords = (schema.keys() - UNEVALUATED) | branch.keys()
-    has_references = any(keyword.startswith("$") for keyword in keywords)
-    return not has_references and not keywords & DEPENDENT and different <= {"properties", "required"}
+    if keywords & DEPENDENT or any(keyword.startswith("$") for keyword in keywords):
+        return False
+    return different <= {"properties", "required"}
 
 
 def _merged(schema: dict[str, Any], branch: dict[str, Any]) -> dict[str, Any]:

@@ -148,6 +148,26 @@ def test_version_must_follow_semver(change: Change, old: str, least: str) -> Non
         assert verdict.in_order is in_order
 
 
+@pytest.mark.parametrize(
+    ("change", "old", "new", "too_low"),
+    [
+        (Change.BREAKING, "1.0.0-rc.1", "1.0.0", "1.0.0-rc.1"),
+        (Change.BREAKING, "1.0.0-rc.2", "1.0.0-rc.10", "1.0.0-beta"),
+        (Change.NONE, "1.0.0-rc.1", "1.0.0-rc.1", "1.0.0-rc"),
+        (Change.NONE, "1.0.0", "1.0.0+build", "1.0.0-rc.1"),
+        (Change.BREAKING, "1.0.0", "2.0.0-rc.1", "1.1.0-rc.1"),
+    ],
+)
+def test_a_pre_release_precedes_its_release(
+    change: Change, old: str, new: str, too_low: str
+) -> None:
+    """A pre-release can contain the changes of its release, and promises nothing itself."""
+    changes = [Finding(change, "place", "what")] if change else []
+    for version, in_order in ((new, True), (too_low, False)):
+        base, head = (Contract({"info": {"version": text}}, "", "") for text in (old, version))
+        assert findings.make_verdict(base, head, changes, []).in_order is in_order
+
+
 def test_text_shows_the_request_that_breaks_and_the_fix(tmp_path: Path, compat: Compat) -> None:
     """The report shows the field, a rejected request and the version that the change requires."""
     head = write(tmp_path, NARROW, set_version("0.0.1"))
@@ -289,6 +309,7 @@ def test_a_decision_replaces_the_verdict(clone: Path, get_report: Report, compat
         "- {finding: a, verdict: words, reason: '', date: 2026-01-31}",
         "- {finding: a, verdict: words, reason: r, date: soon}",
         "- {finding: a}",
+        "[&e {finding: a, verdict: words, reason: r, date: 2026-01-31}, *e]",
         "- [",
     ],
 )
