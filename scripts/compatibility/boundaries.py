@@ -153,12 +153,15 @@ class BoundaryValues:
 
     def _strings(self, schema: dict[str, Any]) -> Iterator[str]:
         """Yield strings for each size, format and pattern in the schemas, with small variations."""
-        yield from filter(lambda value: isinstance(value, str), self.constants)
+        texts = [value for value in self.constants if isinstance(value, str)]
+        yield from texts
         seeds = [FORMATS[name] for name in _stated(schema, "format") if name in FORMATS]
         seeds += self._matching(_stated(schema, "pattern"))
         yield from seeds
         for size in self.sizes:
             yield "a" * size
+        for text in texts:
+            yield f"{text}a"
         for seed in seeds:
             for size in self.sizes:
                 yield seed[:size] + (seed[-1:] or "a") * (size - len(seed))
@@ -181,8 +184,13 @@ class BoundaryValues:
         for value in found:
             for size in sizes:
                 yield [*start, *[value] * size][:size]
-        for size in sizes:
-            yield [*start, *found, *range(size)][:size]
+        limits = items if is_mapping(items) else {}
+        least = int(limits.get("minimum", 0)) + 1
+        for size in sizes if schema.get("uniqueItems") else ():
+            numbers = range(least, least + size)
+            texts = [str(number).zfill(limits.get("minLength", 0)) for number in numbers]
+            yield [*start, *found, *numbers][:size]
+            yield [*start, *found, *texts][:size]
         for pair in combinations(found, 2):
             yield [*start, *pair]
 

@@ -36,6 +36,7 @@ FEW = 500  # number of values to try after a proof, in case jsonschema_rs is wro
 SCALARS = {"type": ["string", "number", "boolean"]}
 ONE_ITEM = {"type": "array", "minItems": 1, "maxItems": 1}
 LIST = {"type", "items", "minItems", "maxItems"}
+NEVER: dict[str, Any] = {"path": "", "query": []}  # values that cannot be sent
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,8 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
     """Return whether `large` provably admits every value that `small` admits."""
     if large in (True, {}) or canonical_json(small) == canonical_json(large):
         return True
-    if location == "path":  # a path segment is never empty
-        small = {"allOf": [small, {"not": {"const": ""}}]}
+    if location in NEVER:
+        small = {"allOf": [small, {"not": {"const": NEVER[location]}}]}
     if covers(large, small):
         return True
     if location == BODY:
