@@ -89,28 +89,33 @@ class Contract:
                 ) from None
         return found
 
-    def inlined(self, part: Any, key: str = "", inside: tuple[str, ...] = ()) -> Any:
-        """Return `part`, the value of `key`, with all references inlined.
+    def inlined(self, part: Any, inside: tuple[str, ...] = ()) -> Any:
+        """Return a part of the contract with all references inlined and without documentation.
 
-        The result omits documentation. A recursive reference becomes `N up`.
+        `inside` contains the keys and references that lead to the part. A recursive reference
+        becomes `N up`.
         """
-        if key == "security":
-            return part
         if is_list(part):
-            return [self.inlined(item, "", inside) for item in part]
+            return [self.inlined(item, inside) for item in part]
         if not is_mapping(part):
             return part
-        if key in NAMED:
-            return {name: self.inlined(inner, "", inside) for name, inner in part.items()}
-        return self._inlined_object(part, inside)
-
-    def _inlined_object(self, part: dict[str, Any], inside: tuple[str, ...]) -> Any:
         result: dict[str, Any] = {}
         for name, inner in part.items():
-            if "schema" in inside and name not in NESTED | WORDS and not name.startswith("x-"):
+            if name not in EXTENSIONS and (name in WORDS or name.startswith("x-")):
+                continue
+            steps = (*inside, name)
+            if name == "security" or ("schema" in inside and name not in NESTED):
                 result[name] = inner
-            elif name in EXTENSIONS or not (name in WORDS or name.startswith("x-")):
-                result[name] = self.inlined(inner, name, (*inside, name))
+            elif name in NAMED and is_mapping(inner):
+                result[name] = {key: self.inlined(value, steps) for key, value in inner.items()}
+            else:
+                result[name] = self.inlined(inner, steps)
+        return self._resolved(result, part, inside)
+
+    def _resolved(
+        self, result: dict[str, Any], part: dict[str, Any], inside: tuple[str, ...]
+    ) -> Any:
+        """Return an inlined object with its own references inlined. `part` is the original."""
         if "discriminator" in result:  # selects schemas by their names
             alternatives = filter(is_mapping, (*part.get("oneOf", ()), *part.get("anyOf", ())))
             names = [alternative.get("$ref") for alternative in alternatives]
@@ -123,7 +128,9 @@ class Contract:
                 levels = [step for step in inside[inside.index(reference) :] if step[:1] != "#"]
                 target: Any = {"$ref": f"{len(levels)} up"}
             else:
-                target = self.inlined(self.resolve(reference), "", (*inside, reference))
+                target = self.inlined(self.resolve(reference), (*inside, reference))
+            if "schema" not in inside:  # the siblings of the reference override its target
+                return {**target, **result}
             result["allOf"] = [*result.get("allOf", ()), target]
         if len(result) == 1 and len(result.get("allOf", ())) == 1:
             return result["allOf"][0]

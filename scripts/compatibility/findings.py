@@ -163,11 +163,9 @@ def parse_version(contract: Contract) -> tuple[Any, ...]:
             "use MAJOR.MINOR.PATCH, in quotes"
         )
     *numbers, suffix = found.groups()
-    identifiers: list[tuple[bool, int, str]] = []
-    for text in suffix.split(".") if suffix else ():
-        is_number = text.isdecimal()
-        identifiers.append((not is_number, int(text) if is_number else 0, text))
-    return (*map(int, numbers), not suffix, *identifiers)
+    identifiers = suffix.split(".") if suffix else []
+    padded = [name.zfill(20) if name.isdecimal() else name for name in identifiers]
+    return (*map(int, numbers), not suffix, *padded)
 
 
 def read_decisions(path: Path) -> list[dict[str, Any]]:
@@ -190,9 +188,7 @@ def read_decisions(path: Path) -> list[dict[str, Any]]:
                 f"and date (such as 2026-01-31), got {entry}; fix it"
             )
     ids = [str(entry["finding"]) for entry in decisions]
-    for name in ids:
-        if ids.count(name) > 1:
-            raise CannotCompareError(
-                f"{path}: expected one entry for finding {name}, got {ids.count(name)}; fix it"
-            )
+    repeated = {name for name in ids if ids.count(name) > 1}
+    if repeated:
+        raise CannotCompareError(f"{path}: finding {min(repeated)} has several entries; fix it")
     return decisions
