@@ -68,6 +68,7 @@ def flattened(schema: Any) -> Any:
     for branch in branches:
         if _can_merge(result, branch, is_only=len(branches) == 1):
             result = _merged(result, branch)
+            others += result.pop("allOf", [])
         else:
             others.append(branch)
     return {**result, "allOf": others} if others else result
