@@ -8,11 +8,12 @@ import subprocess
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from scripts.compatibility.values import is_list, is_mapping, mapping_at
+from scripts.compatibility.values import canonical_json, is_list, is_mapping, mapping_at
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "openapi.yaml"
@@ -117,11 +118,12 @@ class Contract:
     ) -> Any:
         """Return an inlined object with its own references inlined. `part` is the original."""
         if "discriminator" in result:  # selects schemas by their names
-            alternatives = filter(is_mapping, (*part.get("oneOf", ()), *part.get("anyOf", ())))
-            names = [alternative.get("$ref") for alternative in alternatives]
+            alternatives = chain(*filter(is_list, (part.get("oneOf"), part.get("anyOf"))))
+            names = [alternative.get("$ref") for alternative in filter(is_mapping, alternatives)]
             result["discriminator"] = [result["discriminator"], names]
         if "$dynamicRef" in result:  # might refer to any schema
-            result["$dynamicRef"] = [result["$dynamicRef"], self.document.get("components")]
+            targets = [result["$dynamicRef"], self.document.get("components")]
+            result["$dynamicRef"] = canonical_json(targets)
         if "$ref" in result:
             reference = result.pop("$ref")
             if reference in inside:
@@ -131,9 +133,11 @@ class Contract:
                 target = self.inlined(self.resolve(reference), (*inside, reference))
             if "schema" not in inside:  # the siblings of the reference override its target
                 return {**target, **result}
-            result["allOf"] = [*result.get("allOf", ()), target]
-        if len(result) == 1 and len(result.get("allOf", ())) == 1:
-            return result["allOf"][0]
+            siblings = result.get("allOf", [])
+            result["allOf"] = [*siblings, target] if is_list(siblings) else siblings
+        branches = result.get("allOf")
+        if len(result) == 1 and is_list(branches) and len(branches) == 1:
+            return branches[0]
         return result
 
 

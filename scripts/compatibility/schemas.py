@@ -160,7 +160,7 @@ def check_schema(contract: Contract, schema: Schema, where: str) -> None:
     """
     try:
         jsonschema_rs.meta.validate(schema)
-    except UnicodeEncodeError:
+    except (UnicodeEncodeError, jsonschema_rs.ReferencingError):
         return
     except jsonschema_rs.ValidationError as error:
         what = str(error).partition("\n")[0]

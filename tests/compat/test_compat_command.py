@@ -38,6 +38,7 @@ FIELD = (
 )
 WORDS = ("title: Flashback AI LLM API", "title: Flashback API")
 SCHEMA = "'#/components/schemas/AiType'"
+INVALID = "body: not a valid JSON Schema 2020-12"
 
 
 def set_version(version: str) -> tuple[str, str]:
@@ -332,7 +333,10 @@ def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: s
         ((f"  version: {VERSION}\n", ""), "info.version"),
         ((SCHEMA, "'#/components/schemas/AiTypo'"), "points to nothing"),
         ((SCHEMA, "other.yaml#/AiType"), "bundle"),
-        (("title: AiType\n", "minLength: short\n"), "body: not a valid JSON Schema 2020-12"),
+        (("title: AiType\n", "minLength: short\n"), INVALID),
+        (("title: AiType\n", "allOf: [{required: a}, {maxLength: 9}]\n"), INVALID),
+        (("title: AiType\n", "allOf: [{properties: [a]}, {maxLength: 9}]\n"), INVALID),
+        ((f"$ref: {SCHEMA}", f"{{$ref: {SCHEMA}, allOf: 5}}"), INVALID),
         (("operationId:", "operation:"), "not valid OpenAPI 3.1"),
         (("        - BearerAuth: []", "        - Bearer: []"), "'Bearer'"),
     ],
