@@ -69,7 +69,6 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
 
 
 def _kind(scheme: Part) -> str:
-    """Return the properties that identify a scheme, with header names in lower case."""
     name = str(scheme.get("name"))
     if scheme.get("in") == "header":
         name = name.lower()

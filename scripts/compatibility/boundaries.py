@@ -142,7 +142,6 @@ class BoundaryValues:
         return found
 
     def _numbers(self, schema: dict[str, Any]) -> Iterator[float]:
-        """Yield the schemas' numbers with their neighbors, multiples of `multipleOf`, and 10^n."""
         for number in sorted(self.numbers, key=abs):
             yield from (int(number), int(number) + 1, int(number) - 1)
             yield from (number, number + 0.5, number - 0.5, number / 2, number + 0.001)
@@ -152,7 +151,6 @@ class BoundaryValues:
             yield 10**digits
 
     def _strings(self, schema: dict[str, Any]) -> Iterator[str]:
-        """Yield strings for each size, format and pattern in the schemas, with small variations."""
         texts = [value for value in self.constants if isinstance(value, str)]
         yield from texts
         seeds = [FORMATS[name] for name in _stated(schema, "format") if name in FORMATS]
@@ -215,12 +213,10 @@ class BoundaryValues:
             yield dict(islice(more.items(), size))
 
     def _filled(self, names: Iterable[str], parts: dict[str, Any]) -> dict[str, Any]:
-        """Return an object with a value for each name whose schema admits one."""
         values = {name: self.admitted(parts[name]) for name in names}
         return {name: found[0] for name, found in values.items() if found}
 
     def _matching(self, patterns: list[str]) -> list[str]:
-        """Return a few matches for each pattern, shortest first."""
         found: list[str] = []
         for pattern in dict.fromkeys(patterns):
             if pattern not in self.known:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from scripts.compatibility.operations import Part
 
 LIMIT = "x-max-bytes"
-SHOWN = 3  # the maximum number of places per line
 # These sets contain the keys that specific rules compare.
 OPERATION = {"parameters", "requestBody", "responses", "servers", "security"}
 PATH_ITEM = {"parameters", "servers", *METHODS}
@@ -115,9 +114,7 @@ def _wording_changes(base: Contract, head: Contract) -> list[Finding]:
     places = [place for place in found if not place.startswith("info.version:")]
     if not places:
         return []
-    what = (
-        f"only the wording differs, or the meaning is the same ({shortened(places, SHOWN, '; ')})"
-    )
+    what = f"only the wording differs, or the meaning is the same ({shortened(places, '; ')})"
     return [Finding(Change.WORDS, "contract", what)]
 
 
@@ -157,7 +154,6 @@ def _compare_body(pair: Pair) -> None:
 
 
 def _compare_limit(payload: Payload, old: Any, new: Any) -> None:
-    """Compare x-max-bytes, the maximum size of the body in bytes."""
     change = f"{LIMIT}: {'none' if old is None else old} → {'none' if new is None else new}"
     if not {type(old), type(new)} <= {int, type(None)}:
         what = f"{LIMIT} is not an integer ({change})"
@@ -170,7 +166,6 @@ def _compare_limit(payload: Payload, old: Any, new: Any) -> None:
 
 
 def _compare_responses(pair: Pair) -> None:
-    """Compare the responses for every status that either contract documents."""
     before = pair.base.responses
     after = pair.head.responses
     pairs = status_pairs(before, after)

@@ -71,16 +71,15 @@ class Prover:
 
     def _prove(self, small: Schema, large: Schema, location: str, minimal: Schema) -> Proof:
         result = HOLDS if proved(small, large, location) else UNKNOWN
-        sent = minimal
         if not result.holds and proved(minimal, large, location):
-            sent = small
+            minimal = small
         most = min(FEW if result.holds else ONE, self.remaining)
-        if most <= 0:
-            return result
-        search = lambda: _search(sent, large, location, most)  # noqa: E731
-        found, left = call_or_default(search, (UNKNOWN, most - FEW))
-        self.remaining -= most - left
-        return result if found.holds is None else found
+        if most > 0:
+            search = lambda: _search(minimal, large, location, most)  # noqa: E731
+            found, left = call_or_default(search, (UNKNOWN, most - FEW))
+            self.remaining -= most - left
+            result = result if found.holds is None else found
+        return result
 
 
 def _search(small: Schema, large: Schema, location: str, most: int) -> tuple[Proof, int]:

@@ -54,7 +54,6 @@ for _side in HIDDEN:
     SEVERITIES[_side, "default"] = (Change.ADDITION, Change.UNDECIDED)
     SEVERITIES[_side, "x-left-open"] = (Change.ADDITION, Change.UNDECIDED)
 UNSTATED: Schema = {"not": False}
-SHOWN = 3  # the maximum number of changed keywords per line
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,7 @@ def _described(old: Schema, new: Schema, field: str) -> str:
     """Describe a field's changed keywords for a report, as in ` (maxLength: 255 → 100)`."""
     start = re.compile(rf"{re.escape(field)}[.:] ?" if field else "")
     changes = [start.sub("", change, 1) for change in explain(old, new) if start.match(change)]
-    return f" ({shortened(changes, SHOWN, '; ')})" if changes else ""
+    return f" ({shortened(changes, '; ')})" if changes else ""
 
 
 def _compare_annotations(payload: Payload, old: Any, new: Any) -> None:
@@ -217,7 +216,6 @@ def compare_contents(payload: Payload, old: Part, new: Part) -> None:
 
 
 def _contents(holder: Part) -> dict[str, Part]:
-    """Return the content of a request body or response, by media type."""
     result: dict[str, Part] = {}
     for name, content in mapping_at(holder, "content").items():
         key = _normal_media_type(name)

@@ -98,7 +98,6 @@ def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Findin
 
 
 def _described(breakage: griffe.Breakage) -> str:
-    """Describe a breaking change on one line, without object paths."""
     values = (breakage.old_value, breakage.new_value)
     names = [str(getattr(value, "name", value)) for value in values if value is not None]
     return f"{breakage.kind.value} ({' → '.join(names)})"

@@ -30,7 +30,6 @@ WEIGHTS = {
     Change.WORDS: "words only",
     Change.NONE: "nothing changed",
 }
-PLACES = 5  # the maximum number of places per line
 
 
 def as_text(verdict: Verdict) -> str:
@@ -122,7 +121,7 @@ def _place(finding: Finding) -> str:
 
 
 def _what(finding: Finding) -> str:
-    also = f"; also in {shortened([*finding.also], PLACES, ', ')}" if finding.also else ""
+    also = f"; also in {shortened([*finding.also], ', ')}" if finding.also else ""
     return printable(finding.what + also)
 
 
@@ -162,7 +161,6 @@ def _result(verdict: Verdict) -> list[str]:
 
 
 def _code(text: str) -> str:
-    """Return the text as a Markdown code span."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)
     space = " " if text.startswith("`") or text.endswith("`") else ""

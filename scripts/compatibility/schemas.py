@@ -260,7 +260,6 @@ def canonical(schema: Schema) -> jsonschema_rs.CanonicalSchema:
 
 
 def _count_alternatives(schema: Any) -> int:
-    """Return the number of alternatives in the schema after its combinations are expanded."""
     if not is_mapping(schema):
         return 1
     count = prod(map(_count_alternatives, schema.get("allOf", ())))

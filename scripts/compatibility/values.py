@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 BODY = "body"  # a value's location, in addition to OpenAPI's query, path, header and cookie
 LONGEST = 60  # the maximum length of a value in a report, in characters
-SHOWN = 5  # the maximum number of list items per line
+SHOWN = 4  # the maximum number of items per line
 NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
 # For each type, a schema for the text forms of its values.
 TEXTS: dict[str, Any] = {
@@ -94,19 +94,18 @@ def _explain_lists(old: list[Any], new: list[Any], where: str) -> Iterator[str]:
     elif removed or added:
         parts = [f"without {_item(i, old[i])}" for i in removed]
         parts += [f"with {_item(i, new[i])}" for i in added]
-        yield f"{where.lstrip('.')}: {shortened(parts, SHOWN, ', ')}"
+        yield f"{where.lstrip('.')}: {shortened(parts, ', ')}"
 
 
 def _others(items: list[Any], known: list[Any]) -> list[int]:
-    """Return the indices of the items that are missing from the other list."""
     texts = {canonical_json(item) for item in known}
     return [i for i, item in enumerate(items) if canonical_json(item) not in texts]
 
 
-def shortened(parts: list[str], most: int, separator: str) -> str:
-    """Join the first `most` parts on one line, and append the number of omitted parts."""
-    more = [f"and {len(parts) - most} more"] if len(parts) > most else []
-    return separator.join([*parts[:most], *more])
+def shortened(parts: list[str], separator: str) -> str:
+    """Join the first parts on one line, and append the number of omitted parts."""
+    more = [f"and {len(parts) - SHOWN} more"] if len(parts) > SHOWN else []
+    return separator.join([*parts[:SHOWN], *more])
 
 
 def _item(index: int, value: Any) -> str:
