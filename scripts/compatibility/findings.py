@@ -142,10 +142,10 @@ class Verdict:
 
 
 def make_verdict(
-    base: Contract, head: Contract, findings: list[Finding], decisions: list[dict[str, Any]]
+    base: Contract, head: Contract, findings: list[Finding], decisions: dict[str, Any]
 ) -> Verdict:
     """Apply the decisions from compat.yaml to the findings, and return the verdict."""
-    unused = {str(decision["finding"]): decision for decision in decisions}
+    unused = dict(decisions)
     decided = [replace(finding, decision=unused.pop(finding.id, None)) for finding in findings]
     decided.sort(key=lambda finding: (-finding.change, finding.part != "wire", finding.place))
     return Verdict(base, head, decided, list(unused))
@@ -168,14 +168,14 @@ def parse_version(contract: Contract) -> tuple[Any, ...]:
     return (*map(int, numbers), not suffix, *padded)
 
 
-def read_decisions(path: Path) -> list[dict[str, Any]]:
-    """Return the entries in compat.yaml; raise CannotCompareError if an entry is invalid."""
+def read_decisions(path: Path) -> dict[str, Any]:
+    """Return compat.yaml's entries by finding; raise CannotCompareError if one is invalid."""
     try:
         entries: Any = yaml.safe_load(path.read_text("utf-8")) if path.exists() else []
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CannotCompareError(f"{path} cannot be read ({error}); fix it") from None
-    decisions: list[Any] = entries if is_list(entries) else [entries]
-    for entry in decisions:
+    decisions: dict[str, Any] = {}
+    for entry in entries if is_list(entries) else [entries]:
         is_complete = is_mapping(entry) and entry.keys() == KEYS
         if not (
             is_complete
@@ -187,8 +187,8 @@ def read_decisions(path: Path) -> list[dict[str, Any]]:
                 f"{path}: expected an entry with finding, verdict ({', '.join(VERDICTS)}), reason "
                 f"and date (such as 2026-01-31), got {entry}; fix it"
             )
-    ids = [str(entry["finding"]) for entry in decisions]
-    repeated = {name for name in ids if ids.count(name) > 1}
-    if repeated:
-        raise CannotCompareError(f"{path}: finding {min(repeated)} has several entries; fix it")
+        name = str(entry["finding"])
+        if name in decisions:
+            raise CannotCompareError(f"{path}: finding {name} has several entries; fix it")
+        decisions[name] = entry
     return decisions

@@ -144,7 +144,7 @@ def test_version_must_follow_semver(change: Change, old: str, least: str) -> Non
     changes = [Finding(change, "place", "what")] if change else []
     for new, in_order in ((least, True), ("99.0.0", True), ("0.2.2", False)):
         base, head = (Contract({"info": {"version": version}}, "", "") for version in (old, new))
-        verdict = findings.make_verdict(base, head, changes, [])
+        verdict = findings.make_verdict(base, head, changes, {})
         assert verdict.least_version == least
         assert verdict.in_order is in_order
 
@@ -166,7 +166,7 @@ def test_a_pre_release_precedes_its_release(
     changes = [Finding(change, "place", "what")] if change else []
     for version, in_order in ((new, True), (too_low, False)):
         base, head = (Contract({"info": {"version": text}}, "", "") for text in (old, version))
-        assert findings.make_verdict(base, head, changes, []).in_order is in_order
+        assert findings.make_verdict(base, head, changes, {}).in_order is in_order
 
 
 def test_text_shows_the_request_that_breaks_and_the_fix(tmp_path: Path, compat: Compat) -> None:
