@@ -103,7 +103,8 @@ class BoundaryValues:
         for branch in _branches(schema):
             yield from islice(self.values(branch), MANY)
         types = schema.get("type", TYPES)
-        for name in [types] if isinstance(types, str) else types:
+        names = [types] if isinstance(types, str) else types
+        for name in names:
             if name == "object":
                 yield from self._objects(schema)
             elif name == "array":

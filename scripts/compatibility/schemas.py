@@ -57,9 +57,7 @@ def flattened(schema: Any) -> Any:
     """Return the schema with its allOf branches merged into it where the meaning stays the same."""
     if not is_mapping(schema):
         return schema
-    result: dict[str, Any] = {}
-    for keyword, value in schema.items():
-        result[keyword] = _mapped(keyword, value, flattened)
+    result = {keyword: _mapped(keyword, value, flattened) for keyword, value in schema.items()}
     branches = result.get("allOf")
     if not is_list(branches):
         return result
@@ -219,7 +217,7 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
         if keyword not in HIDDEN:
             result[keyword] = _mapped(keyword, value, change)
     names = _hidden_fields(schema, hidden)
-    if names and "required" in result:
+    if "required" in result:
         result["required"] = [name for name in result["required"] if name not in names]
     for name in names:
         result["properties"][name] = not sending

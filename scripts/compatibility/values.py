@@ -147,9 +147,10 @@ def readings(location: str, value: Any) -> list[Any]:
         return [value]
     if is_list(value):  # in lists that can_carry accepts, all items have equally many readings
         lists = [list(items) for items in zip(*map(_readings, value), strict=False)]
-        return [*(items[0] for items in lists if len(items) == 1), *lists]
+        single = [items[0] for items in lists if len(items) == 1]
+        return [*single, *lists]
     found = _readings(value)
-    return [*found, *([reading] for reading in found)]
+    return [*found, *[[reading] for reading in found]]
 
 
 def _readings(value: Any) -> list[Any]:
