@@ -86,14 +86,14 @@ def _compare(options: argparse.Namespace) -> int:
     decisions = findings.read_decisions(path.parent / DECISIONS)
     result = findings.make_verdict(base, head, found, decisions)
     result.not_compared = reason
-    if options.base or options.head:  # in other comparisons, entries may be unused
+    if options.base or options.head:  # entries need to apply only to the default comparison
         result.stale = []
     print(FORMATS[options.format](result), end="")
     return IN_ORDER if result.in_order else NOT_IN_ORDER
 
 
 def _print_no_base(why: str, form: str) -> None:
-    """Print why there is no older contract to compare with, in the requested format."""
+    """Print in the requested format why there is no contract to compare with."""
     text = f"{NAME} was not compared: {why}."
     if form == "json":
         text = json.dumps({"compared": False, "in_order": True, "why": text})

@@ -1,4 +1,4 @@
-"""Compare the operations' security requirements and server URLs."""
+"""Compare the security requirements and the server URLs of operations."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from scripts.compatibility.operations import Operation, Pair, Part
 
 ISSUERS = {"authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"}
-MOST = 200  # the maximum number of URLs to list for one server
-# The URLs that issue tokens, for each required scheme and scope.
+MOST = 200  # a server with more URLs is compared without expanding its variables
+# Maps each required security scheme and scope to the URLs that issue its tokens.
 Credentials = dict[str, set[str]]
-# Matches URLs that depend neither on variables nor on the contract's location.
+# Matches URLs that contain no variables and do not depend on where the contract is hosted.
 FIXED = re.compile(r"((\w+:/)?/[^{]*)?")
 DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 
 
 def compare_security(pair: Pair) -> None:
-    """Check that all credentials that used to be sufficient are still sufficient."""
+    """Report credentials that are no longer sufficient, and credentials that now suffice."""
     before = _alternatives(pair.base)
     after = _alternatives(pair.head)
     sides = (pair.base.security, pair.head.security)
@@ -42,14 +42,14 @@ def compare_security(pair: Pair) -> None:
 
 
 def _is_sufficient(given: Credentials, needed: Credentials) -> bool | None:
-    """Return whether the given credentials suffice, or None if other URLs issue the tokens."""
+    """Return whether the credentials suffice, or None if the token URLs have changed."""
     if not needed.keys() <= given.keys():
         return False
     return True if all(given[grant] <= needed[grant] for grant in needed) else None
 
 
 def _alternatives(operation: Operation) -> dict[str, Credentials]:
-    """Return the operation's alternative security requirements, keyed by readable names."""
+    """Return the credentials that each of the operation's security requirements asks for."""
     result: dict[str, Credentials] = {}
     for schemes in operation.security:
         names: list[str] = []
@@ -59,7 +59,7 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
             scheme = operation.scheme(name)
             kind = _kind(scheme)
             issuers = _issuers(scheme)
-            while credentials.get(kind, issuers) != issuers:  # each scheme needs a token of its own
+            while credentials.get(kind, issuers) != issuers:  # each scheme requires its own token
                 kind += " too"
             credentials[kind] = issuers
             for scope in scopes:
@@ -76,7 +76,7 @@ def _kind(scheme: Part) -> str:
 
 
 def _issuers(scheme: Part) -> set[str]:
-    """Return the URLs that issue tokens, with the names of their flows and keys."""
+    """Return the URLs that issue the scheme's tokens, each with its OAuth flow and its key."""
     result: set[str] = set()
     for name, flow in {"": scheme, **mapping_at(scheme, "flows")}.items():
         for key in ISSUERS & flow.keys():
@@ -85,7 +85,7 @@ def _issuers(scheme: Part) -> set[str]:
 
 
 def servers(operation: Operation) -> list[str]:
-    """Return an operation's base URLs, one for each combination of enumerated variable values."""
+    """Return the operation's base URLs. A URL with variables is listed once per set of values."""
     found: list[str] = []
     shared = operation.contract.api.get("servers") or [{"url": "/"}]
     for server in operation.own_servers or shared:
@@ -108,14 +108,14 @@ def _normal_url(url: str) -> str:
     url = re.sub(r"^\./(?=.)", "", url)
     try:
         parts = urlsplit(url)
-    except ValueError:  # for example, the host is a variable in brackets
+    except ValueError:  # for example, brackets around a variable in the host
         return url.rstrip("/")
     host = parts.netloc.lower().removesuffix(DEFAULT_PORTS.get(parts.scheme, "/"))
     return urlunsplit(parts._replace(netloc=host)).rstrip("/")
 
 
 def addresses(operation: Operation) -> set[str]:
-    """Return the operation's method and URL on each server, without parameter names."""
+    """Return the operation's method and full URL on each server, without parameter names."""
     return {_address(operation, server) for server in servers(operation)}
 
 
@@ -124,7 +124,7 @@ def _address(operation: Operation, server: str) -> str:
 
 
 def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
-    """Check that the new contract still serves each of the operation's URLs."""
+    """Report URLs that the new contract no longer serves, and URLs that it adds."""
     old = servers(pair.base)
     new = servers(pair.head)
     has_own = pair.base.own_servers or pair.head.own_servers

@@ -1,4 +1,4 @@
-"""Generate boundary values for two schemas: values on which the schemas are likely to disagree."""
+"""Generate boundary values: values that one of two schemas is likely to accept, but not both."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ FORMATS = {
 # Common patterns treat letters, digits, spaces, control and non-ASCII characters differently.
 CHARACTERS = ["\u2028", "\u3000", "\ufeff", "\U0001f600", *map(chr, range(0x180))]
 ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
-FEW = 4  # values to keep for each subschema
-MANY = 700  # candidates to try for each subschema
+FEW = 4  # the number of values to keep for each subschema
+MANY = 700  # the number of candidates to try for each subschema
 LONGEST = 300_000  # the maximum length of a string or an array
 DIGITS = 18  # the maximum number of digits in a number
-PATTERN = 1_500  # finding matches for a pattern costs as much as this many candidates
-LETTERS = 1_000  # this many characters cost as much as one candidate
+PATTERN = 1_500  # the cost of finding matches for a pattern, in candidates
+LETTERS = 1_000  # the number of characters that cost as much as one candidate
 
 
 class BoundaryValues:
-    """Boundary values, derived from the sizes, numbers, names and patterns in two schemas."""
+    """Boundary values, based on the sizes, numbers, names and patterns in two schemas."""
 
     def __init__(self, small: Schema, large: Schema, most: int) -> None:
-        """Collect boundaries from the sender's schema, `small`, and the receiver's, `large`.
+        """Collect the boundaries in the sender's schema, `small`, and the receiver's, `large`.
 
-        `most` is the maximum number of values to generate.
+        At most `most` values are generated.
         """
         self.remaining = most
         self.form = difference(small, large)
@@ -85,7 +85,7 @@ class BoundaryValues:
                 self.patterns += _stated(value, "pattern")
 
     def values(self, schema: Any) -> Iterator[Any]:
-        """Yield values that the schema might admit, up to the limit. Callers must validate them."""
+        """Yield values that might be valid. Stop at the limit; the caller must validate them."""
         for value in self._candidates(schema):
             self.remaining -= _weight(value)
             if self.remaining < 0:
@@ -117,15 +117,15 @@ class BoundaryValues:
                 yield from (None,) if name == "null" else (True, False)
 
     def admitted(self, schema: Any) -> list[Any]:
-        """Return a few values that the schema admits, and at least one value of each kind.
+        """Return a few valid values, with at least one value of each kind that was found.
 
-        Two values are of the same kind if each subschema that only the receiver's schema contains
-        either accepts both or rejects both. The values are cached.
+        Two values are of the same kind if no subschema that is new in the receiver's schema accepts
+        one of them and rejects the other.
         """
         text = canonical_json(schema)
         if text in self.known:
             return self.known[text]
-        self.known[text] = []  # ends the recursion if the values contain values for this schema
+        self.known[text] = []  # ends the recursion if the schema contains itself
         is_valid = validator(schema).is_valid
         found: list[Any] = []
         kinds: set[tuple[bool, ...]] = set()
@@ -194,7 +194,7 @@ class BoundaryValues:
             yield [*start, *pair]
 
     def _objects(self, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Yield the smallest object, then variants with boundary values or different fields."""
+        """Yield the smallest object, then objects with boundary values and with other fields."""
         fields = mapping_at(schema, "properties")
         required = schema.get("required", ())
         names = [*fields, *sorted(self.names), *self._matching(self.patterns)]
@@ -232,11 +232,11 @@ def _weight(value: Any) -> int:
 
 
 def _branches(schema: dict[str, Any]) -> Iterator[Any]:
-    """Yield each branch of anyOf, oneOf and allOf, combined with the other keywords."""
+    """Yield each anyOf, oneOf and allOf branch, combined with the schema's other keywords."""
     for keyword in ("anyOf", "oneOf", "allOf"):
         others = {name: value for name, value in schema.items() if name != keyword}
         for branch in filter(is_mapping, schema.get(keyword, ())):
-            if keyword == "allOf":  # plain_form might return this schema again
+            if keyword == "allOf":  # plain_form might return the same schema
                 yield {**others, **branch}
             else:
                 yield plain_form({"allOf": [others, branch]})
@@ -254,17 +254,13 @@ def _field(schema: dict[str, Any], name: str) -> Any:
 
 
 def _stated(schema: Any, keyword: str) -> list[str]:
-    """Return the keyword's values in the schema and in its allOf branches."""
     parts = [schema, *schema.get("allOf", ())] if is_mapping(schema) else []
     return [part[keyword] for part in parts if is_mapping(part) and keyword in part]
 
 
 @lru_cache(maxsize=256)
 def matching(pattern: str) -> list[str]:
-    """Return a few strings that match the pattern, or none if Python cannot compile it.
-
-    The matches are the same in every run.
-    """
+    """Return the same few matches in every run, or none if Python cannot compile the pattern."""
     from hypothesis import HealthCheck, Phase, given, settings  # noqa: PLC0415 # slow to import
     from hypothesis import strategies as st  # noqa: PLC0415
 

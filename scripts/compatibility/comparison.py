@@ -23,7 +23,7 @@ DOCUMENT = {"openapi", "info", "servers", "paths", "security", "jsonSchemaDialec
 PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
 REQUEST_BODY = {"required", "content", LIMIT}
 RESPONSE = {"headers", "content"}
-# The severity of a change between absent (None), optional (False) and required (True).
+# Severities by (before, after), where None is absent, False is optional and True is required.
 REQUEST_PRESENCE = {
     (None, False): (Change.ADDITION, "is new and optional"),
     (None, True): (Change.BREAKING, "is new and required"),
@@ -45,8 +45,8 @@ RESPONSE_PRESENCE = {
 def compare(base: Contract, head: Contract) -> list[Finding]:
     """Return the changes to requests and responses.
 
-    If there are none, return the wording changes. Raise CannotCompareError if a contract is
-    invalid.
+    If there are none, return the changes to documentation. Raise CannotCompareError if a contract
+    is invalid.
     """
     findings = Findings()
     prover = Prover()
@@ -99,7 +99,7 @@ def _add_operation(findings: Findings, new: Operation, before: list[Operation]) 
 
 
 def _overlaps(new_path: str, old_path: str) -> bool:
-    """Return whether a URL that matches the old path's parameters can match the new path."""
+    """Return whether the new path matches URLs that the old path's parameters used to match."""
     new_parts = new_path.split("/")
     old_parts = old_path.split("/")
     if len(old_parts) != len(new_parts):
@@ -132,7 +132,7 @@ def _compare_parameters(pair: Pair) -> None:
 
 
 def _compare_presence(payload: Payload, old: Part | None, new: Part | None) -> None:
-    """Report a part that was added, removed, made required or made optional."""
+    """Report that a part was added, removed, made required or made optional."""
     presence = RESPONSE_PRESENCE if payload.status else REQUEST_PRESENCE
     was_required = None if old is None else bool(old.get("required"))
     is_required = None if new is None else bool(new.get("required"))
@@ -201,7 +201,7 @@ def _compare_response(pair: Pair, place: str, status: str, old: Part, new: Part)
 
 
 def _headers(response: Part) -> dict[str, Part]:
-    """Return the headers by lower-case name, without Content-Type, which OpenAPI ignores here."""
+    """Return the headers by lower-case name. Omit Content-Type, as OpenAPI ignores it here."""
     named = {name.lower(): header for name, header in mapping_at(response, "headers").items()}
     named.pop("content-type", None)
     return named

@@ -1,6 +1,6 @@
 """Prove that one schema admits every value that another admits, or find a counterexample.
 
-The counterexample is called a witness: a value that one schema admits and the other rejects.
+Such a counterexample, a value that only the first schema admits, is called a witness.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from scripts.compatibility.values import (
 if TYPE_CHECKING:
     from scripts.compatibility.schemas import Schema
 
-ALL = 80_000  # total number of values to try per comparison; takes about 2 seconds
-ONE = 10_000  # number of values to try per search
-FEW = 500  # number of values to try after a proof, in case jsonschema_rs is wrong
+ALL = 80_000  # the number of values to try per comparison; takes about 2 seconds
+ONE = 10_000  # the number of values to try per search
+FEW = 500  # the number of values to try after a proof, in case jsonschema_rs is wrong
 SCALARS = {"type": ["string", "number", "boolean"]}
 ONE_ITEM = {"type": "array", "minItems": 1, "maxItems": 1}
 LIST = {"type", "items", "minItems", "maxItems"}
-NEVER: dict[str, Any] = {"path": "", "query": []}  # values that cannot be sent
+NEVER: dict[str, Any] = {"path": "", "query": []}  # values that cannot be sent in these locations
 
 
 @dataclass(frozen=True)
 class Proof:
-    """Whether containment holds: True if proved, False if a witness disproves it, else None."""
+    """The result of a proof. `holds` is None if containment is neither proved nor disproved."""
 
     holds: bool | None
     witness: Any = None
@@ -53,7 +53,7 @@ UNKNOWN = Proof(holds=None)
 
 @dataclass
 class Prover:
-    """The proofs in one comparison. They share a limited number of values to try."""
+    """Proves containment, and limits the number of values that one comparison tries."""
 
     remaining: int = ALL
     known: dict[str, Proof] = field(default_factory=dict[str, Proof])
@@ -61,8 +61,8 @@ class Prover:
     def contained(self, small: Schema, large: Schema, location: str, minimal: Schema) -> Proof:
         """Prove or disprove that `large` admits every sendable value that `small` admits.
 
-        jsonschema_rs's canonical forms prove containment, and a witness disproves it. `minimal` is
-        a form of `small` with fewer fields, which yields shorter witnesses.
+        jsonschema_rs proves containment, and a witness disproves it. `minimal` is a version of
+        `small` with fewer fields, for which witnesses are shorter.
         """
         key = canonical_json([small, large, location, minimal])
         if key not in self.known:
@@ -95,7 +95,7 @@ def _search(small: Schema, large: Schema, location: str, most: int) -> tuple[Pro
 
 
 def _is_declared(value: Any, schema: Schema, location: str) -> bool:
-    """Return whether the schema declares the value's type. Strings need no declaration."""
+    """Return whether the schema states which type it expects. Strings need no type."""
     if location == BODY or isinstance(value, str):
         return True
     declared = canonical_json(schema)
@@ -119,9 +119,9 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
 
 
 def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
-    """Return a schema that also admits the values that `schema` accepts in their text form.
+    """Return a schema that also admits a value if `schema` accepts its text form.
 
-    This includes every such value in `values`, and types whose texts `schema` always accepts.
+    The result admits such values from `values`, and a type if `schema` accepts all its text forms.
     """
     is_valid = validator(schema).is_valid
     accepted = [value for value in values if any(map(is_valid, readings(location, value)))]
@@ -131,7 +131,7 @@ def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
     options += [{"type": name} for name, texts in TEXTS.items() if covers(schema, texts)]
     plain = plain_form(schema)
     is_plain = is_mapping(plain) and plain.get("type") == "array" and plain.keys() <= LIST
-    if location == "query" and is_plain:  # other keywords could depend on the items' values
+    if location == "query" and is_plain:  # other keywords could restrict the items
         items = _readable(plain.get("items", True), location, values)
         options.append({**plain, "items": items})
         if covers({**plain, "items": True}, ONE_ITEM):

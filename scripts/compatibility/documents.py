@@ -25,20 +25,20 @@ WORDS = {
     *("description", "summary", "title", "example", "examples", "$comment", "externalDocs"),
     *("nullable", "$defs", "definitions"),
 }
-EXTENSIONS = {"x-max-bytes", "x-left-open"}  # all other extensions count as documentation
-# Keywords that have a schema, a list of schemas, or a map of schemas as their value.
+EXTENSIONS = {"x-max-bytes", "x-left-open"}  # other extensions count as documentation
+# The value of such a keyword is a schema, a list of schemas, or a map of schemas.
 SCHEMA_KEYWORDS = {
     *("additionalProperties", "contains", "else", "if", "items", "not", "propertyNames"),
     *("then", "unevaluatedItems", "unevaluatedProperties"),
 }
 SCHEMA_LIST_KEYWORDS = {"allOf", "anyOf", "oneOf", "prefixItems"}
 SCHEMA_MAP_KEYWORDS = {"dependentSchemas", "patternProperties", "properties"}
-# In a schema, the values of all other keywords are data: they contain no keywords or references.
+# In a schema, the values of all other keywords are data, which contain no references.
 NESTED = {
     *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
     *("contentSchema", "discriminator", "xml", "$ref", "x-left-open"),
 }
-NAMED = {  # the top-level keys in their values are names, not keywords
+NAMED = {  # objects whose keys are names, not keywords
     *("content", "encoding", "headers", "links", "callbacks", "responses", "variables"),
     *("webhooks", *SCHEMA_MAP_KEYWORDS),
 }
@@ -46,7 +46,7 @@ RELEASE = re.compile(r"v\d+\.\d+\.\d+")
 
 
 class CannotCompareError(Exception):
-    """A contract is missing or unusable. The message says which one, why, and how to fix it."""
+    """A contract is missing or invalid. The message says which one, why, and how to fix it."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Contract:
 
     @cached_property
     def api(self) -> dict[str, Any]:
-        """Return the document without components, documentation and references."""
+        """Return the document with references inlined, without components and documentation."""
         parts = {key: part for key, part in self.document.items() if key != "components"}
         found: dict[str, Any] = self.inlined(parts)
         return found
@@ -91,10 +91,10 @@ class Contract:
         return found
 
     def inlined(self, part: Any, inside: tuple[str, ...] = ()) -> Any:
-        """Return a part of the contract with all references inlined and without documentation.
+        """Return a part of the contract with its references inlined and without documentation.
 
         `inside` contains the keys and references that lead to the part. A recursive reference
-        becomes `N up`.
+        becomes `N up`, where N is the number of levels to its target.
         """
         if is_list(part):
             return [self.inlined(item, inside) for item in part]
@@ -131,7 +131,7 @@ class Contract:
                 target: Any = {"$ref": f"{len(levels)} up"}
             else:
                 target = self.inlined(self.resolve(reference), (*inside, reference))
-            if "schema" not in inside:  # the siblings of the reference override its target
+            if "schema" not in inside:  # keys next to the reference override keys in its target
                 return {**target, **result}
             siblings = result.get("allOf", [])
             result["allOf"] = [*siblings, target] if is_list(siblings) else siblings
@@ -142,8 +142,8 @@ class Contract:
 
 
 def must_be_valid(contract: Contract) -> None:
-    """Raise CannotCompareError with the error's location if the contract is invalid."""
-    # This import takes half a second, so it is deferred. The module has no type hints.
+    """Raise CannotCompareError if the contract is invalid. The message includes the location."""
+    # Imported here because it takes half a second. The module has no type hints.
     validator: Any = import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
     for error in validator.iter_errors(contract.document):
         place = "/".join(map(str, error.absolute_path)) or "the document"
@@ -176,7 +176,7 @@ def parse(text: str, source: str) -> Contract:
 
 
 def from_file(path: Path) -> Contract:
-    """Load a contract from a file, or raise CannotCompareError."""
+    """Load a contract; raise CannotCompareError if the file is missing or invalid."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -195,7 +195,7 @@ def git(*arguments: str) -> str | None:
 
 
 def find(given: str) -> Contract:
-    """Load a contract from a file or a git reference, or raise CannotCompareError."""
+    """Load a contract from a file or a git reference; raise CannotCompareError if that fails."""
     if Path(given).is_file():
         return from_file(Path(given))
     named = given if ":" in given else f"{given}:./{NAME}"

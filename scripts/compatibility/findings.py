@@ -1,4 +1,4 @@
-"""Findings about two contracts, the decisions in compat.yaml, and the verdict on the version."""
+"""The findings of a comparison, the decisions in compat.yaml, and the resulting verdict."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Change(IntEnum):
-    """The severity of a change. When the version is checked, UNDECIDED counts as breaking."""
+    """The severity of a change. The required version treats UNDECIDED as breaking."""
 
     NONE = 0
     WORDS = 1
@@ -31,7 +31,7 @@ class Change(IntEnum):
 
     @property
     def word(self) -> str:
-        """Return this verdict as a word, as in reports and in compat.yaml."""
+        """Return the severity in lower case, as in reports and compat.yaml."""
         return self.name.lower()
 
 
@@ -43,12 +43,12 @@ class Finding:
     place: str
     what: str
     part: str = "wire"  # or "python"
-    sides: tuple[str, str] = ("", "")  # the affected part in the old and the new contract, as JSON
-    also: tuple[str, ...] = ()  # other places with the same change
+    sides: tuple[str, str] = ("", "")  # the part in the old and the new contract, as JSON
+    also: tuple[str, ...] = ()  # other places where the same change occurs
     witness: Any = None  # a value that demonstrates the breaking change
-    shown: tuple[str, ...] = ()  # the evidence, as report lines
+    shown: tuple[str, ...] = ()  # the lines of evidence in the report
     removed: bool = False  # whether a response was removed
-    decision: dict[str, Any] | None = None  # the matching entry in compat.yaml
+    decision: dict[str, Any] | None = None  # the finding's entry in compat.yaml
 
     @property
     def id(self) -> str:
@@ -58,26 +58,26 @@ class Finding:
 
     @property
     def weight(self) -> Change:
-        """Return the severity from compat.yaml if there is an entry, else the detected one."""
+        """Return the severity that compat.yaml assigns, or else the severity of the change."""
         return Change[self.decision["verdict"].upper()] if self.decision else self.change
 
 
 @dataclass
 class Findings:
-    """The findings from one comparison, without duplicates."""
+    """Collects the findings of one comparison and omits duplicates."""
 
     found: dict[str, Finding] = field(default_factory=dict[str, Finding])
 
     def add(
         self, change: Change, place: str, what: str, old: Any = None, new: Any = None, **more: Any
     ) -> None:
-        """Add a finding. `old` and `new` are the affected part before and after."""
+        """Add a finding. `old` and `new` are the changed part before and after the change."""
         sides = canonical_json(old), canonical_json(new)
         finding = Finding(change, place, what, sides=sides, **more)
         self.found.setdefault(finding.id, finding)
 
     def merged(self) -> list[Finding]:
-        """Return the findings, merging those that report the same change in several places."""
+        """Return one finding per change. It lists all places where the change occurs."""
         result: dict[str, Finding] = {}
         for finding in self.found.values():
             key = canonical_json([finding.change, finding.what, finding.sides, finding.witness])
@@ -102,15 +102,15 @@ class Verdict:
     not_compared: str = ""  # why the Python interface was not compared
 
     def weight(self, part: str | None = None) -> Change:
-        """Return the severity of the most severe change, in one part or in all parts."""
+        """Return the severity of the most severe change in `part` (default: in both parts)."""
         weights = (finding.weight for finding in self.findings if part in {None, finding.part})
         return max(weights, default=Change.NONE)
 
     @property
     def _least(self) -> tuple[int, ...]:
-        """Return the lowest allowed release. Before 1.0, a breaking change is only a minor bump.
+        """Return the lowest release that SemVer allows after these changes.
 
-        A pre-release promises nothing, so any change can be part of its release.
+        If the old version is a pre-release, its release can contain any change.
         """
         major, minor, patch, is_release, *_ = parse_version(self.base)
         weight = self.weight()
@@ -124,12 +124,12 @@ class Verdict:
 
     @property
     def least_version(self) -> str:
-        """Return the lowest version that SemVer allows, as text."""
+        """Return the lowest release that SemVer allows, such as `1.2.0`."""
         return ".".join(map(str, self._least))
 
     @property
     def is_high_enough(self) -> bool:
-        """Return whether SemVer allows the new version. It can be a pre-release."""
+        """Return whether SemVer allows the new version, which can be a pre-release."""
         base = parse_version(self.base)
         head = parse_version(self.head)
         is_later = head > base or (head == base and self.weight() == Change.NONE)
@@ -152,9 +152,9 @@ def make_verdict(
 
 
 def parse_version(contract: Contract) -> tuple[Any, ...]:
-    """Return the version as a tuple with SemVer's order; raise CannotCompareError if it is invalid.
+    """Return a tuple that sorts as SemVer requires: major, minor, patch, is_release, identifiers.
 
-    The items are major, minor, patch, whether it is a release, and a pre-release's identifiers.
+    Raise CannotCompareError if the version is not a semantic version.
     """
     found = VERSION.fullmatch(contract.version)
     if not found:

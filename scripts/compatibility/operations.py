@@ -1,4 +1,4 @@
-"""A contract's operations, with the settings that they inherit from the path and the contract."""
+"""Read a contract's operations, including what they inherit from the path and the contract."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 VARIABLE = re.compile(r"\{([^}]*)\}")
 # OpenAPI ignores header parameters with these names.
 IGNORED_HEADERS = {"accept", "content-type", "authorization"}
-# Changes to these keys do not affect requests or responses.
+# These keys do not affect requests or responses.
 WORDS = {"tags", "operationId", "deprecated"}
 Part = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation: one HTTP method on one path. All its parts have their references inlined."""
+    """An operation, which is one HTTP method on one path, with all references inlined."""
 
     contract: Contract
     path: str
@@ -43,14 +43,14 @@ class Operation:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Return the path without its parameter names, and the method."""
+        """Return the path without its parameter names, together with the method."""
         return VARIABLE.sub("{}", self.path), self.method
 
     @cached_property
     def parameters(self) -> dict[tuple[str, str], Part]:
-        """Return the parameters that the operation and its path declare, by location and name.
+        """Return the operation's and the path's parameters, keyed by location and name.
 
-        Path parameters are identified by their position, and header names are in lower case.
+        The name of a path parameter is its position. Header names are in lower case.
         """
         variables = VARIABLE.findall(self.path)
         result: dict[tuple[str, str], Part] = {}
@@ -67,7 +67,7 @@ class Operation:
 
     @property
     def responses(self) -> dict[str, Part]:
-        """Return the responses by status, such as `404`, `4XX` or `default`."""
+        """Return the responses, keyed by a status such as `404`, `4XX` or `default`."""
         result: dict[str, Part] = {}
         for status, response in mapping_at(self.parts, "responses").items():
             if not status.startswith("x-"):
@@ -76,17 +76,17 @@ class Operation:
 
     @property
     def security(self) -> list[dict[str, list[str]]]:
-        """Return the operation's or the contract's alternative security requirements."""
+        """Return the operation's security requirements, or else those of the contract."""
         holder = self.parts if "security" in self.parts else self.contract.api
         return holder.get("security") or [{}]
 
     @property
     def own_servers(self) -> list[Part]:
-        """Return the operation's or its path's servers. An empty list counts as missing."""
+        """Return the operation's servers, or else the path's. An empty list counts as missing."""
         return self.parts.get("servers") or self.item.get("servers") or []
 
     def scheme(self, name: str) -> Part:
-        """Return a security scheme; raise CannotCompareError if it does not exist."""
+        """Return the security scheme; raise CannotCompareError if it does not exist."""
         schemes = mapping_at(self.contract.document.get("components"), "securitySchemes")
         if name not in schemes:
             raise self.contract.error(
@@ -98,7 +98,7 @@ class Operation:
 
 @dataclass
 class Pair:
-    """The old and new versions of an operation, and the findings about it."""
+    """The old and the new version of an operation, and the findings about their differences."""
 
     base: Operation
     head: Operation
@@ -106,7 +106,7 @@ class Pair:
     prover: Prover
 
     def place(self, part: str) -> str:
-        """Return the name of a part of the operation, prefixed with the operation's name."""
+        """Return where a part is, such as `PUT /ai/llm/{id}, body`."""
         return f"{self.base.name}, {part}"
 
     def add(  # noqa: PLR0913 # the parts of a finding
@@ -122,8 +122,8 @@ class Pair:
     ) -> None:
         """Add a finding.
 
-        For a breaking change, the evidence describes a response if `status` is given, and a request
-        otherwise.
+        If the change is breaking, `evidence` describes a response with this `status` or, without a
+        status, a request.
         """
         shown: tuple[str, ...] = ()
         if change == Change.BREAKING and status:
@@ -134,12 +134,12 @@ class Pair:
         self.findings.add(change, place, what, old, new, shown=shown, witness=witness)
 
     def add_undecided(self, place: str, what: str, old: Any, new: Any) -> None:
-        """Add an undecided finding if the part changed. An empty part counts as missing."""
+        """Add an undecided finding if `old` and `new` differ. Empty values count as missing."""
         if canonical_json(old or None) != canonical_json(new or None):
             self.add(Change.UNDECIDED, place, what, old or None, new or None)
 
     def add_other_keys(self, place: str, compared: set[str], old: Part, new: Part) -> None:
-        """Add a finding for each changed key that no specific rule compares."""
+        """Add an undecided finding for each changed key for which there is no specific rule."""
         if new.get("deprecated") and not old.get("deprecated"):
             self.add(Change.ADDITION, place, "is deprecated now", old, new)
         for key in sorted((old.keys() | new.keys()) - compared - WORDS):
@@ -156,9 +156,9 @@ def operations(contract: Contract) -> Iterator[Operation]:
 
 
 def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
-    """Map each (old entry, new entry, is success) to the first status that both entries cover.
+    """Map each (old entry, new entry, is success) to the first status to which it applies.
 
-    An entry is a status, a range or `default`.
+    An entry is a status, a range such as `4XX`, or `default`.
     """
     pairs: dict[tuple[Any, Any, bool], str] = {}
     for status in map(str, range(100, 600)):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from scripts.compatibility.schemas import Schema
 
 HIDDEN = {"request": "readOnly", "response": "writeOnly"}
-# The severity and description of a change to a schema, by whether it is proved compatible.
+# The severity and description of a schema change, keyed by whether it is proved compatible.
 WHAT = {
     ("request", True): (Change.ADDITION, "still accepts every valid value"),
     ("request", None): (Change.UNDECIDED, "may refuse valid values (not proved)"),
@@ -42,7 +42,7 @@ WHAT = {
     ("response", None): (Change.UNDECIDED, "may be an undocumented value (not proved)"),
     ("response", False): (Change.BREAKING, "may be a value that was not documented"),
 }
-# The severity of adding an annotation, and of changing or removing it. All others are undecided.
+# Severities if an annotation is added, and if it is changed or removed. Others are undecided.
 SEVERITIES = {
     ("request", "readOnly"): (Change.UNDECIDED, Change.ADDITION),
     ("request", "writeOnly"): (Change.NONE, Change.NONE),
@@ -58,21 +58,21 @@ UNSTATED: Schema = {"not": False}
 
 @dataclass(frozen=True)
 class Payload:
-    """A value in a request or response."""
+    """A body, parameter or header of an operation."""
 
     pair: Pair
     place: str
     location: str  # query, path, header, cookie or body
     status: str = ""  # the status of the response; empty in a request
-    label: str = "body"  # what the value is called in the evidence
+    label: str = "body"  # the name of the value in the evidence
 
     @property
     def side(self) -> str:
-        """Return `request` or `response`, depending on which message contains the value."""
+        """Return `response` if a response contains the value, and `request` otherwise."""
         return "response" if self.status else "request"
 
     def add(self, change: Change, what: str, *sides_and_evidence: Any, witness: Any = None) -> None:
-        """Add a finding about this value. The arguments are those of `Pair.add`."""
+        """Add a finding about this value. `Pair.add` describes the arguments."""
         self.pair.add(
             change, self.place, what, *sides_and_evidence, status=self.status, witness=witness
         )
@@ -101,7 +101,7 @@ def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
 
 
 def _proofs(payload: Payload, base: Schema, head: Schema) -> dict[str, Proof]:
-    """Return, for each field that differs, whether all values that can be sent are still valid."""
+    """Return, for each changed field, whether all values that can be sent are still valid."""
     pair = payload.pair
     hidden = HIDDEN[payload.side]
     if not (is_comparable(base, hidden) and is_comparable(head, hidden)):
@@ -126,10 +126,9 @@ def _proofs(payload: Payload, base: Schema, head: Schema) -> dict[str, Proof]:
 def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, Schema, Schema]]:
     """Split the comparison of two schemas into one comparison for each field that differs.
 
-    Yield the field, a minimal form of `small`, and the part of `large` that constrains the field.
-    If every part admits all values that `small` admits, so does `large`, because other rules match.
-    If other rules differ as well, yield a single step with all of `large`. The minimal form rejects
-    other optional fields so that the search finds a short counterexample quickly.
+    Yield the field, a version of `small` without other optional fields, and the part of `large`
+    that constrains the field. Fewer fields yield shorter counterexamples. If other rules differ as
+    well, yield a single step with both schemas.
     """
     if canonical_json(small) == canonical_json(large):
         return
@@ -147,8 +146,7 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
                 fields = {**others, name: minimal} if name in before else others
                 yield inner, {**small, "properties": fields}, {"properties": {name: part}}
         else:
-            # Accept any value in the other fields. additionalProperties then applies only to this
-            # field.
+            # The other fields accept any value, so additionalProperties applies only to this one.
             unlimited = dict.fromkeys(others, True)
             del unlimited[name]
             fields = {**others, name: before[name]}
@@ -160,7 +158,7 @@ def _rules(schema: Part) -> str:
 
 
 def _described(old: Schema, new: Schema, field: str) -> str:
-    """Describe a field's changed keywords for a report, as in ` (maxLength: 255 → 100)`."""
+    """Return the field's changed keywords in parentheses, as in ` (maxLength: 255 → 100)`."""
     start = re.compile(rf"{re.escape(field)}[.:] ?" if field else "")
     changes = [start.sub("", change, 1) for change in explain(old, new) if start.match(change)]
     return f" ({shortened(changes, '; ')})" if changes else ""
@@ -193,7 +191,7 @@ def _has_default_style(location: str, parameter: Part) -> bool:
 
 
 def compare_contents(payload: Payload, old: Part, new: Part) -> None:
-    """Compare a body's media types, and the schemas for JSON media types in both contracts."""
+    """Compare the media types of a body, and the schemas for JSON."""
     pair = payload.pair
     before = _contents(old)
     after = _contents(new)
@@ -227,7 +225,7 @@ def _contents(holder: Part) -> dict[str, Part]:
 def _normal_media_type(name: str) -> str:
     """Return the media type in lower case, with sorted parameters.
 
-    For JSON, drop `charset=utf-8`, because JSON is always UTF-8 (RFC 8259).
+    JSON media types lose `charset=utf-8`, because JSON is always UTF-8 (RFC 8259).
     """
     kind, *rest = name.lower().replace('"', "").split(";")
     parameters = set(map(str.strip, rest)) - {""}

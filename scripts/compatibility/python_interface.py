@@ -1,8 +1,8 @@
 """Compare the Python interfaces of the clients generated from the two contracts.
 
-griffe reports removed objects, and parameters that are removed, reordered or newly required. This
-module also compares types and base classes, and reports additions. It does not compare the types of
-model fields, because the comparison of requests and responses covers them.
+griffe finds removed objects, and parameters that are removed, reordered or newly required. This
+module also compares types and base classes, and finds additions. It ignores the types of model
+fields, because the comparison of requests and responses covers them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
-    """Return the changes for Python callers and, if clients could not be compared, the reason."""
+    """Return the changes that affect Python callers, and why the clients were not compared."""
     with tempfile.TemporaryDirectory() as folder:
         before = load_client(base, Path(folder) / "base")
         after = load_client(head, Path(folder) / "head")
@@ -54,7 +54,7 @@ def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
     source.write_text(contract.text, encoding="utf-8")
     try:
         generate(source, folder / PACKAGE)
-    except Exception as error:  # noqa: BLE001 # other contracts can make it raise any error
+    except Exception as error:  # noqa: BLE001 # the generator may crash on some contracts
         name = "" if isinstance(error, GenerationError) else f"{type(error).__name__}: "
         reason = " ".join(f"{name}{error}".split()).replace(f"{folder}/", "")
         return ADDRESS.sub("", reason)[:200]
@@ -62,7 +62,7 @@ def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
 
 
 def load_package(folder: Path) -> griffe.Object:
-    """Load the client from the folder, including the names that it re-exports from the runtime."""
+    """Load the client from the folder, including the names that it imports from the runtime."""
     loader = griffe.GriffeLoader(search_paths=[folder, RUNTIME], allow_inspection=False)
     for runtime in sorted(RUNTIME.glob("*/__init__.py")):
         loader.load(runtime.parent.name)
@@ -73,7 +73,7 @@ def load_package(folder: Path) -> griffe.Object:
 
 
 def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Finding]:
-    """Return griffe's findings, changed types, removed base classes and additions."""
+    """Return the changes between two versions of the client."""
     findings = Findings()
 
     def add(change: Change, path: str, what: str) -> None:
@@ -104,7 +104,7 @@ def _described(breakage: griffe.Breakage) -> str:
 
 
 def public(package: griffe.Object) -> dict[str, griffe.Object]:
-    """Return all public objects defined in the package, by path."""
+    """Return all public objects that the package defines, keyed by path."""
     found: dict[str, griffe.Object] = {}
     for name, member in package.members.items():
         if isinstance(member, griffe.Object) and (not name.startswith("_") or name == "__init__"):
@@ -115,7 +115,7 @@ def public(package: griffe.Object) -> dict[str, griffe.Object]:
 
 
 def _function_changes(old: griffe.Function, new: griffe.Function) -> Iterator[tuple[Change, str]]:
-    """Yield a function's changed types and new optional parameters.
+    """Yield the changes to a function's types, and its new optional parameters.
 
     A wider parameter type or a narrower return type does not break callers.
     """
@@ -137,5 +137,5 @@ def _function_changes(old: griffe.Function, new: griffe.Function) -> Iterator[tu
 
 
 def _members(annotation: object) -> set[str]:
-    """Return the members of a union. Text inside brackets is also split at ` | `."""
+    """Return the members of a union. A union inside brackets is split as well."""
     return {part.strip() for part in str(annotation).split(" | ")}

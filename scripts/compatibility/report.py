@@ -44,7 +44,7 @@ def as_text(verdict: Verdict) -> str:
 
 
 def as_markdown(verdict: Verdict) -> str:
-    """Return the report for a pull request. Text from the contracts is in code spans."""
+    """Return the report for a pull request, with text from the contracts in code spans."""
     sign = "✅" if verdict.in_order else "❌"
     lines = [f"### {sign} {_code(_compared(verdict))}", "", *map(_code, _result(verdict))]
     for title, findings in _grouped(verdict):
@@ -105,7 +105,7 @@ def _compared(verdict: Verdict) -> str:
 
 
 def _grouped(verdict: Verdict) -> Iterator[tuple[str, list[Finding]]]:
-    """Yield the headings with their findings, most severe first."""
+    """Yield each heading with its findings, most severe first."""
     order = [*TITLES.values(), REMOVED]
     found = sorted(verdict.findings, key=lambda finding: order.index(_title(finding)))
     for title, findings in groupby(found, key=_title):
@@ -126,7 +126,7 @@ def _what(finding: Finding) -> str:
 
 
 def _details(finding: Finding) -> Iterator[str]:
-    """Yield the evidence, then the decision from compat.yaml or, if there is none, the ID."""
+    """Yield the evidence, then the decision from compat.yaml or else the finding's ID."""
     for i, line in enumerate(finding.shown):
         yield printable(f"  {line}" if i else line)
     decision = finding.decision

@@ -1,4 +1,4 @@
-"""Prepare JSON Schemas for comparison, and compare their canonical forms with jsonschema_rs."""
+"""Prepare JSON Schemas for comparison, and use jsonschema_rs to compare them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Schema = dict[str, Any] | bool
-# Keywords whose subschemas apply to the whole value, not to a part of it.
+# The subschemas in these keywords apply to the whole value, not to a part of it.
 IN_PLACE = {"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"}
 CONDITIONS = IN_PLACE | {"dependentRequired", "patternProperties"}
 COMPARED = {
@@ -36,16 +36,16 @@ COMPARED = {
 }
 HIDDEN = {"readOnly", "writeOnly"}
 UNEVALUATED = {"unevaluatedItems", "unevaluatedProperties"}
-# Keywords whose effect depends on other keywords of the same schema.
+# The effect of these keywords depends on other keywords in the same schema.
 DEPENDENT = UNEVALUATED | {
     *("additionalProperties", "patternProperties", "items", "prefixItems", "contains"),
     *("minContains", "maxContains", "if", "then", "else"),
 }
-# Larger canonical forms would take seconds to compute.
+# With more alternatives, computing the canonical form would take seconds.
 MAX_ALTERNATIVES = 100
-# The time to compute a difference grows with the fourth power of the number of subschemas.
+# Computing a difference takes time proportional to the fourth power of this number.
 MAX_SUBSCHEMAS = 100
-# What these formats mean according to OpenAPI's format registry. jsonschema_rs does not know them.
+# The definitions of formats in OpenAPI's format registry, which jsonschema_rs does not know.
 FORMATS: dict[str, Schema] = {
     "int32": {"minimum": -(2**31), "maximum": 2**31 - 1},
     "int64": {"minimum": -(2**63), "maximum": 2**63 - 1},
@@ -54,7 +54,7 @@ FORMATS: dict[str, Schema] = {
 
 
 def flattened(schema: Any) -> Any:
-    """Return the schema with its allOf branches merged into it where the meaning stays the same."""
+    """Merge allOf branches into the schema unless that changes the schema's meaning."""
     if not is_mapping(schema):
         return schema
     result = {keyword: _mapped(keyword, value, flattened) for keyword, value in schema.items()}
@@ -73,7 +73,7 @@ def flattened(schema: Any) -> Any:
 
 
 def _can_merge(schema: dict[str, Any], branch: Any, *, is_only: bool) -> bool:
-    """Return whether no keyword affects another one after the branch is merged into the schema."""
+    """Return whether merging the branch into the schema keeps the meaning of all keywords."""
     if not is_mapping(branch):
         return False
     shared = schema.keys() & branch.keys()
@@ -114,7 +114,7 @@ def assertions(schema: Any) -> Any:
 def changed_annotations(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, str, str, str]]:
     """Yield (path, keyword, old value, new value) for each annotation that differs.
 
-    The values are JSON, or empty. Only parts that both schemas describe are compared.
+    The values are JSON texts, or empty. Only subschemas that both schemas contain are compared.
     """
     if not (is_mapping(old) and is_mapping(new)):
         return
@@ -139,7 +139,8 @@ def _annotation(schema: dict[str, Any], keyword: str) -> str:
 def is_comparable(schema: Schema, hidden: str) -> bool:
     """Return whether the schema can be compared.
 
-    It must not contain references, or combine hidden fields with alternatives or conditions.
+    A schema cannot be compared if it contains references, or if alternatives or conditions apply to
+    hidden fields.
     """
     for part in subschemas(schema):
         combined = [part[keyword] for keyword in part.keys() & CONDITIONS]
@@ -152,9 +153,9 @@ def is_comparable(schema: Schema, hidden: str) -> bool:
 
 
 def check_schema(contract: Contract, schema: Schema, where: str) -> None:
-    """Raise CannotCompareError with the location if the schema is not valid JSON Schema.
+    """Raise CannotCompareError if the schema is not valid. The message includes the location.
 
-    Patterns that jsonschema_rs cannot compile and lone surrogates are valid, but prove nothing.
+    Lone surrogates and patterns that jsonschema_rs cannot compile are allowed.
     """
     try:
         jsonschema_rs.meta.validate(schema)
@@ -166,7 +167,7 @@ def check_schema(contract: Contract, schema: Schema, where: str) -> None:
 
 
 def _mapped(keyword: str, value: Any, change: Callable[[Any], Any]) -> Any:
-    """Return the keyword's value with `change` applied to each schema in it."""
+    """Apply `change` to each schema in the keyword's value, and return the new value."""
     if keyword in SCHEMA_KEYWORDS:
         return change(value)
     if keyword in SCHEMA_LIST_KEYWORDS and is_list(value):
@@ -185,7 +186,7 @@ def subschemas(*schemas: Any) -> Iterator[dict[str, Any]]:
 
 
 def _parts(keyword: str, value: Any) -> dict[str, Any]:
-    """Return the schemas in a keyword's value, by name or index."""
+    """Return the schemas in the keyword's value, keyed by name or index."""
     if keyword in SCHEMA_KEYWORDS:
         return {"": value}
     if keyword in SCHEMA_LIST_KEYWORDS and is_list(value):
@@ -194,7 +195,7 @@ def _parts(keyword: str, value: Any) -> dict[str, Any]:
 
 
 def constants(schema: Any) -> Iterator[Any]:
-    """Yield the schema's own `enum` and `const` values, without those in subschemas."""
+    """Yield the values of the schema's own `enum` and `const`, but not of its subschemas'."""
     if is_mapping(schema):
         listed = schema.get("enum")
         yield from listed if is_list(listed) else ()
@@ -206,8 +207,7 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
     """Return the schema as it applies to the sender or to the receiver of a message.
 
     Fields with the annotation `hidden` (readOnly in requests, writeOnly in responses) are neither
-    sent nor required. The sender's schema rejects these fields, and the receiver's schema ignores
-    them.
+    sent nor required. The sender's schema rejects these fields; the receiver's accepts any value.
     """
     if not is_mapping(schema):
         return schema
@@ -248,7 +248,7 @@ def call_or_default(function: Callable[[], T], default: T) -> T:
 def canonical(schema: Schema) -> jsonschema_rs.CanonicalSchema:
     """Return the canonical form of the schema, with formats treated as assertions.
 
-    Raise ValueError if the canonical form would be too large.
+    Raise ValueError if the schema has too many alternatives.
     """
     if max(map(_count_alternatives, subschemas(schema)), default=1) > MAX_ALTERNATIVES:
         raise ValueError
@@ -274,7 +274,7 @@ def plain_form(schema: Schema) -> Any:
 def difference(small: Schema, large: Schema) -> Any:
     """Return a schema for the values that `small` admits and `large` rejects.
 
-    If jsonschema_rs cannot compute the difference, return the canonical form of `small`.
+    If the difference cannot be computed, return the canonical form of `small`.
     """
     form = plain_form(small)
     if len(list(subschemas(small, large))) > MAX_SUBSCHEMAS:
@@ -284,7 +284,7 @@ def difference(small: Schema, large: Schema) -> Any:
 
 def _as_schema(function: Callable[[], jsonschema_rs.CanonicalSchema], default: Schema) -> Any:
     found: Any = call_or_default(lambda: function().to_json_schema(), None)
-    # Remove `$schema` so that equal parts of different schemas compare as equal.
+    # Without `$schema`, equal parts of different schemas compare as equal.
     if is_mapping(found):
         found.pop("$schema", None)
     return default if found is None else found

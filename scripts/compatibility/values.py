@@ -1,4 +1,4 @@
-"""Helpers for JSON values: type guards, short descriptions, and text forms in parameters."""
+"""Check, shorten and serialize JSON values."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ BODY = "body"  # a value's location, in addition to OpenAPI's query, path, heade
 LONGEST = 60  # the maximum length of a value in a report, in characters
 SHOWN = 4  # the maximum number of items per line
 NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
-# For each type, a schema for the text forms of its values.
+# Each type has a schema for its text form in parameters.
 TEXTS: dict[str, Any] = {
     "integer": {"type": "string", "pattern": NUMBER},
     "number": {"type": "string", "pattern": NUMBER},
     "boolean": {"enum": ["true", "false"]},
     "null": {"enum": ["null", ""]},
 }
-# Python's dates start with the year 1, surrogates are not characters, and some parsers
-# reject numbers with 300 or more digits.
+# Some parsers reject the year 0, surrogates, and numbers with 300 or more digits.
 UNUSABLE = re.compile(r'"0000-|[\ud800-\udfff]|[0-9]{300}')
 # Text that is safe in headers and cookies: it contains no `"`, `,`, `;` or `\`.
 SAFE = re.compile(r"""[!#-+\--:<-\[\]-~ ]*""")
@@ -38,18 +37,18 @@ def is_list(value: object) -> TypeGuard[list[Any]]:
 
 
 def mapping_at(value: object, key: str) -> dict[str, Any]:
-    """Return the JSON object at the key, or an empty object."""
+    """Return the object at the key, or an empty object if there is none."""
     found: object = value.get(key) if is_mapping(value) else None
     return found if is_mapping(found) else {}
 
 
 def canonical_json(value: Any) -> str:
-    """Return the value as JSON with sorted keys so that equal values have the same text."""
+    """Return the value as JSON with sorted keys. Equal objects then have equal texts."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
 
 
 def brief(value: Any) -> str:
-    """Return the value as JSON for a report, with long lists and repeated characters shortened."""
+    """Return the value as JSON, but shorten long lists and repeated characters."""
     if is_mapping(value):
         fields = [f"{brief(name)}: {brief(inner)}" for name, inner in value.items()]
         return "{" + ", ".join(fields) + "}"
@@ -69,7 +68,7 @@ def brief(value: Any) -> str:
 
 
 def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
-    """Yield each keyword in which the schemas differ, such as `name.maxLength: 255 → 100`."""
+    """Yield each difference between two schemas, such as `name.maxLength: 255 → 100`."""
     if is_mapping(old) and is_mapping(new):
         for key in dict.fromkeys((*old, *new)):
             if key == "properties":
@@ -84,7 +83,7 @@ def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
 
 
 def _explain_lists(old: list[Any], new: list[Any], where: str) -> Iterator[str]:
-    """Yield the items that were removed and added. Compare schemas in pairs if possible."""
+    """Yield removed and added items. Equally many changed schemas are compared in pairs."""
     removed = _others(old, new)
     added = _others(new, old)
     has_schemas = any(map(is_mapping, (*old, *new)))
@@ -120,10 +119,10 @@ def _short(value: Any) -> str:
 
 
 def can_carry(location: str, value: Any) -> bool:
-    """Return whether the value can be sent in a body, or as a parameter in the default style.
+    """Return whether a body, or a parameter in the default style, can represent the value.
 
-    Parameters cannot represent null, empty lists or objects. Lists are only supported in the query,
-    where each item is sent as a separate parameter.
+    Parameters cannot represent null, empty lists or objects. Only query parameters can represent
+    lists: each item is sent as a separate parameter.
     """
     if UNUSABLE.search(canonical_json(value)):
         return False
@@ -133,7 +132,7 @@ def can_carry(location: str, value: Any) -> bool:
         items = all(not is_list(item) and can_carry(location, item) for item in value)
         is_uniform = value == value[:1] * len(value) or all(map(_has_one_reading, value))
         return location == "query" and bool(value) and items and is_uniform
-    if not isinstance(value, str):  # a number such as 1.0 is sent as 1
+    if not isinstance(value, str):  # 1.0 would be sent as 1
         is_whole = isinstance(value, float) and value.is_integer()
         return isinstance(value, int | float) and not is_whole
     if location == "path":
@@ -142,10 +141,10 @@ def can_carry(location: str, value: Any) -> bool:
 
 
 def readings(location: str, value: Any) -> list[Any]:
-    """Return all values that a receiver might parse from this value's text form."""
+    """Return all values that a receiver might get when it parses the value's text form."""
     if location == BODY or is_mapping(value):
         return [value]
-    if is_list(value):  # in lists that can_carry accepts, all items have equally many readings
+    if is_list(value):  # can_carry ensures that all items have equally many readings
         lists = [list(items) for items in zip(*map(_readings, value), strict=False)]
         single = [items[0] for items in lists if len(items) == 1]
         return [*single, *lists]
@@ -154,7 +153,7 @@ def readings(location: str, value: Any) -> list[Any]:
 
 
 def _readings(value: Any) -> list[Any]:
-    """Return a scalar's text form and, if the text is a number, boolean or null, that value."""
+    """Return the text form. If it is a number, boolean or null, return that value as well."""
     sent = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if sent in {"true", "false", "null"} or re.fullmatch(NUMBER, sent):
         return [sent, json.loads(sent)]
