@@ -45,9 +45,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/compat",
         description="Compare two versions of the contract, and check that info.version reflects "
-        "the changes. A change is breaking if a valid request becomes invalid, if an undocumented "
-        "response becomes possible, or if callers of the Python client break. The report shows an "
-        "example for each breaking change.",
+        "the changes. A change is breaking if the new contract refuses a request that was valid, "
+        "if it allows a response that was not documented, or if it breaks callers of the Python "
+        "client. The report shows an example for each breaking change.",
         epilog="Exit status: 0 if the version is high enough, 1 if it is too low or if "
         f"{DECISIONS} has a stale entry, 2 if the contracts cannot be compared. {DECISIONS}, next "
         "to the contract, contains decisions about findings.",
@@ -55,8 +55,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--base",
         metavar="FILE|REF",
-        help="the old contract: a file or a git reference (default: the latest release tag, or "
-        "else the newest commit whose info.version differs)",
+        help="the old contract: a file or a git reference (default: the latest release tag or, if "
+        "there is none, the newest commit whose info.version differs)",
     )
     parser.add_argument(
         "--head", metavar="FILE", type=Path, help=f"the new contract (default: {NAME})"

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 def self_signed(file: Path, host: str) -> Path:
-    """Write a PEM file with the host's self-signed certificate and private key; return the path."""
+    """Create a PEM file with a self-signed certificate and its private key; return the path."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)

@@ -22,7 +22,7 @@ collect_ignore = ["contract"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the slowest test first so that the other pytest workers do not wait for it at the end."""
+    """Run the slowest test first, because pytest workers would wait for it at the end."""
     items.sort(key=lambda item: item.name != "test_checks_pass")
 
 
@@ -47,13 +47,13 @@ def schema(root: Path) -> jsonschema_rs.Draft202012Validator:
 
 
 def skip_without(program: str) -> NoReturn:
-    """Skip the test because the program is not installed; in CI, fail the test instead."""
+    """Skip the test because this program is not installed. In CI, fail the test instead."""
     skip_or_fail = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
     skip_or_fail(f"{program} is not installed; install it with scripts/install --system")
 
 
 def find_program(*names: str) -> str:
-    """Return the path to the first of these programs that is installed."""
+    """Return the path to the first of these programs that is installed, or skip the test."""
     for name in names:
         if path := shutil.which(name):
             return path
@@ -81,7 +81,7 @@ def chromium() -> str:
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Generator[Browser]:
     """Yield a headless Chromium browser."""
-    # Chromium's sandbox does not work for the root user.
+    # Chromium does not start as root with its sandbox enabled.
     with (
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"]) as browser,
@@ -91,7 +91,7 @@ def browser(chromium: str) -> Generator[Browser]:
 
 @pytest.fixture
 def mock(flashback_mock: Mock) -> Mock:
-    """Return the mock server that the `flashback_mock` fixture started."""
+    """Return the mock that the `flashback_mock` fixture starts."""
     return flashback_mock
 
 

@@ -1,4 +1,4 @@
-"""Tests that make typical changes to the contract as docs/changing-the-contract.md describes."""
+"""Tests that make the changes to the contract that docs/changing-the-contract.md describes."""
 
 import os
 import shutil
@@ -64,12 +64,12 @@ class Copy:
     """A copy of the repository in which a test changes the contract."""
 
     def __init__(self, root: Path) -> None:
-        """Use the copy of the repository in the folder `root`."""
+        """Use the copy in the folder `root`."""
         self.root = root
 
     @contextmanager
     def edit(self, file: str) -> Generator[Any]:
-        """Yield the content of a YAML file, and save it at the end of the `with` block."""
+        """Yield the content of a YAML file for editing, and then save the file."""
         path = self.root / file
         content = yaml.safe_load(path.read_text("utf-8"))
         yield content
@@ -77,7 +77,7 @@ class Copy:
 
     @contextmanager
     def add_to_contract(self) -> Generator[Any]:
-        """Yield the contract with the next patch version, then save it and regenerate the code."""
+        """Yield the contract with a new patch version, then save it and regenerate the client."""
         with self.edit("openapi.yaml") as contract:
             version = contract["info"]["version"].rpartition(".")
             contract["info"]["version"] = f"{version[0]}.{int(version[2]) + 1}"
@@ -100,7 +100,7 @@ class Copy:
         return completed.stdout
 
     def check_mock(self, promises: str) -> str:
-        """Check that the copy's mock passes the selected contract tests; return their output."""
+        """Check that the mock passes the selected contract tests, and return their output."""
         output = self.run("scripts.contract", "-k", promises, "--max-examples", "5")
         assert "contract is kept" in output
         return output
@@ -120,7 +120,7 @@ def copy(root: Path, tmp_path: Path) -> Copy:
 
 
 def test_optional_field(copy: Copy) -> None:
-    """A new optional field requires edits only to the contract, the test values and faults."""
+    """To add an optional field, edit only the contract, the test values and the faults."""
     with copy.add_to_contract() as contract:
         request = contract["components"]["schemas"]["UpdateAiLlmRequest"]
         request["properties"]["exampleField"] = yaml.safe_load(FIELD)
@@ -144,7 +144,7 @@ def test_optional_field(copy: Copy) -> None:
 
 
 def test_member_of_an_enumeration(copy: Copy) -> None:
-    """A new enum member requires edits only to the contract."""
+    """To add a member to an enumeration, edit only the contract."""
     with copy.add_to_contract() as contract:
         contract["components"]["schemas"]["AiType"]["enum"].append("EXAMPLE")
     assert "EXAMPLE" in copy.run("scripts.compat")

@@ -1,4 +1,4 @@
-"""Tests that the documentation's examples work and that its links and paths are valid."""
+"""Tests for the examples, links and paths in the documentation."""
 
 import os
 import re
@@ -55,7 +55,7 @@ def test_example_tests_pass(root: Path, tmp_path: Path) -> None:
 
 
 def test_example_promise_and_fault_are_copies(root: Path) -> None:
-    """The example promise and fault in docs/changing-the-contract.md are copied from the tests."""
+    """docs/changing-the-contract.md shows a promise and a fault exactly as in the tests."""
     page = (root / "docs" / "changing-the-contract.md").read_text("utf-8")
     promise, fault, field_faults = re.findall(r"(?s)```python\n(.*?)```", page)
     assert promise in (root / "tests" / "contract" / "test_access.py").read_text("utf-8")
@@ -86,7 +86,7 @@ def test_relative_links_are_valid(root: Path) -> None:
 
 
 def test_paths_in_the_docs_exist(root: Path) -> None:
-    """Files, folders and commands mentioned in the docs exist, and the commands are executable."""
+    """Files, folders and commands that the docs mention exist. The commands are executable."""
     folders = "docs|examples|generated|mock|runtime|scripts|tests"
     for page in pages(root):
         if page.name == "CHANGELOG.md":  # The changelog mentions files from earlier versions.

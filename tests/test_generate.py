@@ -1,4 +1,4 @@
-"""Tests for scripts/generate with extended contracts, modified output and invalid contracts."""
+"""Tests for scripts/generate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TEMPLATES = sorted(template.name for template in generate.TEMPLATES.iterdir())
 
 WORKSPACE = {"type": "string", "pattern": "^[/a-z0-9]+$", "x-rule": "must be lower case"}
-# An operation whose method, body, parameters and statuses differ from those of updateAiLlm.
+# This operation's method, body, parameters and statuses differ from those of updateAiLlm.
 CREATE: dict[str, Any] = {
     "operationId": "createApiKey",
     "tags": ["Keys"],
@@ -160,7 +160,7 @@ def write(contract: Any, folder: Path) -> Path:
 
 
 def write_extended_contract(folder: Path) -> Path:
-    """Write a contract with two additional operations and root-level security; return its path."""
+    """Write a contract with two more operations and root-level security; return its path."""
     contract = document()
     item = contract["paths"]["/ai/llm/{id}"]
     get = {"operationId": "getAiLlm", "tags": ["AI LLM"], "summary": "Get a configuration"}
@@ -236,7 +236,7 @@ def run(*arguments: str) -> int:
 
 
 def test_check_lists_changed_files(generated: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """--check lists changed, missing and extra files, and a run without --check fixes them."""
+    """scripts/generate updates outdated files or, with --check, only lists them."""
     committed = generate.files(generated)
     (generated / "errors.py").write_text("changed\n", encoding="utf-8")
     (generated / "py.typed").unlink()
@@ -271,7 +271,7 @@ def test_invalid_contract_is_an_error(
     contract: bytes | None,
     problem: str,
 ) -> None:
-    """If the contract is invalid, scripts/generate prints the problem and exits with status 2."""
+    """scripts/generate prints the problem and exits with 2 if the contract is invalid."""
     path = tmp_path / "openapi.yaml"
     monkeypatch.setattr(generate, "CONTRACT", path)
     if contract is not None:

@@ -1,4 +1,4 @@
-"""Tests that the contract and its examples are valid, complete and consistent in style."""
+"""Tests for the contract and its examples."""
 
 import re
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def walk(node: Any, pointer: str = "#") -> Iterator[tuple[str, Any]]:
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield every operation with its JSON pointer."""
+    """Yield every operation in the contract, with its JSON pointer."""
     for pointer, node in walk(document["paths"], "#/paths"):
         if isinstance(node, dict) and "responses" in node:
             yield pointer, node
@@ -47,7 +47,7 @@ def test_contract_is_valid_openapi(document: dict[str, Any]) -> None:
 
 
 def examples(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield every example, with a JSON pointer to the schema that it must match."""
+    """Yield every example in the contract, with a JSON pointer to its schema."""
     for pointer, node in walk(document):
         if not isinstance(node, dict):
             continue
@@ -75,7 +75,7 @@ def test_every_example_is_valid(document: dict[str, Any]) -> None:
 
 
 def test_operations_are_completely_described(document: dict[str, Any]) -> None:
-    """Each operation has the required keys and documents the required statuses."""
+    """Each operation has all keys and documents all statuses that this contract requires."""
     for pointer, operation in operations(document):
         missing = REQUIRED_KEYS - operation.keys()
         assert not missing, f"{pointer}: add the missing keys {missing}"
@@ -119,7 +119,7 @@ def test_every_field_is_described(document: dict[str, Any]) -> None:
 
 
 def test_requests_are_closed_and_bounded(document: dict[str, Any]) -> None:
-    """Objects in requests do not allow unknown fields, and strings have length limits."""
+    """In requests, objects reject unknown fields, and strings have a maximum length."""
     for pointer, node in walk(document["components"]["schemas"]["UpdateAiLlmRequest"]):
         if isinstance(node, dict) and "properties" in node and "x-left-open" not in pointer:
             assert node.get("additionalProperties") is False, (
@@ -145,7 +145,7 @@ def test_credentials_are_write_only(document: dict[str, Any]) -> None:
 
 
 def test_patterns_are_portable(document: dict[str, Any]) -> None:
-    """Patterns are anchored and use only syntax that all regular expression engines support."""
+    """Patterns are anchored, and their syntax works in all regular expression engines."""
     for pointer, node in walk(document):
         if pointer.endswith("/pattern"):
             assert re.fullmatch(r"\^.*\$", node), f"{pointer}: anchor the pattern with ^ and $"
@@ -199,7 +199,7 @@ NOT_ENDPOINTS = [
 
 @pytest.mark.parametrize("field", ["name", "endpoint"])
 def test_validators_agree_on_patterns(document: dict[str, Any], field: str) -> None:
-    """A JSON Schema validator and `re.fullmatch` agree on which values match a pattern."""
+    """For every pattern, a JSON Schema validator and `re.fullmatch` accept the same values."""
     pattern = properties(document)[field]["pattern"]
     schema = {"type": "string", "pattern": pattern}
     matches = values.unusual(field)

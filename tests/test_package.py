@@ -1,4 +1,4 @@
-"""Tests for the wheel without the `mock` extra; scripts/release tests it with all extras."""
+"""Tests for the wheel without extras; scripts/release tests the wheel with all extras."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the interpreter of an environment that contains only the wheel and pytest."""
+    """Return the Python of an environment that contains only the wheel and pytest."""
     folder = tmp_path_factory.mktemp("environment") / "venv"
     python = folder / "bin" / "python"
     lock_file = root / "scripts" / "locks" / "dev.txt"
@@ -46,7 +46,7 @@ def python(wheel: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def run(python: Path, *arguments: str, **variables: str) -> str:
-    """Run Python in isolation from this repository, and return its output."""
+    """Run Python without access to this repository, and return its output."""
     inherited = {
         name: value
         for name, value in os.environ.items()
@@ -78,7 +78,7 @@ def test_wheel_contains_the_packages_and_the_contract(wheel: Path, root: Path) -
 
 
 def test_metadata_has_the_version_of_the_contract(wheel: Path, document: dict[str, Any]) -> None:
-    """The wheel has the contract's version and exactly four required dependencies."""
+    """The wheel has the version of the contract, and requires exactly four packages."""
     with zipfile.ZipFile(wheel) as archive:
         name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = message_from_bytes(archive.read(name))

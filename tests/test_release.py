@@ -1,4 +1,4 @@
-"""Tests for the repository checks and the dependency pinning in scripts/release."""
+"""Tests for scripts/release, without building a release."""
 
 from pathlib import Path
 
@@ -20,21 +20,21 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_clean_working_tree_can_be_released(repository: Path) -> None:
-    """A clean working tree can be released unless HEAD has the tag for another version."""
+    """scripts/release accepts a clean working tree with or without the version's tag."""
     release.check_repository(repository, "1.0.0")
     release.run("git", "tag", "v1.0.0", cwd=repository)
     release.check_repository(repository, "1.0.0")
 
 
 def test_uncommitted_file_is_an_error(repository: Path) -> None:
-    """An uncommitted file prevents the release, and the error names the file."""
+    """scripts/release refuses uncommitted files, and its error names them."""
     (repository / "left.txt").touch()
     with pytest.raises(release.ReleaseError, match=r"left\.txt"):
         release.check_repository(repository, "1.0.0")
 
 
 def test_tag_at_another_commit_is_an_error(repository: Path) -> None:
-    """A version cannot be released if its tag points to a commit other than HEAD."""
+    """scripts/release refuses a version whose tag is at a commit other than HEAD."""
     release.run("git", "tag", "v1.0.0", cwd=repository)
     release.run(*GIT, "commit", "-q", "--allow-empty", "-m", "Two", cwd=repository)
     with pytest.raises(release.ReleaseError, match=r"v1\.0\.0 is at another commit"):
@@ -42,20 +42,20 @@ def test_tag_at_another_commit_is_an_error(repository: Path) -> None:
 
 
 def test_tag_of_another_version_is_an_error(repository: Path) -> None:
-    """A commit with the tag v1.0.1 cannot be released as version 1.0.0."""
+    """scripts/release refuses to release version 1.0.0 from a commit with the tag v1.0.1."""
     release.run("git", "tag", "v1.0.1", cwd=repository)
     with pytest.raises(release.ReleaseError, match=r"HEAD is tagged v1\.0\.1"):
         release.check_repository(repository, "1.0.0")
 
 
 def test_failed_command_is_reported_with_its_output(tmp_path: Path) -> None:
-    """If a command fails, the error contains the command and its output."""
+    """If a command fails, the error shows the command and its output."""
     with pytest.raises(release.ReleaseError, match=r"`git frobnicate` failed:(.|\n)*frobnicate"):
         release.run("git", "frobnicate", cwd=tmp_path)
 
 
 def test_lowest_versions_are_pinned() -> None:
-    """Direct dependencies are pinned to their lower bounds, and others to their locked versions."""
+    """scripts/release pins direct dependencies to lower bounds, and others as locked."""
     other = "other==2 ; python_version < '3.12' \\\n    --hash=sha256:2\n    # via attrs\n"
     pinned = release.lowest(f"# generated\nattrs==99 \\\n    --hash=sha256:1\n{other}")
     assert "\nattrs==2" in pinned
@@ -63,7 +63,7 @@ def test_lowest_versions_are_pinned() -> None:
 
 
 def test_dependency_without_a_lower_bound_is_an_error() -> None:
-    """A requirement without a lower bound is reported as an error."""
+    """scripts/release reports a dependency without a lower bound as an error."""
     assert release.lower_bound(Requirement("b<3,>=2")) == "b==2"
     assert release.lower_bound(Requirement("e==1")) == "e==1"
     with pytest.raises(release.ReleaseError, match="c<3: has no lower bound"):

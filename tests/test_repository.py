@@ -1,4 +1,4 @@
-"""Tests for the repository itself, such as its lock files and the help of its scripts."""
+"""Tests for the repository's scripts, lock files and changelog."""
 
 import re
 import subprocess
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
-# `release` is omitted, because it would install packages into .venv during the tests.
+# `release` is omitted because it would install packages into .venv.
 SCRIPTS = ["bench", "check", "compat", "contract", "generate", "install", "mock", "test"]
 LOCKS = ["contract", "dev", "generate", "mock", "release"]
 
@@ -62,7 +62,7 @@ def test_script_has_help(root: Path, name: str, tmp_path: Path) -> None:
 
 
 def test_second_install_does_nothing(root: Path) -> None:
-    """scripts/install prints nothing and changes nothing if all packages are already installed."""
+    """scripts/install prints and changes nothing if all packages are already installed."""
     record = root / ".venv" / "project"
     modified_before = record.stat().st_mtime_ns
     completed = subprocess.run(

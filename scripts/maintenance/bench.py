@@ -1,7 +1,7 @@
 """Benchmark the client against httpx, or the mock against Prism.
 
-The rounds are interleaved so that a busy machine slows down all programs equally. Compare the
-ratios, because the absolute times depend on the machine.
+The programs take turns, so a busy machine slows them all down equally. Compare the ratios, because
+the absolute times depend on the machine.
 """
 
 import argparse

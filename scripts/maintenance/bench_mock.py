@@ -21,7 +21,7 @@ CONNECTIONS = 8
 SECONDS = 1.0
 FEW = "mock, 10"
 MANY = "mock, 1,000,000"
-# The minimum ratio of the mock's requests per second to Prism's requests per second.
+# The mock must serve at least this many times as many requests per second as Prism.
 TIMES_PRISM = {"Prism": 4.0, "Prism, silent": 2.5}
 BAR = 40  # the length of the fastest server's bar, in characters
 
@@ -50,7 +50,7 @@ REQUESTS = {
 
 
 def measure(rounds: int) -> list[Target]:
-    """Measure the servers, print a table of the results, and return the targets."""
+    """Measure the servers and print a table. Return the targets."""
     loads: dict[tuple[str, str], list[Load]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
         servers: list[Server] = []
@@ -67,7 +67,7 @@ def measure(rounds: int) -> list[Target]:
 
 
 def commands(folder: Path) -> dict[str, tuple[str, ...]]:
-    """Map each server's name to its command; the caller appends the port."""
+    """Return each server's command by name. The caller appends the port to a command."""
     found: dict[str, tuple[str, ...]] = {
         FEW: (*MOCK, "--fixtures", str(fixtures(folder, 10)), "--port"),
         MANY: (*MOCK, "--fixtures", str(fixtures(folder, 1_000_000)), "--port"),
@@ -95,7 +95,7 @@ def fixtures(folder: Path, size: int) -> Path:
 
 
 def apply_load(server: Server, sent: bytes) -> Load:
-    """Send the request to the server repeatedly for a second, and return the measured load."""
+    """Send the request repeatedly for a second, and measure the load on the server."""
     before = server.cpu_seconds()
     count = asyncio.run(send(server.url, sent))
     return Load(count / SECONDS, (server.cpu_seconds() - before) / count * 1e6)
@@ -107,7 +107,7 @@ def _median(loads: list[Load]) -> Load:
 
 
 async def send(url: str, sent: bytes) -> int:
-    """Send the request over a few connections for a second; return the number of responses."""
+    """Send the request for a second on several connections; return the number of responses."""
     until = time.perf_counter() + SECONDS
     port = urlsplit(url).port
 
@@ -137,7 +137,7 @@ def startup_time(rounds: int) -> float:
 
 
 def show(medians: dict[tuple[str, str], Load]) -> None:
-    """Print a row with a bar for each kind of request on each server."""
+    """Print one row, with a bar, for each server and kind of request."""
     fastest = max(load.rate for load in medians.values())
     print("\n                                         requests/s   µs CPU")
     for (kind, name), load in sorted(medians.items()):

@@ -20,11 +20,11 @@ TOKEN = "owner-token"  # noqa: S105 # a fixture of the mock
 BODY: dict[str, str] = flashback_mock.Contract().examples["everything"]
 MOCK = (sys.executable, "-m", "flashback_mock", "--log-level", "error")
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-START_SECONDS = 300  # enough for a mock that loads a million configurations
+START_SECONDS = 300  # in this time, the mock can load a million configurations
 
 
 class Target(NamedTuple):
-    """A measured value with its limit. The comparison is `at most` or `at least`."""
+    """A measured value and its limit. `comparison` is `at most` or `at least`."""
 
     what: str
     value: float
@@ -49,7 +49,7 @@ class Server(NamedTuple):
 
 @contextmanager
 def serving(name: str, *command: str) -> Generator[Server]:
-    """Run the command with a free port as its last argument, and yield the ready server."""
+    """Run the command with a free port as its last argument. Yield the server when it is ready."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     devnull = subprocess.DEVNULL
@@ -67,7 +67,7 @@ def wait_for(server: Server) -> None:
     url = f"{server.url}/ai/llm/{ID}"
     headers = {"Authorization": f"Bearer {TOKEN}"}
     until = time.monotonic() + START_SECONDS
-    # Creating a client takes longer than a request, so do not create one for every attempt.
+    # All attempts share one client, because creating a client takes longer than a request.
     with httpx.Client(headers=headers, timeout=5) as client:
         while time.monotonic() < until and server.process.poll() is None:
             with suppress(httpx.HTTPError):

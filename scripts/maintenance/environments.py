@@ -13,16 +13,16 @@ RUNTIME = generate.ROOT / "runtime" / "flashback_runtime"
 
 
 def create(folder: Path, python: str = sys.executable) -> str:
-    """Create an environment that contains this checkout's client; return the path to its Python."""
+    """Create an environment with the client from this checkout; return the path to its Python."""
     subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
     link(next(folder.glob("lib/python*/site-packages")))
     return str(folder / "bin" / "python")
 
 
 def link(folder: Path) -> None:
-    """Create links in the folder to this checkout's client and to the client's dependencies.
+    """Link the client and its dependencies into the folder.
 
-    These packages are pure Python, so a single installation works for every Python version.
+    The packages are pure Python, so the same files work with every Python version.
     """
     for package in (generate.OUTPUT, RUNTIME):
         (folder / package.name).symlink_to(package)
@@ -34,7 +34,7 @@ def link(folder: Path) -> None:
 
 
 def dependencies(name: str) -> set[str]:
-    """Return the names of the distribution and all its dependencies, excluding extras."""
+    """Return the names of the distribution and of all its dependencies without extras."""
     found = {name}
     for requirement in map(Requirement, metadata.requires(name) or []):
         marker = requirement.marker

@@ -12,9 +12,9 @@ import flashback_mock
 from scripts.contract import ROOT, environment
 
 PICTURE = ROOT / ".github" / "verdict.png"
-PORT = 4010  # fixed so that the picture is the same each time
+PORT = 4010  # always the same, because the picture shows the port
 WIDTH = 900
-SCALE = 1.5  # sharp on most screens, with half the file size of scale 2
+SCALE = 1.5  # sharp on most screens; scale 2 would double the file size
 MARGIN = 20
 
 
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def draw(report: Path) -> None:
-    """Take a screenshot of the report, from the top to the end of the first finding."""
+    """Take a screenshot of the report that ends below the first finding."""
     with sync_playwright() as playwright:
         program = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])

@@ -1,4 +1,4 @@
-"""Build a release from HEAD into dist/ and test the installed wheel, without uploading anything."""
+"""Build a release from HEAD in dist/, and test its wheel. Nothing is uploaded."""
 
 import argparse
 import hashlib
@@ -102,10 +102,7 @@ def write_sbom(wheel: Path, version: str, folder: Path) -> None:
 
 
 def test_wheel(wheel: Path, copy: Path) -> None:
-    """Test the wheel in a clone of HEAD, with the lowest dependency versions that it allows.
-
-    scripts/test runs the same tests with the locked versions.
-    """
+    """Test the wheel in a clone of HEAD, with the lowest dependency versions that it allows."""
     print("Testing the wheel with the lowest dependency versions (takes minutes) ...", flush=True)
     run("git", "clone", "--quiet", ROOT, copy)
     constraint = copy / "lowest.txt"
@@ -113,11 +110,11 @@ def test_wheel(wheel: Path, copy: Path) -> None:
     group = ("--group", f"{ROOT / 'pyproject.toml'}:test")
     python = install(copy / ".venv", wheel, *group, "--constraint", constraint)
     site = next((copy / ".venv").glob("lib/python*/site-packages"))
-    # Replace the sources with links to the installed files so that the tests use the wheel.
+    # Replace the source folders with links so that the tests use the installed wheel.
     for source in PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
         shutil.rmtree(copy / source)
         (copy / source).symlink_to(site / Path(source).name)
-    # Disable scripts/install, which would install the sources.
+    # Otherwise, scripts/install would install the sources.
     (copy / "scripts" / "install").write_text("#!/bin/sh\n")
     run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS, cwd=copy)
 
@@ -132,7 +129,7 @@ def lowest(lock: str) -> str:
 
 
 def lower_bound(requirement: Requirement) -> str:
-    """Return the requirement, pinned to the lowest version that it allows."""
+    """Return the requirement as a pin to the lowest version that it allows."""
     for bound in requirement.specifier:
         if bound.operator in (">=", "=="):
             return f"{requirement.name}=={bound.version}"

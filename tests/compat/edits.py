@@ -1,4 +1,4 @@
-"""Apply edits to contracts, in the format that pairs.yaml uses."""
+"""Apply the edits in pairs.yaml to contracts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scripts.compatibility.documents import Contract
 
 
 def edited(document: dict[str, Any], edits: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return an edited copy of the document."""
+    """Return a copy of the document to which these edits were applied."""
     result = copy.deepcopy(document)
     for edit in edits:
         parent, key = _resolve(result, edit["at"])
@@ -33,5 +33,5 @@ def _resolve(document: dict[str, Any], pointer: str) -> tuple[Any, Any]:
 
 
 def contract(document: dict[str, Any], text: str = "") -> Contract:
-    """Return a contract that consists of this document."""
+    """Return a contract with this document as its content."""
     return Contract(document, "edited", text)

@@ -1,4 +1,4 @@
-"""Tests for scripts/compat: its default base, output, exit status and run time."""
+"""Tests for the default base, output, exit status and run time of scripts/compat."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ INVALID = "body: not a valid JSON Schema 2020-12"
 
 
 def set_version(version: str) -> tuple[str, str]:
-    """Return an edit that sets `info.version` to this version."""
+    """Return an edit that sets `info.version`."""
     return f"version: {VERSION}", f"version: {version}"
 
 
 def write(folder: Path, *edits: tuple[str, str]) -> str:
-    """Write the contract with these edits to a folder, and return the file's path."""
+    """Write an edited copy of the contract to the folder, and return the file's path."""
     path = folder / "openapi.yaml"
     text = CONTRACT
     for old, new in edits:
@@ -58,13 +58,13 @@ def write(folder: Path, *edits: tuple[str, str]) -> str:
 
 
 def git(folder: Path, *arguments: str) -> None:
-    """Run Git in a folder, ignoring user and system configuration."""
+    """Run Git in the folder, and ignore the user's and the system's configuration."""
     command_line = ["git", "-C", str(folder), *arguments]
     subprocess.run(command_line, check=True, capture_output=True, env={**os.environ, **GIT})
 
 
 def commit(folder: Path, *edits: tuple[str, str]) -> None:
-    """Commit the contract with these edits."""
+    """Commit an edited copy of the contract."""
     write(folder, *edits)
     git(folder, "add", "-A")
     git(folder, "commit", "--allow-empty", "-qm", "Contract")
@@ -82,10 +82,7 @@ def clone(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def compat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Compat:
-    """Return a function that runs the command in this process.
-
-    Starting a new process for each run would take a second longer.
-    """
+    """Return a function that runs the command in this process to save time."""
 
     def run(*arguments: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
         monkeypatch.setattr(sys, "argv", ["compat", *arguments])
@@ -136,10 +133,10 @@ def get_report(
     ],
 )
 def test_version_must_follow_semver(change: Change, old: str, least: str) -> None:
-    """A breaking change requires a new major version, and an addition a new minor version.
+    """A breaking change requires a new major version, and an addition requires a minor version.
 
-    Before version 1.0.0, a breaking change requires a new minor version, and an addition requires a
-    new patch version.
+    Before 1.0.0, a breaking change requires a new minor version, and an addition requires a patch
+    version.
     """
     changes = [Finding(change, "place", "what")] if change else []
     for new, in_order in ((least, True), ("99.0.0", True), ("0.2.2", False)):
@@ -162,7 +159,7 @@ def test_version_must_follow_semver(change: Change, old: str, least: str) -> Non
 def test_a_pre_release_precedes_its_release(
     change: Change, old: str, new: str, too_low: str
 ) -> None:
-    """A pre-release can contain the changes of its release, and promises nothing itself."""
+    """A pre-release comes before its release, which can contain any further change."""
     changes = [Finding(change, "place", "what")] if change else []
     for version, in_order in ((new, True), (too_low, False)):
         base, head = (Contract({"info": {"version": text}}, "", "") for text in (old, version))
@@ -170,7 +167,7 @@ def test_a_pre_release_precedes_its_release(
 
 
 def test_text_shows_the_request_that_breaks_and_the_fix(tmp_path: Path, compat: Compat) -> None:
-    """The report shows the field, a rejected request and the version that the change requires."""
+    """The text report shows the field, a rejected request and the required version."""
     head = write(tmp_path, NARROW, set_version("0.0.1"))
     completed = compat("--base", "openapi.yaml", "--head", head)
     assert completed.stdout.startswith(f"{VERSION} (openapi.yaml) → 0.0.1 (")
@@ -183,7 +180,7 @@ def test_text_shows_the_request_that_breaks_and_the_fix(tmp_path: Path, compat: 
 
 @pytest.mark.usefixtures("wire_only")
 def test_markdown_escapes_text_from_the_contract(tmp_path: Path, compat: Compat) -> None:
-    """Text from the contracts is put into code spans, so it is not rendered as Markdown."""
+    """The Markdown report puts text from the contracts in code spans to prevent formatting."""
     field = (FIELD[0], FIELD[1].replace("zzField", "'__zz__ `@type` *b*'"))
     head = write(tmp_path, NARROW, field)
     completed = compat("--base", "openapi.yaml", "--head", head, "--format", "markdown")
@@ -194,7 +191,7 @@ def test_markdown_escapes_text_from_the_contract(tmp_path: Path, compat: Compat)
 
 @pytest.mark.usefixtures("wire_only")
 def test_github_annotations_are_one_line_each(tmp_path: Path, compat: Compat) -> None:
-    """The findings and the result are printed as annotations, each on a single line."""
+    """Each GitHub annotation, for a finding or for the result, is a single line."""
     head = write(tmp_path, NARROW, (FIELD[0], FIELD[1].replace("zzField", r'"zz\r::error::"')))
     completed = compat("--base", "openapi.yaml", "--head", head, "--format", "github")
     lines = completed.stdout.splitlines()
@@ -209,7 +206,7 @@ def test_github_annotations_are_one_line_each(tmp_path: Path, compat: Compat) ->
 @pytest.mark.usefixtures("wire_only")
 @pytest.mark.parametrize("form", command.FORMATS)
 def test_output_has_no_control_characters(form: str, tmp_path: Path, compat: Compat) -> None:
-    """Control characters in the contract's path, values and errors are escaped."""
+    """The output escapes control characters from file names, contracts and errors."""
     folder = tmp_path / "a\x1b\n"
     folder.mkdir()
     field = (FIELD[0], FIELD[1].replace("zzField", r'"zz\x9b\e"'))
@@ -222,10 +219,7 @@ def test_output_has_no_control_characters(form: str, tmp_path: Path, compat: Com
 
 
 def test_python_is_not_compared_without_a_client(tmp_path: Path, compat: Compat) -> None:
-    """If no client can be generated, the report says so and does not vary between runs.
-
-    The report includes finding ids, which must be stable so that compat.yaml can refer to them.
-    """
+    """If no client can be generated, the report says so and is the same in every run."""
     body = "        content:\n          application/json:\n            schema:\n"
     head = write(tmp_path, (body, body.replace("json", "xml")), NARROW)
     first, second = (compat("--base", "openapi.yaml", "--head", head) for _ in range(2))
@@ -237,7 +231,7 @@ def test_python_is_not_compared_without_a_client(tmp_path: Path, compat: Compat)
 
 @pytest.mark.usefixtures("wire_only")
 def test_removed_responses_have_their_own_heading(tmp_path: Path, compat: Compat) -> None:
-    """Removed responses are reported under their own heading rather than under `Additions`."""
+    """The report lists removed responses under a separate heading, not under `Additions`."""
     status = "        '429':\n          $ref: '#/components/responses/TooManyRequests'\n"
     completed = compat("--base", "openapi.yaml", "--head", write(tmp_path, (status, "")))
     assert "Removed responses\n  PUT /ai/llm/{id}, response 429" in completed.stdout
@@ -255,7 +249,7 @@ def test_base_is_the_highest_release(clone: Path, get_report: Report) -> None:
 
 
 def test_an_unreleased_version_can_have_several_commits(clone: Path, get_report: Report) -> None:
-    """The contract is compared with the last release, even after several more commits."""
+    """scripts/compat uses the last release as the base even after several more commits."""
     git(clone, "tag", "v1.2.0")
     commit(clone, FIELD, set_version("2.0.0"))
     write(clone, FIELD, NARROW, set_version("2.0.0"))
@@ -265,7 +259,7 @@ def test_an_unreleased_version_can_have_several_commits(clone: Path, get_report:
 
 
 def test_base_is_the_previous_version_without_a_release(clone: Path, get_report: Report) -> None:
-    """If there is no release, the default base is the last commit with a different version."""
+    """Without a release, the default base is the last commit that has a different version."""
     commit(clone, FIELD, set_version("2.0.0"))
     commit(clone, FIELD, WORDS, set_version("2.0.0"))
     write(clone, FIELD, NARROW, set_version("2.0.0"))
@@ -275,7 +269,7 @@ def test_base_is_the_previous_version_without_a_release(clone: Path, get_report:
 
 
 def test_report_explains_why_there_is_no_base(clone: Path, compat: Compat, tmp_path: Path) -> None:
-    """The report says why there is no base: first version, shallow clone or no Git checkout."""
+    """If there is no base, scripts/compat explains why and how to get one."""
     assert "it is the first version" in compat(root=clone).stdout
     git(clone, "commit", "--allow-empty", "-qm", "Something else")
     shallow = tmp_path / "shallow"
@@ -286,10 +280,7 @@ def test_report_explains_why_there_is_no_base(clone: Path, compat: Compat, tmp_p
 
 
 def test_a_decision_replaces_the_verdict(clone: Path, get_report: Report, compat: Compat) -> None:
-    """An entry in compat.yaml replaces the verdict on a finding.
-
-    If the finding no longer occurs, the entry is an error.
-    """
+    """An entry in compat.yaml replaces a finding's verdict. An outdated entry is an error."""
     write(clone, NARROW, set_version("1.2.1"))
     ids = [found["id"] for found in get_report()["findings"] if found["change"] == "breaking"]
     entry = f"- {{finding: '{ids[0]}', verdict: words, reason: Names are short., date: 2026-01-31}}"
@@ -315,7 +306,7 @@ def test_a_decision_replaces_the_verdict(clone: Path, get_report: Report, compat
     ],
 )
 def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: str) -> None:
-    """The command exits with 2 if an entry in compat.yaml is incomplete or invalid."""
+    """scripts/compat exits with 2 if an entry in compat.yaml is incomplete or invalid."""
     (tmp_path / "compat.yaml").write_text(text, "utf-8")
     completed = compat("--base", "openapi.yaml", "--head", write(tmp_path))
     assert "compat.yaml" in completed.stderr
@@ -344,7 +335,7 @@ def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: s
 def test_an_invalid_contract_is_an_error(
     tmp_path: Path, compat: Compat, edit: tuple[str, str], message: str
 ) -> None:
-    """If a contract is invalid, the command prints a single error line and exits with 2."""
+    """scripts/compat prints a single error line and exits with 2 if a contract is invalid."""
     completed = compat("--base", "openapi.yaml", "--head", write(tmp_path, edit))
     assert message in completed.stderr
     assert completed.stderr.startswith("scripts/compat: ")
@@ -362,14 +353,14 @@ def test_an_invalid_contract_is_an_error(
     ],
 )
 def test_a_missing_contract_is_an_error(compat: Compat, arguments: list[str], message: str) -> None:
-    """The command exits with 2 if a file or a Git reference does not exist."""
+    """scripts/compat exits with 2 if a file or a Git reference does not exist."""
     completed = compat(*arguments)
     assert message in completed.stderr
     assert completed.returncode == 2
 
 
 def test_six_breaks_take_less_than_four_seconds(tmp_path: Path, compat: Compat) -> None:
-    """Comparing contracts with six breaking changes takes less than 4 s of CPU time."""
+    """scripts/compat finds six breaking changes in less than 4 s of CPU time."""
     edits = [
         NARROW,
         ("maxLength: 255\n          example", "maxLength: 9\n          example"),

@@ -1,7 +1,4 @@
-"""Check verdicts on random schema edits against an independent validator.
-
-The independent validator is `jsonschema`, whereas scripts/compat uses `jsonschema_rs`.
-"""
+"""Check the verdicts on random schema changes with `jsonschema`; the command uses jsonschema_rs."""
 
 from __future__ import annotations
 
@@ -59,7 +56,7 @@ PARTS = st.one_of(
 
 @st.composite
 def rules(draw: st.DrawFn) -> Schema:
-    """Draw a rule that involves more than one field."""
+    """Draw a rule about more than one field."""
     first, second = draw(st.permutations(FIELDS))[:2]
     parts = [{"properties": {name: draw(SCALARS)}} for name in (first, second)]
     return draw(
@@ -98,14 +95,14 @@ def edited(draw: st.DrawFn, schema: Schema, max_edits: int) -> Schema:
 
 @st.composite
 def versions(draw: st.DrawFn) -> tuple[Schema, Schema]:
-    """Draw a pair of schemas: a base and an edited copy of it."""
+    """Draw a schema and an edited copy of it."""
     start = {"type": "object", "properties": {name: draw(PARTS) for name in FIELDS[:2]}}
     base = draw(edited(start, 3))
     return base, draw(edited(base, 2))
 
 
 def contract(part: str, schema: Schema) -> Contract:
-    """Return a contract with one operation whose request or response body has this schema."""
+    """Return a contract with one operation. Its request or response body has this schema."""
     content = {"content": {"application/json": {"schema": schema}}}
     operation: Schema = {"responses": {"200": {"description": "Done."}}}
     if part == "request":
@@ -117,14 +114,14 @@ def contract(part: str, schema: Schema) -> Contract:
 
 
 def compared(part: str, base: Schema, head: Schema) -> tuple[Change, list[Finding]]:
-    """Return the overall verdict and the breaking findings."""
+    """Return the most severe verdict and the breaking findings."""
     findings = comparison.compare(contract(part, base), contract(part, head))
     change = max((finding.change for finding in findings), default=Change.NONE)
     return change, [finding for finding in findings if finding.change == Change.BREAKING]
 
 
 def samples(base: Schema, head: Schema, seed: int) -> list[Any]:
-    """Return values that are likely to be valid for at least one of the schemas."""
+    """Return values, many of which are likely to be valid for at least one of the schemas."""
     generator = random.Random(seed)  # noqa: S311 # reproducible, not a secret
     names = sorted({*FIELDS, *base["properties"], *head["properties"]})
     values: list[Any] = list(POOL)
@@ -135,10 +132,10 @@ def samples(base: Schema, head: Schema, seed: int) -> list[Any]:
 
 
 def test_verdicts_agree_with_an_independent_validator() -> None:
-    """A breaking change makes some valid value invalid; a compatible change does not.
+    """scripts/compat calls a change breaking if, and only if, a valid value becomes invalid.
 
-    A change to a request and the reverse change to a response must have the same verdict. The test
-    is meaningful only if enough of the random edits are breaking changes or additions.
+    The reverse change to a response gets the same verdict. Enough of the random edits must be
+    breaking changes or additions, because otherwise the test would prove little.
     """
     changes: list[Change] = []
 
@@ -159,7 +156,7 @@ def test_verdicts_agree_with_an_independent_validator() -> None:
 def assert_verdict_is_correct(
     pair: tuple[Schema, Schema], change: Change, breaking: list[Finding], seed: int
 ) -> None:
-    """Use sample values and `jsonschema` to check the verdict on a change to a request."""
+    """Validate sample values with `jsonschema` to check the verdict on a change to a request."""
     base_accepts, head_accepts = (Draft202012Validator(schema).is_valid for schema in pair)
     for finding in breaking:
         assert base_accepts(finding.witness)

@@ -1,4 +1,4 @@
-"""Tests for the effects of contract changes on callers of the Python client."""
+"""Tests for verdicts on changes that affect callers of the Python client."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SCHEMAS = "/components/schemas"
 FIELDS = f"{SCHEMAS}/UpdateAiLlmRequest/properties"
 QUERY = {"name": "zzDryRun", "in": "query", "schema": {"type": "boolean"}}
 CONFLICT = {"$ref": "#/components/responses/Forbidden"}
-# Edits, the verdicts in each direction, and words that the findings must contain.
+# Edits, the verdict on them, the verdict on the reverse, and words in the findings.
 CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
     "additions": (
         [
@@ -75,7 +75,7 @@ CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
 
 
 def edited_contract(edits: Edits) -> Contract:
-    """Return the contract with these edits."""
+    """Return an edited copy of the contract."""
     document = edited(CONTRACT, edits)
     return contract(document, yaml.safe_dump(document))
 
@@ -89,7 +89,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def compared(base: Edits, head: Edits) -> tuple[str, str]:
-    """Return the verdict on the Python interface and, if it was not compared, the reason."""
+    """Return the verdict on the Python interface, and why it was not compared."""
     findings, reason = python_interface.compare(edited_contract(base), edited_contract(head))
     return max((finding.change for finding in findings), default=Change.NONE).word, reason
 
@@ -98,7 +98,7 @@ def compared(base: Edits, head: Edits) -> tuple[str, str]:
 def test_edit_gets_its_verdict_in_both_directions(  # noqa: PLR0913, PLR0917 # columns of a table
     client: Any, tmp_path: Path, edits: Edits, there: str, back: str, mentioned: list[str]
 ) -> None:
-    """A change that callers must adapt to is breaking, and a new option is an addition."""
+    """A change is breaking if callers must adapt to it, and a new option is an addition."""
     head = python_interface.load_client(edited_contract(edits), tmp_path / "head")
     assert isinstance(head, griffe.Object)
     assert (_verdict(client, head), _verdict(head, client)) == (there, back)
@@ -110,7 +110,7 @@ def test_edit_gets_its_verdict_in_both_directions(  # noqa: PLR0913, PLR0917 # c
 def test_verdict_without_a_client_is_undecided(
     client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If only the old contract has a client, the verdict is undecided and the reason is given."""
+    """If no client can be generated from the new contract, the verdict is undecided."""
     unsupported = [{"at": BODY, "set": {"text/plain": {"schema": {"type": "string"}}}}]
     load = python_interface.load_client
 
@@ -127,7 +127,7 @@ def test_verdict_without_a_client_is_undecided(
 
 
 def test_report_gives_the_reason_for_a_generator_crash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the generator crashes, the reason contains no temporary paths or object addresses."""
+    """If the generator crashes, the report does not show temporary paths or memory addresses."""
 
     def crash(source: Path, _output: Path) -> Path:
         raise KeyError(str(source), object())
@@ -139,10 +139,7 @@ def test_report_gives_the_reason_for_a_generator_crash(monkeypatch: pytest.Monke
 
 
 def test_types_and_bases_are_compared(tmp_path: Path) -> None:
-    """A wider type is an addition for a parameter, but a breaking change for a return value.
-
-    Narrower parameter types and different base classes are breaking changes.
-    """
+    """Narrower parameter types, wider return types and removed base classes are breaking."""
     changes = {
         "def f(a: int | str) -> int: ...": "addition",
         "def f(a: bool) -> int: ...": "breaking",
@@ -169,7 +166,7 @@ def _verdict(base: Any, head: Any) -> str:
 
 
 def test_names_from_the_runtime_are_compared() -> None:
-    """Names that the client re-exports from the runtime are part of its interface."""
+    """The Python interface includes names that the client imports from the runtime."""
     package = python_interface.load_package(ROOT / "generated")
     assert "FlashbackClient" in package.all_members
     aliases = [member for member in package.members.values() if isinstance(member, griffe.Alias)]
