@@ -22,7 +22,7 @@ collect_ignore = ["contract"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the slowest test first, because pytest workers would wait for it at the end."""
+    """Start the slowest test first so that it does not delay the end of the run."""
     items.sort(key=lambda item: item.name != "test_checks_pass")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scripts.compatibility.operations import Operation, Pair, Part
 
 ISSUERS = {"authorizationUrl", "tokenUrl", "refreshUrl", "openIdConnectUrl"}
-MOST = 200  # a server with more URLs is compared without expanding its variables
+MOST = 200  # a server's variables are expanded into at most this many URLs
 # Maps each required security scheme and scope to the URLs that issue its tokens.
 Credentials = dict[str, set[str]]
 # Matches URLs that contain no variables and do not depend on where the contract is hosted.
@@ -85,7 +85,7 @@ def _issuers(scheme: Part) -> set[str]:
 
 
 def servers(operation: Operation) -> list[str]:
-    """Return the operation's base URLs. A URL with variables is listed once per set of values."""
+    """Return the operation's base URLs. Variables with an `enum` are replaced with each value."""
     found: list[str] = []
     shared = operation.contract.api.get("servers") or [{"url": "/"}]
     for server in operation.own_servers or shared:
@@ -108,7 +108,7 @@ def _normal_url(url: str) -> str:
     url = re.sub(r"^\./(?=.)", "", url)
     try:
         parts = urlsplit(url)
-    except ValueError:  # for example, brackets around a variable in the host
+    except ValueError:  # for example, the host is `[{variable}]`
         return url.rstrip("/")
     host = parts.netloc.lower().removesuffix(DEFAULT_PORTS.get(parts.scheme, "/"))
     return urlunsplit(parts._replace(netloc=host)).rstrip("/")

@@ -1,4 +1,4 @@
-"""Generate boundary values: values that one of two schemas is likely to accept, but not both."""
+"""Generate boundary values, on which two similar schemas are likely to disagree."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ FEW = 4  # the number of values to keep for each subschema
 MANY = 700  # the number of candidates to try for each subschema
 LONGEST = 300_000  # the maximum length of a string or an array
 DIGITS = 18  # the maximum number of digits in a number
-PATTERN = 1_500  # the cost of finding matches for a pattern, in candidates
-LETTERS = 1_000  # the number of characters that cost as much as one candidate
+PATTERN = 1_500  # a search for strings that match a pattern counts as this many candidates
+LETTERS = 1_000  # this many characters count as one candidate
 
 
 class BoundaryValues:
@@ -117,7 +117,7 @@ class BoundaryValues:
                 yield from (None,) if name == "null" else (True, False)
 
     def admitted(self, schema: Any) -> list[Any]:
-        """Return a few valid values, with at least one value of each kind that was found.
+        """Return a few valid values, including one of each kind that was found.
 
         Two values are of the same kind if no subschema that is new in the receiver's schema accepts
         one of them and rejects the other.

@@ -59,7 +59,7 @@ class Prover:
     known: dict[str, Proof] = field(default_factory=dict[str, Proof])
 
     def contained(self, small: Schema, large: Schema, location: str, minimal: Schema) -> Proof:
-        """Prove or disprove that `large` admits every sendable value that `small` admits.
+        """Check whether `large` admits every value that `small` admits and that can be sent.
 
         jsonschema_rs proves containment, and a witness disproves it. `minimal` is a version of
         `small` with fewer fields, for which witnesses are shorter.
@@ -95,7 +95,7 @@ def _search(small: Schema, large: Schema, location: str, most: int) -> tuple[Pro
 
 
 def _is_declared(value: Any, schema: Schema, location: str) -> bool:
-    """Return whether the schema states which type it expects. Strings need no type."""
+    """Return whether the value is a string, or the schema states which type it expects."""
     if location == BODY or isinstance(value, str):
         return True
     declared = canonical_json(schema)
@@ -121,7 +121,7 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
 def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
     """Return a schema that also admits a value if `schema` accepts its text form.
 
-    The result admits such values from `values`, and a type if `schema` accepts all its text forms.
+    The result includes such values from `values`, and each type whose text forms are all accepted.
     """
     is_valid = validator(schema).is_valid
     accepted = [value for value in values if any(map(is_valid, readings(location, value)))]

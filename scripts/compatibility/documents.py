@@ -26,7 +26,7 @@ WORDS = {
     *("nullable", "$defs", "definitions"),
 }
 EXTENSIONS = {"x-max-bytes", "x-left-open"}  # other extensions count as documentation
-# The value of such a keyword is a schema, a list of schemas, or a map of schemas.
+# The values of these keywords are schemas, lists of schemas, and maps of schemas, respectively.
 SCHEMA_KEYWORDS = {
     *("additionalProperties", "contains", "else", "if", "items", "not", "propertyNames"),
     *("then", "unevaluatedItems", "unevaluatedProperties"),

@@ -47,7 +47,7 @@ class Finding:
     also: tuple[str, ...] = ()  # other places where the same change occurs
     witness: Any = None  # a value that demonstrates the breaking change
     shown: tuple[str, ...] = ()  # the lines of evidence in the report
-    removed: bool = False  # whether a response was removed
+    removed: bool = False  # whether the change removes a response
     decision: dict[str, Any] | None = None  # the finding's entry in compat.yaml
 
     @property
@@ -77,7 +77,7 @@ class Findings:
         self.found.setdefault(finding.id, finding)
 
     def merged(self) -> list[Finding]:
-        """Return one finding per change. It lists all places where the change occurs."""
+        """Return one finding per change, with all places where the change occurs."""
         result: dict[str, Finding] = {}
         for finding in self.found.values():
             key = canonical_json([finding.change, finding.what, finding.sides, finding.witness])

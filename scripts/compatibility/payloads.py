@@ -42,7 +42,7 @@ WHAT = {
     ("response", None): (Change.UNDECIDED, "may be an undocumented value (not proved)"),
     ("response", False): (Change.BREAKING, "may be a value that was not documented"),
 }
-# Severities if an annotation is added, and if it is changed or removed. Others are undecided.
+# Severities of adding an annotation, and of changing or removing it. The default is undecided.
 SEVERITIES = {
     ("request", "readOnly"): (Change.UNDECIDED, Change.ADDITION),
     ("request", "writeOnly"): (Change.NONE, Change.NONE),

@@ -13,7 +13,7 @@ BODY = "body"  # a value's location, in addition to OpenAPI's query, path, heade
 LONGEST = 60  # the maximum length of a value in a report, in characters
 SHOWN = 4  # the maximum number of items per line
 NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
-# Each type has a schema for its text form in parameters.
+# Schemas for the texts that represent values of each type in a parameter.
 TEXTS: dict[str, Any] = {
     "integer": {"type": "string", "pattern": NUMBER},
     "number": {"type": "string", "pattern": NUMBER},
@@ -83,7 +83,7 @@ def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
 
 
 def _explain_lists(old: list[Any], new: list[Any], where: str) -> Iterator[str]:
-    """Yield removed and added items. Equally many changed schemas are compared in pairs."""
+    """Yield the removed and added items. If they are schemas, compare them in pairs."""
     removed = _others(old, new)
     added = _others(new, old)
     has_schemas = any(map(is_mapping, (*old, *new)))
@@ -144,7 +144,7 @@ def readings(location: str, value: Any) -> list[Any]:
     """Return all values that a receiver might get when it parses the value's text form."""
     if location == BODY or is_mapping(value):
         return [value]
-    if is_list(value):  # can_carry ensures that all items have equally many readings
+    if is_list(value):  # can_carry ensures that all items have the same number of readings
         lists = [list(items) for items in zip(*map(_readings, value), strict=False)]
         single = [items[0] for items in lists if len(items) == 1]
         return [*single, *lists]

@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def draw(report: Path) -> None:
-    """Take a screenshot of the report that ends below the first finding."""
+    """Take a screenshot of the report, down to the end of the first finding."""
     with sync_playwright() as playwright:
         program = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])

@@ -72,7 +72,7 @@ def commit(folder: Path, *edits: tuple[str, str]) -> None:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """Return a Git repository whose only commit contains version 1.2.0 of the contract."""
+    """Return a Git repository with one commit, which contains version 1.2.0 of the contract."""
     folder = tmp_path / "repository"
     folder.mkdir()
     git(folder, "init", "-q", "-b", "main")

@@ -1,4 +1,4 @@
-"""Check the verdicts on random schema changes with `jsonschema`; the command uses jsonschema_rs."""
+"""Compare the verdicts on random schema changes with the results of another validator."""
 
 from __future__ import annotations
 
