@@ -86,14 +86,14 @@ def _compare(options: argparse.Namespace) -> int:
     decisions = findings.read_decisions(path.parent / DECISIONS)
     result = findings.make_verdict(base, head, found, decisions)
     result.not_compared = reason
-    if options.base or options.head:  # entries need to apply only to the default comparison
+    if options.base or options.head:  # compat.yaml is meant for the default comparison
         result.stale = []
     print(FORMATS[options.format](result), end="")
     return IN_ORDER if result.in_order else NOT_IN_ORDER
 
 
 def _print_no_base(why: str, form: str) -> None:
-    """Print in the requested format why there is no contract to compare with."""
+    """Print, in the requested format, why there is no contract to compare with."""
     text = f"{NAME} was not compared: {why}."
     if form == "json":
         text = json.dumps({"compared": False, "in_order": True, "why": text})

@@ -55,7 +55,7 @@ def test_example_tests_pass(root: Path, tmp_path: Path) -> None:
 
 
 def test_example_promise_and_fault_are_copies(root: Path) -> None:
-    """docs/changing-the-contract.md shows a promise and a fault exactly as in the tests."""
+    """The promise and the fault in docs/changing-the-contract.md are the same as in the tests."""
     page = (root / "docs" / "changing-the-contract.md").read_text("utf-8")
     promise, fault, field_faults = re.findall(r"(?s)```python\n(.*?)```", page)
     assert promise in (root / "tests" / "contract" / "test_access.py").read_text("utf-8")

@@ -75,7 +75,7 @@ def test_every_example_is_valid(document: dict[str, Any]) -> None:
 
 
 def test_operations_are_completely_described(document: dict[str, Any]) -> None:
-    """Each operation has all keys and documents all statuses that this contract requires."""
+    """Each operation has all required keys and documents all required statuses."""
     for pointer, operation in operations(document):
         missing = REQUIRED_KEYS - operation.keys()
         assert not missing, f"{pointer}: add the missing keys {missing}"

@@ -64,7 +64,7 @@ def run(python: Path, *arguments: str, **variables: str) -> str:
 
 
 def test_wheel_contains_the_packages_and_the_contract(wheel: Path, root: Path) -> None:
-    """The wheel contains three packages, all files in mock/, and the contract."""
+    """The wheel contains the three packages, with all files of the mock, and the contract."""
     packages = {"flashback_client", "flashback_runtime", "flashback_mock"}
     files = [path for path in (root / "mock").rglob("*") if path.is_file()]
     mock_files = {path.relative_to(root / "mock").as_posix() for path in files}

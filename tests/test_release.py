@@ -55,7 +55,7 @@ def test_failed_command_is_reported_with_its_output(tmp_path: Path) -> None:
 
 
 def test_lowest_versions_are_pinned() -> None:
-    """scripts/release pins direct dependencies to lower bounds, and others as locked."""
+    """scripts/release pins direct dependencies to their lower bounds, and no others."""
     other = "other==2 ; python_version < '3.12' \\\n    --hash=sha256:2\n    # via attrs\n"
     pinned = release.lowest(f"# generated\nattrs==99 \\\n    --hash=sha256:1\n{other}")
     assert "\nattrs==2" in pinned

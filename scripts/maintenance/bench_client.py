@@ -1,4 +1,4 @@
-"""Compare the CPU time of a call and of the import with plain httpx."""
+"""Compare the client's CPU time, per call and for the import, with that of plain httpx."""
 
 import resource
 import statistics

@@ -21,7 +21,7 @@ CONNECTIONS = 8
 SECONDS = 1.0
 FEW = "mock, 10"
 MANY = "mock, 1,000,000"
-# The mock must serve at least this many times as many requests per second as Prism.
+# The minimum ratio between the requests per second of the mock and of Prism.
 TIMES_PRISM = {"Prism": 4.0, "Prism, silent": 2.5}
 BAR = 40  # the length of the fastest server's bar, in characters
 
@@ -67,7 +67,7 @@ def measure(rounds: int) -> list[Target]:
 
 
 def commands(folder: Path) -> dict[str, tuple[str, ...]]:
-    """Return each server's command by name. The caller appends the port to a command."""
+    """Return the servers' commands, keyed by name. The caller appends the port."""
     found: dict[str, tuple[str, ...]] = {
         FEW: (*MOCK, "--fixtures", str(fixtures(folder, 10)), "--port"),
         MANY: (*MOCK, "--fixtures", str(fixtures(folder, 1_000_000)), "--port"),
@@ -107,7 +107,7 @@ def _median(loads: list[Load]) -> Load:
 
 
 async def send(url: str, sent: bytes) -> int:
-    """Send the request for a second on several connections; return the number of responses."""
+    """Send the request repeatedly on several connections for a second; count the responses."""
     until = time.perf_counter() + SECONDS
     port = urlsplit(url).port
 
