@@ -92,10 +92,12 @@ def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
         for field, proof in _proofs(payload, base, head).items():
             place = f"{payload.place}, field {field}" if field else payload.place
             change, what = WHAT[payload.side, proof.holds]
-            what += _described(base, head, field)
+            detail = _described(base, head, field)
+            if proof.holds and field and detail.startswith(" (none → "):
+                what = "is new"
             evidence = f"{payload.label}: {brief(proof.witness)}"
             replace(payload, place=place).add(
-                change, what, base, head, evidence, witness=proof.witness
+                change, what + detail, base, head, evidence, witness=proof.witness
             )
     _compare_annotations(payload, old, new)
 
