@@ -32,7 +32,7 @@ ADMIN_TOKEN = "FLASHBACK_MOCK_ADMIN_TOKEN"  # noqa: S105 - not a token
 
 def main() -> int:
     """Run the command and return its exit status."""
-    # Open /dev/null for each closed standard stream so that no socket gets its descriptor.
+    # If a standard stream is closed, open /dev/null so that no socket gets the descriptor.
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -70,7 +70,7 @@ async def _serve(options: argparse.Namespace) -> None:
         ) from None
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    # Windows event loops do not support signal handlers; there, Ctrl-C ends the process.
+    # Windows event loops do not support signal handlers. On Windows, Ctrl-C ends the process.
     with suppress(NotImplementedError):
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)

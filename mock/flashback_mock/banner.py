@@ -22,7 +22,7 @@ EXISTING_STORE = (
 
 
 def text(mock: Mock, guard: Guard | None, *, is_new: bool, is_local: bool) -> str:
-    """Return the banner, which shows the store, tokens, ids, a curl command and the mock's URL."""
+    """Return the banner: the mock's URL, store, tokens and ids, and a curl command."""
     url = mock.base_url
     fixtures = mock.fixtures
     store = [mock.store.location]

@@ -8,7 +8,7 @@ import yaml
 
 Json = dict[str, Any]
 
-STATUSES = (200, 400, 401, 403, 404, 500)  # every contract must document these
+STATUSES = (200, 400, 401, 403, 404, 500)  # every contract must document these statuses
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is 8 times faster
 
 # Error messages by schema keyword. `{}` is replaced with the keyword's value in the contract.
@@ -137,7 +137,7 @@ class Contract:
         return self._resolve(target)
 
     def validator(self, schema: Json) -> jsonschema_rs.Validator:
-        """Return a validator for a schema. The schema can contain references to the contract."""
+        """Return a validator for a schema, which can reference other parts of the contract."""
         return jsonschema_rs.validator_for({**self.document, **schema}, validate_formats=True)
 
 
@@ -156,7 +156,7 @@ def _read(path: Path) -> Json:
 
 
 def _examples(content: Json) -> dict[str, Json]:
-    """Return the first media type's examples by name."""
+    """Return the examples for the first media type, keyed by name."""
     media = next(iter(content.values()))
     return {name: example["value"] for name, example in media["examples"].items()}
 

@@ -179,7 +179,7 @@ def _check_schema(document: Any, contract: Contract) -> None:
 
 
 def _check_references(fixtures: Fixtures) -> None:
-    """Raise `ValueError` if a member is not a user, or if a unique value is repeated."""
+    """Raise `ValueError` if a member is unknown, or if a value that must be unique is repeated."""
     used: set[tuple[str, ...]] = set()
 
     def check_unique(place: str, *key: str) -> None:

@@ -180,7 +180,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"status": "500"}, "status: must be of type int"),
     ({"example": "nameTaken", "status": 404}, "no such example; the contract has 200"),
     ({"fault": "smoke"}, "fault: must be one of reset, empty, refused, timeout"),
-    ({"fault": "reset", "status": 500}, "fault: reset sends no response; it excludes status"),
+    ({"fault": "reset", "status": 500}, "fault: reset sends no response; do not combine it"),
     ({"fault": "refused"}, "fault: refused requires duration and nothing else"),
     ({"fault": "refused", "duration": 1, "id": "x"}, "fault: refused requires duration"),
     ({"status": 500, "duration": 1}, "fault: refused requires duration and nothing else"),

@@ -18,10 +18,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 AsyncMethod = Callable[Concatenate["Mock", P], Coroutine[Any, Any, T]]
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-# The types of value that each annotation allows. Any other annotation allows only itself.
+# The types that each annotation accepts. Any other annotation accepts only its own type.
 ACCEPTED: dict[Any, tuple[type, ...]] = {
     float: (float, int),
-    tuple: (list, tuple),  # JSON arrays are lists
+    tuple: (list, tuple),  # a JSON array is parsed as a list
     Mapping: (dict, Mapping),
     Literal: (str,),
 }
@@ -38,7 +38,7 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     """Return a blocking method that runs a coroutine method in the mock's event loop.
 
     The blocking method raises `ValueError` if an argument is missing, unknown or of the wrong type,
-    or if an id or token is unknown. Code in the event loop awaits its `__wrapped__` instead.
+    or if an id or token is unknown. In the event loop, await the method's `__wrapped__` instead.
     """
     expected = signature(method)
     parameters = list(expected.parameters.values())[1:]

@@ -50,14 +50,14 @@ CRITERIA = get_type_hints(Entry)
 def matches(entry: Entry, criteria: Mapping[str, Any]) -> bool:
     """Return whether the entry meets all criteria, such as a status of 200."""
     for name, expected in criteria.items():
-        value = tuple(expected) if name == "fields" else expected  # JSON arrays are lists
+        value = tuple(expected) if name == "fields" else expected  # JSON arrays become lists
         if getattr(entry, name) != value:
             return False
     return True
 
 
 def history(entries: list[Entry], id: str) -> list[str]:
-    """List the latest requests for a configuration, followed by the latest other requests."""
+    """List the latest requests for a configuration, and then the latest of all other requests."""
     own = [f"  {entry}" for entry in entries if entry.configuration == id]
     heading = "requests for this configuration"
     lines = [f"{heading}, oldest first:" if own else f"{heading}: none", *own[-20:]]

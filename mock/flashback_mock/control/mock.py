@@ -37,7 +37,7 @@ class Mock:
         self.planned: list[Step] = []  # changed only by code in the event loop
         self._delay = 0.0
         self._log = deque[Entry](maxlen=MAX_LOGGED)
-        self._waiting = set[asyncio.Queue[Entry]]()  # each receives every new entry
+        self._waiting = set[asyncio.Queue[Entry]]()  # each queue receives every new entry
         # The request log shows only known ids. An unknown id could be a misplaced credential.
         self.known_ids = set(self.ids.values())
         self.known_tokens = set(self.tokens.values())
@@ -60,12 +60,12 @@ class Mock:
 
     @property
     def tokens(self) -> dict[str, str]:
-        """Return the bearer token of each user: owner, admin, reader, stranger, expired."""
+        """Return bearer tokens by user: owner, admin, reader, stranger and expired."""
         return {token.user: token.value for token in self.fixtures.tokens}
 
     @property
     def ids(self) -> dict[str, str]:
-        """Return the configuration ids by role: main, sibling, foreign (in another workspace)."""
+        """Return configuration ids by role: main, sibling and foreign (in another workspace)."""
         configurations = self.fixtures.configurations
         return {configuration.role: configuration.id for configuration in configurations}
 
@@ -169,7 +169,7 @@ class Mock:
 
     @control
     async def configuration(self, id: str) -> dict[str, Any]:
-        """Return the stored configuration. It shows when a credential changed, not its value."""
+        """Return the stored configuration. It shows when credentials changed, not their values."""
         return (await self.store.find(id)).describe()
 
     @control
@@ -188,8 +188,8 @@ class Mock:
     async def assert_updated(self, /, id: str, **fields: str) -> None:
         """Raise `AssertionError` unless the configuration was updated and has these field values.
 
-        Each given credential must also be part of a successful update. The error message shows how
-        each field differs and why requests were refused, but never contains a credential.
+        Each given credential must also have been sent in a successful update. The error message
+        shows how each field differs and why requests were refused, but contains no credentials.
         """
         expected = self._fields(fields)
         stored = await self.store.find(id)

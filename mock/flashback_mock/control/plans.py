@@ -76,7 +76,7 @@ def _check_combination(plan: Step) -> None:
         raise ValueError("nothing planned; specify status, example, headers, delay or fault")
     elif fault in WITHOUT_STATUS and plan.keys() & {"status", "example", "headers"}:
         raise ValueError(
-            f"fault: {fault} sends no response; it excludes status, example and headers"
+            f"fault: {fault} sends no response; do not combine it with status, example or headers"
         )
 
 

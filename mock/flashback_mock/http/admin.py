@@ -26,7 +26,7 @@ AdminHandler = Callable[..., Awaitable[object]]
 Control = Callable[..., object]  # a method of `Mock`
 
 ID = "/configurations/{id}"
-TIMES = {"delay", "duration", "fixedDelay", "timeout"}  # JSON contains these times in milliseconds
+TIMES = {"delay", "duration", "fixedDelay", "timeout"}  # in JSON, times are in milliseconds
 SETTINGS = {"fixedDelay": float, "answerNext": object}
 STATUSES: dict[type[Exception], int] = {  # the first matching type determines the status
     UnknownIdError: 404,

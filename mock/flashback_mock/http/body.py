@@ -54,7 +54,7 @@ def parse(body: bytes) -> Any:
     try:
         value = DECODER.decode(body.decode("utf-8"))
         if b"\\u" in body:
-            # The escape could be a lone surrogate, which encode() rejects.
+            # An escape sequence could be a lone surrogate, which encode() rejects.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         raise HttpError(

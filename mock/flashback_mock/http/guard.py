@@ -60,7 +60,7 @@ class Guard:
 
 def _check_same_origin(request: Request) -> None:
     host = request.headers.get("Host", "")
-    own = (f"http://{host}", f"https://{host}")  # a reverse proxy can terminate TLS
+    own = (f"http://{host}", f"https://{host}")  # https if a reverse proxy terminates TLS
     if request.headers.get("Origin", own[0]) not in own:
         raise HttpError(403, "Origin: requests from other origins are not allowed")
     if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):

@@ -131,7 +131,7 @@ class Operation:
             raise HttpError(400, f"Prefer: {error}") from None
 
     async def _adoptable_id(self, request: Request, changes: dict[str, str]) -> str:
-        """Return X-Request-Id, or "" if it is malformed or overlaps with a token or credential."""
+        """Return X-Request-Id, or "" if it is malformed or could reveal a token or credential."""
         request_id = request.headers.get("X-Request-Id", "")
         if not REQUEST_ID.fullmatch(request_id) or await self._mock.store.user_of(request_id):
             return ""

@@ -1,7 +1,7 @@
 """The mock's web page, with Swagger UI, the request log and planned answers.
 
-The page's script uses only the `/__admin` API. Swagger UI comes from offapi, the only package with
-a current version of Swagger UI that does not require a web framework.
+The page's script uses only the `/__admin` API. Swagger UI comes from offapi, the only package that
+includes a current version of Swagger UI and does not require a web framework.
 """
 
 import hashlib

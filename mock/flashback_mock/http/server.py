@@ -23,8 +23,8 @@ MAX_HEAD_BYTES = 1 << 16  # size limit for the request line and for each header
 MAX_HEADERS = 200
 STOP_SECONDS = 0.4  # time limit for pending requests at shutdown; aiohttp can apply it twice
 BACKLOG = 2048
-# A small receive buffer keeps other connections responsive: parsing as many one-byte chunks as fit
-# in a default buffer takes 100 ms.
+# If a client sends one-byte chunks, parsing a full receive buffer of the default size takes 100 ms.
+# A smaller buffer keeps other connections responsive.
 RECEIVE_BYTES = 1 << 15
 RESET = struct.pack("ii", 1, 0)  # with an SO_LINGER of 0 s, closing a socket sends a TCP reset
 UNPARSABLE = (
@@ -45,13 +45,13 @@ class Connection(web.RequestHandler):
     body: StreamReader | None = None  # the body of the most recent request
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio expects a bool
-        """Close the connection once all received requests have their responses."""
+        """Close the connection once all received requests have been answered."""
         loop = asyncio.get_running_loop()
         loop.call_later(IDLE_CHECK_SECONDS, self._close_if_idle, loop.time() + SECONDS, -1)
         return True
 
     def _close_if_idle(self, deadline: float, answered: int) -> None:
-        """Close the connection if it has been idle since the last check, or at the deadline."""
+        """Close the connection at the deadline, or if it has been idle since the last check."""
         loop = asyncio.get_running_loop()
         is_idle = not self.is_answering and self.answered == answered
         if is_idle or loop.time() > deadline:
@@ -182,7 +182,7 @@ class Server:
             if incoming.body_exists:
                 request.incomplete = await self._read_body(incoming, request)
             answer = await self._handler(request)
-            # After an Upgrade request, aiohttp would lose pipelined requests.
+            # After an Upgrade request, close the connection: aiohttp would lose pipelined requests.
             if request.incomplete or "Upgrade" in incoming.headers:
                 answer.headers["Connection"] = "close"
                 connection.close()
@@ -214,7 +214,7 @@ class Server:
                     if len(received) > self._max_body:
                         return too_large(self._max_body)
         except (TimeoutError, web.RequestPayloadError):
-            # aiohttp does not report invalid chunks while the mock waits for the body.
+            # A timeout can mean invalid chunks, which aiohttp does not report during the wait.
             return HttpError(400, "body: not received in time, or the chunked encoding is invalid")
         except (ConnectionError, RuntimeError):  # raised by aiohttp if the client disconnects
             raise ConnectionAbortedError from None
@@ -265,7 +265,7 @@ async def _reserve(family: int, address: Any) -> socket.socket:
     bind to it.
     """
     bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old connections can linger
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignore connections in TIME_WAIT
     if family == socket.AF_INET6:
         bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     while True:

@@ -1,7 +1,7 @@
 """Key files, which contain the master keys for durable stores.
 
 A key file contains one Base64-encoded key per line: the current key and, during a rotation, also
-the new key. Each store requires its own file, because a rotation deletes all other keys from it.
+the new key. Each store requires its own file, because a rotation deletes other stores' keys.
 """
 
 import base64
@@ -18,7 +18,7 @@ RESTORE = "restore the file from a backup, or use --keys to specify another file
 def key_file(option: Path | None, store: str) -> Path:
     """Return the path to the key file for the store with this id.
 
-    The option overrides $FLASHBACK_MOCK_KEYS_FILE. If neither is set, each store has its own file.
+    `--keys` overrides $FLASHBACK_MOCK_KEYS_FILE. If neither is set, each store has its own file.
     """
     if file := option or os.environ.get(KEYS_FILE):
         return Path(file).absolute()

@@ -22,7 +22,7 @@ class MemoryStore(Store):
         self._clear()
 
     def _clear(self) -> None:
-        self._tokens = dict[bytes, Token]()  # by digest; the token values are not stored
+        self._tokens = dict[bytes, Token]()  # by SHA-256 hash; token values are not stored
         self._access = dict[tuple[str, str], str]()  # by workspace and user
         self._configurations = dict[str, Stored]()  # by id
         self._ids = dict[tuple[str, str | None], str]()  # by workspace and name

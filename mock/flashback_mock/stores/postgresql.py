@@ -17,7 +17,7 @@ MALFORMED = "expected a URL of the form postgresql://user:password@host:port/dat
 # A statement can take 2 s longer, and closing an unresponsive connection takes another 2 s.
 # An update therefore takes at most 14 s.
 SECONDS = 5
-CONNECTIONS = 8  # the maximum for each process
+CONNECTIONS = 8  # the maximum number of connections per process
 SETTINGS = {
     "application_name": "flashback-mock",
     # Let a statement that waited for a lock see newly committed changes, such as a new key.
@@ -42,7 +42,7 @@ class PostgresqlStore(SqlStore):
 
     insert = staticmethod(insert)
     erase = CREDENTIAL.delete()
-    driver_errors = (  # errors while connecting come from asyncpg or the operating system
+    driver_errors = (  # asyncpg and the operating system raise connection errors
         exc.DBAPIError,
         exc.TimeoutError,
         asyncpg.PostgresError,
@@ -92,7 +92,7 @@ class PostgresqlStore(SqlStore):
         db.exec_driver_sql("SELECT pg_advisory_xact_lock(4010)")
 
     def lock(self, db: Connection) -> None:
-        # This makes updates wait, because they lock a row in this table before they read the key.
+        # Updates wait for this lock, because they lock a row in the table before reading the key.
         db.exec_driver_sql(f"LOCK TABLE {CONFIGURATION.name} IN EXCLUSIVE MODE")
 
     def reason(self, error: Any) -> str:

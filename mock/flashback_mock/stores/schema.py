@@ -49,7 +49,7 @@ CONFIGURATION = Table(
     Column("plain", sa.JSON, nullable=False),  # all fields except credentials
     sa.UniqueConstraint("workspace", "name"),
 )
-# In SQLite, a field has one row for each size class that its credential has ever had.
+# In SQLite, a credential has one row for each size class in which it was ever stored.
 # Only one of these rows is in use.
 # When a row is deleted or changes size, SQLite can leave copies of neighboring rows behind.
 # SQLite stores therefore only add rows, or overwrite rows without changing their size.

@@ -78,7 +78,7 @@ class SqlStore(Store):
         """Return what went wrong, without the error's message, which could quote a value."""
 
     def error(self, reason: str) -> StoreError:
-        """Return an error with the store's name and this reason."""
+        """Return an error that contains the store's name and this reason."""
         return StoreError(f"{self._name}: {reason}")
 
     @property
@@ -178,7 +178,7 @@ class SqlStore(Store):
 
     @transaction
     def _reencrypt(self, db: Connection) -> int:
-        """Re-encrypt all credentials with a new key and return their number."""
+        """Re-encrypt all credentials with a new key. Return the number of credentials."""
         self.lock(db)
         old = self._current_vault(db)
         new = Vault()
@@ -194,7 +194,7 @@ class SqlStore(Store):
 
     @transaction
     def _destroy_old_keys(self, db: Connection) -> None:
-        self.lock(db)  # another rotation could have started
+        self.lock(db)  # another rotation could have started in the meantime
         write_keys(self.key_file, self._current_vault(db))
 
     def _current_vault(self, db: Connection) -> Vault:

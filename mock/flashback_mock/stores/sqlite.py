@@ -79,7 +79,7 @@ class SqliteStore(SqlStore):
         return connection
 
     def prepare(self, db: Connection) -> None:
-        # Because of the exclusive mode, SQLite keeps this lock after the transaction.
+        # In exclusive mode, SQLite holds this lock even after the transaction ends.
         db.exec_driver_sql("BEGIN EXCLUSIVE")
         db.exec_driver_sql("ROLLBACK")
         intact = db.exec_driver_sql("PRAGMA quick_check(1)").scalar_one() == "ok"

@@ -41,7 +41,7 @@ class Stored:
         return self.workspace, self.plain.get("name")
 
     def with_changes(self, changes: Mapping[str, str], secret: Collection[str]) -> "Stored":
-        """Return a copy of the configuration with these changes. Seal the `secret` fields."""
+        """Return a copy with these changes. Seal the fields that are named in `secret`."""
         plain = dict(self.plain)
         credentials = dict(self.credentials)
         for name, value in changes.items():
@@ -53,7 +53,7 @@ class Stored:
         return Stored(self.vault, self.workspace, self.id, plain, credentials)
 
     def describe(self) -> dict[str, Any]:
-        """Return the fields as a JSON object. It shows when a credential changed, not its value."""
+        """Return the fields as a JSON object, with times of change instead of credentials."""
         described: dict[str, Any] = {"id": self.id, "workspace": self.workspace, "name": None}
         described |= self.plain
         for name, credential in self.credentials.items():
@@ -81,7 +81,7 @@ class Store(Protocol):
         """Return where the state and its master keys are stored. The text contains no secrets."""
 
     async def open(self, fixtures: Fixtures | None) -> bool:
-        """Open the store and return whether it is new. Without fixtures, the store must exist."""
+        """Open the store and return whether it is new. Without fixtures, it must already exist."""
 
     async def close(self) -> None:
         """Close all files and connections."""
@@ -92,7 +92,7 @@ class Store(Protocol):
     async def update(self, token: str, id: str, changes: Mapping[str, str]) -> str:
         """Apply either all changes or none of them, and return the token's user.
 
-        Raise `UnauthorizedError` if the token has no user, `ForbiddenError` if the user's access
+        Raise `UnauthorizedError` if the token is not valid, `ForbiddenError` if the user's access
         level is not in `MAY_UPDATE`, and `NameTakenError` if another configuration in the workspace
         already has the new name.
         """
@@ -120,7 +120,7 @@ class Store(Protocol):
         """Replace the entire state with the fixtures."""
 
     async def rotate(self) -> int:
-        """Re-encrypt all credentials with a new master key and return their number."""
+        """Re-encrypt all credentials with a new master key. Return the number of credentials."""
         raise StoreError("an in-memory store has no master key to rotate")
 
 

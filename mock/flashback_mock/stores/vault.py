@@ -41,13 +41,13 @@ class Vault:
         size = SMALLEST
         while size < HEADER_BYTES + len(content) + TAG_BYTES:
             size *= GROWTH
-        padded = content.ljust(size - HEADER_BYTES - TAG_BYTES)  # parsers ignore trailing spaces
+        padded = content.ljust(size - HEADER_BYTES - TAG_BYTES)  # JSON parsers ignore the padding
         return header + self._cipher.encrypt(nonce, padded, _associated_data(header, place))
 
     def open(self, sealed: bytes, *place: str) -> str:
         """Decrypt a credential.
 
-        Raise `StoreError` if it is damaged, or if it was sealed for another place or key.
+        Raise `StoreError` if the sealed value is damaged or belongs to another place or key.
         """
         header = sealed[:HEADER_BYTES]
         nonce = header[ID_BYTES:]
