@@ -103,7 +103,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Move tests marked `last` to the end. With `--again`, keep only tests with past findings."""
+    """Move tests marked `last` to the end. With `--again`, keep only tests that had findings."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
     follower = config.stash.get(FOLLOWER, None)
     if follower and config.option.again:
@@ -135,7 +135,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
 
 def _repeat(session: pytest.Session, run: Run) -> None:
-    """Repeat the tests that passed in the first round, because some promises may be flaky."""
+    """Repeat the tests that passed in the first round, to detect flaky promises."""
     findings = run.findings.values()
     broken = {finding.promise for finding in findings if run.findings.decides(finding)}
     for item in session.items:

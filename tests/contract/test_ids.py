@@ -41,7 +41,7 @@ def similar_ids(id: str) -> Iterator[str]:
 
 
 def is_of_another(exchange: Exchange, other: str, id: str) -> bool:
-    """Return whether the update was for another configuration, whose id follows in a sequence."""
+    """Return whether the update reached another configuration because ids seem to be sequential."""
     response = exchange.response
     if response is None or not response.succeeded or response.field("aiLlmId") != other:
         return False

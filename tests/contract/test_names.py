@@ -132,7 +132,7 @@ def test_refused_update_changes_nothing(promise: Promise) -> None:
     is_kept = True
     for parts in refused:
         exchange = promise.ask(**parts)
-        if exchange is None or exchange.succeeded:  # another promise reports the success
+        if exchange is None or exchange.succeeded:  # this success breaks another promise
             promise.prepare(body=kept)
             continue
         shown = promise.ask(REFUSED, id=sibling, body=other)
@@ -173,7 +173,7 @@ def test_other_method_does_not_rename(promise: Promise) -> None:
     for method in ("GET", "HEAD", "OPTIONS", "POST", "PATCH"):
         name = values.fresh()
         exchange = promise.exchange(promise.request(method=method, body=name))
-        if exchange.succeeded and method in ("POST", "PATCH"):  # another promise reports it
+        if exchange.succeeded and method in ("POST", "PATCH"):  # this breaks another promise
             continue
         words = f"a name that was sent with `{method}`"
         rule = elsewhere("other-methods", f"{method}-renamed", words, 200)

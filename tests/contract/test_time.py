@@ -44,7 +44,7 @@ def isolated_statuses(promise: Promise, steps: list[Step]) -> dict[str, int]:
         request = request_of(promise, step).again()
         exchange = promise.exchange(request)
         promise.check(exchange)
-        if exchange.status >= 500:  # the 5xx may be intermittent
+        if exchange.status >= 500:  # retry, because the 5xx may be intermittent
             exchange = promise.exchange(request)
         statuses[repr(step)] = exchange.status
     return statuses

@@ -29,7 +29,7 @@ class Progress:
         self.stop = self._bar.stop
 
     def update(self, family: str, done: int, total: int, requests: int) -> None:
-        """Show the family and the numbers of finished promises, of all promises and of requests."""
+        """Show the family, the progress (`done` of `total` promises) and the number of requests."""
         if family != self._family and not self._console.is_terminal:
             self._console.print(f"{family} ...", markup=False, highlight=False)
         self._family = family

@@ -38,7 +38,7 @@ def plural(number: int, noun: str) -> str:
 
 
 def headline(verdict: Verdict) -> str:
-    """Return a phrase for the result that does not claim more than was tested."""
+    """Summarize the result in a phrase that does not claim more than was tested."""
     if verdict["result"] == "no verdict":
         return "No verdict"
     selection = verdict["selection"]
@@ -56,7 +56,7 @@ def headline(verdict: Verdict) -> str:
 
 
 def tone(verdict: Verdict) -> str:
-    """Return the outcome that determines the color of the result."""
+    """Return the outcome whose color is used for the result."""
     if verdict["exit_status"] == 2:
         return "not tested"
     if verdict["exit_status"] == 1:

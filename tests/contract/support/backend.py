@@ -31,8 +31,8 @@ OWN = Rule("update", "own", "the configuration", {200})
 FOREIGN = Rule("workspace-access", "foreign", "a configuration in another workspace", {403})
 
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-ATTEMPTS = 4  # per request, if the backend or a proxy in front of it is too busy
-TIMEOUTS_IN_FULL = 3  # before the timeout is reduced to one second
+ATTEMPTS = 4  # how many times to send a request if the backend or a proxy is too busy
+TIMEOUTS_IN_FULL = 3  # number of timeouts after which the timeout is reduced to one second
 
 
 class Backend:

@@ -38,7 +38,7 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
         if exchange.response is None and exchange.never_sent:
             raise _unreachable(backend, exchange)
         exchanges.append(exchange)
-        if exchange.response and exchange.response.succeeded:  # a 2xx does not come from a proxy
+        if exchange.response and exchange.response.succeeded:  # only the endpoint returns 2xx
             backend.shape.learn(exchange.response)
     if not any(_is_from_endpoint(exchange) for exchange in exchanges):
         raise _setup_error(backend, exchanges[-1])

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from support.exchange import Request
 
 LONGEST_BODY = 2000  # bytes; curl reads longer bodies from files
-LEAST = 4  # characters; a shorter text reveals too little about a token to be redacted
+LEAST = 4  # characters; shorter texts are not redacted because they reveal too little of a token
 
 
 def encodings_of(token: str) -> dict[str, str]:
@@ -86,7 +86,7 @@ def command(request: Request, url: str, redactor: Redactor, body_file: Path | No
         if name.lower() not in ("content-length", "host"):
             words.append(f"-H {_header(name, value, redactor)}")
     sizes = request.header("Content-Length"), request.header("Transfer-Encoding")
-    if any(sizes):  # even if the body is empty, because curl must send Content-Length
+    if any(sizes):  # send even an empty body, so that curl adds Content-Length
         if request.header("Content-Type") is None:
             words.append("-H Content-Type:")  # prevents curl from adding this header
         words.append("-H Expect:")

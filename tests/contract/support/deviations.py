@@ -85,8 +85,8 @@ def _names_of(url: str) -> set[str]:
 
 
 def write(file: Path, url: str, findings: Iterable["Finding"]) -> None:
-    """Write an entry for each finding that can be accepted; new entries have fields to fill in."""
-    host = max(_names_of(url), key=len)  # the name with the port
+    """Write an entry for each finding that can be accepted; new entries contain empty fields."""
+    host = max(_names_of(url), key=len)  # prefer the name that includes the port
     empty = dict.fromkeys(REASONS, "")
     entries = [
         {"finding": finding.id, **(finding.accepted or empty)}

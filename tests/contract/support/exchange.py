@@ -48,14 +48,14 @@ class Request:
     id: str = ""  # set only if the tests may update the configuration
     words: str = ""  # additional description
     on_new_connection: bool = False
-    earlier: "tuple[Request, ...]" = ()  # requests that its curl commands send first
+    earlier: "tuple[Request, ...]" = ()  # requests that the reports' curl commands send first
 
     def header(self, name: str) -> str | None:
         """Return the value of the header, or None."""
         return _joined(self.headers, name)
 
     def again(self) -> Self:
-        """Return a copy of the request that is sent on a new connection."""
+        """Return a copy of the request, to be sent on a new connection."""
         return replace(self, on_new_connection=True)
 
     @property

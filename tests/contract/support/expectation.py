@@ -14,7 +14,7 @@ LARGE_BODY = 65536  # bytes; some servers do not accept larger bodies
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the contract requires for a request: the decisive rule and the other rules."""
+    """What the contract requires for a request: the rule for its response, and related rules."""
 
     rule: Rule
     access: Rule | None  # the access rule that a 2xx would break, if any
@@ -65,7 +65,7 @@ def _statuses(rules: Iterable[Rule]) -> frozenset[int]:
 
 
 def rule_of_valid(request: Request) -> Rule:
-    """Return the rule for a valid request; the rule's kind says how the request is special."""
+    """Return the rule for a valid request, with a kind that describes the request."""
     fields = request.text_fields
     size = len(request.body)
     media_type = request.header("Content-Type") or ""
@@ -97,7 +97,7 @@ def rule_of_field(field: tuple[str, str]) -> Rule:
 
 
 def trait_of(name: str, value: str) -> str:
-    """Return a word for a finding's id that says what is special about the valid value."""
+    """Return one word that describes the value, to be used in a finding's id."""
     if len(value) > 100:
         return "long"
     if name == "endpoint":

@@ -18,10 +18,10 @@ class Finding:
 
     breach: Breach
     finder: str  # the promise whose test found it first
-    promise: str  # the promise that covers the clause, or the finder if there is none
+    promise: str  # the promise that covers the clause, or `finder` if no promise covers it
     accepted: Accepted | None = None
     count: int = 0
-    examples: dict[str, Exchange] = field(default_factory=dict)  # by description, shortest first
+    examples: dict[str, Exchange] = field(default_factory=dict)  # keyed by description
 
     @property
     def id(self) -> str:
@@ -48,7 +48,7 @@ class Finding:
         return f"{subject[:1].upper()}{subject[1:]}: got {got}"
 
     def add_example(self, exchange: Exchange, sent: str) -> None:
-        """Keep the exchange as an example if its request is among the shortest."""
+        """Keep the exchange if it is among the shortest examples, which are sorted by length."""
         known = self.examples.setdefault(sent, exchange)
         if exchange.request.size < known.request.size:
             self.examples[sent] = exchange

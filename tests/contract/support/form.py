@@ -28,7 +28,7 @@ def breaches(request: Request, response: Response) -> Iterator[Breach]:
         # An unusual media type could contain a token, which must not be part of the finding's id.
         outcome = got if COMMON_TYPE.fullmatch(got) or not response.media_type else "unusual"
         yield Breach(clause, "media-type", outcome, "application/json", got, subject)
-    # Skip other bodies, such as HTML; their wrong media type has already been reported.
+    # Skip other bodies, such as HTML, because their wrong media type has already been reported.
     if "json" in response.media_type or response.value is not None:
         yield from _strict_json(clause, response)
     is_object = isinstance(response.value, dict)

@@ -18,7 +18,7 @@ from support.exchange import Exchange, Request
 
 SHORTEST = 8  # ignore credentials with fewer characters, which a response may contain by chance
 CANARY = re.compile("Canary[A-Za-z0-9]{26}")
-SHORTEST_PART = 5  # four characters of a canary and one mask character
+SHORTEST_PART = 5  # a masked part: four characters of a canary and one mask character
 URL_SAFE = str.maketrans("+/", "-_")
 MASKS = "*.…•xX-_#"  # characters that backends use to mask the rest of a credential
 HASHES = ("md5", "sha1", "sha256", "sha512")
@@ -31,12 +31,12 @@ INTERNALS = re.compile(
 
 
 class Credentials:
-    """Detects canaries from any earlier request, and credentials from a response's own request."""
+    """Detects canaries from all requests so far, and other credentials from the current request."""
 
     def __init__(self) -> None:
         """Start with no known canaries."""
         self._known: set[str] = set()
-        # The encoding of each part of a canary; the outer keys are the parts' first characters.
+        # Parts of canaries with their encodings, grouped by the first characters of each part.
         self._parts: dict[str, dict[str, str]] = {}
         self._harmless: set[str] = set()  # response lines that contain no part of a canary
 
@@ -102,7 +102,7 @@ def _own_credential_in(request: Request, response: str) -> str | None:
 
 @cache
 def whole_encodings(credential: str) -> list[tuple[str, str]]:
-    """Return the name of each encoding, with the whole credential in this encoding."""
+    """Return the name of each encoding and the whole credential in that encoding."""
     octets = credential.encode()
     coded = base64.b64encode(octets).decode().rstrip("=")
     return [
@@ -116,9 +116,9 @@ def whole_encodings(credential: str) -> list[tuple[str, str]]:
 
 
 def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
-    """Yield a name, a text and a length for each encoding of a canary.
+    """Yield the name of each encoding, the encoded canary, and the minimum length of a leak.
 
-    A response leaks the canary if it contains a part of the text that has this length.
+    A response leaks the canary if it contains this many consecutive encoded characters.
     """
     secret = canary[6:]
     octets = secret.encode()
@@ -156,7 +156,7 @@ def _base64(octets: bytes) -> Iterator[str]:
 
 
 def internals(exchange: Exchange) -> str | None:
-    """Return internal text in an error response, or a value from the request in a 500 response.
+    """Return internal text from an error response, or a request value repeated in a 500 response.
 
     Internal text looks like a stack trace, an SQL query or a file path.
     """

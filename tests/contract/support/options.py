@@ -22,7 +22,7 @@ MEANINGS = {
     "FLASHBACK_FOREIGN_AI_LLM_ID": "the id of a configuration in another workspace",
     "FLASHBACK_SIBLING_AI_LLM_ID": "the id of a second throwaway configuration in the workspace",
 }
-LAST_RUN = Path()  # the value of `--again` without a file
+LAST_RUN = Path()  # the value of `--again` if no file is given
 
 
 def add_options(add: Callable[..., Any]) -> None:

@@ -25,7 +25,7 @@ from support.leaks import Credentials
 from support.options import MEANINGS
 from support.rule import Breach, Rule
 
-# Seconds for which a promise is tested after its first finding, per promise and in total.
+# Seconds to continue testing after a promise's first finding: for each promise, and in total.
 BUDGET_PER_PROMISE = 2.0
 TOTAL_BUDGET = 15.0
 NOT_SELECTED = "--source excludes all of this promise's requests"
@@ -67,7 +67,7 @@ class Promise:
     requests: int = 0
     passed: int = 0  # number of exchanges that satisfied all rules
     skipped: str = ""  # the reason why the promise was not tested
-    hiding: set[str] = field(default_factory=set)  # ids of findings that hide other results
+    hiding: set[str] = field(default_factory=set)  # ids of findings after which checks were skipped
     broken_since: float | None = None
     is_cut_short: bool = False  # whether some requests were not sent because of a finding
     prepared: Request | None = None  # the request that `prepare` sent last
@@ -147,7 +147,7 @@ class Promise:
         return exchange
 
     def _earlier(self) -> tuple[Request, ...]:
-        """Return the latest requests, preceded by the request that prepared the promise."""
+        """Return the promise's last few requests, including the one that `prepare` sent."""
         if self.prepared is None or self.prepared in self.recent:
             return tuple(self.recent)
         return self.prepared, *self.recent
@@ -210,7 +210,7 @@ class Promise:
             self.record(breach, exchange, expectation.rule.words)
 
     def record(self, breach: Breach, exchange: Exchange, sent: str) -> bool:
-        """Record a breach as a finding; return whether less basic rules can be skipped."""
+        """Record a breach as a finding; return whether to skip the remaining rules."""
         findings = self.run.findings
         findings.checked_rules.add(breach.rule)
         is_selected = findings.is_selected(breach.clause) or breach.severity == "note"
@@ -221,7 +221,7 @@ class Promise:
             owner = self.run.owners.get(breach.clause, self.name)
         finding = findings.add(breach, self.name, owner)
         finding.count += 1
-        if finding.id == breach.id:  # otherwise, the finding is a broader one
+        if finding.id == breach.id:  # false if a broader finding explains the breach
             finding.add_example(exchange, sent)
         hides = finding.severity != "accepted"
         if hides:
@@ -233,9 +233,9 @@ class Promise:
         return hides
 
     def _confirmed(self, breach: Breach, exchange: Exchange, expectation: Expectation) -> Breach:
-        """Return the breach; if it would be a new finding, first repeat a request that failed.
+        """Return the breach; if it would be a new finding, first repeat the failed request.
 
-        If the backend has crashed, or if the failure does not recur, return a breach that says so.
+        Return a different breach if the backend has crashed or if the failure does not recur.
         """
         findings = self.run.findings
         is_known = findings.id_of(breach) in findings or not findings.is_selected(breach.clause)
@@ -260,7 +260,7 @@ class Promise:
         )
         is_expected = again.status in expectation.rule.statuses
         has_recovered = is_expected and again.status != exchange.status
-        # Under these clauses, a request may also fail because of the requests before it.
+        # For these clauses, a failure may also depend on earlier requests.
         depends_on_others = breach.clause in ("alone", "idempotent")
         if has_recovered and (intermittent.id in findings or not depends_on_others):
             return intermittent

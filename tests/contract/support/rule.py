@@ -9,7 +9,7 @@ from support.words import describe_statuses, id_of
 NO_AUTHENTICATION = ("authentication/no-token", "authentication/unknown-token")
 
 
-ACCEPTED = ": the update was accepted"  # appended to a status if the request was not refused
+ACCEPTED = ": the update was accepted"  # added to the status if a refusal was expected
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Rule:
     is_open: bool = False  # whether a backend may also accept the request
     precedes_token: bool = False  # whether a backend may check the rule before the token
     has_documented_form: bool = True  # whether the response must have the documented form
-    depends_on_earlier: bool = False  # whether earlier requests also determine the response
+    depends_on_earlier: bool = False  # whether earlier requests also affect the response
 
     @property
     def id(self) -> str:
@@ -50,7 +50,7 @@ class Breach:
     outcome: str  # what happened, in one word; part of the finding's id
     expected: str
     got: str
-    subject: str = ""  # how the title starts; by default, with the request's description
+    subject: str = ""  # the start of the title, if it is not the request's description
     severity: str = "broken"  # or "note"
     explained_by: tuple[str, ...] = ()  # ids of broader findings with the same cause
 

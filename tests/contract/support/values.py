@@ -97,7 +97,7 @@ def of_length(field: str, length: int) -> str:
 
 
 def every_pair(kinds: Sequence[Any]) -> Iterator[Any]:
-    """Yield a sequence in which every kind is directly followed by every kind."""
+    """Yield a sequence in which each kind is directly followed by every kind, including itself."""
     for first in range(len(kinds)):
         yield kinds[first]
         for second in range(first + 1, len(kinds)):

@@ -18,7 +18,7 @@ NOT_SHOWN_BY_HTTP = [
     "`key` and `secret` are encrypted before they are stored",
     "old values of `key` and `secret` are securely replaced",
 ]
-LONGEST_BODY = 2000  # characters of a response body to show
+LONGEST_BODY = 2000  # characters; longer response bodies are truncated
 OUTCOMES = ("kept", "broken", "accepted", "not tested")
 SEVERITIES = ("broken", "accepted", "note")
 
@@ -100,7 +100,7 @@ def _result(run: Run, outcomes: Counter[str]) -> Document:
 
 
 def _promise(run: Run, promise: Promise) -> Document:
-    """Return the promise's entry, with findings that break the promise or that its test found."""
+    """Return the promise's entry, with findings that are assigned to it or that its test found."""
     name = promise.name
     all_findings = run.findings.values()
     findings = [found for found in all_findings if name in (found.promise, found.finder)]
