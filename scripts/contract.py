@@ -129,7 +129,7 @@ def environment(tokens: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, 
 
 
 def _run(arguments: list[str], environment: dict[str, str]) -> int:
-    """Run pytest with this command's own arguments; `arguments` override them."""
+    """Run pytest with this command's own arguments and then `arguments`, which take precedence."""
     command = [sys.executable, "-m", "pytest", "-c", str(TESTS / "pytest.toml"), str(TESTS)]
     command += ["--report-dir", "reports", *sys.argv[1:], *arguments]
     environment.pop("PYTEST_ADDOPTS", None)  # options in this variable could change the run
@@ -147,7 +147,7 @@ def _run(arguments: list[str], environment: dict[str, str]) -> int:
 
 def _is_http(url: SplitResult) -> bool:
     try:
-        # The part before an @ could be a password, and the reports show the URL.
+        # Refuse an `@`: a password could precede it, and the reports would show the password.
         is_safe = "@" not in url.netloc and url.port != 0
     except ValueError:  # the port is not a number
         return False

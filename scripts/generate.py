@@ -56,7 +56,7 @@ def main() -> int:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="do not write anything, but list the files that are not up to date",
+        help="list the files that are out of date, without writing anything",
     )
     check = parser.parse_args().check
     try:
@@ -118,7 +118,7 @@ def read(contract: Path) -> dict[str, Any]:
 
 
 def unusable(value: object, place: str = "") -> Iterator[str]:
-    """Yield a message for each unsupported part: its location, the problem and how to fix it."""
+    """Yield a message for each unsupported part, with its location, the problem and the fix."""
     if isinstance(value, list):
         for index, item in enumerate(cast("list[object]", value)):
             yield from unusable(item, f"{place}[{index}]")

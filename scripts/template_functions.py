@@ -44,7 +44,7 @@ _RULES = {
 
 
 def functions(contract: dict[str, Any], escape: Callable[[Any], str]) -> dict[str, Any]:
-    """Return the template functions by name. `escape` makes contract text safe for docstrings."""
+    """Return the template functions, keyed by name. `escape` makes text safe for docstrings."""
 
     def prose(text: Any, width: int, indent: int = 0) -> str:
         paragraphs = escape(text).split("\n\n")
@@ -120,12 +120,12 @@ def declaration(contract: dict[str, Any], endpoint: Any) -> tuple[dict[str, Any]
 
 
 def path_shape(path: str) -> str:
-    """Return the path without parameter names, because the generator renames parameters."""
+    """Return the path without its parameter names, which the generator can change."""
     return re.sub(r"\{.*?\}", "{}", path)
 
 
 def parameter(contract: dict[str, Any], endpoint: Any, prop: Any) -> dict[str, Any]:
-    """Return the parameter's declaration in the contract; the generator's copy has no schema."""
+    """Return the parameter from the contract, because the generator's copy has no schema."""
     item, operation = declaration(contract, endpoint)
     # An operation parameter overrides a path-item parameter with the same name.
     listed = [*operation.get("parameters", []), *item.get("parameters", [])]
@@ -134,7 +134,7 @@ def parameter(contract: dict[str, Any], endpoint: Any, prop: Any) -> dict[str, A
 
 
 def schemas_of_fields(contract: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of each field of an object by name, including the fields from `allOf`."""
+    """Return the schemas of an object's fields, keyed by name, including fields from `allOf`."""
     schemas: dict[str, Any] = {}
     for part in schema.get("allOf", []):
         schemas |= schemas_of_fields(contract, resolved(contract, part))

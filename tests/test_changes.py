@@ -1,4 +1,4 @@
-"""Tests that make the changes to the contract that docs/changing-the-contract.md describes."""
+"""Tests that change the contract as docs/changing-the-contract.md describes."""
 
 import os
 import shutil
@@ -120,7 +120,7 @@ def copy(root: Path, tmp_path: Path) -> Copy:
 
 
 def test_optional_field(copy: Copy) -> None:
-    """To add an optional field, edit only the contract, the test values and the faults."""
+    """A new optional field requires edits only to the contract, the test values and the faults."""
     with copy.add_to_contract() as contract:
         request = contract["components"]["schemas"]["UpdateAiLlmRequest"]
         request["properties"]["exampleField"] = yaml.safe_load(FIELD)
@@ -144,7 +144,7 @@ def test_optional_field(copy: Copy) -> None:
 
 
 def test_member_of_an_enumeration(copy: Copy) -> None:
-    """To add a member to an enumeration, edit only the contract."""
+    """A new member of an enumeration requires edits only to the contract."""
     with copy.add_to_contract() as contract:
         contract["components"]["schemas"]["AiType"]["enum"].append("EXAMPLE")
     assert "EXAMPLE" in copy.run("scripts.compat")

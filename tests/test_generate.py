@@ -208,7 +208,7 @@ def test_docstrings_contain_descriptions_from_the_contract() -> None:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_template_overrides_a_template_of_the_generator(name: str) -> None:
-    """Each template has the name of a generator template; otherwise, the generator ignores it."""
+    """Each template has the name of a generator template, as the generator ignores other names."""
     upstream = files("openapi_python_client") / "templates" / name
     assert upstream.is_file()
     ours = (generate.TEMPLATES / name).read_text(encoding="utf-8")
@@ -318,7 +318,7 @@ UNSUPPORTED_PARTS: list[tuple[tuple[str, ...], object, str]] = [
 def test_error_for_an_unsupported_part_has_its_location(
     tmp_path: Path, place: tuple[str, ...], value: object, problem: str
 ) -> None:
-    """The error for an unsupported part of the contract contains its location and the reason."""
+    """The error for an unsupported part gives the part's location and the reason."""
     contract = document()
     parent = functools.reduce(operator.getitem, place[:-1], contract)
     parent[place[-1]] = value

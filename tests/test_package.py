@@ -33,7 +33,7 @@ def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the Python of an environment that contains only the wheel and pytest."""
+    """Return the path to Python in an environment that contains only the wheel and pytest."""
     folder = tmp_path_factory.mktemp("environment") / "venv"
     python = folder / "bin" / "python"
     lock_file = root / "scripts" / "locks" / "dev.txt"
@@ -78,7 +78,7 @@ def test_wheel_contains_the_packages_and_the_contract(wheel: Path, root: Path) -
 
 
 def test_metadata_has_the_version_of_the_contract(wheel: Path, document: dict[str, Any]) -> None:
-    """The wheel has the version of the contract, and requires exactly four packages."""
+    """The wheel has the same version as the contract, and requires exactly four packages."""
     with zipfile.ZipFile(wheel) as archive:
         name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = message_from_bytes(archive.read(name))

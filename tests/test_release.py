@@ -27,7 +27,7 @@ def test_clean_working_tree_can_be_released(repository: Path) -> None:
 
 
 def test_uncommitted_file_is_an_error(repository: Path) -> None:
-    """scripts/release refuses uncommitted files, and its error names them."""
+    """scripts/release refuses to run with uncommitted files, and its error lists them."""
     (repository / "left.txt").touch()
     with pytest.raises(release.ReleaseError, match=r"left\.txt"):
         release.check_repository(repository, "1.0.0")
@@ -55,7 +55,7 @@ def test_failed_command_is_reported_with_its_output(tmp_path: Path) -> None:
 
 
 def test_lowest_versions_are_pinned() -> None:
-    """scripts/release pins direct dependencies to their lower bounds, and no others."""
+    """scripts/release pins only direct dependencies to their lower bounds."""
     other = "other==2 ; python_version < '3.12' \\\n    --hash=sha256:2\n    # via attrs\n"
     pinned = release.lowest(f"# generated\nattrs==99 \\\n    --hash=sha256:1\n{other}")
     assert "\nattrs==2" in pinned

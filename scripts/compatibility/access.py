@@ -76,7 +76,7 @@ def _kind(scheme: Part) -> str:
 
 
 def _issuers(scheme: Part) -> set[str]:
-    """Return the URLs that issue the scheme's tokens, each with its OAuth flow and its key."""
+    """Return the scheme's token URLs, each prefixed with its flow and key, such as `tokenUrl`."""
     result: set[str] = set()
     for name, flow in {"": scheme, **mapping_at(scheme, "flows")}.items():
         for key in ISSUERS & flow.keys():
@@ -85,7 +85,7 @@ def _issuers(scheme: Part) -> set[str]:
 
 
 def servers(operation: Operation) -> list[str]:
-    """Return the operation's base URLs. Variables with an `enum` are replaced with each value."""
+    """Return the operation's base URLs, with one URL for each value in a variable's `enum`."""
     found: list[str] = []
     shared = operation.contract.api.get("servers") or [{"url": "/"}]
     for server in operation.own_servers or shared:
@@ -108,7 +108,7 @@ def _normal_url(url: str) -> str:
     url = re.sub(r"^\./(?=.)", "", url)
     try:
         parts = urlsplit(url)
-    except ValueError:  # for example, the host is `[{variable}]`
+    except ValueError:  # raised if, for example, the host is `[{variable}]`
         return url.rstrip("/")
     host = parts.netloc.lower().removesuffix(DEFAULT_PORTS.get(parts.scheme, "/"))
     return urlunsplit(parts._replace(netloc=host)).rstrip("/")
@@ -124,7 +124,7 @@ def _address(operation: Operation, server: str) -> str:
 
 
 def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
-    """Report URLs that the new contract no longer serves, and URLs that it adds."""
+    """Report the server URLs that the new contract removes, and those that it adds."""
     old = servers(pair.base)
     new = servers(pair.head)
     has_own = pair.base.own_servers or pair.head.own_servers

@@ -52,7 +52,7 @@ class BoundaryValues:
     def __init__(self, small: Schema, large: Schema, most: int) -> None:
         """Collect the boundaries in the sender's schema, `small`, and the receiver's, `large`.
 
-        At most `most` values are generated.
+        `most` limits the number of generated values.
         """
         self.remaining = most
         self.form = difference(small, large)
@@ -85,7 +85,7 @@ class BoundaryValues:
                 self.patterns += _stated(value, "pattern")
 
     def values(self, schema: Any) -> Iterator[Any]:
-        """Yield values that might be valid. Stop at the limit; the caller must validate them."""
+        """Yield values that might be valid, up to the limit. The caller must validate them."""
         for value in self._candidates(schema):
             self.remaining -= _weight(value)
             if self.remaining < 0:
@@ -117,10 +117,9 @@ class BoundaryValues:
                 yield from (None,) if name == "null" else (True, False)
 
     def admitted(self, schema: Any) -> list[Any]:
-        """Return a few valid values, including one of each kind that was found.
+        """Return a few valid values, chosen to cover different results of the receiver's checks.
 
-        Two values are of the same kind if no subschema that is new in the receiver's schema accepts
-        one of them and rejects the other.
+        These checks are the subschemas that only the receiver's schema contains.
         """
         text = canonical_json(schema)
         if text in self.known:
@@ -194,7 +193,7 @@ class BoundaryValues:
             yield [*start, *pair]
 
     def _objects(self, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Yield the smallest object, then objects with boundary values and with other fields."""
+        """Yield the smallest object, then objects that vary in their fields and field values."""
         fields = mapping_at(schema, "properties")
         required = schema.get("required", ())
         names = [*fields, *sorted(self.names), *self._matching(self.patterns)]
@@ -236,7 +235,7 @@ def _branches(schema: dict[str, Any]) -> Iterator[Any]:
     for keyword in ("anyOf", "oneOf", "allOf"):
         others = {name: value for name, value in schema.items() if name != keyword}
         for branch in filter(is_mapping, schema.get(keyword, ())):
-            if keyword == "allOf":  # plain_form might return the same schema
+            if keyword == "allOf":  # plain_form could keep the allOf, so recursion would not end
                 yield {**others, **branch}
             else:
                 yield plain_form({"allOf": [others, branch]})
@@ -260,7 +259,7 @@ def _stated(schema: Any, keyword: str) -> list[str]:
 
 @lru_cache(maxsize=256)
 def matching(pattern: str) -> list[str]:
-    """Return the same few matches in every run, or none if Python cannot compile the pattern."""
+    """Return a few matches, the same in every run, or none if the pattern does not compile."""
     from hypothesis import HealthCheck, Phase, given, settings  # noqa: PLC0415 # slow to import
     from hypothesis import strategies as st  # noqa: PLC0415
 

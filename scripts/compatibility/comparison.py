@@ -99,7 +99,7 @@ def _add_operation(findings: Findings, new: Operation, before: list[Operation]) 
 
 
 def _overlaps(new_path: str, old_path: str) -> bool:
-    """Return whether the new path matches URLs that the old path's parameters used to match."""
+    """Return whether the new path matches URLs that used to match the old path's parameters."""
     new_parts = new_path.split("/")
     old_parts = old_path.split("/")
     if len(old_parts) != len(new_parts):
@@ -132,7 +132,7 @@ def _compare_parameters(pair: Pair) -> None:
 
 
 def _compare_presence(payload: Payload, old: Part | None, new: Part | None) -> None:
-    """Report that a part was added, removed, made required or made optional."""
+    """Report a part that was added, removed, made required or made optional."""
     presence = RESPONSE_PRESENCE if payload.status else REQUEST_PRESENCE
     was_required = None if old is None else bool(old.get("required"))
     is_required = None if new is None else bool(new.get("required"))
@@ -201,7 +201,7 @@ def _compare_response(pair: Pair, place: str, status: str, old: Part, new: Part)
 
 
 def _headers(response: Part) -> dict[str, Part]:
-    """Return the headers by lower-case name. Omit Content-Type, as OpenAPI ignores it here."""
+    """Return the headers by lower-case name, except Content-Type, which OpenAPI ignores here."""
     named = {name.lower(): header for name, header in mapping_at(response, "headers").items()}
     named.pop("content-type", None)
     return named

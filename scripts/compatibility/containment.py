@@ -1,6 +1,6 @@
 """Prove that one schema admits every value that another admits, or find a counterexample.
 
-Such a counterexample, a value that only the first schema admits, is called a witness.
+The counterexample, a value that only the other schema admits, is called a witness.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from scripts.compatibility.values import (
 if TYPE_CHECKING:
     from scripts.compatibility.schemas import Schema
 
-ALL = 80_000  # the number of values to try per comparison; takes about 2 seconds
+ALL = 80_000  # the number of values to try per comparison, which takes about 2 seconds
 ONE = 10_000  # the number of values to try per search
 FEW = 500  # the number of values to try after a proof, in case jsonschema_rs is wrong
 SCALARS = {"type": ["string", "number", "boolean"]}
@@ -62,7 +62,7 @@ class Prover:
         """Check whether `large` admits every value that `small` admits and that can be sent.
 
         jsonschema_rs proves containment, and a witness disproves it. `minimal` is a version of
-        `small` with fewer fields, for which witnesses are shorter.
+        `small` with fewer fields, which yields shorter witnesses.
         """
         key = canonical_json([small, large, location, minimal])
         if key not in self.known:
@@ -119,9 +119,9 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
 
 
 def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
-    """Return a schema that also admits a value if `schema` accepts its text form.
+    """Return `schema`, extended to admit values whose text form it accepts.
 
-    The result includes such values from `values`, and each type whose text forms are all accepted.
+    The extension covers only members of `values`, and types whose text forms are all accepted.
     """
     is_valid = validator(schema).is_valid
     accepted = [value for value in values if any(map(is_valid, readings(location, value)))]

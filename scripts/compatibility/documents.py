@@ -33,7 +33,7 @@ SCHEMA_KEYWORDS = {
 }
 SCHEMA_LIST_KEYWORDS = {"allOf", "anyOf", "oneOf", "prefixItems"}
 SCHEMA_MAP_KEYWORDS = {"dependentSchemas", "patternProperties", "properties"}
-# In a schema, the values of all other keywords are data, which contain no references.
+# In a schema, only the values of these keywords can contain references.
 NESTED = {
     *(SCHEMA_KEYWORDS | SCHEMA_LIST_KEYWORDS | SCHEMA_MAP_KEYWORDS),
     *("contentSchema", "discriminator", "xml", "$ref", "x-left-open"),
@@ -64,7 +64,7 @@ class Contract:
 
     @cached_property
     def api(self) -> dict[str, Any]:
-        """Return the document with references inlined, without components and documentation."""
+        """Return the document without components and documentation, and with references inlined."""
         parts = {key: part for key, part in self.document.items() if key != "components"}
         found: dict[str, Any] = self.inlined(parts)
         return found
@@ -116,7 +116,7 @@ class Contract:
     def _resolved(
         self, result: dict[str, Any], part: dict[str, Any], inside: tuple[str, ...]
     ) -> Any:
-        """Return an inlined object with its own references inlined. `part` is the original."""
+        """Inline the object's own references, after those inside it. `part` is the original."""
         if "discriminator" in result:  # selects schemas by their names
             alternatives = chain(*filter(is_list, (part.get("oneOf"), part.get("anyOf"))))
             names = [alternative.get("$ref") for alternative in filter(is_mapping, alternatives)]
@@ -143,7 +143,7 @@ class Contract:
 
 def must_be_valid(contract: Contract) -> None:
     """Raise CannotCompareError if the contract is invalid. The message includes the location."""
-    # Imported here because it takes half a second. The module has no type hints.
+    # Imported here because the import takes half a second. The module has no type hints.
     validator: Any = import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
     for error in validator.iter_errors(contract.document):
         place = "/".join(map(str, error.absolute_path)) or "the document"

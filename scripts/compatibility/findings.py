@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Change(IntEnum):
-    """The severity of a change. The required version treats UNDECIDED as breaking."""
+    """The severity of a change. UNDECIDED requires the same new version as BREAKING."""
 
     NONE = 0
     WORDS = 1
@@ -102,7 +102,7 @@ class Verdict:
     not_compared: str = ""  # why the Python interface was not compared
 
     def weight(self, part: str | None = None) -> Change:
-        """Return the severity of the most severe change in `part` (default: in both parts)."""
+        """Return the highest severity of a change in `part` (default: both `wire` and `python`)."""
         weights = (finding.weight for finding in self.findings if part in {None, finding.part})
         return max(weights, default=Change.NONE)
 
@@ -110,7 +110,7 @@ class Verdict:
     def _least(self) -> tuple[int, ...]:
         """Return the lowest release that SemVer allows after these changes.
 
-        If the old version is a pre-release, its release can contain any change.
+        If the old version is a pre-release, the release of that version can contain any change.
         """
         major, minor, patch, is_release, *_ = parse_version(self.base)
         weight = self.weight()
@@ -169,7 +169,7 @@ def parse_version(contract: Contract) -> tuple[Any, ...]:
 
 
 def read_decisions(path: Path) -> dict[str, Any]:
-    """Return compat.yaml's entries by finding; raise CannotCompareError if one is invalid."""
+    """Return compat.yaml's entries by finding ID; raise CannotCompareError if one is invalid."""
     try:
         entries: Any = yaml.safe_load(path.read_text("utf-8")) if path.exists() else []
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

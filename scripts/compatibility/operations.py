@@ -50,7 +50,7 @@ class Operation:
     def parameters(self) -> dict[tuple[str, str], Part]:
         """Return the operation's and the path's parameters, keyed by location and name.
 
-        The name of a path parameter is its position. Header names are in lower case.
+        A path parameter's position serves as its name. Header names are in lower case.
         """
         variables = VARIABLE.findall(self.path)
         result: dict[tuple[str, str], Part] = {}
@@ -106,7 +106,7 @@ class Pair:
     prover: Prover
 
     def place(self, part: str) -> str:
-        """Return where a part is, such as `PUT /ai/llm/{id}, body`."""
+        """Return the location of a part, such as `PUT /ai/llm/{id}, body`."""
         return f"{self.base.name}, {part}"
 
     def add(  # noqa: PLR0913 # the parts of a finding
@@ -122,7 +122,7 @@ class Pair:
     ) -> None:
         """Add a finding.
 
-        If the change is breaking, `evidence` describes a response with this `status` or, without a
+        For a breaking change, `evidence` describes a response with this `status` or, if there is no
         status, a request.
         """
         shown: tuple[str, ...] = ()
@@ -139,7 +139,7 @@ class Pair:
             self.add(Change.UNDECIDED, place, what, old or None, new or None)
 
     def add_other_keys(self, place: str, compared: set[str], old: Part, new: Part) -> None:
-        """Add an undecided finding for each changed key for which there is no specific rule."""
+        """Add an undecided finding for each changed key that is not in `compared`."""
         if new.get("deprecated") and not old.get("deprecated"):
             self.add(Change.ADDITION, place, "is deprecated now", old, new)
         for key in sorted((old.keys() | new.keys()) - compared - WORDS):

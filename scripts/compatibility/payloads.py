@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from scripts.compatibility.schemas import Schema
 
 HIDDEN = {"request": "readOnly", "response": "writeOnly"}
-# The severity and description of a schema change, keyed by whether it is proved compatible.
+# The severity and description of a schema change, by side and by whether it is compatible.
 WHAT = {
     ("request", True): (Change.ADDITION, "still accepts every valid value"),
     ("request", None): (Change.UNDECIDED, "may refuse valid values (not proved)"),
@@ -63,7 +63,7 @@ class Payload:
     pair: Pair
     place: str
     location: str  # query, path, header, cookie or body
-    status: str = ""  # the status of the response; empty in a request
+    status: str = ""  # the status of the response; empty for a request
     label: str = "body"  # the name of the value in the evidence
 
     @property
@@ -79,7 +79,7 @@ class Payload:
 
 
 def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
-    """Compare two schemas. Old requests must stay valid, and new responses must be documented."""
+    """Compare schemas. Old requests must stay valid, and new responses must fit the old schema."""
     if canonical_json(old) == canonical_json(new):
         return
     check_schema(payload.pair.base.contract, assertions(old), payload.place)
@@ -193,7 +193,7 @@ def _has_default_style(location: str, parameter: Part) -> bool:
 
 
 def compare_contents(payload: Payload, old: Part, new: Part) -> None:
-    """Compare the media types of a body, and the schemas for JSON."""
+    """Compare the media types of a body and, for JSON, the schemas."""
     pair = payload.pair
     before = _contents(old)
     after = _contents(new)
@@ -227,7 +227,7 @@ def _contents(holder: Part) -> dict[str, Part]:
 def _normal_media_type(name: str) -> str:
     """Return the media type in lower case, with sorted parameters.
 
-    JSON media types lose `charset=utf-8`, because JSON is always UTF-8 (RFC 8259).
+    Omit `charset=utf-8` from JSON media types, because JSON is always UTF-8 (RFC 8259).
     """
     kind, *rest = name.lower().replace('"', "").split(";")
     parameters = set(map(str.strip, rest)) - {""}

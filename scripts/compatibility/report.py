@@ -126,7 +126,7 @@ def _what(finding: Finding) -> str:
 
 
 def _details(finding: Finding) -> Iterator[str]:
-    """Yield the evidence, then the decision from compat.yaml or else the finding's ID."""
+    """Yield the evidence, and then the decision from compat.yaml or, without one, the ID."""
     for i, line in enumerate(finding.shown):
         yield printable(f"  {line}" if i else line)
     decision = finding.decision

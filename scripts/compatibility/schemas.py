@@ -43,9 +43,9 @@ DEPENDENT = UNEVALUATED | {
 }
 # With more alternatives, computing the canonical form would take seconds.
 MAX_ALTERNATIVES = 100
-# Computing a difference takes time proportional to the fourth power of this number.
+# The time to compute a difference grows with the fourth power of the number of subschemas.
 MAX_SUBSCHEMAS = 100
-# The definitions of formats in OpenAPI's format registry, which jsonschema_rs does not know.
+# Definitions of the formats in OpenAPI's format registry that jsonschema_rs does not know.
 FORMATS: dict[str, Schema] = {
     "int32": {"minimum": -(2**31), "maximum": 2**31 - 1},
     "int64": {"minimum": -(2**63), "maximum": 2**63 - 1},
@@ -114,7 +114,7 @@ def assertions(schema: Any) -> Any:
 def changed_annotations(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, str, str, str]]:
     """Yield (path, keyword, old value, new value) for each annotation that differs.
 
-    The values are JSON texts, or empty. Only subschemas that both schemas contain are compared.
+    Values are JSON texts, or empty if missing. Only subschemas in both schemas are compared.
     """
     if not (is_mapping(old) and is_mapping(new)):
         return
@@ -195,7 +195,7 @@ def _parts(keyword: str, value: Any) -> dict[str, Any]:
 
 
 def constants(schema: Any) -> Iterator[Any]:
-    """Yield the values of the schema's own `enum` and `const`, but not of its subschemas'."""
+    """Yield the values of the schema's `enum` and `const`, but not those of its subschemas."""
     if is_mapping(schema):
         listed = schema.get("enum")
         yield from listed if is_list(listed) else ()
@@ -284,7 +284,7 @@ def difference(small: Schema, large: Schema) -> Any:
 
 def _as_schema(function: Callable[[], jsonschema_rs.CanonicalSchema], default: Schema) -> Any:
     found: Any = call_or_default(lambda: function().to_json_schema(), None)
-    # Without `$schema`, equal parts of different schemas compare as equal.
+    # Remove `$schema` so that equal parts of different schemas compare as equal.
     if is_mapping(found):
         found.pop("$schema", None)
     return default if found is None else found

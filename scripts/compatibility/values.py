@@ -13,7 +13,7 @@ BODY = "body"  # a value's location, in addition to OpenAPI's query, path, heade
 LONGEST = 60  # the maximum length of a value in a report, in characters
 SHOWN = 4  # the maximum number of items per line
 NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
-# Schemas for the texts that represent values of each type in a parameter.
+# For each type, a schema for the texts that represent its values in a parameter.
 TEXTS: dict[str, Any] = {
     "integer": {"type": "string", "pattern": NUMBER},
     "number": {"type": "string", "pattern": NUMBER},

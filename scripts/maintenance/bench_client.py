@@ -25,7 +25,7 @@ IMPORTS = {"python": "", HTTPX: "import httpx, attrs", CLIENT: "import flashback
 
 
 def measure(rounds: int) -> list[Target]:
-    """Print the CPU times. Return the targets for the ratios between the client and httpx."""
+    """Print the CPU times. Return a target for each ratio of the client's time to httpx's."""
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"success": True}))
     in_process = time_calls("http://127.0.0.1", transport, rounds)
     with serving("the mock", *MOCK, "--port") as server:
@@ -38,7 +38,7 @@ def measure(rounds: int) -> list[Target]:
 
 
 def compare(what: str, medians: dict[str, float], limit: float) -> Target:
-    """Print both medians. Return the target for their ratio."""
+    """Print the medians for the client and for httpx. Return a target for their ratio."""
     print(f"\n{what}")
     for name, value in medians.items():
         print(f"  {name:20} {value:8.1f}")
@@ -68,7 +68,7 @@ def time_calls(url: str, transport: httpx.BaseTransport | None, rounds: int) -> 
 def time_imports(rounds: int) -> dict[str, float]:
     """Return the median CPU time that each import adds to Python's startup, in milliseconds."""
     spent: dict[str, list[float]] = defaultdict(list)
-    # In .venv, httpx would also import rich, which takes longer.
+    # In .venv, httpx would also import rich, which would make httpx seem slower.
     with tempfile.TemporaryDirectory() as folder:
         python = environments.create(Path(folder))
         for _ in range(rounds + 1):
@@ -82,7 +82,7 @@ def time_imports(rounds: int) -> dict[str, float]:
 
 
 def without_warm_up(spent: dict[str, list[float]]) -> dict[str, float]:
-    """Return the medians without the first times, which were measured during warm-up."""
+    """Return each median, ignoring the first time, which was measured during warm-up."""
     return {name: statistics.median(times[1:]) for name, times in spent.items()}
 
 

@@ -21,7 +21,7 @@ CONNECTIONS = 8
 SECONDS = 1.0
 FEW = "mock, 10"
 MANY = "mock, 1,000,000"
-# The minimum ratio between the requests per second of the mock and of Prism.
+# The lowest acceptable ratio of the mock's requests per second to Prism's.
 TIMES_PRISM = {"Prism": 4.0, "Prism, silent": 2.5}
 BAR = 40  # the length of the fastest server's bar, in characters
 
@@ -34,7 +34,7 @@ class Load(NamedTuple):
 
 
 def request(body: object) -> bytes:
-    """Return an update request as bytes."""
+    """Return the bytes of an update request with this body."""
     content = json.dumps(body).encode()
     head = (
         f"PUT /ai/llm/{ID} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n"
@@ -50,7 +50,7 @@ REQUESTS = {
 
 
 def measure(rounds: int) -> list[Target]:
-    """Measure the servers and print a table. Return the targets."""
+    """Measure the servers' performance, print a table and return the targets."""
     loads: dict[tuple[str, str], list[Load]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
         servers: list[Server] = []
@@ -107,7 +107,7 @@ def _median(loads: list[Load]) -> Load:
 
 
 async def send(url: str, sent: bytes) -> int:
-    """Send the request repeatedly on several connections for a second; count the responses."""
+    """Repeat the request on several connections for a second; return the number of responses."""
     until = time.perf_counter() + SECONDS
     port = urlsplit(url).port
 

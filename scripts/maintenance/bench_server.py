@@ -20,7 +20,7 @@ TOKEN = "owner-token"  # noqa: S105 # a fixture of the mock
 BODY: dict[str, str] = flashback_mock.Contract().examples["everything"]
 MOCK = (sys.executable, "-m", "flashback_mock", "--log-level", "error")
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-START_SECONDS = 300  # in this time, the mock can load a million configurations
+START_SECONDS = 300  # enough for the mock to load a million configurations
 
 
 class Target(NamedTuple):

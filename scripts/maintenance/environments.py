@@ -34,7 +34,7 @@ def link(folder: Path) -> None:
 
 
 def dependencies(name: str) -> set[str]:
-    """Return the names of the distribution and of all its dependencies without extras."""
+    """Return the names of the distribution and of all its dependencies except extras."""
     found = {name}
     for requirement in map(Requirement, metadata.requires(name) or []):
         marker = requirement.marker

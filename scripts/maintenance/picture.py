@@ -12,7 +12,7 @@ import flashback_mock
 from scripts.contract import ROOT, environment
 
 PICTURE = ROOT / ".github" / "verdict.png"
-PORT = 4010  # always the same, because the picture shows the port
+PORT = 4010  # fixed, because the picture shows the port
 WIDTH = 900
 SCALE = 1.5  # sharp on most screens; scale 2 would double the file size
 MARGIN = 20

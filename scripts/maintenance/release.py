@@ -114,7 +114,7 @@ def test_wheel(wheel: Path, copy: Path) -> None:
     for source in PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
         shutil.rmtree(copy / source)
         (copy / source).symlink_to(site / Path(source).name)
-    # Otherwise, scripts/install would install the sources.
+    # Make scripts/install do nothing; otherwise, it would install the sources.
     (copy / "scripts" / "install").write_text("#!/bin/sh\n")
     run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS, cwd=copy)
 
@@ -129,7 +129,7 @@ def lowest(lock: str) -> str:
 
 
 def lower_bound(requirement: Requirement) -> str:
-    """Return the requirement as a pin to the lowest version that it allows."""
+    """Return the requirement, pinned to the lowest version that it allows."""
     for bound in requirement.specifier:
         if bound.operator in (">=", "=="):
             return f"{requirement.name}=={bound.version}"

@@ -9,7 +9,7 @@ from scripts.compatibility.documents import Contract
 
 
 def edited(document: dict[str, Any], edits: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return a copy of the document to which these edits were applied."""
+    """Return a copy of the document with these edits applied."""
     result = copy.deepcopy(document)
     for edit in edits:
         parent, key = _resolve(result, edit["at"])

@@ -82,7 +82,7 @@ def clone(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def compat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Compat:
-    """Return a function that runs the command in this process to save time."""
+    """Return a function that runs the command in this process, which saves time."""
 
     def run(*arguments: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
         monkeypatch.setattr(sys, "argv", ["compat", *arguments])
@@ -159,7 +159,7 @@ def test_version_must_follow_semver(change: Change, old: str, least: str) -> Non
 def test_a_pre_release_precedes_its_release(
     change: Change, old: str, new: str, too_low: str
 ) -> None:
-    """A pre-release comes before its release, which can contain any further change."""
+    """A pre-release comes before its release, which can contain any further changes."""
     changes = [Finding(change, "place", "what")] if change else []
     for version, in_order in ((new, True), (too_low, False)):
         base, head = (Contract({"info": {"version": text}}, "", "") for text in (old, version))
@@ -249,7 +249,7 @@ def test_base_is_the_highest_release(clone: Path, get_report: Report) -> None:
 
 
 def test_an_unreleased_version_can_have_several_commits(clone: Path, get_report: Report) -> None:
-    """scripts/compat uses the last release as the base even after several more commits."""
+    """The last release stays the default base even after several commits for a new version."""
     git(clone, "tag", "v1.2.0")
     commit(clone, FIELD, set_version("2.0.0"))
     write(clone, FIELD, NARROW, set_version("2.0.0"))
@@ -269,7 +269,7 @@ def test_base_is_the_previous_version_without_a_release(clone: Path, get_report:
 
 
 def test_report_explains_why_there_is_no_base(clone: Path, compat: Compat, tmp_path: Path) -> None:
-    """If there is no base, scripts/compat explains why and how to get one."""
+    """If there is no base, scripts/compat says why and, in a shallow clone, how to get one."""
     assert "it is the first version" in compat(root=clone).stdout
     git(clone, "commit", "--allow-empty", "-qm", "Something else")
     shallow = tmp_path / "shallow"

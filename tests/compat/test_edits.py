@@ -102,7 +102,7 @@ def versions(draw: st.DrawFn) -> tuple[Schema, Schema]:
 
 
 def contract(part: str, schema: Schema) -> Contract:
-    """Return a contract with one operation. Its request or response body has this schema."""
+    """Return a contract with one operation, whose request or response body has this schema."""
     content = {"content": {"application/json": {"schema": schema}}}
     operation: Schema = {"responses": {"200": {"description": "Done."}}}
     if part == "request":
@@ -134,8 +134,8 @@ def samples(base: Schema, head: Schema, seed: int) -> list[Any]:
 def test_verdicts_agree_with_an_independent_validator() -> None:
     """scripts/compat calls a change breaking if, and only if, a valid value becomes invalid.
 
-    The reverse change to a response gets the same verdict. Enough of the random edits must be
-    breaking changes or additions, because otherwise the test would prove little.
+    The reverse change to a response gets the same verdict. The random edits must include enough
+    breaking changes and additions, because otherwise the test would prove little.
     """
     changes: list[Change] = []
 

@@ -26,7 +26,7 @@ SCHEMAS = "/components/schemas"
 FIELDS = f"{SCHEMAS}/UpdateAiLlmRequest/properties"
 QUERY = {"name": "zzDryRun", "in": "query", "schema": {"type": "boolean"}}
 CONFLICT = {"$ref": "#/components/responses/Forbidden"}
-# Edits, the verdict on them, the verdict on the reverse, and words in the findings.
+# Edits, the verdict on them, the verdict on undoing them, and words in the findings.
 CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
     "additions": (
         [
@@ -89,7 +89,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def compared(base: Edits, head: Edits) -> tuple[str, str]:
-    """Return the verdict on the Python interface, and why it was not compared."""
+    """Return the verdict on the Python interface, and the reason if it was not compared."""
     findings, reason = python_interface.compare(edited_contract(base), edited_contract(head))
     return max((finding.change for finding in findings), default=Change.NONE).word, reason
 
@@ -127,7 +127,7 @@ def test_verdict_without_a_client_is_undecided(
 
 
 def test_report_gives_the_reason_for_a_generator_crash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the generator crashes, the report does not show temporary paths or memory addresses."""
+    """If the generator crashes, the report says why, without temporary paths or addresses."""
 
     def crash(source: Path, _output: Path) -> Path:
         raise KeyError(str(source), object())
