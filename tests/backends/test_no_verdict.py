@@ -106,7 +106,7 @@ def test_timeout_limits_a_response_that_arrives_byte_by_byte() -> None:
 
 
 class _ResetHandler(socketserver.BaseRequestHandler):
-    """Sends part of a response, and then resets the connection."""
+    """A handler that sends part of a response and then resets the connection."""
 
     def handle(self) -> None:
         self.request.recv(65536)
@@ -117,7 +117,7 @@ class _ResetHandler(socketserver.BaseRequestHandler):
 
 
 def test_reset_during_a_response_leaves_no_socket_open(recwarn: pytest.WarningsRecorder) -> None:
-    """After a reset, no socket stays open: the ResourceWarning would end a run."""
+    """After a reset, no socket stays open. An open one would end a run with a ResourceWarning."""
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _ResetHandler) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}"

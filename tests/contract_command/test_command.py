@@ -38,7 +38,7 @@ def test_mock_keeps_the_contract(
 
 
 def test_same_seed_sends_the_same_requests(command: Contract) -> None:
-    """In two runs with the same seed, the backend returns each status equally often."""
+    """Two runs with the same seed receive each status the same number of times."""
     options = ("--seed", "7", "--max-examples", "10", "-k", "generated or test_near_id")
     first = command(*options)
     second = command(*options)

@@ -204,7 +204,7 @@ def test_again_repeats_broken_promises(contract: Contract, backend: Backend) -> 
 def test_again_reports_a_fix_for_repeated_names(
     contract: Contract, backend: Backend, reports: Path
 ) -> None:
-    """--again reports a promise as fixed if the backend now allows another id to reuse a name."""
+    """--again reports a fix if the backend now lets a configuration take another's former name."""
     id_by_name: dict[str, str] = {}
     is_fixed = False
 

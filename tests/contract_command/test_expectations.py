@@ -65,7 +65,7 @@ def request(
 def test_body_determines_the_expectation(
     body: object, clause: str, kind: str, statuses: set[int]
 ) -> None:
-    """The body determines the clause, the kind of value and the expected statuses."""
+    """The body of a request determines which clause applies and which statuses are expected."""
     rule = expectation_of(request(body)).rule
     assert (rule.clause, rule.kind) == (clause, kind)
     assert rule.statuses == statuses
@@ -80,7 +80,7 @@ def test_backend_may_refuse_a_query() -> None:
 
 
 def test_backend_may_check_in_any_order_after_the_token() -> None:
-    """A backend may check a few rules before the token, and all others in any order after it."""
+    """A backend may check a few rules before the token, and the others after it in any order."""
     without_token = expectation_of(request({"name": ""}, user=NOBODY, place=UNKNOWN))
     unparsed = expectation_of(request(b"{", user=NOBODY))
     reader = expectation_of(request({"name": ""}, user=USERS[READER]))

@@ -29,7 +29,7 @@ class Change:
 
 
 class _ChangeMiddleware:
-    mock: flashback_mock.Mock  # set once the mock has started
+    mock: flashback_mock.Mock  # set after the mock has started
 
     def __init__(self, change: Change) -> None:
         self._change = change

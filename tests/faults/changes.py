@@ -38,7 +38,7 @@ class Changes(dict[str, Change]):
             self._add(name, Change(before=change, promises=promises))
 
     def changes_answer(self, promises: str, status: int = 0, /, **changes: After) -> None:
-        """Register changes that modify responses with this status; 0 means all responses."""
+        """Register changes to responses with this status, or to all responses if `status` is 0."""
         for name, change in changes.items():
 
             def change_matching(request: Request, answer: Answer, change: After = change) -> object:
@@ -47,7 +47,7 @@ class Changes(dict[str, Change]):
             self._add(name, Change(after=change_matching, promises=promises))
 
     def where(self, promises: str, change: Before, /, **conditions: Condition) -> None:
-        """Register one change per condition; the change applies only to requests that match."""
+        """For each condition, register this change for the requests that match the condition."""
         for name, condition in conditions.items():
 
             def change_matching(request: Request, condition: Condition = condition) -> object:
@@ -94,7 +94,7 @@ def for_configuration(role: str) -> Before:
 
 
 def reply(status: int, to: str | None = None) -> Before:
-    """Return a change that responds with this status to all users, or only to the user `to`."""
+    """Return a change that sends this status to all users, or only to one user if `to` is set."""
 
     def change(request: Request) -> Answer | None:
         if to not in (None, request.role):

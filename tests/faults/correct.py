@@ -234,7 +234,7 @@ def other_methods_and_paths_return_html(request: Request, answer: Answer) -> Non
         answer.set_body(b"" if request.method == "HEAD" else text)
         answer.set_header("Content-Type", "text/html; charset=utf-8")
     else:
-        answer.set_header("X-Trace", "1")  # missing from HTML pages, as if from a proxy
+        answer.set_header("X-Trace", "1")  # HTML pages from a proxy lack this header
 
 
 @BEHIND_PROXY.before()

@@ -14,7 +14,7 @@ CREDENTIALS = "test_every_response[credentials]"
 def leaks(promises: str, status: int = 0, /, **leaked: Condition) -> None:
     """Register changes that leak a value in the `debug` field of responses.
 
-    If `status` is not 0, only responses with this status contain the field.
+    If `status` is not 0, only responses with this status contain the `debug` field.
     """
     for name, get_value in leaked.items():
 

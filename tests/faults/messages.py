@@ -197,7 +197,7 @@ class Request(_Message):
 class Answer(_Message):
     """A modifiable response from the mock."""
 
-    fault = ""  # `truncated` or `reset`: how the mock fails to send the response
+    fault = ""  # `truncated` or `reset` if the mock does not send the whole response
 
     def __init__(self, status: int, body: bytes, **headers: str) -> None:
         """Create a JSON response with these additional headers."""

@@ -9,7 +9,7 @@ FAULTS = Changes()
 
 
 def _follows(first: str, second: str) -> Condition:
-    """Return a condition that matches a request from user `second` right after one from `first`."""
+    """Return a condition for a request from user `second` directly after one from user `first`."""
     return lambda request: (request.previous("role", request.role), request.role) == (first, second)
 
 

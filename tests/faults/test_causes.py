@@ -47,7 +47,7 @@ def test_promise_is_not_tested_if_other_findings_hide_it() -> None:
 
 
 def test_promise_that_is_cut_short_is_not_kept() -> None:
-    """A promise counts as not tested if findings for another promise use up its time."""
+    """A promise counts as not tested if findings for another promise leave too little time."""
     [backend] = [change for name, change in SEVERAL_FAULTS.items() if "malformed" in name]
     promises = "test_unreadable_body or test_valid_request_works or credentials or internals"
     result = run_with_change(backend, "--rate-limit", "25", promises=promises)

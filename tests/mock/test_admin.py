@@ -71,7 +71,7 @@ def test_log_can_be_read_searched_and_cleared(
 def test_settings_plan_answers_until_they_are_cleared(
     admin: httpx.Client, http: httpx.Client, mock: Mock
 ) -> None:
-    """The `settings` path can set a delay, plan answers, and show and clear the settings."""
+    """Requests to `settings` can set a delay, plan answers, and show or clear the settings."""
     main = mock.ids["main"]
     steps = [
         {"status": 403, "delay": 20, "afterUpdate": True},
@@ -235,7 +235,7 @@ PATH_VARIANTS = [
 @pytest.mark.parametrize("path", PATH_VARIANTS)
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_path_variants_do_not_reach_the_control_api(mock: Mock, method: str, path: str) -> None:
-    """No misspelled or encoded `/__admin` path reaches the control API or the operation."""
+    """No misspelled or encoded `/__admin` path reaches the control API or updates anything."""
     lines = f"{method} {path} HTTP/1.1\nHost: 127.0.0.1\nContent-Type: application/json\n"
     answer = send_raw(
         mock, f"{lines}Authorization: Bearer owner-token\nContent-Length: 2\n\n{{{{}}}}"

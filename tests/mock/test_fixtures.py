@@ -92,7 +92,7 @@ def test_error_states_file_location_and_remedy(tmp_path: Path, case: tuple[str, 
     ],
 )
 def test_other_documents_are_rejected(tmp_path: Path, content: bytes | None, message: str) -> None:
-    """If a file does not contain fixtures, the error names the problem."""
+    """If a file does not contain fixtures, the error describes the problem."""
     file = tmp_path / "fixtures.yaml"
     if content is not None:
         file.write_bytes(content)

@@ -78,7 +78,7 @@ def test_assert_updated_requires_an_update(mock: Mock) -> None:
 
 
 def test_wait_for_returns_matching_requests(mock: Mock) -> None:
-    """`wait_for` returns earlier and new matching requests. Its error lists the latest requests."""
+    """`wait_for` also returns requests from before the call. A timeout error lists recent ones."""
     main = mock.ids["main"]
     later = threading.Timer(0.3, put, (mock.base_url, main, {"name": "later"}))
     put(mock.base_url, main, {"name": "before"})

@@ -99,7 +99,7 @@ def answer_selector(page: Page) -> Locator:
 
 
 def example_selector(page: Page, number: int) -> Locator:
-    """Return the locator for the example ids (0) or the example bodies (1)."""
+    """Return the locator for the selector of example ids (0) or of example bodies (1)."""
     return page.get_by_label("Examples").nth(number)
 
 

@@ -102,7 +102,7 @@ def test_id(flashback_mock):
 
 
 def test_no_failure_shows_a_secret(pytester: pytest.Pytester) -> None:
-    """Even with `--showlocals`, no failure shows a credential that a test passed to a method."""
+    """Even with `--showlocals`, a failed test shows no credential that it passed to a method."""
     pytester.makepyfile(IMPORTS + FAILURES)
     result = pytester.runpytest_inprocess(PLUGIN, "--showlocals")
     result.assert_outcomes(failed=8)

@@ -25,7 +25,7 @@ from tests.mock.wire import (
 )
 
 MAIN = "550e8400-e29b-41d4-a716-446655440000"
-TIME_LIMIT = 0.5  # seconds, shorter than the real limits
+TIME_LIMIT = 0.5  # in seconds; the real limits are longer
 UPGRADE_OPTIONS: list[tuple[str, ...]] = [(), UPGRADE]
 CHUNKED = b"PUT /ai/llm/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 with_and_without_upgrade = pytest.mark.parametrize(
@@ -138,7 +138,7 @@ UNPARSABLE = {
 
 @pytest.mark.parametrize("content", UNPARSABLE.values(), ids=UNPARSABLE)
 def test_unparsable_request_returns_a_json_400(mock: Mock, content: bytes) -> None:
-    """The server logs an invalid HTTP/1.1 request. Its JSON 400 echoes no part of the request."""
+    """The server logs a malformed request and returns a JSON 400 that repeats no part of it."""
     with connected(mock) as connection:
         connection.sendall(empty_update(mock))
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
@@ -358,7 +358,7 @@ def test_unread_output_does_not_stop_the_mock() -> None:
         for _ in range(3):
             assert client.get("/ai/llm/x").status_code == 405
         process.terminate()
-        assert process.wait(10) in (0, 120)  # 120: Python could not flush standard output
+        assert process.wait(10) in (0, 120)  # Python exits with 120 if it cannot flush output
 
 
 def test_closed_standard_error_is_tolerated() -> None:

@@ -27,7 +27,7 @@ def test_output_ends_with_the_result() -> None:
 
 
 def test_finding_has_all_details() -> None:
-    """A finding's text has requests, expected and actual statuses, clause, id and curl command."""
+    """A finding's text shows the requests, the statuses, the clause, the id and a curl command."""
     first = printed(broken()).strip().partition("\n\n")[0]
     clause = "access-levels (vendor), openapi.yaml line 74: `READ` is read-only; updating needs"
     assert first.splitlines()[1:] == [
@@ -98,7 +98,7 @@ def test_backend_cannot_control_the_terminal() -> None:
 
 
 def test_progress_in_a_log_has_one_line_per_family() -> None:
-    """In a log file, progress is one line per family of promises, without control sequences."""
+    """In a log file, progress output is a single plain line for each family of promises."""
     file = io.StringIO()
     progress = Progress(Console(file=file))
     progress.update("Access", 0, 3, 10)
@@ -121,7 +121,7 @@ def test_progress_in_a_terminal_shows_family_and_requests() -> None:
 
 
 def test_no_verdict_shows_reason_and_remedy() -> None:
-    """Without a verdict, the output contains only the totals, the reason and the remedy."""
+    """If there is no verdict, the output shows only the totals, the reason and the remedy."""
     lines = printed(no_verdict()).strip().splitlines()
     assert lines == [
         "2 requests in 8.2 s, seed 42",

@@ -92,7 +92,7 @@ def test_junit_has_a_case_for_each_promise() -> None:
 
 
 def test_junit_fails_for_findings_that_fail_the_run() -> None:
-    """Findings that fail the run are failures with a curl command; others are skipped tests."""
+    """Findings that fail the run become failures; other findings become skipped tests."""
     suite = suite_of(broken())
     failures = suite.findall("testcase/failure")
     assert suite.get("failures") == str(len(failures)) == "5"
@@ -139,7 +139,7 @@ def test_annotations_have_a_level() -> None:
 
 
 def test_no_verdict_is_an_annotation() -> None:
-    """If there is no verdict, or a required promise is untested, an error gives the reason."""
+    """If there is no verdict or a required promise is untested, an annotation gives the reason."""
     assert github.annotations(no_verdict()).startswith("::error title=No verdict::GET and PUT are")
     untested = github.annotations(not_tested())
     assert untested.startswith("::error title=Not all promises were tested::7 promises")
@@ -184,7 +184,7 @@ def test_markdown_shows_findings() -> None:
 
 
 def test_markdown_explains_missing_results() -> None:
-    """The summary shows missing variables or, if there is no verdict, the remedy."""
+    """The summary lists missing variables. If there is no verdict, it shows the remedy."""
     html = MarkdownIt().render(render("verdict.md", not_tested()))
     assert "<h2>Not all promises were tested</h2>" in html
     assert "<code>FLASHBACK_READER_TOKEN</code>: a token for a READ member" in html

@@ -76,7 +76,7 @@ def test_result_is_on_the_first_screen(show: Open) -> None:
 
 
 def test_finding_card_has_all_details(show: Open) -> None:
-    """A finding's card shows the request, the clause with its openapi.yaml line, and the id."""
+    """A finding's card shows its request and id, and the clause with its line in openapi.yaml."""
     page = show(broken())
     assert page.get_by_role("article").count() == len(broken()["findings"])
     card = page.get_by_role("article").filter(has_text="8,193 characters was accepted")
@@ -93,7 +93,7 @@ def test_finding_card_has_all_details(show: Open) -> None:
 
 
 def test_curl_command_can_be_copied(show: Open) -> None:
-    """The button copies the whole curl command and then reads `Copied`."""
+    """The button copies the whole curl command, and its label changes to `Copied`."""
     page = show(broken())
     button = page.get_by_role("article").first.get_by_label("Copy the curl command").first
     button.click()
@@ -146,7 +146,7 @@ def test_untested_promises_have_a_reason(show: Open) -> None:
 
 
 def test_accepted_deviation_shows_its_entry(show: Open) -> None:
-    """The heading counts the accepted deviations; each card shows a reason, date and link."""
+    """The heading counts accepted deviations; each card shows a reason, a date and a link."""
     page = show(accepted())
     result = "The contract is kept except for 1 accepted deviation"
     expect(page.get_by_role("heading", level=1)).to_have_text(result)

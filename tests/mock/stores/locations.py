@@ -25,7 +25,7 @@ OWNER = "owner-token"
 class StoreLocation:
     """A store's file name or PostgreSQL URL, and the directory for its key file.
 
-    For an in-memory store, the address is empty.
+    For an in-memory store, `address` is empty.
     """
 
     address: str

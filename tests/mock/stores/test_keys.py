@@ -107,7 +107,7 @@ def test_failed_write_keeps_the_old_key(tmp_path: Path) -> None:
 def test_key_file_location(
     key_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`--keys` overrides the variable. By default, each store has its own key file."""
+    """`--keys` overrides the environment variable. By default, each store has its own key file."""
     assert key_file(None, "id") == key_folder / "flashback-mock" / "id.keys"
     with monkeypatch.context() as homeless:
         homeless.delenv("XDG_DATA_HOME")

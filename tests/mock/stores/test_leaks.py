@@ -43,10 +43,10 @@ def test_postgresql_store_leaks_no_secret(cluster: Cluster, tmp_path: Path) -> N
 
 
 def send_requests_while(url: str, failing: AbstractContextManager[None]) -> list[str]:
-    """Send requests normally, during a failure and under load, and return all responses."""
+    """Send requests before, during and after a failure, and return all responses."""
     output = [send_requests(url), send_malformed_requests(url)]
     with failing:
-        output.append(send_requests(url))  # these requests return 500 instead of 200
+        output.append(send_requests(url))  # updates return 500 instead of 200
     with ThreadPoolExecutor(4) as threads:
         output += threads.map(send_requests, [url] * 4)
     output.append(httpx.get(f"{url}/__admin/requests", trust_env=False).text)

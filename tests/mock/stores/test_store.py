@@ -58,7 +58,7 @@ def test_memory_contains_no_plaintext_credential(run: Run) -> None:
 
 
 def test_rejected_or_empty_update_changes_nothing(store: Store, run: Run) -> None:
-    """A rejected or empty update changes no field. Each reason raises its own error class."""
+    """A rejected or empty update changes no field. The error class depends on the reason."""
     new = {"key": "new"}
     taken = {"name": "Anthropic in staging", **new}
     before = run(store.find(MAIN)).describe()
@@ -209,7 +209,7 @@ def test_moved_credential_cannot_be_decrypted(
 ) -> None:
     """A credential moved to another field, configuration or workspace cannot be decrypted.
 
-    An update replaces it with a valid one.
+    An update can replace such a credential with a valid one.
     """
     run(store.close())
     for user, move in (
