@@ -21,7 +21,7 @@ from flashback_client import UNSET, FlashbackClient, errors
 
 
 class Rotation(NamedTuple):
-    """A configuration to update, and the environment variables with its new credentials."""
+    """A configuration to update, and the environment variables that hold its new credentials."""
 
     id: str
     label: str

@@ -111,7 +111,7 @@ class FlashbackClient(Client):
 class AsyncFlashbackClient(AsyncClient):
     """An async client for the Flashback AI LLM API, with one method for each operation.
 
-    The methods are those of `FlashbackClient`, as coroutines. The token function can be async.
+    It has the methods of `FlashbackClient` as coroutines. The token function can be async.
     """
 
     _service = _SERVICE

@@ -19,8 +19,8 @@ from .secrets import Secret, cut_frames, exception_chain
 from .transport import MAX_BODY, httpx, timeout_until
 
 _CONNECT_TIMEOUT: Final = 5.0
-# Limit connecting to this share of an attempt's time so that a slow connection fails with a connect
-# timeout. A connect timeout proves that the request was not sent.
+# The share of an attempt's time that connecting may take. A slow connection then fails with a
+# connect timeout, which proves that the request was not sent.
 _CONNECT_SHARE: Final = 0.9
 _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _CLIENTS: Final = (httpx.Client, httpx.AsyncClient)

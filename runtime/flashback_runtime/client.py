@@ -23,14 +23,14 @@ class BaseClient(Generic[C, T]):
 
     Args:
         token: The token, or a function that returns the token. The client calls the function
-            before every call, and again after a 401.
+            before every call, and again after a 401 response.
         base_url: The URL of the service. By default, it is read from the environment, or else
             from the contract.
         timeout: The time limit for a whole call, including retries, in seconds. None disables
             the limit.
         attempt_timeout: The time limit for one attempt, in seconds. By default, an attempt can
             use half of the remaining time, or all of it if no further retry is possible.
-        max_retries: The maximum number of retries after a lost connection, 408, 429 or 5xx.
+        max_retries: The retry limit for lost connections and 408, 429 or 5xx responses.
         headers: Headers to send with every request.
         allow_http: Whether to allow http:// for non-loopback hosts. The token is then sent
             unencrypted.
@@ -102,7 +102,7 @@ class BaseClient(Generic[C, T]):
         return Connections(given)
 
     def __repr__(self) -> str:
-        # A crash reporter might call repr() after the constructor has failed.
+        # If the constructor fails, a crash reporter might call repr() before `_settings` is set.
         base_url = self._settings.base_url if "_settings" in vars(self) else None
         return f"{type(self).__name__}(base_url={base_url!r})"
 

@@ -19,7 +19,7 @@ class FlashbackError(Exception):
         path: The path of the operation.
         attempts: The number of requests that were sent.
         maybe_applied: Whether the update may have been applied even though the call failed. If
-            True, keep the old values and repeat the call.
+            True, repeat the call before you revoke the old credentials.
 
     """
 
@@ -90,7 +90,7 @@ class ResponseError(FlashbackError):
     body: bytes = b""
 
     def __init__(self, text: str = "", attributes: Mapping[str, Any] | None = None) -> None:
-        """Accept the body as Latin-1 text and the headers as a dict, as JSON requires."""
+        """Accept the body as Latin-1 text and the headers as a dict, so that `args` can be JSON."""
         super().__init__(text, attributes)
         self.headers = Headers(self.headers, "utf-8")
         self.body = vars(self).get("body", "").encode("latin-1")

@@ -86,7 +86,7 @@ class Rule:
     def check(self, name: str, value: object) -> None:
         """Raise ArgumentError if the value violates a rule.
 
-        This method raises the error because its frame holds credentials only as Secret objects.
+        Its helpers raise no errors, because their variables hold credentials in plain text.
         """
         if problem := self._wrong_type(self._revealed(value)):
             raise ArgumentTypeError.about(name, problem)
@@ -128,7 +128,7 @@ class Rule:
             return f"must be one of {', '.join(str(member.value) for member in self.kind)}"
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
-        # `$` also matches before a final line break, so append a line break to the text.
+        # `$` ignores a final line break. Append one so that `$` ignores only the appended one.
         if self.pattern is not None and not re.search(self.pattern, f"{text}\n", re.ASCII):
             return self.message or f"must match {self.pattern}"
         return None

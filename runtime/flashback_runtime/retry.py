@@ -34,9 +34,9 @@ _NOT_SENT: Final = "the time limit passed before the request was sent"
 async def send(running: RunningCall) -> Response[Any]:
     """Send the call, retry it if necessary, and return the response, regardless of its status.
 
-    Retry an idempotent operation after a lost connection, 408, 429 or 5xx. Retry any operation
-    if its request was not sent. Retry once after a 401 if the token function returns a different
-    token. Raise ApiConnectionError if no complete response was received, and
+    Retry an idempotent operation after a lost connection or a 408, 429 or 5xx response. Retry any
+    operation if its request was not sent. Retry once after a 401 response if the token function
+    returns a different token. Raise ApiConnectionError if no complete response was received, and
     ResponseDecodeError if a successful response does not match the contract.
     """
     try:
@@ -94,7 +94,7 @@ async def _token(running: RunningCall) -> Secret | None:
 
 
 def _attempt_limit(running: RunningCall) -> float:
-    """Return the attempt's deadline. By default, leave half of the time if a retry is possible."""
+    """Return the attempt's deadline. By default, leave half of the time for a possible retry."""
     now = time.monotonic()
     limit = running.settings.attempt_timeout
     can_retry = running.retries < running.settings.max_retries and running.call.is_idempotent
@@ -106,8 +106,8 @@ def _attempt_limit(running: RunningCall) -> float:
 def _may_have_been_applied(call: Call[Any, Any], outcome: Outcome) -> bool:
     """Return whether the service may have applied the update without confirming it.
 
-    A documented status is unambiguous. A 3xx or 4xx, even an undocumented one, always means that
-    the update was not applied.
+    A documented status tells whether the update was applied. An undocumented 3xx or 4xx status
+    means that it was not applied.
     """
     if isinstance(outcome, Failure):
         return outcome.sent

@@ -36,7 +36,7 @@ _HEADER_VALUE: Final = Rule(
     Secret, pattern=r"^([!-~]([ -~\t]*[!-~])?)?$", message="must be visible ASCII on one line"
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-# The maximum timeout in seconds. Longer timeouts are unlimited, because sockets reject them.
+# The maximum timeout in seconds. Sockets reject longer ones, so treat them as unlimited.
 _MAX_TIMEOUT: Final = 1e9
 
 
@@ -211,7 +211,7 @@ def _bypasses_proxy(url: httpx.URL) -> bool:
 
 
 def _parse_url(text: str) -> httpx.URL | None:
-    """Return the URL, or None if its host or port is invalid. An error could show a password."""
+    """Return the URL, or None if it is invalid, because an error could show its password."""
     try:
         url = httpx.URL(text)
         labels = url.raw_host.removesuffix(b".").split(b".")

@@ -133,7 +133,7 @@ class Connections:
         return self._closed or getattr(self.given, "is_closed", False)
 
     def get(self, route: Route) -> Any:
-        """Return the given client or transport, or the pool for this route, process and loop."""
+        """Return the caller's client or transport, or the pool for this route, process and loop."""
         if self.closed:
             raise FlashbackError(CLOSED)
         here = (os.getpid(), self.event_loop())
@@ -142,7 +142,7 @@ class Connections:
             if self._owner != here and not isinstance(self.given, _IN_MEMORY):
                 raise FlashbackError(
                     "the http_client or transport was first used in another event loop or process;"
-                    " create a new one in this event loop, after the fork"
+                    " create a new one in this event loop, or after the fork"
                 )
             return self.given
         key = (*here, route)
@@ -175,8 +175,8 @@ class Connections:
     def new_transport(self, **options: Any) -> Any:
         """Return an httpx transport whose connections enforce the attempt's deadline.
 
-        The attributes set here are the only private attributes that this package uses. httpx has
-        no public way to set a network backend.
+        httpx has no public way to set a network backend. Therefore, this method uses private
+        attributes. No other code in this package does.
         """
         transport = httpx.HTTPTransport(**options)
         pool = vars(transport)["_pool"]

@@ -234,7 +234,7 @@ def test_https_is_tunneled_through_the_proxy(
 def test_proxy_is_never_used_for_loopback(
     update: Any, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Loopback requests never use a proxy, because they can be unencrypted."""
+    """Loopback requests never use a proxy, because it could read an unencrypted token."""
     with serving(respond_with(OK)) as proxy, serving(respond_with(OK)) as server:
         monkeypatch.setenv("http_proxy", proxy.url)
         assert update(server.url.replace("127.0.0.1", host)).success is True
@@ -295,7 +295,7 @@ def test_missing_socks_package_is_an_error(
 def test_echoed_proxy_password_is_redacted(
     update: Any, scheme: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If a proxy echoes its password as text or in Base64, errors and log lines redact it."""
+    """If a proxy echoes its password as plain text or Base64, errors and log lines redact it."""
     caplog.set_level(logging.DEBUG, "flashback_client")
 
     def respond(connection: socket.socket, request: Request, _: int) -> None:

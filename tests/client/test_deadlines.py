@@ -54,7 +54,7 @@ def at_most(seconds: float) -> Generator[None]:
 
 @pytest.mark.parametrize("part", PARTIAL_RESPONSES)
 def test_slow_response_cannot_exceed_the_deadline(update: Any, part: str) -> None:
-    """A call times out even if the server sends single bytes or 1xx responses without end."""
+    """A call times out even if the server keeps sending single bytes or 1xx responses."""
     stop = threading.Event()
     with serving(send_slowly(part, stop)) as server:
         with at_most(4), pytest.raises(errors.ApiTimeoutError) as caught:

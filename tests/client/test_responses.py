@@ -42,7 +42,7 @@ SPECIAL_NAMES = {
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_contract_examples_can_be_sent(update: Any, name: str) -> None:
-    """The client sends each request example in the contract unchanged, with its own headers."""
+    """The client sends each request example in the contract unchanged, with the correct headers."""
     value = EXAMPLES[name]["value"]
     service = Service()
     fields = {("ai_type" if field == "aiType" else field): value[field] for field in value}

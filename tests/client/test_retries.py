@@ -1,4 +1,4 @@
-"""Tests for retries: which failures are retried, backoff, token renewal and lost attempts."""
+"""Tests for retries: which failures are retried, backoff, token renewal and lost responses."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ def test_lost_response_is_retried(update: Any, length: int) -> None:
 
 
 def test_connection_error_has_a_reason_and_a_cause(update: Any) -> None:
-    """A connection error's message has the URL and the reason; `__cause__` is the httpx error."""
+    """A connection error's message includes the URL and reason; `__cause__` is the httpx error."""
     ended = r"RemoteProtocolError.*2 attempts"
     with (
         serving(disconnect) as server,
