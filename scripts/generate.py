@@ -184,11 +184,11 @@ def render(contract: Path, output: Path, templates: Path | None = None) -> None:
         raise GenerationError(f"{contract.name}: the generator cannot read it ({reason})") from None
     if warnings:
         listed = "\n".join(f"{warning.header}: {warning.detail}" for warning in warnings)
-        raise GenerationError(f"the generator rejects a part of {contract.name}; fix it:\n{listed}")
+        raise GenerationError(f"{contract.name} contains unsupported parts; fix:\n{listed}")
 
 
 def adapt(data: Any) -> None:
-    """Remove default values, because the service applies them. Reject bodies other than JSON."""
+    """Remove default values, because the service applies them. Reject non-JSON bodies."""
     models = list(data.models)
     for collection in data.endpoint_collections_by_tag.values():
         for endpoint in collection.endpoints:

@@ -153,7 +153,7 @@ def test_member_of_an_enumeration(copy: Copy) -> None:
 
 
 def test_second_operation(copy: Copy) -> None:
-    """A second operation adds a client method, but the mock and the contract tests ignore it."""
+    """A second operation becomes a client method; the mock and the contract tests ignore it."""
     with copy.add_to_contract() as contract:
         operations = contract["paths"][PATH]
         [id] = operations["put"]["parameters"]

@@ -121,7 +121,7 @@ class BaseClient(Generic[C, T]):
     ) -> Self:
         """Return a client that has different settings but shares this client's connections.
 
-        The new client also sends this client's headers. Closing it does not close the connections.
+        The new client also sends this client's headers. Close only the original client.
         """
         if not callable(token):
             token = as_secret(token)

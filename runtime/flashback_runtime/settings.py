@@ -36,7 +36,7 @@ _HEADER_VALUE: Final = Rule(
     Secret, pattern=r"^([!-~]([ -~\t]*[!-~])?)?$", message="must be visible ASCII on one line"
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-# The maximum timeout in seconds. Sockets reject longer ones, so treat them as unlimited.
+# The maximum timeout in seconds. Sockets reject longer timeouts, so those mean no timeout.
 _MAX_TIMEOUT: Final = 1e9
 
 

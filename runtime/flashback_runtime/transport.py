@@ -244,4 +244,4 @@ def run(coroutine: Coroutine[Any, Any, R]) -> R:
     except StopIteration as end:
         result: R = end.value
         return result
-    raise RuntimeError("a coroutine of the blocking client was suspended")
+    raise RuntimeError("the blocking client awaited something that does not return immediately")

@@ -59,7 +59,7 @@ class Prover:
     known: dict[str, Proof] = field(default_factory=dict[str, Proof])
 
     def contained(self, small: Schema, large: Schema, location: str, minimal: Schema) -> Proof:
-        """Check whether `large` admits every value that `small` admits and that can be sent.
+        """Check whether `large` admits every value that `small` admits, if it can be sent.
 
         jsonschema_rs proves containment, and a witness disproves it. `minimal` is a version of
         `small` with fewer fields, which yields shorter witnesses.

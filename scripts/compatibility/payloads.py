@@ -72,7 +72,7 @@ class Payload:
         return "response" if self.status else "request"
 
     def add(self, change: Change, what: str, *sides_and_evidence: Any, witness: Any = None) -> None:
-        """Add a finding about this value. `Pair.add` describes the arguments."""
+        """Add a finding about this value. For the arguments, see `Pair.add`."""
         self.pair.add(
             change, self.place, what, *sides_and_evidence, status=self.status, witness=witness
         )

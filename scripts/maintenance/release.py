@@ -1,4 +1,4 @@
-"""Build a release from HEAD in dist/, and test its wheel. Nothing is uploaded."""
+"""Build a release of HEAD into dist/, and test its wheel. Nothing is uploaded."""
 
 import argparse
 import hashlib

@@ -41,7 +41,7 @@ def similar_ids(id: str) -> Iterator[str]:
 
 
 def is_of_another(exchange: Exchange, other: str, id: str) -> bool:
-    """Return whether the update reached another configuration because ids seem to be sequential."""
+    """Return whether a sequential id in the path led to an update of a different configuration."""
     response = exchange.response
     if response is None or not response.succeeded or response.field("aiLlmId") != other:
         return False

@@ -138,7 +138,7 @@ def test_reader_token_must_differ_from_the_others(command: Contract) -> None:
 def test_warning_names_everything_that_is_overwritten(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The warning names the main and the sibling configuration, because the run overwrites both."""
+    """The warning names the main and sibling configurations, because the run overwrites both."""
     options = ["--backend-url", "https://backend.example", "--id", "main"]
     monkeypatch.setattr("sys.argv", ["scripts/contract", *options])
     monkeypatch.setenv("FLASHBACK_TOKEN", TOKEN)

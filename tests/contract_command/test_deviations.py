@@ -80,7 +80,7 @@ def test_other_finding_of_the_promise_fails_the_run(
 def test_accepted_form_of_a_response_does_not_fail_the_run(
     contract: Contract, backend: Backend, accept: Accept, response: Answer, id: str
 ) -> None:
-    """A deviations file can accept an undocumented status or a body that is not JSON."""
+    """A deviations file can allow an undocumented status or a body that is not JSON."""
 
     def replace_400(_: Request, answer: Answer) -> None:
         if answer.status == 400:

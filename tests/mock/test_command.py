@@ -228,7 +228,7 @@ def test_log_is_json_unless_on_a_terminal() -> None:
 
 
 def test_log_is_text_on_a_terminal() -> None:
-    """On a terminal, each log line is text with escaped control characters."""
+    """On a terminal, each log line is plain text, with control characters escaped."""
     controller, terminal = pty.openpty()
     try:
         collect_log(stderr=terminal)

@@ -178,7 +178,7 @@ def _decode(raw_id: str) -> str | None:
 
 def _cause(error: Exception) -> str:
     """Return an error's type and location, but not its text, which could contain a credential."""
-    if isinstance(error, StoreError):  # the text of a StoreError contains no credential
+    if isinstance(error, StoreError):  # its text never contains a credential
         return str(error)
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} in {frame.name}:{frame.lineno}"

@@ -9,7 +9,7 @@ from support.words import describe_statuses, id_of
 NO_AUTHENTICATION = ("authentication/no-token", "authentication/unknown-token")
 
 
-ACCEPTED = ": the update was accepted"  # added to the status if a refusal was expected
+ACCEPTED = ": the update was accepted"  # follows the status in reports if a refusal was expected
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def test_additions_replace_only_the_same_member(store: Store, run: Run) -> None:
 
 
 def test_adding_configurations_is_atomic(store: Store, run: Run) -> None:
-    """If the id or name of one configuration is taken, none of the configurations is added."""
+    """If the id or name of any configuration is taken, none of the configurations is added."""
     before = run(store.configurations())
     first = Configuration("", "acme", "first", {"name": "of the first"})
     for id, name in (
