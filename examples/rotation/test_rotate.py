@@ -32,7 +32,7 @@ def new_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 def output(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> Callable[[], str]:
-    """Return a function that returns the captured output, which must contain no credential."""
+    """Return a function that checks the captured output for credentials, and returns it."""
 
     def output() -> str:
         text = "".join([*capsys.readouterr(), caplog.text])

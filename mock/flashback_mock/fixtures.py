@@ -179,7 +179,7 @@ def _check_schema(document: Any, contract: Contract) -> None:
 
 
 def _check_references(fixtures: Fixtures) -> None:
-    """Raise `ValueError` if a member is unknown, or if a value that must be unique is repeated."""
+    """Raise `ValueError` for an unknown member, or for a repeated value that must be unique."""
     used: set[tuple[str, ...]] = set()
 
     def check_unique(place: str, *key: str) -> None:

@@ -76,7 +76,7 @@ def _kind(scheme: Part) -> str:
 
 
 def _issuers(scheme: Part) -> set[str]:
-    """Return the scheme's token URLs, each prefixed with its flow and key, such as `tokenUrl`."""
+    """Return the scheme's token URLs, each prefixed with its flow and the name of its field."""
     result: set[str] = set()
     for name, flow in {"": scheme, **mapping_at(scheme, "flows")}.items():
         for key in ISSUERS & flow.keys():

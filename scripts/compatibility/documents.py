@@ -64,7 +64,7 @@ class Contract:
 
     @cached_property
     def api(self) -> dict[str, Any]:
-        """Return the document without components and documentation, and with references inlined."""
+        """Return the document with references inlined, and components and documentation removed."""
         parts = {key: part for key, part in self.document.items() if key != "components"}
         found: dict[str, Any] = self.inlined(parts)
         return found

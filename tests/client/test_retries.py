@@ -1,4 +1,4 @@
-"""Tests for retries: which failures are retried, backoff, token renewal and lost responses."""
+"""Tests for retries: retryable failures, backoff, token renewal and lost responses."""
 
 from __future__ import annotations
 

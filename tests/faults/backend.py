@@ -1,4 +1,4 @@
-"""Serve the mock with a change to its requests or responses."""
+"""Serve a mock that has a fault: a change to the requests or responses."""
 
 import inspect
 from collections.abc import Callable, Generator
