@@ -120,10 +120,10 @@ def test_verdict_without_a_client_is_undecided(
     monkeypatch.setattr(python_interface, "load_client", load_once)
     verdict, reason = compared([], unsupported)
     assert verdict == "undecided"
-    assert reason.startswith("no client of the new contract: the generator rejects")
+    assert reason.startswith("no client of the new contract: openapi.yaml contains unsupported")
     verdict, reason = compared(unsupported, [])
     assert verdict == "none"
-    assert reason.startswith("no client of the old contract: the generator rejects")
+    assert reason.startswith("no client of the old contract: openapi.yaml contains unsupported")
 
 
 def test_report_gives_the_reason_for_a_generator_crash(monkeypatch: pytest.MonkeyPatch) -> None:
