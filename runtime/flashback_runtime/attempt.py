@@ -57,10 +57,12 @@ def _request(
     content = None
     if call.body is not UNSET:
         headers["content-type"] = call.media_type
-        with suppress(AttributeError, TypeError, ValueError):
+        try:
             value = call.body.to_dict() if hasattr(call.body, "to_dict") else call.body
             content = _encode(value).encode()
-        if content is None:
+        except (AttributeError, TypeError, ValueError):
+            content = None
+        if content is None:  # raised here because the caught error's frames hold credentials
             problem = "is not valid JSON; check the types of the values in nested fields"
             raise ArgumentTypeError.about("body", problem)
     options: dict[str, Any] = {"params": call.params, "headers": headers, "cookies": call.cookies}
