@@ -30,15 +30,17 @@ async def json_body(request: Request) -> bytes:
     return body
 
 
+def current_user(credentials: Credentials) -> str:
+    """Return the token's user; raise a 401 error if there is none."""
+    user = USERS.get(credentials.credentials) if credentials else None
+    if user is None:
+        raise HTTPException(401, "Invalid token", {"WWW-Authenticate": "Bearer"})
+    return user
+
+
 def create_app(store: Store) -> FastAPI:
     """Return an application that keeps its data in this store."""
     app = FastAPI(redirect_slashes=False)
-
-    def current_user(credentials: Credentials) -> str:
-        user = USERS.get(credentials.credentials) if credentials else None
-        if user is None:
-            raise HTTPException(401, "Invalid token", {"WWW-Authenticate": "Bearer"})
-        return user
 
     @app.middleware("http")
     async def send_in_chunks(

@@ -85,26 +85,23 @@ class Backend:
     ) -> Request:
         """Return a request; by default, a valid update by a user with WRITE access.
 
-        `token` names an environment variable, or is None for no token. `authorization` overrides
-        `token`; in that case, `user` describes the sender. `body` is a JSON value, bytes, or a
-        tuple of chunks. Headers with the value None are not sent. `path` and `query` (such as
-        `?a=b`) are sent unchanged; a `path` without `id` requires a `place`. `escaped`
-        percent-encodes every octet of the id.
+        `token` names an environment variable, or is None for no token. `authorization` replaces
+        it and requires a `user`, the sender. `body` is a JSON value, bytes, or a tuple of chunks.
+        Headers with the value None are not sent. `path` and `query` (such as `?a=b`) are sent
+        unchanged; a `path` without `id` requires a `place`. `escaped` percent-encodes all octets.
         """
         if authorization is None:
-            authorization = (f"Bearer {self.given[token]}",) if token else ()
-        elif isinstance(authorization, str):
-            authorization = (authorization,)
+            authorization = f"Bearer {self.given[token]}" if token else ()
+        tokens = [authorization] if isinstance(authorization, str) else authorization
         content = _content(body)
         others = _headers(method, body, content, headers or {})
         id = id or self.id
         place = place or self._place(id)
-        if escaped:
-            path = contract.path_with(contract.escape(id))
+        usual = contract.path_with(contract.escape(id)) if escaped else contract.path_of(id)
         return Request(
             method=method,
-            target=(path or contract.path_of(id)) + query,
-            headers=(*others, *(("Authorization", value) for value in authorization)),
+            target=(path or usual) + query,
+            headers=(*others, *(("Authorization", value) for value in tokens)),
             body=content,
             chunks=body if isinstance(body, tuple) else None,
             user=user or (USERS[token] if token else NOBODY),

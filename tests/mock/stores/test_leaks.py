@@ -44,7 +44,11 @@ def test_postgresql_store_leaks_no_secret(cluster: Cluster, tmp_path: Path) -> N
 
 def send_requests_while(url: str, failing: AbstractContextManager[None]) -> list[str]:
     """Send requests before, during and after a failure, and return all responses."""
-    output = [send_requests(url), send_malformed_requests(url)]
+    output = [
+        send_requests(url),
+        send_malformed_requests(url),
+        send_malformed_control_requests(url),
+    ]
     with failing:
         output.append(send_requests(url))  # updates return 500 instead of 200
     with ThreadPoolExecutor(4) as threads:
@@ -110,6 +114,12 @@ def send_malformed_requests(url: str) -> str:
             if request != unfinished:  # the unfinished request times out after ten seconds
                 connection.shutdown(socket.SHUT_WR)
                 answers += connection.makefile("rb").read().decode()
+    return answers
+
+
+def send_malformed_control_requests(url: str) -> str:
+    """Send malformed requests that contain secrets to /__admin, and return all responses."""
+    answers = ""
     bodies: list[object] = [
         {"key": SECRET, "secret": SECRET},
         {SECRET: 1},
