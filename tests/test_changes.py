@@ -31,14 +31,14 @@ fields: [exampleField]
 text: '`exampleField` consists of lower-case letters, digits and hyphens.'
 """
 FAULTS = """
-FAULTS.accepts(
+faults(
     "test_invalid_value_answers_400[exampleField]",
-    an_example_in_upper_case=lambda request: request.text("exampleField").isupper(),
-    an_example_with_a_space=lambda request: " " in request.text("exampleField"),
+    examples_in_upper_case=accept(lambda text: text("exampleField").isupper()),
+    examples_with_a_space=accept(lambda text: " " in text("exampleField")),
 )
-FAULTS.refuses(
+faults(
     "test_unusual_value_answers_200[exampleField]",
-    an_example_of_40_characters=lambda request: len(request.text("exampleField")) == 40,
+    examples_of_40_characters=refuse(lambda text: len(text("exampleField")) == 40),
 )
 """
 GET = """
@@ -140,7 +140,7 @@ def test_optional_field(copy: Copy) -> None:
     copy.check_mock("Schema")
     with (copy.root / "tests/faults/validation.py").open("a", encoding="utf-8") as faults:
         faults.write(FAULTS)
-    copy.run("pytest", "-n", "0", "tests/faults/test_faults.py", "-k", "an_example or own_fault")
+    copy.run("pytest", "-n", "0", "tests/faults/test_faults.py", "-k", "examples_ or own_fault")
 
 
 def test_member_of_an_enumeration(copy: Copy) -> None:

@@ -5,6 +5,7 @@ import socket
 import socketserver
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,9 +20,8 @@ from support.wire import Wire
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
 from tests.certificates import self_signed
-from tests.faults.backend import Change
 from tests.faults.messages import Answer, page, refused
-from tests.faults.runner import RunResult, run_with_change, run_with_url
+from tests.faults.runner import RunResult, run_with_changes, run_with_url
 
 VARIABLES = environment(TOKENS, IDS)
 WELCOME_PAGE = "<!DOCTYPE html><title>Welcome</title>"
@@ -58,7 +58,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_constant_response_has_no_verdict(answer: Answer, hint: str) -> None:
     """If a backend returns the same response to every request, the run has no verdict."""
-    assert_no_verdict(run_with_change(Change(before=lambda _: answer)), hint)
+    assert_no_verdict(run_with_changes([lambda: answer]), hint)
 
 
 @pytest.mark.parametrize(
@@ -66,10 +66,11 @@ def test_constant_response_has_no_verdict(answer: Answer, hint: str) -> None:
 )
 def test_outage_during_the_run_has_no_verdict(status: int, hint: str) -> None:
     """A run has no verdict if a token expires, a configuration disappears or the backend fails."""
-    outage = Change(
-        before=lambda request: refused(status, **RETRY_NOW) if request.count("any") > 150 else None
-    )
-    assert_no_verdict(run_with_change(outage), hint)
+
+    def fail(count: Callable[[str], int]) -> Answer | None:
+        return refused(status, **RETRY_NOW) if count("any") > 150 else None
+
+    assert_no_verdict(run_with_changes([fail]), hint)
 
 
 def test_closed_port_has_no_verdict() -> None:

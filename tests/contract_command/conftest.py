@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -69,8 +68,8 @@ def backend() -> Backend:
     """Return a context manager that serves a changed mock and yields arguments for `contract`."""
 
     @contextmanager
-    def serve(**change: Any) -> Generator[dict[str, str]]:
-        with serving(Change(**change)) as mock:
+    def serve(*changes: Change) -> Generator[dict[str, str]]:
+        with serving(*changes) as mock:
             yield {"url": mock.base_url, **environment(mock.tokens, mock.ids)}
 
     return serve

@@ -68,7 +68,7 @@ def test_run_restores_the_example(contract: Contract, backend: Backend) -> None:
         if request.role == "owner" and request.id == request.ids["main"]:
             names.append(request.name)
 
-    with backend(before=record_name) as arguments:
+    with backend(record_name) as arguments:
         contract("-k", "test_missing_body", **arguments)
     assert names[-1] == "Updated OpenAI Config"
 
@@ -210,16 +210,16 @@ def test_tokens_are_never_shown(contract: Contract, backend: Backend, reports: P
     """No output contains any part of a token, even if the backend returns an encoded token."""
 
     def return_token(request: Request, answer: Answer) -> None:
-        octets = request.token.encode()
+        octets = request.token.encode("utf-8", "surrogateescape")
         in_base64 = base64.b64encode(octets).decode()
         escaped = request.token.replace("/", "\\/")
-        encoded = f"{quote(request.token, safe='')} {in_base64} {octets.hex()} {escaped}"
+        encoded = f"{quote(octets, safe='')} {in_base64} {octets.hex()} {escaped}"
         # Repeat the token so that the reports truncate the text in the middle of a token.
         repeated = " ".join([request.token] * 400)
         message = f"hello {request.token} {encoded} {repeated}"
         answer.set_fields(message=message, aiLlmId=repeated)
 
-    with backend(after=return_token) as arguments:
+    with backend(return_token) as arguments:
         promises = "test_near_token or test_other_scheme or test_member_may_update"
         result = contract("-k", promises, **arguments)
     assert result.status == 1
@@ -245,10 +245,10 @@ def test_run_does_not_change_other_configurations(contract: Contract, backend: B
     def record_request(request: Request) -> None:
         methods.add(request.method)
         can_update = request.role in ("owner", "admin") and request.fields != {}
-        if can_update and not request.has_known_id:
+        if can_update and request.id not in request.ids.values():
             unknown_ids.append(request.id)
 
-    with backend(before=record_request) as arguments:
+    with backend(record_request) as arguments:
         contract("-k", "Ids or Methods", **arguments)
     assert "DELETE" not in methods
     assert {"POST", "PATCH", "PUT"} <= methods

@@ -58,7 +58,7 @@ def test_curl_commands_reproduce_unusual_requests(
         answer.set_status(418 if answer.status != 200 or request.key else 200)
 
     promises = "test_other_method or test_rewritten or test_missing_body or test_near_token"
-    with backend(after=record_and_refuse) as arguments:
+    with backend(record_and_refuse) as arguments:
         result = contract("-k", promises, **arguments)
         received_in_run = {*received}
         findings = result.verdict["findings"]
