@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -11,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests.programs import run
 
 FOLDERS = ("generated", "mock", "runtime", "scripts", "tests")
 FILES = ("CHANGELOG.md", "README.md", "compat.yaml", "openapi.yaml", "pyproject.toml")
@@ -86,18 +87,10 @@ class Copy:
 
     def run(self, module: str, *arguments: str, status: int = 0) -> str:
         """Run a module from the copy, check its exit status, and return its output."""
-        paths = [self.root, *(self.root / name for name in ("generated", "runtime", "mock"))]
-        completed = subprocess.run(
-            [sys.executable, "-P", "-m", module, *arguments],
-            cwd=self.root,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert completed.returncode == status, completed.stdout
-        return completed.stdout
+        paths = [self.root, self.root / "generated", self.root / "runtime", self.root / "mock"]
+        variables = {"PYTHONPATH": os.pathsep.join(map(str, paths))}
+        command = [sys.executable, "-P", "-m", module, *arguments]
+        return run(*command, cwd=self.root, variables=variables, status=status)
 
     def check_mock(self, promises: str) -> str:
         """Check that the mock passes the selected contract tests, and return their output."""
@@ -115,7 +108,7 @@ def copy(root: Path, tmp_path: Path) -> Copy:
         shutil.copy(root / name, tmp_path / name)
     git = ["git", "-c", "user.name=Test", "-c", "user.email=test@localhost"]
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Start"]):
-        subprocess.run([*git, *arguments], cwd=tmp_path, check=True)
+        run(*git, *arguments, cwd=tmp_path)
     return Copy(tmp_path)
 
 

@@ -3,7 +3,6 @@
 import copy
 import json
 import re
-import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
@@ -18,6 +17,7 @@ from markdown_it import MarkdownIt
 import reports
 from reports import github
 from reports.rendering import render
+from tests.programs import run
 from tests.reports.samples import ALL, Verdict, broken, no_verdict, not_tested
 
 FILES = ("junit.xml", "verdict.html", "verdict.json", "verdict.md")
@@ -155,22 +155,14 @@ def test_backend_text_is_not_a_workflow_command(hostile: Verdict) -> None:
 
 def test_command_prints_annotations(root: Path, tmp_path: Path) -> None:
     """`python -m reports` prints the annotations, or an error message if the file is missing."""
-
-    def run(file: Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "reports", str(file)],
-            env={"PYTHONPATH": str(root / "tests" / "contract")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
+    command = (sys.executable, "-m", "reports")
+    variables = {"PYTHONPATH": str(root / "tests" / "contract")}
     reports.write(broken(), tmp_path)
-    assert run(tmp_path / "verdict.json").stdout == github.annotations(broken())
-    missing = run(tmp_path / "missing.json")
-    assert missing.returncode == 1
-    assert "run scripts/contract first" in missing.stderr
-    assert "Traceback" not in missing.stderr
+    output = run(*command, tmp_path / "verdict.json", variables=variables)
+    assert output == github.annotations(broken())
+    error = run(*command, tmp_path / "missing.json", variables=variables, status=1)
+    assert "run scripts/contract first" in error
+    assert "Traceback" not in error
 
 
 def test_markdown_shows_findings() -> None:
