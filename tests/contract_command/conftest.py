@@ -29,13 +29,13 @@ def command(root: Path, reports: Path, tmp_path: Path) -> Contract:
     """Return a function that runs scripts/contract with only the given FLASHBACK_* variables."""
 
     def run(*options: str, **variables: str) -> RunResult:
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith("FLASHBACK_")
-        }
+        for name, value in os.environ.items():
+            if not name.startswith("FLASHBACK_"):
+                variables.setdefault(name, value)
         script = str(root / "scripts" / "contract.py")
         completed = subprocess.run(
             [sys.executable, script, *options, "--report-dir", str(reports)],
-            env={**inherited, **variables},
+            env=variables,
             cwd=tmp_path,
             capture_output=True,
             text=True,

@@ -31,9 +31,8 @@ def test_mock_keeps_the_contract(
     schema.validate(verdict)
     assert verdict["result"] == "kept"
     assert result.ids == []
-    outcomes = {promise["name"]: promise["outcome"] for promise in verdict["promises"]}
-    assert {*outcomes.values()} == {"kept"}, outcomes
-    assert len(outcomes) >= 50
+    assert verdict["counts"].pop("kept") >= 50
+    assert verdict["counts"] == {"broken": 0, "accepted": 0, "not_tested": 0}
     assert TOKEN not in result.output
 
 
@@ -158,13 +157,10 @@ def test_list_prints_every_promise_and_sends_nothing(command: Contract, reports:
 
 def test_keyword_selects_by_name_clause_and_family() -> None:
     """-k selects promises by name, clause id or family."""
-    keywords = [
-        "test_invalid_value_answers_400[key]",
-        "access-levels",
-        "idempotent or chunked",
-        "Ids",
-    ]
-    assert [len(selected_promises(keyword)) for keyword in keywords] == [1, 3, 3, 5]
+    assert len(selected_promises("test_invalid_value_answers_400[key]")) == 1
+    assert len(selected_promises("access-levels")) == 3
+    assert len(selected_promises("idempotent or chunked")) == 3
+    assert len(selected_promises("Ids")) == 5
 
 
 @pytest.mark.parametrize(
@@ -223,17 +219,18 @@ def test_tokens_are_never_shown(contract: Contract, backend: Backend, reports: P
         promises = "test_near_token or test_other_scheme or test_member_may_update"
         result = contract("-k", promises, **arguments)
     assert result.status == 1
-    assert any(id.startswith("credentials/") for id in result.ids)
-    texts = [file.read_text("utf-8") for file in reports.iterdir() if file.is_file()]
-    for text in (result.output, *texts):
-        for token in (arguments["FLASHBACK_TOKEN"], arguments["FLASHBACK_STRANGER_TOKEN"]):
-            octets = token.encode()
-            encoded = (base64.b64encode(octets).decode(), octets.hex(), quote(token, safe=""))
-            prefixes = [token[:length] for length in range(4, len(token))]
-            truncated = [f"{prefix}{end}" for prefix in prefixes for end in ("…", '"…')]
-            variants = (token, token[:-1] + '"', token[::-1], token.upper(), *encoded, *truncated)
-            for variant in variants:
-                assert variant not in text
+    assert "credentials/as-it-is/returned" in result.ids
+    output = result.output
+    for file in reports.glob("*.*"):
+        output += file.read_text("utf-8")
+    for token in (arguments["FLASHBACK_TOKEN"], arguments["FLASHBACK_STRANGER_TOKEN"]):
+        octets = token.encode()
+        encoded = (base64.b64encode(octets).decode(), octets.hex(), quote(token, safe=""))
+        for variant in (token, token[:-1] + '"', token[::-1], token.upper(), *encoded):
+            assert variant not in output
+        for length in range(4, len(token)):
+            assert f"{token[:length]}…" not in output
+            assert f'{token[:length]}"…' not in output
     assert "${FLASHBACK_TOKEN}" in result.output
 
 
@@ -266,4 +263,4 @@ def test_crash_is_a_finding(contract: Contract) -> None:
         result = contract("-k", "test_missing_body", url=url, FLASHBACK_TOKEN="owner-token")
         server.kill()
     assert result.status == 1, result.output
-    assert any(id.endswith("/crash") for id in result.ids)
+    assert "body/empty/crash" in result.ids
