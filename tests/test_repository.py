@@ -1,6 +1,9 @@
 """Tests for the repository's scripts, lock files and changelog."""
 
+import os
 import re
+import shutil
+import sys
 import tomllib
 from itertools import chain
 from pathlib import Path
@@ -30,6 +33,16 @@ def test_checks_pass(root: Path) -> None:
 def test_script_has_help(root: Path, name: str, tmp_path: Path) -> None:
     """Every script has a --help option that works in any working directory."""
     assert "usage:" in run(root / "scripts" / name, "--help", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["contract", "generate"])
+def test_help_needs_no_installation(root: Path, name: str, tmp_path: Path) -> None:
+    """On a new machine, --help prints the help without installing packages."""
+    for folder in ("scripts", "tests/contract"):
+        shutil.copytree(root / folder, tmp_path / folder)
+    path = f"{sys.base_prefix}/bin{os.pathsep}{os.environ['PATH']}"
+    assert "usage:" in run(tmp_path / "scripts" / name, "--help", variables={"PATH": path})
+    assert not (tmp_path / ".venv").exists()
 
 
 def test_second_install_does_nothing(root: Path) -> None:
