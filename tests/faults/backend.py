@@ -52,31 +52,30 @@ def serving(*changes: Change) -> Generator[flashback_mock.Mock]:
     before: list[Change] = []
     after: list[Change] = []
     for change in changes:
-        is_after = "answer" in inspect.signature(change).parameters
-        (after if is_after else before).append(change)
+        if "answer" in inspect.signature(change).parameters:
+            after.append(change)
+        else:
+            before.append(change)
     memory: dict[object, Any] = {}
     errors: list[Exception] = []
 
     def wrap(handler: messages.Handler) -> messages.Handler:
         async def respond(received: messages.Request) -> messages.Answer:
             request = Request(received, mock, memory)
-            answer = await apply(before, request, None)
-            if not answer:
-                original = await handler(request.for_mock())
-                answer = Answer(original.status, original.body)
-                answer.headers = original.headers
-            await apply(after, request, answer)
-            answer.drop_header("Content-Length")
-            return messages.Answer(answer.status, answer.body, answer.headers, fault=answer.fault)
-
-        async def respond_or_record_error(received: messages.Request) -> messages.Answer:
             try:
-                return await respond(received)
+                answer = await apply(before, request, None)
+                if not answer:
+                    original = await handler(request.for_mock())
+                    answer = Answer(original.status, original.body)
+                    answer.headers = original.headers
+                await apply(after, request, answer)
             except Exception as error:
                 errors.append(error)
                 raise
+            answer.drop_header("Content-Length")
+            return messages.Answer(answer.status, answer.body, answer.headers, fault=answer.fault)
 
-        return respond_or_record_error
+        return respond
 
     with flashback_mock.running(contract(), wrap=wrap) as mock:
         yield mock
