@@ -15,7 +15,8 @@ from typing import Any, TypeVar, cast
 import anyio
 
 from .errors import FlashbackError
-from .transport import MAX_BODY, Connections, ReadTimeout, httpx, timeout_until
+from .secrets import Secret
+from .transport import MAX_BODY, Connections, ReadTimeout, httpx, pool_options, timeout_until
 
 R = TypeVar("R")
 
@@ -43,7 +44,7 @@ class AsyncTransport(httpx.AsyncHTTPTransport):
 class AsyncConnections(Connections):
     """An async client's connections."""
 
-    def event_loop(self) -> asyncio.AbstractEventLoop:
+    def owner(self) -> asyncio.AbstractEventLoop:
         try:
             return asyncio.get_running_loop()
         except RuntimeError:
@@ -52,8 +53,11 @@ class AsyncConnections(Connections):
                 " under trio, call the blocking client with trio.to_thread.run_sync()"
             ) from None
 
-    def new_transport(self, **options: Any) -> AsyncTransport:
-        return AsyncTransport(**options)
+    def new_pool(self, proxy: Secret | None) -> AsyncTransport:
+        for loop, used in list(self._pools):
+            if loop.is_closed():
+                self._pools.pop((loop, used), None)
+        return AsyncTransport(**pool_options(proxy))
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -37,7 +37,7 @@ async def attempt(
     running.attempts += 1
     request = None
     try:
-        http = running.connections.get(running.settings.route)
+        http = running.connections.get(running.settings.proxy)
         request = _request(running, http, token, ends_at)
         response, body = await running.connections.exchange(http, request, ends_at)
         return _response(running, response, body)

@@ -90,7 +90,7 @@ class RunningCall:
         return {"call": self.call._replace(body=UNSET), **state}
 
     def redacted(self, text: str) -> str:
-        proxy = self.settings.route.proxy
+        proxy = self.settings.proxy
         credentials = [*self.tokens, *(proxy_credentials(proxy) if proxy else ())]
         return redact(text, [*credentials, *secrets_in(self.call.body)])
 

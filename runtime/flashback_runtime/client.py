@@ -81,7 +81,7 @@ class BaseClient(Generic[C, T]):
             if given is None:
                 # Import httpcore and read the certificates now, because doing so during the first
                 # call would block the event loop.
-                self._connections.new_pool(self._settings.route)
+                self._connections.new_pool(self._settings.proxy)
         except (ImportError, OSError) as error:
             raise FlashbackError(f"cannot create the client: {error}") from error
 

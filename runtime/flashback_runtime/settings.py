@@ -14,7 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 from .errors import ArgumentError
 from .fields import Rule, as_secret
 from .secrets import Secret
-from .transport import Route, httpx
+from .transport import httpx
 
 _TOKEN: Final = Rule(
     Secret,
@@ -66,7 +66,8 @@ class Settings(NamedTuple):
     base_url: str = ""
     host: str = ""
     """The value of the Host header."""
-    route: Route = Route(is_tls=True, proxy=None)
+    proxy: Secret | None = None
+    """The proxy's URL."""
     timeout: float = inf
     attempt_timeout: float = inf
     max_retries: int = 0
@@ -111,15 +112,14 @@ class Settings(NamedTuple):
         url = _parse_url(cast("str", value))
         if url is None:
             raise ArgumentError.about("base_url", "has an invalid host or port")
-        is_tls = url.scheme == "https"
-        if not is_tls and not self.allow_http and not is_loopback(url.host):
+        if url.scheme == "http" and not self.allow_http and not is_loopback(url.host):
             problem = "must use https, because http sends the token unencrypted; to allow http,"
             problem += " set allow_http=True"
             raise ArgumentError.about("base_url", problem)
         return {
             "base_url": str(url).rstrip("/"),
             "host": url.netloc.decode(),
-            "route": Route(is_tls, proxy_for(url) if self.trust_env else None),
+            "proxy": proxy_for(url) if self.trust_env else None,
         }
 
 

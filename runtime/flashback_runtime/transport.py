@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import closing, suppress
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import httpx
 
@@ -25,7 +25,7 @@ from .secrets import Secret
 if TYPE_CHECKING:
     import httpcore
 
-__all__ = ("Connections", "Route", "httpx")
+__all__ = ("Connections", "httpx")
 
 R = TypeVar("R")
 
@@ -41,14 +41,6 @@ class ReadTimeout(httpx.ReadTimeout):
 
     def __init__(self) -> None:
         super().__init__("no complete response within the time limit")
-
-
-class Route(NamedTuple):
-    """The key for a connection pool. Requests with the same route share a pool."""
-
-    is_tls: bool
-    proxy: Secret | None
-    """The proxy's URL."""
 
 
 class DeadlineBackend:
@@ -122,63 +114,56 @@ class Connections:
 
     def __init__(self, given: Any) -> None:
         self.given = given
-        self._owner: tuple[int, Any] | None = None
+        self._owner: object = None
         # Do not use an httpx.Client: it stores cookies, so it would send one tenant's cookies with
         # other tenants' requests.
-        self._pools: dict[tuple[int, Any, Route], Any] = {}
+        self._pools: dict[tuple[Any, Secret | None], Any] = {}
         self._closed = False
 
     @property
     def closed(self) -> bool:
         return self._closed or getattr(self.given, "is_closed", False)
 
-    def get(self, route: Route) -> Any:
-        """Return the caller's client or transport, or the pool for this route, process and loop."""
+    def get(self, proxy: Secret | None) -> Any:
+        """Return the caller's client or transport, or the pool for this proxy and owner."""
         if self.closed:
             raise FlashbackError(CLOSED)
-        here = (os.getpid(), self.event_loop())
-        if self.given is not None:
-            self._owner = self._owner or here
-            if self._owner != here and not isinstance(self.given, _IN_MEMORY):
-                raise FlashbackError(
-                    "the http_client or transport was first used in another event loop or process;"
-                    " create a new one in this event loop, or after the fork"
-                )
-            return self.given
-        key = (*here, route)
-        if key not in self._pools:
-            # In a forked child, keep the parent's pools: closing them would disconnect the parent.
-            for process, loop, used in list(self._pools):
-                if process == os.getpid() and loop is not None and loop.is_closed():
-                    self._pools.pop((process, loop, used), None)
-            self._pools.setdefault(key, self.new_pool(route))
-        return self._pools[key]
+        owner = self.owner()
+        if self.given is None:
+            key = (owner, proxy)
+            return self._pools.get(key) or self._pools.setdefault(key, self.new_pool(proxy))
+        self._owner = self._owner or owner
+        if self._owner != owner and not isinstance(self.given, _IN_MEMORY):
+            raise FlashbackError(
+                "the http_client or transport was first used in another event loop or process;"
+                " create a new one in this event loop, or after the fork"
+            )
+        return self.given
 
     def close(self) -> list[Any]:
         """Reject further calls, and return the transports that the caller must close."""
-        here = (os.getpid(), self.event_loop())
+        owner = self.owner()
         self._closed = True
         if self.given is None:
-            return [self._pools.pop(key) for key in list(self._pools) if key[:2] == here]
+            return [self._pools.pop(key) for key in list(self._pools) if key[0] == owner]
         if isinstance(self.given, (httpx.BaseTransport, httpx.AsyncBaseTransport)):
             return [self.given]
         return []
 
-    def event_loop(self) -> Any:
-        return None
+    def owner(self) -> Any:
+        """Return the process, or for an async client the event loop, that owns the connections.
 
-    def new_pool(self, route: Route) -> Any:
-        tls = _tls_context() if route.is_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        proxy = httpx.Proxy(route.proxy.reveal()) if route.proxy else None
-        return self.new_transport(verify=tls, proxy=proxy)
+        A forked child has its own pools. It must not close its parent's connections.
+        """
+        return os.getpid()
 
-    def new_transport(self, **options: Any) -> Any:
+    def new_pool(self, proxy: Secret | None) -> Any:
         """Return an httpx transport whose connections enforce the attempt's deadline.
 
         httpx has no public way to set a network backend. Therefore, this method uses private
         attributes. No other code in this package does.
         """
-        transport = httpx.HTTPTransport(**options)
+        transport = httpx.HTTPTransport(**pool_options(proxy))
         pool = vars(transport)["_pool"]
         pool._network_backend = DeadlineBackend(pool._network_backend)  # noqa: SLF001
         return transport
@@ -219,17 +204,21 @@ class Connections:
             return response, bytes(body)
 
 
-def _tls_context() -> ssl.SSLContext:
-    """Return a TLS context that all clients share until a certificate variable or file changes."""
+def pool_options(proxy: Secret | None) -> dict[str, Any]:
+    """Return the arguments for an httpx transport.
+
+    All clients share one TLS context until a certificate variable or file changes.
+    """
     file = os.environ.get("SSL_CERT_FILE")
     try:
         modified = Path(file).stat().st_mtime_ns if file else 0
-        return _read_certificates(file, os.environ.get("SSL_CERT_DIR"), modified)
+        verify = _read_certificates(file, os.environ.get("SSL_CERT_DIR"), modified)
     except OSError as error:
         if not file:
             raise
         problem = f"cannot be used ({error.strerror or error}); set it to a readable CA file"
         raise ArgumentError.about("SSL_CERT_FILE", problem) from None
+    return {"verify": verify, "proxy": proxy and httpx.Proxy(proxy.reveal())}
 
 
 @functools.lru_cache(maxsize=1)

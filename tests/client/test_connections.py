@@ -192,7 +192,6 @@ def test_unusable_ca_file_raises_argument_error(
         file.write_bytes(content)
     with pytest.raises(errors.ArgumentError, match="SSL_CERT_FILE cannot be used"):
         client_class(TOKEN)
-    client_class(TOKEN, base_url="http://127.0.0.1")  # plain HTTP uses no certificates
 
 
 def test_proxy_from_the_environment_is_used(update: Any, monkeypatch: pytest.MonkeyPatch) -> None:
