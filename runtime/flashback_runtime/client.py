@@ -60,17 +60,28 @@ class BaseClient(Generic[C, T]):
         transport: T | None = None,
     ) -> None:
         """Raise ArgumentError if a setting is invalid, or FlashbackError if an OS error occurs."""
-        if token is not None and not callable(token):
-            token = as_secret(token)
+        service = self._service
+        if not callable(token):
+            token = as_secret(service.variable("TOKEN") if token is None else token)
         headers = {} if headers is None else as_secrets(headers)
         self._check_given(http_client, transport)
+        given = http_client or transport
         if base_url is None and http_client is not None:
             base_url = str(http_client.base_url) or None
-        given = http_client or transport
-        defaults = Settings.defaults(self._service, allow_http=allow_http, trust_env=given is None)
-        self._settings = defaults.changed(
-            token=defaults.token if token is None else token,
-            base_url=defaults.base_url if base_url is None else base_url,
+        if base_url is None:
+            base_url = service.variable("BASE_URL") or service.base_url
+        if allow_http is None:
+            allow_http = service.variable("ALLOW_HTTP").lower() in {"1", "true"}
+        Rule(bool).check("allow_http", allow_http)
+        own_headers = {
+            "accept": Secret("application/json"),
+            "accept-encoding": Secret("identity"),
+            "user-agent": Secret(service.user_agent),
+        }
+        settings = Settings(service, allow_http, given is None, own_headers)
+        self._settings = settings.changed(
+            token=token,
+            base_url=base_url,
             timeout=timeout,
             attempt_timeout=attempt_timeout,
             max_retries=max_retries,

@@ -17,7 +17,7 @@ from .calls import Call, Failure, Response, RunningCall, printable
 from .errors import ApiConnectionError, ApiTimeoutError, ArgumentError, ResponseDecodeError
 from .fields import as_secret
 from .secrets import Secret, cut_frames, exception_chain
-from .settings import checked_token
+from .settings import check_token
 from .transport import ReadTimeout
 
 Outcome = Response[Any] | Failure
@@ -84,7 +84,7 @@ async def _token(running: RunningCall) -> Secret | None:
         try:
             # Wrap the value at once so that no traceback shows an invalid token.
             token = as_secret(cast("str", await running.connections.call(token, running.deadline)))
-            token = checked_token(token, running.settings.service)
+            check_token(token, running.settings.service)
         except ReadTimeout:
             raise running.error(ApiTimeoutError, _NOT_SENT) from None
         except ArgumentError as error:

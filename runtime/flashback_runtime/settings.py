@@ -6,13 +6,14 @@ import base64
 import ipaddress
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping
 from math import inf, isnan
 from typing import Any, Final, NamedTuple, Self, cast
 from urllib.request import getproxies, proxy_bypass
 
 from .errors import ArgumentError
-from .fields import Rule, as_secret
+from .fields import Rule
 from .secrets import Secret
 from .transport import httpx
 
@@ -72,30 +73,10 @@ class Settings(NamedTuple):
     attempt_timeout: float = inf
     max_retries: int = 0
 
-    @classmethod
-    def defaults(cls, service: Service, *, allow_http: bool | None, trust_env: bool) -> Self:
-        """Return the unvalidated defaults from the environment and the contract."""
-        if allow_http is None:
-            allow_http = service.variable("ALLOW_HTTP").lower() in {"1", "true"}
-        Rule(bool).check("allow_http", allow_http)
-        own = {
-            "accept": "application/json",
-            "accept-encoding": "identity",
-            "user-agent": service.user_agent,
-        }
-        return cls(
-            service,
-            allow_http,
-            trust_env,
-            {name: Secret(value) for name, value in own.items()},
-            token=Secret(service.variable("TOKEN")),
-            base_url=service.variable("BASE_URL") or service.base_url,
-        )
-
     def changed(self, **changes: Any) -> Self:
         """Return the updated settings; raise ArgumentError if a change is invalid."""
         if "token" in changes and not callable(changes["token"]):
-            changes["token"] = checked_token(changes["token"], self.service)
+            check_token(changes["token"], self.service)
         if "base_url" in changes:
             changes |= self._address(changes["base_url"])
         for name in ("timeout", "attempt_timeout"):
@@ -123,25 +104,20 @@ class Settings(NamedTuple):
         }
 
 
-def checked_token(token: object, service: Service) -> Secret:
-    """Return the token as a Secret; raise ArgumentError if the token is invalid."""
-    secret = as_secret(cast("str", token))
-    if not secret:
+def check_token(token: Secret, service: Service) -> None:
+    """Raise ArgumentError if the token is invalid."""
+    if not token:
         problem = f"is empty; pass token= or set {service.name}_TOKEN"
         raise ArgumentError.about("token", problem)
-    _TOKEN.check("token", secret)
-    return secret
+    _TOKEN.check("token", token)
 
 
-def _checked_headers(headers: object) -> dict[str, Secret]:
+def _checked_headers(headers: Mapping[str, Secret]) -> dict[str, Secret]:
     Rule(Mapping).check("headers", headers)
-    checked: dict[str, Secret] = {}
-    for name, value in cast("Mapping[str, str]", headers).items():
-        secret = as_secret(value)
+    for name, value in headers.items():
         _HEADER_NAME.check(f"headers[{name!r}]", name)
-        _HEADER_VALUE.check(f"headers[{name!r}]", secret)
-        checked[name.lower()] = secret
-    return checked
+        _HEADER_VALUE.check(f"headers[{name!r}]", value)
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def _seconds(name: str, value: float | None) -> float:
@@ -196,28 +172,21 @@ def proxy_credentials(proxy: Secret) -> list[Secret]:
 
 
 def _bypasses_proxy(url: httpx.URL) -> bool:
-    """Return whether NO_PROXY exempts this URL, according to the rules of curl and httpx."""
-    host = url.host.rstrip(".")
-    name = f".[{host}]" if ":" in host else f".{host}"
+    """Return whether NO_PROXY contains `*`, or exempts the host with or without the scheme."""
     port = url.port or _DEFAULT_PORTS[url.scheme]
-    for entry in getproxies().get("no", "").lower().split(","):
-        pattern = entry.strip().removeprefix(f"{url.scheme}://").rstrip("/.")
-        if pattern == "*":
-            return True
-        suffix = "." + pattern.lstrip("*.")
-        if suffix != "." and (name.endswith(suffix) or f"{name}:{port}".endswith(suffix)):
-            return True
-    return bool(proxy_bypass(host))
+    address = f"{url.host.rstrip('.')}:{port}"
+    if "*" in getproxies().get("no", "").replace(" ", "").split(","):
+        return True
+    return bool(proxy_bypass(address) or proxy_bypass(f"{url.scheme}://{address}"))
 
 
 def _parse_url(text: str) -> httpx.URL | None:
     """Return the URL, or None if it is invalid, because an error could show its password."""
     try:
         url = httpx.URL(text)
-        labels = url.raw_host.removesuffix(b".").split(b".")
-        # `url.host` decodes punycode, which might be invalid.
-        has_valid_host = bool(url.host) and all(0 < len(label) < 64 for label in labels)
+        host = url.host  # decodes punycode, which might be invalid
     except (httpx.InvalidURL, ValueError):
         return None
+    has_valid_labels = re.fullmatch(rb"([^.]{1,63}\.)*[^.]{1,63}\.?", url.raw_host)
     has_valid_port = url.port is None or 0 < url.port < 65536
-    return url if has_valid_host and has_valid_port else None
+    return url if host and has_valid_labels and has_valid_port else None
