@@ -7,6 +7,7 @@ takes longer than importing the rest of the client.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
@@ -62,10 +63,10 @@ class AsyncConnections(Connections):
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    async def call(self, function: Callable[[], object], ends_at: float) -> object:
-        async def result() -> object:
+    async def call(self, function: Callable[[], Any], ends_at: float) -> Any:
+        async def result() -> Any:
             value = function()
-            return await cast("Awaitable[object]", value) if isinstance(value, Awaitable) else value
+            return await value if inspect.isawaitable(value) else value
 
         return await _run_in_task(result, ends_at)
 

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final, Generic, NamedTuple, Self, TypeVar, cast
 
 from .errors import ApiStatusError, FlashbackError, UnexpectedServerError, UnexpectedStatusError
-from .fields import UNSET
+from .fields import NULL_HINT, UNSET
 from .secrets import Secret, exception_chain, redact, secrets_in
 from .settings import Settings, proxy_credentials
 from .transport import Connections, httpx
@@ -90,9 +90,10 @@ class RunningCall:
         return {"call": self.call._replace(body=UNSET), **state}
 
     def redacted(self, text: str) -> str:
-        proxy = self.settings.proxy
-        credentials = [*self.tokens, *(proxy_credentials(proxy) if proxy else ())]
-        return redact(text, [*credentials, *secrets_in(self.call.body)])
+        credentials = [*self.tokens, *secrets_in(self.call.body)]
+        if self.settings.proxy:
+            credentials += proxy_credentials(self.settings.proxy)
+        return redact(text, credentials)
 
 
 class Failure(NamedTuple):
@@ -163,7 +164,7 @@ class Response(Generic[P]):
         try:
             self.parsed = self._running.call.parse(self)
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            self.problem = f"{type(error).__name__}: {error}"
+            self.problem = f"{type(error).__name__}: {error}".removesuffix(NULL_HINT)
 
     def raise_for_status(self) -> Self:
         """Return this response if its status is successful; otherwise, raise an error."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 from .calls import Call, Response, RunningCall
 from .errors import ArgumentError, FlashbackError
@@ -61,8 +61,10 @@ class BaseClient(Generic[C, T]):
     ) -> None:
         """Raise ArgumentError if a setting is invalid, or FlashbackError if an OS error occurs."""
         service = self._service
+        if token is None:
+            token = service.variable("TOKEN")
         if not callable(token):
-            token = as_secret(service.variable("TOKEN") if token is None else token)
+            token = cast("Secret", as_secret(token))
         headers = {} if headers is None else as_secrets(headers)
         self._check_given(http_client, transport)
         given = http_client or transport

@@ -171,7 +171,7 @@ class Connections:
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251 - these coroutines block; see the class docstring
 
-    async def call(self, function: Callable[[], object], ends_at: float) -> object:
+    async def call(self, function: Callable[[], Any], ends_at: float) -> Any:
         """Call a token function and return its result. Only the async client enforces `ends_at`."""
         del ends_at
         return function()

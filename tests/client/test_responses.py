@@ -86,7 +86,7 @@ def test_undocumented_status_is_unexpected(update: Any, status: int) -> None:
 
 INVALID_BODIES = [
     *(b"null", b"[" * 100000, b"\xff", b"[]", b"[[1,2]]", b"", b"<html>", b'"text"'),
-    *(b'{"success":"yes"}', b'{"success":1}', b'{"success":false}'),
+    *(b'{"success":"yes"}', b'{"success":1}', b'{"success":false}', b'{"success":null}'),
     b'{"success":true,"aiLlmId":7}',
 ]
 
@@ -98,6 +98,7 @@ def test_invalid_success_body_raises_decode_error(update: Any, content: bytes) -
         update(Service(httpx.Response(200, content=content)), name="n")
     assert (caught.value.status_code, caught.value.maybe_applied) == (200, True)
     assert caught.value.body == content[: 1 << 16]
+    assert "leave it out" not in str(caught.value)
 
 
 def test_text_uses_the_response_charset() -> None:
