@@ -17,7 +17,7 @@ import anyio
 
 from .errors import FlashbackError
 from .secrets import Secret
-from .transport import MAX_BODY, Connections, ReadTimeout, httpx, pool_options, timeout_until
+from .transport import LATE, MAX_BODY, Connections, httpx, pool_options, timeout_until
 
 R = TypeVar("R")
 
@@ -95,7 +95,7 @@ async def _exchange(http: Any, request: httpx.Request) -> tuple[httpx.Response, 
 
 
 async def _run_in_task(function: Callable[[], Awaitable[R]], ends_at: float) -> R:
-    """Run the function in a separate task; raise ReadTimeout if it does not end by the deadline.
+    """Run the function in a separate task; raise httpx.ReadTimeout at the deadline.
 
     httpcore shields its cleanup from anyio's cancellation, but not from `task.cancel()`. When the
     caller cancels the call, the task group cancels the separate task through anyio, and waits until
@@ -117,5 +117,5 @@ async def _run_in_task(function: Callable[[], Awaitable[R]], ends_at: float) -> 
     if results:
         return results[0]
     if limit.cancel_called:
-        raise ReadTimeout
+        raise httpx.ReadTimeout(LATE)
     raise failures[0]

@@ -18,7 +18,7 @@ from .errors import ApiConnectionError, ApiTimeoutError, ArgumentError, Response
 from .fields import as_secret
 from .secrets import Secret, cut_frames, exception_chain
 from .settings import check_token
-from .transport import ReadTimeout
+from .transport import httpx
 
 Outcome = Response[Any] | Failure
 
@@ -85,7 +85,9 @@ async def _token(running: RunningCall) -> Secret | None:
             # Wrap the value at once so that no traceback shows an invalid token.
             renewed: Any = as_secret(await running.connections.call(token, running.deadline))
             token = check_token(renewed, running.settings.service)
-        except ReadTimeout:
+        except httpx.ReadTimeout:
+            if time.monotonic() < running.deadline:
+                raise  # the token function's own timeout
             raise running.error(ApiTimeoutError, _NOT_SENT) from None
         except ArgumentError as error:
             raise running.error(type(error), str(error), field=error.field) from None

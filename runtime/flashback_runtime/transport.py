@@ -30,17 +30,11 @@ __all__ = ("Connections", "httpx")
 R = TypeVar("R")
 
 CLOSED: Final = "this client is closed; create a new one"
+LATE: Final = "no complete response within the time limit"
 # The maximum size of a response body, in bytes. Documented responses are far smaller.
 MAX_BODY: Final = 1 << 20
 _attempt: Final = threading.local()  # `ends_at` is the deadline of the thread's current attempt
 _IN_MEMORY: Final = (httpx.MockTransport, httpx.ASGITransport, httpx.WSGITransport)
-
-
-class ReadTimeout(httpx.ReadTimeout):
-    """The deadline for the call or the attempt has passed."""
-
-    def __init__(self) -> None:
-        super().__init__("no complete response within the time limit")
 
 
 class DeadlineBackend:
@@ -69,7 +63,7 @@ class DeadlineStream:
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._flush()
         if time.monotonic() > _attempt.ends_at:
-            raise ReadTimeout
+            raise httpx.ReadTimeout(LATE)
         return self._stream.read(max_bytes, timeout_until(_attempt.ends_at, timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -181,8 +175,8 @@ class Connections:
     ) -> tuple[httpx.Response, bytes | None]:
         """Send the request, and return the response and its undecoded body.
 
-        The body is None if an event hook has already read it. Raise ReadTimeout if
-        the deadline passes. Exceptions from httpx and from event hooks propagate.
+        The body is None if an event hook has already read it. Raise httpx.ReadTimeout if the
+        deadline passes. Exceptions from httpx and from event hooks propagate.
         """
         _attempt.ends_at = ends_at
         response: httpx.Response
@@ -198,7 +192,7 @@ class Connections:
             for chunk in stream:
                 body += chunk
                 if time.monotonic() > ends_at:
-                    raise ReadTimeout
+                    raise httpx.ReadTimeout(LATE)
                 if len(body) > MAX_BODY:
                     break
             return response, bytes(body)
