@@ -87,6 +87,8 @@ SCHEMAS: dict[str, Any] = {
             "owner": {"oneOf": [{"$ref": "#/components/schemas/Owner"}, {"type": "null"}]},
             # These names also occur in the templates.
             **{name: {"type": "string"} for name in ("cls", "d", "field", "self", "toDict")},
+            "fields": {"type": "array", "items": {"$ref": "#/components/schemas/Scope"}},
+            "createApiKey": {"type": "string"},  # the name of the operation
         },
     },
 }
@@ -115,10 +117,11 @@ assert sent.headers["authorization"] == "Bearer tok"
 
 responses.append(httpx.Response(204))
 named = dict(cls_="1", d_="2", field_="3", self_="4", to_dict_="5", owner=Owner(name="o"))
+named |= dict(fields_=[Scope.READ], create_api_key="6")
 assert client.create_api_key("w", **arguments, **named) is None
 assert json.loads(requests[-1].content) == {
     **arguments, "cls": "1", "d": "2", "field": "3", "self": "4", "toDict": "5",
-    "owner": {"name": "o"},
+    "owner": {"name": "o"}, "fields": ["read"], "createApiKey": "6",
 }
 responses.append(httpx.Response(409, json={"message": "taken, hush"}))
 with pytest.raises(errors.ConflictError, match=r"409 taken, \\*\\*\\*") as caught:

@@ -12,7 +12,7 @@ from typing import Final
 from flashback_runtime.client import AsyncClient, Client
 from flashback_runtime.settings import Service
 
-from .api.ai_llm import update_ai_llm
+from .api.ai_llm import update_ai_llm as _update_ai_llm
 from .models.ai_type import AiType, AiTypeText
 from .models.update_ai_llm_request import UpdateAiLlmRequest
 from .models.update_ai_llm_response import UpdateAiLlmResponse
@@ -95,7 +95,7 @@ class FlashbackClient(Client):
         """
         key = as_secret(key)
         secret = as_secret(secret)
-        call = update_ai_llm.prepare(
+        call = _update_ai_llm.prepare(
             id=id,
             body=UpdateAiLlmRequest(
                 name=name,
@@ -129,7 +129,7 @@ class AsyncFlashbackClient(AsyncClient):
         """Update an AI LLM configuration; see `FlashbackClient.update_ai_llm`."""
         key = as_secret(key)
         secret = as_secret(secret)
-        call = update_ai_llm.prepare(
+        call = _update_ai_llm.prepare(
             id=id,
             body=UpdateAiLlmRequest(
                 name=name,
