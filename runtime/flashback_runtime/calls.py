@@ -111,7 +111,12 @@ class Response(Generic[P]):
     """A response with any status. `parsed` is set if the contract documents the status."""
 
     def __init__(
-        self, running: RunningCall, status_code: int, headers: Mapping[str, str], content: bytes
+        self,
+        running: RunningCall,
+        status_code: int,
+        headers: Mapping[str, str],
+        content: bytes,
+        problem: str | None,
     ) -> None:
         self._running = running
         self.status_code = status_code
@@ -120,7 +125,7 @@ class Response(Generic[P]):
         self.content = content
         """The decoded body, limited to 1 MiB."""
         self.parsed: P | None = None
-        self.problem: str | None = None
+        self.problem = problem
         """Why the body could not be parsed."""
         self.attempts = running.attempts
         self.maybe_applied = running.maybe_applied

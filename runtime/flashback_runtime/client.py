@@ -99,16 +99,16 @@ class BaseClient(Generic[C, T]):
             raise FlashbackError(f"cannot create the client: {error}") from error
 
     def _check_given(self, client: C | None, transport: T | None) -> None:
+        problem = None
         if transport is not None:
             Rule(self._transport_type).check("transport", transport)
-        if client is None:
-            return
-        Rule(self._client_type).check("http_client", client)
-        if transport is not None:
-            problem = "cannot be combined with transport; set the transport of the httpx client"
-            raise ArgumentError.about("http_client", problem)
-        if client.auth is not None:
-            problem = "has auth=, which would replace the token; remove auth=, or use headers="
+        if client is not None:
+            Rule(self._client_type).check("http_client", client)
+            if transport is not None:
+                problem = "cannot be combined with transport; set the transport of the httpx client"
+            elif client.auth is not None:
+                problem = "has auth=, which would replace the token; remove auth=, or use headers="
+        if problem:
             raise ArgumentError.about("http_client", problem)
 
     def _new_connections(self, given: C | T | None) -> Connections:
@@ -148,9 +148,9 @@ class BaseClient(Generic[C, T]):
             "headers": headers,
         }
         changes = {name: value for name, value in options.items() if value is not UNSET}
+        settings = self._settings.changed(**changes)
         other = object.__new__(type(self))
-        vars(other).update(vars(self), _is_derived=True)
-        other._settings = self._settings.changed(**changes)
+        vars(other).update(vars(self), _is_derived=True, _settings=settings)
         return other
 
     def _send(self, call: Call[Any, P]) -> Coroutine[Any, Any, Response[P]]:

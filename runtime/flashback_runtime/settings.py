@@ -28,6 +28,9 @@ _BASE_URL: Final = Rule(
     message="must be an absolute URL like https://host/path, without spaces, a user, a query,"
     " a fragment or empty segments",
 )
+_UNENCRYPTED: Final = (
+    "must use https, because http sends the token unencrypted; to allow http, set allow_http=True"
+)
 _HEADER_NAME: Final = Rule(
     str,
     pattern=r"(?i)^(?!(authorization|content-length|host|transfer-encoding)$)[!#$%&'*+.^_`|~0-9a-z-]+$",
@@ -94,9 +97,7 @@ class Settings(NamedTuple):
         if url is None:
             raise ArgumentError.about("base_url", "has an invalid host or port")
         if url.scheme == "http" and not self.allow_http and not is_loopback(url.host):
-            problem = "must use https, because http sends the token unencrypted; to allow http,"
-            problem += " set allow_http=True"
-            raise ArgumentError.about("base_url", problem)
+            raise ArgumentError.about("base_url", _UNENCRYPTED)
         return {
             "base_url": str(url).rstrip("/"),
             "host": url.netloc.decode(),

@@ -136,7 +136,7 @@ def test_compressed_response_is_decoded(update: Any) -> None:
     """The client decodes gzip. An error for any other encoding omits the body."""
     compressed = gzip.compress(b"\xef\xbb\xbf" + json.dumps(UPDATED).encode())
     gzipped = http_response(200, compressed, Content_Encoding="gzip")
-    unknown = http_response(200, b"x", Content_Encoding="br")
+    unknown = http_response(200, b"\x8b\x00\x80{}\x03", Content_Encoding="br")
     invalid = http_response(200, b"xxx", Content_Encoding="deflate")
     unencoded = http_response(200, UPDATED, Content_Encoding="")
     with serving(respond_with(gzipped, unencoded, unknown, invalid)) as server:
