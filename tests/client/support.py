@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 import pickle
+import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import yaml
 
 from flashback_client import AsyncFlashbackClient, FlashbackClient
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TOKEN = "token-of-the-test"
 SECRET = "s3cret/of the-test"
@@ -50,14 +54,14 @@ def blocking(target: Target = None, **settings: Any) -> FlashbackClient:
 
 def update_blocking(target: Target, id_: str = ID, **arguments: Any) -> Any:
     """Make one blocking call; arguments that are not request fields configure the client."""
-    fields = {name: arguments.pop(name) for name in FIELDS if name in arguments}
+    fields = _pop_fields(arguments)
     with FlashbackClient(**_settings(target, arguments)) as client:
         return client.update_ai_llm(id_, **fields)
 
 
 def update_async(target: Target, id_: str = ID, **arguments: Any) -> Any:
     """Make the same call as `update_blocking`, but with the async client."""
-    fields = {name: arguments.pop(name) for name in FIELDS if name in arguments}
+    fields = _pop_fields(arguments)
 
     async def call() -> Any:
         async with AsyncFlashbackClient(**_settings(target, arguments)) as client:
@@ -66,9 +70,24 @@ def update_async(target: Target, id_: str = ID, **arguments: Any) -> Any:
     return asyncio.run(call())
 
 
+def _pop_fields(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {name: arguments.pop(name) for name in FIELDS if name in arguments}
+
+
 def _settings(target: Target, settings: dict[str, Any]) -> dict[str, Any]:
     name = "base_url" if isinstance(target, str) else "transport"
     return {"token": TOKEN, name: target, **settings}
+
+
+def sent_headers(requests: Sequence[Any], name: str) -> list[str | None]:
+    """Return the value of this header in each request, or None if the header is missing."""
+    return [request.headers.get(name) for request in requests]
+
+
+def check_no_frames(error: BaseException, package: str) -> None:
+    """Check that the error's traceback contains no frames of this package."""
+    for frame in traceback.extract_tb(error.__traceback__):
+        assert f"/{package}/" not in frame.filename
 
 
 def pickled(value: Any) -> Any:

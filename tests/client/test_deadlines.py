@@ -143,7 +143,8 @@ def test_deadline_covers_a_slow_proxy(update: Any, monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("https_proxy", proxy.url)
         with at_most(4), pytest.raises(errors.ApiTimeoutError):
             update(None, timeout=0.5, max_retries=0)
-        assert [request.method for request in proxy.requests] == ["CONNECT"]
+        (request,) = proxy.requests
+        assert request.method == "CONNECT"
         stop.set()
 
 

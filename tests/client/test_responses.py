@@ -30,7 +30,7 @@ from tests.client.support import (
 from tests.client.wire import http_response, respond_with, serving
 
 EXAMPLES = OPERATION["requestBody"]["content"]["application/json"]["examples"]
-DOCUMENTED = sorted(int(status) for status in OPERATION["responses"] if status != "200")
+DOCUMENTED = sorted(map(int, OPERATION["responses"].keys() - {"200"}))
 SPECIAL_NAMES = {
     401: "AuthenticationError",
     403: "PermissionDeniedError",
@@ -45,7 +45,9 @@ def test_contract_examples_can_be_sent(update: Any, name: str) -> None:
     """The client sends each request example in the contract unchanged, with the correct headers."""
     value = EXAMPLES[name]["value"]
     service = Service()
-    fields = {("ai_type" if field == "aiType" else field): value[field] for field in value}
+    fields = dict(value)
+    if "aiType" in fields:
+        fields["ai_type"] = fields.pop("aiType")
     assert update(service, **fields) == UpdateAiLlmResponse.from_dict(UPDATED)
     (request,) = service.requests
     assert (request.method, str(request.url)) == ("PUT", URL)
@@ -101,19 +103,13 @@ def test_invalid_success_body_raises_decode_error(update: Any, content: bytes) -
     assert "leave it out" not in str(caught.value)
 
 
-def test_text_uses_the_response_charset() -> None:
-    """`Response.text` uses the response's charset, or UTF-8 if the charset is unknown."""
-    call = update_ai_llm.prepare(ID, body=UpdateAiLlmRequest())
-    for charset, content, text in (
-        ("zz", b"\xff", "\ufffd"),
-        ("hex", b"\xff", "\ufffd"),
-        ("rot13", b"a", "a"),
-        ("undefined", b"a", "a"),
-        ("latin-1", b"\xe9", "é"),
-    ):
-        page = {"content-type": f"text/html; charset={charset}"}
-        with blocking(Service(httpx.Response(418, content=content, headers=page))) as client:
-            assert client.send(call).text == text
+@pytest.mark.parametrize("charset", ["latin-1", "zz", "hex", "rot13", "undefined"])
+def test_text_uses_the_response_charset(charset: str) -> None:
+    """`Response.text` uses the response's charset, or UTF-8 if the charset is unusable."""
+    headers = {"content-type": f"text/html; charset={charset}"}
+    client = blocking(Service(httpx.Response(418, content=b"\xe9", headers=headers)))
+    response = client.send(update_ai_llm.prepare(ID, body=UpdateAiLlmRequest()))
+    assert response.text == ("é" if charset == "latin-1" else "\ufffd")
 
 
 @pytest.mark.parametrize("compressed", [True, False], ids=["gzip", "plain"])
@@ -142,8 +138,8 @@ def test_compressed_response_is_decoded(update: Any) -> None:
     with serving(respond_with(gzipped, unencoded, unknown, invalid)) as server:
         assert update(server.url, name="n").message == "updated"
         assert update(server.url, name="n").message == "updated"
-        for problem in ("Content-Encoding", "deflate"):
-            with pytest.raises(errors.ResponseDecodeError, match=problem) as caught:
+        for encoding in ("br", "deflate"):
+            with pytest.raises(errors.ResponseDecodeError, match=f"g: {encoding}") as caught:
                 update(server.url, name="n")
             assert caught.value.body == b""
 
@@ -229,9 +225,7 @@ def test_function_modules_return_any_status() -> None:
         assert updated.parsed == UpdateAiLlmResponse.from_dict(UPDATED)
     service.outcomes = [httpx.Response(404, json=failed)]
     async_client = AsyncFlashbackClient(TOKEN, transport=service)
-    response = asyncio.run(update_ai_llm.asyncio_detailed(ID, client=async_client, body=body))
-    assert response.status_code == 404
-    assert response.parsed == parsed
+    assert asyncio.run(update_ai_llm.asyncio(ID, client=async_client, body=body)) == parsed
 
 
 def test_unknown_response_field_is_kept(update: Any) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import httpcore
-import httpx
 import respx
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
@@ -68,9 +66,3 @@ def test_opentelemetry_records_a_span(update: Any) -> None:
     assert attributes["http.method"] == "PUT"
     assert attributes["http.status_code"] == 200
     assert ID in str(attributes["http.url"])
-
-
-def test_private_httpx_attribute_exists() -> None:
-    """The httpx transports have the private attribute `_pool`, which the runtime modifies."""
-    assert isinstance(vars(httpx.HTTPTransport())["_pool"], httpcore.ConnectionPool)
-    assert isinstance(vars(httpx.AsyncHTTPTransport())["_pool"], httpcore.AsyncConnectionPool)

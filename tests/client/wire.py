@@ -61,8 +61,10 @@ def http_response(
         body = {"success": status < 300, "message": f"answer {status}"}
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     fields = {"Content-Type": "application/json", "Content-Length": str(len(content)), **headers}
-    lines = [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
-    return "\r\n".join([f"HTTP/1.1 {status} Said", *lines, "", ""]).encode() + content
+    head = f"HTTP/1.1 {status} Said\r\n"
+    for name, value in fields.items():
+        head += f"{name.replace('_', '-')}: {value}\r\n"
+    return f"{head}\r\n".encode() + content
 
 
 def respond_with(*responses: bytes) -> Responder:
