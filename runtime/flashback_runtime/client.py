@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, ClassVar, Generic, Self, TypeVar, cast
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from .calls import Call, Response, RunningCall
 from .errors import ArgumentError, FlashbackError
@@ -64,7 +64,7 @@ class BaseClient(Generic[C, T]):
         if token is None:
             token = service.variable("TOKEN")
         if not callable(token):
-            token = cast("Secret", as_secret(token))
+            token = as_secret(token)
         headers = {} if headers is None else as_secrets(headers)
         self._check_given(http_client, transport)
         given = http_client or transport

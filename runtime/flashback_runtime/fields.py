@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from math import inf
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast, overload
 from urllib.parse import quote
 
 from attrs import Attribute, define
@@ -39,6 +39,10 @@ NULL_HINT: Final = "; leave it out instead"  # for arguments; `calls` removes it
 _TYPE_NAMES: Final[dict[type[object], str]] = {float: "number", Secret: "str"}
 
 
+@overload
+def as_secret(value: str | Secret) -> Secret: ...
+@overload
+def as_secret(value: str | Secret | Unset) -> Secret | Unset: ...
 def as_secret(value: str | Secret | Unset) -> Secret | Unset:
     """Wrap the value in a Secret. Return UNSET and Secret objects unchanged.
 

@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from .attempt import attempt
 from .calls import Call, Failure, Response, RunningCall, printable
@@ -83,8 +83,8 @@ async def _token(running: RunningCall) -> Secret | None:
     if not isinstance(token, Secret):
         try:
             # Wrap the value at once so that no traceback shows an invalid token.
-            renewed: Any = as_secret(await running.connections.call(token, running.deadline))
-            token = check_token(renewed, running.settings.service)
+            token = as_secret(cast("str", await running.connections.call(token, running.deadline)))
+            check_token(token, running.settings.service)
         except httpx.ReadTimeout:
             if time.monotonic() < running.deadline:
                 raise  # the token function's own timeout

@@ -105,13 +105,12 @@ class Settings(NamedTuple):
         }
 
 
-def check_token(token: Secret, service: Service) -> Secret:
-    """Return the token; raise ArgumentError if it is invalid."""
+def check_token(token: Secret, service: Service) -> None:
+    """Raise ArgumentError if the token is invalid."""
     if not token:
         problem = f"is empty; pass token= or set {service.name}_TOKEN"
         raise ArgumentError.about("token", problem)
     _TOKEN.check("token", token)
-    return token
 
 
 def _checked_headers(headers: Mapping[str, Secret]) -> dict[str, Secret]:

@@ -39,12 +39,10 @@ with FlashbackClient("tok", base_url=url, max_retries=0) as client:
     except errors.NotFoundError as error:
         again = pickle.loads(pickle.dumps(error))
         assert (str(again), again.body) == (str(error), error.body)
-    for wrong in ({"name": None}, {"secret": ""}, {"ai_type": "x"}, {"endpoint": "x"}):
-        try:
-            client.update_ai_llm("a", **wrong)
-        except errors.ArgumentError:
-            continue
-        raise AssertionError(wrong)
+    try:
+        client.update_ai_llm("a", ai_type="x")
+    except errors.ArgumentError as error:
+        assert error.field == "ai_type"
 body = pickle.loads(pickle.dumps(UpdateAiLlmRequest(secret="hush")))
 assert body.to_dict() == {"secret": "hush"} and "hush" not in repr(body)
 print(sys.version_info[:2])

@@ -60,14 +60,6 @@ def test_permanent_failures_are_not_retried(status: int) -> None:
     assert len(service.requests) == 1
 
 
-def test_error_has_the_number_of_attempts(waits: list[float]) -> None:
-    """When no retries are left, the error contains the number of attempts."""
-    service = Service(*[httpx.Response(503)] * 9)
-    with pytest.raises(errors.UnexpectedServerError, match="4 attempts") as caught:
-        blocking(service, max_retries=3).update_ai_llm(ID)
-    assert caught.value.attempts == len(service.requests) == len(waits) + 1 == 4
-
-
 def test_retry_after_is_the_minimum_wait(waits: list[float]) -> None:
     """Retry-After sets the minimum wait and can be an integer, a decimal fraction or a date."""
     date = email.utils.formatdate(time.time() + 20, usegmt=True)
@@ -194,19 +186,11 @@ def audit_not_found(_: httpx.Response) -> None:
     httpx.Response(404, request=httpx.Request("POST", "https://audit.test")).raise_for_status()
 
 
-def audit_refused(_: httpx.Response) -> None:
-    """Simulate a hook whose own request cannot connect."""
-    raise httpx.ConnectError("refused", request=httpx.Request("POST", "https://audit.test"))
-
-
-@pytest.mark.parametrize("hook", [audit_not_found, audit_refused])
-def test_error_from_a_request_in_a_hook_propagates(hook: Callable[..., None]) -> None:
+def test_error_from_a_request_in_a_hook_propagates() -> None:
     """If a hook's own request fails, the error propagates unchanged and the call is not retried."""
     service = Service()
-    with (
-        httpx.Client(transport=service, event_hooks={"response": [hook]}) as http_client,
-        pytest.raises(httpx.HTTPError),
-    ):
+    http_client = httpx.Client(transport=service, event_hooks={"response": [audit_not_found]})
+    with http_client, pytest.raises(httpx.HTTPStatusError):
         FlashbackClient(TOKEN, http_client=http_client).update_ai_llm(ID)
     assert len(service.requests) == 1
 
@@ -227,19 +211,11 @@ def test_lost_response_is_retried(update: Any, length: int) -> None:
 
 def test_connection_error_has_a_reason_and_a_cause(update: Any) -> None:
     """A connection error's message includes the URL and reason; `__cause__` is the httpx error."""
-    ended = r"RemoteProtocolError.*2 attempts"
-    with (
-        serving(disconnect) as server,
-        pytest.raises(errors.ApiConnectionError, match=ended) as lost,
-    ):
-        update(server.url, name="n", max_retries=1)
     reason = r"Connection refused|Connect call failed"
-    with pytest.raises(errors.ApiConnectionError, match=reason) as refused:
-        update(server.url, name="n", max_retries=0)
-    assert isinstance(lost.value.__cause__, httpx.RemoteProtocolError)
-    assert isinstance(refused.value.__cause__, httpx.ConnectError)
-    assert server.url in str(lost.value)
-    assert server.url in str(refused.value)
+    with pytest.raises(errors.ApiConnectionError, match=reason) as caught:
+        update("http://127.0.0.1:1", name="n", max_retries=0)
+    assert isinstance(caught.value.__cause__, httpx.ConnectError)
+    assert "http://127.0.0.1:1" in str(caught.value)
 
 
 def test_custom_transport_can_time_out() -> None:
