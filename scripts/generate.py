@@ -34,7 +34,7 @@ RESERVED_NAMES = {
     *("asyncio_detailed", "close", "cls", "cookies", "d", "field", "fields", "from_dict"),
     *("headers", "params", "prepare", "segment", "send", "src_dict", "sync_detailed", "to_dict"),
     *("with_options",),
-    *("Any", "ArgumentError", "ArgumentTypeError", "AsyncClient", "Call", "Client", "Final"),
+    *("Any", "ArgumentError", "ArgumentTypeError", "AsyncClient", "Call", "Client"),
     *("FlashbackError", "Literal", "Mapping", "Response", "Rule", "Secret", "Self", "Service"),
     *("StrEnum", "Unset"),
 }

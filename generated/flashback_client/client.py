@@ -7,7 +7,6 @@ The base classes in flashback_runtime/client.py define the settings and `with_op
 from __future__ import annotations
 
 import logging
-from typing import Final
 
 from flashback_runtime.client import AsyncClient, Client
 from flashback_runtime.settings import Service
@@ -18,9 +17,9 @@ from .models.update_ai_llm_request import UpdateAiLlmRequest
 from .models.update_ai_llm_response import UpdateAiLlmResponse
 from .types import UNSET, Secret, Unset, as_secret
 
-_LOGGER: Final = logging.getLogger("flashback_client")
+_LOGGER = logging.getLogger("flashback_client")
 _LOGGER.addHandler(logging.NullHandler())
-_SERVICE: Final = Service(
+_SERVICE = Service(
     name="FLASHBACK",
     base_url="https://backend.flashback.tech",
     user_agent="flashback-client/0.2.0",

@@ -10,7 +10,6 @@ import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from functools import partial
 from typing import Any, TypeVar, cast
 
 import anyio
@@ -64,16 +63,17 @@ class AsyncConnections(Connections):
         await asyncio.sleep(seconds)
 
     async def call(self, function: Callable[[], Any], ends_at: float) -> Any:
-        async def result() -> Any:
-            value = function()
-            return await value if inspect.isawaitable(value) else value
-
-        return await _run_in_task(result, ends_at)
+        return await _run_in_task(_call(function), ends_at)
 
     async def exchange(
         self, http: Any, request: httpx.Request, ends_at: float
     ) -> tuple[httpx.Response, bytes | None]:
-        return await _run_in_task(partial(_exchange, http, request), ends_at)
+        return await _run_in_task(_exchange(http, request), ends_at)
+
+
+async def _call(function: Callable[[], Any]) -> Any:
+    value = function()
+    return await value if inspect.isawaitable(value) else value
 
 
 async def _exchange(http: Any, request: httpx.Request) -> tuple[httpx.Response, bytes | None]:
@@ -94,8 +94,8 @@ async def _exchange(http: Any, request: httpx.Request) -> tuple[httpx.Response, 
         return response, bytes(body)
 
 
-async def _run_in_task(function: Callable[[], Awaitable[R]], ends_at: float) -> R:
-    """Run the function in a separate task; raise httpx.ReadTimeout at the deadline.
+async def _run_in_task(coroutine: Awaitable[R], ends_at: float) -> R:
+    """Run the coroutine in a separate task; raise httpx.ReadTimeout at the deadline.
 
     httpcore shields its cleanup from anyio's cancellation, but not from `task.cancel()`. When the
     caller cancels the call, the task group cancels the separate task through anyio, and waits until
@@ -108,7 +108,7 @@ async def _run_in_task(function: Callable[[], Awaitable[R]], ends_at: float) -> 
     async def run() -> None:
         with limit:
             try:
-                results.append(await function())
+                results.append(await coroutine)
             except BaseException as error:  # noqa: BLE001 - re-raised below, outside the group
                 failures.append(error)
 

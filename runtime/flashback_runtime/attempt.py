@@ -10,7 +10,7 @@ import json
 import time
 import zlib
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from .calls import Failure, Response, RunningCall, printable
 from .errors import ArgumentTypeError, FlashbackError
@@ -18,18 +18,18 @@ from .fields import UNSET
 from .secrets import Secret, cut_frames, exception_chain
 from .transport import MAX_BODY, httpx, timeout_until
 
-_CONNECT_TIMEOUT: Final = 5.0
+_CONNECT_TIMEOUT = 5.0
 # The share of an attempt's time that connecting may take. A slow connection then fails with a
 # connect timeout, which proves that the request was not sent.
-_CONNECT_SHARE: Final = 0.9
-_UNSENT: Final = (
+_CONNECT_SHARE = 0.9
+_UNSENT = (
     FlashbackError,
     httpx.ConnectError,
     httpx.ConnectTimeout,
     httpx.PoolTimeout,
     httpx.ProxyError,
 )
-_CLIENTS: Final = (httpx.Client, httpx.AsyncClient)
+_CLIENTS = (httpx.Client, httpx.AsyncClient)
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 

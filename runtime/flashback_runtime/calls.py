@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, Generic, NamedTuple, Self, TypeVar, cast
+from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
 
 from .errors import ApiStatusError, FlashbackError, UnexpectedServerError, UnexpectedStatusError
 from .fields import NULL_HINT, UNSET
@@ -20,8 +20,8 @@ S = TypeVar("S")
 P = TypeVar("P")
 E = TypeVar("E", bound=FlashbackError)
 
-_MAX_ERROR_BODY: Final = 1 << 16  # bytes
-_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+_MAX_ERROR_BODY = 1 << 16  # bytes
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 
 
 class Call(NamedTuple, Generic[S, P]):

@@ -33,10 +33,10 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
-_ASCII: Final = int(re.ASCII)  # faster than the enum member, which `re` converts in every call
-NULL_HINT: Final = "; leave it out instead"  # for arguments; `calls` removes it for responses
+_ASCII = int(re.ASCII)  # faster than the enum member, which `re` converts in every call
+NULL_HINT = "; leave it out instead"  # for arguments; `calls` removes it for responses
 # Error messages use these names for the types.
-_TYPE_NAMES: Final[dict[type[object], str]] = {float: "number", Secret: "str"}
+_TYPE_NAMES: dict[type[object], str] = {float: "number", Secret: "str"}
 
 
 @overload

@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from math import inf
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from .attempt import attempt
 from .calls import Call, Failure, Response, RunningCall, printable
@@ -22,13 +22,13 @@ from .transport import httpx
 
 Outcome = Response[Any] | Failure
 
-RETRIED_STATUSES: Final = frozenset({408, 429, *range(500, 600)})
+RETRIED_STATUSES = frozenset({408, 429, *range(500, 600)})
 # The maximum wait before the first retry, in seconds. It doubles with each further retry.
-_FIRST_BACKOFF: Final = 0.5
-_MAX_BACKOFF: Final = 8.0  # seconds
+_FIRST_BACKOFF = 0.5
+_MAX_BACKOFF = 8.0  # seconds
 # The longest Retry-After, in seconds, that a call without a deadline honors.
-_MAX_WAIT: Final = 3600.0
-_NOT_SENT: Final = "the time limit passed before the request was sent"
+_MAX_WAIT = 3600.0
+_NOT_SENT = "the time limit passed before the request was sent"
 
 
 async def send(running: RunningCall) -> Response[Any]:
@@ -120,13 +120,14 @@ def _may_have_been_applied(call: Call[Any, Any], outcome: Outcome) -> bool:
 
 def _delay(running: RunningCall, outcome: Outcome) -> float | None:
     """Return the seconds to wait before the next retry, or None to stop retrying."""
+    sent = True
     if isinstance(outcome, Failure):
-        can_retry = not running.connections.closed
-        is_safe = running.call.is_idempotent or not outcome.sent
-    else:
-        can_retry = outcome.status_code in RETRIED_STATUSES
-        is_safe = running.call.is_idempotent
-    if not can_retry or not is_safe or running.retries >= running.settings.max_retries:
+        sent = outcome.sent
+    elif outcome.status_code not in RETRIED_STATUSES:
+        return None
+    if running.connections.closed or running.retries >= running.settings.max_retries:
+        return None
+    if sent and not running.call.is_idempotent:
         return None
     backoff = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(running.retries, 10))
     jitter = random.uniform(0, backoff)  # noqa: S311 - not used for cryptography

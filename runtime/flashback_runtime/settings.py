@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from math import inf, isnan
-from typing import Any, Final, NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self, cast
 from urllib.request import getproxies, proxy_bypass
 
 from .errors import ArgumentError
@@ -17,31 +17,31 @@ from .fields import Rule
 from .secrets import Secret
 from .transport import httpx
 
-_TOKEN: Final = Rule(
+_TOKEN = Rule(
     Secret,
     pattern=r"^[!-~]+$",
     message="must be visible ASCII characters without spaces, line breaks or the prefix Bearer",
 )
-_BASE_URL: Final = Rule(
+_BASE_URL = Rule(
     str,
     pattern=r"(?i)^https?://[^/?#@\\\s]+(/[^/?#@\\\s]+)*/?$",
     message="must be an absolute URL like https://host/path, without spaces, a user, a query,"
     " a fragment or empty segments",
 )
-_UNENCRYPTED: Final = (
+_UNENCRYPTED = (
     "must use https, because http sends the token unencrypted; to allow http, set allow_http=True"
 )
-_HEADER_NAME: Final = Rule(
+_HEADER_NAME = Rule(
     str,
     pattern=r"(?i)^(?!(authorization|content-length|host|transfer-encoding)$)[!#$%&'*+.^_`|~0-9a-z-]+$",
     message="cannot be set: the name is reserved, or it is not a valid header name",
 )
-_HEADER_VALUE: Final = Rule(
+_HEADER_VALUE = Rule(
     Secret, pattern=r"^([!-~]([ -~\t]*[!-~])?)?$", message="must be visible ASCII on one line"
 )
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 # The maximum timeout in seconds. Sockets reject longer timeouts, so those mean no timeout.
-_MAX_TIMEOUT: Final = 1e9
+_MAX_TIMEOUT = 1e9
 
 
 class Service(NamedTuple):

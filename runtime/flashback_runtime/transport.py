@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import closing, suppress
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx
 
@@ -29,12 +29,12 @@ __all__ = ("Connections", "httpx")
 
 R = TypeVar("R")
 
-CLOSED: Final = "this client is closed; create a new one"
-LATE: Final = "no complete response within the time limit"
+CLOSED = "this client is closed; create a new one"
+LATE = "no complete response within the time limit"
 # The maximum size of a response body, in bytes. Documented responses are far smaller.
-MAX_BODY: Final = 1 << 20
-_attempt: Final = threading.local()  # `ends_at` is the deadline of the thread's current attempt
-_IN_MEMORY: Final = (httpx.MockTransport, httpx.ASGITransport, httpx.WSGITransport)
+MAX_BODY = 1 << 20
+_attempt = threading.local()  # `ends_at` is the deadline of the thread's current attempt
+_IN_MEMORY = (httpx.MockTransport, httpx.ASGITransport, httpx.WSGITransport)
 
 
 class DeadlineBackend:
