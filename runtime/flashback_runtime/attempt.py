@@ -94,7 +94,8 @@ def _timeouts(given: dict[str, float | None], ends_at: float) -> dict[str, float
 
 def _response(running: RunningCall, response: httpx.Response, body: bytes | None) -> Response[Any]:
     """Decode the body, truncate it to MAX_BODY bytes, and return the response."""
-    encoding = response.headers.get("content-encoding", "").lower()
+    headers = response.headers
+    encoding = headers.get("content-encoding", "").lower()
     problem = None
     if body is None:
         body = b""
@@ -108,7 +109,8 @@ def _response(running: RunningCall, response: httpx.Response, body: bytes | None
             problem = f"the body cannot be decoded (Content-Encoding: {encoding})"
     if len(body) > MAX_BODY:
         problem = f"the body is larger than {MAX_BODY} bytes"
-    return Response(running, response.status_code, response.headers, body[:MAX_BODY], problem)
+    content = body[:MAX_BODY]
+    return Response(running, response.status_code, headers, content, problem, running.attempts)
 
 
 def _outcome(

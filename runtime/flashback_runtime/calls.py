@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
 
+from attrs import define
+
 from .errors import ApiStatusError, FlashbackError, UnexpectedServerError, UnexpectedStatusError
 from .fields import NULL_HINT, UNSET
 from .secrets import Secret, exception_chain, redact, secrets_in
@@ -107,29 +109,22 @@ class Failure(NamedTuple):
     retry_after: None = None
 
 
+@define(eq=False)
 class Response(Generic[P]):
     """A response with any status. `parsed` is set if the contract documents the status."""
 
-    def __init__(
-        self,
-        running: RunningCall,
-        status_code: int,
-        headers: Mapping[str, str],
-        content: bytes,
-        problem: str | None,
-    ) -> None:
-        self._running = running
-        self.status_code = status_code
-        self.headers = headers
-        """The response headers. Lookups are case-insensitive."""
-        self.content = content
-        """The decoded body, limited to 1 MiB."""
-        self.parsed: P | None = None
-        self.problem = problem
-        """Why the body could not be parsed."""
-        self.attempts = running.attempts
-        self.maybe_applied = running.maybe_applied
-        """Whether an earlier attempt may have applied the update."""
+    _running: RunningCall
+    status_code: int
+    headers: Mapping[str, str]
+    """The response headers. Lookups are case-insensitive."""
+    content: bytes
+    """The decoded body, limited to 1 MiB."""
+    problem: str | None
+    """Why the body could not be parsed."""
+    attempts: int
+    maybe_applied: bool = False
+    """Whether an earlier attempt may have applied the update."""
+    parsed: P | None = None
 
     def __repr__(self) -> str:
         return f"Response({self.status_code}, {self.parsed!r}, attempts={self.attempts})"
