@@ -13,6 +13,7 @@ import httpx
 import yaml
 
 from flashback_client import AsyncFlashbackClient, FlashbackClient
+from tests.client.wire import http_response
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,7 @@ CONTRACT: Any = yaml.safe_load((Path(__file__).parents[2] / "openapi.yaml").read
 OPERATION = CONTRACT["paths"]["/ai/llm/{id}"]["put"]
 FIELDS = inspect.signature(FlashbackClient.update_ai_llm).parameters.keys() - {"self", "id"}
 UPDATED: dict[str, object] = {"success": True, "aiLlmId": ID, "message": "updated"}
+OK = http_response(200, UPDATED)
 
 
 class Service(httpx.MockTransport):

@@ -16,8 +16,8 @@ import pytest
 import trio
 
 from flashback_client import AsyncFlashbackClient, errors
-from tests.client.support import ID, SECRET, TOKEN, UPDATED, check_no_frames, update_async
-from tests.client.wire import http_response, never_respond, serving
+from tests.client.support import ID, OK, SECRET, TOKEN, check_no_frames, update_async
+from tests.client.wire import never_respond, serving
 
 if TYPE_CHECKING:
     import socket
@@ -29,10 +29,10 @@ SECONDS = 2.0
 LimitedCall = Callable[[AsyncFlashbackClient, float], Coroutine[Any, Any, None]]
 
 
-def respond_late(connection: socket.socket, _: Request, __: int) -> None:
+def respond_late(connection: socket.socket, _: Request) -> None:
     """Respond after a random delay of 20 to 200 ms."""
     time.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - not cryptography
-    connection.sendall(http_response(200, UPDATED))
+    connection.sendall(OK)
 
 
 async def call_with_timeout(client: AsyncFlashbackClient, limit: float) -> None:

@@ -17,22 +17,14 @@ from sentry_sdk.utils import event_from_exception
 
 from flashback_client import FlashbackError, Secret
 from tests.client.support import check_no_frames, update_blocking
-from tests.client.wire import (
-    Responder,
-    Server,
-    disconnect,
-    http_response,
-    never_respond,
-    respond_with,
-    serving,
-)
+from tests.client.wire import Responder, Server, disconnect, http_response, never_respond, serving
 
 TOKEN = "the-token-that-nobody-may-see"
 KEY = "the-key-that-nobody-may-see"
 SECRET = 'the-secret "that" nobody/may-see'
 PARTS = ("that nobody", "nobody/may-see", "nobody\\/may-see", 'secret \\"that')
 
-ACCEPT_REPORT = respond_with(http_response(200, {}))
+ACCEPT_REPORT = http_response(200, {})
 
 
 def received_reports(server: Server) -> str:
@@ -119,11 +111,11 @@ def failure_of(update: Any, url: str, **options: Any) -> BaseException:
 
 
 ECHO = f"{TOKEN} {KEY} {SECRET}".encode()
-FAILURES: dict[str, tuple[Responder, dict[str, Any]]] = {
-    "refused": (respond_with(http_response(400, ECHO, X_Echo=TOKEN)), {}),
+FAILURES: dict[str, tuple[Responder | bytes, dict[str, Any]]] = {
+    "refused": (http_response(400, ECHO, X_Echo=TOKEN), {}),
     "lost": (disconnect, {}),
     "late": (never_respond, {"timeout": 0.2}),
-    "not JSON": (respond_with(http_response(200, ECHO)), {}),
+    "not JSON": (http_response(200, ECHO), {}),
 }
 
 

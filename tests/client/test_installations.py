@@ -7,17 +7,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from scripts import generate
 from scripts.maintenance import environments
-from tests.client.wire import Request, http_response, serving
+from tests.client.support import OK
+from tests.client.wire import http_response, serving
 from tests.test_generate import write_extended_contract
-
-if TYPE_CHECKING:
-    import socket
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
@@ -115,13 +112,8 @@ def test_client_works_on_python(name: str, packages: Path) -> None:
     if program is None:
         pytest.skip(f"{name} is not installed; add it to PATH to run this test")
 
-    def respond(connection: socket.socket, request: Request, number: int) -> None:
-        status = 404 if request.target.endswith("gone") else 200
-        # The client logs its retry after this 500, but nothing must reach stdout or stderr.
-        status = 500 if number == 1 else status
-        connection.sendall(http_response(status, {"success": status == 200}))
-
-    with serving(respond) as server:
+    # The client logs its retry after the 500, but nothing must reach stdout or stderr.
+    with serving(OK, http_response(500), OK, http_response(404)) as server:
         command = [program, "-s", "-P", "-W", "error", "-c", SMOKE, server.url]
         env = {"PYTHONPATH": str(packages), "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(

@@ -19,6 +19,7 @@ from flashback_client.models import UpdateAiLlmRequest, UpdateAiLlmResponse
 from tests.client.support import (
     CONTRACT,
     ID,
+    OK,
     OPERATION,
     TOKEN,
     UPDATED,
@@ -27,7 +28,7 @@ from tests.client.support import (
     blocking,
     pickled,
 )
-from tests.client.wire import http_response, respond_with, serving
+from tests.client.wire import http_response, serving
 
 EXAMPLES = OPERATION["requestBody"]["content"]["application/json"]["examples"]
 DOCUMENTED = sorted(map(int, OPERATION["responses"].keys() - {"200"}))
@@ -119,7 +120,7 @@ def test_large_response_is_truncated(update: Any, compressed: bool) -> None:  # 
     sent = http_response(200, content)
     if compressed:
         sent = http_response(200, gzip.compress(content), Content_Encoding="gzip")
-    with serving(respond_with(sent)) as server:
+    with serving(sent) as server:
         tracemalloc.start()
         with pytest.raises(errors.ResponseDecodeError, match="larger than 1048576"):
             update(server.url, name="n")
@@ -135,7 +136,7 @@ def test_compressed_response_is_decoded(update: Any) -> None:
     unknown = http_response(200, b"\x8b\x00\x80{}\x03", Content_Encoding="br")
     invalid = http_response(200, b"xxx", Content_Encoding="deflate")
     unencoded = http_response(200, UPDATED, Content_Encoding="")
-    with serving(respond_with(gzipped, unencoded, unknown, invalid)) as server:
+    with serving(gzipped, unencoded, unknown, invalid) as server:
         assert update(server.url, name="n").message == "updated"
         assert update(server.url, name="n").message == "updated"
         for encoding in ("br", "deflate"):
@@ -153,10 +154,10 @@ def test_redirect_raises_unexpected_status_error(update: Any) -> None:
 
 def test_custom_http_client_does_not_follow_redirects() -> None:
     """The client never sends the body to another host, even if httpx is set to follow redirects."""
-    with serving(respond_with(http_response(200, UPDATED))) as other:
+    with serving(OK) as other:
         redirect = http_response(307, Location=f"{other.url}/x?y")
         with (
-            serving(respond_with(redirect)) as server,
+            serving(redirect) as server,
             httpx.Client(follow_redirects=True) as http_client,
             pytest.raises(errors.UnexpectedStatusError, match="not followed") as caught,
         ):

@@ -15,16 +15,8 @@ import httpx
 import pytest
 
 from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
-from tests.client.support import ID, TOKEN, UPDATED, Service, blocking, sent_headers, update_async
-from tests.client.wire import (
-    Request,
-    disconnect,
-    http_response,
-    in_turn,
-    never_respond,
-    respond_with,
-    serving,
-)
+from tests.client.support import ID, OK, TOKEN, Service, blocking, sent_headers, update_async
+from tests.client.wire import Request, disconnect, http_response, never_respond, serving
 
 if TYPE_CHECKING:
     import socket
@@ -174,7 +166,7 @@ def test_raise_for_status_hook_does_not_change_the_error(
 ) -> None:
     """If a hook calls `raise_for_status`, the client raises its own error and does not retry."""
     with (
-        serving(respond_with(http_response(404, {"message": "gone"}))) as server,
+        serving(http_response(404, {"message": "gone"})) as server,
         httpx.Client(event_hooks={"response": [hook]}) as http_client,
         pytest.raises(errors.NotFoundError, match=f"{message} .1 attempt"),
     ):
@@ -198,13 +190,12 @@ def test_error_from_a_request_in_a_hook_propagates() -> None:
 @pytest.mark.parametrize("length", [0, -5], ids=["nothing", "truncated"])
 def test_lost_response_is_retried(update: Any, length: int) -> None:
     """The request is retried if the server disconnects before or during its response."""
-    complete = http_response(200, UPDATED)
 
-    def send_part(connection: socket.socket, request: Request, number: int) -> None:
-        connection.sendall(complete[:length])
-        disconnect(connection, request, number)
+    def send_part(connection: socket.socket, request: Request) -> None:
+        connection.sendall(OK[:length])
+        disconnect(connection, request)
 
-    with serving(in_turn(send_part, respond_with(complete))) as server:
+    with serving(send_part, OK) as server:
         assert update(server.url, name="n").success is True
         assert len(server.requests) == 2
 

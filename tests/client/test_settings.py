@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from flashback_client import UNSET, AsyncFlashbackClient, FlashbackClient, errors
-from tests.client.support import ID, TOKEN, UPDATED, Service, blocking, sent_headers
-from tests.client.wire import http_response, respond_with, serving
+from tests.client.support import ID, OK, TOKEN, UPDATED, Service, blocking, sent_headers
+from tests.client.wire import serving
 
 CLIENTS = [FlashbackClient, AsyncFlashbackClient]
 
@@ -164,7 +164,7 @@ def test_with_options_does_not_change_the_original() -> None:
 
 def test_derived_clients_share_connections() -> None:
     """Closing a derived client does not close the connections that it shares with the original."""
-    with serving(respond_with(http_response(200, UPDATED))) as server:
+    with serving(OK) as server:
         with blocking(server.url) as client:
             client.update_ai_llm(ID)
             with client.with_options(token="other", timeout=None) as derived:

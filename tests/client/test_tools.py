@@ -11,8 +11,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from tests.client.support import ID, TOKEN, UPDATED, URL
-from tests.client.wire import http_response, respond_with, serving
+from tests.client.support import ID, OK, TOKEN, UPDATED, URL
+from tests.client.wire import serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ def test_respx_works(update: Any) -> None:
 def test_vcr_works(update: Any, tmp_path: Path) -> None:
     """VCR.py records the first call and replays its response for the second call."""
     cassette = str(tmp_path / "cassette.yaml")
-    with serving(respond_with(http_response(200, UPDATED))) as server:
+    with serving(OK) as server:
         for _ in range(2):
             with vcr.use_cassette(cassette, filter_headers=["authorization"]):
                 updated = update(server.url, name="n")
@@ -57,7 +57,7 @@ def test_opentelemetry_records_a_span(update: Any) -> None:
     instrumentor = HTTPXClientInstrumentor()
     instrumentor.instrument(tracer_provider=provider)
     try:
-        with serving(respond_with(http_response(200, UPDATED))) as server:
+        with serving(OK) as server:
             update(server.url, name="n")
     finally:
         instrumentor.uninstrument()
