@@ -84,29 +84,18 @@ def format_traceback(error: BaseException) -> str:
 REPORTERS = [report_to_rollbar, report_to_elastic_apm, report_to_sentry, format_traceback]
 
 
-def failing_hook(request: httpx.Request) -> None:
-    """Raise a KeyError to simulate an event hook with a bug."""
+def failing_service(request: httpx.Request) -> httpx.Response:
+    """Raise a KeyError to simulate a custom transport with a bug."""
     raise KeyError(request.method)
 
 
-def client_with_failing_hook(update: Any) -> Any:
-    """Return an httpx client with a failing hook; it is blocking or async, as `update` requires."""
-
-    async def async_hook(request: httpx.Request) -> None:
-        failing_hook(request)
-
-    if update is update_blocking:
-        return httpx.Client(event_hooks={"request": [failing_hook]})
-    return httpx.AsyncClient(event_hooks={"request": [async_hook]})
-
-
-def failure_of(update: Any, url: str, **options: Any) -> BaseException:
+def failure_of(update: Any, target: Any, **options: Any) -> BaseException:
     """Make a call that fails, and return the exception.
 
     The credentials are Secret objects so that they do not appear in the tests' stack frames.
     """
     with pytest.raises(BaseException) as caught:  # noqa: PT011 - any exception
-        update(url, token=Secret(TOKEN), key=Secret(KEY), secret=Secret(SECRET), **options)
+        update(target, token=Secret(TOKEN), key=Secret(KEY), secret=Secret(SECRET), **options)
     return caught.value
 
 
@@ -186,9 +175,9 @@ def test_traceback_with_elastic_apm_contains_no_credential(update: Any) -> None:
     check_report(format_traceback(error))
 
 
-def test_traceback_of_a_failing_hook_ends_in_the_hook(update: Any) -> None:
-    """If a hook fails, the traceback ends in the hook and contains no httpx frames."""
-    error = failure_of(update, "http://127.0.0.1:1", http_client=client_with_failing_hook(update))
-    assert traceback.extract_tb(error.__traceback__)[-1].name == "failing_hook"
+def test_traceback_of_a_failing_transport_ends_in_the_transport(update: Any) -> None:
+    """If a custom transport fails, the traceback ends there and contains no httpx frames."""
+    error = failure_of(update, httpx.MockTransport(failing_service))
+    assert traceback.extract_tb(error.__traceback__)[-1].name == "failing_service"
     check_no_frames(error, "httpx")
     check_reports(error, "update_ai_llm")
