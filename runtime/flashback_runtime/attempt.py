@@ -22,13 +22,7 @@ _CONNECT_TIMEOUT = 5.0
 # The share of an attempt's time that connecting may take. A slow connection then fails with a
 # connect timeout, which proves that the request was not sent.
 _CONNECT_SHARE = 0.9
-_UNSENT = (
-    FlashbackError,
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-)
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _CLIENTS = (httpx.Client, httpx.AsyncClient)
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -143,7 +137,7 @@ def _outcome(
         printable(running.redacted(text)),
         error,
         timed_out=isinstance(error, httpx.TimeoutException),
-        sent=not isinstance(error, _UNSENT),
+        sent=not isinstance(error, (*_UNSENT, FlashbackError)),
     )
 
 

@@ -155,7 +155,8 @@ class Connections:
         """Return an httpx transport whose connections enforce the attempt's deadline.
 
         httpx has no public way to set a network backend. Therefore, this method uses private
-        attributes. No other code in this package does.
+        attributes. No other code in this package does. A transport class of our own would not
+        need them, but pytest-httpx and OpenTelemetry patch `httpx.HTTPTransport`.
         """
         transport = httpx.HTTPTransport(**pool_options(proxy))
         pool = vars(transport)["_pool"]
