@@ -84,7 +84,11 @@ class RunningCall:
             "attempts": self.attempts,
             "maybe_applied": self.maybe_applied,
         }
-        return kind(f"{self.call.method} {self.url}: {text} ({details})", known | attributes)
+        return kind(f"{self.target}: {text} ({details})", known | attributes)
+
+    @property
+    def target(self) -> str:
+        return f"{self.call.method} {self.url}"
 
     def __getstate__(self) -> dict[str, Any]:
         # Errors need only these attributes. The others can hold credentials, so omit them.

@@ -114,22 +114,20 @@ class Rule:
     def _broken_rule(self, value: object) -> str | None:
         if self.const is not UNSET and (type(value), value) != (type(self.const), self.const):
             return f"must be {self.const!r}"
+        if isinstance(value, (str, list)):
+            length = len(cast("str | list[object]", value))
+            if not self.min_length <= length <= self.max_length:
+                upper = "or more" if self.max_length == inf else f"to {self.max_length}"
+                unit = "characters" if isinstance(value, str) else "items"
+                return f"must contain {self.min_length} {upper} {unit}, not {length}"
         if isinstance(value, str):
-            return self._wrong_length(len(value), "characters") or self._broken_text(value)
-        if isinstance(value, list):
-            return self._wrong_length(len(cast("list[object]", value)), "items")
+            return self._broken_text(value)
         if isinstance(value, (int, float)):
             if value < self.minimum:
                 return f"must be at least {self.minimum}"
             if value > self.maximum:
                 return f"must be at most {self.maximum}"
         return None
-
-    def _wrong_length(self, length: int, unit: str) -> str | None:
-        if self.min_length <= length <= self.max_length:
-            return None
-        upper = "or more" if self.max_length == inf else f"to {self.max_length}"
-        return f"must contain {self.min_length} {upper} {unit}, not {length}"
 
     def _broken_text(self, text: str) -> str | None:
         if issubclass(self.kind, Enum) and not isinstance(text, self.kind):

@@ -6,7 +6,6 @@ renewal would still require custom code.
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from math import inf
@@ -50,6 +49,7 @@ async def _attempts(running: RunningCall) -> Outcome:
     """Make attempts until one succeeds or no retry is allowed, and return the last outcome."""
     token = await _token(running)
     can_renew_token = callable(running.settings.token)
+    logger = running.settings.service.logger
     while True:
         if time.monotonic() >= running.deadline:
             raise running.error(ApiTimeoutError, _NOT_SENT)
@@ -62,14 +62,15 @@ async def _attempts(running: RunningCall) -> Outcome:
             if token != rejected:
                 continue
         delay = _delay(running, outcome)
+        result = outcome.text if isinstance(outcome, Failure) else outcome.status_code
         if delay is None:
-            break
+            milliseconds = (time.monotonic() - running.started) * 1000
+            values = (running.target, result, milliseconds, running.attempts)
+            logger.debug("%s: %s, %.1f ms, attempts: %d", *values)
+            return outcome
         running.retries += 1
-        _log(running, logging.WARNING, outcome, "retrying in %.2f s", delay)
+        logger.warning("%s: %s, retrying in %.2f s", running.target, result, delay)
         await running.connections.sleep(delay)
-    milliseconds = (time.monotonic() - running.started) * 1000
-    _log(running, logging.DEBUG, outcome, "%.1f ms, attempts: %d", milliseconds, running.attempts)
-    return outcome
 
 
 async def _token(running: RunningCall) -> Secret | None:
@@ -152,10 +153,3 @@ def _result(running: RunningCall, outcome: Outcome) -> Response[Any]:
         problem = printable(running.redacted(outcome.problem))
         raise outcome.error(ResponseDecodeError, f"body does not match the contract: {problem}")
     return outcome
-
-
-def _log(running: RunningCall, level: int, outcome: Outcome, text: str, *values: float) -> None:
-    result = outcome.text if isinstance(outcome, Failure) else outcome.status_code
-    template = f"%s %s: %s, {text}"
-    logger = running.settings.service.logger
-    logger.log(level, template, running.call.method, running.url, result, *values)
