@@ -219,12 +219,11 @@ def ruff(folder: Path, *arguments: str) -> None:
 
 def files(folder: Path) -> dict[str, bytes]:
     """Map the relative path of each file in the folder to its content, ignoring __pycache__."""
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in found
-        if path.parent.name != "__pycache__"
-    }
+    found: dict[str, bytes] = {}
+    for path in folder.rglob("*"):
+        if path.is_file() and path.parent.name != "__pycache__":
+            found[path.relative_to(folder).as_posix()] = path.read_bytes()
+    return found
 
 
 if __name__ == "__main__":

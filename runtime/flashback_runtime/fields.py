@@ -146,5 +146,4 @@ def segment(name: str, value: object, rule: Rule) -> str:
     if value in {"", ".", ".."}:
         problem = "must not be empty, '.' or '..', because these values change the path"
         raise ArgumentError.about(name, problem)
-    # For a member of a string enum, `str()` can return the name instead of the value.
-    return quote(value if isinstance(value, str) else str(value), safe="")
+    return quote(str(value), safe="")
