@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import pickle
+import signal
 import traceback
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from flashback_client import AsyncFlashbackClient, FlashbackClient
 from tests.client.wire import http_response
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
 TOKEN = "token-of-the-test"
 SECRET = "s3cret/of the-test"
@@ -90,6 +92,21 @@ def check_no_frames(error: BaseException, package: str) -> None:
     """Check that the error's traceback contains no frames of this package."""
     for frame in traceback.extract_tb(error.__traceback__):
         assert f"/{package}/" not in frame.filename
+
+
+@contextmanager
+def interrupting(error: BaseException) -> Generator[None]:
+    """After 0.3 s, raise the error in the main thread, from a signal handler."""
+
+    def interrupt(_: int, __: object) -> None:
+        raise error
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGALRM, previous)
 
 
 def pickled(value: Any) -> Any:

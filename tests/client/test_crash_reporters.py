@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import traceback
 import zlib
 from typing import Any
@@ -16,7 +15,7 @@ import sentry_sdk
 from sentry_sdk.utils import event_from_exception
 
 from flashback_client import FlashbackError, Secret
-from tests.client.support import check_no_frames, update_blocking
+from tests.client.support import check_no_frames, interrupting, update_blocking
 from tests.client.wire import Responder, Server, disconnect, http_response, never_respond, serving
 
 TOKEN = "the-token-that-nobody-may-see"
@@ -46,17 +45,16 @@ def report_to_rollbar(error: BaseException) -> str:
     return received_reports(intake)
 
 
+def elastic_apm_client(intake: Server) -> elasticapm.Client:
+    """Return an Elastic APM client that sends its reports to this server."""
+    logging.getLogger("elasticapm").setLevel(logging.CRITICAL)
+    return elasticapm.Client(server_url=intake.url, cloud_provider="none", central_config=False)
+
+
 def report_to_elastic_apm(error: BaseException) -> str:
     """Report the error with Elastic APM, and return the report."""
-    logging.getLogger("elasticapm").setLevel(logging.CRITICAL)
     with serving(ACCEPT_REPORT) as intake:
-        client = elasticapm.Client(
-            service_name="test",
-            server_url=intake.url,
-            cloud_provider="none",
-            central_config=False,
-            metrics_interval="0s",
-        )
+        client = elastic_apm_client(intake)
         exc_info = (type(error), error, error.__traceback__)
         client.capture_exception(exc_info)  # type: ignore[no-untyped-call]
         client.close()
@@ -132,24 +130,11 @@ def test_report_contains_no_credential(update: Any, failure: str) -> None:
     check_reports(error, "update_ai_llm")
 
 
-class SoftTimeLimitExceeded(Exception):  # noqa: N818 - Celery's name
-    """A stand-in for the exception that Celery raises in a signal handler."""
-
-
-@pytest.mark.parametrize("kind", [SoftTimeLimitExceeded, KeyboardInterrupt])
+@pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt])
 def test_report_for_an_interrupted_call_contains_no_credential(kind: type[BaseException]) -> None:
     """If a signal handler interrupts a call, the report contains no credential."""
-
-    def interrupt(_: int, __: object) -> None:
-        raise kind
-
-    previous = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        with serving(never_respond) as server:
-            signal.setitimer(signal.ITIMER_REAL, 0.3)
-            error = failure_of(update_blocking, server.url)
-    finally:
-        signal.signal(signal.SIGALRM, previous)
+    with serving(never_respond) as server, interrupting(kind("time limit exceeded")):
+        error = failure_of(update_blocking, server.url)
     assert isinstance(error, kind)
     check_no_frames(error, "httpcore")
     check_reports(error, "interrupt")
@@ -161,9 +146,8 @@ def test_traceback_with_elastic_apm_contains_no_credential(update: Any) -> None:
     Elastic APM wraps httpx in Flask and Django applications, and the wrapper's frames contain the
     request headers.
     """
-    logging.getLogger("elasticapm").setLevel(logging.CRITICAL)
     with serving(ACCEPT_REPORT) as intake, serving(disconnect) as server:
-        apm = elasticapm.Client(server_url=intake.url, cloud_provider="none", central_config=False)
+        apm = elastic_apm_client(intake)
         elasticapm.instrument()
         apm.begin_transaction("test")
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-import signal
 import threading
 import time
 import traceback
@@ -15,13 +14,21 @@ import httpx
 import pytest
 
 from flashback_client import AsyncFlashbackClient, FlashbackClient, errors
-from tests.client.support import ID, OK, TOKEN, Service, blocking, sent_headers, update_async
+from tests.client.support import (
+    ID,
+    OK,
+    TOKEN,
+    Service,
+    blocking,
+    interrupting,
+    sent_headers,
+    update_async,
+)
 from tests.client.wire import Request, disconnect, http_response, never_respond, serving
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
-    from types import FrameType
 
 
 def rate_limited(*values: str) -> Service:
@@ -243,19 +250,11 @@ def test_error_does_not_mention_a_handled_exception(update: Any) -> None:
 
 def test_signal_handler_exception_propagates() -> None:
     """A TimeoutError from the caller's SIGALRM handler propagates and is not retried."""
-
-    def raise_timeout(_: int, __: FrameType | None) -> None:
-        raise TimeoutError("the caller's alarm")
-
-    previous = signal.signal(signal.SIGALRM, raise_timeout)
-    try:
-        with serving(never_respond) as server, blocking(server.url, max_retries=2) as client:
-            signal.setitimer(signal.ITIMER_REAL, 0.2)
-            with pytest.raises(TimeoutError, match="the caller's alarm"):
-                client.update_ai_llm(ID, name="n")
-            assert len(server.requests) == 1
-    finally:
-        signal.signal(signal.SIGALRM, previous)
+    alarm = TimeoutError("the caller's alarm")
+    with serving(never_respond) as server, interrupting(alarm):
+        with pytest.raises(TimeoutError, match="the caller's alarm"):
+            blocking(server.url, max_retries=2).update_ai_llm(ID, name="n")
+        assert len(server.requests) == 1
 
 
 def test_closing_during_a_call_raises_connection_error() -> None:
