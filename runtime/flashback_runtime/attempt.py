@@ -96,7 +96,8 @@ def _response(running: RunningCall, response: httpx.Response, body: bytes | None
         with suppress(httpx.StreamError):  # raised if no event hook has read the body
             body = response.content  # httpx has already decoded the body
     elif encoding not in {"", "identity"}:
-        try:  # accepts gzip and deflate
+        try:
+            # With wbits=47, zlib accepts both gzip and deflate.
             body = zlib.decompressobj(wbits=47).decompress(body, MAX_BODY + 1)
         except zlib.error:
             body = b""  # an encoded body cannot be searched for credentials

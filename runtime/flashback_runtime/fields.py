@@ -34,7 +34,8 @@ class Unset(Enum):
 
 UNSET: Final = Unset.UNSET
 _ASCII = int(re.ASCII)  # faster than the enum member, which `re` converts in every call
-NULL_HINT = "; leave it out instead"  # for arguments; `calls` removes it for responses
+# This hint is for callers. `Response.parse` removes it from errors about response fields.
+NULL_HINT = "; leave it out instead"
 # Error messages use these names for the types.
 _TYPE_NAMES: dict[type[object], str] = {float: "number", Secret: "str"}
 

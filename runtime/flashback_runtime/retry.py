@@ -88,7 +88,7 @@ async def _token(running: RunningCall) -> Secret | None:
             check_token(token, running.settings.service)
         except httpx.ReadTimeout:
             if time.monotonic() < running.deadline:
-                raise  # the token function's own timeout
+                raise  # A request that the token function made has timed out.
             raise running.error(ApiTimeoutError, _NOT_SENT) from None
         except ArgumentError as error:
             raise running.error(type(error), str(error), field=error.field) from None

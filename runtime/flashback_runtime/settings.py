@@ -173,7 +173,7 @@ def proxy_credentials(proxy: Secret) -> list[Secret]:
 
 
 def _bypasses_proxy(url: httpx.URL) -> bool:
-    """Return whether NO_PROXY contains `*`, or exempts the host with or without the scheme."""
+    """Return whether NO_PROXY exempts this URL. An entry can be `*`, or a host with a scheme."""
     port = url.port or _DEFAULT_PORTS[url.scheme]
     address = f"{url.host.rstrip('.')}:{port}"
     if "*" in getproxies().get("no", "").replace(" ", "").split(","):

@@ -145,9 +145,9 @@ class Connections:
         return []
 
     def owner(self) -> Any:
-        """Return the process, or for an async client the event loop, that owns the connections.
+        """Return the ID of this process or, for an async client, the running event loop.
 
-        A forked child has its own pools. It must not close its parent's connections.
+        Each owner has its own pools. A forked child must not close its parent's connections.
         """
         return os.getpid()
 
