@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, TypeVar, cast
@@ -44,9 +45,9 @@ class AsyncTransport(httpx.AsyncHTTPTransport):
 class AsyncConnections(Connections):
     """An async client's connections."""
 
-    def owner(self) -> asyncio.AbstractEventLoop:
+    def owner(self) -> tuple[int, asyncio.AbstractEventLoop]:
         try:
-            return asyncio.get_running_loop()
+            return os.getpid(), asyncio.get_running_loop()
         except RuntimeError:
             raise FlashbackError(
                 "the async client requires asyncio, but no asyncio event loop is running;"
@@ -54,9 +55,10 @@ class AsyncConnections(Connections):
             ) from None
 
     def new_pool(self, proxy: Secret | None) -> AsyncTransport:
-        for loop, used in list(self._pools):
-            if loop.is_closed():
-                self._pools.pop((loop, used), None)
+        for owner, used in list(self._pools):
+            process, loop = owner
+            if process == os.getpid() and loop.is_closed():
+                self._pools.pop((owner, used), None)
         return AsyncTransport(**pool_options(proxy))
 
     async def sleep(self, seconds: float) -> None:

@@ -145,7 +145,7 @@ class Connections:
         return []
 
     def owner(self) -> Any:
-        """Return the ID of this process or, for an async client, the running event loop.
+        """Return the process ID and, for an async client, the running event loop.
 
         Each owner has its own pools. A forked child must not close its parent's connections.
         """

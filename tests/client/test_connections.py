@@ -122,10 +122,30 @@ sys.exit(0 if right and status == 0 else 1)
 """
 
 
-def test_forked_child_uses_its_own_connections() -> None:
+ASYNC_FORKING = """
+import asyncio, os, sys
+from flashback_client import AsyncFlashbackClient
+client = AsyncFlashbackClient("tok", base_url=sys.argv[1], max_retries=0)
+loop = asyncio.new_event_loop()
+async def receives_own_responses(who):
+    ids = [f"{who}-{number}" for number in range(50)]
+    responses = [await client.update_ai_llm(id_, name="n") for id_ in ids]
+    return [response.ai_llm_id for response in responses] == ids
+loop.run_until_complete(receives_own_responses("parent"))
+child = os.fork()
+if child == 0:
+    os._exit(0 if loop.run_until_complete(receives_own_responses("child")) else 1)
+_, status = os.waitpid(child, 0)
+right = loop.run_until_complete(receives_own_responses("parent"))
+sys.exit(0 if right and status == 0 else 1)
+"""
+
+
+@pytest.mark.parametrize("program", [FORKING, ASYNC_FORKING], ids=["blocking", "async"])
+def test_forked_child_uses_its_own_connections(program: str) -> None:
     """A forked child opens its own connections and cannot use its parent's `http_client`."""
     with serving(echo_id) as server:
-        command = [sys.executable, "-c", FORKING, server.url]
+        command = [sys.executable, "-c", program, server.url]
         assert subprocess.run(command, timeout=60, check=False).returncode == 0
     users: dict[int, set[bool]] = {}
     for request in server.requests:
