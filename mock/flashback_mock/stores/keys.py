@@ -6,6 +6,7 @@ the new key. Each store requires its own file, because a rotation deletes other 
 
 import base64
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import StoreError
@@ -39,18 +40,14 @@ def read_vault(file: Path, key_id: bytes) -> Vault:
             raise StoreError(f"{file}: other users can read these keys; run: chmod 600 {file}")
         lines = file.read_bytes().splitlines()
     except OSError as error:
-        problem = f"cannot read the store's master keys: {error.strerror}"
-        raise StoreError(f"{file}: {problem}; {RESTORE}") from None
-    problem = f"{file}: does not contain the store's key {key_id.hex()}"
-    for number, line in enumerate(lines, 1):
-        try:
-            vault = Vault(base64.b64decode(line.strip(), validate=True))
-        except ValueError:
-            problem = f"{file}:{number}: is not a key"
-        else:
+        reason = f"cannot read the store's master keys: {error.strerror}"
+        raise StoreError(f"{file}: {reason}; {RESTORE}") from None
+    for line in lines:
+        with suppress(ValueError):  # the line is not a key
+            vault = Vault(base64.b64decode(line, validate=True))
             if vault.key_id == key_id:
                 return vault
-    raise StoreError(f"{problem}; {RESTORE}")
+    raise StoreError(f"{file}: does not contain the store's key {key_id.hex()}; {RESTORE}")
 
 
 def write_keys(file: Path, *vaults: Vault, is_new: bool = False) -> None:

@@ -5,14 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Connection, event, exc
+from sqlalchemy import Connection, exc
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from .schema import CONFIGURATION, CREDENTIAL
 from .sql import R, SqlStore
 
-MALFORMED = "expected a URL of the form postgresql://user:password@host:port/database"
+UNUSABLE = (
+    "the URL cannot be used; expected postgresql://user:password@host:port/database, optionally "
+    "with asyncpg options or PostgreSQL settings as parameters"
+)
 # The time limit for opening a connection and for waiting for a lock.
 # A statement can take 2 s longer, and closing an unresponsive connection takes another 2 s.
 # An update therefore takes at most 14 s.
@@ -51,7 +54,6 @@ class PostgresqlStore(SqlStore):
     )
 
     def __init__(self, url: str, credentials: Collection[str], keys: Path | None) -> None:
-        """The URL's parameters can be asyncpg options or PostgreSQL settings."""
         super().__init__("PostgreSQL", credentials, keys)
         self._url = url
         self._engine = create_async_engine(
@@ -61,8 +63,8 @@ class PostgresqlStore(SqlStore):
             pool_size=CONNECTIONS,
             max_overflow=0,
             pool_timeout=SECONDS,
+            pool_pre_ping=True,  # replace connections that the server has closed
         )
-        event.listen(self._engine.sync_engine, "checkout", _discard_closed)
 
     async def _connect(self, *_: Any, **__: Any) -> asyncpg.Connection:
         try:
@@ -72,12 +74,10 @@ class PostgresqlStore(SqlStore):
                 command_timeout=SECONDS + 2,
                 server_settings={**SETTINGS, "lock_timeout": f"{SECONDS}s"},
             )
-        except asyncpg.ClientConfigurationError as error:  # a URL parameter is invalid
-            raise self.error(f"the URL cannot be used: {error}") from None
-        except ValueError as error:
-            if isinstance(error, OSError):  # for example, an invalid certificate
-                raise
-            raise self.error(MALFORMED) from None  # the error could quote part of the URL
+        except OSError:  # also for an invalid certificate, which is a ValueError too
+            raise
+        except ValueError:  # its text could quote part of the URL
+            raise self.error(UNUSABLE) from None
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -105,12 +105,3 @@ class PostgresqlStore(SqlStore):
             problem = error.strerror or type(error).__name__
             return f"cannot connect to the server: {problem}; is the server running?"
         return f"the connection was lost ({type(error).__name__})"
-
-
-def _discard_closed(_connection: Any, record: Any, _proxy: Any) -> None:
-    """Make the pool replace a connection that the server has closed.
-
-    SQLAlchemy's `pool_pre_ping` would also detect closed connections, but it sends an extra query.
-    """
-    if record.driver_connection.is_closed():
-        raise exc.DisconnectionError

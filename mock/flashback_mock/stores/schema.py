@@ -80,7 +80,6 @@ FIND = (
     .with_for_update(of=CONFIGURATION)
 )
 # The `of_` prefix is necessary, because SQLAlchemy reserves column names in UPDATE statements.
-CHANGE = CONFIGURATION.update().where(CONFIGURATION.c.id == bindparam("of_id"))
 OF_FIELD = and_(
     CREDENTIAL.c.configuration == bindparam("of_configuration"),
     CREDENTIAL.c.field == bindparam("of_field"),

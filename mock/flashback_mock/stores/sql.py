@@ -59,8 +59,14 @@ class SqlStore(Store):
         self._keys = keys
         self._id = ""
         self._vault: Vault | None = None
-        self._upserts = {table: self._upsert(table) for table in (TOKEN, MEMBER, CREDENTIAL)}
         self._erase_field = self.erase.where(schema.OF_FIELD)
+        # An upsert inserts a row, or overwrites the row that has the same primary key.
+        self._upserts = dict[Table, Any]()
+        for table in (TOKEN, MEMBER, CREDENTIAL):
+            insert = self.insert(table)
+            self._upserts[table] = insert.on_conflict_do_update(
+                index_elements=table.primary_key, set_=insert.excluded
+            )
 
     @abstractmethod
     async def run(self, work: Callable[[Connection], R]) -> R:
@@ -130,7 +136,7 @@ class SqlStore(Store):
         stored = Stored(self._vault_for(row.key_id), row.workspace, id, row.plain)
         changed = stored.with_changes(changes, self._credentials)
         if changed.plain != stored.plain:
-            db.execute(schema.CHANGE, {"of_id": id, **_columns(changed)})
+            db.execute(CONFIGURATION.update().where(CONFIGURATION.c.id == id), _columns(changed))
         self._replace_credentials(db, changed)
         return user
 
@@ -219,22 +225,16 @@ class SqlStore(Store):
         for given in fixtures.configurations:
             empty = Stored(vault, given.workspace, given.id)
             added = empty.with_changes(given.fields, self._credentials)
-            row = {"id": added.id, "workspace": added.workspace, **_columns(added)}
-            db.execute(CONFIGURATION.insert(), row)
+            columns = {"id": added.id, "workspace": added.workspace, **_columns(added)}
+            db.execute(CONFIGURATION.insert(), columns)
             self._replace_credentials(db, added)
 
     def _replace_credentials(self, db: Connection, stored: Stored) -> None:
         """Erase the previous values of these credentials, and insert the new values."""
-        for field, credential in stored.credentials.items():
+        for field, (sealed, changed) in stored.credentials.items():
             db.execute(self._erase_field, {"of_configuration": stored.id, "of_field": field})
-            row = {"configuration": stored.id, "field": field, "size": len(credential.sealed)}
-            db.execute(self._upserts[CREDENTIAL], {**row, **credential._asdict()})
-
-    def _upsert(self, table: Table) -> Any:
-        """Return an INSERT statement that overwrites an existing row with the same primary key."""
-        insert = self.insert(table)
-        changed = {c.name: insert.excluded[c.name] for c in table.columns if not c.primary_key}
-        return insert.on_conflict_do_update(index_elements=table.primary_key, set_=changed)
+            row = {"configuration": stored.id, "field": field, "size": len(sealed)}
+            db.execute(self._upserts[CREDENTIAL], {**row, "changed": changed, "sealed": sealed})
 
 
 def _user_of(db: Connection, token: str) -> str | None:
