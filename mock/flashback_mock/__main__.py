@@ -46,7 +46,7 @@ def main() -> int:
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_rotate_keys(options) if options.command else _serve(options))
-    except (ValueError, StoreError) as error:
+    except (OSError, ValueError, StoreError) as error:
         failed = "cannot rotate the key" if options.command else "cannot start"
         print(f"flashback_mock: {failed}: {error}", file=sys.stderr)
         return 1
@@ -60,14 +60,7 @@ async def _serve(options: argparse.Namespace) -> None:
     if options.keys and not options.store:
         raise ValueError("--keys requires --store; without a store, no keys are saved")
     mock = Mock(contract, fixtures, store_at(options.store, contract.credentials, options.keys))
-    try:
-        listener = listen(options.host, options.port)
-    except (OSError, OverflowError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a valid address or port"
-        raise ValueError(
-            f"--host {options.host} --port {options.port}: {reason}; use an address of this "
-            "machine such as 127.0.0.1, and a free port (0 chooses one)"
-        ) from None
+    listener = listen(options.host, options.port)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     # Windows event loops do not support signal handlers. On Windows, Ctrl-C ends the process.

@@ -91,7 +91,7 @@ def test_port_in_use_is_a_clear_error(startup_error: StartupError) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         error = startup_error("--port", port)
-    assert error.startswith(f"--host 127.0.0.1 --port {port}: Address already in use ")
+    assert error.startswith(f"host 127.0.0.1, port {port}: Address already in use ")
     assert error.endswith("and a free port (0 chooses one)")
 
 
@@ -103,6 +103,7 @@ MISTAKES: list[tuple[str, str]] = [
     ("--host nope.invalid", NOT_AN_ADDRESS),
     (f"--host {'a' * 64}.example", NOT_AN_ADDRESS),
     ("--host 192.0.2.1", NOT_AN_ADDRESS),
+    ("--port 99999", "host 127.0.0.1, port 99999: not a valid address or port; use"),
     ("--cors-origin localhost:3000", NOT_AN_ORIGIN),
     ("--cors-origin http://LOCALHOST:3000", NOT_AN_ORIGIN),
     ("--cors-origin http://localhost:3000/", NOT_AN_ORIGIN),

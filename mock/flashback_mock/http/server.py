@@ -18,11 +18,12 @@ from .messages import Answer, Handler, HttpError, Request
 
 SECONDS = 10.0  # time limit for receiving a body, and for sending a response
 IDLE_SECONDS = 20.0  # time limit for receiving headers, and for idle connections
-IDLE_CHECK_SECONDS = 0.05
+HALF_CLOSED_SECONDS = 0.05  # time to start handling the requests in a half-closed connection
 MAX_HEAD_BYTES = 1 << 16  # size limit for the request line and for each header
 MAX_HEADERS = 200
 STOP_SECONDS = 0.4  # time limit for pending requests at shutdown; aiohttp can apply it twice
 BACKLOG = 2048
+MAX_PORT = 65535
 # If a client sends one-byte chunks, parsing a full receive buffer of the default size takes 100 ms.
 # A smaller buffer keeps other connections responsive.
 RECEIVE_BYTES = 1 << 15
@@ -41,23 +42,21 @@ class Connection(web.RequestHandler):
 
     refuse: Callable[[HttpError], web.Response]
     is_answering = False
-    answered = 0  # the number of requests that were handled
     body: StreamReader | None = None  # the body of the most recent request
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio expects a bool
-        """Close the connection once all received requests have been answered."""
+        """Close the connection after the response, or after the time limit."""
         loop = asyncio.get_running_loop()
-        loop.call_later(IDLE_CHECK_SECONDS, self._close_if_idle, loop.time() + SECONDS, -1)
+        loop.call_later(HALF_CLOSED_SECONDS, self.close_after_response)
+        loop.call_later(SECONDS, self.force_close)
         return True
 
-    def _close_if_idle(self, deadline: float, answered: int) -> None:
-        """Close the connection at the deadline, or if it has been idle since the last check."""
-        loop = asyncio.get_running_loop()
-        is_idle = not self.is_answering and self.answered == answered
-        if is_idle or loop.time() > deadline:
-            self.force_close()
+    def close_after_response(self) -> None:
+        """Close the connection, but first send the response that is being prepared, if any."""
+        if self.is_answering:
+            self.close()
         else:
-            loop.call_later(IDLE_CHECK_SECONDS, self._close_if_idle, deadline, self.answered)
+            self.force_close()
 
     def handle_error(
         self,
@@ -98,11 +97,10 @@ class Server:
         self._manager = web.Server(self._serve)
         self._asyncio_server: asyncio.Server
         self._port_lock = asyncio.Lock()  # held while the port is being opened or closed
-        self._opening: asyncio.Task[None] | None = None  # set while the port is closed
+        self._opening: asyncio.Task[None] | None = None  # opens the port again later
 
     async def start(self) -> None:
         """Start accepting connections."""
-        self._opening = None
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         loop = asyncio.get_running_loop()
@@ -122,32 +120,27 @@ class Server:
 
     async def close_port(self, seconds: float) -> None:
         """Close all connections, and refuse new ones for this many seconds."""
+        if self._opening:
+            self._opening.cancel()
         async with self._port_lock:
-            if self._opening:
-                self._opening.cancel()
-            else:
+            if self._asyncio_server.is_serving():
                 address = self._listener.getsockname()
                 self._asyncio_server.close()
                 self._listener.close()
                 for connection in cast("list[Connection]", self._manager.connections):
-                    if connection.is_answering:
-                        connection.close()  # after the response
-                    else:
-                        connection.force_close()
+                    connection.close_after_response()
                 self._listener = await _reserve(self._listener.family, address)
-            self._opening = asyncio.create_task(self._open_later(seconds))
+        self._opening = asyncio.create_task(self._open_later(seconds))
 
     async def open_port(self) -> None:
         """Accept connections again if a `refused` fault closed the port."""
         async with self._port_lock:
-            if self._opening:
-                self._opening.cancel()
+            if not self._asyncio_server.is_serving():
                 await self.start()
 
     async def _open_later(self, seconds: float) -> None:
         await sleep(seconds)
-        async with self._port_lock:
-            await self.start()
+        await self.open_port()
 
     def _connect(self) -> Connection:
         connection = Connection(
@@ -193,7 +186,6 @@ class Server:
             return await _send(incoming, answer)
         finally:
             connection.is_answering = False
-            connection.answered += 1
 
     async def _read_body(self, incoming: web.BaseRequest, request: Request) -> HttpError | None:
         """Read the body into `request`. If the body is incomplete, return the error."""
@@ -253,9 +245,21 @@ class Server:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on a host and port. Port 0 chooses a free port."""
+    """Return a socket that listens on a host and port. Port 0 chooses a free port.
+
+    Raise an `OSError` that says what is wrong if the mock cannot listen on this address.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    reason = "not a valid address or port"
+    if 0 <= port <= MAX_PORT:
+        try:
+            return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or reason
+    raise OSError(
+        f"host {host}, port {port}: {reason}; use an address of this machine such as 127.0.0.1, "
+        "and a free port (0 chooses one)"
+    )
 
 
 async def _reserve(family: int, address: Any) -> socket.socket:
@@ -266,8 +270,6 @@ async def _reserve(family: int, address: Any) -> socket.socket:
     """
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignore connections in TIME_WAIT
-    if family == socket.AF_INET6:
-        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     while True:
         try:
             bound.bind(address)
