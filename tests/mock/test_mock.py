@@ -24,6 +24,11 @@ def test_running_stops_the_mock_when_its_block_ends() -> None:
         with FlashbackClient(mock.tokens["owner"], base_url=mock.base_url) as client:
             client.update_ai_llm(mock.ids["main"], name="in a block")
         mock.assert_updated(mock.ids["main"], name="in a block")
+    with (
+        pytest.raises(OSError, match="port 99999: not a valid"),
+        flashback_mock.running(port=99999),
+    ):
+        pass
     with pytest.raises(httpx.ConnectError):
         httpx.get(mock.base_url, trust_env=False)
     with pytest.raises(RuntimeError, match="the mock has stopped"):
@@ -31,11 +36,15 @@ def test_running_stops_the_mock_when_its_block_ends() -> None:
 
 
 def test_log_is_bounded(mock: Mock) -> None:
-    """The request log keeps the last 10,000 requests."""
+    """The log keeps the last 10,000 requests, and `/__admin` returns 1,000 of them by default."""
     for number in range(10_005):
         mock.log(Entry("PUT", str(number)))
     assert len(mock.requests) == 10_000
     assert mock.requests[0].request_id == "5"
+    listed = httpx.get(f"{mock.base_url}/__admin/requests", trust_env=False).json()
+    assert listed["total"] == 10_000
+    assert len(listed["requests"]) == 1000
+    assert listed["requests"][-1]["request_id"] == "10004"
 
 
 def test_failed_assertion_lists_the_requests(http: httpx.Client, mock: Mock) -> None:
@@ -87,10 +96,13 @@ def test_wait_for_returns_matching_requests(mock: Mock) -> None:
     assert [entry.updated for entry in entries] == [True, True]
     put(mock.base_url, main, {"nme": "x"})
     with pytest.raises(TimeoutError) as timed_out:
-        mock.wait_for(timeout=0.1, status=201)
+        mock.wait_for(timeout=0.1, status=201, reason="s3cret")
     message = str(timed_out.value)
-    assert message.startswith("expected 1 request(s) with status=201 within 0.1 s, got 0\n")
+    assert message.startswith(
+        "expected 1 request(s) with the given status, reason within 0.1 s, got 0"
+    )
     assert "PUT 400 as owner: body: has an unknown field" in message
+    assert "s3cret" not in message
 
 
 def test_wait_checks_each_request_once(mock: Mock) -> None:
@@ -167,6 +179,10 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
     ),
     (
         lambda mock: mock.configuration("unknown"),
+        "id: no configuration has this id; the ids in the fixtures",
+    ),
+    (
+        lambda mock: mock.answer_next(500, id="unknown"),
         "id: no configuration has this id; the ids in the fixtures",
     ),
     (lambda mock: mock.reveals(mock.ids["main"], name="x"), "expected credentials"),

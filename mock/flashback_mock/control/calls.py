@@ -6,7 +6,16 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import update_wrapper, wraps
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Literal,
+    ParamSpec,
+    TypeVar,
+    get_args,
+    get_origin,
+)
 
 from flashback_mock.stores import errors
 from flashback_mock.tracebacks import without_frames
@@ -18,15 +27,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 AsyncMethod = Callable[Concatenate["Mock", P], Coroutine[Any, Any, T]]
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-# The types that each annotation accepts. Any other annotation accepts only its own type.
-ACCEPTED: dict[Any, tuple[type, ...]] = {
-    float: (float, int),
-    tuple: (list, tuple),  # a JSON array is parsed as a list
-    Mapping: (dict, Mapping),
-    Literal: (str,),
-}
+# The types that these annotations accept. Any other annotation accepts only its own type.
+ACCEPTED: dict[Any, tuple[type, ...]] = {float: (float, int), tuple: (list, tuple)}
 MAX_SECONDS = 600.0
 UNAUTHORIZED = "token: unknown or expired; specify a token such as owner-token, not a role"
+NAME_TAKEN = "another configuration already has this id, or this name in the same workspace"
 UNKNOWN_ID = "id: no configuration has this id; the ids in the fixtures are"
 
 
@@ -58,7 +63,7 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
         except errors.NotFoundError:
             raise UnknownIdError(f"{UNKNOWN_ID} {mock.ids}") from None
         except errors.NameTakenError:
-            raise ValueError(errors.NAME_TAKEN) from None
+            raise ValueError(NAME_TAKEN) from None
         except errors.UnauthorizedError:
             raise ValueError(UNAUTHORIZED) from None
 
@@ -76,23 +81,25 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
 def check_types(
     given: Mapping[str, Any], annotations: Mapping[str, Any], *other_names: str
 ) -> None:
-    """Raise `ValueError` if a name is unknown or a value has the wrong type.
+    """Raise `ValueError` if a name is unknown or a value does not match its annotation.
 
-    The error for an unknown name also lists `other_names`, which are valid but checked elsewhere.
+    A float is a time in seconds, and must be from 0 to 600. The error for an unknown name also
+    lists `other_names`, which are valid but checked elsewhere.
     """
     for name, value in given.items():
         if name not in annotations:
             # Do not quote the unknown name, which could be a misplaced credential.
             names = ", ".join([*other_names, *annotations])
             raise ValueError(f"unknown field; expected one of {names}")
-        kind = get_origin(annotations[name]) or annotations[name]
+        annotation = annotations[name]
+        kind = get_origin(annotation) or annotation
+        if kind is Literal:
+            if value not in get_args(annotation):
+                raise ValueError(f"{name}: must be one of {', '.join(get_args(annotation))}")
+            continue
         is_misused_bool = isinstance(value, bool) and kind is not bool  # a bool is also an int
         accepted = ACCEPTED.get(kind, (kind,))
         if is_misused_bool or not isinstance(value, accepted):
             raise ValueError(f"{name}: must be of type {accepted[0].__name__}")
-
-
-def check_seconds(name: str, seconds: float) -> None:
-    """Raise `ValueError` unless `seconds` is a number from 0 to 600."""
-    if not 0 <= seconds <= MAX_SECONDS:
-        raise ValueError(f"{name}: must not be negative or longer than ten minutes")
+        if kind is float and not 0 <= value <= MAX_SECONDS:
+            raise ValueError(f"{name}: must not be negative or longer than ten minutes")

@@ -11,12 +11,12 @@ from typing import Any, Unpack
 from flashback_mock.contract import Contract
 from flashback_mock.fixtures import BEARER_TOKEN, Configuration, Fixtures, Member, Token
 from flashback_mock.stores.errors import UnauthorizedError
-from flashback_mock.stores.store import LEVELS, Store
+from flashback_mock.stores.store import Access, Store
 from flashback_mock.tracebacks import without_frames
 
-from .calls import check_seconds, check_types, control
+from .calls import check_types, control
 from .journal import CRITERIA, Entry, history, matches
-from .plans import Step, validate_step
+from .plans import Step, check_step
 
 MAX_LOGGED = 10_000
 MAX_PLANNED = 1_000
@@ -55,7 +55,6 @@ class Mock:
     @delay.setter
     def delay(self, seconds: float) -> None:
         check_types({"delay": seconds}, {"delay": float})
-        check_seconds("delay", seconds)
         self._delay = seconds
 
     @property
@@ -107,16 +106,21 @@ class Mock:
     @control
     async def answer_sequence(self, *steps: Step) -> None:
         """Plan one answer per step. A step is a dictionary of arguments for `answer_next`."""
-        plans = [validate_step(self.contract, step) for step in steps]
-        if not plans:
+        if not steps:
             raise ValueError("nothing planned; specify at least one step")
-        if len(self.planned) + len(plans) > MAX_PLANNED:
+        if len(self.planned) + len(steps) > MAX_PLANNED:
             raise ValueError(
                 f"more than {MAX_PLANNED} planned answers; use `times` to repeat an answer"
             )
-        self.planned += [plan for plan in plans if "duration" not in plan]
-        if closed := max(plan.get("duration", 0) for plan in plans):
-            await self.close_port(closed)
+        for step in steps:
+            check_step(self.contract, step)
+            if "id" in step:
+                await self.store.find(step["id"])
+        for step in steps:
+            if "duration" in step:
+                await self.close_port(step["duration"])
+            else:
+                self.planned.append({**step})
 
     @control
     async def clear_planned(self) -> None:
@@ -144,7 +148,6 @@ class Mock:
         `timeout` seconds, raise a `TimeoutError` that lists the latest requests.
         """
         check_types(criteria, CRITERIA, "count", "timeout")
-        check_seconds("timeout", timeout)
         if count < 1:
             raise ValueError("count: must be at least 1")
         found = [entry for entry in self._log if matches(entry, criteria)]
@@ -159,7 +162,7 @@ class Mock:
         except TimeoutError:
             expected = f"{count} request(s)"
             if criteria:
-                expected += " with " + ", ".join(f"{key}={criteria[key]!r}" for key in criteria)
+                expected += f" with the given {', '.join(criteria)}"
             message = f"expected {expected} within {timeout:g} s, got {len(found)}"
             latest = [str(entry) for entry in self.requests[-10:]]
             raise TimeoutError("\n  ".join([message, *latest])) from None
@@ -238,7 +241,7 @@ class Mock:
 
     @control
     async def add_member(
-        self, user: str, *, workspace: str = "", access: str = "WRITE", token: str = ""
+        self, user: str, *, workspace: str = "", access: Access = "WRITE", token: str = ""
     ) -> str:
         """Add a user to a workspace, by default the first one, and return the user's token.
 
@@ -247,8 +250,6 @@ class Mock:
         token = token or self.tokens.get(user) or f"{user}-token"
         if not user:
             raise ValueError("user: is required")
-        if access not in LEVELS:
-            raise ValueError(f"access: must be one of {', '.join(LEVELS)}")
         if not BEARER_TOKEN.fullmatch(token):
             raise ValueError("token: must be a bearer token: letters, digits and -._~+/")
         member = Member(workspace or self.fixtures.first_workspace, user, access)

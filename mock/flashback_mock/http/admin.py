@@ -1,17 +1,16 @@
 """The control API under `/__admin`, for tests in any language and for the mock's web page."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, cast
 from urllib.parse import unquote
 
 from multidict import CIMultiDict
 
-from flashback_mock.control.calls import UnknownIdError, check_seconds, check_types
+from flashback_mock.control.calls import UnknownIdError, check_types
 from flashback_mock.control.journal import Entry
 from flashback_mock.control.mock import Mock
-from flashback_mock.control.plans import Step
 from flashback_mock.stores.errors import StoreError
 
 from . import body
@@ -21,36 +20,40 @@ from .messages import Answer, HttpError, Request, error_answer, json_answer
 from .page import INDEX, page_file
 
 PREFIX = "/__admin"
+ID = "/configurations/{id}"
+MAX_LISTED = 1000  # encoding a longer list of requests would delay other responses
+TIMES = ("delay", "duration", "fixedDelay", "timeout")  # in JSON, times are in milliseconds
+SETTINGS = {"fixedDelay": float, "answerNext": object}
+OK = {"status": "ok"}
+
 Json = dict[str, Any]
 AdminHandler = Callable[..., Awaitable[object]]
 Control = Callable[..., object]  # a method of `Mock`
 
-ID = "/configurations/{id}"
-TIMES = {"delay", "duration", "fixedDelay", "timeout"}  # in JSON, times are in milliseconds
-SETTINGS = {"fixedDelay": float, "answerNext": object}
-STATUSES: dict[type[Exception], int] = {  # the first matching type determines the status
-    UnknownIdError: 404,
-    ValueError: 400,
-    TimeoutError: 504,
-    StoreError: 500,
-}
-
-
-def _log(entries: list[Entry], total: int | None = None) -> Json:
-    requests = [entry.to_dict() for entry in entries]
-    return {"requests": requests, "total": len(entries) if total is None else total}
-
 
 def _ok(_result: object) -> Json:
-    return {"status": "ok"}
+    return OK
+
+
+def _created(_result: object) -> Answer:
+    return json_answer(201, OK)
+
+
+def _revealed(result: object) -> Json:
+    return {"reveals": result}
+
+
+def _log(entries: list[Entry], last: int = MAX_LISTED) -> Json:
+    requests = [entry.to_dict() for entry in entries[-last:]]
+    return {"requests": requests, "total": len(entries)}
 
 
 # Routes that call a `Mock` method, and the functions that convert its result to a response.
 CONTROLS: list[tuple[str, str, Control, Callable[[Any], object]]] = [
     ("GET", ID, Mock.configuration, dict),
     ("DELETE", ID, Mock.delete_configuration, _ok),
-    ("POST", f"{ID}/reveals", Mock.reveals, lambda result: {"reveals": result}),
-    ("POST", "/members", Mock.add_member, lambda result: json_answer(201, _ok(result))),
+    ("POST", f"{ID}/reveals", Mock.reveals, _revealed),
+    ("POST", "/members", Mock.add_member, _created),
     ("POST", "/tokens/expire", Mock.expire_token, _ok),
     ("POST", "/tokens/revoke", Mock.revoke_token, _ok),
     ("POST", "/requests/wait", Mock.wait_for, _log),
@@ -69,33 +72,37 @@ class Admin:
         self._app = app
         app.add("GET", "/", self._root)
         app.add("GET", f"{PREFIX}/login/{{session}}", self._login)
-        handlers: list[tuple[str, str, AdminHandler]] = [
-            ("GET", "", self._index),
-            ("GET", "/", self._index),
-            ("GET", "/docs", self._docs),
-            ("GET", "/docs/{name}", self._docs),
-            ("GET", "/fixtures", self._fixtures),
-            ("GET", "/requests", self._requests),
-            ("GET", "/settings", self._settings),
-            ("POST", "/settings", self._change_settings),
-            ("GET", "/configurations", self._configurations),
-            ("POST", "/configurations", self._add_configuration),
-            ("POST", f"{ID}/updated", self._updated),
-        ]
+        self._add("GET", "", self._index)
+        self._add("GET", "/", self._index)
+        self._add("GET", "/docs", self._docs)
+        self._add("GET", "/docs/{name}", self._docs)
+        self._add("GET", "/fixtures", self._fixtures)
+        self._add("GET", "/requests", self._requests)
+        self._add("GET", "/settings", self._settings)
+        self._add("POST", "/settings", self._change_settings)
+        self._add("GET", "/configurations", self._configurations)
+        self._add("POST", "/configurations", self._add_configuration)
+        self._add("POST", f"{ID}/updated", self._updated)
         for method, path, control, convert in CONTROLS:
-            handlers.append((method, path, partial(self._perform, control, convert)))
-        for method, path, handler in handlers:
-            app.add(method, PREFIX + path, partial(self._call, handler))
+            self._add(method, path, partial(self._perform, control, convert))
+
+    def _add(self, method: str, path: str, handler: AdminHandler) -> None:
+        self._app.add(method, PREFIX + path, partial(self._call, handler))
 
     async def _call(self, handler: AdminHandler, request: Request, *raw: str) -> Answer:
         try:
             self._guard.check(request, is_page=request.path.startswith(f"{PREFIX}/docs"))
-            content = await handler(request, *(unquote(parameter) for parameter in raw))
+            content = await handler(request, *map(unquote, raw))
         except HttpError as error:
             content = error_answer(error.status, error.message, error.headers)
-        except tuple(STATUSES) as error:
-            status = next(STATUSES[kind] for kind in STATUSES if isinstance(error, kind))
-            content = error_answer(status, str(error).replace("after_update", "afterUpdate"))
+        except UnknownIdError as error:
+            content = error_answer(404, str(error))
+        except ValueError as error:
+            content = error_answer(400, str(error).replace("after_update", "afterUpdate"))
+        except TimeoutError as error:
+            content = error_answer(504, str(error))
+        except StoreError as error:
+            content = error_answer(500, str(error))
         answer = content if isinstance(content, Answer) else json_answer(200, content)
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
@@ -104,14 +111,12 @@ class Admin:
         self, control: Control, convert: Callable[[Any], object], request: Request, *path: str
     ) -> object:
         """Call a `Mock` method with the arguments from the path and the body."""
-        # Await the coroutine method, because the `Mock` method would block the event loop.
-        method: AdminHandler = cast("Any", control).__wrapped__
-        return convert(await method(self._mock, *path, **_arguments(self._content(request))))
+        result = await _await_control(control, self._mock, *path, **self._arguments(request))
+        return convert(result)
 
-    def _content(self, request: Request) -> object:
-        """Return the body's JSON value, or an empty object if the body is empty."""
+    def _arguments(self, request: Request) -> Json:
         body.check_complete(request, self._mock.contract.max_body_bytes)
-        return body.parse(request.body) if request.body else {}
+        return _to_python("body", body.parse(request.body)) if request.body else {}
 
     async def _root(self, _request: Request) -> Answer:
         return Answer(303, b"", CIMultiDict({"Location": f"{PREFIX}/docs"}))
@@ -120,7 +125,7 @@ class Admin:
         routes = self._app.routes
         return {"paths": {path: routes[path] for path in routes if path.startswith(PREFIX)}}
 
-    async def _docs(self, request: Request, name: str = INDEX) -> Answer:
+    async def _docs(self, request: Request, name: str = "") -> Answer:
         return page_file(self._mock.contract, request, name or INDEX)
 
     async def _login(self, request: Request, session: str) -> Answer:
@@ -138,28 +143,27 @@ class Admin:
         return {"tokens": self._mock.tokens, "access": access, "ids": self._mock.ids}
 
     async def _requests(self, request: Request) -> Json:
-        entries = self._mock.requests
-        last = re.fullmatch("(?:last=([1-9][0-9]{0,8}))?", request.query)
+        if not request.query:
+            return _log(self._mock.requests)
+        last = re.fullmatch("last=([1-9][0-9]{0,8})", request.query)
         if not last:
             raise ValueError("last: must be a positive number; no other parameter is allowed")
-        return _log(entries[-int(last[1]) :] if last[1] else entries, len(entries))
+        return _log(self._mock.requests, int(last[1]))
 
     async def _settings(self, _request: Request) -> Json:
-        planned = [_step(plan) for plan in self._mock.planned]
-        return {"fixedDelay": _milliseconds(self._mock.delay), "planned": planned}
+        planned = [_to_json(plan) for plan in self._mock.planned]
+        return {**_to_json({"fixedDelay": self._mock.delay}), "planned": planned}
 
     async def _change_settings(self, request: Request) -> Json:
-        settings = _arguments(self._content(request))
+        settings = self._arguments(request)
         check_types(settings, SETTINGS)
-        delay = settings.get("fixedDelay", self._mock.delay)
-        check_seconds("fixedDelay", delay)
         if "answerNext" in settings:
             steps = settings["answerNext"]
             if not isinstance(steps, list):
                 steps = [steps]
-            plans = [_arguments(step, "answerNext") for step in steps]
-            await cast("Any", Mock.answer_sequence).__wrapped__(self._mock, *plans)
-        self._mock.delay = delay
+            plans = [_to_python("answerNext", step) for step in steps]
+            await _await_control(Mock.answer_sequence, self._mock, *plans)
+        self._mock.delay = settings.get("fixedDelay", self._mock.delay)
         return await self._settings(request)
 
     async def _configurations(self, _request: Request) -> Json:
@@ -177,29 +181,32 @@ class Admin:
         return {"updated": True, "message": ""}
 
 
-def _arguments(content: Any, place: str = "body") -> Json:
+async def _await_control(control: Control, *arguments: Any, **options: Any) -> object:
+    """Await the coroutine method. The `Mock` method would block the event loop."""
+    coroutine_method: AdminHandler = cast("Any", control).__wrapped__
+    return await coroutine_method(*arguments, **options)
+
+
+def _to_python(place: str, content: Any) -> Json:
     """Convert a JSON object to Python arguments, with times in seconds."""
     if not isinstance(content, dict):
         raise ValueError(f"{place}: must be a JSON object")
     arguments: Json = {**content}
     if "afterUpdate" in arguments:
         arguments["after_update"] = arguments.pop("afterUpdate")
-    for name in TIMES & arguments.keys():
-        if type(arguments[name]) in (int, float):
+    for name in TIMES:
+        if type(arguments.get(name)) in (int, float):
             # A larger integer might not fit in a float.
             arguments[name] = max(-1, min(arguments[name], 1e9)) / 1000
     return arguments
 
 
-def _step(plan: Step) -> Json:
-    """Convert a plan to a JSON object. `_arguments` does the reverse."""
-    step: Json = {**plan}
-    for name in TIMES & step.keys():
-        step[name] = _milliseconds(step[name])
-    if "after_update" in step:
-        step["afterUpdate"] = step.pop("after_update")
-    return step
-
-
-def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1000, 3)
+def _to_json(arguments: Mapping[str, Any]) -> Json:
+    """Convert Python arguments to a JSON object, with times in milliseconds."""
+    content: Json = {**arguments}
+    if "after_update" in content:
+        content["afterUpdate"] = content.pop("after_update")
+    for name in TIMES:
+        if name in content:
+            content[name] = round(content[name] * 1000, 3)
+    return content

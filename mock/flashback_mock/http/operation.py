@@ -78,7 +78,7 @@ class Operation:
         entry.fields = tuple(changes)
         request_id = await self._adoptable_id(request, changes)
         is_real = not plan.keys() & {"status", "example", "fault"}
-        stores = (is_real or "after_update" in plan) and not preferred
+        stores = (is_real or plan.get("after_update", False)) and not preferred
         try:
             # An update without changes only checks the token and the user's access.
             changes = changes if stores else {}

@@ -1,7 +1,5 @@
 """Exceptions raised by the stores."""
 
-NAME_TAKEN = "another configuration already has this id, or this name in the same workspace"
-
 
 class StoreError(Exception):
     """The store failed or could not be opened. The message says why and contains no secrets."""

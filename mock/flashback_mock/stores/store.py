@@ -4,14 +4,14 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from flashback_mock.fixtures import Fixtures
 
 from .errors import StoreError
 from .vault import Vault
 
-LEVELS = ("READ", "WRITE", "ADMIN")
+Access = Literal["READ", "WRITE", "ADMIN"]
 MAY_UPDATE = ("WRITE", "ADMIN")
 
 
