@@ -12,6 +12,7 @@ import os
 import secrets
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 
 try:
@@ -38,6 +39,9 @@ def main() -> int:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Names in the banner can contain characters that the output's encoding does not support.
+        sys.stdout.reconfigure(errors="backslashreplace")
     options = _options()
     if options.print_fixtures:
         _print(f"# yaml-language-server: $schema={SCHEMA.as_uri()}\n{DEFAULT.read_text('utf-8')}")
@@ -79,9 +83,6 @@ async def _serve(options: argparse.Namespace) -> None:
 
 
 def _print(text: str) -> None:
-    # Names in the banner can contain characters that the output's encoding does not support.
-    encoding = sys.stdout.encoding if sys.stdout else "utf-8"
-    text = text.encode(encoding, "backslashreplace").decode(encoding)
     with suppress(OSError):  # the reader might have closed the pipe
         print(text, flush=True)
 

@@ -71,29 +71,41 @@ class Fixtures:
         document = _parse(path)
         try:
             _check_schema(document, contract)
-            fixtures = cls._of(document)
-            _check_references(fixtures)
+            return cls._of(document)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-        return fixtures
 
     @classmethod
     def _of(cls, document: dict[str, Any]) -> Self:
+        """Raise `ValueError` for an unknown member or for a value that is used twice."""
         tokens: list[Token] = []
         members: list[Member] = []
         configurations: list[Configuration] = []
+        used: set[tuple[str, ...]] = set()
+
+        def check_unique(place: str, *key: str) -> None:
+            if key in used:
+                raise ValueError(f"{place}: is used twice; it must be unique")
+            used.add(key)
+
         for name, user in document["users"].items():
-            try:
-                expires = datetime.fromisoformat(user["expires"]) if "expires" in user else None
-            except ValueError:  # such as a leap second, which Python does not support
-                raise ValueError(f"users.{name}.expires: Python cannot represent it") from None
+            check_unique(f"users.{name}.token", "token", user["token"])
+            expires = datetime.fromisoformat(user["expires"]) if "expires" in user else None
             tokens.append(Token(user["token"], name, expires))
         for workspace, content in document["workspaces"].items():
             for user, access in content.get("members", {}).items():
+                if user not in document["users"]:
+                    place = f"workspaces.{workspace}.members.{user}"
+                    raise ValueError(f"{place}: is not a user; add it under users")
                 members.append(Member(workspace, user, access))
             for role, configuration in content.get("configurations", {}).items():
+                place = f"workspaces.{workspace}.configurations.{role}"
                 fields = dict(configuration)
                 id = fields.pop("id")
+                check_unique(place, "role", role)
+                check_unique(f"{place}.id", "id", id)
+                if "name" in fields:
+                    check_unique(f"{place}.name", "name", workspace, fields["name"])
                 configurations.append(Configuration(role, workspace, id, fields))
         return cls(tuple(tokens), tuple(members), tuple(configurations))
 
@@ -176,28 +188,3 @@ def _check_schema(document: Any, contract: Contract) -> None:
         else:
             message = rule(error, broken.get("x-rule", ""))
         raise ValueError(f"{'.'.join(place) or 'the file'}: {message}")
-
-
-def _check_references(fixtures: Fixtures) -> None:
-    """Raise `ValueError` for an unknown member, or for a repeated value that must be unique."""
-    used: set[tuple[str, ...]] = set()
-
-    def check_unique(place: str, *key: str) -> None:
-        if key in used:
-            raise ValueError(f"{place}: is used twice; it must be unique")
-        used.add(key)
-
-    for token in fixtures.tokens:
-        check_unique(f"users.{token.user}.token", "token", token.value)
-    users = {token.user for token in fixtures.tokens}
-    for member in fixtures.members:
-        if member.user not in users:
-            place = f"workspaces.{member.workspace}.members.{member.user}"
-            raise ValueError(f"{place}: is not a user; add it under users")
-    for configuration in fixtures.configurations:
-        workspace = configuration.workspace
-        place = f"workspaces.{workspace}.configurations.{configuration.role}"
-        check_unique(place, "role", configuration.role)
-        check_unique(f"{place}.id", "id", configuration.id)
-        if "name" in configuration.fields:
-            check_unique(f"{place}.name", "name", workspace, configuration.fields["name"])

@@ -33,7 +33,6 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("admin-token", "owner-token", "users.admin.token: is used twice; it must be unique"),
     ("reader-token", f"a, tokn: {CANARY}", "users.reader.tokn: unknown field; expected one"),
     ("2026-01-01T00:00:00Z", "tomorrow", "users.expired.expires: must be a time, such as 2026"),
-    ("00:00:00Z", "23:59:60Z", "users.expired.expires: Python cannot represent it"),
     ("00:00:00Z", "00:00:00", "users.expired.expires: must be a time, such as"),
     ("owner: WRITE", "owner: WRIT", "workspaces.acme.members.owner: must be one of READ"),
     ("owner: WRITE, ", "ownr: WRITE, ", "workspaces.acme.members.ownr: is not a user; add it"),
