@@ -63,9 +63,7 @@ def test_failed_assertion_lists_the_requests(http: httpx.Client, mock: Mock) -> 
     assert lines[2].startswith("secret: differs; last changed at 20")
     assert lines[3] == "requests for this configuration, oldest first:"
     assert "PUT 400 as owner: body: has an unknown field" in lines[4]
-    assert lines[5].endswith(
-        "PUT 401 as nobody (name): Authorization: the token is unknown or expired"
-    )
+    assert lines[5].endswith("PUT 401 as nobody: Authorization: the token is unknown or expired")
     assert lines[6] == "other requests:"
     assert lines[7].endswith(f"PUT 200 as owner (name) (id {mock.ids['sibling']})")
     assert lines[8].endswith("PUT 404 as owner (name): AI LLM configuration not found (id unknown)")

@@ -12,7 +12,8 @@ class Entry:
     """An entry in the request log. It contains no tokens or credential values.
 
     `status` is 0 if a `reset`, `empty` or `timeout` fault prevented a response. `fields` contains
-    the names of the fields in a valid body, and `updated` is true if these fields were stored.
+    the names of the body's fields if the token and the body are valid, and `updated` is true if
+    these fields were stored.
     `user` and `configuration` are empty if unknown. `milliseconds` excludes any planned delay.
     `reason` says why the request was refused, and `time` is when it arrived.
     """

@@ -49,8 +49,6 @@ def parse(body: bytes) -> Any:
     Raise `HttpError` if the text is not valid JSON, is nested too deeply, or contains duplicate
     keys, `NaN`, `Infinity` or a lone surrogate.
     """
-    if not body:
-        raise HttpError(400, "body: is empty")
     try:
         value = DECODER.decode(body.decode("utf-8"))
         if b"\\u" in body:

@@ -3,7 +3,7 @@
 import re
 import traceback
 from http.client import responses
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote
 
 from multidict import CIMultiDict
 
@@ -44,7 +44,7 @@ class Operation:
         id = _decode(raw_id)
         if id in self._mock.known_ids:
             entry.configuration = id
-        plan = take_plan(self._mock.planned, id or "")
+        plan = take_plan(self._mock.planned, id)
         try:
             answer = await self._update(request, id, plan)
         except HttpError as error:
@@ -57,59 +57,51 @@ class Operation:
             answer = error_answer(500, self._contract.message(500))
         if "status" in plan or "example" in plan:
             answer = self._planned(plan, id)
-        if plan:
-            answer.headers.update(plan.get("headers", {}))
-            answer.fault = entry.fault = plan.get("fault", "")
+        answer.headers.update(plan.get("headers", {}))
+        answer.fault = entry.fault = plan.get("fault", "")
         answer.delay = self._mock.delay + plan.get("delay", 0)
         return answer
 
-    async def _update(self, request: Request, id: str | None, plan: Step) -> Answer:
+    async def _update(self, request: Request, id: str, plan: Step) -> Answer:
         """Return the 200 response or the selected example, or raise `HttpError`."""
         entry = request.entry
-        try:
-            changes = self._valid_changes(request, id)
-            preferred = self._preferred(request)
-        except HttpError:
-            # A caller without a valid token must not learn what else is wrong with the request.
-            entry.user = await self._mock.store.user_of(request.token) or ""
-            if not entry.user:
-                raise self._unauthorized(request) from None
-            raise
+        store = self._mock.store
+        # A caller without a valid token must not learn what else is wrong with the request.
+        entry.user = await store.user_of(request.token) or ""
+        if not entry.user:
+            raise self._unauthorized(request)
+        changes = self._valid_changes(request, id)
+        preferred = self._preferred(request)
         entry.fields = tuple(changes)
-        request_id = await self._adoptable_id(request, changes)
+        if await self._is_adoptable(request, changes):
+            entry.request_id = request.headers["X-Request-Id"]
         is_real = not plan.keys() & {"status", "example", "fault"}
         stores = (is_real or plan.get("after_update", False)) and not preferred
         try:
             # An update without changes only checks the token and the user's access.
-            changes = changes if stores else {}
-            entry.user = await self._mock.store.update(request.token, id or "", changes)
-            entry.updated = stores
-            entry.configuration = id or ""
-        except UnauthorizedError:
-            raise self._unauthorized(request) from None
+            await store.update(request.token, id, changes if stores else {})
         except RefusedError as refused:
-            entry.user = await self._mock.store.user_of(request.token) or ""
             if not isinstance(refused, NotFoundError):
-                entry.configuration = id or ""
+                entry.configuration = id
             if not preferred:
-                raise self._refusal(refused) from None
-        finally:
-            if entry.user and request_id:
-                entry.request_id = request_id
+                raise self._refusal(request, refused) from None
+        else:
+            entry.configuration = id
+            entry.updated = stores
         return preferred or self._success(id)
 
-    def _success(self, id: str | None) -> Answer:
+    def _success(self, id: str) -> Answer:
         message = self._contract.message(200)
         return json_answer(200, {"success": True, "aiLlmId": id, "message": message})
 
-    def _valid_changes(self, request: Request, id: str | None) -> dict[str, str]:
+    def _valid_changes(self, request: Request, id: str) -> dict[str, str]:
         body.check_complete(request, self._contract.max_body_bytes)
         if not request.body:
             raise HttpError(400, "body: is empty; send {} to change nothing")
         body.check_headers(request.headers, self._contract.media_type)
         changes: dict[str, str] = body.parse(request.body)
         error = self._contract.body_error(changes)
-        if not error and id is not None:
+        if not error and id:
             error = self._contract.id_error(id)
         if error:
             raise HttpError(400, error)
@@ -130,15 +122,14 @@ class Operation:
         except ValueError as error:
             raise HttpError(400, f"Prefer: {error}") from None
 
-    async def _adoptable_id(self, request: Request, changes: dict[str, str]) -> str:
-        """Return X-Request-Id, or "" if it is malformed or could reveal a token or credential."""
+    async def _is_adoptable(self, request: Request, changes: dict[str, str]) -> bool:
+        """Return whether X-Request-Id is well-formed and reveals no token or credential."""
         request_id = request.headers.get("X-Request-Id", "")
         if not REQUEST_ID.fullmatch(request_id) or await self._mock.store.user_of(request_id):
-            return ""
+            return False
         secrets = {request.token, *self._mock.known_tokens}
         secrets |= {changes[name] for name in self._contract.credentials & changes.keys()}
-        overlaps = any(secret in request_id or request_id in secret for secret in secrets)
-        return "" if overlaps else request_id
+        return not any(secret in request_id or request_id in secret for secret in secrets)
 
     def _unauthorized(self, request: Request) -> HttpError:
         if "Authorization" not in request.headers:
@@ -149,13 +140,15 @@ class Operation:
             reason = "the token is unknown or expired"
         return HttpError(401, self._contract.message(401), reason=f"Authorization: {reason}")
 
-    def _refusal(self, refused: RefusedError) -> HttpError:
+    def _refusal(self, request: Request, refused: RefusedError) -> HttpError:
+        if isinstance(refused, UnauthorizedError):
+            return self._unauthorized(request)
         if isinstance(refused, NameTakenError):
             return HttpError(400, self._contract.name_taken)
         status = 404 if isinstance(refused, NotFoundError) else 403
         return HttpError(status, self._contract.message(status))
 
-    def _planned(self, plan: Step, id: str | None) -> Answer:
+    def _planned(self, plan: Step, id: str) -> Answer:
         status = plan.get("status", 0)
         if status == 200 and "example" not in plan:
             return self._success(id)
@@ -169,11 +162,12 @@ class Operation:
         return error_answer(status, phrase)
 
 
-def _decode(raw_id: str) -> str | None:
+def _decode(raw_id: str) -> str:
+    """Return the decoded id, or an empty string if it is not UTF-8."""
     try:
-        return unquote_to_bytes(raw_id).decode()
+        return unquote(raw_id, errors="strict")
     except UnicodeError:
-        return None
+        return ""
 
 
 def _cause(error: Exception) -> str:
