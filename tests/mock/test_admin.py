@@ -1,7 +1,6 @@
 """Tests for the control API at `/__admin`: functions, errors and access control."""
 
 import json
-import shutil
 import socket
 import subprocess
 from collections.abc import Generator
@@ -12,7 +11,6 @@ import httpx
 import pytest
 
 from flashback_mock import Mock
-from tests.conftest import skip_without
 from tests.mock.wire import command, connected, put
 
 ADMIN_TOKEN = "admin-api.token"
@@ -138,22 +136,17 @@ REFUSED: list[tuple[str, object, int, str]] = [
     ("requests/wait", [], 400, "body: must be a JSON object"),
     ("requests/wait", b'{"status": 1, "status": 2}', 400, "body: contains a duplicate key"),
     ("requests/wait", b" " * (1 << 19), 413, "body: must be at most 262144 bytes"),
-    ("requests/wait", {"timeout": 600_001}, 400, "timeout: must not be negative or longer"),
     ("requests/wait", {"timeout": -(10**400)}, 400, "timeout: must not be negative"),
     ("requests/wait", {"count": 0}, 400, "count: must be at least 1"),
     ("settings", {"delay": 1}, 400, "unknown field; expected one of fixedDelay, answerNext"),
-    ("settings", {"fixedDelay": -1}, 400, "fixedDelay: must not be negative or longer"),
     ("settings", {"answerNext": [5]}, 400, "answerNext: must be a JSON object"),
     ("settings", {"answerNext": {"afterUpdate": 1}}, 400, "afterUpdate: must be of type bool"),
     ("settings", {"answerNext": {"times": True, "status": 500}}, 400, "times: must be of type int"),
     ("settings", {"fixedDelay": 9, "answerNext": [{"status": 500}, {"status": 1}]}, 400, "status"),
-    ("configurations", {"name": 1}, 400, "name: must be of type str"),
     ("configurations/unknown/reveals", {"key": "x"}, 404, "id: no configuration has this id"),
     ("configurations/{main}/reveals", {"id": "x"}, 400, "expected id, credentials"),
-    ("configurations/{main}/reveals", {}, 400, "expected credentials (key, secret)"),
     ("members", {"access": "WRITE"}, 400, "expected user, workspace, access, token"),
     ("members", {"user": ""}, 400, "user: is required"),
-    ("members", {"user": "x", "workspace": None}, 400, "workspace: must be of type str"),
     ("tokens/expire", {"token": "€"}, 400, "token: unknown or expired"),
     ("reset", {"x": 1}, 400, "expected no arguments"),
 ]
@@ -308,9 +301,8 @@ def test_admin_token_admits_programs_and_browsers(tmp_path: Path) -> None:
         assert elsewhere.status_code == 403
 
 
-def test_javascript_example_passes(root: Path, mock: Mock) -> None:
+def test_javascript_example_passes(root: Path, mock: Mock, node: str) -> None:
     """The JavaScript example's tests, which control the mock over HTTP, pass."""
-    node = shutil.which("node") or skip_without("node")
     example = root / "examples" / "javascript" / "rotate.test.js"
     done = subprocess.run(
         [node, "--test", str(example)],

@@ -63,20 +63,26 @@ def test_printed_curl_command_works(root: Path, document: dict[str, Any]) -> Non
 def test_banner_and_shutdown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: signal.Signals
 ) -> None:
-    """The banner shows how to use the mock. After a signal, the mock exits with status 0."""
+    """The banner shows how to use the mock. After a signal, the mock exits with status 0.
+
+    The store and its key file have mode 0600.
+    """
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    store = ["--store", str(tmp_path / "störe"), "--keys", str(tmp_path / "keys" / "file")]
-    with command("--log-level", "warning", *store) as (process, banner, url):
+    store = ["--store", str(tmp_path / "störe"), "--keys", "keys/file"]
+    with command("--log-level", "warning", *store, cwd=tmp_path) as (process, banner, url):
         for shown in (
             "owner-token     WRITE in acme",
             "stranger-token  ADMIN in globex",
             "expired-token   WRITE in acme, expired",
             f"{MAIN}  acme, OpenAI in production",
             f"Web page with the request log and planned answers\n  {url}\n",
+            f"master keys in {tmp_path}/keys/file\n",
             "put the store and the keys on separate volumes.",
             "st\\xf6re",
         ):
             assert shown in banner
+        for file in (tmp_path / "störe", tmp_path / "keys" / "file"):
+            assert file.stat().st_mode & 0o777 == 0o600
         assert put(url, MAIN, {}).status_code == 200
         with socket.create_connection(("127.0.0.1", urlsplit(url).port or 0)) as waiting:
             waiting.sendall(b"PUT /ai/llm/x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
@@ -104,13 +110,11 @@ MISTAKES: list[tuple[str, str]] = [
     (f"--host {'a' * 64}.example", NOT_AN_ADDRESS),
     ("--host 192.0.2.1", NOT_AN_ADDRESS),
     ("--port 99999", "host 127.0.0.1, port 99999: not a valid address or port; use"),
-    ("--cors-origin localhost:3000", NOT_AN_ORIGIN),
     ("--cors-origin http://LOCALHOST:3000", NOT_AN_ORIGIN),
     ("--cors-origin http://localhost:3000/", NOT_AN_ORIGIN),
     ("--cors-origin *", NOT_AN_ORIGIN),
     ("--store {}/store.db --keys {}/keys", "the key file is in the store's folder"),
     ("--keys {}/keys", "--keys requires --store"),
-    ("--admin-token {}/empty", NOT_A_TOKEN),
     ("--admin-token {}/words", NOT_A_TOKEN),
     ("--admin-token {}/binary", NOT_A_TOKEN_FILE),
     ("--admin-token {}/missing", NOT_A_TOKEN_FILE),
@@ -122,7 +126,7 @@ def test_unusable_option_is_a_clear_error(
     startup_error: StartupError, tmp_path: Path, options: str, message: str
 ) -> None:
     """The error for an unusable option is a single line that gives the remedy but no token."""
-    for name, content in (("empty", b""), ("words", b"two words"), ("binary", b"\xff\xfe")):
+    for name, content in (("words", b"two words"), ("binary", b"\xff\xfe")):
         (tmp_path / name).write_bytes(content)
     error = startup_error("--port=0", *options.replace("{}", str(tmp_path)).split())
     assert message in error
@@ -132,11 +136,9 @@ def test_unusable_option_is_a_clear_error(
 CONTRACTS: list[tuple[str | None, str | None, str]] = [
     (None, None, "cannot be read: No such file or directory"),
     (None, "{", "is not valid YAML"),
-    (None, "- 1", "is not an OpenAPI document"),
     (None, "paths: {}", "expected a PUT operation"),
     ("        x-max-bytes: 262144\n", "", "got KeyError: 'x-max-bytes'"),
     ("        '500':", "        '501':", "got KeyError: 500"),
-    ("maxLength: 8192", "maxLength: many", "expected a PUT operation"),
 ]
 
 

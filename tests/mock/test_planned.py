@@ -16,12 +16,9 @@ from tests.mock.wire import connected, empty_update
 
 PLANS: list[tuple[Step, type[errors.FlashbackError]]] = [
     ({"status": 400}, errors.BadRequestError),
-    ({"status": 401}, errors.AuthenticationError),
     ({"status": 403}, errors.PermissionDeniedError),
-    ({"status": 404}, errors.NotFoundError),
     ({"status": 418}, errors.ApiStatusError),
     ({"status": 500}, errors.InternalServerError),
-    ({"status": 503}, errors.ApiStatusError),
     ({"example": "nameTaken"}, errors.BadRequestError),
     ({"fault": "reset"}, errors.ApiConnectionError),
     ({"fault": "empty"}, errors.ApiConnectionError),
@@ -175,16 +172,13 @@ def test_plan_applies_to_invalid_requests(mock: Mock) -> None:
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({}, "nothing planned; specify status, example, headers, delay or fault"),
-    ({"times": 3}, "nothing planned"),
     ({"status": 204}, "status: must be 200 or a number from 400 to 599"),
-    ({"status": "500"}, "status: must be of type int"),
     ({"example": "nameTaken", "status": 404}, "no such example; the contract has 200"),
     ({"fault": "smoke"}, "fault: must be one of reset, empty, refused, timeout"),
     ({"fault": "reset", "status": 500}, "fault: reset sends no response; do not combine it"),
-    ({"fault": "refused"}, "fault: refused requires duration and nothing else"),
     ({"fault": "refused", "duration": 1, "id": "x"}, "fault: refused requires duration"),
-    ({"status": 500, "duration": 1}, "fault: refused requires duration and nothing else"),
     ({"fault": "reset", "duration": 1}, "fault: refused requires duration and nothing else"),
+    ({"status": 500, "duration": 1}, "fault: refused requires duration and nothing else"),
     ({"status": 500, "times": 0}, "times: must be at least 1"),
     ({"status": 500, "tims": 2}, "unknown field; expected one of status, example, headers, delay"),
     ({"delay": float("nan")}, "delay: must not be negative or longer than ten minutes"),
@@ -207,7 +201,6 @@ PREFERRED: list[tuple[str, str, int, str]] = [
     ("respond-async, Code = 500; x=y", "", 500, "Failed to update"),
     ("code=400, example=nameTaken", "", 400, "name: another configuration"),
     ("code=405", "", 400, "Prefer: no such example; the contract has 200 (u"),
-    ("code=0", "", 400, "Prefer: no such example; the contract has 200 (u"),
     ("code=x", "", 400, "Prefer: no such example; the contract has 200 (u"),
     ("return=minimal, x-code=404", "", 200, "updated successfully"),
     ("", "?a=b&__code=400&__example=unknownField", 400, "body: has an unknown field"),

@@ -12,7 +12,7 @@ import pytest
 
 import flashback_mock
 from flashback_mock import Mock
-from tests.mock.wire import JSON, connected, receive_all, request_head
+from tests.mock.wire import JSON, connected, exchange, receive_all, request_head
 
 
 @pytest.fixture(scope="module")
@@ -147,9 +147,7 @@ def test_request_target_can_have_any_form(mock: Mock, form: str) -> None:
         .decode()
         .replace(path, target, 1)
     )
-    with connected(mock) as connection:
-        connection.sendall(f"{request}{{}}".encode())
-        assert receive_all(connection).startswith(b"HTTP/1.1 200 ")
+    assert exchange(mock, f"{request}{{}}".encode()).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from tests.mock.wire import (
     command,
     connected,
     empty_update,
+    exchange,
     put,
     receive_all,
     request_head,
@@ -78,9 +79,7 @@ def test_incomplete_requests_time_out(mock: Mock, http: httpx.Client, drip: byte
 @with_and_without_upgrade
 def test_slow_body_returns_400(mock: Mock, upgrade: tuple[str, ...]) -> None:
     """If a body does not arrive in time, the server returns 400 and changes nothing."""
-    with connected(mock) as connection:
-        connection.sendall(request_head(mock, *upgrade, "Content-Length: 99") + b'{"name": "half')
-        answer = receive_all(connection)
+    answer = exchange(mock, request_head(mock, *upgrade, "Content-Length: 99") + b'{"name": "half')
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"body: not received in time" in answer
     assert [(entry.status, entry.updated) for entry in mock.requests] == [(400, False)]
@@ -113,9 +112,7 @@ def test_half_closed_client_without_a_response_is_disconnected(mock: Mock) -> No
 
 def test_malformed_chunks_cause_one_400(mock: Mock) -> None:
     """For a malformed chunked body, the server sends exactly one response, a 400."""
-    with connected(mock) as connection:
-        connection.sendall(request_head(mock, "Transfer-Encoding: chunked") + b"zz\r\n")
-        answer = receive_all(connection)
+    answer = exchange(mock, request_head(mock, "Transfer-Encoding: chunked") + b"zz\r\n")
     assert b" 400 Bad Request\r\nContent-Type: application/json\r\n" in answer
     assert answer.count(b"X-Request-Id: ") == 1
 
@@ -196,9 +193,7 @@ def test_upgrade_header_closes_the_connection(mock: Mock) -> None:
 def test_pipelined_requests_are_answered_in_order(mock: Mock) -> None:
     """The server responds to pipelined requests in order."""
     last = empty_update(mock, "Connection: close").replace(b"{}", b"{]")
-    with connected(mock) as connection:
-        connection.sendall(empty_update(mock) * 100 + last)
-        content = receive_all(connection)
+    content = exchange(mock, empty_update(mock) * 100 + last)
     assert content.count(b"HTTP/1.1 200 ") == 100
     assert content.rsplit(b"HTTP/1.1 ", 1)[1].startswith(b"400 ")
 
@@ -290,23 +285,6 @@ def test_client_that_never_reads_is_disconnected(
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
         assert send_until_closed(connection, request, request * 100) < 15
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB
-    assert_responsive(http, mock)
-
-
-def test_two_thousand_connections(mock: Mock, http: httpx.Client) -> None:
-    """The server stays responsive with 2,000 open connections, some with incomplete headers."""
-    count = 2000
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < 3 * count:
-        pytest.skip(f"requires {3 * count} file descriptors, but ulimit -Hn is {hard}")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 3 * count), hard))
-    with ExitStack() as stack:
-        connections = [stack.enter_context(connected(mock)) for _ in range(count)]
-        assert_responsive(http, mock)
-        for connection in connections[::20]:
-            with suppress(ConnectionError):
-                connection.sendall(b"PUT /ai/llm/x HTTP/1.1\r\nHost: x\r\nX-Slow: ")
-        assert_responsive(http, mock)
     assert_responsive(http, mock)
 
 

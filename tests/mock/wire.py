@@ -46,6 +46,13 @@ def receive_all(connection: socket.socket) -> bytes:
     return content
 
 
+def exchange(mock: Mock, content: bytes) -> bytes:
+    """Send bytes on a new connection, and return all bytes received until it is closed."""
+    with connected(mock) as connection:
+        connection.sendall(content)
+        return receive_all(connection)
+
+
 @contextmanager
 def command(*options: str, **popen: Any) -> Generator[tuple[subprocess.Popen[str], str, str]]:
     """Run the mock command on a free port, and yield its process, its banner and its URL."""

@@ -12,7 +12,6 @@ from flashback_mock.stores.keys import KEYS_FILE, key_file, read_vault, write_ke
 from flashback_mock.stores.vault import HEADER_BYTES, Vault
 from tests.mock.stores.locations import FIXTURES, Run, StoreLocation
 from tests.mock.stores.processes import full_disk
-from tests.mock.wire import command
 
 PLACE = ("acme", "id", "secret")
 VAULT = Vault(bytes(32))
@@ -117,13 +116,3 @@ def test_key_file_location(
     monkeypatch.setenv(KEYS_FILE, str(tmp_path / "named"))
     assert key_file(None, "id") == tmp_path / "named"
     assert key_file(tmp_path / "option", "id") == tmp_path / "option"
-
-
-def test_banner_shows_the_key_file(tmp_path: Path) -> None:
-    """The banner shows the key file's path. The key file and the store have mode 0600."""
-    store = tmp_path / "folder" / "store.db"
-    store.parent.mkdir()
-    with command("--store", str(store), "--keys", "named", cwd=tmp_path) as (_, banner, _):
-        assert f"master keys in {tmp_path}/named\n" in banner
-    for file in (tmp_path / "named", store):
-        assert file.stat().st_mode & 0o777 == 0o600
