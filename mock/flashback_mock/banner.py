@@ -11,50 +11,51 @@ from .http.guard import Guard
 # The banner lists at most this many tokens, and at most this many configurations.
 # If nothing reads standard output, a longer banner could fill the pipe and block the mock.
 LISTED = 20
-KEYS_ADVICE = (
-    "The store cannot be opened without its master keys. In a container, put the store and the "
-    "keys on separate volumes."
-)
-EXISTING_STORE = (
-    "The store already existed and was not changed. To replace its contents with the fixtures, "
-    "send POST /__admin/reset."
-)
 
 
 def text(mock: Mock, guard: Guard | None, *, is_new: bool, is_local: bool) -> str:
     """Return the banner: the mock's URL, store, tokens and ids, and a curl command."""
     url = mock.base_url
     fixtures = mock.fixtures
-    store = [mock.store.location]
+    lines = ["Store", f"  {mock.store.location}"]
     if "in memory" not in mock.store.location:
-        store.append(KEYS_ADVICE)
+        lines.append(
+            "  The store cannot be opened without its master keys. In a container, put the store "
+            "and the keys on separate volumes."
+        )
     if not is_new:
-        store.append(EXISTING_STORE)
-    tokens = [f"{token.value:<16}{fixtures.describe(token)}" for token in fixtures.tokens[:LISTED]]
-    configurations: list[str] = []
-    for configuration in fixtures.configurations[:LISTED]:
-        name = configuration.fields.get("name")
-        configurations.append(f"{configuration.id}  {configuration.workspace}, {name}")
-    sections = {
-        "Store": store,
-        f"Tokens ({len(tokens)} of {len(fixtures.tokens)})": tokens,
-        f"Configurations ({len(configurations)} of {len(fixtures.configurations)})": configurations,
-        "Try it": [_curl(mock)],
-    }
+        lines.append(
+            "  The store already existed and was not changed. To replace its contents with the "
+            "fixtures, send POST /__admin/reset."
+        )
+    listed = fixtures.tokens[:LISTED]
+    lines += ["", f"Tokens ({len(listed)} of {len(fixtures.tokens)})"]
+    for token in listed:
+        lines.append(f"  {token.value:<16}{fixtures.describe(token)}")
+    configurations = fixtures.configurations[:LISTED]
+    count = f"{len(configurations)} of {len(fixtures.configurations)}"
+    lines += ["", f"Configurations ({count})"]
+    for item in configurations:
+        lines.append(f"  {item.id}  {item.workspace}, {item.fields.get('name')}")
+    lines += ["", "Try it", f"  {_curl(mock)}", ""]
     if guard or is_local:
         link = f"{url}/__admin/login/{guard.session}" if guard else url
-        sections["Web page with the request log and planned answers"] = [link]
+        lines += ["Web page with the request log and planned answers", f"  {link}"]
     else:
-        title = "Disabled on this address: the web page and /__admin, except for /__admin/health"
-        sections[title] = ["To enable them, use --admin-token."]
-    if not is_local:
-        sections["From other machines and containers"] = [
-            f"http://{socket.gethostname()}:{urlsplit(url).port}",
-            "In Compose, use the service's name instead of the host name.",
-            "To use the Python client there, set FLASHBACK_ALLOW_HTTP=1.",
+        lines += [
+            "Disabled on this address: the web page and /__admin, except for /__admin/health",
+            "  To enable them, use --admin-token.",
         ]
-    blocks = ["\n  ".join([title, *lines]) for title, lines in sections.items()]
-    return "\n\n".join([*blocks, f"Flashback mock backend on {url} (press Ctrl-C to stop)"])
+    if not is_local:
+        lines += [
+            "",
+            "From other machines and containers",
+            f"  http://{socket.gethostname()}:{urlsplit(url).port}",
+            "  In Compose, use the service's name instead of the host name.",
+            "  To use the Python client there, set FLASHBACK_ALLOW_HTTP=1.",
+        ]
+    lines += ["", f"Flashback mock backend on {url} (press Ctrl-C to stop)"]
+    return "\n".join(lines)
 
 
 def _curl(mock: Mock) -> str:

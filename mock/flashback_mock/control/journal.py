@@ -59,10 +59,17 @@ def matches(entry: Entry, criteria: Mapping[str, Any]) -> bool:
 
 def history(entries: list[Entry], id: str) -> list[str]:
     """List the latest requests for a configuration, and then the latest of all other requests."""
-    own = [f"  {entry}" for entry in entries if entry.configuration == id]
-    heading = "requests for this configuration"
-    lines = [f"{heading}, oldest first:" if own else f"{heading}: none", *own[-20:]]
-    others = [entry for entry in entries if entry.configuration != id]
+    own: list[str] = []
+    others: list[str] = []
+    for entry in entries:
+        if entry.configuration == id:
+            own.append(f"  {entry}")
+        else:
+            others.append(f"  {entry} (id {entry.configuration or 'unknown'})")
+    if own:
+        lines = ["requests for this configuration, oldest first:", *own[-20:]]
+    else:
+        lines = ["requests for this configuration: none"]
     if others:
-        lines.append("other requests:")
-    return lines + [f"  {entry} (id {entry.configuration or 'unknown'})" for entry in others[-10:]]
+        lines += ["other requests:", *others[-10:]]
+    return lines

@@ -34,6 +34,12 @@ class Mock:
         self.contract = contract
         self.fixtures = fixtures
         self.store = store
+        self.tokens: dict[str, str] = {}  # by user: owner, admin, reader, stranger and expired
+        for token in fixtures.tokens:
+            self.tokens[token.user] = token.value
+        self.ids: dict[str, str] = {}  # by role: main, sibling and foreign
+        for configuration in fixtures.configurations:
+            self.ids[configuration.role] = configuration.id
         self.planned: list[Step] = []  # changed only by code in the event loop
         self._delay = 0.0
         self._log = deque[Entry](maxlen=MAX_LOGGED)
@@ -56,17 +62,6 @@ class Mock:
     def delay(self, seconds: float) -> None:
         check_types({"delay": seconds}, {"delay": float})
         self._delay = seconds
-
-    @property
-    def tokens(self) -> dict[str, str]:
-        """Return bearer tokens by user: owner, admin, reader, stranger and expired."""
-        return {token.user: token.value for token in self.fixtures.tokens}
-
-    @property
-    def ids(self) -> dict[str, str]:
-        """Return configuration ids by role: main, sibling and foreign (in another workspace)."""
-        configurations = self.fixtures.configurations
-        return {configuration.role: configuration.id for configuration in configurations}
 
     @property
     def requests(self) -> list[Entry]:
@@ -164,7 +159,7 @@ class Mock:
             if criteria:
                 expected += f" with the given {', '.join(criteria)}"
             message = f"expected {expected} within {timeout:g} s, got {len(found)}"
-            latest = [str(entry) for entry in self.requests[-10:]]
+            latest = map(str, self.requests[-10:])
             raise TimeoutError("\n  ".join([message, *latest])) from None
         finally:
             self._waiting.remove(logged)
@@ -197,21 +192,24 @@ class Mock:
         expected = self._fields(fields)
         stored = await self.store.find(id)
         described = stored.describe()
-        updates = [entry for entry in self.requests if entry.configuration == id and entry.updated]
-        updated = {field for entry in updates for field in entry.fields}
+        is_updated = False
+        updated_fields = set[str]()
+        for entry in self._log:
+            if entry.configuration == id and entry.updated:
+                is_updated = True
+                updated_fields.update(entry.fields)
         problems: list[str] = []
         for name, value in expected.items():
             if name not in self.contract.credentials:
                 if described.get(name) != value:
                     problems.append(f"{name}: expected {value!r}, got {described.get(name)!r}")
-                continue
-            if name not in described:
+            elif name not in described:
                 problems.append(f"{name}: is not set")
             elif not stored.reveals(name, value):
                 problems.append(f"{name}: differs; last changed at {described[name]['changedAt']}")
-            elif name not in updated:
+            elif name not in updated_fields:
                 problems.append(f"{name}: was not updated")
-        if problems or not updates:
+        if problems or not is_updated:
             headline = "is not as expected:" if problems else "was not updated"
             lines = [f"configuration {id} {headline}", *problems, *history(self.requests, id)]
             raise AssertionError("\n  ".join(lines))
