@@ -79,15 +79,15 @@ class Contract:
         self.name_taken: str = self.answers[400]["nameTaken"]["message"]
         self.version = str(self.document["info"]["version"])
 
-    def example(self, status: int, name: str = "") -> tuple[int, Json]:
+    def example(self, status: str, name: str) -> tuple[int, Json]:
         """Return the status and body of the first example with this status and name.
 
-        A status of 0 matches any status, and an empty name matches any name. If no example matches,
-        raise a `ValueError` that lists all examples.
+        An empty status or name matches any status or name. If no example matches, raise a
+        `ValueError` that lists all examples.
         """
         for known_status, examples in self.answers.items():
             for known_name, example in examples.items():
-                if status in (0, known_status) and name in ("", known_name):
+                if status in ("", str(known_status)) and name in ("", known_name):
                     return known_status, example
         listed = (f"{code} ({', '.join(names)})" for code, names in self.answers.items())
         raise ValueError("no such example; the contract has " + ", ".join(listed))

@@ -200,6 +200,7 @@ PREFERRED: list[tuple[str, str, int, str]] = [
     ("code=404", "", 404, "AI LLM configuration not found"),
     ("respond-async, Code = 500; x=y", "", 500, "Failed to update"),
     ("code=400, example=nameTaken", "", 400, "name: another configuration"),
+    ("code=0", "", 400, "Prefer: no such example; the contract has 200 (u"),
     ("code=405", "", 400, "Prefer: no such example; the contract has 200 (u"),
     ("code=x", "", 400, "Prefer: no such example; the contract has 200 (u"),
     ("return=minimal, x-code=404", "", 200, "updated successfully"),

@@ -54,7 +54,7 @@ def check_step(contract: Contract, step: Step) -> None:
     if step.get("status", 200) not in (200, *range(400, 600)):
         raise ValueError("status: must be 200 or a number from 400 to 599")
     if "example" in step:
-        contract.example(step.get("status", 0), step["example"])
+        contract.example(str(step.get("status", "")), step["example"])
     for name, value in step.get("headers", {}).items():
         _check_header(name, value)
     fault = step.get("fault")

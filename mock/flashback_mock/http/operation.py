@@ -114,9 +114,7 @@ class Operation:
         if not pairs:
             return None
         selected = {name.lower(): value for name, value in pairs}
-        code = selected.get("code", "")
-        statuses = {"": 0, **{str(status): status for status in self._contract.answers}}
-        status = statuses.get(code, -1)
+        status = selected.get("code", "")
         try:
             return json_answer(*self._contract.example(status, selected.get("example", "")))
         except ValueError as error:
@@ -149,11 +147,14 @@ class Operation:
         return HttpError(status, self._contract.message(status))
 
     def _planned(self, plan: Step, id: str) -> Answer:
-        status = plan.get("status", 0)
-        if status == 200 and "example" not in plan:
+        if "example" in plan:
+            example = self._contract.example(str(plan.get("status", "")), plan["example"])
+            return json_answer(*example)
+        status = plan["status"]
+        if status == 200:
             return self._success(id)
-        if "example" in plan or status in self._contract.answers:
-            return json_answer(*self._contract.example(status, plan.get("example", "")))
+        if status in self._contract.answers:
+            return json_answer(*self._contract.example(str(status), ""))
         phrase = responses.get(status, f"Status {status}")
         media_type = CIMultiDict(plan.get("headers", {})).get("Content-Type", "text/html")
         if status in PROXY_STATUSES and media_type.startswith("text/html"):
