@@ -120,9 +120,9 @@ class Server:
 
     async def close_port(self, seconds: float) -> None:
         """Close all connections, and refuse new ones for this many seconds."""
-        if self._opening:
-            self._opening.cancel()
         async with self._port_lock:
+            if self._opening:
+                self._opening.cancel()
             if self._asyncio_server.is_serving():
                 address = self._listener.getsockname()
                 self._asyncio_server.close()
@@ -130,7 +130,7 @@ class Server:
                 for connection in cast("list[Connection]", self._manager.connections):
                     connection.close_after_response()
                 self._listener = await _reserve(self._listener.family, address)
-        self._opening = asyncio.create_task(self._open_later(seconds))
+            self._opening = asyncio.create_task(self._open_later(seconds))
 
     async def open_port(self) -> None:
         """Accept connections again if a `refused` fault closed the port."""
