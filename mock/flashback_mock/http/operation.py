@@ -14,7 +14,6 @@ from flashback_mock.stores.errors import (
     NotFoundError,
     RefusedError,
     StoreError,
-    UnauthorizedError,
 )
 
 from . import body
@@ -78,13 +77,13 @@ class Operation:
         is_real = not plan.keys() & {"status", "example", "fault"}
         stores = (is_real or plan.get("after_update", False)) and not preferred
         try:
-            # An update without changes only checks the token and the user's access.
-            await store.update(request.token, id, changes if stores else {})
+            # An update without changes only checks the user's access.
+            await store.update(entry.user, id, changes if stores else {})
         except RefusedError as refused:
             if not isinstance(refused, NotFoundError):
                 entry.configuration = id
             if not preferred:
-                raise self._refusal(request, refused) from None
+                raise self._refusal(refused) from None
         else:
             entry.configuration = id
             entry.updated = stores
@@ -138,9 +137,7 @@ class Operation:
             reason = "the token is unknown or expired"
         return HttpError(401, self._contract.message(401), reason=f"Authorization: {reason}")
 
-    def _refusal(self, request: Request, refused: RefusedError) -> HttpError:
-        if isinstance(refused, UnauthorizedError):
-            return self._unauthorized(request)
+    def _refusal(self, refused: RefusedError) -> HttpError:
         if isinstance(refused, NameTakenError):
             return HttpError(400, self._contract.name_taken)
         status = 404 if isinstance(refused, NotFoundError) else 403

@@ -5,12 +5,12 @@ class StoreError(Exception):
     """The store failed or could not be opened. The message says why and contains no secrets."""
 
 
+class UnauthorizedError(Exception):
+    """The token is unknown, revoked or expired."""
+
+
 class RefusedError(Exception):
     """The store refused an update."""
-
-
-class UnauthorizedError(RefusedError):
-    """The token is unknown, revoked or expired."""
 
 
 class NotFoundError(RefusedError):

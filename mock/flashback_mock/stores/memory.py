@@ -40,10 +40,7 @@ class MemoryStore(Store):
             return None
         return stored_token.user
 
-    async def update(self, token: str, id: str, changes: Mapping[str, str]) -> str:
-        user = await self.user_of(token)
-        if user is None:
-            raise UnauthorizedError
+    async def update(self, user: str, id: str, changes: Mapping[str, str]) -> None:
         stored = await self.find(id)
         if self._access.get((stored.workspace, user)) not in MAY_UPDATE:
             raise ForbiddenError
@@ -54,7 +51,6 @@ class MemoryStore(Store):
             self._ids.pop(stored.full_name, None)
             self._ids[changed.full_name] = id
         self._configurations[id] = changed
-        return user
 
     async def find(self, id: str) -> Stored:
         if id not in self._configurations:

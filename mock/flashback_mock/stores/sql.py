@@ -121,13 +121,11 @@ class SqlStore(Store):
 
     @transaction
     def user_of(self, db: Connection, token: str) -> str | None:
-        return _user_of(db, token)
+        parameters = {"digest": token_digest(token), "now": time.time()}
+        return db.execute(schema.USER, parameters).scalar_one_or_none()
 
     @transaction
-    def update(self, db: Connection, token: str, id: str, changes: Mapping[str, str]) -> str:
-        user = _user_of(db, token)
-        if user is None:
-            raise UnauthorizedError
+    def update(self, db: Connection, user: str, id: str, changes: Mapping[str, str]) -> None:
         row = db.execute(schema.FIND, {"id": id, "user": user}).one_or_none()
         if row is None:
             raise NotFoundError
@@ -138,7 +136,6 @@ class SqlStore(Store):
         if changed.plain != stored.plain:
             db.execute(CONFIGURATION.update().where(CONFIGURATION.c.id == id), _columns(changed))
         self._replace_credentials(db, changed)
-        return user
 
     @transaction
     def find(self, db: Connection, id: str) -> Stored:
@@ -235,11 +232,6 @@ class SqlStore(Store):
             db.execute(self._erase_field, {"of_configuration": stored.id, "of_field": field})
             row = {"configuration": stored.id, "field": field, "size": len(sealed)}
             db.execute(self._upserts[CREDENTIAL], {**row, "changed": changed, "sealed": sealed})
-
-
-def _user_of(db: Connection, token: str) -> str | None:
-    parameters = {"digest": token_digest(token), "now": time.time()}
-    return db.execute(schema.USER, parameters).scalar_one_or_none()
 
 
 def _columns(stored: Stored) -> dict[str, Any]:

@@ -89,12 +89,11 @@ class Store(Protocol):
     async def user_of(self, token: str) -> str | None:
         """Return a token's user, or None if the token is unknown, revoked or expired."""
 
-    async def update(self, token: str, id: str, changes: Mapping[str, str]) -> str:
-        """Apply either all changes or none of them, and return the token's user.
+    async def update(self, user: str, id: str, changes: Mapping[str, str]) -> None:
+        """Apply either all changes or none of them.
 
-        Raise `UnauthorizedError` if the token is not valid, `ForbiddenError` if the user's access
-        level is not in `MAY_UPDATE`, and `NameTakenError` if another configuration in the workspace
-        already has the new name.
+        Raise `ForbiddenError` if the user's access level is not in `MAY_UPDATE`, and
+        `NameTakenError` if another configuration in the workspace already has the new name.
         """
 
     async def find(self, id: str) -> Stored:
