@@ -123,7 +123,8 @@ def test_state_can_be_changed_and_compared(admin: httpx.Client, mock: Mock) -> N
     assert "aiType: expected 'AWS', got None" in differs["message"]
     assert admin.post("tokens/expire", json={"token": "daves"}).json() == {"status": "ok"}
     assert put(mock.base_url, "a%2Fb%20%C3%BC", {}, "daves").status_code == 401
-    assert admin.post("tokens/revoke", json={"token": "daves"}).status_code == 200
+    assert admin.post("tokens/revoke", json={"token": mock.tokens["admin"]}).status_code == 200
+    assert put(mock.base_url, mock.ids["main"], {}, mock.tokens["admin"]).status_code == 401
     assert admin.delete(path).json() == {"status": "ok"}
     assert admin.get(path).status_code == 404
 

@@ -17,7 +17,7 @@ from typing import (
     get_origin,
 )
 
-from flashback_mock.stores import errors
+from flashback_mock.stores.errors import NotFoundError
 from flashback_mock.tracebacks import without_frames
 
 if TYPE_CHECKING:
@@ -30,20 +30,14 @@ VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 # The types that these annotations accept. Any other annotation accepts only its own type.
 ACCEPTED: dict[Any, tuple[type, ...]] = {float: (float, int), tuple: (list, tuple)}
 MAX_SECONDS = 600.0
-UNAUTHORIZED = "token: unknown or expired; specify a token such as owner-token, not a role"
-NAME_TAKEN = "another configuration already has this id, or this name in the same workspace"
-UNKNOWN_ID = "id: no configuration has this id; the ids in the fixtures are"
-
-
-class UnknownIdError(ValueError):
-    """No configuration has this id."""
 
 
 def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
     """Return a blocking method that runs a coroutine method in the mock's event loop.
 
     The blocking method raises `ValueError` if an argument is missing, unknown or of the wrong type,
-    or if an id or token is unknown. In the event loop, await the method's `__wrapped__` instead.
+    if no configuration has the id, or if a name is taken. In the event loop, await the method's
+    `__wrapped__` instead.
     """
     expected = signature(method)
     parameters = list(expected.parameters.values())[1:]
@@ -60,12 +54,10 @@ def control(method: AsyncMethod[P, T]) -> Callable[Concatenate["Mock", P], T]:
         check_types({name: bound[name] for name in types if name in bound}, types)
         try:
             return await method(mock, *args, **kwargs)
-        except errors.NotFoundError:
-            raise UnknownIdError(f"{UNKNOWN_ID} {mock.ids}") from None
-        except errors.NameTakenError:
-            raise ValueError(NAME_TAKEN) from None
-        except errors.UnauthorizedError:
-            raise ValueError(UNAUTHORIZED) from None
+        except NotFoundError:
+            raise NotFoundError(
+                f"id: no configuration has this id; the ids in the fixtures are {mock.ids}"
+            ) from None
 
     @without_frames
     def call(mock: "Mock", /, *args: P.args, **kwargs: P.kwargs) -> T:

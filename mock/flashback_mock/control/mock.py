@@ -10,7 +10,6 @@ from typing import Any, Unpack
 
 from flashback_mock.contract import Contract
 from flashback_mock.fixtures import BEARER_TOKEN, Configuration, Fixtures, Member, Token
-from flashback_mock.stores.errors import UnauthorizedError
 from flashback_mock.stores.store import Access, Store
 from flashback_mock.tracebacks import without_frames
 
@@ -260,14 +259,13 @@ class Mock:
         """Make a token expire immediately."""
         user = await self.store.user_of(token)
         if user is None:
-            raise UnauthorizedError
+            raise ValueError(
+                "token: unknown or expired; specify a token such as owner-token, not a role"
+            )
         expired = Token(token, user, datetime.now(UTC))
         await self.store.add(Fixtures(tokens=(expired,)))
 
-    @control
-    async def revoke_token(self, token: str) -> None:
-        """Remove a token from the store."""
-        await self.store.revoke_token(token)
+    revoke_token = expire_token  # the service returns a 401 for expired and for revoked tokens
 
     @control
     async def reset(self) -> None:

@@ -8,10 +8,10 @@ from urllib.parse import unquote
 
 from multidict import CIMultiDict
 
-from flashback_mock.control.calls import UnknownIdError, check_types
+from flashback_mock.control.calls import check_types
 from flashback_mock.control.journal import Entry
 from flashback_mock.control.mock import Mock
-from flashback_mock.stores.errors import StoreError
+from flashback_mock.stores.errors import NotFoundError, StoreError
 
 from . import body
 from .app import App
@@ -95,7 +95,7 @@ class Admin:
             content = await handler(request, *map(unquote, raw))
         except HttpError as error:
             content = error_answer(error.status, error.message, error.headers)
-        except UnknownIdError as error:
+        except NotFoundError as error:
             content = error_answer(404, str(error))
         except ValueError as error:
             content = error_answer(400, str(error).replace("after_update", "afterUpdate"))

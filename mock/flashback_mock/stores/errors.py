@@ -5,11 +5,7 @@ class StoreError(Exception):
     """The store failed or could not be opened. The message says why and contains no secrets."""
 
 
-class UnauthorizedError(Exception):
-    """The token is unknown, revoked or expired."""
-
-
-class RefusedError(Exception):
+class RefusedError(ValueError):
     """The store refused an update."""
 
 
@@ -23,3 +19,8 @@ class ForbiddenError(RefusedError):
 
 class NameTakenError(RefusedError):
     """Another configuration already has this id, or this name in the same workspace."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "another configuration already has this id, or this name in the same workspace"
+        )

@@ -6,7 +6,7 @@ from itertools import islice
 
 from flashback_mock.fixtures import Fixtures, Token
 
-from .errors import ForbiddenError, NameTakenError, NotFoundError, UnauthorizedError
+from .errors import ForbiddenError, NameTakenError, NotFoundError
 from .store import MAY_UPDATE, Store, Stored, token_digest
 from .vault import Vault
 
@@ -78,10 +78,6 @@ class MemoryStore(Store):
             self._tokens[token_digest(token.value)] = replace(token, value="")
         for member in more.members:
             self._access[member.workspace, member.user] = member.access
-
-    async def revoke_token(self, token: str) -> None:
-        if self._tokens.pop(token_digest(token), None) is None:
-            raise UnauthorizedError
 
     async def delete_configuration(self, id: str) -> None:
         stored = await self.find(id)

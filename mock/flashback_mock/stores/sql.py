@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from flashback_mock.fixtures import Fixtures
 
 from . import schema
-from .errors import ForbiddenError, NameTakenError, NotFoundError, StoreError, UnauthorizedError
+from .errors import ForbiddenError, NameTakenError, NotFoundError, StoreError
 from .keys import key_file, read_vault, write_keys
 from .schema import CONFIGURATION, CREDENTIAL, MEMBER, STORE, TOKEN
 from .store import MAY_UPDATE, Credential, Store, Stored, token_digest
@@ -150,11 +150,6 @@ class SqlStore(Store):
     def configurations(self, db: Connection) -> dict[str, str]:
         first = select(CONFIGURATION).order_by(CONFIGURATION.c.id).limit(1000)
         return {row.id: row.workspace for row in db.execute(first)}
-
-    @transaction
-    def revoke_token(self, db: Connection, token: str) -> None:
-        if not db.execute(TOKEN.delete().where(TOKEN.c.digest == token_digest(token))).rowcount:
-            raise UnauthorizedError
 
     @transaction
     def delete_configuration(self, db: Connection, id: str) -> None:

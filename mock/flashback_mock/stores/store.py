@@ -87,7 +87,7 @@ class Store(Protocol):
         """Close all files and connections."""
 
     async def user_of(self, token: str) -> str | None:
-        """Return a token's user, or None if the token is unknown, revoked or expired."""
+        """Return a token's user, or None if the token is unknown or expired."""
 
     async def update(self, user: str, id: str, changes: Mapping[str, str]) -> None:
         """Apply either all changes or none of them.
@@ -108,9 +108,6 @@ class Store(Protocol):
         If a token already exists, replace its user and expiry. If a member already exists, replace
         the member's access level. Raise `NameTakenError` if a configuration's id or name is taken.
         """
-
-    async def revoke_token(self, token: str) -> None:
-        """Remove a token. Raise `UnauthorizedError` if the token is unknown."""
 
     async def delete_configuration(self, id: str) -> None:
         """Delete a configuration and its credentials."""
