@@ -42,8 +42,11 @@ def page_file(contract: Contract, request: Request, name: str) -> Answer:
     """Return one of the page's files. Raise `HttpError` if no file has this name."""
     if name not in MEDIA_TYPES:
         raise HttpError(404, "Not found")
-    # JSON has no date type, so convert dates in the YAML contract to strings.
-    content = _file(name) or json.dumps(contract.document, default=str).encode()
+    if name == CONTRACT:
+        # JSON has no date type, so convert dates in the YAML contract to strings.
+        content = json.dumps(contract.document, default=str).encode()
+    else:
+        content = _file(name)
     tag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
     headers = CIMultiDict({**HEADERS, "ETag": tag})
     if request.headers.get("If-None-Match") == tag:
@@ -54,8 +57,6 @@ def page_file(contract: Contract, request: Request, name: str) -> Answer:
 
 @cache
 def _file(name: str) -> bytes:
-    if name == CONTRACT:
-        return b""
     if name.startswith("swagger_"):
         from importlib.metadata import distribution  # noqa: PLC0415 - the import takes 20 ms
 
