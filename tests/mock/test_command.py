@@ -22,9 +22,7 @@ from flashback_mock.__main__ import main
 from flashback_mock.fixtures import Token
 from flashback_mock.stores.errors import StoreError
 from flashback_mock.stores.memory import MemoryStore
-from tests.mock.wire import command, put, read_banner
-
-MAIN = "550e8400-e29b-41d4-a716-446655440000"
+from tests.mock.wire import MAIN, command, put, read_banner
 
 StartupError = Callable[..., str]
 

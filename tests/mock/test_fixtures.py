@@ -11,9 +11,9 @@ import flashback_mock
 from flashback_mock.__main__ import main
 from flashback_mock.contract import Contract
 from flashback_mock.fixtures import DEFAULT, SCHEMA, Fixtures
+from tests.mock.wire import MAIN
 
 CANARY = "canary-7be2"
-MAIN = "550e8400-e29b-41d4-a716-446655440000"
 FOREIGN = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 SECRET = "made-up-foreign-secret"
 KEY = "made-up-foreign-key"

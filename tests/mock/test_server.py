@@ -15,6 +15,7 @@ from flashback_mock import Mock
 from flashback_mock.http import server
 from flashback_mock.http.server import Connection
 from tests.mock.wire import (
+    MAIN,
     UPGRADE,
     command,
     connected,
@@ -25,7 +26,6 @@ from tests.mock.wire import (
     request_head,
 )
 
-MAIN = "550e8400-e29b-41d4-a716-446655440000"
 TIME_LIMIT = 0.5  # in seconds; the real limits are longer
 UPGRADE_OPTIONS: list[tuple[str, ...]] = [(), UPGRADE]
 CHUNKED = b"PUT /ai/llm/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"

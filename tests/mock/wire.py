@@ -14,6 +14,7 @@ from flashback_mock import Mock
 
 JSON = {"Content-Type": "application/json"}
 OWNER = "owner-token"
+MAIN = "550e8400-e29b-41d4-a716-446655440000"
 UPGRADE = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAA")
 
 

@@ -83,7 +83,8 @@ class App:
 
     async def _preflight(self, request: Request, _raw_id: str) -> Answer:
         headers = request.headers
-        if "Access-Control-Request-Method" not in headers or not self._origin(request):
+        is_allowed = headers.get("Origin") in self._origins
+        if "Access-Control-Request-Method" not in headers or not is_allowed:
             raise HttpError(405, "Method not allowed; use PUT", {"Allow": "PUT"})
         requested = headers.get("Access-Control-Request-Headers", "authorization, content-type")
         allowed = {
@@ -91,10 +92,6 @@ class App:
             "Access-Control-Allow-Headers": requested,
         }
         return self._finish(request, Answer(204, b"", CIMultiDict(allowed)))
-
-    def _origin(self, request: Request) -> str:
-        origin = request.headers.get("Origin", "")
-        return origin if origin in self._origins else ""
 
     def _finish(self, request: Request, answer: Answer) -> Answer:
         """Log the request, and add headers to the response."""
@@ -106,7 +103,8 @@ class App:
         answer.headers["X-Request-Id"] = entry.request_id
         if self._origins:
             answer.headers.add("Vary", "Origin")
-            if origin := self._origin(request):
+            origin = request.headers.get("Origin", "")
+            if origin in self._origins:
                 answer.headers["Access-Control-Allow-Origin"] = origin
                 answer.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
         return answer
