@@ -199,16 +199,16 @@ def test_no_repr_shows_a_token_or_a_credential(mock: Mock) -> None:
         assert secret not in printed
 
 
-@pytest.mark.parametrize("field", ["name", "aiType", "endpoint", "key", "secret"])
-def test_only_the_given_field_changes(http: httpx.Client, mock: Mock, field: str) -> None:
+def test_only_the_given_field_changes(http: httpx.Client, mock: Mock) -> None:
     """An update of one field does not change any other field."""
-    main = next(c for c in mock.fixtures.configurations if c.role == "main")
-    given = mock.contract.examples["everything"][field] + ("" if field == "aiType" else "x")
-    http.put(main.id, json={field: given})
-    mock.assert_updated(main.id, **{field: given})
-    stored = mock.configuration(main.id)
-    for name, value in {**main.fields, field: given}.items():
-        if name in mock.contract.credentials:
-            assert mock.reveals(main.id, **{name: value})
-        else:
-            assert stored[name] == value
+    main = mock.fixtures.configurations[0]
+    expected = dict(main.fields)
+    for field, value in mock.contract.examples["everything"].items():
+        expected[field] = value if field == "aiType" else f"{value}x"
+        http.put(main.id, json={field: expected[field]})
+        stored = mock.configuration(main.id)
+        for name, current in expected.items():
+            if name in mock.contract.credentials:
+                assert mock.reveals(main.id, **{name: current})
+            else:
+                assert stored[name] == current
