@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -12,6 +13,8 @@ import pytest
 import flashback_mock
 from flashback_client import FlashbackClient
 from flashback_mock import Entry, Mock
+from flashback_mock.control import journal
+from flashback_mock.control import mock as control
 from tests.mock.wire import put
 
 
@@ -98,6 +101,18 @@ def test_wait_for_returns_matching_requests(mock: Mock) -> None:
     )
     assert "PUT 400 as owner: body: has an unknown field" in message
     assert "s3cret" not in message
+
+
+def test_wait_checks_each_request_once(mock: Mock) -> None:
+    """While a test waits, a new request does not make the mock check the whole log again."""
+    for number in range(1000):
+        mock.log(Entry("PUT", str(number)))
+    later = threading.Timer(0.3, put, (mock.base_url, mock.ids["main"], {}))
+    with patch.object(control, "matches", wraps=journal.matches) as checked:
+        later.start()
+        assert len(mock.wait_for(timeout=30, status=200)) == 1
+        later.join()
+    assert checked.call_count == 1001
 
 
 def test_wait_ends_when_the_mock_stops() -> None:
