@@ -61,9 +61,7 @@ def test_log_can_be_read_searched_and_cleared(
         assert (len(found["requests"]), found["total"]) == (count, count)
     missing = admin.post("requests/wait", json={"status": 500, "timeout": 50})
     assert missing.status_code == 504
-    assert missing.json()["message"].startswith(
-        "expected 1 request(s) with the given status within 0.05"
-    )
+    assert missing.json()["message"].startswith("expected 1 request(s) with status=500 within 0.05")
     assert admin.delete("requests").json() == {"status": "ok"}
     assert mock.requests == []
 

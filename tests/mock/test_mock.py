@@ -97,7 +97,7 @@ def test_wait_for_returns_matching_requests(mock: Mock) -> None:
         mock.wait_for(timeout=0.1, status=201, reason="s3cret")
     message = str(timed_out.value)
     assert message.startswith(
-        "expected 1 request(s) with the given status, reason within 0.1 s, got 0"
+        "expected 1 request(s) with status=201, the given reason within 0.1 s, got 0"
     )
     assert "PUT 400 as owner: body: has an unknown field" in message
     assert "s3cret" not in message
@@ -171,7 +171,7 @@ MISUSES: list[tuple[Callable[[Any], object], str]] = [
         "access: must be one of READ, WRITE, ADMIN",
     ),
     (
-        lambda mock: mock.answer_next(500, id="unknown"),
+        lambda mock: mock.configuration("unknown"),
         "id: no configuration has this id; the ids in the fixtures",
     ),
     (lambda mock: mock.reveals(mock.ids["main"], name="x"), "expected credentials"),

@@ -172,6 +172,7 @@ def test_plan_applies_to_invalid_requests(mock: Mock) -> None:
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({}, "nothing planned; specify status, example, headers, delay or fault"),
+    ({"headers": {}, "delay": 0}, "nothing planned"),
     ({"status": 204}, "status: must be 200 or a number from 400 to 599"),
     ({"example": "nameTaken", "status": 404}, "no such example; the contract has 200"),
     ({"fault": "smoke"}, "fault: must be one of reset, empty, refused, timeout"),

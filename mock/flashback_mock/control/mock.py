@@ -108,8 +108,6 @@ class Mock:
             )
         for step in steps:
             check_step(self.contract, step)
-            if "id" in step:
-                await self.store.find(step["id"])
         for step in steps:
             if "duration" in step:
                 await self.close_port(step["duration"])
@@ -154,10 +152,14 @@ class Mock:
                     if matches(entry, criteria):
                         found.append(entry)
         except TimeoutError:
-            expected = f"{count} request(s)"
-            if criteria:
-                expected += f" with the given {', '.join(criteria)}"
-            message = f"expected {expected} within {timeout:g} s, got {len(found)}"
+            listed: list[str] = []
+            for name, value in criteria.items():
+                # Do not quote text, which could be a credential that was passed by mistake.
+                listed.append(f"the given {name}" if isinstance(value, str) else f"{name}={value}")
+            matching = f" with {', '.join(listed)}" if listed else ""
+            message = (
+                f"expected {count} request(s){matching} within {timeout:g} s, got {len(found)}"
+            )
             latest = map(str, self.requests[-10:])
             raise TimeoutError("\n  ".join([message, *latest])) from None
         finally:

@@ -18,7 +18,7 @@ from .messages import Answer, Handler, HttpError, Request
 
 SECONDS = 10.0  # time limit for receiving a body, and for sending a response
 IDLE_SECONDS = 20.0  # time limit for receiving headers, and for idle connections
-HALF_CLOSED_SECONDS = 0.05  # time to start handling the requests in a half-closed connection
+IDLE_CHECK_SECONDS = 0.05
 MAX_HEAD_BYTES = 1 << 16  # size limit for the request line and for each header
 MAX_HEADERS = 200
 STOP_SECONDS = 0.4  # time limit for pending requests at shutdown; aiohttp can apply it twice
@@ -42,14 +42,23 @@ class Connection(web.RequestHandler):
 
     refuse: Callable[[HttpError], web.Response]
     is_answering = False
+    answered = 0  # the number of requests that were handled
     body: StreamReader | None = None  # the body of the most recent request
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio expects a bool
-        """Close the connection after the response, or after the time limit."""
+        """Close the connection once all received requests have been answered."""
         loop = asyncio.get_running_loop()
-        loop.call_later(HALF_CLOSED_SECONDS, self.close_after_response)
-        loop.call_later(SECONDS, self.force_close)
+        loop.call_later(IDLE_CHECK_SECONDS, self._close_if_idle, loop.time() + SECONDS, -1)
         return True
+
+    def _close_if_idle(self, deadline: float, answered: int) -> None:
+        """Close the connection at the deadline, or if it has been idle since the last check."""
+        loop = asyncio.get_running_loop()
+        is_idle = not self.is_answering and self.answered == answered
+        if is_idle or loop.time() > deadline:
+            self.force_close()
+        else:
+            loop.call_later(IDLE_CHECK_SECONDS, self._close_if_idle, deadline, self.answered)
 
     def close_after_response(self) -> None:
         """Close the connection, but first send the response that is being prepared, if any."""
@@ -186,6 +195,7 @@ class Server:
             return await _send(incoming, answer)
         finally:
             connection.is_answering = False
+            connection.answered += 1
 
     async def _read_body(self, incoming: web.BaseRequest, request: Request) -> HttpError | None:
         """Read the body into `request`. If the body is incomplete, return the error."""
@@ -267,6 +277,8 @@ async def _reserve(family: int, address: Any) -> socket.socket:
     """
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignore connections in TIME_WAIT
+    if family == socket.AF_INET6:
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     while True:
         try:
             bound.bind(address)
