@@ -177,7 +177,7 @@ class Request(_Message):
         return str((await self._store.find(id)).plain["name"])
 
     async def rename(self, name: str) -> None:
-        await self._store.update("owner", self.id, {"name": name})
+        await self._store.update(self.tokens["owner"], self.id, {"name": name})
 
 
 class Answer(_Message):

@@ -64,30 +64,38 @@ class Operation:
     async def _update(self, request: Request, id: str, plan: Step) -> Answer:
         """Return the 200 response or the selected example, or raise `HttpError`."""
         entry = request.entry
-        store = self._mock.store
-        # A caller without a valid token must not learn what else is wrong with the request.
-        entry.user = await store.user_of(request.token) or ""
-        if not entry.user:
-            raise self._unauthorized(request)
-        changes = self._valid_changes(request, id)
-        preferred = self._preferred(request)
-        entry.fields = tuple(changes)
-        if await self._is_adoptable(request, changes):
-            entry.request_id = request.headers["X-Request-Id"]
+        try:
+            changes = self._valid_changes(request, id)
+            preferred = self._preferred(request)
+        except HttpError:
+            # A caller without a valid token must not learn what else is wrong with the request.
+            await self._authenticate(request)
+            raise
         is_real = not plan.keys() & {"status", "example", "fault"}
         stores = (is_real or plan.get("after_update", False)) and not preferred
+        refused = None
         try:
-            # An update without changes only checks the user's access.
-            await store.update(entry.user, id, changes if stores else {})
-        except RefusedError as refused:
-            if not isinstance(refused, NotFoundError):
-                entry.configuration = id
-            if not preferred:
-                raise self._refusal(refused) from None
-        else:
+            # An update without changes only checks the token and the user's access.
+            accepted = changes if stores else {}
+            entry.user = await self._mock.store.update(request.token, id, accepted)
+        except RefusedError as error:
+            await self._authenticate(request)
+            refused = error
+        entry.fields = tuple(changes)
+        entry.updated = stores and not refused
+        if await self._is_adoptable(request, changes):
+            entry.request_id = request.headers["X-Request-Id"]
+        if not isinstance(refused, NotFoundError):
             entry.configuration = id
-            entry.updated = stores
+        if refused and not preferred:
+            raise self._refusal(refused)
         return preferred or self._success(id)
+
+    async def _authenticate(self, request: Request) -> None:
+        """Set the log entry's user. Raise `HttpError` (401) if the token is not valid."""
+        request.entry.user = await self._mock.store.user_of(request.token) or ""
+        if not request.entry.user:
+            raise self._unauthorized(request)
 
     def _success(self, id: str) -> Answer:
         message = self._contract.message(200)

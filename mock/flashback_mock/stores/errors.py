@@ -9,6 +9,10 @@ class RefusedError(ValueError):
     """The store refused an update."""
 
 
+class UnauthorizedError(RefusedError):
+    """The token is unknown, revoked or expired."""
+
+
 class NotFoundError(RefusedError):
     """No configuration has this id."""
 

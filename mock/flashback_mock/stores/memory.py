@@ -6,7 +6,7 @@ from itertools import islice
 
 from flashback_mock.fixtures import Fixtures, Token
 
-from .errors import ForbiddenError, NameTakenError, NotFoundError
+from .errors import ForbiddenError, NameTakenError, NotFoundError, UnauthorizedError
 from .store import MAY_UPDATE, Store, Stored, token_digest
 from .vault import Vault
 
@@ -40,7 +40,10 @@ class MemoryStore(Store):
             return None
         return stored_token.user
 
-    async def update(self, user: str, id: str, changes: Mapping[str, str]) -> None:
+    async def update(self, token: str, id: str, changes: Mapping[str, str]) -> str:
+        user = await self.user_of(token)
+        if user is None:
+            raise UnauthorizedError
         stored = await self.find(id)
         if self._access.get((stored.workspace, user)) not in MAY_UPDATE:
             raise ForbiddenError
@@ -51,6 +54,7 @@ class MemoryStore(Store):
             self._ids.pop(stored.full_name, None)
             self._ids[changed.full_name] = id
         self._configurations[id] = changed
+        return user
 
     async def find(self, id: str) -> Stored:
         if id not in self._configurations:

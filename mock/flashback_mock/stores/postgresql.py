@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Connection, exc
+from sqlalchemy import Connection, event, exc
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -63,8 +63,8 @@ class PostgresqlStore(SqlStore):
             pool_size=CONNECTIONS,
             max_overflow=0,
             pool_timeout=SECONDS,
-            pool_pre_ping=True,  # replace connections that the server has closed
         )
+        event.listen(self._engine.sync_engine, "checkout", _discard_closed)
 
     async def _connect(self, *_: Any, **__: Any) -> asyncpg.Connection:
         try:
@@ -105,3 +105,12 @@ class PostgresqlStore(SqlStore):
             problem = error.strerror or type(error).__name__
             return f"cannot connect to the server: {problem}; is the server running?"
         return f"the connection was lost ({type(error).__name__})"
+
+
+def _discard_closed(_connection: Any, record: Any, _proxy: Any) -> None:
+    """Make the pool replace a connection that the server has closed.
+
+    SQLAlchemy's `pool_pre_ping` would also detect closed connections, but it sends an extra query.
+    """
+    if record.driver_connection.is_closed():
+        raise exc.DisconnectionError

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from flashback_mock.fixtures import Fixtures
 
 from . import schema
-from .errors import ForbiddenError, NameTakenError, NotFoundError, StoreError
+from .errors import ForbiddenError, NameTakenError, NotFoundError, StoreError, UnauthorizedError
 from .keys import key_file, read_vault, write_keys
 from .schema import CONFIGURATION, CREDENTIAL, MEMBER, STORE, TOKEN
 from .store import MAY_UPDATE, Credential, Store, Stored, token_digest
@@ -121,11 +121,13 @@ class SqlStore(Store):
 
     @transaction
     def user_of(self, db: Connection, token: str) -> str | None:
-        parameters = {"digest": token_digest(token), "now": time.time()}
-        return db.execute(schema.USER, parameters).scalar_one_or_none()
+        return _user_of(db, token)
 
     @transaction
-    def update(self, db: Connection, user: str, id: str, changes: Mapping[str, str]) -> None:
+    def update(self, db: Connection, token: str, id: str, changes: Mapping[str, str]) -> str:
+        user = _user_of(db, token)
+        if user is None:
+            raise UnauthorizedError
         row = db.execute(schema.FIND, {"id": id, "user": user}).one_or_none()
         if row is None:
             raise NotFoundError
@@ -136,6 +138,7 @@ class SqlStore(Store):
         if changed.plain != stored.plain:
             db.execute(CONFIGURATION.update().where(CONFIGURATION.c.id == id), _columns(changed))
         self._replace_credentials(db, changed)
+        return user
 
     @transaction
     def find(self, db: Connection, id: str) -> Stored:
@@ -227,6 +230,11 @@ class SqlStore(Store):
             db.execute(self._erase_field, {"of_configuration": stored.id, "of_field": field})
             row = {"configuration": stored.id, "field": field, "size": len(sealed)}
             db.execute(self._upserts[CREDENTIAL], {**row, "changed": changed, "sealed": sealed})
+
+
+def _user_of(db: Connection, token: str) -> str | None:
+    parameters = {"digest": token_digest(token), "now": time.time()}
+    return db.execute(schema.USER, parameters).scalar_one_or_none()
 
 
 def _columns(stored: Stored) -> dict[str, Any]:

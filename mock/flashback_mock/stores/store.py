@@ -89,11 +89,12 @@ class Store(Protocol):
     async def user_of(self, token: str) -> str | None:
         """Return a token's user, or None if the token is unknown or expired."""
 
-    async def update(self, user: str, id: str, changes: Mapping[str, str]) -> None:
-        """Apply either all changes or none of them.
+    async def update(self, token: str, id: str, changes: Mapping[str, str]) -> str:
+        """Apply either all changes or none of them, and return the token's user.
 
-        Raise `ForbiddenError` if the user's access level is not in `MAY_UPDATE`, and
-        `NameTakenError` if another configuration in the workspace already has the new name.
+        Raise `UnauthorizedError` if the token is not valid, `ForbiddenError` if the user's access
+        level is not in `MAY_UPDATE`, and `NameTakenError` if another configuration in the workspace
+        already has the new name.
         """
 
     async def find(self, id: str) -> Stored:

@@ -115,7 +115,7 @@ async def update_random_configuration(store: Store, number: int) -> None:
         ids.append(id)
     field = RANDOM.choice(["key", "secret"])
     changes = {field: "x" * RANDOM.choice([10, 5000]), "name": f"n {number}" * RANDOM.randint(1, 9)}
-    await store.update("owner", RANDOM.choice(ids), changes)
+    await store.update("owner-token", RANDOM.choice(ids), changes)
 
 
 def contain_fragments(folder: Path, sealed: Iterable[bytes], step: int) -> bool:

@@ -73,16 +73,16 @@ def test_rotation_and_updates_wait_for_each_other(location: StoreLocation, run: 
     Afterwards, every credential is encrypted with the last key, and no other key is left.
     """
     with location.opened(run, is_new=True) as one, location.opened(run) as other:
-        before = other.update("owner", MAIN, {"secret": "before"})
+        before = other.update("owner-token", MAIN, {"secret": "before"})
         run(run_concurrently(location, LOCK_ROW, before, one.rotate()))
         assert run(one.find(MAIN)).reveals("secret", "before")
-        after = other.update("owner", MAIN, {"secret": "after"})
+        after = other.update("owner-token", MAIN, {"secret": "after"})
         run(run_concurrently(location, LOCK_SECRETS, one.rotate(), after))
         assert run(one.find(MAIN)).reveals("secret", "after")
         assert run(other.find(MAIN)).reveals("key", "made-up-access-key")
         run(run_concurrently(location, LOCK_SECRETS, one.rotate(), other.rotate()))
         assert len(location.vaults()) == 1
-        run(one.update("owner", MAIN, {"key": "after both"}))
+        run(one.update("owner-token", MAIN, {"key": "after both"}))
         assert run(other.find(MAIN)).reveals("key", "after both")
         assert run(one.find(MAIN)).reveals("secret", "after")
 
@@ -114,10 +114,10 @@ def test_process_without_the_new_key_changes_nothing(location: StoreLocation, ru
         new = location.key_file.read_bytes()
         location.key_file.write_bytes(old)
         with pytest.raises(StoreError, match="does not contain the store's key"):
-            run(other.update("owner", MAIN, {"secret": "new"}))
+            run(other.update("owner-token", MAIN, {"secret": "new"}))
         assert run(rotating.find(MAIN)).reveals("secret", "made-up-secret-key")
         location.key_file.write_bytes(new)
-        run(other.update("owner", MAIN, {"secret": "new"}))
+        run(other.update("owner-token", MAIN, {"secret": "new"}))
         assert run(rotating.find(MAIN)).reveals("secret", "new")
 
 
@@ -158,11 +158,11 @@ def test_restart_between_updates_is_transparent(
 ) -> None:
     """The store replaces connections that the server has closed since the last update."""
     with location.opened(run, is_new=True) as store:
-        run(store.update("owner", MAIN, {"name": "before"}))
+        run(store.update("owner-token", MAIN, {"name": "before"}))
         with cluster.stopped():
             pass
         run(asyncio.sleep(0.1))  # let the event loop notice that the connection is closed
-        run(store.update("owner", MAIN, {"name": "after"}))
+        run(store.update("owner-token", MAIN, {"name": "after"}))
 
 
 def test_update_times_out(
@@ -180,10 +180,10 @@ def test_update_times_out(
         ):
             started = time.monotonic()
             with cause, pytest.raises(StoreError, match=reason):
-                run(store.update("owner", MAIN, {"name": "in vain"}))
+                run(store.update("owner-token", MAIN, {"name": "in vain"}))
             assert time.monotonic() - started < 6
         run(session.close())
-        run(store.update("owner", MAIN, {"name": "after"}))
+        run(store.update("owner-token", MAIN, {"name": "after"}))
 
 
 def test_rotation_makes_replaced_credentials_unreadable(
@@ -193,7 +193,7 @@ def test_rotation_makes_replaced_credentials_unreadable(
     replaced = {f"replaced-{number}" for number in range(5)}
     with location.opened(run, is_new=True) as store:
         for secret in (*replaced, "live"):
-            run(store.update("owner", MAIN, {"secret": secret}))
+            run(store.update("owner-token", MAIN, {"secret": secret}))
     with cluster.stopped():
         assert recover_secrets(cluster, location.vaults()) >= {"live", *replaced}
     with location.opened(run) as store:

@@ -11,6 +11,7 @@ from flashback_mock.stores.errors import (
     NameTakenError,
     NotFoundError,
     StoreError,
+    UnauthorizedError,
 )
 from flashback_mock.stores.memory import MemoryStore
 from flashback_mock.stores.store import Store
@@ -25,7 +26,7 @@ def test_every_field_is_kept(store: Store, run: Run) -> None:
 
     For a credential, the store shows only that it is set and when it last changed.
     """
-    run(store.update("owner", MAIN, EXAMPLE))
+    run(store.update("owner-token", MAIN, EXAMPLE))
     stored = run(store.find(MAIN))
     described = stored.describe()
     for name in CONTRACT.credentials:
@@ -41,7 +42,7 @@ def test_every_field_is_kept(store: Store, run: Run) -> None:
 def test_credentials_are_kept_unchanged(store: Store, run: Run) -> None:
     """A credential can contain any character and have any length that the contract allows."""
     for value in ("x" * 8192, "short", "\U0001f511" * 8192, "a\0b\r\n'é", "lone \ud800"):
-        run(store.update("owner", MAIN, {"secret": value}))
+        run(store.update("owner-token", MAIN, {"secret": value}))
         assert run(store.find(MAIN)).reveals("secret", value)
 
 
@@ -49,7 +50,7 @@ def test_memory_contains_no_plaintext_credential(run: Run) -> None:
     """The in-memory store keeps no reference to an unencrypted credential or a token."""
     store = MemoryStore(CONTRACT.credentials)
     run(store.open(FIXTURES))
-    run(store.update("owner", MAIN, {"name": "a plain name", "secret": "a new secret"}))
+    run(store.update("owner-token", MAIN, {"name": "a plain name", "secret": "a new secret"}))
     state = vars(store)
     content = str([state, *map(vars, state["_tokens"].values())])
     assert "a plain name" in content
@@ -62,17 +63,18 @@ def test_rejected_or_empty_update_changes_nothing(store: Store, run: Run) -> Non
     new = {"key": "new"}
     taken = {"name": "Anthropic in staging", **new}
     before = run(store.find(MAIN)).describe()
-    for user, id, changes, refusal in (
-        ("owner", "unknown", new, NotFoundError),
-        ("owner", f"{MAIN}\0", new, NotFoundError),
-        ("reader", MAIN, new, ForbiddenError),
-        ("stranger", MAIN, new, ForbiddenError),
-        ("reader", MAIN, {}, ForbiddenError),
-        ("admin", MAIN, taken, NameTakenError),
-        ("owner", MAIN, {}, None),
+    for token, id, changes, refusal in (
+        ("expired-token", MAIN, new, UnauthorizedError),
+        ("owner-token", "unknown", new, NotFoundError),
+        ("owner-token", f"{MAIN}\0", new, NotFoundError),
+        ("reader-token", MAIN, new, ForbiddenError),
+        ("stranger-token", MAIN, new, ForbiddenError),
+        ("reader-token", MAIN, {}, ForbiddenError),
+        ("admin-token", MAIN, taken, NameTakenError),
+        ("owner-token", MAIN, {}, None),
     ):
         with pytest.raises(refusal) if refusal else nullcontext():
-            run(store.update(user, id, changes))
+            run(store.update(token, id, changes))
         assert run(store.find(MAIN)).describe() == before
         assert run(store.find(MAIN)).reveals("key", "made-up-access-key")
 
@@ -92,10 +94,10 @@ def test_tokens_identify_users(store: Store, run: Run) -> None:
 def test_names_are_compared_by_code_point(store: Store, run: Run) -> None:
     """Names that differ only in case, Unicode normalization or trailing spaces are distinct."""
     for sibling, main in (("Caf\u00e9", "Cafe\u0301"), ("openai", "OpenAI"), ("a", "a ")):
-        run(store.update("owner", SIBLING, {"name": sibling}))
-        run(store.update("owner", MAIN, {"name": main}))
+        run(store.update("owner-token", SIBLING, {"name": sibling}))
+        run(store.update("owner-token", MAIN, {"name": main}))
         assert run(store.find(MAIN)).describe()["name"] == main
-    run(store.update("owner", MAIN, {"name": "a "}))  # a configuration can keep its own name
+    run(store.update("owner-token", MAIN, {"name": "a "}))  # a configuration can keep its own name
 
 
 def test_additions_replace_only_the_same_member(store: Store, run: Run) -> None:
@@ -107,7 +109,7 @@ def test_additions_replace_only_the_same_member(store: Store, run: Run) -> None:
     assert run(store.find(added.id)).reveals("secret", "s")
     assert run(store.configurations())[added.id] == "acme"
     assert MAIN in run(store.configurations())
-    run(store.update("reader", MAIN, {"name": "n"}))
+    run(store.update("reader-token", MAIN, {"name": "n"}))
 
 
 def test_adding_configurations_is_atomic(store: Store, run: Run) -> None:
@@ -134,7 +136,7 @@ def test_configuration_can_be_deleted(store: Store, run: Run) -> None:
     for operation in (
         store.find(MAIN),
         store.delete_configuration(MAIN),
-        store.update("owner", MAIN, {"name": "n"}),
+        store.update("owner-token", MAIN, {"name": "n"}),
     ):
         with pytest.raises(NotFoundError):
             run(operation)
@@ -147,7 +149,7 @@ def test_configuration_can_be_deleted(store: Store, run: Run) -> None:
 def test_reset_restores_the_fixtures(store: Store, run: Run) -> None:
     """After a reset, the store contains exactly the fixtures."""
     before = run(store.find(MAIN)).plain
-    run(store.update("owner", MAIN, EXAMPLE))
+    run(store.update("owner-token", MAIN, EXAMPLE))
     run(store.delete_configuration(SIBLING))
     added = Configuration("", "acme", "new", {"key": "k"})
     run(store.add(Fixtures((Token("new-token", "new"),), (), (added,))))
@@ -209,9 +211,9 @@ def test_moved_credential_cannot_be_decrypted(
     """
     run(store.close())
     for user, move in (
-        ("owner", COPY.format(name="OpenAI in production")),
-        ("owner", COPY.format(name="Anthropic in staging")),
-        ("stranger", "UPDATE flashback_mock_configuration SET workspace='globex', name=NULL"),
+        ("owner-token", COPY.format(name="OpenAI in production")),
+        ("owner-token", COPY.format(name="Anthropic in staging")),
+        ("stranger-token", "UPDATE flashback_mock_configuration SET workspace='globex', name=NULL"),
     ):
         location.sql(move)
         with location.opened(run) as again:
@@ -227,7 +229,7 @@ def test_failed_rotation_changes_nothing(location: StoreLocation, store: Store, 
 
     After the damaged credential is replaced, the next rotation succeeds.
     """
-    run(store.update("owner", SIBLING, {"secret": "sibling's"}))
+    run(store.update("owner-token", SIBLING, {"secret": "sibling's"}))
     before = location.vaults()
     run(store.close())
     location.sql(COPY.format(name="OpenAI in production"))
@@ -236,7 +238,7 @@ def test_failed_rotation_changes_nothing(location: StoreLocation, store: Store, 
             run(again.rotate())
         assert len(location.vaults()) == 2
         assert run(again.find(SIBLING)).reveals("secret", "sibling's")
-        run(again.update("owner", MAIN, {"secret": "new"}))
+        run(again.update("owner-token", MAIN, {"secret": "new"}))
         rotated = run(again.rotate())
         assert run(again.find(MAIN)).reveals("secret", "new")
     (left,) = location.vaults()
