@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
@@ -28,17 +29,17 @@ def compare_security(pair: Pair) -> None:
     before = _alternatives(pair.base)
     after = _alternatives(pair.head)
     sides = (pair.base.security, pair.head.security)
-    place = pair.place("security")
+    pair = pair.at("security")
     for name, given in before.items():
         results = {_is_sufficient(given, needed) for needed in after.values()}
         if results == {False}:
             what = f"{name} is no longer sufficient"
-            pair.add(Change.BREAKING, place, what, *sides, f"with {name}")
+            pair.add(Change.BREAKING, what, *sides, f"with {name}")
         elif True not in results:
-            pair.add(Change.UNDECIDED, place, f"{name} may no longer be sufficient", *sides)
+            pair.add(Change.UNDECIDED, f"{name} may no longer be sufficient", *sides)
     for name, given in after.items():
         if not any(_is_sufficient(given, needed) for needed in before.values()):
-            pair.add(Change.ADDITION, place, f"{name} is sufficient now", *sides)
+            pair.add(Change.ADDITION, f"{name} is sufficient now", *sides)
 
 
 def _is_sufficient(given: Credentials, needed: Credentials) -> bool | None:
@@ -128,7 +129,7 @@ def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
     old = servers(pair.base)
     new = servers(pair.head)
     has_own = pair.base.own_servers or pair.head.own_servers
-    place = pair.place("servers") if has_own else "servers"
+    pair = pair.at("servers") if has_own else replace(pair, place="servers")
     for url in old:
         if _address(pair.base, url) in after:
             continue
@@ -136,9 +137,9 @@ def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
         is_mixed = len({"://" in other for other in urls}) > 1
         if is_mixed or not all(map(FIXED.fullmatch, urls)):
             what = f"{url or '/'} may no longer be served"
-            pair.add(Change.UNDECIDED, place, what, url, new)
+            pair.add(Change.UNDECIDED, what, url, new)
         else:
-            pair.add(Change.BREAKING, place, f"{url or '/'} is removed", url, new, f"at {url}")
+            pair.add(Change.BREAKING, f"{url or '/'} is removed", url, new, f"at {url}")
     for url in new:
         if _address(pair.head, url) not in before:
-            pair.add(Change.ADDITION, place, f"{url or '/'} is new", old, url)
+            pair.add(Change.ADDITION, f"{url or '/'} is new", old, url)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.containment import HOLDS, UNKNOWN, proved
@@ -56,60 +56,35 @@ for _side in HIDDEN:
 UNSTATED: Schema = {"not": False}
 
 
-@dataclass(frozen=True)
-class Payload:
-    """A body, parameter or header of an operation."""
-
-    pair: Pair
-    place: str
-    location: str  # query, path, header, cookie or body
-    status: str = ""  # the status of the response; empty for a request
-    label: str = "body"  # the name of the value in the evidence
-
-    @property
-    def side(self) -> str:
-        """Return `response` if a response contains the value, and `request` otherwise."""
-        return "response" if self.status else "request"
-
-    def add(self, change: Change, what: str, *sides_and_evidence: Any, witness: Any = None) -> None:
-        """Add a finding about this value. For the arguments, see `Pair.add`."""
-        self.pair.add(
-            change, self.place, what, *sides_and_evidence, status=self.status, witness=witness
-        )
-
-
-def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
+def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
     """Compare schemas. Old requests must stay valid, and new responses must fit the old schema."""
     if canonical_json(old) == canonical_json(new):
         return
-    check_schema(payload.pair.base.contract, assertions(old), payload.place)
-    check_schema(payload.pair.head.contract, assertions(new), payload.place)
+    check_schema(pair.base.contract, assertions(old), pair.place)
+    check_schema(pair.head.contract, assertions(new), pair.place)
     old = flattened(old)
     new = flattened(new)
     base = assertions(old)
     head = assertions(new)
     if canonical_json(base) != canonical_json(head):
-        for field, proof in _proofs(payload, base, head).items():
-            place = f"{payload.place}, field {field}" if field else payload.place
-            change, what = WHAT[payload.side, proof.holds]
+        for field, proof in _proofs(pair, base, head).items():
+            place = pair.at(f"field {field}") if field else pair
+            change, what = WHAT[pair.side, proof.holds]
             detail = _described(base, head, field)
             if proof.holds and field and detail.startswith(" (none → "):
                 what = "is new"
-            evidence = f"{payload.label}: {brief(proof.witness)}"
-            replace(payload, place=place).add(
-                change, what + detail, base, head, evidence, witness=proof.witness
-            )
-    _compare_annotations(payload, old, new)
+            evidence = f"{pair.label}: {brief(proof.witness)}"
+            place.add(change, what + detail, base, head, evidence, proof.witness)
+    _compare_annotations(pair, old, new)
 
 
-def _proofs(payload: Payload, base: Schema, head: Schema) -> dict[str, Proof]:
+def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
     """Return, for each changed field, whether all values that can be sent are still valid."""
-    pair = payload.pair
-    hidden = HIDDEN[payload.side]
+    hidden = HIDDEN[pair.side]
     if not (is_comparable(base, hidden) and is_comparable(head, hidden)):
         return {"": UNKNOWN}
-    sent, received = (head, base) if payload.status else (base, head)
-    location = payload.location
+    sent, received = (head, base) if pair.status else (base, head)
+    location = pair.location
     result: dict[str, Proof] = {}
     small = view(sent, hidden, sending=True)
     large = view(received, hidden, sending=False)
@@ -166,24 +141,24 @@ def _described(old: Schema, new: Schema, field: str) -> str:
     return f" ({shortened(changes, '; ')})" if changes else ""
 
 
-def _compare_annotations(payload: Payload, old: Any, new: Any) -> None:
+def _compare_annotations(pair: Pair, old: Any, new: Any) -> None:
     for place, keyword, before, after in changed_annotations(old, new):
         undecided = (Change.UNDECIDED, Change.UNDECIDED)
-        added, changed = SEVERITIES.get((payload.side, keyword), undecided)
+        added, changed = SEVERITIES.get((pair.side, keyword), undecided)
         change = changed if before else added
         if change:
             what = f"{place}: {before or 'none'} → {after or 'none'}"
-            payload.add(change, what, before, after)
+            pair.add(change, what, before, after)
 
 
-def compare_texts(payload: Payload, old: Part, new: Part, compared: set[str]) -> None:
+def compare_texts(pair: Pair, old: Part, new: Part, compared: set[str]) -> None:
     """Compare a parameter or header if both contracts serialize it in the default style."""
-    payload.pair.add_other_keys(payload.place, compared, old, new)
-    if all(_has_default_style(payload.location, side) for side in (old, new)):
-        compare_schemas(payload, old.get("schema", True), new.get("schema", True))
+    pair.add_other_keys(compared, old, new)
+    if all(_has_default_style(pair.location, side) for side in (old, new)):
+        compare_schemas(pair, old.get("schema", True), new.get("schema", True))
     else:
         what = "changed, but its serialization style is not supported"
-        payload.pair.add_undecided(payload.place, what, old, new)
+        pair.add_undecided(what, old, new)
 
 
 def _has_default_style(location: str, parameter: Part) -> bool:
@@ -192,28 +167,28 @@ def _has_default_style(location: str, parameter: Part) -> bool:
     return stated == (name, name == "form") and not parameter.get("content")
 
 
-def compare_contents(payload: Payload, old: Part, new: Part) -> None:
+def compare_contents(pair: Pair, old: Part, new: Part) -> None:
     """Compare the media types of a body and, for JSON, the schemas."""
-    pair = payload.pair
     before = _contents(old)
     after = _contents(new)
     sides = sorted(before), sorted(after)
     is_range = any("*" in name for name in (*before, *after))
     for name in dict.fromkeys((*before, *after)):
         if name in before and name in after:
-            _compare_content(payload, name, before[name], after[name])
+            _compare_content(pair, name, before[name], after[name])
         elif is_range:
             what = "has a different media type range, and ranges are not compared"
-            pair.add_undecided(payload.place, what, *sides)
+            pair.add_undecided(what, *sides)
         elif name in before:
-            header = "Accept" if payload.status else "Content-Type"
+            header = "Accept" if pair.status else "Content-Type"
             what = f"no longer supports {name}"
-            pair.add(Change.BREAKING, payload.place, what, *sides, f"{header}: {name}")
-        elif payload.status:
+            request = replace(pair, status="")
+            request.add(Change.BREAKING, what, *sides, f"{header}: {name}")
+        elif pair.status:
             what = f"can be {name}, which was not documented"
-            payload.add(Change.BREAKING, what, *sides, f"Content-Type: {name}")
+            pair.add(Change.BREAKING, what, *sides, f"Content-Type: {name}")
         else:
-            payload.add(Change.ADDITION, f"can also be {name}", *sides)
+            pair.add(Change.ADDITION, f"can also be {name}", *sides)
 
 
 def _contents(holder: Part) -> dict[str, Part]:
@@ -242,10 +217,10 @@ def _is_json(media_type: str) -> bool:
     return kind in {"application/json", "text/json"} or kind.endswith("+json")
 
 
-def _compare_content(payload: Payload, media_type: str, old: Part, new: Part) -> None:
+def _compare_content(pair: Pair, media_type: str, old: Part, new: Part) -> None:
     if _is_json(media_type):
-        payload.pair.add_other_keys(payload.place, {"schema", "encoding"}, old, new)
-        compare_schemas(payload, old.get("schema", True), new.get("schema", True))
+        pair.add_other_keys({"schema", "encoding"}, old, new)
+        compare_schemas(pair, old.get("schema", True), new.get("schema", True))
     else:
         what = f"as {media_type} changed, but only JSON bodies are compared"
-        payload.pair.add_undecided(payload.place, what, old, new)
+        pair.add_undecided(what, old, new)
