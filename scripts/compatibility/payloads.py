@@ -6,14 +6,15 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.containment import HOLDS, UNKNOWN, proved
+from scripts.compatibility.containment import Proof, proved
 from scripts.compatibility.findings import Change
 from scripts.compatibility.schemas import (
     assertions,
     changed_annotations,
     check_schema,
     flattened,
-    is_comparable,
+    has_references,
+    is_marked,
     view,
 )
 from scripts.compatibility.values import (
@@ -28,7 +29,6 @@ from scripts.compatibility.values import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scripts.compatibility.containment import Proof
     from scripts.compatibility.operations import Pair, Part
     from scripts.compatibility.schemas import Schema
 
@@ -53,7 +53,7 @@ for _side in HIDDEN:
     SEVERITIES[_side, "deprecated"] = (Change.ADDITION, Change.WORDS)
     SEVERITIES[_side, "default"] = (Change.ADDITION, Change.UNDECIDED)
     SEVERITIES[_side, "x-left-open"] = (Change.ADDITION, Change.UNDECIDED)
-UNSTATED: Schema = {"not": False}
+SIMPLE = {"type", "properties", "required", "additionalProperties"}
 
 
 def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
@@ -80,32 +80,33 @@ def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
 
 def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
     """Return, for each changed field, whether all values that can be sent are still valid."""
+    if has_references(base) or has_references(head):
+        return {"": Proof(holds=None)}
     hidden = HIDDEN[pair.side]
-    if not (is_comparable(base, hidden) and is_comparable(head, hidden)):
-        return {"": UNKNOWN}
     sent, received = (head, base) if pair.status else (base, head)
-    location = pair.location
     result: dict[str, Proof] = {}
     small = view(sent, hidden, sending=True)
     large = view(received, hidden, sending=False)
-    for field, minimal, step in steps(small, large):
-        proof = pair.prover.contained(small, step, location, minimal)
+    for field, part, limits in steps(small, large):
+        if is_marked(part, hidden) or is_marked(limits, hidden):
+            proof = Proof(holds=None)
+        else:
+            proof = pair.prover.contained(part, limits, pair.location)
         if not proof.holds:
             result[field] = proof
     small = view(received, hidden, sending=True)
     large = view(sent, hidden, sending=False)
-    for field, _, step in steps(small, large):
-        if not proved(small, step, location):
-            result.setdefault(field, HOLDS)
+    for field, part, limits in steps(small, large):
+        if field not in result and not proved(part, limits, pair.location):
+            result[field] = Proof(holds=True)
     return result
 
 
 def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, Schema, Schema]]:
     """Split the comparison of two schemas into one comparison for each field that differs.
 
-    Yield the field, a version of `small` without other optional fields, and the part of `large`
-    that constrains the field. Fewer fields yield shorter counterexamples. If other rules differ as
-    well, yield a single step with both schemas.
+    Yield the field, the part of `small` that matters, and the part of `large` that constrains the
+    field. If other rules differ as well, yield a single step with both schemas.
     """
     if canonical_json(small) == canonical_json(large):
         return
@@ -114,14 +115,17 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
         return
     before = mapping_at(small, "properties")
     after = mapping_at(large, "properties")
-    required = small.get("required", ())
+    # Without rules about several fields, other optional fields do not matter.
+    is_simple = small.keys() <= SIMPLE
+    others = dict(before)
+    if is_simple:
+        others |= dict.fromkeys(before.keys() - set(small.get("required", ())), False)
     for name in dict.fromkeys((*before, *after)):
         place = f"{where}.{name}".lstrip(".")
-        others = {other: other in required and part for other, part in before.items()}
         if name in after:
-            for inner, minimal, part in steps(before.get(name, UNSTATED), after[name], place):
-                fields = {**others, name: minimal} if name in before else others
-                yield inner, {**small, "properties": fields}, {"properties": {name: part}}
+            for inner, part, limits in steps(before.get(name, True), after[name], place):
+                fields = {**others, name: part} if is_simple and name in before else others
+                yield inner, {**small, "properties": fields}, {"properties": {name: limits}}
         else:
             # The other fields accept any value, so additionalProperties applies only to this one.
             unlimited = dict.fromkeys(others, True)

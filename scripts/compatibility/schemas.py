@@ -136,20 +136,14 @@ def _annotation(schema: dict[str, Any], keyword: str) -> str:
     return canonical_json(value) if is_annotation and is_present else ""
 
 
-def is_comparable(schema: Schema, hidden: str) -> bool:
-    """Return whether the schema can be compared.
+def has_references(schema: Schema) -> bool:
+    """Return whether the schema contains keywords such as `$ref`, which are not compared."""
+    return any(keyword.startswith("$") for part in subschemas(schema) for keyword in part)
 
-    A schema cannot be compared if it contains references, or if alternatives or conditions apply to
-    hidden fields.
-    """
-    for part in subschemas(schema):
-        combined = [part[keyword] for keyword in part.keys() & CONDITIONS]
-        is_marked = f'"{hidden}": true' in canonical_json(combined)
-        if combined and (is_marked or _hidden_fields(part, hidden)):
-            return False
-        if any(keyword.startswith("$") for keyword in part):
-            return False
-    return True
+
+def is_marked(schema: Schema, hidden: str) -> bool:
+    """Return whether `view` left fields with the annotation `hidden` in the schema."""
+    return f'"{hidden}": true' in canonical_json(schema)
 
 
 def check_schema(contract: Contract, schema: Schema, where: str) -> None:
@@ -208,15 +202,20 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
 
     Fields with the annotation `hidden` (readOnly in requests, writeOnly in responses) are neither
     sent nor required. The sender's schema rejects these fields; the receiver's accepts any value.
+    Fields with the annotation stay as they are if alternatives or conditions could apply to them.
     """
     if not is_mapping(schema):
         return schema
-    change = partial(view, hidden=hidden, sending=sending)
+    names = _hidden_fields(schema, hidden)
+    if names and schema.keys() & CONDITIONS:
+        hidden = ""
+        names = set()
     result: dict[str, Any] = {}
     for keyword, value in schema.items():
-        if keyword not in HIDDEN:
+        inner = "" if keyword in CONDITIONS else hidden
+        change = partial(view, hidden=inner, sending=sending)
+        if keyword != hidden:
             result[keyword] = _mapped(keyword, value, change)
-    names = _hidden_fields(schema, hidden)
     if "required" in result:
         result["required"] = [name for name in result["required"] if name not in names]
     for name in names:
