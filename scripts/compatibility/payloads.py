@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from scripts.compatibility.containment import Proof, proved
 from scripts.compatibility.findings import Change
 from scripts.compatibility.schemas import (
+    annotations,
     assertions,
-    changed_annotations,
     check_schema,
     flattened,
     has_references,
     is_marked,
+    parts,
     view,
 )
 from scripts.compatibility.values import (
@@ -42,17 +43,6 @@ WHAT = {
     ("response", None): (Change.UNDECIDED, "may be an undocumented value (not proved)"),
     ("response", False): (Change.BREAKING, "may be a value that was not documented"),
 }
-# Severities of adding an annotation, and of changing or removing it. The default is undecided.
-SEVERITIES = {
-    ("request", "readOnly"): (Change.UNDECIDED, Change.ADDITION),
-    ("request", "writeOnly"): (Change.NONE, Change.NONE),
-    ("response", "readOnly"): (Change.NONE, Change.NONE),
-    ("response", "writeOnly"): (Change.NONE, Change.UNDECIDED),
-}
-for _side in HIDDEN:
-    SEVERITIES[_side, "deprecated"] = (Change.ADDITION, Change.WORDS)
-    SEVERITIES[_side, "default"] = (Change.ADDITION, Change.UNDECIDED)
-    SEVERITIES[_side, "x-left-open"] = (Change.ADDITION, Change.UNDECIDED)
 SIMPLE = {"type", "properties", "required", "additionalProperties"}
 
 
@@ -145,14 +135,38 @@ def _described(old: Schema, new: Schema, field: str) -> str:
     return f" ({shortened(changes, '; ')})" if changes else ""
 
 
-def _compare_annotations(pair: Pair, old: Any, new: Any) -> None:
-    for place, keyword, before, after in changed_annotations(old, new):
-        undecided = (Change.UNDECIDED, Change.UNDECIDED)
-        added, changed = SEVERITIES.get((pair.side, keyword), undecided)
-        change = changed if before else added
-        if change:
-            what = f"{place}: {before or 'none'} → {after or 'none'}"
-            pair.add(change, what, before, after)
+def _compare_annotations(pair: Pair, old: Any, new: Any, place: str = "") -> None:
+    """Report annotations that differ. Only subschemas in both schemas are compared."""
+    if not (is_mapping(old) and is_mapping(new)):
+        return
+    before = annotations(old)
+    after = annotations(new)
+    for keyword in dict.fromkeys((*before, *after)):
+        was = before.get(keyword, "")
+        now = after.get(keyword, "")
+        change = _annotation_change(pair.side, keyword, is_new=not was)
+        if was != now and change:
+            what = f"{place}.{keyword}".lstrip(".")
+            pair.add(change, f"{what}: {was or 'none'} → {now or 'none'}", was, now)
+    others = parts(new)
+    for (keyword, name), part in parts(old).items():
+        step = name if keyword == "properties" else f"{keyword}.{name}".rstrip(".")
+        _compare_annotations(pair, part, others.get((keyword, name)), f"{place}.{step}")
+
+
+def _annotation_change(side: str, keyword: str, *, is_new: bool) -> Change:
+    """Return the severity of adding an annotation, or of changing or removing one."""
+    if keyword in HIDDEN.values() and keyword != HIDDEN[side]:
+        return Change.NONE
+    if keyword == "deprecated":
+        return Change.ADDITION if is_new else Change.WORDS
+    if keyword in {"default", "x-left-open"} and is_new:
+        return Change.ADDITION
+    if keyword == "readOnly" and not is_new:
+        return Change.ADDITION
+    if keyword == "writeOnly" and is_new:
+        return Change.NONE
+    return Change.UNDECIDED
 
 
 def compare_texts(pair: Pair, old: Part, new: Part, compared: set[str]) -> None:
