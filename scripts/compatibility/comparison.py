@@ -177,7 +177,8 @@ def _compare_responses(pair: Pair) -> None:
     has_success = any(new_status and is_success for _, new_status, is_success in pairs)
     for (old_status, new_status, is_success), status in pairs.items():
         part = pair.at(f"response {new_status or old_status}")
-        response = replace(part, status=status)
+        is_default = new_status == "default" and old_status in {None, "default"}
+        response = replace(part, status="default" if is_default else status)
         if old_status is None:
             what = "is new, and was not documented"
             response.add(Change.BREAKING, what, None, {new_status: after[new_status]})

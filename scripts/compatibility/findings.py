@@ -135,7 +135,11 @@ def make_verdict(
     """Apply the decisions from compat.yaml to the findings, and return the verdict."""
     unused = dict(decisions)
     decided = [replace(finding, decision=unused.pop(finding.id, None)) for finding in findings]
-    decided.sort(key=lambda finding: (-finding.change, finding.part != "wire", finding.place))
+    decided.sort(
+        key=lambda finding: (
+            *(-finding.change, finding.removed, finding.part != "wire", finding.place),
+        )
+    )
     return Verdict(base, head, decided, list(unused))
 
 

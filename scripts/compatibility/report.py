@@ -22,7 +22,6 @@ TITLES = {
     Change.ADDITION: "Additions",
     Change.WORDS: "Words",
 }
-REMOVED = "Removed responses"
 WEIGHTS = {
     Change.BREAKING: "breaking",
     Change.UNDECIDED: "undecided",
@@ -35,7 +34,7 @@ WEIGHTS = {
 def as_text(verdict: Verdict) -> str:
     """Return the report for a terminal."""
     lines = [_compared(verdict)]
-    for title, findings in _grouped(verdict):
+    for title, findings in groupby(verdict.findings, key=_title):
         lines += ["", title]
         for finding in findings:
             lines.append(f"  {_place(finding)}: {_what(finding)}")
@@ -47,7 +46,7 @@ def as_markdown(verdict: Verdict) -> str:
     """Return the report for a pull request, with text from the contracts in code spans."""
     sign = "✅" if verdict.in_order else "❌"
     lines = [f"### {sign} {_code(_compared(verdict))}", "", *map(_code, _result(verdict))]
-    for title, findings in _grouped(verdict):
+    for title, findings in groupby(verdict.findings, key=_title):
         lines += ["", f"**{title}**", ""]
         for finding in findings:
             lines.append(f"- {_code(_place(finding))}: {_code(_what(finding))}")
@@ -79,6 +78,10 @@ def _property(text: str) -> str:
 
 def as_json(verdict: Verdict) -> str:
     """Return the report as JSON."""
+    findings = [
+        {"id": finding.id, **asdict(finding), "change": finding.change.word}
+        for finding in verdict.findings
+    ]
     result = {
         "base": {"source": verdict.base.source, "version": verdict.base.version},
         "head": {"source": verdict.head.source, "version": verdict.head.version},
@@ -90,10 +93,7 @@ def as_json(verdict: Verdict) -> str:
         "python_not_compared": verdict.not_compared,
         "least_version": verdict.least_version,
         "stale": verdict.stale,
-        "findings": [
-            {"id": finding.id, **asdict(finding), "change": finding.change.word}
-            for finding in verdict.findings
-        ],
+        "findings": findings,
     }
     return json.dumps(result, indent=2, default=str) + "\n"
 
@@ -104,16 +104,8 @@ def _compared(verdict: Verdict) -> str:
     return printable(f"{base.version} ({base.source}) → {head.version} ({head.source})")
 
 
-def _grouped(verdict: Verdict) -> Iterator[tuple[str, list[Finding]]]:
-    """Yield each heading with its findings, most severe first."""
-    order = [*TITLES.values(), REMOVED]
-    found = sorted(verdict.findings, key=lambda finding: order.index(_title(finding)))
-    for title, findings in groupby(found, key=_title):
-        yield title, list(findings)
-
-
 def _title(finding: Finding) -> str:
-    return REMOVED if finding.removed else TITLES[finding.change]
+    return "Removed responses" if finding.removed else TITLES[finding.change]
 
 
 def _place(finding: Finding) -> str:
@@ -153,11 +145,11 @@ def _result(verdict: Verdict) -> list[str]:
     else:
         cure = "or explain in compat.yaml why a finding does not affect any caller"
         result = f"Version too low: {versions}. Set info.version, {cure}."
-    stale = [
-        f"compat.yaml: finding {printable(name)} no longer exists; delete the entry."
-        for name in verdict.stale
-    ]
-    return [f"Wire: {wire}. Python: {python}.", result, *stale]
+    lines = [f"Wire: {wire}. Python: {python}.", result]
+    for name in verdict.stale:
+        finding = f"finding {printable(name)}"
+        lines.append(f"compat.yaml: {finding} no longer exists; delete the entry.")
+    return lines
 
 
 def _code(text: str) -> str:

@@ -271,11 +271,10 @@ def difference(small: Schema, large: Schema) -> Any:
 
 
 def _as_schema(function: Callable[[], jsonschema_rs.CanonicalSchema], default: Schema) -> Any:
-    found: Any = call_or_default(lambda: function().to_json_schema(), None)
-    # Remove `$schema` so that equal parts of different schemas compare as equal.
-    if is_mapping(found):
+    found: Any = call_or_default(lambda: function().to_json_schema(), default)
+    if is_mapping(found):  # equal parts of different schemas then compare as equal
         found.pop("$schema", None)
-    return default if found is None else found
+    return found
 
 
 def validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:

@@ -101,3 +101,11 @@ def test_many_conditions_are_searched_within_the_time() -> None:
     started = time.process_time()
     assert any(finding.change == Change.BREAKING for finding in compared(*documents))
     assert time.process_time() - started < 5
+
+
+def test_a_new_default_response_is_shown_as_default() -> None:
+    """The evidence for a new `default` response says `default`, not a status that it covers."""
+    default = "/paths/~1orders/post/responses/default"
+    base = edited(SHOP, [{"at": default, "remove": True}])
+    (finding,) = compared(base, SHOP)
+    assert finding.shown[1] == "POST /orders → default"
