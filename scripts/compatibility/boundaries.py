@@ -147,6 +147,9 @@ class BoundaryValues:
         yield from seeds
         for size in self.sizes:
             yield "a" * size
+        for seed in seeds:
+            for size in self.sizes:
+                yield seed[:size] + (seed[-1:] or "a") * (size - len(seed))
         if '"pattern"' in canonical_json(schema):
             for seed in ("a" * schema.get("minLength", 1), *seeds[:2], "aa"):
                 for letter in CHARACTERS:
