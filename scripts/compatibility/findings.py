@@ -55,7 +55,7 @@ class Finding:
         """Return an ID that is the same in every run."""
         old, new = map(canonical_json, self.sides)
         text = canonical_json([self.part, self.place, self.what, old, new])
-        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:10]
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     @property
     def weight(self) -> Change:

@@ -130,11 +130,11 @@ def is_marked(schema: Schema, hidden: str) -> bool:
 def check_schema(contract: Contract, schema: Schema, where: str) -> None:
     """Raise CannotCompareError if the schema is not valid. The message includes the location.
 
-    Lone surrogates and patterns that jsonschema_rs cannot compile are allowed.
+    Patterns that jsonschema_rs cannot compile are allowed.
     """
     try:
         jsonschema_rs.meta.validate(schema)
-    except (UnicodeEncodeError, jsonschema_rs.ReferencingError):
+    except jsonschema_rs.ReferencingError:
         return
     except jsonschema_rs.ValidationError as error:
         what = str(error).partition("\n")[0]
