@@ -135,12 +135,12 @@ def make_verdict(
     """Apply the decisions from compat.yaml to the findings, and return the verdict."""
     unused = dict(decisions)
     decided = [replace(finding, decision=unused.pop(finding.id, None)) for finding in findings]
-    decided.sort(
-        key=lambda finding: (
-            *(-finding.change, finding.removed, finding.part != "wire", finding.place),
-        )
-    )
+    decided.sort(key=_rank)
     return Verdict(base, head, decided, list(unused))
+
+
+def _rank(finding: Finding) -> tuple[Any, ...]:
+    return -finding.change, finding.removed, finding.part != "wire", finding.place
 
 
 def parse_version(contract: Contract) -> tuple[Any, ...]:

@@ -53,7 +53,8 @@ class Operation:
         """
         variables = VARIABLE.findall(self.path)
         result: dict[tuple[str, str], Part] = {}
-        for parameter in (*self.item.get("parameters", ()), *self.parts.get("parameters", ())):
+        inherited = self.item.get("parameters", [])
+        for parameter in inherited + self.parts.get("parameters", []):
             location = parameter["in"]
             name = parameter["name"]
             if location == "path" and name in variables:
