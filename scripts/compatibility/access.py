@@ -126,7 +126,7 @@ def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
     for url in old:
         if _address(pair.base, url) in after:
             continue
-        urls = [url, *(other for other in new if other not in old)]
+        urls = [url, *sorted(set(new) - set(old))]
         is_mixed = len({"://" in other for other in urls}) > 1
         if is_mixed or not all(map(FIXED.fullmatch, urls)):
             what = f"{url or '/'} may no longer be served"

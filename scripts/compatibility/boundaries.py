@@ -140,10 +140,8 @@ class BoundaryValues:
         return found
 
     def _strings(self, schema: dict[str, Any]) -> Iterator[str]:
-        seeds = self._matching(_stated(schema, "pattern"))
-        for name in _stated(schema, "format"):
-            if name in FORMATS:
-                seeds.append(FORMATS[name])
+        seeds = [FORMATS[name] for name in _stated(schema, "format") if name in FORMATS]
+        seeds += self._matching(_stated(schema, "pattern"))
         yield from seeds
         for size in self.sizes:
             yield "a" * size

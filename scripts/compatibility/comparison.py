@@ -53,12 +53,13 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
     prover = Prover()
     before = list(operations(base))
     after = list(operations(head))
+    served = {new.key: addresses(new) for new in after}
     old_addresses = set().union(*map(addresses, before))
-    new_addresses = set().union(*map(addresses, after))
+    new_addresses = set().union(*served.values())
     paired: list[Operation] = []
     for old in before:
         urls = addresses(old)
-        matches = [new for new in after if urls & addresses(new)]
+        matches = [new for new in after if urls & served[new.key]]
         if not matches:
             matches = [new for new in after if new.key == old.key]
         for new in matches:
@@ -94,13 +95,13 @@ def _compare_pair(pair: Pair) -> None:
 
 def _add_operation(pair: Pair, before: list[Operation]) -> None:
     path, _ = pair.head.key
-    hidden = [old for old in before if _overlaps(path, old.key[0])]
-    is_new_path = path not in {old.key[0] for old in before}
-    if hidden and is_new_path:
-        what = f"is new, and matches requests that {hidden[0].name} used to match"
-        pair.add(Change.UNDECIDED, what, new=pair.head.parts)
-    else:
-        pair.add(Change.ADDITION, "is new", new=pair.head.parts)
+    paths = [old.key[0] for old in before]
+    for old in before if path not in paths else ():
+        if _overlaps(path, old.key[0]):
+            what = f"is new, and matches requests that {old.name} used to match"
+            pair.add(Change.UNDECIDED, what, new=pair.head.parts)
+            return
+    pair.add(Change.ADDITION, "is new", new=pair.head.parts)
 
 
 def _overlaps(new_path: str, old_path: str) -> bool:
@@ -109,9 +110,13 @@ def _overlaps(new_path: str, old_path: str) -> bool:
     old_parts = old_path.split("/")
     if len(old_parts) != len(new_parts):
         return False
-    pairs = [(new, old) for new, old in zip(new_parts, old_parts, strict=True) if new != old]
-    can_match = all("{}" in new or "{}" in old for new, old in pairs)
-    return can_match and any("{}" in old for _, old in pairs)
+    replaces_parameter = False
+    for new, old in zip(new_parts, old_parts, strict=True):
+        if new != old and "{}" in old:
+            replaces_parameter = True
+        elif new != old and "{}" not in new:
+            return False
+    return replaces_parameter
 
 
 def _wording_changes(base: Contract, head: Contract) -> list[Finding]:
@@ -207,6 +212,8 @@ def _compare_response(response: Pair, old: Part, new: Part) -> None:
 
 def _headers(response: Part) -> dict[str, Part]:
     """Return the headers by lower-case name, except Content-Type, which OpenAPI ignores here."""
-    named = {name.lower(): header for name, header in mapping_at(response, "headers").items()}
-    named.pop("content-type", None)
-    return named
+    result: dict[str, Part] = {}
+    for name, header in mapping_at(response, "headers").items():
+        if name.lower() != "content-type":
+            result[name.lower()] = header
+    return result

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.boundaries import BoundaryValues
@@ -109,7 +110,7 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
         return True
     if location == BODY:
         return False
-    values = [value for part in subschemas(small) for value in constants(part)]
+    values = list(chain.from_iterable(map(constants, subschemas(small))))
     readable = call_or_default(lambda: _readable(large, location, values), large)
     return covers(readable, small)
 

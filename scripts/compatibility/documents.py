@@ -65,7 +65,8 @@ class Contract:
     @cached_property
     def api(self) -> dict[str, Any]:
         """Return the document with references inlined, and components and documentation removed."""
-        parts = {key: part for key, part in self.document.items() if key != "components"}
+        parts = dict(self.document)
+        parts.pop("components", None)
         found: dict[str, Any] = self.inlined(parts)
         return found
 

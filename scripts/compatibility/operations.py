@@ -187,5 +187,7 @@ def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
 
 
 def _best(responses: Part, status: str) -> str | None:
-    names = (status, f"{status[0]}XX", "default")
-    return next((name for name in names if name in responses), None)
+    for name in (status, f"{status[0]}XX", "default"):
+        if name in responses:
+            return name
+    return None

@@ -125,13 +125,17 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
 
 
 def _rules(schema: Part) -> str:
-    return canonical_json({key: value for key, value in schema.items() if key != "properties"})
+    return canonical_json({**schema, "properties": None})
 
 
 def _described(old: Schema, new: Schema, field: str) -> str:
     """Return the field's changed keywords in parentheses, as in ` (maxLength: 255 → 100)`."""
     start = re.compile(rf"{re.escape(field)}[.:] ?" if field else "")
-    changes = [start.sub("", change, 1) for change in explain(old, new) if start.match(change)]
+    changes: list[str] = []
+    for change in explain(old, new):
+        found = start.match(change)
+        if found:
+            changes.append(change[found.end() :])
     return f" ({shortened(changes, '; ')})" if changes else ""
 
 
@@ -172,7 +176,8 @@ def _annotation_change(side: str, keyword: str, *, is_new: bool) -> Change:
 def compare_texts(pair: Pair, old: Part, new: Part, compared: set[str]) -> None:
     """Compare a parameter or header if both contracts serialize it in the default style."""
     pair.add_other_keys(compared, old, new)
-    if all(_has_default_style(pair.location, side) for side in (old, new)):
+    location = pair.location
+    if _has_default_style(location, old) and _has_default_style(location, new):
         compare_schemas(pair, old.get("schema", True), new.get("schema", True))
     else:
         what = "changed, but its serialization style is not supported"
@@ -190,7 +195,7 @@ def compare_contents(pair: Pair, old: Part, new: Part) -> None:
     before = _contents(old)
     after = _contents(new)
     sides = sorted(before), sorted(after)
-    is_range = any("*" in name for name in (*before, *after))
+    is_range = "*" in "".join((*before, *after))
     for name in dict.fromkeys((*before, *after)):
         if name in before and name in after:
             _compare_content(pair, name, before[name], after[name])
@@ -213,7 +218,8 @@ def _contents(holder: Part) -> dict[str, Part]:
     result: dict[str, Part] = {}
     for name, content in mapping_at(holder, "content").items():
         key = _normal_media_type(name)
-        result[key if result.get(key, content) == content else name] = content
+        is_free = result.get(key, content) == content
+        result[key if is_free else name] = content
     return result
 
 

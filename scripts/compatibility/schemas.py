@@ -206,7 +206,7 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
         if keyword != hidden:
             result |= _mapped({keyword: value}, change)
     if "required" in result:
-        result["required"] = [name for name in result["required"] if name not in names]
+        result["required"] = sorted(set(result["required"]) - names)
     for name in names:
         result["properties"][name] = not sending
     if result.get("additionalProperties") is False and "patternProperties" not in result:

@@ -149,11 +149,10 @@ def readings(location: str, value: Any) -> list[Any]:
     if location == BODY or is_mapping(value):
         return [value]
     if is_list(value):  # can_carry ensures that all items have the same number of readings
-        lists = [list(items) for items in zip(*map(_readings, value), strict=False)]
-        single = [items[0] for items in lists if len(items) == 1]
-        return [*single, *lists]
+        lists = list(map(list, zip(*map(_readings, value), strict=False)))
+        return [*_readings(value[0]), *lists] if len(value) == 1 else lists
     found = _readings(value)
-    return [*found, *[[reading] for reading in found]]
+    return [*found, *([reading] for reading in found)]
 
 
 def _readings(value: Any) -> list[Any]:
