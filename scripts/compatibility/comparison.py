@@ -165,7 +165,7 @@ def _compare_body(pair: Pair) -> None:
 
 
 def _compare_limit(body: Pair, old: Any, new: Any) -> None:
-    change = f"{LIMIT}: {'none' if old is None else old} → {'none' if new is None else new}"
+    change = "".join(explain(old, new, LIMIT))
     if not {type(old), type(new)} <= {int, type(None)}:
         body.add_undecided(f"{LIMIT} is not an integer ({change})", old, new)
     elif new is not None and (old is None or new < old):

@@ -70,7 +70,8 @@ class Prover:
         is_proved = proved(small, large, location)
         most = min(FEW if is_proved else ONE, self.remaining)
         search = partial(_search, small, large, location, most)
-        witnesses, tries = call_or_default(search, ([], FEW))
+        failed: tuple[list[Any], int] = ([], FEW)
+        witnesses, tries = call_or_default(search, failed)
         self.remaining -= tries
         if witnesses:
             return Proof(holds=False, witness=witnesses[0])

@@ -146,8 +146,8 @@ def must_be_valid(contract: Contract) -> None:
     """Raise CannotCompareError if the contract is invalid. The message includes the location."""
     try:
         canonical_json(contract.document).encode()
-    except UnicodeEncodeError as error:
-        place = ascii(error.object[max(error.start - 20, 0) : error.end])
+    except UnicodeEncodeError as failure:
+        place = ascii(failure.object[max(failure.start - 20, 0) : failure.end])
         raise contract.error(f"lone surrogate in {place}; remove it") from None
     # Imported here because the import takes half a second. The module has no type hints.
     validator: Any = import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator

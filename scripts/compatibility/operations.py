@@ -109,7 +109,7 @@ class Pair:
     location: str = BODY  # or query, path, header or cookie
     label: str = "body"  # the name of the part in the evidence
 
-    def at(self, part: str, **changes: str) -> Pair:
+    def at(self, part: str, **changes: Any) -> Pair:
         """Return the pair for a part of this one, such as `body`."""
         return replace(self, place=f"{self.place}, {part}", **changes)
 
@@ -134,21 +134,16 @@ class Pair:
         For a breaking change, `evidence` describes a response with this status or, if there is no
         status, a request.
         """
-        shown: list[str] = []
-        if change == Change.BREAKING and self.status:
-            message = f"{self.base.name} → {self.status}"
-            shown = ["Possible now, but not documented before:", message, evidence]
-        elif change == Change.BREAKING:
-            shown = ["Valid before, but refused now:", self.base.name, evidence]
         finding = Finding(
-            change,
-            self.place,
-            what,
-            sides=(old, new),
-            shown=tuple(filter(None, shown)),
-            witness=witness,
-            removed=is_removed,
+            change, self.place, what, sides=(old, new), witness=witness, removed=is_removed
         )
+        if change == Change.BREAKING:
+            if self.status:
+                message = f"{self.base.name} → {self.status}"
+                shown = ("Possible now, but not documented before:", message, evidence)
+            else:
+                shown = ("Valid before, but refused now:", self.base.name, evidence)
+            finding = replace(finding, shown=tuple(filter(None, shown)))
         self.findings.append(finding)
 
     def add_undecided(self, what: str, old: Any, new: Any) -> None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from scripts.compatibility.containment import Proof, proved
 from scripts.compatibility.findings import Change
 from scripts.compatibility.schemas import (
-    annotations,
     assertions,
     check_schema,
     flattened,
     has_references,
     is_marked,
+    json_annotations,
     parts,
     view,
 )
@@ -143,8 +143,8 @@ def _compare_annotations(pair: Pair, old: Any, new: Any, place: str = "") -> Non
     """Report annotations that differ. Only subschemas in both schemas are compared."""
     if not (is_mapping(old) and is_mapping(new)):
         return
-    before = annotations(old)
-    after = annotations(new)
+    before = json_annotations(old)
+    after = json_annotations(new)
     for keyword in dict.fromkeys((*before, *after)):
         was = before.get(keyword, "")
         now = after.get(keyword, "")

@@ -107,7 +107,7 @@ def assertions(schema: Any) -> Any:
     return result
 
 
-def annotations(schema: dict[str, Any]) -> dict[str, str]:
+def json_annotations(schema: dict[str, Any]) -> dict[str, str]:
     """Return the schema's annotations as JSON texts. If an annotation is false, omit it."""
     result: dict[str, str] = {}
     for keyword, value in schema.items():
@@ -270,7 +270,7 @@ def difference(small: Schema, large: Schema) -> Any:
     return _as_schema(lambda: canonical(form).subtract(canonical(large)), form)
 
 
-def _as_schema(function: Callable[[], jsonschema_rs.CanonicalSchema], default: Schema) -> Any:
+def _as_schema(function: Callable[[], jsonschema_rs.CanonicalSchema], default: Any) -> Any:
     found: Any = call_or_default(lambda: function().to_json_schema(), default)
     if is_mapping(found):  # equal parts of different schemas then compare as equal
         found.pop("$schema", None)
