@@ -124,7 +124,7 @@ class BoundaryValues:
         text = canonical_json(schema)
         if text in self.known:
             return self.known[text]
-        found = self.known[text] = []  # known from now on, in case the schema contains itself
+        found = self.known[text] = []  # set now, because the schema could contain itself
         is_valid = validator(schema).is_valid
         kinds: set[tuple[bool, ...]] = set()
         tried = 0

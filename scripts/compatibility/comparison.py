@@ -21,7 +21,6 @@ LIMIT = "x-max-bytes"
 OPERATION = {"parameters", "requestBody", "responses", "servers", "security"}
 PATH_ITEM = {"parameters", "servers", *METHODS}
 DOCUMENT = {"openapi", "info", "servers", "paths", "security", "jsonSchemaDialect"}
-PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
 REQUEST_BODY = {"required", "content", LIMIT}
 RESPONSE = {"headers", "content"}
 # Severities by (before, after), where None is absent, False is optional and True is required.
@@ -134,12 +133,17 @@ def _compare_parameters(pair: Pair) -> None:
     for key in sorted(before.keys() | after.keys()):
         old = before.get(key)
         new = after.get(key)
-        location = key[0]
+        location, _ = key
         label = f"{location} parameter {(old or new or {}).get('name')}"
         parameter = pair.at(label, location=location, label=label)
-        _compare_presence(parameter, old, new)
-        if old is not None and new is not None:
-            compare_texts(parameter, old, new, PARAMETER)
+        _compare_parameter(parameter, old, new)
+
+
+def _compare_parameter(pair: Pair, old: Part | None, new: Part | None) -> None:
+    """Compare a parameter or a response header."""
+    _compare_presence(pair, old, new)
+    if old is not None and new is not None:
+        compare_texts(pair, old, new)
 
 
 def _compare_presence(pair: Pair, old: Part | None, new: Part | None) -> None:
@@ -202,11 +206,7 @@ def _compare_response(response: Pair, old: Part, new: Part) -> None:
     after = _headers(new)
     for name in sorted(before.keys() | after.keys()):
         header = response.at(f"header {name}", location="header", label="this header")
-        old_header = before.get(name)
-        new_header = after.get(name)
-        _compare_presence(header, old_header, new_header)
-        if old_header is not None and new_header is not None:
-            compare_texts(header, old_header, new_header, PARAMETER)
+        _compare_parameter(header, before.get(name), after.get(name))
     compare_contents(response.at("body"), old, new)
 
 

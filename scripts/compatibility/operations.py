@@ -110,7 +110,7 @@ class Pair:
     label: str = "body"  # the name of the part in the evidence
 
     def at(self, part: str, **changes: Any) -> Pair:
-        """Return the pair for a part of this one, such as `body`."""
+        """Return the pair for one part of this pair, such as `body`."""
         return replace(self, place=f"{self.place}, {part}", **changes)
 
     @property

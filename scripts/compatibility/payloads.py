@@ -43,6 +43,9 @@ WHAT = {
     ("response", None): (Change.UNDECIDED, "may be an undocumented value (not proved)"),
     ("response", False): (Change.BREAKING, "may be a value that was not documented"),
 }
+# Rules in this module compare these keys of parameters and headers.
+PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
+# These keywords contain no rule about several fields.
 SIMPLE = {"type", "properties", "required", "additionalProperties"}
 
 
@@ -105,7 +108,7 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
         return
     before = mapping_at(small, "properties")
     after = mapping_at(large, "properties")
-    # Without rules about several fields, other optional fields do not matter.
+    # If the schema has no rule about several fields, other optional fields do not matter.
     is_simple = small.keys() <= SIMPLE
     others = dict(before)
     if is_simple:
@@ -173,9 +176,9 @@ def _annotation_change(side: str, keyword: str, *, is_new: bool) -> Change:
     return Change.UNDECIDED
 
 
-def compare_texts(pair: Pair, old: Part, new: Part, compared: set[str]) -> None:
+def compare_texts(pair: Pair, old: Part, new: Part) -> None:
     """Compare a parameter or header if both contracts serialize it in the default style."""
-    pair.add_other_keys(compared, old, new)
+    pair.add_other_keys(PARAMETER, old, new)
     location = pair.location
     if _has_default_style(location, old) and _has_default_style(location, new):
         compare_schemas(pair, old.get("schema", True), new.get("schema", True))

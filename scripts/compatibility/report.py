@@ -39,7 +39,8 @@ def as_text(verdict: Verdict) -> str:
         for finding in findings:
             lines.append(f"  {_place(finding)}: {_what(finding)}")
             lines += [f"    {line}" for line in _details(finding)]
-    return "\n".join([*lines, "", *_result(verdict)]) + "\n"
+    lines += ["", *_result(verdict)]
+    return "\n".join(map(printable, lines)) + "\n"
 
 
 def as_markdown(verdict: Verdict) -> str:
@@ -68,7 +69,7 @@ def as_github(verdict: Verdict) -> str:
 
 
 def _command(kind: str, verdict: Verdict, title: str, text: list[str]) -> str:
-    message = "\n".join(text).replace("%", "%25").replace("\n", "%0A")
+    message = "\n".join(map(printable, text)).replace("%", "%25").replace("\n", "%0A")
     return f"::{kind} file={_property(verdict.head.source)},title={_property(title)}::{message}"
 
 
@@ -101,7 +102,7 @@ def as_json(verdict: Verdict) -> str:
 def _compared(verdict: Verdict) -> str:
     base = verdict.base
     head = verdict.head
-    return printable(f"{base.version} ({base.source}) → {head.version} ({head.source})")
+    return f"{base.version} ({base.source}) → {head.version} ({head.source})"
 
 
 def _title(finding: Finding) -> str:
@@ -109,22 +110,22 @@ def _title(finding: Finding) -> str:
 
 
 def _place(finding: Finding) -> str:
-    return printable(f"Python: {finding.place}" if finding.part == "python" else finding.place)
+    return f"Python: {finding.place}" if finding.part == "python" else finding.place
 
 
 def _what(finding: Finding) -> str:
     also = f"; also in {shortened([*finding.also], ', ')}" if finding.also else ""
-    return printable(finding.what + also)
+    return finding.what + also
 
 
 def _details(finding: Finding) -> Iterator[str]:
     """Yield the evidence, and then the decision from compat.yaml or, without one, the ID."""
     for i, line in enumerate(finding.shown):
-        yield printable(f"  {line}" if i else line)
+        yield f"  {line}" if i else line
     decision = finding.decision
     if decision:
         reason = " ".join(str(decision["reason"]).split())
-        yield printable(f"Decided on {decision['date']}: {decision['verdict']}. {reason}")
+        yield f"Decided on {decision['date']}: {decision['verdict']}. {reason}"
     elif finding.change >= Change.UNDECIDED:
         yield f"finding {finding.id}"
 
@@ -138,21 +139,21 @@ def _result(verdict: Verdict) -> list[str]:
     wire = WEIGHTS[verdict.weight("wire")]
     python = WEIGHTS[verdict.weight("python")]
     if verdict.not_compared:
-        python = printable(f"not compared ({verdict.not_compared})")
+        python = f"not compared ({verdict.not_compared})"
     versions = f"expected {verdict.least_version} or later, got {verdict.head.version}"
     if verdict.is_high_enough:
         result = f"Version OK: {versions}."
     else:
         cure = "or explain in compat.yaml why a finding does not affect any caller"
         result = f"Version too low: {versions}. Set info.version, {cure}."
-    lines = [f"Wire: {wire}. Python: {python}.", result]
-    for name in verdict.stale:
-        finding = f"finding {printable(name)}"
-        lines.append(f"compat.yaml: {finding} no longer exists; delete the entry.")
-    return lines
+    stale = [
+        f"compat.yaml: finding {name} no longer exists; delete the entry." for name in verdict.stale
+    ]
+    return [f"Wire: {wire}. Python: {python}.", result, *stale]
 
 
 def _code(text: str) -> str:
+    text = printable(text)
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)
     space = " " if text.startswith("`") or text.endswith("`") else ""

@@ -108,7 +108,10 @@ def assertions(schema: Any) -> Any:
 
 
 def json_annotations(schema: dict[str, Any]) -> dict[str, str]:
-    """Return the schema's annotations as JSON texts. If an annotation is false, omit it."""
+    """Return the schema's annotations as JSON texts, without those that are false.
+
+    A `default` that is false is included.
+    """
     result: dict[str, str] = {}
     for keyword, value in schema.items():
         is_present = value is not False or keyword == "default"
@@ -123,7 +126,7 @@ def has_references(schema: Schema) -> bool:
 
 
 def is_marked(schema: Schema, hidden: str) -> bool:
-    """Return whether `view` left fields with the annotation `hidden` in the schema."""
+    """Return whether `view` kept the annotation `hidden` anywhere in the schema."""
     return f'"{hidden}": true' in canonical_json(schema)
 
 
@@ -191,7 +194,7 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
 
     Fields with the annotation `hidden` (readOnly in requests, writeOnly in responses) are neither
     sent nor required. The sender's schema rejects these fields; the receiver's accepts any value.
-    Fields with the annotation stay as they are if alternatives or conditions could apply to them.
+    If alternatives or conditions could apply to such a field, the field keeps its annotation.
     """
     if not is_mapping(schema):
         return schema
