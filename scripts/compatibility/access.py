@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import product
-from math import prod
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -28,17 +27,17 @@ def compare_security(pair: Pair) -> None:
     before = _alternatives(pair.base)
     after = _alternatives(pair.head)
     sides = (pair.base.security, pair.head.security)
-    place = pair.place("security")
+    security = pair.at("security")
     for name, given in before.items():
         results = {_is_sufficient(given, needed) for needed in after.values()}
         if results == {False}:
             what = f"{name} is no longer sufficient"
-            pair.add(Change.BREAKING, place, what, *sides, f"with {name}")
+            security.add(Change.BREAKING, what, *sides, f"with {name}")
         elif True not in results:
-            pair.add(Change.UNDECIDED, place, f"{name} may no longer be sufficient", *sides)
+            security.add(Change.UNDECIDED, f"{name} may no longer be sufficient", *sides)
     for name, given in after.items():
         if not any(_is_sufficient(given, needed) for needed in before.values()):
-            pair.add(Change.ADDITION, place, f"{name} is sufficient now", *sides)
+            security.add(Change.ADDITION, f"{name} is sufficient now", *sides)
 
 
 def _is_sufficient(given: Credentials, needed: Credentials) -> bool | None:
@@ -56,9 +55,7 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
         credentials: Credentials = {}
         for name, scopes in sorted(schemes.items()):
             names.append(f"{name} ({', '.join(sorted(scopes))})" if scopes else name)
-            scheme = operation.scheme(name)
-            kind = _kind(scheme)
-            issuers = _issuers(scheme)
+            kind, issuers = _meaning(operation.scheme(name))
             while credentials.get(kind, issuers) != issuers:  # each scheme requires its own token
                 kind += " too"
             credentials[kind] = issuers
@@ -68,39 +65,36 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
     return result
 
 
-def _kind(scheme: Part) -> str:
+def _meaning(scheme: Part) -> tuple[str, set[str]]:
+    """Return how the scheme sends a token, and which URLs issue its tokens in which flow."""
     name = str(scheme.get("name"))
     if scheme.get("in") == "header":
         name = name.lower()
-    return f"{scheme.get('type')} {scheme.get('in')} {name} {str(scheme.get('scheme')).lower()}"
-
-
-def _issuers(scheme: Part) -> set[str]:
-    """Return the scheme's token URLs, each prefixed with its flow and the name of its field."""
-    result: set[str] = set()
-    for name, flow in {"": scheme, **mapping_at(scheme, "flows")}.items():
-        for key in ISSUERS & flow.keys():
-            result.add(f"{name} {key} {flow[key]}")
-    return result
+    kind = f"{scheme.get('type')} {scheme.get('in')} {name} {str(scheme.get('scheme')).lower()}"
+    issuers: set[str] = set()
+    for flow, fields in {"": scheme, **mapping_at(scheme, "flows")}.items():
+        for key in ISSUERS & fields.keys():
+            issuers.add(f"{flow} {key} {fields[key]}")
+    return kind, issuers
 
 
 def servers(operation: Operation) -> list[str]:
     """Return the operation's base URLs, with one URL for each value in a variable's `enum`."""
-    found: list[str] = []
+    found: dict[str, None] = {}
     shared = operation.contract.api.get("servers") or [{"url": "/"}]
     for server in operation.own_servers or shared:
-        variables = mapping_at(server, "variables")
-        listed = {name: known["enum"] for name, known in variables.items() if known.get("enum")}
-        if prod(map(len, listed.values())) > MOST:
-            listed = {}
-        others = {name: known for name, known in variables.items() if name not in listed}
+        urls: list[str] = [server["url"]]
+        others: Part = {}
+        for name, variable in mapping_at(server, "variables").items():
+            values = variable.get("enum") or ()
+            if 0 < len(values) * len(urls) <= MOST:
+                urls = [url.replace(f"{{{name}}}", value) for url in urls for value in values]
+            else:
+                others[name] = variable
         stated = f" {canonical_json(others)}" if others else ""
-        for values in product(*listed.values()):
-            url = server["url"]
-            for name, value in zip(listed, values, strict=True):
-                url = url.replace(f"{{{name}}}", value)
-            found.append(_normal_url(url) + stated)
-    return list(dict.fromkeys(found))
+        for url in urls:
+            found[_normal_url(url) + stated] = None
+    return list(found)
 
 
 def _normal_url(url: str) -> str:
@@ -128,17 +122,17 @@ def compare_servers(pair: Pair, before: set[str], after: set[str]) -> None:
     old = servers(pair.base)
     new = servers(pair.head)
     has_own = pair.base.own_servers or pair.head.own_servers
-    place = pair.place("servers") if has_own else "servers"
+    pair = pair.at("servers") if has_own else replace(pair, place="servers")
     for url in old:
         if _address(pair.base, url) in after:
             continue
-        urls = [url, *(other for other in new if other not in old)]
+        urls = [url, *sorted(set(new) - set(old))]
         is_mixed = len({"://" in other for other in urls}) > 1
         if is_mixed or not all(map(FIXED.fullmatch, urls)):
             what = f"{url or '/'} may no longer be served"
-            pair.add(Change.UNDECIDED, place, what, url, new)
+            pair.add(Change.UNDECIDED, what, url, new)
         else:
-            pair.add(Change.BREAKING, place, f"{url or '/'} is removed", url, new, f"at {url}")
+            pair.add(Change.BREAKING, f"{url or '/'} is removed", url, new, f"at {url}")
     for url in new:
         if _address(pair.head, url) not in before:
-            pair.add(Change.ADDITION, place, f"{url or '/'} is new", old, url)
+            pair.add(Change.ADDITION, f"{url or '/'} is new", old, url)

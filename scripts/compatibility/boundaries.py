@@ -17,7 +17,7 @@ from scripts.compatibility.schemas import (
 from scripts.compatibility.values import canonical_json, is_mapping, mapping_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from scripts.compatibility.schemas import Schema
 
@@ -41,7 +41,6 @@ ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # the number of values to keep for each subschema
 MANY = 700  # the number of candidates to try for each subschema
 LONGEST = 300_000  # the maximum length of a string or an array
-DIGITS = 18  # the maximum number of digits in a number
 PATTERN = 1_500  # a search for strings that match a pattern counts as this many candidates
 LETTERS = 1_000  # this many characters count as one candidate
 
@@ -56,7 +55,7 @@ class BoundaryValues:
         """
         self.remaining = most
         self.form = difference(small, large)
-        self.numbers: set[float] = {0}
+        self.numbers: set[float] = {0, 1}
         self.names: set[str] = {"extra"}
         self.patterns: list[str] = []  # patterns for field names
         self.constants: list[Any] = []
@@ -69,8 +68,10 @@ class BoundaryValues:
                 sizes |= {max(number - 1, 0), number, number + 1}
         self.sizes = sorted(sizes)
         known = set(map(canonical_json, subschemas(plain_form(small))))
-        new = [part for part in subschemas(plain_form(large)) if canonical_json(part) not in known]
-        self.new_checks = [validator(part).is_valid for part in new]
+        self.new_checks: list[Callable[[Any], bool]] = []
+        for part in subschemas(plain_form(large)):
+            if canonical_json(part) not in known:
+                self.new_checks.append(validator(part).is_valid)
 
     def _read(self, schema: dict[str, Any]) -> None:
         self.constants += constants(schema)
@@ -103,18 +104,17 @@ class BoundaryValues:
         for branch in _branches(schema):
             yield from islice(self.values(branch), MANY)
         types = schema.get("type", TYPES)
-        names = [types] if isinstance(types, str) else types
-        for name in names:
-            if name == "object":
-                yield from self._objects(schema)
-            elif name == "array":
-                yield from self._arrays(schema)
-            elif name == "string":
-                yield from self._strings(schema)
-            elif name in {"integer", "number"}:
-                yield from self._numbers(schema)
-            else:
-                yield from (None,) if name == "null" else (True, False)
+        if "string" in types:
+            yield from self._strings(schema)
+        if "integer" in types or "number" in types:
+            for number in sorted(self.numbers, key=abs):
+                yield from (int(number), int(number) + 1, int(number) - 1)
+                yield from (number, number + 0.5, number - 0.5, number / 2, number + 0.001)
+        yield from (True, False, None)
+        if "array" in types:
+            yield from self._arrays(schema)
+        if "object" in types:
+            yield from self._objects(schema)
 
     def admitted(self, schema: Any) -> list[Any]:
         """Return a few valid values, chosen to cover different results of the receiver's checks.
@@ -124,9 +124,8 @@ class BoundaryValues:
         text = canonical_json(schema)
         if text in self.known:
             return self.known[text]
-        self.known[text] = []  # ends the recursion if the schema contains itself
+        found = self.known[text] = []  # set now, because the schema could contain itself
         is_valid = validator(schema).is_valid
-        found: list[Any] = []
         kinds: set[tuple[bool, ...]] = set()
         tried = 0
         for value in self.values(plain_form(schema)):
@@ -134,32 +133,18 @@ class BoundaryValues:
             if tried > MANY:
                 break
             if is_valid(value):
-                kind = tuple(is_valid_for(value) for is_valid_for in self.new_checks)
+                kind = tuple(check(value) for check in self.new_checks)
                 if kind not in kinds or len(found) < FEW:
                     kinds.add(kind)
                     found.append(value)
-        self.known[text] = found
         return found
 
-    def _numbers(self, schema: dict[str, Any]) -> Iterator[float]:
-        for number in sorted(self.numbers, key=abs):
-            yield from (int(number), int(number) + 1, int(number) - 1)
-            yield from (number, number + 0.5, number - 0.5, number / 2, number + 0.001)
-        for factor in (1, 2, 3, -1):
-            yield schema.get("multipleOf", 1) * factor
-        for digits in range(DIGITS):
-            yield 10**digits
-
     def _strings(self, schema: dict[str, Any]) -> Iterator[str]:
-        texts = [value for value in self.constants if isinstance(value, str)]
-        yield from texts
         seeds = [FORMATS[name] for name in _stated(schema, "format") if name in FORMATS]
         seeds += self._matching(_stated(schema, "pattern"))
         yield from seeds
         for size in self.sizes:
             yield "a" * size
-        for text in texts:
-            yield f"{text}a"
         for seed in seeds:
             for size in self.sizes:
                 yield seed[:size] + (seed[-1:] or "a") * (size - len(seed))
@@ -182,13 +167,14 @@ class BoundaryValues:
         for value in found:
             for size in sizes:
                 yield [*start, *[value] * size][:size]
-        limits = items if is_mapping(items) else {}
-        least = int(limits.get("minimum", 0)) + 1
-        for size in sizes if schema.get("uniqueItems") else ():
-            numbers = range(least, least + size)
-            texts = [str(number).zfill(limits.get("minLength", 0)) for number in numbers]
-            yield [*start, *found, *numbers][:size]
-            yield [*start, *found, *texts][:size]
+        if schema.get("uniqueItems"):
+            limits = items if is_mapping(items) else {}
+            least = int(limits.get("minimum", 0)) + 1
+            length = limits.get("minLength", 0)
+            for size in sizes:
+                numbers = range(least, least + size)
+                yield [*start, *found, *numbers][:size]
+                yield [*start, *found, *(str(number).zfill(length) for number in numbers)][:size]
         for pair in combinations(found, 2):
             yield [*start, *pair]
 
@@ -205,16 +191,16 @@ class BoundaryValues:
         for name, part in parts.items():
             for value in (*self.admitted(part), *ANYTHING):
                 yield {**least, name: value}
-        full = {**least, **self._filled(fields, parts)}
-        for name in full:
-            yield {key: inner for key, inner in full.items() if key != name}
-        more = {**full, **self._filled(names, parts)}
+        most = {**least, **self._filled(names, parts)}
         for size in self.sizes:
-            yield dict(islice(more.items(), size))
+            yield dict(islice(most.items(), size))
 
     def _filled(self, names: Iterable[str], parts: dict[str, Any]) -> dict[str, Any]:
-        values = {name: self.admitted(parts[name]) for name in names}
-        return {name: found[0] for name, found in values.items() if found}
+        result: dict[str, Any] = {}
+        for name in names:
+            for value in self.admitted(parts[name])[:1]:
+                result[name] = value
+        return result
 
     def _matching(self, patterns: list[str]) -> list[str]:
         found: list[str] = []
@@ -233,17 +219,20 @@ def _weight(value: Any) -> int:
 def _branches(schema: dict[str, Any]) -> Iterator[Any]:
     """Yield each anyOf, oneOf and allOf branch, combined with the schema's other keywords."""
     for keyword in ("anyOf", "oneOf", "allOf"):
-        others = {name: value for name, value in schema.items() if name != keyword}
-        for branch in filter(is_mapping, schema.get(keyword, ())):
-            if keyword == "allOf":  # plain_form could keep the allOf, so recursion would not end
+        others = dict(schema)
+        for branch in others.pop(keyword, ()):
+            if keyword == "allOf" and is_mapping(branch):
+                # plain_form could keep the allOf, so the recursion would not end.
                 yield {**others, **branch}
-            else:
+            elif keyword != "allOf":
                 yield plain_form({"allOf": [others, branch]})
 
 
 def _field(schema: dict[str, Any], name: str) -> Any:
-    patterns = mapping_at(schema, "patternProperties")
-    parts = [part for pattern, part in patterns.items() if re.search(pattern, name)]
+    parts: list[Any] = []
+    for pattern, part in mapping_at(schema, "patternProperties").items():
+        if re.search(pattern, name):
+            parts.append(part)
     fields = mapping_at(schema, "properties")
     if name in fields:
         parts.append(fields[name])
@@ -253,8 +242,11 @@ def _field(schema: dict[str, Any], name: str) -> Any:
 
 
 def _stated(schema: Any, keyword: str) -> list[str]:
-    parts = [schema, *schema.get("allOf", ())] if is_mapping(schema) else []
-    return [part[keyword] for part in parts if is_mapping(part) and keyword in part]
+    """Return the keyword's values in the schema and its allOf branches."""
+    if not is_mapping(schema):
+        return []
+    parts = filter(is_mapping, (schema, *schema.get("allOf", ())))
+    return [part[keyword] for part in parts if keyword in part]
 
 
 @lru_cache(maxsize=256)

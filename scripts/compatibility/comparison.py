@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.access import addresses, compare_security, compare_servers
 from scripts.compatibility.containment import Prover
-from scripts.compatibility.findings import Change, Finding, Findings
+from scripts.compatibility.findings import Change, Finding, merged
 from scripts.compatibility.operations import METHODS, Operation, Pair, operations, status_pairs
-from scripts.compatibility.payloads import Payload, compare_contents, compare_texts
-from scripts.compatibility.values import BODY, explain, mapping_at, shortened
+from scripts.compatibility.payloads import compare_contents, compare_texts
+from scripts.compatibility.values import explain, mapping_at, shortened
 
 if TYPE_CHECKING:
     from scripts.compatibility.documents import Contract
@@ -20,7 +21,6 @@ LIMIT = "x-max-bytes"
 OPERATION = {"parameters", "requestBody", "responses", "servers", "security"}
 PATH_ITEM = {"parameters", "servers", *METHODS}
 DOCUMENT = {"openapi", "info", "servers", "paths", "security", "jsonSchemaDialect"}
-PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
 REQUEST_BODY = {"required", "content", LIMIT}
 RESPONSE = {"headers", "content"}
 # Severities by (before, after), where None is absent, False is optional and True is required.
@@ -48,7 +48,7 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
     If there are none, return the changes to documentation. Raise CannotCompareError if a contract
     is invalid.
     """
-    findings = Findings()
+    findings: list[Finding] = []
     prover = Prover()
     before = list(operations(base))
     after = list(operations(head))
@@ -59,23 +59,25 @@ def compare(base: Contract, head: Contract) -> list[Finding]:
     for old in before:
         urls = addresses(old)
         matches = [new for new in after if urls & served[new.key]]
-        matches = matches or [new for new in after if new.key == old.key]
-        paired += matches
         if not matches:
-            shown = ("Valid before, but removed now:", old.name)
-            findings.add(Change.BREAKING, old.name, "is removed", old.parts, shown=shown)
+            matches = [new for new in after if new.key == old.key]
         for new in matches:
-            pair = Pair(old, new, findings, prover)
+            pair = Pair(old, new, findings, prover, old.name)
             compare_servers(pair, old_addresses, new_addresses)
             _compare_pair(pair)
+        if not matches:
+            removed = Pair(old, old, findings, prover, old.name)
+            removed.add(Change.BREAKING, "is removed", old.parts)
+        paired += matches
     for new in after:
         if new not in paired:
-            _add_operation(findings, new, before)
+            added = Pair(new, new, findings, prover, new.name)
+            _add_operation(added, before)
     old_whole = Operation(base, "", "", {}, base.api)
     new_whole = Operation(head, "", "", {}, head.api)
-    pair = Pair(old_whole, new_whole, findings, prover)
-    pair.add_other_keys("contract", DOCUMENT, base.api, head.api)
-    return findings.merged() or _wording_changes(base, head)
+    whole = Pair(old_whole, new_whole, findings, prover, "contract")
+    whole.add_other_keys(DOCUMENT, base.api, head.api)
+    return merged(findings) or _wording_changes(base, head)
 
 
 def _compare_pair(pair: Pair) -> None:
@@ -85,17 +87,20 @@ def _compare_pair(pair: Pair) -> None:
     _compare_parameters(pair)
     _compare_body(pair)
     _compare_responses(pair)
-    pair.add_other_keys(old.name, OPERATION, old.parts, new.parts)
-    pair.add_other_keys(old.path, PATH_ITEM, old.item, new.item)
+    pair.add_other_keys(OPERATION, old.parts, new.parts)
+    path = replace(pair, place=old.path)
+    path.add_other_keys(PATH_ITEM, old.item, new.item)
 
 
-def _add_operation(findings: Findings, new: Operation, before: list[Operation]) -> None:
-    hidden = [old for old in before if _overlaps(new.key[0], old.key[0])]
-    if hidden and new.key[0] not in {old.key[0] for old in before}:
-        what = f"is new, and matches requests that {hidden[0].name} used to match"
-        findings.add(Change.UNDECIDED, new.name, what, new=new.parts)
-    else:
-        findings.add(Change.ADDITION, new.name, "is new", new=new.parts)
+def _add_operation(pair: Pair, before: list[Operation]) -> None:
+    path, _ = pair.head.key
+    paths = [old.key[0] for old in before]
+    for old in before if path not in paths else ():
+        if _overlaps(path, old.key[0]):
+            what = f"is new, and matches requests that {old.name} used to match"
+            pair.add(Change.UNDECIDED, what, new=pair.head.parts)
+            return
+    pair.add(Change.ADDITION, "is new", new=pair.head.parts)
 
 
 def _overlaps(new_path: str, old_path: str) -> bool:
@@ -104,9 +109,13 @@ def _overlaps(new_path: str, old_path: str) -> bool:
     old_parts = old_path.split("/")
     if len(old_parts) != len(new_parts):
         return False
-    pairs = [(new, old) for new, old in zip(new_parts, old_parts, strict=True) if new != old]
-    can_match = all("{}" in new or "{}" in old for new, old in pairs)
-    return can_match and any("{}" in old for _, old in pairs)
+    replaces_parameter = False
+    for new, old in zip(new_parts, old_parts, strict=True):
+        if new != old and "{}" in old:
+            replaces_parameter = True
+        elif new != old and "{}" not in new:
+            return False
+    return replaces_parameter
 
 
 def _wording_changes(base: Contract, head: Contract) -> list[Finding]:
@@ -124,45 +133,50 @@ def _compare_parameters(pair: Pair) -> None:
     for key in sorted(before.keys() | after.keys()):
         old = before.get(key)
         new = after.get(key)
-        part = f"{key[0]} parameter {(old or new or {}).get('name')}"
-        payload = Payload(pair, pair.place(part), key[0], label=part)
-        _compare_presence(payload, old, new)
-        if old is not None and new is not None:
-            compare_texts(payload, old, new, PARAMETER)
+        location, _ = key
+        label = f"{location} parameter {(old or new or {}).get('name')}"
+        parameter = pair.at(label, location=location, label=label)
+        _compare_parameter(parameter, old, new)
 
 
-def _compare_presence(payload: Payload, old: Part | None, new: Part | None) -> None:
+def _compare_parameter(pair: Pair, old: Part | None, new: Part | None) -> None:
+    """Compare a parameter or a response header."""
+    _compare_presence(pair, old, new)
+    if old is not None and new is not None:
+        compare_texts(pair, old, new)
+
+
+def _compare_presence(pair: Pair, old: Part | None, new: Part | None) -> None:
     """Report a part that was added, removed, made required or made optional."""
-    presence = RESPONSE_PRESENCE if payload.status else REQUEST_PRESENCE
+    presence = RESPONSE_PRESENCE if pair.status else REQUEST_PRESENCE
     was_required = None if old is None else bool(old.get("required"))
     is_required = None if new is None else bool(new.get("required"))
     if (was_required, is_required) in presence:
         change, what = presence[was_required, is_required]
-        word = "without" if is_required or payload.status else "with"
-        payload.add(change, what, old, new, f"{word} {payload.label}")
+        word = "without" if is_required or pair.status else "with"
+        pair.add(change, what, old, new, f"{word} {pair.label}")
 
 
 def _compare_body(pair: Pair) -> None:
     old = pair.base.parts.get("requestBody")
     new = pair.head.parts.get("requestBody")
-    payload = Payload(pair, pair.place("body"), BODY)
-    _compare_presence(payload, old, new)
+    body = pair.at("body")
+    _compare_presence(body, old, new)
     if old is not None and new is not None:
-        pair.add_other_keys(payload.place, REQUEST_BODY, old, new)
-        _compare_limit(payload, old.get(LIMIT), new.get(LIMIT))
-        compare_contents(payload, old, new)
+        body.add_other_keys(REQUEST_BODY, old, new)
+        _compare_limit(body, old.get(LIMIT), new.get(LIMIT))
+        compare_contents(body, old, new)
 
 
-def _compare_limit(payload: Payload, old: Any, new: Any) -> None:
-    change = f"{LIMIT}: {'none' if old is None else old} → {'none' if new is None else new}"
+def _compare_limit(body: Pair, old: Any, new: Any) -> None:
+    change = "".join(explain(old, new, LIMIT))
     if not {type(old), type(new)} <= {int, type(None)}:
-        what = f"{LIMIT} is not an integer ({change})"
-        payload.pair.add_undecided(payload.place, what, old, new)
+        body.add_undecided(f"{LIMIT} is not an integer ({change})", old, new)
     elif new is not None and (old is None or new < old):
-        what = f"must be smaller ({change})"
-        payload.add(Change.BREAKING, what, old, new, f"with a body of {new + 1} bytes")
+        evidence = f"with a body of {new + 1} bytes"
+        body.add(Change.BREAKING, f"must be smaller ({change})", old, new, evidence)
     elif old != new:
-        payload.add(Change.ADDITION, f"can be larger ({change})", old, new)
+        body.add(Change.ADDITION, f"can be larger ({change})", old, new)
 
 
 def _compare_responses(pair: Pair) -> None:
@@ -171,37 +185,35 @@ def _compare_responses(pair: Pair) -> None:
     pairs = status_pairs(before, after)
     has_success = any(new_status and is_success for _, new_status, is_success in pairs)
     for (old_status, new_status, is_success), status in pairs.items():
-        place = pair.place(f"response {new_status or old_status}")
+        part = pair.at(f"response {new_status or old_status}")
+        is_default = new_status == "default" and old_status in {None, "default"}
+        response = replace(part, status="default" if is_default else status)
         if old_status is None:
             what = "is new, and was not documented"
-            added = {new_status: after[new_status]}
-            pair.add(Change.BREAKING, place, what, None, added, status=status)
+            response.add(Change.BREAKING, what, None, {new_status: after[new_status]})
         elif new_status is not None:
-            _compare_response(pair, place, status, before[old_status], after[new_status])
+            _compare_response(response, before[old_status], after[new_status])
         elif is_success and not has_success:
             what = "is removed, and no successful status remains"
-            pair.add(Change.BREAKING, place, what, old_status, None, f"expecting {status}")
+            part.add(Change.BREAKING, what, old_status, None, f"expecting {status}")
         else:
-            what = "is no longer returned"
-            pair.findings.add(Change.ADDITION, place, what, old_status, removed=True)
+            part.add(Change.ADDITION, "is no longer returned", old_status, is_removed=True)
 
 
-def _compare_response(pair: Pair, place: str, status: str, old: Part, new: Part) -> None:
-    pair.add_other_keys(place, RESPONSE, old, new)
+def _compare_response(response: Pair, old: Part, new: Part) -> None:
+    response.add_other_keys(RESPONSE, old, new)
     before = _headers(old)
     after = _headers(new)
     for name in sorted(before.keys() | after.keys()):
-        payload = Payload(pair, f"{place}, header {name}", "header", status, "this header")
-        old_header = before.get(name)
-        new_header = after.get(name)
-        _compare_presence(payload, old_header, new_header)
-        if old_header is not None and new_header is not None:
-            compare_texts(payload, old_header, new_header, PARAMETER)
-    compare_contents(Payload(pair, f"{place}, body", BODY, status), old, new)
+        header = response.at(f"header {name}", location="header", label="this header")
+        _compare_parameter(header, before.get(name), after.get(name))
+    compare_contents(response.at("body"), old, new)
 
 
 def _headers(response: Part) -> dict[str, Part]:
     """Return the headers by lower-case name, except Content-Type, which OpenAPI ignores here."""
-    named = {name.lower(): header for name, header in mapping_at(response, "headers").items()}
-    named.pop("content-type", None)
-    return named
+    result: dict[str, Part] = {}
+    for name, header in mapping_at(response, "headers").items():
+        if name.lower() != "content-type":
+            result[name.lower()] = header
+    return result

@@ -6,6 +6,8 @@ The counterexample, a value that only the other schema admits, is called a witne
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from scripts.compatibility.boundaries import BoundaryValues
@@ -47,10 +49,6 @@ class Proof:
     witness: Any = None
 
 
-HOLDS = Proof(holds=True)
-UNKNOWN = Proof(holds=None)
-
-
 @dataclass
 class Prover:
     """Proves containment, and limits the number of values that one comparison tries."""
@@ -58,40 +56,40 @@ class Prover:
     remaining: int = ALL
     known: dict[str, Proof] = field(default_factory=dict[str, Proof])
 
-    def contained(self, small: Schema, large: Schema, location: str, minimal: Schema) -> Proof:
+    def contained(self, small: Schema, large: Schema, location: str) -> Proof:
         """Check whether `large` admits every value that `small` admits, if it can be sent.
 
-        jsonschema_rs proves containment, and a witness disproves it. `minimal` is a version of
-        `small` with fewer fields, which yields shorter witnesses.
+        jsonschema_rs proves containment, and a witness disproves it.
         """
-        key = canonical_json([small, large, location, minimal])
+        key = canonical_json([small, large, location])
         if key not in self.known:
-            self.known[key] = self._prove(small, large, location, minimal)
+            self.known[key] = self._prove(small, large, location)
         return self.known[key]
 
-    def _prove(self, small: Schema, large: Schema, location: str, minimal: Schema) -> Proof:
-        result = HOLDS if proved(small, large, location) else UNKNOWN
-        if not result.holds and proved(minimal, large, location):
-            minimal = small
-        most = min(FEW if result.holds else ONE, self.remaining)
-        if most > 0:
-            search = lambda: _search(minimal, large, location, most)  # noqa: E731
-            found, left = call_or_default(search, (UNKNOWN, most - FEW))
-            self.remaining -= most - left
-            result = result if found.holds is None else found
-        return result
+    def _prove(self, small: Schema, large: Schema, location: str) -> Proof:
+        is_proved = proved(small, large, location)
+        most = min(FEW if is_proved else ONE, self.remaining)
+        search = partial(_search, small, large, location, most)
+        failed: tuple[list[Any], int] = ([], FEW)
+        witnesses, tries = call_or_default(search, failed)
+        self.remaining -= tries
+        if witnesses:
+            return Proof(holds=False, witness=witnesses[0])
+        return Proof(holds=is_proved or None)
 
 
-def _search(small: Schema, large: Schema, location: str, most: int) -> tuple[Proof, int]:
-    """Try boundary values as witnesses. Return the result and the number of tries left."""
+def _search(small: Schema, large: Schema, location: str, most: int) -> tuple[list[Any], int]:
+    """Return at most one witness, and the number of values tried."""
     admits = validator(small).is_valid
     accepts = validator(large).is_valid
     candidates = BoundaryValues(small, large, most)
+    witnesses: list[Any] = []
     for value in candidates.values(candidates.form):
         is_sent = can_carry(location, value) and _is_declared(value, small, location)
         if is_sent and admits(value) and not any(map(accepts, readings(location, value))):
-            return Proof(holds=False, witness=value), candidates.remaining
-    return UNKNOWN, candidates.remaining
+            witnesses.append(value)
+            break
+    return witnesses, most - candidates.remaining
 
 
 def _is_declared(value: Any, schema: Schema, location: str) -> bool:
@@ -113,7 +111,7 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
         return True
     if location == BODY:
         return False
-    values = [value for part in subschemas(small) for value in constants(part)]
+    values = list(chain.from_iterable(map(constants, subschemas(small))))
     readable = call_or_default(lambda: _readable(large, location, values), large)
     return covers(readable, small)
 

@@ -65,7 +65,8 @@ class Contract:
     @cached_property
     def api(self) -> dict[str, Any]:
         """Return the document with references inlined, and components and documentation removed."""
-        parts = {key: part for key, part in self.document.items() if key != "components"}
+        parts = dict(self.document)
+        parts.pop("components", None)
         found: dict[str, Any] = self.inlined(parts)
         return found
 
@@ -143,6 +144,11 @@ class Contract:
 
 def must_be_valid(contract: Contract) -> None:
     """Raise CannotCompareError if the contract is invalid. The message includes the location."""
+    try:
+        canonical_json(contract.document).encode()
+    except UnicodeEncodeError as failure:
+        place = ascii(failure.object[max(failure.start - 20, 0) : failure.end])
+        raise contract.error(f"lone surrogate in {place}; remove it") from None
     # Imported here because the import takes half a second. The module has no type hints.
     validator: Any = import_module("openapi_spec_validator.schemas").openapi_v31_schema_validator
     for error in validator.iter_errors(contract.document):
@@ -184,14 +190,14 @@ def from_file(path: Path) -> Contract:
     return parse(text, NAME if path == ROOT / NAME else str(path))
 
 
-def git(*arguments: str) -> str | None:
-    """Run git in this repository and return its output, or None if git fails or is missing."""
+def git(*arguments: str) -> str:
+    """Run git in this repository and return its output, which is empty if git fails."""
     command = ["git", *arguments]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     except OSError:
-        return None
-    return None if done.returncode else done.stdout.decode("utf-8", "replace")
+        return ""  # git is not installed
+    return "" if done.returncode else done.stdout.decode("utf-8", "replace")
 
 
 def find(given: str) -> Contract:
@@ -199,8 +205,8 @@ def find(given: str) -> Contract:
     if Path(given).is_file():
         return from_file(Path(given))
     named = given if ":" in given else f"{given}:./{NAME}"
-    text = None if given.startswith("-") else git("show", named)
-    if text is None:
+    text = "" if given.startswith("-") else git("show", named)
+    if not text:
         raise CannotCompareError(
             f"--base {given} is neither a file nor a git reference that contains {NAME}; specify "
             "an existing file, or fetch the reference with: git fetch --tags"
@@ -214,20 +220,20 @@ def default_base(head: Contract) -> Contract | str:
     The base is the latest release's contract. If there is no release, it is the contract in the
     newest commit with a different `info.version`.
     """
-    if git("rev-parse", "--git-dir") is None:
+    if not git("rev-parse", "--git-dir"):
         return "this is not a git checkout"
-    for tag in (git("tag", "--merged", "HEAD", "--sort=-version:refname") or "").split():
+    for tag in git("tag", "--merged", "HEAD", "--sort=-version:refname").split():
         text = git("show", f"{tag}:./{NAME}")
-        if RELEASE.fullmatch(tag) and text is not None:
+        if RELEASE.fullmatch(tag) and text:
             return parse(text, tag)
     # Only commits that change a line with the word `version` can change info.version.
-    changes = (git("log", "--format=%p", "-Gversion", "--", NAME) or "").split()
+    changes = git("log", "--format=%p", "-Gversion", "--", NAME).split()
     for commit in ("HEAD", *changes):
         text = git("show", f"{commit}:./{NAME}")
-        if text is not None:
+        if text:
             contract = parse(text, f"commit {commit}")
             if contract.version != head.version:
                 return contract
-    if (git("rev-parse", "--is-shallow-repository") or "").strip() == "true":
+    if git("rev-parse", "--is-shallow-repository").strip() == "true":
         return "this clone is shallow; fetch its history with: git fetch --unshallow --tags"
     return "it is the first version"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,7 @@ class Finding:
     place: str
     what: str
     part: str = "wire"  # or "python"
-    sides: tuple[str, str] = ("", "")  # the part in the old and the new contract, as JSON
+    sides: tuple[Any, Any] = (None, None)  # the part in the old and the new contract
     also: tuple[str, ...] = ()  # other places where the same change occurs
     witness: Any = None  # a value that demonstrates the breaking change
     shown: tuple[str, ...] = ()  # the lines of evidence in the report
@@ -53,8 +53,9 @@ class Finding:
     @property
     def id(self) -> str:
         """Return an ID that is the same in every run."""
-        text = canonical_json([self.part, self.place, self.what, *self.sides])
-        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:10]
+        old, new = map(canonical_json, self.sides)
+        text = canonical_json([self.part, self.place, self.what, old, new])
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     @property
     def weight(self) -> Change:
@@ -62,28 +63,15 @@ class Finding:
         return Change[self.decision["verdict"].upper()] if self.decision else self.change
 
 
-@dataclass
-class Findings:
-    """Collects the findings of one comparison and omits duplicates."""
-
-    found: dict[str, Finding] = field(default_factory=dict[str, Finding])
-
-    def add(
-        self, change: Change, place: str, what: str, old: Any = None, new: Any = None, **more: Any
-    ) -> None:
-        """Add a finding. `old` and `new` are the changed part before and after the change."""
-        sides = canonical_json(old), canonical_json(new)
-        finding = Finding(change, place, what, sides=sides, **more)
-        self.found.setdefault(finding.id, finding)
-
-    def merged(self) -> list[Finding]:
-        """Return one finding per change, with all places where the change occurs."""
-        result: dict[str, Finding] = {}
-        for finding in self.found.values():
-            key = canonical_json([finding.change, finding.what, finding.sides, finding.witness])
-            first = result.get(key)
-            result[key] = replace(first, also=(*first.also, finding.place)) if first else finding
-        return list(result.values())
+def merged(findings: list[Finding]) -> list[Finding]:
+    """Return one finding per change, with all places where the change occurs."""
+    result: dict[str, Finding] = {}
+    for finding in findings:
+        key = canonical_json([finding.change, finding.what, finding.sides, finding.witness])
+        first = result.setdefault(key, finding)
+        if finding.place not in {first.place, *first.also}:
+            result[key] = replace(first, also=(*first.also, finding.place))
+    return list(result.values())
 
 
 VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
@@ -147,8 +135,12 @@ def make_verdict(
     """Apply the decisions from compat.yaml to the findings, and return the verdict."""
     unused = dict(decisions)
     decided = [replace(finding, decision=unused.pop(finding.id, None)) for finding in findings]
-    decided.sort(key=lambda finding: (-finding.change, finding.part != "wire", finding.place))
+    decided.sort(key=_rank)
     return Verdict(base, head, decided, list(unused))
+
+
+def _rank(finding: Finding) -> tuple[Any, ...]:
+    return -finding.change, finding.removed, finding.part != "wire", finding.place
 
 
 def parse_version(contract: Contract) -> tuple[Any, ...]:

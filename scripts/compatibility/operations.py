@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.findings import Change
-from scripts.compatibility.values import canonical_json, mapping_at
+from scripts.compatibility.findings import Change, Finding
+from scripts.compatibility.values import BODY, canonical_json, mapping_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scripts.compatibility.containment import Prover
     from scripts.compatibility.documents import Contract
-    from scripts.compatibility.findings import Findings
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 VARIABLE = re.compile(r"\{([^}]*)\}")
@@ -54,7 +53,8 @@ class Operation:
         """
         variables = VARIABLE.findall(self.path)
         result: dict[tuple[str, str], Part] = {}
-        for parameter in (*self.item.get("parameters", ()), *self.parts.get("parameters", ())):
+        inherited = self.item.get("parameters", [])
+        for parameter in inherited + self.parts.get("parameters", []):
             location = parameter["in"]
             name = parameter["name"]
             if location == "path" and name in variables:
@@ -96,55 +96,68 @@ class Operation:
         return scheme
 
 
-@dataclass
+@dataclass(frozen=True)
 class Pair:
-    """The old and the new version of an operation, and the findings about their differences."""
+    """The old and the new version of an operation, or of one of its parts such as the body."""
 
     base: Operation
     head: Operation
-    findings: Findings
+    findings: list[Finding]
     prover: Prover
+    place: str  # such as `PUT /ai/llm/{id}, body`
+    status: str = ""  # the status of the response that contains the part; empty for requests
+    location: str = BODY  # or query, path, header or cookie
+    label: str = "body"  # the name of the part in the evidence
 
-    def place(self, part: str) -> str:
-        """Return the location of a part, such as `PUT /ai/llm/{id}, body`."""
-        return f"{self.base.name}, {part}"
+    def at(self, part: str, **changes: Any) -> Pair:
+        """Return the pair for one part of this pair, such as `body`."""
+        return replace(self, place=f"{self.place}, {part}", **changes)
 
-    def add(  # noqa: PLR0913 # the parts of a finding
+    @property
+    def side(self) -> str:
+        """Return `response` if a response contains the part, and `request` otherwise."""
+        return "response" if self.status else "request"
+
+    def add(  # noqa: PLR0913, PLR0917 # the parts of a finding
         self,
         change: Change,
-        place: str,
         what: str,
         old: Any = None,
         new: Any = None,
-        *evidence: str,
-        status: str = "",
+        evidence: str = "",
         witness: Any = None,
+        *,
+        is_removed: bool = False,
     ) -> None:
         """Add a finding.
 
-        For a breaking change, `evidence` describes a response with this `status` or, if there is no
+        For a breaking change, `evidence` describes a response with this status or, if there is no
         status, a request.
         """
-        shown: tuple[str, ...] = ()
-        if change == Change.BREAKING and status:
-            message = f"{self.base.name} → {status}"
-            shown = ("Possible now, but not documented before:", message, *evidence)
-        elif change == Change.BREAKING:
-            shown = ("Valid before, but refused now:", self.base.name, *evidence)
-        self.findings.add(change, place, what, old, new, shown=shown, witness=witness)
+        finding = Finding(
+            change, self.place, what, sides=(old, new), witness=witness, removed=is_removed
+        )
+        if change == Change.BREAKING:
+            if self.status:
+                message = f"{self.base.name} → {self.status}"
+                shown = ("Possible now, but not documented before:", message, evidence)
+            else:
+                shown = ("Valid before, but refused now:", self.base.name, evidence)
+            finding = replace(finding, shown=tuple(filter(None, shown)))
+        self.findings.append(finding)
 
-    def add_undecided(self, place: str, what: str, old: Any, new: Any) -> None:
+    def add_undecided(self, what: str, old: Any, new: Any) -> None:
         """Add an undecided finding if `old` and `new` differ. Empty values count as missing."""
         if canonical_json(old or None) != canonical_json(new or None):
-            self.add(Change.UNDECIDED, place, what, old or None, new or None)
+            self.add(Change.UNDECIDED, what, old or None, new or None)
 
-    def add_other_keys(self, place: str, compared: set[str], old: Part, new: Part) -> None:
+    def add_other_keys(self, compared: set[str], old: Part, new: Part) -> None:
         """Add an undecided finding for each changed key that is not in `compared`."""
         if new.get("deprecated") and not old.get("deprecated"):
-            self.add(Change.ADDITION, place, "is deprecated now", old, new)
+            self.add(Change.ADDITION, "is deprecated now", old, new)
         for key in sorted((old.keys() | new.keys()) - compared - WORDS):
             what = f"{key} changed, but this key is not compared"
-            self.add_undecided(place, what, old.get(key), new.get(key))
+            self.add_undecided(what, old.get(key), new.get(key))
 
 
 def operations(contract: Contract) -> Iterator[Operation]:
@@ -169,5 +182,7 @@ def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
 
 
 def _best(responses: Part, status: str) -> str | None:
-    names = (status, f"{status[0]}XX", "default")
-    return next((name for name in names if name in responses), None)
+    for name in (status, f"{status[0]}XX", "default"):
+        if name in responses:
+            return name
+    return None

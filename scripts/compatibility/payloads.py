@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from scripts.compatibility.containment import HOLDS, UNKNOWN, proved
+from scripts.compatibility.containment import Proof, proved
 from scripts.compatibility.findings import Change
 from scripts.compatibility.schemas import (
     assertions,
-    changed_annotations,
     check_schema,
     flattened,
-    is_comparable,
+    has_references,
+    is_marked,
+    json_annotations,
+    parts,
     view,
 )
 from scripts.compatibility.values import (
@@ -28,7 +30,6 @@ from scripts.compatibility.values import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scripts.compatibility.containment import Proof
     from scripts.compatibility.operations import Pair, Part
     from scripts.compatibility.schemas import Schema
 
@@ -42,95 +43,63 @@ WHAT = {
     ("response", None): (Change.UNDECIDED, "may be an undocumented value (not proved)"),
     ("response", False): (Change.BREAKING, "may be a value that was not documented"),
 }
-# Severities of adding an annotation, and of changing or removing it. The default is undecided.
-SEVERITIES = {
-    ("request", "readOnly"): (Change.UNDECIDED, Change.ADDITION),
-    ("request", "writeOnly"): (Change.NONE, Change.NONE),
-    ("response", "readOnly"): (Change.NONE, Change.NONE),
-    ("response", "writeOnly"): (Change.NONE, Change.UNDECIDED),
-}
-for _side in HIDDEN:
-    SEVERITIES[_side, "deprecated"] = (Change.ADDITION, Change.WORDS)
-    SEVERITIES[_side, "default"] = (Change.ADDITION, Change.UNDECIDED)
-    SEVERITIES[_side, "x-left-open"] = (Change.ADDITION, Change.UNDECIDED)
-UNSTATED: Schema = {"not": False}
+# Rules in this module compare these keys of parameters and headers.
+PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
+# These keywords contain no rule about several fields.
+SIMPLE = {"type", "properties", "required", "additionalProperties"}
 
 
-@dataclass(frozen=True)
-class Payload:
-    """A body, parameter or header of an operation."""
-
-    pair: Pair
-    place: str
-    location: str  # query, path, header, cookie or body
-    status: str = ""  # the status of the response; empty for a request
-    label: str = "body"  # the name of the value in the evidence
-
-    @property
-    def side(self) -> str:
-        """Return `response` if a response contains the value, and `request` otherwise."""
-        return "response" if self.status else "request"
-
-    def add(self, change: Change, what: str, *sides_and_evidence: Any, witness: Any = None) -> None:
-        """Add a finding about this value. For the arguments, see `Pair.add`."""
-        self.pair.add(
-            change, self.place, what, *sides_and_evidence, status=self.status, witness=witness
-        )
-
-
-def compare_schemas(payload: Payload, old: Any, new: Any) -> None:
+def compare_schemas(pair: Pair, old: Any, new: Any) -> None:
     """Compare schemas. Old requests must stay valid, and new responses must fit the old schema."""
     if canonical_json(old) == canonical_json(new):
         return
-    check_schema(payload.pair.base.contract, assertions(old), payload.place)
-    check_schema(payload.pair.head.contract, assertions(new), payload.place)
+    check_schema(pair.base.contract, assertions(old), pair.place)
+    check_schema(pair.head.contract, assertions(new), pair.place)
     old = flattened(old)
     new = flattened(new)
     base = assertions(old)
     head = assertions(new)
     if canonical_json(base) != canonical_json(head):
-        for field, proof in _proofs(payload, base, head).items():
-            place = f"{payload.place}, field {field}" if field else payload.place
-            change, what = WHAT[payload.side, proof.holds]
+        for field, proof in _proofs(pair, base, head).items():
+            place = pair.at(f"field {field}") if field else pair
+            change, what = WHAT[pair.side, proof.holds]
             detail = _described(base, head, field)
             if proof.holds and field and detail.startswith(" (none → "):
                 what = "is new"
-            evidence = f"{payload.label}: {brief(proof.witness)}"
-            replace(payload, place=place).add(
-                change, what + detail, base, head, evidence, witness=proof.witness
-            )
-    _compare_annotations(payload, old, new)
+            evidence = f"{pair.label}: {brief(proof.witness)}"
+            place.add(change, what + detail, base, head, evidence, proof.witness)
+    _compare_annotations(pair, old, new)
 
 
-def _proofs(payload: Payload, base: Schema, head: Schema) -> dict[str, Proof]:
+def _proofs(pair: Pair, base: Schema, head: Schema) -> dict[str, Proof]:
     """Return, for each changed field, whether all values that can be sent are still valid."""
-    pair = payload.pair
-    hidden = HIDDEN[payload.side]
-    if not (is_comparable(base, hidden) and is_comparable(head, hidden)):
-        return {"": UNKNOWN}
-    sent, received = (head, base) if payload.status else (base, head)
-    location = payload.location
+    if has_references(base) or has_references(head):
+        return {"": Proof(holds=None)}
+    hidden = HIDDEN[pair.side]
+    sent, received = (head, base) if pair.status else (base, head)
     result: dict[str, Proof] = {}
     small = view(sent, hidden, sending=True)
     large = view(received, hidden, sending=False)
-    for field, minimal, step in steps(small, large):
-        proof = pair.prover.contained(small, step, location, minimal)
+    for field, part, limits in steps(small, large):
+        if is_marked(part, hidden) or is_marked(limits, hidden):
+            proof = Proof(holds=None)
+        else:
+            proof = pair.prover.contained(part, limits, pair.location)
         if not proof.holds:
             result[field] = proof
     small = view(received, hidden, sending=True)
     large = view(sent, hidden, sending=False)
-    for field, _, step in steps(small, large):
-        if not proved(small, step, location):
-            result.setdefault(field, HOLDS)
+    for field, part, limits in steps(small, large):
+        if field not in result and not proved(part, limits, pair.location):
+            result[field] = Proof(holds=True)
     return result
 
 
 def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, Schema, Schema]]:
     """Split the comparison of two schemas into one comparison for each field that differs.
 
-    Yield the field, a version of `small` without other optional fields, and the part of `large`
-    that constrains the field. Fewer fields yield shorter counterexamples. If other rules differ as
-    well, yield a single step with both schemas.
+    Yield the field, the part of `small` that matters, and the part of `large` that constrains the
+    field. If other rules differ as well, yield a single step with both schemas.
     """
     if canonical_json(small) == canonical_json(large):
         return
@@ -139,14 +108,17 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
         return
     before = mapping_at(small, "properties")
     after = mapping_at(large, "properties")
-    required = small.get("required", ())
+    # If the schema has no rule about several fields, other optional fields do not matter.
+    is_simple = small.keys() <= SIMPLE
+    others = dict(before)
+    if is_simple:
+        others |= dict.fromkeys(before.keys() - set(small.get("required", ())), False)
     for name in dict.fromkeys((*before, *after)):
         place = f"{where}.{name}".lstrip(".")
-        others = {other: other in required and part for other, part in before.items()}
         if name in after:
-            for inner, minimal, part in steps(before.get(name, UNSTATED), after[name], place):
-                fields = {**others, name: minimal} if name in before else others
-                yield inner, {**small, "properties": fields}, {"properties": {name: part}}
+            for inner, part, limits in steps(before.get(name, True), after[name], place):
+                fields = {**others, name: part} if is_simple and name in before else others
+                yield inner, {**small, "properties": fields}, {"properties": {name: limits}}
         else:
             # The other fields accept any value, so additionalProperties applies only to this one.
             unlimited = dict.fromkeys(others, True)
@@ -156,34 +128,63 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
 
 
 def _rules(schema: Part) -> str:
-    return canonical_json({key: value for key, value in schema.items() if key != "properties"})
+    return canonical_json({**schema, "properties": None})
 
 
 def _described(old: Schema, new: Schema, field: str) -> str:
     """Return the field's changed keywords in parentheses, as in ` (maxLength: 255 → 100)`."""
     start = re.compile(rf"{re.escape(field)}[.:] ?" if field else "")
-    changes = [start.sub("", change, 1) for change in explain(old, new) if start.match(change)]
+    changes: list[str] = []
+    for change in explain(old, new):
+        found = start.match(change)
+        if found:
+            changes.append(change[found.end() :])
     return f" ({shortened(changes, '; ')})" if changes else ""
 
 
-def _compare_annotations(payload: Payload, old: Any, new: Any) -> None:
-    for place, keyword, before, after in changed_annotations(old, new):
-        undecided = (Change.UNDECIDED, Change.UNDECIDED)
-        added, changed = SEVERITIES.get((payload.side, keyword), undecided)
-        change = changed if before else added
-        if change:
-            what = f"{place}: {before or 'none'} → {after or 'none'}"
-            payload.add(change, what, before, after)
+def _compare_annotations(pair: Pair, old: Any, new: Any, place: str = "") -> None:
+    """Report annotations that differ. Only subschemas in both schemas are compared."""
+    if not (is_mapping(old) and is_mapping(new)):
+        return
+    before = json_annotations(old)
+    after = json_annotations(new)
+    for keyword in dict.fromkeys((*before, *after)):
+        was = before.get(keyword, "")
+        now = after.get(keyword, "")
+        change = _annotation_change(pair.side, keyword, is_new=not was)
+        if was != now and change:
+            what = f"{place}.{keyword}".lstrip(".")
+            pair.add(change, f"{what}: {was or 'none'} → {now or 'none'}", was, now)
+    others = parts(new)
+    for (keyword, name), part in parts(old).items():
+        step = name if keyword == "properties" else f"{keyword}.{name}".rstrip(".")
+        _compare_annotations(pair, part, others.get((keyword, name)), f"{place}.{step}")
 
 
-def compare_texts(payload: Payload, old: Part, new: Part, compared: set[str]) -> None:
+def _annotation_change(side: str, keyword: str, *, is_new: bool) -> Change:
+    """Return the severity of adding an annotation, or of changing or removing one."""
+    if keyword in HIDDEN.values() and keyword != HIDDEN[side]:
+        return Change.NONE
+    if keyword == "deprecated":
+        return Change.ADDITION if is_new else Change.WORDS
+    if keyword in {"default", "x-left-open"} and is_new:
+        return Change.ADDITION
+    if keyword == "readOnly" and not is_new:
+        return Change.ADDITION
+    if keyword == "writeOnly" and is_new:
+        return Change.NONE
+    return Change.UNDECIDED
+
+
+def compare_texts(pair: Pair, old: Part, new: Part) -> None:
     """Compare a parameter or header if both contracts serialize it in the default style."""
-    payload.pair.add_other_keys(payload.place, compared, old, new)
-    if all(_has_default_style(payload.location, side) for side in (old, new)):
-        compare_schemas(payload, old.get("schema", True), new.get("schema", True))
+    pair.add_other_keys(PARAMETER, old, new)
+    location = pair.location
+    if _has_default_style(location, old) and _has_default_style(location, new):
+        compare_schemas(pair, old.get("schema", True), new.get("schema", True))
     else:
         what = "changed, but its serialization style is not supported"
-        payload.pair.add_undecided(payload.place, what, old, new)
+        pair.add_undecided(what, old, new)
 
 
 def _has_default_style(location: str, parameter: Part) -> bool:
@@ -192,35 +193,36 @@ def _has_default_style(location: str, parameter: Part) -> bool:
     return stated == (name, name == "form") and not parameter.get("content")
 
 
-def compare_contents(payload: Payload, old: Part, new: Part) -> None:
+def compare_contents(pair: Pair, old: Part, new: Part) -> None:
     """Compare the media types of a body and, for JSON, the schemas."""
-    pair = payload.pair
     before = _contents(old)
     after = _contents(new)
     sides = sorted(before), sorted(after)
-    is_range = any("*" in name for name in (*before, *after))
+    is_range = "*" in "".join((*before, *after))
     for name in dict.fromkeys((*before, *after)):
         if name in before and name in after:
-            _compare_content(payload, name, before[name], after[name])
+            _compare_content(pair, name, before[name], after[name])
         elif is_range:
             what = "has a different media type range, and ranges are not compared"
-            pair.add_undecided(payload.place, what, *sides)
+            pair.add_undecided(what, *sides)
         elif name in before:
-            header = "Accept" if payload.status else "Content-Type"
+            header = "Accept" if pair.status else "Content-Type"
             what = f"no longer supports {name}"
-            pair.add(Change.BREAKING, payload.place, what, *sides, f"{header}: {name}")
-        elif payload.status:
+            request = replace(pair, status="")
+            request.add(Change.BREAKING, what, *sides, f"{header}: {name}")
+        elif pair.status:
             what = f"can be {name}, which was not documented"
-            payload.add(Change.BREAKING, what, *sides, f"Content-Type: {name}")
+            pair.add(Change.BREAKING, what, *sides, f"Content-Type: {name}")
         else:
-            payload.add(Change.ADDITION, f"can also be {name}", *sides)
+            pair.add(Change.ADDITION, f"can also be {name}", *sides)
 
 
 def _contents(holder: Part) -> dict[str, Part]:
     result: dict[str, Part] = {}
     for name, content in mapping_at(holder, "content").items():
         key = _normal_media_type(name)
-        result[key if result.get(key, content) == content else name] = content
+        is_free = result.get(key, content) == content
+        result[key if is_free else name] = content
     return result
 
 
@@ -242,10 +244,10 @@ def _is_json(media_type: str) -> bool:
     return kind in {"application/json", "text/json"} or kind.endswith("+json")
 
 
-def _compare_content(payload: Payload, media_type: str, old: Part, new: Part) -> None:
+def _compare_content(pair: Pair, media_type: str, old: Part, new: Part) -> None:
     if _is_json(media_type):
-        payload.pair.add_other_keys(payload.place, {"schema", "encoding"}, old, new)
-        compare_schemas(payload, old.get("schema", True), new.get("schema", True))
+        pair.add_other_keys({"schema", "encoding"}, old, new)
+        compare_schemas(pair, old.get("schema", True), new.get("schema", True))
     else:
         what = f"as {media_type} changed, but only JSON bodies are compared"
-        payload.pair.add_undecided(payload.place, what, old, new)
+        pair.add_undecided(what, old, new)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import griffe
 
 from scripts.compatibility.documents import ROOT
-from scripts.compatibility.findings import Change, Finding, Findings
+from scripts.compatibility.findings import Change, Finding
 from scripts.generate import GenerationError, generate
 
 if TYPE_CHECKING:
@@ -37,11 +37,11 @@ def compare(base: Contract, head: Contract) -> tuple[list[Finding], str]:
             return compare_packages(before, after), ""
     if not isinstance(after, str):
         return [], f"no client of the old contract: {before}"
-    findings = Findings()
-    if not isinstance(before, str):
-        what = "cannot be generated from the new contract"
-        findings.add(Change.UNDECIDED, "client", what, part="python", shown=(after,))
-    return list(findings.found.values()), f"no client of the new contract: {after}"
+    reason = f"no client of the new contract: {after}"
+    if isinstance(before, str):
+        return [], reason
+    what = "cannot be generated from the new contract"
+    return [Finding(Change.UNDECIDED, "client", what, part="python", shown=(after,))], reason
 
 
 def load_client(contract: Contract, folder: Path) -> griffe.Object | str:
@@ -74,10 +74,11 @@ def load_package(folder: Path) -> griffe.Object:
 
 def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Finding]:
     """Return the changes between two versions of the client."""
-    findings = Findings()
+    findings: list[Finding] = []
 
     def add(change: Change, path: str, what: str) -> None:
-        findings.add(change, path.removeprefix(f"{PACKAGE}."), what, part="python")
+        place = path.removeprefix(f"{PACKAGE}.")
+        findings.append(Finding(change, place, what, part="python"))
 
     for breakage in griffe.find_breaking_changes(before, after):
         add(Change.BREAKING, breakage.obj.path, _described(breakage))
@@ -94,7 +95,7 @@ def compare_packages(before: griffe.Object, after: griffe.Object) -> list[Findin
                 add(change, path, what)
         elif old is None and path.rpartition(".")[0] in olds:
             add(Change.ADDITION, path, "is new")
-    return list(findings.found.values())
+    return list(dict.fromkeys(findings))  # griffe might report the same change twice
 
 
 def _described(breakage: griffe.Breakage) -> str:

@@ -22,7 +22,6 @@ TITLES = {
     Change.ADDITION: "Additions",
     Change.WORDS: "Words",
 }
-REMOVED = "Removed responses"
 WEIGHTS = {
     Change.BREAKING: "breaking",
     Change.UNDECIDED: "undecided",
@@ -35,19 +34,20 @@ WEIGHTS = {
 def as_text(verdict: Verdict) -> str:
     """Return the report for a terminal."""
     lines = [_compared(verdict)]
-    for title, findings in _grouped(verdict):
+    for title, findings in groupby(verdict.findings, key=_title):
         lines += ["", title]
         for finding in findings:
             lines.append(f"  {_place(finding)}: {_what(finding)}")
             lines += [f"    {line}" for line in _details(finding)]
-    return "\n".join([*lines, "", *_result(verdict)]) + "\n"
+    lines += ["", *_result(verdict)]
+    return "\n".join(map(printable, lines)) + "\n"
 
 
 def as_markdown(verdict: Verdict) -> str:
     """Return the report for a pull request, with text from the contracts in code spans."""
     sign = "✅" if verdict.in_order else "❌"
     lines = [f"### {sign} {_code(_compared(verdict))}", "", *map(_code, _result(verdict))]
-    for title, findings in _grouped(verdict):
+    for title, findings in groupby(verdict.findings, key=_title):
         lines += ["", f"**{title}**", ""]
         for finding in findings:
             lines.append(f"- {_code(_place(finding))}: {_code(_what(finding))}")
@@ -69,7 +69,7 @@ def as_github(verdict: Verdict) -> str:
 
 
 def _command(kind: str, verdict: Verdict, title: str, text: list[str]) -> str:
-    message = "\n".join(text).replace("%", "%25").replace("\n", "%0A")
+    message = "\n".join(map(printable, text)).replace("%", "%25").replace("\n", "%0A")
     return f"::{kind} file={_property(verdict.head.source)},title={_property(title)}::{message}"
 
 
@@ -79,6 +79,10 @@ def _property(text: str) -> str:
 
 def as_json(verdict: Verdict) -> str:
     """Return the report as JSON."""
+    findings = [
+        {"id": finding.id, **asdict(finding), "change": finding.change.word}
+        for finding in verdict.findings
+    ]
     result = {
         "base": {"source": verdict.base.source, "version": verdict.base.version},
         "head": {"source": verdict.head.source, "version": verdict.head.version},
@@ -90,10 +94,7 @@ def as_json(verdict: Verdict) -> str:
         "python_not_compared": verdict.not_compared,
         "least_version": verdict.least_version,
         "stale": verdict.stale,
-        "findings": [
-            {"id": finding.id, **asdict(finding), "change": finding.change.word}
-            for finding in verdict.findings
-        ],
+        "findings": findings,
     }
     return json.dumps(result, indent=2, default=str) + "\n"
 
@@ -101,38 +102,30 @@ def as_json(verdict: Verdict) -> str:
 def _compared(verdict: Verdict) -> str:
     base = verdict.base
     head = verdict.head
-    return printable(f"{base.version} ({base.source}) → {head.version} ({head.source})")
-
-
-def _grouped(verdict: Verdict) -> Iterator[tuple[str, list[Finding]]]:
-    """Yield each heading with its findings, most severe first."""
-    order = [*TITLES.values(), REMOVED]
-    found = sorted(verdict.findings, key=lambda finding: order.index(_title(finding)))
-    for title, findings in groupby(found, key=_title):
-        yield title, list(findings)
+    return f"{base.version} ({base.source}) → {head.version} ({head.source})"
 
 
 def _title(finding: Finding) -> str:
-    return REMOVED if finding.removed else TITLES[finding.change]
+    return "Removed responses" if finding.removed else TITLES[finding.change]
 
 
 def _place(finding: Finding) -> str:
-    return printable(f"Python: {finding.place}" if finding.part == "python" else finding.place)
+    return f"Python: {finding.place}" if finding.part == "python" else finding.place
 
 
 def _what(finding: Finding) -> str:
     also = f"; also in {shortened([*finding.also], ', ')}" if finding.also else ""
-    return printable(finding.what + also)
+    return finding.what + also
 
 
 def _details(finding: Finding) -> Iterator[str]:
     """Yield the evidence, and then the decision from compat.yaml or, without one, the ID."""
     for i, line in enumerate(finding.shown):
-        yield printable(f"  {line}" if i else line)
+        yield f"  {line}" if i else line
     decision = finding.decision
     if decision:
         reason = " ".join(str(decision["reason"]).split())
-        yield printable(f"Decided on {decision['date']}: {decision['verdict']}. {reason}")
+        yield f"Decided on {decision['date']}: {decision['verdict']}. {reason}"
     elif finding.change >= Change.UNDECIDED:
         yield f"finding {finding.id}"
 
@@ -146,7 +139,7 @@ def _result(verdict: Verdict) -> list[str]:
     wire = WEIGHTS[verdict.weight("wire")]
     python = WEIGHTS[verdict.weight("python")]
     if verdict.not_compared:
-        python = printable(f"not compared ({verdict.not_compared})")
+        python = f"not compared ({verdict.not_compared})"
     versions = f"expected {verdict.least_version} or later, got {verdict.head.version}"
     if verdict.is_high_enough:
         result = f"Version OK: {versions}."
@@ -154,13 +147,13 @@ def _result(verdict: Verdict) -> list[str]:
         cure = "or explain in compat.yaml why a finding does not affect any caller"
         result = f"Version too low: {versions}. Set info.version, {cure}."
     stale = [
-        f"compat.yaml: finding {printable(name)} no longer exists; delete the entry."
-        for name in verdict.stale
+        f"compat.yaml: finding {name} no longer exists; delete the entry." for name in verdict.stale
     ]
     return [f"Wire: {wire}. Python: {python}.", result, *stale]
 
 
 def _code(text: str) -> str:
+    text = printable(text)
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)
     space = " " if text.startswith("`") or text.endswith("`") else ""

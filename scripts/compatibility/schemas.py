@@ -57,33 +57,29 @@ def flattened(schema: Any) -> Any:
     """Merge allOf branches into the schema unless that changes the schema's meaning."""
     if not is_mapping(schema):
         return schema
-    result = {keyword: _mapped(keyword, value, flattened) for keyword, value in schema.items()}
-    branches = result.get("allOf")
+    result = _mapped(schema, flattened)
+    branches = result.pop("allOf", [])
     if not is_list(branches):
-        return result
-    del result["allOf"]
+        return schema
     others: list[Any] = []
+    is_alone = len(branches) == 1 and not result.keys() & COMPARED
     for branch in branches:
-        if _can_merge(result, branch, is_only=len(branches) == 1):
+        if is_mapping(branch) and _can_merge(result, branch, is_alone=is_alone):
             result = _merged(result, branch)
             others += result.pop("allOf", [])
         else:
             others.append(branch)
-    return {**result, "allOf": others} if others else result
+    if others:
+        result["allOf"] = others
+    return result
 
 
-def _can_merge(schema: dict[str, Any], branch: Any, *, is_only: bool) -> bool:
+def _can_merge(schema: dict[str, Any], branch: dict[str, Any], *, is_alone: bool) -> bool:
     """Return whether merging the branch into the schema keeps the meaning of all keywords."""
-    if not is_mapping(branch):
-        return False
-    shared = schema.keys() & branch.keys()
-    different = {keyword for keyword in shared if schema[keyword] != branch[keyword]}
-    if is_only and not schema.keys() & COMPARED:
-        return not different & HIDDEN
-    keywords = (schema.keys() - UNEVALUATED) | branch.keys()
-    if keywords & DEPENDENT or any(keyword.startswith("$") for keyword in keywords):
-        return False
-    return different <= {"properties", "required"}
+    for keyword in schema.keys() & branch.keys() - {"properties", "required"}:
+        if schema[keyword] != branch[keyword]:
+            return False
+    return is_alone or not ((schema.keys() - UNEVALUATED) | branch.keys()) & DEPENDENT
 
 
 def _merged(schema: dict[str, Any], branch: dict[str, Any]) -> dict[str, Any]:
@@ -91,9 +87,9 @@ def _merged(schema: dict[str, Any], branch: dict[str, Any]) -> dict[str, Any]:
     if "required" in branch:
         result["required"] = sorted({*branch["required"], *schema.get("required", ())})
     if "properties" in branch:
-        fields = dict(mapping_at(schema, "properties"))
-        for name, part in mapping_at(branch, "properties").items():
-            fields[name] = flattened({"allOf": [fields[name], part]}) if name in fields else part
+        fields = dict(branch["properties"])
+        for name, part in mapping_at(schema, "properties").items():
+            fields[name] = flattened({"allOf": [part, fields[name]]}) if name in fields else part
         result["properties"] = fields
     return result
 
@@ -103,95 +99,85 @@ def assertions(schema: Any) -> Any:
     if not is_mapping(schema):
         return schema
     result: dict[str, Any] = {}
-    for keyword, value in schema.items():
+    for keyword, value in _mapped(schema, assertions).items():
         is_default_dialect = keyword == "$schema" and value in DIALECTS
         is_hidden = keyword in HIDDEN and value is True
         if keyword in COMPARED or is_hidden or (keyword.startswith("$") and not is_default_dialect):
-            result[keyword] = _mapped(keyword, value, assertions)
+            result[keyword] = value
     return result
 
 
-def changed_annotations(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, str, str, str]]:
-    """Yield (path, keyword, old value, new value) for each annotation that differs.
+def json_annotations(schema: dict[str, Any]) -> dict[str, str]:
+    """Return the schema's annotations as JSON texts, without those that are false.
 
-    Values are JSON texts, or empty if missing. Only subschemas in both schemas are compared.
+    A `default` that is false is included.
     """
-    if not (is_mapping(old) and is_mapping(new)):
-        return
-    for keyword in dict.fromkeys((*old, *new)):
-        before = _annotation(old, keyword)
-        after = _annotation(new, keyword)
-        if before != after:
-            yield f"{place}.{keyword}".lstrip("."), keyword, before, after
-        parts = _parts(keyword, new.get(keyword))
-        for name, part in _parts(keyword, old.get(keyword)).items():
-            step = name if keyword == "properties" else f"{keyword}.{name}".rstrip(".")
-            yield from changed_annotations(part, parts.get(name), f"{place}.{step}")
+    result: dict[str, str] = {}
+    for keyword, value in schema.items():
+        is_present = value is not False or keyword == "default"
+        if is_present and not (keyword in COMPARED or keyword == "xml" or keyword[:1] == "$"):
+            result[keyword] = canonical_json(value)
+    return result
 
 
-def _annotation(schema: dict[str, Any], keyword: str) -> str:
-    value = schema.get(keyword, False)
-    is_annotation = not (keyword in COMPARED or keyword == "xml" or keyword.startswith("$"))
-    is_present = keyword in schema and (value is not False or keyword == "default")
-    return canonical_json(value) if is_annotation and is_present else ""
+def has_references(schema: Schema) -> bool:
+    """Return whether the schema contains keywords such as `$ref`, which are not compared."""
+    return any(keyword.startswith("$") for part in subschemas(schema) for keyword in part)
 
 
-def is_comparable(schema: Schema, hidden: str) -> bool:
-    """Return whether the schema can be compared.
-
-    A schema cannot be compared if it contains references, or if alternatives or conditions apply to
-    hidden fields.
-    """
-    for part in subschemas(schema):
-        combined = [part[keyword] for keyword in part.keys() & CONDITIONS]
-        is_marked = f'"{hidden}": true' in canonical_json(combined)
-        if combined and (is_marked or _hidden_fields(part, hidden)):
-            return False
-        if any(keyword.startswith("$") for keyword in part):
-            return False
-    return True
+def is_marked(schema: Schema, hidden: str) -> bool:
+    """Return whether `view` kept the annotation `hidden` anywhere in the schema."""
+    return f'"{hidden}": true' in canonical_json(schema)
 
 
 def check_schema(contract: Contract, schema: Schema, where: str) -> None:
     """Raise CannotCompareError if the schema is not valid. The message includes the location.
 
-    Lone surrogates and patterns that jsonschema_rs cannot compile are allowed.
+    Patterns that jsonschema_rs cannot compile are allowed.
     """
     try:
         jsonschema_rs.meta.validate(schema)
-    except (UnicodeEncodeError, jsonschema_rs.ReferencingError):
+    except jsonschema_rs.ReferencingError:
         return
     except jsonschema_rs.ValidationError as error:
         what = str(error).partition("\n")[0]
         raise contract.error(f"{where}: not a valid JSON Schema 2020-12 ({what}); fix it") from None
 
 
-def _mapped(keyword: str, value: Any, change: Callable[[Any], Any]) -> Any:
-    """Apply `change` to each schema in the keyword's value, and return the new value."""
-    if keyword in SCHEMA_KEYWORDS:
-        return change(value)
-    if keyword in SCHEMA_LIST_KEYWORDS and is_list(value):
-        return [change(part) for part in value]
-    if keyword in SCHEMA_MAP_KEYWORDS and is_mapping(value):
-        return {name: change(part) for name, part in value.items()}
-    return value
+def _mapped(schema: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """Apply `change` to each schema that the schema contains, and return the new schema."""
+    result = dict(schema)
+    for keyword, value in schema.items():
+        if keyword in SCHEMA_KEYWORDS:
+            result[keyword] = change(value)
+        elif keyword in SCHEMA_LIST_KEYWORDS and is_list(value):
+            result[keyword] = [change(part) for part in value]
+        elif keyword in SCHEMA_MAP_KEYWORDS and is_mapping(value):
+            result[keyword] = {name: change(part) for name, part in value.items()}
+    return result
+
+
+def parts(schema: dict[str, Any]) -> dict[tuple[str, str], Any]:
+    """Return the schemas that the schema contains, by keyword and by name or index."""
+    result: dict[tuple[str, str], Any] = {}
+    for keyword, value in schema.items():
+        if keyword in SCHEMA_KEYWORDS:
+            result[keyword, ""] = value
+        elif keyword in SCHEMA_LIST_KEYWORDS and is_list(value):
+            for index, part in enumerate(value):
+                result[keyword, str(index)] = part
+        elif keyword in SCHEMA_MAP_KEYWORDS and is_mapping(value):
+            for name, part in value.items():
+                result[keyword, name] = part
+    return result
 
 
 def subschemas(*schemas: Any) -> Iterator[dict[str, Any]]:
     """Yield the schemas and all their subschemas, except boolean schemas."""
-    for schema in filter(is_mapping, schemas):
-        yield schema
-        for keyword, value in schema.items():
-            yield from subschemas(*_parts(keyword, value).values())
-
-
-def _parts(keyword: str, value: Any) -> dict[str, Any]:
-    """Return the schemas in the keyword's value, keyed by name or index."""
-    if keyword in SCHEMA_KEYWORDS:
-        return {"": value}
-    if keyword in SCHEMA_LIST_KEYWORDS and is_list(value):
-        return {str(i): part for i, part in enumerate(value)}
-    return value if keyword in SCHEMA_MAP_KEYWORDS and is_mapping(value) else {}
+    for schema in schemas:
+        if is_mapping(schema):
+            yield schema
+            yield from subschemas(*parts(schema).values())
 
 
 def constants(schema: Any) -> Iterator[Any]:
@@ -208,17 +194,22 @@ def view(schema: Schema, hidden: str, *, sending: bool) -> Schema:
 
     Fields with the annotation `hidden` (readOnly in requests, writeOnly in responses) are neither
     sent nor required. The sender's schema rejects these fields; the receiver's accepts any value.
+    If alternatives or conditions could apply to such a field, the field keeps its annotation.
     """
     if not is_mapping(schema):
         return schema
-    change = partial(view, hidden=hidden, sending=sending)
+    names = _hidden_fields(schema, hidden)
+    if names and schema.keys() & CONDITIONS:
+        hidden = ""
+        names = set()
     result: dict[str, Any] = {}
     for keyword, value in schema.items():
-        if keyword not in HIDDEN:
-            result[keyword] = _mapped(keyword, value, change)
-    names = _hidden_fields(schema, hidden)
+        inner = "" if keyword in CONDITIONS else hidden
+        change = partial(view, hidden=inner, sending=sending)
+        if keyword != hidden:
+            result |= _mapped({keyword: value}, change)
     if "required" in result:
-        result["required"] = [name for name in result["required"] if name not in names]
+        result["required"] = sorted(set(result["required"]) - names)
     for name in names:
         result["properties"][name] = not sending
     if result.get("additionalProperties") is False and "patternProperties" not in result:
@@ -282,12 +273,11 @@ def difference(small: Schema, large: Schema) -> Any:
     return _as_schema(lambda: canonical(form).subtract(canonical(large)), form)
 
 
-def _as_schema(function: Callable[[], jsonschema_rs.CanonicalSchema], default: Schema) -> Any:
-    found: Any = call_or_default(lambda: function().to_json_schema(), None)
-    # Remove `$schema` so that equal parts of different schemas compare as equal.
-    if is_mapping(found):
+def _as_schema(function: Callable[[], jsonschema_rs.CanonicalSchema], default: Any) -> Any:
+    found: Any = call_or_default(lambda: function().to_json_schema(), default)
+    if is_mapping(found):  # equal parts of different schemas then compare as equal
         found.pop("$schema", None)
-    return default if found is None else found
+    return found
 
 
 def validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:

@@ -50,8 +50,8 @@ def canonical_json(value: Any) -> str:
 def brief(value: Any) -> str:
     """Return the value as JSON, but shorten long lists and repeated characters."""
     if is_mapping(value):
-        fields = [f"{brief(name)}: {brief(inner)}" for name, inner in value.items()]
-        return "{" + ", ".join(fields) + "}"
+        fields = ", ".join(f"{brief(name)}: {brief(inner)}" for name, inner in value.items())
+        return f"{{{fields}}}"
     if is_list(value):
         items = [brief(item) for item in value[: 2 * SHOWN]]
         if len(value) > len(items):
@@ -72,8 +72,7 @@ def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
     if is_mapping(old) and is_mapping(new):
         for key in dict.fromkeys((*old, *new)):
             if key == "properties":
-                fields = mapping_at(old, key), mapping_at(new, key)
-                yield from explain(*fields, where)
+                yield from explain(mapping_at(old, key), mapping_at(new, key), where)
             else:
                 yield from explain(old.get(key), new.get(key), f"{where}.{key}")
     elif is_list(old) and is_list(new):
@@ -84,37 +83,34 @@ def explain(old: Any, new: Any, where: str = "") -> Iterator[str]:
 
 def _explain_lists(old: list[Any], new: list[Any], where: str) -> Iterator[str]:
     """Yield the removed and added items. If they are schemas, compare them in pairs."""
-    removed = _others(old, new)
-    added = _others(new, old)
-    has_schemas = any(map(is_mapping, (*old, *new)))
-    if has_schemas and len(removed) == len(added):
-        for i, j in zip(removed, added, strict=True):
-            yield from explain(old[i], new[j], f"{where}[{i}]")
+    removed = _without(old, new)
+    added = _without(new, old)
+    if len(removed) == len(added) and any(map(is_mapping, removed)):
+        for before, after in zip(removed, added, strict=True):
+            yield from explain(before, after, f"{where}[{old.index(before)}]")
     elif removed or added:
-        parts = [f"without {_item(i, old[i])}" for i in removed]
-        parts += [f"with {_item(i, new[i])}" for i in added]
-        yield f"{where.lstrip('.')}: {shortened(parts, ', ')}"
+        changes = [f"without {_cut(canonical_json(item))}" for item in removed]
+        changes += [f"with {_cut(canonical_json(item))}" for item in added]
+        yield f"{where.lstrip('.')}: {shortened(changes, ', ')}"
 
 
-def _others(items: list[Any], known: list[Any]) -> list[int]:
-    texts = {canonical_json(item) for item in known}
-    return [i for i, item in enumerate(items) if canonical_json(item) not in texts]
+def _without(items: list[Any], others: list[Any]) -> list[Any]:
+    texts = set(map(canonical_json, others))
+    return [item for item in items if canonical_json(item) not in texts]
 
 
 def shortened(parts: list[str], separator: str) -> str:
     """Join the first parts on one line, and append the number of omitted parts."""
-    more = [f"and {len(parts) - SHOWN} more"] if len(parts) > SHOWN else []
-    return separator.join([*parts[:SHOWN], *more])
-
-
-def _item(index: int, value: Any) -> str:
-    if value is None:
-        return "null"
-    return f"[{index}] {_short(value)}" if is_mapping(value) else _short(value)
+    text = separator.join(parts[:SHOWN])
+    more = len(parts) - SHOWN
+    return f"{text}{separator}and {more} more" if more > 0 else text
 
 
 def _short(value: Any) -> str:
-    text = "none" if value is None else canonical_json(value)
+    return "none" if value is None else _cut(canonical_json(value))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
@@ -129,9 +125,7 @@ def can_carry(location: str, value: Any) -> bool:
     if location == BODY:
         return True
     if is_list(value):
-        items = all(not is_list(item) and can_carry(location, item) for item in value)
-        is_uniform = value == value[:1] * len(value) or all(map(_has_one_reading, value))
-        return location == "query" and bool(value) and items and is_uniform
+        return location == "query" and _can_carry_list(value)
     if not isinstance(value, str):  # 1.0 would be sent as 1
         is_whole = isinstance(value, float) and value.is_integer()
         return isinstance(value, int | float) and not is_whole
@@ -140,16 +134,25 @@ def can_carry(location: str, value: Any) -> bool:
     return location == "query" or (bool(SAFE.fullmatch(value)) and value == value.strip())
 
 
+def _can_carry_list(items: list[Any]) -> bool:
+    is_uniform = items == items[:1] * len(items)
+    for item in items:
+        if is_list(item) or not can_carry("query", item):
+            return False
+        if not is_uniform and len(_readings(item)) > 1:
+            return False
+    return bool(items)
+
+
 def readings(location: str, value: Any) -> list[Any]:
     """Return all values that a receiver might get when it parses the value's text form."""
     if location == BODY or is_mapping(value):
         return [value]
     if is_list(value):  # can_carry ensures that all items have the same number of readings
-        lists = [list(items) for items in zip(*map(_readings, value), strict=False)]
-        single = [items[0] for items in lists if len(items) == 1]
-        return [*single, *lists]
+        lists = list(map(list, zip(*map(_readings, value), strict=False)))
+        return [*_readings(value[0]), *lists] if len(value) == 1 else lists
     found = _readings(value)
-    return [*found, *[[reading] for reading in found]]
+    return [*found, *([reading] for reading in found)]
 
 
 def _readings(value: Any) -> list[Any]:
@@ -158,7 +161,3 @@ def _readings(value: Any) -> list[Any]:
     if sent in {"true", "false", "null"} or re.fullmatch(NUMBER, sent):
         return [sent, json.loads(sent)]
     return [sent]
-
-
-def _has_one_reading(value: Any) -> bool:
-    return len(_readings(value)) == 1

@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 from scripts.compatibility.documents import Contract
+from scripts.compatibility.findings import Change, Finding
 
 
 def edited(document: dict[str, Any], edits: list[dict[str, Any]]) -> dict[str, Any]:
@@ -30,6 +31,11 @@ def _resolve(document: dict[str, Any], pointer: str) -> tuple[Any, Any]:
     for step in parents:
         node = node[int(step) if isinstance(node, list) else step]
     return node, int(key) if isinstance(node, list) and key != "-" else key
+
+
+def worst(findings: list[Finding]) -> Change:
+    """Return the most severe change."""
+    return max((finding.change for finding in findings), default=Change.NONE)
 
 
 def contract(document: dict[str, Any], text: str = "") -> Contract:

@@ -119,36 +119,18 @@ def get_report(
 
 
 @pytest.mark.parametrize(
-    ("change", "old", "least"),
+    ("change", "old", "least", "too_low"),
     [
-        (Change.NONE, "1.2.3", "1.2.3"),
-        (Change.WORDS, "1.2.3", "1.2.4"),
-        (Change.ADDITION, "1.2.3", "1.3.0"),
-        (Change.UNDECIDED, "1.2.3", "2.0.0"),
-        (Change.BREAKING, "1.2.3", "2.0.0"),
-        (Change.WORDS, "0.2.3", "0.2.4"),
-        (Change.ADDITION, "0.2.3", "0.2.4"),
-        (Change.UNDECIDED, "0.2.3", "0.3.0"),
-        (Change.BREAKING, "0.2.3", "0.3.0"),
-    ],
-)
-def test_version_must_follow_semver(change: Change, old: str, least: str) -> None:
-    """A breaking change requires a new major version, and an addition requires a minor version.
-
-    Before 1.0.0, a breaking change requires a new minor version, and an addition requires a patch
-    version.
-    """
-    changes = [Finding(change, "place", "what")] if change else []
-    for new, in_order in ((least, True), ("99.0.0", True), ("0.2.2", False)):
-        base, head = (Contract({"info": {"version": version}}, "", "") for version in (old, new))
-        verdict = findings.make_verdict(base, head, changes, {})
-        assert verdict.least_version == least
-        assert verdict.in_order is in_order
-
-
-@pytest.mark.parametrize(
-    ("change", "old", "new", "too_low"),
-    [
+        (Change.NONE, "1.2.3", "1.2.3", "1.2.2"),
+        (Change.WORDS, "1.2.3", "1.2.4", "1.2.3"),
+        (Change.ADDITION, "1.2.3", "1.3.0", "1.2.4"),
+        (Change.UNDECIDED, "1.2.3", "2.0.0", "1.3.0"),
+        (Change.BREAKING, "1.2.3", "2.0.0", "1.3.0"),
+        (Change.BREAKING, "1.2.3", "99.0.0", "1.3.0"),
+        (Change.WORDS, "0.2.3", "0.2.4", "0.2.3"),
+        (Change.ADDITION, "0.2.3", "0.2.4", "0.2.3"),
+        (Change.UNDECIDED, "0.2.3", "0.3.0", "0.2.4"),
+        (Change.BREAKING, "0.2.3", "0.3.0", "0.2.4"),
         (Change.BREAKING, "1.0.0-rc.1", "1.0.0", "1.0.0-rc.1"),
         (Change.BREAKING, "1.0.0-rc.2", "1.0.0-rc.10", "1.0.0-beta"),
         (Change.NONE, "1.0.0-rc.1", "1.0.0-rc.1", "1.0.0-rc"),
@@ -156,13 +138,16 @@ def test_version_must_follow_semver(change: Change, old: str, least: str) -> Non
         (Change.BREAKING, "1.0.0", "2.0.0-rc.1", "1.1.0-rc.1"),
     ],
 )
-def test_a_pre_release_precedes_its_release(
-    change: Change, old: str, new: str, too_low: str
-) -> None:
-    """A pre-release comes before its release, which can contain any further changes."""
+def test_version_must_follow_semver(change: Change, old: str, least: str, too_low: str) -> None:
+    """A breaking change requires a new major version, and an addition requires a minor version.
+
+    Before 1.0.0, a breaking change requires a new minor version, and an addition requires a patch
+    version. A pre-release comes before its release, which can contain any further changes.
+    """
     changes = [Finding(change, "place", "what")] if change else []
-    for version, in_order in ((new, True), (too_low, False)):
-        base, head = (Contract({"info": {"version": text}}, "", "") for text in (old, version))
+    base = Contract({"info": {"version": old}}, "", "")
+    for version, in_order in ((least, True), (too_low, False)):
+        head = Contract({"info": {"version": version}}, "", "")
         assert findings.make_verdict(base, head, changes, {}).in_order is in_order
 
 
@@ -197,7 +182,8 @@ def test_github_annotations_are_one_line_each(tmp_path: Path, compat: Compat) ->
     lines = completed.stdout.splitlines()
     assert lines[0].startswith(f"::error file={head},title=breaking%3A PUT /ai/llm/{{id}}%2C body")
     assert "%0A" in lines[0]
-    assert all(re.match(r"::(error|warning|notice) file=", line) for line in lines)
+    for line in lines:
+        assert re.match(r"::(error|warning|notice) file=", line)
     assert r"field zz\r%3A%3Aerror%3A%3A::" in completed.stdout
     assert lines[-1].startswith("::error")
     assert "Version too low" in lines[-1]
@@ -222,7 +208,8 @@ def test_python_is_not_compared_without_a_client(tmp_path: Path, compat: Compat)
     """If no client can be generated, the report says so and is the same in every run."""
     body = "        content:\n          application/json:\n            schema:\n"
     head = write(tmp_path, (body, body.replace("json", "xml")), NARROW)
-    first, second = (compat("--base", "openapi.yaml", "--head", head) for _ in range(2))
+    first = compat("--base", "openapi.yaml", "--head", head)
+    second = compat("--base", "openapi.yaml", "--head", head)
     assert "Python: not compared (no client of the new contract: " in first.stdout
     assert "    finding " in first.stdout
     assert first.stdout == second.stdout
@@ -282,15 +269,17 @@ def test_report_explains_why_there_is_no_base(clone: Path, compat: Compat, tmp_p
 def test_a_decision_replaces_the_verdict(clone: Path, get_report: Report, compat: Compat) -> None:
     """An entry in compat.yaml replaces a finding's verdict. An outdated entry is an error."""
     write(clone, NARROW, set_version("1.2.1"))
-    ids = [found["id"] for found in get_report()["findings"] if found["change"] == "breaking"]
-    entry = f"- {{finding: '{ids[0]}', verdict: words, reason: Names are short., date: 2026-01-31}}"
+    finding = get_report()["findings"][0]["id"]
+    entry = (
+        f"- {{finding: '{finding}', verdict: words, reason: Names are short., date: 2026-01-31}}"
+    )
     (clone / "compat.yaml").write_text(entry, "utf-8")
     assert (get_report()["found"], get_report()["in_order"]) == ("words", True)
     text = compat(root=clone).stdout
     assert "Decided on 2026-01-31: words. Names are short." in text
     assert "Version OK: expected 1.2.1 or later, got 1.2.1." in text
     write(clone, set_version("1.2.1"))
-    assert (get_report()["stale"], get_report()["in_order"]) == (ids, False)
+    assert (get_report()["stale"], get_report()["in_order"]) == ([finding], False)
     assert "delete the entry" in compat(root=clone).stdout
 
 
@@ -329,6 +318,7 @@ def test_an_invalid_decision_is_an_error(tmp_path: Path, compat: Compat, text: s
         (("title: AiType\n", "allOf: [{properties: [a]}, {maxLength: 9}]\n"), INVALID),
         ((f"$ref: {SCHEMA}", f"{{$ref: {SCHEMA}, allOf: 5}}"), INVALID),
         (("operationId:", "operation:"), "not valid OpenAPI 3.1"),
+        (("  /ai/llm/{id}:", r'  "/ai\uD800/llm/{id}":'), r"lone surrogate in '"),
         (("        - BearerAuth: []", "        - Bearer: []"), "'Bearer'"),
     ],
 )
@@ -373,6 +363,8 @@ def test_six_breaks_take_less_than_four_seconds(tmp_path: Path, compat: Compat) 
     completed = compat(
         "--base", "openapi.yaml", "--head", write(tmp_path, *edits), "--format", "json"
     )
-    wire = [found for found in json.loads(completed.stdout)["findings"] if found["part"] == "wire"]
-    assert len([found for found in wire if found["change"] == "breaking"]) == len(edits)
     assert time.process_time() - started < 4
+    changes = [
+        (found["part"], found["change"]) for found in json.loads(completed.stdout)["findings"]
+    ]
+    assert changes.count(("wire", "breaking")) == len(edits)
