@@ -1,15 +1,17 @@
 """Reasons why a backend must or may refuse a request's query, headers or body."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from support import contract, urls
 from support.exchange import Request
-from support.rule import Rule
-from support.words import describe_length, describe_value
+from support.rule import Rule, describe
 
 LONGEST_NUMBER = 100  # digits; Python refuses to parse more than 4,300
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UNREADABLE = frozenset({400, 413, 415})
 # The kind and description of each JSON error, keyed by the start of Python's error message.
 NOT_JSON = {
@@ -17,30 +19,23 @@ NOT_JSON = {
     "Invalid control character": ("line-break", "an unescaped line break in a string"),
     "Invalid \\escape": ("escape", "an invalid escape sequence"),
     "Extra data": ("extra", "text after the JSON value"),
-    "": ("not-json", "a body that is not JSON"),
 }
 
 
-def reasons_against(request: Request) -> list[Rule]:
-    """Return a rule for each reason to refuse the request's query, headers or body."""
-    return [*_check_headers(request), *_check_body(request), *_check_query(request)]
-
-
-def _check_headers(request: Request) -> Iterator[Rule]:
+def reasons_against(request: Request) -> Iterator[Rule]:
+    """Yield a rule for each reason to refuse the request's headers, body or query."""
     value = request.header("Content-Type")
-    media_type, *parameters = [part.strip() for part in (value or "").lower().split(";")]
     words = f"`Content-Type: {value}`" if value else "no `Content-Type`"
-    if media_type != "application/json":
+    media_type, _, parameters = (value or "").lower().partition(";")
+    if media_type.strip() != "application/json":
         kind = "other" if value else "none"
         yield Rule("other-media-type", kind, words, frozenset({400, 415}), precedes_token=True)
-    elif {*parameters} - {"", "charset=utf-8", 'charset="utf-8"'}:
+    elif parameters.strip(" ;") not in ("", "charset=utf-8", 'charset="utf-8"'):
         yield _open("charset", words)
     coding = request.header("Content-Encoding")
     if coding is not None:
         yield _open("coding", f"`Content-Encoding: {coding}`")
-
-
-def _check_query(request: Request) -> Iterator[Rule]:
+    yield from _check_body(request)
     if "?" in request.target:
         statuses = frozenset(range(400, 500))
         yield Rule("query-open", "query", "a query", statuses, is_open=True, precedes_token=True)
@@ -48,13 +43,14 @@ def _check_query(request: Request) -> Iterator[Rule]:
 
 def _check_body(request: Request) -> Iterator[Rule]:
     size = len(request.body)
+    chunks = request.chunks
     if size > contract.LARGEST_BODY:
-        in_chunks = f" in {len(request.chunks)} chunks" if request.chunks else ""
+        in_chunks = f" in {len(chunks)} chunks" if chunks else ""
         words = f"a body of {size:,} bytes{in_chunks} (the limit is {contract.LARGEST_BODY:,})"
         yield Rule("body-size", "over", words, frozenset({400, 413}), precedes_token=True)
     elif size:
         yield from _check_content(request.body)
-    elif request.chunks is None:
+    elif chunks is None:
         yield Rule("body", "empty", "an empty body", UNREADABLE, precedes_token=True)
     else:
         words = "an empty chunked body"
@@ -71,9 +67,9 @@ def _open(kind: str, words: str) -> Rule:
 
 def _check_content(body: bytes) -> Iterator[Rule]:
     """Parse the body strictly according to RFC 8259; yield a rule for each reason to refuse it."""
-    if body.startswith(b"\xef\xbb\xbf"):
+    if body.startswith(BYTE_ORDER_MARK):
         yield _open("byte-order-mark", "a byte order mark")
-        body = body[3:]
+        body = body.removeprefix(BYTE_ORDER_MARK)
     if b"\x00" in body[:4] and body.strip(b"\x00"):
         yield _unreadable("not-utf-8", "a body in UTF-16 or UTF-32")
         return
@@ -101,8 +97,10 @@ def _syntax_error(body: bytes, error: str) -> Rule:
         return _unreadable("comment", "a comment, which JSON does not allow")
     if not body.strip(b" \t\r\n"):
         return _unreadable("blank", "a body that contains only whitespace")
-    start = next(start for start in NOT_JSON if error.startswith(start))
-    return _unreadable(*NOT_JSON[start])
+    for start, (kind, words) in NOT_JSON.items():
+        if error.startswith(start):
+            return _unreadable(kind, words)
+    return _unreadable("not-json", "a body that is not JSON")
 
 
 def _parse(text: str, ambiguities: list[Rule]) -> Any:
@@ -130,51 +128,51 @@ def _parse(text: str, ambiguities: list[Rule]) -> Any:
 
 def _check_value(value: Any) -> Iterator[Rule]:
     if not isinstance(value, dict):
-        yield Rule("body", "not-an-object", f"`{describe_value(value)}` instead of a JSON object")
+        yield Rule("body", "not-an-object", f"`{describe(value)}` instead of a JSON object")
         return
     for field, given in value.items():
+        words = f"`{field}`: {describe(given)}"
         if contract.is_left_open(field, given):
-            yield Rule("null-open", field, f"`{field}`: {describe_value(given)}", is_open=True)
+            yield Rule("null-open", field, words, is_open=True)
         elif field not in contract.PROPERTIES:
             yield _unknown_field(field)
         elif keyword := contract.broken_keyword(field, given):
-            yield _wrong_value(field, given, keyword)
+            yield _wrong_value(field, given, keyword, words)
         elif field == "endpoint" and urls.may_be_refused(given):
-            words = f"`endpoint`: a host that a backend may refuse, {describe_value(given)}"
+            words = f"`endpoint`: a host that a backend may refuse, {describe(given)}"
             yield Rule("endpoint-open", "host", words, is_open=True)
 
 
 def _unknown_field(field: str) -> Rule:
-    plain = "".join(character for character in field.lower() if character.isalpha())
-    words = f"the unknown field {describe_value(field)}"
+    words = f"the unknown field {describe(field)}"
+    letters = re.sub(r"[\W\d_]", "", field.lower())
     for name in contract.PROPERTIES:
-        if name.lower() == plain:
+        if name.lower() == letters:
             return Rule("unknown-fields", "resembling", f"{words}, which resembles `{name}`")
     return Rule("unknown-fields", "other", words)
 
 
-def _wrong_value(field: str, value: Any, keyword: str) -> Rule:
+def _wrong_value(field: str, value: Any, keyword: str, words: str) -> Rule:
     if field == "endpoint" and keyword in ("pattern", "format"):
-        return _wrong_endpoint(value)
-    clause = contract.clause_of(keyword, field)
+        return _wrong_endpoint(value, words)
+    clause = contract.clause_of(keyword, field).id
     kind = f"{field}-null" if value is None else f"{field}-{keyword}"
-    words = f"`{field}`: {describe_value(value)}"
     if keyword in ("minLength", "maxLength"):
         limit = contract.PROPERTIES[field][keyword]
-        words = f"`{field}`: {describe_length(value)} (`{keyword}` is {limit:,})"
-    elif clause.id == "name-characters":
+        words = f"`{field}`: {len(value):,} characters (`{keyword}` is {limit:,})"
+    elif clause == "name-characters":
         words += ", with a control character"
-    return Rule(clause.id, kind, words)
+    return Rule(clause, kind, words)
 
 
-def _wrong_endpoint(value: str) -> Rule:
-    words = f"`endpoint`: {describe_value(value)}"
-    if any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in value):
+def _wrong_endpoint(value: str, words: str) -> Rule:
+    if CONTROL.search(value):
         return Rule("endpoint-unsafe", "control-character", f"{words}, with a control character")
     if urls.has_userinfo(value):
         return Rule("endpoint-unsafe", "userinfo", f"{words}, with userinfo")
     if urls.rfc3986_accepts(value) or urls.whatwg_accepts(value):
         words += ", a URL according to only one standard"
         return Rule("endpoint-open", "one-standard", words, is_open=True)
-    kind = "other-scheme" if "://" in value[1:] and not value.lower().startswith("http") else "url"
+    is_other_scheme = "://" in value[1:] and not value.lower().startswith("http")
+    kind = "other-scheme" if is_other_scheme else "url"
     return Rule("endpoint-url", kind, f"{words}, which is not an http or https URL")

@@ -1,6 +1,6 @@
 """Reads the contract as data so that the tests do not have to repeat its rules."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import jsonschema_rs
 import yaml
 
 from support import options
+from support.exchange import NoVerdictError
 
 FILE = Path(__file__).parents[3] / "openapi.yaml"
 
@@ -104,8 +105,11 @@ _OPEN = {name: _validator(schema) for name, schema in LEFT_OPEN.items()}
 
 def broken_keyword(field: str, value: object) -> str | None:
     """Return the first keyword in the field's schema that the value violates, or None."""
-    broken = {error.kind.name for error in _FIELDS[field].iter_errors(value)}
-    return next((keyword for keyword in KEYWORDS if keyword in broken), next(iter(broken), None))
+    broken = [error.kind.name for error in _FIELDS[field].iter_errors(value)]
+    for keyword in KEYWORDS:
+        if keyword in broken:
+            return keyword
+    return broken[0] if broken else None
 
 
 def is_left_open(field: str, value: object) -> bool:
@@ -119,7 +123,10 @@ def clause_of(keyword: str, field: str = "") -> Clause:
     for clause in having:
         if field in clause.fields:
             return clause
-    return next((clause for clause in having if not clause.fields), CLAUSES["body"])
+    for clause in having:
+        if not clause.fields:
+            return clause
+    return CLAUSES["body"]
 
 
 RESPONSES = {int(status): resolve(entry) for status, entry in OPERATION["responses"].items()}
@@ -144,10 +151,12 @@ def path_of(id: str) -> str:
     return path_with(quote(id, safe=""))
 
 
-def missing_values(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield an error and a remedy for each field that the test values do not cover."""
+def check_values(unusual: Mapping[str, object]) -> None:
+    """Raise `NoVerdictError` if the test values do not cover a field."""
     for field, schema in PROPERTIES.items():
         if field not in EVERYTHING:
-            yield f"openapi.yaml: the example `everything` lacks the field {field}", "add it"
-        if "enum" not in schema and field not in values:
-            yield f"tests/contract/values.yaml: UNUSUAL has no values for {field}", "add some"
+            reason = f"openapi.yaml: the example `everything` lacks the field {field}"
+            raise NoVerdictError(reason, "add it")
+        if "enum" not in schema and field not in unusual:
+            reason = f"tests/contract/values.yaml: UNUSUAL has no values for {field}"
+            raise NoVerdictError(reason, "add some")

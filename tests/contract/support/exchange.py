@@ -23,8 +23,11 @@ class NoVerdictError(BaseException):
 
 def _joined(headers: tuple[tuple[str, str], ...], name: str) -> str | None:
     """Return the header's values joined with commas (RFC 9110), or None if there are none."""
-    values = [value for header, value in headers if header.lower() == name.lower()]
-    return ", ".join(values) if values else None
+    joined: str | None = None
+    for header, value in headers:
+        if header.lower() == name.lower():
+            joined = value if joined is None else f"{joined}, {value}"
+    return joined
 
 
 def _parsed(body: bytes) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from support import contract
-from support.body import reasons_against
+from support.body import CONTROL, reasons_against
 from support.exchange import Request
 from support.rule import Rule
 
@@ -27,41 +27,49 @@ def expectation_of(request: Request, rule: Rule | None = None) -> Expectation:
     `rule` replaces the rule that is derived from the request. It is needed, for example, if the
     expected response also depends on earlier requests.
     """
-    is_update = request.method == "PUT"
-    reasons = reasons_against(request) if is_update else []
-    access = _access(request) if is_update else None
-    rule = rule or _rule(request, access, reasons)
+    access: Rule | None = None
+    reasons: list[Rule] = []
+    if request.method == "PUT":
+        access = _access(request)
+        reasons = list(reasons_against(request))
+    if not rule:
+        rule = _forbidden(access, reasons) if access else _permitted(request, reasons)
     if request.words:
         rule = replace(rule, words=f"{rule.words}; {request.words}")
     return Expectation(rule, None if 200 in rule.statuses else access, reasons)
-
-
-def _rule(request: Request, access: Rule | None, reasons: list[Rule]) -> Rule:
-    if access is None:
-        closed = [reason for reason in reasons if not reason.is_open]
-        accepted = frozenset[int]() if closed else frozenset({200})
-        [decisive, *_] = closed or reasons or [rule_of_valid(request)]
-        return replace(decisive, statuses=_statuses(reasons) | accepted)
-    if not access.has_documented_form:
-        return access
-    if access.statuses == {401}:
-        before = [reason for reason in reasons if reason.precedes_token]
-        return replace(access, clause="unauthorized", statuses=_statuses([access, *before]))
-    return replace(access, statuses=_statuses([access, *reasons]))
 
 
 def _access(request: Request) -> Rule | None:
     """Return the rule that forbids the update regardless of the body, or None."""
     user = request.user
     place = request.place
-    if 200 in user.statuses and 200 in place.statuses:
-        return None
-    is_user_decisive = user.statuses == {401} and place.has_documented_form
-    return user if is_user_decisive or 200 in place.statuses else place
+    if 200 in place.statuses:
+        return None if 200 in user.statuses else user
+    return user if user.statuses == {401} and place.has_documented_form else place
+
+
+def _forbidden(access: Rule, reasons: list[Rule]) -> Rule:
+    if not access.has_documented_form:
+        return access
+    if access.statuses == {401}:
+        access = replace(access, clause="unauthorized")
+        reasons = [reason for reason in reasons if reason.precedes_token]
+    return replace(access, statuses=_statuses([access, *reasons]))
+
+
+def _permitted(request: Request, reasons: list[Rule]) -> Rule:
+    for reason in reasons:
+        if not reason.is_open:
+            return replace(reason, statuses=_statuses(reasons))
+    rule = reasons[0] if reasons else rule_of_valid(request)
+    return replace(rule, statuses=_statuses(reasons) | {200})
 
 
 def _statuses(rules: Iterable[Rule]) -> frozenset[int]:
-    return frozenset[int]().union(*(rule.statuses for rule in rules))
+    statuses = frozenset[int]()
+    for rule in rules:
+        statuses |= rule.statuses
+    return statuses
 
 
 def rule_of_valid(request: Request) -> Rule:
@@ -81,46 +89,51 @@ def rule_of_valid(request: Request) -> Rule:
     if not fields:
         return Rule("update", "no-fields", "`{}`")
     if len(fields) > 1:
-        words = ", ".join(f"`{name}`" for name in fields)
+        words = f"`{'`, `'.join(fields)}`"
         return Rule("update", "fields-together", words)
-    return rule_of_field(next(iter(fields.items())))
+    [(name, value)] = fields.items()
+    return rule_of_field(name, value)
 
 
-def rule_of_field(field: tuple[str, str]) -> Rule:
+def rule_of_field(name: str, value: str) -> Rule:
     """Return the rule for a body that contains only this field, with a valid value."""
-    name, value = field
-    character = trait_of(name, value)
+    trait = trait_of(name, value)
     clause = "endpoint-url" if name == "endpoint" else "update"
-    if character == "long":
+    if trait == "long":
         clause = "lengths"
-    return Rule(clause, f"{name}-{character}", f"`{name}`: a valid value, {character}")
+    return Rule(clause, f"{name}-{trait}", f"`{name}`: a valid value, {trait}")
 
 
 def trait_of(name: str, value: str) -> str:
     """Return one word that describes the value, to be used in a finding's id."""
     if len(value) > 100:
         return "long"
-    if name == "endpoint":
-        return _url_trait(value)
-    special = {
-        "control": any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in value),
+    traits = _url_traits(value) if name == "endpoint" else _text_traits(value)
+    for trait, applies in traits.items():
+        if applies:
+            return trait
+    return "plain"
+
+
+def _text_traits(value: str) -> dict[str, bool]:
+    return {
+        "control": CONTROL.search(value) is not None,
         "blank": not value.strip(),
-        "astral": any(ord(char) > 0xFFFF for char in value),
+        "astral": max(value, default="") > "\uffff",
         "non-ascii": not value.isascii(),
         "padded": value != value.strip(),
         "punctuation": not value.replace(" ", "").replace("-", "").isalnum(),
     }
-    return next((word for word, is_so in special.items() if is_so), "plain")
 
 
-def _url_trait(value: str) -> str:
-    host = value.split("/", 3)[2] if value.count("/") > 1 else ""
-    special = {
-        "http": value.lower().startswith("http:"),
-        "scheme-case": value.partition(":")[0] not in ("http", "https"),
+def _url_traits(value: str) -> dict[str, bool]:
+    scheme, _, rest = value.partition("://")
+    host, slash, _ = rest.partition("/")
+    return {
+        "http": scheme.lower() == "http",
+        "scheme-case": not scheme.islower(),
         "port": ":" in host,
         "query": "?" in value or "#" in value,
         "host": "_" in host or host.endswith(".") or host != host.lower(),
-        "path": "/" in value.partition("//")[2],
+        "path": bool(slash),
     }
-    return next((word for word, is_so in special.items() if is_so), "plain")

@@ -49,13 +49,18 @@ class Finding:
 
     def add_example(self, exchange: Exchange, sent: str) -> None:
         """Keep the exchange if it is among the shortest examples, which are sorted by length."""
+        without_details = sent.partition("; ")[0]
+        if without_details in self.examples:  # then the details are not the cause
+            sent = without_details
         known = self.examples.setdefault(sent, exchange)
         if exchange.request.size < known.request.size:
             self.examples[sent] = exchange
-        shortest = sorted(
-            self.examples, key=lambda sent: self.examples[sent].request.size + len(sent)
-        )
-        self.examples = {sent: self.examples[sent] for sent in shortest[:MOST_EXAMPLES]}
+        self.examples = dict(sorted(self.examples.items(), key=_length)[:MOST_EXAMPLES])
+
+
+def _length(example: tuple[str, Exchange]) -> int:
+    sent, exchange = example
+    return len(sent) + exchange.request.size
 
 
 class Findings(dict[str, Finding]):
@@ -93,12 +98,15 @@ class Findings(dict[str, Finding]):
         is_deciding = not fail_on or finding.clause.source in fail_on
         return finding.severity == "broken" and is_deciding
 
+    def broken_promises(self) -> set[str]:
+        """Return the names of the promises whose findings make the run fail."""
+        return {finding.promise for finding in self.values() if self.decides(finding)}
+
     def add_stale(self, promise: str, *, is_whole: bool) -> None:
         """Add a finding for each accepted deviation that was tested but did not occur."""
         for id in self._accepted:
-            rule, _, outcome = id.rpartition("/")
-            if id not in self and (is_whole or rule in self.checked_rules):
-                clause, kind = rule.split("/")
+            clause, kind, outcome = id.split("/")
+            if id not in self and (is_whole or f"{clause}/{kind}" in self.checked_rules):
                 expected = "the response from the accepted finding"
                 got = "other responses: remove the entry from the deviations file"
                 subject = f"the accepted deviation {id} no longer occurs"

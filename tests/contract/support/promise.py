@@ -18,7 +18,7 @@ import pytest
 
 from support import controls, rules, values
 from support.backend import SIBLING_ID, Backend
-from support.exchange import Exchange, Request
+from support.exchange import Exchange, NoVerdictError, Request
 from support.expectation import Expectation, expectation_of
 from support.findings import Finding, Findings
 from support.leaks import Credentials
@@ -50,6 +50,7 @@ class Run:
     credentials: Credentials = field(default_factory=Credentials)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     controls: list[Exchange] = field(default_factory=list)
+    no_verdict: NoVerdictError | None = None  # why the run ends without a verdict
     spent: float = 0.0  # seconds spent on broken promises after their first findings
     crashed: bool = False
 

@@ -12,8 +12,7 @@ from support.exchange import Exchange
 from support.expectation import Expectation, rule_of_field
 from support.leaks import Credentials, internals
 from support.proxies import Shape
-from support.rule import ACCEPTED, Breach, Rule
-from support.words import describe_value, id_of
+from support.rule import ACCEPTED, Breach, Rule, describe, id_of
 
 PLAIN = Rule("update", "plain", "a plain update", {200})
 OWN_NAME = Rule(
@@ -33,19 +32,19 @@ def safety_breaches(
     exchange: Exchange, expectation: Expectation, credentials: Credentials
 ) -> Iterator[Breach]:
     """Yield breaches of the rules that are always checked: leaks and forbidden updates."""
+    got = exchange.got
     how = credentials.encoding_of_leak(exchange)
     if how:
         expected = "no credential in the response"
-        subject = f"a credential in a {exchange.got} response"
+        subject = f"a credential in a {got} response"
         yield Breach("credentials", how, "returned", expected, f"a credential ({how})", subject)
     internal = internals(exchange)
     if internal:
         expected = "no internal details in an error"
-        got = describe_value(internal)
-        yield Breach("internals", "error", "returned", expected, got, f"a {exchange.got}")
+        yield Breach("internals", "error", "returned", expected, describe(internal), f"a {got}")
     if expectation.access and exchange.succeeded:
         expected = f"{expectation.rule.expected}, and no update"
-        yield _breach(expectation.access, exchange.got, expected, exchange.got + ACCEPTED)
+        yield _breach(expectation.access, got, expected, got + ACCEPTED)
 
 
 def response_breaches(
@@ -56,21 +55,24 @@ def response_breaches(
     rule = expectation.rule
     if response is None:
         yield _breach(rule, "no response", "a response", exchange.failure)
-    elif not rule.has_documented_form and response.status in rule.statuses:
         return
-    elif shape.differs(response):
+    status = response.status
+    is_expected = status in rule.statuses
+    if is_expected and not rule.has_documented_form:
+        return
+    if shape.differs(response):
         yield _before_the_endpoint(exchange, rule)
-    elif response.status >= 500 and response.status not in rule.statuses:
+        return
+    if status >= 500 and not is_expected:
         yield _server_error(exchange, expectation)
-    else:
+        return
+    if rule.has_documented_form:
+        yield from form.breaches(exchange.request, response)
         # An undocumented 4xx has its own finding, which may be accepted; here, it counts as a 400.
-        status = response.status
-        if rule.has_documented_form:
-            yield from form.breaches(exchange.request, response)
-            if 400 <= status < 500 and status not in contract.RESPONSES:
-                status = 400
-        if status not in rule.statuses:
-            yield _wrong_status(exchange, expectation)
+        if 400 <= status < 500 and status not in contract.RESPONSES:
+            is_expected = 400 in rule.statuses
+    if not is_expected:
+        yield _wrong_status(exchange, expectation)
 
 
 def _breach(rule: Rule, outcome: str, expected: str, got: str) -> Breach:
@@ -98,22 +100,25 @@ def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
     """Return the breach for a 5xx; if a rule about parsing the body applies, blame that rule."""
     rule = expectation.rule
     causes = [*expectation.reasons, rule]
-    parsed = [
-        cause
-        for cause in causes
-        if cause.clause in ("unreadable-body", "json-open") or cause.kind.startswith("empty")
-    ]
-    cause = (parsed or causes)[0]
-    subject = "" if cause is rule else cause.words
-    if parsed:
-        cause = replace(cause, clause="unreadable-body", kind="server-error")
+    clause = causes[0].clause
+    kind = causes[0].kind
+    subject = "" if causes[0] is rule else causes[0].words
+    for cause in causes:
+        if cause.clause in ("unreadable-body", "json-open") or cause.kind.startswith("empty"):
+            clause = "unreadable-body"
+            kind = "server-error"
+            subject = "" if cause is rule else cause.words
+            break
     text = "".join(exchange.request.text_fields.values())
-    if rule.must_succeed and any(ord(character) > 0xFFFF for character in text):
-        cause = replace(rule, clause="update", kind="astral")
+    if rule.must_succeed and max(text, default="") > "\uffff":
+        clause = "update"
+        kind = "astral"
         subject = "a value with a character beyond U+FFFF"
     got = exchange.got
-    breach = Breach(cause.clause, cause.kind, got, f"{rule.expected}, not 5xx", got, subject)
-    return replace(breach, explained_by=_explanations(exchange, expectation))
+    broader = _explanations(exchange, expectation)
+    return Breach(
+        clause, kind, got, f"{rule.expected}, not 5xx", got, subject, explained_by=broader
+    )
 
 
 def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
@@ -142,17 +147,15 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
 
 def _explanations(exchange: Exchange, expectation: Expectation) -> tuple[str, ...]:
     """Return the ids of findings about a simpler or smaller request that got the same status."""
-    fields = exchange.request.text_fields
-    broader = [rule.id for rule in (PLAIN, *expectation.reasons)]
-    if "name" in fields:
-        broader.append(OWN_NAME.id)
-    for field in fields.items():
-        broader += [id_of("update", f"{field[0]}-plain"), rule_of_field(field).id]
-    return tuple(f"{id}/{exchange.got}" for id in broader)
+    rules = [PLAIN, *expectation.reasons]
+    for name, value in exchange.request.text_fields.items():
+        if name == "name":
+            rules.append(OWN_NAME)
+        rules += [Rule("update", f"{name}-plain", ""), rule_of_field(name, value)]
+    return tuple(f"{rule.id}/{exchange.got}" for rule in rules)
 
 
 def _reveals_something(exchange: Exchange, expectation: Expectation) -> bool:
     """Return whether the status reveals something about the configuration or the body."""
-    about_the_place = exchange.status in exchange.request.place.statuses
-    about_the_body = any(exchange.status in reason.statuses for reason in expectation.reasons)
-    return about_the_place or about_the_body
+    causes = (exchange.request.place, *expectation.reasons)
+    return any(exchange.status in cause.statuses for cause in causes)

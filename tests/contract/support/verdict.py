@@ -30,7 +30,7 @@ def verdict_of(run: Run) -> Document:
     backend = run.backend
     option = run.option
     is_partial = option.keyword or option.source or option.again
-    if not backend.no_verdict and run.promises:
+    if not run.no_verdict and run.promises:
         is_whole = not is_partial and not any(promise.skipped for promise in run.promises.values())
         run.findings.add_stale(next(iter(run.promises)), is_whole=is_whole)
     promises = [_promise(run, promise) for promise in run.promises.values()]
@@ -75,7 +75,7 @@ def _result(run: Run, outcomes: Counter[str]) -> Document:
     findings = run.findings.values()
     severities = {finding.severity for finding in findings}
     is_red = any(run.findings.decides(finding) for finding in findings)
-    error = run.backend.no_verdict
+    error = run.no_verdict
     if not error and outcomes.total() == outcomes["not tested"] and not is_red:
         cure = "use a name from --list with -k, or set the missing variables"
         error = NoVerdictError("no promise was tested", cure)
