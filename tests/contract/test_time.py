@@ -23,10 +23,9 @@ def steps_of(promise: Promise) -> list[Step]:
     backend = promise.backend
     users = backend.users(WRITER, ADMIN, READER, STRANGER)
     steps: list[Step] = [{"token": token} for token in (None, *users)]
-    ids = [backend.given[name] for name in (FOREIGN_ID, SIBLING_ID) if name in backend.given]
+    ids = [backend.given[variable] for variable in backend.users(FOREIGN_ID, SIBLING_ID)]
     steps += [{"id": id} for id in (*ids, values.unique())]
-    steps += [{"body": body} for body in ({}, {"name": ""}, b"{", b"", RENAME)]
-    return steps
+    return steps + values.with_bodies({}, {"name": ""}, b"{", b"", RENAME)
 
 
 def request_of(promise: Promise, step: Step) -> Request:

@@ -12,8 +12,8 @@ from support import contract, values
 from support.curl import Redactor
 from support.exchange import Exchange, NoVerdictError, Request
 from support.options import MEANINGS
-from support.proxies import Shape
 from support.rule import Rule
+from support.rules import Shape
 from support.wire import Wire
 
 WRITER, ADMIN, READER, STRANGER, EXPIRED, FOREIGN_ID, SIBLING_ID = MEANINGS

@@ -148,10 +148,11 @@ class Promise:
         return exchange
 
     def _earlier(self) -> tuple[Request, ...]:
-        """Return the promise's last few requests, including the one that `prepare` sent."""
-        if self.prepared is None or self.prepared in self.recent:
-            return tuple(self.recent)
-        return self.prepared, *self.recent
+        """Return the latest request, preceded by those since the last call of `prepare`, if few."""
+        recent = list(self.recent)
+        if self.prepared in recent:
+            return tuple(recent[recent.index(self.prepared) :])
+        return tuple(recent[-1:]) if self.prepared is None else (self.prepared, *recent[-1:])
 
     def send_renamed(self, request: Request) -> Exchange | None:
         """Send the request as `send` does, but retry with a new name if the name may be taken."""
@@ -217,18 +218,16 @@ class Promise:
         is_selected = findings.is_selected(breach.clause) or breach.severity == "note"
         if not is_selected and not breach.is_missing_authentication:
             return False
-        owner = self.name
-        if self.clause != breach.clause:
-            owner = self.run.owners.get(breach.clause, self.name)
-        finding = findings.add(breach, self.name, owner)
+        owners = {**self.run.owners, self.clause: self.name}
+        finding = findings.add(breach, self.name, owners.get(breach.clause, self.name))
         finding.count += 1
         if finding.id == breach.id:  # false if a broader finding explains the breach
             finding.add_example(exchange, sent)
+        if self.broken_since is None and findings.decides(finding):
+            self.broken_since = time.monotonic()
         hides = finding.severity != "accepted"
         if hides:
             self.hiding.add(finding.id)
-        if self.broken_since is None and findings.decides(finding):
-            self.broken_since = time.monotonic()
         if self.run.crashed:
             raise OverBudget
         return hides
@@ -251,18 +250,14 @@ class Promise:
             return breach
         again = self.exchange(exchange.request.again())
         self._check_safety(again, expectation)
-        intermittent = replace(
-            breach,
-            clause="update",
-            kind="intermittent",
-            got=f"{exchange.got}, and {again.got} when it was repeated",
-            subject="a request that fails only sometimes",
-            explained_by=(),
+        if again.status == exchange.status or again.status not in expectation.rule.statuses:
+            return breach
+        got = f"{exchange.got}, and {again.got} when it was repeated"
+        subject = "a request that fails only sometimes"
+        intermittent = Breach(
+            "update", "intermittent", breach.outcome, breach.expected, got, subject
         )
-        is_expected = again.status in expectation.rule.statuses
-        has_recovered = is_expected and again.status != exchange.status
         # For these clauses, a failure may also depend on earlier requests.
-        depends_on_others = breach.clause in ("alone", "idempotent")
-        if has_recovered and (intermittent.id in findings or not depends_on_others):
-            return intermittent
-        return breach
+        if breach.clause in ("alone", "idempotent") and intermittent.id not in findings:
+            return breach
+        return intermittent

@@ -4,14 +4,16 @@ In general, only the first rule that an exchange breaks becomes a finding. Howev
 access, credentials and internal details are always checked.
 """
 
+import json
+import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from support import contract, form
-from support.exchange import Exchange
+from support import contract
+from support.exchange import Exchange, Request, Response
 from support.expectation import Expectation, rule_of_field
 from support.leaks import Credentials, internals
-from support.proxies import Shape
 from support.rule import ACCEPTED, Breach, Rule, describe, id_of
 
 PLAIN = Rule("update", "plain", "a plain update", {200})
@@ -26,6 +28,45 @@ BROADER_KINDS = {
     "order": ("no-token", "unknown-token"),
     "unknown-fields": ("other",),
 }
+
+COMMON_TYPE = re.compile("(text|application)/[a-z.+-]+")
+# Servers return these before routing: no Content-Length, URI too long, headers too large.
+BEFORE_ROUTING = (411, 414, 431)
+CHANGING_HEADERS = {
+    "age", "alt-svc", "cache-control", "connection", "content-encoding", "content-language",
+    "content-length", "content-type", "date", "etag", "expires", "keep-alive", "last-modified",
+    "pragma", "server", "set-cookie", "transfer-encoding", "vary",
+}  # fmt: skip
+PROXY_PAGE = re.compile(
+    r"<center>(nginx|openresty)|Apache/\d|Apache Server|cloudflare|CloudFront|awselb|HAProxy"
+    r"|Varnish|ModSecurity|Request forbidden by administrative rules|Reference #[\d.a-f]+",
+    re.IGNORECASE,
+)
+
+
+@dataclass
+class Shape:
+    """The characteristics of the endpoint's responses: `Server` values and header names."""
+
+    known: list[tuple[str | None, set[str]]] = field(default_factory=list)
+
+    def learn(self, response: Response) -> None:
+        """Add the characteristics of a response that comes from the endpoint."""
+        names = {name.lower() for name, _ in response.headers}
+        self.known.append((response.header("Server"), names - CHANGING_HEADERS))
+
+    def differs(self, response: Response) -> bool:
+        """Return whether the response appears to come from a server in front of the endpoint."""
+        if response.status in BEFORE_ROUTING:
+            return True
+        if "json" in response.media_type or response.succeeded:
+            return False
+        if response.status == 500:  # proxies return 4xx, or 501 to 504
+            return False
+        names = {name.lower() for name, _ in response.headers}
+        server = response.header("Server")
+        is_known = any(server == known and headers <= names for known, headers in self.known)
+        return not is_known or PROXY_PAGE.search(response.text) is not None
 
 
 def safety_breaches(
@@ -67,7 +108,7 @@ def response_breaches(
         yield _server_error(exchange, expectation)
         return
     if rule.has_documented_form:
-        yield from form.breaches(exchange.request, response)
+        yield from _form_breaches(exchange.request, response)
         # An undocumented 4xx has its own finding, which may be accepted; here, it counts as a 400.
         if 400 <= status < 500 and status not in contract.RESPONSES:
             is_expected = 400 in rule.statuses
@@ -159,3 +200,92 @@ def _reveals_something(exchange: Exchange, expectation: Expectation) -> bool:
     """Return whether the status reveals something about the configuration or the body."""
     causes = (exchange.request.place, *expectation.reasons)
     return any(exchange.status in cause.statuses for cause in causes)
+
+
+def _form_breaches(request: Request, response: Response) -> Iterator[Breach]:
+    """Check that the response has the format that the contract documents for its status."""
+    status = response.status
+    is_documented = status in contract.RESPONSES
+    is_object = isinstance(response.value, dict)
+    clause = "success-response" if response.succeeded else "error-response"
+    if not is_documented:
+        expected = f"one of {', '.join(map(str, contract.RESPONSES))}"
+        subject = "a status that the contract does not document"
+        yield Breach("statuses", "undocumented", str(status), expected, str(status), subject)
+    if response.media_type != "application/json":
+        got = response.media_type or "no Content-Type"
+        subject = f"the media type of a {status} response"
+        # An unusual media type could contain a token, which must not be part of the finding's id.
+        outcome = got if COMMON_TYPE.fullmatch(got) or not response.media_type else "unusual"
+        yield Breach(clause, "media-type", outcome, "application/json", got, subject)
+    # Skip other bodies, such as HTML, because their wrong media type has already been reported.
+    if "json" in response.media_type or response.value is not None:
+        yield from _strict_json(clause, response)
+    if is_documented and is_object:
+        yield from _schema(clause, response)
+    if is_documented:
+        yield from _required_headers(response)
+    if is_object:
+        yield from _fields(request, response)
+
+
+def _strict_json(clause: str, response: Response) -> Iterator[Breach]:
+    subject = f"the body of a {response.status} response"
+    try:
+        value = json.loads(response.body.decode("utf-8"), object_pairs_hook=_fields_once)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # rejects lone surrogates
+    except (ValueError, RecursionError) as error:
+        got = f"invalid JSON: {error}"
+        yield Breach(clause, "json", "not-strict", "strict JSON in UTF-8", got, subject)
+        return
+    if not isinstance(value, dict):
+        yield Breach(clause, "json", "no-object", "a JSON object", describe(value), subject)
+
+
+def _fields_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("duplicate field")
+    return fields
+
+
+def _schema(clause: str, response: Response) -> Iterator[Breach]:
+    for error in contract.SCHEMAS[response.status].iter_errors(response.value):
+        field = str(error.instance_path[-1]) if error.instance_path else "body"
+        kind = error.kind.name
+        subject = f"`{field}` in a {response.status} response"
+        expected = "a value that matches the schema"
+        if kind == "const":
+            expected = f"`{field}`: {describe(error.kind.as_dict()['expected_value'])}"
+        got = describe(error.instance)
+        yield Breach(clause, f"{field}-{kind}", "invalid", expected, got, subject)
+
+
+def _required_headers(response: Response) -> Iterator[Breach]:
+    clause, scheme = ("challenge", ": Bearer") if response.status == 401 else ("error-response", "")
+    for name, reference in contract.RESPONSES[response.status].get("headers", {}).items():
+        header = contract.resolve(reference)
+        if not header.get("required"):
+            continue
+        expected = f"`{name}{scheme}`"
+        subject = f"the `{name}` header of a {response.status} response"
+        value = response.header(name)
+        if value is None:
+            yield Breach(clause, name, "missing", expected, "no such header", subject)
+        elif not re.fullmatch(header["schema"].get("pattern", "(?s).*"), value):
+            yield Breach(clause, name, "other", expected, f"`{value}`", subject)
+
+
+def _fields(request: Request, response: Response) -> Iterator[Breach]:
+    clause = "success-fields" if response.succeeded else "error-response"
+    correct: dict[str, object] = {"success": response.succeeded}
+    if response.succeeded and request.id:
+        correct["aiLlmId"] = request.id
+    for name, expected in correct.items():
+        value = response.field(name)
+        words = f"`{name}`: {describe(expected)}"
+        subject = f"`{name}` in a {response.status} response"
+        if value is None:
+            yield Breach(clause, name, "missing", words, "no such field", subject)
+        elif value != expected or type(value) is not type(expected):
+            yield Breach(clause, name, "other", words, describe(value), subject)
