@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from test_authentication import BAD_TOKENS
 
-from support import contract, controls, deviations, values
+from support import contract, controls, values
 from support.backend import ADMIN, TOKENS, WRITER, Backend
 from support.exchange import NoVerdictError
-from support.findings import Findings
+from support.findings import Findings, load_deviations
 from support.options import LAST_RUN, MEANINGS, add_options
 from support.plugin import Follower, Hooks, clause_of, family_of, print_promises
 from support.promise import Promise, Run
@@ -63,7 +63,7 @@ def _run(option: argparse.Namespace) -> Run:
         seed, earlier = _read_earlier(option.again)
     if option.seed is None:
         option.seed = seed
-    accepted = deviations.load(option.deviations, option.backend_url)
+    accepted = load_deviations(option.deviations, option.backend_url)
     return Run(Backend(option, given), Findings(accepted, option), option, earlier)
 
 

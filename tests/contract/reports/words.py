@@ -87,9 +87,11 @@ def summary(verdict: Verdict) -> str:
     parts = []
     findings = with_severity(verdict, "broken")
     if findings:
-        counts = Counter(finding["source"] for finding in findings)
-        by_source = ", ".join(f"{count} {source}" for source, count in counts.items())
-        parts.append(f"{plural(len(findings), 'finding')} ({by_source})")
+        sources: list[str] = []
+        for source, counts in verdict["by_source"].items():
+            if counts["broken"]:
+                sources.append(f"{counts['broken']} {source}")
+        parts.append(f"{plural(len(findings), 'finding')} ({', '.join(sources)})")
     if verdict["promises"]:
         counted = tally(verdict["promises"])
         parts.append(f"promises: {counted}" if findings else counted)

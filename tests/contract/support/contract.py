@@ -41,20 +41,18 @@ def resolve(schema: Mapping[str, Any]) -> dict[str, Any]:
 OPERATION_ID = "updateAiLlm"
 PATH = "/ai/llm/{id}"
 OPERATION: dict[str, Any] = DOCUMENT["paths"][PATH]["put"]
-REQUEST_BODY: dict[str, Any] = OPERATION["requestBody"]
-MEDIA: dict[str, Any] = REQUEST_BODY["content"]["application/json"]
-LARGEST_BODY: int = REQUEST_BODY["x-max-bytes"]
+MEDIA: dict[str, Any] = OPERATION["requestBody"]["content"]["application/json"]
+LARGEST_BODY: int = OPERATION["requestBody"]["x-max-bytes"]
 EXAMPLES: dict[str, dict[str, str]] = {
     name: example["value"] for name, example in MEDIA["examples"].items()
 }
 EVERYTHING = EXAMPLES["everything"]
 EXAMPLE_ID: str = resolve(OPERATION["parameters"][0])["example"]
-OTHER_OPERATIONS = [
-    operation["operationId"]
-    for methods in DOCUMENT["paths"].values()
-    for operation in methods.values()
-    if isinstance(operation, dict) and operation.get("operationId", OPERATION_ID) != OPERATION_ID
-]
+OTHER_OPERATIONS: list[str] = []
+for _methods in DOCUMENT["paths"].values():
+    for _operation in _methods.values():
+        if isinstance(_operation, dict) and _operation is not OPERATION:
+            OTHER_OPERATIONS.append(_operation["operationId"])
 
 SOURCES = (*options.SOURCES, "open")
 

@@ -148,7 +148,7 @@ class Exchange:
     @property
     def succeeded(self) -> bool:
         """Whether there was a response with a 2xx status."""
-        return self.response is not None and self.response.succeeded
+        return 200 <= self.status < 300
 
     @property
     def got(self) -> str:

@@ -46,11 +46,10 @@ class Credentials:
         self.learn(exchange.request)
         if response is None:
             return None
-        lines = [response.reason]
-        lines += [f"{name}: {value}" for name, value in response.headers]
-        # http.client decodes headers as Latin-1, but they may contain UTF-8.
-        lines = [line.encode("latin-1").decode(errors="replace") for line in lines]
-        lines += [response.text, _unescaped(response.text)]
+        lines = [response.text, _unescaped(response.text)]
+        for header in (("", response.reason), *response.headers):
+            # http.client decodes headers as Latin-1, but they may contain UTF-8.
+            lines.append(": ".join(header).encode("latin-1").decode(errors="replace"))
         for line in lines:
             how = self._canary_in(line)
             if how:
@@ -59,14 +58,15 @@ class Credentials:
 
     def learn(self, request: Request) -> None:
         """Remember the canaries in the request."""
-        sent = request.body.decode("latin-1")
-        for canary in set(CANARY.findall(sent)) - self._known:
+        canaries = {*CANARY.findall(request.body.decode("latin-1"))} - self._known
+        if canaries:
+            self._known |= canaries
+            self._harmless.clear()
+        for canary in canaries:
             for how, text, size in canary_encodings(canary):
                 for start in range(len(text) - size + 1):
                     part = text[start : start + size]
                     self._parts.setdefault(part[:SHORTEST_PART], {})[part] = how
-            self._known.add(canary)
-            self._harmless.clear()
 
     def _canary_in(self, line: str) -> str | None:
         if line in self._harmless:

@@ -11,8 +11,9 @@ from rich.console import Console
 import reports
 from reports import console as terminal
 from reports.progress import Progress
-from support import contract, deviations, values
+from support import contract, values
 from support.exchange import NoVerdictError
+from support.findings import write_deviations
 from support.promise import NOT_SELECTED, OverBudget, Promise, Run
 from support.verdict import verdict_of
 
@@ -110,18 +111,13 @@ class Follower:
             _repeat(generated)
         return result
 
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Seed the random generator with the run's seed and the test's name."""
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        """Seed the random generator for the test, and update the progress display."""
         values.RANDOM.seed(f"{self.run.option.seed} {item.name}")
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Update the progress display before each test."""
         promises = self.run.promises
         requests = self.run.backend.statuses.total()
         self._progress.update(promises[item.name].family, self._done, len(promises), requests)
         self._done += 1
-        return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
@@ -197,6 +193,6 @@ class Follower:
             reports.write(verdict, option.report_dir)
         if option.write_deviations:
             findings = self.run.findings.values()
-            deviations.write(option.write_deviations, self.run.backend.url, findings)
+            write_deviations(option.write_deviations, self.run.backend.url, findings)
         terminal.report(verdict, self._console, str(option.report_dir or ""))
         session.config.hook.pytest_contract_verdict(verdict=verdict)

@@ -28,15 +28,14 @@ class Wire:
     def send(self, request: Request) -> Exchange:
         """Send the request once, or twice if the server has closed the idle connection."""
         connection = self._connections.get(threading.get_ident())
-        if connection and request.on_new_connection:
-            connection.close()
-            connection = None
-        if connection:
+        if connection and not request.on_new_connection:
             exchange = self._exchange(connection, request)
             if exchange.response or exchange.timed_out:
                 return exchange
             again = self._exchange(self._new_connection(), request)
             return exchange if again.never_sent else again
+        if connection:
+            connection.close()
         return self._exchange(self._new_connection(), request)
 
     def close(self) -> None:
