@@ -49,7 +49,8 @@ class Backend:
         self.statuses: Counter[int] = Counter()
         self.shape = Shape()
         self.latest: deque[Exchange] = deque(maxlen=3)
-        self.redactor = Redactor({name: given[name] for name in self.users(*TOKENS)})
+        self.tokens = {name: given[name] for name in TOKENS if name in given}
+        self.redactor = Redactor(self.tokens)
         self._pause = 1 / option.rate_limit if option.rate_limit else 0.0
         self._timeouts = 0
         self._wire = Wire(self.url, option.timeout, option.ca)
