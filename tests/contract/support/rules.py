@@ -138,28 +138,24 @@ def _before_the_endpoint(exchange: Exchange, rule: Rule) -> Breach:
 
 
 def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
-    """Return the breach for a 5xx; if a rule about parsing the body applies, blame that rule."""
     rule = expectation.rule
-    causes = [*expectation.reasons, rule]
-    clause = causes[0].clause
-    kind = causes[0].kind
-    subject = "" if causes[0] is rule else causes[0].words
-    for cause in causes:
-        if cause.clause in ("unreadable-body", "json-open") or cause.kind.startswith("empty"):
-            clause = "unreadable-body"
-            kind = "server-error"
-            subject = "" if cause is rule else cause.words
-            break
+    cause = _cause_of_server_error(exchange, expectation)
+    subject = "" if cause.words == rule.words else cause.words
+    got = exchange.got
+    breach = Breach(cause.clause, cause.kind, got, f"{rule.expected}, not 5xx", got, subject)
+    return replace(breach, explained_by=_explanations(exchange, expectation))
+
+
+def _cause_of_server_error(exchange: Exchange, expectation: Expectation) -> Rule:
+    rule = expectation.rule
     text = "".join(exchange.request.text_fields.values())
     if rule.must_succeed and max(text, default="") > "\uffff":
-        clause = "update"
-        kind = "astral"
-        subject = "a value with a character beyond U+FFFF"
-    got = exchange.got
-    broader = _explanations(exchange, expectation)
-    return Breach(
-        clause, kind, got, f"{rule.expected}, not 5xx", got, subject, explained_by=broader
-    )
+        return Rule("update", "astral", "a value with a character beyond U+FFFF")
+    causes = [*expectation.reasons, rule]
+    for cause in causes:  # if a rule about parsing the body applies, blame that rule
+        if cause.clause in ("unreadable-body", "json-open") or cause.kind.startswith("empty"):
+            return replace(cause, clause="unreadable-body", kind="server-error")
+    return causes[0]
 
 
 def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
