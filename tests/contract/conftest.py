@@ -155,10 +155,10 @@ def _send_refusals(run: Run) -> None:
     for name, parts in refused:
         promise = run.promises.get(name) or Promise(name, "", "", "unauthorized", run)
         exchange = run.backend.exchange(promise.request(**{"body": {}, **parts}))
-        if exchange.response:
-            run.backend.shape.learn(exchange.response)
+        if exchange.status:
+            run.backend.shape.learn(exchange)
         is_update = exchange.succeeded and exchange.request.user.statuses == {401}
-        if is_update or not exchange.response:
+        if is_update or not exchange.status:
             promise.check(exchange)
 
 

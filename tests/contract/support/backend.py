@@ -122,11 +122,10 @@ class Backend:
             if self._pause:
                 time.sleep(self._pause)
             exchange = self.send(request)
-            response = exchange.response
-            if response is None or not response.is_too_busy:
+            if not exchange.is_too_busy:
                 self.latest.append(exchange)
                 return exchange
-            time.sleep(response.pause(0.5 * 2**attempt))
+            time.sleep(exchange.pause(0.5 * 2**attempt))
         raise NoVerdictError(
             f"the backend, or a proxy in front of it, was too busy {ATTEMPTS} times in a row",
             "run again later, or reduce the load with --rate-limit",

@@ -38,39 +38,37 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
             raise _unreachable(backend, exchange)
         exchanges.append(exchange)
         is_endpoint |= _is_from_endpoint(exchange)
-        if exchange.response and exchange.succeeded:  # only the endpoint returns 2xx
-            backend.shape.learn(exchange.response)
+        if exchange.succeeded:  # only the endpoint returns 2xx
+            backend.shape.learn(exchange)
     if not is_endpoint:
         raise _setup_error(backend, exchanges[-1])
     return exchanges
 
 
 def _is_from_endpoint(exchange: Exchange) -> bool:
-    response = exchange.response
-    if response is None or response.text.lstrip().startswith("<"):
+    if exchange.text.lstrip().startswith("<"):
         return False
-    return response.succeeded or response.status in (400, 409, 412, 413, 415, 422, 428)
+    return exchange.succeeded or exchange.status in (400, 409, 412, 413, 415, 422, 428)
 
 
 def _setup_error(backend: Backend, exchange: Exchange) -> NoVerdictError:
-    response = exchange.response
-    if response is None:
+    status = exchange.status
+    if not status:
         return _unreachable(backend, exchange)
-    status = response.status
     if status in SETUP_ERRORS:
         what, cure = SETUP_ERRORS[status]
         problem = f": it {what}"
     elif 300 <= status < 400:
-        problem = f", to {response.header('Location') or 'elsewhere'}"
+        problem = f", to {exchange.header('Location') or 'elsewhere'}"
         cure = "pass that URL to --backend-url"
     elif status >= 500:
         problem = ": a server error"
         cure = "check the backend's log, then run again"
-    elif "HTTPS port" in response.text:
+    elif "HTTPS port" in exchange.text:
         problem = ": the port expects TLS"
         cure = "use https:// in --backend-url"
     else:
-        kind = response.media_type or "no media type"
+        kind = exchange.media_type or "no media type"
         problem = f": a page ({kind}), not a response from the API"
         cure = "check that --backend-url is the URL of the API, including its path"
     got = f"{backend.url} responded to the control request with {status}"
@@ -101,9 +99,9 @@ def is_working(backend: Backend, exchange: Exchange) -> bool:
     control = _send_with_retries(backend)
     if control.succeeded:
         return True
-    if exchange.response is None and not exchange.never_sent and control.never_sent:
+    if not exchange.status and not exchange.never_sent and control.never_sent:
         return False
-    if control.response is None:
+    if not control.status:
         raise NoVerdictError(
             f"{backend.url} no longer responds, not even to the control request "
             f"({control.failure}); the last requests were {suspects}",

@@ -42,12 +42,9 @@ class Credentials:
 
     def encoding_of_leak(self, exchange: Exchange) -> str | None:
         """Return the encoding of a credential in the response, or None if it contains none."""
-        response = exchange.response
         self.learn(exchange.request)
-        if response is None:
-            return None
-        lines = [response.text, _unescaped(response.text)]
-        for header in (("", response.reason), *response.headers):
+        lines = [exchange.text, _unescaped(exchange.text)]
+        for header in (("", exchange.reason), *exchange.headers):
             # http.client decodes headers as Latin-1, but they may contain UTF-8.
             lines.append(": ".join(header).encode("latin-1").decode(errors="replace"))
         for line in lines:
@@ -160,9 +157,9 @@ def internals(exchange: Exchange) -> str | None:
 
     Internal text looks like a stack trace, an SQL query or a file path.
     """
-    if not exchange.response or exchange.status < 400:
+    if exchange.status < 400:
         return None
-    text = exchange.response.text
+    text = exchange.text
     found = INTERNALS.search(text)
     if found:
         return found[0]

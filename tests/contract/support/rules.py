@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from support import contract
-from support.exchange import Exchange, Request, Response
+from support.exchange import Exchange
 from support.expectation import Expectation, rule_of_field
 from support.leaks import Credentials, internals
 from support.rule import ACCEPTED, Breach, Rule, describe, id_of
@@ -50,23 +50,23 @@ class Shape:
 
     known: list[tuple[str | None, set[str]]] = field(default_factory=list)
 
-    def learn(self, response: Response) -> None:
+    def learn(self, exchange: Exchange) -> None:
         """Add the characteristics of a response that comes from the endpoint."""
-        names = {name.lower() for name, _ in response.headers}
-        self.known.append((response.header("Server"), names - CHANGING_HEADERS))
+        names = {name.lower() for name, _ in exchange.headers}
+        self.known.append((exchange.header("Server"), names - CHANGING_HEADERS))
 
-    def differs(self, response: Response) -> bool:
+    def differs(self, exchange: Exchange) -> bool:
         """Return whether the response appears to come from a server in front of the endpoint."""
-        if response.status in BEFORE_ROUTING:
+        if exchange.status in BEFORE_ROUTING:
             return True
-        if "json" in response.media_type or response.succeeded:
+        if "json" in exchange.media_type or exchange.succeeded:
             return False
-        if response.status == 500:  # proxies return 4xx, or 501 to 504
+        if exchange.status == 500:  # proxies return 4xx, or 501 to 504
             return False
-        names = {name.lower() for name, _ in response.headers}
-        server = response.header("Server")
+        names = {name.lower() for name, _ in exchange.headers}
+        server = exchange.header("Server")
         is_known = any(server == known and headers <= names for known, headers in self.known)
-        return not is_known or PROXY_PAGE.search(response.text) is not None
+        return not is_known or PROXY_PAGE.search(exchange.text) is not None
 
 
 def safety_breaches(
@@ -92,23 +92,22 @@ def response_breaches(
     exchange: Exchange, expectation: Expectation, shape: Shape
 ) -> Iterator[Breach]:
     """Yield a breach for each rule that the exchange breaks, starting with the most basic one."""
-    response = exchange.response
     rule = expectation.rule
-    if response is None:
+    status = exchange.status
+    if not status:
         yield _breach(rule, "no response", "a response", exchange.failure)
         return
-    status = response.status
     is_expected = status in rule.statuses
     if is_expected and not rule.has_documented_form:
         return
-    if shape.differs(response):
+    if shape.differs(exchange):
         yield _before_the_endpoint(exchange, rule)
         return
     if status >= 500 and not is_expected:
         yield _server_error(exchange, expectation)
         return
     if rule.has_documented_form:
-        yield from _form_breaches(exchange.request, response)
+        yield from _form_breaches(exchange)
         # An undocumented 4xx has its own finding, which may be accepted; here, it counts as a 400.
         if 400 <= status < 500 and status not in contract.RESPONSES:
             is_expected = 400 in rule.statuses
@@ -198,37 +197,37 @@ def _reveals_something(exchange: Exchange, expectation: Expectation) -> bool:
     return any(exchange.status in cause.statuses for cause in causes)
 
 
-def _form_breaches(request: Request, response: Response) -> Iterator[Breach]:
+def _form_breaches(exchange: Exchange) -> Iterator[Breach]:
     """Check that the response has the format that the contract documents for its status."""
-    status = response.status
+    status = exchange.status
     is_documented = status in contract.RESPONSES
-    is_object = isinstance(response.value, dict)
-    clause = "success-response" if response.succeeded else "error-response"
+    is_object = isinstance(exchange.value, dict)
+    clause = "success-response" if exchange.succeeded else "error-response"
     if not is_documented:
         expected = f"one of {', '.join(map(str, contract.RESPONSES))}"
         subject = "a status that the contract does not document"
         yield Breach("statuses", "undocumented", str(status), expected, str(status), subject)
-    if response.media_type != "application/json":
-        got = response.media_type or "no Content-Type"
+    if exchange.media_type != "application/json":
+        got = exchange.media_type or "no Content-Type"
         subject = f"the media type of a {status} response"
         # An unusual media type could contain a token, which must not be part of the finding's id.
-        outcome = got if COMMON_TYPE.fullmatch(got) or not response.media_type else "unusual"
+        outcome = got if COMMON_TYPE.fullmatch(got) or not exchange.media_type else "unusual"
         yield Breach(clause, "media-type", outcome, "application/json", got, subject)
     # Skip other bodies, such as HTML, because their wrong media type has already been reported.
-    if "json" in response.media_type or response.value is not None:
-        yield from _strict_json(clause, response)
+    if "json" in exchange.media_type or exchange.value is not None:
+        yield from _strict_json(clause, exchange)
     if is_documented and is_object:
-        yield from _schema(clause, response)
+        yield from _schema(clause, exchange)
     if is_documented:
-        yield from _required_headers(response)
+        yield from _required_headers(exchange)
     if is_object:
-        yield from _fields(request, response)
+        yield from _fields(exchange)
 
 
-def _strict_json(clause: str, response: Response) -> Iterator[Breach]:
-    subject = f"the body of a {response.status} response"
+def _strict_json(clause: str, exchange: Exchange) -> Iterator[Breach]:
+    subject = f"the body of a {exchange.status} response"
     try:
-        value = json.loads(response.body.decode("utf-8"), object_pairs_hook=_fields_once)
+        value = json.loads(exchange.body.decode("utf-8"), object_pairs_hook=_fields_once)
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # rejects lone surrogates
     except (ValueError, RecursionError) as error:
         got = f"invalid JSON: {error}"
@@ -245,11 +244,11 @@ def _fields_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _schema(clause: str, response: Response) -> Iterator[Breach]:
-    for error in contract.SCHEMAS[response.status].iter_errors(response.value):
+def _schema(clause: str, exchange: Exchange) -> Iterator[Breach]:
+    for error in contract.SCHEMAS[exchange.status].iter_errors(exchange.value):
         field = str(error.instance_path[-1]) if error.instance_path else "body"
         kind = error.kind.name
-        subject = f"`{field}` in a {response.status} response"
+        subject = f"`{field}` in a {exchange.status} response"
         expected = "a value that matches the schema"
         if kind == "const":
             expected = f"`{field}`: {describe(error.kind.as_dict()['expected_value'])}"
@@ -257,30 +256,30 @@ def _schema(clause: str, response: Response) -> Iterator[Breach]:
         yield Breach(clause, f"{field}-{kind}", "invalid", expected, got, subject)
 
 
-def _required_headers(response: Response) -> Iterator[Breach]:
-    clause, scheme = ("challenge", ": Bearer") if response.status == 401 else ("error-response", "")
-    for name, reference in contract.RESPONSES[response.status].get("headers", {}).items():
+def _required_headers(exchange: Exchange) -> Iterator[Breach]:
+    clause = "challenge" if exchange.status == 401 else "error-response"
+    for name, reference in contract.RESPONSES[exchange.status].get("headers", {}).items():
         header = contract.resolve(reference)
         if not header.get("required"):
             continue
-        expected = f"`{name}{scheme}`"
-        subject = f"the `{name}` header of a {response.status} response"
-        value = response.header(name)
+        expected = f"`{name}: Bearer`" if clause == "challenge" else f"`{name}`"
+        subject = f"the `{name}` header of a {exchange.status} response"
+        value = exchange.header(name)
         if value is None:
             yield Breach(clause, name, "missing", expected, "no such header", subject)
         elif not re.fullmatch(header["schema"].get("pattern", "(?s).*"), value):
             yield Breach(clause, name, "other", expected, f"`{value}`", subject)
 
 
-def _fields(request: Request, response: Response) -> Iterator[Breach]:
-    clause = "success-fields" if response.succeeded else "error-response"
-    correct: dict[str, object] = {"success": response.succeeded}
-    if response.succeeded and request.id:
-        correct["aiLlmId"] = request.id
+def _fields(exchange: Exchange) -> Iterator[Breach]:
+    clause = "success-fields" if exchange.succeeded else "error-response"
+    correct: dict[str, object] = {"success": exchange.succeeded}
+    if exchange.succeeded and exchange.request.id:
+        correct["aiLlmId"] = exchange.request.id
     for name, expected in correct.items():
-        value = response.field(name)
+        value = exchange.field(name)
         words = f"`{name}`: {describe(expected)}"
-        subject = f"`{name}` in a {response.status} response"
+        subject = f"`{name}` in a {exchange.status} response"
         if value is None:
             yield Breach(clause, name, "missing", words, "no such field", subject)
         elif value != expected or type(value) is not type(expected):

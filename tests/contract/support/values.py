@@ -143,8 +143,8 @@ def variations() -> Iterator[dict[str, Any]]:
     everything = {**EVERYTHING, **fresh()}
     switched = {**contract.EXAMPLES["switchProvider"], **GOOD}
     escaped = b"\n " + TEXT.replace(b"key", b"\\u006bey")
-    others = ({}, GOOD, everything, dict(reversed(GOOD.items())), switched, escaped, CHUNKS)
-    yield from with_bodies(*single_fields(everything), *others)
+    yield from with_bodies(*single_fields(everything), {}, GOOD, everything)
+    yield from with_bodies(dict(reversed(GOOD.items())), switched, escaped, CHUNKS)
     yield from ({"escaped": True}, {"query": "?admin=true"})
     for headers in DATA["CLIENTS"]:
         yield {"headers": headers}

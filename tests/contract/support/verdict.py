@@ -10,7 +10,7 @@ from typing import Any
 
 from reports.words import OUTCOMES, map_strings
 from support import contract, curl
-from support.exchange import Exchange, NoVerdictError, Request, Response
+from support.exchange import Exchange, NoVerdictError, Request
 from support.findings import Finding
 from support.options import BROKEN, KEPT, MEANINGS, NO_VERDICT
 from support.promise import Promise, Run
@@ -82,8 +82,8 @@ def _result(run: Run, outcomes: Counter[str]) -> Document:
         cure = "use a name from --list with -k, or set the missing variables"
         error = NoVerdictError("no promise was tested", cure)
     if error:
-        reasons = {"reason": error.reason, "cure": error.cure}
-        return {"result": "no verdict", "exit_status": NO_VERDICT, **reasons}
+        cause = {"reason": error.reason, "cure": error.cure}
+        return {"result": "no verdict", "exit_status": NO_VERDICT, **cause}
     reasons: list[str] = []
     result = "kept except for accepted deviations" if "accepted" in severities else "kept"
     if "broken" in severities:
@@ -188,7 +188,7 @@ def _example(run: Run, exchange: Exchange, name: str) -> Document:
             "body": None if curl.needs_file(request) else request.body.decode(errors="replace"),
             "body_file": body_file or None,
         },
-        "response": _response(exchange.response, backend.redactor),
+        "response": _response(exchange, backend.redactor),
     }
 
 
@@ -203,14 +203,15 @@ def _save_body(run: Run, request: Request, name: str) -> str:
     return name
 
 
-def _response(response: Response | None, redactor: curl.Redactor) -> Document | None:
-    if response is None:
+def _response(exchange: Exchange, redactor: curl.Redactor) -> Document | None:
+    if not exchange.status:
         return None
-    headers = [list(header) for header in response.headers]
-    body = redactor.redact(response.text)  # redact first: truncation could split a token
+    headers = [list(header) for header in exchange.headers]
+    body = redactor.redact(exchange.text)  # redact first: truncation could split a token
     if len(body) > LONGEST_BODY:
         body = f"{body[:LONGEST_BODY]}… ({len(body):,} characters)"
-    return {**asdict(response), "headers": headers, "body": body}
+    status = exchange.status
+    return {"status": status, "reason": exchange.reason, "headers": headers, "body": body}
 
 
 def _by_source(findings: Iterable[Finding]) -> dict[str, dict[str, int]]:
