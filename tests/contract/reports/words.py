@@ -100,9 +100,8 @@ def summary(verdict: Verdict) -> str:
 
 def explanation(verdict: Verdict) -> list[str]:
     """Return the remedy, preceded by the reason unless `summary` already contains the reason."""
-    said = verdict["result"] == "no verdict"
-    texts = ["" if said else verdict["reason"], verdict["cure"]]
-    return [text for text in texts if text]
+    reason = "" if verdict["result"] == "no verdict" else verdict["reason"]
+    return list(filter(None, (reason, verdict["cure"])))
 
 
 def with_severity(verdict: Verdict, severity: str) -> list[Finding]:

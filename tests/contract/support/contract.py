@@ -129,7 +129,7 @@ SCHEMAS = {
 
 def escape(text: str) -> str:
     """Percent-encode every octet of the text."""
-    return "".join(f"%{octet:02X}" for octet in text.encode())
+    return f"%{text.encode().hex('%').upper()}"
 
 
 def path_with(segment: str) -> str:

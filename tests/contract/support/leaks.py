@@ -126,7 +126,7 @@ def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
     for text in (octets.hex(), octets.hex().upper()):
         yield "in hex", text, 12
     yield "in rot13", codecs.encode(secret, "rot13"), 8
-    yield "as numbers", "".join(str(octet) for octet in octets), 12
+    yield "as numbers", "".join(map(str, octets)), 12
     yield "in JSON escapes", "".join(f"u{octet:04x}" for octet in octets), 20
     for text in _base64(octets):
         yield "in base64", text, 8

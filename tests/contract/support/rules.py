@@ -52,8 +52,7 @@ class Shape:
 
     def learn(self, exchange: Exchange) -> None:
         """Add the characteristics of a response that comes from the endpoint."""
-        names = {name.lower() for name, _ in exchange.headers}
-        self.known.append((exchange.header("Server"), names - CHANGING_HEADERS))
+        self.known.append((exchange.header("Server"), _header_names(exchange)))
 
     def differs(self, exchange: Exchange) -> bool:
         """Return whether the response appears to come from a server in front of the endpoint."""
@@ -63,10 +62,17 @@ class Shape:
             return False
         if exchange.status == 500:  # proxies return 4xx, or 501 to 504
             return False
-        names = {name.lower() for name, _ in exchange.headers}
-        server = exchange.header("Server")
-        is_known = any(server == known and headers <= names for known, headers in self.known)
-        return not is_known or PROXY_PAGE.search(exchange.text) is not None
+        if PROXY_PAGE.search(exchange.text):
+            return True
+        names = _header_names(exchange)
+        for server, known_names in self.known:
+            if server == exchange.header("Server") and known_names <= names:
+                return False
+        return True
+
+
+def _header_names(exchange: Exchange) -> set[str]:
+    return {name.lower() for name, _ in exchange.headers} - CHANGING_HEADERS
 
 
 def safety_breaches(

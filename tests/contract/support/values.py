@@ -4,7 +4,6 @@ import json
 import random
 import re
 import string
-import unicodedata
 import uuid
 from collections.abc import Iterator, Sequence
 from itertools import combinations
@@ -27,13 +26,8 @@ INVALID: list[Any] = [{"name": ""}, {"unknown": "field"}, {"aiType": None}, b"{"
 
 RANDOM = random.Random()  # noqa: S311 - not used for secrets; seeded for each promise
 
-# Every 64th Unicode character, which includes characters from every modern script.
-NOT_LETTERS = ("Cc", "Cn", "Cs")  # controls, unassigned characters, surrogates
-LETTERS = "".join(
-    character
-    for character in map(chr, range(0x21, 0x20000, 0x40))
-    if unicodedata.category(character) not in NOT_LETTERS
-)
+# Every 64th printable Unicode character, which includes characters from every modern script.
+LETTERS = "".join(filter(str.isprintable, map(chr, range(0x21, 0x20000, 0x40))))
 URL = "https://api.example.com/"
 LOCK = "\U0001f510"  # a character outside the Basic Multilingual Plane
 
@@ -166,13 +160,6 @@ HOMOGLYPHS = str.maketrans("AEOPCTHI", "АЕОРСТНІ")  # maps Latin letters
 FULL_WIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
 
 
-def similar_types(member: str) -> Iterator[str]:
-    """Yield strings that resemble a member of an enumeration."""
-    yield from (member.lower(), member.title(), member[:-1], member[0] + "\u200b" + member[1:])
-    yield from expand("SIMILAR_TYPES", member)
-    yield from (member.translate(HOMOGLYPHS), member.translate(FULL_WIDTH))
-
-
 def invalid_values(field: str) -> Iterator[Any]:
     """Yield invalid values for the field, such as values of the wrong type or length."""
     schema = contract.PROPERTIES[field]
@@ -183,14 +170,16 @@ def invalid_values(field: str) -> Iterator[Any]:
         too_long = schema["maxLength"] + 1
         yield from ("a" * too_long, "é" * too_long, of_length(field, too_long))
     if "enum" in schema:
-        yield from (other for other in DATA["OTHER_TYPES"] if other not in schema["enum"])
+        yield from sorted({*DATA["OTHER_TYPES"]} - {*schema["enum"]})
 
 
 def similar_strings(field: str) -> Iterator[str]:
     """Yield strings that resemble valid values for the field."""
     schema = contract.PROPERTIES[field]
     for member in schema.get("enum", []):
-        yield from similar_types(member)
+        yield from (member.lower(), member.title(), member[:-1], member[0] + "\u200b" + member[1:])
+        yield from expand("SIMILAR_TYPES", member)
+        yield from (member.translate(HOMOGLYPHS), member.translate(FULL_WIDTH))
     if field == "endpoint":
         yield from DATA["SIMILAR_ENDPOINTS"]
     elif "pattern" in schema:

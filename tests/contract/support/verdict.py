@@ -31,9 +31,9 @@ def verdict_of(run: Run) -> Document:
     option = run.option
     if not run.no_verdict and run.promises:
         is_partial = option.keyword or option.source or option.again
-        has_skipped = any(promise.skipped for promise in run.promises.values())
-        first = next(iter(run.promises))
-        run.findings.add_stale(first, is_whole=not is_partial and not has_skipped)
+        for promise in run.promises.values():
+            is_partial = is_partial or promise.skipped
+        run.findings.add_stale(next(iter(run.promises)), is_whole=not is_partial)
     promises = [_promise(run, promise) for promise in run.promises.values()]
     findings = sorted(run.findings.values(), key=_rank)
     outcomes = Counter(promise["outcome"] for promise in promises)
@@ -184,7 +184,7 @@ def _example(run: Run, exchange: Exchange, name: str) -> Document:
         "request": {
             "method": request.method,
             "url": backend.url + request.target,
-            "headers": [list(header) for header in request.headers],
+            "headers": list(map(list, request.headers)),
             "body": None if curl.needs_file(request) else request.body.decode(errors="replace"),
             "body_file": body_file or None,
         },
@@ -206,10 +206,10 @@ def _save_body(run: Run, request: Request, name: str) -> str:
 def _response(exchange: Exchange, redactor: curl.Redactor) -> Document | None:
     if not exchange.status:
         return None
-    headers = [list(header) for header in exchange.headers]
     body = redactor.redact(exchange.text)  # redact first: truncation could split a token
     if len(body) > LONGEST_BODY:
         body = f"{body[:LONGEST_BODY]}… ({len(body):,} characters)"
+    headers = list(map(list, exchange.headers))
     status = exchange.status
     return {"status": status, "reason": exchange.reason, "headers": headers, "body": body}
 
