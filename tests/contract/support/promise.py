@@ -152,7 +152,9 @@ class Promise:
         recent = list(self.recent)
         if self.prepared in recent:
             return tuple(recent[recent.index(self.prepared) :])
-        return tuple(recent[-1:]) if self.prepared is None else (self.prepared, *recent[-1:])
+        if self.prepared:
+            return self.prepared, *recent[-1:]
+        return tuple(recent[-1:])
 
     def send_renamed(self, request: Request) -> Exchange | None:
         """Send the request as `send` does, but retry with a new name if the name may be taken."""
