@@ -103,8 +103,9 @@ def request_of(case: Case[Any], promise: Promise) -> Request | None:
     if prepared.method != "PUT" or target != contract.path_of(backend.id):
         return None
     body: Any = prepared.body or b""
-    body = body.encode() if isinstance(body, str) else bytes(body)
-    media_type = prepared.headers.get("Content-Type")
+    if isinstance(body, str):
+        body = body.encode()
+    media_type: Any = prepared.headers.get("Content-Type")
     if isinstance(media_type, bytes):
         media_type = media_type.decode("latin-1")
     return promise.request(body=body, headers={"Content-Type": media_type})
