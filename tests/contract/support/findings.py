@@ -73,8 +73,8 @@ class Finding:
     def add_example(self, exchange: Exchange, sent: str) -> None:
         """Keep the exchange if it is among the shortest examples, which are sorted by length."""
         without_details = sent.partition("; ")[0]
-        if without_details in self.examples:  # then the details are not the cause
-            sent = without_details
+        if without_details != sent and without_details in self.examples:
+            return  # because the details are not the cause
         known = self.examples.setdefault(sent, exchange)
         if exchange.request.size < known.request.size:
             self.examples[sent] = exchange
