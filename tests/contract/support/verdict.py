@@ -74,7 +74,7 @@ def _rank(finding: Finding) -> tuple[bool, int, int]:
 
 def _result(run: Run, outcomes: Counter[str]) -> Document:
     option = run.option
-    severities = {finding.severity for finding in run.findings.values()}
+    severities = [finding.severity for finding in run.findings.values()]
     untested = outcomes["not tested"]
     is_red = bool(run.findings.broken_promises())
     error = run.no_verdict
