@@ -14,7 +14,6 @@ ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests" / "contract"
 sys.path.insert(0, str(TESTS))
 
-import flashback_mock  # noqa: E402
 from support.options import (  # noqa: E402 - a package of the contract tests
     BROKEN,
     KEPT,
@@ -104,6 +103,8 @@ def _test_given(options: argparse.Namespace) -> int:
 
 def _test_mock(options: argparse.Namespace) -> int:
     """Start a fresh mock and test it."""
+    import flashback_mock  # noqa: PLC0415 - not installed yet if a user only runs --help
+
     if options.id:
         raise ValueError("--id requires --backend-url; the mock uses its own configuration")
     contract = flashback_mock.Contract(ROOT / "openapi.yaml")

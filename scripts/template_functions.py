@@ -128,9 +128,11 @@ def parameter(contract: dict[str, Any], endpoint: Any, prop: Any) -> dict[str, A
     """Return the parameter from the contract, because the generator's copy has no schema."""
     item, operation = declaration(contract, endpoint)
     # An operation parameter overrides a path-item parameter with the same name.
-    listed = [*operation.get("parameters", []), *item.get("parameters", [])]
-    found = [resolved(contract, given) for given in listed]
-    return next(given for given in found if given["name"] == prop.name)
+    for listed in (*operation.get("parameters", []), *item.get("parameters", [])):
+        found = resolved(contract, listed)
+        if found["name"] == prop.name:
+            return found
+    raise LookupError(f"the parameter {prop.name} is not in the contract")
 
 
 def schemas_of_fields(contract: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -11,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests.programs import run
 
 FOLDERS = ("generated", "mock", "runtime", "scripts", "tests")
 FILES = ("CHANGELOG.md", "README.md", "compat.yaml", "openapi.yaml", "pyproject.toml")
@@ -31,14 +32,14 @@ fields: [exampleField]
 text: '`exampleField` consists of lower-case letters, digits and hyphens.'
 """
 FAULTS = """
-FAULTS.accepts(
+faults(
     "test_invalid_value_answers_400[exampleField]",
-    an_example_in_upper_case=lambda request: request.text("exampleField").isupper(),
-    an_example_with_a_space=lambda request: " " in request.text("exampleField"),
+    examples_in_upper_case=accept(lambda text: text("exampleField").isupper()),
+    examples_with_a_space=accept(lambda text: " " in text("exampleField")),
 )
-FAULTS.refuses(
+faults(
     "test_unusual_value_answers_200[exampleField]",
-    an_example_of_40_characters=lambda request: len(request.text("exampleField")) == 40,
+    examples_of_40_characters=refuse(lambda text: len(text("exampleField")) == 40),
 )
 """
 GET = """
@@ -86,18 +87,10 @@ class Copy:
 
     def run(self, module: str, *arguments: str, status: int = 0) -> str:
         """Run a module from the copy, check its exit status, and return its output."""
-        paths = [self.root, *(self.root / name for name in ("generated", "runtime", "mock"))]
-        completed = subprocess.run(
-            [sys.executable, "-P", "-m", module, *arguments],
-            cwd=self.root,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert completed.returncode == status, completed.stdout
-        return completed.stdout
+        paths = [self.root, self.root / "generated", self.root / "runtime", self.root / "mock"]
+        variables = {"PYTHONPATH": os.pathsep.join(map(str, paths))}
+        command = [sys.executable, "-P", "-m", module, *arguments]
+        return run(*command, cwd=self.root, variables=variables, status=status)
 
     def check_mock(self, promises: str) -> str:
         """Check that the mock passes the selected contract tests, and return their output."""
@@ -115,7 +108,7 @@ def copy(root: Path, tmp_path: Path) -> Copy:
         shutil.copy(root / name, tmp_path / name)
     git = ["git", "-c", "user.name=Test", "-c", "user.email=test@localhost"]
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Start"]):
-        subprocess.run([*git, *arguments], cwd=tmp_path, check=True)
+        run(*git, *arguments, cwd=tmp_path)
     return Copy(tmp_path)
 
 
@@ -140,7 +133,7 @@ def test_optional_field(copy: Copy) -> None:
     copy.check_mock("Schema")
     with (copy.root / "tests/faults/validation.py").open("a", encoding="utf-8") as faults:
         faults.write(FAULTS)
-    copy.run("pytest", "-n", "0", "tests/faults/test_faults.py", "-k", "an_example or own_fault")
+    copy.run("pytest", "-n", "0", "tests/faults/test_faults.py", "-k", "examples_ or own_fault")
 
 
 def test_member_of_an_enumeration(copy: Copy) -> None:

@@ -2,18 +2,18 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from flashback_mock import Mock
+from tests.programs import run
 
 
-def code_blocks(root: Path, language: str) -> list[str]:
-    """Return the README's code blocks in this language."""
-    return re.findall(rf"(?s)```{language}\n(.*?)```", (root / "README.md").read_text("utf-8"))
+def code_blocks(page: Path) -> list[str]:
+    """Return the Python examples on a page."""
+    return re.findall(r"(?s)```python\n(.*?)```", page.read_text("utf-8"))
 
 
 def pages(root: Path) -> list[Path]:
@@ -23,9 +23,11 @@ def pages(root: Path) -> list[Path]:
 
 def anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub generates from the headings on a page."""
-    headings = re.findall(r"(?m)^#+ (.*)$", page.read_text("utf-8"))
-    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
-    return {heading.replace(" ", "-") for heading in plain}
+    found: set[str] = set()
+    for heading in re.findall(r"(?m)^#+ (.*)$", page.read_text("utf-8")):
+        plain = re.sub(r"[^\w\- ]", "", heading.lower())
+        found.add(plain.replace(" ", "-"))
+    return found
 
 
 def test_client_example_rotates_the_secret(root: Path, mock: Mock) -> None:
@@ -35,29 +37,21 @@ def test_client_example_rotates_the_secret(root: Path, mock: Mock) -> None:
         "FLASHBACK_TOKEN": mock.tokens["owner"],
         "NEW_SECRET": "rotated-by-the-readme",
     }
-    completed = subprocess.run(
-        [sys.executable, "-c", code_blocks(root, "python")[0]],
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (completed.returncode, completed.stdout, completed.stderr) == (0, "updated\n", "")
+    example = code_blocks(root / "README.md")[0]
+    assert run(sys.executable, "-c", example, variables=variables) == "updated\n"
     assert mock.reveals(mock.ids["main"], secret="rotated-by-the-readme")
 
 
 def test_example_tests_pass(root: Path, tmp_path: Path) -> None:
     """The example tests in the README pass."""
-    (tmp_path / "test_readme.py").write_text(code_blocks(root, "python")[1], "utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
-    completed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert "2 passed" in completed.stdout, completed.stdout + completed.stderr
+    (tmp_path / "test_readme.py").write_text(code_blocks(root / "README.md")[1], "utf-8")
+    output = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=tmp_path)
+    assert "2 passed" in output
 
 
 def test_example_promise_and_fault_are_copies(root: Path) -> None:
     """The promise and the fault in docs/changing-the-contract.md are the same as in the tests."""
-    page = (root / "docs" / "changing-the-contract.md").read_text("utf-8")
-    promise, fault, field_faults = re.findall(r"(?s)```python\n(.*?)```", page)
+    promise, fault, field_faults = code_blocks(root / "docs" / "changing-the-contract.md")
     assert promise in (root / "tests" / "contract" / "test_access.py").read_text("utf-8")
     assert fault in (root / "tests" / "faults" / "access.py").read_text("utf-8")
     assert field_faults in (root / "tests" / "test_changes.py").read_text("utf-8")
@@ -66,10 +60,9 @@ def test_example_promise_and_fault_are_copies(root: Path) -> None:
 @pytest.mark.usefixtures("curl")
 def test_curl_example_updates_the_mock(root: Path, mock: Mock) -> None:
     """The curl command in the README updates a configuration in the mock."""
-    example = next(text for text in code_blocks(root, "sh") if text.startswith("curl "))
-    command = ["/bin/sh", "-c", example.replace("http://127.0.0.1:4010", mock.base_url)]
-    completed = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert '"success":true' in completed.stdout
+    [example] = re.findall("(?s)```sh\n(curl .*?)```", (root / "README.md").read_text("utf-8"))
+    command = example.replace("http://127.0.0.1:4010", mock.base_url)
+    assert '"success":true' in run("/bin/sh", "-c", command)
     assert mock.configuration(mock.ids["main"])["name"] == "Updated OpenAI Config"
 
 

@@ -7,20 +7,19 @@ The base classes in flashback_runtime/client.py define the settings and `with_op
 from __future__ import annotations
 
 import logging
-from typing import Final
 
 from flashback_runtime.client import AsyncClient, Client
 from flashback_runtime.settings import Service
 
-from .api.ai_llm import update_ai_llm
+from .api.ai_llm import update_ai_llm as _update_ai_llm
 from .models.ai_type import AiType, AiTypeText
 from .models.update_ai_llm_request import UpdateAiLlmRequest
 from .models.update_ai_llm_response import UpdateAiLlmResponse
 from .types import UNSET, Secret, Unset, as_secret
 
-_LOGGER: Final = logging.getLogger("flashback_client")
+_LOGGER = logging.getLogger("flashback_client")
 _LOGGER.addHandler(logging.NullHandler())
-_SERVICE: Final = Service(
+_SERVICE = Service(
     name="FLASHBACK",
     base_url="https://backend.flashback.tech",
     user_agent="flashback-client/0.2.0",
@@ -95,7 +94,7 @@ class FlashbackClient(Client):
         """
         key = as_secret(key)
         secret = as_secret(secret)
-        call = update_ai_llm.prepare(
+        call = _update_ai_llm.prepare(
             id=id,
             body=UpdateAiLlmRequest(
                 name=name,
@@ -129,7 +128,7 @@ class AsyncFlashbackClient(AsyncClient):
         """Update an AI LLM configuration; see `FlashbackClient.update_ai_llm`."""
         key = as_secret(key)
         secret = as_secret(secret)
-        call = update_ai_llm.prepare(
+        call = _update_ai_llm.prepare(
             id=id,
             body=UpdateAiLlmRequest(
                 name=name,

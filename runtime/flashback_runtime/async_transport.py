@@ -7,15 +7,16 @@ takes longer than importing the rest of the client.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from functools import partial
 from typing import Any, TypeVar, cast
 
 import anyio
 
 from .errors import FlashbackError
-from .transport import MAX_BODY, Connections, ReadTimeout, httpx, timeout_until
+from .secrets import Secret
+from .transport import LATE, MAX_BODY, Connections, httpx, pool_options, timeout_until
 
 R = TypeVar("R")
 
@@ -43,7 +44,7 @@ class AsyncTransport(httpx.AsyncHTTPTransport):
 class AsyncConnections(Connections):
     """An async client's connections."""
 
-    def event_loop(self) -> asyncio.AbstractEventLoop:
+    def owner(self) -> asyncio.AbstractEventLoop:
         try:
             return asyncio.get_running_loop()
         except RuntimeError:
@@ -52,23 +53,27 @@ class AsyncConnections(Connections):
                 " under trio, call the blocking client with trio.to_thread.run_sync()"
             ) from None
 
-    def new_transport(self, **options: Any) -> AsyncTransport:
-        return AsyncTransport(**options)
+    def new_pool(self, proxy: Secret | None) -> AsyncTransport:
+        for loop, used in list(self._pools):
+            if loop.is_closed():
+                self._pools.pop((loop, used), None)
+        return AsyncTransport(**pool_options(proxy))
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    async def call(self, function: Callable[[], object], ends_at: float) -> object:
-        async def result() -> object:
-            value = function()
-            return await cast("Awaitable[object]", value) if isinstance(value, Awaitable) else value
-
-        return await _run_in_task(result, ends_at)
+    async def call(self, function: Callable[[], Any], ends_at: float) -> Any:
+        return await _run_in_task(_call(function), ends_at)
 
     async def exchange(
         self, http: Any, request: httpx.Request, ends_at: float
     ) -> tuple[httpx.Response, bytes | None]:
-        return await _run_in_task(partial(_exchange, http, request), ends_at)
+        return await _run_in_task(_exchange(http, request), ends_at)
+
+
+async def _call(function: Callable[[], Any]) -> Any:
+    value = function()
+    return await value if inspect.isawaitable(value) else value
 
 
 async def _exchange(http: Any, request: httpx.Request) -> tuple[httpx.Response, bytes | None]:
@@ -89,8 +94,8 @@ async def _exchange(http: Any, request: httpx.Request) -> tuple[httpx.Response, 
         return response, bytes(body)
 
 
-async def _run_in_task(function: Callable[[], Awaitable[R]], ends_at: float) -> R:
-    """Run the function in a separate task; raise ReadTimeout if it does not end by the deadline.
+async def _run_in_task(coroutine: Awaitable[R], ends_at: float) -> R:
+    """Run the coroutine in a separate task; raise httpx.ReadTimeout at the deadline.
 
     httpcore shields its cleanup from anyio's cancellation, but not from `task.cancel()`. When the
     caller cancels the call, the task group cancels the separate task through anyio, and waits until
@@ -103,7 +108,7 @@ async def _run_in_task(function: Callable[[], Awaitable[R]], ends_at: float) -> 
     async def run() -> None:
         with limit:
             try:
-                results.append(await function())
+                results.append(await coroutine)
             except BaseException as error:  # noqa: BLE001 - re-raised below, outside the group
                 failures.append(error)
 
@@ -112,5 +117,5 @@ async def _run_in_task(function: Callable[[], Awaitable[R]], ends_at: float) -> 
     if results:
         return results[0]
     if limit.cancel_called:
-        raise ReadTimeout
+        raise httpx.ReadTimeout(LATE)
     raise failures[0]

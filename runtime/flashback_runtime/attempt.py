@@ -10,7 +10,7 @@ import json
 import time
 import zlib
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from .calls import Failure, Response, RunningCall, printable
 from .errors import ArgumentTypeError, FlashbackError
@@ -18,12 +18,12 @@ from .fields import UNSET
 from .secrets import Secret, cut_frames, exception_chain
 from .transport import MAX_BODY, httpx, timeout_until
 
-_CONNECT_TIMEOUT: Final = 5.0
+_CONNECT_TIMEOUT = 5.0
 # The share of an attempt's time that connecting may take. A slow connection then fails with a
 # connect timeout, which proves that the request was not sent.
-_CONNECT_SHARE: Final = 0.9
-_UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
-_CLIENTS: Final = (httpx.Client, httpx.AsyncClient)
+_CONNECT_SHARE = 0.9
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_CLIENTS = (httpx.Client, httpx.AsyncClient)
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
@@ -37,7 +37,7 @@ async def attempt(
     running.attempts += 1
     request = None
     try:
-        http = running.connections.get(running.settings.route)
+        http = running.connections.get(running.settings.proxy)
         request = _request(running, http, token, ends_at)
         response, body = await running.connections.exchange(http, request, ends_at)
         return _response(running, response, body)
@@ -57,12 +57,10 @@ def _request(
     content = None
     if call.body is not UNSET:
         headers["content-type"] = call.media_type
-        try:
+        with suppress(AttributeError, TypeError, ValueError):
             value = call.body.to_dict() if hasattr(call.body, "to_dict") else call.body
             content = _encode(value).encode()
-        except (AttributeError, TypeError, ValueError):
-            content = None
-        if content is None:  # raised here because the caught error's frames hold credentials
+        if content is None:  # raised here because the suppressed error's frames hold credentials
             problem = "is not valid JSON; check the types of the values in nested fields"
             raise ArgumentTypeError.about("body", problem)
     options: dict[str, Any] = {"params": call.params, "headers": headers, "cookies": call.cookies}
@@ -90,27 +88,24 @@ def _timeouts(given: dict[str, float | None], ends_at: float) -> dict[str, float
 
 def _response(running: RunningCall, response: httpx.Response, body: bytes | None) -> Response[Any]:
     """Decode the body, truncate it to MAX_BODY bytes, and return the response."""
-    encoding = response.headers.get("content-encoding", "identity").lower()
+    headers = response.headers
+    encoding = headers.get("content-encoding", "").lower()
     problem = None
     if body is None:
         body = b""
         with suppress(httpx.StreamError):  # raised if no event hook has read the body
             body = response.content  # httpx has already decoded the body
-    elif encoding in {"gzip", "x-gzip", "deflate"}:
+    elif encoding not in {"", "identity"}:
         try:
+            # With wbits=47, zlib accepts both gzip and deflate.
             body = zlib.decompressobj(wbits=47).decompress(body, MAX_BODY + 1)
         except zlib.error:
             body = b""  # an encoded body cannot be searched for credentials
-            problem = f"the body is not valid {encoding} data"
-    elif encoding not in {"", "identity"}:
-        body = b""
-        problem = "the Content-Encoding is not supported"
+            problem = f"the body cannot be decoded (Content-Encoding: {encoding})"
     if len(body) > MAX_BODY:
         problem = f"the body is larger than {MAX_BODY} bytes"
     content = body[:MAX_BODY]
-    result: Response[Any] = Response(running, response.status_code, response.headers, content)
-    result.problem = problem
-    return result
+    return Response(running, response.status_code, headers, content, problem, running.attempts)
 
 
 def _outcome(
@@ -134,7 +129,10 @@ def _outcome(
     elif error.__traceback__ or not (isinstance(error, OSError) or is_closed):
         raise error
     for member in chain:
-        _redact_exception(member, running)
+        redacted = (running.redacted(arg) if isinstance(arg, str) else arg for arg in member.args)
+        member.args = tuple(redacted)
+        if isinstance(member, httpx.RequestError):
+            member.request = httpx.Request(running.call.method, "/")
     text = "the client was closed during the call" if is_closed else _describe(error, root)
     return Failure(
         printable(running.redacted(text)),
@@ -150,15 +148,6 @@ def _is_from_hook(error: httpx.HTTPError, request: httpx.Request | None) -> bool
         return error.request is not request
     except RuntimeError:  # the error has no request
         return False
-
-
-def _redact_exception(error: BaseException, running: RunningCall) -> None:
-    error.args = tuple(
-        running.redacted(argument) if isinstance(argument, str) else argument
-        for argument in error.args
-    )
-    if isinstance(error, httpx.RequestError):
-        error.request = httpx.Request(running.call.method, "/")
 
 
 def _describe(error: BaseException, root: BaseException) -> str:

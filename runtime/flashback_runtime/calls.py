@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, Generic, NamedTuple, Self, TypeVar, cast
+from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
+
+from attrs import define
 
 from .errors import ApiStatusError, FlashbackError, UnexpectedServerError, UnexpectedStatusError
-from .fields import UNSET
+from .fields import NULL_HINT, UNSET
 from .secrets import Secret, exception_chain, redact, secrets_in
 from .settings import Settings, proxy_credentials
 from .transport import Connections, httpx
@@ -20,8 +22,8 @@ S = TypeVar("S")
 P = TypeVar("P")
 E = TypeVar("E", bound=FlashbackError)
 
-_MAX_ERROR_BODY: Final = 1 << 16  # bytes
-_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+_MAX_ERROR_BODY = 1 << 16  # bytes
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 
 
 class Call(NamedTuple, Generic[S, P]):
@@ -82,7 +84,11 @@ class RunningCall:
             "attempts": self.attempts,
             "maybe_applied": self.maybe_applied,
         }
-        return kind(f"{self.call.method} {self.url}: {text} ({details})", known | attributes)
+        return kind(f"{self.target}: {text} ({details})", known | attributes)
+
+    @property
+    def target(self) -> str:
+        return f"{self.call.method} {self.url}"
 
     def __getstate__(self) -> dict[str, Any]:
         # Errors need only these attributes. The others can hold credentials, so omit them.
@@ -90,9 +96,10 @@ class RunningCall:
         return {"call": self.call._replace(body=UNSET), **state}
 
     def redacted(self, text: str) -> str:
-        proxy = self.settings.route.proxy
-        credentials = [*self.tokens, *(proxy_credentials(proxy) if proxy else ())]
-        return redact(text, [*credentials, *secrets_in(self.call.body)])
+        credentials = [*self.tokens, *secrets_in(self.call.body)]
+        if self.settings.proxy:
+            credentials += proxy_credentials(self.settings.proxy)
+        return redact(text, credentials)
 
 
 class Failure(NamedTuple):
@@ -106,24 +113,22 @@ class Failure(NamedTuple):
     retry_after: None = None
 
 
+@define(eq=False)
 class Response(Generic[P]):
     """A response with any status. `parsed` is set if the contract documents the status."""
 
-    def __init__(
-        self, running: RunningCall, status_code: int, headers: Mapping[str, str], content: bytes
-    ) -> None:
-        self._running = running
-        self.status_code = status_code
-        self.headers = headers
-        """The response headers. Lookups are case-insensitive."""
-        self.content = content
-        """The decoded body, limited to 1 MiB."""
-        self.parsed: P | None = None
-        self.problem: str | None = None
-        """Why the body could not be parsed."""
-        self.attempts = running.attempts
-        self.maybe_applied = running.maybe_applied
-        """Whether an earlier attempt may have applied the update."""
+    _running: RunningCall
+    status_code: int
+    headers: Mapping[str, str]
+    """The response headers. Lookups are case-insensitive."""
+    content: bytes
+    """The decoded body, limited to 1 MiB."""
+    problem: str | None
+    """Why the body could not be parsed."""
+    attempts: int
+    maybe_applied: bool = False
+    """Whether an earlier attempt may have applied the update."""
+    parsed: P | None = None
 
     def __repr__(self) -> str:
         return f"Response({self.status_code}, {self.parsed!r}, attempts={self.attempts})"
@@ -163,7 +168,7 @@ class Response(Generic[P]):
         try:
             self.parsed = self._running.call.parse(self)
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            self.problem = f"{type(error).__name__}: {error}"
+            self.problem = f"{type(error).__name__}: {error}".removesuffix(NULL_HINT)
 
     def raise_for_status(self) -> Self:
         """Return this response if its status is successful; otherwise, raise an error."""

@@ -60,17 +60,30 @@ class BaseClient(Generic[C, T]):
         transport: T | None = None,
     ) -> None:
         """Raise ArgumentError if a setting is invalid, or FlashbackError if an OS error occurs."""
-        if token is not None and not callable(token):
+        service = self._service
+        if token is None:
+            token = service.variable("TOKEN")
+        if not callable(token):
             token = as_secret(token)
         headers = {} if headers is None else as_secrets(headers)
         self._check_given(http_client, transport)
+        given = http_client or transport
         if base_url is None and http_client is not None:
             base_url = str(http_client.base_url) or None
-        given = http_client or transport
-        defaults = Settings.defaults(self._service, allow_http=allow_http, trust_env=given is None)
-        self._settings = defaults.changed(
-            token=defaults.token if token is None else token,
-            base_url=defaults.base_url if base_url is None else base_url,
+        if base_url is None:
+            base_url = service.variable("BASE_URL") or service.base_url
+        if allow_http is None:
+            allow_http = service.variable("ALLOW_HTTP").lower() in {"1", "true"}
+        Rule(bool).check("allow_http", allow_http)
+        own_headers = {
+            "accept": Secret("application/json"),
+            "accept-encoding": Secret("identity"),
+            "user-agent": Secret(service.user_agent),
+        }
+        settings = Settings(service, allow_http, given is None, own_headers)
+        self._settings = settings.changed(
+            token=token,
+            base_url=base_url,
             timeout=timeout,
             attempt_timeout=attempt_timeout,
             max_retries=max_retries,
@@ -81,21 +94,21 @@ class BaseClient(Generic[C, T]):
             if given is None:
                 # Import httpcore and read the certificates now, because doing so during the first
                 # call would block the event loop.
-                self._connections.new_pool(self._settings.route)
+                self._connections.new_pool(self._settings.proxy)
         except (ImportError, OSError) as error:
             raise FlashbackError(f"cannot create the client: {error}") from error
 
     def _check_given(self, client: C | None, transport: T | None) -> None:
+        problem = None
         if transport is not None:
             Rule(self._transport_type).check("transport", transport)
-        if client is None:
-            return
-        Rule(self._client_type).check("http_client", client)
-        if transport is not None:
-            problem = "cannot be combined with transport; set the transport of the httpx client"
-            raise ArgumentError.about("http_client", problem)
-        if client.auth is not None:
-            problem = "has auth=, which would replace the token; remove auth=, or use headers="
+        if client is not None:
+            Rule(self._client_type).check("http_client", client)
+            if transport is not None:
+                problem = "cannot be combined with transport; set the transport of the httpx client"
+            elif client.auth is not None:
+                problem = "has auth=, which would replace the token; remove auth=, or use headers="
+        if problem:
             raise ArgumentError.about("http_client", problem)
 
     def _new_connections(self, given: C | T | None) -> Connections:
@@ -135,9 +148,9 @@ class BaseClient(Generic[C, T]):
             "headers": headers,
         }
         changes = {name: value for name, value in options.items() if value is not UNSET}
+        settings = self._settings.changed(**changes)
         other = object.__new__(type(self))
-        vars(other).update(vars(self), _is_derived=True)
-        other._settings = self._settings.changed(**changes)
+        vars(other).update(vars(self), _is_derived=True, _settings=settings)
         return other
 
     def _send(self, call: Call[Any, P]) -> Coroutine[Any, Any, Response[P]]:

@@ -33,13 +33,13 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
-_ASCII: Final = int(re.ASCII)  # faster than the enum member, which `re` converts in every call
+_ASCII = int(re.ASCII)  # faster than the enum member, which `re` converts in every call
+# This hint is for callers. `Response.parse` removes it from errors about response fields.
+NULL_HINT = "; leave it out instead"
 # Error messages use these names for the types.
-_TYPE_NAMES: Final[dict[type[object], str]] = {float: "number", Secret: "str"}
+_TYPE_NAMES: dict[type[object], str] = {float: "number", Secret: "str"}
 
 
-@overload
-def as_secret(value: Unset) -> Unset: ...
 @overload
 def as_secret(value: str | Secret) -> Secret: ...
 @overload
@@ -59,7 +59,7 @@ def as_secrets(mapping: U, names: Iterable[str] | None = None) -> U | dict[str, 
     anything else that is not a mapping.
     """
     if not isinstance(mapping, Mapping):
-        return cast("U", as_secret(cast("Any", mapping)))
+        return cast("U", as_secret(cast("str", mapping)))
     wrapped = dict(cast("Mapping[str, Any]", mapping))
     for name in wrapped if names is None else wrapped.keys() & set(names):
         wrapped[name] = as_secret(wrapped[name])
@@ -85,19 +85,19 @@ class Rule:
             self.check(attribute.name, value)
 
     def check(self, name: str, value: object) -> None:
-        """Raise ArgumentError if the value violates a rule.
+        """Raise ArgumentError if the value violates a rule."""
+        if error := self._error(name, value):
+            raise error
 
-        Its helpers raise no errors, because their variables hold credentials in plain text.
-        """
-        if problem := self._wrong_type(self._revealed(value)):
-            raise ArgumentTypeError.about(name, problem)
-        if problem := self._broken_rule(self._revealed(value)):
-            raise ArgumentError.about(name, problem)
-
-    def _revealed(self, value: object) -> object:
+    def _error(self, name: str, value: object) -> ArgumentError | None:
+        """Return the error instead of raising it, because `value` can be a plain credential."""
         if self.kind is not str and isinstance(value, Secret):
-            return value.reveal()
-        return value
+            value = value.reveal()
+        if problem := self._wrong_type(value):
+            return ArgumentTypeError.about(name, problem)
+        if problem := self._broken_rule(value):
+            return ArgumentError.about(name, problem)
+        return None
 
     def _wrong_type(self, value: object) -> str | None:
         accepted: tuple[type[object], ...] = (self.kind,)
@@ -109,7 +109,7 @@ class Rule:
         if isinstance(value, accepted) and not is_bool_for_number:
             return None
         kind = _TYPE_NAMES.get(self.kind, self.kind.__name__)
-        hint = "; leave it out instead" if value is None else ""
+        hint = NULL_HINT if value is None else ""
         return f"must be of type {kind}, not {type(value).__name__}{hint}"
 
     def _broken_rule(self, value: object) -> str | None:
@@ -117,11 +117,17 @@ class Rule:
             return f"must be {self.const!r}"
         if isinstance(value, (str, list)):
             length = len(cast("str | list[object]", value))
-            if problem := _out_of_range(length, self.min_length, self.max_length):
-                return f"{problem} long, not {length}"
-            return self._broken_text(value) if isinstance(value, str) else None
+            if not self.min_length <= length <= self.max_length:
+                upper = "or more" if self.max_length == inf else f"to {self.max_length}"
+                unit = "characters" if isinstance(value, str) else "items"
+                return f"must contain {self.min_length} {upper} {unit}, not {length}"
+        if isinstance(value, str):
+            return self._broken_text(value)
         if isinstance(value, (int, float)):
-            return _out_of_range(value, self.minimum, self.maximum)
+            if value < self.minimum:
+                return f"must be at least {self.minimum}"
+            if value > self.maximum:
+                return f"must be at most {self.maximum}"
         return None
 
     def _broken_text(self, text: str) -> str | None:
@@ -135,19 +141,10 @@ class Rule:
         return None
 
 
-def _out_of_range(number: float, minimum: float, maximum: float) -> str | None:
-    if number < minimum:
-        return f"must be at least {minimum}"
-    if number > maximum:
-        return f"must be at most {maximum}"
-    return None
-
-
 def segment(name: str, value: object, rule: Rule) -> str:
     """Validate the value, and return it as one percent-encoded path segment."""
     rule.check(name, value)
     if value in {"", ".", ".."}:
         problem = "must not be empty, '.' or '..', because these values change the path"
         raise ArgumentError.about(name, problem)
-    # For a member of a string enum, `str()` can return the name instead of the value.
-    return quote(value if isinstance(value, str) else str(value), safe="")
+    return quote(str(value), safe="")

@@ -6,29 +6,28 @@ renewal would still require custom code.
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from math import inf
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from .attempt import attempt
 from .calls import Call, Failure, Response, RunningCall, printable
 from .errors import ApiConnectionError, ApiTimeoutError, ArgumentError, ResponseDecodeError
 from .fields import as_secret
 from .secrets import Secret, cut_frames, exception_chain
-from .settings import checked_token
-from .transport import ReadTimeout
+from .settings import check_token
+from .transport import httpx
 
 Outcome = Response[Any] | Failure
 
-RETRIED_STATUSES: Final = frozenset({408, 429, *range(500, 600)})
+RETRIED_STATUSES = frozenset({408, 429, *range(500, 600)})
 # The maximum wait before the first retry, in seconds. It doubles with each further retry.
-_FIRST_BACKOFF: Final = 0.5
-_MAX_BACKOFF: Final = 8.0  # seconds
+_FIRST_BACKOFF = 0.5
+_MAX_BACKOFF = 8.0  # seconds
 # The longest Retry-After, in seconds, that a call without a deadline honors.
-_MAX_WAIT: Final = 3600.0
-_NOT_SENT: Final = "the time limit passed before the request was sent"
+_MAX_WAIT = 3600.0
+_NOT_SENT = "the time limit passed before the request was sent"
 
 
 async def send(running: RunningCall) -> Response[Any]:
@@ -50,6 +49,7 @@ async def _attempts(running: RunningCall) -> Outcome:
     """Make attempts until one succeeds or no retry is allowed, and return the last outcome."""
     token = await _token(running)
     can_renew_token = callable(running.settings.token)
+    logger = running.settings.service.logger
     while True:
         if time.monotonic() >= running.deadline:
             raise running.error(ApiTimeoutError, _NOT_SENT)
@@ -62,14 +62,15 @@ async def _attempts(running: RunningCall) -> Outcome:
             if token != rejected:
                 continue
         delay = _delay(running, outcome)
+        result = outcome.text if isinstance(outcome, Failure) else outcome.status_code
         if delay is None:
-            break
+            milliseconds = (time.monotonic() - running.started) * 1000
+            values = (running.target, result, milliseconds, running.attempts)
+            logger.debug("%s: %s, %.1f ms, attempts: %d", *values)
+            return outcome
         running.retries += 1
-        _log(running, logging.WARNING, outcome, "retrying in %.2f s", delay)
+        logger.warning("%s: %s, retrying in %.2f s", running.target, result, delay)
         await running.connections.sleep(delay)
-    milliseconds = (time.monotonic() - running.started) * 1000
-    _log(running, logging.DEBUG, outcome, "%.1f ms, attempts: %d", milliseconds, running.attempts)
-    return outcome
 
 
 async def _token(running: RunningCall) -> Secret | None:
@@ -84,8 +85,10 @@ async def _token(running: RunningCall) -> Secret | None:
         try:
             # Wrap the value at once so that no traceback shows an invalid token.
             token = as_secret(cast("str", await running.connections.call(token, running.deadline)))
-            token = checked_token(token, running.settings.service)
-        except ReadTimeout:
+            check_token(token, running.settings.service)
+        except httpx.ReadTimeout:
+            if time.monotonic() < running.deadline:
+                raise  # A request that the token function made has timed out.
             raise running.error(ApiTimeoutError, _NOT_SENT) from None
         except ArgumentError as error:
             raise running.error(type(error), str(error), field=error.field) from None
@@ -118,13 +121,14 @@ def _may_have_been_applied(call: Call[Any, Any], outcome: Outcome) -> bool:
 
 def _delay(running: RunningCall, outcome: Outcome) -> float | None:
     """Return the seconds to wait before the next retry, or None to stop retrying."""
+    sent = True
     if isinstance(outcome, Failure):
-        can_retry = not running.connections.closed
-        is_safe = running.call.is_idempotent or not outcome.sent
-    else:
-        can_retry = outcome.status_code in RETRIED_STATUSES
-        is_safe = running.call.is_idempotent
-    if not can_retry or not is_safe or running.retries >= running.settings.max_retries:
+        sent = outcome.sent
+    elif outcome.status_code not in RETRIED_STATUSES:
+        return None
+    if running.connections.closed or running.retries >= running.settings.max_retries:
+        return None
+    if sent and not running.call.is_idempotent:
         return None
     backoff = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(running.retries, 10))
     jitter = random.uniform(0, backoff)  # noqa: S311 - not used for cryptography
@@ -149,10 +153,3 @@ def _result(running: RunningCall, outcome: Outcome) -> Response[Any]:
         problem = printable(running.redacted(outcome.problem))
         raise outcome.error(ResponseDecodeError, f"body does not match the contract: {problem}")
     return outcome
-
-
-def _log(running: RunningCall, level: int, outcome: Outcome, text: str, *values: float) -> None:
-    result = outcome.text if isinstance(outcome, Failure) else outcome.status_code
-    template = f"%s %s: %s, {text}"
-    logger = running.settings.service.logger
-    logger.log(level, template, running.call.method, running.url, result, *values)

@@ -11,24 +11,22 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Final, cast, final
+from typing import cast, final
 from urllib.parse import unquote
 
-MASK: Final = "**********"  # the repr and str of every Secret
-REDACTED: Final = "***"  # replaces a credential in text
-# The libraries that handle a request on its way to the socket, including tracing tools.
-_LIBRARIES: Final = sys.stdlib_module_names | {
+MASK = "**********"  # the repr and str of every Secret
+REDACTED = "***"  # replaces a credential in text
+# Stack frames of these packages and modules can hold requests or credentials in plain text. The
+# packages handle a request on its way to the socket, or trace it.
+_HIDDEN = sys.stdlib_module_names | {
     *("anyio", "h11", "h2", "hpack", "httpcore", "httpx", "hyperframe", "idna", "sniffio"),
     *("gevent", "socksio", "trio", "uvloop"),
     *("elasticapm", "opentelemetry", "sentry_sdk", "wrapt"),
+    *("flashback_runtime.async_transport", "flashback_runtime.attempt", "flashback_runtime.calls"),
+    *("flashback_runtime.secrets", "flashback_runtime.transport"),
 }
-# The modules of this package whose stack frames hold requests or credentials in plain text.
-_REVEALING_MODULES: Final = frozenset(
-    f"{__package__}.{module}"
-    for module in ("async_transport", "attempt", "calls", "secrets", "transport")
-)
-_JSON_ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(.))")
-_CONTROL_CHARACTERS: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_JSON_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(.))")
+_CONTROL_CHARACTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
 @final
@@ -127,7 +125,7 @@ def cut_frames(chain: Iterable[BaseException]) -> None:
 
 def _may_hold_request(entry: TracebackType) -> bool:
     module = str(entry.tb_frame.f_globals.get("__name__", ""))
-    return module in _REVEALING_MODULES or module.partition(".")[0] in _LIBRARIES
+    return module in _HIDDEN or module.partition(".")[0] in _HIDDEN
 
 
 def exception_chain(

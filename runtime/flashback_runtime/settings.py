@@ -6,38 +6,42 @@ import base64
 import ipaddress
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping
 from math import inf, isnan
-from typing import Any, Final, NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self, cast
 from urllib.request import getproxies, proxy_bypass
 
 from .errors import ArgumentError
-from .fields import Rule, as_secret
+from .fields import Rule
 from .secrets import Secret
-from .transport import Route, httpx
+from .transport import httpx
 
-_TOKEN: Final = Rule(
+_TOKEN = Rule(
     Secret,
     pattern=r"^[!-~]+$",
     message="must be visible ASCII characters without spaces, line breaks or the prefix Bearer",
 )
-_BASE_URL: Final = Rule(
+_BASE_URL = Rule(
     str,
     pattern=r"(?i)^https?://[^/?#@\\\s]+(/[^/?#@\\\s]+)*/?$",
     message="must be an absolute URL like https://host/path, without spaces, a user, a query,"
     " a fragment or empty segments",
 )
-_HEADER_NAME: Final = Rule(
+_UNENCRYPTED = (
+    "must use https, because http sends the token unencrypted; to allow http, set allow_http=True"
+)
+_HEADER_NAME = Rule(
     str,
     pattern=r"(?i)^(?!(authorization|content-length|host|transfer-encoding)$)[!#$%&'*+.^_`|~0-9a-z-]+$",
     message="cannot be set: the name is reserved, or it is not a valid header name",
 )
-_HEADER_VALUE: Final = Rule(
+_HEADER_VALUE = Rule(
     Secret, pattern=r"^([!-~]([ -~\t]*[!-~])?)?$", message="must be visible ASCII on one line"
 )
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 # The maximum timeout in seconds. Sockets reject longer timeouts, so those mean no timeout.
-_MAX_TIMEOUT: Final = 1e9
+_MAX_TIMEOUT = 1e9
 
 
 class Service(NamedTuple):
@@ -66,35 +70,16 @@ class Settings(NamedTuple):
     base_url: str = ""
     host: str = ""
     """The value of the Host header."""
-    route: Route = Route(is_tls=True, proxy=None)
+    proxy: Secret | None = None
+    """The proxy's URL."""
     timeout: float = inf
     attempt_timeout: float = inf
     max_retries: int = 0
 
-    @classmethod
-    def defaults(cls, service: Service, *, allow_http: bool | None, trust_env: bool) -> Self:
-        """Return the unvalidated defaults from the environment and the contract."""
-        if allow_http is None:
-            allow_http = service.variable("ALLOW_HTTP").lower() in {"1", "true"}
-        Rule(bool).check("allow_http", allow_http)
-        own = {
-            "accept": "application/json",
-            "accept-encoding": "identity",
-            "user-agent": service.user_agent,
-        }
-        return cls(
-            service,
-            allow_http,
-            trust_env,
-            {name: Secret(value) for name, value in own.items()},
-            token=Secret(service.variable("TOKEN")),
-            base_url=service.variable("BASE_URL") or service.base_url,
-        )
-
     def changed(self, **changes: Any) -> Self:
         """Return the updated settings; raise ArgumentError if a change is invalid."""
         if "token" in changes and not callable(changes["token"]):
-            changes["token"] = checked_token(changes["token"], self.service)
+            check_token(changes["token"], self.service)
         if "base_url" in changes:
             changes |= self._address(changes["base_url"])
         for name in ("timeout", "attempt_timeout"):
@@ -111,37 +96,29 @@ class Settings(NamedTuple):
         url = _parse_url(cast("str", value))
         if url is None:
             raise ArgumentError.about("base_url", "has an invalid host or port")
-        is_tls = url.scheme == "https"
-        if not is_tls and not self.allow_http and not is_loopback(url.host):
-            problem = "must use https, because http sends the token unencrypted; to allow http,"
-            problem += " set allow_http=True"
-            raise ArgumentError.about("base_url", problem)
+        if url.scheme == "http" and not self.allow_http and not is_loopback(url.host):
+            raise ArgumentError.about("base_url", _UNENCRYPTED)
         return {
             "base_url": str(url).rstrip("/"),
             "host": url.netloc.decode(),
-            "route": Route(is_tls, proxy_for(url) if self.trust_env else None),
+            "proxy": proxy_for(url) if self.trust_env else None,
         }
 
 
-def checked_token(token: object, service: Service) -> Secret:
-    """Return the token as a Secret; raise ArgumentError if the token is invalid."""
-    secret = as_secret(cast("str", token))
-    if not secret:
+def check_token(token: Secret, service: Service) -> None:
+    """Raise ArgumentError if the token is invalid."""
+    if not token:
         problem = f"is empty; pass token= or set {service.name}_TOKEN"
         raise ArgumentError.about("token", problem)
-    _TOKEN.check("token", secret)
-    return secret
+    _TOKEN.check("token", token)
 
 
-def _checked_headers(headers: object) -> dict[str, Secret]:
+def _checked_headers(headers: Mapping[str, Secret]) -> dict[str, Secret]:
     Rule(Mapping).check("headers", headers)
-    checked: dict[str, Secret] = {}
-    for name, value in cast("Mapping[str, str]", headers).items():
-        secret = as_secret(value)
+    for name, value in headers.items():
         _HEADER_NAME.check(f"headers[{name!r}]", name)
-        _HEADER_VALUE.check(f"headers[{name!r}]", secret)
-        checked[name.lower()] = secret
-    return checked
+        _HEADER_VALUE.check(f"headers[{name!r}]", value)
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def _seconds(name: str, value: float | None) -> float:
@@ -196,28 +173,21 @@ def proxy_credentials(proxy: Secret) -> list[Secret]:
 
 
 def _bypasses_proxy(url: httpx.URL) -> bool:
-    """Return whether NO_PROXY exempts this URL, according to the rules of curl and httpx."""
-    host = url.host.rstrip(".")
-    name = f".[{host}]" if ":" in host else f".{host}"
+    """Return whether NO_PROXY exempts this URL. An entry can be `*`, or a host with a scheme."""
     port = url.port or _DEFAULT_PORTS[url.scheme]
-    for entry in getproxies().get("no", "").lower().split(","):
-        pattern = entry.strip().removeprefix(f"{url.scheme}://").rstrip("/.")
-        if pattern == "*":
-            return True
-        suffix = "." + pattern.lstrip("*.")
-        if suffix != "." and (name.endswith(suffix) or f"{name}:{port}".endswith(suffix)):
-            return True
-    return bool(proxy_bypass(host))
+    address = f"{url.host.rstrip('.')}:{port}"
+    if "*" in getproxies().get("no", "").replace(" ", "").split(","):
+        return True
+    return bool(proxy_bypass(address) or proxy_bypass(f"{url.scheme}://{address}"))
 
 
 def _parse_url(text: str) -> httpx.URL | None:
     """Return the URL, or None if it is invalid, because an error could show its password."""
     try:
         url = httpx.URL(text)
-        labels = url.raw_host.removesuffix(b".").split(b".")
-        # `url.host` decodes punycode, which might be invalid.
-        has_valid_host = bool(url.host) and all(0 < len(label) < 64 for label in labels)
+        host = url.host  # decodes punycode, which might be invalid
     except (httpx.InvalidURL, ValueError):
         return None
+    has_valid_labels = re.fullmatch(rb"([^.]{1,63}\.)*[^.]{1,63}\.?", url.raw_host)
     has_valid_port = url.port is None or 0 < url.port < 65536
-    return url if has_valid_host and has_valid_port else None
+    return url if host and has_valid_labels and has_valid_port else None

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import closing, suppress
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx
 
@@ -25,30 +25,16 @@ from .secrets import Secret
 if TYPE_CHECKING:
     import httpcore
 
-__all__ = ("Connections", "Route", "httpx")
+__all__ = ("Connections", "httpx")
 
 R = TypeVar("R")
 
-CLOSED: Final = "this client is closed; create a new one"
+CLOSED = "this client is closed; create a new one"
+LATE = "no complete response within the time limit"
 # The maximum size of a response body, in bytes. Documented responses are far smaller.
-MAX_BODY: Final = 1 << 20
-_attempt: Final = threading.local()  # `ends_at` is the deadline of the thread's current attempt
-_IN_MEMORY: Final = (httpx.MockTransport, httpx.ASGITransport, httpx.WSGITransport)
-
-
-class ReadTimeout(httpx.ReadTimeout):
-    """The deadline for the call or the attempt has passed."""
-
-    def __init__(self) -> None:
-        super().__init__("no complete response within the time limit")
-
-
-class Route(NamedTuple):
-    """The key for a connection pool. Requests with the same route share a pool."""
-
-    is_tls: bool
-    proxy: Secret | None
-    """The proxy's URL."""
+MAX_BODY = 1 << 20
+_attempt = threading.local()  # `ends_at` is the deadline of the thread's current attempt
+_IN_MEMORY = (httpx.MockTransport, httpx.ASGITransport, httpx.WSGITransport)
 
 
 class DeadlineBackend:
@@ -77,7 +63,7 @@ class DeadlineStream:
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._flush()
         if time.monotonic() > _attempt.ends_at:
-            raise ReadTimeout
+            raise httpx.ReadTimeout(LATE)
         return self._stream.read(max_bytes, timeout_until(_attempt.ends_at, timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -122,63 +108,57 @@ class Connections:
 
     def __init__(self, given: Any) -> None:
         self.given = given
-        self._owner: tuple[int, Any] | None = None
+        self._owner: object = None
         # Do not use an httpx.Client: it stores cookies, so it would send one tenant's cookies with
         # other tenants' requests.
-        self._pools: dict[tuple[int, Any, Route], Any] = {}
+        self._pools: dict[tuple[Any, Secret | None], Any] = {}
         self._closed = False
 
     @property
     def closed(self) -> bool:
         return self._closed or getattr(self.given, "is_closed", False)
 
-    def get(self, route: Route) -> Any:
-        """Return the caller's client or transport, or the pool for this route, process and loop."""
+    def get(self, proxy: Secret | None) -> Any:
+        """Return the caller's client or transport, or the pool for this proxy and owner."""
         if self.closed:
             raise FlashbackError(CLOSED)
-        here = (os.getpid(), self.event_loop())
-        if self.given is not None:
-            self._owner = self._owner or here
-            if self._owner != here and not isinstance(self.given, _IN_MEMORY):
-                raise FlashbackError(
-                    "the http_client or transport was first used in another event loop or process;"
-                    " create a new one in this event loop, or after the fork"
-                )
-            return self.given
-        key = (*here, route)
-        if key not in self._pools:
-            # In a forked child, keep the parent's pools: closing them would disconnect the parent.
-            for process, loop, used in list(self._pools):
-                if process == os.getpid() and loop is not None and loop.is_closed():
-                    self._pools.pop((process, loop, used), None)
-            self._pools.setdefault(key, self.new_pool(route))
-        return self._pools[key]
+        owner = self.owner()
+        if self.given is None:
+            key = (owner, proxy)
+            return self._pools.get(key) or self._pools.setdefault(key, self.new_pool(proxy))
+        self._owner = self._owner or owner
+        if self._owner != owner and not isinstance(self.given, _IN_MEMORY):
+            raise FlashbackError(
+                "the http_client or transport was first used in another event loop or process;"
+                " create a new one in this event loop, or after the fork"
+            )
+        return self.given
 
     def close(self) -> list[Any]:
         """Reject further calls, and return the transports that the caller must close."""
-        here = (os.getpid(), self.event_loop())
+        owner = self.owner()
         self._closed = True
         if self.given is None:
-            return [self._pools.pop(key) for key in list(self._pools) if key[:2] == here]
+            return [self._pools.pop(key) for key in list(self._pools) if key[0] == owner]
         if isinstance(self.given, (httpx.BaseTransport, httpx.AsyncBaseTransport)):
             return [self.given]
         return []
 
-    def event_loop(self) -> Any:
-        return None
+    def owner(self) -> Any:
+        """Return the ID of this process or, for an async client, the running event loop.
 
-    def new_pool(self, route: Route) -> Any:
-        tls = _tls_context() if route.is_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        proxy = httpx.Proxy(route.proxy.reveal()) if route.proxy else None
-        return self.new_transport(verify=tls, proxy=proxy)
+        Each owner has its own pools. A forked child must not close its parent's connections.
+        """
+        return os.getpid()
 
-    def new_transport(self, **options: Any) -> Any:
+    def new_pool(self, proxy: Secret | None) -> Any:
         """Return an httpx transport whose connections enforce the attempt's deadline.
 
         httpx has no public way to set a network backend. Therefore, this method uses private
-        attributes. No other code in this package does.
+        attributes. No other code in this package does. A transport class of our own would not
+        need them, but pytest-httpx and OpenTelemetry patch `httpx.HTTPTransport`.
         """
-        transport = httpx.HTTPTransport(**options)
+        transport = httpx.HTTPTransport(**pool_options(proxy))
         pool = vars(transport)["_pool"]
         pool._network_backend = DeadlineBackend(pool._network_backend)  # noqa: SLF001
         return transport
@@ -186,7 +166,7 @@ class Connections:
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251 - these coroutines block; see the class docstring
 
-    async def call(self, function: Callable[[], object], ends_at: float) -> object:
+    async def call(self, function: Callable[[], Any], ends_at: float) -> Any:
         """Call a token function and return its result. Only the async client enforces `ends_at`."""
         del ends_at
         return function()
@@ -196,8 +176,8 @@ class Connections:
     ) -> tuple[httpx.Response, bytes | None]:
         """Send the request, and return the response and its undecoded body.
 
-        The body is None if an event hook has already read it. Raise ReadTimeout if
-        the deadline passes. Exceptions from httpx and from event hooks propagate.
+        The body is None if an event hook has already read it. Raise httpx.ReadTimeout if the
+        deadline passes. Exceptions from httpx and from event hooks propagate.
         """
         _attempt.ends_at = ends_at
         response: httpx.Response
@@ -213,23 +193,27 @@ class Connections:
             for chunk in stream:
                 body += chunk
                 if time.monotonic() > ends_at:
-                    raise ReadTimeout
+                    raise httpx.ReadTimeout(LATE)
                 if len(body) > MAX_BODY:
                     break
             return response, bytes(body)
 
 
-def _tls_context() -> ssl.SSLContext:
-    """Return a TLS context that all clients share until a certificate variable or file changes."""
+def pool_options(proxy: Secret | None) -> dict[str, Any]:
+    """Return the arguments for an httpx transport.
+
+    All clients share one TLS context until a certificate variable or file changes.
+    """
     file = os.environ.get("SSL_CERT_FILE")
     try:
         modified = Path(file).stat().st_mtime_ns if file else 0
-        return _read_certificates(file, os.environ.get("SSL_CERT_DIR"), modified)
+        verify = _read_certificates(file, os.environ.get("SSL_CERT_DIR"), modified)
     except OSError as error:
         if not file:
             raise
         problem = f"cannot be used ({error.strerror or error}); set it to a readable CA file"
         raise ArgumentError.about("SSL_CERT_FILE", problem) from None
+    return {"verify": verify, "proxy": proxy and httpx.Proxy(proxy.reveal())}
 
 
 @functools.lru_cache(maxsize=1)

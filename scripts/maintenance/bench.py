@@ -9,8 +9,6 @@ import sys
 
 from scripts.maintenance import bench_client, bench_mock
 
-BENCHMARKS = {"client": bench_client.measure, "mock": bench_mock.measure}
-
 
 def main() -> int:
     """Run the command and return its exit status."""
@@ -20,25 +18,17 @@ def main() -> int:
         epilog="Exit status: 0 if all targets are met, otherwise 1.",
     )
     parser.add_argument(
-        "what",
-        nargs="?",
-        default="client",
-        choices=BENCHMARKS,
-        help="the program to benchmark (default: client)",
+        "what", nargs="?", default="client", choices=["client", "mock"], help="default: client"
     )
-    parser.add_argument(
-        "--rounds", type=int, default=15, metavar="N", help="number of rounds (default: 15)"
-    )
+    parser.add_argument("--rounds", type=int, default=15, metavar="N", help="default: 15")
     options = parser.parse_args()
-    status = 0
-    targets = BENCHMARKS[options.what](options.rounds)
+    benchmark = bench_client if options.what == "client" else bench_mock
+    targets = benchmark.measure(options.rounds)
     print("\nTargets")
-    for what, value, comparison, limit in targets:
-        met = value <= limit if comparison == "at most" else value >= limit
-        print(f"  {what:56} {value:7.2f}   {comparison} {limit}, {'met' if met else 'MISSED'}")
-        if not met:
-            status = 1
-    return status
+    for target in targets:
+        result = "met" if target.is_met else "MISSED"
+        print(f"  {target.what:56} {target.value:7.2f}   at most {target.limit}, {result}")
+    return 0 if all(target.is_met for target in targets) else 1
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import httpx
 
@@ -19,17 +19,20 @@ ID = "550e8400-e29b-41d4-a716-446655440000"
 TOKEN = "owner-token"  # noqa: S105 # a fixture of the mock
 BODY: dict[str, str] = flashback_mock.Contract().examples["everything"]
 MOCK = (sys.executable, "-m", "flashback_mock", "--log-level", "error")
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 START_SECONDS = 300  # enough for the mock to load a million configurations
 
 
 class Target(NamedTuple):
-    """A measured value and its limit. `comparison` is `at most` or `at least`."""
+    """A measured value and the highest value that meets the target."""
 
     what: str
     value: float
-    comparison: str
     limit: float
+
+    @property
+    def is_met(self) -> bool:
+        """Return whether the value meets the target."""
+        return self.value <= self.limit
 
 
 class Server(NamedTuple):
@@ -44,7 +47,7 @@ class Server(NamedTuple):
         stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         user = int(stat[11])
         system = int(stat[12])
-        return (user + system) / CLOCK_TICKS
+        return (user + system) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -52,18 +55,21 @@ def serving(name: str, *command: str) -> Generator[Server]:
     """Run the command with a free port as its last argument. Yield the server when it is ready."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
+    command = (*command, str(port))
     devnull = subprocess.DEVNULL
-    with subprocess.Popen([*command, str(port)], stdout=devnull, stderr=devnull) as process:
+    with subprocess.Popen(command, stdout=devnull, stderr=devnull) as process:
         server = Server(name, f"http://127.0.0.1:{port}", process)
         try:
-            wait_for(server)
+            if not is_ready(server):
+                why = "did not return 200 for an update; to see the error, run:"
+                sys.exit(f"{name} {why} {shlex.join(command)}")
             yield server
         finally:
             process.terminate()
 
 
-def wait_for(server: Server) -> None:
-    """Wait until an update succeeds; exit if the server does not become ready."""
+def is_ready(server: Server) -> bool:
+    """Wait until an update succeeds. Return False if the server stops or takes too long."""
     url = f"{server.url}/ai/llm/{ID}"
     headers = {"Authorization": f"Bearer {TOKEN}"}
     until = time.monotonic() + START_SECONDS
@@ -72,7 +78,6 @@ def wait_for(server: Server) -> None:
         while time.monotonic() < until and server.process.poll() is None:
             with suppress(httpx.HTTPError):
                 client.put(url, json=BODY).raise_for_status()
-                return
+                return True
             time.sleep(0.02)
-    command = shlex.join(map(str, cast("list[str]", server.process.args)))
-    sys.exit(f"{server.name} did not return 200 for an update; to see the error, run: {command}")
+    return False

@@ -1,7 +1,5 @@
-"""Create small virtual environments that contain the client, for any Python version."""
+"""Create a folder that contains only the client and its dependencies."""
 
-import subprocess
-import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -10,13 +8,6 @@ from packaging.requirements import Requirement
 from scripts import generate
 
 RUNTIME = generate.ROOT / "runtime" / "flashback_runtime"
-
-
-def create(folder: Path, python: str = sys.executable) -> str:
-    """Create an environment with the client from this checkout; return the path to its Python."""
-    subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
-    link(next(folder.glob("lib/python*/site-packages")))
-    return str(folder / "bin" / "python")
 
 
 def link(folder: Path) -> None:

@@ -4,25 +4,21 @@ import argparse
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable
-from itertools import chain
 from pathlib import Path
-
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 DIST = ROOT / "dist"
 BIN = Path(sys.executable).parent
 LOCK = ROOT / "scripts" / "locks" / "dev.txt"
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
+PYPROJECT = ROOT / "pyproject.toml"
+PROJECT = tomllib.loads(PYPROJECT.read_text("utf-8"))
+UV = BIN / "uv"
+PIP_INSTALL = (UV, "pip", "install", "--only-binary", ":all:", "--python")
 TESTS = ("tests/client", "tests/mock", "examples")
 
 
@@ -63,37 +59,33 @@ def check_repository(root: Path, version: str) -> None:
             f"HEAD is tagged {', '.join(here)}, but info.version in openapi.yaml is {version};"
             " change the version or delete the tag"
         )
-    if not here and run("git", "tag", "--list", tag, cwd=root):
-        raise ReleaseError(
-            f"the tag {tag} is at another commit; check out {tag}, or bump info.version"
-        )
 
 
 def build() -> Path:
     """Build the sdist and the wheel, check their metadata, and return the wheel's path."""
     print("Building ...", flush=True)
     shutil.rmtree(DIST, ignore_errors=True)
-    run(BIN / "uv", "build", "--no-build-isolation", "--python", sys.executable, "--out-dir", DIST)
+    run(UV, "build", "--no-build-isolation", "--python", sys.executable, "--out-dir", DIST)
     (DIST / ".gitignore").unlink(missing_ok=True)
     run(BIN / "twine", "check", "--strict", *DIST.iterdir(), NO_COLOR="1")
     return next(DIST.glob("*.whl"))
 
 
-def install(folder: Path, wheel: Path, *options: str | Path) -> Path:
+def install(folder: Path, wheel: Path, *options: str) -> Path:
     """Install the wheel with all extras in a new environment, and return the path to its Python."""
-    run(BIN / "uv", "venv", "--no-project", "--python", sys.executable, folder)
+    run(UV, "venv", "--no-project", "--python", sys.executable, folder)
     python = folder / "bin" / "python"
-    requirement = f"flashback-client[{','.join(EXTRAS)}] @ {wheel.as_uri()}"
-    only_wheels = ("--only-binary", ":all:", "--python", python)
-    run(BIN / "uv", "pip", "install", *only_wheels, requirement, *options)
+    extras = ",".join(PROJECT["project"]["optional-dependencies"])
+    requirement = f"flashback-client[{extras}] @ {wheel.as_uri()}"
+    run(*PIP_INSTALL, python, "--constraint", LOCK, requirement, *options)
     return python
 
 
 def write_sbom(wheel: Path, version: str, folder: Path) -> None:
     """Write a CycloneDX SBOM for the wheel and all its extras to dist/."""
     print("Writing the SBOM ...", flush=True)
-    python = install(folder, wheel, "--constraint", LOCK)
-    options = ("--output-reproducible", "--mc-type", "library", "--pyproject", "pyproject.toml")
+    python = install(folder, wheel)
+    options = ("--output-reproducible", "--mc-type", "library", "--pyproject", PYPROJECT)
     document = json.loads(run(BIN / "cyclonedx-py", "environment", *options, python))
     # cyclonedx-py cannot determine the version, which is defined in openapi.yaml.
     document["metadata"]["component"]["version"] = version
@@ -105,10 +97,12 @@ def test_wheel(wheel: Path, copy: Path) -> None:
     """Test the wheel in a clone of HEAD, with the lowest dependency versions that it allows."""
     print("Testing the wheel with the lowest dependency versions (takes minutes) ...", flush=True)
     run("git", "clone", "--quiet", ROOT, copy)
-    constraint = copy / "lowest.txt"
-    constraint.write_text(lowest(LOCK.read_text("utf-8")), "utf-8")
-    group = ("--group", f"{ROOT / 'pyproject.toml'}:test")
-    python = install(copy / ".venv", wheel, *group, "--constraint", constraint)
+    python = install(copy / ".venv", wheel, "--group", f"{PYPROJECT}:test")
+    lowest = copy / "lowest.txt"
+    options = ("--resolution", "lowest-direct", "--no-deps", "--all-extras")
+    run(UV, "pip", "compile", *options, "--output-file", lowest, PYPROJECT)
+    run(*PIP_INSTALL, python, "--no-deps", "--requirement", lowest)
+    run(UV, "pip", "check", "--python", python)
     site = next((copy / ".venv").glob("lib/python*/site-packages"))
     # Replace the source folders with links so that the tests use the installed wheel.
     for source in PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
@@ -119,48 +113,24 @@ def test_wheel(wheel: Path, copy: Path) -> None:
     run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS, cwd=copy)
 
 
-def lowest(lock: str) -> str:
-    """Return the lock file's text with each direct dependency at its lowest allowed version."""
-    direct = chain(PROJECT["project"]["dependencies"], *EXTRAS.values())
-    requirements = [Requirement(line) for line in direct if "flashback-client" not in line]
-    names = {canonicalize_name(requirement.name) for requirement in requirements}
-    pins = [lower_bound(requirement) for requirement in requirements]
-    return "\n".join([*pins, without(lock, names)])
-
-
-def lower_bound(requirement: Requirement) -> str:
-    """Return the requirement, pinned to the lowest version that it allows."""
-    for bound in requirement.specifier:
-        if bound.operator in (">=", "=="):
-            return f"{requirement.name}=={bound.version}"
-    raise ReleaseError(f"pyproject.toml: {requirement}: has no lower bound; add one with >=")
-
-
-def without(lock: str, names: Iterable[str]) -> str:
-    """Return the lock file's text without the entries for these packages."""
-    entries = re.split(r"(?m)^(?=[a-z0-9])", lock)
-    return "".join(entry for entry in entries if entry.split("==")[0] not in names)
-
-
 def write_checksums() -> None:
     """Write and print dist/SHA256SUMS."""
-    files = sorted(DIST.iterdir())
-    lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
-    (DIST / "SHA256SUMS").write_text("".join(lines), "utf-8")
-    print("".join(lines), end="")
+    text = ""
+    for file in sorted(DIST.iterdir()):
+        text += f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n"
+    (DIST / "SHA256SUMS").write_text(text, "utf-8")
+    print(text, end="")
 
 
 def run(*command: str | Path, cwd: Path = ROOT, **variables: str) -> str:
     """Run a program and return its output. If it fails, raise ReleaseError with the output."""
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("FLASHBACK_", "PYTHON"))
-    }
+    for name, value in os.environ.items():
+        if not name.startswith(("FLASHBACK_", "PYTHON")):
+            variables.setdefault(name, value)
     done = subprocess.run(
         command,
         cwd=cwd,
-        env=inherited | variables,
+        env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

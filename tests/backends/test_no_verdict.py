@@ -5,7 +5,8 @@ import socket
 import socketserver
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,8 @@ from support.wire import Wire
 from tests.backends.serving import serving
 from tests.backends.store import IDS, TOKENS, Store
 from tests.certificates import self_signed
-from tests.faults.backend import Change
 from tests.faults.messages import Answer, page, refused
-from tests.faults.runner import RunResult, run_with_change, run_with_url
+from tests.faults.runner import RunResult, run_with_changes, run_with_url
 
 VARIABLES = environment(TOKENS, IDS)
 WELCOME_PAGE = "<!DOCTYPE html><title>Welcome</title>"
@@ -33,7 +33,8 @@ def assert_no_verdict(result: RunResult, hint: str) -> None:
     assert result.status == NO_VERDICT, result.output
     assert hint in result.output
     assert "Traceback" not in result.output
-    assert not any(token in result.output for token in TOKENS.values())
+    for token in TOKENS.values():
+        assert token not in result.output
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_constant_response_has_no_verdict(answer: Answer, hint: str) -> None:
     """If a backend returns the same response to every request, the run has no verdict."""
-    assert_no_verdict(run_with_change(Change(before=lambda _: answer)), hint)
+    assert_no_verdict(run_with_changes([lambda: answer]), hint)
 
 
 @pytest.mark.parametrize(
@@ -66,10 +67,11 @@ def test_constant_response_has_no_verdict(answer: Answer, hint: str) -> None:
 )
 def test_outage_during_the_run_has_no_verdict(status: int, hint: str) -> None:
     """A run has no verdict if a token expires, a configuration disappears or the backend fails."""
-    outage = Change(
-        before=lambda request: refused(status, **RETRY_NOW) if request.count("any") > 150 else None
-    )
-    assert_no_verdict(run_with_change(outage), hint)
+
+    def fail(count: Callable[[str], int]) -> Answer | None:
+        return refused(status, **RETRY_NOW) if count("any") > 150 else None
+
+    assert_no_verdict(run_with_changes([fail]), hint)
 
 
 def test_closed_port_has_no_verdict() -> None:
@@ -78,6 +80,15 @@ def test_closed_port_has_no_verdict() -> None:
         port = listener.getsockname()[1]
     result = run_with_url(f"http://127.0.0.1:{port}", VARIABLES)
     assert_no_verdict(result, f"http://127.0.0.1:{port}")
+
+
+@contextmanager
+def serving_tcp(handler: type[socketserver.BaseRequestHandler]) -> Generator[str]:
+    """Serve connections with this handler, and yield the server's URL."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
 
 
 class _SlowHandler(socketserver.StreamRequestHandler):
@@ -94,13 +105,10 @@ class _SlowHandler(socketserver.StreamRequestHandler):
 
 def test_timeout_limits_a_response_that_arrives_byte_by_byte() -> None:
     """A response that keeps arriving is interrupted after `--timeout` seconds."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _SlowHandler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_address[1]}"
+    with serving_tcp(_SlowHandler) as url:
         started = time.monotonic()
         result = run_with_url(url, VARIABLES, "--timeout", "0.5", promises="test_member")
         seconds = time.monotonic() - started
-        server.shutdown()
     assert_no_verdict(result, "no complete response before the timeout")
     assert seconds < 8
 
@@ -118,12 +126,9 @@ class _ResetHandler(socketserver.BaseRequestHandler):
 
 def test_reset_during_a_response_leaves_no_socket_open(recwarn: pytest.WarningsRecorder) -> None:
     """After a reset, no socket stays open. An open one would end a run with a ResourceWarning."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _ResetHandler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_address[1]}"
+    with serving_tcp(_ResetHandler) as url:
         request = Request(target="/", headers=(), user=NOBODY, place=OWN)
         assert not Wire(url, timeout=4).send(request).succeeded
-        server.shutdown()
     gc.collect()
     assert recwarn.list == []
 

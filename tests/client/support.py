@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 import inspect
 import pickle
+import signal
+import traceback
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import yaml
 
 from flashback_client import AsyncFlashbackClient, FlashbackClient
+from tests.client.wire import http_response
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
 
 TOKEN = "token-of-the-test"
 SECRET = "s3cret/of the-test"
@@ -21,6 +28,7 @@ CONTRACT: Any = yaml.safe_load((Path(__file__).parents[2] / "openapi.yaml").read
 OPERATION = CONTRACT["paths"]["/ai/llm/{id}"]["put"]
 FIELDS = inspect.signature(FlashbackClient.update_ai_llm).parameters.keys() - {"self", "id"}
 UPDATED: dict[str, object] = {"success": True, "aiLlmId": ID, "message": "updated"}
+OK = http_response(200, UPDATED)
 
 
 class Service(httpx.MockTransport):
@@ -50,14 +58,14 @@ def blocking(target: Target = None, **settings: Any) -> FlashbackClient:
 
 def update_blocking(target: Target, id_: str = ID, **arguments: Any) -> Any:
     """Make one blocking call; arguments that are not request fields configure the client."""
-    fields = {name: arguments.pop(name) for name in FIELDS if name in arguments}
+    fields = _pop_fields(arguments)
     with FlashbackClient(**_settings(target, arguments)) as client:
         return client.update_ai_llm(id_, **fields)
 
 
 def update_async(target: Target, id_: str = ID, **arguments: Any) -> Any:
     """Make the same call as `update_blocking`, but with the async client."""
-    fields = {name: arguments.pop(name) for name in FIELDS if name in arguments}
+    fields = _pop_fields(arguments)
 
     async def call() -> Any:
         async with AsyncFlashbackClient(**_settings(target, arguments)) as client:
@@ -66,9 +74,39 @@ def update_async(target: Target, id_: str = ID, **arguments: Any) -> Any:
     return asyncio.run(call())
 
 
+def _pop_fields(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {name: arguments.pop(name) for name in FIELDS if name in arguments}
+
+
 def _settings(target: Target, settings: dict[str, Any]) -> dict[str, Any]:
     name = "base_url" if isinstance(target, str) else "transport"
     return {"token": TOKEN, name: target, **settings}
+
+
+def sent_headers(requests: Sequence[Any], name: str) -> list[str | None]:
+    """Return the value of this header in each request, or None if the header is missing."""
+    return [request.headers.get(name) for request in requests]
+
+
+def check_no_frames(error: BaseException, package: str) -> None:
+    """Check that the error's traceback contains no frames of this package."""
+    for frame in traceback.extract_tb(error.__traceback__):
+        assert f"/{package}/" not in frame.filename
+
+
+@contextmanager
+def interrupting(error: BaseException) -> Generator[None]:
+    """After 0.3 s, raise the error in the main thread, from a signal handler."""
+
+    def interrupt(_: int, __: object) -> None:
+        raise error
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGALRM, previous)
 
 
 def pickled(value: Any) -> Any:

@@ -17,8 +17,8 @@ from tests.client.support import ID, SECRET, Service, blocking, pickled, update_
 MEMBERS = ", ".join(member.value for member in AiType)
 INVALID_FIELDS: list[tuple[str, Any, str]] = [
     ("name", None, "must be of type str, not NoneType; leave it out"),
-    ("name", "", "at least 1"),
-    ("name", "n" * 256, "at most 255"),
+    ("name", "", "contain 1 to"),
+    ("name", "n" * 256, "must contain 1 to 255 characters, not 256"),
     ("name", "line\n", "must have no control characters"),
     ("name", "\ud800", "surrogate"),
     ("name", 7, "must be of type str, not int"),
@@ -28,8 +28,8 @@ INVALID_FIELDS: list[tuple[str, Any, str]] = [
     ("endpoint", "api.openai.com", "must be an absolute http or https URL"),
     ("endpoint", "https://user:pass@host/", "must be an absolute http or https URL"),
     ("endpoint", "https://host/\n", "must be an absolute http or https URL"),
-    ("key", "", "at least 1"),
-    ("secret", SECRET * 1000, "at most 8192"),
+    ("key", "", "contain 1 to"),
+    ("secret", SECRET * 1000, "1 to 8192 characters"),
     ("secret", SECRET + "\ud800", "surrogate"),
     ("secret", SECRET.encode(), "must be of type str, not bytes"),
 ]

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from flashback_client import UNSET, AsyncFlashbackClient, FlashbackClient, errors
-from tests.client.support import ID, TOKEN, UPDATED, Service, blocking
-from tests.client.wire import http_response, respond_with, serving
+from tests.client.support import ID, OK, TOKEN, UPDATED, Service, blocking, sent_headers
+from tests.client.wire import serving
 
 CLIENTS = [FlashbackClient, AsyncFlashbackClient]
 
@@ -153,17 +153,18 @@ def test_with_options_does_not_change_the_original() -> None:
     )
     for used in (client, derived, client):
         used.update_ai_llm(ID)
-    received = [
-        (request.url.host, request.headers["authorization"], request.headers.get("x-tenant"))
-        for request in service.requests
-    ]
-    own = ("backend.flashback.tech", f"Bearer {TOKEN}", None)
-    assert received == [own, ("tenant.test", "Bearer of-another-tenant", "two"), own]
+    own_host = "backend.flashback.tech"
+    own_token = f"Bearer {TOKEN}"
+    other_token = "Bearer of-another-tenant"
+    requests = service.requests
+    assert sent_headers(requests, "host") == [own_host, "tenant.test", own_host]
+    assert sent_headers(requests, "authorization") == [own_token, other_token, own_token]
+    assert sent_headers(requests, "x-tenant") == [None, "two", None]
 
 
 def test_derived_clients_share_connections() -> None:
     """Closing a derived client does not close the connections that it shares with the original."""
-    with serving(respond_with(http_response(200, UPDATED))) as server:
+    with serving(OK) as server:
         with blocking(server.url) as client:
             client.update_ai_llm(ID)
             with client.with_options(token="other", timeout=None) as derived:
@@ -172,7 +173,7 @@ def test_derived_clients_share_connections() -> None:
                 derived.update_ai_llm(ID)
             client.update_ai_llm(ID)
         assert server.connections == 1
-        tokens = [request.headers["authorization"] for request in server.requests]
+        tokens = sent_headers(server.requests, "authorization")
         assert tokens == [f"Bearer {TOKEN}", "Bearer other", f"Bearer {TOKEN}"]
     with pytest.raises(errors.FlashbackError, match="closed"):
         client.with_options(timeout=1).update_ai_llm(ID)
@@ -185,4 +186,4 @@ def test_cookies_are_not_stored() -> None:
     client = blocking(service)
     client.update_ai_llm(ID)
     client.with_options(headers={"X-Tenant": "two"}).update_ai_llm(ID)
-    assert [request.headers.get("cookie") for request in service.requests] == [None, None]
+    assert sent_headers(service.requests, "cookie") == [None, None]

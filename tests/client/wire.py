@@ -10,14 +10,12 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from io import BufferedIOBase
 
-# A function that responds to a request. It receives the connection, the request and its index.
-Responder = Callable[[socket.socket, "Request", int], None]
+Responder = Callable[[socket.socket, "Request"], None]
 
 
 @dataclass
@@ -61,34 +59,18 @@ def http_response(
         body = {"success": status < 300, "message": f"answer {status}"}
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     fields = {"Content-Type": "application/json", "Content-Length": str(len(content)), **headers}
-    lines = [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
-    return "\r\n".join([f"HTTP/1.1 {status} Said", *lines, "", ""]).encode() + content
+    head = f"HTTP/1.1 {status} Said\r\n"
+    for name, value in fields.items():
+        head += f"{name.replace('_', '-')}: {value}\r\n"
+    return f"{head}\r\n".encode() + content
 
 
-def respond_with(*responses: bytes) -> Responder:
-    """Return a responder that sends these responses in order and then repeats the last one."""
-    return in_turn(*(partial(_send, content) for content in responses))
-
-
-def _send(content: bytes, connection: socket.socket, _: Request, __: int) -> None:
-    connection.sendall(content)
-
-
-def in_turn(*responders: Responder) -> Responder:
-    """Return a responder that calls these responders in order and then repeats the last one."""
-
-    def respond(connection: socket.socket, request: Request, number: int) -> None:
-        responders[min(number, len(responders) - 1)](connection, request, number)
-
-    return respond
-
-
-def disconnect(connection: socket.socket, _: Request, __: int) -> None:
+def disconnect(connection: socket.socket, _: Request) -> None:
     """Close the connection without sending a response."""
     connection.shutdown(socket.SHUT_RDWR)
 
 
-def never_respond(connection: socket.socket, _: Request, __: int) -> None:
+def never_respond(connection: socket.socket, _: Request) -> None:
     """Send nothing and wait until the client disconnects."""
     connection.recv(1)
 
@@ -99,8 +81,8 @@ class _ThreadingServer(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def serving(respond: Responder) -> Generator[Server]:
-    """Run a loopback server on a free port, and call `respond` for each request."""
+def serving(*responses: Responder | bytes) -> Generator[Server]:
+    """Run a loopback server that uses the responses in order and then repeats the last one."""
     server = Server()
     lock = threading.Lock()
     connections: list[socket.socket] = []
@@ -113,9 +95,12 @@ def serving(respond: Responder) -> Generator[Server]:
             with suppress(OSError, ValueError):
                 while (request := _read(self.rfile, connection_number)) is not None:
                     with lock:
-                        number = len(server.requests)
+                        response = responses[min(len(server.requests), len(responses) - 1)]
                         server.requests.append(request)
-                    respond(self.connection, request, number)
+                    if isinstance(response, bytes):
+                        self.connection.sendall(response)
+                    else:
+                        response(self.connection, request)
             with lock:
                 server.closed += 1
 

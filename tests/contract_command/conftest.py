@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -30,13 +29,13 @@ def command(root: Path, reports: Path, tmp_path: Path) -> Contract:
     """Return a function that runs scripts/contract with only the given FLASHBACK_* variables."""
 
     def run(*options: str, **variables: str) -> RunResult:
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith("FLASHBACK_")
-        }
+        for name, value in os.environ.items():
+            if not name.startswith("FLASHBACK_"):
+                variables.setdefault(name, value)
         script = str(root / "scripts" / "contract.py")
         completed = subprocess.run(
             [sys.executable, script, *options, "--report-dir", str(reports)],
-            env={**inherited, **variables},
+            env=variables,
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -69,8 +68,8 @@ def backend() -> Backend:
     """Return a context manager that serves a changed mock and yields arguments for `contract`."""
 
     @contextmanager
-    def serve(**change: Any) -> Generator[dict[str, str]]:
-        with serving(Change(**change)) as mock:
+    def serve(*changes: Change) -> Generator[dict[str, str]]:
+        with serving(*changes) as mock:
             yield {"url": mock.base_url, **environment(mock.tokens, mock.ids)}
 
     return serve

@@ -58,16 +58,15 @@ def test_curl_commands_reproduce_unusual_requests(
         answer.set_status(418 if answer.status != 200 or request.key else 200)
 
     promises = "test_other_method or test_rewritten or test_missing_body or test_near_token"
-    with backend(after=record_and_refuse) as arguments:
+    with backend(record_and_refuse) as arguments:
         result = contract("-k", promises, **arguments)
         received_in_run = {*received}
-        findings = result.verdict["findings"]
-        examples = [example for finding in findings for example in finding["examples"]]
-        assert examples
-        for example in examples:
-            received.clear()
-            assert run_in_shell(example["curl"], arguments, tmp_path) == "418"
-            assert received_in_run.issuperset(received), example["curl"]
+        assert result.verdict["findings"]
+        for finding in result.verdict["findings"]:
+            for example in finding["examples"]:
+                received.clear()
+                assert run_in_shell(example["curl"], arguments, tmp_path) == "418"
+                assert received_in_run.issuperset(received), example["curl"]
 
 
 def test_curl_commands_include_only_the_latest_request(
@@ -80,7 +79,7 @@ def test_curl_commands_include_only_the_latest_request(
         if not before and answer.status == 200:
             answer.refuse(400)
 
-    with backend(after=refuse_after_missing_token) as arguments:
+    with backend(refuse_after_missing_token) as arguments:
         result = contract("-k", "test_valid_request_works", **arguments)
     [finding] = result.findings
     commands = finding["examples"][0]["curl"].splitlines()

@@ -2,71 +2,62 @@
 
 from urllib.parse import urlsplit
 
-from tests.faults.changes import Changes
-from tests.faults.validation import LARGEST_BODY
+from tests.faults.changes import faults, refuse, refuse_with
 
-FAULTS = Changes()
-FAULTS.refuses(
+faults(
     "test_unusual_value_answers_200[name]",
-    names_with_quotes=lambda request: "'" in request.name or '"' in request.name,
-    blank_names=lambda request: request.name.isspace(),
-    names_of_129_characters=lambda request: len(request.name) == 129,
-    names_of_255_characters=lambda request: len(request.name) == 255,
-    names_of_255_astral_characters=lambda request: len(request.name.encode("utf-16-le")) > 510,
-    names_in_hebrew_or_arabic=lambda request: any("\u0590" <= c <= "\u06ff" for c in request.name),
-    names_in_korean=lambda request: any("\uac00" <= c <= "\ud7af" for c in request.name),
-    names_with_unescaped_unicode=lambda request: request.name and not request.body.isascii(),
+    names_with_quotes=refuse(lambda name: "'" in name or '"' in name),
+    blank_names=refuse(lambda name: name.isspace()),
+    names_of_129_characters=refuse(lambda name: len(name) == 129),
+    names_of_255_characters=refuse(lambda name: len(name) == 255),
+    names_of_255_astral_characters=refuse(lambda name: len(name.encode("utf-16-le")) > 510),
+    hebrew_or_arabic_names=refuse(lambda name: any("\u0590" <= c <= "\u06ff" for c in name)),
+    korean_names=refuse(lambda name: any("\uac00" <= c <= "\ud7af" for c in name)),
+    names_with_unescaped_unicode=refuse(lambda name, body: name and not body.isascii()),
 )
-FAULTS.refuses(
+faults(
     "test_unusual_value_answers_200[endpoint]",
-    plain_http_endpoints=lambda request: request.endpoint.startswith("http:"),
-    endpoints_with_an_upper_case_scheme=lambda request: request.endpoint.startswith("HTTPS"),
-    endpoints_with_port_65535=lambda request: ":65535" in request.endpoint,
-    endpoints_with_a_query=lambda request: "?" in request.endpoint,
-    endpoints_with_an_underscore_in_the_host=lambda request: (
-        "_" in urlsplit(request.endpoint).netloc
-    ),
-    endpoints_of_2048_characters=lambda request: len(request.endpoint) == 2048,
+    plain_http_endpoints=refuse(lambda endpoint: endpoint.startswith("http:")),
+    endpoints_with_an_upper_case_scheme=refuse(lambda endpoint: endpoint.startswith("HTTPS")),
+    endpoints_with_port_65535=refuse(lambda endpoint: ":65535" in endpoint),
+    endpoints_with_a_query=refuse(lambda endpoint: "?" in endpoint),
+    underscores_in_hosts=refuse(lambda endpoint: "_" in urlsplit(endpoint).netloc),
+    endpoints_of_2048_characters=refuse(lambda endpoint: len(endpoint) == 2048),
 )
-FAULTS.refuses(
+faults(
     "test_unusual_value_answers_200[key]",
-    keys_with_a_nul_character=lambda request: "\x00" in request.key,
-    keys_of_256_characters=lambda request: len(request.key) == 256,
+    keys_with_a_nul_character=refuse(lambda key: "\x00" in key),
+    keys_of_256_characters=refuse(lambda key: len(key) == 256),
 )
-FAULTS.refuses(
+faults(
     "test_unusual_value_answers_200[secret]",
-    secrets_with_line_breaks=lambda request: "\n" in request.secret,
-    secrets_over_72_bytes=lambda request: 72 < len(request.secret.encode()) < 100,
-    secrets_with_a_trailing_space=lambda request: request.secret.endswith(" "),
+    secrets_with_line_breaks=refuse(lambda secret: "\n" in secret),
+    secrets_over_72_bytes=refuse(lambda secret: 72 < len(secret.encode()) < 100),
+    secrets_with_a_trailing_space=refuse(lambda secret: secret.endswith(" ")),
 )
-FAULTS.refuses(
+faults(
     "test_unusual_value_answers_200[aiType]",
-    the_type_other=lambda request: request.ai_type == "OTHER",
+    the_type_other=refuse(lambda ai_type: ai_type == "OTHER"),
 )
-FAULTS.refuses(
+faults(
     "test_any_fields_together_answer_200",
-    an_empty_object=lambda request: request.body == b"{}",
-    only_a_key_and_a_secret=lambda request: {*request.names} == {"key", "secret"},
-    a_secret_equal_to_the_key=lambda request: request.key and request.key == request.secret,
-    bodies_over_64_kib=lambda request: 65536 < len(request.body) < 200_000,
-    escaped_slashes=lambda request: b"\\/" in request.body,
-    multiline_bodies=lambda request: request.body.count(b"\n  ") > 2,
+    empty_objects=refuse(lambda body: body == b"{}"),
+    only_a_key_and_a_secret=refuse(lambda names: {*names} == {"key", "secret"}),
+    secrets_equal_to_the_key=refuse(lambda key, secret: key and key == secret),
+    bodies_over_64_kib=refuse(lambda body: 65536 < len(body) < 200_000),
+    escaped_slashes=refuse(lambda body: b"\\/" in body),
+    multiline_bodies=refuse(lambda body: body.count(b"\n  ") > 2),
 )
-FAULTS.refuses(
+faults(
     "test_valid_body_answers_200",
-    types_without_an_endpoint=lambda request: request.ai_type and not request.endpoint,
+    types_without_an_endpoint=refuse(lambda ai_type, endpoint: ai_type and not endpoint),
 )
-FAULTS.refuses(
-    "test_body_over_the_limit_is_refused",
-    bodies_of_the_maximum_size=lambda request: len(request.body) == LARGEST_BODY,
-)
-FAULTS.refuses(
+faults(
     "test_media_type_is_case_insensitive",
-    an_upper_case_media_type=lambda request: request.media_type == "APPLICATION/JSON",
-    an_upper_case_charset=lambda request: "UTF-8" in request.media_type,
+    upper_case_media_types=refuse(lambda media_type: media_type == "APPLICATION/JSON"),
+    upper_case_charsets=refuse(lambda media_type: "UTF-8" in media_type),
 )
-FAULTS.refuses(
+faults(
     "test_other_charset_or_coding_does_not_fail",
-    500,
-    the_identity_encoding=lambda request: request.header("Content-Encoding") == "identity",
+    identity_encoding=refuse_with(500, lambda header: header("Content-Encoding") == "identity"),
 )

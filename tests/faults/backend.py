@@ -1,9 +1,13 @@
-"""Serve a mock that has a fault: a change to the requests or responses."""
+"""Serve a mock with changes, which are functions that modify its requests or responses.
+
+The parameters of a change are attributes of the `Request`, such as `name` or `token`, or `request`
+itself. If a parameter is called `answer`, the change modifies the mock's response. Otherwise, the
+change modifies the request, or returns an `Answer` in place of the mock. Changes can be async.
+"""
 
 import inspect
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -11,50 +15,7 @@ import flashback_mock
 from flashback_mock.http import messages
 from tests.faults.messages import Answer, Request
 
-# These functions can be async. If `Before` returns an `Answer`, the mock gets no request.
-Before = Callable[[Request], Any]
-After = Callable[[Request, Answer], Any]
-
-
-@dataclass(frozen=True)
-class Change:
-    """A change to the mock's behavior.
-
-    `promises` is a `-k` expression; the change must break at least one of the selected promises.
-    """
-
-    before: Before | None = None  # modifies the request, or responds in place of the mock
-    after: After | None = None  # modifies the response
-    promises: str = ""
-
-
-class _ChangeMiddleware:
-    mock: flashback_mock.Mock  # set after the mock has started
-
-    def __init__(self, change: Change) -> None:
-        self._change = change
-        self._memory: dict[object, Any] = {}
-
-    def wrap(self, handler: messages.Handler) -> messages.Handler:
-        async def handle_with_change(received: messages.Request) -> messages.Answer:
-            request = Request(received, self.mock, self._memory)
-            answer = None
-            if self._change.before:
-                answer = await await_if_needed(self._change.before(request))
-            if not isinstance(answer, Answer):
-                original = await handler(request.for_mock())
-                answer = Answer(original.status, original.body)
-                answer.headers = original.headers
-            if self._change.after:
-                await await_if_needed(self._change.after(request, answer))
-            answer.drop_header("Content-Length")
-            return messages.Answer(answer.status, answer.body, answer.headers, fault=answer.fault)
-
-        return handle_with_change
-
-
-async def await_if_needed(value: Any) -> Any:
-    return await value if inspect.isawaitable(value) else value
+Change = Callable[..., Any]
 
 
 @cache
@@ -63,9 +24,60 @@ def contract() -> flashback_mock.Contract:
     return flashback_mock.Contract()
 
 
+def call(function: Change, request: Request, answer: Answer | None = None) -> Any:
+    """Call a function with the attributes of the request that its parameters are named after."""
+    arguments: list[object] = []
+    for name in inspect.signature(function).parameters:
+        if name == "answer":
+            arguments.append(answer)
+        else:
+            arguments.append(request if name == "request" else getattr(request, name))
+    return function(*arguments)
+
+
+async def apply(changes: list[Change], request: Request, answer: Answer | None) -> Answer | None:
+    """Apply the changes until one of them returns a new answer; return the resulting answer."""
+    for change in changes:
+        changed = call(change, request, answer)
+        if inspect.isawaitable(changed):
+            changed = await changed
+        if not answer and isinstance(changed, Answer):
+            return changed
+    return answer
+
+
 @contextmanager
-def serving(change: Change) -> Generator[flashback_mock.Mock]:
-    middleware = _ChangeMiddleware(change)
-    with flashback_mock.running(contract(), wrap=middleware.wrap) as mock:
-        middleware.mock = mock
+def serving(*changes: Change) -> Generator[flashback_mock.Mock]:
+    """Yield a mock with these changes. Afterward, raise the first exception of a change."""
+    before: list[Change] = []
+    after: list[Change] = []
+    for change in changes:
+        if "answer" in inspect.signature(change).parameters:
+            after.append(change)
+        else:
+            before.append(change)
+    memory: dict[object, Any] = {}
+    errors: list[Exception] = []
+
+    def wrap(handler: messages.Handler) -> messages.Handler:
+        async def respond(received: messages.Request) -> messages.Answer:
+            request = Request(received, mock, memory)
+            try:
+                answer = await apply(before, request, None)
+                if not answer:
+                    original = await handler(request.for_mock())
+                    answer = Answer(original.status, original.body)
+                    answer.headers = original.headers
+                await apply(after, request, answer)
+            except Exception as error:
+                errors.append(error)
+                raise
+            answer.drop_header("Content-Length")
+            return messages.Answer(answer.status, answer.body, answer.headers, fault=answer.fault)
+
+        return respond
+
+    with flashback_mock.running(contract(), wrap=wrap) as mock:
         yield mock
+    if errors:
+        raise errors[0]

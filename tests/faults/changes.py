@@ -1,123 +1,96 @@
-"""Define changes to the mock, either as keyword arguments or with decorators."""
+"""Functions that define faults, and the changes of which faults consist."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from typing import NamedTuple
 
-from tests.faults.backend import After, Before, Change, await_if_needed
+from tests.faults.backend import Change, call
 from tests.faults.messages import Answer, Request, accepted, refused
 
-Condition = Callable[[Request], Any]
+# A function that returns whether a change applies; its parameters are those of a change.
+Condition = Change
 
 
-class Changes(dict[str, Change]):
-    """A dictionary that maps names to changes.
+class Fault(NamedTuple):
+    """A change that breaks at least one of the promises that the `-k` expression selects."""
 
-    The decorators `before` and `after` register the decorated function as a change. The other
-    methods register one change for each keyword argument.
+    change: Change
+    promises: str
+
+
+FAULTS: dict[str, Fault] = {}
+
+
+def faults(promises: str, *functions: Change, **changes: Change) -> None:
+    """Define a fault for each function and each keyword argument; each breaks one of the promises.
+
+    The name of a fault is the name of the function or of the keyword argument.
     """
-
-    def before(self, promises: str = "") -> Callable[[Before], None]:
-        """Register a change that modifies requests, or responds to them in place of the mock."""
-
-        def register(change: Any) -> None:
-            self._add(change.__name__, Change(before=change, promises=promises))
-
-        return register
-
-    def after(self, promises: str = "") -> Callable[[After], None]:
-        """Register a change that modifies the mock's responses."""
-
-        def register(change: Any) -> None:
-            self._add(change.__name__, Change(after=change, promises=promises))
-
-        return register
-
-    def changes_request(self, promises: str, **changes: Before) -> None:
-        """Register changes that modify requests, or respond to them in place of the mock."""
-        for name, change in changes.items():
-            self._add(name, Change(before=change, promises=promises))
-
-    def changes_answer(self, promises: str, status: int = 0, /, **changes: After) -> None:
-        """Register changes to responses with this status, or to all responses if `status` is 0."""
-        for name, change in changes.items():
-
-            def change_matching(request: Request, answer: Answer, change: After = change) -> object:
-                return change(request, answer) if status in (0, answer.status) else None
-
-            self._add(name, Change(after=change_matching, promises=promises))
-
-    def where(self, promises: str, change: Before, /, **conditions: Condition) -> None:
-        """For each condition, register this change for the requests that match the condition."""
-        for name, condition in conditions.items():
-
-            def change_matching(request: Request, condition: Condition = condition) -> object:
-                return change(request) if condition(request) else None
-
-            self._add(name, Change(before=change_matching, promises=promises))
-
-    def accepts(self, promises: str, **conditions: Condition) -> None:
-        """Register changes that return 200 for invalid requests that match a condition."""
-        for name, condition in conditions.items():
-
-            def accept(request: Request, answer: Answer, condition: Condition = condition) -> None:
-                if answer.status in (400, 404, 413, 415) and condition(request):
-                    answer.accept(request)
-
-            self._add(f"accepts_{name}", Change(after=accept, promises=promises))
-
-    def refuses(self, promises: str, status: int = 400, /, **conditions: Condition) -> None:
-        """Register changes that return this status for requests that match a condition."""
-        for name, condition in conditions.items():
-
-            def refuse(request: Request, answer: Answer, condition: Condition = condition) -> None:
-                if answer.status not in (401, 405) and condition(request):
-                    answer.refuse(status)
-
-            self._add(f"returns_{status}_for_{name}", Change(after=refuse, promises=promises))
-
-    def _add(self, name: str, change: Change) -> None:
-        assert name not in self, f"{name} is defined twice"
-        self[name] = change
+    for function in functions:
+        changes[function.__name__] = function
+    for name, change in changes.items():
+        assert name not in FAULTS, f"{name} is defined twice"
+        FAULTS[name] = Fault(change, promises)
 
 
-def as_user(role: str) -> Before:
-    return lambda request: request.as_user(role)
+def when(condition: Condition, change: Change) -> Change:
+    """Apply a change to requests that match the condition."""
+    return lambda request: call(condition, request) and call(change, request)
 
 
-def promote(role: str) -> Before:
-    """Return a change that gives this user the owner's permissions."""
-    return lambda request: request.role == role and request.as_user("owner")
+def as_user(role: str, condition: Condition) -> Change:
+    return when(condition, lambda request: request.as_user(role))
 
 
-def for_configuration(role: str) -> Before:
-    return lambda request: request.for_id(request.ids[role])
+def as_owner(condition: Condition) -> Change:
+    return as_user("owner", condition)
 
 
-def reply(status: int, to: str | None = None) -> Before:
-    """Return a change that sends this status to all users, or only to one user if `to` is set."""
+def promote(role: str, condition: Condition = lambda: True) -> Change:
+    """Give this user the owner's permissions."""
+    change = as_owner(condition)
+    return lambda request: request.role == role and call(change, request)
 
-    def change(request: Request) -> Answer | None:
-        if to not in (None, request.role):
-            return None
-        return accepted(request) if status == 200 else refused(status)
+
+def for_configuration(role: str, condition: Condition) -> Change:
+    return when(condition, lambda request: request.for_id(request.ids[role]))
+
+
+def for_main(condition: Condition) -> Change:
+    return for_configuration("main", condition)
+
+
+def ignore_body(condition: Condition) -> Change:
+    return when(condition, lambda request: request.set_body(b"{}"))
+
+
+def reply(status: int, condition: Condition = lambda: True) -> Change:
+    """Return this status in place of the mock."""
+    return when(condition, lambda request: accepted(request) if status == 200 else refused(status))
+
+
+def on(status: int, change: Change) -> Change:
+    """Apply a change to responses with this status."""
+    return lambda request, answer: answer.status == status and call(change, request, answer)
+
+
+def accept(condition: Condition) -> Change:
+    """Return 200 for invalid requests."""
+
+    def change(request: Request, answer: Answer) -> None:
+        if answer.status in (400, 404, 413, 415) and call(condition, request, answer):
+            answer.replace_with(accepted(request))
 
     return change
 
 
-def combine(changes: Iterable[Change]) -> Change:
-    changes = list(changes)
+def refuse(condition: Condition) -> Change:
+    return refuse_with(400, condition)
 
-    async def before(request: Request) -> Answer | None:
-        for change in changes:
-            if change.before:
-                answer = await await_if_needed(change.before(request))
-                if isinstance(answer, Answer):
-                    return answer
-        return None
 
-    async def after(request: Request, answer: Answer) -> None:
-        for change in changes:
-            if change.after:
-                await await_if_needed(change.after(request, answer))
+def refuse_with(status: int, condition: Condition) -> Change:
+    """Return this status for requests that have a valid token and method."""
 
-    return Change(before, after)
+    def change(request: Request, answer: Answer) -> None:
+        if answer.status not in (401, 405) and call(condition, request, answer):
+            answer.refuse(status)
+
+    return change

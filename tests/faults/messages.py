@@ -19,7 +19,6 @@ class _Message:
     body: bytes
 
     def set_header(self, name: str, value: str) -> Self:
-        """Set a header, replacing any previous values."""
         self.headers[name] = value
         return self
 
@@ -44,7 +43,6 @@ class _Message:
 
     @property
     def is_json(self) -> bool:
-        """Return whether the body is valid JSON, even if it is not an object."""
         return self._json is not NOT_JSON
 
     @property
@@ -54,7 +52,6 @@ class _Message:
         return value if isinstance(value, dict) else {}
 
     def replace_fields(self, fields: Mapping[str, object]) -> Self:
-        """Replace the body with a JSON object that has these fields."""
         return self.set_body(json.dumps(fields).encode())
 
     def set_fields(self, **fields: object) -> Self:
@@ -98,7 +95,6 @@ class Request(_Message):
         self._store = mock.store
 
     def for_mock(self) -> messages.Request:
-        """Convert the modified request to the type that the mock's handler accepts."""
         return replace(
             self._received,
             method=self.method,
@@ -113,17 +109,10 @@ class Request(_Message):
         return unquote(self.path.rpartition("/")[2])
 
     def is_for(self, role: str) -> bool:
-        """Return whether the request is for the fixture configuration with this role."""
         return self.id == self.ids[role]
 
     @property
-    def has_known_id(self) -> bool:
-        """Return whether the id belongs to one of the fixture configurations."""
-        return self.id in self.ids.values()
-
-    @property
     def authorization(self) -> str:
-        """Return the value of the Authorization header, or an empty string."""
         return self.header("Authorization")
 
     @property
@@ -141,23 +130,24 @@ class Request(_Message):
 
     @property
     def is_authenticated(self) -> bool:
-        """Return whether the bearer token is known and has not expired."""
         return self.role not in ("", "expired")
 
     @property
     def media_type(self) -> str:
-        """Return the value of the Content-Type header, or an empty string."""
         return self.header("Content-Type")
 
     @property
     def is_chunked(self) -> bool:
-        """Return whether the request uses chunked transfer encoding."""
         return "Transfer-Encoding" in self.headers
 
     @property
     def names(self) -> list[str]:
-        """Return the names of the fields in the body."""
         return list(self.fields)
+
+    @property
+    def non_strings(self) -> list[object]:
+        """Return the values of the body's fields that are not strings."""
+        return [value for value in self.fields.values() if not isinstance(value, str)]
 
     def text(self, field: str) -> str:
         """Return the value of a body field, or an empty string if the value is not a string."""
@@ -165,11 +155,9 @@ class Request(_Message):
         return value if isinstance(value, str) else ""
 
     def as_user(self, role: str = "owner") -> Self:
-        """Replace the token with the token of the user with this role."""
         return self.set_header("Authorization", f"Bearer {self.tokens[role]}")
 
     def for_id(self, id: str) -> Self:
-        """Replace the id in the path."""
         self.path = f"{self.path.rpartition('/')[0]}/{id}"
         return self
 
@@ -186,11 +174,9 @@ class Request(_Message):
         return remembered
 
     async def name_of(self, id: str) -> str:
-        """Return the stored name of a configuration."""
         return str((await self._store.find(id)).plain["name"])
 
     async def rename(self, name: str) -> None:
-        """Change the stored name of the requested configuration."""
         await self._store.update(self.tokens["owner"], self.id, {"name": name})
 
 
@@ -206,20 +192,13 @@ class Answer(_Message):
         self.headers = CIMultiDict({"Content-Type": "application/json", **headers})
 
     def set_status(self, status: int) -> Self:
-        """Replace the status."""
         self.status = status
         return self
 
-    def accept(self, request: Request) -> Self:
-        """Turn this response into a success response for the request."""
-        return self.replace_with(accepted(request))
-
     def refuse(self, status: int) -> Self:
-        """Turn this response into an error response with this status."""
         return self.replace_with(refused(status))
 
     def replace_with(self, other: "Answer") -> Self:
-        """Copy the status, headers and body of another response into this one."""
         self.status = other.status
         self.headers = other.headers
         return self.set_body(other.body)

@@ -3,7 +3,7 @@
 import contextlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,17 @@ from tests.faults.backend import Change, serving
 CONTRACT_TESTS = Path(__file__).parents[1] / "contract"
 
 
-@dataclass
+@dataclass(eq=False)
 class RunResult:
-    """The result of a contract test run."""
+    """The result of a contract test run, and the pytest plugin that receives its verdict."""
 
-    status: int
-    output: str
+    status: int = NO_VERDICT
+    output: str = ""
     verdict: dict[str, Any] = field(default_factory=dict[str, Any])  # docs/verdict.schema.json
+
+    def pytest_contract_verdict(self, verdict: dict[str, Any]) -> None:
+        """Store the verdict."""
+        self.verdict = verdict
 
     @property
     def findings(self) -> list[dict[str, Any]]:
@@ -44,17 +48,9 @@ class RunResult:
         return promise
 
 
-class _VerdictReceiver:
-    def __init__(self) -> None:
-        self.verdict: dict[str, Any] = {}
-
-    def pytest_contract_verdict(self, verdict: dict[str, Any]) -> None:
-        self.verdict = verdict
-
-
-def run_with_change(change: Change, *options: str, promises: str = "") -> RunResult:
-    """Run the contract tests against a mock with this change; `promises` is a `-k` expression."""
-    with serving(change) as mock:
+def run_with_changes(changes: Iterable[Change], *options: str, promises: str = "") -> RunResult:
+    """Run the contract tests against a mock with these changes; `promises` is a `-k` expression."""
+    with serving(*changes) as mock:
         variables = environment(mock.tokens, mock.ids)
         return run_with_url(mock.base_url, variables, *options, promises=promises)
 
@@ -76,13 +72,15 @@ def _run(variables: Mapping[str, str], *options: str) -> RunResult:
     arguments = [str(CONTRACT_TESTS), "-c", str(CONTRACT_TESTS / "pytest.toml")]
     arguments += ["--capture=no", "--tb=no"]
     arguments += ["-p", "no:unraisableexception"]  # this plugin's garbage collection takes too long
-    receiver = _VerdictReceiver()
+    result = RunResult()
     output = io.StringIO()
     with (
         patch.dict(os.environ, variables, clear=True),
         contextlib.redirect_stdout(output),
         contextlib.redirect_stderr(output),
     ):
-        status = pytest.main([*arguments, *options], [receiver])
-    status = status if status in (KEPT, BROKEN) else NO_VERDICT
-    return RunResult(status, output.getvalue(), receiver.verdict)
+        status = pytest.main([*arguments, *options], [result])
+    if status in (KEPT, BROKEN):
+        result.status = status
+    result.output = output.getvalue()
+    return result

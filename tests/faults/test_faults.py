@@ -5,7 +5,7 @@ import pytest
 from support.options import BROKEN, KEPT
 from tests.faults.correct import CORRECT
 from tests.faults.faults import FAULTS
-from tests.faults.runner import run_with_change, selected_promises
+from tests.faults.runner import run_with_changes, selected_promises
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -13,13 +13,13 @@ def test_fault_breaks_a_promise(name: str, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("support.promise.BUDGET_PER_PROMISE", 0.0)  # stop at the first finding
     fault = FAULTS[name]
     options = ["--timeout", "2"] if name.endswith("_hang") else []
-    result = run_with_change(fault, "--maxfail", "1", *options, promises=fault.promises)
+    result = run_with_changes([fault.change], "--maxfail", "1", *options, promises=fault.promises)
     assert result.status == BROKEN, result.output
 
 
 @pytest.mark.parametrize("name", CORRECT)
 def test_correct_backend_keeps_every_promise(name: str) -> None:
-    result = run_with_change(CORRECT[name], "--max-examples", "5", "--require-all")
+    result = run_with_changes(CORRECT[name], "--max-examples", "5", "--require-all")
     assert result.ids == [], result.output
     assert result.status == KEPT, result.output
 

@@ -5,22 +5,21 @@ from functools import partial
 from typing import Any
 
 from flashback_mock import Contract
-from tests.faults.changes import Changes
+from tests.faults.changes import accept, faults, ignore_body, on, refuse, refuse_with, when
 from tests.faults.messages import Request
 
-FAULTS = Changes()
 CONTRACT = Contract()
 FIELDS = CONTRACT.fields.keys()
 TYPES = CONTRACT.fields["aiType"]["enum"]
 LARGEST_BODY = CONTRACT.max_body_bytes
 
 
-def _unknown_fields(request: Request) -> dict[str, Any]:
-    return {name: value for name, value in request.fields.items() if name not in FIELDS}
+def _unknown(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in FIELDS}
 
 
-def _drop_unknown_fields(request: Request) -> None:
-    for name in _unknown_fields(request):
+def unknown_fields_are_ignored(request: Request) -> None:
+    for name in _unknown(request.fields):
         request.drop_field(name)
 
 
@@ -31,145 +30,116 @@ def _rename_field(old: str, new: str, request: Request) -> None:
         request.replace_fields(fields)
 
 
-FAULTS.accepts(
+def _without_homoglyphs(text: str) -> str:
+    return text.replace("\u041e", "O").replace("\u0410", "A")
+
+
+faults(
     "test_invalid_value_answers_400[aiType]",
-    lower_case_types_with_other_fields=lambda request: (
-        request.ai_type.islower() and len(request.fields) > 1
+    lower_case_types_with_other_fields=accept(
+        lambda ai_type, fields: ai_type.islower() and len(fields) > 1
     ),
-    full_width_types=lambda request: unicodedata.normalize("NFKC", request.ai_type) in TYPES,
-    types_with_homoglyphs=lambda request: (
-        request.ai_type.replace("\u041e", "O").replace("\u0410", "A") in TYPES
-    ),
-    types_with_spaces=lambda request: request.ai_type.strip(" ") in TYPES,
-    types_with_a_trailing_line_break=lambda request: request.ai_type.removesuffix("\n") in TYPES,
-    numeric_types=lambda request: type(request.fields.get("aiType")) is int,
-    unknown_types_with_other_fields=lambda request: (
-        len(request.fields) > 1 and request.ai_type in ("GEMINI", "CLAUDE")
+    full_width_types=accept(lambda ai_type: unicodedata.normalize("NFKC", ai_type) in TYPES),
+    types_with_homoglyphs=accept(lambda ai_type: _without_homoglyphs(ai_type) in TYPES),
+    types_with_spaces=accept(lambda ai_type: ai_type.strip(" ") in TYPES),
+    types_with_a_trailing_line_break=accept(lambda ai_type: ai_type.removesuffix("\n") in TYPES),
+    invalid_type_returns_422=on(400, lambda ai_type, answer: ai_type and answer.refuse(422)),
+    numeric_types=accept(lambda fields: type(fields.get("aiType")) is int),
+    unknown_types_with_other_fields=accept(
+        lambda ai_type, fields: len(fields) > 1 and ai_type in ("GEMINI", "CLAUDE")
     ),
 )
-FAULTS.accepts(
+faults(
     "test_invalid_value_answers_400[name]",
-    too_long_non_ascii_names=lambda request: len(request.name) > 255 and not request.name.isascii(),
-    names_with_a_next_line_character=lambda request: "\x85" in request.name,
-    numeric_names=lambda request: type(request.fields.get("name")) is int,
-    null_names_with_other_fields=lambda request: (
-        len(request.fields) > 2 and request.fields.get("name", "") is None
+    too_long_non_ascii_names=accept(lambda name: len(name) > 255 and not name.isascii()),
+    names_with_a_next_line_character=accept(lambda name: "\x85" in name),
+    numeric_names=accept(lambda fields: type(fields.get("name")) is int),
+    null_names_with_other_fields=accept(
+        lambda fields: len(fields) > 2 and fields.get("name", "") is None
+    ),
+    null_returns_500=refuse_with(500, lambda fields: None in fields.values()),
+    empty_names_are_ignored=when(
+        lambda fields: fields.get("name") == "", lambda request: request.drop_field("name")
     ),
 )
-FAULTS.accepts(
+faults(
     "test_invalid_value_answers_400[endpoint]",
-    ftp_endpoints=lambda request: request.endpoint.startswith("ftp://"),
-    endpoints_without_a_scheme=lambda request: request.endpoint.startswith(("api.", "//", "/")),
-    endpoints_without_a_host=lambda request: (
-        request.endpoint in ("https://", "https:", "https:///v1")
-    ),
-    endpoints_with_credentials=lambda request: "@" in request.endpoint,
-    endpoints_with_a_trailing_line_break=lambda request: request.endpoint.endswith("com\n"),
-    endpoints_with_an_unclosed_ipv6_address=lambda request: request.endpoint.startswith(
-        "https://[::1/"
-    ),
-    too_long_endpoints=lambda request: len(request.endpoint) > 2048,
+    ftp_endpoints=accept(lambda endpoint: endpoint.startswith("ftp://")),
+    endpoints_without_a_scheme=accept(lambda endpoint: endpoint.startswith(("api.", "//", "/"))),
+    hostless_endpoints=accept(lambda endpoint: endpoint in ("https://", "https:", "https:///v1")),
+    endpoints_with_credentials=accept(lambda endpoint: "@" in endpoint),
+    endpoints_with_a_trailing_line_break=accept(lambda endpoint: endpoint.endswith("com\n")),
+    unclosed_ipv6_addresses=accept(lambda endpoint: endpoint.startswith("https://[::1/")),
+    too_long_endpoints=accept(lambda endpoint: len(endpoint) > 2048),
 )
-FAULTS.where(
-    "test_invalid_value_answers_400[name]",
-    lambda request: request.drop_field("name"),
-    empty_names_are_ignored=lambda request: request.fields.get("name") == "",
-)
-FAULTS.accepts(
+faults(
     "test_invalid_value_answers_400[key]",
-    empty_keys=lambda request: request.fields.get("key") == "",
-    too_long_non_ascii_keys=lambda request: len(request.key) > 8192 and not request.key.isascii(),
-    non_empty_lists_as_keys=lambda request: (
-        isinstance(request.fields.get("key"), list) and request.fields["key"]
-    ),
+    empty_keys=accept(lambda fields: fields.get("key") == ""),
+    too_long_non_ascii_keys=accept(lambda key: len(key) > 8192 and not key.isascii()),
+    lists_as_keys=accept(lambda fields: isinstance(fields.get("key"), list) and fields["key"]),
 )
-FAULTS.accepts(
+faults(
     "test_invalid_value_answers_400[secret]",
-    empty_secrets=lambda request: request.fields.get("secret") == "",
+    empty_secrets=accept(lambda fields: fields.get("secret") == ""),
 )
-FAULTS.accepts(
+faults(
     "test_invalid_body_answers_400",
-    large_numbers=lambda request: any(
-        type(value) in (int, float) and abs(value) > 2 for value in request.fields.values()
+    large_numbers=accept(
+        lambda fields: any(
+            type(value) in (int, float) and abs(value) > 2 for value in fields.values()
+        )
     ),
+    invalid_body_returns_200_with_an_error=on(400, lambda answer: answer.set_status(200)),
 )
-FAULTS.changes_answer(
-    "test_invalid_value_answers_400 or test_invalid_body_answers_400",
-    400,
-    invalid_type_returns_422=lambda request, answer: request.ai_type and answer.refuse(422),
-    invalid_body_returns_200_with_an_error=lambda _, answer: answer.set_status(200),
-)
-FAULTS.refuses(
-    "test_invalid_value_answers_400 or test_invalid_body_answers_400",
-    500,
-    null=lambda request: None in request.fields.values(),
-)
-FAULTS.changes_request(
+faults(
     "test_unknown_field_answers_400",
-    unknown_fields_are_ignored=_drop_unknown_fields,
+    unknown_fields_are_ignored,
     snake_case_fields_are_accepted=partial(_rename_field, "ai_type", "aiType"),
     upper_case_fields_are_accepted=partial(_rename_field, "KEY", "key"),
     fields_with_homoglyphs_are_accepted=partial(_rename_field, "k\u0435y", "key"),
+    unknown_and_known_fields=accept(lambda fields: _unknown(fields) and fields.keys() & FIELDS),
+    null_in_unknown_fields=accept(lambda fields: None in _unknown(fields).values()),
+    fields_named_id=accept(lambda fields: "id" in fields),
+    fields_named_proto=accept(lambda fields: "__proto__" in fields),
+    two_values_that_are_not_strings=accept(lambda non_strings: len(non_strings) > 1),
 )
-FAULTS.accepts(
-    "test_unknown_field_answers_400",
-    unknown_fields_with_known_fields=lambda request: (
-        _unknown_fields(request) and {*request.names} & FIELDS
-    ),
-    null_in_unknown_fields=lambda request: None in _unknown_fields(request).values(),
-    a_field_named_id=lambda request: "id" in request.names,
-    a_field_named_proto=lambda request: "__proto__" in request.names,
-    two_values_that_are_not_strings=lambda request: (
-        sum(not isinstance(value, str) for value in request.fields.values()) > 1
-    ),
-)
-FAULTS.accepts(
+faults(
     "test_unreadable_body_is_refused",
-    trailing_commas=lambda request: request.body.endswith(b",}"),
-    comments_in_json=lambda request: b"/*" in request.body or b"//" in request.body,
-    text_after_the_object=lambda request: (
-        request.body.startswith(b"{") and request.body.endswith(b"} x")
-    ),
-    latin_1_bodies=lambda request: b"caf\xe9" in request.body,
-    utf_16_bodies=lambda request: request.body.startswith(b"\xff\xfe"),
-    nul_after_the_object=lambda request: request.body.endswith(b"}\x00"),
-    malformed_bodies_of_admins=lambda request: request.role == "admin" and request.is_for("main"),
-    invalid_utf_8_in_chunked_bodies=lambda request: request.is_chunked and b"\xff" in request.body,
-)
-FAULTS.refuses(
-    "test_unreadable_body_is_refused",
-    500,
-    deep_nesting=lambda request: request.body.startswith((b"[[[[", b'{"name":{"name":')),
-    huge_numbers=lambda request: b"0" * 5000 in request.body,
-    invalid_utf_8=lambda request: b"\xff" in request.body,
-    duplicate_keys=lambda request: request.body.count(b'"key"') > 1,
-    lone_surrogates=lambda request: b"\\ud800" in request.body,
-    a_byte_order_mark=lambda request: request.body.startswith(b"\xef\xbb\xbf"),
-)
-FAULTS.changes_answer(
-    "test_unreadable_body_is_refused",
-    400,
-    malformed_json_returns_500=lambda request, answer: (
-        request.body and not request.is_json and answer.refuse(500)
+    trailing_commas=accept(lambda body: body.endswith(b",}")),
+    comments_in_json=accept(lambda body: b"/*" in body or b"//" in body),
+    text_after_the_object=accept(lambda body: body.startswith(b"{") and body.endswith(b"} x")),
+    latin_1_bodies=accept(lambda body: b"caf\xe9" in body),
+    utf_16_bodies=accept(lambda body: body.startswith(b"\xff\xfe")),
+    nul_after_the_object=accept(lambda body: body.endswith(b"}\x00")),
+    malformed_bodies_of_admins=accept(lambda role, is_for: role == "admin" and is_for("main")),
+    invalid_utf_8_in_chunked_bodies=accept(lambda is_chunked, body: is_chunked and b"\xff" in body),
+    nesting_returns_500=refuse_with(500, lambda body: body.startswith((b"[[[[", b'{"name":{"'))),
+    huge_number_returns_500=refuse_with(500, lambda body: b"0" * 5000 in body),
+    invalid_utf_8_returns_500=refuse_with(500, lambda body: b"\xff" in body),
+    duplicate_key_returns_500=refuse_with(500, lambda body: body.count(b'"key"') > 1),
+    lone_surrogate_returns_500=refuse_with(500, lambda body: b"\\ud800" in body),
+    byte_order_mark_returns_500=refuse_with(500, lambda body: body.startswith(b"\xef\xbb\xbf")),
+    malformed_json_returns_500=on(
+        400, lambda body, is_json, answer: body and not is_json and answer.refuse(500)
     ),
 )
-FAULTS.where(
+faults(
     "test_missing_body_is_refused",
-    lambda request: request.set_body(b"{}"),
-    missing_body_is_an_empty_update=lambda request: request.method == "PUT" and not request.body,
+    missing_body_is_an_empty_update=ignore_body(lambda method, body: method == "PUT" and not body),
+    missing_bodies_without_a_media_type=accept(lambda body, media_type: not (body or media_type)),
+    empty_chunked_bodies=accept(lambda body, is_chunked: not body and is_chunked),
 )
-FAULTS.accepts(
-    "test_missing_body_is_refused",
-    missing_bodies_without_a_media_type=lambda request: not request.body and not request.media_type,
-    empty_chunked_bodies=lambda request: not request.body and request.is_chunked,
-)
-FAULTS.accepts(
+faults(
     "test_body_over_the_limit_is_refused",
-    oversized_chunked_bodies=lambda request: request.is_chunked,
-    bodies_one_byte_over_the_limit=lambda request: len(request.body) == LARGEST_BODY + 1,
+    bodies_of_the_maximum_size=refuse(lambda body: len(body) == LARGEST_BODY),
+    media_type_is_html_for_an_oversized_body=lambda body, answer: (
+        len(body) > LARGEST_BODY and answer.set_header("Content-Type", "text/html")
+    ),
+    oversized_chunked_bodies=accept(lambda is_chunked: is_chunked),
+    bodies_one_byte_over_the_limit=accept(lambda body: len(body) == LARGEST_BODY + 1),
 )
-FAULTS.accepts(
+faults(
     "test_other_media_type_is_refused",
-    chunked_plain_text=lambda request: request.media_type == "text/plain" and request.is_chunked,
-    suffixed_media_types=lambda request: "+json" in request.media_type,
+    chunked_text=accept(lambda media_type, is_chunked: media_type == "text/plain" and is_chunked),
+    suffixed_media_types=accept(lambda media_type: "+json" in media_type),
 )

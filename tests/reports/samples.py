@@ -76,24 +76,28 @@ def not_tested() -> Verdict:
     reason = "7 promises were not tested, and --require-all is set."
     verdict = kept() | {"exit_status": 1, "reason": reason}
     verdict["selection"]["require_all"] = True
-    reasons = {promise: f"set {name}: {use}" for promise, (name, use) in VARIABLES.items()}
-    reasons["test_answer[carries no credential]"] = "hidden by `500:json:malformed`"
-    reasons["test_500_is_documented_json"] = "no response with this status was seen"
+    verdict["missing_variables"] = []
+    reasons = {
+        "test_answer[carries no credential]": "hidden by `500:json:malformed`",
+        "test_500_is_documented_json": "no response with this status was seen",
+    }
+    for promise, (name, meaning) in VARIABLES.items():
+        reasons[promise] = f"set {name}: {meaning}"
+        verdict["missing_variables"].append({"name": name, "meaning": meaning, "promises": 1})
     for promise in verdict["promises"]:
         if promise["name"] in reasons:
             reason = reasons[promise["name"]]
             promise |= {"outcome": "not tested", "reason": reason, "requests": 0}
-    verdict["missing_variables"] = [
-        {"name": name, "meaning": meaning, "promises": 1} for name, meaning in VARIABLES.values()
-    ]
     return _with_counts(verdict)
 
 
 def _with_counts(verdict: Verdict) -> Verdict:
-    outcomes = [promise["outcome"].replace(" ", "_") for promise in verdict["promises"]]
-    names = ("kept", "broken", "accepted", "not_tested")
-    counts = {name: outcomes.count(name) for name in names}
-    by_source = {source: dict.fromkeys(("broken", "accepted", "notes"), 0) for source in SOURCES}
+    counts = {"kept": 0, "broken": 0, "accepted": 0, "not_tested": 0}
+    for promise in verdict["promises"]:
+        counts[promise["outcome"].replace(" ", "_")] += 1
+    by_source: dict[str, dict[str, int]] = {}
+    for source in SOURCES:
+        by_source[source] = {"broken": 0, "accepted": 0, "notes": 0}
     for finding in verdict["findings"]:
         by_source[finding["source"]][finding["severity"]] += 1
     return verdict | {"counts": counts, "by_source": by_source}

@@ -45,9 +45,9 @@ def test_finding_has_all_details() -> None:
 def test_terminal_does_not_wrap_curl_commands() -> None:
     """In a narrow terminal, curl commands are not wrapped, so users can copy them."""
     lines = printed(broken(), width=72).splitlines()
-    commands = [line for line in lines if line.startswith("curl ")]
-    findings = [finding for finding in broken()["findings"] if finding["examples"]]
-    assert commands == [finding["examples"][0]["curl"] for finding in findings]
+    for finding in broken()["findings"]:
+        for example in finding["examples"][:1]:
+            assert example["curl"] in lines
 
 
 def test_missing_variables_are_listed_once() -> None:

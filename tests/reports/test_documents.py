@@ -3,7 +3,6 @@
 import copy
 import json
 import re
-import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
@@ -18,6 +17,7 @@ from markdown_it import MarkdownIt
 import reports
 from reports import github
 from reports.rendering import render
+from tests.programs import run
 from tests.reports.samples import ALL, Verdict, broken, no_verdict, not_tested
 
 FILES = ("junit.xml", "verdict.html", "verdict.json", "verdict.md")
@@ -60,8 +60,7 @@ def test_all_files_are_written(
     """All report files are written for every result, and verdict.json conforms to its schema."""
     schema.validate(make())
     reports.write(make(), tmp_path / "reports")
-    written = {file.name for file in (tmp_path / "reports").iterdir()}
-    assert written == set(FILES)
+    assert {file.name for file in (tmp_path / "reports").iterdir()} == {*FILES}
     assert json.loads((tmp_path / "reports" / "verdict.json").read_text("utf-8")) == make()
 
 
@@ -83,12 +82,11 @@ def test_junit_has_a_case_for_each_promise() -> None:
     """Each promise becomes a test case, and its sentence, clause and source become properties."""
     verdict = broken()
     cases = suite_of(verdict).findall("testcase")
-    names = [promise["name"] for promise in verdict["promises"]]
-    assert [case.get("name") for case in cases] == names
     for case, promise in zip(cases, verdict["promises"], strict=True):
-        properties = {item.get("name"): item.get("value") for item in case.iter("property")}
+        assert case.get("name") == promise["name"]
         for name in ("sentence", "clause", "source", "outcome"):
-            assert properties[name] == promise[name]
+            [item] = case.findall(f"properties/property[@name='{name}']")
+            assert item.get("value") == promise[name]
 
 
 def test_junit_fails_for_findings_that_fail_the_run() -> None:
@@ -149,28 +147,21 @@ def test_backend_text_is_not_a_workflow_command(hostile: Verdict) -> None:
     """Plain or percent-encoded line breaks from the backend cannot start a workflow command."""
     lines = github.annotations(hostile).splitlines()
     assert len(lines) == len(hostile["findings"])
-    assert all(re.match("::(error|warning|notice) title=[^,:]*::", line) for line in lines)
+    for line in lines:
+        assert re.match("::(error|warning|notice) title=[^,:]*::", line)
     assert "%250A" in lines[0]
 
 
 def test_command_prints_annotations(root: Path, tmp_path: Path) -> None:
     """`python -m reports` prints the annotations, or an error message if the file is missing."""
-
-    def run(file: Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "reports", str(file)],
-            env={"PYTHONPATH": str(root / "tests" / "contract")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
+    command = (sys.executable, "-m", "reports")
+    variables = {"PYTHONPATH": str(root / "tests" / "contract")}
     reports.write(broken(), tmp_path)
-    assert run(tmp_path / "verdict.json").stdout == github.annotations(broken())
-    missing = run(tmp_path / "missing.json")
-    assert missing.returncode == 1
-    assert "run scripts/contract first" in missing.stderr
-    assert "Traceback" not in missing.stderr
+    output = run(*command, tmp_path / "verdict.json", variables=variables)
+    assert output == github.annotations(broken())
+    error = run(*command, tmp_path / "missing.json", variables=variables, status=1)
+    assert "run scripts/contract first" in error
+    assert "Traceback" not in error
 
 
 def test_markdown_shows_findings() -> None:

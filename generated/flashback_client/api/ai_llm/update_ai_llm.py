@@ -28,7 +28,7 @@ def prepare(
     """Prepare a call without sending it; raise ArgumentError if an argument is invalid."""
     if not isinstance(cast("object", body), UpdateAiLlmRequest):
         raise ArgumentTypeError.about(
-            "body", f"must be UpdateAiLlmRequest, not {type(body).__name__}"
+            "body", f"must be of type UpdateAiLlmRequest, not {type(body).__name__}"
         )
     return Call(
         method="PUT",
@@ -79,7 +79,7 @@ def sync(
     id: str, *, body: UpdateAiLlmRequest, client: Client
 ) -> ErrorResponse | UpdateAiLlmResponse | None:
     """Send the request, and return the parsed body, or None for an undocumented status."""
-    return (sync_detailed(id=id, body=body, client=client)).parsed
+    return sync_detailed(id=id, body=body, client=client).parsed
 
 
 async def asyncio_detailed(

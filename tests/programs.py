@@ -1,0 +1,35 @@
+"""Run programs."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def run(
+    *command: str | Path,
+    status: int = 0,
+    cwd: Path | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> str:
+    """Run a program, check its exit status, and return its output.
+
+    The program inherits no variables that configure Python, pytest or the client.
+    """
+    __tracebackhide__ = True  # a traceback would show the values of environment variables
+    environment = dict(variables or {})
+    for name, value in os.environ.items():
+        if not name.startswith(("FLASHBACK_", "PY")):
+            environment.setdefault(name, value)
+    completed = subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert completed.returncode == status, completed.stdout
+    return completed.stdout
