@@ -1,4 +1,4 @@
-"""pytest configuration for the contract tests: options, fixtures and repeated rounds."""
+"""pytest configuration for the contract tests: options, and fixtures that prepare the run."""
 
 import argparse
 import json
@@ -6,24 +6,22 @@ import os
 import random
 import re
 import signal
-import time
 from collections.abc import Generator
-from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
-from schemathesis.schemas import BaseSchema
 from test_authentication import BAD_TOKENS
 
-from support import contract, controls, deviations, generation, values
+from support import contract, controls, values
 from support.backend import ADMIN, TOKENS, WRITER, Backend
 from support.exchange import NoVerdictError
-from support.findings import Findings
+from support.findings import Findings, load_deviations
 from support.options import LAST_RUN, MEANINGS, add_options
 from support.plugin import Follower, Hooks, clause_of, family_of, print_promises
 from support.promise import Promise, Run
 
-FOLLOWER = pytest.StashKey[Follower]()
+RUN = pytest.StashKey[Run]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,39 +40,48 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.collectonly = True
         return
     try:
-        follower = Follower(_run(config.option))
+        run = _run(config.option)
     except NoVerdictError as error:
         raise pytest.UsageError(f"no verdict: {error.reason}; {error.cure}") from None
     # Handle SIGTERM like Ctrl-C so that a terminated run still writes its reports.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    config.stash[FOLLOWER] = follower
-    config.pluginmanager.register(follower)
+    config.stash[RUN] = run
+    config.pluginmanager.register(Follower(run))
 
 
 def _run(option: argparse.Namespace) -> Run:
     """Create the run; raise `NoVerdictError` if an option or environment variable is invalid."""
-    for reason, cure in contract.missing_values(values.DATA["UNUSUAL"]):
-        raise NoVerdictError(reason, cure)
-    given = {name: os.environ[name] for name in MEANINGS if os.environ.get(name)}
+    contract.check_values(values.DATA["UNUSUAL"])
+    given = _given_variables()
     if not option.backend_url or WRITER not in given:
         raise NoVerdictError("no backend was specified", f"pass --backend-url and set {WRITER}")
-    for name in TOKENS:
-        if not re.fullmatch("[!-~]*", given.get(name, "")):
-            raise NoVerdictError(f"{name} contains an invalid character", "set it again")
-    for first, second in combinations(given, 2):
-        if given[first] == given[second] and (first, second) != (WRITER, ADMIN):
-            reason = f"{first} and {second} have the same value"
-            raise NoVerdictError(reason, f"set {second} to {MEANINGS[second]}")
-    if option.again == LAST_RUN:
-        option.again = (option.report_dir or Path("reports")) / "verdict.json"
     seed = random.SystemRandom().randrange(10**9)
     earlier: dict[str, str] = {}
     if option.again:
+        if option.again == LAST_RUN:
+            option.again = (option.report_dir or Path("reports")) / "verdict.json"
         seed, earlier = _read_earlier(option.again)
     if option.seed is None:
         option.seed = seed
-    accepted = deviations.load(option.deviations, option.backend_url)
+    accepted = load_deviations(option.deviations, option.backend_url)
     return Run(Backend(option, given), Findings(accepted, option), option, earlier)
+
+
+def _given_variables() -> dict[str, str]:
+    """Return the environment variables that are set; raise `NoVerdictError` if one is invalid."""
+    given: dict[str, str] = {}
+    for name, meaning in MEANINGS.items():
+        value = os.environ.get(name)
+        if not value:
+            continue
+        if name in TOKENS and not re.fullmatch("[!-~]*", value):
+            raise NoVerdictError(f"{name} contains an invalid character", "set it again")
+        for other, known in given.items():
+            if value == known and (other, name) != (WRITER, ADMIN):
+                reason = f"{other} and {name} have the same value"
+                raise NoVerdictError(reason, f"set {name} to {meaning}")
+        given[name] = value
+    return given
 
 
 def _read_earlier(file: Path) -> tuple[int, dict[str, str]]:
@@ -82,10 +89,12 @@ def _read_earlier(file: Path) -> tuple[int, dict[str, str]]:
 
     Raise `NoVerdictError` if the file is not a verdict or contains no findings.
     """
+    outcomes: dict[str, str] = {}
     try:
         verdict = json.loads(file.read_text("utf-8"))
-        promises = [promise for promise in verdict["promises"] if promise["findings"]]
-        outcomes = {promise["name"]: promise["outcome"] for promise in promises}
+        for promise in verdict["promises"]:
+            if promise["findings"]:
+                outcomes[promise["name"]] = promise["outcome"]
         seed = int(verdict["seed"])
     except (OSError, ValueError, LookupError, TypeError):
         reason = f"--again {file}: not a valid verdict"
@@ -102,12 +111,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     item.extra_keyword_matches.update((clause.id, clause.source, family_of(item)))
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Move tests marked `last` to the end. With `--again`, keep only tests that had findings."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Move tests marked `last` to the end."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
-    follower = config.stash.get(FOLLOWER, None)
-    if follower and config.option.again:
-        items[:] = [item for item in items if item.name in follower.run.earlier]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -116,49 +122,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         print_promises(session.items)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """Run the tests, then repeat some of them if `--again` or `--max-time` is set."""
-    option = session.config.option
-    started = time.monotonic()
-    result = yield
-    if option.again:
-        _repeat(session, session.config.stash[FOLLOWER].run)
-    generated = [item for item in session.items if item.get_closest_marker("generated")]
-    while generated and time.monotonic() - started < option.max_time:
-        if session.testsfailed or session.shouldstop:
-            break
-        option.seed += 1
-        for item in generated:
-            item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
-    return result
-
-
-def _repeat(session: pytest.Session, run: Run) -> None:
-    """Repeat the tests that passed in the first round, to detect flaky promises."""
-    findings = run.findings.values()
-    broken = {finding.promise for finding in findings if run.findings.decides(finding)}
-    for item in session.items:
-        if item.name not in broken and not session.shouldstop:
-            item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Seed the random generator with the run's seed and the test's name."""
-    values.RANDOM.seed(f"{item.config.option.seed} {item.name}")
-
-
 @pytest.fixture(scope="session")
 def run(request: pytest.FixtureRequest) -> Generator[Run]:
     """Send the control requests and yield the run; reset the configuration afterward."""
-    run = request.config.stash[FOLLOWER].run
+    run = request.config.stash[RUN]
     backend = run.backend
-    values.RANDOM.seed(f"{request.config.option.seed} controls")
+    values.RANDOM.seed(f"{run.option.seed} controls")
     run.controls = controls.send_controls(backend, ({}, values.fresh(), values.GOOD))
     for control in run.controls:
         run.credentials.learn(control.request)
-    controls.record_refusals(backend)
-    _check_authentication(run)
+    _send_refusals(run)
     yield run
     rest = dict(contract.EVERYTHING)
     # Send the name separately and last, because the update fails if the name is taken.
@@ -167,16 +140,25 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
         backend.send(backend.control(body))
 
 
-def _check_authentication(run: Run) -> None:
-    """Record a finding if the backend accepts updates without a valid token.
+def _send_refusals(run: Run) -> None:
+    """Send requests that must be refused, and record the characteristics of the refusals.
 
-    This check runs even if the authentication tests are not selected.
+    Also record a finding if the backend crashes, or if it accepts updates without a valid token,
+    even if the tests for these findings are not selected.
     """
-    for case in ("missing", "unknown"):
-        name = f"test_bad_token_answers_401[{case}]"
+    refused: list[tuple[str, dict[str, Any]]] = [
+        ("test_bad_token_answers_401[missing]", BAD_TOKENS["missing"]),
+        ("test_bad_token_answers_401[unknown]", BAD_TOKENS["unknown"]),
+        ("test_unknown_id_answers_404", {"id": values.unique()}),
+        ("test_invalid_value_answers_400[name]", {"body": {"name": 5}}),
+    ]
+    for name, parts in refused:
         promise = run.promises.get(name) or Promise(name, "", "", "unauthorized", run)
-        exchange = promise.exchange(promise.request(**BAD_TOKENS[case], body={}))
-        if exchange.succeeded:
+        exchange = run.backend.exchange(promise.request(**{"body": {}, **parts}))
+        if exchange.status:
+            run.backend.shape.learn(exchange)
+        is_update = exchange.succeeded and exchange.request.user.statuses == {401}
+        if is_update or not exchange.status:
             promise.check(exchange)
 
 
@@ -187,15 +169,3 @@ def promise(request: pytest.FixtureRequest, run: Run) -> Promise:
     # schemathesis 4.32 reads and writes this attribute, which pytest 9.2 removed.
     item._nodeid = item.nodeid  # noqa: SLF001
     return run.promises[item.name]
-
-
-@pytest.fixture
-def valid_requests(run: Run) -> BaseSchema:
-    """Return a Schemathesis schema that generates valid requests."""
-    return generation.load(run, "positive")
-
-
-@pytest.fixture
-def invalid_requests(run: Run) -> BaseSchema:
-    """Return a Schemathesis schema that generates invalid requests."""
-    return generation.load(run, "negative")

@@ -24,7 +24,7 @@ def test_unreadable_body_is_refused(promise: Promise) -> None:
     promise.ask(body=(b"{",))
     promise.ask(body=(b'{"key": "\xff', b'"}'))
     for token in promise.backend.users(ADMIN):
-        promise.ask_each([{"body": body} for body in values.INVALID], token=token)
+        promise.ask_each(values.with_bodies(*values.INVALID), token=token)
 
 
 @pytest.mark.clause("body-size")

@@ -28,24 +28,27 @@ SUCCESSES = frozenset(range(200, 300))
 
 def ask(promise: Promise, method: str, **parts: Any) -> None:
     """Send a request with the method; if the response is a 405, check its `Allow` header."""
-    statuses = frozenset({401, 403, 404, 405, 501}) | ({400} if method in UNUSUAL else set())
+    statuses = {401, 403, 404, 405, 501}
+    if method in UNUSUAL:
+        statuses.add(400)
     if method in READING:
         statuses |= READS
     words = f"the method `{method}`"
     rule = Rule("other-methods", method, words, statuses, has_documented_form=False)
-    content: dict[str, Any] = {"body": {}}
-    if method not in WRITING:
-        content = {"body": b"", "headers": {"Content-Type": None}}
-    exchange = promise.ask(rule, method=method, **content, **parts)
-    if exchange is None or exchange.status != 405 or not exchange.response:
+    if method in WRITING:
+        parts["body"] = {}
+    else:
+        parts |= {"body": b"", "headers": {"Content-Type": None}}
+    exchange = promise.ask(rule, method=method, **parts)
+    if exchange is None or exchange.status != 405 or method == "TRACE":
         return
-    if promise.backend.shape.differs(exchange.response) or method == "TRACE":
+    if promise.backend.shape.differs(exchange):
         return
     promise.run.findings.checked_rules.add("other-methods/Allow")
-    allowed = exchange.response.header("Allow")
-    if allowed is None or "PUT" not in allowed.upper():
-        outcome = "missing" if allowed is None else "without-PUT"
-        got = "no such header" if allowed is None else f"`{allowed}`"
+    allowed = exchange.header("Allow") or ""
+    if "PUT" not in allowed.upper():
+        outcome = "without-PUT" if allowed else "missing"
+        got = f"`{allowed}`" if allowed else "no such header"
         subject = "the `Allow` header of a 405 response"
         breach = Breach("other-methods", "Allow", outcome, "`Allow` with `PUT`", got, subject)
         promise.record(breach, exchange, words)

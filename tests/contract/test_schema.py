@@ -4,12 +4,15 @@ import json
 from typing import Any
 
 import pytest
+import requests
 import schemathesis
 from schemathesis import Case
+from schemathesis.config import SchemathesisConfig
+from schemathesis.schemas import BaseSchema
 
 from support import contract, values
-from support.generation import request_of
-from support.promise import Promise
+from support.exchange import Request
+from support.promise import Promise, Run
 
 VALID = schemathesis.pytest.from_fixture("valid_requests")
 INVALID = schemathesis.pytest.from_fixture("invalid_requests")
@@ -60,6 +63,52 @@ def test_unknown_field_answers_400(promise: Promise) -> None:
     several: list[object] = [True, 0, [], {}, ""]
     for wrong in several:
         promise.ask(body=dict.fromkeys(contract.PROPERTIES, wrong))
+
+
+@pytest.fixture
+def valid_requests(run: Run) -> BaseSchema:
+    """Return a Schemathesis schema that generates valid requests."""
+    return load(run, "positive")
+
+
+@pytest.fixture
+def invalid_requests(run: Run) -> BaseSchema:
+    """Return a Schemathesis schema that generates invalid requests."""
+    return load(run, "negative")
+
+
+def load(run: Run, mode: str) -> BaseSchema:
+    """Load the contract into Schemathesis; `mode` is `positive` (valid bodies) or `negative`."""
+    settings: dict[str, Any] = {
+        "base-url": run.backend.url,
+        "seed": run.option.seed,
+        "parameters": {"path.id": run.backend.id},
+        "generation": {
+            "mode": mode,
+            "max-examples": run.option.max_examples,
+            "database": "none",
+        },
+        # An unexpected method could be DELETE, which would permanently delete the configuration.
+        "phases": {"stateful": {"enabled": False}, "coverage": {"unexpected-methods": []}},
+    }
+    config = SchemathesisConfig.from_dict(settings)
+    return schemathesis.openapi.from_dict(contract.DOCUMENT, config=config)
+
+
+def request_of(case: Case[Any], promise: Promise) -> Request | None:
+    """Convert a generated case to a request; return None if it is not an update."""
+    backend = promise.backend
+    prepared = requests.Request(**case.as_transport_kwargs(base_url=backend.url)).prepare()
+    target = (prepared.url or "").removeprefix(backend.url).partition("?")[0]
+    if prepared.method != "PUT" or target != contract.path_of(backend.id):
+        return None
+    body: Any = prepared.body or b""
+    if isinstance(body, str):
+        body = body.encode()
+    media_type: Any = prepared.headers.get("Content-Type")
+    if isinstance(media_type, bytes):
+        media_type = media_type.decode("latin-1")
+    return promise.request(body=body, headers={"Content-Type": media_type})
 
 
 def check_generated(promise: Promise, case: Case[Any]) -> None:

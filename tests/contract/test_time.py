@@ -21,12 +21,13 @@ LONGEST_SEQUENCE = 8
 def steps_of(promise: Promise) -> list[Step]:
     """Return a step for each kind of request that is possible with the available tokens and ids."""
     backend = promise.backend
-    users = backend.users(WRITER, ADMIN, READER, STRANGER)
-    steps: list[Step] = [{"token": token} for token in (None, *users)]
-    ids = [backend.given[name] for name in (FOREIGN_ID, SIBLING_ID) if name in backend.given]
-    steps += [{"id": id} for id in (*ids, values.unique())]
-    steps += [{"body": body} for body in ({}, {"name": ""}, b"{", b"", RENAME)]
-    return steps
+    steps: list[Step] = [{"token": None}]
+    for token in backend.users(WRITER, ADMIN, READER, STRANGER):
+        steps.append({"token": token})
+    for variable in backend.users(FOREIGN_ID, SIBLING_ID):
+        steps.append({"id": backend.given[variable]})
+    steps.append({"id": values.unique()})
+    return steps + values.with_bodies({}, {"name": ""}, b"{", b"", RENAME)
 
 
 def request_of(promise: Promise, step: Step) -> Request:
@@ -74,7 +75,9 @@ def test_repeated_update_answers_200(promise: Promise) -> None:
 @pytest.mark.clause("alone")
 def test_valid_request_works_after_every_refused_one(promise: Promise) -> None:
     """A valid request returns 200 immediately after any kind of refused request."""
-    refused: list[Step] = [{"body": (body,)} for body in values.unreadable_bodies() if body]
+    refused: list[Step] = []
+    for body in filter(None, values.unreadable_bodies()):
+        refused.append({"body": (body,)})
     refused += [{"token": None}, {"id": values.unique()}, {"body": {"name": ""}}, {"body": b""}]
     refused += [{"headers": {"Content-Type": "text/plain"}}]
     refused += [{"headers": {"Content-Encoding": "gzip"}}]

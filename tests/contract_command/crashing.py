@@ -1,17 +1,19 @@
-"""Serve a mock that crashes when it receives a request without a body."""
+"""Serve a mock that crashes when it receives a request without the part named in the argument."""
 
 import os
+import sys
 import threading
 
 import flashback_mock
 from flashback_mock.http import messages
 
 
-def crash_without_body(handler: messages.Handler) -> messages.Handler:
-    """Return a handler that ends the process if a request has no body."""
+def crash(handler: messages.Handler) -> messages.Handler:
+    """Return a handler that ends the process if a request has no body or no token."""
 
     async def handle(request: messages.Request) -> messages.Answer:
-        if not request.body:
+        part = request.body if sys.argv[1] == "body" else request.headers.get("Authorization")
+        if not part:
             os._exit(1)
         return await handler(request)
 
@@ -19,6 +21,6 @@ def crash_without_body(handler: messages.Handler) -> messages.Handler:
 
 
 if __name__ == "__main__":
-    with flashback_mock.running(wrap=crash_without_body) as mock:
+    with flashback_mock.running(wrap=crash) as mock:
         print(mock.base_url, flush=True)  # noqa: T201
         threading.Event().wait()

@@ -247,15 +247,33 @@ def test_run_does_not_change_other_configurations(contract: Contract, backend: B
     assert unknown_ids == []
 
 
-def test_crash_is_a_finding(contract: Contract) -> None:
-    """If a request crashes the backend, the run reports a finding and fails."""
+@pytest.mark.parametrize(
+    ("missing", "id"), [("body", "body/empty/crash"), ("token", "unauthorized/no-token/crash")]
+)
+def test_crash_is_a_finding(contract: Contract, missing: str, id: str) -> None:
+    """If a request crashes the backend, even before the first test, the run reports a finding."""
     script = Path(__file__).with_name("crashing.py")
     with subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(script), missing], stdout=subprocess.PIPE, text=True
     ) as server:
         assert server.stdout
         url = server.stdout.readline().strip()
         result = contract("-k", "test_missing_body", url=url, FLASHBACK_TOKEN="owner-token")
         server.kill()
     assert result.status == 1, result.output
-    assert "body/empty/crash" in result.ids
+    assert result.ids == [id]
+
+
+def test_header_without_effect_is_not_an_example(contract: Contract, backend: Backend) -> None:
+    """If readers can update in general, no example shows a header that does not matter."""
+
+    def accept_readers(request: Request) -> None:
+        if request.role == "reader":
+            request.as_user("owner")
+
+    with backend(accept_readers) as arguments:
+        result = contract("-k", "test_reader_may or READ", **arguments)
+    [finding] = result.findings
+    assert [example["sent"] for example in finding["examples"]] == [
+        "an update with a READ member's token"
+    ]

@@ -67,3 +67,20 @@ def test_curl_commands_reproduce_unusual_requests(
                 received.clear()
                 assert run_in_shell(example["curl"], arguments, tmp_path) == "418"
                 assert received_in_run.issuperset(received), example["curl"]
+
+
+def test_curl_commands_include_only_the_latest_request(
+    contract: Contract, backend: Backend
+) -> None:
+    """If a response depends on an earlier request, the curl commands send that request first."""
+
+    def refuse_after_missing_token(request: Request, answer: Answer) -> None:
+        before = request.previous("authorization", request.authorization, "none")
+        if not before and answer.status == 200:
+            answer.refuse(400)
+
+    with backend(refuse_after_missing_token) as arguments:
+        result = contract("-k", "test_valid_request_works", **arguments)
+    [finding] = result.findings
+    commands = finding["examples"][0]["curl"].splitlines()
+    assert ["Authorization" in command for command in commands] == [False, True]

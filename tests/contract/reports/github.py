@@ -12,8 +12,9 @@ def annotations(verdict: Verdict) -> str:
         commands.append(_command("error", "No verdict", f"{verdict['reason']}\n{verdict['cure']}"))
     elif verdict["exit_status"] and verdict["reason"]:
         commands.append(_command("error", words.headline(verdict), verdict["reason"]))
-    commands += [_command(_level(f), f["title"], _message(f)) for f in verdict["findings"]]
-    return "".join(f"{command}\n" for command in commands)
+    for finding in verdict["findings"]:
+        commands.append(_command(_level(finding), finding["title"], _message(finding)))
+    return "".join(commands)
 
 
 def _level(finding: Finding) -> str:
@@ -35,7 +36,7 @@ def _message(finding: Finding) -> str:
 
 def _command(level: str, title: str, message: str) -> str:
     escaped = _escaped(title).replace(":", "%3A").replace(",", "%2C")
-    return f"::{level} title={escaped}::{_escaped(message.strip())}"
+    return f"::{level} title={escaped}::{_escaped(message.strip())}\n"
 
 
 def _escaped(text: str) -> str:

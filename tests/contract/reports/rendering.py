@@ -63,10 +63,11 @@ def code_html(text: str) -> Markup:
 
 def prose(text: str) -> str:
     """Escape the text for Markdown, and convert text in backticks to code spans."""
-    parts = CODE.split(" ".join(text.split()))
-    shown = [SPECIAL.sub(r"\\\1", part) for part in parts]
-    shown[1::2] = [code(part) for part in parts[1::2]]
-    return "".join(shown)
+    shown = ""
+    for number, part in enumerate(CODE.split(" ".join(text.split()))):
+        is_code = number % 2 == 1
+        shown += code(part) if is_code else SPECIAL.sub(r"\\\1", part)
+    return shown
 
 
 def code(text: str) -> str:

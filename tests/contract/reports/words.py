@@ -1,6 +1,7 @@
 """Phrases and groupings shared by all reports."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any
 
 Verdict = dict[str, Any]
@@ -8,28 +9,37 @@ Finding = dict[str, Any]
 Promise = dict[str, Any]
 
 OUTCOMES = ("kept", "broken", "accepted", "not tested")
-SOURCES = ("page", "vendor", "ours", "open")
 
 
-def readable(value: Any) -> Any:
-    """Return the JSON value with invisible characters in its strings escaped.
+def map_strings(value: Any, function: Callable[[str], str]) -> Any:
+    """Return the JSON value with the function applied to its strings."""
+    if isinstance(value, str):
+        return function(value)
+    if isinstance(value, list):
+        return [map_strings(item, function) for item in value]
+    if isinstance(value, dict):
+        return {name: map_strings(item, function) for name, item in value.items()}
+    return value
+
+
+def readable(verdict: Verdict) -> Verdict:
+    """Return the verdict with invisible characters in its strings escaped.
 
     The backend may send terminal escape sequences, which must not take effect, and characters that
     XML does not allow.
     """
-    if isinstance(value, str):
-        return value if value.isprintable() else "".join(map(_visible, value))
-    if isinstance(value, list):
-        return [readable(item) for item in value]
-    if isinstance(value, dict):
-        return {readable(name): readable(item) for name, item in value.items()}
-    return value
+    escaped: Verdict = map_strings(verdict, _escape_invisible)
+    return escaped
 
 
-def _visible(character: str) -> str:
-    if character.isprintable() or character in "\n\t":
-        return character
-    return character.encode("unicode_escape").decode()
+def _escape_invisible(text: str) -> str:
+    if text.isprintable():
+        return text
+    characters = list(text)
+    for position, character in enumerate(text):
+        if not character.isprintable() and character not in "\n\t":
+            characters[position] = character.encode("unicode_escape").decode()
+    return "".join(characters)
 
 
 def plural(number: int, noun: str) -> str:
@@ -66,9 +76,8 @@ def tone(verdict: Verdict) -> str:
 
 def tally(promises: Iterable[Promise]) -> str:
     """Return the number of promises with each outcome, such as `45 kept, 6 broken`."""
-    outcomes = [promise["outcome"] for promise in promises]
-    counted = [(outcomes.count(outcome), outcome) for outcome in OUTCOMES]
-    return ", ".join(f"{number} {outcome}" for number, outcome in counted if number)
+    counts = Counter(promise["outcome"] for promise in promises)
+    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome])
 
 
 def summary(verdict: Verdict) -> str:
@@ -78,9 +87,11 @@ def summary(verdict: Verdict) -> str:
     parts = []
     findings = with_severity(verdict, "broken")
     if findings:
-        sources = [finding["source"] for finding in findings]
-        by_source = [f"{sources.count(source)} {source}" for source in SOURCES if source in sources]
-        parts.append(f"{plural(len(findings), 'finding')} ({', '.join(by_source)})")
+        sources: list[str] = []
+        for source, counts in verdict["by_source"].items():
+            if counts["broken"]:
+                sources.append(f"{counts['broken']} {source}")
+        parts.append(f"{plural(len(findings), 'finding')} ({', '.join(sources)})")
     if verdict["promises"]:
         counted = tally(verdict["promises"])
         parts.append(f"promises: {counted}" if findings else counted)
@@ -89,9 +100,8 @@ def summary(verdict: Verdict) -> str:
 
 def explanation(verdict: Verdict) -> list[str]:
     """Return the remedy, preceded by the reason unless `summary` already contains the reason."""
-    said = verdict["result"] == "no verdict"
-    texts = ["" if said else verdict["reason"], verdict["cure"]]
-    return [text for text in texts if text]
+    reason = "" if verdict["result"] == "no verdict" else verdict["reason"]
+    return list(filter(None, (reason, verdict["cure"])))
 
 
 def with_severity(verdict: Verdict, severity: str) -> list[Finding]:

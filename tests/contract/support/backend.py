@@ -12,8 +12,8 @@ from support import contract, values
 from support.curl import Redactor
 from support.exchange import Exchange, NoVerdictError, Request
 from support.options import MEANINGS
-from support.proxies import Shape
 from support.rule import Rule
+from support.rules import Shape
 from support.wire import Wire
 
 WRITER, ADMIN, READER, STRANGER, EXPIRED, FOREIGN_ID, SIBLING_ID = MEANINGS
@@ -36,19 +36,21 @@ TIMEOUTS_IN_FULL = 3  # number of timeouts after which the timeout is reduced to
 
 
 class Backend:
-    """Sends requests to the backend and, if a run ends without a verdict, records the reason."""
+    """Creates requests to the backend and sends them."""
 
     def __init__(self, option: argparse.Namespace, given: Mapping[str, str]) -> None:
         """Use the backend at `--backend-url`; `given` maps environment variables to values."""
         self.given = given
         self.url: str = option.backend_url.rstrip("/")
         self.id: str = option.id or contract.EXAMPLE_ID
-        self.own_ids = [self.id, *filter(None, [given.get(SIBLING_ID)])]
+        self.own_ids = [self.id]
+        if SIBLING_ID in given:
+            self.own_ids.append(given[SIBLING_ID])
         self.statuses: Counter[int] = Counter()
         self.shape = Shape()
         self.latest: deque[Exchange] = deque(maxlen=3)
-        self.no_verdict: NoVerdictError | None = None
-        self.redactor = Redactor({name: given[name] for name in TOKENS if name in given})
+        self.tokens = {name: given[name] for name in TOKENS if name in given}
+        self.redactor = Redactor(self.tokens)
         self._pause = 1 / option.rate_limit if option.rate_limit else 0.0
         self._timeouts = 0
         self._wire = Wire(self.url, option.timeout, option.ca)
@@ -92,16 +94,16 @@ class Backend:
         """
         if authorization is None:
             authorization = f"Bearer {self.given[token]}" if token else ()
-        tokens = [authorization] if isinstance(authorization, str) else authorization
+        if isinstance(authorization, str):
+            authorization = [authorization]
         content = _content(body)
-        others = _headers(method, body, content, headers or {})
         id = id or self.id
         place = place or self._place(id)
         usual = contract.path_with(contract.escape(id)) if escaped else contract.path_of(id)
         return Request(
             method=method,
             target=(path or usual) + query,
-            headers=(*others, *(("Authorization", value) for value in tokens)),
+            headers=tuple(_headers(method, body, content, headers or {}, authorization)),
             body=content,
             chunks=body if isinstance(body, tuple) else None,
             user=user or (USERS[token] if token else NOBODY),
@@ -120,12 +122,11 @@ class Backend:
             if self._pause:
                 time.sleep(self._pause)
             exchange = self.send(request)
-            response = exchange.response
-            if response is None or not response.is_too_busy:
+            if not exchange.is_too_busy:
                 self.latest.append(exchange)
                 return exchange
-            time.sleep(response.pause(0.5 * 2**attempt))
-        raise self.give_up(
+            time.sleep(exchange.pause(0.5 * 2**attempt))
+        raise NoVerdictError(
             f"the backend, or a proxy in front of it, was too busy {ATTEMPTS} times in a row",
             "run again later, or reduce the load with --rate-limit",
         )
@@ -143,17 +144,15 @@ class Backend:
         """Close every connection."""
         self._wire.close()
 
-    def give_up(self, reason: str, cure: str = "") -> NoVerdictError:
-        """Record why the run ends without a verdict; return the error to raise."""
-        redact = self.redactor.redact
-        self.no_verdict = NoVerdictError(redact(reason), redact(cure))
-        return self.no_verdict
-
 
 def _headers(
-    method: str, body: Any, content: bytes, others: Mapping[str, str | None]
+    method: str,
+    body: Any,
+    content: bytes,
+    others: Mapping[str, str | None],
+    authorization: Iterable[str],
 ) -> Iterator[tuple[str, str]]:
-    """Yield the headers that describe the body, followed by the given headers."""
+    """Yield the headers that describe the body, then the given headers and `Authorization`."""
     headers: dict[str, str | None] = {"Content-Type": "application/json", **others}
     if isinstance(body, tuple):
         headers["Transfer-Encoding"] = "chunked"
@@ -162,9 +161,11 @@ def _headers(
     for name, value in headers.items():
         if value is not None:
             yield name, value
+    for value in authorization:
+        yield "Authorization", value
 
 
 def _content(body: Any) -> bytes:
-    if isinstance(body, bytes):
-        return body
-    return b"".join(body) if isinstance(body, tuple) else json.dumps(body).encode()
+    if isinstance(body, tuple):
+        return b"".join(body)
+    return body if isinstance(body, bytes) else json.dumps(body).encode()

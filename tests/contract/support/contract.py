@@ -1,6 +1,6 @@
 """Reads the contract as data so that the tests do not have to repeat its rules."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,13 @@ import jsonschema_rs
 import yaml
 
 from support import options
+from support.exchange import NoVerdictError
 
 FILE = Path(__file__).parents[3] / "openapi.yaml"
 
 
-def read_yaml(text: str) -> dict[str, Any]:
-    """Parse YAML, using the faster C loader if it is available."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    value: dict[str, Any] = yaml.load(text, loader)  # noqa: S506
-    return value
-
-
 TEXT = FILE.read_text("utf-8")
-DOCUMENT = read_yaml(TEXT)
+DOCUMENT: dict[str, Any] = yaml.safe_load(TEXT)
 TITLE: str = DOCUMENT["info"]["title"]
 VERSION: str = DOCUMENT["info"]["version"]
 
@@ -40,20 +34,18 @@ def resolve(schema: Mapping[str, Any]) -> dict[str, Any]:
 OPERATION_ID = "updateAiLlm"
 PATH = "/ai/llm/{id}"
 OPERATION: dict[str, Any] = DOCUMENT["paths"][PATH]["put"]
-REQUEST_BODY: dict[str, Any] = OPERATION["requestBody"]
-MEDIA: dict[str, Any] = REQUEST_BODY["content"]["application/json"]
-LARGEST_BODY: int = REQUEST_BODY["x-max-bytes"]
+MEDIA: dict[str, Any] = OPERATION["requestBody"]["content"]["application/json"]
+LARGEST_BODY: int = OPERATION["requestBody"]["x-max-bytes"]
 EXAMPLES: dict[str, dict[str, str]] = {
     name: example["value"] for name, example in MEDIA["examples"].items()
 }
 EVERYTHING = EXAMPLES["everything"]
 EXAMPLE_ID: str = resolve(OPERATION["parameters"][0])["example"]
-OTHER_OPERATIONS = [
-    operation["operationId"]
-    for methods in DOCUMENT["paths"].values()
-    for operation in methods.values()
-    if isinstance(operation, dict) and operation.get("operationId", OPERATION_ID) != OPERATION_ID
-]
+OTHER_OPERATIONS: list[str] = []
+for _methods in DOCUMENT["paths"].values():
+    for _operation in _methods.values():
+        if "operationId" in _operation and _operation is not OPERATION:
+            OTHER_OPERATIONS.append(_operation["operationId"])
 
 SOURCES = (*options.SOURCES, "open")
 
@@ -104,8 +96,11 @@ _OPEN = {name: _validator(schema) for name, schema in LEFT_OPEN.items()}
 
 def broken_keyword(field: str, value: object) -> str | None:
     """Return the first keyword in the field's schema that the value violates, or None."""
-    broken = {error.kind.name for error in _FIELDS[field].iter_errors(value)}
-    return next((keyword for keyword in KEYWORDS if keyword in broken), next(iter(broken), None))
+    broken = [error.kind.name for error in _FIELDS[field].iter_errors(value)]
+    for keyword in KEYWORDS:
+        if keyword in broken:
+            return keyword
+    return broken[0] if broken else None
 
 
 def is_left_open(field: str, value: object) -> bool:
@@ -119,7 +114,10 @@ def clause_of(keyword: str, field: str = "") -> Clause:
     for clause in having:
         if field in clause.fields:
             return clause
-    return next((clause for clause in having if not clause.fields), CLAUSES["body"])
+    for clause in having:
+        if not clause.fields:
+            return clause
+    return CLAUSES["body"]
 
 
 RESPONSES = {int(status): resolve(entry) for status, entry in OPERATION["responses"].items()}
@@ -131,7 +129,7 @@ SCHEMAS = {
 
 def escape(text: str) -> str:
     """Percent-encode every octet of the text."""
-    return "".join(f"%{octet:02X}" for octet in text.encode())
+    return f"%{text.encode().hex('%').upper()}"
 
 
 def path_with(segment: str) -> str:
@@ -144,10 +142,12 @@ def path_of(id: str) -> str:
     return path_with(quote(id, safe=""))
 
 
-def missing_values(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield an error and a remedy for each field that the test values do not cover."""
+def check_values(unusual: Mapping[str, object]) -> None:
+    """Raise `NoVerdictError` if the test values do not cover a field."""
     for field, schema in PROPERTIES.items():
         if field not in EVERYTHING:
-            yield f"openapi.yaml: the example `everything` lacks the field {field}", "add it"
-        if "enum" not in schema and field not in values:
-            yield f"tests/contract/values.yaml: UNUSUAL has no values for {field}", "add some"
+            reason = f"openapi.yaml: the example `everything` lacks the field {field}"
+            raise NoVerdictError(reason, "add it")
+        if "enum" not in schema and field not in unusual:
+            reason = f"tests/contract/values.yaml: UNUSUAL has no values for {field}"
+            raise NoVerdictError(reason, "add some")

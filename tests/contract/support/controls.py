@@ -5,8 +5,6 @@ If they fail, the cause is usually a wrong URL, id or token, so the run ends wit
 
 import time
 from collections.abc import Iterable
-from typing import Any
-from uuid import uuid4
 
 from support.backend import Backend
 from support.exchange import Exchange, NoVerdictError
@@ -33,52 +31,48 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
     A 400 or an undocumented 2xx is not a failure here, because the tests report it as a finding.
     """
     exchanges: list[Exchange] = []
+    is_endpoint = False
     for body in bodies:
         exchange = backend.exchange(backend.control(body))
-        if exchange.response is None and exchange.never_sent:
+        if exchange.never_sent:
             raise _unreachable(backend, exchange)
         exchanges.append(exchange)
-        if exchange.response and exchange.response.succeeded:  # only the endpoint returns 2xx
-            backend.shape.learn(exchange.response)
-    if not any(_is_from_endpoint(exchange) for exchange in exchanges):
+        is_endpoint |= _is_from_endpoint(exchange)
+        if exchange.succeeded:  # only the endpoint returns 2xx
+            backend.shape.learn(exchange)
+    if not is_endpoint:
         raise _setup_error(backend, exchanges[-1])
     return exchanges
 
 
-def record_refusals(backend: Backend) -> None:
-    """Send invalid requests, and record the characteristics of the endpoint's refusals."""
-    unknown = str(uuid4())
-    refused: list[dict[str, Any]] = [{"token": None}, {"id": unknown}, {"body": {"name": 5}}]
-    for parts in refused:
-        response = backend.exchange(backend.request(**{"body": {}, **parts})).response
-        if response:
-            backend.shape.learn(response)
-
-
 def _is_from_endpoint(exchange: Exchange) -> bool:
-    response = exchange.response
-    if response is None or response.text.lstrip().startswith("<"):
+    if exchange.text.lstrip().startswith("<"):
         return False
-    return response.succeeded or response.status in (400, 409, 412, 413, 415, 422, 428)
+    return exchange.succeeded or exchange.status in (400, 409, 412, 413, 415, 422, 428)
 
 
 def _setup_error(backend: Backend, exchange: Exchange) -> NoVerdictError:
-    got = f"{backend.url} responded to the control request with {exchange.got}"
-    if exchange.response is None:
+    status = exchange.status
+    if not status:
         return _unreachable(backend, exchange)
-    if exchange.status in SETUP_ERRORS:
-        what, cure = SETUP_ERRORS[exchange.status]
-        return backend.give_up(f"{got}: it {what}", cure)
-    if 300 <= exchange.status < 400:
-        location = exchange.response.header("Location") or "elsewhere"
-        return backend.give_up(f"{got}, to {location}", "pass that URL to --backend-url")
-    if exchange.status >= 500:
-        return backend.give_up(f"{got}: a server error", "check the backend's log, then run again")
-    if "HTTPS port" in exchange.response.text:
-        return backend.give_up(f"{got}: the port expects TLS", "use https:// in --backend-url")
-    cure = "check that --backend-url is the URL of the API, including its path"
-    what = exchange.response.media_type or "no media type"
-    return backend.give_up(f"{got}: a page ({what}), not a response from the API", cure)
+    if status in SETUP_ERRORS:
+        what, cure = SETUP_ERRORS[status]
+        problem = f": it {what}"
+    elif 300 <= status < 400:
+        problem = f", to {exchange.header('Location') or 'elsewhere'}"
+        cure = "pass that URL to --backend-url"
+    elif status >= 500:
+        problem = ": a server error"
+        cure = "check the backend's log, then run again"
+    elif "HTTPS port" in exchange.text:
+        problem = ": the port expects TLS"
+        cure = "use https:// in --backend-url"
+    else:
+        kind = exchange.media_type or "no media type"
+        problem = f": a page ({kind}), not a response from the API"
+        cure = "check that --backend-url is the URL of the API, including its path"
+    got = f"{backend.url} responded to the control request with {status}"
+    return NoVerdictError(f"{got}{problem}", cure)
 
 
 def _unreachable(backend: Backend, exchange: Exchange) -> NoVerdictError:
@@ -90,7 +84,7 @@ def _unreachable(backend: Backend, exchange: Exchange) -> NoVerdictError:
         cure = "pass the CA certificate with --ca FILE, or set SSL_CERT_FILE"
     elif not exchange.never_sent:
         cure = "use https:// in --backend-url if the port uses TLS; else check the backend's log"
-    return backend.give_up(f"{backend.url} does not respond: {failure}", cure)
+    return NoVerdictError(f"{backend.url} does not respond: {failure}", cure)
 
 
 def is_working(backend: Backend, exchange: Exchange) -> bool:
@@ -99,23 +93,24 @@ def is_working(backend: Backend, exchange: Exchange) -> bool:
     Return False if the exchange crashed the backend. Raise `NoVerdictError` if the backend stopped
     working for another reason.
     """
-    suspects = list(backend.latest)
+    suspects = "; ".join(
+        f"{one.request.method} {one.request.target}: {one.got}" for one in backend.latest
+    )
     control = _send_with_retries(backend)
     if control.succeeded:
         return True
-    if exchange.response is None and not exchange.never_sent and control.never_sent:
+    if not exchange.status and not exchange.never_sent and control.never_sent:
         return False
-    last = "; ".join(f"{one.request.method} {one.request.target}: {one.got}" for one in suspects)
-    if control.response is None:
-        raise backend.give_up(
+    if not control.status:
+        raise NoVerdictError(
             f"{backend.url} no longer responds, not even to the control request "
-            f"({control.failure}); the last requests were {last}",
+            f"({control.failure}); the last requests were {suspects}",
             "check that the backend is still running, then run again",
         )
     what, cure = LIKELY_CAUSES.get(control.status, ("the backend is failing", "check its log"))
-    raise backend.give_up(
+    raise NoVerdictError(
         f"the control request succeeded before, but now returns {control.got}: {what}; "
-        f"the last requests were {last}",
+        f"the last requests were {suspects}",
         cure,
     )
 

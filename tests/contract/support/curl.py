@@ -83,26 +83,18 @@ def command(request: Request, url: str, redactor: Redactor, body_file: Path | No
         words.append("--globoff")
     words.append(redactor.quote(url))
     for name, value in request.headers:
+        # A semicolon makes curl send an empty header.
+        header = redactor.quote(f"{name}: {value}" if value else f"{name};")
         if name.lower() not in ("content-length", "host"):
-            words.append(f"-H {_header(name, value, redactor)}")
-    sizes = request.header("Content-Length"), request.header("Transfer-Encoding")
-    if any(sizes):  # send even an empty body, so that curl adds Content-Length
+            words.append(f"-H {header}")
+    # Send even an empty body, so that curl adds Content-Length.
+    if request.header("Content-Length") or request.chunks is not None:
         if request.header("Content-Type") is None:
             words.append("-H Content-Type:")  # prevents curl from adding this header
-        words.append("-H Expect:")
-        words.append(f"--data-binary {_body(request, redactor, body_file)}")
+        body = redactor.quote(request.body.decode(errors="replace"))
+        if body_file:
+            body = shlex.quote(f"@{body_file}")
+        elif not request.body:
+            body = "@/dev/null"
+        words.append(f"-H Expect: --data-binary {body}")
     return " ".join(words)
-
-
-def _header(name: str, value: str, redactor: Redactor) -> str:
-    if not value:
-        return shlex.quote(f"{name};")  # makes curl send an empty header
-    return redactor.quote(f"{name}: {value}")
-
-
-def _body(request: Request, redactor: Redactor, body_file: Path | None) -> str:
-    if body_file:
-        return shlex.quote(f"@{body_file}")
-    if not request.body:
-        return "@/dev/null"
-    return redactor.quote(request.body.decode(errors="replace"))

@@ -23,8 +23,11 @@ class NoVerdictError(BaseException):
 
 def _joined(headers: tuple[tuple[str, str], ...], name: str) -> str | None:
     """Return the header's values joined with commas (RFC 9110), or None if there are none."""
-    values = [value for header, value in headers if header.lower() == name.lower()]
-    return ", ".join(values) if values else None
+    joined: str | None = None
+    for header, value in headers:
+        if header.lower() == name.lower():
+            joined = value if joined is None else f"{joined}, {value}"
+    return joined
 
 
 def _parsed(body: bytes) -> Any:
@@ -76,40 +79,49 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Response:
-    """A complete response."""
+class Exchange:
+    """A request and its response, or the reason why there was no complete response."""
 
-    status: int
-    reason: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
+    request: Request
+    status: int = 0  # 0 if there was no response
+    reason: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    failure: str = ""
+    never_sent: bool = False  # no connection was established
+    timed_out: bool = False
 
-    def header(self, name: str) -> str | None:
-        """Return the value of the header, or None."""
-        return _joined(self.headers, name)
+    @property
+    def got(self) -> str:
+        """The status as text, or `no response`."""
+        return str(self.status or "no response")
 
     @property
     def succeeded(self) -> bool:
-        """Whether the status is 2xx."""
+        """Whether there was a response with a 2xx status."""
         return 200 <= self.status < 300
+
+    def header(self, name: str) -> str | None:
+        """Return the value of the response's header, or None."""
+        return _joined(self.headers, name)
 
     @property
     def media_type(self) -> str:
-        """The media type without parameters, in lower case."""
+        """The response's media type without parameters, in lower case."""
         return (self.header("Content-Type") or "").partition(";")[0].strip().lower()
 
     @property
     def text(self) -> str:
-        """The body as text, with U+FFFD in place of octets that are not valid UTF-8."""
+        """The response as text, with U+FFFD in place of octets that are not valid UTF-8."""
         return self.body.decode(errors="replace")
 
     @cached_property
     def value(self) -> Any:
-        """The parsed JSON body, or None if the body is not JSON."""
+        """The parsed JSON response, or None if the response is not JSON."""
         return _parsed(self.body)
 
     def field(self, name: str) -> object:
-        """Return the value of a field in the body, or None if there is no such field."""
+        """Return the value of a field in the response, or None if there is no such field."""
         return self.value.get(name) if isinstance(self.value, dict) else None
 
     @property
@@ -125,29 +137,3 @@ class Response:
         except ValueError:
             asked = default
         return min(max(asked, 0.0), LONGEST_PAUSE)
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """A request and its response, or the reason why there was no response."""
-
-    request: Request
-    response: Response | None
-    failure: str = ""
-    never_sent: bool = False  # no connection was established
-    timed_out: bool = False
-
-    @property
-    def status(self) -> int:
-        """The status of the response, or 0 if there was none."""
-        return self.response.status if self.response else 0
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether there was a response with a 2xx status."""
-        return self.response is not None and self.response.succeeded
-
-    @property
-    def got(self) -> str:
-        """The status as text, or `no response`."""
-        return str(self.status) if self.response else "no response"

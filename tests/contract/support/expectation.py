@@ -1,15 +1,32 @@
-"""The response that the contract requires for a request."""
+"""The response that the contract requires for a request.
 
-from collections.abc import Iterable
+It depends on the request's sender and configuration, and on each reason to refuse its headers, body
+or query.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
-from support import contract
-from support.body import reasons_against
+from support import contract, urls
 from support.exchange import Request
-from support.rule import Rule
+from support.rule import Rule, describe
 
 REFUSALS = frozenset(range(300, 500))
 LARGE_BODY = 65536  # bytes; some servers do not accept larger bodies
+LONGEST_NUMBER = 100  # digits; Python refuses to parse more than 4,300
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+UNREADABLE = frozenset({400, 413, 415})
+# The kind and description of each JSON error, keyed by the start of Python's error message.
+NOT_JSON = {
+    "constant": ("constant", "`NaN` or `Infinity`, which JSON does not allow"),
+    "Invalid control character": ("line-break", "an unescaped line break in a string"),
+    "Invalid \\escape": ("escape", "an invalid escape sequence"),
+    "Extra data": ("extra", "text after the JSON value"),
+}
 
 
 @dataclass(frozen=True)
@@ -27,41 +44,49 @@ def expectation_of(request: Request, rule: Rule | None = None) -> Expectation:
     `rule` replaces the rule that is derived from the request. It is needed, for example, if the
     expected response also depends on earlier requests.
     """
-    is_update = request.method == "PUT"
-    reasons = reasons_against(request) if is_update else []
-    access = _access(request) if is_update else None
-    rule = rule or _rule(request, access, reasons)
+    access: Rule | None = None
+    reasons: list[Rule] = []
+    if request.method == "PUT":
+        access = _access(request)
+        reasons = list(_reasons_against(request))
+    if not rule:
+        rule = _forbidden(access, reasons) if access else _permitted(request, reasons)
     if request.words:
         rule = replace(rule, words=f"{rule.words}; {request.words}")
     return Expectation(rule, None if 200 in rule.statuses else access, reasons)
-
-
-def _rule(request: Request, access: Rule | None, reasons: list[Rule]) -> Rule:
-    if access is None:
-        closed = [reason for reason in reasons if not reason.is_open]
-        accepted = frozenset[int]() if closed else frozenset({200})
-        [decisive, *_] = closed or reasons or [rule_of_valid(request)]
-        return replace(decisive, statuses=_statuses(reasons) | accepted)
-    if not access.has_documented_form:
-        return access
-    if access.statuses == {401}:
-        before = [reason for reason in reasons if reason.precedes_token]
-        return replace(access, clause="unauthorized", statuses=_statuses([access, *before]))
-    return replace(access, statuses=_statuses([access, *reasons]))
 
 
 def _access(request: Request) -> Rule | None:
     """Return the rule that forbids the update regardless of the body, or None."""
     user = request.user
     place = request.place
-    if 200 in user.statuses and 200 in place.statuses:
-        return None
-    is_user_decisive = user.statuses == {401} and place.has_documented_form
-    return user if is_user_decisive or 200 in place.statuses else place
+    if 200 in place.statuses:
+        return None if 200 in user.statuses else user
+    return user if user.statuses == {401} and place.has_documented_form else place
+
+
+def _forbidden(access: Rule, reasons: list[Rule]) -> Rule:
+    if not access.has_documented_form:
+        return access
+    if access.statuses == {401}:
+        access = replace(access, clause="unauthorized")
+        reasons = [reason for reason in reasons if reason.precedes_token]
+    return replace(access, statuses=_statuses([access, *reasons]))
+
+
+def _permitted(request: Request, reasons: list[Rule]) -> Rule:
+    for reason in reasons:
+        if not reason.is_open:
+            return replace(reason, statuses=_statuses(reasons))
+    rule = reasons[0] if reasons else rule_of_valid(request)
+    return replace(rule, statuses=_statuses(reasons) | {200})
 
 
 def _statuses(rules: Iterable[Rule]) -> frozenset[int]:
-    return frozenset[int]().union(*(rule.statuses for rule in rules))
+    statuses = frozenset[int]()
+    for rule in rules:
+        statuses |= rule.statuses
+    return statuses
 
 
 def rule_of_valid(request: Request) -> Rule:
@@ -81,46 +106,207 @@ def rule_of_valid(request: Request) -> Rule:
     if not fields:
         return Rule("update", "no-fields", "`{}`")
     if len(fields) > 1:
-        words = ", ".join(f"`{name}`" for name in fields)
+        words = f"`{'`, `'.join(fields)}`"
         return Rule("update", "fields-together", words)
-    return rule_of_field(next(iter(fields.items())))
+    [(name, value)] = fields.items()
+    return rule_of_field(name, value)
 
 
-def rule_of_field(field: tuple[str, str]) -> Rule:
+def rule_of_field(name: str, value: str) -> Rule:
     """Return the rule for a body that contains only this field, with a valid value."""
-    name, value = field
-    character = trait_of(name, value)
+    trait = trait_of(name, value)
     clause = "endpoint-url" if name == "endpoint" else "update"
-    if character == "long":
+    if trait == "long":
         clause = "lengths"
-    return Rule(clause, f"{name}-{character}", f"`{name}`: a valid value, {character}")
+    return Rule(clause, f"{name}-{trait}", f"`{name}`: a valid value, {trait}")
 
 
 def trait_of(name: str, value: str) -> str:
     """Return one word that describes the value, to be used in a finding's id."""
     if len(value) > 100:
         return "long"
-    if name == "endpoint":
-        return _url_trait(value)
-    special = {
-        "control": any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in value),
+    traits = _url_traits(value) if name == "endpoint" else _text_traits(value)
+    for trait, applies in traits.items():
+        if applies:
+            return trait
+    return "plain"
+
+
+def _text_traits(value: str) -> dict[str, bool]:
+    return {
+        "control": CONTROL.search(value) is not None,
         "blank": not value.strip(),
-        "astral": any(ord(char) > 0xFFFF for char in value),
+        "astral": max(value, default="") > "\uffff",
         "non-ascii": not value.isascii(),
         "padded": value != value.strip(),
         "punctuation": not value.replace(" ", "").replace("-", "").isalnum(),
     }
-    return next((word for word, is_so in special.items() if is_so), "plain")
 
 
-def _url_trait(value: str) -> str:
-    host = value.split("/", 3)[2] if value.count("/") > 1 else ""
-    special = {
-        "http": value.lower().startswith("http:"),
-        "scheme-case": value.partition(":")[0] not in ("http", "https"),
+def _url_traits(value: str) -> dict[str, bool]:
+    scheme, _, rest = value.partition("://")
+    host, slash, _ = rest.partition("/")
+    return {
+        "http": scheme.lower() == "http",
+        "scheme-case": not scheme.islower(),
         "port": ":" in host,
         "query": "?" in value or "#" in value,
         "host": "_" in host or host.endswith(".") or host != host.lower(),
-        "path": "/" in value.partition("//")[2],
+        "path": bool(slash),
     }
-    return next((word for word, is_so in special.items() if is_so), "plain")
+
+
+def _reasons_against(request: Request) -> Iterator[Rule]:
+    """Yield a rule for each reason to refuse the request's headers, body or query."""
+    value = request.header("Content-Type")
+    words = f"`Content-Type: {value}`" if value else "no `Content-Type`"
+    media_type, _, parameters = (value or "").lower().partition(";")
+    if media_type.strip() != "application/json":
+        kind = "other" if value else "none"
+        yield Rule("other-media-type", kind, words, frozenset({400, 415}), precedes_token=True)
+    elif parameters.strip(" ;") not in ("", "charset=utf-8", 'charset="utf-8"'):
+        yield _open("charset", words)
+    coding = request.header("Content-Encoding")
+    if coding is not None:
+        yield _open("coding", f"`Content-Encoding: {coding}`")
+    yield from _check_body(request)
+    if "?" in request.target:
+        statuses = frozenset(range(400, 500))
+        yield Rule("query-open", "query", "a query", statuses, is_open=True, precedes_token=True)
+
+
+def _check_body(request: Request) -> Iterator[Rule]:
+    size = len(request.body)
+    chunks = request.chunks
+    if size > contract.LARGEST_BODY:
+        in_chunks = f" in {len(chunks)} chunks" if chunks else ""
+        words = f"a body of {size:,} bytes{in_chunks} (the limit is {contract.LARGEST_BODY:,})"
+        yield Rule("body-size", "over", words, frozenset({400, 413}), precedes_token=True)
+    elif size:
+        yield from _check_content(request.body)
+    elif chunks is None:
+        yield Rule("body", "empty", "an empty body", UNREADABLE, precedes_token=True)
+    else:
+        words = "an empty chunked body"
+        yield Rule("body", "empty-in-chunks", words, UNREADABLE, precedes_token=True)
+
+
+def _unreadable(kind: str, words: str) -> Rule:
+    return Rule("unreadable-body", kind, words, UNREADABLE, precedes_token=True)
+
+
+def _open(kind: str, words: str) -> Rule:
+    return Rule("json-open", kind, words, UNREADABLE, is_open=True, precedes_token=True)
+
+
+def _check_content(body: bytes) -> Iterator[Rule]:
+    """Parse the body strictly according to RFC 8259; yield a rule for each reason to refuse it."""
+    if body.startswith(BYTE_ORDER_MARK):
+        yield _open("byte-order-mark", "a byte order mark")
+        body = body.removeprefix(BYTE_ORDER_MARK)
+    if b"\x00" in body[:4] and body.strip(b"\x00"):
+        yield _unreadable("not-utf-8", "a body in UTF-16 or UTF-32")
+        return
+    ambiguities: list[Rule] = []
+    try:
+        value = _parse(body.decode("utf-8"), ambiguities)
+        text = json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        yield _unreadable("nested", "a deeply nested body")
+    except UnicodeDecodeError:
+        yield _unreadable("not-utf-8", "a body that is not UTF-8")
+    except ValueError as error:
+        yield from ambiguities
+        yield _syntax_error(body, str(error))
+    else:
+        yield from ambiguities
+        readable = text.encode(errors="replace")
+        if readable != text.encode(errors="surrogatepass"):
+            yield _open("lone-surrogate", "a lone surrogate")
+        yield from _check_value(json.loads(readable))
+
+
+def _syntax_error(body: bytes, error: str) -> Rule:
+    if b"/*" in body or b"// " in body:
+        return _unreadable("comment", "a comment, which JSON does not allow")
+    if not body.strip(b" \t\r\n"):
+        return _unreadable("blank", "a body that contains only whitespace")
+    for start, (kind, words) in NOT_JSON.items():
+        if error.startswith(start):
+            return _unreadable(kind, words)
+    return _unreadable("not-json", "a body that is not JSON")
+
+
+def _parse(text: str, ambiguities: list[Rule]) -> Any:
+    """Parse JSON; add a rule for each construct whose handling RFC 8259 leaves to the parser."""
+
+    def to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) != len(pairs):
+            ambiguities.append(_open("duplicate-key", "a duplicate field"))
+        return value
+
+    def to_integer(digits: str) -> float:
+        if len(digits) <= LONGEST_NUMBER:
+            return int(digits)
+        ambiguities.append(_open("number", "a number that is too large"))
+        return 1e308
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"constant {name}")
+
+    return json.loads(
+        text, object_pairs_hook=to_object, parse_constant=refuse, parse_int=to_integer
+    )
+
+
+def _check_value(value: Any) -> Iterator[Rule]:
+    if not isinstance(value, dict):
+        yield Rule("body", "not-an-object", f"`{describe(value)}` instead of a JSON object")
+        return
+    for field, given in value.items():
+        words = f"`{field}`: {describe(given)}"
+        if contract.is_left_open(field, given):
+            yield Rule("null-open", field, words, is_open=True)
+        elif field not in contract.PROPERTIES:
+            yield _unknown_field(field)
+        elif keyword := contract.broken_keyword(field, given):
+            yield _wrong_value(field, given, keyword, words)
+        elif field == "endpoint" and urls.may_be_refused(given):
+            words = f"`endpoint`: a host that a backend may refuse, {describe(given)}"
+            yield Rule("endpoint-open", "host", words, is_open=True)
+
+
+def _unknown_field(field: str) -> Rule:
+    words = f"the unknown field {describe(field)}"
+    letters = re.sub(r"[\W\d_]", "", field.lower())
+    for name in contract.PROPERTIES:
+        if name.lower() == letters:
+            return Rule("unknown-fields", "resembling", f"{words}, which resembles `{name}`")
+    return Rule("unknown-fields", "other", words)
+
+
+def _wrong_value(field: str, value: Any, keyword: str, words: str) -> Rule:
+    if field == "endpoint" and keyword in ("pattern", "format"):
+        return _wrong_endpoint(value, words)
+    clause = contract.clause_of(keyword, field).id
+    kind = f"{field}-null" if value is None else f"{field}-{keyword}"
+    if keyword in ("minLength", "maxLength"):
+        limit = contract.PROPERTIES[field][keyword]
+        words = f"`{field}`: {len(value):,} characters (`{keyword}` is {limit:,})"
+    elif clause == "name-characters":
+        words += ", with a control character"
+    return Rule(clause, kind, words)
+
+
+def _wrong_endpoint(value: str, words: str) -> Rule:
+    if CONTROL.search(value):
+        return Rule("endpoint-unsafe", "control-character", f"{words}, with a control character")
+    if urls.has_userinfo(value):
+        return Rule("endpoint-unsafe", "userinfo", f"{words}, with userinfo")
+    if urls.rfc3986_accepts(value) or urls.whatwg_accepts(value):
+        words += ", a URL according to only one standard"
+        return Rule("endpoint-open", "one-standard", words, is_open=True)
+    is_other_scheme = "://" in value[1:] and not value.lower().startswith("http")
+    kind = "other-scheme" if is_other_scheme else "url"
+    return Rule("endpoint-url", kind, f"{words}, which is not an http or https URL")

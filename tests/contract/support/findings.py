@@ -1,15 +1,38 @@
-"""Findings: breaches grouped by cause, with examples."""
+"""Findings: breaches grouped by cause, with examples; and the deviations file that accepts some."""
 
 import argparse
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import jsonschema_rs
+import yaml
 
 from support import contract
-from support.deviations import Accepted
-from support.exchange import Exchange
-from support.rule import ACCEPTED, Breach
+from support.exchange import Exchange, NoVerdictError
+from support.rule import ACCEPTED, NO_AUTHENTICATION, Breach
 
 MOST_EXAMPLES = 3
+DEFAULT = Path(__file__).parents[1] / "deviations.yaml"
+REASONS = ("reason", "link", "date")
+ID = re.compile(r"([\w.-]+)/[\w.-]+/[\w.-]+")
+PORTS = {"http": 80, "https": 443}
+TEXT = {"type": "string", "minLength": 1}
+ENTRY = {
+    "type": "object",
+    "required": ["finding", *REASONS],
+    "properties": {"finding": TEXT, "reason": TEXT, "link": TEXT, "date": {"format": "date"}},
+    "additionalProperties": False,
+}
+SCHEMA = jsonschema_rs.Draft202012Validator(
+    {"type": "object", "additionalProperties": {"type": "array", "items": ENTRY}},
+    validate_formats=True,
+)
+
+Accepted = dict[str, str]  # the reason, link and date of an accepted finding
 
 
 @dataclass
@@ -49,13 +72,18 @@ class Finding:
 
     def add_example(self, exchange: Exchange, sent: str) -> None:
         """Keep the exchange if it is among the shortest examples, which are sorted by length."""
+        without_details = sent.partition("; ")[0]
+        if without_details != sent and without_details in self.examples:
+            return  # because the details are not the cause
         known = self.examples.setdefault(sent, exchange)
         if exchange.request.size < known.request.size:
             self.examples[sent] = exchange
-        shortest = sorted(
-            self.examples, key=lambda sent: self.examples[sent].request.size + len(sent)
-        )
-        self.examples = {sent: self.examples[sent] for sent in shortest[:MOST_EXAMPLES]}
+        self.examples = dict(sorted(self.examples.items(), key=_length)[:MOST_EXAMPLES])
+
+
+def _length(example: tuple[str, Exchange]) -> int:
+    sent, exchange = example
+    return len(sent) + exchange.request.size
 
 
 class Findings(dict[str, Finding]):
@@ -93,14 +121,78 @@ class Findings(dict[str, Finding]):
         is_deciding = not fail_on or finding.clause.source in fail_on
         return finding.severity == "broken" and is_deciding
 
+    def broken_promises(self) -> set[str]:
+        """Return the names of the promises whose findings make the run fail."""
+        return {finding.promise for finding in self.values() if self.decides(finding)}
+
     def add_stale(self, promise: str, *, is_whole: bool) -> None:
         """Add a finding for each accepted deviation that was tested but did not occur."""
         for id in self._accepted:
-            rule, _, outcome = id.rpartition("/")
-            if id not in self and (is_whole or rule in self.checked_rules):
-                clause, kind = rule.split("/")
+            clause, kind, outcome = id.split("/")
+            if id not in self and (is_whole or f"{clause}/{kind}" in self.checked_rules):
                 expected = "the response from the accepted finding"
                 got = "other responses: remove the entry from the deviations file"
                 subject = f"the accepted deviation {id} no longer occurs"
                 breach = Breach(clause, kind, outcome, expected, got, subject)
                 self[id] = Finding(breach, promise, promise)
+
+
+def load_deviations(given: Path | None, url: str) -> dict[str, Accepted]:
+    """Return the accepted findings by id; raise `NoVerdictError` if the file is invalid."""
+    file = given or DEFAULT
+    names = _names_of(url)
+    cure = "correct the deviations file"
+    try:
+        hosts = _read(file)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise NoVerdictError(f"{file}: {' '.join(str(error).split())}", cure) from None
+    if given and not names & set(hosts):
+        expected = " or ".join(sorted(names))
+        raise NoVerdictError(f"{file}: no entry for this backend: expected {expected}", cure)
+    accepted: dict[str, Accepted] = {}
+    for name in names:
+        for entry in hosts.get(name, []):
+            accepted[entry.pop("finding")] = entry
+    return accepted
+
+
+def _read(file: Path) -> dict[str, list[dict[str, str]]]:
+    # This loader keeps dates as text.
+    hosts: Any = yaml.load(file.read_text("utf-8"), yaml.BaseLoader) or {}  # noqa: S506
+    for error in SCHEMA.iter_errors(hosts):
+        place = "/".join(map(str, error.instance_path))
+        raise ValueError(f"{place}: {error.message}")
+    for entries in hosts.values():
+        for entry in entries:
+            _check_id(entry["finding"])
+    return dict(hosts)
+
+
+def _check_id(id: str) -> None:
+    parts = ID.fullmatch(id)
+    if not parts or parts[1] not in contract.CLAUSES:
+        raise ValueError(f"{id} is not a finding id; copy the id from a verdict")
+    if id.rpartition("/")[0] in NO_AUTHENTICATION:
+        raise ValueError(f"{id}: missing authentication cannot be accepted; remove the entry")
+
+
+def _names_of(url: str) -> set[str]:
+    """Return the file's possible keys for this backend; a key may omit the default port."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    usual = PORTS.get(parts.scheme)
+    port = parts.port or usual
+    names = {f"{host}:{port}"}
+    return names | {host} if port == usual else names
+
+
+def write_deviations(file: Path, url: str, findings: Iterable[Finding]) -> None:
+    """Write an entry for each finding that can be accepted; new entries contain empty fields."""
+    host = max(_names_of(url), key=len)  # prefer the name that includes the port
+    empty = dict.fromkeys(REASONS, "")
+    entries: list[Accepted] = []
+    for finding in findings:
+        if finding.breach.severity == "broken" and not finding.breach.is_missing_authentication:
+            entries.append({"finding": finding.id, **(finding.accepted or empty)})
+    head = "# Fill in each reason, link and date. Remove entries that should fail the run.\n"
+    file.write_text(head + yaml.safe_dump({host: entries}, sort_keys=False), "utf-8")

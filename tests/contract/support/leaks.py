@@ -42,15 +42,11 @@ class Credentials:
 
     def encoding_of_leak(self, exchange: Exchange) -> str | None:
         """Return the encoding of a credential in the response, or None if it contains none."""
-        response = exchange.response
         self.learn(exchange.request)
-        if response is None:
-            return None
-        lines = [response.reason]
-        lines += [f"{name}: {value}" for name, value in response.headers]
-        # http.client decodes headers as Latin-1, but they may contain UTF-8.
-        lines = [line.encode("latin-1").decode(errors="replace") for line in lines]
-        lines += [response.text, _unescaped(response.text)]
+        lines = [exchange.text, _unescaped(exchange.text)]
+        for header in (("", exchange.reason), *exchange.headers):
+            # http.client decodes headers as Latin-1, but they may contain UTF-8.
+            lines.append(": ".join(header).encode("latin-1").decode(errors="replace"))
         for line in lines:
             how = self._canary_in(line)
             if how:
@@ -59,14 +55,15 @@ class Credentials:
 
     def learn(self, request: Request) -> None:
         """Remember the canaries in the request."""
-        sent = request.body.decode("latin-1")
-        for canary in set(CANARY.findall(sent)) - self._known:
+        canaries = {*CANARY.findall(request.body.decode("latin-1"))} - self._known
+        if canaries:
+            self._known |= canaries
+            self._harmless.clear()
+        for canary in canaries:
             for how, text, size in canary_encodings(canary):
                 for start in range(len(text) - size + 1):
                     part = text[start : start + size]
                     self._parts.setdefault(part[:SHORTEST_PART], {})[part] = how
-            self._known.add(canary)
-            self._harmless.clear()
 
     def _canary_in(self, line: str) -> str | None:
         if line in self._harmless:
@@ -129,7 +126,7 @@ def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
     for text in (octets.hex(), octets.hex().upper()):
         yield "in hex", text, 12
     yield "in rot13", codecs.encode(secret, "rot13"), 8
-    yield "as numbers", "".join(str(octet) for octet in octets), 12
+    yield "as numbers", "".join(map(str, octets)), 12
     yield "in JSON escapes", "".join(f"u{octet:04x}" for octet in octets), 20
     for text in _base64(octets):
         yield "in base64", text, 8
@@ -160,9 +157,9 @@ def internals(exchange: Exchange) -> str | None:
 
     Internal text looks like a stack trace, an SQL query or a file path.
     """
-    if not exchange.response or exchange.status < 400:
+    if exchange.status < 400:
         return None
-    text = exchange.response.text
+    text = exchange.text
     found = INTERNALS.search(text)
     if found:
         return found[0]

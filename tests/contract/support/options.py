@@ -72,12 +72,11 @@ def _rate(text: str) -> float:
 
 
 def _sources(text: str) -> list[str]:
-    sources = [source.strip() for source in text.split(",")]
+    sources = text.replace(" ", "").split(",")
     for source in sources:
         if source not in SOURCES:
-            raise argparse.ArgumentTypeError(
-                f"unknown source {source!r}; expected {', '.join(SOURCES)}"
-            )
+            expected = ", ".join(SOURCES)
+            raise argparse.ArgumentTypeError(f"unknown source {source!r}; expected {expected}")
     return sources
 
 

@@ -1,6 +1,7 @@
 """A pytest plugin that follows a run and turns its test results into the verdict."""
 
 import contextlib
+import time
 from collections.abc import Generator
 from typing import Any
 
@@ -10,8 +11,9 @@ from rich.console import Console
 import reports
 from reports import console as terminal
 from reports.progress import Progress
-from support import contract, deviations
+from support import contract, values
 from support.exchange import NoVerdictError
+from support.findings import write_deviations
 from support.promise import NOT_SELECTED, OverBudget, Promise, Run
 from support.verdict import verdict_of
 
@@ -53,15 +55,20 @@ def sentence_of(item: pytest.Item) -> str:
 
 def print_promises(items: list[pytest.Item]) -> None:
     """Print the name, clause, source and sentence of each promise."""
-    lines: list[str] = []
+    printed = ""
     for item in items:
-        family = f"\n{family_of(item)}"
-        if family not in lines:
-            lines.append(family)
+        family = family_of(item)
+        if family != printed:
+            print(f"\n{family}")  # noqa: T201
+        printed = family
         clause = clause_of(item)
-        lines.append(f"  {item.name}  {clause.id} ({clause.source})")
-        lines.append(f"      {sentence_of(item)}")
-    print("\n".join(lines))  # noqa: T201
+        print(f"  {item.name}  {clause.id} ({clause.source})\n      {sentence_of(item)}")  # noqa: T201
+
+
+def _repeat(items: list[pytest.Item]) -> None:
+    for item in items:
+        if not item.session.shouldstop:
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
 
 
 class Follower:
@@ -74,6 +81,11 @@ class Follower:
         self._progress = Progress(self._console)
         self._done = 0
 
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """With `--again`, keep only tests that had findings."""
+        if self.run.earlier:
+            items[:] = [item for item in items if item.name in self.run.earlier]
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Create a promise for each collected test."""
         for item in session.items:
@@ -83,13 +95,29 @@ class Follower:
             self.run.owners.setdefault(clause, item.name)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Update the progress display before each test."""
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Run the tests, then repeat some of them if `--again` or `--max-time` is set."""
+        option = self.run.option
+        started = time.monotonic()
+        result = yield
+        if option.again:  # repeat the tests that passed, to detect flaky promises
+            broken = self.run.findings.broken_promises()
+            _repeat([item for item in session.items if item.name not in broken])
+        generated = [item for item in session.items if item.get_closest_marker("generated")]
+        while generated and time.monotonic() - started < option.max_time:
+            if session.testsfailed or session.shouldstop:
+                break
+            option.seed += 1
+            _repeat(generated)
+        return result
+
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        """Seed the random generator for the test, and update the progress display."""
+        values.RANDOM.seed(f"{self.run.option.seed} {item.name}")
         promises = self.run.promises
         requests = self.run.backend.statuses.total()
         self._progress.update(promises[item.name].family, self._done, len(promises), requests)
         self._done += 1
-        return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
@@ -101,8 +129,6 @@ class Follower:
                 result = yield
         finally:
             decisive = promise.end()
-        if self.run.crashed:
-            pyfuncitem.session.shouldstop = "the backend stopped responding"
         if decisive:
             pytest.fail("; ".join(finding.title for finding in decisive), pytrace=False)
         if promise.requests == 0:
@@ -115,23 +141,30 @@ class Follower:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Replace the traceback, which might contain a token, with a redacted message."""
         report = yield
+        report.sections.clear()
         error = call.excinfo.value if call.excinfo else None
         if report.skipped and error:
             self.run.promises[item.name].skipped = str(error)
         if report.failed:
             report.longrepr = self.run.backend.redactor.redact(str(error))
-        expected = (NoVerdictError, OverBudget, pytest.fail.Exception)
-        if report.failed and not isinstance(error, expected):
-            self._end(f"{TEST_ERROR}: {item.name}: {type(error).__name__}: {error}", REPORT_IT)
-        if self.run.backend.no_verdict:
-            item.session.shouldstop = self.run.backend.no_verdict.reason
-        report.sections.clear()
+            self._record_error(item.name, error)
+        if self.run.crashed:
+            item.session.shouldstop = "the backend stopped responding"
+        if self.run.no_verdict:
+            item.session.shouldstop = self.run.no_verdict.reason
         return report
+
+    def _record_error(self, name: str, error: BaseException | None) -> None:
+        if isinstance(error, NoVerdictError):
+            self._end(error.reason, error.cure)
+        elif not isinstance(error, (OverBudget, pytest.fail.Exception)):
+            self._end(f"{TEST_ERROR}: {name}: {type(error).__name__}: {error}", REPORT_IT)
 
     def _end(self, reason: str, cure: str = "") -> None:
         """Record why the run ends without a verdict, unless another reason was recorded before."""
-        if not self.run.backend.no_verdict:
-            self.run.backend.give_up(reason, cure)
+        redact = self.run.backend.redactor.redact
+        if not self.run.no_verdict:
+            self.run.no_verdict = NoVerdictError(redact(reason), redact(cure))
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """End the run without a verdict if the user interrupted it."""
@@ -160,6 +193,6 @@ class Follower:
             reports.write(verdict, option.report_dir)
         if option.write_deviations:
             findings = self.run.findings.values()
-            deviations.write(option.write_deviations, self.run.backend.url, findings)
+            write_deviations(option.write_deviations, self.run.backend.url, findings)
         terminal.report(verdict, self._console, str(option.report_dir or ""))
         session.config.hook.pytest_contract_verdict(verdict=verdict)

@@ -18,7 +18,7 @@ import pytest
 
 from support import controls, rules, values
 from support.backend import SIBLING_ID, Backend
-from support.exchange import Exchange, Request
+from support.exchange import Exchange, NoVerdictError, Request
 from support.expectation import Expectation, expectation_of
 from support.findings import Finding, Findings
 from support.leaks import Credentials
@@ -50,6 +50,7 @@ class Run:
     credentials: Credentials = field(default_factory=Credentials)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     controls: list[Exchange] = field(default_factory=list)
+    no_verdict: NoVerdictError | None = None  # why the run ends without a verdict
     spent: float = 0.0  # seconds spent on broken promises after their first findings
     crashed: bool = False
 
@@ -147,10 +148,13 @@ class Promise:
         return exchange
 
     def _earlier(self) -> tuple[Request, ...]:
-        """Return the promise's last few requests, including the one that `prepare` sent."""
-        if self.prepared is None or self.prepared in self.recent:
-            return tuple(self.recent)
-        return self.prepared, *self.recent
+        """Return the latest request, preceded by those since the last call of `prepare`, if few."""
+        recent = list(self.recent)
+        if self.prepared in recent:
+            return tuple(recent[recent.index(self.prepared) :])
+        if self.prepared:
+            return self.prepared, *recent[-1:]
+        return tuple(recent[-1:])
 
     def send_renamed(self, request: Request) -> Exchange | None:
         """Send the request as `send` does, but retry with a new name if the name may be taken."""
@@ -216,18 +220,16 @@ class Promise:
         is_selected = findings.is_selected(breach.clause) or breach.severity == "note"
         if not is_selected and not breach.is_missing_authentication:
             return False
-        owner = self.name
-        if self.clause != breach.clause:
-            owner = self.run.owners.get(breach.clause, self.name)
-        finding = findings.add(breach, self.name, owner)
+        owners = {**self.run.owners, self.clause: self.name}
+        finding = findings.add(breach, self.name, owners.get(breach.clause, self.name))
         finding.count += 1
         if finding.id == breach.id:  # false if a broader finding explains the breach
             finding.add_example(exchange, sent)
+        if self.broken_since is None and findings.decides(finding):
+            self.broken_since = time.monotonic()
         hides = finding.severity != "accepted"
         if hides:
             self.hiding.add(finding.id)
-        if self.broken_since is None and findings.decides(finding):
-            self.broken_since = time.monotonic()
         if self.run.crashed:
             raise OverBudget
         return hides
@@ -250,18 +252,14 @@ class Promise:
             return breach
         again = self.exchange(exchange.request.again())
         self._check_safety(again, expectation)
-        intermittent = replace(
-            breach,
-            clause="update",
-            kind="intermittent",
-            got=f"{exchange.got}, and {again.got} when it was repeated",
-            subject="a request that fails only sometimes",
-            explained_by=(),
+        if again.status == exchange.status or again.status not in expectation.rule.statuses:
+            return breach
+        got = f"{exchange.got}, and {again.got} when it was repeated"
+        subject = "a request that fails only sometimes"
+        intermittent = Breach(
+            "update", "intermittent", breach.outcome, breach.expected, got, subject
         )
-        is_expected = again.status in expectation.rule.statuses
-        has_recovered = is_expected and again.status != exchange.status
         # For these clauses, a failure may also depend on earlier requests.
-        depends_on_others = breach.clause in ("alone", "idempotent")
-        if has_recovered and (intermittent.id in findings or not depends_on_others):
-            return intermittent
-        return breach
+        if breach.clause in ("alone", "idempotent") and intermittent.id not in findings:
+            return breach
+        return intermittent

@@ -1,15 +1,32 @@
-"""Rules for the responses to each kind of request, and breaches of those rules."""
+"""Rules for the responses to each kind of request, breaches of those rules, and their wording."""
 
+import json
+import re
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-
-from support.words import describe_statuses, id_of
 
 # Rules about missing authentication. Their findings always fail the run and cannot be accepted.
 NO_AUTHENTICATION = ("authentication/no-token", "authentication/unknown-token")
 
-
 ACCEPTED = ": the update was accepted"  # follows the status in reports if a refusal was expected
+LONGEST = 60  # describe longer values only by their length
+
+
+def id_of(*parts: str) -> str:
+    """Build an id such as `lengths/name-minLength/200` from a clause, a kind and an outcome."""
+    return "/".join(re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts)
+
+
+def describe(value: object) -> str:
+    """Return the value as JSON on one line; describe a long value only by its length.
+
+    The value is never truncated, because the redactor would not recognize a part of a token.
+    """
+    try:
+        text = json.dumps(value)
+    except RecursionError:
+        return "a deeply nested value"
+    return text if len(text) <= LONGEST else f"a value of {len(text):,} characters"
 
 
 @dataclass(frozen=True)
@@ -37,8 +54,13 @@ class Rule:
 
     @property
     def expected(self) -> str:
-        """The allowed statuses in words."""
-        return describe_statuses(self.statuses)
+        """The allowed statuses as a phrase such as "400, 413 or 415"."""
+        if len(self.statuses) > 6:
+            refusals = self.statuses - {200}
+            accepted = "200, or " if 200 in self.statuses else ""
+            return f"{accepted}a status from {min(refusals)} to {max(refusals)}"
+        *others, last = map(str, sorted(self.statuses))
+        return f"{', '.join(others)} or {last}" if others else last
 
 
 @dataclass(frozen=True)

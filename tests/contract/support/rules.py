@@ -4,16 +4,17 @@ In general, only the first rule that an exchange breaks becomes a finding. Howev
 access, credentials and internal details are always checked.
 """
 
+import json
+import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from support import contract, form
+from support import contract
 from support.exchange import Exchange
 from support.expectation import Expectation, rule_of_field
 from support.leaks import Credentials, internals
-from support.proxies import Shape
-from support.rule import ACCEPTED, Breach, Rule
-from support.words import describe_value, id_of
+from support.rule import ACCEPTED, Breach, Rule, describe, id_of
 
 PLAIN = Rule("update", "plain", "a plain update", {200})
 OWN_NAME = Rule(
@@ -28,49 +29,96 @@ BROADER_KINDS = {
     "unknown-fields": ("other",),
 }
 
+COMMON_TYPE = re.compile("(text|application)/[a-z.+-]+")
+# Servers return these before routing: no Content-Length, URI too long, headers too large.
+BEFORE_ROUTING = (411, 414, 431)
+CHANGING_HEADERS = {
+    "age", "alt-svc", "cache-control", "connection", "content-encoding", "content-language",
+    "content-length", "content-type", "date", "etag", "expires", "keep-alive", "last-modified",
+    "pragma", "server", "set-cookie", "transfer-encoding", "vary",
+}  # fmt: skip
+PROXY_PAGE = re.compile(
+    r"<center>(nginx|openresty)|Apache/\d|Apache Server|cloudflare|CloudFront|awselb|HAProxy"
+    r"|Varnish|ModSecurity|Request forbidden by administrative rules|Reference #[\d.a-f]+",
+    re.IGNORECASE,
+)
+
+
+@dataclass
+class Shape:
+    """The characteristics of the endpoint's responses: `Server` values and header names."""
+
+    known: list[tuple[str | None, set[str]]] = field(default_factory=list)
+
+    def learn(self, exchange: Exchange) -> None:
+        """Add the characteristics of a response that comes from the endpoint."""
+        self.known.append((exchange.header("Server"), _header_names(exchange)))
+
+    def differs(self, exchange: Exchange) -> bool:
+        """Return whether the response appears to come from a server in front of the endpoint."""
+        if exchange.status in BEFORE_ROUTING:
+            return True
+        if "json" in exchange.media_type or exchange.succeeded:
+            return False
+        if exchange.status == 500:  # proxies return 4xx, or 501 to 504
+            return False
+        if PROXY_PAGE.search(exchange.text):
+            return True
+        names = _header_names(exchange)
+        for server, known_names in self.known:
+            if server == exchange.header("Server") and known_names <= names:
+                return False
+        return True
+
+
+def _header_names(exchange: Exchange) -> set[str]:
+    return {name.lower() for name, _ in exchange.headers} - CHANGING_HEADERS
+
 
 def safety_breaches(
     exchange: Exchange, expectation: Expectation, credentials: Credentials
 ) -> Iterator[Breach]:
     """Yield breaches of the rules that are always checked: leaks and forbidden updates."""
+    got = exchange.got
     how = credentials.encoding_of_leak(exchange)
     if how:
         expected = "no credential in the response"
-        subject = f"a credential in a {exchange.got} response"
+        subject = f"a credential in a {got} response"
         yield Breach("credentials", how, "returned", expected, f"a credential ({how})", subject)
     internal = internals(exchange)
     if internal:
         expected = "no internal details in an error"
-        got = describe_value(internal)
-        yield Breach("internals", "error", "returned", expected, got, f"a {exchange.got}")
+        yield Breach("internals", "error", "returned", expected, describe(internal), f"a {got}")
     if expectation.access and exchange.succeeded:
         expected = f"{expectation.rule.expected}, and no update"
-        yield _breach(expectation.access, exchange.got, expected, exchange.got + ACCEPTED)
+        yield _breach(expectation.access, got, expected, got + ACCEPTED)
 
 
 def response_breaches(
     exchange: Exchange, expectation: Expectation, shape: Shape
 ) -> Iterator[Breach]:
     """Yield a breach for each rule that the exchange breaks, starting with the most basic one."""
-    response = exchange.response
     rule = expectation.rule
-    if response is None:
+    status = exchange.status
+    if not status:
         yield _breach(rule, "no response", "a response", exchange.failure)
-    elif not rule.has_documented_form and response.status in rule.statuses:
         return
-    elif shape.differs(response):
+    is_expected = status in rule.statuses
+    if is_expected and not rule.has_documented_form:
+        return
+    if shape.differs(exchange):
         yield _before_the_endpoint(exchange, rule)
-    elif response.status >= 500 and response.status not in rule.statuses:
+        return
+    if status >= 500 and not is_expected:
         yield _server_error(exchange, expectation)
-    else:
+        return
+    if rule.has_documented_form:
+        yield from _form_breaches(exchange)
         # An undocumented 4xx has its own finding, which may be accepted; here, it counts as a 400.
-        status = response.status
-        if rule.has_documented_form:
-            yield from form.breaches(exchange.request, response)
-            if 400 <= status < 500 and status not in contract.RESPONSES:
-                status = 400
-        if status not in rule.statuses:
-            yield _wrong_status(exchange, expectation)
+        if 400 <= status < 500 and status not in contract.RESPONSES:
+            is_expected = 400 in rule.statuses
+    if not is_expected:
+        yield _wrong_status(exchange, expectation)
 
 
 def _breach(rule: Rule, outcome: str, expected: str, got: str) -> Breach:
@@ -95,25 +143,24 @@ def _before_the_endpoint(exchange: Exchange, rule: Rule) -> Breach:
 
 
 def _server_error(exchange: Exchange, expectation: Expectation) -> Breach:
-    """Return the breach for a 5xx; if a rule about parsing the body applies, blame that rule."""
     rule = expectation.rule
-    causes = [*expectation.reasons, rule]
-    parsed = [
-        cause
-        for cause in causes
-        if cause.clause in ("unreadable-body", "json-open") or cause.kind.startswith("empty")
-    ]
-    cause = (parsed or causes)[0]
-    subject = "" if cause is rule else cause.words
-    if parsed:
-        cause = replace(cause, clause="unreadable-body", kind="server-error")
-    text = "".join(exchange.request.text_fields.values())
-    if rule.must_succeed and any(ord(character) > 0xFFFF for character in text):
-        cause = replace(rule, clause="update", kind="astral")
-        subject = "a value with a character beyond U+FFFF"
+    cause = _cause_of_server_error(exchange, expectation)
+    subject = "" if cause.words == rule.words else cause.words
     got = exchange.got
     breach = Breach(cause.clause, cause.kind, got, f"{rule.expected}, not 5xx", got, subject)
     return replace(breach, explained_by=_explanations(exchange, expectation))
+
+
+def _cause_of_server_error(exchange: Exchange, expectation: Expectation) -> Rule:
+    rule = expectation.rule
+    text = "".join(exchange.request.text_fields.values())
+    if rule.must_succeed and max(text, default="") > "\uffff":
+        return Rule("update", "astral", "a value with a character beyond U+FFFF")
+    causes = [*expectation.reasons, rule]
+    for cause in causes:  # if a rule about parsing the body applies, blame that rule
+        if cause.clause in ("unreadable-body", "json-open") or cause.kind.startswith("empty"):
+            return replace(cause, clause="unreadable-body", kind="server-error")
+    return causes[0]
 
 
 def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
@@ -142,17 +189,104 @@ def _wrong_status(exchange: Exchange, expectation: Expectation) -> Breach:
 
 def _explanations(exchange: Exchange, expectation: Expectation) -> tuple[str, ...]:
     """Return the ids of findings about a simpler or smaller request that got the same status."""
-    fields = exchange.request.text_fields
-    broader = [rule.id for rule in (PLAIN, *expectation.reasons)]
-    if "name" in fields:
-        broader.append(OWN_NAME.id)
-    for field in fields.items():
-        broader += [id_of("update", f"{field[0]}-plain"), rule_of_field(field).id]
-    return tuple(f"{id}/{exchange.got}" for id in broader)
+    rules = [PLAIN, *expectation.reasons]
+    for name, value in exchange.request.text_fields.items():
+        if name == "name":
+            rules.append(OWN_NAME)
+        rules += [Rule("update", f"{name}-plain", ""), rule_of_field(name, value)]
+    return tuple(f"{rule.id}/{exchange.got}" for rule in rules)
 
 
 def _reveals_something(exchange: Exchange, expectation: Expectation) -> bool:
     """Return whether the status reveals something about the configuration or the body."""
-    about_the_place = exchange.status in exchange.request.place.statuses
-    about_the_body = any(exchange.status in reason.statuses for reason in expectation.reasons)
-    return about_the_place or about_the_body
+    causes = (exchange.request.place, *expectation.reasons)
+    return any(exchange.status in cause.statuses for cause in causes)
+
+
+def _form_breaches(exchange: Exchange) -> Iterator[Breach]:
+    """Check that the response has the format that the contract documents for its status."""
+    status = exchange.status
+    is_documented = status in contract.RESPONSES
+    is_object = isinstance(exchange.value, dict)
+    clause = "success-response" if exchange.succeeded else "error-response"
+    if not is_documented:
+        expected = f"one of {', '.join(map(str, contract.RESPONSES))}"
+        subject = "a status that the contract does not document"
+        yield Breach("statuses", "undocumented", str(status), expected, str(status), subject)
+    if exchange.media_type != "application/json":
+        got = exchange.media_type or "no Content-Type"
+        subject = f"the media type of a {status} response"
+        # An unusual media type could contain a token, which must not be part of the finding's id.
+        outcome = got if COMMON_TYPE.fullmatch(got) or not exchange.media_type else "unusual"
+        yield Breach(clause, "media-type", outcome, "application/json", got, subject)
+    # Skip other bodies, such as HTML, because their wrong media type has already been reported.
+    if "json" in exchange.media_type or exchange.value is not None:
+        yield from _strict_json(clause, exchange)
+    if is_documented and is_object:
+        yield from _schema(clause, exchange)
+    if is_documented:
+        yield from _required_headers(exchange)
+    if is_object:
+        yield from _fields(exchange)
+
+
+def _strict_json(clause: str, exchange: Exchange) -> Iterator[Breach]:
+    subject = f"the body of a {exchange.status} response"
+    try:
+        value = json.loads(exchange.body.decode("utf-8"), object_pairs_hook=_fields_once)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # rejects lone surrogates
+    except (ValueError, RecursionError) as error:
+        got = f"invalid JSON: {error}"
+        yield Breach(clause, "json", "not-strict", "strict JSON in UTF-8", got, subject)
+        return
+    if not isinstance(value, dict):
+        yield Breach(clause, "json", "no-object", "a JSON object", describe(value), subject)
+
+
+def _fields_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("duplicate field")
+    return fields
+
+
+def _schema(clause: str, exchange: Exchange) -> Iterator[Breach]:
+    for error in contract.SCHEMAS[exchange.status].iter_errors(exchange.value):
+        field = str(error.instance_path[-1]) if error.instance_path else "body"
+        kind = error.kind.name
+        subject = f"`{field}` in a {exchange.status} response"
+        expected = "a value that matches the schema"
+        if kind == "const":
+            expected = f"`{field}`: {describe(error.kind.as_dict()['expected_value'])}"
+        got = describe(error.instance)
+        yield Breach(clause, f"{field}-{kind}", "invalid", expected, got, subject)
+
+
+def _required_headers(exchange: Exchange) -> Iterator[Breach]:
+    clause = "challenge" if exchange.status == 401 else "error-response"
+    for name, reference in contract.RESPONSES[exchange.status].get("headers", {}).items():
+        header = contract.resolve(reference)
+        if not header.get("required"):
+            continue
+        expected = f"`{name}: Bearer`" if clause == "challenge" else f"`{name}`"
+        subject = f"the `{name}` header of a {exchange.status} response"
+        value = exchange.header(name)
+        if value is None:
+            yield Breach(clause, name, "missing", expected, "no such header", subject)
+        elif not re.fullmatch(header["schema"].get("pattern", "(?s).*"), value):
+            yield Breach(clause, name, "other", expected, f"`{value}`", subject)
+
+
+def _fields(exchange: Exchange) -> Iterator[Breach]:
+    clause = "success-fields" if exchange.succeeded else "error-response"
+    correct: dict[str, object] = {"success": exchange.succeeded}
+    if exchange.succeeded and exchange.request.id:
+        correct["aiLlmId"] = exchange.request.id
+    for name, expected in correct.items():
+        value = exchange.field(name)
+        words = f"`{name}`: {describe(expected)}"
+        subject = f"`{name}` in a {exchange.status} response"
+        if value is None:
+            yield Breach(clause, name, "missing", words, "no such field", subject)
+        elif value != expected or type(value) is not type(expected):
+            yield Breach(clause, name, "other", words, describe(value), subject)

@@ -2,18 +2,20 @@
 
 import json
 import random
+import re
 import string
-import unicodedata
 import uuid
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from support import contract
 
 FILE = Path(__file__).parents[1] / "values.yaml"
-DATA = contract.read_yaml(FILE.read_text("utf-8"))
+DATA: dict[str, Any] = yaml.safe_load(FILE.read_text("utf-8"))
 
 # Canary credentials, which most requests contain. No response can contain them by chance.
 GOOD = {"key": "CanaryqX7mZ2vK9sB4nT6wL1pR8dY3h", "secret": "CanaryG5jU0cF8aW2eN7kQ4rM9tV1xSz"}
@@ -24,13 +26,8 @@ INVALID: list[Any] = [{"name": ""}, {"unknown": "field"}, {"aiType": None}, b"{"
 
 RANDOM = random.Random()  # noqa: S311 - not used for secrets; seeded for each promise
 
-# Every 64th Unicode character, which includes characters from every modern script.
-NOT_LETTERS = ("Cc", "Cn", "Cs")  # controls, unassigned characters, surrogates
-LETTERS = "".join(
-    character
-    for character in map(chr, range(0x21, 0x20000, 0x40))
-    if unicodedata.category(character) not in NOT_LETTERS
-)
+# Every 64th printable Unicode character, which includes characters from every modern script.
+LETTERS = "".join(filter(str.isprintable, map(chr, range(0x21, 0x20000, 0x40))))
 URL = "https://api.example.com/"
 LOCK = "\U0001f510"  # a character outside the Basic Multilingual Plane
 
@@ -64,6 +61,16 @@ def renamed(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "name": kept + unique()[:8]}
 
 
+def single_fields(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return one body for each field of the given body."""
+    return [{field: value} for field, value in body.items()]
+
+
+def with_bodies(*bodies: Any) -> list[dict[str, Any]]:
+    """Return arguments for one request per body."""
+    return [{"body": body} for body in bodies]
+
+
 def expand(name: str, word: str) -> list[str]:
     """Return a list from values.yaml, with each `@` replaced by the word."""
     return [pattern.replace("@", word) for pattern in DATA[name]]
@@ -78,9 +85,9 @@ def unusual(field: str) -> list[Any]:
     if members:
         return list(every_pair(members))
     longest = max_length(field)
-    lengths = [length for length in (*DATA["LENGTHS"], longest - 1) if length < longest]
-    computed = [of_length(field, length) for length in (*lengths, longest)]
-    computed += ["a" * longest, LOCK * longest, string.punctuation]
+    computed = ["a" * longest, LOCK * longest, string.punctuation]
+    lengths = [length for length in (*DATA["LENGTHS"], longest - 1, longest) if length <= longest]
+    computed += [of_length(field, length) for length in lengths]
     computed += [LETTERS[start : start + longest] for start in range(0, len(LETTERS), longest)]
     if field == "endpoint":
         computed.append(f"https://{'a' * 2000}.example.com/")
@@ -109,16 +116,18 @@ def bodies() -> Iterator[Any]:
     """Yield every combination of fields, and bodies with unusual whitespace or escape sequences."""
     everything = {**EVERYTHING, **fresh()}
     for size in range(len(everything) + 1):
-        for number, fields in enumerate(combinations(everything, size)):
-            ordered = reversed(fields) if number % 2 else fields
-            yield {field: everything[field] for field in ordered}
+        for number, fields in enumerate(combinations(everything.items(), size)):
+            yield dict(reversed(fields) if number % 2 else fields)
     same = unique()
     yield dict.fromkeys(("name", "key", "secret"), same)
-    longest = {field: LOCK * max_length(field) for field in contract.CREDENTIALS}
-    name = (same * 8)[: max_length("name")]
-    yield {**longest, "name": name, "endpoint": URL.ljust(max_length("endpoint"), "a")}
-    yield from (b"\n\t " + TEXT + b"\r\n", json.dumps(everything, indent=8).encode())
-    yield b'{"\\u006bey": "\\u0043\\/\\b\\f\\n\\r\\t\\\\\\"\\ud83d\\uDE00"}'
+    longest = {"name": of_length("name", max_length("name"))}
+    longest["endpoint"] = URL.ljust(max_length("endpoint"), "a")
+    for field in contract.CREDENTIALS:
+        longest[field] = LOCK * max_length(field)
+    yield longest
+    yield json.dumps(everything, indent=8).encode()
+    for text in expand("UNUSUAL_BODIES", TEXT.decode()):
+        yield text.encode()
     not_escaped = {"name": f"Ключ 🔑 {same}", "secret": "Ünïcödé 名前"}
     yield json.dumps(not_escaped, ensure_ascii=False).encode()
 
@@ -126,11 +135,10 @@ def bodies() -> Iterator[Any]:
 def variations() -> Iterator[dict[str, Any]]:
     """Yield variations of a valid request that do not affect the expected status."""
     everything = {**EVERYTHING, **fresh()}
-    bodies = [{field: value} for field, value in everything.items()]
-    bodies += [{}, GOOD, everything, dict(reversed(GOOD.items()))]
-    bodies.append({**contract.EXAMPLES["switchProvider"], **GOOD})
-    for body in (*bodies, b"\n " + TEXT.replace(b"key", b"\\u006bey"), CHUNKS):
-        yield {"body": body}
+    switched = {**contract.EXAMPLES["switchProvider"], **GOOD}
+    escaped = b"\n " + TEXT.replace(b"key", b"\\u006bey")
+    yield from with_bodies(*single_fields(everything), {}, GOOD, everything)
+    yield from with_bodies(dict(reversed(GOOD.items())), switched, escaped, CHUNKS)
     yield from ({"escaped": True}, {"query": "?admin=true"})
     for headers in DATA["CLIENTS"]:
         yield {"headers": headers}
@@ -139,26 +147,17 @@ def variations() -> Iterator[dict[str, Any]]:
 def all_variations() -> Iterator[dict[str, Any]]:
     """Yield variations of a request with valid and invalid bodies."""
     yield from variations()
-    for body in INVALID:
-        yield {"body": body}
+    yield from with_bodies(*INVALID)
 
 
 # Use a name that is not taken, because a backend may check the name before the user's access.
 FREE = {**EVERYTHING, "name": "contract run without access"}
-SOME_VARIATIONS: list[dict[str, Any]] = [{"body": {field: value}} for field, value in FREE.items()]
-SOME_VARIATIONS += [{"body": body} for body in ({}, FREE, CHUNKS, {"name": ""}, b"{")]
+SOME_VARIATIONS = with_bodies(*single_fields(FREE), {}, FREE, CHUNKS, {"name": ""}, b"{")
 
 
 HOMOGLYPHS = str.maketrans("AEOPCTHI", "АЕОРСТНІ")  # maps Latin letters to Cyrillic lookalikes
 # Maps ASCII characters to their full-width forms, which NFKC normalization maps back
 FULL_WIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
-
-
-def similar_types(member: str) -> Iterator[str]:
-    """Yield strings that resemble a member of an enumeration."""
-    yield from (member.lower(), member.title(), member[:-1], member[0] + "\u200b" + member[1:])
-    yield from expand("SIMILAR_TYPES", member)
-    yield from (member.translate(HOMOGLYPHS), member.translate(FULL_WIDTH))
 
 
 def invalid_values(field: str) -> Iterator[Any]:
@@ -171,14 +170,16 @@ def invalid_values(field: str) -> Iterator[Any]:
         too_long = schema["maxLength"] + 1
         yield from ("a" * too_long, "é" * too_long, of_length(field, too_long))
     if "enum" in schema:
-        yield from (other for other in DATA["OTHER_TYPES"] if other not in schema["enum"])
+        yield from sorted({*DATA["OTHER_TYPES"]} - {*schema["enum"]})
 
 
 def similar_strings(field: str) -> Iterator[str]:
     """Yield strings that resemble valid values for the field."""
     schema = contract.PROPERTIES[field]
     for member in schema.get("enum", []):
-        yield from similar_types(member)
+        yield from (member.lower(), member.title(), member[:-1], member[0] + "\u200b" + member[1:])
+        yield from expand("SIMILAR_TYPES", member)
+        yield from (member.translate(HOMOGLYPHS), member.translate(FULL_WIDTH))
     if field == "endpoint":
         yield from DATA["SIMILAR_ENDPOINTS"]
     elif "pattern" in schema:
@@ -194,7 +195,7 @@ def resembling_fields() -> Iterator[tuple[str, object]]:
     """Yield unknown field names that resemble known ones, each with the known field's value."""
     yield "k\u0435y", GOOD["key"]  # contains a Cyrillic letter
     for name, value in (EVERYTHING | fresh()).items():
-        snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+        snake = re.sub("([A-Z])", r"_\1", name).lower()
         similar = [name.upper(), name.title(), name[:-1], snake, snake.replace("_", "-")]
         for other in (*similar, *expand("SIMILAR_FIELDS", name)):
             if other not in contract.PROPERTIES:
@@ -203,25 +204,16 @@ def resembling_fields() -> Iterator[tuple[str, object]]:
 
 def unreadable_bodies() -> Iterator[bytes]:
     """Yield bodies that are not JSON objects, and bodies that contain unusual JSON."""
-    good = json.dumps(GOOD).encode()
-    value = json.dumps(GOOD["key"]).encode()
-    for body in expand("NOT_OBJECTS", good.decode()):
-        yield body.encode()
-    yield from (good[:-1], good[:-1] + b",}")
-    yield from (good.replace(b'"', b"'"), b"{key: " + value + b"}", good.replace(b": ", b":\x0c"))
-    for second in (b'"key"', b'"k\\u0065y"', b'"secret"'):  # duplicate fields
-        yield good[:-1] + b", " + second + b": " + value + b"}"
-    deep = b"[" * 5000 + b"]" * 5000
-    many = b"1" + b"0" * 5000
-    for body in expand("ODD_VALUES", good.decode()[:-1]):
-        yield body.encode()
-    for odd in (many, deep):
-        yield good[:-1] + b', "name": ' + odd + b"}"
-    yield from (b"[" * 100_000 + b"]" * 100_000, b'{"name":' * 25_000 + b"1" + b"}" * 25_000)
-    # Strings with invalid UTF-8, Latin-1, an overlong sequence, surrogates, and a line break.
-    odds = (b"\xff\xfe", b"caf\xe9", b"\xc0\xaf", b"\xed\xa0\x80", b"\\ud800", b"\\udc00x", b"a\nb")
-    for odd in (*odds, b"\\x41", b"\\ud800\\u0041"):
-        yield b'{"key": "' + odd + b'", "secret": ' + value + b"}"
+    good = json.dumps(GOOD)
+    texts = expand("NOT_OBJECTS", good) + expand("ODD_VALUES", good[:-1])
+    for odd in DATA["ODD_STRINGS"]:
+        texts.append(f'{{"key": "{odd}", "secret": "{GOOD["secret"]}"}}')
+    texts.append("[" * 100_000 + "]" * 100_000)
+    texts.append('{"name":' * 25_000 + "1" + "}" * 25_000)
+    for odd in ("1" + "0" * 5000, "[" * 5000 + "]" * 5000):
+        texts.append(f'{good[:-1]}, "name": {odd}}}')
+    for text in texts:
+        yield text.encode("latin-1")
     for encoding in DATA["ENCODINGS"]:
-        yield good.decode().encode(encoding)
+        yield good.encode(encoding)
     yield bytes.fromhex("1f8b08000000000000ffabae05004314a6bf02000000")  # compressed with gzip

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from reports.words import OUTCOMES, map_strings
 from support import contract, curl
-from support.exchange import Exchange, NoVerdictError, Request, Response
+from support.exchange import Exchange, NoVerdictError, Request
 from support.findings import Finding
 from support.options import BROKEN, KEPT, MEANINGS, NO_VERDICT
 from support.promise import Promise, Run
@@ -19,7 +20,6 @@ NOT_SHOWN_BY_HTTP = [
     "old values of `key` and `secret` are securely replaced",
 ]
 LONGEST_BODY = 2000  # characters; longer response bodies are truncated
-OUTCOMES = ("kept", "broken", "accepted", "not tested")
 SEVERITIES = ("broken", "accepted", "note")
 
 Document = dict[str, Any]
@@ -29,25 +29,27 @@ def verdict_of(run: Run) -> Document:
     """Return a finished run's verdict; also write the request bodies that curl reads from files."""
     backend = run.backend
     option = run.option
-    is_partial = option.keyword or option.source or option.again
-    if not backend.no_verdict and run.promises:
-        is_whole = not is_partial and not any(promise.skipped for promise in run.promises.values())
-        run.findings.add_stale(next(iter(run.promises)), is_whole=is_whole)
+    if not run.no_verdict and run.promises:
+        is_partial = option.keyword or option.source or option.again
+        for promise in run.promises.values():
+            is_partial = is_partial or promise.skipped
+        run.findings.add_stale(next(iter(run.promises)), is_whole=not is_partial)
     promises = [_promise(run, promise) for promise in run.promises.values()]
     findings = sorted(run.findings.values(), key=_rank)
     outcomes = Counter(promise["outcome"] for promise in promises)
-    statuses = sorted(backend.statuses.items())
-    tools = ("schemathesis", "hypothesis", "pytest")
+    tools = {"python": platform.python_version()}
+    for package in ("schemathesis", "hypothesis", "pytest"):
+        tools[package] = version(package)
     return {
         "format": 1,
         "contract": {"title": contract.TITLE, "version": contract.VERSION},
-        "tools": {"python": platform.python_version(), **{name: version(name) for name in tools}},
+        "tools": tools,
         "backend": {"url": backend.url, "id": backend.id},
         "seed": option.seed,
         "started": run.started.isoformat(timespec="seconds"),
         "seconds": round((datetime.now(UTC) - run.started).total_seconds(), 1),
         "requests": backend.statuses.total(),
-        "statuses": {str(status or "none"): count for status, count in statuses},
+        "statuses": {str(key or "none"): n for key, n in sorted(backend.statuses.items())},
         **_result(run, outcomes),
         "selection": {
             "keyword": option.keyword,
@@ -72,40 +74,47 @@ def _rank(finding: Finding) -> tuple[bool, int, int]:
 
 def _result(run: Run, outcomes: Counter[str]) -> Document:
     option = run.option
-    findings = run.findings.values()
-    severities = {finding.severity for finding in findings}
-    is_red = any(run.findings.decides(finding) for finding in findings)
-    error = run.backend.no_verdict
-    if not error and outcomes.total() == outcomes["not tested"] and not is_red:
+    severities = [finding.severity for finding in run.findings.values()]
+    untested = outcomes["not tested"]
+    is_red = bool(run.findings.broken_promises())
+    error = run.no_verdict
+    if not error and outcomes.total() == untested and not is_red:
         cure = "use a name from --list with -k, or set the missing variables"
         error = NoVerdictError("no promise was tested", cure)
     if error:
-        reasons = {"reason": error.reason, "cure": error.cure}
-        return {"result": "no verdict", "exit_status": NO_VERDICT, **reasons}
-    reason = ""
+        cause = {"reason": error.reason, "cure": error.cure}
+        return {"result": "no verdict", "exit_status": NO_VERDICT, **cause}
+    reasons: list[str] = []
     result = "kept except for accepted deviations" if "accepted" in severities else "kept"
     if "broken" in severities:
         result = "broken"
-        if not is_red:
-            reason = f"--fail-on {','.join(option.fail_on)} excludes all findings"
-    if option.require_all and outcomes["not tested"]:
-        reason = f"--require-all: {outcomes['not tested']} promises were not tested"
-        is_red = True
+    if option.require_all and untested:
+        reasons.append(f"--require-all: {untested} promises were not tested")
+    elif result == "broken" and not is_red:
+        reasons.append(f"--fail-on {','.join(option.fail_on)} excludes all findings")
     if contract.OTHER_OPERATIONS:
         others = ", ".join(contract.OTHER_OPERATIONS)
-        only = f"only {contract.OPERATION_ID} is tested, not {others}"
-        reason = f"{reason}; {only}" if reason else only
-    status = BROKEN if is_red else KEPT
-    return {"result": result, "exit_status": status, "reason": reason, "cure": ""}
+        reasons.append(f"only {contract.OPERATION_ID} is tested, not {others}")
+    status = BROKEN if is_red or (option.require_all and untested) else KEPT
+    return {"result": result, "exit_status": status, "reason": "; ".join(reasons), "cure": ""}
 
 
 def _promise(run: Run, promise: Promise) -> Document:
     """Return the promise's entry, with findings that are assigned to it or that its test found."""
     name = promise.name
-    all_findings = run.findings.values()
-    findings = [found for found in all_findings if name in (found.promise, found.finder)]
-    severities = {finding.severity for finding in findings if finding.promise == name}
+    ids: list[str] = []
+    severities: set[str] = set()
+    for finding in run.findings.values():
+        if name in (finding.promise, finding.finder):
+            ids.append(finding.id)
+        if name == finding.promise:
+            severities.add(finding.severity)
     outcome, reason = _outcome(promise, severities)
+    again = None
+    if run.earlier.get(name) == "broken":
+        again = "fixed"
+        if outcome == "broken":
+            again = "flaky" if promise.rounds > 1 else "still broken"
     return {
         "name": name,
         "family": promise.family,
@@ -115,28 +124,19 @@ def _promise(run: Run, promise: Promise) -> Document:
         "outcome": outcome,
         "reason": reason,
         "requests": promise.requests,
-        "findings": [finding.id for finding in findings],
-        "again": _again(run, promise, outcome),
+        "findings": ids,
+        "again": again,
     }
 
 
-def _again(run: Run, promise: Promise, outcome: str) -> str | None:
-    """Return `fixed`, `flaky` or `still broken` for a promise that was broken before, or None."""
-    if run.earlier.get(promise.name) != "broken":
-        return None
-    if outcome != "broken":
-        return "fixed"
-    return "flaky" if promise.rounds > 1 else "still broken"
-
-
 def _outcome(promise: Promise, severities: set[str]) -> tuple[str, str]:
+    hiding = ", ".join(sorted(promise.hiding))
     if "broken" in severities:
         return "broken", ""
     if promise.skipped:
         return "not tested", promise.skipped
     if not promise.rounds:
         return "not tested", "the run ended before the test started"
-    hiding = ", ".join(sorted(promise.hiding))
     if not promise.passed:
         return "not tested", f"hidden by {hiding}" if hiding else "no response was checked"
     if promise.is_cut_short:
@@ -145,49 +145,50 @@ def _outcome(promise: Promise, severities: set[str]) -> tuple[str, str]:
 
 
 def _finding(run: Run, finding: Finding) -> Document:
-    name = finding.id.replace("/", "-")
+    clause = asdict(finding.clause)
+    del clause["keywords"], clause["fields"]
+    examples: list[Document] = []
+    for number, (sent, exchange) in enumerate(finding.examples.items(), 1):
+        name = f"{finding.id.replace('/', '-')}-{number}"
+        examples.append({"sent": sent, **_example(run, exchange, name)})
     from_requests = {
         "title": finding.title,
         "expected": finding.breach.expected,
         "got": finding.breach.got,
-        "examples": [
-            _example(run, sent, exchange, f"{name}-{number}")
-            for number, (sent, exchange) in enumerate(finding.examples.items(), 1)
-        ],
+        "examples": examples,
     }
     return {
         "id": finding.id,
         "promise": finding.promise,
-        "clause": {key: getattr(finding.clause, key) for key in ("id", "source", "text", "line")},
+        "clause": clause,
         "source": finding.clause.source,
         "count": finding.count,
         "severity": finding.severity,
         "decides": run.findings.decides(finding),
         "accepted": finding.accepted if finding.severity == "accepted" else None,
-        **_redacted(from_requests, run.backend.redactor),
+        **map_strings(from_requests, run.backend.redactor.redact),
     }
 
 
-def _example(run: Run, sent: str, exchange: Exchange, name: str) -> Document:
+def _example(run: Run, exchange: Exchange, name: str) -> Document:
     request = exchange.request
-    redactor = run.backend.redactor
+    backend = run.backend
     commands: list[str] = []
     body_file = ""
     for number, step in enumerate((*request.earlier, request)):
         body_file = _save_body(run, step, f"bodies/{name}-{number}.bin")
         file = run.option.report_dir / body_file if body_file else None
-        commands.append(curl.command(step, run.backend.url + step.target, redactor, file))
+        commands.append(curl.command(step, backend.url + step.target, backend.redactor, file))
     return {
-        "sent": sent,
         "curl": "\n".join(commands),
         "request": {
             "method": request.method,
-            "url": run.backend.url + request.target,
-            "headers": [list(header) for header in request.headers],
+            "url": backend.url + request.target,
+            "headers": list(map(list, request.headers)),
             "body": None if curl.needs_file(request) else request.body.decode(errors="replace"),
             "body_file": body_file or None,
         },
-        "response": _response(exchange.response, redactor),
+        "response": _response(exchange, backend.redactor),
     }
 
 
@@ -202,14 +203,15 @@ def _save_body(run: Run, request: Request, name: str) -> str:
     return name
 
 
-def _response(response: Response | None, redactor: curl.Redactor) -> Document | None:
-    if response is None:
+def _response(exchange: Exchange, redactor: curl.Redactor) -> Document | None:
+    if not exchange.status:
         return None
-    headers = [list(header) for header in response.headers]
-    body = redactor.redact(response.text)  # redact first: truncation could split a token
+    body = redactor.redact(exchange.text)  # redact first: truncation could split a token
     if len(body) > LONGEST_BODY:
         body = f"{body[:LONGEST_BODY]}… ({len(body):,} characters)"
-    return {**asdict(response), "headers": headers, "body": body}
+    headers = list(map(list, exchange.headers))
+    status = exchange.status
+    return {"status": status, "reason": exchange.reason, "headers": headers, "body": body}
 
 
 def _by_source(findings: Iterable[Finding]) -> dict[str, dict[str, int]]:
@@ -223,19 +225,9 @@ def _by_source(findings: Iterable[Finding]) -> dict[str, dict[str, int]]:
 
 def _missing_variables(promises: list[Document]) -> list[Document]:
     missing: list[Document] = []
+    reasons = [promise["reason"].partition(":")[0] for promise in promises]
     for name, meaning in MEANINGS.items():
-        start = f"set {name}:"
-        waiting = [promise for promise in promises if promise["reason"].startswith(start)]
-        if waiting:
-            missing.append({"name": name, "meaning": meaning, "promises": len(waiting)})
+        count = reasons.count(f"set {name}")
+        if count:
+            missing.append({"name": name, "meaning": meaning, "promises": count})
     return missing
-
-
-def _redacted(value: Any, redactor: curl.Redactor) -> Any:
-    if isinstance(value, str):
-        return redactor.redact(value)
-    if isinstance(value, list):
-        return [_redacted(item, redactor) for item in value]
-    if isinstance(value, dict):
-        return {name: _redacted(item, redactor) for name, item in value.items()}
-    return value

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from support.exchange import Exchange, Request, Response
+from support.exchange import Exchange, Request
 
 LARGEST_RESPONSE = 1 << 20
 Connection = http.client.HTTPConnection
@@ -28,15 +28,14 @@ class Wire:
     def send(self, request: Request) -> Exchange:
         """Send the request once, or twice if the server has closed the idle connection."""
         connection = self._connections.get(threading.get_ident())
-        if connection and request.on_new_connection:
-            connection.close()
-            connection = None
-        if connection:
+        if connection and not request.on_new_connection:
             exchange = self._exchange(connection, request)
-            if exchange.response or exchange.timed_out:
+            if exchange.status or exchange.timed_out:
                 return exchange
             again = self._exchange(self._new_connection(), request)
             return exchange if again.never_sent else again
+        if connection:
+            connection.close()
         return self._exchange(self._new_connection(), request)
 
     def close(self) -> None:
@@ -67,13 +66,14 @@ class Wire:
             timer.start()
             self._write(connection, request)
             _acknowledge_at_once(connection)
-            return Exchange(request, _read(connection))
+            return _read(connection, request)
         except (OSError, http.client.HTTPException, ValueError) as error:
             connection.close()
             del self._connections[threading.get_ident()]
             timed_out = was_sent and time.monotonic() >= deadline
             cause = TimeoutError() if timed_out else error
-            return Exchange(request, None, _words(cause), not was_sent, timed_out)
+            failure = _words(cause)
+            return Exchange(request, failure=failure, never_sent=not was_sent, timed_out=timed_out)
         finally:
             timer.cancel()
 
@@ -107,14 +107,15 @@ def _acknowledge_at_once(connection: Connection) -> None:
         connection.sock.setsockopt(socket.IPPROTO_TCP, option, 1)
 
 
-def _read(connection: Connection) -> Response:
+def _read(connection: Connection, request: Request) -> Exchange:
     with connection.getresponse() as answer:
         body = answer.read(LARGEST_RESPONSE)
         if answer.read(1):
             raise ValueError("response body exceeds 1 MiB")
         if answer.length:
             raise http.client.IncompleteRead(body, answer.length)
-        return Response(answer.status, answer.reason, tuple(answer.getheaders()), body)
+        headers = tuple(answer.getheaders())
+        return Exchange(request, answer.status, answer.reason, headers, body)
 
 
 def _words(error: Exception) -> str:
