@@ -3,7 +3,7 @@
 import signal
 
 if __name__ == "__main__":
-    # Until the mock handles the signal itself, Ctrl-C ends the process without a traceback.
+    # Without this line, Ctrl-C would print a traceback until the mock handles SIGINT itself.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import argparse
@@ -33,7 +33,7 @@ ADMIN_TOKEN = "FLASHBACK_MOCK_ADMIN_TOKEN"  # noqa: S105 - not a token
 
 def main() -> int:
     """Run the command and return its exit status."""
-    # If a standard stream is closed, open /dev/null so that no socket gets the descriptor.
+    # Replace closed standard streams with /dev/null, so that no socket reuses a descriptor.
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)

@@ -82,8 +82,8 @@ class Contract:
     def example(self, status: str, name: str) -> tuple[int, Json]:
         """Return the status and body of the first example with this status and name.
 
-        An empty status or name matches any status or name. If no example matches, raise a
-        `ValueError` that lists all examples.
+        An empty status matches every status, and an empty name matches every name. If no example
+        matches, raise a `ValueError` that lists all examples.
         """
         for known_status, examples in self.answers.items():
             for known_name, example in examples.items():

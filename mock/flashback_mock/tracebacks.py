@@ -23,7 +23,7 @@ def without_frames(function: Callable[P, T]) -> Callable[P, T]:
         except Exception as raised:  # noqa: BLE001 - re-raised below
             error = raised
         del args, kwargs
-        error.__context__ = None  # the context's traceback also contains frames
+        error.__context__ = None  # the context's traceback would also show the frames
         raise error.with_traceback(None)
 
     return call

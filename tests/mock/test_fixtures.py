@@ -26,7 +26,7 @@ def read(folder: Path, text: str, name: str = "fixtures.yaml") -> Fixtures:
     return Fixtures.read(Contract(), file)
 
 
-# Each case: text in the default file, its replacement and the expected error message.
+# Each case consists of text in the default file, its replacement, and the expected error.
 MISTAKES: list[tuple[str, str, str]] = [
     ("admin-token", f"'{CANARY} x'", "users.admin.token: must be a bearer token: letters"),
     ("reader-token", f"a, tokn: {CANARY}", "users.reader.tokn: unknown field; expected one"),

@@ -190,7 +190,7 @@ def test_invalid_argument_raises_value_error(
     """An argument with the wrong type or value raises a ValueError that names the argument."""
     with pytest.raises(ValueError, match=message) as refused:
         misuse(mock)
-    assert refused.value.__context__ is None  # its traceback could show a credential
+    assert refused.value.__context__ is None  # a context's traceback could show a credential
 
 
 @pytest.mark.parametrize("turn", [1, 2])

@@ -37,7 +37,7 @@ BUNDLE = {
     "swagger_bundle.js": "050bc415ee7048dcd881682678f720264e7da5e373f7461d7c58c755305255f7",
     "swagger_style.css": "1ac324f7dcd27e4b9386b4bd6421271ec147e922a22c05ba24b11515e9aa6321",
 }
-# Violations in Swagger UI itself: the h1 is outside the main landmark, and the tag headings are h3.
+# Swagger UI breaks these rules: its h1 is outside the main landmark, and tag headings are h3.
 IGNORED_VIOLATIONS = {"heading-order", "region"}
 
 expect.set_options(timeout=30_000)
@@ -99,7 +99,7 @@ def answer_selector(page: Page) -> Locator:
 
 
 def example_selector(page: Page, number: int) -> Locator:
-    """Return the locator for the selector of example ids (0) or of example bodies (1)."""
+    """Return the locator for one of the example selectors: 0 selects ids, 1 selects bodies."""
     return page.get_by_label("Examples").nth(number)
 
 
@@ -132,7 +132,7 @@ def test_empty_body_is_visibly_invalid(page: Page, mock: Mock) -> None:
 
 
 def test_answers_can_be_planned_on_the_page(page: Page, mock: Mock) -> None:
-    """Every answer on the page can be planned. By default, the mock sends an answer once."""
+    """Every answer on the page can be planned. By default, each planned answer is sent once."""
     planned = page.locator("#planned li")
     expect(answer_selector(page)).to_have_value("400")
     answer_selector(page).select_option("503")
@@ -218,7 +218,7 @@ def test_page_can_be_used_by_keyboard(page: Page, mock: Mock) -> None:
 
 
 def test_page_is_accessible(browser: Browser, mock: Mock) -> None:
-    """The page fits the window and passes axe on desktop and phone, in light and dark mode."""
+    """The page fits the window and passes axe on desktops and phones, in light and dark mode."""
     mock.reset()
     # axe adds styles to the page, and the Content-Security-Policy would block them.
     with browser.new_page(bypass_csp=True, reduced_motion="reduce") as page:

@@ -33,7 +33,7 @@ PLANS: list[tuple[Step, type[errors.FlashbackError]]] = [
 def test_planned_failure_reaches_the_client(
     mock: Mock, plan: Step, kind: type[errors.FlashbackError]
 ) -> None:
-    """A planned failure occurs once. The client raises the matching error; nothing is stored."""
+    """A planned failure occurs once. The client raises a matching error, and nothing is stored."""
     main = mock.ids["main"]
     before = mock.configuration(main)
     mock.answer_sequence(plan)

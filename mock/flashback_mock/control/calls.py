@@ -27,7 +27,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 AsyncMethod = Callable[Concatenate["Mock", P], Coroutine[Any, Any, T]]
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-# The types that these annotations accept. Any other annotation accepts only its own type.
+# The argument types allowed for some annotations. All others allow only the annotated type.
 ACCEPTED: dict[Any, tuple[type, ...]] = {float: (float, int), tuple: (list, tuple)}
 MAX_SECONDS = 600.0
 
@@ -75,7 +75,7 @@ def check_types(
 ) -> None:
     """Raise `ValueError` if a name is unknown or a value does not match its annotation.
 
-    A float is a time in seconds, and must be from 0 to 600. The error for an unknown name also
+    A float is a time in seconds and must be between 0 and 600. The error for an unknown name also
     lists `other_names`, which are valid but checked elsewhere.
     """
     for name, value in given.items():

@@ -32,7 +32,7 @@ class Entry:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry as a JSON object, with the time in RFC 3339 format."""
-        # Do not use asdict(): it copies every value, which takes a quarter of a request's time.
+        # Do not use asdict(): copying every value would take a quarter of the time of each request.
         values = {name: getattr(self, name) for name in CRITERIA}
         return {**values, "time": self.time.isoformat(timespec="milliseconds")}
 
@@ -58,7 +58,7 @@ def matches(entry: Entry, criteria: Mapping[str, Any]) -> bool:
 
 
 def history(entries: list[Entry], id: str) -> list[str]:
-    """List the latest requests for a configuration, and then the latest of all other requests."""
+    """Return lines that list the latest requests for this configuration, then other requests."""
     own: list[str] = []
     others: list[str] = []
     for entry in entries:

@@ -48,7 +48,7 @@ def _log(entries: list[Entry], last: int = MAX_LISTED) -> Json:
     return {"requests": requests, "total": len(entries)}
 
 
-# Routes that call a `Mock` method, and the functions that convert its result to a response.
+# Routes that call `Mock` methods, each with a function that converts the method's result.
 CONTROLS: list[tuple[str, str, Control, Callable[[Any], object]]] = [
     ("GET", ID, Mock.configuration, dict),
     ("DELETE", ID, Mock.delete_configuration, _ok),
@@ -182,7 +182,7 @@ class Admin:
 
 
 async def _await_control(control: Control, *arguments: Any, **options: Any) -> object:
-    """Await the coroutine method. The `Mock` method would block the event loop."""
+    """Await the method's coroutine. Calling the method itself would block the event loop."""
     coroutine_method: AdminHandler = cast("Any", control).__wrapped__
     return await coroutine_method(*arguments, **options)
 
@@ -196,7 +196,7 @@ def _to_python(place: str, content: Any) -> Json:
         arguments["after_update"] = arguments.pop("afterUpdate")
     for name in TIMES:
         if type(arguments.get(name)) in (int, float):
-            # A larger integer might not fit in a float.
+            # Limit the value, because dividing a huge integer would raise an OverflowError.
             arguments[name] = max(-1, min(arguments[name], 1e9)) / 1000
     return arguments
 

@@ -23,7 +23,7 @@ REQUEST_ID = re.compile("[0-9A-Za-z._-]{1,64}")
 # Same syntax as in Prism: `Prefer: code=404, example=notFound` or `?__code=404&__example=notFound`.
 QUERY = re.compile(r"(?:^|&)__(code|example)=([^&]+)")
 PREFER = re.compile(r"(?:^|[,;])\s*(code|example)\s*=\s*\"?([^\s\",;]+)", re.IGNORECASE)
-PROXY_STATUSES = (502, 503, 504)  # sent by a reverse proxy when the service is down
+PROXY_STATUSES = (502, 503, 504)  # statuses that a reverse proxy sends if the service is down
 PROXY_PAGE = (
     "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
     "</body>\r\n</html>\r\n"
@@ -75,7 +75,7 @@ class Operation:
         stores = (is_real or plan.get("after_update", False)) and not preferred
         refused = None
         try:
-            # An update without changes only checks the token and the user's access.
+            # Without changes, `update` only checks the token and the user's access level.
             accepted = changes if stores else {}
             entry.user = await self._mock.store.update(request.token, id, accepted)
         except RefusedError as error:

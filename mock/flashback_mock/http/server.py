@@ -52,7 +52,7 @@ class Connection(web.RequestHandler):
         return True
 
     def _close_if_idle(self, deadline: float, answered: int) -> None:
-        """Close the connection at the deadline, or if it has been idle since the last check."""
+        """Close the connection if it is idle or the deadline has passed. If not, check again."""
         loop = asyncio.get_running_loop()
         is_idle = not self.is_answering and self.answered == answered
         if is_idle or loop.time() > deadline:
@@ -213,7 +213,7 @@ class Server:
                     if len(received) > self._max_body:
                         return too_large(self._max_body)
         except (TimeoutError, web.RequestPayloadError):
-            # A timeout can mean invalid chunks, which aiohttp does not report during the wait.
+            # Invalid chunks can also cause a timeout, because aiohttp does not always report them.
             return HttpError(400, "body: not received in time, or the chunked encoding is invalid")
         except (ConnectionError, RuntimeError):  # raised by aiohttp if the client disconnects
             raise ConnectionAbortedError from None

@@ -74,7 +74,7 @@ class PostgresqlStore(SqlStore):
                 command_timeout=SECONDS + 2,
                 server_settings={**SETTINGS, "lock_timeout": f"{SECONDS}s"},
             )
-        except OSError:  # also for an invalid certificate, which is a ValueError too
+        except OSError:  # includes certificate errors, which are also ValueErrors
             raise
         except ValueError:  # its text could quote part of the URL
             raise self.error(UNUSABLE) from None
@@ -96,7 +96,7 @@ class PostgresqlStore(SqlStore):
         db.exec_driver_sql(f"LOCK TABLE {CONFIGURATION.name} IN EXCLUSIVE MODE")
 
     def reason(self, error: Any) -> str:
-        error = error.__cause__ or error  # the cause is the asyncpg error
+        error = error.__cause__ or error  # SQLAlchemy sets the asyncpg error as the cause
         if state := getattr(error, "sqlstate", None):
             return REASONS.get(state, f"the statement failed ({type(error).__name__}, {state})")
         if isinstance(error, TimeoutError | exc.TimeoutError):

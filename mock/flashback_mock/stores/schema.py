@@ -79,7 +79,7 @@ FIND = (
     .where(CONFIGURATION.c.id == bindparam("id"))
     .with_for_update(of=CONFIGURATION)
 )
-# The `of_` prefix is necessary, because SQLAlchemy reserves column names in UPDATE statements.
+# SQLAlchemy reserves column names in UPDATE statements, so these parameters need a prefix.
 OF_FIELD = and_(
     CREDENTIAL.c.configuration == bindparam("of_configuration"),
     CREDENTIAL.c.field == bindparam("of_field"),

@@ -68,7 +68,7 @@ class SqliteStore(SqlStore):
         self._engine.dispose()
 
     async def run(self, work: Callable[[Connection], R]) -> R:
-        # The transaction begins with the first change. See `isolation_level` in sqlite3.
+        # Because of `isolation_level`, sqlite3 begins the transaction before the first change.
         with self._engine.begin() as connection:
             return work(connection)
 

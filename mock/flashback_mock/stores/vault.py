@@ -13,7 +13,7 @@ ID_BYTES = 4
 NONCE_BYTES = 12  # the nonce size that NIST SP 800-38D recommends for GCM
 HEADER_BYTES = ID_BYTES + NONCE_BYTES
 TAG_BYTES = 16
-# A sealed value has 256, 1536, 9216, … bytes, so its size reveals only the size class.
+# A sealed value is 256, 1536, 9216, … bytes long, so its size reveals only the size class.
 # The third size class is large enough for 8192 ASCII characters.
 SMALLEST = 256
 GROWTH = 6

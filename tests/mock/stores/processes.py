@@ -151,7 +151,7 @@ class Updates:
         pytest.fail(f"expected {times} responses with status {status}, got {self.statuses}")
 
     async def assert_stored(self, store: Store) -> None:
-        """Assert that the store has all fields of the last acknowledged update or a later one.
+        """Assert that all stored fields come from the last acknowledged update or a later one.
 
         A later update might be stored if the process was killed before it sent the response.
         """

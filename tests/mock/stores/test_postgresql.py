@@ -210,7 +210,7 @@ def recover_secrets(cluster: Cluster, vaults: list[Vault]) -> set[str]:
         for vault in vaults:
             for match in re.finditer(re.escape(vault.key_id), content):
                 sealed = content[match.start() : match.start() + SMALLEST]
-                with suppress(StoreError, ValueError):  # not a credential, or truncated
+                with suppress(StoreError, ValueError):  # `sealed` is not a credential or is cut off
                     found.add(vault.open(sealed, "acme", MAIN, "secret"))
     return found
 

@@ -67,7 +67,7 @@ def test_damaged_file_is_not_changed(location: StoreLocation, path: Path, run: R
 
 
 def test_read_only_file_is_rejected(location: StoreLocation, path: Path, run: Run) -> None:
-    """A store that cannot be written is rejected when it is opened, not at the first update."""
+    """A store that cannot be written to is rejected when it is opened, not at the first update."""
     with location.opened(run, is_new=True):
         pass
     connect = sqlite3.connect
