@@ -1,4 +1,4 @@
-"""The parts of the contract that the mock uses: path, schemas, limits, examples and messages."""
+"""The parts of the contract that the mock uses, such as its path, schemas, limits and examples."""
 
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,7 @@ class Contract:
         return self._resolve(target)
 
     def validator(self, schema: Json) -> jsonschema_rs.Validator:
-        """Return a validator for a schema, which can reference other parts of the contract."""
+        """Return a validator for a schema that can reference other parts of the contract."""
         return jsonschema_rs.validator_for({**self.document, **schema}, validate_formats=True)
 
 

@@ -77,7 +77,7 @@ class Fixtures:
 
     @classmethod
     def _of(cls, document: dict[str, Any]) -> Self:
-        """Raise `ValueError` for an unknown member or for a value that is used twice."""
+        """Raise `ValueError` if a member is not a user or if a unique value is used twice."""
         tokens: list[Token] = []
         members: list[Member] = []
         configurations: list[Configuration] = []

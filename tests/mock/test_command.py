@@ -91,7 +91,7 @@ def test_banner_and_shutdown(
 
 
 def test_port_in_use_is_a_clear_error(startup_error: StartupError) -> None:
-    """If the port is in use, the error is a single line that gives the port and the remedy."""
+    """If the port is in use, the error is a single line that states the port and the remedy."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         error = startup_error("--port", port)
@@ -147,7 +147,7 @@ def test_unusable_contract_is_a_clear_error(
     tmp_path: Path,
     case: tuple[str | None, str | None, str],
 ) -> None:
-    """The error for an unusable contract is a single line that gives the file and the problem."""
+    """The error for an unusable contract is a single line that names the file and the problem."""
     old, new, message = case
     file = tmp_path / "contract.yaml"
     text = (root / "openapi.yaml").read_text("utf-8")

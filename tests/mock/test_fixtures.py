@@ -141,7 +141,7 @@ def test_tokens_are_described(tmp_path: Path) -> None:
 
 
 def test_fixtures_from_a_file_are_used(tmp_path: Path) -> None:
-    """A mock started with a fixtures file has only that file's users and configurations."""
+    """A mock started with a fixtures file contains only the users and configurations in it."""
     text = "users: {me: {token: my-token}}\nworkspaces: {w: {configurations: {one: {id: a}}}}"
     read(tmp_path, text)
     with flashback_mock.running(fixtures=tmp_path / "fixtures.yaml") as mock:

@@ -85,7 +85,7 @@ def test_assert_updated_requires_an_update(mock: Mock) -> None:
 
 
 def test_wait_for_returns_matching_requests(mock: Mock) -> None:
-    """`wait_for` also returns requests from before the call. A timeout error lists recent ones."""
+    """`wait_for` also returns earlier requests. A timeout error lists the latest requests."""
     main = mock.ids["main"]
     later = threading.Timer(0.3, put, (mock.base_url, main, {"name": "later"}))
     put(mock.base_url, main, {"name": "before"})

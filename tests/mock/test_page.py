@@ -188,7 +188,7 @@ def test_ids_and_tokens_can_be_selected(page: Page, mock: Mock) -> None:
 
 
 def test_page_can_be_used_by_keyboard(page: Page, mock: Mock) -> None:
-    """An update can be sent using only the keyboard, with a visible focus.
+    """An update can be sent using only the keyboard, and the focus is visible.
 
     Reloading the page keeps the selected user.
     """
@@ -248,7 +248,7 @@ def assert_accessible(page: Page, background: str) -> None:
 
 
 def test_files_have_security_headers(mock: Mock, document: dict[str, Any]) -> None:
-    """Every file has the security headers, the correct media type and an ETag for revalidation."""
+    """Every file is served with security headers, the correct media type and an ETag."""
     with httpx.Client(base_url=mock.base_url + PATH, trust_env=False) as client:
         for path, media_type in FILES.items():
             url = mock.base_url + PATH + path

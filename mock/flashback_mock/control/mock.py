@@ -39,7 +39,7 @@ class Mock:
         self.ids: dict[str, str] = {}  # by role: main, sibling and foreign
         for configuration in fixtures.configurations:
             self.ids[configuration.role] = configuration.id
-        self.planned: list[Step] = []  # changed only by code in the event loop
+        self.planned: list[Step] = []  # changed only by code that runs in the event loop
         self._delay = 0.0
         self._log = deque[Entry](maxlen=MAX_LOGGED)
         self._waiting = set[asyncio.Queue[Entry]]()  # each queue receives every new entry

@@ -52,7 +52,7 @@ def parse(body: bytes) -> Any:
     try:
         value = DECODER.decode(body.decode("utf-8"))
         if b"\\u" in body:
-            # An escape sequence could be a lone surrogate, which encode() rejects.
+            # An escape sequence can represent a lone surrogate, which encode() rejects.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         raise HttpError(

@@ -32,7 +32,7 @@ class HttpError(Exception):
 
 @dataclass(slots=True)
 class Request:
-    """A request from the client at the address `peer`, and the request's log entry.
+    """A request and its log entry. `peer` is the address of the client.
 
     If the body could not be received completely, `incomplete` is the error to return.
     """

@@ -122,7 +122,7 @@ def test_process_without_the_new_key_changes_nothing(location: StoreLocation, ru
 
 
 def test_server_crash_loses_no_update(location: StoreLocation, cluster: Cluster, run: Run) -> None:
-    """Acknowledged updates survive a server crash, even if the URL sets asynchronous commits.
+    """Acknowledged updates survive a server crash, even if the URL enables asynchronous commits.
 
     While the server is down, updates return 500 and the log gives the reason. After a restart,
     updates succeed again.
