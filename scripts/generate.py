@@ -84,7 +84,7 @@ def main() -> int:
 
 
 def generate(contract: Path, output: Path) -> Path:
-    """Generate the package in the folder `output`, which must not exist, and return `output`.
+    """Generate the package in a new folder, `output`, and return the folder's path.
 
     Raise GenerationError if the contract or a template is invalid.
     """

@@ -66,7 +66,7 @@ def _alternatives(operation: Operation) -> dict[str, Credentials]:
 
 
 def _meaning(scheme: Part) -> tuple[str, set[str]]:
-    """Return how the scheme sends a token, and which URLs issue its tokens in which flow."""
+    """Return how the scheme sends a token, and the URLs that issue tokens, each with its flow."""
     name = str(scheme.get("name"))
     if scheme.get("in") == "header":
         name = name.lower()

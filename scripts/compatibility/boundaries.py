@@ -41,8 +41,8 @@ ANYTHING: tuple[Any, ...] = ("a", 0, True, None, [], {}, 0.5)
 FEW = 4  # the number of values to keep for each subschema
 MANY = 700  # the number of candidates to try for each subschema
 LONGEST = 300_000  # the maximum length of a string or an array
-PATTERN = 1_500  # a search for strings that match a pattern counts as this many candidates
-LETTERS = 1_000  # this many characters count as one candidate
+PATTERN = 1_500  # generating strings that match a pattern counts as trying this many candidates
+LETTERS = 1_000  # the number of characters after which a value counts as one more candidate
 
 
 class BoundaryValues:
@@ -117,14 +117,14 @@ class BoundaryValues:
             yield from self._objects(schema)
 
     def admitted(self, schema: Any) -> list[Any]:
-        """Return a few valid values, chosen to cover different results of the receiver's checks.
+        """Return a few valid values that match different subschemas of the receiver's schema.
 
-        These checks are the subschemas that only the receiver's schema contains.
+        Subschemas that the sender's schema also contains do not matter.
         """
         text = canonical_json(schema)
         if text in self.known:
             return self.known[text]
-        found = self.known[text] = []  # set now, because the schema could contain itself
+        found = self.known[text] = []  # store it first, because the schema could contain itself
         is_valid = validator(schema).is_valid
         kinds: set[tuple[bool, ...]] = set()
         tried = 0
@@ -222,7 +222,7 @@ def _branches(schema: dict[str, Any]) -> Iterator[Any]:
         others = dict(schema)
         for branch in others.pop(keyword, ()):
             if keyword == "allOf" and is_mapping(branch):
-                # plain_form could keep the allOf, so the recursion would not end.
+                # plain_form might not remove the allOf, and the recursion would then never end.
                 yield {**others, **branch}
             elif keyword != "allOf":
                 yield plain_form({"allOf": [others, branch]})

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from scripts.compatibility.operations import Part
 
 LIMIT = "x-max-bytes"
-# These sets contain the keys that specific rules compare.
+# For each kind of object, the keys that have their own comparison rules.
 OPERATION = {"parameters", "requestBody", "responses", "servers", "security"}
 PATH_ITEM = {"parameters", "servers", *METHODS}
 DOCUMENT = {"openapi", "info", "servers", "paths", "security", "jsonSchemaDialect"}
 REQUEST_BODY = {"required", "content", LIMIT}
 RESPONSE = {"headers", "content"}
-# Severities by (before, after), where None is absent, False is optional and True is required.
+# Severities by (before, after): None means absent, False optional, and True required.
 REQUEST_PRESENCE = {
     (None, False): (Change.ADDITION, "is new and optional"),
     (None, True): (Change.BREAKING, "is new and required"),
@@ -104,7 +104,7 @@ def _add_operation(pair: Pair, before: list[Operation]) -> None:
 
 
 def _overlaps(new_path: str, old_path: str) -> bool:
-    """Return whether the new path matches URLs that used to match the old path's parameters."""
+    """Return whether the new path matches URLs that matched the old path because of a parameter."""
     new_parts = new_path.split("/")
     old_parts = old_path.split("/")
     if len(old_parts) != len(new_parts):
@@ -211,7 +211,7 @@ def _compare_response(response: Pair, old: Part, new: Part) -> None:
 
 
 def _headers(response: Part) -> dict[str, Part]:
-    """Return the headers by lower-case name, except Content-Type, which OpenAPI ignores here."""
+    """Return the headers by lower-case name. Omit Content-Type, because OpenAPI ignores it here."""
     result: dict[str, Part] = {}
     for name, header in mapping_at(response, "headers").items():
         if name.lower() != "content-type":

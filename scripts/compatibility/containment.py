@@ -32,7 +32,7 @@ from scripts.compatibility.values import (
 if TYPE_CHECKING:
     from scripts.compatibility.schemas import Schema
 
-ALL = 80_000  # the number of values to try per comparison, which takes about 2 seconds
+ALL = 80_000  # the number of values to try per comparison (in about 2 seconds)
 ONE = 10_000  # the number of values to try per search
 FEW = 500  # the number of values to try after a proof, in case jsonschema_rs is wrong
 SCALARS = {"type": ["string", "number", "boolean"]}
@@ -57,7 +57,7 @@ class Prover:
     known: dict[str, Proof] = field(default_factory=dict[str, Proof])
 
     def contained(self, small: Schema, large: Schema, location: str) -> Proof:
-        """Check whether `large` admits every value that `small` admits, if it can be sent.
+        """Check whether `large` admits every value that `small` admits and that can be sent.
 
         jsonschema_rs proves containment, and a witness disproves it.
         """
@@ -117,9 +117,9 @@ def proved(small: Schema, large: Schema, location: str) -> bool:
 
 
 def _readable(schema: Schema, location: str, values: list[Any]) -> Schema:
-    """Return `schema`, extended to admit values whose text form it accepts.
+    """Return a schema that also admits values whose text form `schema` accepts.
 
-    The extension covers only members of `values`, and types whose text forms are all accepted.
+    It adds such members of `values`, and whole types if `schema` accepts all their text forms.
     """
     is_valid = validator(schema).is_valid
     accepted = [value for value in values if any(map(is_valid, readings(location, value)))]

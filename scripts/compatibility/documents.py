@@ -117,8 +117,8 @@ class Contract:
     def _resolved(
         self, result: dict[str, Any], part: dict[str, Any], inside: tuple[str, ...]
     ) -> Any:
-        """Inline the object's own references, after those inside it. `part` is the original."""
-        if "discriminator" in result:  # selects schemas by their names
+        """Inline the references of `part` itself; in the copy `result`, nested ones are inlined."""
+        if "discriminator" in result:  # a discriminator selects schemas by name
             alternatives = chain(*filter(is_list, (part.get("oneOf"), part.get("anyOf"))))
             names = [alternative.get("$ref") for alternative in filter(is_mapping, alternatives)]
             result["discriminator"] = [result["discriminator"], names]

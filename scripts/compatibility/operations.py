@@ -106,7 +106,7 @@ class Pair:
     prover: Prover
     place: str  # such as `PUT /ai/llm/{id}, body`
     status: str = ""  # the status of the response that contains the part; empty for requests
-    location: str = BODY  # or query, path, header or cookie
+    location: str = BODY  # where the part is sent: body, query, path, header or cookie
     label: str = "body"  # the name of the part in the evidence
 
     def at(self, part: str, **changes: Any) -> Pair:
@@ -169,7 +169,7 @@ def operations(contract: Contract) -> Iterator[Operation]:
 
 
 def status_pairs(old: Part, new: Part) -> dict[tuple[Any, Any, bool], str]:
-    """Map each (old entry, new entry, is success) to the first status to which it applies.
+    """Map each combination (old entry, new entry, is 2xx) to the lowest status that it covers.
 
     An entry is a status, a range such as `4XX`, or `default`.
     """

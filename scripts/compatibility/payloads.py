@@ -45,7 +45,7 @@ WHAT = {
 }
 # Rules in this module compare these keys of parameters and headers.
 PARAMETER = {"name", "in", "required", "schema", "content", "style", "explode"}
-# These keywords contain no rule about several fields.
+# A schema that has only these keywords restricts each field separately.
 SIMPLE = {"type", "properties", "required", "additionalProperties"}
 
 
@@ -108,7 +108,7 @@ def steps(small: Schema, large: Schema, where: str = "") -> Iterator[tuple[str, 
         return
     before = mapping_at(small, "properties")
     after = mapping_at(large, "properties")
-    # If the schema has no rule about several fields, other optional fields do not matter.
+    # If no rule involves more than one field, other optional fields do not matter.
     is_simple = small.keys() <= SIMPLE
     others = dict(before)
     if is_simple:

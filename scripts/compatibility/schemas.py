@@ -108,9 +108,9 @@ def assertions(schema: Any) -> Any:
 
 
 def json_annotations(schema: dict[str, Any]) -> dict[str, str]:
-    """Return the schema's annotations as JSON texts, without those that are false.
+    """Return the schema's annotations as JSON texts, except those whose value is false.
 
-    A `default` that is false is included.
+    A `default` is included even if its value is false.
     """
     result: dict[str, str] = {}
     for keyword, value in schema.items():
@@ -126,7 +126,7 @@ def has_references(schema: Schema) -> bool:
 
 
 def is_marked(schema: Schema, hidden: str) -> bool:
-    """Return whether `view` kept the annotation `hidden` anywhere in the schema."""
+    """Return whether `view` kept the given annotation, readOnly or writeOnly, in the schema."""
     return f'"{hidden}": true' in canonical_json(schema)
 
 

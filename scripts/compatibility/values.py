@@ -13,7 +13,7 @@ BODY = "body"  # one more location, alongside OpenAPI's query, path, header and 
 LONGEST = 60  # the maximum length of a value in a report, in characters
 SHOWN = 4  # the maximum number of items per line
 NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
-# For each type, a schema for the texts that represent its values in a parameter.
+# For each JSON type, a schema for the strings that represent its values in parameters.
 TEXTS: dict[str, Any] = {
     "integer": {"type": "string", "pattern": NUMBER},
     "number": {"type": "string", "pattern": NUMBER},

@@ -40,7 +40,7 @@ REQUESTS = {
 
 
 def measure(rounds: int) -> list[Target]:
-    """Print each server's median performance, and return the targets."""
+    """Print each server's median requests per second and CPU time, and return the targets."""
     rates: dict[tuple[str, str], list[float]] = defaultdict(list)
     cpus: dict[tuple[str, str], list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:

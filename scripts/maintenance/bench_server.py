@@ -1,4 +1,4 @@
-"""The servers and targets of scripts/bench."""
+"""The servers that scripts/bench measures, and the targets for their performance."""
 
 import os
 import shlex
@@ -19,7 +19,7 @@ ID = "550e8400-e29b-41d4-a716-446655440000"
 TOKEN = "owner-token"  # noqa: S105 # a fixture of the mock
 BODY: dict[str, str] = flashback_mock.Contract().examples["everything"]
 MOCK = (sys.executable, "-m", "flashback_mock", "--log-level", "error")
-START_SECONDS = 300  # enough for the mock to load a million configurations
+START_SECONDS = 300  # long enough for the mock to load a million configurations
 
 
 class Target(NamedTuple):
