@@ -88,7 +88,7 @@ SCHEMAS: dict[str, Any] = {
             # These names also occur in the templates.
             **{name: {"type": "string"} for name in ("cls", "d", "field", "self", "toDict")},
             "fields": {"type": "array", "items": {"$ref": "#/components/schemas/Scope"}},
-            "createApiKey": {"type": "string"},  # the name of the operation
+            "createApiKey": {"type": "string"},  # also the name of the operation
         },
     },
 }
@@ -188,7 +188,7 @@ def test_templates_support_other_operations(tmp_path: Path) -> None:
 
 
 def test_every_module_is_marked_and_described() -> None:
-    """Each generated module starts with a comment that says so, and has a docstring."""
+    """Each module starts with a comment that marks it as generated, and has a docstring."""
     for path in generate.OUTPUT.rglob("*.py"):
         text = path.read_text("utf-8")
         assert text.startswith(generate.MARK)
@@ -200,7 +200,7 @@ def test_every_module_is_marked_and_described() -> None:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_template_overrides_a_template_of_the_generator(name: str) -> None:
-    """Each template has the name of a generator template, as the generator ignores other names."""
+    """Each template has the name of a generator template, because other names are ignored."""
     upstream = files("openapi_python_client") / "templates" / name
     ours = (generate.TEMPLATES / name).read_text(encoding="utf-8")
     assert upstream.read_text(encoding="utf-8").strip() not in ours

@@ -47,7 +47,7 @@ def test_help_needs_no_installation(root: Path, name: str, tmp_path: Path) -> No
 
 
 def test_second_install_does_nothing(root: Path) -> None:
-    """scripts/install prints and changes nothing if all packages are already installed."""
+    """scripts/install prints nothing and changes nothing if all packages are already installed."""
     record = root / ".venv" / "project"
     modified_before = record.stat().st_mtime_ns
     assert run(root / "scripts" / "install") == ""

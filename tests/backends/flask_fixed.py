@@ -14,7 +14,7 @@ api = Blueprint("api", __name__)
 def create_app(store: Store) -> Flask:
     """Return an application that keeps its data in this store."""
     app = Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY + 1  # See the size check in `update`.
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY + 1  # lets `update` detect larger bodies
     app.config["STORE"] = store
     app.url_map.merge_slashes = False
     app.register_blueprint(api)

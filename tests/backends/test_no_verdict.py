@@ -125,7 +125,7 @@ class _ResetHandler(socketserver.BaseRequestHandler):
 
 
 def test_reset_during_a_response_leaves_no_socket_open(recwarn: pytest.WarningsRecorder) -> None:
-    """After a reset, no socket stays open. An open one would end a run with a ResourceWarning."""
+    """A reset leaves no socket open; otherwise, a run would end with a ResourceWarning."""
     with serving_tcp(_ResetHandler) as url:
         request = Request(target="/", headers=(), user=NOBODY, place=OWN)
         assert not Wire(url, timeout=4).send(request).succeeded

@@ -34,7 +34,7 @@ def _resolve(document: dict[str, Any], pointer: str) -> tuple[Any, Any]:
 
 
 def worst(findings: list[Finding]) -> Change:
-    """Return the most severe change."""
+    """Return the highest severity among the findings."""
     return max((finding.change for finding in findings), default=Change.NONE)
 
 

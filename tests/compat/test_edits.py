@@ -134,8 +134,8 @@ def samples(base: Schema, head: Schema, seed: int) -> list[Any]:
 def test_verdicts_agree_with_an_independent_validator() -> None:
     """scripts/compat calls a change breaking if, and only if, a valid value becomes invalid.
 
-    The reverse change to a response gets the same verdict. The random edits must include enough
-    breaking changes and additions, because otherwise the test would prove little.
+    A change to a request and the reverse change to a response must get the same verdict. The random
+    edits must include enough breaking changes and additions, or the test would prove little.
     """
     changes: list[Change] = []
 

@@ -25,7 +25,7 @@ SCHEMAS = "/components/schemas"
 FIELDS = f"{SCHEMAS}/UpdateAiLlmRequest/properties"
 QUERY = {"name": "zzDryRun", "in": "query", "schema": {"type": "boolean"}}
 CONFLICT = {"$ref": "#/components/responses/Forbidden"}
-# Edits, the verdict on them, the verdict on undoing them, and words in the findings.
+# For each case: edits, their verdict, the verdict on undoing them, and words in the findings.
 CASES: dict[str, tuple[Edits, str, str, list[str]]] = {
     "additions": (
         [

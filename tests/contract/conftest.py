@@ -143,8 +143,8 @@ def run(request: pytest.FixtureRequest) -> Generator[Run]:
 def _send_refusals(run: Run) -> None:
     """Send requests that must be refused, and record the characteristics of the refusals.
 
-    Also record a finding if the backend crashes, or if it accepts updates without a valid token,
-    even if the tests for these findings are not selected.
+    If the backend crashes or accepts an update without a valid token, also record a finding, even
+    if the test that covers it is not selected.
     """
     refused: list[tuple[str, dict[str, Any]]] = [
         ("test_bad_token_answers_401[missing]", BAD_TOKENS["missing"]),

@@ -55,7 +55,7 @@ def similar(backend: Backend) -> Iterator[str]:
 
 
 def _derived(token: str) -> dict[str, str]:
-    """Map values derived from a token to shell expressions, in which `@` is the variable's name."""
+    """Map values derived from a token to shell expressions; `@` stands for the token's variable."""
     octets = token.encode()
     digest = hashlib.sha256(octets).hexdigest()
     return {

@@ -126,7 +126,7 @@ def test_refused_update_changes_nothing(promise: Promise) -> None:
     is_kept = True
     for parts in refused:
         exchange = promise.ask(**{"body": other, **parts})
-        if exchange is None or exchange.succeeded:  # this success breaks another promise
+        if exchange is None or exchange.succeeded:  # another promise reports this success
             promise.prepare(body=kept)
             continue
         shown = promise.ask(REFUSED, id=sibling, body=other)
@@ -138,7 +138,7 @@ def test_refused_update_changes_nothing(promise: Promise) -> None:
 
 @pytest.mark.clause("partial")
 def test_other_fields_do_not_change_the_name(promise: Promise) -> None:
-    """Updates with `{}`, or with only other fields, do not change the name."""
+    """An update without `name`, such as `{}`, does not change the name."""
     sibling = promise.need_unique_names()
     kept = values.fresh()
     promise.prepare(body=kept)
@@ -167,7 +167,7 @@ def test_other_method_does_not_rename(promise: Promise) -> None:
     for method in ("GET", "HEAD", "OPTIONS", "POST", "PATCH"):
         name = values.fresh()
         exchange = promise.exchange(promise.request(method=method, body=name))
-        if exchange.succeeded and method in ("POST", "PATCH"):  # this breaks another promise
+        if exchange.succeeded and method in ("POST", "PATCH"):  # another promise reports this
             continue
         words = f"a name that was sent with `{method}`" + ELSEWHERE
         rule = effect("other-methods", f"{method}-renamed", words, 200)

@@ -122,7 +122,7 @@ def test_invalid_options_are_rejected(
 def test_run_that_cannot_start_has_no_verdict(
     command: Contract, promises: str, tokens: dict[str, str], hint: str
 ) -> None:
-    """With an invalid token, or without selected tests, the status is 2 and no token is shown."""
+    """If a token is invalid or no test is selected, the status is 2 and no token is shown."""
     result = command("--backend-url", "http://127.0.0.1:1", "-k", promises, **tokens)
     assert result.status == 2
     assert hint in result.output
@@ -265,7 +265,7 @@ def test_crash_is_a_finding(contract: Contract, missing: str, id: str) -> None:
 
 
 def test_header_without_effect_is_not_an_example(contract: Contract, backend: Backend) -> None:
-    """If readers can update in general, no example shows a header that does not matter."""
+    """If readers can update without a special header, the finding's example does not show one."""
 
     def accept_readers(request: Request) -> None:
         if request.role == "reader":

@@ -21,7 +21,7 @@ from tests.faults.changes import (
 )
 from tests.faults.messages import Answer, Request, accepted, refused
 
-# Each of these faults lets an unauthorized user make one of these updates.
+# Each fault lets one kind of unauthorized user make one of these kinds of updates.
 ACTIONS: dict[str, Condition] = {
     "send_an_empty_update": lambda body: body == b"{}",
     "change_the_name": lambda names: names == ["name"],

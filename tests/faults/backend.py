@@ -1,8 +1,8 @@
 """Serve a mock with changes, which are functions that modify its requests or responses.
 
-The parameters of a change are attributes of the `Request`, such as `name` or `token`, or `request`
-itself. If a parameter is called `answer`, the change modifies the mock's response. Otherwise, the
-change modifies the request, or returns an `Answer` in place of the mock. Changes can be async.
+A change's parameters receive the `Request` attributes of the same names, such as `token`, or the
+`request` itself. If a parameter is called `answer`, the change modifies the mock's response.
+Otherwise, it modifies the request, or returns an `Answer` in place of the mock. It can be async.
 """
 
 import inspect
@@ -25,7 +25,7 @@ def contract() -> flashback_mock.Contract:
 
 
 def call(function: Change, request: Request, answer: Answer | None = None) -> Any:
-    """Call a function with the attributes of the request that its parameters are named after."""
+    """Call a function; its parameters receive the request's attributes of the same names."""
     arguments: list[object] = []
     for name in inspect.signature(function).parameters:
         if name == "answer":
@@ -48,7 +48,7 @@ async def apply(changes: list[Change], request: Request, answer: Answer | None) 
 
 @contextmanager
 def serving(*changes: Change) -> Generator[flashback_mock.Mock]:
-    """Yield a mock with these changes. Afterward, raise the first exception of a change."""
+    """Yield a mock with these changes; afterward, raise the first exception that they raised."""
     before: list[Change] = []
     after: list[Change] = []
     for change in changes:

@@ -1,11 +1,11 @@
-"""Functions that define faults, and the changes of which faults consist."""
+"""Functions that define faults, and functions that return changes to the mock."""
 
 from typing import NamedTuple
 
 from tests.faults.backend import Change, call
 from tests.faults.messages import Answer, Request, accepted, refused
 
-# A function that returns whether a change applies; its parameters are those of a change.
+# A function that takes the parameters of a change, and returns whether to apply the change.
 Condition = Change
 
 
@@ -20,9 +20,9 @@ FAULTS: dict[str, Fault] = {}
 
 
 def faults(promises: str, *functions: Change, **changes: Change) -> None:
-    """Define a fault for each function and each keyword argument; each breaks one of the promises.
+    """Define one fault per change. Each fault breaks at least one of the promises.
 
-    The name of a fault is the name of the function or of the keyword argument.
+    A fault is named after its function or keyword argument.
     """
     for function in functions:
         changes[function.__name__] = function
@@ -63,7 +63,7 @@ def ignore_body(condition: Condition) -> Change:
 
 
 def reply(status: int, condition: Condition = lambda: True) -> Change:
-    """Return this status in place of the mock."""
+    """Respond with this status in place of the mock."""
     return when(condition, lambda request: accepted(request) if status == 200 else refused(status))
 
 

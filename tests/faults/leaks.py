@@ -10,7 +10,7 @@ from tests.faults.messages import Answer, Request, refused
 
 
 def leak(value: Change) -> Change:
-    """Add a value, which this function returns, to responses as the field `debug`."""
+    """Add a field `debug` to responses, with the value that the given function returns."""
 
     def change(request: Request, answer: Answer) -> None:
         if leaked := call(value, request):

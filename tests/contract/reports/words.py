@@ -66,7 +66,7 @@ def headline(verdict: Verdict) -> str:
 
 
 def tone(verdict: Verdict) -> str:
-    """Return the outcome whose color is used for the result."""
+    """Return the outcome whose color the reports use for the result."""
     if verdict["exit_status"] == 2:
         return "not tested"
     if verdict["exit_status"] == 1:

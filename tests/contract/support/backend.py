@@ -87,10 +87,10 @@ class Backend:
     ) -> Request:
         """Return a request; by default, a valid update by a user with WRITE access.
 
-        `token` names an environment variable, or is None for no token. `authorization` replaces
-        it and requires a `user`, the sender. `body` is a JSON value, bytes, or a tuple of chunks.
-        Headers with the value None are not sent. `path` and `query` (such as `?a=b`) are sent
-        unchanged; a `path` without `id` requires a `place`. `escaped` percent-encodes all octets.
+        `token` names an environment variable; None means no token. `authorization` replaces the
+        token's header, and requires a `user` that describes the sender. `body` is a JSON value,
+        bytes, or a tuple of chunks. Headers set to None are not sent. `path` and `query` are sent
+        unchanged; a `path` requires an `id` or a `place`. `escaped` percent-encodes the whole id.
         """
         if authorization is None:
             authorization = f"Bearer {self.given[token]}" if token else ()
@@ -113,7 +113,7 @@ class Backend:
         )
 
     def control(self, body: object, *, id: str | None = None) -> Request:
-        """Return a control request: an update on a new connection that must always succeed."""
+        """Return a control request: a valid update, sent on a new connection, that must succeed."""
         return self.request(id=id, body=body).again()
 
     def exchange(self, request: Request) -> Exchange:

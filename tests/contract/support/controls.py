@@ -38,7 +38,7 @@ def send_controls(backend: Backend, bodies: Iterable[object]) -> list[Exchange]:
             raise _unreachable(backend, exchange)
         exchanges.append(exchange)
         is_endpoint |= _is_from_endpoint(exchange)
-        if exchange.succeeded:  # only the endpoint returns 2xx
+        if exchange.succeeded:  # a 2xx can only come from the endpoint
             backend.shape.learn(exchange)
     if not is_endpoint:
         raise _setup_error(backend, exchanges[-1])

@@ -15,7 +15,7 @@ LEAST = 4  # characters; shorter texts are not redacted because they reveal too 
 
 
 def encodings_of(token: str) -> dict[str, str]:
-    """Map each encoding of a token to a shell expression; `@` stands for the variable's name."""
+    """Map each encoding of a token to a shell expression; `@` stands for the token's variable."""
     octets = token.encode()
     quoted = "import sys, urllib.parse as url; print(url.quote(sys.stdin.read(), safe=''))"
     return {

@@ -1,7 +1,7 @@
 """The response that the contract requires for a request.
 
-It depends on the request's sender and configuration, and on each reason to refuse its headers, body
-or query.
+The response depends on the sender, on the configuration, and on any reasons to refuse the headers,
+body or query.
 """
 
 import json

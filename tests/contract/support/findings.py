@@ -1,4 +1,4 @@
-"""Findings: breaches grouped by cause, with examples; and the deviations file that accepts some."""
+"""Findings, which are breaches grouped by cause, and the deviations file that accepts findings."""
 
 import argparse
 import re
@@ -74,7 +74,7 @@ class Finding:
         """Keep the exchange if it is among the shortest examples, which are sorted by length."""
         without_details = sent.partition("; ")[0]
         if without_details != sent and without_details in self.examples:
-            return  # because the details are not the cause
+            return  # the request fails without the details too, so they are not the cause
         known = self.examples.setdefault(sent, exchange)
         if exchange.request.size < known.request.size:
             self.examples[sent] = exchange

@@ -41,7 +41,7 @@ class Credentials:
         self._harmless: set[str] = set()  # response lines that contain no part of a canary
 
     def encoding_of_leak(self, exchange: Exchange) -> str | None:
-        """Return the encoding of a credential in the response, or None if it contains none."""
+        """Return how a credential in the response is encoded, or None if there is no credential."""
         self.learn(exchange.request)
         lines = [exchange.text, _unescaped(exchange.text)]
         for header in (("", exchange.reason), *exchange.headers):
@@ -68,7 +68,7 @@ class Credentials:
     def _canary_in(self, line: str) -> str | None:
         if line in self._harmless:
             return None
-        letters = re.sub("[^0-9A-Za-z]", "", line)  # the response may insert separators
+        letters = re.sub("[^0-9A-Za-z]", "", line)  # separators could split a canary
         for text in (line, letters):
             for start in range(len(text)):
                 parts = self._parts.get(text[start : start + SHORTEST_PART])

@@ -148,7 +148,7 @@ class Promise:
         return exchange
 
     def _earlier(self) -> tuple[Request, ...]:
-        """Return the latest request, preceded by those since the last call of `prepare`, if few."""
+        """Return the prepared request, the latest one and, if they are few, those in between."""
         recent = list(self.recent)
         if self.prepared in recent:
             return tuple(recent[recent.index(self.prepared) :])

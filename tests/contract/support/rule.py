@@ -72,7 +72,7 @@ class Breach:
     outcome: str  # what happened, in one word; part of the finding's id
     expected: str
     got: str
-    subject: str = ""  # the start of the title, if it is not the request's description
+    subject: str = ""  # what the title starts with; by default, the request's description
     severity: str = "broken"  # or "note"
     explained_by: tuple[str, ...] = ()  # ids of broader findings with the same cause
 

@@ -30,7 +30,7 @@ BROADER_KINDS = {
 }
 
 COMMON_TYPE = re.compile("(text|application)/[a-z.+-]+")
-# Servers return these before routing: no Content-Length, URI too long, headers too large.
+# Statuses that servers return before routing: no Content-Length, long URI, large headers.
 BEFORE_ROUTING = (411, 414, 431)
 CHANGING_HEADERS = {
     "age", "alt-svc", "cache-control", "connection", "content-encoding", "content-language",
@@ -114,7 +114,7 @@ def response_breaches(
         return
     if rule.has_documented_form:
         yield from _form_breaches(exchange)
-        # An undocumented 4xx has its own finding, which may be accepted; here, it counts as a 400.
+        # An undocumented 4xx is reported as a separate finding, so it counts as a 400 here.
         if 400 <= status < 500 and status not in contract.RESPONSES:
             is_expected = 400 in rule.statuses
     if not is_expected:
