@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Names for error classes that do not follow the phrases in http.HTTPStatus, either because another
-# name is more common or because the phrase differs between Python versions.
+# Names of error classes that differ from the reason phrases in http.HTTPStatus, either because
+# another name is more common or because the phrase differs between Python versions.
 _PHRASES = {
     401: "Authentication",
     403: "Permission Denied",

@@ -32,7 +32,7 @@ def new_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 def output(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> Callable[[], str]:
-    """Return a function that checks the captured output for credentials, and returns it."""
+    """Return a function that returns the output and checks that it contains no credential."""
 
     def output() -> str:
         text = "".join([*capsys.readouterr(), caplog.text])

@@ -60,7 +60,7 @@ def _request(
         with suppress(AttributeError, TypeError, ValueError):
             value = call.body.to_dict() if hasattr(call.body, "to_dict") else call.body
             content = _encode(value).encode()
-        if content is None:  # raised here because the suppressed error's frames hold credentials
+        if content is None:  # a new error, because the suppressed error's frames hold credentials
             problem = "is not valid JSON; check the types of the values in nested fields"
             raise ArgumentTypeError.about("body", problem)
     options: dict[str, Any] = {"params": call.params, "headers": headers, "cookies": call.cookies}
@@ -74,7 +74,7 @@ def _request(
     if content is not None:
         headers["content-length"] = str(len(content))
     request = httpx.Request(call.method, running.url, **options)
-    request.read()  # some transports and tools read `request.content`
+    request.read()  # sets `request.content`, which some transports and tools read
     return request
 
 
@@ -111,7 +111,7 @@ def _response(running: RunningCall, response: httpx.Response, body: bytes | None
 def _outcome(
     running: RunningCall, request: httpx.Request | None, error: Exception
 ) -> Response[Any] | Failure:
-    """Return the outcome for the error that an attempt raised, or raise the error again."""
+    """Return the outcome for the error that an attempt raised, or re-raise the error."""
     chain = exception_chain(error, running.handled)
     root = chain[-1]
     outermost = root.__traceback__

@@ -30,7 +30,7 @@ class BaseClient(Generic[C, T]):
             the limit.
         attempt_timeout: The time limit for one attempt, in seconds. By default, an attempt can
             use half of the remaining time, or all of it if no further retry is possible.
-        max_retries: The retry limit for lost connections and 408, 429 or 5xx responses.
+        max_retries: How often to retry after lost connections and 408, 429 or 5xx responses.
         headers: Headers to send with every request.
         allow_http: Whether to allow http:// for non-loopback hosts. The token is then sent
             unencrypted.

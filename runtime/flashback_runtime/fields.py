@@ -33,8 +33,8 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
-_ASCII = int(re.ASCII)  # faster than the enum member, which `re` converts in every call
-# This hint is for callers. `Response.parse` removes it from errors about response fields.
+_ASCII = int(re.ASCII)  # faster than `re.ASCII`, which `re` converts to an int in every call
+# A hint for callers that pass None. `Response.parse` removes it from errors about responses.
 NULL_HINT = "; leave it out instead"
 # Error messages use these names for the types.
 _TYPE_NAMES: dict[type[object], str] = {float: "number", Secret: "str"}
@@ -90,7 +90,7 @@ class Rule:
             raise error
 
     def _error(self, name: str, value: object) -> ArgumentError | None:
-        """Return the error instead of raising it, because `value` can be a plain credential."""
+        """Return an error for `check` to raise, because this frame can hold a plain credential."""
         if self.kind is not str and isinstance(value, Secret):
             value = value.reveal()
         if problem := self._wrong_type(value):
@@ -135,7 +135,7 @@ class Rule:
             return f"must be one of {', '.join(str(member.value) for member in self.kind)}"
         if not text.isascii() and re.search("[\ud800-\udfff]", text):
             return "must not contain a lone surrogate"
-        # `$` ignores a final line break. Append one so that `$` ignores only the appended one.
+        # `$` ignores a final line break. Append one so that `$` cannot ignore the text's own.
         if self.pattern is not None and not re.search(self.pattern, f"{text}\n", _ASCII):
             return self.message or f"must match {self.pattern}"
         return None

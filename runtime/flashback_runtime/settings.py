@@ -40,7 +40,7 @@ _HEADER_VALUE = Rule(
     Secret, pattern=r"^([!-~]([ -~\t]*[!-~])?)?$", message="must be visible ASCII on one line"
 )
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# The maximum timeout in seconds. Sockets reject longer timeouts, so those mean no timeout.
+# The maximum timeout in seconds. Sockets reject longer timeouts, so treat them as unlimited.
 _MAX_TIMEOUT = 1e9
 
 
@@ -166,14 +166,14 @@ def _proxy_variable(name: str) -> Secret:
 
 
 def proxy_credentials(proxy: Secret) -> list[Secret]:
-    """Return the password in the proxy's URL, and the Base64 text that the proxy receives."""
+    """Return the proxy's password, and the Base64 credentials that the proxy receives."""
     url = httpx.URL(proxy.reveal())
     encoded = base64.b64encode(f"{url.username}:{url.password}".encode())
     return [Secret(url.password), Secret(encoded.decode())]
 
 
 def _bypasses_proxy(url: httpx.URL) -> bool:
-    """Return whether NO_PROXY exempts this URL. An entry can be `*`, or a host with a scheme."""
+    """Return whether NO_PROXY exempts this URL. Entries can be `*` or start with a scheme."""
     port = url.port or _DEFAULT_PORTS[url.scheme]
     address = f"{url.host.rstrip('.')}:{port}"
     if "*" in getproxies().get("no", "").replace(" ", "").split(","):
@@ -182,7 +182,7 @@ def _bypasses_proxy(url: httpx.URL) -> bool:
 
 
 def _parse_url(text: str) -> httpx.URL | None:
-    """Return the URL, or None if it is invalid, because an error could show its password."""
+    """Return the URL, or None if it is invalid. An exception could reveal the URL's password."""
     try:
         url = httpx.URL(text)
         host = url.host  # decodes punycode, which might be invalid

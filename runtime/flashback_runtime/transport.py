@@ -38,7 +38,7 @@ _IN_MEMORY = (httpx.MockTransport, httpx.ASGITransport, httpx.WSGITransport)
 
 
 class DeadlineBackend:
-    """A network backend whose connections time out at the current thread's attempt deadline.
+    """A network backend whose connections time out at the deadline of the thread's attempt.
 
     httpcore limits only the time for each read. Without this deadline, a server that sends one
     byte at a time could keep a call open forever.
@@ -202,7 +202,7 @@ class Connections:
 def pool_options(proxy: Secret | None) -> dict[str, Any]:
     """Return the arguments for an httpx transport.
 
-    All clients share one TLS context until a certificate variable or file changes.
+    All clients share one TLS context until SSL_CERT_FILE, SSL_CERT_DIR or the file changes.
     """
     file = os.environ.get("SSL_CERT_FILE")
     try:

@@ -27,7 +27,7 @@ def update(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Make the client's sleeps return at once, and return a list of their lengths in seconds."""
+    """Make the client's sleeps end at once, and return the list of their lengths in seconds."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:

@@ -32,7 +32,7 @@ OK = http_response(200, UPDATED)
 
 
 class Service(httpx.MockTransport):
-    """An in-memory service that returns the given responses in order, followed by 200s."""
+    """An in-memory service that returns the given responses in order, and then only 200s."""
 
     def __init__(self, *outcomes: httpx.Response | Exception) -> None:
         """Use these outcomes for the first requests. Responses are returned; errors are raised."""
@@ -89,14 +89,14 @@ def sent_headers(requests: Sequence[Any], name: str) -> list[str | None]:
 
 
 def check_no_frames(error: BaseException, package: str) -> None:
-    """Check that the error's traceback contains no frames of this package."""
+    """Check that no frame in the error's traceback belongs to the package with this name."""
     for frame in traceback.extract_tb(error.__traceback__):
         assert f"/{package}/" not in frame.filename
 
 
 @contextmanager
 def interrupting(error: BaseException) -> Generator[None]:
-    """After 0.3 s, raise the error in the main thread, from a signal handler."""
+    """Raise the error from a signal handler in the main thread after 0.3 s."""
 
     def interrupt(_: int, __: object) -> None:
         raise error

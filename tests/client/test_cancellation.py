@@ -75,7 +75,7 @@ def test_aborted_calls_release_their_connections(limited_call: LimitedCall) -> N
 
 
 def check_connections_are_idle() -> None:
-    """Check that each async connection pool in this process holds at most 20 idle connections."""
+    """Check that every async connection pool holds only idle connections, and at most 20."""
     for item in gc.get_objects():
         if type(item) is httpcore.AsyncConnectionPool:
             assert len(item.connections) <= 20
@@ -103,7 +103,7 @@ def test_cancelled_call_closes_its_connection() -> None:
 
 
 def test_cancellation_inside_a_hook_is_not_a_timeout() -> None:
-    """A CancelledError from an event hook cancels the call, and the client reports no timeout."""
+    """A CancelledError from an event hook cancels the call and is not reported as a timeout."""
 
     async def hook(_: httpx.Request) -> None:
         raise asyncio.CancelledError

@@ -253,7 +253,7 @@ def test_https_is_tunneled_through_the_proxy(
 def test_proxy_is_never_used_for_loopback(
     update: Any, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Loopback requests never use a proxy, because it could read an unencrypted token."""
+    """Loopback requests never use a proxy, which could read an unencrypted token."""
     with serving(OK) as proxy, serving(OK) as server:
         monkeypatch.setenv("http_proxy", proxy.url)
         assert update(server.url.replace("127.0.0.1", host)).success is True

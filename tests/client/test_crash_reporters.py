@@ -1,4 +1,4 @@
-"""Crash reporters, which send the local variables of every stack frame, never send credentials."""
+"""Crash reporters send the local variables of every stack frame, but never credentials."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def test_retry_after_is_the_minimum_wait(waits: list[float]) -> None:
 def test_backoff_doubles_up_to_eight_seconds(
     waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If Retry-After is missing, invalid or in the past, the maximum wait doubles up to 8 s."""
+    """Without a usable Retry-After, the maximum wait doubles with each retry, up to 8 s."""
     monkeypatch.setattr("random.uniform", lambda _, most: most)
     service = rate_limited("0", "Mon, 01 Jan 2024 00:00:00 GMT", "soon", "-1", "", "١")
     blocking(service, max_retries=6).update_ai_llm(ID)
@@ -218,7 +218,7 @@ def test_lost_response_is_retried(update: Any, length: int) -> None:
 
 
 def test_connection_error_has_a_reason_and_a_cause(update: Any) -> None:
-    """A connection error's message includes the URL and reason; `__cause__` is the httpx error."""
+    """A connection error shows the URL and the reason, and its `__cause__` is the httpx error."""
     reason = r"Connection refused|Connect call failed"
     with pytest.raises(errors.ApiConnectionError, match=reason) as caught:
         update("http://127.0.0.1:1", name="n", max_retries=0)

@@ -31,7 +31,7 @@ def test_environment_variables_supply_missing_arguments(monkeypatch: pytest.Monk
 
 
 def test_http_is_accepted_only_for_loopback() -> None:
-    """An http:// URL is accepted only for loopback, because http:// does not encrypt the token."""
+    """An http:// URL is accepted only for loopback hosts, because the token is not encrypted."""
     for host in ("backend.flashback.tech", "127.0.0.1.evil.test"):
         with pytest.raises(errors.ArgumentError, match="allow_http"):
             blocking(Service(), base_url=f"http://{host}")
@@ -102,7 +102,7 @@ def test_invalid_setting_raises_argument_error(
 
 
 def test_unusable_http_client_is_rejected() -> None:
-    """A client rejects an `http_client` that has `auth=` or is combined with a `transport=`."""
+    """A client rejects an `http_client` that sets `auth=` or is combined with `transport=`."""
     with httpx.Client(auth=("u", "p")) as http_client:
         with pytest.raises(errors.ArgumentError, match="auth="):
             FlashbackClient(TOKEN, http_client=http_client)
