@@ -41,7 +41,7 @@ def base_url(listener: socket.socket) -> str:
 
 
 def is_loopback(listener: socket.socket) -> bool:
-    """Return whether only clients on this machine can connect to a listening socket."""
+    """Return whether a listening socket can be reached only from this machine."""
     return ip_address(listener.getsockname()[0]).is_loopback
 
 

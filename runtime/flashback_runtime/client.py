@@ -22,15 +22,15 @@ class BaseClient(Generic[C, T]):
     """The base class of the blocking client and the async client.
 
     Args:
-        token: The token, or a function that returns the token. The client calls the function
-            before every call, and again after a 401 response.
+        token: The token, or a function that returns the token. The client runs the function
+            at the start of every call, and again after a 401 response.
         base_url: The URL of the service. By default, it is read from the environment, or else
             from the contract.
         timeout: The time limit for a whole call, including retries, in seconds. None disables
             the limit.
         attempt_timeout: The time limit for one attempt, in seconds. By default, an attempt can
             use half of the remaining time, or all of it if no further retry is possible.
-        max_retries: How often to retry after lost connections and 408, 429 or 5xx responses.
+        max_retries: The maximum number of retries after a lost connection or a 408, 429 or 5xx.
         headers: Headers to send with every request.
         allow_http: Whether to allow http:// for non-loopback hosts. The token is then sent
             unencrypted.

@@ -117,7 +117,7 @@ class Verdict:
 
     @property
     def is_high_enough(self) -> bool:
-        """Return whether SemVer allows the new version, which can be a pre-release."""
+        """Return whether the new version, or its pre-release, is high enough for the changes."""
         base = parse_version(self.base)
         head = parse_version(self.head)
         is_later = head > base or (head == base and self.weight() == Change.NONE)

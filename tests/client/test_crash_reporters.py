@@ -37,7 +37,7 @@ def received_reports(server: Server) -> str:
 
 
 def report_to_rollbar(error: BaseException) -> str:
-    """Report the error with Rollbar, and return the report."""
+    """Report the error to Rollbar, and return the report."""
     with serving(ACCEPT_REPORT) as intake:
         rollbar.init("access-token", endpoint=f"{intake.url}/api/1/", handler="blocking")
         rollbar.report_exc_info((type(error), error, error.__traceback__))

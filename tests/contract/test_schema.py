@@ -122,7 +122,7 @@ def check_generated(promise: Promise, case: Case[Any]) -> None:
 @pytest.mark.clause("update")
 @pytest.mark.generated
 def test_valid_body_answers_200(case: Case[Any], promise: Promise) -> None:
-    """Every body that the schema allows returns 200."""
+    """A request with any body that the schema allows returns 200."""
     check_generated(promise, case)
 
 

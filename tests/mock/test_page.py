@@ -104,7 +104,7 @@ def example_selector(page: Page, number: int) -> Locator:
 
 
 def send_update(page: Page, status: int, message: str) -> None:
-    """Send the update, and assert that the page shows this response in the viewport."""
+    """Send the update, and assert that the viewport shows the given response."""
     page.get_by_role("button", name="Execute").click()
     shown = page.locator(".live-responses-table")
     code = shown.locator(".response-col_status").last

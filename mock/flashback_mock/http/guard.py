@@ -36,7 +36,7 @@ class Guard:
         linked = is_page and request.method == "GET" and opened == ("navigate", "document")
         if self._token is None:
             if not LOOPBACK.fullmatch(headers.get("Host", "")):
-                raise HttpError(403, "Host: must be localhost, 127.0.0.1 or [::1], with the port")
+                raise HttpError(403, "Host: must be localhost, 127.0.0.1 or [::1]")
         elif hmac.compare_digest(request.token, self._token):
             return
         elif not self._has_session(headers.get("Cookie", "")):

@@ -144,7 +144,7 @@ def canary_encodings(canary: str) -> Iterator[tuple[str, str, int]]:
 
 
 def _base64(octets: bytes) -> Iterator[str]:
-    """Yield the octets encoded in base64 once or twice, at each offset within a larger text."""
+    """Yield the possible base64 forms of the octets within a longer text, encoded once or twice."""
     for lead in range(3):
         once = base64.b64encode(b"x" * lead + octets)[4:-4]
         yield once.decode()

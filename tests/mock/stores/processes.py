@@ -153,7 +153,7 @@ class Updates:
     async def assert_stored(self, store: Store) -> None:
         """Assert that all stored fields come from the last acknowledged update or a later one.
 
-        A later update might be stored if the process was killed before it sent the response.
+        A later update may have been stored if the process was killed before it could respond.
         """
         stored = await store.find(self.id)
         number = int(stored.plain["name"].split()[1])
