@@ -3,7 +3,7 @@
 import signal
 
 if __name__ == "__main__":
-    # Without this line, Ctrl-C would print a traceback until the mock handles SIGINT itself.
+    # Without this line, pressing Ctrl-C during startup would print a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import argparse

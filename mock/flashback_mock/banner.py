@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from .control.mock import Mock
 from .http.guard import Guard
 
-# The banner lists up to this many tokens and up to this many configurations.
+# The maximum number of tokens, and of configurations, that the banner lists.
 # If nothing reads standard output, a longer banner could fill the pipe and block the mock.
 LISTED = 20
 

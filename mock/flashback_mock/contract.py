@@ -1,4 +1,4 @@
-"""The parts of the contract that the mock uses, such as its path, schemas, limits and examples."""
+"""The parts of the contract that the mock uses, such as the path, schemas, limits and examples."""
 
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,7 @@ class Contract:
         """Return the error message for an invalid body, or None if the body is valid.
 
         The message is a single line that contains no values from the body. It states the first
-        error in each field. An error in the body as a whole is reported for the field `body`.
+        error in each field. An error in the body as a whole is reported under the name `body`.
         """
         messages: dict[str, str] = {}
         try:

@@ -61,9 +61,9 @@ class Fixtures:
     @classmethod
     @without_frames
     def read(cls, contract: Contract, path: Path | None = None) -> Self:
-        """Read fixtures from a YAML or JSON file. Without `path`, return the default fixtures.
+        """Read fixtures from a YAML or JSON file, or the default fixtures if `path` is None.
 
-        For an invalid file, raise a `ValueError` that says where the mistake is and how to fix it.
+        If the file is invalid, raise a `ValueError` that says where it is wrong and how to fix it.
         """
         if path is None:
             # Do not check the default fixtures, because a custom contract could reject them.
@@ -77,7 +77,7 @@ class Fixtures:
 
     @classmethod
     def _of(cls, document: dict[str, Any]) -> Self:
-        """Raise `ValueError` if a member is not a user or if a unique value is used twice."""
+        """Raise `ValueError` if a member is not a user or if a token, id or name is not unique."""
         tokens: list[Token] = []
         members: list[Member] = []
         configurations: list[Configuration] = []

@@ -56,8 +56,8 @@ async def serving(
 ) -> AsyncGenerator[bool]:
     """Serve the mock in the current event loop until the block ends.
 
-    Yield whether the store is new. Without a guard, the only `/__admin` path that is served on
-    non-loopback addresses is the health check.
+    Yield whether the store is new. If `guard` is None, the health check is the only `/__admin`
+    path that is served on non-loopback addresses.
     """
     app = App(mock, cors_origins)
     if guard or is_loopback(listener):

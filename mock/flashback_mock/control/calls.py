@@ -27,7 +27,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 AsyncMethod = Callable[Concatenate["Mock", P], Coroutine[Any, Any, T]]
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-# The argument types allowed for some annotations. All others allow only the annotated type.
+# The types that these annotations allow. Other annotations allow only the type they name.
 ACCEPTED: dict[Any, tuple[type, ...]] = {float: (float, int), tuple: (list, tuple)}
 MAX_SECONDS = 600.0
 

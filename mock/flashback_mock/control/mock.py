@@ -86,7 +86,7 @@ class Mock:
         - `delay`: a delay in seconds
         - `fault`: `reset`, `empty` (close the connection without a response), `timeout` (do not
           respond), `truncated`, `malformed`, or `refused` (close the port for `duration` seconds,
-          starting now)
+          starting immediately)
 
         The update is stored only if `after_update` is true, or if no status, example or fault is
         planned. Raise `ValueError` if the plan is empty or contradicts itself.

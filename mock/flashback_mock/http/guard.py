@@ -13,10 +13,10 @@ LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORE
 class Guard:
     """Decides which requests to `/__admin` are allowed.
 
-    If no token is set, a request's Host must be a loopback name or address, and its Origin, if any,
-    must be the mock's own, so web pages from other origins cannot send requests. If a token is set,
-    requests must contain it or the session cookie. A browser receives this cookie when it opens the
-    link that the mock prints.
+    If no token is set, the Host header must be a loopback name or address. If a token is set, each
+    request must contain the token or the session cookie, which a browser receives when it opens the
+    link that the mock prints. Requests from pages of other origins are refused unless they contain
+    the token.
     """
 
     def __init__(self, token: str | None = None) -> None:

@@ -75,7 +75,7 @@ class Operation:
         stores = (is_real or plan.get("after_update", False)) and not preferred
         refused = None
         try:
-            # Without changes, `update` only checks the token and the user's access level.
+            # If there are no changes, `update` only checks the token and the user's access level.
             accepted = changes if stores else {}
             entry.user = await self._mock.store.update(request.token, id, accepted)
         except RefusedError as error:

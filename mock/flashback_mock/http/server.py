@@ -52,7 +52,7 @@ class Connection(web.RequestHandler):
         return True
 
     def _close_if_idle(self, deadline: float, answered: int) -> None:
-        """Close the connection if it is idle or the deadline has passed. If not, check again."""
+        """Close the connection if it is idle or past the deadline. Otherwise, check again later."""
         loop = asyncio.get_running_loop()
         is_idle = not self.is_answering and self.answered == answered
         if is_idle or loop.time() > deadline:

@@ -22,7 +22,7 @@ class ForbiddenError(RefusedError):
 
 
 class NameTakenError(RefusedError):
-    """Another configuration already has this id, or this name in the same workspace."""
+    """Another configuration has the same id, or has the same name in the same workspace."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""The base class for durable stores in a SQL database.
+"""The base class for durable stores in an SQL database.
 
 The methods use a synchronous connection, but SQLAlchemy can run them with an asynchronous driver.
 """
@@ -46,10 +46,10 @@ def transaction(
 
 
 class SqlStore(Store):
-    """A `Store` in a SQL database. Subclasses connect to the database."""
+    """A `Store` in an SQL database. Subclasses connect to the database."""
 
     driver_errors: ClassVar[tuple[type[Exception], ...]] = (DBAPIError,)
-    insert: ClassVar[Any]  # the dialect's `insert`, which has `on_conflict_do_update`
+    insert: ClassVar[Any]  # the dialect's `insert`, which supports `on_conflict_do_update`
     erase: ClassVar[Any]  # the statement that erases credentials; callers add a condition
 
     def __init__(self, name: str, credentials: Collection[str], keys: Path | None) -> None:

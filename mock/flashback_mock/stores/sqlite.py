@@ -68,7 +68,7 @@ class SqliteStore(SqlStore):
         self._engine.dispose()
 
     async def run(self, work: Callable[[Connection], R]) -> R:
-        # Because of `isolation_level`, sqlite3 begins the transaction before the first change.
+        # Because `isolation_level` is set, sqlite3 begins a transaction before the first change.
         with self._engine.begin() as connection:
             return work(connection)
 

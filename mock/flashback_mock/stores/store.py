@@ -81,7 +81,7 @@ class Store(Protocol):
         """Return where the state and its master keys are stored. The text contains no secrets."""
 
     async def open(self, fixtures: Fixtures | None) -> bool:
-        """Open the store and return whether it is new. Without fixtures, it must already exist."""
+        """Open the store and return whether it is new. It must exist if `fixtures` is None."""
 
     async def close(self) -> None:
         """Close all files and connections."""
