@@ -25,7 +25,7 @@ def admin(mock: Mock) -> Generator[httpx.Client]:
 
 
 def test_health_and_index(admin: httpx.Client, mock: Mock) -> None:
-    """`health` returns the contract's version and allows HEAD. The index lists all paths."""
+    """`health` returns the contract's version and supports HEAD. The index lists all paths."""
     assert admin.head("health").status_code == 200
     answer = admin.get("health")
     assert answer.json() == {"status": "ok", "version": mock.contract.version}
@@ -205,7 +205,7 @@ ALLOWED = {
 
 @pytest.mark.parametrize("sender", [*CROSS_ORIGIN, *ALLOWED])
 def test_cross_origin_requests_are_rejected(mock: Mock, sender: str) -> None:
-    """The mock rejects requests that a page from another origin can send."""
+    """The mock rejects requests that a page from another origin could send."""
     mock.answer_next(500)
     if sender in ALLOWED:
         assert send_raw(mock, ALLOWED[sender]).startswith("HTTP/1.1 200")
@@ -239,7 +239,7 @@ def test_path_variants_do_not_reach_the_control_api(mock: Mock, method: str, pat
 
 
 def test_non_loopback_addresses_serve_only_health() -> None:
-    """Without an admin token, a non-loopback address serves only the health check."""
+    """If no admin token is set, a non-loopback address serves no admin path except `health`."""
     with command("--host", "0.0.0.0") as (_, banner, url):  # noqa: S104 - the address under test
         assert httpx.get(f"{url}/__admin/health", trust_env=False).status_code == 200
         for path in ("/__admin/requests", "/__admin/docs", "/"):

@@ -70,7 +70,7 @@ def test_failed_assertion_lists_the_requests(http: httpx.Client, mock: Mock) -> 
 
 
 def test_assert_updated_requires_an_update(mock: Mock) -> None:
-    """`assert_updated` fails if the value was already stored and no update has stored it again."""
+    """`assert_updated` fails if the fixtures contain the value but no update has stored it."""
     main = mock.ids["main"]
     name = mock.configuration(main)["name"]
     mock.answer_next(200)
@@ -85,7 +85,7 @@ def test_assert_updated_requires_an_update(mock: Mock) -> None:
 
 
 def test_wait_for_returns_matching_requests(mock: Mock) -> None:
-    """`wait_for` also returns earlier requests. A timeout error lists the latest requests."""
+    """`wait_for` counts requests from before the call. A timeout error lists recent requests."""
     main = mock.ids["main"]
     later = threading.Timer(0.3, put, (mock.base_url, main, {"name": "later"}))
     put(mock.base_url, main, {"name": "before"})
@@ -190,7 +190,7 @@ def test_invalid_argument_raises_value_error(
     """An argument with the wrong type or value raises a ValueError that names the argument."""
     with pytest.raises(ValueError, match=message) as refused:
         misuse(mock)
-    assert refused.value.__context__ is None  # a context's traceback could show a credential
+    assert refused.value.__context__ is None  # an earlier exception could show a credential
 
 
 @pytest.mark.parametrize("turn", [1, 2])

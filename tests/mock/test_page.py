@@ -99,7 +99,7 @@ def answer_selector(page: Page) -> Locator:
 
 
 def example_selector(page: Page, number: int) -> Locator:
-    """Return the locator for one of the example selectors: 0 selects ids, 1 selects bodies."""
+    """Return the locator for an example selector: 0 for the ids, 1 for the bodies."""
     return page.get_by_label("Examples").nth(number)
 
 
@@ -132,7 +132,7 @@ def test_empty_body_is_visibly_invalid(page: Page, mock: Mock) -> None:
 
 
 def test_answers_can_be_planned_on_the_page(page: Page, mock: Mock) -> None:
-    """Every answer on the page can be planned. By default, each planned answer is sent once."""
+    """Every answer that the page offers can be planned. By default, it is sent once."""
     planned = page.locator("#planned li")
     expect(answer_selector(page)).to_have_value("400")
     answer_selector(page).select_option("503")

@@ -80,7 +80,7 @@ def assert_no_secret(store: list[str], output: list[str], *folders: Path) -> Non
 
 
 def encodings(secret: str) -> list[bytes]:
-    """Return a secret as plain text, in hex, and in Base64 at each of three offsets."""
+    """Return a secret as plain text, in hex, and in the three forms it can take inside Base64."""
     plain = secret.encode()
     shifted = (base64.b64encode(bytes(at) + plain)[4:-4] for at in range(3))
     return [plain, plain.hex().encode(), *shifted]

@@ -39,7 +39,7 @@ def test_processes_share_a_store(location: StoreLocation, run: Run) -> None:
     """Two processes that start at the same time with an empty schema share one new store.
 
     Updates from both processes succeed during key rotations, and every secret can be decrypted
-    afterwards. The store ignores the URL's isolation level, which would hide new keys.
+    afterwards. The isolation level in the URL would hide new keys, so the store ignores it.
     """
     location.address = f"{location.address}&default_transaction_isolation=serializable"
     with running_mocks(location, 2) as (one, other):

@@ -120,7 +120,7 @@ def test_sqlite_pragmas_are_set(location: StoreLocation, run: Run) -> None:
     ("missing", "location"), [("sqlalchemy", "store.db"), ("asyncpg", "postgresql://h/d")]
 )
 def test_missing_extra_is_a_clear_error(missing: str, location: str) -> None:
-    """Without the `store` extra, `--store` prints the command that installs it."""
+    """If the `store` extra is not installed, `--store` prints the command that installs it."""
     code = (
         f"import sys; sys.modules['{missing}'] = None; from flashback_mock.__main__ import main; "
         f"sys.argv = ['flashback_mock', '--store', '{location}']; sys.exit(main())"

@@ -59,7 +59,7 @@ def test_memory_contains_no_plaintext_credential(run: Run) -> None:
 
 
 def test_rejected_or_empty_update_changes_nothing(store: Store, run: Run) -> None:
-    """A rejected or empty update changes no field. The error class depends on the reason."""
+    """A rejected or empty update changes nothing. Each kind of rejection raises its own error."""
     new = {"key": "new"}
     taken = {"name": "Anthropic in staging", **new}
     before = run(store.find(MAIN)).describe()
